@@ -1,0 +1,1 @@
+//! Checks of the whole project: tidy, conformance, end to end.

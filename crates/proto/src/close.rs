@@ -1,0 +1,122 @@
+//! Close codes and the body of a Close frame.
+
+use core::fmt;
+
+/// A status code of RFC 6455 section 7.4 (and of its IANA registry).
+///
+/// Any number can be held, because a peer may send any; [`CloseCode::is_sendable`] says which may
+/// stand in a Close frame.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CloseCode(u16);
+
+impl CloseCode {
+    /// 1000: the purpose is fulfilled.
+    pub const NORMAL: Self = Self(1000);
+    /// 1001: a server goes down, a browser leaves the page.
+    pub const GOING_AWAY: Self = Self(1001);
+    /// 1002: the peer broke the protocol.
+    pub const PROTOCOL_ERROR: Self = Self(1002);
+    /// 1003: a kind of data that this endpoint doesn't take.
+    pub const UNSUPPORTED_DATA: Self = Self(1003);
+    /// 1005: the Close frame had no code. Never on the wire.
+    pub const NO_STATUS: Self = Self(1005);
+    /// 1006: the connection ended without a Close frame. Never on the wire.
+    pub const ABNORMAL: Self = Self(1006);
+    /// 1007: data that is not what its type says, such as text that is not UTF-8.
+    pub const INVALID_PAYLOAD: Self = Self(1007);
+    /// 1008: a rule of the application was broken.
+    pub const POLICY_VIOLATION: Self = Self(1008);
+    /// 1009: a message over a limit.
+    pub const MESSAGE_TOO_BIG: Self = Self(1009);
+    /// 1010: the server did not agree to an extension that the client needs.
+    pub const MANDATORY_EXTENSION: Self = Self(1010);
+    /// 1011: the server met an unexpected condition.
+    pub const INTERNAL_ERROR: Self = Self(1011);
+    /// 1012: the server restarts (IANA registry).
+    pub const SERVICE_RESTART: Self = Self(1012);
+    /// 1013: the server is overloaded, come back later (IANA registry).
+    pub const TRY_AGAIN_LATER: Self = Self(1013);
+    /// 1014: a gateway got a bad answer (IANA registry).
+    pub const BAD_GATEWAY: Self = Self(1014);
+    /// 1015: the TLS handshake failed. Never on the wire.
+    pub const TLS_HANDSHAKE: Self = Self(1015);
+
+    /// Holds any number.
+    #[must_use]
+    pub const fn new(code: u16) -> Self {
+        Self(code)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn as_u16(self) -> u16 {
+        self.0
+    }
+
+    /// Whether the code may stand in a Close frame, in either direction.
+    ///
+    /// RFC 6455 section 7.4.2: below 1000 is not used, 1000–2999 is for the protocol (of which only
+    /// registered codes are taken, and never 1004, 1005, 1006 and 1015), 3000–3999 is for registered
+    /// libraries, 4000–4999 is private.
+    #[must_use]
+    pub const fn is_sendable(self) -> bool {
+        matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    }
+}
+
+impl From<CloseCode> for u16 {
+    fn from(code: CloseCode) -> Self {
+        code.0
+    }
+}
+
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CloseCode({})", self.0)
+    }
+}
+
+/// The body of a received Close frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseFrame<'a> {
+    /// [`CloseCode::NO_STATUS`] if the body was empty.
+    pub code: CloseCode,
+    /// At most 123 bytes of UTF-8.
+    pub reason: &'a str,
+}
+
+/// Bytes. A control frame carries at most 125, of which the code takes 2 (RFC 6455 section 5.5).
+pub(crate) const REASON_BYTES_MAX: usize = 123;
+
+/// `reason`, cut at a character boundary so that it fits a Close frame.
+pub(crate) fn fitting_reason(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_codes_are_not_sendable() {
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
+            assert!(!CloseCode::new(code).is_sendable(), "{code}");
+        }
+        for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999] {
+            assert!(CloseCode::new(code).is_sendable(), "{code}");
+        }
+    }
+
+    #[test]
+    fn long_reason_is_cut_between_characters() {
+        let reason = "é".repeat(100);
+        assert_eq!(fitting_reason(&reason).len(), 122);
+        assert_eq!(fitting_reason("bye"), "bye");
+    }
+}

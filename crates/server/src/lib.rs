@@ -1,0 +1,3 @@
+//! The product.
+/// Runs.
+pub fn run() {}
