@@ -1,0 +1,55 @@
+//! How a WebSocket ended.
+
+use std::fmt;
+
+use sockeye_proto::CloseCode;
+
+/// How a WebSocket ended, and who ended it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The code of whoever closed first; 1005 if the Close frame had none, 1006 if there was no
+    /// Close frame.
+    pub code: CloseCode,
+    /// The reason of whoever closed first.
+    pub reason: String,
+    /// Who ended it.
+    pub by: Side,
+    /// The code that we sent.
+    pub sent: Option<CloseCode>,
+    /// The code that the peer sent, 1005 for a Close frame without one.
+    pub received: Option<CloseCode>,
+}
+
+/// One of the two ends, or neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// This end.
+    Us,
+    /// The other end.
+    Peer,
+    /// The transport failed.
+    Network,
+}
+
+impl Closed {
+    /// Whether both ends sent a Close frame (RFC 6455 section 7.1.4), the browser's `wasClean`.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.sent.is_some() && self.received.is_some()
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = match self.by {
+            Side::Us => "us",
+            Side::Peer => "the peer",
+            Side::Network => "the network",
+        };
+        write!(f, "closed by {by} with {}", self.code)?;
+        if !self.reason.is_empty() {
+            write!(f, " ({})", self.reason)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! What can go wrong, said once.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, io};
+
+use http::{HeaderMap, StatusCode};
+use sockeye_proto::ProtocolError;
+
+/// What went wrong: a stable [`ErrorKind`], one line for people, and the cause.
+///
+/// A clean close is not an error. One pointer wide, so that the good path doesn't pay for it.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    refused: Option<Refused>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What a server answered instead of 101.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    /// The start of its body, bounded by [`crate::Limits::head_bytes_max`].
+    pub body: Vec<u8>,
+}
+
+/// The class of an [`Error`]. Stable: match on this, not on the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The transport failed: reset, broken pipe, unreachable, ended without a Close frame.
+    Io,
+    /// TLS: certificate, version, handshake.
+    Tls,
+    /// The address can't be understood.
+    Url,
+    /// The name didn't resolve.
+    Resolve,
+    /// A proxy refused or broke its protocol.
+    Proxy,
+    /// The peer's answer to the opening handshake is not a WebSocket's.
+    Handshake,
+    /// The server refused with an HTTP status: see [`Error::refused`].
+    Refused,
+    /// The peer broke RFC 6455 or RFC 7692 on the open connection.
+    Protocol,
+    /// A limit of ours was reached.
+    Limit,
+    /// A phase took longer than its limit.
+    Timeout,
+    /// The connection is closed or closing: nothing more can be sent.
+    Closed,
+    /// We were called or configured wrongly.
+    Config,
+}
+
+impl Error {
+    /// An error of this kind with one line for people.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            refused: None,
+            source: None,
+        }))
+    }
+
+    /// The same with a cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn with_refused(mut self, refused: Refused) -> Self {
+        self.0.refused = Some(refused);
+        self
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "the connection is closed")
+    }
+
+    /// The class of the error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The server's answer, if it refused the handshake.
+    #[must_use]
+    pub fn refused(&self) -> Option<&Refused> {
+        self.0.refused.as_ref()
+    }
+
+    /// The HTTP status, if the server refused the handshake.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.refused().map(|refused| refused.status)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match &self.0.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.0.kind);
+        debug.field("message", &self.0.message);
+        if let Some(refused) = &self.0.refused {
+            debug.field("refused", refused);
+        }
+        if let Some(source) = &self.0.source {
+            debug.field("source", source);
+        }
+        debug.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::new(ErrorKind::Io, "connection failed").with_source(error)
+    }
+}
+
+impl From<ProtocolError> for Error {
+    fn from(error: ProtocolError) -> Self {
+        let kind = match error {
+            ProtocolError::FrameTooBig
+            | ProtocolError::MessageTooBig
+            | ProtocolError::TooManyFragments => ErrorKind::Limit,
+            _ => ErrorKind::Protocol,
+        };
+        Self::new(kind, error.as_str())
+    }
+}

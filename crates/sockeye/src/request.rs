@@ -1,0 +1,89 @@
+//! The request that opened a WebSocket.
+
+use std::{borrow::Cow, net::SocketAddr};
+
+use http::{Extensions, HeaderMap, Uri, header};
+
+/// The request that opened a WebSocket: in the server the one received, in a client the one sent.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) params: Vec<(String, String)>,
+    pub(crate) peer_addr: Option<SocketAddr>,
+    pub(crate) tls: bool,
+    pub(crate) subprotocols: Vec<String>,
+    pub(crate) extensions: Extensions,
+}
+
+impl Request {
+    /// The target, as in the request line.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The path, not decoded.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// What follows the `?`, not decoded.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    /// All header fields.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The part of the path that a route names `{name}`, percent-decoded.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The cookie of that name (RFC 6265 section 5.4), as sent.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| Cow::Borrowed(value))
+    }
+
+    /// The other end of TCP; none if the transport isn't TCP.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
+    }
+
+    /// Whether TLS carries it.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The subprotocols offered, best first.
+    #[must_use]
+    pub fn subprotocols(&self) -> &[String] {
+        &self.subprotocols
+    }
+
+    /// What middleware or `authorize` left for the endpoint.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+}
