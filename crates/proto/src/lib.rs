@@ -15,21 +15,58 @@
 //!   bytes <── encoder <── frame <── (deflate) <── message / ping / close
 //! ```
 //!
+//! [`Connection`] joins the two directions; a driver that keeps them apart takes [`Receiver`] and
+//! [`Sender`].
+//!
 //! Without the default feature `std` the crate is `no_std` + `alloc`.
+//!
+//! ```
+//! use sockeye_proto::{Connection, Event, Input, Limits, Message};
+//!
+//! let mut client = Connection::client(Limits::default(), None, [7; 32]);
+//! let mut server = Connection::server(Limits::default(), None);
+//!
+//! client.send(&Message::from("hello"))?;
+//! let mut wire = Vec::new();
+//! client.poll_transmit(&mut wire);
+//!
+//! let mut input = Input::new(&mut wire);
+//! assert_eq!(server.poll_event(&mut input)?, Some(Event::Message("hello".into())));
+//! assert_eq!(server.poll_event(&mut input)?, None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
 
+mod assembler;
+mod backoff;
 mod close;
+mod connection;
+mod decoder;
+mod encoder;
 mod error;
 pub mod extension;
+mod frame;
 pub mod handshake;
+mod heartbeat;
 mod limits;
+mod mask;
 mod message;
+mod receiver;
 mod role;
+mod sender;
+mod utf8;
 
+pub use assembler::Delivery;
+pub use backoff::Backoff;
 pub use close::{CloseCode, CloseFrame};
+pub use connection::Connection;
+pub use decoder::Input;
 pub use error::{ProtocolError, Violation};
+pub use heartbeat::{Beat, Heartbeat};
 pub use limits::Limits;
 pub use message::{Kind, Message};
+pub use receiver::{Event, Part, Receiver};
 pub use role::Role;
+pub use sender::{PreparedForm, SendError, Sender, encode_compressed, encode_plain};

@@ -1,0 +1,260 @@
+//! Frames to messages: fragments joined, inflated, checked for UTF-8, counted against the limits.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+
+use crate::{
+    Kind, Limits, Message, ProtocolError, Violation,
+    extension::{End, Inflater, Pool, Progress},
+    frame::{FrameHead, Opcode},
+    utf8::{InvalidUtf8, Joint, Utf8Checker},
+};
+
+/// Bytes. What one step of inflation may give, so that a small compressed message is inflated into
+/// the thread's buffer and handed out from there.
+pub(crate) const INFLATE_STEP_BYTES: usize = 64 << 10;
+
+/// Bytes. What a message may reserve before any of it has come: a lie in a header costs no more.
+const RESERVE_UNSEEN_BYTES: usize = 64 << 10;
+
+/// How messages are handed out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// When they are whole.
+    #[default]
+    Whole,
+    /// As their bytes arrive; the connection keeps none of them.
+    Parts,
+}
+
+/// The message under way, if any.
+///
+/// ```text
+///            first frame, not final             final frame
+///   (none) ─────────────────────────> Open ─────────────────> (none)
+///      └── a whole frame: never opens     └─ more frames ─┘
+/// ```
+#[derive(Default)]
+pub(crate) struct Assembler {
+    open: Option<Box<Open>>,
+}
+
+struct Open {
+    kind: Kind,
+    compressed: bool,
+    /// Frames begun; 1 <= fragments <= `Limits::fragments_max`.
+    fragments: u32,
+    /// Payload bytes after inflation, handed out or kept; <= `Limits::message_bytes_max`.
+    bytes: usize,
+    utf8: Utf8Checker,
+    gathered: Gathered,
+}
+
+/// Where the payload is kept.
+enum Gathered {
+    /// Nowhere: it is handed out as it comes.
+    Parts,
+    /// Whole characters only; the begin of the next one is in `Open::utf8`.
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Assembler {
+    /// Whether a message is under way, and how it is being handed out.
+    pub(crate) fn delivery(&self) -> Option<Delivery> {
+        self.open.as_ref().map(|open| match open.gathered {
+            Gathered::Parts => Delivery::Parts,
+            _ => Delivery::Whole,
+        })
+    }
+
+    /// Whether the open message is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.compressed)
+    }
+
+    /// Judges a data frame by its header, before its payload (RFC 6455 section 5.4).
+    #[inline]
+    pub(crate) fn admit(&self, head: &FrameHead, limits: &Limits) -> Result<(), ProtocolError> {
+        let (bytes, compressed) = match (&self.open, head.opcode) {
+            (None, Opcode::Continuation) => {
+                return Err(ProtocolError::Violation(Violation::StrayContinuation));
+            }
+            (Some(_), Opcode::Text | Opcode::Binary) => {
+                return Err(ProtocolError::Violation(Violation::InterleavedMessage));
+            }
+            (Some(open), _) if open.fragments >= limits.fragments_max => {
+                return Err(ProtocolError::TooManyFragments);
+            }
+            (Some(open), _) => (open.bytes, open.compressed),
+            (None, _) => (0, head.compressed),
+        };
+        if head.len > limits.frame_bytes_max as u64 {
+            return Err(ProtocolError::FrameTooBig);
+        }
+        // A compressed length says nothing of the message's, which inflation will find.
+        if !compressed && head.len > (limits.message_bytes_max - bytes) as u64 {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        Ok(())
+    }
+
+    /// A message begins that is not whole in its first frame, or not whole in the input.
+    pub(crate) fn begin(&mut self, head: &FrameHead, delivery: Delivery) {
+        let kind = match head.opcode {
+            Opcode::Text => Kind::Text,
+            _ => Kind::Binary,
+        };
+        self.open = Some(Box::new(Open {
+            kind,
+            compressed: head.compressed,
+            fragments: 0,
+            bytes: 0,
+            utf8: Utf8Checker::default(),
+            gathered: match (delivery, kind) {
+                (Delivery::Parts, _) => Gathered::Parts,
+                (Delivery::Whole, Kind::Text) => Gathered::Text(String::new()),
+                (Delivery::Whole, Kind::Binary) => Gathered::Binary(Vec::new()),
+            },
+        }));
+    }
+
+    /// A frame of the open message begins.
+    pub(crate) fn begin_frame(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.fragments += 1;
+        }
+    }
+
+    /// Keeps or checks the next payload bytes. `expected` more are announced.
+    pub(crate) fn handle_payload(
+        &mut self,
+        payload: &[u8],
+        expected: u64,
+        message_bytes_max: usize,
+    ) -> Result<(), ProtocolError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        open.bytes += payload.len();
+        if open.bytes > message_bytes_max {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        open.reserve(payload.len(), expected);
+        match &mut open.gathered {
+            Gathered::Binary(bytes) => bytes.extend_from_slice(payload),
+            Gathered::Text(text) => {
+                let mut joint = Joint::default();
+                let (head, body) = open.utf8.check(payload, &mut joint)?;
+                text.push_str(head);
+                text.push_str(body);
+            }
+            Gathered::Parts if open.kind == Kind::Text => {
+                open.utf8.check(payload, &mut Joint::default())?;
+            }
+            Gathered::Parts => {}
+        }
+        Ok(())
+    }
+
+    /// Inflates the next payload bytes. In parts, what came out lies in `pool.scratch`; in whole
+    /// messages it is kept here.
+    pub(crate) fn handle_compressed(
+        &mut self,
+        mut payload: &[u8],
+        end: End,
+        message_bytes_max: usize,
+        inflater: &mut Inflater,
+        pool: &mut Pool,
+    ) -> Result<(), ProtocolError> {
+        let mut scratch = core::mem::take(&mut pool.scratch);
+        scratch.clear();
+        let parts = self.delivery() == Some(Delivery::Parts);
+        let result = loop {
+            let seen = self.open.as_ref().map_or(0, |open| open.bytes);
+            // One byte over the limit is enough to know that it is broken.
+            let room = (message_bytes_max - seen).saturating_add(1);
+            let step = if parts {
+                room
+            } else {
+                room.min(INFLATE_STEP_BYTES)
+            };
+            let progress = inflater.inflate(pool, &mut payload, end, &mut scratch, step);
+            let progress = match progress {
+                Ok(progress) => progress,
+                Err(_) => break Err(ProtocolError::InvalidDeflate),
+            };
+            if let Err(error) = self.handle_payload(&scratch, 0, message_bytes_max) {
+                break Err(error);
+            }
+            match progress {
+                Progress::Full => scratch.clear(),
+                Progress::NeedInput | Progress::End => break Ok(()),
+            }
+        };
+        pool.scratch = scratch;
+        result
+    }
+
+    /// The message's last byte is in: hands it out if it was kept.
+    pub(crate) fn finish(&mut self) -> Result<Option<Message<'static>>, ProtocolError> {
+        let Some(mut open) = self.open.take() else {
+            return Ok(None);
+        };
+        if open.kind == Kind::Text {
+            open.utf8.finish()?;
+        }
+        Ok(match open.gathered {
+            Gathered::Parts => None,
+            Gathered::Text(text) => Some(Message::from(text)),
+            Gathered::Binary(bytes) => Some(Message::from(bytes)),
+        })
+    }
+
+    /// The kind of the open message.
+    pub(crate) fn kind(&self) -> Kind {
+        self.open.as_ref().map_or(Kind::Binary, |open| open.kind)
+    }
+
+    /// Payload bytes kept.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        match self.open.as_deref() {
+            Some(Open {
+                gathered: Gathered::Text(text),
+                ..
+            }) => text.capacity(),
+            Some(Open {
+                gathered: Gathered::Binary(bytes),
+                ..
+            }) => bytes.capacity(),
+            _ => 0,
+        }
+    }
+}
+
+impl Open {
+    /// Makes room: for little at first, for all that is announced once some of it has come.
+    fn reserve(&mut self, now: usize, expected: u64) {
+        let believed = if self.bytes >= RESERVE_UNSEEN_BYTES {
+            usize::MAX
+        } else {
+            RESERVE_UNSEEN_BYTES
+        };
+        let announced = usize::try_from(expected)
+            .unwrap_or(usize::MAX)
+            .saturating_add(now);
+        let wanted = announced.min(believed).max(now);
+        match &mut self.gathered {
+            Gathered::Text(text) if text.capacity() - text.len() < wanted => text.reserve(wanted),
+            Gathered::Binary(bytes) if bytes.capacity() - bytes.len() < wanted => {
+                bytes.reserve(wanted)
+            }
+            _ => {}
+        }
+    }
+}
+
+impl From<InvalidUtf8> for ProtocolError {
+    fn from(_: InvalidUtf8) -> Self {
+        Self::InvalidUtf8
+    }
+}

@@ -1,0 +1,106 @@
+//! Frames to bytes: shortest headers, and masks from a client.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use sha1::{Digest, Sha1};
+
+use crate::{frame::FrameHead, mask};
+
+/// Writes frames, masked or not.
+pub(crate) struct Encoder {
+    /// A client's; a server has none.
+    keys: Option<Box<Keys>>,
+}
+
+impl Encoder {
+    pub(crate) fn server() -> Self {
+        Self { keys: None }
+    }
+
+    pub(crate) fn client(seed: [u8; 32]) -> Self {
+        Self {
+            keys: Some(Box::new(Keys::new(seed))),
+        }
+    }
+
+    pub(crate) fn masks(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Appends the header as it is. Only where nothing is masked.
+    #[inline]
+    pub(crate) fn head(&self, head: FrameHead, out: &mut Vec<u8>) {
+        debug_assert!(!self.masks());
+        head.write(out);
+    }
+
+    /// Appends the frame; its length and mask are put in here.
+    #[inline]
+    pub(crate) fn frame(&mut self, mut head: FrameHead, payload: &[u8], out: &mut Vec<u8>) {
+        head.len = payload.len() as u64;
+        head.mask = self.keys.as_mut().map(|keys| keys.draw());
+        head.write(out);
+        let start = out.len();
+        out.extend_from_slice(payload);
+        if let Some(key) = head.mask {
+            mask::mask(&mut out[start..], key);
+        }
+    }
+}
+
+/// Masking keys that nobody who sees some of them can foretell (RFC 6455 section 10.3): SHA-1 over
+/// a secret seed and a counter, five keys a block.
+struct Keys {
+    seed: [u8; 32],
+    blocks: u64,
+    block: [u8; 20],
+    /// 0 <= drawn <= 5: keys taken from `block`.
+    drawn: usize,
+}
+
+/// Four bytes of a block's twenty each.
+const KEYS_PER_BLOCK: usize = 5;
+
+impl Keys {
+    fn new(seed: [u8; 32]) -> Self {
+        Self {
+            seed,
+            blocks: 0,
+            block: [0; 20],
+            drawn: KEYS_PER_BLOCK,
+        }
+    }
+
+    fn draw(&mut self) -> [u8; 4] {
+        if self.drawn == KEYS_PER_BLOCK {
+            let digest = Sha1::new()
+                .chain_update(self.seed)
+                .chain_update(self.blocks.to_le_bytes())
+                .finalize();
+            self.block.copy_from_slice(&digest);
+            self.blocks += 1;
+            self.drawn = 0;
+        }
+        let (keys, _) = self.block.as_chunks();
+        self.drawn += 1;
+        keys[self.drawn - 1]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_depend_on_the_seed_and_do_not_repeat() {
+        let mut first = Keys::new([1; 32]);
+        let mut second = Keys::new([2; 32]);
+        let keys: BTreeSet<[u8; 4]> = (0..1000)
+            .flat_map(|_| [first.draw(), second.draw()])
+            .collect();
+        // 2,000 draws of 2^32: a single repetition has a chance of 1 in 2,000, and the seeds are fixed.
+        assert_eq!(keys.len(), 2000);
+    }
+}
