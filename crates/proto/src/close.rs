@@ -108,7 +108,9 @@ mod tests {
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
             assert!(!CloseCode::new(code).is_sendable(), "{code}");
         }
-        for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999] {
+        for code in [
+            1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999,
+        ] {
             assert!(CloseCode::new(code).is_sendable(), "{code}");
         }
     }

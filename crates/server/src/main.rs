@@ -1,2 +1,4 @@
 //! The `sockeye` binary.
-fn main() { sockeye_server::run() }
+fn main() {
+    sockeye_server::run()
+}
