@@ -1,0 +1,185 @@
+//! Plain payload in, compressed payload out (RFC 7692 section 7.2.1).
+
+use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
+
+use zlib_rs::DeflateFlush;
+
+use super::{End, Pool, Takeover, history::History, inflater::TAIL, pool::Compressor};
+
+/// Deflates the messages of one direction, one after the other.
+///
+/// Memory: while idle nothing, and under context takeover at most the window (2 to the power of
+/// `window_bits`). While a message is unfinished a context from the pool (290 KiB at most) as well.
+pub struct Deflater {
+    /// 8 to 15.
+    window_bits: u8,
+    takeover: Takeover,
+    /// 0 to 9.
+    level: u8,
+    /// `Some` from the first byte of a message to its end.
+    context: Option<Box<Compressor>>,
+    /// Under takeover the last plain text; else empty.
+    history: History,
+}
+
+/// Whether compression paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// The compressed message was appended, and is smaller.
+    Smaller,
+    /// Nothing was appended, nothing remembered: send the message as it is.
+    NotSmaller,
+}
+
+impl Deflater {
+    /// A deflater whose window is at most 2 to the power of `window_bits` (8 to 15), at `level`
+    /// 0 (stored) to 9. Values outside are taken as the nearest.
+    #[must_use]
+    pub fn new(window_bits: u8, takeover: Takeover, level: u8) -> Self {
+        Self {
+            window_bits: window_bits.clamp(8, 15),
+            takeover,
+            level: level.min(9),
+            context: None,
+            history: History::default(),
+        }
+    }
+
+    /// Appends the compressed form of a part of a message to `output`: the last part with
+    /// [`End::Yes`], which may be empty. Each part can be inflated without waiting for the next.
+    pub fn deflate(&mut self, pool: &mut Pool, input: &[u8], end: End, output: &mut Vec<u8>) {
+        let start = output.len();
+        if !input.is_empty() {
+            let mut context = match self.context.take() {
+                Some(context) => context,
+                None => self.primed_context(pool),
+            };
+            compress(&mut context.zlib, input, output, usize::MAX);
+            self.context = Some(context);
+            self.remember(input);
+        }
+        if end == End::No {
+            return;
+        }
+        // RFC 7692 section 7.2.1: the end of the last block, which is empty, is taken off. If the
+        // part before took it along already, or if there was no text at all, another empty block
+        // is begun with its one byte of header (section 7.2.3.6).
+        if output[start..].ends_with(&TAIL) {
+            output.truncate(output.len() - TAIL.len());
+        } else {
+            output.push(0x00);
+        }
+        if let Some(context) = self.context.take() {
+            pool.return_deflater(context);
+        }
+    }
+
+    /// Appends the compressed form of a whole message, unless that is no smaller than the message.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, if a message in parts has not ended.
+    pub fn deflate_whole(&mut self, pool: &mut Pool, input: &[u8], output: &mut Vec<u8>) -> Worth {
+        debug_assert!(self.context.is_none(), "a message in parts must end first");
+        if input.is_empty() {
+            return Worth::NotSmaller;
+        }
+        let start = output.len();
+        let mut context = self.primed_context(pool);
+        // One byte less than the message would be, before the tail is taken off.
+        let bytes_max = start + input.len() - 1 + TAIL.len();
+        let done = compress(&mut context.zlib, input, output, bytes_max);
+        pool.return_deflater(context);
+        if !done {
+            output.truncate(start);
+            return Worth::NotSmaller;
+        }
+        output.truncate(output.len() - TAIL.len());
+        self.remember(input);
+        Worth::Smaller
+    }
+
+    /// Bytes of memory held for this direction, without the deflater itself: 0 while idle, with
+    /// takeover at most 2 to the power of `window_bits`.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let context = match self.context {
+            Some(_) => CONTEXT_BYTES,
+            None => 0,
+        };
+        context + self.history.held_bytes()
+    }
+
+    fn primed_context(&mut self, pool: &mut Pool) -> Box<Compressor> {
+        let mut context = pool.take_deflater(self.window_bits, self.level);
+        let history = self.history.bytes();
+        if !history.is_empty() {
+            context
+                .zlib
+                .set_dictionary(history)
+                .expect("a bare stream takes a dictionary at its start");
+        }
+        context
+    }
+
+    fn remember(&mut self, text: &[u8]) {
+        if self.takeover == Takeover::Yes {
+            self.history.append(text, 1 << self.window_bits);
+        }
+    }
+}
+
+/// Appends all of `input`, flushed so that it ends with [`TAIL`]. False if that takes more than
+/// `bytes_max - output.len()` bytes; the context is then good for nothing but a reset.
+fn compress(
+    zlib: &mut zlib_rs::Deflate,
+    mut input: &[u8],
+    output: &mut Vec<u8>,
+    bytes_max: usize,
+) -> bool {
+    loop {
+        let start = output.len();
+        let space = (input.len() + FLUSH_BYTES)
+            .clamp(STEP_BYTES_MIN, STEP_BYTES_MAX)
+            .min(bytes_max - start);
+        if space == 0 {
+            return false;
+        }
+        output.resize(start + space, 0);
+        let (total_in, total_out) = (zlib.total_in(), zlib.total_out());
+        zlib.compress(input, &mut output[start..], DeflateFlush::SyncFlush)
+            .expect("an open stream takes any input");
+        let produced = (zlib.total_out() - total_out) as usize;
+        input = &input[(zlib.total_in() - total_in) as usize..];
+        output.truncate(start + produced);
+        // zlib stops when it has flushed all or when there is no space left.
+        if produced < space {
+            debug_assert!(input.is_empty() && output.ends_with(&TAIL));
+            return true;
+        }
+    }
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflater")
+            .field("window_bits", &self.window_bits)
+            .field("takeover", &self.takeover)
+            .field("level", &self.level)
+            .field("held_bytes", &self.held_bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes. 64 + 64 of window and chains, 128 of hash table, 28 of symbols, and the trees.
+const CONTEXT_BYTES: usize = 290 << 10;
+
+/// Bytes. More than a flush adds to input that does not shrink: the ends of two blocks.
+const FLUSH_BYTES: usize = 64;
+
+/// Bytes. Space for one call of zlib; it is zeroed first, so a small message should not pay for much.
+const STEP_BYTES_MIN: usize = 256;
+
+/// Bytes. Beyond this a larger step saves nothing, and zeroing should stay within the fast caches.
+const STEP_BYTES_MAX: usize = 32 << 10;

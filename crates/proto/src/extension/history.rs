@@ -1,0 +1,70 @@
+//! The last bytes of a direction's plain text, from which a context is primed.
+
+use alloc::collections::VecDeque;
+
+/// The last bytes of a direction's plain text.
+///
+/// Between two messages this is all that context takeover needs: a borrowed context gets it as its
+/// dictionary and can then refer to it as if it had seen it. It is 32 KiB at most where a context
+/// itself would be 41 KiB for inflating and 290 KiB for deflating.
+#[derive(Default)]
+pub(super) struct History {
+    /// `len <= capacity <= max(window_bytes)` of all calls.
+    bytes: VecDeque<u8>,
+}
+
+impl History {
+    /// Adds `text`, keeps no more than the last `window_bytes`.
+    pub(super) fn append(&mut self, text: &[u8], window_bytes: usize) {
+        let text = &text[text.len().saturating_sub(window_bytes)..];
+        let surplus = (self.bytes.len() + text.len()).saturating_sub(window_bytes);
+        self.bytes.drain(..surplus);
+
+        let needed = self.bytes.len() + text.len();
+        if needed > self.bytes.capacity() {
+            let capacity = needed.next_power_of_two().min(window_bytes);
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend(text);
+    }
+
+    /// All of it, oldest byte first.
+    pub(super) fn bytes(&mut self) -> &[u8] {
+        self.bytes.make_contiguous()
+    }
+
+    /// Forgets everything and frees its memory.
+    pub(super) fn clear(&mut self) {
+        self.bytes = VecDeque::new();
+    }
+
+    /// Bytes of memory.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_last_bytes_in_order() {
+        let mut history = History::default();
+        assert_eq!((history.bytes(), history.held_bytes()), (&b""[..], 0));
+        for (text, kept) in [
+            (&b"abc"[..], &b"abc"[..]),
+            (b"defgh", b"abcdefgh"),
+            (b"ij", b"cdefghij"),
+            (b"", b"cdefghij"),
+            (b"0123456789", b"23456789"),
+            (b"x", b"3456789x"),
+        ] {
+            history.append(text, 8);
+            assert_eq!(history.bytes(), kept);
+            assert!(history.held_bytes() <= 8);
+        }
+        history.clear();
+        assert_eq!((history.bytes(), history.held_bytes()), (&b""[..], 0));
+    }
+}

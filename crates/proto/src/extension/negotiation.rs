@@ -1,0 +1,342 @@
+//! What the two ends agree on before the first frame (RFC 7692 sections 5 and 7.1).
+
+use alloc::{format, string::String};
+use core::fmt;
+
+use super::{
+    Deflater, Inflater, Takeover,
+    grammar::{self, Extension, Parameter},
+};
+use crate::Role;
+
+/// Settings of permessage-deflate, for both roles: what we ask for and what we put up with.
+///
+/// By default no context is taken over in either direction, so that an idle connection owns nothing:
+/// each message is compressed for itself. Allow takeover where many small messages resemble each
+/// other; a connection then keeps up to 32 KiB of history for each direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deflate {
+    /// Each message of the server is compressed for itself. Default true.
+    pub server_no_context_takeover: bool,
+    /// Each message of the client is compressed for itself. Default true.
+    pub client_no_context_takeover: bool,
+    /// The server's window is at most 2 to this power, in bytes. 8 to 15 (a value outside is taken
+    /// as the nearest), default 15.
+    pub server_max_window_bits: u8,
+    /// The client's window is at most 2 to this power, in bytes. 8 to 15 (a value outside is taken
+    /// as the nearest), default 15. For a server this is a wish: a client that doesn't offer the
+    /// parameter can't be told (RFC 7692 section 7.1.2.2), and uses 15.
+    pub client_max_window_bits: u8,
+    /// How hard we try: 0 (stored) to 9. Default 2.
+    pub level: u8,
+    /// A message with fewer payload bytes goes out as it is. Default 1 KiB.
+    pub threshold_bytes: usize,
+}
+
+impl Default for Deflate {
+    fn default() -> Self {
+        Self {
+            server_no_context_takeover: true,
+            client_no_context_takeover: true,
+            server_max_window_bits: WINDOW_BITS_MAX,
+            client_max_window_bits: WINDOW_BITS_MAX,
+            level: 2,
+            threshold_bytes: 1 << 10,
+        }
+    }
+}
+
+/// What both ends agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeflateParams {
+    /// The server compresses each message for itself.
+    pub server_no_context_takeover: bool,
+    /// The client compresses each message for itself.
+    pub client_no_context_takeover: bool,
+    /// 8 to 15: the server's window is at most 2 to this power.
+    pub server_max_window_bits: u8,
+    /// 8 to 15: the client's window is at most 2 to this power.
+    pub client_max_window_bits: u8,
+}
+
+/// The peer's extension header can't be accepted. A client fails the connection, a server answers 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExtensionError {
+    /// Not the grammar of RFC 6455 section 9.1.
+    Malformed,
+    /// More extensions or parameters than we read.
+    TooMany,
+    /// The server agreed to an extension that we didn't offer, or to one twice.
+    NotOffered,
+    /// A parameter that permessage-deflate doesn't have.
+    UnknownParameter,
+    /// A parameter given twice.
+    RepeatedParameter,
+    /// A value where none may stand, none where one must, or one that is no number from 8 to 15.
+    BadValue,
+    /// The server left out a restriction that we asked for, or allows itself a larger window.
+    NotRestricted,
+}
+
+impl Deflate {
+    /// The client's header value.
+    #[must_use]
+    pub fn offer(&self) -> String {
+        let mut value = String::from(NAME);
+        if self.server_no_context_takeover {
+            value.push_str("; server_no_context_takeover");
+        }
+        if self.client_no_context_takeover {
+            value.push_str("; client_no_context_takeover");
+        }
+        let bits = clamped(self.server_max_window_bits);
+        if bits < WINDOW_BITS_MAX {
+            value.push_str(&format!("; server_max_window_bits={bits}"));
+        }
+        // Always there, because a server may use it only if it was offered (section 7.1.2.2).
+        match clamped(self.client_max_window_bits) {
+            WINDOW_BITS_MAX => value.push_str("; client_max_window_bits"),
+            bits => value.push_str(&format!("; client_max_window_bits={bits}")),
+        }
+        value
+    }
+
+    /// The server's choice: the first offer that we can accept, and the header value that says so.
+    /// `None` means no compression.
+    ///
+    /// Fields that break the grammar must fail the handshake: ask [`super::check`] first.
+    #[must_use]
+    pub fn respond<'a>(
+        &self,
+        offers: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Option<(DeflateParams, String)> {
+        let offers = grammar::all(offers).ok()?;
+        // Section 7: an offer with a parameter that is unknown, repeated or has a bad value is declined.
+        let offer = offers
+            .iter()
+            .filter(|extension| extension.name == NAME)
+            .find_map(|extension| Parameters::parse(extension, Side::Offer).ok())?;
+
+        let params = DeflateParams {
+            server_no_context_takeover: self.server_no_context_takeover
+                || offer.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover
+                || offer.client_no_context_takeover,
+            server_max_window_bits: clamped(self.server_max_window_bits)
+                .min(offer.server_max_window_bits.unwrap_or(WINDOW_BITS_MAX)),
+            // Section 7.1.2.2: never in the response unless it was in the offer.
+            client_max_window_bits: match offer.client_max_window_bits {
+                ClientBits::Absent => WINDOW_BITS_MAX,
+                ClientBits::Any => clamped(self.client_max_window_bits),
+                ClientBits::AtMost(bits) => bits.min(clamped(self.client_max_window_bits)),
+            },
+        };
+
+        let mut value = String::from(NAME);
+        if params.server_no_context_takeover {
+            value.push_str("; server_no_context_takeover");
+        }
+        if params.client_no_context_takeover {
+            value.push_str("; client_no_context_takeover");
+        }
+        // Section 7.1.2.1: an offer that names it is accepted by naming it.
+        let bits = params.server_max_window_bits;
+        if offer.server_max_window_bits.is_some() || bits < WINDOW_BITS_MAX {
+            value.push_str(&format!("; server_max_window_bits={bits}"));
+        }
+        let bits = params.client_max_window_bits;
+        if bits < WINDOW_BITS_MAX {
+            value.push_str(&format!("; client_max_window_bits={bits}"));
+        }
+        Some((params, value))
+    }
+
+    /// The client's check of the server's answer. `Ok(None)` means that the server wants no
+    /// compression.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is not an answer to [`Deflate::offer`]; the client must fail the connection
+    /// (RFC 7692 section 7.1, RFC 6455 section 4.1).
+    pub fn accept<'a>(
+        &self,
+        response: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Option<DeflateParams>, ExtensionError> {
+        let agreed = grammar::all(response)?;
+        let extension = match agreed.as_slice() {
+            [] => return Ok(None),
+            [extension] if extension.name == NAME => extension,
+            _ => return Err(ExtensionError::NotOffered),
+        };
+        let answer = Parameters::parse(extension, Side::Response)?;
+
+        // Section 7.1.1.1: who accepts the offer of it repeats it.
+        if self.server_no_context_takeover && !answer.server_no_context_takeover {
+            return Err(ExtensionError::NotRestricted);
+        }
+        // Section 7.1.2.1: who accepts the offer of it repeats it, with the same value or a smaller one.
+        let offered = clamped(self.server_max_window_bits);
+        let server_max_window_bits = answer.server_max_window_bits.unwrap_or(WINDOW_BITS_MAX);
+        if server_max_window_bits > offered {
+            return Err(ExtensionError::NotRestricted);
+        }
+        // Section 7.1.2.2: not more than we offered; left out, our offer still binds us.
+        let offered = clamped(self.client_max_window_bits);
+        let client_max_window_bits = match answer.client_max_window_bits {
+            ClientBits::AtMost(bits) if bits > offered => {
+                return Err(ExtensionError::NotRestricted);
+            }
+            ClientBits::AtMost(bits) => bits,
+            ClientBits::Absent | ClientBits::Any => offered,
+        };
+        Ok(Some(DeflateParams {
+            server_no_context_takeover: answer.server_no_context_takeover,
+            // Section 7.1.1.2: a client that offered it keeps to it, whatever the answer.
+            client_no_context_takeover: self.client_no_context_takeover
+                || answer.client_no_context_takeover,
+            server_max_window_bits,
+            client_max_window_bits,
+        }))
+    }
+}
+
+impl DeflateParams {
+    /// The inflater of an endpoint in this role: it reads what the other role wrote.
+    #[must_use]
+    pub fn inflater(&self, role: Role) -> Inflater {
+        let (bits, takeover) = self.direction(role.peer());
+        Inflater::new(bits, takeover)
+    }
+
+    /// The deflater of an endpoint in this role, at `level` 0 to 9.
+    #[must_use]
+    pub fn deflater(&self, role: Role, level: u8) -> Deflater {
+        let (bits, takeover) = self.direction(role);
+        Deflater::new(bits, takeover, level)
+    }
+
+    fn direction(&self, sender: Role) -> (u8, Takeover) {
+        let (bits, no_takeover) = match sender {
+            Role::Server => (self.server_max_window_bits, self.server_no_context_takeover),
+            Role::Client => (self.client_max_window_bits, self.client_no_context_takeover),
+        };
+        let takeover = if no_takeover {
+            Takeover::No
+        } else {
+            Takeover::Yes
+        };
+        (bits, takeover)
+    }
+}
+
+/// Which way the header travels; the two have different rules for values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Offer,
+    Response,
+}
+
+/// The parameters of one permessage-deflate, in an offer or in a response.
+#[derive(Default)]
+struct Parameters {
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    /// 8 to 15.
+    server_max_window_bits: Option<u8>,
+    client_max_window_bits: ClientBits,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum ClientBits {
+    #[default]
+    Absent,
+    /// Without a value: "I can be told". Only in an offer.
+    Any,
+    /// 8 to 15.
+    AtMost(u8),
+}
+
+impl Parameters {
+    fn parse(extension: &Extension<'_>, side: Side) -> Result<Self, ExtensionError> {
+        let mut parameters = Self::default();
+        for Parameter { name, value } in &extension.parameters {
+            let value = value.as_deref();
+            let repeated = match *name {
+                "server_no_context_takeover" => {
+                    no_value(value)?;
+                    core::mem::replace(&mut parameters.server_no_context_takeover, true)
+                }
+                "client_no_context_takeover" => {
+                    no_value(value)?;
+                    core::mem::replace(&mut parameters.client_no_context_takeover, true)
+                }
+                "server_max_window_bits" => {
+                    let bits = window_bits(value.ok_or(ExtensionError::BadValue)?)?;
+                    parameters.server_max_window_bits.replace(bits).is_some()
+                }
+                "client_max_window_bits" => {
+                    let bits = match (value, side) {
+                        (Some(value), _) => ClientBits::AtMost(window_bits(value)?),
+                        (None, Side::Offer) => ClientBits::Any,
+                        (None, Side::Response) => return Err(ExtensionError::BadValue),
+                    };
+                    let before = core::mem::replace(&mut parameters.client_max_window_bits, bits);
+                    before != ClientBits::Absent
+                }
+                _ => return Err(ExtensionError::UnknownParameter),
+            };
+            if repeated {
+                return Err(ExtensionError::RepeatedParameter);
+            }
+        }
+        Ok(parameters)
+    }
+}
+
+fn no_value(value: Option<&str>) -> Result<(), ExtensionError> {
+    match value {
+        None => Ok(()),
+        Some(_) => Err(ExtensionError::BadValue),
+    }
+}
+
+/// RFC 7692 section 7.1.2: a decimal number from 8 to 15 without leading zeros.
+fn window_bits(value: &str) -> Result<u8, ExtensionError> {
+    match value {
+        "8" | "9" | "10" | "11" | "12" | "13" | "14" | "15" => {
+            value.parse().map_err(|_| ExtensionError::BadValue)
+        }
+        _ => Err(ExtensionError::BadValue),
+    }
+}
+
+fn clamped(bits: u8) -> u8 {
+    bits.clamp(WINDOW_BITS_MIN, WINDOW_BITS_MAX)
+}
+
+impl fmt::Display for ExtensionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "Sec-WebSocket-Extensions is malformed",
+            Self::TooMany => "Sec-WebSocket-Extensions has too many elements",
+            Self::NotOffered => "the server agreed to an extension that was not offered",
+            Self::UnknownParameter => "unknown parameter of permessage-deflate",
+            Self::RepeatedParameter => "repeated parameter of permessage-deflate",
+            Self::BadValue => "bad value for a parameter of permessage-deflate",
+            Self::NotRestricted => "the server ignored a restriction on permessage-deflate",
+        })
+    }
+}
+
+impl core::error::Error for ExtensionError {}
+
+/// RFC 7692 section 7: the extension's name.
+const NAME: &str = "permessage-deflate";
+
+/// RFC 7692 section 7.1.2: the smallest window, 256 bytes.
+pub(super) const WINDOW_BITS_MIN: u8 = 8;
+
+/// RFC 7692 section 7.1.2: the largest window, 32 KiB, and what holds if nothing is said.
+pub(super) const WINDOW_BITS_MAX: u8 = 15;

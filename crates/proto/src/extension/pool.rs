@@ -1,0 +1,162 @@
+//! What a thread lends to the connections that it works for.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use zlib_rs::{DeflateConfig, Strategy};
+
+use super::negotiation::{WINDOW_BITS_MAX, WINDOW_BITS_MIN};
+
+/// Whether a message may refer back to the messages before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// The window survives from message to message.
+    Yes,
+    /// Each message starts with an empty window.
+    No,
+}
+
+/// Whether the message ends with this input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It does.
+    Yes,
+    /// More of it comes.
+    No,
+}
+
+/// Deflate contexts that wait for their next message, and buffers.
+///
+/// One pool belongs to one thread: connections borrow it for the time of a call. A context leaves the
+/// pool for as long as a message is unfinished, so a thread in which messages arrive whole needs one
+/// of each kind.
+///
+/// A context takes about 41 KiB for inflating and 290 KiB at most for deflating. A pool keeps four of
+/// each and four buffers of at most 64 KiB, thus 1.6 MiB at most; what comes back beyond is freed.
+#[derive(Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "contexts travel between pool and connection; an idle connection holds 8 bytes for one"
+)]
+pub struct Pool {
+    /// `len <= CONTEXTS_MAX`. Their state is whatever their last message left.
+    inflaters: Vec<Box<zlib_rs::Inflate>>,
+    /// `len <= CONTEXTS_MAX`, the one used last at the end. Their state is whatever was left.
+    deflaters: Vec<Box<Compressor>>,
+    /// `len <= BUFFERS_MAX`; each is empty, its capacity `<= BUFFER_BYTES_MAX`.
+    buffers: Vec<Vec<u8>>,
+}
+
+/// A compressor, and what it was built for.
+pub(super) struct Compressor {
+    pub(super) zlib: zlib_rs::Deflate,
+    /// 9 to 15.
+    window_bits: u8,
+    /// 0 to 9.
+    level: u8,
+}
+
+impl Pool {
+    /// An empty pool, which owns nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty buffer, for instance to inflate into.
+    #[must_use]
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_default()
+    }
+
+    /// Keeps a buffer for the next taker; frees it if there are enough or if it has grown large.
+    pub fn return_buffer(&mut self, mut buffer: Vec<u8>) {
+        if self.buffers.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+
+    /// A decompressor at the start of a stream, with an empty window.
+    pub(super) fn take_inflater(&mut self) -> Box<zlib_rs::Inflate> {
+        match self.inflaters.pop() {
+            Some(mut zlib) => {
+                zlib.reset(RAW);
+                zlib
+            }
+            // All contexts have the largest window, so that each fits every connection.
+            None => Box::new(zlib_rs::Inflate::new(RAW, WINDOW_BITS_MAX)),
+        }
+    }
+
+    pub(super) fn return_inflater(&mut self, zlib: Box<zlib_rs::Inflate>) {
+        if self.inflaters.len() < CONTEXTS_MAX {
+            self.inflaters.push(zlib);
+        }
+    }
+
+    /// A compressor at the start of a stream, with an empty window, that refers back less than
+    /// 2 to the power of `window_bits` (8 to 15).
+    pub(super) fn take_deflater(&mut self, window_bits: u8, level: u8) -> Box<Compressor> {
+        // A window of 256 bytes is made of one of 512, as zlib does. It is right because a window
+        // is used only up to 262 bytes before its end (a longest match, and room to look ahead):
+        // no reference goes further back than 250 bytes, at any level.
+        let window_bits = window_bits.max(WINDOW_BITS_MIN + 1);
+        let fitting = |one: &Box<Compressor>| one.window_bits == window_bits;
+        if let Some(index) = self.deflaters.iter().rposition(fitting) {
+            let mut compressor = self.deflaters.remove(index);
+            compressor.zlib.reset();
+            if compressor.level != level {
+                // Nothing is pending after a reset, so there is nothing that could fail.
+                let _ = compressor.zlib.set_level(i32::from(level));
+                compressor.level = level;
+            }
+            return compressor;
+        }
+        let zlib = zlib_rs::Deflate::new_with_config(DeflateConfig {
+            level: i32::from(level),
+            window_bits: -i32::from(window_bits),
+            mem_level: MEMORY_LEVEL,
+            strategy: Strategy::Default,
+            ..DeflateConfig::default()
+        });
+        Box::new(Compressor {
+            zlib,
+            window_bits,
+            level,
+        })
+    }
+
+    pub(super) fn return_deflater(&mut self, compressor: Box<Compressor>) {
+        if self.deflaters.len() == CONTEXTS_MAX {
+            self.deflaters.remove(0);
+        }
+        self.deflaters.push(compressor);
+    }
+}
+
+impl core::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Pool")
+            .field("inflaters", &self.inflaters.len())
+            .field("deflaters", &self.deflaters.len())
+            .field("buffers", &self.buffers.len())
+            .finish()
+    }
+}
+
+/// zlib-rs takes a boolean for "with a zlib header"; RFC 7692 uses bare deflate blocks.
+pub(super) const RAW: bool = false;
+
+/// Contexts of each kind. One is in use at a time while messages come whole; the others are spare
+/// for compressors of different windows and for messages that come in parts.
+const CONTEXTS_MAX: usize = 4;
+
+/// Buffers. As many as contexts.
+const BUFFERS_MAX: usize = 4;
+
+/// Bytes. Most messages fit; a buffer that had to hold a large one goes back to the allocator.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// zlib's 1 to 9: 2 to the power of `6 + this` symbols per block, at 7 bytes each. 6 is 28 KiB
+/// instead of zlib's usual 112 KiB, and costs less than one per cent of size.
+const MEMORY_LEVEL: i32 = 6;
