@@ -7,7 +7,7 @@ use crate::{
     CloseCode, Event, Kind, Message, ProtocolError, Role,
     close::fitting_reason,
     encoder::Encoder,
-    extension::{Deflate, DeflateParams, Deflater, End, Pool},
+    extension::{Deflate, DeflateParams, Deflater, End, Pool, Takeover, Worth},
     frame::{CONTROL_BYTES_MAX, FrameHead, Opcode},
 };
 
@@ -57,7 +57,7 @@ struct OwnDeflater {
     threshold_bytes: usize,
     level: u8,
     window_bits: u8,
-    takeover: bool,
+    takeover: Takeover,
 }
 
 #[derive(Clone, Copy)]
@@ -85,12 +85,13 @@ impl Sender {
         Self {
             encoder,
             deflater: deflate.map(|(params, settings)| {
+                let (window_bits, takeover) = params.direction(role);
                 Box::new(OwnDeflater {
-                    deflater: params.deflater(role, settings),
+                    deflater: params.deflater(role, settings.level),
                     threshold_bytes: settings.threshold_bytes,
                     level: settings.level,
-                    window_bits: params.window_bits(role),
-                    takeover: params.takeover(role) == crate::extension::Takeover::Yes,
+                    window_bits,
+                    takeover,
                 })
             }),
             stream: None,
@@ -114,16 +115,12 @@ impl Sender {
         let (kind, payload) = (message.kind(), message.as_bytes());
         match &mut self.deflater {
             Some(own) if payload.len() >= own.threshold_bytes => {
-                let mut scratch = core::mem::take(&mut pool.scratch);
-                scratch.clear();
-                own.deflater.deflate(pool, payload, End::Yes, &mut scratch);
-                // Without a context the peer needs not see what we tried: the smaller form wins.
-                if own.takeover || scratch.len() < payload.len() {
-                    self.encoder.frame(head(kind, true), &scratch, out);
-                } else {
-                    self.encoder.frame(head(kind, false), payload, out);
+                let mut compressed = pool.take_buffer();
+                match own.deflater.deflate_whole(pool, payload, &mut compressed) {
+                    Worth::Smaller => self.encoder.frame(head(kind, true), &compressed, out),
+                    Worth::NotSmaller => self.encoder.frame(head(kind, false), payload, out),
                 }
-                pool.scratch = scratch;
+                pool.return_buffer(compressed);
             }
             _ => self.encoder.frame(head(kind, false), payload, out),
         }
@@ -212,11 +209,10 @@ impl Sender {
         });
         match &mut self.deflater {
             Some(own) if compressed => {
-                let mut scratch = core::mem::take(&mut pool.scratch);
-                scratch.clear();
-                own.deflater.deflate(pool, payload, end, &mut scratch);
-                self.encoder.frame(head, &scratch, out);
-                pool.scratch = scratch;
+                let mut compressed = pool.take_buffer();
+                own.deflater.deflate(pool, payload, end, &mut compressed);
+                self.encoder.frame(head, &compressed, out);
+                pool.return_buffer(compressed);
             }
             _ => self.encoder.frame(head, payload, out),
         }
@@ -234,7 +230,7 @@ impl Sender {
         Ok(match &self.deflater {
             _ if self.encoder.masks() => PreparedForm::Own,
             Some(own) if payload_bytes < own.threshold_bytes => PreparedForm::Plain,
-            Some(own) if own.takeover => PreparedForm::Own,
+            Some(own) if own.takeover == Takeover::Yes => PreparedForm::Own,
             Some(own) => PreparedForm::Compressed {
                 window_bits: own.window_bits,
                 level: own.level,
@@ -354,22 +350,23 @@ pub fn encode_plain(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
     Encoder::server().frame(head(kind, false), payload, out);
 }
 
-/// Appends a server's frame with `payload` compressed on its own, for [`PreparedForm::Compressed`];
-/// plain if that is smaller.
+/// Appends a server's frame with `payload` compressed on its own, for [`PreparedForm::Compressed`]
+/// with these numbers; plain if that is smaller.
 pub fn encode_compressed(
     kind: Kind,
     payload: &[u8],
-    deflater: &mut Deflater,
+    window_bits: u8,
+    level: u8,
     pool: &mut Pool,
     out: &mut Vec<u8>,
 ) {
-    let mut compressed = Vec::new();
-    deflater.deflate(pool, payload, End::Yes, &mut compressed);
-    if compressed.len() < payload.len() {
-        Encoder::server().frame(head(kind, true), &compressed, out);
-    } else {
-        encode_plain(kind, payload, out);
+    let mut compressed = pool.take_buffer();
+    let mut deflater = Deflater::new(window_bits, Takeover::No, level);
+    match deflater.deflate_whole(pool, payload, &mut compressed) {
+        Worth::Smaller => Encoder::server().frame(head(kind, true), &compressed, out),
+        Worth::NotSmaller => encode_plain(kind, payload, out),
     }
+    pool.return_buffer(compressed);
 }
 
 /// The header of an unfragmented message; the encoder puts length and mask in.

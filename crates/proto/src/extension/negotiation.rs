@@ -217,7 +217,8 @@ impl DeflateParams {
         Deflater::new(bits, takeover, level)
     }
 
-    fn direction(&self, sender: Role) -> (u8, Takeover) {
+    /// Window bits and takeover of what `sender` compresses.
+    pub(crate) fn direction(&self, sender: Role) -> (u8, Takeover) {
         let (bits, no_takeover) = match sender {
             Role::Server => (self.server_max_window_bits, self.server_no_context_takeover),
             Role::Client => (self.client_max_window_bits, self.client_no_context_takeover),

@@ -44,6 +44,8 @@ pub struct Pool {
     deflaters: Vec<Box<Compressor>>,
     /// `len <= BUFFERS_MAX`; each is empty, its capacity `<= BUFFER_BYTES_MAX`.
     buffers: Vec<Vec<u8>>,
+    /// Where the receiver inflates what it hands out at once; the event borrows it.
+    pub(crate) scratch: Vec<u8>,
 }
 
 /// A compressor, and what it was built for.
