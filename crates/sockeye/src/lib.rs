@@ -1,21 +1,39 @@
 //! WebSocket for Rust: server and client, callback style and loop style, on tokio.
 
+mod attendant;
 mod closed;
+mod driver;
 mod endpoint;
 mod error;
 mod established;
+mod group;
+mod inbox;
+mod lend;
+mod message_reader;
+mod message_writer;
+mod outbox;
+mod prepared;
 mod request;
 mod session;
 mod settings;
 mod stream;
 mod websocket;
+mod wire;
 
 pub use closed::{Closed, Side};
 pub use endpoint::{Endpoint, Reply};
 pub use error::{Error, ErrorKind, Refused};
+pub use group::Group;
+pub use inbox::Control;
+pub use message_reader::MessageReader;
+pub use message_writer::MessageWriter;
+pub use prepared::Prepared;
 pub use request::Request;
-pub use session::Session;
+pub use session::{Session, TrySendError};
 pub use settings::Settings;
-pub use sockeye_proto::{CloseCode, Kind, Limits, Message, Role, extension::Deflate};
+pub use sockeye_proto::{
+    CloseCode, CloseFrame, Kind, Limits, Message, Role,
+    extension::{Deflate, DeflateParams},
+};
 pub use stream::Stream;
 pub use websocket::WebSocket;

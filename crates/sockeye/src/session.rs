@@ -1,5 +1,327 @@
 //! One open WebSocket, as an endpoint sees it.
 
-/// One open WebSocket: cheap to clone, sends from any task.
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
+};
+
+use http::HeaderMap;
+use sockeye_proto::{CloseCode, Kind, Message, extension::DeflateParams};
+
+use crate::{
+    Closed, Error, ErrorKind, MessageWriter, Prepared, Request,
+    group::{Members, Memberships},
+    wire::{Refused, Wire},
+};
+
+/// One open WebSocket: cheap to clone, sends from any task and any thread.
+///
+/// # Slow reader
+///
+/// What the socket doesn't take waits in the outbox, up to [`crate::Settings::outbox_bytes_max`].
+/// Beyond it [`Session::try_send`] gives the message back and [`Session::send`] waits.
+///
+/// # Closing
+///
+/// [`Session::close`] sends the Close frame behind what waits; after it nothing is taken.
+/// [`Session::closed`] tells how it ended.
 #[derive(Clone)]
-pub struct Session;
+pub struct Session(Arc<Shared>);
+
+/// What all handles of one connection share.
+pub(crate) struct Shared {
+    id: u64,
+    request: Arc<Request>,
+    response_headers: HeaderMap,
+    subprotocol: Option<String>,
+    deflate: Option<DeflateParams>,
+    wire: Mutex<Wire>,
+    memberships: Mutex<Memberships>,
+}
+
+/// A message that was not taken, given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrySendError<M> {
+    /// No room in the outbox now.
+    Full(M),
+    /// The connection is closing or closed.
+    Closed(M),
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// Unique within the process, never used again.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// The request that opened it.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.0.request
+    }
+
+    /// In a client the header fields of the server's answer; empty in a server.
+    #[must_use]
+    pub fn response_headers(&self) -> &HeaderMap {
+        &self.0.response_headers
+    }
+
+    /// The subprotocol agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.0.subprotocol.as_deref()
+    }
+
+    /// The parameters of permessage-deflate, if it was agreed on.
+    #[must_use]
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.0.deflate
+    }
+
+    /// Sends a message now or gives it back. It goes to the socket at once, unless others wait
+    /// before it or a batch is being worked off.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] if the outbox has no room, [`TrySendError::Closed`] after a Close frame.
+    pub fn try_send<'m, M>(&self, message: M) -> Result<(), TrySendError<Message<'m>>>
+    where
+        M: Into<Message<'m>>,
+    {
+        let message = message.into();
+        match self.0.wire().try_send(&message) {
+            Ok(()) => Ok(()),
+            Err(Refused::Full) => Err(TrySendError::Full(message)),
+            Err(Refused::Closed) => Err(TrySendError::Closed(message)),
+        }
+    }
+
+    /// Sends a message, waiting for room in the outbox. Admitted is not delivered: only an answer of
+    /// the peer says that it has come.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] once the connection is closing or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, nothing of the message was sent.
+    pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        self.admitted(|wire| wire.try_send(&message)).await
+    }
+
+    /// Sends a prepared message now, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::try_send`].
+    pub fn try_send_prepared(&self, message: &Prepared) -> Result<(), TrySendError<()>> {
+        self.offer(message).map_err(|refused| match refused {
+            Refused::Full => TrySendError::Full(()),
+            Refused::Closed => TrySendError::Closed(()),
+        })
+    }
+
+    /// Sends a prepared message, waiting for room in the outbox.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Session::send`].
+    pub async fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
+        self.admitted(|wire| wire.try_send_prepared(message)).await
+    }
+
+    /// Begins one message whose bytes are written one after the other, each write a fragment. Waits
+    /// while another such message is unfinished. Whole messages sent meanwhile wait behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, nothing was sent.
+    pub async fn send_stream(&self, kind: Kind) -> Result<MessageWriter, Error> {
+        self.admitted(Wire::begin_parts).await?;
+        Ok(MessageWriter::new(Arc::clone(&self.0), kind))
+    }
+
+    /// Sends a ping with at most 125 bytes; the rest is cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError`] as [`Session::try_send`].
+    pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError<()>> {
+        self.0
+            .wire()
+            .ping(payload)
+            .map_err(|refused| match refused {
+                Refused::Full => TrySendError::Full(()),
+                Refused::Closed => TrySendError::Closed(()),
+            })
+    }
+
+    /// Begins to close: the Close frame goes out behind what waits, then the peer has
+    /// [`crate::Limits::close_timeout`] to answer. Without effect if it is closing already.
+    ///
+    /// A reason over 123 bytes is cut; a code that may not stand on the wire, such as 1005, makes an
+    /// empty Close frame.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        self.0.wire().close(code, reason);
+    }
+
+    /// Waits until the connection has ended, and tells how.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling it has no effect.
+    pub async fn closed(&self) -> Closed {
+        poll_fn(|cx| {
+            let mut wire = self.0.wire();
+            match wire.closed() {
+                Some(closed) => Poll::Ready(closed.clone()),
+                None => {
+                    wire.watch(cx.waker());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether messages can still be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.wire().is_open()
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.0.wire().buffered_bytes()
+    }
+
+    pub(crate) fn offer(&self, message: &Prepared) -> Result<(), Refused> {
+        self.0.wire().try_send_prepared(message)
+    }
+
+    pub(crate) fn remember(&self, group: Weak<Members>) {
+        let stays = self.0.memberships().remember(Weak::clone(&group));
+        if !stays && let Some(members) = group.upgrade() {
+            members.remove(self.0.id);
+        }
+    }
+
+    pub(crate) fn forget(&self, group: &Weak<Members>) {
+        self.0.memberships().forget(group);
+    }
+
+    pub(crate) fn closed_now(&self) -> Option<Closed> {
+        self.0.wire().closed().cloned()
+    }
+
+    async fn admitted(
+        &self,
+        mut admit: impl FnMut(&mut Wire) -> Result<(), Refused>,
+    ) -> Result<(), Error> {
+        poll_fn(|cx| {
+            let mut wire = self.0.wire();
+            match admit(&mut wire) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(Refused::Closed) => Poll::Ready(Err(Error::closed())),
+                Err(Refused::Full) => {
+                    wire.wait(cx.waker());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        request: Arc<Request>,
+        response_headers: HeaderMap,
+        subprotocol: Option<String>,
+        deflate: Option<DeflateParams>,
+        wire: Wire,
+    ) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            request,
+            response_headers,
+            subprotocol,
+            deflate,
+            wire: Mutex::new(wire),
+            memberships: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn wire(&self) -> MutexGuard<'_, Wire> {
+        // A panic under the lock can only come from a stream of the user's; the wire stays usable.
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memberships(&self) -> MutexGuard<'_, Memberships> {
+        self.memberships
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fixes how it ended, and leaves all groups.
+    pub(crate) fn finish(&self) -> Closed {
+        let closed = self.wire().finish();
+        let groups = self.memberships().end();
+        for members in groups.iter().filter_map(Weak::upgrade) {
+            members.remove(self.id);
+        }
+        closed
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.0.id)
+            .field("peer_addr", &self.0.request.peer_addr())
+            .field("path", &self.0.request.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> fmt::Display for TrySendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the outbox is full",
+            Self::Closed(_) => "the connection is closed",
+        })
+    }
+}
+
+impl<M: fmt::Debug> std::error::Error for TrySendError<M> {}
+
+impl<M> From<TrySendError<M>> for Error {
+    fn from(error: TrySendError<M>) -> Self {
+        match error {
+            TrySendError::Full(_) => Self::new(ErrorKind::Limit, "the outbox is full"),
+            TrySendError::Closed(_) => Self::closed(),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The loop between a socket and a connection: read, hand out, answer, flush, close.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use sockeye_proto::{Event, Input, Receiver, Role, Sender, extension::Pool};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::{
+    Closed, Error, ErrorKind,
+    established::Established,
+    lend,
+    session::Shared,
+    wire::{Cork, Wire},
+};
+
+/// Reads. After so many without a pause other tasks get their turn.
+const READS_PER_POLL: usize = 16;
+
+/// The receiving side of one connection and its end. Polled by the endpoint's task, or by whoever
+/// is in `recv`.
+///
+/// ```text
+///           Close both ways, or failure          our direction ended      peer's ended
+///   Open ───────────────────────────────> Ending ───────────────────> Draining ───────> Done
+///     └────────────── transport gone ───────────────────────────────────────────────────^
+/// ```
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    receiver: Receiver,
+    role: Role,
+    /// Input that came while nobody had room for what is in it; still masked.
+    pending: Vec<u8>,
+    stage: Stage,
+    close_timeout: Duration,
+    /// Runs from our Close frame on.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    Ending,
+    Draining,
+    Done,
+}
+
+/// Where events go.
+pub(crate) trait Sink {
+    /// Pings and Close frames are answered already.
+    fn handle_event(&mut self, shared: &Shared, event: Event<'_>);
+
+    fn handle_error(&mut self, error: Error);
+
+    fn handle_closed(&mut self, closed: &Closed);
+
+    /// Whether another event can be taken.
+    fn has_room(&self) -> bool;
+
+    /// How sends are corked after a batch.
+    fn cork(&self) -> Cork;
+}
+
+impl Driver {
+    pub(crate) fn new(established: Established) -> Result<(Self, Arc<Shared>), Error> {
+        let Established {
+            stream,
+            leftover,
+            role,
+            settings,
+            deflate,
+            subprotocol,
+            request,
+            response_headers,
+        } = established;
+        let agreed = deflate.zip(settings.deflate.as_ref());
+        let sender = match role {
+            Role::Server => Sender::server(agreed),
+            Role::Client => Sender::client(entropy()?, agreed),
+        };
+        let close_timeout = settings.limits.close_timeout;
+        let receiver = Receiver::new(role, Arc::new(settings.limits), deflate);
+        let wire = Wire::new(stream, sender, settings.outbox_bytes_max);
+        let shared = Shared::new(request, response_headers, subprotocol, deflate, wire);
+        let shared = Arc::new(shared);
+        let driver = Self {
+            shared: Arc::clone(&shared),
+            receiver,
+            role,
+            pending: leftover,
+            stage: Stage::Open,
+            close_timeout,
+            deadline: None,
+        };
+        Ok((driver, shared))
+    }
+
+    pub(crate) fn receiver(&mut self) -> &mut Receiver {
+        &mut self.receiver
+    }
+
+    /// Whether no more events come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stage != Stage::Open
+    }
+
+    /// The program has looked at all that came: its sends go to the socket at once again.
+    pub(crate) fn release(&self) {
+        self.shared.wire().set_cork(Cork::Off);
+    }
+
+    /// Works until nothing more can be done now. Ready once the transport is gone.
+    pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
+        for _ in 0..READS_PER_POLL {
+            match self.stage {
+                Stage::Open => ready!(lend::reading(|lent| self.poll_open(cx, sink, lent))),
+                Stage::Ending => ready!(self.poll_ending(cx)),
+                Stage::Draining => ready!(lend::reading(|lent| self.poll_draining(cx, lent))),
+                Stage::Done => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Ends it without ceremony, as when the runtime goes down.
+    pub(crate) fn abort(&mut self, sink: &mut impl Sink) {
+        if self.stage == Stage::Open {
+            self.finish(sink);
+        }
+        self.done();
+    }
+
+    /// One read and all that follows from it. Ready: go on.
+    fn poll_open(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+    ) -> Poll<()> {
+        let shared = Arc::clone(&self.shared);
+        let mut wire = shared.wire();
+        wire.register_driver(cx.waker());
+        wire.set_cork(Cork::Off);
+        let flushed = wire.flush();
+        if let Some(failure) = wire.failure() {
+            drop(wire);
+            return self.lose(failure, sink);
+        }
+        if self.receiver.has_ended() && flushed {
+            drop(wire);
+            self.finish(sink);
+            return Poll::Ready(());
+        }
+        if wire.close_sent().is_some() && self.poll_deadline(cx).is_ready() {
+            drop(wire);
+            self.finish(sink);
+            self.done();
+            return Poll::Ready(());
+        }
+        if self.receiver.has_ended() || !wire.has_room() || !sink.has_room() {
+            return Poll::Pending;
+        }
+        if self.pending.is_empty() {
+            match wire.poll_read(cx, &mut lent.buffer) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(0)) if wire.close_sent().is_some() => {
+                    // The peer hung up on our Close frame.
+                    drop(wire);
+                    self.finish(sink);
+                    self.done();
+                    Poll::Ready(())
+                }
+                Poll::Ready(Ok(0)) => {
+                    let failure = io::ErrorKind::UnexpectedEof.into();
+                    wire.fail_transport(failure);
+                    Poll::Ready(())
+                }
+                Poll::Ready(Err(failure)) => {
+                    wire.fail_transport(failure);
+                    Poll::Ready(())
+                }
+                Poll::Ready(Ok(len)) => {
+                    wire.cork(Cork::Batch, &mut lent.out);
+                    drop(wire);
+                    self.handle_bytes(&mut lent.buffer[..len], &mut lent.pool, sink);
+                    self.uncork(sink, &mut lent.out);
+                    Poll::Ready(())
+                }
+            }
+        } else {
+            wire.cork(Cork::Batch, &mut lent.out);
+            drop(wire);
+            let mut pending = std::mem::take(&mut self.pending);
+            self.handle_bytes(&mut pending, &mut lent.pool, sink);
+            self.uncork(sink, &mut lent.out);
+            Poll::Ready(())
+        }
+    }
+
+    /// Hands out what `bytes` hold, as long as there is room; keeps the rest.
+    fn handle_bytes(&mut self, bytes: &mut [u8], pool: &mut Pool, sink: &mut impl Sink) {
+        let mut input = Input::new(bytes);
+        loop {
+            match self.receiver.poll_event(&mut input, pool) {
+                Ok(None) => return,
+                Ok(Some(event)) => {
+                    if matches!(event, Event::Ping(_) | Event::Close(_)) {
+                        self.shared.wire().answer(&event);
+                    }
+                    sink.handle_event(&self.shared, event);
+                }
+                Err(error) => {
+                    self.shared.wire().fail(error);
+                    sink.handle_error(error.into());
+                    return;
+                }
+            }
+            if !sink.has_room() || !self.shared.wire().has_room() {
+                self.pending = input.rest().to_vec();
+                return;
+            }
+        }
+    }
+
+    fn uncork(&mut self, sink: &impl Sink, lent: &mut Vec<u8>) {
+        let mut wire = self.shared.wire();
+        wire.uncork(lent);
+        wire.set_cork(sink.cork());
+    }
+
+    /// The transport is gone.
+    fn lose(&mut self, failure: io::Error, sink: &mut impl Sink) -> Poll<()> {
+        let message = match failure.kind() {
+            io::ErrorKind::UnexpectedEof => "the peer hung up without a Close frame",
+            _ => "the connection was lost",
+        };
+        sink.handle_error(Error::new(ErrorKind::Io, message).with_source(failure));
+        self.finish(sink);
+        self.done();
+        Poll::Ready(())
+    }
+
+    /// How it ended is settled: says so.
+    fn finish(&mut self, sink: &mut impl Sink) {
+        let closed = self.shared.finish();
+        self.pending = Vec::new();
+        // RFC 6455 section 7.1.1: the server ends TCP first; a client waits for it, unless it fails
+        // the connection.
+        self.stage = match self.role {
+            Role::Client if closed.is_clean() => Stage::Draining,
+            _ => Stage::Ending,
+        };
+        sink.handle_closed(&closed);
+    }
+
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let shutdown = {
+            let mut wire = self.shared.wire();
+            wire.register_driver(cx.waker());
+            wire.poll_shutdown(cx)
+        };
+        if shutdown.is_ready() {
+            self.stage = Stage::Draining;
+        } else {
+            ready!(self.poll_deadline(cx));
+            self.done();
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads to the end, so that the kernel doesn't answer unread bytes with a reset that overtakes
+    /// our Close frame.
+    fn poll_draining(&mut self, cx: &mut Context<'_>, lent: &mut lend::Reading) -> Poll<()> {
+        let read = self.shared.wire().poll_read(cx, &mut lent.buffer);
+        match read {
+            Poll::Ready(Ok(0) | Err(_)) => self.done(),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Pending => {
+                ready!(self.poll_deadline(cx));
+                self.done();
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn done(&mut self) {
+        self.shared.wire().drop_stream();
+        self.deadline = None;
+        self.stage = Stage::Done;
+    }
+
+    /// Whether the time for closing is over. Starts the clock at the first call.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let close_timeout = self.close_timeout;
+        self.deadline
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + close_timeout)))
+            .as_mut()
+            .poll(cx)
+    }
+}
+
+fn entropy() -> Result<[u8; 32], Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| {
+        Error::new(ErrorKind::Config, "the system gives no entropy").with_source(error)
+    })?;
+    Ok(seed)
+}

@@ -1,0 +1,143 @@
+//! What has been received and not yet taken.
+
+use std::collections::VecDeque;
+
+use sockeye_proto::{Event, Kind, Message};
+
+use crate::{Closed, Error, driver::Sink, session::Shared, wire::Cork};
+
+/// A ping, pong or Close frame as it arrives, for those who want to watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Control<'a> {
+    /// A ping; it is answered already.
+    Ping(&'a [u8]),
+    /// A pong.
+    Pong(&'a [u8]),
+    /// A Close frame; it is answered already.
+    Close(sockeye_proto::CloseFrame<'a>),
+}
+
+/// The observer of control frames.
+pub(crate) type Observer = Box<dyn FnMut(Control<'_>) + Send>;
+
+/// What has been received and not yet taken, in order. Over its limit reading pauses.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    items: VecDeque<Item>,
+    /// The sum of the payloads, and [`ITEM_BYTES`] for each item.
+    bytes: usize,
+    bytes_max: usize,
+    error: Option<Error>,
+    /// Nobody wants what comes: the connection is being closed.
+    discards: bool,
+    observer: Option<Observer>,
+}
+
+/// Bytes. What an item costs besides its payload, so that many empty ones are bounded too.
+const ITEM_BYTES: usize = 64;
+
+pub(crate) enum Item {
+    Message(Message<'static>),
+    Part {
+        kind: Kind,
+        payload: Vec<u8>,
+        last: bool,
+    },
+}
+
+impl Inbox {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()?;
+        self.bytes -= item.cost();
+        if self.items.is_empty() {
+            self.items = VecDeque::new();
+        }
+        Some(item)
+    }
+
+    pub(crate) fn error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+
+    pub(crate) fn has_error(&self) -> bool {
+        self.error.is_some()
+    }
+
+    pub(crate) fn discard(&mut self) {
+        self.discards = true;
+        self.items = VecDeque::new();
+        self.bytes = 0;
+    }
+
+    fn push(&mut self, item: Item) {
+        if !self.discards {
+            self.bytes += item.cost();
+            self.items.push_back(item);
+        }
+    }
+}
+
+impl Item {
+    fn cost(&self) -> usize {
+        ITEM_BYTES
+            + match self {
+                Self::Message(message) => message.len(),
+                Self::Part { payload, .. } => payload.len(),
+            }
+    }
+}
+
+impl Sink for Inbox {
+    fn handle_event(&mut self, _: &Shared, event: Event<'_>) {
+        let control = match event {
+            Event::Message(message) => return self.push(Item::Message(message.into_owned())),
+            Event::Part(part) => {
+                return self.push(Item::Part {
+                    kind: part.kind,
+                    payload: part.payload.to_vec(),
+                    last: part.last,
+                });
+            }
+            Event::Ping(payload) => Control::Ping(payload),
+            Event::Pong(payload) => Control::Pong(payload),
+            Event::Close(frame) => Control::Close(frame),
+        };
+        if let Some(observer) = &mut self.observer {
+            observer(control);
+        }
+    }
+
+    fn handle_error(&mut self, error: Error) {
+        self.error.get_or_insert(error);
+    }
+
+    fn handle_closed(&mut self, _: &Closed) {}
+
+    fn has_room(&self) -> bool {
+        self.bytes < self.bytes_max
+    }
+
+    fn cork(&self) -> Cork {
+        if self.items.is_empty() {
+            Cork::Off
+        } else {
+            Cork::Inbox
+        }
+    }
+}

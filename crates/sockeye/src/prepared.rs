@@ -1,0 +1,79 @@
+//! One message for many sessions.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use bytes::Bytes;
+use sockeye_proto::{Message, PreparedForm, encode_compressed, encode_plain};
+
+use crate::wire::with_pool;
+
+/// One message for many sessions: framed once, compressed once per setting, then shared. Cheap to clone.
+///
+/// A session whose frames can't be shared (a client's are masked, and with context takeover each
+/// depends on the ones before) encodes the message for itself.
+#[derive(Clone)]
+pub struct Prepared(Arc<Inner>);
+
+struct Inner {
+    message: Message<'static>,
+    plain: OnceLock<Bytes>,
+    /// One entry for each setting in use: at most 8 windows × 10 levels.
+    compressed: Mutex<Vec<(PreparedForm, Bytes)>>,
+}
+
+impl Prepared {
+    /// Prepares a message. Copies the payload if it is borrowed.
+    #[must_use]
+    pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
+        Self(Arc::new(Inner {
+            message: message.into().into_owned(),
+            plain: OnceLock::new(),
+            compressed: Mutex::default(),
+        }))
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &Message<'static> {
+        &self.0.message
+    }
+
+    /// The whole frame in this form.
+    pub(crate) fn frame(&self, form: PreparedForm) -> Bytes {
+        let PreparedForm::Compressed { window_bits, level } = form else {
+            return self
+                .0
+                .plain
+                .get_or_init(|| self.encode(encode_plain))
+                .clone();
+        };
+        let mut compressed = self
+            .0
+            .compressed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, frame)) = compressed.iter().find(|(made, _)| *made == form) {
+            return frame.clone();
+        }
+        let frame = self.encode(|kind, payload, out| {
+            with_pool(|pool| encode_compressed(kind, payload, window_bits, level, pool, out));
+        });
+        compressed.push((form, frame.clone()));
+        frame
+    }
+
+    fn encode(&self, encode: impl FnOnce(sockeye_proto::Kind, &[u8], &mut Vec<u8>)) -> Bytes {
+        let mut out = Vec::with_capacity(self.0.message.len() + 14);
+        encode(self.0.message.kind(), self.0.message.as_bytes(), &mut out);
+        out.into()
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Prepared").field(&self.0.message).finish()
+    }
+}
