@@ -4,8 +4,9 @@ use core::net::Ipv6Addr;
 
 /// Whether `text` is `uri-host [ ":" port ]` with a host that is not empty and no user name.
 ///
-/// Stricter than RFC 3986 in two points: `IPvFuture` literals are refused, since nobody has defined
-/// one, and a port must fit 16 bits.
+/// Stricter than RFC 3986 in three points: `IPvFuture` literals are refused, since nobody has defined
+/// one; a port must fit 16 bits; and a name has no comma, because that is what two `Host` fields look
+/// like after something joined them.
 pub(super) fn is_authority(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('[') else {
         let colon = text.find(':').unwrap_or(text.len());
@@ -18,12 +19,12 @@ pub(super) fn is_authority(text: &str) -> bool {
     literal.parse::<Ipv6Addr>().is_ok() && is_port(port)
 }
 
-/// RFC 3986 section 3.2.2: `*( unreserved / pct-encoded / sub-delims )`, here not empty, as RFC 9110
-/// section 4.2.1 demands of http.
+/// RFC 3986 section 3.2.2: `*( unreserved / pct-encoded / sub-delims )`, here without the comma, and
+/// not empty, as RFC 9110 section 4.2.1 demands of http.
 fn is_reg_name(host: &str) -> bool {
     !host.is_empty()
         && is_made_of(host, |byte| {
-            byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+            byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
         })
 }
 

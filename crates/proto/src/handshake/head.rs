@@ -273,15 +273,18 @@ fn values<'a>(headers: &[Header<'a>], name: &str) -> impl Iterator<Item = &'a [u
         .map(|header| header.value)
 }
 
-/// Whether the first line ends as HTTP does, with some version.
+/// Whether the first line is a request line, with some version.
 fn names_a_version(bytes: &[u8]) -> bool {
     let line = &bytes[..memchr(b'\r', bytes).unwrap_or(bytes.len())];
-    match line.split(|&byte| byte == b' ').next_back() {
+    let mut words = line.split(|&byte| byte == b' ');
+    let (_method, _target, version) = (words.next(), words.next(), words.next());
+    let is_version = match version {
         Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]) => {
             major.is_ascii_digit() && minor.is_ascii_digit()
         }
         _ => false,
-    }
+    };
+    is_version && words.next().is_none()
 }
 
 const WEBSOCKET_PREFIX: &str = "Sec-WebSocket-";
