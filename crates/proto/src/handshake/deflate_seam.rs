@@ -2,14 +2,7 @@
 
 use alloc::string::String;
 
-/// Settings, both roles.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Deflate {}
-
-/// What both ends agreed to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeflateParams {}
+use crate::extension::{Deflate, DeflateParams};
 
 /// What was wrong with an extension field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,25 +16,27 @@ impl core::fmt::Display for ExtensionError {
 
 impl core::error::Error for ExtensionError {}
 
-impl Deflate {
-    pub(super) fn offer(&self) -> String {
-        String::from("permessage-deflate")
-    }
+pub(super) fn offer(_settings: &Deflate) -> String {
+    String::from("permessage-deflate")
+}
 
-    pub(super) fn respond<'a>(
-        &self,
-        _offers: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Option<(DeflateParams, String)> {
-        None
-    }
+pub(super) fn respond<'a>(
+    _settings: &Deflate,
+    _offers: impl IntoIterator<Item = &'a [u8]>,
+) -> Option<(DeflateParams, String)> {
+    None
+}
 
-    pub(super) fn accept<'a>(
-        &self,
-        response: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<Option<DeflateParams>, ExtensionError> {
-        if response.into_iter().next().is_some() {
-            return Err(ExtensionError {});
-        }
-        Ok(None)
+pub(super) fn accept<'a>(
+    _settings: &Deflate,
+    response: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Option<DeflateParams>, ExtensionError> {
+    if response.into_iter().next().is_some() {
+        return Err(ExtensionError {});
     }
+    Ok(None)
+}
+
+pub(super) fn check<'a>(_fields: impl IntoIterator<Item = &'a [u8]>) -> Result<(), ExtensionError> {
+    Ok(())
 }

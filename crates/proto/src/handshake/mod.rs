@@ -22,7 +22,7 @@ mod token;
 
 pub use accept::accept_key;
 pub use client::{Agreed, ClientHandshake, HandshakeError};
-pub use deflate_seam::{Deflate, DeflateParams, ExtensionError};
+pub use deflate_seam::ExtensionError;
 pub use field::FieldError;
 pub use head::{HeadError, Header, RequestHead, ResponseHead};
 pub use refusal::Refusal;

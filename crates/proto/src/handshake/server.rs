@@ -1,6 +1,7 @@
 //! The server's side: a request is checked, then answered.
 
 use alloc::{
+    format,
     string::{String, ToString as _},
     vec::Vec,
 };
@@ -9,9 +10,9 @@ use super::{
     FieldError, Refusal, RequestHead, Target,
     accept::{accept_key, is_key},
     authority::is_authority,
-    deflate_seam::{Deflate, DeflateParams},
-    field, token,
+    deflate_seam, field, token,
 };
+use crate::extension::{Deflate, DeflateParams};
 
 /// A request that may become a WebSocket, and what its client offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ impl ServerHandshake {
     /// `Sec-WebSocket-Extensions` that says so.
     #[must_use]
     pub fn select_deflate(&self, settings: &Deflate) -> Option<(DeflateParams, String)> {
-        settings.respond(self.extensions.iter().map(Vec::as_slice))
+        deflate_seam::respond(settings, self.extensions.iter().map(Vec::as_slice))
     }
 
     /// The value of `Sec-WebSocket-Accept`. Empty after [`ServerHandshake::check_connect`].
@@ -213,8 +214,16 @@ fn read_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<S
     Ok(names)
 }
 
+/// RFC 6455 section 9.1: a field that breaks the grammar fails the handshake, whatever it offers.
 fn read_extensions<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>, Refusal> {
-    Ok(values.map(<[u8]>::to_vec).collect())
+    let fields: Vec<Vec<u8>> = values.map(<[u8]>::to_vec).collect();
+    match deflate_seam::check(fields.iter().map(Vec::as_slice)) {
+        Ok(()) => Ok(fields),
+        Err(error) => Err(Refusal::new(
+            400,
+            format!("Sec-WebSocket-Extensions: {error}\n"),
+        )),
+    }
 }
 
 /// The only one, if there is exactly one.
