@@ -10,10 +10,9 @@ use super::{
     FieldError, ResponseHead,
     accept::{accept_key, encode_key},
     authority::is_authority,
-    deflate_seam::{self, ExtensionError},
     field, target, token,
 };
-use crate::extension::{Deflate, DeflateParams};
+use crate::extension::{Deflate, DeflateParams, ExtensionError};
 
 /// One handshake of a client. Call [`ClientHandshake::request`], then [`ClientHandshake::verify`];
 /// over HTTP/2 [`ClientHandshake::connect_headers`], then [`ClientHandshake::verify_connect`].
@@ -109,7 +108,7 @@ impl ClientHandshake {
             fields.push(("Sec-WebSocket-Protocol", subprotocols.join(", ")));
         }
         if let Some(deflate) = deflate {
-            fields.push(("Sec-WebSocket-Extensions", deflate_seam::offer(deflate)));
+            fields.push(("Sec-WebSocket-Extensions", deflate.offer()));
         }
         self.subprotocols = subprotocols.to_vec();
         self.deflate = deflate.cloned();
@@ -196,9 +195,9 @@ impl ClientHandshake {
             (Some(_), Some(_)) => return Err(HandshakeError::Subprotocol),
         };
         let deflate = match &self.deflate {
-            Some(deflate) => {
-                deflate_seam::accept(deflate, extensions).map_err(HandshakeError::Extension)?
-            }
+            Some(deflate) => deflate
+                .accept(extensions)
+                .map_err(HandshakeError::Extension)?,
             None if extensions.next().is_none() => None,
             None => return Err(HandshakeError::ExtensionNotOffered),
         };

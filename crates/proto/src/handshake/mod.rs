@@ -12,7 +12,6 @@
 mod accept;
 mod authority;
 mod client;
-mod deflate_seam;
 mod field;
 mod head;
 mod refusal;
@@ -22,7 +21,6 @@ mod token;
 
 pub use accept::accept_key;
 pub use client::{Agreed, ClientHandshake, HandshakeError};
-pub use deflate_seam::ExtensionError;
 pub use field::FieldError;
 pub use head::{HeadError, Header, RequestHead, ResponseHead};
 pub use refusal::Refusal;

@@ -10,9 +10,9 @@ use super::{
     FieldError, Refusal, RequestHead, Target,
     accept::{accept_key, is_key},
     authority::is_authority,
-    deflate_seam, field, token,
+    field, token,
 };
-use crate::extension::{Deflate, DeflateParams};
+use crate::extension::{self, Deflate, DeflateParams};
 
 /// A request that may become a WebSocket, and what its client offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl ServerHandshake {
     /// `Sec-WebSocket-Extensions` that says so.
     #[must_use]
     pub fn select_deflate(&self, settings: &Deflate) -> Option<(DeflateParams, String)> {
-        deflate_seam::respond(settings, self.extensions.iter().map(Vec::as_slice))
+        settings.respond(self.extensions.iter().map(Vec::as_slice))
     }
 
     /// The value of `Sec-WebSocket-Accept`. Empty after [`ServerHandshake::check_connect`].
@@ -217,7 +217,7 @@ fn read_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<S
 /// RFC 6455 section 9.1: a field that breaks the grammar fails the handshake, whatever it offers.
 fn read_extensions<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>, Refusal> {
     let fields: Vec<Vec<u8>> = values.map(<[u8]>::to_vec).collect();
-    match deflate_seam::check(fields.iter().map(Vec::as_slice)) {
+    match extension::check(fields.iter().map(Vec::as_slice)) {
         Ok(()) => Ok(fields),
         Err(error) => Err(Refusal::new(
             400,

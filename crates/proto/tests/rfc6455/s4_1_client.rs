@@ -1,8 +1,11 @@
 //! RFC 6455 section 4.1: what the client sends, and what it takes for an answer.
 
-use sockeye_proto::Limits;
 use sockeye_proto::handshake::{
     ClientHandshake, FieldError, HandshakeError, RequestHead, ResponseHead, ServerHandshake,
+};
+use sockeye_proto::{
+    Limits,
+    extension::{Deflate, ExtensionError},
 };
 
 /// The nonce of the example in section 1.3.
@@ -194,6 +197,34 @@ fn client_refuses_an_extension_that_it_did_not_offer() {
             Err(HandshakeError::ExtensionNotOffered)
         );
     }
+}
+
+#[test]
+fn client_and_server_agree_on_deflate() {
+    let settings = Deflate::default();
+    let mut client = ClientHandshake::new(NONCE);
+    let request = client.request("/", "a", &[], Some(&settings), &[]).unwrap();
+    let (head, _) = RequestHead::parse(&request, &Limits::default())
+        .unwrap()
+        .unwrap();
+    let server = ServerHandshake::check(&head).unwrap();
+    let (params, value) = server.select_deflate(&settings).unwrap();
+    let response = server.response(None, Some(&value), &[]).unwrap();
+    let (head, _) = ResponseHead::parse(&response, &Limits::default())
+        .unwrap()
+        .unwrap();
+    assert_eq!(client.verify(&head).unwrap().deflate, Some(params));
+}
+
+#[test]
+fn client_that_offers_deflate_takes_no_other_extension() {
+    let mut client = ClientHandshake::new(NONCE);
+    client
+        .connect_headers(&[], Some(&Deflate::default()))
+        .unwrap();
+    let fields: [(&str, &[u8]); 1] = [("sec-websocket-extensions", b"x-foo")];
+    let error = client.verify_connect(200, fields).unwrap_err();
+    assert_eq!(error, HandshakeError::Extension(ExtensionError::NotOffered));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! RFC 6455 sections 4.2, 4.3 and 4.4: what the server demands, and what it answers.
 
 use proptest::prelude::*;
-use sockeye_proto::Limits;
 use sockeye_proto::handshake::{FieldError, Refusal, RequestHead, ServerHandshake};
+use sockeye_proto::{Limits, extension::Deflate};
 
 const LINE: &str = "GET /chat HTTP/1.1";
 
@@ -283,6 +283,31 @@ fn server_does_not_name_a_subprotocol_that_was_not_offered() {
     let handshake = check_with(&["Sec-WebSocket-Protocol: v1"]).unwrap();
     let error = handshake.response(Some("v2"), None, &[]).unwrap_err();
     assert_eq!(error, FieldError::SubprotocolNotOffered("v2".into()));
+}
+
+#[test]
+fn server_refuses_malformed_extensions_with_400() {
+    for value in ["", ";", "a;", "a b", "a; b=\"c", "a; =b", "a; b=\"c d\""] {
+        let field = format!("Sec-WebSocket-Extensions: {value}");
+        assert_eq!(status_of(check_with(&[&field])), 400, "{value}");
+    }
+    check_with(&["Sec-WebSocket-Extensions: x-unknown; a=1, permessage-deflate"]).unwrap();
+}
+
+#[test]
+fn server_agrees_to_deflate_only_if_offered() {
+    let settings = Deflate::default();
+    let plain = check_with(&["Sec-WebSocket-Extensions: x-unknown"]).unwrap();
+    assert_eq!(plain.select_deflate(&settings), None);
+    let offered = check_with(&[
+        "Sec-WebSocket-Extensions: x-unknown",
+        "Sec-WebSocket-Extensions: permessage-deflate",
+    ])
+    .unwrap();
+    let (_, value) = offered.select_deflate(&settings).unwrap();
+    let head = offered.response(None, Some(&value), &[]).unwrap();
+    let line = format!("\r\nSec-WebSocket-Extensions: {value}\r\n");
+    assert!(String::from_utf8(head).unwrap().contains(&line));
 }
 
 #[test]
