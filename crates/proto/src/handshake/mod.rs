@@ -1,1 +1,28 @@
-//! The opening handshake (RFC 6455 section 4): one HTTP request, one HTTP response.
+//! The opening handshake (RFC 6455 section 4, RFC 8441): one HTTP request, one HTTP response.
+//!
+//! ```text
+//!   server  bytes ──> RequestHead ──> ServerHandshake::check ──> response (101) | Refusal (4xx, 5xx)
+//!   client  ClientHandshake::request ──> bytes … bytes ──> ResponseHead ──> verify ──> Agreed
+//! ```
+//!
+//! Heads are borrowed from the caller's buffer, and bytes after the head stay in it: they are the
+//! first frames. Strict where common HTTP parsers are lenient, because a WebSocket server stands
+//! behind proxies, and whatever two parsers read differently is a hole.
+
+mod accept;
+mod authority;
+mod client;
+mod field;
+mod head;
+mod refusal;
+mod server;
+mod target;
+mod token;
+
+pub use accept::accept_key;
+pub use client::{Agreed, ClientHandshake, HandshakeError};
+pub use field::FieldError;
+pub use head::{HeadError, Header, RequestHead, ResponseHead};
+pub use refusal::Refusal;
+pub use server::ServerHandshake;
+pub use target::Target;

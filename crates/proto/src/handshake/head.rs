@@ -1,0 +1,292 @@
+//! One HTTP/1 head, borrowed from the bytes (RFC 9112 sections 2 to 5).
+
+use alloc::{vec, vec::Vec};
+use core::fmt;
+
+use memchr::{memchr, memchr_iter, memmem};
+
+use super::token;
+use crate::Limits;
+
+/// One field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// A token, as it was written.
+    pub name: &'a str,
+    /// Without the white space around it. Has no control character but tab.
+    pub value: &'a [u8],
+}
+
+/// The head of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHead<'a> {
+    /// A token; case matters.
+    pub method: &'a str,
+    /// As it was written; [`super::Target::parse`] understands it.
+    pub target: &'a str,
+    /// 0 or 1: HTTP/1.0 or HTTP/1.1.
+    pub version_minor: u8,
+    /// In the order of arrival.
+    pub headers: Vec<Header<'a>>,
+}
+
+/// The head of a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseHead<'a> {
+    /// 0 or 1: HTTP/1.0 or HTTP/1.1.
+    pub version_minor: u8,
+    /// Three digits.
+    pub status: u16,
+    /// May be empty, and means nothing (RFC 9112 section 4).
+    pub reason: &'a str,
+    /// In the order of arrival.
+    pub headers: Vec<Header<'a>>,
+}
+
+impl<'a> RequestHead<'a> {
+    /// Reads the head at the beginning of `bytes`, and tells how many bytes it takes.
+    ///
+    /// `None` if more bytes are needed; then call again with the old bytes and the new. Bytes after
+    /// the head are not looked at. Empty lines before the head are skipped (RFC 9112 section 2.2).
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not, and cannot become, a head within `limits`.
+    pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Self, usize)>, HeadError> {
+        let start = empty_lines_bytes(bytes);
+        let rest = &bytes[start..];
+        // What speaks another protocol is told so at once, not when its bytes fill the limit.
+        let method = &rest[..memchr(b' ', rest).unwrap_or(rest.len())];
+        let is_empty_line_begun = rest == b"\r";
+        let is_token = method.iter().copied().all(token::is_token_byte);
+        if !is_empty_line_begun && (!is_token || method.is_empty() && !rest.is_empty()) {
+            return Err(HeadError::Method);
+        }
+        let Some(end) = head_end(bytes, start, limits)? else {
+            return Ok(None);
+        };
+        let mut fields = field_slots(limits);
+        let mut request = httparse::Request::new(&mut fields);
+        match request.parse(&bytes[start..end]) {
+            Ok(httparse::Status::Complete(read)) if start + read == end => {}
+            Ok(_) => return Err(HeadError::LineEnd),
+            Err(error) => return Err(HeadError::from_request(error, rest)),
+        }
+        let (Some(method), Some(target), Some(version_minor)) =
+            (request.method, request.path, request.version)
+        else {
+            return Err(HeadError::StartLine);
+        };
+        let head = Self {
+            method,
+            target,
+            version_minor,
+            headers: fields_of(request.headers),
+        };
+        Ok(Some((head, end)))
+    }
+
+    /// The value of the first field of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers(name).next()
+    }
+
+    /// The values of all fields of that name, in any case.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        values(&self.headers, name)
+    }
+
+    /// Whether this is meant to be a WebSocket handshake, and must be a right one: an `Upgrade` that
+    /// names websocket, or any field that only a WebSocket client sends. All else is plain HTTP.
+    #[must_use]
+    pub fn wants_websocket(&self) -> bool {
+        token::contains(self.headers("Upgrade"), "websocket")
+            || self.headers.iter().any(|header| {
+                header
+                    .name
+                    .get(..WEBSOCKET_PREFIX.len())
+                    .is_some_and(|prefix| prefix.eq_ignore_ascii_case(WEBSOCKET_PREFIX))
+            })
+    }
+}
+
+impl<'a> ResponseHead<'a> {
+    /// Reads the head at the beginning of `bytes`, and tells how many bytes it takes.
+    ///
+    /// `None` if more bytes are needed; then call again with the old bytes and the new. Bytes after
+    /// the head are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not, and cannot become, a head within `limits`.
+    pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Self, usize)>, HeadError> {
+        // RFC 9112 section 2.3: the name of the protocol is case-sensitive.
+        let seen = bytes.len().min(HTTP1.len());
+        if bytes[..seen] != HTTP1[..seen] {
+            return Err(HeadError::Version);
+        }
+        let Some(end) = head_end(bytes, 0, limits)? else {
+            return Ok(None);
+        };
+        let mut fields = field_slots(limits);
+        let mut response = httparse::Response::new(&mut fields);
+        match response.parse(&bytes[..end]) {
+            Ok(httparse::Status::Complete(read)) if read == end => {}
+            Ok(_) => return Err(HeadError::LineEnd),
+            Err(error) => return Err(HeadError::from_response(error)),
+        }
+        let (Some(status), Some(version_minor)) = (response.code, response.version) else {
+            return Err(HeadError::StartLine);
+        };
+        let head = Self {
+            version_minor,
+            status,
+            reason: response.reason.unwrap_or(""),
+            headers: fields_of(response.headers),
+        };
+        Ok(Some((head, end)))
+    }
+
+    /// The value of the first field of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers(name).next()
+    }
+
+    /// The values of all fields of that name, in any case.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        values(&self.headers, name)
+    }
+}
+
+/// The bytes are no HTTP/1 head, or one over a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// The method is not a token.
+    Method,
+    /// The request target has a byte that cannot stand there.
+    Target,
+    /// The first line is neither a request line nor a status line.
+    StartLine,
+    /// Neither HTTP/1.1 nor HTTP/1.0.
+    Version,
+    /// A field name that is not a token, white space before its colon, or a folded line (RFC 9112
+    /// sections 5.1 and 5.2).
+    HeaderName,
+    /// A control character in a field value.
+    HeaderValue,
+    /// A line that does not end in CR LF. RFC 9112 section 2.2 would let a bare LF pass; we don't,
+    /// because a proxy may see other lines than we do.
+    LineEnd,
+    /// [`Limits::head_bytes_max`] went by within the first line.
+    TargetTooLong,
+    /// More than [`Limits::head_bytes_max`].
+    TooLarge,
+    /// More than [`Limits::headers_max`].
+    TooManyHeaders,
+}
+
+impl HeadError {
+    fn from_request(error: httparse::Error, line: &[u8]) -> Self {
+        match error {
+            httparse::Error::Token => Self::Target,
+            httparse::Error::Version if !names_a_version(line) => Self::StartLine,
+            error => Self::from_response(error),
+        }
+    }
+
+    fn from_response(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::HeaderName => Self::HeaderName,
+            httparse::Error::HeaderValue => Self::HeaderValue,
+            httparse::Error::NewLine => Self::LineEnd,
+            httparse::Error::Status | httparse::Error::Token => Self::StartLine,
+            httparse::Error::TooManyHeaders => Self::TooManyHeaders,
+            httparse::Error::Version => Self::Version,
+        }
+    }
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Method => "the method is not a token",
+            Self::Target => "the request target has a byte that cannot stand there",
+            Self::StartLine => "the first line is not HTTP",
+            Self::Version => "only HTTP/1.1 is spoken here",
+            Self::HeaderName => "a field name is not a token",
+            Self::HeaderValue => "a field value has a control character",
+            Self::LineEnd => "a line does not end in CR LF",
+            Self::TargetTooLong => "the request target is too long",
+            Self::TooLarge => "the head is too large",
+            Self::TooManyHeaders => "the head has too many fields",
+        })
+    }
+}
+
+impl core::error::Error for HeadError {}
+
+/// Where the head that begins at `start` ends, if it does.
+fn head_end(bytes: &[u8], start: usize, limits: &Limits) -> Result<Option<usize>, HeadError> {
+    let end = memmem::find(&bytes[start..], b"\r\n\r\n").map(|at| start + at + 4);
+    let head = &bytes[..end.unwrap_or(bytes.len())];
+    if memchr_iter(b'\n', head).any(|at| at == 0 || head[at - 1] != b'\r') {
+        return Err(HeadError::LineEnd);
+    }
+    if head.len() <= limits.head_bytes_max {
+        return Ok(end);
+    }
+    match memchr(b'\n', &head[start..limits.head_bytes_max.max(start)]) {
+        Some(_) => Err(HeadError::TooLarge),
+        None => Err(HeadError::TargetTooLong),
+    }
+}
+
+fn empty_lines_bytes(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some(after) = rest.strip_prefix(b"\r\n") {
+        rest = after;
+    }
+    bytes.len() - rest.len()
+}
+
+fn field_slots<'a>(limits: &Limits) -> Vec<httparse::Header<'a>> {
+    // A field takes four bytes at least ("a:" and its line's end), so more slots are of no use.
+    let slots = limits.headers_max.min(limits.head_bytes_max / 4);
+    vec![httparse::EMPTY_HEADER; slots]
+}
+
+fn fields_of<'a>(fields: &[httparse::Header<'a>]) -> Vec<Header<'a>> {
+    fields
+        .iter()
+        .map(|field| Header {
+            name: field.name,
+            value: field.value,
+        })
+        .collect()
+}
+
+fn values<'a>(headers: &[Header<'a>], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name))
+        .map(|header| header.value)
+}
+
+/// Whether the first line is a request line, with some version.
+fn names_a_version(bytes: &[u8]) -> bool {
+    let line = &bytes[..memchr(b'\r', bytes).unwrap_or(bytes.len())];
+    let mut words = line.split(|&byte| byte == b' ');
+    let (_method, _target, version) = (words.next(), words.next(), words.next());
+    let is_version = match version {
+        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]) => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
+        _ => false,
+    };
+    is_version && words.next().is_none()
+}
+
+const WEBSOCKET_PREFIX: &str = "Sec-WebSocket-";
+
+const HTTP1: &[u8] = b"HTTP/1.";

@@ -1,0 +1,233 @@
+//! The server's side: a request is checked, then answered.
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use super::{
+    FieldError, Refusal, RequestHead, Target,
+    accept::{accept_key, is_key},
+    authority::is_authority,
+    field, token,
+};
+use crate::extension::{self, Deflate, DeflateParams};
+
+/// A request that may become a WebSocket, and what its client offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerHandshake {
+    /// Empty over HTTP/2, which needs no proof (RFC 8441 section 5).
+    accept: String,
+    /// Tokens, none twice, in the client's order of preference.
+    subprotocols: Vec<String>,
+    /// One item per field, as it was sent; the grammar holds.
+    extensions: Vec<Vec<u8>>,
+}
+
+impl ServerHandshake {
+    /// Checks a request over HTTP/1.1 (RFC 6455 section 4.2.1).
+    ///
+    /// # Errors
+    ///
+    /// The answer for a client that got it wrong: 505 for another version of HTTP, 405 for another
+    /// method than GET, 426 for another version of WebSocket or no `Upgrade`, 400 for all else.
+    pub fn check(head: &RequestHead<'_>) -> Result<Self, Refusal> {
+        check_request(head)?;
+        check_upgrade(head)?;
+        check_version(head.headers("Sec-WebSocket-Version"))?;
+        let key = match one(head.headers("Sec-WebSocket-Key")) {
+            Some(key) if is_key(key) => core::str::from_utf8(key).unwrap_or_default(),
+            _ => {
+                return Err(Refusal::bad_request(
+                    "Sec-WebSocket-Key must be there once, as 16 bytes in base64\n",
+                ));
+            }
+        };
+        Ok(Self {
+            accept: accept_key(key),
+            subprotocols: read_subprotocols(head.headers("Sec-WebSocket-Protocol"))?,
+            extensions: read_extensions(head.headers("Sec-WebSocket-Extensions"))?,
+        })
+    }
+
+    /// Checks the fields of an extended CONNECT whose `:protocol` is `websocket` (RFC 8441
+    /// section 5). The pseudo-fields are the HTTP/2 library's affair.
+    ///
+    /// # Errors
+    ///
+    /// The answer for a client that got it wrong, as with [`ServerHandshake::check`].
+    pub fn check_connect<'a>(
+        headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Self, Refusal> {
+        let headers: Vec<(&str, &[u8])> = headers.into_iter().collect();
+        let values = |name: &'static str| {
+            headers
+                .iter()
+                .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+                .map(|&(_, value)| value)
+        };
+        check_version(values("Sec-WebSocket-Version"))?;
+        Ok(Self {
+            accept: String::new(),
+            subprotocols: read_subprotocols(values("Sec-WebSocket-Protocol"))?,
+            extensions: read_extensions(values("Sec-WebSocket-Extensions"))?,
+        })
+    }
+
+    /// What the client offered, in its order of preference.
+    #[must_use]
+    pub fn subprotocols(&self) -> &[String] {
+        &self.subprotocols
+    }
+
+    /// The first of `ours` that the client offered: the server's order of preference counts.
+    ///
+    /// `None` is an answer too: RFC 6455 section 4.2.2 then leaves the field out, and the client
+    /// decides whether it goes on.
+    pub fn select_subprotocol<'a, S: AsRef<str>>(&self, ours: &'a [S]) -> Option<&'a str> {
+        ours.iter()
+            .map(AsRef::as_ref)
+            .find(|name| self.subprotocols.iter().any(|offered| offered == name))
+    }
+
+    /// The first offer of permessage-deflate that `settings` can meet, with the value of
+    /// `Sec-WebSocket-Extensions` that says so.
+    #[must_use]
+    pub fn select_deflate(&self, settings: &Deflate) -> Option<(DeflateParams, String)> {
+        settings.respond(self.extensions.iter().map(Vec::as_slice))
+    }
+
+    /// The value of `Sec-WebSocket-Accept`. Empty after [`ServerHandshake::check_connect`].
+    #[must_use]
+    pub fn accept(&self) -> &str {
+        &self.accept
+    }
+
+    /// The answer that opens the WebSocket: 101 over HTTP/1.1 (RFC 6455 section 4.2.2).
+    ///
+    /// # Errors
+    ///
+    /// A field of ours cannot stand in a head, or the client did not offer the subprotocol.
+    pub fn response(
+        &self,
+        subprotocol: Option<&str>,
+        extensions: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Result<Vec<u8>, FieldError> {
+        let mut head = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+        field::write(&mut head, "Upgrade", "websocket");
+        field::write(&mut head, "Connection", "Upgrade");
+        field::write(&mut head, "Sec-WebSocket-Accept", &self.accept);
+        if let Some(name) = subprotocol {
+            if !self.subprotocols.iter().any(|offered| offered == name) {
+                return Err(FieldError::SubprotocolNotOffered(name.to_string()));
+            }
+            field::write(&mut head, "Sec-WebSocket-Protocol", name);
+        }
+        if let Some(value) = extensions {
+            field::check("Sec-WebSocket-Extensions", value)?;
+            field::write(&mut head, "Sec-WebSocket-Extensions", value);
+        }
+        for (name, value) in headers {
+            field::write_extra(&mut head, name, value)?;
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(head)
+    }
+}
+
+/// What HTTP demands, before WebSocket does.
+fn check_request(head: &RequestHead<'_>) -> Result<(), Refusal> {
+    // RFC 6455 section 4.2.1 item 1: HTTP/1.1 or higher, and GET.
+    if head.version_minor != 1 {
+        return Err(Refusal::new(505, "WebSocket needs HTTP/1.1\n"));
+    }
+    if head.method != "GET" {
+        return Err(
+            Refusal::new(405, "a WebSocket handshake is a GET\n").with_header("Allow", "GET")
+        );
+    }
+    // RFC 9112 section 3: a request line that is wrong is answered with 400.
+    if Target::parse(head.target).is_none() {
+        return Err(Refusal::bad_request("the request target is malformed\n"));
+    }
+    // RFC 9112 section 3.2: 400 if Host is missing, there twice, or malformed, even where an
+    // absolute target stands in its place.
+    let host = one(head.headers("Host")).and_then(|host| core::str::from_utf8(host).ok());
+    if !host.is_some_and(is_authority) {
+        return Err(Refusal::bad_request(
+            "Host must be there once, and be one\n",
+        ));
+    }
+    // The bytes after the head are frames. A request that announces a body, of which only we know
+    // that nobody will read it, could smuggle them past a proxy; so none may announce one.
+    if head.headers("Transfer-Encoding").next().is_some()
+        || head.headers("Content-Length").any(|length| length != b"0")
+    {
+        return Err(Refusal::bad_request("a WebSocket handshake has no body\n"));
+    }
+    Ok(())
+}
+
+/// RFC 6455 section 4.2.1 items 3 and 4.
+fn check_upgrade(head: &RequestHead<'_>) -> Result<(), Refusal> {
+    if !token::contains(head.headers("Upgrade"), "websocket") {
+        return Err(Refusal::upgrade_required("Upgrade must name websocket\n"));
+    }
+    if !token::contains(head.headers("Connection"), "upgrade") {
+        return Err(Refusal::bad_request("Connection must name upgrade\n"));
+    }
+    Ok(())
+}
+
+/// RFC 6455 section 4.2.1 item 6, answered as section 4.4 says.
+fn check_version<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<(), Refusal> {
+    match one(values) {
+        Some(b"13") => Ok(()),
+        _ => Err(Refusal::upgrade_required(
+            "Sec-WebSocket-Version must be there once, and be 13\n",
+        )),
+    }
+}
+
+/// RFC 6455 section 4.1 item 10: tokens that are all different; the field, if there, is not empty.
+fn read_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<String>, Refusal> {
+    let mut values = values.peekable();
+    let is_there = values.peek().is_some();
+    let mut names: Vec<String> = Vec::new();
+    for element in token::elements(values) {
+        match token::as_token(element) {
+            Some(name) if !names.iter().any(|earlier| earlier == name) => {
+                names.push(name.to_string());
+            }
+            _ => {
+                return Err(Refusal::bad_request(
+                    "Sec-WebSocket-Protocol must be a list of different tokens\n",
+                ));
+            }
+        }
+    }
+    if is_there && names.is_empty() {
+        return Err(Refusal::bad_request("Sec-WebSocket-Protocol is empty\n"));
+    }
+    Ok(names)
+}
+
+/// RFC 6455 section 9.1: a field that breaks the grammar fails the handshake, whatever it offers.
+fn read_extensions<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>, Refusal> {
+    let fields: Vec<Vec<u8>> = values.map(<[u8]>::to_vec).collect();
+    match extension::check(fields.iter().map(Vec::as_slice)) {
+        Ok(()) => Ok(fields),
+        Err(error) => Err(Refusal::new(
+            400,
+            format!("Sec-WebSocket-Extensions: {error}\n"),
+        )),
+    }
+}
+
+/// The only one, if there is exactly one.
+fn one<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    let first = items.next()?;
+    items.next().is_none().then_some(first)
+}

@@ -1,0 +1,124 @@
+//! The request target (RFC 9112 section 3.2).
+
+use alloc::{borrow::Cow, format};
+
+use super::authority::{is_authority, is_made_of};
+
+/// A request target that a WebSocket handshake may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The authority of an absolute-form target. RFC 9112 section 3.2.2: where there is one, it
+    /// stands in place of the `Host` field.
+    pub authority: Option<&'a str>,
+    /// Begins with `/`; has no fragment; every `%` is followed by two hexadecimal digits.
+    pub path_and_query: Cow<'a, str>,
+}
+
+impl<'a> Target<'a> {
+    /// Reads origin-form (`/path?query`) and absolute-form (`http://host/path?query`).
+    ///
+    /// `None` for the other two forms, which belong to `CONNECT` and `OPTIONS`, for a fragment, and
+    /// for bytes that don't belong in a URI.
+    #[must_use]
+    pub fn parse(target: &'a str) -> Option<Self> {
+        if target.starts_with('/') {
+            return is_path_and_query(target).then_some(Self {
+                authority: None,
+                path_and_query: Cow::Borrowed(target),
+            });
+        }
+        let (scheme, rest) = target.split_once("://")?;
+        if !SCHEMES
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(scheme))
+        {
+            return None;
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path_and_query) = rest.split_at(end);
+        let path_and_query = match path_and_query.as_bytes() {
+            [b'/', ..] => Cow::Borrowed(path_and_query),
+            // RFC 9110 section 4.2.3: an empty path is the same as "/".
+            _ => Cow::Owned(format!("/{path_and_query}")),
+        };
+        (is_authority(authority) && is_path_and_query(&path_and_query)).then_some(Self {
+            authority: Some(authority),
+            path_and_query,
+        })
+    }
+}
+
+/// Whether `text` is a path and perhaps a query.
+///
+/// RFC 3986 sections 3.3 and 3.4, and beyond them the ASCII characters that browsers send unencoded
+/// because the URL standard lets them. Control characters, space, `"`, `<`, `>`, `#` and bytes
+/// beyond ASCII are refused, and so is a `%` that encodes nothing.
+pub(super) fn is_path_and_query(text: &str) -> bool {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    path.starts_with('/') && is_made_of(path, is_path_byte) && is_made_of(query, is_query_byte)
+}
+
+fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte) || b"|[]^".contains(&byte)
+}
+
+fn is_query_byte(byte: u8) -> bool {
+    is_path_byte(byte) || byte == b'?' || b"{}\\`".contains(&byte)
+}
+
+/// A proxy may write either pair: RFC 6455 section 3 maps `ws` to `http`, and `wss` to `https`.
+const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origin_form_is_taken_as_it_is() {
+        for target in ["/", "/a/b?c=d&e", "/%20", "/?a?b", "/a|b", "/?q={}", "//a"] {
+            let parsed = Target::parse(target).unwrap();
+            assert_eq!(parsed.path_and_query, target);
+            assert_eq!(parsed.authority, None);
+        }
+    }
+
+    #[test]
+    fn absolute_form_is_split() {
+        for (target, authority, path_and_query) in [
+            ("http://a.b/c?d", "a.b", "/c?d"),
+            ("WS://a:80", "a:80", "/"),
+            ("https://[::1]:1?x", "[::1]:1", "/?x"),
+        ] {
+            let parsed = Target::parse(target).unwrap();
+            assert_eq!(parsed.authority, Some(authority));
+            assert_eq!(parsed.path_and_query, path_and_query);
+        }
+    }
+
+    #[test]
+    fn other_forms_and_broken_ones_are_refused() {
+        for target in [
+            "",
+            "*",
+            "a",
+            "example.com:80",
+            "/a#b",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/a\"b",
+            "/<",
+            "/é",
+            "/a b",
+            "ftp://a/",
+            "http:///a",
+            "http://u@a/",
+            "http://a/#b",
+            "http://a#b",
+            "http:/a",
+            "/\u{7f}",
+        ] {
+            assert_eq!(Target::parse(target), None, "{target}");
+        }
+    }
+}
