@@ -55,7 +55,7 @@ impl Deflater {
                 Some(context) => context,
                 None => self.primed_context(pool),
             };
-            compress(&mut context.zlib, input, output, usize::MAX);
+            compress(&mut context.zlib, input, output);
             self.context = Some(context);
             self.remember(input);
         }
@@ -87,15 +87,13 @@ impl Deflater {
         }
         let start = output.len();
         let mut context = self.primed_context(pool);
-        // One byte less than the message would be, before the tail is taken off.
-        let bytes_max = start + input.len() - 1 + TAIL.len();
-        let done = compress(&mut context.zlib, input, output, bytes_max);
+        compress(&mut context.zlib, input, output);
         pool.return_deflater(context);
-        if !done {
+        output.truncate(output.len() - TAIL.len());
+        if output.len() - start >= input.len() {
             output.truncate(start);
             return Worth::NotSmaller;
         }
-        output.truncate(output.len() - TAIL.len());
         self.remember(input);
         Worth::Smaller
     }
@@ -130,22 +128,14 @@ impl Deflater {
     }
 }
 
-/// Appends all of `input`, flushed so that it ends with [`TAIL`]. False if that takes more than
-/// `bytes_max - output.len()` bytes; the context is then good for nothing but a reset.
-fn compress(
-    zlib: &mut zlib_rs::Deflate,
-    mut input: &[u8],
-    output: &mut Vec<u8>,
-    bytes_max: usize,
-) -> bool {
+/// Appends all of `input`, flushed, so that it ends with [`TAIL`].
+///
+/// It always runs to the end: a context that is given up half way, with output pending, does not
+/// become clean by a reset (zlib-rs 0.6.8).
+fn compress(zlib: &mut zlib_rs::Deflate, mut input: &[u8], output: &mut Vec<u8>) {
     loop {
         let start = output.len();
-        let space = (input.len() + FLUSH_BYTES)
-            .clamp(STEP_BYTES_MIN, STEP_BYTES_MAX)
-            .min(bytes_max - start);
-        if space == 0 {
-            return false;
-        }
+        let space = (input.len() + FLUSH_BYTES).min(STEP_BYTES_MAX);
         output.resize(start + space, 0);
         let (total_in, total_out) = (zlib.total_in(), zlib.total_out());
         zlib.compress(input, &mut output[start..], DeflateFlush::SyncFlush)
@@ -156,7 +146,7 @@ fn compress(
         // zlib stops when it has flushed all or when there is no space left.
         if produced < space {
             debug_assert!(input.is_empty() && output.ends_with(&TAIL));
-            return true;
+            return;
         }
     }
 }
@@ -177,9 +167,6 @@ const CONTEXT_BYTES: usize = 290 << 10;
 
 /// Bytes. More than a flush adds to input that does not shrink: the ends of two blocks.
 const FLUSH_BYTES: usize = 64;
-
-/// Bytes. Space for one call of zlib; it is zeroed first, so a small message should not pay for much.
-const STEP_BYTES_MIN: usize = 256;
 
 /// Bytes. Beyond this a larger step saves nothing, and zeroing should stay within the fast caches.
 const STEP_BYTES_MAX: usize = 32 << 10;

@@ -51,7 +51,8 @@ mod tests {
     #[test]
     fn keeps_the_last_bytes_in_order() {
         let mut history = History::default();
-        assert_eq!((history.bytes(), history.held_bytes()), (&b""[..], 0));
+        assert_eq!(history.bytes(), b"");
+        assert_eq!(history.held_bytes(), 0);
         for (text, kept) in [
             (&b"abc"[..], &b"abc"[..]),
             (b"defgh", b"abcdefgh"),
@@ -65,6 +66,7 @@ mod tests {
             assert!(history.held_bytes() <= 8);
         }
         history.clear();
-        assert_eq!((history.bytes(), history.held_bytes()), (&b""[..], 0));
+        assert_eq!(history.bytes(), b"");
+        assert_eq!(history.held_bytes(), 0);
     }
 }

@@ -341,3 +341,6 @@ pub(super) const WINDOW_BITS_MIN: u8 = 8;
 
 /// RFC 7692 section 7.1.2: the largest window, 32 KiB, and what holds if nothing is said.
 pub(super) const WINDOW_BITS_MAX: u8 = 15;
+
+#[cfg(test)]
+mod tests;
