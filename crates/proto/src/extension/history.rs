@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 ///
 /// Between two messages this is all that context takeover needs: a borrowed context gets it as its
 /// dictionary and can then refer to it as if it had seen it. It is 32 KiB at most where a context
-/// itself would be 41 KiB for inflating and 290 KiB for deflating.
+/// itself would be 47 KiB for inflating and 290 KiB for deflating.
 #[derive(Default)]
 pub(super) struct History {
     /// `len <= capacity <= max(window_bytes)` of all calls.

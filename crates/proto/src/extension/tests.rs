@@ -433,6 +433,42 @@ fn connections_that_share_a_pool_see_nothing_of_each_other() {
 }
 
 #[test]
+fn context_is_gone_on_with_only_by_the_direction_that_left_it() {
+    let texts: Vec<_> = (0..40).map(|index| prose(500 + index * 37)).collect();
+    // More directions than contexts, one of them incompressible now and then, over two pools.
+    let mut pools = [Pool::new(), Pool::new()];
+    let mut peers = Pool::new();
+    let mut directions: Vec<_> = (0..6)
+        .map(|_| {
+            (
+                Deflater::new(15, Takeover::Yes, 6),
+                Inflater::new(15, Takeover::Yes),
+            )
+        })
+        .collect();
+    for (index, text) in texts.iter().enumerate() {
+        // 0 0 1 1 2 2 …, then 0 1 2 3 …
+        let who = if index < 20 { index / 2 % 6 } else { index % 6 };
+        let (deflater, inflater) = &mut directions[who];
+        let pool = &mut pools[index / 5 % 2];
+        let mut wire = Vec::new();
+        assert_eq!(
+            deflater.deflate_whole(pool, &noise(300 + index), &mut wire),
+            Worth::NotSmaller
+        );
+        assert_eq!(
+            deflater.deflate_whole(pool, text, &mut wire),
+            Worth::Smaller
+        );
+        assert_eq!(inflate(inflater, &mut peers, &[&wire]).as_ref(), Ok(text));
+        wire.clear();
+        deflater.deflate(pool, text, End::Yes, &mut wire);
+        assert!(wire.len() < 60, "{}", wire.len());
+        assert_eq!(inflate(inflater, &mut peers, &[&wire]).as_ref(), Ok(text));
+    }
+}
+
+#[test]
 fn pool_keeps_a_bounded_number() {
     let mut pool = Pool::new();
     let mut open: Vec<_> = (9..=15)
