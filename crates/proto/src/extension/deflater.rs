@@ -1,16 +1,25 @@
 //! Plain payload in, compressed payload out (RFC 7692 section 7.2.1).
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use zlib_rs::DeflateFlush;
 
-use super::{End, Pool, Takeover, history::History, inflater::TAIL, pool::Compressor};
+use super::{
+    End, Pool, Takeover,
+    history::History,
+    inflater::TAIL,
+    pool::{Compressor, Place},
+};
 
 /// Deflates the messages of one direction, one after the other.
 ///
 /// Memory: while idle nothing, and under context takeover at most the window (2 to the power of
 /// `window_bits`). While a message is unfinished a context from the pool (290 KiB at most) as well.
+///
+/// A context that has to be primed with the window costs some 30 µs more than one that hasn't.
+/// Under takeover the pool therefore remembers where it was left, and while no other connection
+/// of the thread needs it, the next message goes on with it.
 pub struct Deflater {
     /// 8 to 15.
     window_bits: u8,
@@ -21,6 +30,8 @@ pub struct Deflater {
     context: Option<Box<Compressor>>,
     /// Under takeover the last plain text; else empty.
     history: History,
+    /// Under takeover, from the first message on: where we are.
+    place: Option<Place>,
 }
 
 /// Whether compression paid.
@@ -43,6 +54,7 @@ impl Deflater {
             level: level.min(9),
             context: None,
             history: History::default(),
+            place: None,
         }
     }
 
@@ -55,7 +67,7 @@ impl Deflater {
                 Some(context) => context,
                 None => self.primed_context(pool),
             };
-            compress(&mut context.zlib, input, output, usize::MAX);
+            compress(&mut context.zlib, input, output);
             self.context = Some(context);
             self.remember(input);
         }
@@ -71,7 +83,7 @@ impl Deflater {
             output.push(0x00);
         }
         if let Some(context) = self.context.take() {
-            pool.return_deflater(context);
+            pool.return_deflater(context, self.next_place());
         }
     }
 
@@ -87,15 +99,15 @@ impl Deflater {
         }
         let start = output.len();
         let mut context = self.primed_context(pool);
-        // One byte less than the message would be, before the tail is taken off.
-        let bytes_max = start + input.len() - 1 + TAIL.len();
-        let done = compress(&mut context.zlib, input, output, bytes_max);
-        pool.return_deflater(context);
-        if !done {
+        compress(&mut context.zlib, input, output);
+        output.truncate(output.len() - TAIL.len());
+        if output.len() - start >= input.len() {
             output.truncate(start);
+            // It has seen what the peer will never see.
+            pool.return_deflater(context, None);
             return Worth::NotSmaller;
         }
-        output.truncate(output.len() - TAIL.len());
+        pool.return_deflater(context, self.next_place());
         self.remember(input);
         Worth::Smaller
     }
@@ -112,6 +124,11 @@ impl Deflater {
     }
 
     fn primed_context(&mut self, pool: &mut Pool) -> Box<Compressor> {
+        if let Some(place) = &self.place
+            && let Some(context) = pool.take_deflater_at(place)
+        {
+            return context;
+        }
         let mut context = pool.take_deflater(self.window_bits, self.level);
         let history = self.history.bytes();
         if !history.is_empty() {
@@ -123,6 +140,19 @@ impl Deflater {
         context
     }
 
+    /// Moves on to the place after this message.
+    fn next_place(&mut self) -> Option<Place> {
+        if self.takeover == Takeover::No {
+            return None;
+        }
+        let place = self.place.get_or_insert_with(|| Place {
+            direction: Arc::new(()),
+            messages: 0,
+        });
+        place.messages += 1;
+        Some(place.clone())
+    }
+
     fn remember(&mut self, text: &[u8]) {
         if self.takeover == Takeover::Yes {
             self.history.append(text, 1 << self.window_bits);
@@ -130,22 +160,14 @@ impl Deflater {
     }
 }
 
-/// Appends all of `input`, flushed so that it ends with [`TAIL`]. False if that takes more than
-/// `bytes_max - output.len()` bytes; the context is then good for nothing but a reset.
-fn compress(
-    zlib: &mut zlib_rs::Deflate,
-    mut input: &[u8],
-    output: &mut Vec<u8>,
-    bytes_max: usize,
-) -> bool {
+/// Appends all of `input`, flushed, so that it ends with [`TAIL`].
+///
+/// It always runs to the end: a context that is given up half way, with output pending, does not
+/// become clean by a reset (zlib-rs 0.6.8).
+fn compress(zlib: &mut zlib_rs::Deflate, mut input: &[u8], output: &mut Vec<u8>) {
     loop {
         let start = output.len();
-        let space = (input.len() + FLUSH_BYTES)
-            .clamp(STEP_BYTES_MIN, STEP_BYTES_MAX)
-            .min(bytes_max - start);
-        if space == 0 {
-            return false;
-        }
+        let space = (input.len() + FLUSH_BYTES).min(STEP_BYTES_MAX);
         output.resize(start + space, 0);
         let (total_in, total_out) = (zlib.total_in(), zlib.total_out());
         zlib.compress(input, &mut output[start..], DeflateFlush::SyncFlush)
@@ -156,7 +178,7 @@ fn compress(
         // zlib stops when it has flushed all or when there is no space left.
         if produced < space {
             debug_assert!(input.is_empty() && output.ends_with(&TAIL));
-            return true;
+            return;
         }
     }
 }
@@ -177,9 +199,6 @@ const CONTEXT_BYTES: usize = 290 << 10;
 
 /// Bytes. More than a flush adds to input that does not shrink: the ends of two blocks.
 const FLUSH_BYTES: usize = 64;
-
-/// Bytes. Space for one call of zlib; it is zeroed first, so a small message should not pay for much.
-const STEP_BYTES_MIN: usize = 256;
 
 /// Bytes. Beyond this a larger step saves nothing, and zeroing should stay within the fast caches.
 const STEP_BYTES_MAX: usize = 32 << 10;

@@ -27,7 +27,7 @@ pub struct Extensions<'a> {
 pub struct Extension<'a> {
     /// A token, as it was written.
     pub name: &'a str,
-    /// At most [`PARAMETERS_MAX`], in order, repetitions included.
+    /// At most 16, in order, repetitions included.
     pub parameters: Vec<Parameter<'a>>,
 }
 

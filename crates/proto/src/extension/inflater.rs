@@ -17,7 +17,7 @@ use super::{End, Pool, Takeover, history::History};
 /// ```
 ///
 /// Memory: while idle nothing, and under context takeover at most the window (2 to the power of
-/// `window_bits`). While a message is unfinished a context from the pool (41 KiB) and the window.
+/// `window_bits`). While a message is unfinished a context from the pool (47 KiB) and the window.
 /// Plain text goes to the caller's buffer, never beyond the length that the caller allows.
 ///
 /// A window smaller than 32 KiB limits what is kept between messages. Within one message a peer that
@@ -351,8 +351,8 @@ pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// The tail, then an empty stored block that is final.
 const ENDING: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
 
-/// Bytes. 32 KiB of window and the tables.
-const CONTEXT_BYTES: usize = 41 << 10;
+/// Bytes. 32 KiB of window, tables and their lengths.
+const CONTEXT_BYTES: usize = 47 << 10;
 
 /// Bytes. Space for one call of zlib; it is zeroed first, so a small message should not pay for much.
 const STEP_BYTES_MIN: usize = 512;

@@ -21,3 +21,6 @@ pub use grammar::{Extension, Extensions, Parameter, check};
 pub use inflater::{InflateError, Inflater, Progress};
 pub use negotiation::{Deflate, DeflateParams, ExtensionError};
 pub use pool::{End, Pool, Takeover};
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,12 @@ pub struct Deflate {
     /// as the nearest), default 15. For a server this is a wish: a client that doesn't offer the
     /// parameter can't be told (RFC 7692 section 7.1.2.2), and uses 15.
     pub client_max_window_bits: u8,
-    /// How hard we try: 0 (stored) to 9. Default 2.
+    /// How hard we try: 0 (stored) to 9. Default 2: on JSON a quarter smaller than 1 for twice its
+    /// time; 6 saves another tenth for three times the time of 2.
     pub level: u8,
-    /// A message with fewer payload bytes goes out as it is. Default 1 KiB.
+    /// A message with fewer payload bytes goes out as it is. Default 1 KiB: less fits one packet
+    /// anyway, and without takeover shrinks little for the price of clearing a context. With
+    /// takeover 64 is a good value.
     pub threshold_bytes: usize,
 }
 
@@ -341,3 +344,6 @@ pub(super) const WINDOW_BITS_MIN: u8 = 8;
 
 /// RFC 7692 section 7.1.2: the largest window, 32 KiB, and what holds if nothing is said.
 pub(super) const WINDOW_BITS_MAX: u8 = 15;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What a thread lends to the connections that it works for.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use zlib_rs::{DeflateConfig, Strategy};
 
@@ -30,7 +30,7 @@ pub enum End {
 /// pool for as long as a message is unfinished, so a thread in which messages arrive whole needs one
 /// of each kind.
 ///
-/// A context takes about 41 KiB for inflating and 290 KiB at most for deflating. A pool keeps four of
+/// A context takes about 47 KiB for inflating and 290 KiB at most for deflating. A pool keeps four of
 /// each and four buffers of at most 64 KiB, thus 1.6 MiB at most; what comes back beyond is freed.
 #[derive(Default)]
 #[expect(
@@ -55,6 +55,23 @@ pub(super) struct Compressor {
     window_bits: u8,
     /// 0 to 9.
     level: u8,
+    /// Whose text it has seen, if all of that text went out. Then that direction can go on with it.
+    at: Option<Place>,
+}
+
+/// A place between two messages of one direction.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// Compared by address: no other direction has the same while one holds it.
+    pub(super) direction: Arc<()>,
+    /// Counts the messages before this place.
+    pub(super) messages: u64,
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.direction, &other.direction) && self.messages == other.messages
+    }
 }
 
 impl Pool {
@@ -96,15 +113,21 @@ impl Pool {
         }
     }
 
-    /// A compressor at the start of a stream, with an empty window, that refers back less than
-    /// 2 to the power of `window_bits` (8 to 15).
+    /// The compressor that was left at this place, if it is still here: it needs no priming.
+    pub(super) fn take_deflater_at(&mut self, place: &Place) -> Option<Box<Compressor>> {
+        let is_there = |one: &Box<_>| is_at(one, place);
+        let index = self.deflaters.iter().rposition(is_there)?;
+        Some(self.deflaters.remove(index))
+    }
+
+    /// A compressor at the start of a stream, with an empty window, that refers back no further
+    /// than 2 to the power of `window_bits` (8 to 15).
     pub(super) fn take_deflater(&mut self, window_bits: u8, level: u8) -> Box<Compressor> {
         // A window of 256 bytes is made of one of 512, as zlib does. It is right because a window
         // is used only up to 262 bytes before its end (a longest match, and room to look ahead):
         // no reference goes further back than 250 bytes, at any level.
         let window_bits = window_bits.max(WINDOW_BITS_MIN + 1);
-        let fitting = |one: &Box<Compressor>| one.window_bits == window_bits;
-        if let Some(index) = self.deflaters.iter().rposition(fitting) {
+        if let Some(index) = self.dispensable(window_bits) {
             let mut compressor = self.deflaters.remove(index);
             compressor.zlib.reset();
             if compressor.level != level {
@@ -125,15 +148,36 @@ impl Pool {
             zlib,
             window_bits,
             level,
+            at: None,
         })
     }
 
-    pub(super) fn return_deflater(&mut self, compressor: Box<Compressor>) {
+    /// Index of a compressor with this window that nobody will go on with; if all are somebody's
+    /// and there is no room for more, of the one that was used longest ago.
+    fn dispensable(&self, window_bits: u8) -> Option<usize> {
+        let mut fitting = (0..self.deflaters.len())
+            .filter(|&index| self.deflaters[index].window_bits == window_bits);
+        let oldest = fitting.clone().next();
+        let free = fitting.find(|&index| self.deflaters[index].at.is_none());
+        match free {
+            Some(index) => Some(index),
+            None if self.deflaters.len() < CONTEXTS_MAX => None,
+            None => oldest,
+        }
+    }
+
+    /// `at` is where its direction may go on with it.
+    pub(super) fn return_deflater(&mut self, mut compressor: Box<Compressor>, at: Option<Place>) {
         if self.deflaters.len() == CONTEXTS_MAX {
             self.deflaters.remove(0);
         }
+        compressor.at = at;
         self.deflaters.push(compressor);
     }
+}
+
+fn is_at(compressor: &Compressor, place: &Place) -> bool {
+    compressor.at.as_ref() == Some(place)
 }
 
 impl core::fmt::Debug for Pool {
