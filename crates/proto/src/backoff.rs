@@ -30,7 +30,7 @@ impl Backoff {
             .checked_pow(failures)
             .and_then(|factor| self.base.checked_mul(factor))
             .map_or(self.max, |delay| delay.min(self.max));
-        let nanos = ceiling.as_nanos() * u128::from(random) >> 64;
+        let nanos = (ceiling.as_nanos() * u128::from(random)) >> 64;
         // Below the ceiling, so it fits whatever fits a Duration of 584 years.
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }

@@ -49,7 +49,7 @@ impl Core {
     ///
     /// Outside a tokio runtime.
     pub(crate) fn new(driver: Driver, inbox: Inbox) -> Arc<Self> {
-        Arc::new_cyclic(|core| Self {
+        let core = Arc::new_cyclic(|core| Self {
             state: Mutex::new(State {
                 driver,
                 inbox,
@@ -62,7 +62,10 @@ impl Core {
                 receiver: Mutex::default(),
                 scheduled: AtomicBool::new(false),
             }),
-        })
+        });
+        // The socket must know whom to wake, even if `recv` is never called.
+        core.attendant.schedule();
+        core
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

@@ -21,3 +21,19 @@ pub(crate) struct Established {
     /// In a client the fields of the 101, in the server empty.
     pub(crate) response_headers: HeaderMap,
 }
+
+impl Established {
+    /// A stream whose handshake somebody else has done.
+    pub(crate) fn bare(stream: impl Stream, role: Role, settings: Settings) -> Self {
+        Self {
+            stream: Box::new(stream),
+            leftover: Vec::new(),
+            role,
+            settings,
+            deflate: None,
+            subprotocol: None,
+            request: Arc::default(),
+            response_headers: HeaderMap::new(),
+        }
+    }
+}

@@ -37,6 +37,10 @@ pub(crate) struct Inbox {
 /// Bytes. What an item costs besides its payload, so that many empty ones are bounded too.
 const ITEM_BYTES: usize = 64;
 
+/// Items. Places that an idle inbox may keep: without them each message of a conversation costs an
+/// allocation.
+const IDLE_ITEMS_MAX: usize = 4;
+
 pub(crate) enum Item {
     Message(Message<'static>),
     Part {
@@ -65,7 +69,7 @@ impl Inbox {
     pub(crate) fn pop(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
         self.bytes -= item.cost();
-        if self.items.is_empty() {
+        if self.items.is_empty() && self.items.capacity() > IDLE_ITEMS_MAX {
             self.items = VecDeque::new();
         }
         Some(item)

@@ -11,10 +11,12 @@ use std::{
 };
 
 use http::HeaderMap;
-use sockeye_proto::{CloseCode, Kind, Message, extension::DeflateParams};
+use sockeye_proto::{CloseCode, Kind, Message, Role, extension::DeflateParams};
 
 use crate::{
-    Closed, Error, ErrorKind, MessageWriter, Prepared, Request,
+    Closed, Endpoint, Error, ErrorKind, MessageWriter, Prepared, Request, Settings, Stream,
+    endpoint,
+    established::Established,
     group::{Members, Memberships},
     wire::{Refused, Wire},
 };
@@ -56,6 +58,28 @@ pub enum TrySendError<M> {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self(shared)
+    }
+
+    /// Runs `endpoint` on a stream whose opening handshake is done, without extensions and without a
+    /// request, in a task of its own.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no entropy for a client's masks.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn from_stream(
+        stream: impl Stream,
+        role: Role,
+        settings: Settings,
+        endpoint: impl Endpoint,
+    ) -> Result<Self, Error> {
+        endpoint::spawn(
+            Established::bare(stream, role, settings),
+            Box::new(endpoint),
+        )
     }
 
     /// Unique within the process, never used again.

@@ -2,7 +2,6 @@
 
 use std::{fmt, future::poll_fn, sync::Arc};
 
-use http::HeaderMap;
 use sockeye_proto::{CloseCode, Delivery, Kind, Message, Role};
 
 use crate::{
@@ -44,16 +43,7 @@ impl WebSocket {
     ///
     /// Outside a tokio runtime.
     pub fn from_stream(stream: impl Stream, role: Role, settings: Settings) -> Result<Self, Error> {
-        Self::new(Established {
-            stream: Box::new(stream),
-            leftover: Vec::new(),
-            role,
-            settings,
-            deflate: None,
-            subprotocol: None,
-            request: Arc::default(),
-            response_headers: HeaderMap::new(),
-        })
+        Self::new(Established::bare(stream, role, settings))
     }
 
     pub(crate) fn new(established: Established) -> Result<Self, Error> {

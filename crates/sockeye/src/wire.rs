@@ -124,10 +124,6 @@ impl Wire {
         self.failure.take()
     }
 
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failure.is_some()
-    }
-
     /// Takes the message whole or not at all: if it fits, or if nothing waits.
     pub(crate) fn try_send(&mut self, message: &Message<'_>) -> Result<(), Refused> {
         self.admit(message.len())?;

@@ -1,0 +1,281 @@
+//! The callback style over an in-memory stream.
+
+use std::sync::{Arc, Mutex};
+
+use sockeye::{
+    CloseCode, Closed, Endpoint, Error, ErrorKind, Group, Message, Prepared, Reply, Role, Session,
+    Settings, Side, WebSocket,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    sync::mpsc,
+};
+
+/// Writes down what it hears, and answers by the text of the message.
+struct Recorder {
+    heard: mpsc::UnboundedSender<String>,
+}
+
+impl Recorder {
+    fn note(&self, line: impl Into<String>) {
+        let _ = self.heard.send(line.into());
+    }
+}
+
+impl Endpoint for Recorder {
+    fn on_open(&mut self, session: &Session) {
+        self.note("open");
+        session.try_send("welcome").unwrap();
+    }
+
+    fn on_message(&mut self, _: &Session, message: Message<'_>) -> Reply {
+        self.note(format!("message {:?}", message.as_text()));
+        match message.as_text() {
+            Some("close") => Reply::Close(CloseCode::POLICY_VIOLATION, "asked for".into()),
+            Some("answer") => Reply::Message("answer".into()),
+            Some("panic") => panic!("the endpoint was told to panic"),
+            Some("nothing") => Reply::None,
+            _ => Reply::Echo,
+        }
+    }
+
+    fn on_ping(&mut self, _: &Session, payload: &[u8]) {
+        self.note(format!("ping {payload:?}"));
+    }
+
+    fn on_pong(&mut self, _: &Session, payload: &[u8]) {
+        self.note(format!("pong {payload:?}"));
+    }
+
+    fn on_close(&mut self, _: &Session, closed: &Closed) {
+        self.note(format!("close {closed}"));
+    }
+
+    fn on_error(&mut self, _: &Session, error: &Error) {
+        self.note(format!("error {:?}", error.kind()));
+    }
+}
+
+struct Heard(mpsc::UnboundedReceiver<String>);
+
+impl Heard {
+    async fn next(&mut self) -> String {
+        self.0.recv().await.unwrap_or_else(|| "(gone)".into())
+    }
+}
+
+fn recorder() -> (WebSocket, Session, Heard) {
+    let (heard, hears) = mpsc::unbounded_channel();
+    let (left, right) = duplex(64 << 10);
+    let session =
+        Session::from_stream(left, Role::Server, Settings::default(), Recorder { heard }).unwrap();
+    let client = WebSocket::from_stream(right, Role::Client, Settings::default()).unwrap();
+    (client, session, Heard(hears))
+}
+
+#[tokio::test]
+async fn callbacks_come_in_order_and_replies_are_sent() {
+    let (mut client, _, mut heard) = recorder();
+    assert_eq!(heard.next().await, "open");
+    assert_eq!(client.recv().await.unwrap(), Some("welcome".into()));
+    for text in ["nothing", "answer", "echo me"] {
+        client.send(text).await.unwrap();
+    }
+    client.ping(b"p").unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("answer".into()));
+    assert_eq!(client.recv().await.unwrap(), Some("echo me".into()));
+    client.close(CloseCode::NORMAL, "bye").await;
+    for expected in [
+        "message Some(\"nothing\")",
+        "message Some(\"answer\")",
+        "message Some(\"echo me\")",
+        "ping [112]",
+        "close closed by the peer with 1000 (bye)",
+        "(gone)",
+    ] {
+        assert_eq!(heard.next().await, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_closes_with_its_own_code() {
+    let (mut client, session, _) = recorder();
+    client.send("close").await.unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("welcome".into()));
+    assert_eq!(client.recv().await.unwrap(), None);
+    let closed = client.closed().unwrap();
+    assert_eq!(
+        (closed.code, &*closed.reason),
+        (CloseCode::POLICY_VIOLATION, "asked for")
+    );
+    let closed = session.closed().await;
+    assert_eq!(closed.by, Side::Us);
+    assert!(closed.is_clean());
+}
+
+#[tokio::test]
+async fn a_panicking_endpoint_ends_its_own_session_only() {
+    let (mut client, session, mut heard) = recorder();
+    client.send("panic").await.unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("welcome".into()));
+    let ended = client.recv().await;
+    assert!(matches!(&ended, Ok(None)) || ended.is_err_and(|error| error.kind() == ErrorKind::Io));
+    assert_eq!(session.closed().await.code, CloseCode::INTERNAL_ERROR);
+    assert!(!session.is_open());
+    assert_eq!(heard.next().await, "open");
+}
+
+#[tokio::test]
+async fn errors_come_before_the_close() {
+    let (heard, hears) = mpsc::unbounded_channel();
+    let mut heard_lines = Heard(hears);
+    let (left, mut wire) = duplex(1 << 10);
+    Session::from_stream(left, Role::Server, Settings::default(), Recorder { heard }).unwrap();
+    wire.write_all(&[0xC1, 0x80, 0, 0, 0, 0]).await.unwrap();
+    let mut answer = Vec::new();
+    wire.shutdown().await.unwrap();
+    wire.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(heard_lines.next().await, "open");
+    assert_eq!(heard_lines.next().await, "error Protocol");
+    assert_eq!(
+        heard_lines.next().await,
+        "close closed by us with 1002 (reserved bit set)"
+    );
+    assert_eq!(heard_lines.next().await, "(gone)");
+}
+
+/// The replies to a batch go out in one write, whatever its size.
+#[tokio::test]
+async fn replies_to_one_read_go_out_in_one_write() {
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let mut input = Vec::new();
+    for number in 0..100_u8 {
+        input.extend_from_slice(&[0x82, 0x81, 0, 0, 0, 0, number]);
+    }
+    let (_keep_open, silent) = tokio::io::duplex(1);
+    let stream = CountingStream {
+        input,
+        silent,
+        writes: Arc::clone(&writes),
+    };
+    struct Echo;
+    impl Endpoint for Echo {
+        fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+            Reply::Echo
+        }
+    }
+    let session = Session::from_stream(stream, Role::Server, Settings::default(), Echo).unwrap();
+    while writes.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*writes.lock().unwrap(), [300]);
+    drop(session);
+}
+
+/// Gives its input in one read, then nothing more; notes the size of each write.
+struct CountingStream {
+    input: Vec<u8>,
+    silent: tokio::io::DuplexStream,
+    writes: Arc<Mutex<Vec<usize>>>,
+}
+
+impl tokio::io::AsyncRead for CountingStream {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        if self.input.is_empty() {
+            return std::pin::Pin::new(&mut self.silent).poll_read(cx, buffer);
+        }
+        buffer.put_slice(&std::mem::take(&mut self.input));
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+impl tokio::io::AsyncWrite for CountingStream {
+    fn poll_write(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        self.writes.lock().unwrap().push(bytes.len());
+        std::task::Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+fn member(group: &Group) -> (WebSocket, Session) {
+    let (left, right) = duplex(4 << 10);
+    let settings = Settings::default();
+    struct Silent;
+    impl Endpoint for Silent {
+        fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+            Reply::None
+        }
+    }
+    let session = Session::from_stream(left, Role::Server, settings.clone(), Silent).unwrap();
+    group.join(&session);
+    (
+        WebSocket::from_stream(right, Role::Client, settings).unwrap(),
+        session,
+    )
+}
+
+#[tokio::test]
+async fn a_group_sends_to_its_members_and_not_to_those_who_left() {
+    let group = Group::new();
+    let (mut first, first_session) = member(&group);
+    let (mut second, second_session) = member(&group);
+    group.join(&first_session);
+    assert_eq!(group.send("all"), 2);
+    assert_eq!(group.send_except(&first_session, "not the first"), 1);
+    group.leave(&second_session);
+    assert_eq!(group.send("first only"), 1);
+    assert_eq!(first.recv().await.unwrap(), Some("all".into()));
+    assert_eq!(first.recv().await.unwrap(), Some("first only".into()));
+    assert_eq!(second.recv().await.unwrap(), Some("all".into()));
+    assert_eq!(second.recv().await.unwrap(), Some("not the first".into()));
+}
+
+#[tokio::test]
+async fn an_ended_session_leaves_its_groups() {
+    let group = Group::new();
+    let (mut client, session) = member(&group);
+    assert_eq!(group.len(), 1);
+    client.close(CloseCode::NORMAL, "").await;
+    session.closed().await;
+    while !group.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    group.join(&session);
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn a_member_that_does_not_read_is_closed_and_the_others_notice_nothing() {
+    let group = Group::new();
+    let (stuck, stuck_session) = member(&group);
+    let (mut reader, _reader_session) = member(&group);
+    let message = Prepared::new(vec![1_u8; 100_000]);
+    // 1 MiB of outbox and 1 MiB of inbox hold less than 30 of these.
+    for _ in 0..30 {
+        group.send_prepared(&message);
+        assert_eq!(reader.recv().await.unwrap().unwrap(), *message.message());
+    }
+    assert!(!stuck_session.is_open());
+    drop(stuck);
+}

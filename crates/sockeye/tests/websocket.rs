@@ -1,0 +1,370 @@
+//! The loop style over an in-memory stream.
+
+use std::time::Duration;
+
+use sockeye::{CloseCode, ErrorKind, Kind, Message, Role, Settings, Side, WebSocket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+/// Bytes. Small enough that large messages meet back-pressure.
+const PIPE_BYTES: usize = 16 << 10;
+
+fn pair_with(server: Settings, client: Settings) -> (WebSocket, WebSocket) {
+    let (left, right) = duplex(PIPE_BYTES);
+    let server = WebSocket::from_stream(left, Role::Server, server).unwrap();
+    let client = WebSocket::from_stream(right, Role::Client, client).unwrap();
+    (server, client)
+}
+
+fn pair() -> (WebSocket, WebSocket) {
+    pair_with(Settings::default(), Settings::default())
+}
+
+/// A server whose client is played by the test, byte by byte.
+fn server_and_wire() -> (WebSocket, DuplexStream) {
+    let (left, right) = duplex(1 << 20);
+    let server = WebSocket::from_stream(left, Role::Server, Settings::default()).unwrap();
+    (server, right)
+}
+
+/// A masked frame with the key 0, which leaves the payload as it is.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    assert!(payload.len() < 126);
+    let mut frame = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+    frame.extend_from_slice(payload);
+    frame
+}
+
+#[tokio::test]
+async fn messages_arrive_in_order_in_both_directions() {
+    let (mut server, mut client) = pair();
+    for number in 0..100 {
+        client.send(format!("to server {number}")).await.unwrap();
+        server.send(&[number as u8; 3]).await.unwrap();
+    }
+    for number in 0..100 {
+        let message = server.recv().await.unwrap().unwrap();
+        assert_eq!(message.as_text(), Some(&*format!("to server {number}")));
+        let message = client.recv().await.unwrap().unwrap();
+        assert_eq!(message, Message::from(&[number as u8; 3]));
+    }
+}
+
+#[tokio::test]
+async fn a_message_larger_than_every_buffer_arrives_whole() {
+    let (mut server, mut client) = pair();
+    let big = vec![0xA5; 5 << 20];
+    let (sent, received) = tokio::join!(client.send(&big), server.recv());
+    sent.unwrap();
+    assert_eq!(received.unwrap().unwrap().as_bytes(), big);
+    let (sent, received) = tokio::join!(server.send(&big), client.recv());
+    sent.unwrap();
+    assert_eq!(received.unwrap().unwrap().as_bytes(), big);
+}
+
+#[tokio::test]
+async fn clean_close_gives_none_and_both_ends_know_who_closed() {
+    let (mut server, mut client) = pair();
+    let (closed, received) = tokio::join!(client.close(CloseCode::NORMAL, "done"), server.recv());
+    assert_eq!(received.unwrap(), None);
+    assert!(closed.is_clean());
+    assert_eq!((closed.by, closed.code), (Side::Us, CloseCode::NORMAL));
+    let closed = server.closed().unwrap();
+    assert!(closed.is_clean());
+    assert_eq!((closed.by, &*closed.reason), (Side::Peer, "done"));
+    assert_eq!(closed.received, Some(CloseCode::NORMAL));
+    assert_eq!(server.recv().await.unwrap(), None);
+    assert_eq!(
+        server.send("late").await.unwrap_err().kind(),
+        ErrorKind::Closed
+    );
+}
+
+#[tokio::test]
+async fn hanging_up_without_a_close_frame_is_an_error_once() {
+    let (mut server, wire) = server_and_wire();
+    drop(wire);
+    assert_eq!(server.recv().await.unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(server.recv().await.unwrap(), None);
+    let closed = server.closed().unwrap();
+    assert_eq!(
+        (closed.by, closed.code),
+        (Side::Network, CloseCode::ABNORMAL)
+    );
+    assert!(!closed.is_clean());
+}
+
+#[tokio::test]
+async fn a_broken_rule_is_answered_with_its_code_and_reported() {
+    let (mut server, mut wire) = server_and_wire();
+    wire.write_all(&[0x81, 0x01, b'x']).await.unwrap();
+    let error = server.recv().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    let mut answer = [0; 4];
+    wire.read_exact(&mut answer).await.unwrap();
+    assert_eq!(
+        (answer[0], &answer[2..]),
+        (0x88, &1002_u16.to_be_bytes()[..])
+    );
+    assert_eq!(
+        server.session().closed().await.sent,
+        Some(CloseCode::PROTOCOL_ERROR)
+    );
+}
+
+#[tokio::test]
+async fn a_pong_leaves_while_nobody_receives() {
+    let (server, mut wire) = server_and_wire();
+    for payload in [&b"one"[..], b"two"] {
+        wire.write_all(&frame(0x89, payload)).await.unwrap();
+        let mut pong = [0; 5];
+        wire.read_exact(&mut pong).await.unwrap();
+        assert_eq!((pong[0], &pong[2..]), (0x8A, payload));
+    }
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_close_is_answered_while_nobody_receives() {
+    let (server, mut wire) = server_and_wire();
+    wire.write_all(&frame(0x81, b"unread")).await.unwrap();
+    wire.write_all(&frame(0x88, &[0x03, 0xE8])).await.unwrap();
+    let mut close = Vec::new();
+    wire.read_to_end(&mut close).await.unwrap();
+    assert_eq!(close, [0x88, 0x02, 0x03, 0xE8]);
+    assert!(server.session().closed().await.is_clean());
+}
+
+#[tokio::test]
+async fn what_came_before_the_close_is_still_received() {
+    let (mut server, mut wire) = server_and_wire();
+    wire.write_all(&frame(0x81, b"last words")).await.unwrap();
+    wire.write_all(&frame(0x88, &[])).await.unwrap();
+    server.session().closed().await;
+    assert_eq!(
+        server.recv().await.unwrap(),
+        Some(Message::from("last words"))
+    );
+    assert_eq!(server.recv().await.unwrap(), None);
+    assert_eq!(server.closed().unwrap().code, CloseCode::NO_STATUS);
+}
+
+#[tokio::test]
+async fn a_full_outbox_gives_the_message_back_and_send_waits() {
+    let (server, mut client) = pair();
+    let session = server.session().clone();
+    let message = Message::from(vec![7; 100_000]);
+    let mut taken = 0;
+    let refused = loop {
+        match session.try_send(&message) {
+            Ok(()) => taken += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused, sockeye::TrySendError::Full(message.as_ref()));
+    assert!(session.buffered_bytes() <= Settings::default().outbox_bytes_max);
+    let waiting = tokio::spawn(async move { session.send("after").await });
+    for _ in 0..taken {
+        assert_eq!(client.recv().await.unwrap().unwrap(), message);
+    }
+    assert_eq!(client.recv().await.unwrap(), Some(Message::from("after")));
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_unread_inbox_stops_the_reading_and_loses_nothing() {
+    let (mut server, client) = pair();
+    let sending = tokio::spawn(async move {
+        for number in 0..3000_u32 {
+            client.send(vec![number as u8; 1000]).await.unwrap();
+        }
+        client
+    });
+    // One thread runs all, so after this many turns the client is where it can't go on: 3 MB don't
+    // fit 1 MiB of outbox, 1 MiB of inbox and the pipe.
+    for _ in 0..100_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!sending.is_finished());
+    for number in 0..3000_u32 {
+        let message = server.recv().await.unwrap().unwrap();
+        assert_eq!(message, Message::from(vec![number as u8; 1000]));
+    }
+    drop(sending.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_message_goes_out_and_comes_in_as_a_stream() {
+    let (mut server, client) = pair();
+    let big: Vec<u8> = (0..3_000_000_u32).map(|index| index as u8).collect();
+    let expected = big.clone();
+    let sending = tokio::spawn(async move {
+        let mut writer = client.send_stream(Kind::Binary).await.unwrap();
+        client.send("behind").await.unwrap();
+        writer.write_all(&big).await.unwrap();
+        writer.finish().await.unwrap();
+        client
+    });
+    let mut reader = server.recv_stream().await.unwrap().unwrap();
+    assert_eq!(reader.kind(), Kind::Binary);
+    let mut received = Vec::new();
+    reader.read_to_end(&mut received).await.unwrap();
+    drop(reader);
+    assert!(received == expected);
+    assert_eq!(server.recv().await.unwrap(), Some(Message::from("behind")));
+    drop(sending.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_reader_dropped_early_skips_the_rest_of_its_message() {
+    let (mut server, mut wire) = server_and_wire();
+    wire.write_all(&frame(0x02, b"begin")).await.unwrap();
+    let mut reader = server.recv_stream().await.unwrap().unwrap();
+    let mut begin = [0; 3];
+    reader.read_exact(&mut begin).await.unwrap();
+    assert_eq!(&begin, b"beg");
+    drop(reader);
+    wire.write_all(&frame(0x00, b"middle")).await.unwrap();
+    wire.write_all(&frame(0x80, b"end")).await.unwrap();
+    wire.write_all(&frame(0x81, b"next")).await.unwrap();
+    assert_eq!(server.recv().await.unwrap(), Some(Message::from("next")));
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_an_error_if_the_peer_hangs_up_within_the_message() {
+    let (mut server, mut wire) = server_and_wire();
+    wire.write_all(&frame(0x01, b"begin")).await.unwrap();
+    let mut reader = server.recv_stream().await.unwrap().unwrap();
+    drop(wire);
+    let mut received = Vec::new();
+    let error = reader.read_to_end(&mut received).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), &*received),
+        (std::io::ErrorKind::UnexpectedEof, &b"begin"[..])
+    );
+    drop(reader);
+    assert_eq!(server.recv().await.unwrap_err().kind(), ErrorKind::Io);
+}
+
+#[tokio::test]
+async fn an_abandoned_writer_closes_with_1011() {
+    let (server, mut client) = pair();
+    let mut writer = server.send_stream(Kind::Text).await.unwrap();
+    writer.write_all(b"half").await.unwrap();
+    drop(writer);
+    assert_eq!(client.recv().await.unwrap(), None);
+    assert_eq!(client.closed().unwrap().code, CloseCode::INTERNAL_ERROR);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_answer_our_close_is_left_after_the_timeout() {
+    let (mut server, wire) = server_and_wire();
+    let begin = tokio::time::Instant::now();
+    let closed = server.close(CloseCode::GOING_AWAY, "").await;
+    assert_eq!(
+        begin.elapsed().as_secs(),
+        Settings::default().limits.close_timeout.as_secs()
+    );
+    assert!(!closed.is_clean());
+    assert_eq!(
+        (closed.by, closed.sent),
+        (Side::Us, Some(CloseCode::GOING_AWAY))
+    );
+    drop(wire);
+}
+
+#[tokio::test]
+async fn dropping_the_websocket_says_going_away() {
+    let (server, mut client) = pair();
+    drop(server);
+    assert_eq!(client.recv().await.unwrap(), None);
+    assert_eq!(client.closed().unwrap().code, CloseCode::GOING_AWAY);
+}
+
+/// Each byte comes alone, and `recv` is dropped and begun again at every point where it waits.
+#[tokio::test]
+async fn recv_cancelled_at_every_await_point_loses_nothing() {
+    let (mut server, mut wire) = server_and_wire();
+    let mut bytes = frame(0x01, b"frag");
+    bytes.extend(frame(0x89, b"ping"));
+    bytes.extend(frame(0x80, b"mented"));
+    bytes.extend(frame(0x82, b"second"));
+    bytes.extend(frame(0x88, &[0x03, 0xE8]));
+    let mut received = Vec::new();
+    let mut cancelled = 0;
+    for byte in bytes {
+        wire.write_all(&[byte]).await.unwrap();
+        // Polled once or twice, then dropped: before and after the socket has woken it.
+        for polls in 1..=2 {
+            let mut recv = Box::pin(server.recv());
+            let mut outcome = None;
+            for _ in 0..polls {
+                let polled =
+                    std::future::poll_fn(|cx| std::task::Poll::Ready(recv.as_mut().poll(cx))).await;
+                if let std::task::Poll::Ready(result) = polled {
+                    outcome = Some(result);
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(recv);
+            match outcome {
+                Some(result) => received.extend(result.unwrap()),
+                None => cancelled += 1,
+            }
+        }
+    }
+    assert!(cancelled > 50, "{cancelled}");
+    assert_eq!(
+        received,
+        [Message::from("fragmented"), Message::from(b"second")]
+    );
+    assert_eq!(server.recv().await.unwrap(), None);
+    let mut answers = Vec::new();
+    wire.read_to_end(&mut answers).await.unwrap();
+    assert_eq!(
+        answers,
+        [&[0x8A, 0x04][..], b"ping", &[0x88, 0x02, 0x03, 0xE8]].concat()
+    );
+}
+
+/// A wake-up that has been given to a `recv` which is dropped must reach the attendant.
+#[tokio::test]
+async fn a_ping_is_answered_after_recv_was_cancelled() {
+    let (mut server, mut wire) = server_and_wire();
+    let mut recv = Box::pin(server.recv());
+    let waits =
+        std::future::poll_fn(|cx| std::task::Poll::Ready(recv.as_mut().poll(cx).is_pending()));
+    assert!(waits.await);
+    wire.write_all(&frame(0x89, b"a")).await.unwrap();
+    drop(recv);
+    let mut pong = [0; 3];
+    let read = tokio::time::timeout(Duration::from_secs(10), wire.read_exact(&mut pong));
+    read.await.unwrap().unwrap();
+    assert_eq!(pong, [0x8A, 0x01, b'a']);
+}
+
+#[tokio::test]
+async fn many_tasks_send_through_one_session() {
+    let (server, mut client) = pair();
+    let mut tasks = Vec::new();
+    for task in 0..8_u8 {
+        let session = server.session().clone();
+        tasks.push(tokio::spawn(async move {
+            for number in 0..200_u8 {
+                session.send(&[task, number]).await.unwrap();
+            }
+        }));
+    }
+    let mut next = [0_u8; 8];
+    for _ in 0..8 * 200 {
+        let message = client.recv().await.unwrap().unwrap();
+        let &[task, number] = message.as_bytes() else {
+            panic!("{message:?}");
+        };
+        assert_eq!(next[task as usize], number);
+        next[task as usize] += 1;
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
