@@ -159,18 +159,19 @@ impl Attending<'_> {
         self.attends = true;
     }
 
+    /// Done waiting. If the socket's wake-up has come to this task meanwhile, it is handed on: the
+    /// task is about to do something else.
     fn end(&mut self) {
+        if self.attends && self.attendant.receiver().take().is_none() {
+            self.attendant.schedule();
+        }
         self.attends = false;
-        *self.attendant.receiver() = None;
     }
 }
 
 impl Drop for Attending<'_> {
-    /// Cancelled: if the socket's wake-up has come to this task, it is handed on.
     fn drop(&mut self) {
-        if self.attends && self.attendant.receiver().take().is_none() {
-            self.attendant.schedule();
-        }
+        self.end();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye::{CloseCode, ErrorKind, Kind, Message, Role, Settings, Side, WebSocket};
+use sockeye::{CloseCode, Control, ErrorKind, Kind, Message, Role, Settings, Side, WebSocket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 /// Bytes. Small enough that large messages meet back-pressure.
@@ -367,4 +367,49 @@ async fn many_tasks_send_through_one_session() {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// Threads of their own for reading, waking and cancelling: whatever their order, every message
+/// comes once, and every ping is answered although `recv` is called only now and then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn cancelling_recv_at_random_loses_no_message_and_no_pong() {
+    const ROUNDS: u32 = 3_000;
+    let (mut server, client) = pair();
+    let (pong_seen, mut pongs) = tokio::sync::mpsc::unbounded_channel();
+    let mut client = client;
+    client.on_control(move |control| {
+        if let Control::Pong(payload) = control {
+            let _ = pong_seen.send(payload.to_vec());
+        }
+    });
+    let session = client.session().clone();
+    let pinging = tokio::spawn(async move {
+        for round in 0..ROUNDS {
+            session.send(round.to_be_bytes().as_slice()).await.unwrap();
+            session.ping(&round.to_be_bytes()).unwrap();
+            let pong = tokio::time::timeout(Duration::from_secs(20), pongs.recv()).await;
+            assert_eq!(
+                pong.expect("no pong came"),
+                Some(round.to_be_bytes().to_vec())
+            );
+        }
+    });
+    let mut next = 0_u32;
+    while next < ROUNDS {
+        tokio::select! {
+            biased;
+            message = server.recv() => {
+                assert_eq!(message.unwrap().unwrap().as_bytes(), next.to_be_bytes());
+                next += 1;
+                if next % 3 == 0 {
+                    // Nobody receives for a while.
+                    for _ in 0..next % 50 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    pinging.await.unwrap();
 }
