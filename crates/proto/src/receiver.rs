@@ -284,26 +284,25 @@ impl Receiver {
         scratch.clear();
         let step = max.saturating_add(1).min(INFLATE_STEP_BYTES);
         let progress = inflater.inflate(pool, &mut payload, End::Yes, &mut scratch, step);
-        let bytes = scratch.len();
-        pool.scratch = scratch;
-        match progress {
-            Err(_) => Err(ProtocolError::InvalidDeflate),
-            Ok(_) if bytes > max => Err(ProtocolError::MessageTooBig),
-            Ok(Progress::End) => Ok(Found::Inflated { kind }),
-            Ok(Progress::Full | Progress::NeedInput) => {
-                self.assembler.begin(&chunk.head, Delivery::Whole);
-                self.assembler.begin_frame();
-                let scratch = core::mem::take(&mut pool.scratch);
-                self.assembler.handle_payload(&scratch, 0, max)?;
-                pool.scratch = scratch;
-                self.assembler
-                    .handle_compressed(payload, End::Yes, max, inflater, pool)?;
-                Ok(match self.assembler.finish()? {
-                    Some(message) => Found::Assembled(message),
-                    None => Found::Nothing,
-                })
-            }
+        if progress == Ok(Progress::End) && scratch.len() <= max {
+            pool.scratch = scratch;
+            return Ok(Found::Inflated { kind });
         }
+        // Too much for one step, over the limit or corrupt: as if it had come in pieces.
+        self.assembler.begin(&chunk.head, Delivery::Whole);
+        self.assembler.begin_frame();
+        let checked = self.assembler.handle_payload(&scratch, 0, max);
+        pool.scratch = scratch;
+        checked?;
+        if progress.is_err() {
+            return Err(ProtocolError::InvalidDeflate);
+        }
+        self.assembler
+            .handle_compressed(payload, End::Yes, max, inflater, pool)?;
+        Ok(match self.assembler.finish()? {
+            Some(message) => Found::Assembled(message),
+            None => Found::Nothing,
+        })
     }
 
     /// A piece of a message that is fragmented, cut by the input's end, or handed out in parts.

@@ -170,6 +170,24 @@ in_each_role!(
     }
 );
 
+in_each_role!(
+    server_checks_text_for_utf8_before_a_later_error,
+    client_checks_text_for_utf8_before_a_later_error,
+    |role| {
+        // Bad text, then a block that can't be: whichever is first counts, wherever the pieces are cut.
+        let payload = hex("00 03 00 fc ff 61 ff 61 07 00");
+        for delivery in [Delivery::Whole, Delivery::Parts] {
+            let setting = Setting {
+                delivery,
+                ..Setting::with_deflate(role, GENEROUS)
+            };
+            setting
+                .receive(&from_peer(role, &[(0xc1, &payload)]))
+                .failed_with(ProtocolError::InvalidUtf8, 1007);
+        }
+    }
+);
+
 fn limited(role: Role, message_bytes_max: usize) -> Setting {
     let mut limits = Limits::default();
     limits.message_bytes_max = message_bytes_max;
