@@ -1,6 +1,11 @@
 //! What one end sees and answers when certain bytes come in.
 
-#![allow(dead_code, reason = "each test crate tells the stories it needs")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "each test crate tells the stories it needs"
+)]
 
 use sockeye_proto::{
     Connection, Delivery, Event, Input, Kind, Limits, ProtocolError, Role, Violation,
@@ -33,7 +38,7 @@ pub(crate) struct Story {
 }
 
 /// One end and its settings.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Setting {
     pub(crate) role: Role,
     pub(crate) limits: Limits,
