@@ -248,7 +248,7 @@ impl Open {
         match &mut self.gathered {
             Gathered::Text(text) if text.capacity() - text.len() < wanted => text.reserve(wanted),
             Gathered::Binary(bytes) if bytes.capacity() - bytes.len() < wanted => {
-                bytes.reserve(wanted)
+                bytes.reserve(wanted);
             }
             _ => {}
         }

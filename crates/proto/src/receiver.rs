@@ -135,6 +135,10 @@ impl Receiver {
         input: &'e mut Input<'_>,
         pool: &'e mut Pool,
     ) -> Result<Option<Event<'e>>, ProtocolError> {
+        // Nobody borrows the last event any more.
+        if self.control.is_some() && !self.decoder.is_within_control() {
+            self.control = None;
+        }
         if self.ended {
             input.discard();
             return Ok(None);
@@ -195,10 +199,11 @@ impl Receiver {
         }))
     }
 
-    /// Bytes of payload that an unfinished message owns.
+    /// Bytes of payload that an unfinished message or control frame owns.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        self.assembler.buffered_bytes()
+        let control = self.control.as_ref().map_or(0, |_| CONTROL_BYTES_MAX);
+        control + self.assembler.buffered_bytes()
     }
 
     /// Whether the peer stopped between two messages, not within one.

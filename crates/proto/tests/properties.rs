@@ -236,7 +236,7 @@ fn nearly_right() -> impl Strategy<Value = (Setting, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_one_end_sends_the_other_reads(

@@ -1,8 +1,8 @@
 //! RFC 6455 section 5.5: ping, pong, and the rules of all control frames.
 
-use sockeye_proto::Violation;
+use sockeye_proto::{Input, Limits, Receiver, Violation, extension::Pool};
 
-use crate::story::{Seen, Setting, in_each_role, receive_frames};
+use crate::story::{Seen, Setting, from_peer, in_each_role, receive_frames};
 
 in_each_role!(
     server_refuses_fragmented_control_frames,
@@ -71,5 +71,28 @@ in_each_role!(
         let mut out = Vec::new();
         connection.poll_transmit(&mut out);
         assert_eq!(setting.peer().read(&mut out), [Seen::Ping(vec![b'x'; 125])]);
+    }
+);
+
+in_each_role!(
+    server_holds_nothing_of_a_control_frame_that_came_in_pieces,
+    client_holds_nothing_of_a_control_frame_that_came_in_pieces,
+    |role| {
+        let mut receiver = Receiver::new(role, Limits::default().into(), None);
+        let mut pool = Pool::new();
+        let mut bytes = from_peer(role, &[(0x89, &[b'x'; 100])]);
+        let (start, end) = bytes.split_at_mut(50);
+        let mut input = Input::new(start);
+        assert_eq!(receiver.poll_event(&mut input, &mut pool), Ok(None));
+        assert!(receiver.buffered_bytes() > 0);
+        let mut input = Input::new(end);
+        assert!(
+            receiver
+                .poll_event(&mut input, &mut pool)
+                .unwrap()
+                .is_some()
+        );
+        assert_eq!(receiver.poll_event(&mut input, &mut pool), Ok(None));
+        assert_eq!(receiver.buffered_bytes(), 0);
     }
 );
