@@ -135,10 +135,10 @@ impl Assembler {
         let Some(open) = &mut self.open else {
             return Ok(());
         };
+        // What comes first counts: bad text before the limit, or the limit.
+        let room = message_bytes_max - open.bytes;
+        let (payload, beyond) = payload.split_at(payload.len().min(room));
         open.bytes += payload.len();
-        if open.bytes > message_bytes_max {
-            return Err(ProtocolError::MessageTooBig);
-        }
         open.reserve(payload.len(), expected);
         match &mut open.gathered {
             Gathered::Binary(bytes) => bytes.extend_from_slice(payload),
@@ -153,7 +153,10 @@ impl Assembler {
             }
             Gathered::Parts => {}
         }
-        Ok(())
+        match beyond {
+            [] => Ok(()),
+            _ => Err(ProtocolError::MessageTooBig),
+        }
     }
 
     /// Inflates the next payload bytes. In parts, what came out lies in `pool.scratch`; in whole
@@ -179,16 +182,15 @@ impl Assembler {
                 room.min(INFLATE_STEP_BYTES)
             };
             let progress = inflater.inflate(pool, &mut payload, end, &mut scratch, step);
-            let progress = match progress {
-                Ok(progress) => progress,
-                Err(_) => break Err(ProtocolError::InvalidDeflate),
-            };
+            // Text before an error is checked before the error is told, so that it doesn't matter
+            // how the payload was cut.
             if let Err(error) = self.handle_payload(&scratch, 0, message_bytes_max) {
                 break Err(error);
             }
             match progress {
-                Progress::Full => scratch.clear(),
-                Progress::NeedInput | Progress::End => break Ok(()),
+                Ok(Progress::Full) => scratch.clear(),
+                Ok(Progress::NeedInput | Progress::End) => break Ok(()),
+                Err(_) => break Err(ProtocolError::InvalidDeflate),
             }
         };
         pool.scratch = scratch;
@@ -246,7 +248,7 @@ impl Open {
         match &mut self.gathered {
             Gathered::Text(text) if text.capacity() - text.len() < wanted => text.reserve(wanted),
             Gathered::Binary(bytes) if bytes.capacity() - bytes.len() < wanted => {
-                bytes.reserve(wanted)
+                bytes.reserve(wanted);
             }
             _ => {}
         }

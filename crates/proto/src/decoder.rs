@@ -141,6 +141,11 @@ impl Decoder {
         !self.within && self.head_len == 0
     }
 
+    /// Whether the input ended within the payload of a control frame.
+    pub(crate) fn is_within_control(&self) -> bool {
+        self.within && self.frame.opcode.is_control()
+    }
+
     #[inline]
     fn poll_head(&mut self, input: &mut Input<'_>) -> Result<Option<FrameHead>, ProtocolError> {
         if self.head_len == 0

@@ -135,6 +135,10 @@ impl Receiver {
         input: &'e mut Input<'_>,
         pool: &'e mut Pool,
     ) -> Result<Option<Event<'e>>, ProtocolError> {
+        // Nobody borrows the last event any more.
+        if self.control.is_some() && !self.decoder.is_within_control() {
+            self.control = None;
+        }
         if self.ended {
             input.discard();
             return Ok(None);
@@ -195,10 +199,11 @@ impl Receiver {
         }))
     }
 
-    /// Bytes of payload that an unfinished message owns.
+    /// Bytes of payload that an unfinished message or control frame owns.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        self.assembler.buffered_bytes()
+        let control = self.control.as_ref().map_or(0, |_| CONTROL_BYTES_MAX);
+        control + self.assembler.buffered_bytes()
     }
 
     /// Whether the peer stopped between two messages, not within one.
@@ -284,26 +289,25 @@ impl Receiver {
         scratch.clear();
         let step = max.saturating_add(1).min(INFLATE_STEP_BYTES);
         let progress = inflater.inflate(pool, &mut payload, End::Yes, &mut scratch, step);
-        let bytes = scratch.len();
-        pool.scratch = scratch;
-        match progress {
-            Err(_) => Err(ProtocolError::InvalidDeflate),
-            Ok(_) if bytes > max => Err(ProtocolError::MessageTooBig),
-            Ok(Progress::End) => Ok(Found::Inflated { kind }),
-            Ok(Progress::Full | Progress::NeedInput) => {
-                self.assembler.begin(&chunk.head, Delivery::Whole);
-                self.assembler.begin_frame();
-                let scratch = core::mem::take(&mut pool.scratch);
-                self.assembler.handle_payload(&scratch, 0, max)?;
-                pool.scratch = scratch;
-                self.assembler
-                    .handle_compressed(payload, End::Yes, max, inflater, pool)?;
-                Ok(match self.assembler.finish()? {
-                    Some(message) => Found::Assembled(message),
-                    None => Found::Nothing,
-                })
-            }
+        if progress == Ok(Progress::End) && scratch.len() <= max {
+            pool.scratch = scratch;
+            return Ok(Found::Inflated { kind });
         }
+        // Too much for one step, over the limit or corrupt: as if it had come in pieces.
+        self.assembler.begin(&chunk.head, Delivery::Whole);
+        self.assembler.begin_frame();
+        let checked = self.assembler.handle_payload(&scratch, 0, max);
+        pool.scratch = scratch;
+        checked?;
+        if progress.is_err() {
+            return Err(ProtocolError::InvalidDeflate);
+        }
+        self.assembler
+            .handle_compressed(payload, End::Yes, max, inflater, pool)?;
+        Ok(match self.assembler.finish()? {
+            Some(message) => Found::Assembled(message),
+            None => Found::Nothing,
+        })
     }
 
     /// A piece of a message that is fragmented, cut by the input's end, or handed out in parts.

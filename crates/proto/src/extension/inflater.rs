@@ -84,7 +84,7 @@ impl Inflater {
     ///
     /// # Errors
     ///
-    /// [`InflateError`], after which the connection must fail. What was inflated before is in `output`.
+    /// [`InflateError`], after which the connection must fail. All text before the error is in `output`.
     pub fn inflate(
         &mut self,
         pool: &mut Pool,
@@ -165,10 +165,9 @@ impl Inflater {
                     .min(room);
                 reserve(output, space, output_bytes_max);
                 output.resize(start + space, 0);
-                let step = self.step(pool, input, &mut output[start..]);
-                let produced = step.as_ref().map_or(0, |step| step.produced);
-                output.truncate(start + produced);
-                step?
+                let step = self.step(pool, input, &mut output[start..])?;
+                output.truncate(start + step.produced);
+                step
             };
             if step.stream == Stream::Final {
                 // The next stream may refer to this one's text: the window is the message's (or,
@@ -182,6 +181,9 @@ impl Inflater {
             if self.spilled.is_some() {
                 return Ok(Progress::Full);
             }
+            if step.stream == Stream::Corrupt {
+                return Err(InflateError::Corrupt);
+            }
             text_waits = step.space == Space::Used && step.stream == Stream::Open;
         }
 
@@ -194,7 +196,7 @@ impl Inflater {
         }
     }
 
-    /// One call of zlib. All input is used unless all `space` is, or the stream ended.
+    /// One call of zlib. All input is used unless all `space` is, or the stream ended or is corrupt.
     fn step(
         &mut self,
         pool: &mut Pool,
@@ -206,9 +208,7 @@ impl Inflater {
             None => self.primed_context(pool)?,
         };
         let (total_in, total_out) = (context.total_in(), context.total_out());
-        let status = context
-            .decompress(input, space, InflateFlush::NoFlush)
-            .map_err(|_| InflateError::Corrupt)?;
+        let status = context.decompress(input, space, InflateFlush::NoFlush);
         let consumed = (context.total_in() - total_in) as usize;
         let produced = (context.total_out() - total_out) as usize;
         self.context = Some(context);
@@ -220,8 +220,9 @@ impl Inflater {
         self.last[TAIL.len() - kept..].copy_from_slice(&used[used.len() - kept..]);
 
         let stream = match status {
-            Status::StreamEnd => Stream::Final,
-            Status::Ok | Status::BufError => Stream::Open,
+            Ok(Status::StreamEnd) => Stream::Final,
+            Ok(Status::Ok | Status::BufError) => Stream::Open,
+            Err(_) => Stream::Corrupt,
         };
         let space = if produced == space.len() {
             Space::Used
@@ -301,6 +302,8 @@ enum Stream {
     Open,
     /// Its final block is complete.
     Final,
+    /// It can't go on, and says so whenever it is asked. The text before that is good.
+    Corrupt,
 }
 
 #[derive(PartialEq, Eq)]

@@ -1,3 +1,5 @@
+//! Offers, answers and refusals of permessage-deflate.
+
 use super::*;
 
 fn settings() -> Deflate {

@@ -1,0 +1,279 @@
+//! What one end sees and answers when certain bytes come in.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "each test crate tells the stories it needs"
+)]
+
+use sockeye_proto::{
+    Connection, Delivery, Event, Input, Kind, Limits, ProtocolError, Role, Violation,
+    extension::{Deflate, DeflateParams},
+};
+
+/// An event, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Text(String),
+    Binary(Vec<u8>),
+    /// Kind, payload, whether it is the last.
+    Part(Kind, Vec<u8>, bool),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(u16, String),
+}
+
+/// How one end fared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Story {
+    /// Its events.
+    pub(crate) seen: Vec<Seen>,
+    /// How they ended.
+    pub(crate) error: Option<ProtocolError>,
+    /// What it answered, as the other end sees it.
+    pub(crate) answered: Vec<Seen>,
+    /// Whether the transport may end.
+    pub(crate) closed: bool,
+}
+
+/// One end and its settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) role: Role,
+    pub(crate) limits: Limits,
+    pub(crate) deflate: Option<(DeflateParams, Deflate)>,
+    pub(crate) delivery: Delivery,
+}
+
+impl Setting {
+    pub(crate) fn new(role: Role) -> Self {
+        Self {
+            role,
+            limits: Limits::default(),
+            deflate: None,
+            delivery: Delivery::Whole,
+        }
+    }
+
+    pub(crate) fn with_deflate(role: Role, params: DeflateParams) -> Self {
+        let mut settings = Deflate::default();
+        settings.threshold_bytes = 0;
+        Self {
+            deflate: Some((params, settings)),
+            ..Self::new(role)
+        }
+    }
+
+    pub(crate) fn connection(&self) -> Connection {
+        let deflate = self.deflate.as_ref();
+        let deflate = deflate.map(|(params, settings)| (*params, settings));
+        let mut connection = match self.role {
+            Role::Server => Connection::server(self.limits.clone(), deflate),
+            Role::Client => Connection::client(self.limits.clone(), deflate, [7; 32]),
+        };
+        connection.deliver(self.delivery);
+        connection
+    }
+
+    /// Gives the bytes to a new connection: whole, byte by byte and in uneven pieces, which must
+    /// make no difference.
+    pub(crate) fn receive(&self, bytes: &[u8]) -> Story {
+        let whole = self.receive_in(bytes, &[usize::MAX]);
+        for sizes in [&[1][..], &[2, 3, 1, 7], &[13, 1, 64], &[1000]] {
+            assert_eq!(
+                self.receive_in(bytes, sizes),
+                whole,
+                "in pieces of {sizes:?}"
+            );
+        }
+        whole
+    }
+
+    /// Gives the bytes in pieces of these sizes, over and over.
+    pub(crate) fn receive_in(&self, bytes: &[u8], sizes: &[usize]) -> Story {
+        let mut connection = self.connection();
+        let mut seen = Vec::new();
+        let mut error = None;
+        let mut bytes = bytes.to_vec();
+        let mut rest = bytes.as_mut_slice();
+        for size in sizes.iter().cycle() {
+            let (piece, left) = rest.split_at_mut((*size).min(rest.len()));
+            let mut input = Input::new(piece);
+            loop {
+                match connection.poll_event(&mut input) {
+                    Ok(Some(event)) => note(&mut seen, &event),
+                    Ok(None) => break,
+                    Err(failure) => assert_eq!(error.replace(failure), None),
+                }
+            }
+            assert!(input.is_empty());
+            rest = left;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        // How much of a message in parts was handed out before it failed depends on the pieces.
+        if error.is_some() && matches!(seen.last(), Some(Seen::Part(_, _, false))) {
+            seen.pop();
+        }
+        let mut out = Vec::new();
+        connection.poll_transmit(&mut out);
+        Story {
+            seen,
+            error,
+            answered: self.peer().read(&mut out),
+            closed: connection.is_closed(),
+        }
+    }
+
+    /// The other end, with the same agreement and the default limits.
+    pub(crate) fn peer(&self) -> Self {
+        Self {
+            role: self.role.peer(),
+            limits: Limits::default(),
+            deflate: self.deflate.clone(),
+            delivery: Delivery::Whole,
+        }
+    }
+
+    /// Events of bytes in which nothing is wrong.
+    pub(crate) fn read(&self, bytes: &mut [u8]) -> Vec<Seen> {
+        let mut connection = self.connection();
+        let mut input = Input::new(bytes);
+        let mut seen = Vec::new();
+        while let Some(event) = connection.poll_event(&mut input).expect("right bytes") {
+            note(&mut seen, &event);
+        }
+        seen
+    }
+}
+
+/// Adds an event. Neighbouring parts of one message are one, because where they are cut is nobody's
+/// concern.
+pub(crate) fn note(seen: &mut Vec<Seen>, event: &Event<'_>) {
+    let one = match event {
+        Event::Message(message) => match message.as_text() {
+            Some(text) => Seen::Text(text.to_owned()),
+            None => Seen::Binary(message.as_bytes().to_vec()),
+        },
+        Event::Part(part) => {
+            if let Some(Seen::Part(kind, payload, last @ false)) = seen.last_mut() {
+                assert_eq!(*kind, part.kind);
+                payload.extend_from_slice(part.payload);
+                *last = part.last;
+                return;
+            }
+            Seen::Part(part.kind, part.payload.to_vec(), part.last)
+        }
+        Event::Ping(payload) => Seen::Ping(payload.to_vec()),
+        Event::Pong(payload) => Seen::Pong(payload.to_vec()),
+        Event::Close(frame) => Seen::Close(frame.code.as_u16(), frame.reason.to_owned()),
+    };
+    seen.push(one);
+}
+
+impl Story {
+    /// The peer broke a rule: nothing was seen before, and it is told so with code 1002.
+    #[track_caller]
+    pub(crate) fn is_violation(&self, violation: Violation) {
+        self.failed_with(ProtocolError::Violation(violation), 1002);
+    }
+
+    /// The peer did something wrong, at once.
+    #[track_caller]
+    pub(crate) fn failed_with(&self, error: ProtocolError, code: u16) {
+        assert_eq!((&self.seen, self.error), (&vec![], Some(error)));
+        self.ends_with_code(code);
+    }
+
+    /// We sent this code, nothing after it, and the transport may end.
+    #[track_caller]
+    pub(crate) fn ends_with_code(&self, code: u16) {
+        assert!(
+            matches!(self.answered.last(), Some(&Seen::Close(sent, _)) if sent == code),
+            "{:?}",
+            self.answered
+        );
+        assert!(self.closed);
+    }
+
+    /// All went well so far: these events, nothing to answer.
+    #[track_caller]
+    pub(crate) fn saw(&self, seen: &[Seen]) {
+        assert_eq!(self.error, None);
+        assert_eq!(self.seen, seen);
+        assert_eq!(self.answered, []);
+        assert!(!self.closed);
+    }
+}
+
+/// What the end in this role makes of these bytes, in hex, blanks ignored.
+pub(crate) fn receive(role: Role, text: &str) -> Story {
+    Setting::new(role).receive(&hex(text))
+}
+
+/// What the end in this role makes of these frames of its peer.
+pub(crate) fn receive_frames(role: Role, frames: &[(u8, &[u8])]) -> Story {
+    Setting::new(role).receive(&from_peer(role, frames))
+}
+
+/// Frames that the peer of `role` sends: first byte and payload; length and mask as they must be.
+pub(crate) fn from_peer(role: Role, frames: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (first, payload) in frames {
+        bytes.push(*first);
+        let (mask_bit, key) = match role {
+            Role::Server => (0x80, &[0x37, 0xfa, 0x21, 0x3d][..]),
+            Role::Client => (0x00, &[][..]),
+        };
+        match payload.len() {
+            length @ 0..=125 => bytes.push(mask_bit | length as u8),
+            length @ 126..=65_535 => {
+                bytes.push(mask_bit | 126);
+                bytes.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+            length => {
+                bytes.push(mask_bit | 127);
+                bytes.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        bytes.extend_from_slice(key);
+        let masked = |(index, byte): (usize, &u8)| match key {
+            [] => *byte,
+            key => byte ^ key[index % 4],
+        };
+        bytes.extend(payload.iter().enumerate().map(masked));
+    }
+    bytes
+}
+
+pub(crate) fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<_> = text
+        .chars()
+        .filter(|digit| !digit.is_whitespace())
+        .collect();
+    let byte = |pair: &[char]| {
+        let text: String = pair.iter().collect();
+        u8::from_str_radix(&text, 16).expect("two hex digits")
+    };
+    digits.chunks(2).map(byte).collect()
+}
+
+/// The same test for both roles, each with its own name.
+macro_rules! in_each_role {
+    ($server:ident, $client:ident, |$role:ident| $body:block) => {
+        #[test]
+        fn $server() {
+            let $role = sockeye_proto::Role::Server;
+            $body
+        }
+
+        #[test]
+        fn $client() {
+            let $role = sockeye_proto::Role::Client;
+            $body
+        }
+    };
+}
+pub(crate) use in_each_role;
