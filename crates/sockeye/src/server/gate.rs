@@ -5,7 +5,13 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode, Version};
 use sockeye_proto::{Role, handshake::ServerHandshake};
 
-use super::{Refusal, Shared, connections::Permit, origin::Tls, registry::Stay, route::Opener};
+use super::{
+    Refusal, Shared,
+    connections::Permit,
+    origin::Tls,
+    registry::Stay,
+    route::{Found, Opener},
+};
 use crate::{
     Request, Stream,
     established::Established,
@@ -31,22 +37,22 @@ impl Shared {
         if !self.is_serving() {
             return Err(Refusal::unavailable("the server is going away\n"));
         }
-        let (route, params) = self.routes.find(request.path())?;
+        let Found { leg, params } = self.routes.find(request.path())?;
         request.params = params;
         let tls = match request.is_tls() {
             true => Tls::Yes,
             false => Tls::No,
         };
-        if !route.origins.admit(request.headers(), tls) {
+        if !leg.origins.admit(request.headers(), tls) {
             return Err(Refusal::text(
                 StatusCode::FORBIDDEN,
                 "pages of this origin may not connect here\n",
             ));
         }
-        let request = route.authorize(request).await?;
-        let opener = route.open(&request)?;
+        let request = leg.authorize(request).await?;
+        let opener = leg.open(&request)?;
         Ok(Admitted {
-            agreement: Agreement::new(&handshake, route.settings.clone(), &route.subprotocols),
+            agreement: Agreement::new(&handshake, leg.settings.clone(), &leg.subprotocols),
             handshake,
             request,
             opener,

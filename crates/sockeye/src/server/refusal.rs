@@ -19,7 +19,11 @@ use sockeye_proto::handshake;
 /// assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct Refusal(Box<Parts>);
+
+/// Behind a pointer, so that a `Result` with a refusal in it is small.
+#[derive(Clone, Debug)]
+struct Parts {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
@@ -29,17 +33,17 @@ impl Refusal {
     /// An answer without a body. Any status but 1xx and 2xx makes sense.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             headers: HeaderMap::new(),
             body: Vec::new(),
-        }
+        }))
     }
 
     /// The body. Of type `text/plain` unless a `Content-Type` is given.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
+        self.0.body = body.into();
         self
     }
 
@@ -58,14 +62,14 @@ impl Refusal {
         let (Ok(name), Ok(value)) = (name.try_into(), value.try_into()) else {
             panic!("a refusal's field cannot stand in a head");
         };
-        self.headers.append(name, value);
+        self.0.headers.append(name, value);
         self
     }
 
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// A short text for people.
@@ -81,8 +85,8 @@ impl Refusal {
 
     /// The answer as HTTP/1.1, after which the connection is closed.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let reason = self.status.canonical_reason().unwrap_or("");
-        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.status.as_u16()).into_bytes();
+        let reason = self.0.status.canonical_reason().unwrap_or("");
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.0.status.as_u16()).into_bytes();
         let mut write = |name: &str, value: &[u8]| {
             head.extend_from_slice(name.as_bytes());
             head.extend_from_slice(b": ");
@@ -93,14 +97,14 @@ impl Refusal {
             write(name.as_str(), value.as_bytes());
         }
         // RFC 9110 section 7.8: whoever sends Upgrade names it in Connection.
-        let connection: &[u8] = match self.headers.contains_key(header::UPGRADE) {
+        let connection: &[u8] = match self.0.headers.contains_key(header::UPGRADE) {
             true => b"upgrade, close",
             false => b"close",
         };
         write("connection", connection);
-        write("content-length", self.body.len().to_string().as_bytes());
+        write("content-length", self.0.body.len().to_string().as_bytes());
         head.extend_from_slice(b"\r\n");
-        head.extend_from_slice(&self.body);
+        head.extend_from_slice(&self.0.body);
         head
     }
 
@@ -110,9 +114,10 @@ impl Refusal {
             header::CONTENT_TYPE,
             HeaderValue::from_static("text/plain; charset=utf-8"),
         );
-        let is_typed = self.body.is_empty() || self.headers.contains_key(header::CONTENT_TYPE);
+        let is_typed = self.0.body.is_empty() || self.0.headers.contains_key(header::CONTENT_TYPE);
         let content_type = (!is_typed).then_some((&CONTENT_TYPE.0, &CONTENT_TYPE.1));
-        self.headers
+        self.0
+            .headers
             .iter()
             .filter(|(name, _)| **name != header::CONTENT_LENGTH && **name != header::CONNECTION)
             .chain(content_type)
@@ -122,11 +127,11 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.0.status;
         for (name, value) in self.fields() {
             response.headers_mut().append(name, value.clone());
         }
-        *response.body_mut() = Body::from(self.body);
+        *response.body_mut() = Body::from(self.0.body);
         response
     }
 }
@@ -139,11 +144,11 @@ impl From<handshake::Refusal> for Refusal {
             .into_iter()
             .filter_map(|(name, value)| Some((name.try_into().ok()?, value.try_into().ok()?)))
             .collect();
-        Self {
+        Self(Box::new(Parts {
             status,
             headers,
             body: refusal.body.into_bytes(),
-        }
+        }))
     }
 }
 

@@ -219,6 +219,13 @@ pub(crate) struct Leg {
     factory: Factory,
 }
 
+/// The route of a path.
+pub(crate) struct Found<'a> {
+    pub(crate) leg: &'a Leg,
+    /// Names and percent-decoded values, in the path's order.
+    pub(crate) params: Vec<(String, String)>,
+}
+
 impl Routes {
     /// # Errors
     ///
@@ -255,8 +262,8 @@ impl Routes {
         Ok(Self(router))
     }
 
-    /// The route of `path`, and its parameters.
-    pub(crate) fn find(&self, path: &str) -> Result<(&Leg, Vec<(String, String)>), Refusal> {
+    /// The route of `path`.
+    pub(crate) fn find(&self, path: &str) -> Result<Found<'_>, Refusal> {
         let found = self.0.at(path).map_err(|_| {
             Refusal::text(
                 StatusCode::NOT_FOUND,
@@ -271,7 +278,10 @@ impl Routes {
                 .map_err(|_| Refusal::text(StatusCode::BAD_REQUEST, "the path is not UTF-8\n"))?;
             params.push((name.to_owned(), value.into_owned()));
         }
-        Ok((found.value, params))
+        Ok(Found {
+            leg: found.value,
+            params,
+        })
     }
 }
 
