@@ -169,22 +169,24 @@ impl WebSocketUpgrade {
         let (status, headers) = agreement.response_parts(&handshake, self.version);
         let stream = self.stream;
         tokio::spawn(async move {
-            match stream.await {
-                Ok(stream) => {
-                    open(Established {
-                        stream: Box::new(TokioIo::new(stream)),
-                        leftover: Vec::new(),
-                        role: Role::Server,
-                        settings: agreement.settings,
-                        deflate: agreement.deflate,
-                        subprotocol: agreement.subprotocol,
-                        request: Arc::new(request),
-                        response_headers: HeaderMap::new(),
-                    })
-                    .await
+            let stream = match stream.await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::debug!(%error, "the peer was gone before its upgrade");
+                    return;
                 }
-                Err(error) => tracing::debug!(%error, "the peer was gone before its upgrade"),
-            }
+            };
+            let established = Established {
+                stream: Box::new(TokioIo::new(stream)),
+                leftover: Vec::new(),
+                role: Role::Server,
+                settings: agreement.settings,
+                deflate: agreement.deflate,
+                subprotocol: agreement.subprotocol,
+                request: Arc::new(request),
+                response_headers: HeaderMap::new(),
+            };
+            open(established).await;
         });
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
