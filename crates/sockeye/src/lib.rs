@@ -2,6 +2,7 @@
 
 mod attendant;
 mod closed;
+mod drain;
 mod driver;
 mod endpoint;
 mod error;
@@ -14,13 +15,17 @@ mod message_writer;
 mod outbox;
 mod prepared;
 mod request;
+mod server;
 mod session;
 mod settings;
 mod stream;
+mod tls;
+pub mod upgrade;
 mod websocket;
 mod wire;
 
 pub use closed::{Closed, Side};
+pub use drain::{Drain, DrainReport};
 pub use endpoint::{Endpoint, Reply};
 pub use error::{Error, ErrorKind, Refused};
 pub use group::Group;
@@ -29,6 +34,7 @@ pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
 pub use prepared::Prepared;
 pub use request::Request;
+pub use server::{Origins, Refusal, Route, Server, ServerHandle};
 pub use session::{Session, TrySendError};
 pub use settings::Settings;
 pub use sockeye_proto::{
@@ -36,4 +42,5 @@ pub use sockeye_proto::{
     extension::{Deflate, DeflateParams},
 };
 pub use stream::Stream;
+pub use tls::ServerTls;
 pub use websocket::WebSocket;

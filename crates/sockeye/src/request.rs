@@ -2,11 +2,12 @@
 
 use std::{borrow::Cow, net::SocketAddr};
 
-use http::{Extensions, HeaderMap, Uri, header};
+use http::{Extensions, HeaderMap, Method, Uri, header};
 
 /// The request that opened a WebSocket: in the server the one received, in a client the one sent.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
+    pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) params: Vec<(String, String)>,
@@ -17,6 +18,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// GET, or CONNECT over HTTP/2 (RFC 8441).
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// The target, as in the request line.
     #[must_use]
     pub fn uri(&self) -> &Uri {

@@ -1,0 +1,190 @@
+//! The server, before it runs.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{
+    Phase, Refusal, Registry, Route, ServerHandle, Shared,
+    connections::Connections,
+    listener::{Listen, Listener},
+    route::Routes,
+};
+use crate::{Endpoint, Error, Request, ServerTls, Settings};
+
+/// A WebSocket server: where it listens, which routes it has, and what answers plain HTTP.
+///
+/// ```no_run
+/// use sockeye::{Endpoint, Message, Reply, Server, Session};
+///
+/// struct Echo;
+///
+/// impl Endpoint for Echo {
+///     fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+///         Reply::Echo
+///     }
+/// }
+///
+/// # async fn example() -> Result<(), sockeye::Error> {
+/// Server::bind("127.0.0.1:8080").route("/echo", |_request| Ok(Echo)).serve().await
+/// # }
+/// ```
+#[must_use = "a server does nothing until it is started"]
+pub struct Server {
+    listens: Vec<Listen>,
+    routes: Vec<Route>,
+    fallback: Option<axum::Router>,
+    settings: Settings,
+    tcp_keepalive: Option<Duration>,
+    connections_max: usize,
+}
+
+impl Server {
+    /// A server that will listen on `addr`: an address or name with a port, such as
+    /// `127.0.0.1:8080`. Port 0 means any free one; [`ServerHandle::local_addrs`] tells which.
+    pub fn bind(addr: impl ToString) -> Self {
+        Self::unbound().listen(addr)
+    }
+
+    /// A server that has no address yet.
+    pub fn unbound() -> Self {
+        Self {
+            listens: Vec::new(),
+            routes: Vec::new(),
+            fallback: None,
+            settings: Settings::default(),
+            tcp_keepalive: Some(TCP_KEEPALIVE),
+            connections_max: CONNECTIONS_MAX,
+        }
+    }
+
+    /// One more address, without TLS.
+    pub fn listen(mut self, addr: impl ToString) -> Self {
+        self.listens.push(Listen {
+            addr: addr.to_string(),
+            tls: None,
+        });
+        self
+    }
+
+    /// One more address, with TLS. HTTP/2 is offered there.
+    pub fn listen_tls(mut self, addr: impl ToString, tls: ServerTls) -> Self {
+        self.listens.push(Listen {
+            addr: addr.to_string(),
+            tls: Some(tls),
+        });
+        self
+    }
+
+    /// One more route to endpoints: short for [`Server::mount`] of [`Route::new`].
+    pub fn route<F, E>(self, path: impl Into<String>, factory: F) -> Self
+    where
+        F: Fn(&Request) -> Result<E, Refusal> + Send + Sync + 'static,
+        E: Endpoint,
+    {
+        self.mount(Route::new(path, factory))
+    }
+
+    /// One more route.
+    pub fn mount(mut self, route: Route) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// What answers requests that are not a WebSocket's. Default: 404.
+    ///
+    /// The peer's address is there as axum's `ConnectInfo<SocketAddr>`.
+    pub fn fallback(mut self, router: axum::Router) -> Self {
+        self.fallback = Some(router);
+        self
+    }
+
+    /// How connections are run, unless their route says otherwise. The limits of the handshake are
+    /// always taken from here.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Connections, of whatever kind, at the same time. Beyond that they are answered with 503.
+    /// Default 65,536.
+    pub fn connections_max(mut self, connections_max: usize) -> Self {
+        self.connections_max = connections_max;
+        self
+    }
+
+    /// How long a connection may be silent before the kernel asks whether the peer's is still there,
+    /// and how long between two such questions. `None` never asks. Default 60 s.
+    pub fn tcp_keepalive(mut self, time: Option<Duration>) -> Self {
+        self.tcp_keepalive = time;
+        self
+    }
+
+    /// Binds all addresses and begins to serve, in tasks of the runtime that this is called in.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for a route that is malformed or there twice, `Resolve` or `Io` for an address that
+    /// can't be listened on. Nothing is served then.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime that has I/O and time.
+    pub async fn start(self) -> Result<ServerHandle, Error> {
+        let routes = Routes::new(self.routes, &self.settings)?;
+        let mut listeners = Vec::with_capacity(self.listens.len());
+        for listen in self.listens {
+            listeners.push(listen.bind().await?);
+        }
+        let shared = Arc::new(Shared {
+            routes,
+            fallback: self.fallback,
+            settings: self.settings,
+            tcp_keepalive: self.tcp_keepalive,
+            connections_max: self.connections_max,
+            connections: Connections::default(),
+            overflow: Connections::default(),
+            registry: Arc::new(Registry::default()),
+            phase: watch::Sender::new(Phase::Serving),
+        });
+        let local_addrs = listeners.iter().map(Listener::local_addr).collect();
+        for listener in listeners {
+            tokio::spawn(listener.run(Arc::clone(&shared)));
+        }
+        Ok(ServerHandle::new(shared, local_addrs))
+    }
+
+    /// Starts, and serves until the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future is the way to end it; see [`ServerHandle`] for what that does. To drain,
+    /// use [`Server::start`].
+    pub async fn serve(self) -> Result<(), Error> {
+        let handle = self.start().await?;
+        handle.ended().await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listens", &self.listens)
+            .field("routes", &self.routes)
+            .field("settings", &self.settings)
+            .field("connections_max", &self.connections_max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Well below the two hours of the kernel's own default, after which every NAT has forgotten.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// More than the descriptors that a process usually gets, so that it is the machine's limit that
+/// counts unless somebody chooses; and yet a number.
+const CONNECTIONS_MAX: usize = 65_536;

@@ -1,0 +1,81 @@
+//! The server, while it runs.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use sockeye_proto::CloseCode;
+
+use super::{Phase, Shared};
+use crate::drain::{self, Drain, DrainReport};
+
+/// A running server.
+///
+/// # Closing
+///
+/// Dropping it stops accepting and sends close code 1001 to every session at once, without waiting
+/// for anything. [`ServerHandle::drain`] does it with care.
+pub struct ServerHandle {
+    shared: Arc<Shared>,
+    local_addrs: Vec<SocketAddr>,
+}
+
+impl ServerHandle {
+    pub(crate) fn new(shared: Arc<Shared>, local_addrs: Vec<SocketAddr>) -> Self {
+        Self {
+            shared,
+            local_addrs,
+        }
+    }
+
+    /// Where it listens, in the order in which the builder was told.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+
+    /// Connections at this moment, of whatever kind.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.connections.count()
+    }
+
+    /// Open WebSockets at this moment. One HTTP/2 connection may carry several.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.shared.registry.len()
+    }
+
+    /// Empties the server: stops accepting, says goodbye to every session at a set pace, waits, and
+    /// cuts what is left. Requests in progress are answered; new ones get 503.
+    ///
+    /// # Cancel safety
+    ///
+    /// If dropped, the server stays closed for newcomers; call it again to go on.
+    pub async fn drain(&self, drain: Drain) -> DrainReport {
+        drain::run(&self.shared, &drain).await
+    }
+
+    /// Waits until a drain has ended.
+    pub(crate) async fn ended(&self) {
+        self.shared.reached(Phase::Ended).await;
+    }
+}
+
+impl Drop for ServerHandle {
+    fn drop(&mut self) {
+        self.shared.advance(Phase::Draining);
+        let registry = &self.shared.registry;
+        for session in registry.begin_farewell(CloseCode::GOING_AWAY, "") {
+            session.close(CloseCode::GOING_AWAY, "");
+        }
+    }
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerHandle")
+            .field("local_addrs", &self.local_addrs)
+            .field("connections", &self.connections())
+            .field("sessions", &self.sessions())
+            .finish()
+    }
+}

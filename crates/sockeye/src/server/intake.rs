@@ -1,0 +1,211 @@
+//! From the first byte of a connection to what it wants.
+
+use std::{future::Future, net::SocketAddr, sync::Arc};
+
+use http::StatusCode;
+use sockeye_proto::{Limits, handshake::RequestHead};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Duration, Instant, timeout, timeout_at},
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{Phase, Refusal, Shared, connections::Permit, desk, origin::Tls, replay::Replay};
+use crate::{Stream, upgrade::Incoming};
+
+/// What is known of a connection before its first byte.
+pub(crate) struct Accepted {
+    pub(crate) peer_addr: SocketAddr,
+    pub(crate) standing: Standing,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Whether there is room for a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// There is, while the permit lives.
+    Welcome(Permit),
+    /// There is none: whatever it asks, the answer is 503.
+    Overflow(#[expect(dead_code, reason = "held for its drop")] Permit),
+}
+
+/// Finds out what a connection wants, and gives it that. Ends when a WebSocket has begun or the
+/// connection has ended.
+pub(crate) async fn take(stream: TcpStream, tls: Option<TlsAcceptor>, accepted: Accepted) {
+    let limits = &accepted.shared.settings.limits;
+    let deadline = Instant::now() + limits.handshake_timeout;
+    let Some(tls) = tls else {
+        return take_stream(stream, Tls::No, deadline, accepted).await;
+    };
+    let peer_addr = accepted.peer_addr;
+    match until_drain(&accepted.shared, timeout_at(deadline, tls.accept(stream))).await {
+        Some(Ok(Ok(stream))) => {
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            match is_http2 {
+                true => desk::serve_http2(stream, Tls::Yes, deadline, accepted).await,
+                false => take_stream(stream, Tls::Yes, deadline, accepted).await,
+            }
+        }
+        Some(Ok(Err(error))) => tracing::debug!(%peer_addr, %error, "no TLS"),
+        Some(Err(_)) => tracing::debug!(%peer_addr, "TLS took too long"),
+        None => {}
+    }
+}
+
+async fn take_stream<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, accepted: Accepted) {
+    let mut buffer = Vec::new();
+    let limits = accepted.shared.settings.limits.clone();
+    let first = {
+        let read = read_first(&mut stream, &mut buffer, &limits, accepted.peer_addr, tls);
+        match until_drain(&accepted.shared, timeout_at(deadline, read)).await {
+            Some(Ok(first)) => first,
+            Some(Err(_)) => First::Refused(Refusal::text(
+                StatusCode::REQUEST_TIMEOUT,
+                "the request took too long\n",
+            )),
+            None => First::Refused(Refusal::unavailable("the server is going away\n")),
+        }
+    };
+    if matches!(first, First::Gone) {
+        return;
+    }
+    let permit = match &accepted.standing {
+        Standing::Welcome(permit) => permit.clone(),
+        Standing::Overflow(_) => {
+            return refuse(stream, &Refusal::unavailable("too many connections\n")).await;
+        }
+    };
+    match first {
+        First::Gone => {}
+        First::Refused(refusal) => refuse(stream, &refusal).await,
+        First::Http1 => {
+            desk::serve_http1(Replay::new(buffer, stream), tls, accepted).await;
+        }
+        First::Http2 => {
+            desk::serve_http2(Replay::new(buffer, stream), tls, deadline, accepted).await;
+        }
+        First::WebSocket(incoming, head_bytes) => {
+            let leftover = buffer.split_off(head_bytes);
+            drop(buffer);
+            open(stream, *incoming, leftover, &accepted.shared, permit).await;
+        }
+    }
+}
+
+/// What the first request is.
+enum First {
+    /// A WebSocket's, and the bytes of its head.
+    WebSocket(Box<Incoming>, usize),
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge (RFC 9113 section 3.3).
+    Http2,
+    Refused(Refusal),
+    /// The peer has closed without a request.
+    Gone,
+}
+
+/// Reads until it is known what the first request is. `buffer` holds all that was read.
+async fn read_first<S: Stream>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    limits: &Limits,
+    peer_addr: SocketAddr,
+    tls: Tls,
+) -> First {
+    loop {
+        buffer.reserve(READ_BYTES);
+        match stream.read_buf(buffer).await {
+            Ok(0) | Err(_) => return First::Gone,
+            Ok(_) => {}
+        }
+        let preface_bytes = buffer.len().min(HTTP2_PREFACE.len());
+        if buffer[..preface_bytes] == HTTP2_PREFACE[..preface_bytes] {
+            if preface_bytes == HTTP2_PREFACE.len() {
+                return First::Http2;
+            }
+            continue;
+        }
+        match RequestHead::parse(buffer, limits) {
+            Ok(None) => {}
+            Ok(Some((head, _))) if !head.wants_websocket() => return First::Http1,
+            Ok(Some((head, head_bytes))) => {
+                return match Incoming::from_head(&head, peer_addr, tls) {
+                    Ok(incoming) => First::WebSocket(Box::new(incoming), head_bytes),
+                    Err(refusal) => First::Refused(refusal),
+                };
+            }
+            Err(error) => {
+                let refusal = sockeye_proto::handshake::Refusal::from(error);
+                return First::Refused(refusal.into());
+            }
+        }
+    }
+}
+
+/// The seam: above it there are routes and endpoints, below it sockets.
+async fn open<S: Stream>(
+    mut stream: S,
+    incoming: Incoming,
+    leftover: Vec<u8>,
+    shared: &Shared,
+    permit: Permit,
+) {
+    let admitted = match shared.admit(incoming).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refuse(stream, &refusal).await,
+    };
+    let response = admitted.response_bytes();
+    let write = async {
+        stream.write_all(&response).await?;
+        stream.flush().await
+    };
+    // A response is smaller than any socket's buffer; a peer that makes us wait here is gone.
+    if let Ok(Ok(())) = timeout(shared.settings.limits.handshake_timeout, write).await {
+        admitted.open(Box::new(stream), leftover, shared.stay(permit));
+    }
+}
+
+/// Answers and closes, so that the peer can read the answer.
+async fn refuse<S: Stream>(mut stream: S, refusal: &Refusal) {
+    let bytes = refusal.to_bytes();
+    let farewell = async {
+        stream.write_all(&bytes).await?;
+        stream.shutdown().await?;
+        // RFC 9112 section 9.6: a socket that is closed with bytes unread resets the connection, and
+        // the answer is lost. So the rest of what the peer sends is read, within bounds.
+        let mut rest = [0; 1024];
+        let mut left = LINGER_BYTES_MAX;
+        loop {
+            match stream.read(&mut rest).await? {
+                0 => return Ok(()),
+                read => left = left.saturating_sub(read),
+            }
+            if left == 0 {
+                return std::io::Result::Ok(());
+            }
+        }
+    };
+    let _ = timeout(LINGER_TIME_MAX, farewell).await;
+}
+
+/// `None` if the server begins to drain first.
+async fn until_drain<F: Future>(shared: &Shared, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = shared.reached(Phase::Draining) => None,
+    }
+}
+
+/// Bytes. Most heads fit one read; cookies and tokens make some longer.
+const READ_BYTES: usize = 2048;
+
+/// RFC 9113 section 3.4.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Bytes of a refused request that are read and thrown away.
+const LINGER_BYTES_MAX: usize = 64 << 10;
+
+/// How long a refused peer has to read its answer and close.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(2);

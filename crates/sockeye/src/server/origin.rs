@@ -1,0 +1,215 @@
+//! From which web pages a WebSocket may be opened (RFC 6455 section 10.2).
+
+use http::{HeaderMap, header};
+
+/// From which web pages a WebSocket may be opened.
+///
+/// Browsers send `Origin` and no page can forge it; so this keeps other sites' pages from using
+/// the cookies of your users. Programs send what they like, or nothing: a request without `Origin`
+/// doesn't come from a browser and is let through. It is no replacement for credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origins {
+    /// The page comes from the host and port that the request names in `Host`. `null` does not.
+    ///
+    /// Over TLS the scheme counts too, as far as it decides the port: `http://example.com` is not
+    /// `wss://example.com`. Without TLS a proxy may stand in front that has it, so that the scheme
+    /// of `Origin` decides which port a `Host` without one means.
+    #[default]
+    Same,
+    /// Any page, also `null`. For endpoints that carry no identity, or take it from something else
+    /// than cookies.
+    Any,
+    /// Pages of these origins, such as `https://example.com`. A port that is the scheme's own may
+    /// be there or not; `null` is allowed if listed.
+    List(Vec<String>),
+}
+
+impl Origins {
+    /// Whether the policy lets the request through.
+    pub(crate) fn admit(&self, headers: &HeaderMap, tls: Tls) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let Some(origin) = origins.next() else {
+            return true;
+        };
+        if *self == Self::Any {
+            return true;
+        }
+        // RFC 6454 section 7.3: a client sends one at most.
+        let (Ok(origin), None) = (origin.to_str(), origins.next()) else {
+            return false;
+        };
+        match self {
+            Self::Any => true,
+            Self::List(list) => list.iter().any(|listed| is_same_origin(listed, origin)),
+            Self::Same => {
+                let host = headers
+                    .get(header::HOST)
+                    .and_then(|host| host.to_str().ok());
+                host.is_some_and(|host| is_at_host(origin, host, tls))
+            }
+        }
+    }
+}
+
+/// Whether TLS carries the request, as far as we can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tls {
+    Yes,
+    No,
+}
+
+/// `scheme://host[:port]`, taken apart.
+struct Parts<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Parts<'a> {
+    fn parse(origin: &'a str) -> Option<Self> {
+        let (scheme, authority) = origin.split_once("://")?;
+        let (host, port) = split_authority(authority)?;
+        (!scheme.is_empty() && !host.is_empty()).then_some(Self {
+            scheme,
+            host,
+            port: port.or(default_port(scheme)),
+        })
+    }
+}
+
+fn is_same_origin(listed: &str, origin: &str) -> bool {
+    match (Parts::parse(listed), Parts::parse(origin)) {
+        (Some(listed), Some(origin)) => {
+            listed.scheme.eq_ignore_ascii_case(origin.scheme)
+                && listed.host.eq_ignore_ascii_case(origin.host)
+                && listed.port == origin.port
+        }
+        _ => listed == origin,
+    }
+}
+
+fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
+    let (Some(origin), Some((host, port))) = (Parts::parse(origin), split_authority(host)) else {
+        return false;
+    };
+    let host_port = port.or(match tls {
+        Tls::Yes => Some(443),
+        Tls::No => default_port(origin.scheme),
+    });
+    host.eq_ignore_ascii_case(origin.host) && host_port == origin.port && host_port.is_some()
+}
+
+/// Host and port. `None` if it is not an authority or has a user name.
+fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
+    let host_end = match authority.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(host_end);
+    if host.contains(['/', '@', '?', '#']) {
+        return None;
+    }
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => None,
+        Some("") => None,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse().ok()?)
+        }
+        _ => return None,
+    };
+    Some((host, port))
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+    match () {
+        () if is("http") || is("ws") => Some(80),
+        () if is("https") || is("wss") => Some(443),
+        () => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(host: &str, origins: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        for origin in origins {
+            headers.append(header::ORIGIN, origin.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn same_origin_compares_host_and_port() {
+        use Tls::{No, Yes};
+        for (host, origin, tls, admitted) in [
+            ("a.example", "http://a.example", No, true),
+            ("a.example", "http://A.EXAMPLE", No, true),
+            ("a.example:80", "http://a.example", No, true),
+            ("a.example", "http://a.example:80", No, true),
+            ("a.example", "https://a.example", No, true),
+            ("a.example:443", "https://a.example", No, true),
+            ("a.example:8080", "http://a.example:8080", No, true),
+            ("[::1]:8080", "http://[::1]:8080", No, true),
+            ("a.example", "https://a.example", Yes, true),
+            ("a.example:8443", "https://a.example:8443", Yes, true),
+            ("a.example", "http://a.example", Yes, false),
+            ("a.example:8080", "http://a.example", No, false),
+            ("a.example", "http://a.example:8080", No, false),
+            ("a.example", "http://b.example", No, false),
+            ("a.example", "http://sub.a.example", No, false),
+            ("a.example", "http://a.example.evil", No, false),
+            ("a.example", "http://a.example@evil", No, false),
+            ("a.example", "http://evil/a.example", No, false),
+            ("a.example", "null", No, false),
+            ("a.example", "", No, false),
+            ("a.example", "a.example", No, false),
+            ("a.example", "chrome-extension://a.example", No, false),
+            ("[::1]", "http://[::2]", No, false),
+        ] {
+            let headers = headers(host, &[origin]);
+            assert_eq!(
+                Origins::Same.admit(&headers, tls),
+                admitted,
+                "{host} {origin} {tls:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn request_without_origin_is_no_browsers() {
+        for origins in [Origins::Same, Origins::Any, Origins::List(vec![])] {
+            assert!(origins.admit(&headers("a", &[]), Tls::No));
+        }
+    }
+
+    #[test]
+    fn two_origins_are_none() {
+        let headers = headers("a", &["http://a", "http://a"]);
+        assert!(!Origins::Same.admit(&headers, Tls::No));
+        assert!(!Origins::List(vec!["http://a".into()]).admit(&headers, Tls::No));
+        assert!(Origins::Any.admit(&headers, Tls::No));
+    }
+
+    #[test]
+    fn list_compares_whole_origins() {
+        let origins = Origins::List(vec!["https://a.example".into(), "null".into()]);
+        for (origin, admitted) in [
+            ("https://a.example", true),
+            ("https://A.example:443", true),
+            ("null", true),
+            ("http://a.example", false),
+            ("https://a.example:8443", false),
+            ("https://b.example", false),
+        ] {
+            assert_eq!(
+                origins.admit(&headers("x", &[origin]), Tls::Yes),
+                admitted,
+                "{origin}"
+            );
+        }
+    }
+}

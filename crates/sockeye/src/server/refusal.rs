@@ -1,0 +1,187 @@
+//! The HTTP answer in place of a WebSocket.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use sockeye_proto::handshake;
+
+/// The HTTP answer in place of a WebSocket: what a route's `authorize` or factory returns to say no.
+///
+/// ```
+/// use http::StatusCode;
+/// use sockeye::Refusal;
+///
+/// let refusal = Refusal::new(StatusCode::UNAUTHORIZED)
+///     .header("www-authenticate", "Bearer")
+///     .body("a token, please\n");
+/// assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Refusal(Box<Parts>);
+
+/// Behind a pointer, so that a `Result` with a refusal in it is small.
+#[derive(Clone, Debug)]
+struct Parts {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Refusal {
+    /// An answer without a body. Any status but 1xx and 2xx makes sense.
+    #[must_use]
+    pub fn new(status: StatusCode) -> Self {
+        Self(Box::new(Parts {
+            status,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+        }))
+    }
+
+    /// The body. Of type `text/plain` unless a `Content-Type` is given.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.0.body = body.into();
+        self
+    }
+
+    /// One more header field. `Content-Length` and `Connection` are written by the server.
+    ///
+    /// # Panics
+    ///
+    /// The name is not a token, or the value has a control character. Check values that come from
+    /// a peer with [`HeaderValue`] first.
+    #[must_use]
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        let (Ok(name), Ok(value)) = (name.try_into(), value.try_into()) else {
+            panic!("a refusal's field cannot stand in a head");
+        };
+        self.0.headers.append(name, value);
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// A short text for people.
+    pub(crate) fn text(status: StatusCode, body: &str) -> Self {
+        Self::new(status).body(body)
+    }
+
+    /// 503: come back in a second.
+    pub(crate) fn unavailable(body: &str) -> Self {
+        Self::text(StatusCode::SERVICE_UNAVAILABLE, body)
+            .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// The answer as HTTP/1.1, after which the connection is closed.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let reason = self.0.status.canonical_reason().unwrap_or("");
+        let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.0.status.as_u16()).into_bytes();
+        let mut write = |name: &str, value: &[u8]| {
+            head.extend_from_slice(name.as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value);
+            head.extend_from_slice(b"\r\n");
+        };
+        for (name, value) in self.fields() {
+            write(name.as_str(), value.as_bytes());
+        }
+        // RFC 9110 section 7.8: whoever sends Upgrade names it in Connection.
+        let connection: &[u8] = match self.0.headers.contains_key(header::UPGRADE) {
+            true => b"upgrade, close",
+            false => b"close",
+        };
+        write("connection", connection);
+        write("content-length", self.0.body.len().to_string().as_bytes());
+        head.extend_from_slice(b"\r\n");
+        head.extend_from_slice(&self.0.body);
+        head
+    }
+
+    /// The fields that both ways of answering write.
+    fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        static CONTENT_TYPE: (HeaderName, HeaderValue) = (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        let is_typed = self.0.body.is_empty() || self.0.headers.contains_key(header::CONTENT_TYPE);
+        let content_type = (!is_typed).then_some((&CONTENT_TYPE.0, &CONTENT_TYPE.1));
+        self.0
+            .headers
+            .iter()
+            .filter(|(name, _)| **name != header::CONTENT_LENGTH && **name != header::CONNECTION)
+            .chain(content_type)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.0.status;
+        for (name, value) in self.fields() {
+            response.headers_mut().append(name, value.clone());
+        }
+        *response.body_mut() = Body::from(self.0.body);
+        response
+    }
+}
+
+impl From<handshake::Refusal> for Refusal {
+    fn from(refusal: handshake::Refusal) -> Self {
+        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+        let headers = refusal
+            .headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.try_into().ok()?, value.try_into().ok()?)))
+            .collect();
+        Self(Box::new(Parts {
+            status,
+            headers,
+            body: refusal.body.into_bytes(),
+        }))
+    }
+}
+
+impl From<StatusCode> for Refusal {
+    fn from(status: StatusCode) -> Self {
+        Self::new(status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_is_a_whole_http_answer() {
+        let refusal = Refusal::new(StatusCode::FORBIDDEN)
+            .header("x-why", "because")
+            .header("content-length", "999")
+            .body("no\n");
+        assert_eq!(
+            String::from_utf8(refusal.to_bytes()).unwrap(),
+            "HTTP/1.1 403 Forbidden\r\nx-why: because\r\ncontent-type: text/plain; charset=utf-8\r\n\
+             connection: close\r\ncontent-length: 3\r\n\r\nno\n"
+        );
+    }
+
+    #[test]
+    fn content_type_is_the_applications_if_it_gives_one() {
+        let refusal = Refusal::new(StatusCode::FORBIDDEN)
+            .header("content-type", "application/json")
+            .body("{}");
+        let response = refusal.into_response();
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers().len(), 1);
+    }
+}

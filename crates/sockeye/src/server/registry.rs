@@ -1,0 +1,201 @@
+//! Who is here: every open session of a server, so that it can say goodbye to each.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use sockeye_proto::{CloseCode, Message};
+use tokio::task::AbortHandle;
+
+use super::connections::Permit;
+use crate::{Closed, Endpoint, Error, Reply, Session};
+
+/// Every open session of a server.
+///
+/// Locked when a session opens and when it ends. A message doesn't come by here.
+#[derive(Default)]
+pub(crate) struct Registry(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    open: HashMap<u64, Guest>,
+    /// Said to whoever opens from now on.
+    farewell: Option<(CloseCode, String)>,
+    tally: Tally,
+}
+
+struct Guest {
+    session: Session,
+    /// What drives the session, once it is known.
+    task: Option<AbortHandle>,
+}
+
+/// How sessions ended, since the server began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// With a Close frame in both directions.
+    pub(crate) clean: usize,
+    /// Otherwise.
+    pub(crate) unclean: usize,
+}
+
+impl Registry {
+    pub(crate) fn len(&self) -> usize {
+        self.lock().open.len()
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.lock().tally
+    }
+
+    /// Says goodbye to whoever opens from now on; those who are open are returned.
+    pub(crate) fn begin_farewell(&self, code: CloseCode, reason: &str) -> Vec<Session> {
+        let mut state = self.lock();
+        state.farewell = Some((code, reason.to_owned()));
+        let sessions = state.open.values();
+        sessions.map(|guest| guest.session.clone()).collect()
+    }
+
+    /// Knows `session` from now on. Call it before its task begins.
+    pub(crate) fn enter(&self, session: &Session) {
+        let guest = Guest {
+            session: session.clone(),
+            task: None,
+        };
+        let farewell = {
+            let mut state = self.lock();
+            state.open.insert(session.id(), guest);
+            state.farewell.clone()
+        };
+        if let Some((code, reason)) = farewell {
+            session.close(code, &reason);
+        }
+    }
+
+    /// Knows how to stop the session's task, if that has not ended already.
+    pub(crate) fn attach(&self, id: u64, task: AbortHandle) {
+        if let Some(guest) = self.lock().open.get_mut(&id) {
+            guest.task = Some(task);
+        }
+    }
+
+    /// Stops the tasks of all who are still here.
+    pub(crate) fn cut(&self) {
+        let tasks: Vec<AbortHandle> = self
+            .lock()
+            .open
+            .values()
+            .filter_map(|guest| guest.task.clone())
+            .collect();
+        // Without the lock: what a task drops may come by here.
+        for task in tasks {
+            task.abort();
+        }
+    }
+
+    fn leave(&self, id: u64, ending: Ending) {
+        let mut state = self.lock();
+        let guest = state.open.remove(&id);
+        if guest.is_some() {
+            match ending {
+                Ending::Clean => state.tally.clean += 1,
+                Ending::Unclean => state.tally.unclean += 1,
+            }
+        }
+        drop(state);
+        // After the lock: it may be the session's last clone.
+        drop(guest);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock, and a count is not worth a second panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Ending {
+    Clean,
+    Unclean,
+}
+
+/// One session's stay: counted as a connection until dropped, and then surely out of the registry.
+pub(crate) struct Stay {
+    registry: Arc<Registry>,
+    /// The session, once known and until it has left.
+    id: Option<u64>,
+    _permit: Permit,
+}
+
+impl Stay {
+    pub(crate) fn new(registry: Arc<Registry>, permit: Permit) -> Self {
+        Self {
+            registry,
+            id: None,
+            _permit: permit,
+        }
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// This is the stay of `session`.
+    pub(crate) fn begin(&mut self, session: &Session) {
+        self.id = Some(session.id());
+    }
+
+    pub(crate) fn leave(&mut self, session: &Session, closed: &Closed) {
+        self.id = None;
+        let ending = match closed.is_clean() {
+            true => Ending::Clean,
+            false => Ending::Unclean,
+        };
+        self.registry.leave(session.id(), ending);
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        // An endpoint that panicked, or a task that was stopped.
+        if let Some(id) = self.id.take() {
+            self.registry.leave(id, Ending::Unclean);
+        }
+    }
+}
+
+/// An endpoint whose session is known to the server. The type is known where it is made, so that
+/// the calls pass through without a cost.
+pub(crate) struct Known<E> {
+    pub(crate) endpoint: E,
+    pub(crate) stay: Stay,
+}
+
+impl<E: Endpoint> Endpoint for Known<E> {
+    fn on_open(&mut self, session: &Session) {
+        self.stay.begin(session);
+        self.endpoint.on_open(session);
+    }
+
+    fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
+        self.endpoint.on_message(session, message)
+    }
+
+    fn on_ping(&mut self, session: &Session, payload: &[u8]) {
+        self.endpoint.on_ping(session, payload);
+    }
+
+    fn on_pong(&mut self, session: &Session, payload: &[u8]) {
+        self.endpoint.on_pong(session, payload);
+    }
+
+    fn on_close(&mut self, session: &Session, closed: &Closed) {
+        self.endpoint.on_close(session, closed);
+        self.stay.leave(session, closed);
+    }
+
+    fn on_error(&mut self, session: &Session, error: &Error) {
+        self.endpoint.on_error(session, error);
+    }
+}

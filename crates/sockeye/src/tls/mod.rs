@@ -1,0 +1,5 @@
+//! TLS, both ends, with rustls.
+
+mod server;
+
+pub use server::ServerTls;

@@ -1,0 +1,222 @@
+//! The handle that a foreign server's handler gets.
+
+use std::{fmt, future::Future, net::SocketAddr, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, FromRequestParts},
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, StatusCode, Version, request};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use sockeye_proto::Role;
+
+use super::{Agreement, Incoming};
+use crate::{
+    Deflate, Endpoint, Limits, Origins, Refusal, Request, Settings, WebSocket, endpoint,
+    established::Established, server::Tls,
+};
+
+/// A request of somebody else's server that will become a WebSocket.
+///
+/// In axum it is an extractor. Route it with `any`, not with `get`: over HTTP/2 the method is CONNECT.
+///
+/// ```no_run
+/// use axum::{Router, response::Response, routing::any};
+/// use sockeye::upgrade::WebSocketUpgrade;
+///
+/// async fn echo(upgrade: WebSocketUpgrade) -> Response {
+///     upgrade.on_upgrade(|mut ws| async move {
+///         while let Ok(Some(message)) = ws.recv().await {
+///             if ws.send(message).await.is_err() {
+///                 break;
+///             }
+///         }
+///     })
+/// }
+///
+/// let app: Router = Router::new().route("/echo", any(echo));
+/// ```
+///
+/// With plain hyper, [`upgrade`] makes one. The origin of a browser's page is checked in either case:
+/// see [`WebSocketUpgrade::origins`].
+#[must_use = "a request that is not answered stays what it is"]
+pub struct WebSocketUpgrade {
+    incoming: Incoming,
+    version: Version,
+    stream: OnUpgrade,
+    origins: Origins,
+    subprotocols: Vec<String>,
+    settings: Settings,
+}
+
+/// Checks a request that hyper read, and takes its connection over.
+///
+/// ```no_run
+/// # use std::convert::Infallible;
+/// use axum::{body::Body, response::{IntoResponse, Response}};
+/// use hyper::{Request, body::Incoming};
+///
+/// async fn serve(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+///     Ok(match sockeye::upgrade::upgrade(&mut request) {
+///         Ok(upgrade) => upgrade.on_upgrade(|mut ws| async move {
+///             let _ = ws.send("hello").await;
+///         }),
+///         Err(refusal) => refusal.into_response(),
+///     })
+/// }
+/// ```
+///
+/// # Errors
+///
+/// The answer for a request that is not a right handshake, or cannot be upgraded because the server
+/// does not serve `with_upgrades`.
+pub fn upgrade<B>(request: &mut http::Request<B>) -> Result<WebSocketUpgrade, Refusal> {
+    let stream = request.extensions_mut().remove::<OnUpgrade>();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer_addr = peer.map(|ConnectInfo(addr)| *addr);
+    // Whether there is TLS, only the server's owner knows.
+    let incoming = Incoming::from_http(request, peer_addr, Tls::No)?;
+    let stream = stream.ok_or_else(|| {
+        let text = "this connection cannot be upgraded\n";
+        Refusal::text(StatusCode::UPGRADE_REQUIRED, text).header("upgrade", "websocket")
+    })?;
+    Ok(WebSocketUpgrade {
+        incoming,
+        version: request.version(),
+        stream,
+        origins: Origins::default(),
+        subprotocols: Vec::new(),
+        settings: Settings::default(),
+    })
+}
+
+impl WebSocketUpgrade {
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.incoming.request
+    }
+
+    /// From which web pages it may be opened. Default [`Origins::Same`].
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Which subprotocols are spoken here, best first. Default: none.
+    pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How the connection is run. The limits of the handshake are the HTTP server's affair.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Limits, in place of those of the settings.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Agrees to permessage-deflate. Default: as the settings say, which is no.
+    pub fn deflate(mut self, deflate: Deflate) -> Self {
+        self.settings.deflate = Some(deflate);
+        self
+    }
+
+    /// Answers, and holds a conversation in a task of its own. The answer is 403 if the origin is
+    /// refused; there is no conversation then.
+    pub fn on_upgrade<F, T>(self, talk: F) -> Response
+    where
+        F: FnOnce(WebSocket) -> T + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        self.answer(|established| async move {
+            match WebSocket::new(established) {
+                Ok(websocket) => talk(websocket).await,
+                Err(error) => tracing::error!(%error, "a WebSocket could not begin"),
+            }
+        })
+    }
+
+    /// Answers, and runs an endpoint. The answer is 403 if the origin is refused; the endpoint is
+    /// dropped then.
+    pub fn endpoint<E: Endpoint>(self, endpoint: E) -> Response {
+        self.answer(|established| async move {
+            if let Err(error) = endpoint::spawn(established, Box::new(endpoint)) {
+                tracing::error!(%error, "a WebSocket could not begin");
+            }
+        })
+    }
+
+    fn answer<F, T>(self, open: F) -> Response
+    where
+        F: FnOnce(Established) -> T + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let Incoming { request, handshake } = self.incoming;
+        // Of the scheme we know nothing, as behind a proxy.
+        if !self.origins.admit(request.headers(), Tls::No) {
+            let text = "pages of this origin may not connect here\n";
+            return Refusal::text(StatusCode::FORBIDDEN, text).into_response();
+        }
+        let agreement = Agreement::new(&handshake, self.settings, &self.subprotocols);
+        let (status, headers) = agreement.response_parts(&handshake, self.version);
+        let stream = self.stream;
+        tokio::spawn(async move {
+            let stream = match stream.await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::debug!(%error, "the peer was gone before its upgrade");
+                    return;
+                }
+            };
+            let established = Established {
+                stream: Box::new(TokioIo::new(stream)),
+                leftover: Vec::new(),
+                role: Role::Server,
+                settings: agreement.settings,
+                deflate: agreement.deflate,
+                subprotocol: agreement.subprotocol,
+                request: Arc::new(request),
+                response_headers: HeaderMap::new(),
+            };
+            open(established).await;
+        });
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(
+        parts: &mut request::Parts,
+        _state: &S,
+    ) -> Result<Self, Self::Rejection> {
+        let stream = parts.extensions.remove::<OnUpgrade>();
+        let mut request = http::Request::from_parts(parts.clone(), ());
+        if let Some(stream) = stream {
+            request.extensions_mut().insert(stream);
+        }
+        upgrade(&mut request)
+    }
+}
+
+impl fmt::Debug for WebSocketUpgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketUpgrade")
+            .field("request", &self.incoming.request)
+            .field("origins", &self.origins)
+            .field("subprotocols", &self.subprotocols)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,18 @@
+//! WebSockets on other people's servers: axum and hyper, over HTTP/1.1 and HTTP/2.
+//!
+//! A server of your own has [`crate::Server`], which needs none of this. Here the HTTP server is
+//! somebody else's; what it hands out is checked as strictly, and ends in the same two styles.
+//!
+//! ```text
+//!   http::Request ──> incoming ──> WebSocketUpgrade ──> response (101, or 200 over HTTP/2)
+//!                     (checked)    agreement          └──> hyper's upgrade ──> WebSocket | Endpoint
+//! ```
+
+mod agreement;
+mod extractor;
+mod incoming;
+
+pub use extractor::{WebSocketUpgrade, upgrade};
+
+pub(crate) use agreement::Agreement;
+pub(crate) use incoming::{Incoming, wants_websocket};

@@ -1,0 +1,10 @@
+//! The server over real sockets.
+
+mod drain;
+mod handshake;
+mod http;
+mod limits;
+mod routes;
+mod support;
+mod tls;
+mod upgrade;

@@ -1,0 +1,285 @@
+//! Routes: parameters, origins, credentials, subprotocols, both styles.
+
+use std::sync::{Arc, Mutex};
+
+use http::StatusCode;
+use sockeye::{
+    Closed, Deflate, Endpoint, Message, Origins, Refusal, Reply, Route, Server, ServerHandle,
+    Session,
+};
+
+use crate::support::{
+    Echo, assert_echoes, exchange, open, recv_text, request, soon, status, status_of,
+};
+
+async fn start(route: Route) -> ServerHandle {
+    Server::bind("127.0.0.1:0")
+        .mount(route)
+        .start()
+        .await
+        .unwrap()
+}
+
+/// Says hello with a text, then echoes.
+struct Greeter(String);
+
+impl Endpoint for Greeter {
+    fn on_open(&mut self, session: &Session) {
+        session.try_send(self.0.as_str()).unwrap();
+    }
+
+    fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+        Reply::Echo
+    }
+}
+
+#[tokio::test]
+async fn path_parameters_are_decoded_within_their_segment() {
+    let route = Route::new("/rooms/{room}/{*rest}", |request| {
+        let text = format!("{:?} {:?}", request.param("room"), request.param("rest"));
+        Ok(Greeter(text))
+    });
+    let server = start(route).await;
+    let addr = server.local_addrs()[0];
+    let (mut websocket, _) = open(addr, "/rooms/a%2Fb%20%C3%A9/x/y?z=1", &[]).await;
+    assert_eq!(
+        recv_text(&mut websocket).await,
+        r#"Some("a/b é") Some("x/y")"#
+    );
+    assert_eq!(
+        status(addr, request("/rooms/%FF/x", &[]).as_bytes()).await,
+        400
+    );
+    assert_eq!(status(addr, request("/rooms/a", &[]).as_bytes()).await, 404);
+}
+
+#[tokio::test]
+async fn endpoint_sees_the_request() {
+    let route = Route::new("/", |request| {
+        Ok(Greeter(format!(
+            "{} {} {:?} {:?} {} {} {}",
+            request.method(),
+            request.uri(),
+            request.cookie("b").as_deref(),
+            request.headers()["x-y"],
+            request.peer_addr().is_some(),
+            request.is_tls(),
+            request.subprotocols().join("+"),
+        )))
+    });
+    let server = start(route).await;
+    let fields = ["Cookie: a=1; b=2", "X-Y: z", "Sec-WebSocket-Protocol: p, q"];
+    let (mut websocket, head) = open(server.local_addrs()[0], "/?k=v", &fields).await;
+    assert_eq!(
+        recv_text(&mut websocket).await,
+        r#"GET /?k=v Some("2") "z" true false p+q"#
+    );
+    assert!(!head.contains("Sec-WebSocket-Protocol"), "{head}");
+}
+
+#[tokio::test]
+async fn origins_are_checked_before_101() {
+    let server = Server::bind("127.0.0.1:0")
+        .route("/same", |_request| Ok(Echo))
+        .mount(Route::new("/any", |_request| Ok(Echo)).origins(Origins::Any))
+        .mount(
+            Route::new("/list", |_request| Ok(Echo))
+                .origins(Origins::List(vec!["https://b.example".into()])),
+        )
+        .start()
+        .await
+        .unwrap();
+    let addr = server.local_addrs()[0];
+    for (path, origin, admitted) in [
+        ("/same", "http://a.example", true),
+        ("/same", "http://a.example:80", true),
+        ("/same", "https://a.example", true),
+        ("/same", "http://a.example:81", false),
+        ("/same", "http://b.example", false),
+        ("/same", "null", false),
+        ("/any", "http://b.example", true),
+        ("/any", "null", true),
+        ("/list", "https://b.example", true),
+        ("/list", "http://b.example", false),
+        ("/list", "http://a.example", false),
+        ("/list", "null", false),
+    ] {
+        let field = format!("Origin: {origin}");
+        if admitted {
+            open(addr, path, &[&field]).await;
+        } else {
+            let answer = status(addr, request(path, &[&field]).as_bytes()).await;
+            assert_eq!(answer, 403, "{path} {origin}");
+        }
+    }
+    for path in ["/same", "/any", "/list"] {
+        open(addr, path, &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn authorize_refuses_with_status_fields_and_body() {
+    let route = Route::new("/", |_request| Ok(Echo)).authorize(|request| async move {
+        // A look-up that takes its time.
+        tokio::task::yield_now().await;
+        match request.headers().get("authorization") {
+            Some(_) => Ok(()),
+            None => Err(Refusal::new(StatusCode::UNAUTHORIZED)
+                .header("www-authenticate", "Bearer")
+                .header("content-type", "application/json")
+                .body(r#"{"error":"token"}"#)),
+        }
+    });
+    let server = start(route).await;
+    let addr = server.local_addrs()[0];
+    let answer = exchange(addr, request("/", &[]).as_bytes()).await;
+    assert_eq!(
+        answer,
+        "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\ncontent-type: application/json\r\n\
+         connection: close\r\ncontent-length: 17\r\n\r\n{\"error\":\"token\"}"
+    );
+    let (mut websocket, _) = open(addr, "/", &["Authorization: Bearer x"]).await;
+    assert_echoes(&mut websocket, "hi").await;
+}
+
+#[tokio::test]
+async fn endpoint_finds_what_authorize_left() {
+    #[derive(Clone)]
+    struct User(u32);
+    let route = Route::new("/", |request| {
+        let User(id) = request
+            .extensions()
+            .get::<User>()
+            .expect("left by authorize");
+        Ok(Greeter(id.to_string()))
+    })
+    .authorize(|_request| async { Ok(User(7)) });
+    let server = start(route).await;
+    let (mut websocket, _) = open(server.local_addrs()[0], "/", &[]).await;
+    assert_eq!(recv_text(&mut websocket).await, "7");
+}
+
+#[tokio::test]
+async fn factory_refuses_before_101() {
+    let route = Route::new("/{name}", |request| match request.param("name") {
+        Some("open") => Ok(Echo),
+        _ => Err(Refusal::new(StatusCode::GONE).body("closed\n")),
+    });
+    let server = start(route).await;
+    let addr = server.local_addrs()[0];
+    let answer = exchange(addr, request("/shut", &[]).as_bytes()).await;
+    assert_eq!(status_of(&answer), 410);
+    assert!(answer.ends_with("\r\n\r\nclosed\n"), "{answer}");
+    open(addr, "/open", &[]).await;
+}
+
+#[tokio::test]
+async fn subprotocol_is_chosen_by_the_servers_preference() {
+    let route = Route::new("/", |_request| Ok(Echo)).subprotocols(["v2", "v1"]);
+    let server = start(route).await;
+    let addr = server.local_addrs()[0];
+    for (offer, chosen) in [("v1, v2", Some("v2")), ("v0, v1", Some("v1")), ("v0", None)] {
+        let (_, head) = open(addr, "/", &[&format!("Sec-WebSocket-Protocol: {offer}")]).await;
+        match chosen {
+            Some(name) => {
+                assert!(
+                    head.contains(&format!("\r\nSec-WebSocket-Protocol: {name}\r\n")),
+                    "{head}"
+                );
+            }
+            None => assert!(!head.contains("Sec-WebSocket-Protocol"), "{head}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn deflate_is_agreed_to_where_the_route_says_so() {
+    let server = Server::bind("127.0.0.1:0")
+        .route("/plain", |_request| Ok(Echo))
+        .mount(Route::new("/deflate", |_request| Ok(Echo)).deflate(Deflate::default()))
+        .start()
+        .await
+        .unwrap();
+    let addr = server.local_addrs()[0];
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate";
+    let (_, head) = open(addr, "/plain", &[offer]).await;
+    assert!(!head.contains("permessage-deflate"), "{head}");
+    let (_, head) = open(addr, "/deflate", &[offer]).await;
+    assert!(
+        head.contains("\r\nSec-WebSocket-Extensions: permessage-deflate"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn conversation_holds_the_websocket() {
+    let route = Route::conversation("/{name}", |request, mut websocket| async move {
+        let name = request.param("name").unwrap_or_default().to_owned();
+        websocket.send(format!("hello {name}")).await.unwrap();
+        while let Ok(Some(message)) = websocket.recv().await {
+            websocket.send(message).await.unwrap();
+        }
+    });
+    let server = start(route).await;
+    let (mut websocket, _) = open(server.local_addrs()[0], "/ann", &[]).await;
+    assert_eq!(recv_text(&mut websocket).await, "hello ann");
+    assert_echoes(&mut websocket, "hi").await;
+    assert_eq!(server.sessions(), 1);
+    let closed = soon(websocket.close(sockeye::CloseCode::NORMAL, "bye")).await;
+    assert!(closed.is_clean(), "{closed}");
+}
+
+#[tokio::test]
+async fn endpoint_hears_how_it_ended() {
+    struct Witness(
+        Arc<Mutex<Option<Closed>>>,
+        tokio::sync::mpsc::UnboundedSender<()>,
+    );
+    impl Endpoint for Witness {
+        fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+            Reply::None
+        }
+        fn on_close(&mut self, _session: &Session, closed: &Closed) {
+            *self.0.lock().unwrap() = Some(closed.clone());
+            self.1.send(()).unwrap();
+        }
+    }
+    let seen = Arc::new(Mutex::new(None));
+    let (told, mut tell) = tokio::sync::mpsc::unbounded_channel();
+    let witness = Arc::clone(&seen);
+    let server = start(Route::new("/", move |_request| {
+        Ok(Witness(Arc::clone(&witness), told.clone()))
+    }))
+    .await;
+    let (mut websocket, _) = open(server.local_addrs()[0], "/", &[]).await;
+    soon(websocket.close(sockeye::CloseCode::new(4321), "why")).await;
+    soon(tell.recv()).await.unwrap();
+    let closed = seen.lock().unwrap().take().unwrap();
+    assert_eq!(
+        (closed.code.as_u16(), closed.reason.as_str()),
+        (4321, "why")
+    );
+}
+
+#[tokio::test]
+async fn wrong_routes_are_refused_at_the_start() {
+    for (paths, part) in [
+        (["/a", "/a"], "route /a"),
+        (["/{a}", "/{b}"], "route /{b}"),
+        (["/a", "b"], "does not begin with /"),
+        (["/a", "/{"], "route /{"),
+    ] {
+        let server = Server::bind("127.0.0.1:0")
+            .route(paths[0], |_request| Ok(Echo))
+            .route(paths[1], |_request| Ok(Echo));
+        let error = server.start().await.unwrap_err();
+        assert_eq!(error.kind(), sockeye::ErrorKind::Config);
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let server = Server::bind("127.0.0.1:0")
+        .mount(Route::new("/", |_request| Ok(Echo)).subprotocols(["a b"]));
+    assert_eq!(
+        server.start().await.unwrap_err().kind(),
+        sockeye::ErrorKind::Config
+    );
+}

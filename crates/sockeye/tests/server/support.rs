@@ -1,0 +1,127 @@
+//! A client that can do everything wrong, and endpoints for it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use sockeye::{Endpoint, Limits, Message, Reply, Role, Server, Session, Settings, WebSocket};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// Answers every message with itself.
+pub(crate) struct Echo;
+
+impl Endpoint for Echo {
+    fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+        Reply::Echo
+    }
+}
+
+/// A server with an echo endpoint, on any free port.
+pub(crate) fn echo_server() -> Server {
+    Server::bind("127.0.0.1:0").route("/echo", |_request| Ok(Echo))
+}
+
+/// Settings whose handshake ends soon.
+pub(crate) fn impatient() -> Settings {
+    let mut limits = Limits::default();
+    limits.handshake_timeout = Duration::from_millis(200);
+    let mut settings = Settings::default();
+    settings.limits = limits;
+    settings
+}
+
+/// A right handshake for `path`, with more fields.
+pub(crate) fn request(path: &str, fields: &[&str]) -> String {
+    let mut text = format!(
+        "GET {path} HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    );
+    for field in fields {
+        text += &format!("{field}\r\n");
+    }
+    text + "\r\n"
+}
+
+/// Sends and reads until the server closes.
+pub(crate) async fn exchange(addr: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = connect(addr).await;
+    stream.write_all(bytes).await.unwrap();
+    read_to_end(&mut stream).await
+}
+
+/// The status of the answer to `bytes`.
+pub(crate) async fn status(addr: SocketAddr, bytes: &[u8]) -> u16 {
+    status_of(&exchange(addr, bytes).await)
+}
+
+pub(crate) fn status_of(answer: &str) -> u16 {
+    answer[9..12].parse().expect(answer)
+}
+
+pub(crate) async fn connect(addr: SocketAddr) -> TcpStream {
+    soon(TcpStream::connect(addr)).await.unwrap()
+}
+
+pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut answer = Vec::new();
+    soon(stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+/// The head that comes next, and not a byte more.
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match soon(stream.read_u8()).await {
+            Ok(byte) => head.push(byte),
+            Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&head)),
+        }
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// Opens a WebSocket on `path`; gives the head of the answer, too.
+pub(crate) async fn open(addr: SocketAddr, path: &str, fields: &[&str]) -> (WebSocket, String) {
+    open_on(connect(addr).await, path, fields).await
+}
+
+pub(crate) async fn open_on<S>(mut stream: S, path: &str, fields: &[&str]) -> (WebSocket, String)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let bytes = request(path, fields);
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(
+        head.to_lowercase()
+            .contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=")
+    );
+    let websocket = WebSocket::from_stream(stream, Role::Client, Settings::default()).unwrap();
+    (websocket, head)
+}
+
+/// Sends a text and expects it back.
+pub(crate) async fn assert_echoes(websocket: &mut WebSocket, text: &str) {
+    soon(websocket.send(text)).await.unwrap();
+    assert_eq!(recv_text(websocket).await, text);
+}
+
+pub(crate) async fn recv_text(websocket: &mut WebSocket) -> String {
+    let message = soon(websocket.recv()).await.unwrap().expect("a message");
+    message.as_text().expect("text").to_owned()
+}
+
+/// A test that hangs says where.
+#[track_caller]
+pub(crate) fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match timeout(Duration::from_secs(20), future).await {
+            Ok(output) => output,
+            Err(_) => panic!("nothing happened at {caller}"),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! TLS listeners.
+
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use sockeye::{CloseCode, ErrorKind, Role, Server, ServerHandle, ServerTls, Settings, WebSocket};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::support::{Echo, assert_echoes, connect, impatient, open_on, read_to_end, soon};
+
+struct Fixture {
+    server: ServerHandle,
+    roots: RootCertStore,
+}
+
+async fn start(settings: Settings) -> Fixture {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let tls = ServerTls::from_pem(cert.pem(), signing_key.serialize_pem()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let server = Server::unbound()
+        .listen_tls("127.0.0.1:0", tls)
+        .route("/echo", |_request| Ok(Echo))
+        .settings(settings)
+        .start()
+        .await
+        .unwrap();
+    Fixture { server, roots }
+}
+
+impl Fixture {
+    async fn connect(&self, alpn: &[&[u8]]) -> TlsStream<TcpStream> {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        let stream = connect(self.server.local_addrs()[0]).await;
+        let name = "localhost".try_into().unwrap();
+        soon(TlsConnector::from(Arc::new(config)).connect(name, stream))
+            .await
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn websocket_opens_over_tls() {
+    let fixture = start(Settings::default()).await;
+    for alpn in [&[][..], &[&b"http/1.1"[..]]] {
+        let stream = fixture.connect(alpn).await;
+        let origin = "Origin: https://a.example";
+        let (mut websocket, _) = open_on(stream, "/echo", &[origin]).await;
+        assert_echoes(&mut websocket, "hi").await;
+        assert!(
+            soon(websocket.close(CloseCode::NORMAL, ""))
+                .await
+                .is_clean()
+        );
+    }
+}
+
+#[tokio::test]
+async fn http2_is_offered_and_carries_websockets() {
+    use http_body_util::{BodyExt as _, Empty};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let fixture = start(Settings::default()).await;
+    let stream = fixture.connect(&[b"h2", b"http/1.1"]).await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("https://a.example/")
+        .body(Empty::<&[u8]>::new())
+        .unwrap();
+    let response = soon(sender.send_request(request)).await.unwrap();
+    assert_eq!(response.status(), 404);
+    response.into_body().collect().await.unwrap();
+    let request = http::Request::connect("https://a.example/echo")
+        .version(http::Version::HTTP_2)
+        .header("sec-websocket-version", "13")
+        .header("origin", "https://a.example")
+        .extension(hyper::ext::Protocol::from_static("websocket"))
+        .body(Empty::new())
+        .unwrap();
+    let response = soon(sender.send_request(request)).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let stream = TokioIo::new(soon(hyper::upgrade::on(response)).await.unwrap());
+    let mut websocket = WebSocket::from_stream(stream, Role::Client, Settings::default()).unwrap();
+    assert_echoes(&mut websocket, "hi").await;
+}
+
+#[tokio::test]
+async fn peer_that_is_silent_within_tls_is_cut() {
+    let fixture = start(impatient()).await;
+    // Before TLS, where there is no one to answer to.
+    let mut silent = connect(fixture.server.local_addrs()[0]).await;
+    assert_eq!(read_to_end(&mut silent).await, "");
+    // After TLS.
+    let mut slow = fixture.connect(&[]).await;
+    assert!(read_to_end(&mut slow).await.starts_with("HTTP/1.1 408 "));
+    // In HTTP/2.
+    let mut quiet = fixture.connect(&[b"h2"]).await;
+    let mut bytes = Vec::new();
+    let _ = soon(tokio::io::AsyncReadExt::read_to_end(&mut quiet, &mut bytes)).await;
+}
+
+#[test]
+fn wrong_certificates_are_named() {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key) = (cert.pem(), signing_key.serialize_pem());
+    for (chain, key, part) in [
+        ("", key.as_str(), "no PEM block"),
+        (cert.as_str(), "", "the key cannot be read"),
+        (
+            cert.as_str(),
+            other.signing_key.serialize_pem().as_str(),
+            "don't fit",
+        ),
+    ] {
+        let error = ServerTls::from_pem(chain, key).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls);
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let error = ServerTls::from_files("/nowhere/chain.pem", "/nowhere/key.pem").unwrap_err();
+    assert!(error.to_string().contains("/nowhere/chain.pem"), "{error}");
+}

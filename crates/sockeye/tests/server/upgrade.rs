@@ -1,0 +1,101 @@
+//! WebSockets on other people's servers.
+
+use std::{convert::Infallible, net::SocketAddr};
+
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse as _, Response},
+    routing::any,
+};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use sockeye::{Origins, upgrade::WebSocketUpgrade};
+use tokio::net::TcpListener;
+
+use crate::support::{Echo, assert_echoes, exchange, open, recv_text, request, status, status_of};
+
+async fn axum_server(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    addr
+}
+
+async fn conversation(upgrade: WebSocketUpgrade) -> Response {
+    let peer = upgrade.request().peer_addr();
+    upgrade
+        .subprotocols(["v1"])
+        .on_upgrade(move |mut websocket| async move {
+            websocket.send(format!("{}", peer.is_some())).await.unwrap();
+            while let Ok(Some(message)) = websocket.recv().await {
+                websocket.send(message).await.unwrap();
+            }
+        })
+}
+
+#[tokio::test]
+async fn axum_handler_opens_a_conversation() {
+    let addr = axum_server(Router::new().route("/ws", any(conversation))).await;
+    let (mut websocket, head) = open(addr, "/ws", &["Sec-WebSocket-Protocol: v0, v1"]).await;
+    assert!(head.contains("sec-websocket-protocol: v1\r\n"), "{head}");
+    assert_eq!(recv_text(&mut websocket).await, "true");
+    assert_echoes(&mut websocket, "hi").await;
+}
+
+#[tokio::test]
+async fn axum_handler_runs_an_endpoint() {
+    let echo = |upgrade: WebSocketUpgrade| async { upgrade.origins(Origins::Any).endpoint(Echo) };
+    let addr = axum_server(Router::new().route("/ws", any(echo))).await;
+    let (mut websocket, _) = open(addr, "/ws", &["Origin: http://b.example"]).await;
+    assert_echoes(&mut websocket, "hi").await;
+}
+
+#[tokio::test]
+async fn axum_extractor_refuses_what_is_wrong() {
+    let addr = axum_server(Router::new().route("/ws", any(conversation))).await;
+    let close = "Connection: close";
+    let plain = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(addr, plain.as_bytes()).await, 426);
+    for (old, new, expected) in [
+        ("Version: 13", "Version: 8", 426),
+        ("Key: dGhl", "Key: dGh", 400),
+        ("GET ", "POST ", 405),
+        (
+            "Host: a.example",
+            "Host: a.example\r\nOrigin: http://b.example",
+            403,
+        ),
+    ] {
+        let bytes = request("/ws", &[close]).replacen(old, new, 1);
+        let answer = exchange(addr, bytes.as_bytes()).await;
+        assert_eq!(status_of(&answer), expected, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn hyper_service_opens_a_websocket() {
+    async fn serve(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        Ok(match sockeye::upgrade::upgrade(&mut request) {
+            Ok(upgrade) => upgrade.endpoint(Echo),
+            Err(refusal) => refusal.into_response(),
+        })
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let connection = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service_fn(serve))
+                .with_upgrades();
+            tokio::spawn(connection);
+        }
+    });
+    let (mut websocket, _) = open(addr, "/anywhere", &[]).await;
+    assert_echoes(&mut websocket, "hi").await;
+    let plain = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(addr, plain).await, 426);
+}
