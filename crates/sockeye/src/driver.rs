@@ -9,8 +9,10 @@ use std::{
     time::Duration,
 };
 
-use sockeye_proto::{Event, Input, Receiver, Role, Sender, extension::Pool};
-use tokio::time::{Instant, Sleep, sleep_until};
+use sockeye_proto::{
+    CloseCode, Event, Input, ProtocolError, Receiver, Role, Sender, extension::Pool,
+};
+use tokio::time::{Sleep, sleep};
 
 use crate::{
     Closed, Error, ErrorKind,
@@ -19,6 +21,10 @@ use crate::{
     session::Shared,
     wire::{Cork, Wire},
 };
+
+/// How long the answer to a Close frame, or to a broken rule, may wait for the program to answer the
+/// messages before it. Browsers give a server 2 s.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Reads. After so many without a pause other tasks get their turn.
 const READS_PER_POLL: usize = 16;
@@ -39,8 +45,24 @@ pub(crate) struct Driver {
     pending: Vec<u8>,
     stage: Stage,
     close_timeout: Duration,
+    /// Our Close frame, held back until the program has answered what came before its cause.
+    owed: Option<Owed>,
     /// Runs from our Close frame on.
     deadline: Option<Pin<Box<Sleep>>>,
+}
+
+struct Owed {
+    cause: Cause,
+    /// When the program has had its time.
+    grace: Pin<Box<Sleep>>,
+}
+
+#[derive(Clone, Copy)]
+enum Cause {
+    /// The peer has sent a Close frame with this code.
+    PeerClosed(CloseCode),
+    /// The peer has broken a rule.
+    Broken(ProtocolError),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +75,7 @@ enum Stage {
 
 /// Where events go.
 pub(crate) trait Sink {
-    /// Pings and Close frames are answered already.
+    /// Pings are answered already.
     fn handle_event(&mut self, shared: &Shared, event: Event<'_>);
 
     fn handle_error(&mut self, error: Error);
@@ -62,6 +84,9 @@ pub(crate) trait Sink {
 
     /// Whether another event can be taken.
     fn has_room(&self) -> bool;
+
+    /// Whether the program has answered all that it was given, or could have.
+    fn is_idle(&self) -> bool;
 
     /// How sends are corked after a batch.
     fn cork(&self) -> Cork;
@@ -96,6 +121,7 @@ impl Driver {
             pending: leftover,
             stage: Stage::Open,
             close_timeout,
+            owed: None,
             deadline: None,
         };
         Ok((driver, shared))
@@ -145,6 +171,7 @@ impl Driver {
         lent: &mut lend::Reading,
     ) -> Poll<()> {
         let shared = Arc::clone(&self.shared);
+        self.pay(cx, sink);
         let mut wire = shared.wire();
         wire.register_driver(cx.waker());
         wire.set_cork(Cork::Off);
@@ -153,7 +180,7 @@ impl Driver {
             drop(wire);
             return self.lose(failure, sink);
         }
-        if self.receiver.has_ended() && flushed {
+        if self.receiver.has_ended() && self.owed.is_none() && flushed {
             drop(wire);
             self.finish(sink);
             return Poll::Ready(());
@@ -211,20 +238,39 @@ impl Driver {
             match self.receiver.poll_event(&mut input, pool) {
                 Ok(None) => return,
                 Ok(Some(event)) => {
-                    if matches!(event, Event::Ping(_) | Event::Close(_)) {
-                        self.shared.wire().answer(&event);
+                    match event {
+                        Event::Ping(_) => self.shared.wire().answer(&event),
+                        Event::Close(frame) => {
+                            self.shared.wire().hear_close(frame);
+                            self.owed = Some(Owed::new(Cause::PeerClosed(frame.code)));
+                        }
+                        _ => {}
                     }
                     sink.handle_event(&self.shared, event);
                 }
                 Err(error) => {
-                    self.shared.wire().fail(error);
-                    sink.handle_error(error.into());
+                    self.owed = Some(Owed::new(Cause::Broken(error)));
                     return;
                 }
             }
             if !sink.has_room() || !self.shared.wire().has_room() {
                 self.pending = input.rest().to_vec();
                 return;
+            }
+        }
+    }
+
+    /// Sends the Close frame that is owed, once the program is idle or has had its time.
+    fn pay(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) {
+        let due = |owed: &mut Owed| sink.is_idle() || owed.grace.as_mut().poll(cx).is_ready();
+        let Some(owed) = self.owed.take_if(due) else {
+            return;
+        };
+        match owed.cause {
+            Cause::PeerClosed(code) => self.shared.wire().close(code, ""),
+            Cause::Broken(error) => {
+                self.shared.wire().fail(error);
+                sink.handle_error(error.into());
             }
         }
     }
@@ -300,9 +346,18 @@ impl Driver {
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let close_timeout = self.close_timeout;
         self.deadline
-            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + close_timeout)))
+            .get_or_insert_with(|| Box::pin(sleep(close_timeout)))
             .as_mut()
             .poll(cx)
+    }
+}
+
+impl Owed {
+    fn new(cause: Cause) -> Self {
+        Self {
+            cause,
+            grace: Box::pin(sleep(GRACE)),
+        }
     }
 }
 

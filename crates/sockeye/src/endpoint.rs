@@ -173,6 +173,10 @@ impl Sink for Served {
         true
     }
 
+    fn is_idle(&self) -> bool {
+        true
+    }
+
     fn cork(&self) -> Cork {
         Cork::Off
     }
@@ -189,6 +193,10 @@ impl Sink for Nobody {
     fn handle_closed(&mut self, _: &Closed) {}
 
     fn has_room(&self) -> bool {
+        true
+    }
+
+    fn is_idle(&self) -> bool {
         true
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct Inbox {
     bytes: usize,
     bytes_max: usize,
     error: Option<Error>,
+    /// Whether the program has taken all, and come back for more.
+    idle: bool,
     /// Nobody wants what comes: the connection is being closed.
     discards: bool,
     observer: Option<Observer>,
@@ -67,7 +69,11 @@ impl Inbox {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Item> {
-        let item = self.items.pop_front()?;
+        let Some(item) = self.items.pop_front() else {
+            self.idle = true;
+            return None;
+        };
+        self.idle = false;
         self.bytes -= item.cost();
         if self.items.is_empty() && self.items.capacity() > IDLE_ITEMS_MAX {
             self.items = VecDeque::new();
@@ -135,6 +141,10 @@ impl Sink for Inbox {
 
     fn has_room(&self) -> bool {
         self.bytes < self.bytes_max
+    }
+
+    fn is_idle(&self) -> bool {
+        self.discards || (self.idle && self.items.is_empty())
     }
 
     fn cork(&self) -> Cork {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use sockeye_proto::{
-    CloseCode, Event, Kind, Message, PreparedForm, ProtocolError, SendError, Sender,
+    CloseCode, CloseFrame, Event, Kind, Message, PreparedForm, ProtocolError, SendError, Sender,
     extension::{End, Pool},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -216,15 +216,17 @@ impl Wire {
         Ok(())
     }
 
-    /// Answers pings and Close frames, and remembers who closed.
+    /// Answers a ping.
     pub(crate) fn answer(&mut self, event: &Event<'_>) {
-        if let Event::Close(frame) = event {
-            self.received = Some(frame.code);
-            self.note_ending(Side::Peer, frame.code, frame.reason);
-        }
         let sender = &mut self.sender;
         self.outbox.append(|tail| sender.answer(event, tail));
         self.settle();
+    }
+
+    /// Remembers the peer's Close frame; the answer is the driver's to time.
+    pub(crate) fn hear_close(&mut self, frame: CloseFrame<'_>) {
+        self.received = Some(frame.code);
+        self.note_ending(Side::Peer, frame.code, frame.reason);
     }
 
     /// Sends our Close frame, if it isn't out yet.

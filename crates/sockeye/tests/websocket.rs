@@ -130,7 +130,7 @@ async fn a_pong_leaves_while_nobody_receives() {
     drop(server);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_close_is_answered_while_nobody_receives() {
     let (server, mut wire) = server_and_wire();
     wire.write_all(&frame(0x81, b"unread")).await.unwrap();
@@ -142,6 +142,38 @@ async fn a_close_is_answered_while_nobody_receives() {
 }
 
 #[tokio::test]
+async fn what_came_before_the_close_can_still_be_answered() {
+    let (mut server, mut wire) = server_and_wire();
+    wire.write_all(&[frame(0x81, b"question"), frame(0x88, &[0x03, 0xE8])].concat())
+        .await
+        .unwrap();
+    assert_eq!(server.recv().await.unwrap(), Some("question".into()));
+    server.send("answer").await.unwrap();
+    assert_eq!(server.recv().await.unwrap(), None);
+    let mut answers = Vec::new();
+    wire.read_to_end(&mut answers).await.unwrap();
+    assert_eq!(
+        answers,
+        [&[0x81, 6][..], b"answer", &[0x88, 2, 0x03, 0xE8]].concat()
+    );
+}
+
+#[tokio::test]
+async fn what_came_before_a_broken_rule_can_still_be_answered() {
+    let (mut server, mut wire) = server_and_wire();
+    wire.write_all(&[frame(0x81, b"question"), frame(0x83, b"")].concat())
+        .await
+        .unwrap();
+    assert_eq!(server.recv().await.unwrap(), Some("question".into()));
+    server.send("answer").await.unwrap();
+    assert_eq!(server.recv().await.unwrap_err().kind(), ErrorKind::Protocol);
+    let mut answers = [0; 12];
+    wire.read_exact(&mut answers).await.unwrap();
+    assert_eq!(answers[..8], [&[0x81, 6][..], b"answer"].concat());
+    assert_eq!((answers[8], &answers[10..]), (0x88, &[0x03, 0xEA][..]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_came_before_the_close_is_still_received() {
     let (mut server, mut wire) = server_and_wire();
     wire.write_all(&frame(0x81, b"last words")).await.unwrap();
