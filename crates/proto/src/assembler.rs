@@ -41,8 +41,8 @@ pub(crate) struct Assembler {
 struct Open {
     kind: Kind,
     compressed: bool,
-    /// Frames begun; 1 <= fragments <= `Limits::fragments_max`.
-    fragments: u32,
+    /// Continuation frames begun; <= `Limits::fragments_max`.
+    continuations: u32,
     /// Payload bytes after inflation, handed out or kept; <= `Limits::message_bytes_max`.
     bytes: usize,
     utf8: Utf8Checker,
@@ -82,7 +82,7 @@ impl Assembler {
             (Some(_), Opcode::Text | Opcode::Binary) => {
                 return Err(ProtocolError::Violation(Violation::InterleavedMessage));
             }
-            (Some(open), _) if open.fragments >= limits.fragments_max => {
+            (Some(open), _) if open.continuations >= limits.fragments_max => {
                 return Err(ProtocolError::TooManyFragments);
             }
             (Some(open), _) => (open.bytes, open.compressed),
@@ -107,7 +107,7 @@ impl Assembler {
         self.open = Some(Box::new(Open {
             kind,
             compressed: head.compressed,
-            fragments: 0,
+            continuations: 0,
             bytes: 0,
             utf8: Utf8Checker::default(),
             gathered: match (delivery, kind) {
@@ -118,10 +118,10 @@ impl Assembler {
         }));
     }
 
-    /// A frame of the open message begins.
-    pub(crate) fn begin_frame(&mut self) {
+    /// A continuation of the open message begins.
+    pub(crate) fn begin_continuation(&mut self) {
         if let Some(open) = &mut self.open {
-            open.fragments += 1;
+            open.continuations += 1;
         }
     }
 

@@ -21,7 +21,7 @@ pub enum ProtocolError {
     FrameTooBig,
     /// A message grew over [`crate::Limits::message_bytes_max`], before or after inflation. Close code 1009.
     MessageTooBig,
-    /// A message had more frames than [`crate::Limits::fragments_max`]. Close code 1009.
+    /// A message had more continuation frames than [`crate::Limits::fragments_max`]. Close code 1009.
     TooManyFragments,
 }
 

@@ -17,7 +17,8 @@ pub struct Limits {
     pub frame_bytes_max: usize,
     /// Payload bytes of one message, after reassembly and inflation. Default 16 MiB.
     pub message_bytes_max: usize,
-    /// Frames of one message. Default 65,536: enough for 4 MiB in fragments of 64 bytes.
+    /// Continuation frames of one message, so one less than its frames. Default 65,536: enough for
+    /// 4 MiB in fragments of 64 bytes, and for the empty frame with which some senders end.
     pub fragments_max: u32,
     /// From the first byte (of TCP, or of TLS) to the end of the handshake. Default 10 s.
     pub handshake_timeout: Duration,

@@ -295,7 +295,6 @@ impl Receiver {
         }
         // Too much for one step, over the limit or corrupt: as if it had come in pieces.
         self.assembler.begin(&chunk.head, Delivery::Whole);
-        self.assembler.begin_frame();
         let checked = self.assembler.handle_payload(&scratch, 0, max);
         pool.scratch = scratch;
         checked?;
@@ -318,10 +317,11 @@ impl Receiver {
         pool: &mut Pool,
     ) -> Result<Found, ProtocolError> {
         if chunk.first {
-            if chunk.head.opcode != Opcode::Continuation {
+            if chunk.head.opcode == Opcode::Continuation {
+                self.assembler.begin_continuation();
+            } else {
                 self.assembler.begin(&chunk.head, self.delivery);
             }
-            self.assembler.begin_frame();
         }
         let kind = self.assembler.kind();
         let parts = self.assembler.delivery() == Some(Delivery::Parts);

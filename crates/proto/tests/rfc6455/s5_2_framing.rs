@@ -115,7 +115,7 @@ fn limited(role: Role) -> Setting {
     let mut limits = Limits::default();
     limits.frame_bytes_max = 200;
     limits.message_bytes_max = 300;
-    limits.fragments_max = 4;
+    limits.fragments_max = 3;
     Setting {
         limits,
         ..Setting::new(role)
