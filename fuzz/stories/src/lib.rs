@@ -18,4 +18,4 @@ pub use extension_header::extension_header;
 pub use frames::{frames_client, frames_server};
 pub use handshake::{handshake_request, handshake_response};
 pub use inflate::inflate;
-pub use stories::STORIES;
+pub use stories::{STORIES, Story};
