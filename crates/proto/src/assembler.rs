@@ -169,8 +169,7 @@ impl Assembler {
         inflater: &mut Inflater,
         pool: &mut Pool,
     ) -> Result<(), ProtocolError> {
-        let mut scratch = core::mem::take(&mut pool.scratch);
-        scratch.clear();
+        let mut scratch = pool.take_scratch();
         let parts = self.delivery() == Some(Delivery::Parts);
         let result = loop {
             let seen = self.open.as_ref().map_or(0, |open| open.bytes);

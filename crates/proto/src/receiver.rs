@@ -285,8 +285,7 @@ impl Receiver {
         };
         let max = self.limits.message_bytes_max;
         let mut payload = input.eaten(chunk.range.clone());
-        let mut scratch = core::mem::take(&mut pool.scratch);
-        scratch.clear();
+        let mut scratch = pool.take_scratch();
         let step = max.saturating_add(1).min(INFLATE_STEP_BYTES);
         let progress = inflater.inflate(pool, &mut payload, End::Yes, &mut scratch, step);
         if progress == Ok(Progress::End) && scratch.len() <= max {

@@ -31,7 +31,7 @@ pub enum End {
 /// of each kind.
 ///
 /// A context takes about 47 KiB for inflating and 290 KiB at most for deflating. A pool keeps four of
-/// each and four buffers of at most 64 KiB, thus 1.6 MiB at most; what comes back beyond is freed.
+/// each and five buffers of at most 64 KiB, thus 1.7 MiB at most; what comes back beyond is freed.
 #[derive(Default)]
 #[expect(
     clippy::vec_box,
@@ -44,7 +44,8 @@ pub struct Pool {
     deflaters: Vec<Box<Compressor>>,
     /// `len <= BUFFERS_MAX`; each is empty, its capacity `<= BUFFER_BYTES_MAX`.
     buffers: Vec<Vec<u8>>,
-    /// Where the receiver inflates what it hands out at once; the event borrows it.
+    /// Where the receiver inflates what it hands out at once; the event borrows it. A part of a bomb
+    /// can make it large, until it is taken the next time.
     pub(crate) scratch: Vec<u8>,
 }
 
@@ -93,6 +94,16 @@ impl Pool {
             buffer.clear();
             self.buffers.push(buffer);
         }
+    }
+
+    /// The scratch buffer, empty; a new one if it has grown large. Put it back.
+    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
+        let mut scratch = core::mem::take(&mut self.scratch);
+        if scratch.capacity() > BUFFER_BYTES_MAX {
+            return Vec::new();
+        }
+        scratch.clear();
+        scratch
     }
 
     /// A decompressor at the start of a stream, with an empty window.

@@ -1,0 +1,21 @@
+//! What the fuzz targets do with their bytes: each function is one story, and panics if it ends badly.
+//!
+//! What it is: plain code that runs on stable Rust, under the fuzzer and in a test alike.
+//!
+//! What it is not: a fuzzer; that is the package around it.
+
+mod choices;
+mod conversation;
+mod extension_header;
+mod frames;
+mod handshake;
+mod inflate;
+mod stories;
+mod witness;
+
+pub use conversation::conversation;
+pub use extension_header::extension_header;
+pub use frames::{frames_client, frames_server};
+pub use handshake::{handshake_request, handshake_response};
+pub use inflate::inflate;
+pub use stories::{STORIES, Story};

@@ -1,0 +1,29 @@
+//! All stories by name.
+
+use crate::{
+    conversation, extension_header, frames_client, frames_server, handshake_request,
+    handshake_response, inflate,
+};
+
+/// A function that tells a story from any bytes.
+pub struct Story {
+    /// Its target's name, and its corpus's.
+    pub name: &'static str,
+    /// Panics if the story ends badly.
+    pub tell: fn(&[u8]),
+}
+
+const fn story(name: &'static str, tell: fn(&[u8])) -> Story {
+    Story { name, tell }
+}
+
+/// All stories.
+pub const STORIES: [Story; 7] = [
+    story("handshake_request", handshake_request),
+    story("handshake_response", handshake_response),
+    story("extension_header", extension_header),
+    story("frames_server", frames_server),
+    story("frames_client", frames_client),
+    story("inflate", inflate),
+    story("conversation", conversation),
+];
