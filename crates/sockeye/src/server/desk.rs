@@ -80,7 +80,7 @@ pub(crate) async fn serve_http2<S: Stream>(
     let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = silence(&desk, deadline) => return,
+        () = given_up(&desk, deadline) => return,
         () = shared.reached(Phase::Draining) => connection.as_mut().graceful_shutdown(),
     }
     until_ended(&shared, connection).await;
@@ -94,10 +94,12 @@ async fn until_ended<F: Future>(shared: &Shared, connection: Pin<&mut F>) {
     }
 }
 
-/// Ends at the deadline if no request came until then, and never otherwise.
-async fn silence(desk: &Desk, deadline: Instant) {
+/// Ends at the deadline if no request came until then, or if there is no room for the connection.
+/// Never otherwise.
+async fn given_up(desk: &Desk, deadline: Instant) {
     sleep_until(deadline).await;
-    if desk.is_asked.load(Ordering::Relaxed) {
+    let is_welcome = matches!(desk.standing, Standing::Welcome(_));
+    if is_welcome && desk.is_asked.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }
 }

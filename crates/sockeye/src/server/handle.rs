@@ -26,7 +26,8 @@ impl ServerHandle {
         }
     }
 
-    /// Where it listens, in the order in which the builder was told.
+    /// Where it listens, in the order in which the builder was told. A name may stand for more than
+    /// one address.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs

@@ -67,27 +67,23 @@ async fn take_stream<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, acce
             None => First::Refused(Refusal::unavailable("the server is going away\n")),
         }
     };
-    if matches!(first, First::Gone) {
-        return;
-    }
-    let permit = match &accepted.standing {
-        Standing::Welcome(permit) => permit.clone(),
-        Standing::Overflow(_) => {
-            return refuse(stream, &Refusal::unavailable("too many connections\n")).await;
-        }
-    };
-    match first {
-        First::Gone => {}
-        First::Refused(refusal) => refuse(stream, &refusal).await,
-        First::Http1 => {
-            desk::serve_http1(Replay::new(buffer, stream), tls, accepted).await;
-        }
-        First::Http2 => {
+    match (first, &accepted.standing) {
+        (First::Gone, _) => {}
+        // Refuses by itself if there is no room, in HTTP/2.
+        (First::Http2, _) => {
             desk::serve_http2(Replay::new(buffer, stream), tls, deadline, accepted).await;
         }
-        First::WebSocket(incoming, head_bytes) => {
+        (_, Standing::Overflow(_)) => {
+            refuse(stream, &Refusal::unavailable("too many connections\n")).await;
+        }
+        (First::Refused(refusal), _) => refuse(stream, &refusal).await,
+        (First::Http1, _) => {
+            desk::serve_http1(Replay::new(buffer, stream), tls, accepted).await;
+        }
+        (First::WebSocket(incoming, head_bytes), Standing::Welcome(permit)) => {
             let leftover = buffer.split_off(head_bytes);
             drop(buffer);
+            let permit = permit.clone();
             open(stream, *incoming, leftover, &accepted.shared, permit).await;
         }
     }
@@ -168,6 +164,7 @@ async fn open<S: Stream>(
 
 /// Answers and closes, so that the peer can read the answer.
 async fn refuse<S: Stream>(mut stream: S, refusal: &Refusal) {
+    tracing::debug!(status = refusal.status().as_u16(), "refused");
     let bytes = refusal.to_bytes();
     let farewell = async {
         stream.write_all(&bytes).await?;
