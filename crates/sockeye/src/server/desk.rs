@@ -106,7 +106,7 @@ async fn given_up(desk: &Desk, deadline: Instant) {
 
 /// Who answers the requests of one connection.
 struct Desk {
-    peer_addr: SocketAddr,
+    peer_addr: Option<SocketAddr>,
     tls: Tls,
     standing: Standing,
     shared: Arc<Shared>,
@@ -147,7 +147,7 @@ impl Desk {
             return Ok(self.plain(request).await);
         }
         let upgrade = hyper::upgrade::on(&mut request);
-        let incoming = upgrade::Incoming::from_http(&request, Some(self.peer_addr), self.tls)?;
+        let incoming = upgrade::Incoming::from_http(&request, self.peer_addr, self.tls)?;
         let admitted = self.shared.admit(incoming).await?;
         let (status, headers) = admitted.response_parts(request.version());
         let stay = self.shared.stay(permit.clone());
@@ -168,7 +168,9 @@ impl Desk {
             return Refusal::text(StatusCode::NOT_FOUND, "not found\n").into_response();
         };
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(self.peer_addr));
+        if let Some(peer_addr) = self.peer_addr {
+            request.extensions_mut().insert(ConnectInfo(peer_addr));
+        }
         match fallback.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},

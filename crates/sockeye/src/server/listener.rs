@@ -109,24 +109,19 @@ impl Listener {
 
     /// Counts the connection and gives it a task, which ends when it is known what it wants.
     fn take(&self, stream: TcpStream, peer_addr: SocketAddr, shared: &Arc<Shared>) {
-        let admitted = shared.connections.admit(shared.connections_max);
-        let standing = match admitted {
-            Some(permit) => Standing::Welcome(permit),
-            None => match shared.overflow.admit(OVERFLOW_MAX) {
-                Some(permit) => Standing::Overflow(permit),
-                None => return,
-            },
+        let Some(standing) = Standing::new(shared) else {
+            return;
         };
         if let Err(error) = tune(&stream, shared.tcp_keepalive) {
             tracing::debug!(%peer_addr, %error, "the peer was gone at once");
             return;
         }
         let accepted = Accepted {
-            peer_addr,
+            peer_addr: Some(peer_addr),
             standing,
             shared: Arc::clone(shared),
         };
-        tokio::spawn(intake::take(stream, self.tls.clone(), accepted));
+        tokio::spawn(intake::take_tcp(stream, self.tls.clone(), accepted));
     }
 }
 
@@ -197,10 +192,6 @@ const EAFNOSUPPORT: i32 = 97;
 /// Connections that the kernel holds for us while we are busy. It may cut the number down
 /// (`net.core.somaxconn`, 4096 on Linux today).
 const BACKLOG: i32 = 4096;
-
-/// Connections over the limit that are told so at the same time. Beyond that they are just closed,
-/// because who is told costs a task and a descriptor as well.
-const OVERFLOW_MAX: usize = 64;
 
 /// First pause after a failure such as a lack of descriptors. Short, because one may return at once.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
