@@ -41,7 +41,8 @@ pub struct Server {
 
 impl Server {
     /// A server that will listen on `addr`: an address or name with a port, such as
-    /// `127.0.0.1:8080`. Port 0 means any free one; [`ServerHandle::local_addrs`] tells which.
+    /// `127.0.0.1:8080`. Of a name that has several addresses, such as `localhost`, all are taken.
+    /// Port 0 means any free one; [`ServerHandle::local_addrs`] tells which.
     pub fn bind(addr: impl ToString) -> Self {
         Self::unbound().listen(addr)
     }
@@ -134,7 +135,7 @@ impl Server {
         let routes = Routes::new(self.routes, &self.settings)?;
         let mut listeners = Vec::with_capacity(self.listens.len());
         for listen in self.listens {
-            listeners.push(listen.bind().await?);
+            listeners.extend(listen.bind().await?);
         }
         let shared = Arc::new(Shared {
             routes,

@@ -80,7 +80,7 @@ pub(crate) async fn serve_http2<S: Stream>(
     let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = silence(&desk, deadline) => return,
+        () = given_up(&desk, deadline) => return,
         () = shared.reached(Phase::Draining) => connection.as_mut().graceful_shutdown(),
     }
     until_ended(&shared, connection).await;
@@ -94,17 +94,19 @@ async fn until_ended<F: Future>(shared: &Shared, connection: Pin<&mut F>) {
     }
 }
 
-/// Ends at the deadline if no request came until then, and never otherwise.
-async fn silence(desk: &Desk, deadline: Instant) {
+/// Ends at the deadline if no request came until then, or if there is no room for the connection.
+/// Never otherwise.
+async fn given_up(desk: &Desk, deadline: Instant) {
     sleep_until(deadline).await;
-    if desk.is_asked.load(Ordering::Relaxed) {
+    let is_welcome = matches!(desk.standing, Standing::Welcome(_));
+    if is_welcome && desk.is_asked.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }
 }
 
 /// Who answers the requests of one connection.
 struct Desk {
-    peer_addr: SocketAddr,
+    peer_addr: Option<SocketAddr>,
     tls: Tls,
     standing: Standing,
     shared: Arc<Shared>,
@@ -145,7 +147,7 @@ impl Desk {
             return Ok(self.plain(request).await);
         }
         let upgrade = hyper::upgrade::on(&mut request);
-        let incoming = upgrade::Incoming::from_http(&request, Some(self.peer_addr), self.tls)?;
+        let incoming = upgrade::Incoming::from_http(&request, self.peer_addr, self.tls)?;
         let admitted = self.shared.admit(incoming).await?;
         let (status, headers) = admitted.response_parts(request.version());
         let stay = self.shared.stay(permit.clone());
@@ -166,7 +168,9 @@ impl Desk {
             return Refusal::text(StatusCode::NOT_FOUND, "not found\n").into_response();
         };
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(self.peer_addr));
+        if let Some(peer_addr) = self.peer_addr {
+            request.extensions_mut().insert(ConnectInfo(peer_addr));
+        }
         match fallback.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -4,8 +4,14 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use sockeye_proto::CloseCode;
 
-use super::{Phase, Shared};
-use crate::drain::{self, Drain, DrainReport};
+use super::{
+    Phase, Shared,
+    intake::{self, Accepted, Standing},
+};
+use crate::{
+    Stream,
+    drain::{self, Drain, DrainReport},
+};
 
 /// A running server.
 ///
@@ -26,7 +32,40 @@ impl ServerHandle {
         }
     }
 
-    /// Where it listens, in the order in which the builder was told.
+    /// Serves one connection that somebody else has accepted: a Unix socket, a tunnel, a pipe in
+    /// memory. It counts and drains as if it had come by a listener.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    ///
+    /// let server = sockeye::Server::unbound().start().await?;
+    /// let (mut client, stream) = duplex(1024);
+    /// server.accept(stream, None);
+    /// client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer).await?;
+    /// assert!(answer.starts_with("HTTP/1.1 404 "));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn accept(&self, stream: impl Stream, peer_addr: Option<SocketAddr>) {
+        if let Some(standing) = Standing::new(&self.shared) {
+            let accepted = Accepted {
+                peer_addr,
+                standing,
+                shared: Arc::clone(&self.shared),
+            };
+            tokio::spawn(intake::take_stream(stream, accepted));
+        }
+    }
+
+    /// Where it listens, in the order in which the builder was told. A name may stand for more than
+    /// one address.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs

@@ -16,7 +16,8 @@ use crate::{Stream, upgrade::Incoming};
 
 /// What is known of a connection before its first byte.
 pub(crate) struct Accepted {
-    pub(crate) peer_addr: SocketAddr,
+    /// None if the transport has no such address.
+    pub(crate) peer_addr: Option<SocketAddr>,
     pub(crate) standing: Standing,
     pub(crate) shared: Arc<Shared>,
 }
@@ -30,13 +31,23 @@ pub(crate) enum Standing {
     Overflow(#[expect(dead_code, reason = "held for its drop")] Permit),
 }
 
-/// Finds out what a connection wants, and gives it that. Ends when a WebSocket has begun or the
+impl Standing {
+    /// Counts one more connection. `None` if there is no room even for telling it so.
+    pub(crate) fn new(shared: &Shared) -> Option<Self> {
+        let welcome = shared.connections.admit(shared.connections_max);
+        welcome.map(Self::Welcome).or_else(|| {
+            let overflow = shared.overflow.admit(OVERFLOW_MAX)?;
+            Some(Self::Overflow(overflow))
+        })
+    }
+}
+
+/// Finds out what a TCP connection wants, and gives it that. Ends when a WebSocket has begun or the
 /// connection has ended.
-pub(crate) async fn take(stream: TcpStream, tls: Option<TlsAcceptor>, accepted: Accepted) {
-    let limits = &accepted.shared.settings.limits;
-    let deadline = Instant::now() + limits.handshake_timeout;
+pub(crate) async fn take_tcp(stream: TcpStream, tls: Option<TlsAcceptor>, accepted: Accepted) {
+    let deadline = deadline(&accepted);
     let Some(tls) = tls else {
-        return take_stream(stream, Tls::No, deadline, accepted).await;
+        return read_and_serve(stream, Tls::No, deadline, accepted).await;
     };
     let peer_addr = accepted.peer_addr;
     match until_drain(&accepted.shared, timeout_at(deadline, tls.accept(stream))).await {
@@ -44,16 +55,26 @@ pub(crate) async fn take(stream: TcpStream, tls: Option<TlsAcceptor>, accepted: 
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             match is_http2 {
                 true => desk::serve_http2(stream, Tls::Yes, deadline, accepted).await,
-                false => take_stream(stream, Tls::Yes, deadline, accepted).await,
+                false => read_and_serve(stream, Tls::Yes, deadline, accepted).await,
             }
         }
-        Some(Ok(Err(error))) => tracing::debug!(%peer_addr, %error, "no TLS"),
-        Some(Err(_)) => tracing::debug!(%peer_addr, "TLS took too long"),
+        Some(Ok(Err(error))) => tracing::debug!(?peer_addr, %error, "no TLS"),
+        Some(Err(_)) => tracing::debug!(?peer_addr, "TLS took too long"),
         None => {}
     }
 }
 
-async fn take_stream<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, accepted: Accepted) {
+/// The same for a stream that somebody else has accepted.
+pub(crate) async fn take_stream<S: Stream>(stream: S, accepted: Accepted) {
+    let deadline = deadline(&accepted);
+    read_and_serve(stream, Tls::No, deadline, accepted).await;
+}
+
+fn deadline(accepted: &Accepted) -> Instant {
+    Instant::now() + accepted.shared.settings.limits.handshake_timeout
+}
+
+async fn read_and_serve<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, accepted: Accepted) {
     let mut buffer = Vec::new();
     let limits = accepted.shared.settings.limits.clone();
     let first = {
@@ -67,27 +88,23 @@ async fn take_stream<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, acce
             None => First::Refused(Refusal::unavailable("the server is going away\n")),
         }
     };
-    if matches!(first, First::Gone) {
-        return;
-    }
-    let permit = match &accepted.standing {
-        Standing::Welcome(permit) => permit.clone(),
-        Standing::Overflow(_) => {
-            return refuse(stream, &Refusal::unavailable("too many connections\n")).await;
-        }
-    };
-    match first {
-        First::Gone => {}
-        First::Refused(refusal) => refuse(stream, &refusal).await,
-        First::Http1 => {
-            desk::serve_http1(Replay::new(buffer, stream), tls, accepted).await;
-        }
-        First::Http2 => {
+    match (first, &accepted.standing) {
+        (First::Gone, _) => {}
+        // Refuses by itself if there is no room, in HTTP/2.
+        (First::Http2, _) => {
             desk::serve_http2(Replay::new(buffer, stream), tls, deadline, accepted).await;
         }
-        First::WebSocket(incoming, head_bytes) => {
+        (_, Standing::Overflow(_)) => {
+            refuse(stream, &Refusal::unavailable("too many connections\n")).await;
+        }
+        (First::Refused(refusal), _) => refuse(stream, &refusal).await,
+        (First::Http1, _) => {
+            desk::serve_http1(Replay::new(buffer, stream), tls, accepted).await;
+        }
+        (First::WebSocket(incoming, head_bytes), Standing::Welcome(permit)) => {
             let leftover = buffer.split_off(head_bytes);
             drop(buffer);
+            let permit = permit.clone();
             open(stream, *incoming, leftover, &accepted.shared, permit).await;
         }
     }
@@ -110,7 +127,7 @@ async fn read_first<S: Stream>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
     limits: &Limits,
-    peer_addr: SocketAddr,
+    peer_addr: Option<SocketAddr>,
     tls: Tls,
 ) -> First {
     loop {
@@ -151,7 +168,12 @@ async fn open<S: Stream>(
     shared: &Shared,
     permit: Permit,
 ) {
-    let admitted = match shared.admit(incoming).await {
+    let admitted = tokio::select! {
+        admitted = shared.admit(incoming) => admitted,
+        // Credentials may take their time, but not longer than a drain has.
+        () = shared.reached(Phase::Ended) => return,
+    };
+    let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => return refuse(stream, &refusal).await,
     };
@@ -168,6 +190,7 @@ async fn open<S: Stream>(
 
 /// Answers and closes, so that the peer can read the answer.
 async fn refuse<S: Stream>(mut stream: S, refusal: &Refusal) {
+    tracing::debug!(status = refusal.status().as_u16(), "refused");
     let bytes = refusal.to_bytes();
     let farewell = async {
         stream.write_all(&bytes).await?;
@@ -197,6 +220,10 @@ async fn until_drain<F: Future>(shared: &Shared, future: F) -> Option<F::Output>
         () = shared.reached(Phase::Draining) => None,
     }
 }
+
+/// Connections over the limit that are told so at the same time. Beyond that they are just closed,
+/// because who is told costs a task and a descriptor as well.
+const OVERFLOW_MAX: usize = 64;
 
 /// Bytes. Most heads fit one read; cookies and tokens make some longer.
 const READ_BYTES: usize = 2048;

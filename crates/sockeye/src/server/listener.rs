@@ -32,35 +32,41 @@ pub(crate) struct Listener {
 }
 
 impl Listen {
-    /// Binds the first address that the name resolves to and that lets itself be bound.
+    /// Binds every address that the name resolves to: `localhost` means IPv4 and IPv6. An address
+    /// of a family that this machine doesn't have is passed over, if another one can be bound.
     ///
     /// # Errors
     ///
     /// Kind `Resolve` or `Io`, naming the address.
-    pub(crate) async fn bind(self) -> Result<Listener, Error> {
+    pub(crate) async fn bind(self) -> Result<Vec<Listener>, Error> {
         let fail = |kind, error: io::Error| {
             Error::new(kind, format!("cannot listen on {}", self.addr)).with_source(error)
         };
         let addrs = lookup_host(&self.addr)
             .await
             .map_err(|error| fail(ErrorKind::Resolve, error))?;
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let mut listeners: Vec<Listener> = Vec::new();
+        let mut absent = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for addr in addrs {
-            match bind(addr) {
-                Ok(socket) => {
-                    let local_addr = socket
-                        .local_addr()
-                        .map_err(|error| fail(ErrorKind::Io, error))?;
-                    return Ok(Listener {
-                        socket,
-                        tls: self.tls.map(|tls| tls.acceptor()),
-                        local_addr,
-                    });
-                }
-                Err(error) => failure = error,
+            let bound = bind(addr).and_then(|socket| Ok((socket.local_addr()?, socket)));
+            match bound {
+                Ok((local_addr, socket)) => listeners.push(Listener {
+                    socket,
+                    tls: self.tls.as_ref().map(ServerTls::acceptor),
+                    local_addr,
+                }),
+                Err(error) if is_family_absent(&error) => absent = error,
+                Err(error) => return Err(fail(ErrorKind::Io, error)),
+            }
+            // Any free port is one port.
+            if addr.port() == 0 && !listeners.is_empty() {
+                break;
             }
         }
-        Err(fail(ErrorKind::Io, failure))
+        match listeners.is_empty() {
+            true => Err(fail(ErrorKind::Io, absent)),
+            false => Ok(listeners),
+        }
     }
 }
 
@@ -103,24 +109,19 @@ impl Listener {
 
     /// Counts the connection and gives it a task, which ends when it is known what it wants.
     fn take(&self, stream: TcpStream, peer_addr: SocketAddr, shared: &Arc<Shared>) {
-        let admitted = shared.connections.admit(shared.connections_max);
-        let standing = match admitted {
-            Some(permit) => Standing::Welcome(permit),
-            None => match shared.overflow.admit(OVERFLOW_MAX) {
-                Some(permit) => Standing::Overflow(permit),
-                None => return,
-            },
+        let Some(standing) = Standing::new(shared) else {
+            return;
         };
         if let Err(error) = tune(&stream, shared.tcp_keepalive) {
             tracing::debug!(%peer_addr, %error, "the peer was gone at once");
             return;
         }
         let accepted = Accepted {
-            peer_addr,
+            peer_addr: Some(peer_addr),
             standing,
             shared: Arc::clone(shared),
         };
-        tokio::spawn(intake::take(stream, self.tls.clone(), accepted));
+        tokio::spawn(intake::take_tcp(stream, self.tls.clone(), accepted));
     }
 }
 
@@ -143,6 +144,14 @@ fn tune(stream: &TcpStream, keepalive: Option<Duration>) -> io::Result<()> {
         SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
     }
     Ok(())
+}
+
+/// Errors that tell of a machine without IPv6, or without IPv4.
+fn is_family_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+    ) || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
 /// Errors that tell of the connection that was to be accepted, and nothing of us.
@@ -177,13 +186,12 @@ impl Complaint {
     }
 }
 
+/// "Address family not supported by protocol" on Linux, for which std has no kind.
+const EAFNOSUPPORT: i32 = 97;
+
 /// Connections that the kernel holds for us while we are busy. It may cut the number down
 /// (`net.core.somaxconn`, 4096 on Linux today).
 const BACKLOG: i32 = 4096;
-
-/// Connections over the limit that are told so at the same time. Beyond that they are just closed,
-/// because who is told costs a task and a descriptor as well.
-const OVERFLOW_MAX: usize = 64;
 
 /// First pause after a failure such as a lack of descriptors. Short, because one may return at once.
 const PAUSE_MIN: Duration = Duration::from_millis(5);

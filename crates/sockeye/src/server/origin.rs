@@ -25,6 +25,17 @@ pub enum Origins {
 }
 
 impl Origins {
+    /// The first of the list that no `Origin` can equal.
+    pub(crate) fn unmeetable(&self) -> Option<&str> {
+        let Self::List(list) = self else {
+            return None;
+        };
+        let is_meetable = |listed: &&String| *listed == "null" || Parts::parse(listed).is_some();
+        list.iter()
+            .find(|listed| !is_meetable(listed))
+            .map(String::as_str)
+    }
+
     /// Whether the policy lets the request through.
     pub(crate) fn admit(&self, headers: &HeaderMap, tls: Tls) -> bool {
         let mut origins = headers.get_all(header::ORIGIN).iter();
@@ -69,7 +80,7 @@ impl<'a> Parts<'a> {
     fn parse(origin: &'a str) -> Option<Self> {
         let (scheme, authority) = origin.split_once("://")?;
         let (host, port) = split_authority(authority)?;
-        (!scheme.is_empty() && !host.is_empty()).then_some(Self {
+        (is_scheme(scheme) && !host.is_empty()).then_some(Self {
             scheme,
             host,
             port: port.or(default_port(scheme)),
@@ -97,6 +108,14 @@ fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
         Tls::No => default_port(origin.scheme),
     });
     host.eq_ignore_ascii_case(origin.host) && host_port == origin.port && host_port.is_some()
+}
+
+/// RFC 3986 section 3.1, but for the digits that no scheme of a web page has.
+fn is_scheme(scheme: &str) -> bool {
+    !scheme.is_empty()
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || b"+-.".contains(&byte))
 }
 
 /// Host and port. `None` if it is not an authority or has a user name.
@@ -192,6 +211,25 @@ mod tests {
         assert!(!Origins::Same.admit(&headers, Tls::No));
         assert!(!Origins::List(vec!["http://a".into()]).admit(&headers, Tls::No));
         assert!(Origins::Any.admit(&headers, Tls::No));
+    }
+
+    #[test]
+    fn entry_that_is_no_origin_is_found() {
+        let list = |entry: &str| Origins::List(vec!["null".into(), entry.into()]);
+        for entry in ["https://a.example", "http://a:1", "http://[::1]", "app://x"] {
+            assert_eq!(list(entry).unmeetable(), None, "{entry}");
+        }
+        for entry in [
+            "a.example",
+            "https://a.example/",
+            "https://",
+            "*",
+            "https://u@a",
+            "",
+        ] {
+            assert_eq!(list(entry).unmeetable(), Some(entry));
+        }
+        assert_eq!(Origins::Same.unmeetable(), None);
     }
 
     #[test]

@@ -229,12 +229,17 @@ pub(crate) struct Found<'a> {
 impl Routes {
     /// # Errors
     ///
-    /// Kind `Config`: a path is malformed or there twice, or a subprotocol is not a token.
+    /// Kind `Config`: a path is malformed or there twice, a subprotocol is not a token, or a listed
+    /// origin is none.
     pub(crate) fn new(routes: Vec<Route>, defaults: &Settings) -> Result<Self, Error> {
         let mut router = matchit::Router::new();
         for route in routes {
             if let Some(name) = route.subprotocols.iter().find(|name| !is_token(name)) {
                 let message = format!("route {}: {name:?} is not a subprotocol", route.path);
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+            if let Some(origin) = route.origins.unmeetable() {
+                let message = format!("route {}: {origin:?} is not an origin", route.path);
                 return Err(Error::new(ErrorKind::Config, message));
             }
             let mut settings = route.settings.unwrap_or_else(|| defaults.clone());

@@ -22,7 +22,7 @@ impl Incoming {
     /// Checks a request over HTTP/1.1 of which we read the head ourselves.
     pub(crate) fn from_head(
         head: &RequestHead<'_>,
-        peer_addr: SocketAddr,
+        peer_addr: Option<SocketAddr>,
         tls: Tls,
     ) -> Result<Self, Refusal> {
         let handshake = ServerHandshake::check(head)?;
@@ -42,7 +42,7 @@ impl Incoming {
                 method: Method::GET,
                 uri,
                 headers,
-                peer_addr: Some(peer_addr),
+                peer_addr,
                 tls: tls == Tls::Yes,
                 subprotocols: handshake.subprotocols().to_vec(),
                 ..Request::default()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye::{CloseCode, Drain, WebSocket};
+use sockeye::{CloseCode, Drain, Route, Server, WebSocket};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
 
 use crate::support::{
@@ -80,6 +80,30 @@ async fn peer_that_does_not_answer_is_cut_at_the_timeout() {
     let mut rest = Vec::new();
     let _ = soon(tokio::io::AsyncReadExt::read_to_end(&mut deaf, &mut rest)).await;
     assert_eq!(rest, b"\x88\x02\x03\xe9");
+}
+
+#[tokio::test]
+async fn conversation_that_does_not_end_is_cut_at_the_timeout() {
+    let route = Route::conversation("/", |_request, websocket| async move {
+        std::future::pending::<()>().await;
+        drop(websocket);
+    });
+    let server = Server::bind("127.0.0.1:0")
+        .mount(route)
+        .start()
+        .await
+        .unwrap();
+    let mut deaf = connect(server.local_addrs()[0]).await;
+    deaf.write_all(request("/", &[]).as_bytes()).await.unwrap();
+    read_head(&mut deaf).await;
+    let report = soon(server.drain(drain(0, Duration::from_millis(100)))).await;
+    assert_eq!((report.closed, report.aborted, report.timed_out), (0, 0, 1));
+    soon(async {
+        while server.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

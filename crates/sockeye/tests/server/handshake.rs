@@ -1,11 +1,11 @@
 //! RFC 6455 section 4.2 over a socket: what is wrong gets its status, and then the end.
 
-use sockeye::ServerHandle;
+use sockeye::{Server, ServerHandle};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{
-    connect, echo_server, exchange, impatient, open, read_to_end, recv_text, request, status,
-    status_of,
+    Echo, assert_echoes, connect, echo_server, exchange, impatient, open, open_on, read_head,
+    read_to_end, recv_text, request, soon, status, status_of,
 };
 
 async fn start() -> ServerHandle {
@@ -115,7 +115,7 @@ async fn absolute_target_is_taken_and_its_authority_is_the_host() {
         good.replace("/echo", "http://b.example/echo"),
     );
     stream.write_all(bytes.as_bytes()).await.unwrap();
-    let head = crate::support::read_head(&mut stream).await;
+    let head = read_head(&mut stream).await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
 }
 
@@ -127,7 +127,7 @@ async fn frames_behind_the_head_in_one_segment_are_kept() {
     // "Hello", masked with zeros, and one more byte at a time.
     bytes.extend_from_slice(b"\x81\x85\0\0\0\0Hello");
     stream.write_all(&bytes).await.unwrap();
-    crate::support::read_head(&mut stream).await;
+    read_head(&mut stream).await;
     let settings = sockeye::Settings::default();
     let mut websocket =
         sockeye::WebSocket::from_stream(stream, sockeye::Role::Client, settings).unwrap();
@@ -143,7 +143,7 @@ async fn head_may_come_byte_by_byte() {
         stream.write_all(&[byte]).await.unwrap();
         tokio::task::yield_now().await;
     }
-    let head = crate::support::read_head(&mut stream).await;
+    let head = read_head(&mut stream).await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
 }
 
@@ -161,4 +161,20 @@ async fn silent_and_slow_peers_are_cut_with_408() {
     let mut half_http2 = connect(addr).await;
     half_http2.write_all(b"PRI * HT").await.unwrap();
     assert_eq!(status_of(&read_to_end(&mut half_http2).await), 408);
+}
+
+#[tokio::test]
+async fn any_stream_is_served_as_if_it_came_by_a_listener() {
+    let server = Server::unbound()
+        .route("/echo", |_request| Ok(Echo))
+        .start()
+        .await
+        .unwrap();
+    let (client, stream) = tokio::io::duplex(64);
+    server.accept(stream, None);
+    let (mut websocket, _) = open_on(client, "/echo", &[]).await;
+    assert_echoes(&mut websocket, &"long ".repeat(100)).await;
+    assert_eq!((server.connections(), server.sessions()), (1, 1));
+    let report = soon(server.drain(sockeye::Drain::default())).await;
+    assert_eq!(report.closed, 1);
 }

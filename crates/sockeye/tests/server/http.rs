@@ -6,19 +6,16 @@ use axum::{
     extract::ConnectInfo,
     routing::{get, post},
 };
-use http::{Method, Request, StatusCode, Version};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::{client::conn::http2, ext::Protocol};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use sockeye::{CloseCode, Role, ServerHandle, Settings, WebSocket};
+use http::StatusCode;
+use sockeye::{CloseCode, Deflate, Route, Server, ServerHandle};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
 use crate::support::{
-    assert_echoes, connect, echo_server, exchange, impatient, open_on, read_head, read_to_end,
-    request, soon, status_of,
+    Echo, assert_echoes, connect, echo_server, exchange, http2_client, http2_connect,
+    http2_websocket, impatient, open, open_on, read_head, read_to_end, request, soon, status_of,
 };
 
 async fn start() -> ServerHandle {
@@ -159,50 +156,17 @@ async fn drain_ends_idle_connections() {
     assert_eq!(server.connections(), 0);
 }
 
-/// HTTP/2 without TLS, by prior knowledge.
-async fn http2(server: &ServerHandle) -> http2::SendRequest<Empty<Bytes>> {
-    let stream = connect(server.local_addrs()[0]).await;
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    // The server's settings, which allow an extended CONNECT, come before its first answer.
-    let request = Request::get("http://a.example/")
-        .body(Empty::new())
-        .unwrap();
-    let response = soon(sender.send_request(request)).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    assert_eq!(body, "welcome");
-    sender
-}
-
-fn extended_connect(path: &str) -> http::request::Builder {
-    Request::builder()
-        .method(Method::CONNECT)
-        .version(Version::HTTP_2)
-        .uri(format!("http://a.example{path}"))
-        .header("sec-websocket-version", "13")
-        .extension(Protocol::from_static("websocket"))
-}
-
 #[tokio::test]
-async fn extended_connect_opens_a_websocket_on_the_same_routes() {
+async fn extended_connect_opens_websockets_on_the_same_routes() {
     let server = start().await;
-    let mut sender = http2(&server).await;
+    let mut sender = http2_client(server.local_addrs()[0]).await;
     let mut websockets = Vec::new();
     for text in ["one", "two"] {
-        let request = extended_connect("/echo")
-            .header("origin", "http://a.example")
-            .body(Empty::new())
-            .unwrap();
-        let response = soon(sender.send_request(request)).await.unwrap();
+        let origin = ("origin", "http://a.example");
+        let response = http2_connect(&mut sender, "/echo", &[origin]).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert!(!response.headers().contains_key("sec-websocket-accept"));
-        let stream = soon(hyper::upgrade::on(response)).await.unwrap();
-        let stream = TokioIo::new(stream);
-        let mut websocket =
-            WebSocket::from_stream(stream, Role::Client, Settings::default()).unwrap();
+        let mut websocket = http2_websocket(response).await;
         assert_echoes(&mut websocket, text).await;
         websockets.push(websocket);
     }
@@ -216,47 +180,72 @@ async fn extended_connect_opens_a_websocket_on_the_same_routes() {
 #[tokio::test]
 async fn extended_connect_is_checked() {
     let server = start().await;
-    let mut sender = http2(&server).await;
-    let good = || extended_connect("/echo");
-    let websocket = Protocol::from_static("websocket");
-    for (builder, expected) in [
-        (extended_connect("/nowhere"), StatusCode::NOT_FOUND),
-        (
-            good().header("origin", "http://b.example"),
-            StatusCode::FORBIDDEN,
-        ),
-        (
-            good().header("sec-websocket-version", "8"),
-            StatusCode::UPGRADE_REQUIRED,
-        ),
-        (
-            good().header("sec-websocket-protocol", "a b"),
-            StatusCode::BAD_REQUEST,
-        ),
-        (
-            Request::builder()
-                .method(Method::CONNECT)
-                .version(Version::HTTP_2)
-                .uri("http://a.example/echo")
-                .extension(websocket),
-            StatusCode::UPGRADE_REQUIRED,
-        ),
+    let mut sender = http2_client(server.local_addrs()[0]).await;
+    for (path, fields, expected) in [
+        ("/nowhere", &[][..], 404),
+        ("/echo", &[("origin", "http://b.example")], 403),
+        ("/echo", &[("sec-websocket-version", "8")], 426),
+        ("/echo", &[("sec-websocket-protocol", "a b")], 400),
+        ("/echo", &[("sec-websocket-extensions", ";")], 400),
     ] {
-        let request = builder.body(Empty::new()).unwrap();
-        let response = soon(sender.send_request(request)).await.unwrap();
-        assert_eq!(response.status(), expected);
-        response.into_body().collect().await.unwrap();
+        let response = http2_connect(&mut sender, path, fields).await;
+        assert_eq!(response.status(), expected, "{path} {fields:?}");
     }
+}
+
+#[tokio::test]
+async fn extended_connect_agrees_on_subprotocol_and_deflate() {
+    let route = Route::new("/", |_request| Ok(Echo))
+        .subprotocols(["v1"])
+        .deflate(Deflate::default());
+    let server = Server::bind("127.0.0.1:0")
+        .mount(route)
+        .start()
+        .await
+        .unwrap();
+    let mut sender = http2_client(server.local_addrs()[0]).await;
+    let fields = [
+        ("sec-websocket-protocol", "v0, v1"),
+        ("sec-websocket-extensions", "permessage-deflate"),
+    ];
+    let response = http2_connect(&mut sender, "/", &fields).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["sec-websocket-protocol"], "v1");
+    let extensions = response.headers()["sec-websocket-extensions"]
+        .to_str()
+        .unwrap();
+    assert!(extensions.starts_with("permessage-deflate"), "{extensions}");
+}
+
+#[tokio::test]
+async fn connection_over_the_limit_gets_503_over_http2() {
+    let server = echo_server()
+        .connections_max(1)
+        .settings(impatient())
+        .start()
+        .await
+        .unwrap();
+    let addr = server.local_addrs()[0];
+    let (_websocket, _) = open(addr, "/echo", &[]).await;
+    let mut sender = http2_client(addr).await;
+    let response = http2_connect(&mut sender, "/echo", &[]).await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    // And is ended soon, whatever it does.
+    soon(async {
+        while sender.ready().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn drain_closes_websockets_over_http2() {
     let server = start().await;
-    let mut sender = http2(&server).await;
-    let request = extended_connect("/echo").body(Empty::new()).unwrap();
-    let response = soon(sender.send_request(request)).await.unwrap();
-    let stream = TokioIo::new(soon(hyper::upgrade::on(response)).await.unwrap());
-    let mut websocket = WebSocket::from_stream(stream, Role::Client, Settings::default()).unwrap();
+    let mut sender = http2_client(server.local_addrs()[0]).await;
+    let response = http2_connect(&mut sender, "/echo", &[]).await;
+    let mut websocket = http2_websocket(response).await;
     assert_echoes(&mut websocket, "hi").await;
     let report = soon(server.drain(sockeye::Drain::default())).await;
     assert_eq!((report.closed, report.aborted, report.timed_out), (1, 0, 0));

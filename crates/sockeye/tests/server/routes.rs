@@ -262,6 +262,42 @@ async fn endpoint_hears_how_it_ended() {
 }
 
 #[tokio::test]
+async fn endpoint_that_panics_takes_only_itself_along() {
+    struct Bomb;
+    impl Endpoint for Bomb {
+        fn on_message(&mut self, _session: &Session, message: Message<'_>) -> Reply {
+            assert_ne!(message.as_text(), Some("boom"), "told to");
+            Reply::Echo
+        }
+    }
+    let server = start(Route::new("/", |_request| Ok(Bomb))).await;
+    let addr = server.local_addrs()[0];
+    let (mut other, _) = open(addr, "/", &[]).await;
+    let (mut websocket, _) = open(addr, "/", &[]).await;
+    websocket.send("boom").await.unwrap();
+    let _ = soon(websocket.recv()).await;
+    soon(async {
+        while (server.sessions(), server.connections()) != (1, 1) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_echoes(&mut other, "fine").await;
+}
+
+#[tokio::test]
+async fn conversation_that_returns_closes() {
+    let route = Route::conversation("/", |_request, websocket| async move {
+        websocket.send("that was all").await.unwrap();
+    });
+    let server = start(route).await;
+    let (mut websocket, _) = open(server.local_addrs()[0], "/", &[]).await;
+    assert_eq!(recv_text(&mut websocket).await, "that was all");
+    assert_eq!(soon(websocket.recv()).await.unwrap(), None);
+    assert!(websocket.closed().unwrap().is_clean());
+}
+
+#[tokio::test]
 async fn wrong_routes_are_refused_at_the_start() {
     for (paths, part) in [
         (["/a", "/a"], "route /a"),

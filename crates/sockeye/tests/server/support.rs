@@ -2,6 +2,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use axum::body::Bytes;
+use http::{Request, Response, Version};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{body::Incoming, client::conn::http2, ext::Protocol};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use sockeye::{Endpoint, Limits, Message, Reply, Role, Server, Session, Settings, WebSocket};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -112,6 +117,52 @@ pub(crate) async fn assert_echoes(websocket: &mut WebSocket, text: &str) {
 pub(crate) async fn recv_text(websocket: &mut WebSocket) -> String {
     let message = soon(websocket.recv()).await.unwrap().expect("a message");
     message.as_text().expect("text").to_owned()
+}
+
+pub(crate) type Http2 = http2::SendRequest<Empty<Bytes>>;
+
+/// HTTP/2 without TLS, by prior knowledge.
+pub(crate) async fn http2_client(addr: SocketAddr) -> Http2 {
+    http2_client_on(connect(addr).await).await
+}
+
+pub(crate) async fn http2_client_on<S>(stream: S) -> Http2
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    // The server's settings, which allow an extended CONNECT, come before its first answer.
+    let request = Request::get("http://a.example/")
+        .body(Empty::new())
+        .unwrap();
+    let response = soon(sender.send_request(request)).await.unwrap();
+    soon(response.into_body().collect()).await.unwrap();
+    sender
+}
+
+/// An extended CONNECT (RFC 8441), with more fields.
+pub(crate) async fn http2_connect(
+    sender: &mut Http2,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> Response<Incoming> {
+    let mut request = Request::connect(format!("http://a.example{path}"))
+        .version(Version::HTTP_2)
+        .header("sec-websocket-version", "13")
+        .extension(Protocol::from_static("websocket"));
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Empty::new()).unwrap();
+    soon(sender.send_request(request)).await.unwrap()
+}
+
+pub(crate) async fn http2_websocket(response: Response<Incoming>) -> WebSocket {
+    let stream = soon(hyper::upgrade::on(response)).await.unwrap();
+    WebSocket::from_stream(TokioIo::new(stream), Role::Client, Settings::default()).unwrap()
 }
 
 /// A test that hangs says where.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use sockeye::{CloseCode, ErrorKind, Role, Server, ServerHandle, ServerTls, Settings, WebSocket};
+use sockeye::{CloseCode, ErrorKind, Server, ServerHandle, ServerTls, Settings};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::support::{Echo, assert_echoes, connect, impatient, open_on, read_to_end, soon};
+use crate::support::{
+    Echo, assert_echoes, connect, http2_client_on, http2_connect, http2_websocket, impatient,
+    open_on, read_to_end, soon,
+};
 
 struct Fixture {
     server: ServerHandle,
@@ -65,34 +68,12 @@ async fn websocket_opens_over_tls() {
 
 #[tokio::test]
 async fn http2_is_offered_and_carries_websockets() {
-    use http_body_util::{BodyExt as _, Empty};
-    use hyper_util::rt::{TokioExecutor, TokioIo};
-
     let fixture = start(Settings::default()).await;
     let stream = fixture.connect(&[b"h2", b"http/1.1"]).await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    tokio::spawn(connection);
-    let request = http::Request::get("https://a.example/")
-        .body(Empty::<&[u8]>::new())
-        .unwrap();
-    let response = soon(sender.send_request(request)).await.unwrap();
-    assert_eq!(response.status(), 404);
-    response.into_body().collect().await.unwrap();
-    let request = http::Request::connect("https://a.example/echo")
-        .version(http::Version::HTTP_2)
-        .header("sec-websocket-version", "13")
-        .header("origin", "https://a.example")
-        .extension(hyper::ext::Protocol::from_static("websocket"))
-        .body(Empty::new())
-        .unwrap();
-    let response = soon(sender.send_request(request)).await.unwrap();
-    assert_eq!(response.status(), 200);
-    let stream = TokioIo::new(soon(hyper::upgrade::on(response)).await.unwrap());
-    let mut websocket = WebSocket::from_stream(stream, Role::Client, Settings::default()).unwrap();
+    let mut sender = http2_client_on(stream).await;
+    let response = http2_connect(&mut sender, "/echo", &[("origin", "http://a.example:443")]).await;
+    let mut websocket = http2_websocket(response).await;
     assert_echoes(&mut websocket, "hi").await;
 }
 

@@ -9,12 +9,16 @@ use axum::{
     routing::any,
 };
 use http::Request;
+use http_body_util::Empty;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use sockeye::{Origins, upgrade::WebSocketUpgrade};
 use tokio::net::TcpListener;
 
-use crate::support::{Echo, assert_echoes, exchange, open, recv_text, request, status, status_of};
+use crate::support::{
+    Echo, assert_echoes, exchange, http2_client, http2_connect, http2_websocket, open, recv_text,
+    request, soon, status, status_of,
+};
 
 async fn axum_server(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -73,6 +77,25 @@ async fn axum_extractor_refuses_what_is_wrong() {
         let answer = exchange(addr, bytes.as_bytes()).await;
         assert_eq!(status_of(&answer), expected, "{answer}");
     }
+}
+
+#[tokio::test]
+async fn axum_handler_opens_a_websocket_over_http2() {
+    let addr = axum_server(Router::new().route("/ws", any(conversation))).await;
+    let mut sender = http2_client(addr).await;
+    let response = http2_connect(&mut sender, "/ws", &[("sec-websocket-protocol", "v1")]).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["sec-websocket-protocol"], "v1");
+    let mut websocket = http2_websocket(response).await;
+    assert_eq!(recv_text(&mut websocket).await, "true");
+    assert_echoes(&mut websocket, "hi").await;
+    // Without the protocol it is nothing that we know.
+    let request = Request::get("http://a.example/ws")
+        .body(Empty::new())
+        .unwrap();
+    let response = soon(sender.send_request(request)).await.unwrap();
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()["allow"], "CONNECT");
 }
 
 #[tokio::test]
