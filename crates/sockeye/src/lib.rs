@@ -42,5 +42,5 @@ pub use sockeye_proto::{
     extension::{Deflate, DeflateParams},
 };
 pub use stream::Stream;
-pub use tls::ServerTls;
+pub use tls::{ClientTls, ServerTls};
 pub use websocket::WebSocket;
