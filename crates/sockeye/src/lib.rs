@@ -8,6 +8,7 @@ mod endpoint;
 mod error;
 mod established;
 mod group;
+mod happy_eyeballs;
 mod inbox;
 mod lend;
 mod message_reader;
