@@ -1,5 +1,8 @@
 //! TLS, both ends, with rustls.
 
+mod client;
 mod server;
 
+pub(crate) use client::Alpn;
+pub use client::ClientTls;
 pub use server::ServerTls;

@@ -1,0 +1,550 @@
+//! What a program says before it dials.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use sockeye_proto::{
+    Role,
+    handshake::{ClientHandshake, FieldError, RequestHead},
+};
+
+use super::{
+    Target,
+    dial::{Dialer, HttpVersion, Transport},
+    http1::{self, Answer},
+    http2::{self, Http2Answer},
+    phase::Timeouts,
+    redirect::{is_credential, next_target, refusal},
+};
+use crate::{
+    ClientTls, Deflate, Endpoint, Error, ErrorKind, Limits, Proxy, Refused, Request, Session,
+    Settings, Stream, WebSocket, endpoint, established::Established, tls::Alpn,
+};
+
+/// Dials a WebSocket: `ws://…` or `wss://…`.
+///
+/// Nothing happens before the result is awaited, and errors in what it's told are reported then.
+/// A user and a password in the URL are sent as `Basic` credentials (RFC 7617).
+///
+/// ```no_run
+/// # async fn example() -> Result<(), sockeye::Error> {
+/// let mut websocket = sockeye::connect("wss://example.com/feed")
+///     .subprotocols(["v2"])
+///     .header("Authorization", "Bearer abc")
+///     .await?;
+/// websocket.send("hello").await?;
+/// # Ok(()) }
+/// ```
+pub fn connect(url: impl Into<String>) -> Connect {
+    Connect {
+        url: url.into(),
+        headers: Vec::new(),
+        subprotocols: Vec::new(),
+        settings: Settings::default(),
+        tls: ClientTls::new(),
+        proxy: None,
+        redirects_max: 0,
+        timeouts: Timeouts::default(),
+        http2: Http2::default(),
+    }
+}
+
+/// What to dial, and how. Made by [`connect`]; await it, or end it with
+/// [`endpoint`](Self::endpoint) or [`over`](Self::over).
+///
+/// A clone dials the same again; TLS sessions resume across clones.
+///
+/// # Errors
+///
+/// Awaiting yields
+/// - [`ErrorKind::Url`] and [`ErrorKind::Config`] for what was said wrong here, before anything is dialled;
+/// - [`ErrorKind::Resolve`], [`ErrorKind::Io`], [`ErrorKind::Proxy`], [`ErrorKind::Tls`] on the way
+///   to the server;
+/// - [`ErrorKind::Timeout`] with the phase and the peer that took too long;
+/// - [`ErrorKind::Refused`] if the server answers with an HTTP status: [`Error::refused`] has the answer;
+/// - [`ErrorKind::Handshake`] if its answer is no right answer;
+/// - [`ErrorKind::Limit`] if its answer is too long.
+///
+/// # Cancel safety
+///
+/// Dropping the future at any point ends the dialling and closes what was open.
+#[derive(Clone)]
+#[must_use = "nothing is dialled before this is awaited"]
+pub struct Connect {
+    url: String,
+    headers: Vec<(String, String)>,
+    subprotocols: Vec<String>,
+    settings: Settings,
+    tls: ClientTls,
+    proxy: Option<Proxy>,
+    redirects_max: u32,
+    timeouts: Timeouts,
+    http2: Http2,
+}
+
+/// Whether a WebSocket may travel in a stream of HTTP/2 (RFC 8441).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Http2 {
+    /// Only HTTP/1.1. The default, as in browsers' new connections: alone in its connection a
+    /// WebSocket gains nothing from HTTP/2, and a server that speaks HTTP/2 but not RFC 8441 costs a second dialling.
+    #[default]
+    Off,
+    /// Offers HTTP/2 and HTTP/1.1 on TLS and takes HTTP/2 if the server picks it and can carry a
+    /// WebSocket in it; dials again with HTTP/1.1 if it can't. Plain `ws:` is HTTP/1.1.
+    Auto,
+}
+
+impl Connect {
+    /// Adds a header field to the request. The same name may be given several times.
+    ///
+    /// Fields of the handshake itself (`Host`, `Connection`, `Upgrade`, `Sec-WebSocket-…`) and of
+    /// a body, and values that would end their line, are errors of kind [`ErrorKind::Config`]. An
+    /// `Authorization` goes before the one of the URL's user and password; a `User-Agent` replaces ours.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Offers these subprotocols, best first: tokens, none twice. The server picks one or none:
+    /// see [`WebSocket::subprotocol`]. Default none.
+    pub fn subprotocols<I>(mut self, names: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How the connection is run: limits, queues, compression.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Offers permessage-deflate (RFC 7692). Default: not offered.
+    pub fn deflate(mut self, deflate: Deflate) -> Self {
+        self.settings.deflate = Some(deflate);
+        self
+    }
+
+    /// What the server can make grow.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Whom to trust, who we are. Default: the roots of the operating system, nobody.
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// The proxy to go through, if it holds for the URL. Default: directly, whatever the
+    /// environment says; [`Proxy::from_env`] asks it.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// How many redirects (301, 302, 303, 307, 308) to follow. Default 0, as in browsers: a
+    /// server that says "elsewhere" chooses who gets the messages.
+    ///
+    /// Never from `wss:` to `ws:`. To another origin (scheme, host or port) go neither
+    /// `Authorization`, `Cookie` and `Proxy-Authorization` nor the URL's user and password nor the client
+    /// certificate; other fields do.
+    pub fn redirects_max(mut self, redirects: u32) -> Self {
+        self.redirects_max = redirects;
+        self
+    }
+
+    /// For resolving the host's name. Default 10 s.
+    pub fn resolve_timeout(mut self, limit: Duration) -> Self {
+        self.timeouts.resolve = limit;
+        self
+    }
+
+    /// For TCP to answer, per address. Default 7 s.
+    ///
+    /// A name's addresses are tried 250 ms after each other, the families in turns (RFC 8305).
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.timeouts.connect = limit;
+        self
+    }
+
+    /// For a proxy to lead on to the server, per connection to it. Default 20 s.
+    pub fn proxy_timeout(mut self, limit: Duration) -> Self {
+        self.timeouts.proxy = limit;
+        self
+    }
+
+    /// For each TLS handshake. Default 10 s.
+    pub fn tls_timeout(mut self, limit: Duration) -> Self {
+        self.timeouts.tls = limit;
+        self
+    }
+
+    /// From our request to the server's whole answer: [`Limits::handshake_timeout`]. Default 10 s.
+    pub fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.settings.limits.handshake_timeout = limit;
+        self
+    }
+
+    /// Whether to use HTTP/2 where the server can. Default [`Http2::Off`].
+    pub fn http2(mut self, http2: Http2) -> Self {
+        self.http2 = http2;
+        self
+    }
+
+    /// Dials and runs `endpoint` on the connection, in a task of its own: callback style.
+    ///
+    /// # Errors
+    /// As for awaiting `self`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    /// As for awaiting `self`; `endpoint` is then dropped without a call.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example() -> Result<(), sockeye::Error> {
+    /// use sockeye::{Endpoint, Message, Reply, Session};
+    ///
+    /// struct Mirror;
+    /// impl Endpoint for Mirror {
+    ///     fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+    ///         Reply::Echo
+    ///     }
+    /// }
+    /// let session = sockeye::connect("ws://127.0.0.1:9001/").endpoint(Mirror).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn endpoint<E: Endpoint>(self, endpoint: E) -> Result<Session, Error> {
+        let established = Box::pin(self.establish()).await?;
+        endpoint::spawn(established, Box::new(endpoint))
+    }
+
+    /// Opens a WebSocket over a stream that leads to the server already: a Unix socket, a tunnel,
+    /// one end of a pipe in a test.
+    ///
+    /// The stream is taken as it is: nothing is dialled, no TLS and no proxy is added, redirects
+    /// aren't followed. The URL gives `Host` and the request target.
+    ///
+    /// # Errors
+    /// As for awaiting `self`, as far as they concern the opening handshake.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let socket = tokio::net::UnixStream::connect("/run/feed.sock").await?;
+    /// let websocket = sockeye::connect("ws://localhost/feed").over(socket).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn over<S: Stream>(self, stream: S) -> Result<WebSocket, Error> {
+        let target = Target::parse(&self.url)?;
+        let transport = Transport {
+            stream: Box::new(stream),
+            peer_addr: None,
+            http: HttpVersion::Http1,
+        };
+        let hop = Hop::new(&self, target)?;
+        match Box::pin(self.open_http1(&hop, transport)).await? {
+            Outcome::Established(established) => WebSocket::new(*established),
+            Outcome::Refused(refused) => Err(refusal(&hop.target, refused)),
+        }
+    }
+
+    /// Dials, through all redirects.
+    async fn establish(&self) -> Result<Established, Error> {
+        let mut hop = Hop::new(self, Target::parse(&self.url)?)?;
+        let mut redirects_left = self.redirects_max;
+        loop {
+            let refused = match self.open(&hop).await? {
+                Outcome::Established(established) => return Ok(*established),
+                Outcome::Refused(refused) => refused,
+            };
+            let next = next_target(&hop.target, refused, redirects_left)?;
+            redirects_left -= 1;
+            tracing::debug!(from = %hop.target, to = %next, "following a redirect");
+            hop = hop.after(self, next)?;
+        }
+    }
+
+    /// Dials one target.
+    async fn open(&self, hop: &Hop) -> Result<Outcome, Error> {
+        let dialer = Dialer {
+            timeouts: &self.timeouts,
+            proxy: self.proxy.as_ref(),
+            tls: &hop.tls,
+            limits: &self.settings.limits,
+        };
+        let alpn = match self.http2 {
+            Http2::Off => Alpn::Http1,
+            Http2::Auto => Alpn::Http1AndHttp2,
+        };
+        let mut transport = dialer.dial(&hop.target, alpn).await?;
+        if transport.http == HttpVersion::Http2 {
+            if let Some(outcome) = self.open_http2(hop, transport).await? {
+                return Ok(outcome);
+            }
+            tracing::debug!(target = %hop.target, "no WebSocket over HTTP/2 here");
+            transport = dialer.dial(&hop.target, Alpn::Http1).await?;
+        }
+        self.open_http1(hop, transport).await
+    }
+
+    async fn open_http1(&self, hop: &Hop, mut transport: Transport) -> Result<Outcome, Error> {
+        let limits = &self.settings.limits;
+        let server = hop.target.authority();
+        let stream = &mut transport.stream;
+        match http1::upgrade(stream, &hop.request, &hop.handshake, limits, &server).await? {
+            Answer::Opened {
+                agreed,
+                headers,
+                leftover,
+            } => {
+                let sent = fields_of(&hop.request);
+                Ok(Outcome::Established(Box::new(Established {
+                    stream: transport.stream,
+                    leftover,
+                    role: Role::Client,
+                    settings: self.settings.clone(),
+                    deflate: agreed.deflate,
+                    subprotocol: agreed.subprotocol,
+                    request: Arc::new(self.request(&hop.target, sent, transport.peer_addr)),
+                    response_headers: headers,
+                })))
+            }
+            Answer::Refused(refused) => Ok(Outcome::Refused(refused)),
+        }
+    }
+
+    /// None if the server can't.
+    async fn open_http2(&self, hop: &Hop, transport: Transport) -> Result<Option<Outcome>, Error> {
+        let limits = &self.settings.limits;
+        let (target, peer_addr) = (&hop.target, transport.peer_addr);
+        let answer = http2::upgrade(
+            transport.stream,
+            target,
+            &hop.http2_headers,
+            &hop.handshake,
+            limits,
+        );
+        Ok(Some(match answer.await? {
+            Http2Answer::Opened {
+                stream,
+                agreed,
+                request,
+                headers,
+            } => Outcome::Established(Box::new(Established {
+                stream: Box::new(stream),
+                leftover: Vec::new(),
+                role: Role::Client,
+                settings: self.settings.clone(),
+                deflate: agreed.deflate,
+                subprotocol: agreed.subprotocol,
+                request: Arc::new(self.request(target, request, peer_addr)),
+                response_headers: headers,
+            })),
+            Http2Answer::Refused(refused) => Outcome::Refused(refused),
+            Http2Answer::Unable => return Ok(None),
+        }))
+    }
+
+    /// The request, as the program sees it.
+    fn request(
+        &self,
+        target: &Target,
+        headers: HeaderMap,
+        peer_addr: Option<std::net::SocketAddr>,
+    ) -> Request {
+        Request {
+            uri: target.request_target().parse::<Uri>().unwrap_or_default(),
+            headers,
+            peer_addr,
+            tls: target.is_tls(),
+            subprotocols: self.subprotocols.clone(),
+            ..Request::default()
+        }
+    }
+}
+
+impl IntoFuture for Connect {
+    type Output = Result<WebSocket, Error>;
+    type IntoFuture = Connecting;
+
+    fn into_future(self) -> Connecting {
+        Connecting(Box::pin(async move {
+            let established = self.establish().await?;
+            WebSocket::new(established)
+        }))
+    }
+}
+
+/// Header fields may hold secrets: names only.
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Connect")
+            .field("url", &super::shown(&self.url))
+            .field("headers", &headers)
+            .field("subprotocols", &self.subprotocols)
+            .field("settings", &self.settings)
+            .field("tls", &self.tls)
+            .field("proxy", &self.proxy)
+            .field("redirects_max", &self.redirects_max)
+            .field("timeouts", &self.timeouts)
+            .field("http2", &self.http2)
+            .finish()
+    }
+}
+
+/// A dialling under way: what awaiting a [`Connect`] polls.
+#[must_use = "nothing is dialled before this is awaited"]
+pub struct Connecting(Pin<Box<dyn Future<Output = Result<WebSocket, Error>> + Send>>);
+
+impl Future for Connecting {
+    type Output = Result<WebSocket, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for Connecting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connecting")
+    }
+}
+
+/// One target on the way, and what is said there. Made before anything is dialled, so that
+/// mistakes of the program cost no network.
+struct Hop {
+    target: Target,
+    tls: ClientTls,
+    handshake: ClientHandshake,
+    /// Over HTTP/1.1, with its last empty line.
+    request: Vec<u8>,
+    /// The program's, as far as this origin may see them.
+    own_headers: Vec<(String, String)>,
+    /// All fields, for HTTP/2.
+    http2_headers: Vec<(String, String)>,
+}
+
+enum Outcome {
+    Established(Box<Established>),
+    Refused(Refused),
+}
+
+impl Hop {
+    fn new(connect: &Connect, target: Target) -> Result<Self, Error> {
+        Self::with(
+            connect,
+            target,
+            connect.headers.clone(),
+            connect.tls.clone(),
+        )
+    }
+
+    /// The hop after a redirect. What was kept back from one origin stays back, even if the way
+    /// leads home again.
+    fn after(self, connect: &Connect, target: Target) -> Result<Self, Error> {
+        let (mut headers, mut tls) = (self.own_headers, self.tls);
+        if !self.target.same_origin(&target) {
+            headers.retain(|(name, _)| !is_credential(name));
+            tls = tls.anonymous();
+        }
+        Self::with(connect, target, headers, tls)
+    }
+
+    fn with(
+        connect: &Connect,
+        target: Target,
+        own_headers: Vec<(String, String)>,
+        tls: ClientTls,
+    ) -> Result<Self, Error> {
+        let has = |name: &str| {
+            own_headers
+                .iter()
+                .any(|(own, _)| own.eq_ignore_ascii_case(name))
+        };
+        let mut all_headers = own_headers.clone();
+        if let Some(value) = &target.authorization
+            && !has("Authorization")
+        {
+            all_headers.push(("Authorization".to_owned(), value.clone()));
+        }
+        // Some firewalls in front of servers turn away who doesn't say what they are.
+        if !has("User-Agent") {
+            all_headers.push(("User-Agent".to_owned(), USER_AGENT.to_owned()));
+        }
+        let mut handshake = ClientHandshake::new(nonce()?);
+        let request = handshake
+            .request(
+                target.request_target(),
+                &target.host_header(),
+                &connect.subprotocols,
+                connect.settings.deflate.as_ref(),
+                &all_headers,
+            )
+            .map_err(bad_field)?;
+        let offer = handshake
+            .connect_headers(&connect.subprotocols, connect.settings.deflate.as_ref())
+            .map_err(bad_field)?;
+        let offer = offer
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        let http2_headers = offer.chain(all_headers).collect();
+        Ok(Self {
+            target,
+            tls,
+            handshake,
+            request,
+            own_headers,
+            http2_headers,
+        })
+    }
+}
+
+/// RFC 6455 section 4.1 item 7: randomly selected for each connection.
+fn nonce() -> Result<[u8; 16], Error> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).map_err(|error| {
+        Error::new(ErrorKind::Io, "the operating system has no random numbers").with_source(error)
+    })?;
+    Ok(nonce)
+}
+
+fn bad_field(error: FieldError) -> Error {
+    Error::new(ErrorKind::Config, "the request can't be written").with_source(error)
+}
+
+/// The header fields of a request of ours.
+fn fields_of(request: &[u8]) -> HeaderMap {
+    let mut limits = Limits::default();
+    limits.head_bytes_max = request.len();
+    limits.headers_max = request.iter().filter(|byte| **byte == b'\n').count();
+    let head = RequestHead::parse(request, &limits).ok().flatten();
+    let fields = head.iter().flat_map(|(head, _)| &head.headers);
+    fields
+        .filter_map(|field| {
+            let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_bytes(field.value).ok()?))
+        })
+        .collect()
+}
+
+const USER_AGENT: &str = concat!("sockeye/", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,207 @@
+//! From a target to a stream of bytes that leads there.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+use url::Host;
+
+use super::{
+    Target,
+    phase::{Timeouts, within},
+};
+use crate::{
+    ClientTls, Error, ErrorKind, Limits, Proxy, Stream, happy_eyeballs,
+    proxy::{Destination, ProxyScheme, ProxyServer, Socks5Error, socks5, tunnel},
+    tls::Alpn,
+};
+
+/// All that dialling depends on.
+pub(crate) struct Dialer<'a> {
+    pub(crate) timeouts: &'a Timeouts,
+    pub(crate) proxy: Option<&'a Proxy>,
+    pub(crate) tls: &'a ClientTls,
+    pub(crate) limits: &'a Limits,
+}
+
+/// A stream of bytes to the server, TLS included.
+pub(crate) struct Transport {
+    pub(crate) stream: Box<dyn Stream>,
+    /// The other end of TCP, a proxy's if there is one.
+    pub(crate) peer_addr: Option<SocketAddr>,
+    pub(crate) http: HttpVersion,
+}
+
+/// What ALPN agreed to; HTTP/1.1 without ALPN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HttpVersion {
+    Http1,
+    Http2,
+}
+
+impl Dialer<'_> {
+    /// Cancel safety: dropping the future closes what is open. A resolution under way ends by
+    /// itself, in its thread.
+    pub(crate) async fn dial(&self, target: &Target, alpn: Alpn) -> Result<Transport, Error> {
+        let proxy = self.proxy.and_then(|proxy| proxy.server_for(target));
+        let (stream, peer_addr) = match proxy {
+            Some(proxy) => self.through(proxy, target).await?,
+            None => self.connect(&target.host, target.port).await?,
+        };
+        let mut transport = Transport {
+            stream,
+            peer_addr: Some(peer_addr),
+            http: HttpVersion::Http1,
+        };
+        if target.is_tls() {
+            let handshake = self.tls.connect(transport.stream, &target.host, alpn);
+            let what = format!("the TLS handshake with {}", target.authority());
+            let stream = within(self.timeouts.tls, what, handshake).await?;
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                transport.http = HttpVersion::Http2;
+            }
+            transport.stream = Box::new(stream);
+        }
+        Ok(transport)
+    }
+
+    async fn through(
+        &self,
+        proxy: &ProxyServer,
+        target: &Target,
+    ) -> Result<(Box<dyn Stream>, SocketAddr), Error> {
+        let destinations = match (proxy.scheme, &target.host) {
+            (ProxyScheme::Http | ProxyScheme::Https, _) => Vec::new(),
+            (ProxyScheme::Socks5h, Host::Domain(name)) => {
+                vec![Destination::Name(name, target.port)]
+            }
+            (ProxyScheme::Socks5 | ProxyScheme::Socks5h, host) => {
+                let addresses = self.resolve(host, target.port).await?;
+                addresses
+                    .into_iter()
+                    .map(Destination::Address)
+                    .take(SOCKS_ADDRESSES_MAX)
+                    .collect()
+            }
+        };
+        if proxy.is_http() {
+            let (mut stream, peer_addr) = self.connect_to_proxy(proxy).await?;
+            let authority = target.authority();
+            let what = format!("CONNECT {authority} by proxy {proxy}");
+            let tunnel = tunnel(&mut stream, proxy, &authority, self.limits);
+            within(self.timeouts.proxy, what, tunnel).await?;
+            return Ok((stream, peer_addr));
+        }
+        let mut last = None;
+        for destination in &destinations {
+            let (mut stream, peer_addr) = self.connect_to_proxy(proxy).await?;
+            let what = format!("the way to {} by proxy {proxy}", target.authority());
+            let attempt =
+                async { Ok(socks5(&mut stream, destination, proxy.credentials.as_ref()).await) };
+            match within(self.timeouts.proxy, what, attempt).await? {
+                Ok(()) => return Ok((stream, peer_addr)),
+                Err(error) if error.is_about_address() => last = Some(error),
+                Err(error) => return Err(socks5_error(proxy, target, error)),
+            }
+        }
+        match last {
+            Some(error) => Err(socks5_error(proxy, target, error)),
+            None => Err(no_address(&target.host)),
+        }
+    }
+
+    async fn connect_to_proxy(
+        &self,
+        proxy: &ProxyServer,
+    ) -> Result<(Box<dyn Stream>, SocketAddr), Error> {
+        let (stream, peer_addr) = self.connect(&proxy.host, proxy.port).await?;
+        if proxy.scheme != ProxyScheme::Https {
+            return Ok((stream, peer_addr));
+        }
+        let handshake = proxy.tls.connect(stream, &proxy.host, Alpn::Http1);
+        let what = format!("the TLS handshake with proxy {proxy}");
+        let stream = within(self.timeouts.tls, what, handshake).await?;
+        Ok((Box::new(stream), peer_addr))
+    }
+
+    async fn connect(
+        &self,
+        host: &Host<String>,
+        port: u16,
+    ) -> Result<(Box<dyn Stream>, SocketAddr), Error> {
+        let addresses = self.resolve(host, port).await?;
+        let limit = self.timeouts.connect;
+        let attempt = async |address| match timeout(limit, TcpStream::connect(address)).await {
+            Ok(result) => result,
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("took longer than {limit:?}"),
+            )),
+        };
+        match happy_eyeballs::race(addresses, attempt).await {
+            Ok((stream, address)) => {
+                // Frames are written whole, so there is nothing to wait for.
+                stream.set_nodelay(true)?;
+                Ok((Box::new(stream), address))
+            }
+            Err(failed) if failed.is_empty() => Err(no_address(host)),
+            Err(failed) => Err(unconnected(host, port, &failed)),
+        }
+    }
+
+    async fn resolve(&self, host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, Error> {
+        let name = match host {
+            Host::Ipv4(address) => return Ok(vec![(*address, port).into()]),
+            Host::Ipv6(address) => return Ok(vec![(*address, port).into()]),
+            Host::Domain(name) => name,
+        };
+        let lookup = async {
+            let addresses = lookup_host((name.as_str(), port)).await.map_err(|error| {
+                Error::new(ErrorKind::Resolve, format!("{name} didn't resolve")).with_source(error)
+            })?;
+            Ok(addresses.collect())
+        };
+        within(self.timeouts.resolve, format!("resolving {name}"), lookup).await
+    }
+}
+
+fn no_address(host: &Host<String>) -> Error {
+    Error::new(ErrorKind::Resolve, format!("{host} has no address"))
+}
+
+fn socks5_error(proxy: &ProxyServer, target: &Target, error: Socks5Error) -> Error {
+    let message = format!("proxy {proxy} doesn't lead to {}", target.authority());
+    let kind = match error {
+        Socks5Error::Io(_) => ErrorKind::Io,
+        _ => ErrorKind::Proxy,
+    };
+    Error::new(kind, message).with_source(error)
+}
+
+/// One line for all attempts.
+fn unconnected(host: &Host<String>, port: u16, failed: &[(SocketAddr, io::Error)]) -> Error {
+    let all_timed_out = failed
+        .iter()
+        .all(|(_, error)| error.kind() == io::ErrorKind::TimedOut);
+    let kind = if all_timed_out {
+        ErrorKind::Timeout
+    } else {
+        ErrorKind::Io
+    };
+    let attempts: Vec<String> = failed
+        .iter()
+        .map(|(address, error)| format!("{address}: {error}"))
+        .collect();
+    Error::new(
+        kind,
+        format!(
+            "connecting to {host}:{port} failed ({})",
+            attempts.join("; ")
+        ),
+    )
+}
+
+/// A proxy is asked one after the other, so the wait for many dead addresses would add up.
+const SOCKS_ADDRESSES_MAX: usize = 4;

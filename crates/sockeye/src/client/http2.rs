@@ -1,0 +1,340 @@
+//! The opening handshake over HTTP/2: RFC 8441.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf as _, Bytes};
+use h2::{
+    Reason, RecvStream, SendStream,
+    client::{Builder, Connection, ResponseFuture, SendRequest},
+    ext::Protocol,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use sockeye_proto::handshake::{Agreed, ClientHandshake, HandshakeError};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::oneshot,
+    time::{sleep, timeout_at},
+};
+
+use super::{
+    Target,
+    http1::{bad_answer, deadline, handshake_took_too_long},
+    redirect::is_redirect,
+};
+use crate::{Error, ErrorKind, Limits, Refused, Stream};
+
+/// What came of it.
+pub(crate) enum Http2Answer {
+    Opened {
+        stream: Http2Stream,
+        agreed: Agreed,
+        /// The fields sent.
+        request: HeaderMap,
+        /// The fields of the response.
+        headers: HeaderMap,
+    },
+    Refused(Refused),
+    /// The server has HTTP/2, but not for WebSocket.
+    Unable,
+}
+
+/// Opens one WebSocket in a connection of HTTP/2 of its own. `fields` are those of the handshake
+/// and the program's.
+///
+/// Cancel safety: dropping the future closes the connection.
+pub(crate) async fn upgrade(
+    stream: Box<dyn Stream>,
+    target: &Target,
+    fields: &[(String, String)],
+    handshake: &ClientHandshake,
+    limits: &Limits,
+) -> Result<Http2Answer, Error> {
+    let server = target.authority();
+    let request = request(target, fields)?;
+    let sent = request.headers().clone();
+    let deadline = deadline(limits);
+    let too_long = |_| handshake_took_too_long(limits, &server);
+    let failed = |error: h2::Error| {
+        let is_network = error.is_io() || error.reason() == Some(ENDED);
+        let kind = if is_network {
+            ErrorKind::Io
+        } else {
+            ErrorKind::Handshake
+        };
+        Error::new(kind, format!("{server}: HTTP/2 failed")).with_source(error)
+    };
+
+    let opened = timeout_at(deadline, open(stream, request, limits)).await;
+    let (mut connection, response, body) = match opened.map_err(too_long)? {
+        Ok(Some(parts)) => parts,
+        Ok(None) => return Ok(Http2Answer::Unable),
+        // RFC 9113 section 7: such a request is to be repeated over HTTP/1.1.
+        Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
+            return Ok(Http2Answer::Unable);
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let (head, mut recv) = response.into_parts();
+    let values = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    match handshake.verify_connect(head.status.as_u16(), values) {
+        Ok(agreed) => Ok(Http2Answer::Opened {
+            stream: Http2Stream::new(connection, body, recv),
+            agreed,
+            request: sent,
+            headers: head.headers,
+        }),
+        Err(HandshakeError::Status(_)) => {
+            let mut bytes = Vec::new();
+            if !(is_redirect(head.status) && head.headers.contains_key(header::LOCATION)) {
+                let reading = read_body(&mut recv, &mut bytes, limits.head_bytes_max);
+                // As much as comes: a body that breaks off is better than none.
+                let _ = timeout_at(deadline, driven(&mut connection, reading)).await;
+            }
+            Ok(Http2Answer::Refused(Refused {
+                status: head.status,
+                headers: head.headers,
+                body: bytes,
+            }))
+        }
+        Err(error) => Err(bad_answer(error, &server)),
+    }
+}
+
+/// The connection, the response, and the stream's sending half; none if the server can't carry a
+/// WebSocket.
+async fn open(
+    stream: Box<dyn Stream>,
+    request: http::Request<()>,
+    limits: &Limits,
+) -> Result<Option<(Driven, http::Response<RecvStream>, SendStream<Bytes>)>, h2::Error> {
+    let head_bytes_max = u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX);
+    let (mut send_request, mut connection): (SendRequest<Bytes>, Driven) = Builder::new()
+        .enable_push(false)
+        // Until the server's SETTINGS come, which tells us that they came.
+        .initial_max_send_streams(0)
+        .initial_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_header_list_size(head_bytes_max)
+        .handshake(stream)
+        .await?;
+    // RFC 8441 section 3: the request must not be sent before the server has announced the
+    // protocol. RFC 9113 section 3.4: its SETTINGS are the first frame.
+    let settings = poll_fn(|_| {
+        if send_request.current_max_send_streams() > 0 {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    });
+    driven(&mut connection, settings).await?;
+    if !send_request.is_extended_connect_protocol_enabled() {
+        return Ok(None);
+    }
+    let (response, body): (ResponseFuture, _) = send_request.send_request(request, false)?;
+    let response = driven(&mut connection, response).await?;
+    Ok(Some((connection, response, body)))
+}
+
+type Driven = Connection<Box<dyn Stream>, Bytes>;
+
+/// Does `work` while it moves the connection on: nobody else does before there is a WebSocket.
+async fn driven<T>(
+    connection: &mut Driven,
+    work: impl Future<Output = Result<T, h2::Error>>,
+) -> Result<T, h2::Error> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let ended = Pin::new(&mut *connection).poll(context);
+        // What came before the end still counts.
+        if let Poll::Ready(result) = work.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        match ready!(ended) {
+            Ok(()) => Poll::Ready(Err(ENDED.into())),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    })
+    .await
+}
+
+/// RFC 8441 section 4.
+fn request(target: &Target, fields: &[(String, String)]) -> Result<http::Request<()>, Error> {
+    let uri = format!(
+        "https://{}{}",
+        target.host_header(),
+        target.request_target()
+    );
+    let mut request = http::Request::builder()
+        .method(Method::CONNECT)
+        .uri(uri)
+        .version(Version::HTTP_2)
+        .extension(Protocol::from_static("websocket"))
+        .body(())
+        .map_err(bad_request)?;
+    for (name, value) in fields {
+        let name: HeaderName = name.parse().map_err(bad_request)?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(bad_request)?;
+        request.headers_mut().append(name, value);
+    }
+    Ok(request)
+}
+
+fn bad_request(error: impl Into<http::Error>) -> Error {
+    Error::new(ErrorKind::Config, "the request can't be written").with_source(error.into())
+}
+
+async fn read_body(
+    recv: &mut RecvStream,
+    bytes: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<(), h2::Error> {
+    while let Some(data) = recv.data().await {
+        let data = data?;
+        recv.flow_control().release_capacity(data.len())?;
+        let room = bytes_max - bytes.len();
+        bytes.extend_from_slice(&data[..data.len().min(room)]);
+        if bytes.len() == bytes_max {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One stream of HTTP/2 as a stream of bytes.
+///
+/// RFC 8441 section 5: END_STREAM stands for the end of TCP, RST_STREAM for its reset.
+pub(crate) struct Http2Stream {
+    send: SendStream<Bytes>,
+    recv: RecvStream,
+    /// What came and wasn't read yet; its window is given back as it is read.
+    received: Bytes,
+    is_shut_down: bool,
+    /// Dropping it tells the task that moves the connection on.
+    _alive: oneshot::Sender<()>,
+}
+
+impl Http2Stream {
+    fn new(connection: Driven, send: SendStream<Bytes>, recv: RecvStream) -> Self {
+        let (alive, dropped) = oneshot::channel();
+        tokio::spawn(drive(connection, dropped));
+        Self {
+            send,
+            recv,
+            received: Bytes::new(),
+            is_shut_down: false,
+            _alive: alive,
+        }
+    }
+}
+
+/// Moves the connection on for as long as the stream is held, and then for as long as the last
+/// frames may take.
+async fn drive(connection: Driven, dropped: oneshot::Receiver<()>) {
+    let dropped = async {
+        let _ = dropped.await;
+        sleep(LINGER).await;
+    };
+    tokio::select! {
+        result = connection => {
+            if let Err(error) = result {
+                tracing::debug!(%error, "HTTP/2 connection failed");
+            }
+        }
+        () = dropped => {}
+    }
+}
+
+impl AsyncRead for Http2Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while this.received.is_empty() {
+            match ready!(this.recv.poll_data(context)) {
+                Some(Ok(data)) => this.received = data,
+                Some(Err(error)) => return Poll::Ready(Err(into_io(error))),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let length = this.received.len().min(buffer.remaining());
+        buffer.put_slice(&this.received[..length]);
+        this.received.advance(length);
+        let released = this.recv.flow_control().release_capacity(length);
+        Poll::Ready(released.map_err(into_io))
+    }
+}
+
+impl AsyncWrite for Http2Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            this.send.reserve_capacity(bytes.len());
+            let capacity = this.send.capacity();
+            if capacity > 0 {
+                let length = capacity.min(bytes.len());
+                let data = Bytes::copy_from_slice(&bytes[..length]);
+                this.send.send_data(data, false).map_err(into_io)?;
+                return Poll::Ready(Ok(length));
+            }
+            match ready!(this.send.poll_capacity(context)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(into_io(error))),
+                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            }
+        }
+    }
+
+    /// The task of the connection writes as soon as it can; there is nothing to hasten.
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.is_shut_down {
+            return Poll::Ready(Ok(()));
+        }
+        this.is_shut_down = true;
+        Poll::Ready(this.send.send_data(Bytes::new(), true).map_err(into_io))
+    }
+}
+
+fn into_io(error: h2::Error) -> io::Error {
+    if error.is_io() {
+        return error
+            .into_io()
+            .unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
+    }
+    if error.is_reset() {
+        return io::Error::new(io::ErrorKind::ConnectionReset, error);
+    }
+    io::Error::other(error)
+}
+
+/// Bytes. What a server may send ahead of our reading; the same for stream and connection, as one
+/// is all there is in the other. Enough for 100 Mbit/s at 80 ms.
+const WINDOW_BYTES: u32 = 1 << 20;
+
+/// Stands for an end of the connection in good order, but before the answer.
+const ENDED: Reason = Reason::NO_ERROR;
+
+/// For END_STREAM or RST_STREAM to leave after the program has let go.
+const LINGER: Duration = Duration::from_secs(1);

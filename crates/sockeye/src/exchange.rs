@@ -1,0 +1,347 @@
+//! One HTTP/1.1 request of ours and its response: a server's, or a proxy's.
+
+use std::{fmt, io};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use sockeye_proto::handshake::{HeadError, ResponseHead};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{Error, ErrorKind, Limits, Refused, Stream};
+
+/// Sends one request, reads its response, and keeps what comes behind it.
+pub(crate) struct Exchange<'a, S> {
+    stream: &'a mut S,
+    limits: &'a Limits,
+    /// All that was read, interim responses removed.
+    buffer: Vec<u8>,
+    /// 0 until the head is complete; then `buffer[..head_bytes]` is one that parses.
+    head_bytes: usize,
+}
+
+impl<'a, S: Stream> Exchange<'a, S> {
+    pub(crate) fn new(stream: &'a mut S, limits: &'a Limits) -> Self {
+        Self {
+            stream,
+            limits,
+            buffer: Vec::new(),
+            head_bytes: 0,
+        }
+    }
+
+    /// Sends the request.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Result<(), ExchangeError> {
+        self.stream.write_all(request).await?;
+        self.stream.flush().await?;
+        Ok(())
+    }
+
+    /// Reads until the final head is complete.
+    ///
+    /// Cancel safety: what was read is kept; may be called again.
+    pub(crate) async fn read_head(&mut self) -> Result<(), ExchangeError> {
+        let mut interim_responses = 0;
+        loop {
+            match ResponseHead::parse(&self.buffer, self.limits)? {
+                Some((head, bytes)) if is_interim(head.status) => {
+                    interim_responses += 1;
+                    if interim_responses > INTERIM_RESPONSES_MAX {
+                        return Err(ExchangeError::TooManyInterim);
+                    }
+                    self.buffer.drain(..bytes);
+                }
+                Some((_, bytes)) => {
+                    self.head_bytes = bytes;
+                    return Ok(());
+                }
+                None => {
+                    if self.read_more().await? == 0 {
+                        return Err(ExchangeError::Ended);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The head. Call `read_head` first.
+    pub(crate) fn head(&self) -> Option<ResponseHead<'_>> {
+        let head = ResponseHead::parse(&self.buffer[..self.head_bytes], self.limits);
+        head.ok().flatten().map(|(head, _)| head)
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        let status = self.head().map(|head| head.status);
+        status
+            .and_then(|status| StatusCode::from_u16(status).ok())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let head = self.head();
+        let fields = head.iter().flat_map(|head| &head.headers);
+        fields
+            .filter_map(|field| {
+                let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+                Some((name, HeaderValue::from_bytes(field.value).ok()?))
+            })
+            .collect()
+    }
+
+    /// Status, header fields and as much of the body as comes and as the limit allows. A body that
+    /// breaks off is better than none: whoever reads it wants to know why they were refused.
+    ///
+    /// Cancel safety: what was read is kept; [`refused`](Self::refused) returns it.
+    pub(crate) async fn read_refused(&mut self) -> Refused {
+        while !self.body().1 && self.buffer.len() - self.head_bytes < self.limits.head_bytes_max {
+            match self.read_more().await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        self.refused()
+    }
+
+    /// The same, of what was read so far.
+    pub(crate) fn refused(&self) -> Refused {
+        let (mut body, _) = self.body();
+        body.truncate(self.limits.head_bytes_max);
+        Refused {
+            status: self.status(),
+            headers: self.headers(),
+            body,
+        }
+    }
+
+    /// What came behind the head.
+    pub(crate) fn into_leftover(mut self) -> Vec<u8> {
+        self.buffer.split_off(self.head_bytes)
+    }
+
+    /// The body as far as it's there, and whether that's all of it (RFC 9112 section 6.3).
+    fn body(&self) -> (Vec<u8>, bool) {
+        let headers = self.headers();
+        let rest = &self.buffer[self.head_bytes..];
+        if matches!(
+            self.status(),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        ) {
+            return (Vec::new(), true);
+        }
+        let coding = headers.get(header::TRANSFER_ENCODING);
+        if coding.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+            return unchunked(rest);
+        }
+        let length = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.parse::<usize>().ok());
+        match length {
+            Some(length) => (
+                rest[..rest.len().min(length)].to_vec(),
+                rest.len() >= length,
+            ),
+            None => (rest.to_vec(), false),
+        }
+    }
+
+    async fn read_more(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(READ_BYTES);
+        // Bounded, so that the buffer can't outgrow the limits by more than one read.
+        let mut limited = (&mut *self.stream).take(READ_BYTES as u64);
+        limited.read_buf(&mut self.buffer).await
+    }
+}
+
+/// RFC 9110 section 15.2. 101 is the final one here.
+fn is_interim(status: u16) -> bool {
+    (100..200).contains(&status) && status != 101
+}
+
+/// The chunks in `bytes` put together, and whether the last one is there (RFC 9112 section 7.1).
+fn unchunked(bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    let mut rest = bytes;
+    loop {
+        let Some(line_bytes) = rest.windows(2).position(|pair| pair == b"\r\n") else {
+            return (body, false);
+        };
+        let size = rest[..line_bytes].split(|byte| *byte == b';').next();
+        let size = size
+            .and_then(|size| str::from_utf8(size).ok())
+            .and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
+        // Nonsense: no more of this body can be had.
+        let Some(size) = size else {
+            return (body, true);
+        };
+        rest = &rest[line_bytes + 2..];
+        body.extend_from_slice(&rest[..rest.len().min(size)]);
+        if size == 0 {
+            return (body, true);
+        }
+        match rest.get(size..).and_then(|rest| rest.get(2..)) {
+            Some(next) => rest = next,
+            None => return (body, false),
+        }
+    }
+}
+
+/// Bytes. One segment and then some: an answer to a handshake seldom has more than 500 bytes.
+const READ_BYTES: usize = 4 << 10;
+
+/// Early hints and the like; nobody sends more than two.
+const INTERIM_RESPONSES_MAX: usize = 8;
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum ExchangeError {
+    /// The transport failed.
+    Io(io::Error),
+    /// The peer ended the connection before its answer was complete.
+    Ended,
+    /// It's not HTTP/1.1, or goes over a limit.
+    Head(HeadError),
+    /// Over [`INTERIM_RESPONSES_MAX`].
+    TooManyInterim,
+}
+
+impl ExchangeError {
+    /// `kind` is what a bad answer of this `peer` is called.
+    pub(crate) fn into_error(self, kind: ErrorKind, peer: &str) -> Error {
+        let kind = match &self {
+            Self::Io(_) | Self::Ended => ErrorKind::Io,
+            Self::Head(
+                HeadError::TargetTooLong | HeadError::TooLarge | HeadError::TooManyHeaders,
+            )
+            | Self::TooManyInterim => ErrorKind::Limit,
+            Self::Head(_) => kind,
+        };
+        match self {
+            Self::Io(error) => {
+                Error::new(kind, format!("{peer}: reading the response failed")).with_source(error)
+            }
+            other => Error::new(kind, format!("{peer}: {other}")),
+        }
+    }
+}
+
+impl From<io::Error> for ExchangeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<HeadError> for ExchangeError {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
+}
+
+impl fmt::Display for ExchangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Ended => f.write_str("the connection ended before the answer"),
+            Self::Head(HeadError::TargetTooLong) => f.write_str("the response head is too large"),
+            Self::Head(error) => write!(f, "the response: {error}"),
+            Self::TooManyInterim => f.write_str("too many interim responses"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    async fn stream_with(bytes: &[u8]) -> DuplexStream {
+        let (ours, mut theirs) = duplex(1 << 20);
+        theirs.write_all(bytes).await.unwrap();
+        ours
+    }
+
+    async fn refused(bytes: &[u8]) -> Refused {
+        let mut stream = stream_with(bytes).await;
+        let limits = Limits::default();
+        let mut reader = Exchange::new(&mut stream, &limits);
+        reader.read_head().await.unwrap();
+        reader.read_refused().await
+    }
+
+    #[tokio::test]
+    async fn interim_responses_are_skipped_and_counted() {
+        let early = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
+        let last = b"HTTP/1.1 101 Switching\r\nA: b\r\n\r\n\x81\x00";
+        let mut stream = stream_with(&[&early[..], &early[..], &last[..]].concat()).await;
+        let limits = Limits::default();
+        let mut reader = Exchange::new(&mut stream, &limits);
+        reader.read_head().await.unwrap();
+        assert_eq!(reader.status(), 101);
+        assert_eq!(reader.headers()["a"], "b");
+        assert_eq!(reader.into_leftover(), b"\x81\x00");
+
+        let mut stream = stream_with(&early.repeat(9)).await;
+        let mut reader = Exchange::new(&mut stream, &limits);
+        let error = reader
+            .read_head()
+            .await
+            .unwrap_err()
+            .into_error(ErrorKind::Handshake, "peer");
+        assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+
+    #[tokio::test]
+    async fn body_ends_where_its_framing_says() {
+        let length = b"HTTP/1.1 401 No\r\nContent-Length: 3\r\n\r\nabcdef";
+        assert_eq!(refused(length).await.body, b"abc");
+        let chunked = b"HTTP/1.1 401 No\r\nTransfer-Encoding: Chunked\r\n\r\n\
+            3;x=y\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\nmore";
+        assert_eq!(refused(chunked).await.body, b"abc0123456789");
+        let broken = b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n";
+        assert_eq!(refused(broken).await.body, b"abc");
+        let until_end = b"HTTP/1.0 403 No\r\n\r\nsorry";
+        assert_eq!(refused(until_end).await.body, b"sorry");
+        let huge = b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffe\r\nabc";
+        assert_eq!(refused(huge).await.body, b"abc");
+    }
+
+    #[tokio::test]
+    async fn endless_head_and_endless_body_are_cut_off() {
+        let limits = Limits::default();
+        let head = [b"HTTP/1.1 200 OK\r\nA: ".to_vec(), vec![b'x'; 1 << 17]].concat();
+        let mut stream = stream_with(&head).await;
+        let mut reader = Exchange::new(&mut stream, &limits);
+        let error = reader
+            .read_head()
+            .await
+            .unwrap_err()
+            .into_error(ErrorKind::Handshake, "peer");
+        assert_eq!(error.kind(), ErrorKind::Limit);
+        assert!(reader.buffer.len() <= limits.head_bytes_max + READ_BYTES);
+
+        let body = [b"HTTP/1.1 500 No\r\n\r\n".to_vec(), vec![b'x'; 1 << 17]].concat();
+        assert_eq!(refused(&body).await.body.len(), limits.head_bytes_max);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_http_is_the_peers_fault_and_an_early_end_the_networks() {
+        let limits = Limits::default();
+        for (bytes, kind) in [
+            (&b"SSH-2.0-x\r\n"[..], ErrorKind::Handshake),
+            (
+                b"HTTP/1.1 101 S\r\nbad name: x\r\n\r\n",
+                ErrorKind::Handshake,
+            ),
+            (b"", ErrorKind::Io),
+            (b"HTTP/1.1 101 S\r\nA:", ErrorKind::Io),
+        ] {
+            let mut stream = stream_with(bytes).await;
+            let mut reader = Exchange::new(&mut stream, &limits);
+            let error = reader
+                .read_head()
+                .await
+                .unwrap_err()
+                .into_error(ErrorKind::Handshake, "peer");
+            assert_eq!(error.kind(), kind, "{error}");
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! TLS as a client: whom it trusts, who it says it is.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _};
+use tokio::sync::OnceCell;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use url::Host;
+
+use crate::{Error, ErrorKind, Stream};
+
+/// TLS as a client: whom it trusts, who it says it is.
+///
+/// TLS 1.2 and 1.3. Cheap to clone; clones share their session tickets, so that a second connection
+/// to a server resumes instead of shaking hands in full.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use sockeye::ClientTls;
+///
+/// let tls = ClientTls::new().root(std::fs::read("company-ca.pem")?)?;
+/// let websocket = sockeye::connect("wss://intranet.example/feed").tls(tls).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ClientTls(Arc<Parts>);
+
+struct Parts {
+    trust: Trust,
+    /// Trusted besides what `trust` says.
+    roots: Vec<CertificateDer<'static>>,
+    identity: Option<Identity>,
+    server_name: Option<ServerName<'static>>,
+    /// One per [`Alpn`], made when first needed.
+    configs: [OnceLock<Arc<ClientConfig>>; 2],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    SystemRoots,
+    OwnRoots,
+    Anyone,
+}
+
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+/// Which protocols to offer (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alpn {
+    Http1,
+    Http1AndHttp2,
+}
+
+impl ClientTls {
+    /// Trusts the roots of the operating system, shows no certificate of its own.
+    ///
+    /// The roots are read at the first connection, once per process; `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR` name others.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Parts {
+            trust: Trust::SystemRoots,
+            roots: Vec::new(),
+            identity: None,
+            server_name: None,
+            configs: Default::default(),
+        }))
+    }
+
+    /// Trusts the certificates in `pem` too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if `pem` holds no certificate or a broken one.
+    pub fn root(self, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
+        let roots = certificates(pem.as_ref(), "root")?;
+        // What webpki can't use as a trust anchor is found now, not at the first connection.
+        for root in &roots {
+            RootCertStore::empty().add(root.clone()).map_err(|error| {
+                Error::new(ErrorKind::Config, "a root certificate can't be used").with_source(error)
+            })?;
+        }
+        Ok(self.with(|parts| parts.roots.extend(roots)))
+    }
+
+    /// Trusts the certificates in `pem` and no others: neither those of the system nor those of
+    /// an earlier [`root`](Self::root).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if `pem` holds no certificate or a broken one.
+    pub fn roots_only(self, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
+        self.with(|parts| {
+            parts.trust = Trust::OwnRoots;
+            parts.roots.clear();
+        })
+        .root(pem)
+    }
+
+    /// Shows this certificate to a server that asks for one. `chain` and `key` are PEM, the chain
+    /// with the client's own certificate first.
+    ///
+    /// After a redirect to another origin no certificate is shown.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if one of them is missing, broken, or they don't belong together.
+    pub fn client_certificate(
+        self,
+        chain: impl AsRef<[u8]>,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Self, Error> {
+        let chain = certificates(chain.as_ref(), "client")?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_ref()).map_err(|error| {
+            Error::new(
+                ErrorKind::Config,
+                "no private key in the PEM of the client certificate",
+            )
+            .with_source(error)
+        })?;
+        let tls = self.with(|parts| parts.identity = Some(Identity { chain, key }));
+        tls.0.build(Alpn::Http1, RootCertStore::empty())?;
+        Ok(tls)
+    }
+
+    /// The name to ask for (SNI) and to find in the server's certificate. Default: the host of
+    /// the URL. An IP address is checked, but not sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if it is neither a DNS name nor an IP address.
+    pub fn server_name(self, name: &str) -> Result<Self, Error> {
+        let name = ServerName::try_from(name.to_owned()).map_err(|error| {
+            Error::new(
+                ErrorKind::Config,
+                format!("`{name}` is no name for a server"),
+            )
+            .with_source(error)
+        })?;
+        Ok(self.with(|parts| parts.server_name = Some(name)))
+    }
+
+    /// Accepts whatever certificate the server shows: expired, self-signed, somebody else's.
+    ///
+    /// Anybody on the way can then read and change everything. For experiments on one's own desk.
+    #[must_use]
+    pub fn dangerous_accept_any_certificate(self) -> Self {
+        self.with(|parts| parts.trust = Trust::Anyone)
+    }
+
+    /// The same for another origin: its own name, and nothing that tells who we are.
+    pub(crate) fn anonymous(&self) -> Self {
+        if self.0.identity.is_none() && self.0.server_name.is_none() {
+            return self.clone();
+        }
+        self.clone().with(|parts| {
+            parts.identity = None;
+            parts.server_name = None;
+        })
+    }
+
+    /// Shakes hands over `stream`. The result tells by its `alpn_protocol` what was agreed.
+    ///
+    /// Cancel safety: dropping the future drops the stream.
+    pub(crate) async fn connect<S: Stream>(
+        &self,
+        stream: S,
+        host: &Host<String>,
+        alpn: Alpn,
+    ) -> Result<TlsStream<S>, Error> {
+        let server_name = match (&self.0.server_name, host) {
+            (Some(name), _) => name.clone(),
+            (None, Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::V4(*address)),
+            (None, Host::Ipv6(address)) => ServerName::from(std::net::IpAddr::V6(*address)),
+            // A name may end in a dot, a certificate's doesn't (RFC 6066 section 3).
+            (None, Host::Domain(name)) => ServerName::try_from(
+                name.strip_suffix('.').unwrap_or(name).to_owned(),
+            )
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Tls,
+                    format!("`{name}` can't be in a certificate"),
+                )
+                .with_source(error)
+            })?,
+        };
+        TlsConnector::from(self.0.config(alpn).await?)
+            .connect(server_name, stream)
+            .await
+            .map_err(|error| {
+                Error::new(ErrorKind::Tls, format!("TLS handshake with {host} failed"))
+                    .with_source(error)
+            })
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {
+        if Arc::get_mut(&mut self.0).is_none() {
+            self.0 = Arc::new(self.0.without_configs());
+        }
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.configs = Default::default();
+            change(parts);
+        }
+        self
+    }
+}
+
+impl Default for ClientTls {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls")
+            .field("trust", &self.0.trust)
+            .field("roots", &self.0.roots.len())
+            .field("client_certificate", &self.0.identity.is_some())
+            .field("server_name", &self.0.server_name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    fn without_configs(&self) -> Self {
+        Self {
+            trust: self.trust,
+            roots: self.roots.clone(),
+            identity: self.identity.as_ref().map(|identity| Identity {
+                chain: identity.chain.clone(),
+                key: identity.key.clone_key(),
+            }),
+            server_name: self.server_name.clone(),
+            configs: Default::default(),
+        }
+    }
+
+    /// The configuration for `alpn`, made once.
+    async fn config(&self, alpn: Alpn) -> Result<Arc<ClientConfig>, Error> {
+        let kept = &self.configs[alpn as usize];
+        if let Some(config) = kept.get() {
+            return Ok(Arc::clone(config));
+        }
+        let roots = match self.trust {
+            Trust::SystemRoots => system_roots().await?,
+            Trust::OwnRoots | Trust::Anyone => RootCertStore::empty(),
+        };
+        let config = Arc::new(self.build(alpn, roots)?);
+        Ok(Arc::clone(kept.get_or_init(|| config)))
+    }
+
+    fn build(&self, alpn: Alpn, mut roots: RootCertStore) -> Result<ClientConfig, Error> {
+        for root in &self.roots {
+            roots.add(root.clone()).map_err(bad_config)?;
+        }
+        // Named, because another crate in the program may add a second provider to rustls, which
+        // then has no default.
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(bad_config)?;
+        let builder = match self.trust {
+            Trust::SystemRoots | Trust::OwnRoots => builder.with_root_certificates(roots),
+            Trust::Anyone => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AcceptAnyone(provider))),
+        };
+        let mut config = match &self.identity {
+            Some(Identity { chain, key }) => builder
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .map_err(bad_config)?,
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = match alpn {
+            Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            Alpn::Http1AndHttp2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+        Ok(config)
+    }
+}
+
+fn bad_config(error: rustls::Error) -> Error {
+    Error::new(ErrorKind::Config, "TLS can't be set up").with_source(error)
+}
+
+fn certificates(pem: &[u8], whose: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Config,
+                format!("the PEM of a {whose} certificate is broken"),
+            )
+            .with_source(error)
+        })?;
+    if certificates.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("no {whose} certificate in the PEM"),
+        ));
+    }
+    Ok(certificates)
+}
+
+/// The roots of the operating system: some hundred files, read once per process and in a thread
+/// that may block. A failure isn't kept, the next connection tries again.
+async fn system_roots() -> Result<RootCertStore, Error> {
+    static ROOTS: OnceCell<RootCertStore> = OnceCell::const_new();
+    ROOTS
+        .get_or_try_init(async || {
+            let found = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs)
+                .await
+                .map_err(|error| {
+                    Error::new(
+                        ErrorKind::Tls,
+                        "reading the system's root certificates failed",
+                    )
+                    .with_source(error)
+                })?;
+            let mut roots = RootCertStore::empty();
+            // Systems carry some certificates that nobody can use; the others still count.
+            let (usable, unusable) = roots.add_parsable_certificates(found.certs);
+            tracing::debug!(usable, unusable, "read the system's root certificates");
+            if usable > 0 {
+                return Ok(roots);
+            }
+            let error = Error::new(
+                ErrorKind::Tls,
+                "the system has no root certificates: install them or use `ClientTls::roots_only`",
+            );
+            Err(match found.errors.into_iter().next() {
+                Some(cause) => error.with_source(cause),
+                None => error,
+            })
+        })
+        .await
+        .cloned()
+}
+
+/// Believes every certificate, but still demands that the server holds its key.
+#[derive(Debug)]
+struct AcceptAnyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAnyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,308 @@
+//! The client's opening handshake over HTTP/1.1: RFC 6455 section 4.1.
+
+mod scripted;
+
+use std::time::Duration;
+
+use scripted::{Head, accept, answer, assert_greeted, greet, listen, until_closed};
+use sockeye::{Deflate, Error, ErrorKind, Limits, connect};
+use tokio::{
+    io::{AsyncWriteExt as _, duplex},
+    join,
+};
+
+/// What the client makes of an answer that the closure writes.
+async fn refused_with(answer: impl FnOnce(&Head) -> String) -> Error {
+    let (ours, mut theirs) = duplex(1 << 16);
+    let server = async {
+        let head = Head::read(&mut theirs).await;
+        let _ = theirs.write_all(answer(&head).as_bytes()).await;
+        until_closed(&mut theirs).await
+    };
+    let client = connect("ws://example.com/")
+        .subprotocols(["a", "b"])
+        .over(ours);
+    let (result, rest) = join!(client, server);
+    assert!(rest.is_empty(), "nothing is sent after a bad answer");
+    result.err().unwrap()
+}
+
+#[tokio::test]
+async fn request_says_what_the_rfc_demands() {
+    let (listener, address) = listen().await;
+    let client = connect(format!("ws://u:p@{address}/a%20b?c=d"))
+        .subprotocols(["chat", "superchat"])
+        .deflate(Deflate::default())
+        .header("X-Mine", "1")
+        .header("Cookie", "a=b");
+    let (websocket, head) = join!(client, async { greet(&mut accept(&listener).await).await });
+    assert_eq!(head.line(), "GET /a%20b?c=d HTTP/1.1");
+    let host = address.to_string();
+    for (name, value) in [
+        ("Host", host.as_str()),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Protocol", "chat, superchat"),
+        ("Authorization", "Basic dTpw"),
+        ("X-Mine", "1"),
+        ("Cookie", "a=b"),
+    ] {
+        assert_eq!(head.field(name), Some(value), "{name}");
+    }
+    assert!(head.field("User-Agent").unwrap().starts_with("sockeye/"));
+    let extensions = head.field("Sec-WebSocket-Extensions").unwrap();
+    assert!(extensions.starts_with("permessage-deflate"));
+    assert_eq!(head.field("Sec-WebSocket-Key").unwrap().len(), 24);
+    let websocket = websocket.unwrap();
+    assert_eq!(websocket.subprotocol(), None);
+    assert_eq!(websocket.request().uri(), "/a%20b?c=d");
+    assert_eq!(websocket.request().headers()["x-mine"], "1");
+    assert_eq!(websocket.request().headers()["host"], host.as_str());
+    assert_eq!(websocket.request().peer_addr(), Some(address));
+    assert_eq!(websocket.request().subprotocols(), ["chat", "superchat"]);
+}
+
+#[tokio::test]
+async fn own_authorization_and_user_agent_replace_ours() {
+    let (ours, mut theirs) = duplex(1 << 16);
+    let client = connect("ws://u:p@a/")
+        .header("authorization", "Bearer x")
+        .header("user-agent", "mine")
+        .over(ours);
+    let (websocket, head) = join!(client, greet(&mut theirs));
+    assert_greeted(websocket).await;
+    assert_eq!(head.field("Authorization"), Some("Bearer x"));
+    assert_eq!(head.field("User-Agent"), Some("mine"));
+}
+
+#[tokio::test]
+async fn every_connection_has_its_own_key() {
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let (ours, mut theirs) = duplex(1 << 16);
+        let (_, head) = join!(connect("ws://a/").over(ours), greet(&mut theirs));
+        keys.push(head.field("Sec-WebSocket-Key").unwrap().to_owned());
+    }
+    assert_ne!(keys[0], keys[1]);
+}
+
+#[tokio::test]
+async fn frames_behind_the_answer_in_the_same_segment_are_kept() {
+    let (listener, address) = listen().await;
+    let client = connect(format!("ws://{address}"));
+    let (websocket, _) = join!(client, async { greet(&mut accept(&listener).await).await });
+    assert_greeted(websocket).await;
+}
+
+#[tokio::test]
+async fn answer_may_come_in_any_pieces() {
+    // A pipe of one byte: every read and every write is one byte.
+    let (ours, mut theirs) = duplex(1);
+    let server = tokio::spawn(async move {
+        greet(&mut theirs).await;
+        theirs
+    });
+    assert_greeted(connect("ws://a/").over(ours).await).await;
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn chosen_subprotocol_is_reported() {
+    let (ours, mut theirs) = duplex(1 << 16);
+    let server = async {
+        let head = Head::read(&mut theirs).await;
+        let answer = head.switching("Sec-WebSocket-Protocol: b\r\n");
+        theirs.write_all(answer.as_bytes()).await.unwrap();
+    };
+    let (websocket, ()) = join!(
+        connect("ws://a/").subprotocols(["a", "b"]).over(ours),
+        server
+    );
+    assert_eq!(websocket.unwrap().subprotocol(), Some("b"));
+}
+
+#[tokio::test]
+async fn answers_that_break_the_handshake_are_named() {
+    type Answer = fn(&Head) -> String;
+    let cases: [(Answer, &str); 8] = [
+        (
+            |_| Head::switching_for("AAAAAAAAAAAAAAAAAAAAAA=="),
+            "Accept",
+        ),
+        (
+            |head| {
+                head.switching("")
+                    .replace("Upgrade: websocket", "Upgrade: h2c")
+            },
+            "Upgrade",
+        ),
+        (
+            |head| head.switching("").replace("Connection: Upgrade\r\n", ""),
+            "Connection",
+        ),
+        (
+            |head| head.switching("Sec-WebSocket-Protocol: c\r\n"),
+            "subprotocol",
+        ),
+        (
+            |head| head.switching("Sec-WebSocket-Protocol: A\r\n"),
+            "subprotocol",
+        ),
+        (
+            |head| head.switching("Sec-WebSocket-Extensions: permessage-deflate\r\n"),
+            "extension",
+        ),
+        (
+            |head| head.switching("").replace("HTTP/1.1", "HTTP/1.0"),
+            "HTTP/1.1",
+        ),
+        (|_| "220 mail.example ESMTP\r\n".to_owned(), "HTTP"),
+    ];
+    for (answer, word) in cases {
+        let error = refused_with(answer).await;
+        assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+        assert!(error.to_string().contains("example.com:80"), "{error}");
+    }
+}
+
+impl Head {
+    fn switching_for(key: &str) -> String {
+        let accept = sockeye_proto::handshake::accept_key(key);
+        format!(
+            "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        )
+    }
+}
+
+#[tokio::test]
+async fn refusal_brings_status_fields_and_body() {
+    let error = refused_with(|_| {
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\
+         Content-Length: 10\r\n\r\nwho is it?"
+            .to_owned()
+    })
+    .await;
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(error.status().unwrap(), 401);
+    let refused = error.refused().unwrap();
+    assert_eq!(refused.headers["www-authenticate"], "Basic realm=\"x\"");
+    assert_eq!(refused.body, b"who is it?");
+    assert!(error.to_string().contains("401"), "{error}");
+}
+
+#[tokio::test]
+async fn status_200_is_a_refusal_too() {
+    let error = refused_with(|_| "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(error.status().unwrap(), 200);
+}
+
+#[tokio::test]
+async fn body_of_a_refusal_is_bounded_in_bytes_and_in_time() {
+    let body = "x".repeat(1 << 15);
+    let error = refused_with(|_| format!("HTTP/1.1 500 No\r\n\r\n{body}")).await;
+    assert_eq!(
+        error.refused().unwrap().body.len(),
+        Limits::default().head_bytes_max
+    );
+
+    let (ours, mut theirs) = duplex(1 << 16);
+    let client = connect("ws://a/")
+        .handshake_timeout(Duration::from_millis(20))
+        .over(ours);
+    let answer = answer(
+        &mut theirs,
+        "HTTP/1.1 503 No\r\nContent-Length: 99\r\n\r\nlater",
+    );
+    let (result, _) = join!(client, answer);
+    let error = result.err().unwrap();
+    assert_eq!(error.status().unwrap(), 503);
+    assert_eq!(error.refused().unwrap().body, b"later");
+}
+
+#[tokio::test]
+async fn endless_answer_is_cut_off_at_the_limit() {
+    let error = refused_with(|_| format!("HTTP/1.1 101 S\r\nA: {}", "x".repeat(1 << 15))).await;
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    let many = "A: b\r\n".repeat(101);
+    let error = refused_with(|head| head.switching(&many)).await;
+    assert_eq!(error.kind(), ErrorKind::Limit);
+}
+
+#[tokio::test]
+async fn silent_and_vanishing_servers_are_told_apart() {
+    let (ours, theirs) = duplex(1 << 16);
+    let client = connect("ws://quiet.example/").handshake_timeout(Duration::from_millis(10));
+    let error = client.over(ours).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let text = error.to_string();
+    assert!(
+        text.contains("handshake with quiet.example:80") && text.contains("10ms"),
+        "{text}"
+    );
+    drop(theirs);
+
+    let (ours, theirs) = duplex(1 << 16);
+    drop(theirs);
+    let error = connect("ws://gone.example/")
+        .over(ours)
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("gone.example:80"), "{error}");
+}
+
+#[tokio::test]
+async fn mistakes_of_the_program_are_found_before_anything_is_sent() {
+    let cases = [
+        (connect("ws://a/").header("Host", "b"), ErrorKind::Config),
+        (
+            connect("ws://a/").header("sec-websocket-protocol", "b"),
+            ErrorKind::Config,
+        ),
+        (
+            connect("ws://a/").header("Connection", "close"),
+            ErrorKind::Config,
+        ),
+        (
+            connect("ws://a/").header("Content-Length", "1"),
+            ErrorKind::Config,
+        ),
+        (
+            connect("ws://a/").header("X", "a\r\nEvil: b"),
+            ErrorKind::Config,
+        ),
+        (
+            connect("ws://a/").header("X\r\nEvil", "b"),
+            ErrorKind::Config,
+        ),
+        (connect("ws://a/").header("", "b"), ErrorKind::Config),
+        (connect("ws://a/").subprotocols(["a b"]), ErrorKind::Config),
+        (
+            connect("ws://a/").subprotocols(["a", "a"]),
+            ErrorKind::Config,
+        ),
+        (connect("ws://a/").subprotocols([""]), ErrorKind::Config),
+        (connect("ws://a/#b"), ErrorKind::Url),
+        (connect("mailto:a@b"), ErrorKind::Url),
+        (connect("nonsense"), ErrorKind::Url),
+    ];
+    for (client, kind) in cases {
+        let (ours, mut theirs) = duplex(1 << 16);
+        let error = client.clone().over(ours).await.err().unwrap();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(until_closed(&mut theirs).await.is_empty());
+        // Nor is a name looked up.
+        assert_eq!(client.await.err().unwrap().kind(), kind);
+    }
+}
+
+#[tokio::test]
+async fn what_is_printed_holds_no_secrets() {
+    let client = connect("ws://user:hunter2@a/").header("Authorization", "Bearer hunter2");
+    assert!(!format!("{client:?}").contains("hunter2"));
+}

@@ -1,0 +1,191 @@
+//! TLS as a client.
+
+mod scripted;
+
+use scripted::{Authority, accept, accept_tls, answer, assert_greeted, greet, listen};
+use sockeye::{ClientTls, Error, ErrorKind, WebSocket, connect};
+use tokio::join;
+use tokio_rustls::TlsAcceptor;
+
+/// Dials `host` with `tls` against a server that may see the handshake fail.
+async fn dial(host: &str, tls: ClientTls, acceptor: &TlsAcceptor) -> Result<WebSocket, Error> {
+    let (listener, address) = listen().await;
+    let client = connect(format!("wss://{host}:{}/", address.port())).tls(tls);
+    let server = async {
+        if let Ok(mut stream) = acceptor.accept(accept(&listener).await).await
+            // In TLS 1.3 the server is through before the client has looked at its certificate.
+            && !is_refused(&mut stream).await
+        {
+            greet(&mut stream).await;
+            return Some(stream);
+        }
+        None
+    };
+    join!(client, server).0
+}
+
+/// Whether the client said nothing but an alert.
+async fn is_refused(stream: &mut tokio_rustls::server::TlsStream<tokio::net::TcpStream>) -> bool {
+    use tokio::io::AsyncBufReadExt as _;
+    !matches!(stream.fill_buf().await, Ok(bytes) if !bytes.is_empty())
+}
+
+fn tls_error(result: Result<WebSocket, Error>) -> String {
+    let error = result.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn own_root_is_trusted_and_name_and_alpn_are_asked_for() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("localhost", &["http/1.1"]);
+    let tls = ClientTls::new().roots_only(&authority.pem).unwrap();
+    let (listener, address) = listen().await;
+    let client = connect(format!("wss://localhost:{}/", address.port())).tls(tls);
+    let server = async {
+        let mut stream = accept_tls(&listener, &acceptor).await;
+        let head = greet(&mut stream).await;
+        (head, stream)
+    };
+    let (websocket, (head, stream)) = join!(client, server);
+    assert!(websocket.as_ref().unwrap().request().is_tls());
+    assert_greeted(websocket).await;
+    assert_eq!(
+        head.field("Host"),
+        Some(format!("localhost:{}", address.port()).as_str())
+    );
+    assert_eq!(stream.get_ref().1.server_name(), Some("localhost"));
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+}
+
+#[tokio::test]
+async fn address_in_the_url_is_checked_against_the_certificate() {
+    let authority = Authority::new();
+    let tls = ClientTls::new().roots_only(&authority.pem).unwrap();
+    let right = authority.acceptor("127.0.0.1", &[]);
+    assert_greeted(dial("127.0.0.1", tls.clone(), &right).await).await;
+    let wrong = authority.acceptor("127.0.0.2", &[]);
+    tls_error(dial("127.0.0.1", tls, &wrong).await);
+}
+
+#[tokio::test]
+async fn wrong_name_and_unknown_root_are_refused() {
+    let authority = Authority::new();
+    let tls = ClientTls::new().roots_only(&authority.pem).unwrap();
+    let other_name = authority.acceptor("example.com", &[]);
+    let text = tls_error(dial("localhost", tls.clone(), &other_name).await);
+    assert!(text.contains("localhost"), "{text}");
+
+    let stranger = Authority::new().acceptor("localhost", &[]);
+    tls_error(dial("localhost", tls, &stranger).await);
+    let own_and_system = ClientTls::new().root(&authority.pem).unwrap();
+    tls_error(dial("localhost", own_and_system, &stranger).await);
+}
+
+#[tokio::test]
+async fn other_server_name_can_be_asked_for() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("example.com", &[]);
+    let tls = ClientTls::new().roots_only(&authority.pem).unwrap();
+    let tls = tls.server_name("example.com").unwrap();
+    assert_greeted(dial("localhost", tls, &acceptor).await).await;
+    assert_eq!(
+        ClientTls::new().server_name("a b").unwrap_err().kind(),
+        ErrorKind::Config
+    );
+}
+
+#[tokio::test]
+async fn any_certificate_is_accepted_on_demand() {
+    let stranger = Authority::new().acceptor("example.com", &[]);
+    let tls = ClientTls::new().dangerous_accept_any_certificate();
+    assert_greeted(dial("localhost", tls.clone(), &stranger).await).await;
+    assert_greeted(dial("127.0.0.1", tls, &stranger).await).await;
+}
+
+#[tokio::test]
+async fn client_certificate_is_shown_to_a_server_that_asks() {
+    let (servers, clients) = (Authority::new(), Authority::new());
+    let acceptor = servers.acceptor_for_clients_of(Some(&clients), "localhost", &[]);
+    let identity = clients.sign("client");
+    let anonymous = ClientTls::new().roots_only(&servers.pem).unwrap();
+    let known = anonymous
+        .clone()
+        .client_certificate(&identity.chain, &identity.key)
+        .unwrap();
+    assert_greeted(dial("localhost", known, &acceptor).await).await;
+    // In TLS 1.3 the refusal comes after the client's part of the handshake.
+    let error = dial("localhost", anonymous, &acceptor).await.err().unwrap();
+    assert!(
+        matches!(error.kind(), ErrorKind::Tls | ErrorKind::Io),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn client_certificate_stays_with_its_origin() {
+    let (servers, clients) = (Authority::new(), Authority::new());
+    let asking = servers.acceptor_for_clients_of(Some(&clients), "localhost", &[]);
+    let identity = clients.sign("client");
+    let tls = ClientTls::new().roots_only(&servers.pem).unwrap();
+    let tls = tls
+        .client_certificate(&identity.chain, &identity.key)
+        .unwrap();
+    let (first, first_address) = listen().await;
+    let (second, second_address) = listen().await;
+    let client = connect(format!("wss://localhost:{}/", first_address.port()))
+        .tls(tls)
+        .redirects_max(1);
+    let server = async {
+        let location = format!("wss://localhost:{}/", second_address.port());
+        let redirect = format!("HTTP/1.1 307 There\r\nLocation: {location}\r\n\r\n");
+        answer(&mut accept_tls(&first, &asking).await, &redirect).await;
+        asking.accept(accept(&second).await).await.is_err()
+    };
+    let (result, is_anonymous) = join!(client, server);
+    assert!(result.is_err() && is_anonymous);
+}
+
+#[tokio::test]
+async fn server_without_tls_is_a_tls_error_that_names_it() {
+    let (listener, address) = listen().await;
+    let client = connect(format!("wss://{address}/"))
+        .tls(ClientTls::new().dangerous_accept_any_certificate());
+    let server = async {
+        use tokio::io::AsyncWriteExt as _;
+        let mut stream = accept(&listener).await;
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+    };
+    let (result, ()) = join!(client, server);
+    assert!(tls_error(result).contains("127.0.0.1"));
+}
+
+#[test]
+fn bad_pem_is_refused_at_once() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (identity, stranger) = (authority.sign("a"), other.sign("b"));
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for result in [
+        ClientTls::new().root("nothing here"),
+        ClientTls::new().root(broken),
+        ClientTls::new().roots_only(""),
+        ClientTls::new().client_certificate(&identity.chain, "no key"),
+        ClientTls::new().client_certificate("no chain", &identity.key),
+        ClientTls::new().client_certificate(&identity.chain, &stranger.key),
+    ] {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Config);
+    }
+}
+
+#[test]
+fn key_is_not_printed() {
+    let identity = Authority::new().sign("a");
+    let tls = ClientTls::new()
+        .client_certificate(&identity.chain, &identity.key)
+        .unwrap();
+    assert!(format!("{tls:?}").len() < 200);
+}
