@@ -1,4 +1,64 @@
 //! WebSocket for Rust: server and client, callback style and loop style, on tokio.
+//!
+//! What it is:
+//! - a server with routes, TLS, HTTP/2 and a drain ([`Server`]), and the same for other people's
+//!   axum and hyper servers ([`upgrade`]);
+//! - a client with proxies, redirects and TLS ([`connect`]);
+//! - two styles over one connection: [`Endpoint`] (callbacks, one value per connection) and
+//!   [`WebSocket`] (`recv` in a loop); both send through a [`Session`], from any task;
+//! - for any stream of bytes ([`Session::from_stream`], [`WebSocket::from_stream`]).
+//!
+//! What it is not:
+//! - not the protocol: that is `sockeye-proto`, which has no socket;
+//! - not messaging: channels, history and presence are built on it, and it doesn't know them.
+//!
+//! ```text
+//!   network                                                                   application
+//!   listener ──> handshake ──> ┐                        ┌──> Endpoint (callbacks)
+//!   connect  ──> handshake ──> ┴ Established ──> driver ┴──> inbox ──> WebSocket (recv)
+//!                                                  │
+//!   socket <──── wire <──── outbox <───────────────┴──── Session (send, from any task)
+//! ```
+//!
+//! # A server
+//!
+//! ```no_run
+//! use sockeye::{Endpoint, Group, Message, Reply, Server, Session};
+//!
+//! struct Room(Group);
+//!
+//! impl Endpoint for Room {
+//!     fn on_open(&mut self, session: &Session) {
+//!         self.0.join(session);
+//!     }
+//!
+//!     fn on_message(&mut self, _: &Session, message: Message<'_>) -> Reply {
+//!         self.0.send(message);
+//!         Reply::None
+//!     }
+//! }
+//!
+//! # async fn serve() -> Result<(), sockeye::Error> {
+//! let room = Group::new();
+//! Server::bind("127.0.0.1:8080")
+//!     .route("/room", move |_request| Ok(Room(room.clone())))
+//!     .serve()
+//!     .await
+//! # }
+//! ```
+//!
+//! # A client
+//!
+//! ```no_run
+//! # async fn talk() -> Result<(), sockeye::Error> {
+//! let mut websocket = sockeye::connect("wss://example.com/feed").subprotocols(["v2"]).await?;
+//! websocket.send("hello").await?;
+//! while let Some(message) = websocket.recv().await? {
+//!     println!("{:?}", message.as_text());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod attendant;
 mod client;
