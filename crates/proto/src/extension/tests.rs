@@ -281,7 +281,7 @@ fn text_before_an_error_is_handed_out() {
             inflater.inflate(&mut pool, &mut input, End::No, &mut text, 1_000)
         });
         assert_eq!(
-            results.find(|result| result.is_err()),
+            results.find(Result::is_err),
             Some(Err(InflateError::Corrupt))
         );
         assert_eq!(text, b"abcHello");
