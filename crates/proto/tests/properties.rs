@@ -5,7 +5,8 @@ mod story;
 
 use proptest::prelude::*;
 use sockeye_proto::{
-    CloseCode, Delivery, Input, Kind, Limits, Message, Receiver, Role, Sender,
+    CloseCode, Delivery, Input, Kind, Limits, Message, PreparedForm, Receiver, Role, Sender,
+    encode_compressed, encode_plain,
     extension::{Deflate, DeflateParams, End, Pool},
 };
 use story::{Seen, Setting, from_peer, note};
@@ -13,12 +14,22 @@ use story::{Seen, Setting, from_peer, note};
 /// An order to the sending end.
 #[derive(Clone, Debug)]
 enum Order {
-    Text(String),
-    Binary(Vec<u8>),
+    Text(String, How),
+    Binary(Vec<u8>, How),
     /// A message in parts, with a ping before each of them.
     Parts(Kind, Vec<u8>, Vec<prop::sample::Index>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
+}
+
+/// Which way a whole message is sent; where the connection has another opinion, it is sent plainly.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Send,
+    /// The header first, then the payload as it is.
+    Head,
+    /// A frame that was made before, for many.
+    Prepared,
 }
 
 fn role() -> impl Strategy<Value = Role> {
@@ -88,11 +99,15 @@ fn binary() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+fn how() -> impl Strategy<Value = How> {
+    prop_oneof![Just(How::Send), Just(How::Head), Just(How::Prepared)]
+}
+
 fn order() -> impl Strategy<Value = Order> {
     let cuts = || prop::collection::vec(any::<prop::sample::Index>(), 0..5);
     prop_oneof![
-        3 => text().prop_map(Order::Text),
-        3 => binary().prop_map(Order::Binary),
+        3 => (text(), how()).prop_map(|(text, how)| Order::Text(text, how)),
+        3 => (binary(), how()).prop_map(|(bytes, how)| Order::Binary(bytes, how)),
         2 => (text(), cuts()).prop_map(|(text, cuts)| Order::Parts(Kind::Text, text.into(), cuts)),
         2 => (binary(), cuts()).prop_map(|(bytes, cuts)| Order::Parts(Kind::Binary, bytes, cuts)),
         1 => prop::collection::vec(any::<u8>(), 0..=125).prop_map(Order::Ping),
@@ -111,16 +126,18 @@ fn send(setting: &Setting, orders: &[Order]) -> (Vec<u8>, Vec<Seen>) {
     let (mut pool, mut out, mut seen) = (Pool::new(), Vec::new(), Vec::new());
     for order in orders {
         match order {
-            Order::Text(text) => {
-                sender
-                    .send(&Message::from(text), &mut pool, &mut out)
-                    .unwrap();
+            Order::Text(text, how) => {
+                send_whole(&mut sender, &Message::from(text), *how, &mut pool, &mut out);
                 seen.push(Seen::Text(text.clone()));
             }
-            Order::Binary(bytes) => {
-                sender
-                    .send(&Message::from(bytes), &mut pool, &mut out)
-                    .unwrap();
+            Order::Binary(bytes, how) => {
+                send_whole(
+                    &mut sender,
+                    &Message::from(bytes),
+                    *how,
+                    &mut pool,
+                    &mut out,
+                );
                 seen.push(Seen::Binary(bytes.clone()));
             }
             Order::Parts(kind, bytes, cuts) => {
@@ -161,6 +178,33 @@ fn send(setting: &Setting, orders: &[Order]) -> (Vec<u8>, Vec<Seen>) {
     sender.close(CloseCode::NORMAL, "done", &mut out).unwrap();
     seen.push(Seen::Close(1000, "done".into()));
     (out, seen)
+}
+
+fn send_whole(
+    sender: &mut Sender,
+    message: &Message<'_>,
+    how: How,
+    pool: &mut Pool,
+    out: &mut Vec<u8>,
+) {
+    let (kind, payload) = (message.kind(), message.as_bytes());
+    let form = match how {
+        How::Send => PreparedForm::Own,
+        How::Head => {
+            if sender.send_head(kind, payload.len(), out).unwrap() {
+                return out.extend_from_slice(payload);
+            }
+            PreparedForm::Own
+        }
+        How::Prepared => sender.prepared_form(payload.len()).unwrap(),
+    };
+    match form {
+        PreparedForm::Own => sender.send(message, pool, out).unwrap(),
+        PreparedForm::Plain => encode_plain(kind, payload, out),
+        PreparedForm::Compressed { window_bits, level } => {
+            encode_compressed(kind, payload, window_bits, level, pool, out);
+        }
+    }
 }
 
 /// Parts put together again, in the place where the message ended.

@@ -8,7 +8,7 @@ use zlib_rs::DeflateFlush;
 use super::{
     End, Pool, Takeover,
     history::History,
-    inflater::TAIL,
+    inflater::{GIVEN_BYTES_MAX, TAIL},
     pool::{Compressor, Place},
 };
 
@@ -161,10 +161,15 @@ impl Deflater {
 }
 
 /// Appends all of `input`, flushed, so that it ends with [`TAIL`].
-///
+fn compress(zlib: &mut zlib_rs::Deflate, input: &[u8], output: &mut Vec<u8>) {
+    for given in input.chunks(GIVEN_BYTES_MAX) {
+        compress_given(zlib, given, output);
+    }
+}
+
 /// It always runs to the end: a context that is given up half way, with output pending, does not
 /// become clean by a reset (zlib-rs 0.6.8).
-fn compress(zlib: &mut zlib_rs::Deflate, mut input: &[u8], output: &mut Vec<u8>) {
+fn compress_given(zlib: &mut zlib_rs::Deflate, mut input: &[u8], output: &mut Vec<u8>) {
     loop {
         let start = output.len();
         let space = (input.len() + FLUSH_BYTES).min(STEP_BYTES_MAX);

@@ -150,7 +150,7 @@ impl Inflater {
             let room = output_bytes_max.saturating_sub(output.len());
             let step = if room == 0 {
                 let mut byte = [0];
-                let step = self.step(pool, input, &mut byte)?;
+                let step = self.step(pool, input, &mut byte);
                 if step.produced == 1 {
                     self.remember(&output[*remembered..]);
                     self.remember(&byte);
@@ -165,7 +165,7 @@ impl Inflater {
                     .min(room);
                 reserve(output, space, output_bytes_max);
                 output.resize(start + space, 0);
-                let step = self.step(pool, input, &mut output[start..])?;
+                let step = self.step(pool, input, &mut output[start..]);
                 output.truncate(start + step.produced);
                 step
             };
@@ -197,47 +197,40 @@ impl Inflater {
     }
 
     /// One call of zlib. All input is used unless all `space` is, or the stream ended or is corrupt.
-    fn step(
-        &mut self,
-        pool: &mut Pool,
-        input: &mut &[u8],
-        space: &mut [u8],
-    ) -> Result<Step, InflateError> {
+    fn step(&mut self, pool: &mut Pool, input: &mut &[u8], space: &mut [u8]) -> Step {
         let mut context = match self.context.take() {
             Some(context) => context,
-            None => self.primed_context(pool)?,
+            None => self.primed_context(pool),
         };
+        let given = &input[..input.len().min(GIVEN_BYTES_MAX)];
         let (total_in, total_out) = (context.total_in(), context.total_out());
-        let status = context.decompress(input, space, InflateFlush::NoFlush);
+        let status = context.decompress(given, space, InflateFlush::NoFlush);
         let consumed = (context.total_in() - total_in) as usize;
         let produced = (context.total_out() - total_out) as usize;
         self.context = Some(context);
 
-        let (used, left) = input.split_at(consumed);
-        *input = left;
+        let used = &given[..consumed];
+        *input = &input[consumed..];
         let kept = used.len().min(TAIL.len());
         self.last.rotate_left(kept);
         self.last[TAIL.len() - kept..].copy_from_slice(&used[used.len() - kept..]);
 
-        let stream = match status {
-            Ok(Status::StreamEnd) => Stream::Final,
-            Ok(Status::Ok | Status::BufError) => Stream::Open,
-            Err(_) => Stream::Corrupt,
-        };
         let space = if produced == space.len() {
             Space::Used
         } else {
             Space::Left
         };
-        if stream == Stream::Open && space == Space::Left && !input.is_empty() {
+        let stream = match status {
+            Ok(Status::StreamEnd) => Stream::Final,
             // zlib stops for want of input or of space; for anything else it has errors.
-            return Err(InflateError::Corrupt);
-        }
-        Ok(Step {
+            Ok(_) if consumed == given.len() || space == Space::Used => Stream::Open,
+            Ok(_) | Err(_) => Stream::Corrupt,
+        };
+        Step {
             produced,
             stream,
             space,
-        })
+        }
     }
 
     /// Checks that the message ends where a message may end. No text waits in the context.
@@ -266,15 +259,15 @@ impl Inflater {
         }
     }
 
-    fn primed_context(&mut self, pool: &mut Pool) -> Result<Box<zlib_rs::Inflate>, InflateError> {
+    fn primed_context(&mut self, pool: &mut Pool) -> Box<zlib_rs::Inflate> {
         let mut context = pool.take_inflater();
         let history = self.history.bytes();
         if !history.is_empty() {
             context
                 .set_dictionary(history)
-                .map_err(|_| InflateError::Corrupt)?;
+                .expect("a bare stream takes a dictionary at its start");
         }
-        Ok(context)
+        context
     }
 
     fn remember(&mut self, text: &[u8]) {
@@ -362,3 +355,6 @@ const STEP_BYTES_MIN: usize = 512;
 
 /// Bytes. Beyond this a larger step saves nothing, and zeroing should stay within the fast caches.
 const STEP_BYTES_MAX: usize = 32 << 10;
+
+/// Bytes. zlib counts what it is given with 32 bits.
+pub(super) const GIVEN_BYTES_MAX: usize = 1 << 30;

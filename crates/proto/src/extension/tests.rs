@@ -270,6 +270,25 @@ fn garbage_is_an_error_and_costs_nothing_after() {
 }
 
 #[test]
+fn text_before_an_error_is_handed_out() {
+    let wire = hex("00 03 00 fc ff 61 62 63 f2 48 cd c9 c9 07 00 00 00 ff ff 07");
+    for pieces in 1..=wire.len() {
+        let mut pool = Pool::new();
+        let mut inflater = Inflater::new(15, Takeover::No);
+        let mut text = Vec::new();
+        let mut results = wire.chunks(pieces).map(|piece| {
+            let mut input = piece;
+            inflater.inflate(&mut pool, &mut input, End::No, &mut text, 1_000)
+        });
+        assert_eq!(
+            results.find(Result::is_err),
+            Some(Err(InflateError::Corrupt))
+        );
+        assert_eq!(text, b"abcHello");
+    }
+}
+
+#[test]
 fn bomb_costs_no_more_than_the_caller_allows() {
     let mut pool = Pool::new();
     let bomb = vec![0; 10 << 20];
