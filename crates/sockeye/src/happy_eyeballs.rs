@@ -38,10 +38,8 @@ where
     let mut next_attempt = Box::pin(sleep_until(Instant::now()));
     poll_fn(|context| {
         loop {
-            if waiting.len() > 0
-                && (running.is_empty() || next_attempt.as_mut().poll(context).is_ready())
-            {
-                let address = waiting.next().expect("its length was looked at");
+            let is_due = running.is_empty() || next_attempt.as_mut().poll(context).is_ready();
+            if is_due && let Some(address) = waiting.next() {
                 running.push((address, Box::pin(connect(address))));
                 next_attempt.as_mut().reset(Instant::now() + ATTEMPT_DELAY);
             }

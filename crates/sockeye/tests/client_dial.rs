@@ -2,15 +2,11 @@
 
 mod scripted;
 
-use std::{
-    future::{Future, IntoFuture as _, poll_fn},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::IntoFuture as _, time::Duration};
 
 use scripted::{
-    Authority, Head, accept, accept_tls, answer, assert_greeted, greet, listen, until_closed,
+    Authority, Head, accept, accept_tls, answer, assert_greeted, drop_when, greet, listen,
+    until_closed,
 };
 use sockeye::{ClientTls, ErrorKind, Proxy, connect};
 use tokio::{
@@ -83,7 +79,8 @@ async fn full_listener() -> (TcpListener, Vec<TcpStream>) {
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
-    while let Ok(stream) = timeout(SHORT, TcpStream::connect(address)).await {
+    // Long enough for a busy machine: the kernel answers at once or after a second.
+    while let Ok(stream) = timeout(SHORT * 20, TcpStream::connect(address)).await {
         waiting.push(stream.unwrap());
     }
     (listener, waiting)
@@ -138,23 +135,6 @@ async fn handshake_has_its_limit_even_if_the_server_trickles() {
             .contains(&format!("handshake with {address}")),
         "{error}"
     );
-}
-
-/// Polls `client` until `server` is done, then drops it.
-async fn drop_when<T>(client: impl Future, server: impl Future<Output = T>) -> T {
-    let mut client = pin!(client);
-    let mut server = pin!(server);
-    poll_fn(|context| {
-        if let Poll::Ready(value) = server.as_mut().poll(context) {
-            return Poll::Ready(value);
-        }
-        assert!(
-            client.as_mut().poll(context).is_pending(),
-            "the client wasn't to finish"
-        );
-        Poll::Pending
-    })
-    .await
 }
 
 #[tokio::test]

@@ -2,12 +2,16 @@
 
 mod scripted;
 
-use std::time::Duration;
+use std::{
+    future::{Future as _, poll_fn},
+    task::Poll,
+    time::Duration,
+};
 
 use scripted::{Head, accept, answer, assert_greeted, greet, listen, until_closed};
 use sockeye::{Deflate, Error, ErrorKind, Limits, connect};
 use tokio::{
-    io::{AsyncWriteExt as _, duplex},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
     join,
 };
 
@@ -201,14 +205,17 @@ async fn status_200_is_a_refusal_too() {
 }
 
 #[tokio::test]
-async fn body_of_a_refusal_is_bounded_in_bytes_and_in_time() {
+async fn body_of_a_refusal_is_bounded_in_bytes() {
     let body = "x".repeat(1 << 15);
     let error = refused_with(|_| format!("HTTP/1.1 500 No\r\n\r\n{body}")).await;
     assert_eq!(
         error.refused().unwrap().body.len(),
         Limits::default().head_bytes_max
     );
+}
 
+#[tokio::test(start_paused = true)]
+async fn body_of_a_refusal_is_bounded_in_time() {
     let (ours, mut theirs) = duplex(1 << 16);
     let client = connect("ws://a/")
         .handshake_timeout(Duration::from_millis(20))
@@ -232,7 +239,7 @@ async fn endless_answer_is_cut_off_at_the_limit() {
     assert_eq!(error.kind(), ErrorKind::Limit);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn silent_and_vanishing_servers_are_told_apart() {
     let (ours, theirs) = duplex(1 << 16);
     let client = connect("ws://quiet.example/").handshake_timeout(Duration::from_millis(10));
@@ -298,6 +305,47 @@ async fn mistakes_of_the_program_are_found_before_anything_is_sent() {
         assert!(until_closed(&mut theirs).await.is_empty());
         // Nor is a name looked up.
         assert_eq!(client.await.err().unwrap().kind(), kind);
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_future_at_any_poll_drops_the_stream() {
+    let mut limits = Limits::default();
+    // The server doesn't answer the Close frame of the last round.
+    limits.close_timeout = Duration::ZERO;
+    // In a pipe of one byte nearly each poll ends at another await.
+    for polls in 0.. {
+        let (ours, mut theirs) = duplex(1);
+        let mut client = Box::pin(connect("ws://a/").limits(limits.clone()).over(ours));
+        let server = tokio::spawn(async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                match theirs.read_u8().await {
+                    Ok(byte) => head.push(byte),
+                    Err(_) => return,
+                }
+            }
+            let answer = Head::parse(head).switching("");
+            if theirs.write_all(answer.as_bytes()).await.is_ok() {
+                until_closed(&mut theirs).await;
+            }
+        });
+        let mut is_open = false;
+        for _ in 0..polls {
+            let polled = poll_fn(|context| Poll::Ready(client.as_mut().poll(context))).await;
+            if polled.is_ready() {
+                is_open = true;
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(client);
+        // The server ends, because it reads the end or can't write any more.
+        server.await.unwrap();
+        if is_open {
+            assert!(polls > 100, "each byte is a poll");
+            return;
+        }
     }
 }
 

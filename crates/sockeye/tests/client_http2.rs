@@ -2,15 +2,18 @@
 
 mod scripted;
 
+use std::future::IntoFuture as _;
+
 use bytes::Bytes;
 use h2::{
     Reason, RecvStream, SendStream,
     server::{Builder, Connection, SendResponse},
 };
 use http::{Request, Response};
-use scripted::{Authority, accept_tls, assert_greeted, greet, listen};
+use scripted::{Authority, accept_tls, assert_greeted, drop_when, greet, listen, until_closed};
 use sockeye::{ClientTls, Connect, Deflate, ErrorKind, Http2, connect};
 use tokio::{
+    io::AsyncReadExt as _,
     join,
     net::{TcpListener, TcpStream},
 };
@@ -247,4 +250,27 @@ async fn silent_http2_server_runs_into_the_handshake_timeout() {
     let error = result.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("opening handshake"), "{error}");
+}
+
+#[tokio::test]
+async fn dropping_during_the_http2_handshake_closes_the_socket() {
+    // Before the server's SETTINGS, and before its answer.
+    let server = Server::new(&["h2"]).await;
+    let client = server.client.clone().into_future();
+    let mut stream = drop_when(client, async {
+        let mut stream = accept_tls(&server.listener, &server.acceptor).await;
+        stream.read_u8().await.unwrap();
+        stream
+    })
+    .await;
+    until_closed(&mut stream).await;
+
+    let client = server.client.clone().into_future();
+    let mut connection = drop_when(client, async {
+        let mut connection = server.accept(&websocket()).await;
+        connection.accept().await.unwrap().unwrap();
+        connection
+    })
+    .await;
+    while connection.accept().await.is_some() {}
 }

@@ -2,7 +2,11 @@
 
 mod scripted;
 
-use scripted::{Authority, accept, accept_tls, answer, assert_greeted, greet, listen};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use scripted::{Authority, Identity, accept, accept_tls, answer, assert_greeted, greet, listen};
 use sockeye::{ClientTls, Error, ErrorKind, WebSocket, connect};
 use tokio::join;
 use tokio_rustls::TlsAcceptor;
@@ -126,25 +130,49 @@ async fn client_certificate_is_shown_to_a_server_that_asks() {
 #[tokio::test]
 async fn client_certificate_stays_with_its_origin() {
     let (servers, clients) = (Authority::new(), Authority::new());
-    let asking = servers.acceptor_for_clients_of(Some(&clients), "localhost", &[]);
+    let asking = servers.acceptor_for_clients_of(Some(&clients), "localhost", &["http/1.1"]);
     let identity = clients.sign("client");
     let tls = ClientTls::new().roots_only(&servers.pem).unwrap();
-    let tls = tls
+    let own = tls
         .client_certificate(&identity.chain, &identity.key)
         .unwrap();
-    let (first, first_address) = listen().await;
-    let (second, second_address) = listen().await;
-    let client = connect(format!("wss://localhost:{}/", first_address.port()))
-        .tls(tls)
-        .redirects_max(1);
-    let server = async {
-        let location = format!("wss://localhost:{}/", second_address.port());
-        let redirect = format!("HTTP/1.1 307 There\r\nLocation: {location}\r\n\r\n");
-        answer(&mut accept_tls(&first, &asking).await, &redirect).await;
-        asking.accept(accept(&second).await).await.is_err()
-    };
-    let (result, is_anonymous) = join!(client, server);
-    assert!(result.is_err() && is_anonymous);
+    for tls in [
+        own,
+        ClientTls::from_rustls(rustls_config(&servers, &identity)),
+    ] {
+        let (first, first_address) = listen().await;
+        let (second, second_address) = listen().await;
+        let client = connect(format!("wss://localhost:{}/", first_address.port()))
+            .tls(tls)
+            .redirects_max(1);
+        let server = async {
+            let location = format!("wss://localhost:{}/", second_address.port());
+            let redirect = format!("HTTP/1.1 307 There\r\nLocation: {location}\r\n\r\n");
+            let mut stream = accept_tls(&first, &asking).await;
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+            answer(&mut stream, &redirect).await;
+            asking.accept(accept(&second).await).await.is_err()
+        };
+        let (result, is_anonymous) = join!(client, server);
+        assert!(result.is_err() && is_anonymous);
+    }
+}
+
+/// What a program would make that uses rustls itself.
+fn rustls_config(servers: &Authority, identity: &Identity) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(servers.pem.as_bytes()).unwrap())
+        .unwrap();
+    let chain = CertificateDer::from_pem_slice(identity.chain.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let config = builder
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![chain], key);
+    Arc::new(config.unwrap())
 }
 
 #[tokio::test]

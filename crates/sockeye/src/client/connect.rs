@@ -9,23 +9,21 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use sockeye_proto::{
-    Role,
-    handshake::{ClientHandshake, FieldError, RequestHead},
-};
+use http::{HeaderMap, Uri};
+use sockeye_proto::Role;
 
 use super::{
     Target,
     dial::{Dialer, HttpVersion, Transport},
+    hop::Hop,
     http1::{self, Answer},
     http2::{self, Http2Answer},
     phase::Timeouts,
-    redirect::{is_credential, next_target, refusal},
+    redirect::{next_target, refusal},
 };
 use crate::{
-    ClientTls, Deflate, Endpoint, Error, ErrorKind, Limits, Proxy, Refused, Request, Session,
-    Settings, Stream, WebSocket, endpoint, established::Established, tls::Alpn,
+    ClientTls, Deflate, Endpoint, Error, Limits, Proxy, Refused, Request, Session, Settings,
+    Stream, WebSocket, endpoint, established::Established, tls::Alpn,
 };
 
 /// Dials a WebSocket: `ws://…` or `wss://…`.
@@ -63,14 +61,13 @@ pub fn connect(url: impl Into<String>) -> Connect {
 ///
 /// # Errors
 ///
-/// Awaiting yields
-/// - [`ErrorKind::Url`] and [`ErrorKind::Config`] for what was said wrong here, before anything is dialled;
-/// - [`ErrorKind::Resolve`], [`ErrorKind::Io`], [`ErrorKind::Proxy`], [`ErrorKind::Tls`] on the way
-///   to the server;
-/// - [`ErrorKind::Timeout`] with the phase and the peer that took too long;
-/// - [`ErrorKind::Refused`] if the server answers with an HTTP status: [`Error::refused`] has the answer;
-/// - [`ErrorKind::Handshake`] if its answer is no right answer;
-/// - [`ErrorKind::Limit`] if its answer is too long.
+/// Awaiting yields an error of kind
+/// - `Url` or `Config` for what was said wrong here, before anything is dialled;
+/// - `Resolve`, `Io`, `Proxy` or `Tls` for what went wrong on the way to the server;
+/// - `Timeout`, with the phase and the peer that took too long;
+/// - `Refused` if the server answers with an HTTP status: [`Error::refused`] has the answer;
+/// - `Handshake` if its answer is no right answer;
+/// - `Limit` if its answer is too long.
 ///
 /// # Cancel safety
 ///
@@ -78,15 +75,15 @@ pub fn connect(url: impl Into<String>) -> Connect {
 #[derive(Clone)]
 #[must_use = "nothing is dialled before this is awaited"]
 pub struct Connect {
-    url: String,
-    headers: Vec<(String, String)>,
-    subprotocols: Vec<String>,
-    settings: Settings,
-    tls: ClientTls,
-    proxy: Option<Proxy>,
-    redirects_max: u32,
-    timeouts: Timeouts,
-    http2: Http2,
+    pub(super) url: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) subprotocols: Vec<String>,
+    pub(super) settings: Settings,
+    pub(super) tls: ClientTls,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) redirects_max: u32,
+    pub(super) timeouts: Timeouts,
+    pub(super) http2: Http2,
 }
 
 /// Whether a WebSocket may travel in a stream of HTTP/2 (RFC 8441).
@@ -106,7 +103,7 @@ impl Connect {
     /// Adds a header field to the request. The same name may be given several times.
     ///
     /// Fields of the handshake itself (`Host`, `Connection`, `Upgrade`, `Sec-WebSocket-…`) and of
-    /// a body, and values that would end their line, are errors of kind [`ErrorKind::Config`]. An
+    /// a body, and values that would end their line, are errors of kind `Config`. An
     /// `Authorization` goes before the one of the URL's user and password; a `User-Agent` replaces ours.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -316,7 +313,7 @@ impl Connect {
                 headers,
                 leftover,
             } => {
-                let sent = fields_of(&hop.request);
+                let sent = hop.sent();
                 Ok(Outcome::Established(Box::new(Established {
                     stream: transport.stream,
                     leftover,
@@ -430,121 +427,8 @@ impl fmt::Debug for Connecting {
     }
 }
 
-/// One target on the way, and what is said there. Made before anything is dialled, so that
-/// mistakes of the program cost no network.
-struct Hop {
-    target: Target,
-    tls: ClientTls,
-    handshake: ClientHandshake,
-    /// Over HTTP/1.1, with its last empty line.
-    request: Vec<u8>,
-    /// The program's, as far as this origin may see them.
-    own_headers: Vec<(String, String)>,
-    /// All fields, for HTTP/2.
-    http2_headers: Vec<(String, String)>,
-}
-
+/// What one target answered.
 enum Outcome {
     Established(Box<Established>),
     Refused(Refused),
 }
-
-impl Hop {
-    fn new(connect: &Connect, target: Target) -> Result<Self, Error> {
-        Self::with(
-            connect,
-            target,
-            connect.headers.clone(),
-            connect.tls.clone(),
-        )
-    }
-
-    /// The hop after a redirect. What was kept back from one origin stays back, even if the way
-    /// leads home again.
-    fn after(self, connect: &Connect, target: Target) -> Result<Self, Error> {
-        let (mut headers, mut tls) = (self.own_headers, self.tls);
-        if !self.target.same_origin(&target) {
-            headers.retain(|(name, _)| !is_credential(name));
-            tls = tls.anonymous();
-        }
-        Self::with(connect, target, headers, tls)
-    }
-
-    fn with(
-        connect: &Connect,
-        target: Target,
-        own_headers: Vec<(String, String)>,
-        tls: ClientTls,
-    ) -> Result<Self, Error> {
-        let has = |name: &str| {
-            own_headers
-                .iter()
-                .any(|(own, _)| own.eq_ignore_ascii_case(name))
-        };
-        let mut all_headers = own_headers.clone();
-        if let Some(value) = &target.authorization
-            && !has("Authorization")
-        {
-            all_headers.push(("Authorization".to_owned(), value.clone()));
-        }
-        // Some firewalls in front of servers turn away who doesn't say what they are.
-        if !has("User-Agent") {
-            all_headers.push(("User-Agent".to_owned(), USER_AGENT.to_owned()));
-        }
-        let mut handshake = ClientHandshake::new(nonce()?);
-        let request = handshake
-            .request(
-                target.request_target(),
-                &target.host_header(),
-                &connect.subprotocols,
-                connect.settings.deflate.as_ref(),
-                &all_headers,
-            )
-            .map_err(bad_field)?;
-        let offer = handshake
-            .connect_headers(&connect.subprotocols, connect.settings.deflate.as_ref())
-            .map_err(bad_field)?;
-        let offer = offer
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value));
-        let http2_headers = offer.chain(all_headers).collect();
-        Ok(Self {
-            target,
-            tls,
-            handshake,
-            request,
-            own_headers,
-            http2_headers,
-        })
-    }
-}
-
-/// RFC 6455 section 4.1 item 7: randomly selected for each connection.
-fn nonce() -> Result<[u8; 16], Error> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce).map_err(|error| {
-        Error::new(ErrorKind::Io, "the operating system has no random numbers").with_source(error)
-    })?;
-    Ok(nonce)
-}
-
-fn bad_field(error: FieldError) -> Error {
-    Error::new(ErrorKind::Config, "the request can't be written").with_source(error)
-}
-
-/// The header fields of a request of ours.
-fn fields_of(request: &[u8]) -> HeaderMap {
-    let mut limits = Limits::default();
-    limits.head_bytes_max = request.len();
-    limits.headers_max = request.iter().filter(|byte| **byte == b'\n').count();
-    let head = RequestHead::parse(request, &limits).ok().flatten();
-    let fields = head.iter().flat_map(|(head, _)| &head.headers);
-    fields
-        .filter_map(|field| {
-            let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_bytes(field.value).ok()?))
-        })
-        .collect()
-}
-
-const USER_AGENT: &str = concat!("sockeye/", env!("CARGO_PKG_VERSION"));

@@ -8,6 +8,7 @@
 
 mod connect;
 mod dial;
+mod hop;
 mod http1;
 mod http2;
 mod phase;

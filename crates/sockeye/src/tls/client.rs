@@ -7,8 +7,12 @@ use std::{
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::{
+        ResolvesClientCert,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _};
 use tokio::sync::OnceCell;
@@ -34,6 +38,8 @@ use crate::{Error, ErrorKind, Stream};
 pub struct ClientTls(Arc<Parts>);
 
 struct Parts {
+    /// The program's own configuration, which overrules `trust`, `roots` and `identity`.
+    given: Option<Arc<ClientConfig>>,
     trust: Trust,
     /// Trusted besides what `trust` says.
     roots: Vec<CertificateDer<'static>>,
@@ -70,12 +76,20 @@ impl ClientTls {
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Parts {
+            given: None,
             trust: Trust::SystemRoots,
             roots: Vec::new(),
             identity: None,
             server_name: None,
             configs: Default::default(),
         }))
+    }
+
+    /// A configuration of rustls as it is, but for ALPN: for another crypto provider, a verifier of
+    /// the platform, keys in hardware. What is said about roots and certificates here doesn't count then.
+    #[must_use]
+    pub fn from_rustls(config: Arc<ClientConfig>) -> Self {
+        Self::new().with(|parts| parts.given = Some(config))
     }
 
     /// Trusts the certificates in `pem` too.
@@ -127,7 +141,7 @@ impl ClientTls {
             .with_source(error)
         })?;
         let tls = self.with(|parts| parts.identity = Some(Identity { chain, key }));
-        tls.0.build(Alpn::Http1, RootCertStore::empty())?;
+        tls.0.build(RootCertStore::empty())?;
         Ok(tls)
     }
 
@@ -157,12 +171,16 @@ impl ClientTls {
 
     /// The same for another origin: its own name, and nothing that tells who we are.
     pub(crate) fn anonymous(&self) -> Self {
-        if self.0.identity.is_none() && self.0.server_name.is_none() {
+        let parts = &self.0;
+        if parts.identity.is_none() && parts.server_name.is_none() && parts.given.is_none() {
             return self.clone();
         }
         self.clone().with(|parts| {
             parts.identity = None;
             parts.server_name = None;
+            if let Some(given) = &mut parts.given {
+                Arc::make_mut(given).client_auth_cert_resolver = Arc::new(Nobody);
+            }
         })
     }
 
@@ -222,6 +240,7 @@ impl Default for ClientTls {
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTls")
+            .field("from_rustls", &self.0.given.is_some())
             .field("trust", &self.0.trust)
             .field("roots", &self.0.roots.len())
             .field("client_certificate", &self.0.identity.is_some())
@@ -233,6 +252,7 @@ impl fmt::Debug for ClientTls {
 impl Parts {
     fn without_configs(&self) -> Self {
         Self {
+            given: self.given.clone(),
             trust: self.trust,
             roots: self.roots.clone(),
             identity: self.identity.as_ref().map(|identity| Identity {
@@ -250,15 +270,31 @@ impl Parts {
         if let Some(config) = kept.get() {
             return Ok(Arc::clone(config));
         }
-        let roots = match self.trust {
-            Trust::SystemRoots => system_roots().await?,
-            Trust::OwnRoots | Trust::Anyone => RootCertStore::empty(),
+        let roots = match (self.trust, &self.given) {
+            (Trust::SystemRoots, None) => match system_roots().await {
+                Ok(roots) => roots,
+                // A container without any can still reach the servers of its company.
+                Err(error) if !self.roots.is_empty() => {
+                    tracing::warn!(%error, "only the program's own roots are trusted");
+                    RootCertStore::empty()
+                }
+                Err(error) => return Err(error),
+            },
+            _ => RootCertStore::empty(),
         };
-        let config = Arc::new(self.build(alpn, roots)?);
+        let mut config = match &self.given {
+            Some(given) => ClientConfig::clone(given),
+            None => self.build(roots)?,
+        };
+        config.alpn_protocols = match alpn {
+            Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            Alpn::Http1AndHttp2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+        let config = Arc::new(config);
         Ok(Arc::clone(kept.get_or_init(|| config)))
     }
 
-    fn build(&self, alpn: Alpn, mut roots: RootCertStore) -> Result<ClientConfig, Error> {
+    fn build(&self, mut roots: RootCertStore) -> Result<ClientConfig, Error> {
         for root in &self.roots {
             roots.add(root.clone()).map_err(bad_config)?;
         }
@@ -274,17 +310,12 @@ impl Parts {
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AcceptAnyone(provider))),
         };
-        let mut config = match &self.identity {
+        match &self.identity {
             Some(Identity { chain, key }) => builder
                 .with_client_auth_cert(chain.clone(), key.clone_key())
-                .map_err(bad_config)?,
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = match alpn {
-            Alpn::Http1 => vec![b"http/1.1".to_vec()],
-            Alpn::Http1AndHttp2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        };
-        Ok(config)
+                .map_err(bad_config),
+            None => Ok(builder.with_no_client_auth()),
+        }
     }
 }
 
@@ -392,5 +423,23 @@ impl ServerCertVerifier for AcceptAnyone {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Has no certificate to show.
+#[derive(Debug)]
+struct Nobody;
+
+impl ResolvesClientCert for Nobody {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }

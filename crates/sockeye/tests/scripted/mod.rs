@@ -2,7 +2,13 @@
 #![allow(dead_code, reason = "each test binary uses another part")]
 #![allow(unreachable_pub, reason = "a module of test binaries")]
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -34,6 +40,10 @@ impl Head {
         while !bytes.ends_with(b"\r\n\r\n") {
             bytes.push(stream.read_u8().await.unwrap());
         }
+        Self::parse(bytes)
+    }
+
+    pub fn parse(bytes: Vec<u8>) -> Self {
         Self(String::from_utf8(bytes).unwrap())
     }
 
@@ -91,6 +101,23 @@ pub async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     // A reset closes too.
     let _ = stream.read_to_end(&mut rest).await;
     rest
+}
+
+/// Polls `client` until `server` is done, then drops it.
+pub async fn drop_when<T>(client: impl Future, server: impl Future<Output = T>) -> T {
+    let mut client = pin!(client);
+    let mut server = pin!(server);
+    poll_fn(|context| {
+        if let Poll::Ready(value) = server.as_mut().poll(context) {
+            return Poll::Ready(value);
+        }
+        assert!(
+            client.as_mut().poll(context).is_pending(),
+            "the client wasn't to finish"
+        );
+        Poll::Pending
+    })
+    .await
 }
 
 /// An authority, and what it signs.
