@@ -1,0 +1,71 @@
+// Chromium by remote control. Orders come in as lines of JSON and are answered in order; what happens in the
+// pages goes out as it happens. `src/browser.rs` is the other end.
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const [executablePath, ...args] = process.argv.slice(2);
+const print = (value) => console.log(JSON.stringify(value));
+
+const browser = await chromium.launch({
+  executablePath,
+  args: [
+    // Root, as in a container, has no sandbox.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    // It would look for its maker's servers, one after the other, and wait for them.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    ...args,
+  ],
+});
+const context = await browser.newContext({ ignoreHTTPSErrors: true });
+const tabs = [];
+
+async function newTab() {
+  const page = await context.newPage();
+  const tab = tabs.push(page) - 1;
+  const event = (what, text, extra = {}) => print({ tab, event: what, text, ...extra });
+  page.on("dialog", async (dialog) => {
+    event("dialog", dialog.message());
+    await dialog.accept();
+  });
+  page.on("console", (message) => event("console", message.text()));
+  page.on("pageerror", (error) => event("error", String(error)));
+  page.on("websocket", (socket) => event("websocket", socket.url()));
+  return tab;
+}
+
+const orders = {
+  tab: newTab,
+  open: async ({ tab, url }) => {
+    const response = await tabs[tab].goto(url);
+    return { status: response?.status() ?? null, version: await httpVersion(tabs[tab]) };
+  },
+  evaluate: ({ tab, script }) => tabs[tab].evaluate(script),
+  click: ({ tab, selector }) => tabs[tab].click(selector),
+  fill: ({ tab, selector, text }) => tabs[tab].fill(selector, text),
+  // A function that is asked again and again until it says yes.
+  until: async ({ tab, script }) => {
+    await tabs[tab].waitForFunction(script);
+  },
+  quit: () => browser.close(),
+};
+
+// "h2", "http/1.1", or "" for pages that came from elsewhere.
+const httpVersion = (page) =>
+  page.evaluate(() => performance.getEntriesByType("navigation")[0]?.nextHopProtocol ?? "");
+
+print({ ready: browser.version() });
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line);
+  try {
+    print({ answer: (await orders[order.do](order)) ?? null });
+  } catch (error) {
+    print({ failed: String(error) });
+  }
+  if (order.do === "quit") process.exit(0);
+}
+await browser.close();
