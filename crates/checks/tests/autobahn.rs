@@ -32,7 +32,8 @@ fn client_passes_every_case() {
         return;
     }
     let cases = select(&wstest, selection());
-    let dial = |url: &str| sockeye("connect", &["--echo", url]).expect("the binary is there");
+    let dial =
+        |url: &str| sockeye("connect", &["--echo", "--deflate", url]).expect("the binary is there");
     let start = Instant::now();
     let report = against_client("client", &wstest, dial, &cases);
     passes("client", &report, &cases, start);
@@ -53,7 +54,7 @@ fn a_server_that_breaks_the_rules_is_found_out() {
     let report = against_server("shout", &wstest, &address, &cases);
     let complaints = report.complaints(&cases);
     assert_eq!(complaints.len(), 2, "{complaints:#?}");
-    assert!(complaints[0].starts_with("1.1.2: FAILED, closing OK."));
+    assert!(complaints[0].starts_with("1.1.2: FAILED, closing WRONG CODE."));
     assert!(complaints[1].starts_with("6.4.1: NON-STRICT, closing OK."));
 }
 
