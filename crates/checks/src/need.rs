@@ -8,8 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The repository's root.
+///
+/// # Panics
+/// If this crate is not where it should be, `crates/checks`.
 pub fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors()
+        .nth(2)
+        .expect("two folders above this crate")
 }
 
 /// The binary `sockeye`: the one that `CHECKS_SOCKEYE` names, or the one built with these tests.
@@ -46,6 +52,8 @@ pub fn python(script: &str) -> Option<Command> {
     let python = exists(python, "the Python packages of the peers", "make peers")?;
     let mut command = Command::new(python);
     command.arg("-u").arg(peers().join(script));
+    // Or it would leave its compiled modules in the tree.
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     Some(command)
 }
 

@@ -87,16 +87,16 @@ fn a_page_sees_why_the_server_closes() {
     let url = server.url("/echo");
     tab.evaluate(&format!(
         r#"new Promise((resolve) => {{
-            window.closed = null;
+            window.ending = null;
             const socket = new WebSocket("{url}");
             socket.onopen = resolve;
-            socket.onclose = ({{ code, wasClean }}) => {{ window.closed = [code, wasClean]; }};
+            socket.onclose = ({{ code, wasClean }}) => {{ window.ending = [code, wasClean]; }};
         }})"#
     ));
     let stopped = server.stop();
     assert_eq!(stopped.code, Some(0), "{}", stopped.transcript());
-    tab.until("window.closed !== null");
-    assert_eq!(tab.evaluate("window.closed"), json!([1001, true]));
+    tab.until("window.ending !== null");
+    assert_eq!(tab.evaluate("window.ending"), json!([1001, true]));
 }
 
 #[test]
