@@ -78,7 +78,7 @@ e2e: peers chromium ## The real binary against browsers, Node, Python and curl.
 # ---- What the checks need from outside --------------------------------------------------------------------
 
 # A laptop goes on without it; continuous integration doesn't, because a check that never runs proves nothing.
-unavailable = echo "make: $(1) could not be set up on this machine: what needs it $(if $(filter true,$(CI)),fails,is skipped)"; [ "$$CI" != true ]
+unavailable = { set +x; } 2> /dev/null; echo "make: $(1) could not be set up on this machine: what needs it $(if $(filter true,$(CI)),fails,is skipped)"; [ "$$CI" != true ]
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -n)
 apt = command -v apt-get > /dev/null && $(SUDO) apt-get -q -o DPkg::Lock::Timeout=600 update && \
@@ -90,17 +90,17 @@ pip = $(1)/bin/python -m pip --disable-pip-version-check --quiet install
 peers: .venv/peers/ready $(PEERS)/node_modules/ready ## Sets up the Node and Python packages that tests talk to.
 
 .venv/peers/ready: $(PEERS)/requirements.txt
-	{ $(call venv,.venv/peers) && $(call pip,.venv/peers) -r $< && touch $@; } || { $(call unavailable,Python with $<); }
+	@{ set -x; $(call venv,.venv/peers) && $(call pip,.venv/peers) -r $< && touch $@; } || { $(call unavailable,Python with $<); }
 
 $(PEERS)/node_modules/ready: $(PEERS)/package-lock.json
-	{ (cd $(PEERS) && npm ci --ignore-scripts --no-audit --no-fund) && touch $@; } || { $(call unavailable,Node with $<); }
+	@{ set -x; (cd $(PEERS) && npm ci --ignore-scripts --no-audit --no-fund) && touch $@; } || { $(call unavailable,Node with $<); }
 
 autobahn: .venv/autobahn/ready ## Sets up the Autobahn test suite, which runs on Python 2.7.
 
 # Python 2.7 is `python2.7`, or lies in pyenv (whose `python2.7` may be there and not work), or comes with apt.
 # virtualenv 20.21 is the last one that makes a Python 2.7.
 .venv/autobahn/ready: $(PEERS)/autobahn.txt
-	{ python=''; \
+	@{ set -x; python=''; \
 	  for candidate in python2.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/2.7*/bin/python2.7; do \
 	    if [ -z "$$python" ] && "$$candidate" -c '' 2> /dev/null; then python="$$candidate"; fi; \
 	  done; \

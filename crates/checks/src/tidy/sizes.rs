@@ -13,7 +13,7 @@ pub struct Exception {
     pub reason: &'static str,
 }
 
-/// No source file is longer than [`LINES_MAX`] without its tests, but for the exceptions; an exception that
+/// No source file is longer than the limit without its tests, but for the exceptions; an exception that
 /// nobody needs any more is a complaint too.
 pub fn long_files(tree: &Tree, exceptions: &[Exception]) -> Vec<String> {
     let mut complaints = Vec::new();
