@@ -46,6 +46,8 @@ const orders = {
   },
   evaluate: ({ tab, script }) => tabs[tab].evaluate(script),
   click: ({ tab, selector }) => tabs[tab].click(selector),
+  choose: ({ tab, selector, file }) => tabs[tab].setInputFiles(selector, file),
+  resize: ({ tab, width, height }) => tabs[tab].setViewportSize({ width, height }),
   fill: ({ tab, selector, text }) => tabs[tab].fill(selector, text),
   // A function that is asked again and again until it says yes.
   until: async ({ tab, script }) => {

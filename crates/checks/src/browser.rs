@@ -104,6 +104,18 @@ impl Tab<'_> {
         self.order(json!({ "do": "fill", "selector": selector, "text": text }));
     }
 
+    /// Chooses a file in an `<input type=file>`.
+    #[track_caller]
+    pub fn choose(&self, selector: &str, file: &str) {
+        self.order(json!({ "do": "choose", "selector": selector, "file": file }));
+    }
+
+    /// Makes the tab as large as a device's screen, in CSS pixels.
+    #[track_caller]
+    pub fn resize(&self, width: u32, height: u32) {
+        self.order(json!({ "do": "resize", "width": width, "height": height }));
+    }
+
     /// Waits until an expression is true.
     #[track_caller]
     pub fn until(&self, script: &str) {

@@ -8,3 +8,4 @@ mod node;
 mod pages;
 mod pipe;
 mod python;
+mod welcome;
