@@ -4,6 +4,10 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 const [executablePath, ...args] = process.argv.slice(2);
+// What a page does takes milliseconds; the machine may be busy.
+const UNTIL_MS = 60_000;
+const POLL_MS = 20;
+
 const print = (value) => console.log(JSON.stringify(value));
 
 const browser = await chromium.launch({
@@ -49,9 +53,12 @@ const orders = {
   choose: ({ tab, selector, file }) => tabs[tab].setInputFiles(selector, file),
   resize: ({ tab, width, height }) => tabs[tab].setViewportSize({ width, height }),
   fill: ({ tab, selector, text }) => tabs[tab].fill(selector, text),
-  // A function that is asked again and again until it says yes.
+  // Asked again and again until it is true. Playwright's own way to do it needs a page that allows eval.
   until: async ({ tab, script }) => {
-    await tabs[tab].waitForFunction(script);
+    for (const end = Date.now() + UNTIL_MS; !(await tabs[tab].evaluate(script));) {
+      if (Date.now() > end) throw new Error(`not true within ${UNTIL_MS} ms`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
   },
   quit: () => browser.close(),
 };

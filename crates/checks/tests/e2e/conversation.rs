@@ -116,13 +116,15 @@ pub(crate) fn assert_echoed(facts: &[Value]) {
     assert_eq!(echoes, expected.iter().collect::<Vec<_>>());
 }
 
-/// The closing handshake went through, with the code and reason that were given.
+/// The closing handshake went through, with the code that the peer gave. The reason may come back or not: RFC
+/// 6455 section 5.5.1 speaks of the code alone.
 #[track_caller]
 pub(crate) fn assert_closed(facts: &[Value], code: u16, reason: &str) {
     let closed = the(facts, "closed");
-    assert_eq!(
-        (&closed["code"], &closed["reason"]),
-        (&json!(code), &json!(reason))
+    assert_eq!(closed["code"], code);
+    assert!(
+        closed["reason"] == "" || closed["reason"] == reason,
+        "{closed}"
     );
 }
 
