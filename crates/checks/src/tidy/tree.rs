@@ -27,7 +27,8 @@ impl Tree {
     pub fn read(root: &Path) -> Self {
         let listing = ["ls-files", "--cached", "--others", "--exclude-standard"];
         let listed = Command::new("git")
-            .arg("-C")
+            // Whoever owns it: in a container that is often somebody else.
+            .args(["-c", "safe.directory=*", "-C"])
             .arg(root)
             .args(listing)
             .output();
