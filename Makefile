@@ -8,9 +8,12 @@ SHELL := /bin/sh
 PEERS := crates/checks/peers
 
 # Fast first.
-STEPS := fmt lint tidy unit doctest doc deny conformance-groups e2e
+STEPS := fmt lint tidy unit doctest doc deny corpus conformance-groups e2e
 
-.PHONY: help test $(STEPS) conformance peers autobahn chromium clean
+# Seconds per target.
+FUZZ_SECONDS ?= 60
+
+.PHONY: help test $(STEPS) conformance fuzz peers autobahn chromium clean
 
 help: ## Lists the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +40,7 @@ endif
 
 fmt: ## Formatting.
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --all --check
 
 lint: ## clippy, and the protocol without std.
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -62,6 +66,18 @@ deny: $(CARGO_DENY) ## Licences, origins and doubles of the dependencies.
 
 .work/bin/cargo-deny:
 	cargo install cargo-deny --locked --debug --root .work || { $(call unavailable,cargo-deny); }
+
+corpus: ## What the fuzzers found once, replayed without them.
+	$(call check_tests,fuzz_corpus)
+
+fuzz: .work/bin/cargo-fuzz ## Searches for more, FUZZ_SECONDS (60) for each target.
+	@set -ex; for target in fuzz/fuzz_targets/*.rs; do \
+	  PATH="$$PWD/.work/bin:$$PATH" RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none \
+	    "$$(basename "$$target" .rs)" -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+.work/bin/cargo-fuzz:
+	cargo install cargo-fuzz --locked --debug --root .work || { $(call unavailable,cargo-fuzz); }
 
 conformance: autobahn peers ## All 517 cases of the Autobahn test suite, both roles (ten minutes).
 	cargo build --workspace
