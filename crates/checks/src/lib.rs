@@ -1,1 +1,28 @@
-//! Checks of the whole project: tidy, conformance, end to end.
+//! Checks of the whole project, from outside.
+//!
+//! What it is:
+//! - [`tidy`]: rules about the tree itself, each one a test;
+//! - [`autobahn`]: the Autobahn test suite against the real binary, both roles;
+//! - what end-to-end tests stand on: a [`Process`] that cannot outlive its test, the real `sockeye` as
+//!   [`Server`], a [`Browser`], and [`need`], which says what is missing on this machine.
+//!
+//! What it is not:
+//! - part of the product: nothing depends on this crate, and it is never published;
+//! - unit tests: those live beside the code that they prove.
+//!
+//! ```text
+//!   tests/*.rs ──> Server, Browser, peers/*.{mjs,py} ──> Process ──> the program, its lines, its end
+//! ```
+
+pub mod autobahn;
+mod browser;
+mod certificate;
+pub mod need;
+mod process;
+mod server;
+pub mod tidy;
+
+pub use browser::{Browser, Tab};
+pub use certificate::Certificate;
+pub use process::{Ended, Line, Process, Source};
+pub use server::{Server, sockeye};

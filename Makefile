@@ -1,0 +1,135 @@
+# The only door. `make` lists the steps; each one prints its commands, sets up what it needs (into .venv/,
+# node_modules/ and .work/, or with apt) and does nothing about what is there already.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+PEERS := crates/checks/peers
+
+# Fast first.
+STEPS := fmt lint tidy unit doctest doc deny corpus conformance-groups e2e
+
+# Seconds per target.
+FUZZ_SECONDS ?= 60
+
+.PHONY: help test $(STEPS) conformance fuzz peers autobahn chromium clean
+
+help: ## Lists the steps.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
+
+test: ## Everything, fast first: what has to pass before a change goes in.
+	@set -e; for step in $(STEPS); do \
+	  printf '\n=== make %s\n' $$step; start=$$(date +%s); \
+	  $(MAKE) --no-print-directory $$step; \
+	  printf '=== make %s: %s s\n' $$step $$(($$(date +%s) - start)); \
+	done
+
+# ---- Rust -------------------------------------------------------------------------------------------------
+
+# Always the whole workspace: another choice of packages would turn on other features and build it all again.
+ifneq ($(shell command -v cargo-nextest),)
+unit_tests  = cargo nextest run --workspace -E 'not (package(sockeye-checks) & kind(test))'
+check_tests = cargo nextest run --workspace --test $(1) --no-tests pass --no-fail-fast
+long_tests  = cargo nextest run --workspace --test $(1) --run-ignored only --no-capture --no-fail-fast
+else
+unit_tests  = cargo test --workspace --exclude sockeye-checks --lib --bins --tests && cargo test -p sockeye-checks --lib
+check_tests = cargo test --workspace --test $(1)
+long_tests  = cargo test --workspace --test $(1) -- --ignored --nocapture --test-threads 1
+endif
+
+fmt: ## Formatting.
+	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --all --check
+
+lint: ## clippy, and the protocol without std.
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p sockeye-proto --no-default-features -- -D warnings
+
+tidy: ## Rules about the tree itself: sizes, module docs, names, dead files.
+	$(call check_tests,tidy)
+
+unit: ## Unit, property and clause tests.
+	$(unit_tests)
+
+doctest: ## The examples in the documentation.
+	cargo test --workspace --doc
+
+doc: ## The documentation, without a broken link.
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+
+CARGO_DENY := $(or $(shell command -v cargo-deny),.work/bin/cargo-deny)
+
+deny: $(CARGO_DENY) ## Licences, origins and doubles of the dependencies.
+	$(CARGO_DENY) check licenses bans sources
+	@echo 'Security advisories are not looked at here: that list is on the network. By hand: cargo deny check advisories'
+
+.work/bin/cargo-deny:
+	cargo install cargo-deny --locked --debug --root .work || { $(call unavailable,cargo-deny); }
+
+corpus: ## What the fuzzers found once, replayed without them.
+	$(call check_tests,fuzz_corpus)
+
+fuzz: .work/bin/cargo-fuzz ## Searches for more, FUZZ_SECONDS (60) for each target.
+	@set -ex; for target in fuzz/fuzz_targets/*.rs; do \
+	  PATH="$$PWD/.work/bin:$$PATH" RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none \
+	    "$$(basename "$$target" .rs)" -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+.work/bin/cargo-fuzz:
+	cargo install cargo-fuzz --locked --debug --root .work || { $(call unavailable,cargo-fuzz); }
+
+conformance: autobahn peers ## All 517 cases of the Autobahn test suite, both roles (ten minutes).
+	cargo build --workspace
+	CHECKS_CASES=all $(call long_tests,autobahn)
+
+conformance-groups: autobahn peers ## The same, with five of eighteen message sizes in 12.* and 13.*.
+	cargo build --workspace
+	$(call long_tests,autobahn)
+
+e2e: peers chromium ## The real binary against browsers, Node, Python and curl.
+	cargo build --workspace
+	$(call check_tests,e2e)
+
+# ---- What the checks need from outside --------------------------------------------------------------------
+
+# A laptop goes on without it; continuous integration doesn't, because a check that never runs proves nothing.
+unavailable = { set +x; } 2> /dev/null; echo "make: $(1) could not be set up on this machine: what needs it $(if $(filter true,$(CI)),fails,is skipped)"; [ "$$CI" != true ]
+
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo -n)
+apt = command -v apt-get > /dev/null && $(SUDO) apt-get -q -o DPkg::Lock::Timeout=600 update && \
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends $(1)
+
+venv = { python3 -m venv $(1) || { $(call apt,python3-venv) && python3 -m venv $(1); }; }
+pip = $(1)/bin/python -m pip --disable-pip-version-check --quiet install
+
+peers: .venv/peers/ready $(PEERS)/node_modules/ready ## Sets up the Node and Python packages that tests talk to.
+
+.venv/peers/ready: $(PEERS)/requirements.txt
+	@{ set -x; $(call venv,.venv/peers) && $(call pip,.venv/peers) -r $< && touch $@; } || { $(call unavailable,Python with $<); }
+
+$(PEERS)/node_modules/ready: $(PEERS)/package-lock.json
+	@{ set -x; (cd $(PEERS) && npm ci --ignore-scripts --no-audit --no-fund) && touch $@; } || { $(call unavailable,Node with $<); }
+
+autobahn: .venv/autobahn/ready ## Sets up the Autobahn test suite, which runs on Python 2.7.
+
+# Python 2.7 is `python2.7`, or lies in pyenv (whose `python2.7` may be there and not work), or comes with apt.
+# virtualenv 20.21 is the last one that makes a Python 2.7.
+.venv/autobahn/ready: $(PEERS)/autobahn.txt
+	@{ set -x; python=''; \
+	  for candidate in python2.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/2.7*/bin/python2.7; do \
+	    if [ -z "$$python" ] && "$$candidate" -c '' 2> /dev/null; then python="$$candidate"; fi; \
+	  done; \
+	  if [ -z "$$python" ]; then { $(call apt,python2.7 python2.7-dev gcc); } && python=python2.7; fi; \
+	  [ -n "$$python" ] && $(call venv,.venv/virtualenv) && $(call pip,.venv/virtualenv) 'virtualenv==20.21.1' && \
+	  .venv/virtualenv/bin/virtualenv --quiet --clear --python "$$(command -v "$$python")" .venv/autobahn && \
+	  $(call pip,.venv/autobahn) -r $< && touch $@; \
+	} || { $(call unavailable,the Autobahn test suite on Python 2.7); }
+
+chromium: ## Sets up Chromium, if there is none.
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || \
+	{ set -x; $(call apt,chromium); } || { $(call unavailable,Chromium); }
+
+clean: ## Removes everything that was built or set up here.
+	cargo clean
+	rm -rf .venv .work $(PEERS)/node_modules

@@ -1,0 +1,80 @@
+// Chromium by remote control. Orders come in as lines of JSON and are answered in order; what happens in the
+// pages goes out as it happens. `src/browser.rs` is the other end.
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const [executablePath, ...args] = process.argv.slice(2);
+// What a page does takes milliseconds; the machine may be busy.
+const UNTIL_MS = 60_000;
+const POLL_MS = 20;
+
+const print = (value) => console.log(JSON.stringify(value));
+
+const browser = await chromium.launch({
+  executablePath,
+  args: [
+    // Root, as in a container, has no sandbox.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    // It would look for its maker's servers, one after the other, and wait for them.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    ...args,
+  ],
+});
+const context = await browser.newContext({ ignoreHTTPSErrors: true });
+const tabs = [];
+
+async function newTab() {
+  const page = await context.newPage();
+  const tab = tabs.push(page) - 1;
+  const event = (what, text, extra = {}) => print({ tab, event: what, text, ...extra });
+  page.on("dialog", async (dialog) => {
+    event("dialog", dialog.message());
+    await dialog.accept();
+  });
+  page.on("console", (message) => event("console", message.text()));
+  page.on("pageerror", (error) => event("error", String(error)));
+  page.on("websocket", (socket) => event("websocket", socket.url()));
+  return tab;
+}
+
+const orders = {
+  tab: newTab,
+  open: async ({ tab, url }) => {
+    const response = await tabs[tab].goto(url);
+    return { status: response?.status() ?? null, version: await httpVersion(tabs[tab]) };
+  },
+  evaluate: ({ tab, script }) => tabs[tab].evaluate(script),
+  click: ({ tab, selector }) => tabs[tab].click(selector),
+  choose: ({ tab, selector, file }) => tabs[tab].setInputFiles(selector, file),
+  resize: ({ tab, width, height }) => tabs[tab].setViewportSize({ width, height }),
+  fill: ({ tab, selector, text }) => tabs[tab].fill(selector, text),
+  // Asked again and again until it is true. Playwright's own way to do it needs a page that allows eval.
+  until: async ({ tab, script }) => {
+    for (const end = Date.now() + UNTIL_MS; !(await tabs[tab].evaluate(script));) {
+      if (Date.now() > end) throw new Error(`not true within ${UNTIL_MS} ms`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  },
+  quit: () => browser.close(),
+};
+
+// "h2", "http/1.1", or "" for pages that came from elsewhere.
+const httpVersion = (page) =>
+  page.evaluate(() => performance.getEntriesByType("navigation")[0]?.nextHopProtocol ?? "");
+
+print({ ready: browser.version() });
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line);
+  try {
+    print({ answer: (await orders[order.do](order)) ?? null });
+  } catch (error) {
+    print({ failed: String(error) });
+  }
+  if (order.do === "quit") process.exit(0);
+}
+await browser.close();

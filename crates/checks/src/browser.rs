@@ -1,0 +1,194 @@
+//! Chromium by remote control: tabs that open pages, and everything that happens in them.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::need;
+use crate::process::{Process, Source};
+
+/// A running Chromium without a window. It goes when this is dropped.
+pub struct Browser {
+    driver: RefCell<Driver>,
+}
+
+/// One tab.
+pub struct Tab<'a> {
+    browser: &'a Browser,
+    number: u64,
+}
+
+struct Driver {
+    process: Process,
+    /// Seen while waiting for something else: `(tab, event, text)`.
+    events: Vec<(u64, String, String)>,
+}
+
+impl Browser {
+    /// Starts Chromium with these arguments beside the usual ones; `None` if something is missing here.
+    #[track_caller]
+    pub fn start(arguments: &[&str]) -> Option<Self> {
+        let chromium = need::chromium()?;
+        let mut command = need::node("browser.mjs")?;
+        command.arg(chromium).args(arguments);
+        let mut process = Process::start("Chromium", &mut command, LIMIT);
+        process.wait_for_text("\"ready\"");
+        let driver = Driver {
+            process,
+            events: Vec::new(),
+        };
+        Some(Self {
+            driver: RefCell::new(driver),
+        })
+    }
+
+    /// A new, empty tab.
+    #[track_caller]
+    pub fn tab(&self) -> Tab<'_> {
+        let number = self.order(&json!({ "do": "tab" })).as_u64();
+        Tab {
+            browser: self,
+            number: number.expect("a tab's number"),
+        }
+    }
+
+    /// Ends Chromium in an orderly way, so that its own logs are complete.
+    #[track_caller]
+    pub fn quit(self) {
+        self.order(&json!({ "do": "quit" }));
+        self.driver.into_inner().process.wait();
+    }
+
+    #[track_caller]
+    fn order(&self, order: &Value) -> Value {
+        let mut driver = self.driver.borrow_mut();
+        driver.process.write_line(&order.to_string());
+        let Driver { process, events } = &mut *driver;
+        let answer = process.wait_for(&format!("an answer to {order}"), |line| {
+            let value = parse(line)?;
+            note(&value, events);
+            (value.get("answer").is_some() || value.get("failed").is_some()).then_some(value)
+        });
+        if let Some(failure) = answer.get("failed") {
+            // With the driver still borrowed its transcript could not be shown.
+            let transcript = driver.process.transcript();
+            panic!("{order}: {failure}\n{transcript}");
+        }
+        answer["answer"].clone()
+    }
+}
+
+impl Tab<'_> {
+    /// Opens a page; answers with its HTTP status and version (`{"status": 200, "version": "h2"}`).
+    #[track_caller]
+    pub fn open(&self, url: &str) -> Value {
+        self.order(json!({ "do": "open", "url": url }))
+    }
+
+    /// The value of an expression; a promise is waited for.
+    #[track_caller]
+    pub fn evaluate(&self, script: &str) -> Value {
+        self.order(json!({ "do": "evaluate", "script": script }))
+    }
+
+    /// Clicks on an element.
+    #[track_caller]
+    pub fn click(&self, selector: &str) {
+        self.order(json!({ "do": "click", "selector": selector }));
+    }
+
+    /// Types into a field.
+    #[track_caller]
+    pub fn fill(&self, selector: &str, text: &str) {
+        self.order(json!({ "do": "fill", "selector": selector, "text": text }));
+    }
+
+    /// Chooses a file in an `<input type=file>`.
+    #[track_caller]
+    pub fn choose(&self, selector: &str, file: &str) {
+        self.order(json!({ "do": "choose", "selector": selector, "file": file }));
+    }
+
+    /// Makes the tab as large as a device's screen, in CSS pixels.
+    #[track_caller]
+    pub fn resize(&self, width: u32, height: u32) {
+        self.order(json!({ "do": "resize", "width": width, "height": height }));
+    }
+
+    /// Waits until an expression is true.
+    #[track_caller]
+    pub fn until(&self, script: &str) {
+        self.order(json!({ "do": "until", "script": script }));
+    }
+
+    /// Waits for a dialog (`alert`) with this text; it has been accepted.
+    #[track_caller]
+    pub fn wait_for_dialog(&self, text: &str) {
+        self.wait_for_event("dialog", text);
+    }
+
+    /// Waits for a line on the console.
+    #[track_caller]
+    pub fn wait_for_console(&self, text: &str) {
+        self.wait_for_event("console", text);
+    }
+
+    /// Waits for an error that nobody in the page has caught, which contains `text`.
+    #[track_caller]
+    pub fn wait_for_error(&self, text: &str) {
+        self.wait_for_event("error", text);
+    }
+
+    /// Uncaught errors that were seen so far and not waited for.
+    pub fn errors(&self) -> Vec<String> {
+        let driver = self.browser.driver.borrow();
+        let errors = driver.events.iter();
+        let errors = errors.filter(|(tab, event, _)| *tab == self.number && event == "error");
+        errors.map(|(_, _, text)| text.clone()).collect()
+    }
+
+    #[track_caller]
+    fn wait_for_event(&self, event: &str, text: &str) {
+        let wanted = |(tab, seen, said): &(u64, String, String)| {
+            *tab == self.number && seen == event && said.contains(text)
+        };
+        let mut driver = self.browser.driver.borrow_mut();
+        let Driver { process, events } = &mut *driver;
+        if !events.iter().any(wanted) {
+            process.wait_for(
+                &format!("{event} {text:?} in tab {}", self.number),
+                |line| {
+                    note(&parse(line)?, events);
+                    events.last().filter(|last| wanted(last)).map(|_| ())
+                },
+            );
+        }
+        let at = events.iter().position(wanted).expect("it was seen");
+        events.remove(at);
+    }
+
+    #[track_caller]
+    fn order(&self, mut order: Value) -> Value {
+        order["tab"] = json!(self.number);
+        self.browser.order(&order)
+    }
+}
+
+fn parse(line: &crate::process::Line) -> Option<Value> {
+    if line.source == Source::Err {
+        return None;
+    }
+    serde_json::from_str(&line.text).ok()
+}
+
+fn note(value: &Value, events: &mut Vec<(u64, String, String)>) {
+    let (Some(tab), Some(event)) = (value["tab"].as_u64(), value["event"].as_str()) else {
+        return;
+    };
+    let text = value["text"].as_str().unwrap_or_default();
+    events.push((tab, event.to_owned(), text.to_owned()));
+}
+
+/// A cold start takes ten seconds on a busy machine; the rest is conversation.
+const LIMIT: Duration = Duration::from_secs(180);

@@ -1,0 +1,11 @@
+//! End to end: the real binary, real sockets, programs that other people wrote.
+
+mod chromium;
+mod conversation;
+mod curl;
+mod http2;
+mod node;
+mod pages;
+mod pipe;
+mod python;
+mod welcome;

@@ -1,0 +1,70 @@
+//! The rules of [`sockeye_checks::tidy`], applied to this repository.
+
+use sockeye_checks::need;
+use sockeye_checks::tidy::{self, Exception, Tree};
+
+/// Files that are longer than the rest, each with its reason.
+const LONGER: &[Exception] = &[];
+
+/// The product's library is one function, `run`, and a file for it would be all that the list lists.
+const WITH_LOGIC: &[&str] = &["crates/server/src/lib.rs"];
+
+#[test]
+fn every_rust_file_begins_with_module_docs() {
+    none(&tidy::missing_docs(&tree()));
+}
+
+#[test]
+fn lists_of_modules_hold_no_logic() {
+    none(&tidy::logic_in_lists(&tree(), WITH_LOGIC));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    none(&tidy::long_files(&tree(), LONGER));
+}
+
+#[test]
+fn every_name_says_something() {
+    none(&tidy::bad_names(&tree()));
+}
+
+#[test]
+fn no_method_begins_with_get() {
+    none(&tidy::getters(&tree()));
+}
+
+#[test]
+fn no_file_is_dead() {
+    none(&tidy::dead_files(&tree()));
+}
+
+#[test]
+fn the_map_shows_the_tree() {
+    none(&tidy::stale_map(&tree()));
+}
+
+#[test]
+fn unsafe_stays_in_its_file() {
+    none(&tidy::unsafe_code(&tree()));
+}
+
+#[test]
+fn nothing_belongs_to_one_machine() {
+    none(&tidy::machine_paths(&tree()));
+}
+
+#[test]
+fn no_test_sleeps() {
+    none(&tidy::sleeping_tests(&tree()));
+}
+
+fn tree() -> Tree {
+    Tree::read(need::root())
+}
+
+#[track_caller]
+fn none(complaints: &[String]) {
+    let count = complaints.len();
+    assert!(count == 0, "{count} complaints:\n{}", complaints.join("\n"));
+}
