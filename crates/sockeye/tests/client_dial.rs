@@ -8,7 +8,7 @@ use scripted::{
     Authority, Head, accept, accept_tls, answer, assert_greeted, drop_when, greet, listen,
     until_closed,
 };
-use sockeye::{ClientTls, ErrorKind, Proxy, connect};
+use sockeye::{ClientTls, Endpoint, ErrorKind, Message, Proxy, Reply, Session, connect};
 use tokio::{
     io::AsyncReadExt as _,
     join,
@@ -135,6 +135,21 @@ async fn handshake_has_its_limit_even_if_the_server_trickles() {
             .contains(&format!("handshake with {address}")),
         "{error}"
     );
+}
+
+#[test]
+fn futures_of_dialling_can_be_spawned() {
+    struct Silent;
+    impl Endpoint for Silent {
+        fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+            Reply::None
+        }
+    }
+    fn is_send<T: Send + 'static>(_: T) {}
+    is_send(connect("ws://a/"));
+    is_send(connect("ws://a/").into_future());
+    is_send(connect("ws://a/").endpoint(Silent));
+    is_send(connect("ws://a/").over(tokio::io::duplex(1).0));
 }
 
 #[tokio::test]

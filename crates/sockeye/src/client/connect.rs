@@ -69,6 +69,10 @@ pub fn connect(url: impl Into<String>) -> Connect {
 /// - `Handshake` if its answer is no right answer;
 /// - `Limit` if its answer is too long.
 ///
+/// # Panics
+///
+/// Awaited outside a tokio runtime.
+///
 /// # Cancel safety
 ///
 /// Dropping the future at any point ends the dialling and closes what was open.
@@ -240,6 +244,9 @@ impl Connect {
     /// # Errors
     /// As for awaiting `self`, as far as they concern the opening handshake.
     ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    ///
     /// # Cancel safety
     /// Dropping the future drops the stream.
     ///
@@ -265,6 +272,10 @@ impl Connect {
     }
 
     /// Dials, through all redirects.
+    ///
+    /// RFC 6455 section 4.1 item 2 lets only one handshake at a time go to one address, so that a page
+    /// can't flood a stranger's server. Here it's a program that dials, which knows what it does,
+    /// and which may be there to load a server of its own.
     async fn establish(&self) -> Result<Established, Error> {
         let mut hop = Hop::new(self, Target::parse(&self.url)?)?;
         let mut redirects_left = self.redirects_max;
