@@ -158,3 +158,40 @@ fn replace_host(headers: &mut HeaderMap, authority: Option<&str>) {
 fn malformed(text: &str) -> Refusal {
     Refusal::text(StatusCode::BAD_REQUEST, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_that_the_handshake_takes_is_a_uri() {
+        for byte in b' '..=b'~' {
+            let byte = char::from(byte);
+            for target in [
+                format!("/{byte}"),
+                format!("/a?{byte}"),
+                format!("//{byte}"),
+            ] {
+                if let Some(parsed) = Target::parse(&target) {
+                    let (uri, _) = split_target(&target).expect(&target);
+                    assert_eq!(path_and_query(&uri), parsed.path_and_query, "{target}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn authority_of_an_absolute_target_replaces_host() {
+        let request = http::Request::get("http://b.example:81/x?y")
+            .header("host", "a.example")
+            .header("upgrade", "websocket")
+            .header("connection", "upgrade")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(())
+            .unwrap();
+        let incoming = Incoming::from_http(&request, None, Tls::No).unwrap();
+        assert_eq!(incoming.request.uri(), "/x?y");
+        assert_eq!(incoming.request.headers()["host"], "b.example:81");
+    }
+}

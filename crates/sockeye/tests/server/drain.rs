@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sockeye::{CloseCode, Drain, Route, Server, WebSocket};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
+use sockeye::{CloseCode, Closed, Drain, Route, Server};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinHandle, time::Instant};
 
 use crate::support::{
-    connect, echo_server, open, read_head, read_to_end, request, soon, status_of,
+    attend, connect, echo_server, open, read_head, read_to_end, request, soon, status_of,
 };
 
 fn drain(per_second: u32, timeout: Duration) -> Drain {
@@ -16,9 +16,8 @@ fn drain(per_second: u32, timeout: Duration) -> Drain {
     drain
 }
 
-async fn assert_told(mut websocket: WebSocket, code: CloseCode, reason: &str) {
-    assert_eq!(soon(websocket.recv()).await.unwrap(), None);
-    let closed = websocket.closed().unwrap();
+async fn assert_told(attending: JoinHandle<Closed>, code: CloseCode, reason: &str) {
+    let closed = soon(attending).await.unwrap();
     assert_eq!((closed.code, closed.reason.as_str()), (code, reason));
     assert!(closed.is_clean());
 }
@@ -29,7 +28,7 @@ async fn drain_closes_all_and_reports() {
     let addr = server.local_addrs()[0];
     let mut websockets = Vec::new();
     for _ in 0..10 {
-        websockets.push(open(addr, "/echo", &[]).await.0);
+        websockets.push(attend(open(addr, "/echo", &[]).await.0));
     }
     assert_eq!(server.sessions(), 10);
     let mut drain = drain(0, Duration::from_secs(20));
@@ -52,7 +51,7 @@ async fn drain_keeps_its_pace() {
     let addr = server.local_addrs()[0];
     let mut websockets = Vec::new();
     for _ in 0..6 {
-        websockets.push(open(addr, "/echo", &[]).await.0);
+        websockets.push(attend(open(addr, "/echo", &[]).await.0));
     }
     let began = Instant::now();
     let report = soon(server.drain(drain(20, Duration::from_secs(20)))).await;
@@ -66,7 +65,7 @@ async fn drain_keeps_its_pace() {
 async fn peer_that_does_not_answer_is_cut_at_the_timeout() {
     let server = echo_server().start().await.unwrap();
     let addr = server.local_addrs()[0];
-    let (good, _) = open(addr, "/echo", &[]).await;
+    let good = attend(open(addr, "/echo", &[]).await.0);
     // Opens a WebSocket, and never reads a frame.
     let mut deaf = connect(addr).await;
     deaf.write_all(request("/echo", &[]).as_bytes())

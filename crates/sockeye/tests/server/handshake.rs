@@ -4,8 +4,8 @@ use sockeye::{Server, ServerHandle};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{
-    Echo, assert_echoes, connect, echo_server, exchange, impatient, open, open_on, read_head,
-    read_to_end, recv_text, request, soon, status, status_of,
+    Echo, assert_echoes, attend, connect, echo_server, exchange, impatient, open, open_on,
+    read_head, read_to_end, recv_text, request, soon, status, status_of,
 };
 
 async fn start() -> ServerHandle {
@@ -175,6 +175,8 @@ async fn any_stream_is_served_as_if_it_came_by_a_listener() {
     let (mut websocket, _) = open_on(client, "/echo", &[]).await;
     assert_echoes(&mut websocket, &"long ".repeat(100)).await;
     assert_eq!((server.connections(), server.sessions()), (1, 1));
+    let attending = attend(websocket);
     let report = soon(server.drain(sockeye::Drain::default())).await;
     assert_eq!(report.closed, 1);
+    assert!(soon(attending).await.unwrap().is_clean());
 }

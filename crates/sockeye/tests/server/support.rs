@@ -7,10 +7,13 @@ use http::{Request, Response, Version};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, client::conn::http2, ext::Protocol};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sockeye::{Endpoint, Limits, Message, Reply, Role, Server, Session, Settings, WebSocket};
+use sockeye::{
+    Closed, Endpoint, Limits, Message, Reply, Role, Server, Session, Settings, WebSocket,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -112,6 +115,14 @@ where
 pub(crate) async fn assert_echoes(websocket: &mut WebSocket, text: &str) {
     soon(websocket.send(text)).await.unwrap();
     assert_eq!(recv_text(websocket).await, text);
+}
+
+/// Receives until the end, in a task, and tells how it ended.
+pub(crate) fn attend(mut websocket: WebSocket) -> JoinHandle<Closed> {
+    tokio::spawn(async move {
+        while let Ok(Some(_)) = websocket.recv().await {}
+        websocket.session().closed().await
+    })
 }
 
 pub(crate) async fn recv_text(websocket: &mut WebSocket) -> String {
