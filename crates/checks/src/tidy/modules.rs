@@ -85,62 +85,6 @@ pub fn dead_files(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// `ARCHITECTURE.md` and the tree agree: what it names in backquotes exists, and it names every module on
-/// the first level of every crate (`crates/proto/src/frame.rs`, `crates/proto/src/handshake/`).
-pub fn stale_map(tree: &Tree) -> Vec<String> {
-    let Some(map) = tree.file(MAP) else {
-        return vec![format!("{MAP}: there is no map")];
-    };
-    let mut complaints = Vec::new();
-    for path in map
-        .text
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|path| is_path(path))
-    {
-        let folder = format!("{}/", path.trim_end_matches('/'));
-        let exists = tree
-            .files
-            .iter()
-            .any(|file| file.path == path || file.path.starts_with(&folder));
-        if !exists {
-            complaints.push(format!("{MAP}: names `{path}`, which is not there"));
-        }
-    }
-    let entries: BTreeSet<String> = tree.rust().filter_map(first_level).collect();
-    for entry in entries {
-        if !map.text.contains(&format!("`{entry}`")) {
-            complaints.push(format!("{MAP}: does not name `{entry}`"));
-        }
-    }
-    complaints
-}
-
-/// `crates/proto/src/handshake/head.rs` is in `crates/proto/src/handshake/`.
-fn first_level(file: &File) -> Option<String> {
-    let parts: Vec<&str> = file.path.split('/').collect();
-    match parts[..] {
-        ["crates", _, "src", "lib.rs" | "main.rs"] => None,
-        ["crates", _, "src", _] => Some(file.path.clone()),
-        ["crates", name, "src", folder, ..] => Some(format!("crates/{name}/src/{folder}/")),
-        _ => None,
-    }
-}
-
-fn is_path(text: &str) -> bool {
-    let folders = [
-        "crates/",
-        "clients/",
-        "docs/",
-        "examples/",
-        "fuzz/",
-        "benches/",
-        "spec/",
-    ];
-    folders.iter().any(|folder| text.starts_with(folder)) && !text.contains([' ', '*', '{'])
-}
-
 /// A file that cargo starts from: by its place, or because a manifest names it.
 fn is_root(tree: &Tree, file: &File) -> bool {
     let by_place = matches!(file.name(), "lib.rs" | "main.rs" | "build.rs")
@@ -226,9 +170,6 @@ const MAIN_LINES_MAX: usize = 30;
 /// Kinds of files in the checks that only work if something starts or loads them.
 const NAMED: [&str; 5] = [".mjs", ".js", ".py", ".html", ".txt"];
 
-/// The way in for newcomers.
-const MAP: &str = "ARCHITECTURE.md";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,23 +234,5 @@ mod tests {
         let complaints = dead_files(&tree);
         assert_eq!(complaints.len(), 2, "{complaints:#?}");
         assert!(complaints[1].starts_with("crates/checks/peers/left.py"));
-    }
-
-    #[test]
-    fn a_map_that_names_too_much_or_too_little_is_found() {
-        let tree = Tree::of([
-            (
-                "ARCHITECTURE.md",
-                "`crates/a/src/b.rs` `crates/a/src/gone.rs` `crates/a/src/f/`",
-            ),
-            ("crates/a/src/lib.rs", ""),
-            ("crates/a/src/b.rs", ""),
-            ("crates/a/src/c.rs", ""),
-            ("crates/a/src/f/d.rs", ""),
-        ]);
-        let complaints = stale_map(&tree);
-        assert_eq!(complaints.len(), 2, "{complaints:#?}");
-        assert!(complaints[0].contains("gone.rs") && complaints[1].contains("c.rs"));
-        assert_eq!(stale_map(&Tree::default()).len(), 1);
     }
 }
