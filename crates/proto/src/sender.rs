@@ -284,12 +284,13 @@ impl Sender {
     }
 
     /// Gives the answer that the protocol asks for: to a ping the pong (RFC 6455 section 5.5.2), to a
-    /// Close frame ours with the same code, unless it is out already (section 5.5.1).
+    /// Close frame ours with the same code and reason, unless it is out already (section 5.5.1). The
+    /// reason too, because a browser shows its page what the answer holds, not what the page gave.
     pub fn answer(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         // The only refusal is "closing", after which no answer is owed.
         let _ = match event {
             Event::Ping(payload) => self.pong(payload, out),
-            Event::Close(frame) => self.close(frame.code, "", out),
+            Event::Close(frame) => self.close(frame.code, frame.reason, out),
             Event::Message(_) | Event::Part(_) | Event::Pong(_) => Ok(()),
         };
     }

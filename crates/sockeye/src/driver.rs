@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sockeye_proto::{
-    CloseCode, Event, Input, ProtocolError, Receiver, Role, Sender, extension::Pool,
-};
+use sockeye_proto::{Event, Input, ProtocolError, Receiver, Role, Sender, extension::Pool};
 use tokio::time::{Sleep, sleep};
 
 use crate::{
@@ -59,8 +57,8 @@ struct Owed {
 
 #[derive(Clone, Copy)]
 enum Cause {
-    /// The peer has sent a Close frame with this code.
-    PeerClosed(CloseCode),
+    /// The peer has sent a Close frame.
+    PeerClosed,
     /// The peer has broken a rule.
     Broken(ProtocolError),
 }
@@ -242,7 +240,7 @@ impl Driver {
                         Event::Ping(_) => self.shared.wire().answer(&event),
                         Event::Close(frame) => {
                             self.shared.wire().hear_close(frame);
-                            self.owed = Some(Owed::new(Cause::PeerClosed(frame.code)));
+                            self.owed = Some(Owed::new(Cause::PeerClosed));
                         }
                         _ => {}
                     }
@@ -267,7 +265,7 @@ impl Driver {
             return;
         };
         match owed.cause {
-            Cause::PeerClosed(code) => self.shared.wire().close(code, ""),
+            Cause::PeerClosed => self.shared.wire().answer_close(),
             Cause::Broken(error) => {
                 self.shared.wire().fail(error);
                 sink.handle_error(error.into());

@@ -223,10 +223,17 @@ impl Wire {
         self.settle();
     }
 
-    /// Remembers the peer's Close frame; the answer is the driver's to time.
+    /// Remembers the peer's Close frame; when it is answered, the driver decides.
     pub(crate) fn hear_close(&mut self, frame: CloseFrame<'_>) {
         self.received = Some(frame.code);
         self.note_ending(Side::Peer, frame.code, frame.reason);
+    }
+
+    /// Answers the Close frame that was heard, unless ours is out already.
+    pub(crate) fn answer_close(&mut self) {
+        if let Some((Side::Peer, code, reason)) = self.ending.clone() {
+            self.close(code, &reason);
+        }
     }
 
     /// Sends our Close frame, if it isn't out yet.

@@ -9,8 +9,8 @@ fn close(code: u16, reason: &str) -> Vec<u8> {
 }
 
 in_each_role!(
-    server_answers_a_close_with_its_code,
-    client_answers_a_close_with_its_code,
+    server_answers_a_close_with_its_code_and_reason,
+    client_answers_a_close_with_its_code_and_reason,
     |role| {
         for code in [
             1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
@@ -18,7 +18,7 @@ in_each_role!(
             let story = receive_frames(role, &[(0x88, &close(code, "bye"))]);
             assert_eq!(story.error, None);
             assert_eq!(story.seen, [Seen::Close(code, "bye".into())]);
-            assert_eq!(story.answered, [Seen::Close(code, String::new())]);
+            assert_eq!(story.answered, [Seen::Close(code, "bye".into())]);
             assert!(story.closed);
         }
     }
