@@ -119,11 +119,12 @@ fn deliver(parties: &mut [Party; 2], from: usize, bytes: usize, limits: &Limits,
     if closed_before.is_none()
         && let Some(code) = sender.close_sent()
     {
-        let reason = match heard.error {
-            Some(error) => error.as_str(),
-            None => "",
+        let reason = match (heard.error, heard.seen.last()) {
+            (Some(error), _) => error.as_str().to_owned(),
+            (None, Some(Seen::Close(_, reason))) => reason.clone(),
+            (None, _) => String::new(),
         };
-        said.push(Seen::Close(code.as_u16(), reason.to_owned()));
+        said.push(Seen::Close(code.as_u16(), reason));
     }
 }
 
