@@ -1,3 +1,52 @@
-//! The product.
-/// Runs.
-pub fn run() {}
+//! The product: the binary `sockeye` and nothing that another program could build on.
+//!
+//! What it is:
+//! - `sockeye serve`: echo endpoints, a broadcast room, a welcome page;
+//! - `sockeye connect`: a WebSocket client for the terminal and for pipes;
+//! - `sockeye config`: the configuration, checked and explained.
+//!
+//! What it is not:
+//! - a library: the crate `sockeye` is.
+//!
+//! ```text
+//!   flags, SOCKEYE_…, sockeye.toml ──> cli ──> config ──┬──> app ──> sockeye::Server ──┬── echo
+//!                                                       │     └── log, signal          ├── room
+//!                                                       └──> connect                   └── welcome, health
+//! ```
+
+mod app;
+mod cli;
+mod config;
+mod connect;
+mod echo;
+mod log;
+mod room;
+mod signal;
+mod welcome;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use cli::{CliError, Order};
+
+/// Runs the command that `args` ask for; `args` begin with the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match cli::parse(args) {
+        Ok(Order::Serve(loaded)) => app::serve(&loaded.config),
+        Ok(Order::Connect(args)) => connect::run(&args),
+        Ok(Order::ConfigCheck(loaded)) => print(&config::checked(&loaded)),
+        Ok(Order::ConfigDefault) => print(&config::defaults()),
+        Ok(Order::ConfigReference) => print(&config::reference()),
+        Err(CliError::Usage(error)) => cli::explain(&error),
+        Err(CliError::Config(error)) => {
+            eprintln!("sockeye: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    use std::io::Write as _;
+    // A reader that went away (`| head`) has had enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}

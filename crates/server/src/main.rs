@@ -1,4 +1,7 @@
-//! The `sockeye` binary.
-fn main() {
-    sockeye_server::run()
+//! The binary `sockeye`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sockeye_server::run(std::env::args_os())
 }

@@ -1,0 +1,195 @@
+//! The wiring: the one place where configuration, endpoints, page and signals meet.
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use axum::{Router, http::HeaderMap, routing};
+use sockeye::{
+    Deflate, Drain, DrainReport, Error, Group, Limits, Origins, Route, Server, ServerHandle,
+    ServerTls, Settings,
+};
+
+use crate::{
+    config::{Config, Switch},
+    echo::Echo,
+    log,
+    room::Place,
+    signal::Signals,
+    welcome::Page,
+};
+
+/// Serves until a signal comes, then drains.
+pub(crate) fn serve(config: &Config) -> ExitCode {
+    log::start(&config.log_filter, config.log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("cannot start threads: {error}")),
+    };
+    runtime.block_on(async {
+        // Before anything is printed: who sees the addresses may send a signal at once.
+        let mut signals = match Signals::catch() {
+            Ok(signals) => signals,
+            Err(error) => return refuse(&format!("cannot catch signals: {error}")),
+        };
+        let server = match start(config).await {
+            Ok(server) => server,
+            Err(message) => return refuse(&message),
+        };
+        print_served(config, server.local_addrs());
+        signals.recv().await;
+        drain(config, &server, &mut signals).await;
+        ExitCode::SUCCESS
+    })
+}
+
+async fn start(config: &Config) -> Result<ServerHandle, String> {
+    let mut server = Server::unbound();
+    let tls = tls(config)?;
+    for listen in &config.listen {
+        server = match &tls {
+            Some(tls) => server.listen_tls(listen, tls.clone()),
+            None => server.listen(listen),
+        };
+    }
+    let room = Group::new();
+    let endpoints = [
+        Route::new("/", |_| Ok(Echo)),
+        Route::new("/echo", |_| Ok(Echo)),
+        Route::new("/websocket/ws", move |_| Ok(Place(room.clone()))),
+    ];
+    for route in endpoints {
+        // These endpoints know nobody and guard nothing: any page may use them.
+        server = server.mount(route.origins(Origins::Any));
+    }
+    server
+        .settings(settings(config))
+        .connections_max(config.connections_max.0 as usize)
+        .fallback(pages(config))
+        .start()
+        .await
+        .map_err(|error| with_causes(&error))
+}
+
+/// Plain HTTP.
+fn pages(config: &Config) -> Router {
+    let page = Page::new(config.message_bytes_max.0);
+    Router::new()
+        .route(
+            "/",
+            routing::get(move |headers: HeaderMap| async move { page.respond(&headers) }),
+        )
+        .route("/health/live", routing::get(|| async { "live\n" }))
+}
+
+fn settings(config: &Config) -> Settings {
+    let mut limits = Limits::default();
+    limits.head_bytes_max = config.head_bytes_max.0;
+    limits.frame_bytes_max = config.message_bytes_max.0;
+    limits.message_bytes_max = config.message_bytes_max.0;
+    limits.fragments_max = config.fragments_max.0;
+    limits.handshake_timeout = config.handshake_timeout.0;
+    limits.close_timeout = config.close_timeout.0;
+    let mut settings = Settings::default();
+    settings.limits = limits;
+    settings.outbox_bytes_max = config.outbox_bytes_max.0;
+    settings.deflate = (config.deflate == Switch::On).then(Deflate::default);
+    settings
+}
+
+fn tls(config: &Config) -> Result<Option<ServerTls>, String> {
+    let (Some(cert), Some(key)) = (&config.tls_cert, &config.tls_key) else {
+        return Ok(None);
+    };
+    ServerTls::from_files(cert, key)
+        .map(Some)
+        .map_err(|error| with_causes(&error))
+}
+
+/// Says where each listener is and what it serves. Programs read these lines: `ws://HOST:PORT` is the chosen one.
+fn print_served(config: &Config, addrs: &[SocketAddr]) {
+    use std::io::Write as _;
+    let (http, ws) = match config.tls_cert {
+        Some(_) => ("https", "wss"),
+        None => ("http", "ws"),
+    };
+    let mut text = format!("sockeye {}\n", env!("CARGO_PKG_VERSION"));
+    for addr in addrs {
+        // Nobody can dial "every address".
+        let host = match addr.ip() {
+            ip if ip.is_unspecified() => format!("localhost:{}", addr.port()),
+            _ => addr.to_string(),
+        };
+        let served = [
+            (http, "/", "welcome page"),
+            (http, "/health/live", "answers while the server lives"),
+            (ws, "/", "echo"),
+            (ws, "/echo", "echo, text and binary"),
+            (
+                ws,
+                "/websocket/ws",
+                "broadcast room: what one sends, all get",
+            ),
+        ];
+        for (scheme, path, what) in served {
+            let url = format!("{scheme}://{host}{path}");
+            text.push_str(&format!("  {url:<42} {what}\n"));
+        }
+    }
+    text.push_str("ctrl-C drains and stops, twice stops at once\n");
+    let mut stdout = std::io::stdout().lock();
+    // A closed stdout is no reason not to serve.
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+}
+
+/// Closes all sessions at the configured pace, says how many remain, and reports. A second signal cuts it short.
+async fn drain(config: &Config, server: &ServerHandle, signals: &mut Signals) {
+    let mut drain = Drain::default();
+    drain.per_second = config.drain_per_second.0;
+    drain.timeout = config.drain_timeout.0;
+    eprintln!("sockeye: draining, {} open", server.sessions());
+    let mut progress = tokio::time::interval(PROGRESS_INTERVAL);
+    progress.tick().await;
+    let mut drained = std::pin::pin!(server.drain(drain));
+    loop {
+        tokio::select! {
+            report = &mut drained => return print_report(&report),
+            _ = progress.tick() => eprintln!("sockeye: draining, {} remain", server.sessions()),
+            () = signals.recv() => {
+                return eprintln!("sockeye: stopped at once, {} cut off", server.sessions());
+            }
+        }
+    }
+}
+
+fn print_report(report: &DrainReport) {
+    eprintln!(
+        "sockeye: drained, {} closed, {} timed out, {} aborted",
+        report.closed, report.timed_out, report.aborted
+    );
+}
+
+/// Often enough to see that something happens, seldom enough to read it.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// An error and what it comes from, on one line.
+fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text.replace('\n', " ")
+}
+
+fn refuse(message: &str) -> ExitCode {
+    eprintln!("sockeye: {message}");
+    ExitCode::from(2)
+}

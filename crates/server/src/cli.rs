@@ -1,0 +1,206 @@
+//! The command line: what can be asked of the binary, and the default command.
+
+use std::{
+    error::Error,
+    ffi::{OsStr, OsString},
+    process::ExitCode,
+};
+
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use crate::{
+    config::{self, Config, ConfigError, Loaded},
+    connect::ConnectArgs,
+};
+
+/// WebSocket server and client in one binary.
+///
+/// Without a command, sockeye serves: `sockeye --listen 0.0.0.0:8080` is `sockeye serve --listen 0.0.0.0:8080`.
+#[derive(Parser, Debug)]
+#[command(
+    name = "sockeye",
+    version,
+    propagate_version = true,
+    arg_required_else_help = false
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Serve the echo endpoints, the broadcast room and the welcome page (the default command)
+    #[command(after_help = SERVE_AFTER_HELP)]
+    Serve(Box<Config>),
+    /// Talk to a WebSocket server from the terminal or from a pipe
+    #[command(after_help = crate::connect::EXIT_CODES)]
+    Connect(Box<ConnectArgs>),
+    /// Check the configuration, print the defaults, print the reference
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConfigCommand {
+    /// Read flags, environment and file as `serve` would; print the result and where each value comes from
+    #[command(after_help = SERVE_AFTER_HELP)]
+    Check(Box<Config>),
+    /// Print a configuration file that holds the defaults
+    Default(NoArgs),
+    /// Print the reference of all keys in Markdown
+    Reference(NoArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct NoArgs {}
+
+const SERVE_AFTER_HELP: &str = "\
+A value is taken from the flag, else from the environment, else from the file, else it is the default.
+
+Exit code:
+  0  ended by ctrl-C or SIGTERM
+  2  could not start: bad flag, bad configuration, port in use, bad certificate";
+
+/// What `main` is asked to do, with the configuration already read.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Serve(Loaded),
+    Connect(Box<ConnectArgs>),
+    ConfigCheck(Loaded),
+    ConfigDefault,
+    ConfigReference,
+}
+
+/// Why there is no [`Order`].
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// Help and version are "errors" too; clap knows the stream and the exit code.
+    Usage(clap::Error),
+    Config(ConfigError),
+}
+
+/// Reads the command line, the environment and the configuration file.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Order, CliError> {
+    let args = with_default_command(args.into_iter().collect());
+    let matches = command()
+        .try_get_matches_from(&args)
+        .map_err(CliError::Usage)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    let load = |path: &[&str]| {
+        let layers = config::layers(innermost(&matches)).map_err(CliError::Config)?;
+        let layered = layers.apply(command(), path);
+        let matches = layered
+            .try_get_matches_from(&args)
+            .map_err(CliError::Usage)?;
+        let cli = Cli::from_arg_matches(&matches).map_err(CliError::Usage)?;
+        let (Command::Serve(config)
+        | Command::Config {
+            command: ConfigCommand::Check(config),
+        }) = cli.command
+        else {
+            unreachable!("the same arguments give the same command");
+        };
+        layers
+            .finish(*config, innermost(&matches))
+            .map_err(CliError::Config)
+    };
+    Ok(match cli.command {
+        Command::Serve(_) => Order::Serve(load(&["serve"])?),
+        Command::Connect(connect) => Order::Connect(connect),
+        Command::Config { command } => match command {
+            ConfigCommand::Check(_) => Order::ConfigCheck(load(&["config", "check"])?),
+            ConfigCommand::Default(_) => Order::ConfigDefault,
+            ConfigCommand::Reference(_) => Order::ConfigReference,
+        },
+    })
+}
+
+/// The command line's grammar, with each key's environment variable and file key in its help.
+pub(crate) fn command() -> clap::Command {
+    config::at_path(
+        config::at_path(Cli::command(), &["serve"], config::with_origins),
+        &["config", "check"],
+        config::with_origins,
+    )
+}
+
+/// `sockeye`, `sockeye --flag …` mean `sockeye serve`, `sockeye serve --flag …`.
+fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
+    let own = ["-h", "--help", "-V", "--version"].map(OsStr::new);
+    match args.get(1) {
+        Some(first) if own.contains(&first.as_os_str()) => {}
+        Some(first) if !first.as_encoded_bytes().starts_with(b"-") => {}
+        _ => {
+            if args.is_empty() {
+                args.push("sockeye".into());
+            }
+            args.insert(1, "serve".into());
+        }
+    }
+    args
+}
+
+/// Prints help, version or what is wrong with the command line, and says how to exit.
+pub(crate) fn explain(error: &clap::Error) -> ExitCode {
+    match (bad_value(error), error.source()) {
+        (Some(flag), Some(reason)) => eprintln!("sockeye: {flag}: {reason}"),
+        _ => {
+            let _ = error.print();
+        }
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// The flag, without its value's name, if its value was refused by our own parsers.
+fn bad_value(error: &clap::Error) -> Option<String> {
+    match (error.kind(), error.get(ContextKind::InvalidArg)?) {
+        (ErrorKind::ValueValidation, ContextValue::String(arg)) => {
+            arg.split(' ').next().map(str::to_owned)
+        }
+        _ => None,
+    }
+}
+
+fn innermost(matches: &clap::ArgMatches) -> &clap::ArgMatches {
+    matches
+        .subcommand()
+        .map_or(matches, |(_, inner)| innermost(inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default_command() {
+        let line = |args: &[&str]| {
+            let args = args.iter().map(OsString::from).collect();
+            with_default_command(args)
+                .into_iter()
+                .map(|arg| arg.into_string().unwrap())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(line(&["sockeye"]), "sockeye serve");
+        assert_eq!(
+            line(&["sockeye", "--listen", ":1"]),
+            "sockeye serve --listen :1"
+        );
+        assert_eq!(
+            line(&["sockeye", "connect", "ws://a"]),
+            "sockeye connect ws://a"
+        );
+        assert_eq!(line(&["sockeye", "--help"]), "sockeye --help");
+    }
+}

@@ -1,0 +1,53 @@
+//! What can be wrong with a configuration, said in one line.
+
+use std::{fmt, path::PathBuf};
+
+/// Names the place, the key and what is allowed, in one line.
+#[derive(Debug)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    Unreadable {
+        file: PathBuf,
+        error: std::io::Error,
+    },
+    /// The file is not TOML.
+    Syntax {
+        file: PathBuf,
+        line: usize,
+        message: String,
+    },
+    /// A key or a value in the file is not ours to take.
+    File {
+        file: PathBuf,
+        line: usize,
+        message: String,
+    },
+    /// An environment variable holds a bad value.
+    Environment { name: String, message: String },
+    /// Values that don't go together.
+    Together(String),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { file, error } => {
+                write!(f, "cannot read configuration {}: {error}", file.display())
+            }
+            Self::Syntax {
+                file,
+                line,
+                message,
+            } => {
+                write!(f, "{}:{line}: not TOML: {message}", file.display())
+            }
+            Self::File {
+                file,
+                line,
+                message,
+            } => write!(f, "{}:{line}: {message}", file.display()),
+            Self::Environment { name, message } => write!(f, "{name}: {message}"),
+            Self::Together(message) => f.write_str(message),
+        }
+    }
+}

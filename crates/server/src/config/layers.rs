@@ -1,0 +1,182 @@
+//! Flag over environment over file over default.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use clap::{ArgMatches, Command, parser::ValueSource};
+
+use super::{Config, ConfigError, at_path, file, key::Key};
+
+/// A file of this name is read if it is there and no other is named.
+const DEFAULT_FILE: &str = "sockeye.toml";
+
+/// The configuration with the origin of each value.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    /// By key id: the values as they were written.
+    pub(crate) values: BTreeMap<String, Vec<String>>,
+    /// By key id. A key that is missing here has its default.
+    pub(crate) origins: BTreeMap<String, Origin>,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Flag(String),
+    Environment(String),
+    File(PathBuf, usize),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "--{flag}"),
+            Self::Environment(name) => f.write_str(name),
+            Self::File(file, line) => write!(f, "{}:{line}", file.display()),
+        }
+    }
+}
+
+/// What environment and file say, for the keys that no flag sets.
+pub(crate) struct Layers {
+    values: Vec<(String, Vec<String>)>,
+    origins: BTreeMap<String, Origin>,
+}
+
+/// Collects the values below the flags in `matches`.
+pub(crate) fn layers(matches: &ArgMatches) -> Result<Layers, ConfigError> {
+    let keys = Key::all();
+    let mut layers = Layers {
+        values: Vec::new(),
+        origins: BTreeMap::new(),
+    };
+    for key in &keys {
+        if matches.value_source(key.id()) == Some(ValueSource::CommandLine) {
+            layers
+                .origins
+                .insert(key.id().to_owned(), Origin::Flag(key.flag().to_owned()));
+        }
+    }
+    for key in &keys {
+        layers.environment(key)?;
+    }
+    let named = matches.get_one::<PathBuf>("config").cloned();
+    let named = named.or_else(|| layers.value("config").map(PathBuf::from));
+    let (file, required) = match named {
+        Some(file) => (file, true),
+        None => (PathBuf::from(DEFAULT_FILE), false),
+    };
+    match std::fs::read_to_string(&file) {
+        Ok(text) => layers.file(&file, &text, &keys)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {}
+        Err(error) => return Err(ConfigError::Unreadable { file, error }),
+    }
+    Ok(layers)
+}
+
+impl Layers {
+    /// Makes the values the defaults of the subcommand at `path`.
+    pub(crate) fn apply(&self, command: Command, path: &[&str]) -> Command {
+        at_path(command, path, |mut command| {
+            for (id, values) in &self.values {
+                let values = values.clone();
+                command = command.mut_arg(id, |arg| arg.default_values(values));
+            }
+            command
+        })
+    }
+
+    /// Checks what no single value can tell. `matches` are those that `config` was read from.
+    pub(crate) fn finish(
+        self,
+        config: Config,
+        matches: &ArgMatches,
+    ) -> Result<Loaded, ConfigError> {
+        let together = |there: &str, missing: &str| {
+            let origin = self
+                .origins
+                .get(there)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let keys = Key::all();
+            let flag = keys
+                .iter()
+                .find(|key| key.id() == missing)
+                .map_or("", Key::flag);
+            Err(ConfigError::Together(format!(
+                "{origin}: needs --{flag} too"
+            )))
+        };
+        match (&config.tls_cert, &config.tls_key) {
+            (Some(_), None) => together("tls_cert", "tls_key"),
+            (None, Some(_)) => together("tls_key", "tls_cert"),
+            _ => {
+                let raw = |key: &Key| {
+                    let values = matches.get_raw(key.id()).into_iter().flatten();
+                    (
+                        key.id().to_owned(),
+                        values
+                            .map(|value| value.to_string_lossy().into_owned())
+                            .collect(),
+                    )
+                };
+                Ok(Loaded {
+                    values: Key::all().iter().map(raw).collect(),
+                    config,
+                    origins: self.origins,
+                })
+            }
+        }
+    }
+
+    fn environment(&mut self, key: &Key) -> Result<(), ConfigError> {
+        let name = key.env();
+        let Some(text) = std::env::var_os(&name) else {
+            return Ok(());
+        };
+        let refuse = |message| ConfigError::Environment {
+            name: name.clone(),
+            message,
+        };
+        let text = text
+            .into_string()
+            .map_err(|_| refuse("not UTF-8".to_owned()))?;
+        let values: Vec<_> = match key.is_list() {
+            true => text.split(',').map(|part| part.trim().to_owned()).collect(),
+            false => vec![text],
+        };
+        for text in &values {
+            key.shape().check(text).map_err(refuse)?;
+        }
+        self.offer(key.id(), values, Origin::Environment(name));
+        Ok(())
+    }
+
+    fn file(&mut self, file: &Path, text: &str, keys: &[Key]) -> Result<(), ConfigError> {
+        for found in file::read(file, text, keys)? {
+            self.offer(
+                &found.id,
+                found.values,
+                Origin::File(file.to_owned(), found.line),
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes the values unless something stronger has set the key.
+    fn offer(&mut self, id: &str, values: Vec<String>, origin: Origin) {
+        if !self.origins.contains_key(id) {
+            self.origins.insert(id.to_owned(), origin);
+            self.values.push((id.to_owned(), values));
+        }
+    }
+
+    fn value(&self, id: &str) -> Option<&str> {
+        let (_, values) = self.values.iter().find(|(known, _)| known == id)?;
+        values.first().map(String::as_str)
+    }
+}

@@ -1,0 +1,349 @@
+//! The types of configuration values: how each is written and what is allowed.
+
+use std::{any::TypeId, fmt, path::PathBuf, str::FromStr, time::Duration};
+
+/// An address to listen on, `HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenAddr {
+    /// A name, an IPv4 address or an IPv6 address without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl FromStr for ListenAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || Shape::Addr.refuse(text);
+        let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').ok_or_else(refuse)?,
+            None if host.contains(':') => return Err(refuse()),
+            // `:8080`, as other servers take it: every interface.
+            None if host.is_empty() => "0.0.0.0",
+            None => host,
+        };
+        let name = host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-_:%".contains(&b));
+        let port = port
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| port.parse().ok())
+            .flatten();
+        match port {
+            Some(port) if name => Ok(Self {
+                host: host.to_owned(),
+                port,
+            }),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// A size in bytes: `1048576`, `512KiB`, `16 MiB`, `1GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) usize);
+
+/// Bytes. No size of ours needs more, and the sum of a few still fits 32 bits.
+const SIZE_MAX: usize = 1 << 30;
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let unit = match text[digits..].trim_start() {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return Err(Shape::Size.refuse(text)),
+        };
+        let count: usize = text[..digits]
+            .parse()
+            .map_err(|_| Shape::Size.refuse(text))?;
+        match count.checked_mul(unit) {
+            Some(bytes) if (1..=SIZE_MAX).contains(&bytes) => Ok(Self(bytes)),
+            _ => Err(Shape::Size.refuse(text)),
+        }
+    }
+}
+
+/// A length of time: `500ms`, `10s`, `2m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Period(pub(crate) Duration);
+
+/// Longer than anybody waits, short enough that a deadline never overflows.
+const PERIOD_MAX: Duration = Duration::from_secs(24 * 3600);
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || Shape::Period.refuse(text);
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let unit_ms: u64 = match text[digits..].trim_start() {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(refuse()),
+        };
+        let count: u64 = text[..digits].parse().map_err(|_| refuse())?;
+        match count.checked_mul(unit_ms).map(Duration::from_millis) {
+            Some(period) if period <= PERIOD_MAX => Ok(Self(period)),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+/// `on` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "on" | "true" => Ok(Self::On),
+            "off" | "false" => Ok(Self::Off),
+            _ => Err(Shape::Switch.refuse(text)),
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(Shape::Format.refuse(text)),
+        }
+    }
+}
+
+/// What to log, checked when it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Filter(pub(crate) String);
+
+impl FromStr for Filter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // The filter's own parser takes any word for a module's name; a level misspelt is the usual mistake.
+        let levels = ["off", "error", "warn", "info", "debug", "trace"];
+        let known = text.split(',').all(|directive| {
+            let level = directive.rsplit('=').next().unwrap_or(directive).trim();
+            levels.iter().any(|name| level.eq_ignore_ascii_case(name))
+        });
+        match known.then(|| tracing_subscriber::EnvFilter::try_new(text)) {
+            Some(Ok(_)) => Ok(Self(text.to_owned())),
+            _ => Err(Shape::Filter.refuse(text)),
+        }
+    }
+}
+
+/// A number of things, at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Count(pub(crate) u32);
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(count) if count > 0 && !text.starts_with('+') => Ok(Self(count)),
+            _ => Err(Shape::Count.refuse(text)),
+        }
+    }
+}
+
+/// What a value may look like, by its Rust type. Shown in errors and in the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Addr,
+    Path,
+    Size,
+    Count,
+    Period,
+    Switch,
+    Format,
+    Filter,
+}
+
+impl Shape {
+    /// # Panics
+    /// For a type that this function doesn't know, which the tests would have found.
+    pub(crate) fn of(arg: &clap::Arg) -> Self {
+        let parsed = arg.get_value_parser().type_id();
+        let known = [
+            (TypeId::of::<ListenAddr>(), Self::Addr),
+            (TypeId::of::<PathBuf>(), Self::Path),
+            (TypeId::of::<Bytes>(), Self::Size),
+            (TypeId::of::<Count>(), Self::Count),
+            (TypeId::of::<Period>(), Self::Period),
+            (TypeId::of::<Switch>(), Self::Switch),
+            (TypeId::of::<LogFormat>(), Self::Format),
+            (TypeId::of::<Filter>(), Self::Filter),
+        ];
+        let shape = known.into_iter().find(|(id, _)| parsed == *id);
+        shape
+            .unwrap_or_else(|| panic!("{} has a type without a shape", arg.get_id()))
+            .1
+    }
+
+    /// Parses one value as clap would, for values that don't come from the command line.
+    pub(crate) fn check(self, text: &str) -> Result<(), String> {
+        match self {
+            Self::Addr => text.parse::<ListenAddr>().map(drop),
+            Self::Path if text.is_empty() => Err(self.refuse(text)),
+            Self::Path => Ok(()),
+            Self::Size => text.parse::<Bytes>().map(drop),
+            Self::Count => text.parse::<Count>().map(drop),
+            Self::Period => text.parse::<Period>().map(drop),
+            Self::Switch => text.parse::<Switch>().map(drop),
+            Self::Format => text.parse::<LogFormat>().map(drop),
+            Self::Filter => text.parse::<Filter>().map(drop),
+        }
+    }
+
+    fn refuse(self, text: &str) -> String {
+        format!(
+            "{text:?} is not {}; allowed: {}",
+            self.noun(),
+            self.allowed()
+        )
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Addr => "an address",
+            Self::Path => "a path",
+            Self::Size => "a size",
+            Self::Count => "a count",
+            Self::Period => "a length of time",
+            Self::Switch => "a switch",
+            Self::Format => "a log format",
+            Self::Filter => "a log filter",
+        }
+    }
+
+    /// Ends the sentence "allowed: …".
+    pub(crate) fn allowed(self) -> &'static str {
+        match self {
+            Self::Addr => "HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0",
+            Self::Path => "the path of a file",
+            Self::Size => "bytes, or a number with KiB, MiB or GiB; 1 to 1GiB",
+            Self::Count => "a number, 1 to 4294967295",
+            Self::Period => "a number with ms, s, m or h; up to 24h",
+            Self::Switch => "on, off",
+            Self::Format => "text, json",
+            Self::Filter => {
+                "off, error, warn, info, debug, trace, or a list such as warn,sockeye=debug"
+            }
+        }
+    }
+
+    /// Whether a TOML integer can be such a value.
+    pub(crate) fn takes_integer(self) -> bool {
+        matches!(self, Self::Size | Self::Count)
+    }
+
+    /// Whether a TOML boolean can be such a value.
+    pub(crate) fn takes_boolean(self) -> bool {
+        matches!(self, Self::Switch)
+    }
+
+    /// Whether a TOML string can be such a value.
+    pub(crate) fn takes_string(self) -> bool {
+        !matches!(self, Self::Count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_host_and_port() {
+        let shown = |text: &str| text.parse::<ListenAddr>().map(|addr| addr.to_string());
+        assert_eq!(shown("127.0.0.1:8080").unwrap(), "127.0.0.1:8080");
+        assert_eq!(shown("[::1]:0").unwrap(), "[::1]:0");
+        assert_eq!(shown(":80").unwrap(), "0.0.0.0:80");
+        for bad in [
+            "",
+            "8080",
+            "::1:80",
+            "[::1:80",
+            "a:65536",
+            "a:+1",
+            "a:",
+            "a b:1",
+            "http://a:1",
+        ] {
+            assert!(shown(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        assert_eq!("16MiB".parse(), Ok(Bytes(16 << 20)));
+        assert_eq!("16 KiB".parse(), Ok(Bytes(16 << 10)));
+        assert_eq!("7".parse(), Ok(Bytes(7)));
+        for bad in [
+            "",
+            "MiB",
+            "16MB",
+            "0",
+            "-1",
+            "2GiB",
+            "99999999999999999999",
+            "1.5MiB",
+        ] {
+            assert!(bad.parse::<Bytes>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn periods_need_a_unit() {
+        assert_eq!("500ms".parse(), Ok(Period(Duration::from_millis(500))));
+        assert_eq!("2 m".parse(), Ok(Period(Duration::from_secs(120))));
+        assert_eq!("0s".parse(), Ok(Period(Duration::ZERO)));
+        for bad in ["", "10", "s", "1d", "25h", "-1s"] {
+            assert!(bad.parse::<Period>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn filters_name_levels() {
+        for good in ["info", "OFF", "warn,sockeye=debug", "sockeye::server=trace"] {
+            assert!(good.parse::<Filter>().is_ok(), "{good}");
+        }
+        for bad in ["", "loud", "sockeye=loud", "info,"] {
+            assert!(bad.parse::<Filter>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! From the options to a connection.
+
+use std::path::Path;
+
+use sockeye::{ClientTls, Connect, Deflate, Error, Http2, Proxy};
+
+use super::{ConnectArgs, ending};
+
+/// The dial that the options describe, or one line about what is wrong with them.
+pub(crate) fn dial(args: &ConnectArgs) -> Result<Connect, String> {
+    let mut connect = sockeye::connect(url(&args.url));
+    for (name, value) in &args.header {
+        connect = connect.header(name, value);
+    }
+    if let Some(origin) = &args.origin {
+        connect = connect.header("Origin", origin);
+    }
+    if !args.subprotocol.is_empty() {
+        connect = connect.subprotocols(&args.subprotocol);
+    }
+    let mut settings = sockeye::Settings::default();
+    settings.limits.message_bytes_max = args.max_message.0;
+    settings.limits.frame_bytes_max = args.max_message.0;
+    settings.outbox_bytes_max = settings.outbox_bytes_max.max(2 * args.max_message.0);
+    settings.deflate = args.deflate.then(|| {
+        let mut deflate = Deflate::default();
+        // One connection: memory for two windows is nothing, and compression is better with them.
+        deflate.client_no_context_takeover = false;
+        deflate.server_no_context_takeover = false;
+        deflate
+    });
+    connect = connect.settings(settings).tls(tls(args)?);
+    connect = match &args.proxy {
+        Some(proxy) => connect.proxy(parse_proxy(proxy)?),
+        None if args.no_proxy => connect,
+        None => connect.proxy(Proxy::from_env().map_err(|error| ending::with_causes(&error))?),
+    };
+    // One limit for all phases together; whoever waits here decides how long.
+    let limit = args.timeout.0;
+    connect = connect
+        .resolve_timeout(limit)
+        .connect_timeout(limit)
+        .proxy_timeout(limit);
+    connect = connect
+        .tls_timeout(limit)
+        .handshake_timeout(limit)
+        .redirects_max(args.redirects);
+    if args.http2 {
+        connect = connect.http2(Http2::Auto);
+    }
+    Ok(connect)
+}
+
+/// `example.com/feed` means `ws://example.com/feed`; `http` and `https` are what people copy from an address bar.
+fn url(text: &str) -> String {
+    for (theirs, ours) in [("http://", "ws://"), ("https://", "wss://")] {
+        if let Some(rest) = text.strip_prefix(theirs) {
+            return format!("{ours}{rest}");
+        }
+    }
+    if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("ws://{text}")
+    }
+}
+
+fn parse_proxy(text: &str) -> Result<Proxy, String> {
+    let proxy = if text.starts_with("socks5") {
+        Proxy::socks5(text)
+    } else {
+        Proxy::http(text)
+    };
+    proxy.map_err(|error| about("--proxy", &error))
+}
+
+fn tls(args: &ConnectArgs) -> Result<ClientTls, String> {
+    let mut tls = ClientTls::new();
+    if let Some(file) = &args.cacert {
+        tls = tls
+            .root(read("--cacert", file)?)
+            .map_err(|error| about("--cacert", &error))?;
+    }
+    if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
+        let (cert, key) = (read("--cert", cert)?, read("--key", key)?);
+        tls = tls
+            .client_certificate(cert, key)
+            .map_err(|error| about("--cert", &error))?;
+    }
+    if args.insecure {
+        tls = tls.dangerous_accept_any_certificate();
+    }
+    Ok(tls)
+}
+
+fn about(flag: &str, error: &Error) -> String {
+    format!("{flag}: {}", ending::with_causes(error))
+}
+
+fn read(flag: &str, file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| format!("{flag} {}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_scheme_is_ws() {
+        assert_eq!(url("localhost:8080/echo"), "ws://localhost:8080/echo");
+        assert_eq!(url("https://a"), "wss://a");
+        assert_eq!(url("wss://a"), "wss://a");
+    }
+}

@@ -1,0 +1,201 @@
+//! What the person or the program on stdin says.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Read},
+    thread,
+    time::Duration,
+};
+
+use sockeye::{CloseCode, Message};
+use tokio::sync::mpsc;
+
+use super::{ConnectArgs, screen::Screen, terminal::Terminal};
+
+/// One thing to do.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Message(Message<'static>),
+    Ping(Vec<u8>),
+    Close(CloseCode, String),
+    /// Stdin can't be sent as it is.
+    Bad(String),
+}
+
+/// Where the input comes from.
+pub(crate) enum Source {
+    /// Somebody types.
+    Terminal(Terminal),
+    /// A program or a file.
+    Pipe,
+}
+
+impl Source {
+    /// How long to wait for answers after the last input.
+    pub(crate) fn patience(&self, wait: Duration) -> Duration {
+        match self {
+            // Whoever pressed ctrl-D saw the answers already.
+            Self::Terminal(_) => Duration::ZERO,
+            Self::Pipe => wait,
+        }
+    }
+}
+
+/// Reads stdin from now on, until its end.
+pub(crate) fn start(args: &ConnectArgs) -> (Source, mpsc::Receiver<Input>, Screen) {
+    let (sender, receiver) = mpsc::channel(INPUTS_MAX);
+    let reading = Reading {
+        form: Form::of(args),
+        message_bytes_max: args.max_message.0,
+        sender,
+    };
+    let interactive = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.binary;
+    if interactive && let Ok((terminal, writer)) = Terminal::start(reading.clone()) {
+        return (
+            Source::Terminal(terminal),
+            receiver,
+            Screen::terminal(writer, args),
+        );
+    }
+    thread::spawn(move || reading.pipe());
+    (Source::Pipe, receiver, Screen::pipe(args))
+}
+
+/// How stdin becomes messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Lines,
+    Hex,
+    Bytes,
+}
+
+impl Form {
+    fn of(args: &ConnectArgs) -> Self {
+        match (args.binary, args.hex) {
+            (true, _) => Self::Bytes,
+            (_, true) => Self::Hex,
+            _ => Self::Lines,
+        }
+    }
+}
+
+/// Makes messages of what is read.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    form: Form,
+    message_bytes_max: usize,
+    sender: mpsc::Sender<Input>,
+}
+
+impl Reading {
+    fn pipe(self) {
+        let read = match self.form {
+            Form::Bytes => self.chunks(),
+            Form::Lines | Form::Hex => self.lines(),
+        };
+        if let Err(message) = read {
+            let _ = self.push_blocking(Input::Bad(message));
+        }
+    }
+
+    fn lines(&self) -> Result<(), String> {
+        let mut stdin = io::stdin().lock();
+        let mut line = Vec::new();
+        // Two characters of hexadecimal to the byte, and the line's end.
+        let line_bytes_max = 2 * self.message_bytes_max as u64 + 2;
+        for number in 1.. {
+            line.clear();
+            let count = stdin
+                .by_ref()
+                .take(line_bytes_max)
+                .read_until(b'\n', &mut line);
+            match count.map_err(|error| format!("cannot read stdin: {error}"))? {
+                0 => break,
+                _ if line.ends_with(b"\r\n") => line.truncate(line.len() - 2),
+                _ if line.ends_with(b"\n") => line.truncate(line.len() - 1),
+                _ => {}
+            }
+            let text = str::from_utf8(&line)
+                .map_err(|_| format!("stdin, line {number}: not UTF-8; use --binary"))?;
+            let message = self
+                .message(text)
+                .map_err(|hint| format!("stdin, line {number}: {hint}"))?;
+            if self.push_blocking(Input::Message(message)).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn chunks(&self) -> Result<(), String> {
+        let mut stdin = io::stdin().lock();
+        loop {
+            let mut chunk = Vec::new();
+            let limit = CHUNK_BYTES.min(self.message_bytes_max) as u64;
+            let count = stdin.by_ref().take(limit).read_to_end(&mut chunk);
+            if count.map_err(|error| format!("cannot read stdin: {error}"))? == 0 {
+                return Ok(());
+            }
+            if self.push_blocking(Input::Message(chunk.into())).is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) fn message(&self, line: &str) -> Result<Message<'static>, String> {
+        let message: Message<'static> = match self.form {
+            Form::Hex => parse_hex(line)?.into(),
+            _ => line.to_owned().into(),
+        };
+        match message.len() {
+            length if length > self.message_bytes_max => {
+                Err(format!("{length} bytes are more than --max-message"))
+            }
+            _ => Ok(message),
+        }
+    }
+
+    /// Waits for room. When nobody takes inputs any more, the conversation is over.
+    pub(crate) async fn push(&self, input: Input) {
+        let _ = self.sender.send(input).await;
+    }
+
+    /// Fails when nobody takes inputs any more.
+    fn push_blocking(&self, input: Input) -> Result<(), ()> {
+        self.sender.blocking_send(input).map_err(drop)
+    }
+}
+
+fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let value = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => Some(value(*high)? << 4 | value(*low)?),
+        _ => None,
+    };
+    digits
+        .chunks(2)
+        .map(byte)
+        .collect::<Option<_>>()
+        .ok_or_else(|| "not pairs of hexadecimal digits".to_owned())
+}
+
+/// Messages read ahead of the network.
+const INPUTS_MAX: usize = 8;
+/// Bytes. One pipe buffer of Linux.
+const CHUNK_BYTES: usize = 64 << 10;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_is_read_in_pairs() {
+        assert_eq!(parse_hex("00 fF 1a").unwrap(), [0, 255, 26]);
+        assert_eq!(parse_hex("").unwrap(), [0_u8; 0]);
+        for bad in ["0", "0x", "gg"] {
+            assert!(parse_hex(bad).is_err(), "{bad}");
+        }
+    }
+}

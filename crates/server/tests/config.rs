@@ -1,0 +1,205 @@
+//! Flag over environment over file over default, and what a bad file is told.
+
+mod support;
+
+use std::fs;
+
+use support::{compare, root, run, run_in};
+use tempfile::TempDir;
+
+/// The line of `sockeye config check` for one key.
+fn checked(key: &str, flags: &[&str], env: &[(&str, &str)], file: Option<&str>) -> String {
+    let directory = TempDir::new().unwrap();
+    if let Some(file) = file {
+        fs::write(directory.path().join("sockeye.toml"), file).unwrap();
+    }
+    let args = [&["config", "check"], flags].concat();
+    let run = run_in(directory.path(), &args, env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let line = run
+        .stdout
+        .lines()
+        .find(|line| line.starts_with(key))
+        .unwrap();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn flag_beats_environment_beats_file_beats_default() {
+    let flag = &["--fragments-max", "4"][..];
+    let env = &[("SOCKEYE_FRAGMENTS_MAX", "3")][..];
+    let file = Some("[limits]\nfragments_max = 2\n");
+    for (flags, env, file, expected) in [
+        (&[][..], &[][..], None, "fragments_max = 65536 # default"),
+        (&[], &[], file, "fragments_max = 2 # sockeye.toml:2"),
+        (&[], env, file, "fragments_max = 3 # SOCKEYE_FRAGMENTS_MAX"),
+        (&[], env, None, "fragments_max = 3 # SOCKEYE_FRAGMENTS_MAX"),
+        (flag, &[], file, "fragments_max = 4 # --fragments-max"),
+        (flag, env, file, "fragments_max = 4 # --fragments-max"),
+        (flag, &[], None, "fragments_max = 4 # --fragments-max"),
+    ] {
+        assert_eq!(checked("fragments_max", flags, env, file), expected);
+    }
+}
+
+#[test]
+fn lists_are_given_in_each_place_in_its_own_way() {
+    let expected = "listen = [\"a:1\", \"b:2\"] #";
+    for (flags, env, file) in [
+        (&["--listen", "a:1", "--listen", "b:2"][..], &[][..], None),
+        (&[], &[("SOCKEYE_LISTEN", "a:1, b:2")], None),
+        (&[], &[], Some("listen = [\"a:1\", \"b:2\"]")),
+    ] {
+        let line = checked("listen", flags, env, file);
+        assert!(line.starts_with(expected), "{line}");
+    }
+    assert!(
+        checked("listen", &[], &[], Some("listen = \"c:3\"")).starts_with("listen = [\"c:3\"]")
+    );
+}
+
+#[test]
+fn file_can_be_named_by_flag_and_by_environment() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("a.toml"), "deflate = false").unwrap();
+    fs::write(directory.path().join("b.toml"), "deflate = \"on\"").unwrap();
+    let check =
+        |args: &[&str]| run_in(directory.path(), args, &[("SOCKEYE_CONFIG", "b.toml")]).stdout;
+    assert!(check(&["config", "check"]).contains("# b.toml:1"));
+    assert!(check(&["config", "check", "--config", "a.toml"]).contains("# a.toml:1"));
+}
+
+#[test]
+fn defaults_and_the_result_of_a_check_are_files_that_can_be_used() {
+    let directory = TempDir::new().unwrap();
+    for args in [&["config", "default"][..], &["config", "check"]] {
+        let printed = run_in(directory.path(), args, &[]);
+        assert_eq!(printed.code, Some(0));
+        fs::write(directory.path().join("again.toml"), printed.stdout).unwrap();
+        let again = run_in(
+            directory.path(),
+            &["config", "check", "--config", "again.toml"],
+            &[],
+        );
+        assert_eq!(again.code, Some(0), "{}", again.stderr);
+    }
+}
+
+#[test]
+fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
+    for (file, expected) in [
+        (
+            "lisen = \"a:1\"",
+            "f.toml:1: unknown key lisen; allowed here: listen, deflate, [tls], [limits], [drain], [log]",
+        ),
+        (
+            "\n[limits]\nlisten = 1",
+            "f.toml:3: unknown key limits.listen; did you mean listen?; allowed here: message_bytes_max, fragments_max, connections_max, outbox_bytes_max, head_bytes_max, handshake_timeout, close_timeout",
+        ),
+        (
+            "[hub]\n",
+            "f.toml:1: unknown key hub; allowed here: listen, deflate, [tls], [limits], [drain], [log]",
+        ),
+        (
+            "listen = 8080",
+            "f.toml:1: listen: an integer does not fit; allowed: HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0, or a list of them",
+        ),
+        (
+            "listen = [\n\"a:1\",\n\"b\",\n]",
+            "f.toml:3: listen: \"b\" is not an address; allowed: HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0",
+        ),
+        (
+            "[limits]\nfragments_max = -1",
+            "f.toml:2: limits.fragments_max: \"-1\" is not a count; allowed: a number, 1 to 4294967295",
+        ),
+        (
+            "[limits]\nfragments_max = \"1\"",
+            "f.toml:2: limits.fragments_max: a string does not fit; allowed: a number, 1 to 4294967295",
+        ),
+        (
+            "[drain]\ntimeout = 3",
+            "f.toml:2: drain.timeout: an integer does not fit; allowed: a number with ms, s, m or h; up to 24h",
+        ),
+        (
+            "deflate = \"maybe\"",
+            "f.toml:1: deflate: \"maybe\" is not a switch; allowed: on, off",
+        ),
+        (
+            "config = \"x\"",
+            "f.toml:1: unknown key config; allowed here: listen, deflate, [tls], [limits], [drain], [log]",
+        ),
+        ("listen =\n", "f.toml:1: not TOML:"),
+    ] {
+        let directory = TempDir::new().unwrap();
+        fs::write(directory.path().join("f.toml"), file).unwrap();
+        // `serve` and `config check` say the same.
+        for command in [&["serve"][..], &["config", "check"]] {
+            let run = run_in(
+                directory.path(),
+                &[command, &["--config", "f.toml"]].concat(),
+                &[],
+            );
+            assert_eq!(run.code, Some(2), "{file}");
+            assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+            let line = run.stderr.trim_end().strip_prefix("sockeye: ").unwrap();
+            match expected.ends_with(':') {
+                true => assert!(line.starts_with(expected), "{line}"),
+                false => assert_eq!(line, expected),
+            }
+        }
+    }
+}
+
+#[test]
+fn bad_environment_names_the_variable() {
+    let directory = TempDir::new().unwrap();
+    let run = run_in(
+        directory.path(),
+        &["serve"],
+        &[("SOCKEYE_DRAIN_TIMEOUT", "soon")],
+    );
+    assert_eq!(run.code, Some(2));
+    assert_eq!(
+        run.stderr,
+        "sockeye: SOCKEYE_DRAIN_TIMEOUT: \"soon\" is not a length of time; allowed: a number with ms, s, m or h; up to 24h\n"
+    );
+}
+
+#[test]
+fn missing_file_is_an_error_only_if_it_was_named() {
+    let directory = TempDir::new().unwrap();
+    assert_eq!(
+        run_in(directory.path(), &["config", "check"], &[]).code,
+        Some(0)
+    );
+    let run = run_in(
+        directory.path(),
+        &["config", "check", "--config", "none.toml"],
+        &[],
+    );
+    assert_eq!(run.code, Some(2));
+    assert!(
+        run.stderr
+            .starts_with("sockeye: cannot read configuration none.toml: "),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.stderr.lines().count(), 1);
+}
+
+#[test]
+fn certificate_and_key_go_together() {
+    let lone = run(&["config", "check", "--tls-cert", "a.pem"]);
+    assert_eq!(
+        (lone.code, lone.stderr.as_str()),
+        (Some(2), "sockeye: --tls-cert: needs --tls-key too\n")
+    );
+}
+
+#[test]
+fn reference_page_is_up_to_date() {
+    compare(
+        &root().join("docs/reference/config.md"),
+        &run(&["config", "reference"]).stdout,
+    );
+}

@@ -1,0 +1,86 @@
+//! The README shows code that compiles, and links that lead somewhere.
+
+mod support;
+
+use std::fs;
+
+use support::root;
+
+/// The `rust` blocks of a page.
+fn blocks(page: &str) -> Vec<String> {
+    page.split("```rust\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn code_in_the_readmes_is_an_example_that_compiles() {
+    let examples: Vec<String> = fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| {
+            let code = fs::read_to_string(path).unwrap();
+            // Without the comment that tells the command.
+            let lines = code
+                .lines()
+                .skip_while(|line| line.starts_with("//!") || line.is_empty());
+            lines.map(|line| format!("{line}\n")).collect()
+        })
+        .collect();
+    for name in ["README.md", "README.zh-CN.md"] {
+        let page = fs::read_to_string(root().join(name)).unwrap();
+        let blocks = blocks(&page);
+        assert_eq!(blocks.len(), 2, "{name}");
+        for block in blocks {
+            assert!(
+                examples.contains(&block),
+                "{name} shows code that is no file in examples/:\n{block}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_example_begins_with_its_command_and_is_built() {
+    let manifest = fs::read_to_string(root().join("examples/Cargo.toml")).unwrap();
+    for entry in fs::read_dir(root().join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let code = fs::read_to_string(&path).unwrap();
+        let command = format!("//! cargo run -p sockeye-examples --example {name}\n");
+        assert!(code.starts_with(&command), "{name}");
+        assert!(
+            manifest.contains(&format!("path = \"{name}.rs\"")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn links_between_our_pages_lead_somewhere() {
+    for name in [
+        "README.md",
+        "README.zh-CN.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "STYLE.md",
+        "SECURITY.md",
+    ] {
+        let page = fs::read_to_string(root().join(name)).unwrap();
+        for link in page
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap())
+        {
+            if !link.contains("://") {
+                let file = link.split('#').next().unwrap();
+                assert!(root().join(file).exists(), "{name} links to {link}");
+            }
+        }
+    }
+}

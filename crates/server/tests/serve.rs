@@ -1,0 +1,263 @@
+//! `sockeye serve` as its user sees it: what it prints, serves, refuses, and how it stops.
+
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    process::Stdio,
+};
+
+use support::{Server, run, run_in, sockeye};
+use tempfile::TempDir;
+
+#[test]
+fn start_prints_what_is_served_and_where() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
+    assert_eq!(server.addrs.len(), 2, "{}", server.banner);
+    for addr in &server.addrs {
+        assert!(
+            !addr.ends_with(":0"),
+            "the port that was chosen, not the one that was asked for"
+        );
+        for url in [
+            format!("  http://{addr}/ "),
+            format!("  ws://{addr}/ "),
+            format!("  ws://{addr}/echo "),
+            format!("  ws://{addr}/websocket/ws "),
+        ] {
+            assert!(
+                server.banner.contains(&url),
+                "{url} is missing in\n{}",
+                server.banner
+            );
+        }
+    }
+}
+
+#[test]
+fn page_comes_with_a_strict_policy() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--message-bytes-max", "1KiB"]);
+    let page = server.http("GET / HTTP/1.1\r\n\r\n");
+    let (head, body) = page.split_once("\r\n\r\n").unwrap();
+    let field = |name: &str| {
+        let line = head
+            .lines()
+            .find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("no {name} in {head}"))
+            .split_once(": ")
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert_eq!(field("content-type"), "text/html; charset=utf-8");
+    assert_eq!(field("x-content-type-options"), "nosniff");
+    assert_eq!(field("cache-control"), "no-cache");
+    let policy = field("content-security-policy");
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'sha256-"),
+        "{policy}"
+    );
+    assert!(policy.contains("connect-src 'self' ws: wss:"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert!(
+        body.starts_with("<!doctype html>") && body.contains("data-message-bytes-max=\"1024\"")
+    );
+    let again = server.http(&format!(
+        "GET / HTTP/1.1\r\nIf-None-Match: {}\r\n\r\n",
+        field("etag")
+    ));
+    assert!(again.starts_with("HTTP/1.1 304"), "{again}");
+}
+
+#[test]
+fn paths_answer_as_the_list_says() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    for (request, status) in [
+        ("GET /health/live HTTP/1.1\r\n\r\n", "200"),
+        ("HEAD / HTTP/1.1\r\n\r\n", "200"),
+        ("GET /nothing HTTP/1.1\r\n\r\n", "404"),
+        ("GET /echo HTTP/1.1\r\n\r\n", "404"),
+        ("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "405"),
+    ] {
+        let response = server.http(request);
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status}")),
+            "{request}{response}"
+        );
+    }
+}
+
+#[test]
+fn port_in_use_is_one_line_and_exit_code_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let run = run(&["--listen", &addr]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stdout.is_empty());
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert!(
+        run.stderr.contains(&addr) && run.stderr.contains("in use"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn bad_certificate_is_one_line_and_exit_code_2() {
+    let directory = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    let (one, other) = (certificate(), certificate());
+    write("cert.pem", &one.0);
+    write("key.pem", &other.1);
+    write("junk.pem", "not a certificate");
+    for (cert, key, named) in [
+        ("cert.pem", "key.pem", "key.pem"),
+        ("junk.pem", "key.pem", "junk.pem"),
+        ("cert.pem", "junk.pem", "junk.pem"),
+        ("none.pem", "key.pem", "none.pem"),
+        ("cert.pem", "none.pem", "none.pem"),
+    ] {
+        let args = [
+            "--listen",
+            "127.0.0.1:0",
+            "--tls-cert",
+            cert,
+            "--tls-key",
+            key,
+        ];
+        let run = run_in(directory.path(), &args, &[]);
+        assert_eq!(run.code, Some(2), "{cert} {key}");
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        assert!(
+            run.stderr.contains(named),
+            "{} should name {named}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn certificate_makes_the_listeners_wss() {
+    let (cert, key) = certificate();
+    let files = [
+        ("cert.pem", cert.as_str()),
+        ("key.pem", key.as_str()),
+        (
+            "sockeye.toml",
+            "listen = \"127.0.0.1:0\"\n[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n",
+        ),
+    ];
+    let server = Server::start_with(&[], &files);
+    assert!(
+        server.banner.contains("  wss://127.0.0.1:")
+            && server.banner.contains("  https://127.0.0.1:")
+    );
+    let url = format!(
+        "wss://localhost:{}/echo",
+        server.addrs[0].rsplit(':').next().unwrap()
+    );
+    let ca = server.directory.path().join("cert.pem");
+    let talk = |args: &[&str]| {
+        support::run_with_stdin(
+            &[&["connect", &url, "--exit-after", "1"], args].concat(),
+            b"hi\n",
+        )
+    };
+    let trusted = talk(&["--cacert", ca.to_str().unwrap()]);
+    assert_eq!(
+        (trusted.code, trusted.stdout.as_str()),
+        (Some(0), "hi\n"),
+        "{}",
+        trusted.stderr
+    );
+    assert_eq!(talk(&["--insecure"]).stdout, "hi\n");
+    let second = talk(&["--insecure", "--http2", "-v"]);
+    assert_eq!(second.stdout, "hi\n", "{}", second.stderr);
+    // Over HTTP/2 there is no key (RFC 8441 section 5).
+    assert!(!second.stderr.contains("sec-websocket-key"), "{}", second.stderr);
+    let stranger = talk(&[]);
+    assert_eq!(stranger.code, Some(3), "{}", stranger.stderr);
+    assert_eq!(stranger.stderr.lines().count(), 1, "{}", stranger.stderr);
+}
+
+#[test]
+fn interrupt_drains_and_reports() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    let directory = TempDir::new().unwrap();
+    let mut client = sockeye(directory.path())
+        .args(["connect", &server.ws("/echo")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // An echo proves that the session is open.
+    let mut stdin = client.stdin.take().unwrap();
+    stdin.write_all(b"here\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(client.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "here\n");
+
+    server.signal("INT");
+    let (status, stderr) = server.wait();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(
+        stderr.contains("draining, 1 open") && stderr.contains("drained, 1 closed"),
+        "{stderr}"
+    );
+    // 1001 is a server that goes away, not a failure.
+    assert_eq!(client.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn terminate_drains_too() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    server.signal("TERM");
+    let (status, stderr) = server.wait();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("drained, 0 closed"), "{stderr}");
+}
+
+#[test]
+fn second_signal_ends_at_once() {
+    let server = Server::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--drain-timeout",
+        "1h",
+        "--close-timeout",
+        "1h",
+    ]);
+    // A client that opens and then never answers anything.
+    let mut silent = std::net::TcpStream::connect(&server.addrs[0]).unwrap();
+    let request = format!(
+        "GET /echo HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        server.addrs[0]
+    );
+    silent.write_all(request.as_bytes()).unwrap();
+    let mut head = BufReader::new(silent.try_clone().unwrap());
+    let mut line = String::new();
+    head.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 101"), "{line}");
+    server.signal("INT");
+    // The Close frame tells that the drain has begun.
+    while line != "\r\n" {
+        line.clear();
+        head.read_line(&mut line).unwrap();
+    }
+    assert_eq!(head.fill_buf().unwrap()[0], 0x88);
+    server.signal("INT");
+    let (status, stderr) = server.wait();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("stopped at once, 1 cut off"), "{stderr}");
+}
+
+/// A certificate for `localhost` that vouches for itself, and its key.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
