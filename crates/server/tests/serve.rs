@@ -176,7 +176,11 @@ fn certificate_makes_the_listeners_wss() {
     let second = talk(&["--insecure", "--http2", "-v"]);
     assert_eq!(second.stdout, "hi\n", "{}", second.stderr);
     // Over HTTP/2 there is no key (RFC 8441 section 5).
-    assert!(!second.stderr.contains("sec-websocket-key"), "{}", second.stderr);
+    assert!(
+        !second.stderr.contains("sec-websocket-key"),
+        "{}",
+        second.stderr
+    );
     let stranger = talk(&[]);
     assert_eq!(stranger.code, Some(3), "{}", stranger.stderr);
     assert_eq!(stranger.stderr.lines().count(), 1, "{}", stranger.stderr);

@@ -1,0 +1,136 @@
+//! Everything that can be configured, defined here and nowhere else.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Bytes, Count, Filter, ListenAddr, LogFormat, Period, Switch};
+
+/// Everything that can be configured.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Config {
+    /// Configuration file (TOML); `sockeye.toml` is read if it is there and nothing else is named
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Address to listen on, HOST:PORT; may be given many times; port 0 lets the system choose
+    #[arg(
+        long,
+        value_name = "ADDR",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(crate) listen: Vec<ListenAddr>,
+
+    /// Compress messages for clients that offer permessage-deflate
+    #[arg(long, value_name = "on|off", default_value = "on")]
+    pub(crate) deflate: Switch,
+
+    /// Certificate chain (PEM); with it every listener speaks TLS: wss and https
+    #[arg(long, value_name = "FILE", help_heading = "tls")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// Private key (PEM) of the certificate
+    #[arg(long, value_name = "FILE", help_heading = "tls")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Largest message taken, after reassembly and inflation
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "16MiB",
+        help_heading = "limits"
+    )]
+    pub(crate) message_bytes_max: Bytes,
+
+    /// Most fragments of one message
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "65536",
+        help_heading = "limits"
+    )]
+    pub(crate) fragments_max: Count,
+
+    /// Most open connections; one more is answered with 503
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "100000",
+        help_heading = "limits"
+    )]
+    pub(crate) connections_max: Count,
+
+    /// What may wait for a session whose peer reads slowly
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64MiB",
+        help_heading = "limits"
+    )]
+    pub(crate) outbox_bytes_max: Bytes,
+
+    /// Longest request head
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "16KiB",
+        help_heading = "limits"
+    )]
+    pub(crate) head_bytes_max: Bytes,
+
+    /// From a connection's first byte to the end of its handshake
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10s",
+        help_heading = "limits"
+    )]
+    pub(crate) handshake_timeout: Period,
+
+    /// From our Close frame to the end of the connection
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        help_heading = "limits"
+    )]
+    pub(crate) close_timeout: Period,
+
+    /// Sessions closed per second when the server stops
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1000",
+        help_heading = "drain"
+    )]
+    pub(crate) drain_per_second: Count,
+
+    /// How long a drain may take before what is left is cut off
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10s",
+        help_heading = "drain"
+    )]
+    pub(crate) drain_timeout: Period,
+
+    /// What to log (to stderr): a level, or levels by module such as `warn,sockeye=debug`
+    #[arg(
+        long,
+        value_name = "FILTER",
+        alias = "log",
+        default_value = "info",
+        help_heading = "log"
+    )]
+    pub(crate) log_filter: Filter,
+
+    /// Log lines for people or for programs
+    #[arg(
+        long,
+        value_name = "text|json",
+        default_value = "text",
+        help_heading = "log"
+    )]
+    pub(crate) log_format: LogFormat,
+}
