@@ -65,7 +65,7 @@ pub(crate) struct Config {
     #[arg(
         long,
         value_name = "SIZE",
-        default_value = "64MiB",
+        default_value = "16MiB",
         help_heading = "limits"
     )]
     pub(crate) outbox_bytes_max: Bytes,
