@@ -32,8 +32,7 @@ fn client_passes_every_case() {
         return;
     }
     let cases = select(&wstest, selection());
-    let dial =
-        |url: &str| sockeye("connect", &["--echo", "--deflate", url]).expect("the binary is there");
+    let dial = |url: &str| sockeye("connect", &["--echo", url]).expect("the binary is there");
     let start = Instant::now();
     let report = against_client("client", &wstest, dial, &cases);
     passes("client", &report, &cases, start);

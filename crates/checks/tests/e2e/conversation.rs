@@ -52,7 +52,8 @@ pub(crate) fn peer_listens(
     let mut dial = vec!["--echo", "-v"];
     if deflate == Deflate::On {
         peer.arg("--deflate");
-        dial.push("--deflate");
+    } else {
+        dial.push("--deflate=off");
     }
     let mut peer = Process::start("the peer", &mut peer, LIMIT);
     let listening = peer.wait_for_text("listening");

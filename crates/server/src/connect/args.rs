@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Bytes, Period};
+use crate::config::{Bytes, Period, Switch};
 
 /// Shown at the end of `sockeye connect --help`.
 pub(crate) const EXIT_CODES: &str = "\
@@ -38,9 +38,10 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) subprotocol: Vec<String>,
 
-    /// Offer compression (permessage-deflate)
-    #[arg(long)]
-    pub(crate) deflate: bool,
+    /// Offer compression (permessage-deflate), as browsers do; `--deflate=off` doesn't
+    #[arg(long, value_name = "on|off", default_value = "on", default_missing_value = "on",
+          num_args = 0..=1, require_equals = true)]
+    pub(crate) deflate: Switch,
 
     /// Largest message to take, after reassembly and inflation
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]

@@ -5,6 +5,7 @@ use std::path::Path;
 use sockeye::{ClientTls, Connect, Deflate, Error, Http2, Proxy};
 
 use super::{ConnectArgs, ending};
+use crate::config::Switch;
 
 /// The dial that the options describe, or one line about what is wrong with them.
 pub(crate) fn dial(args: &ConnectArgs) -> Result<Connect, String> {
@@ -22,7 +23,7 @@ pub(crate) fn dial(args: &ConnectArgs) -> Result<Connect, String> {
     settings.limits.message_bytes_max = args.max_message.0;
     settings.limits.frame_bytes_max = args.max_message.0;
     settings.outbox_bytes_max = settings.outbox_bytes_max.max(2 * args.max_message.0);
-    settings.deflate = args.deflate.then(|| {
+    settings.deflate = (args.deflate == Switch::On).then(|| {
         let mut deflate = Deflate::default();
         // One connection: memory for two windows is nothing, and compression is better with them.
         deflate.client_no_context_takeover = false;
