@@ -28,8 +28,8 @@ const CONVERSATION: &str = r#"(async () => {
     }
     const extensions = socket.extensions;
     socket.close(4001, "再见");
-    const { code, wasClean } = await next("close");
-    return { echoed, extensions, code, wasClean };
+    const { code, reason, wasClean } = await next("close");
+    return { echoed, extensions, code, reason, wasClean };
 })()"#;
 
 #[test]
@@ -124,6 +124,7 @@ fn assert_talks(tab: &Tab<'_>, url: &str, deflate: Deflate) {
     let mut expected = json!({
         "echoed": [true, true, true, true, true],
         "code": 4001,
+        "reason": "再见",
         "wasClean": true,
     });
     expected["extensions"] = seen["extensions"].clone();

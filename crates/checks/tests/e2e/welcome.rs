@@ -57,6 +57,7 @@ fn the_page_shows_how_the_connection_ended_and_dials_again() {
     tab.click("#echo .shut");
     tab.until("document.querySelector('#echo').dataset.state === 'closed'");
     assert_eq!(text(&tab, "#echo .end-code"), "4321");
+    assert_eq!(text(&tab, "#echo .end-reason"), "够了");
     tab.click("#echo .reconnect");
     tab.until("document.querySelector('#echo').dataset.state === 'open'");
     assert_eq!(tab.errors(), Vec::<String>::new());
