@@ -2,10 +2,15 @@
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
-use axum::{Router, http::HeaderMap, routing};
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode, Version, header},
+    response::{IntoResponse as _, Response},
+    routing,
+};
 use sockeye::{
-    Deflate, Drain, DrainReport, Error, Group, Limits, Origins, Route, Server, ServerHandle,
-    ServerTls, Settings,
+    Deflate, Drain, DrainReport, Error, Group, Limits, Origins, Refusal, Route, Server,
+    ServerHandle, ServerTls, Settings,
 };
 
 use crate::{
@@ -81,6 +86,25 @@ fn pages(config: &Config) -> Router {
             routing::get(move |headers: HeaderMap| async move { page.respond(&headers) }),
         )
         .route("/health/live", routing::get(|| async { "live\n" }))
+        .route("/echo", routing::get(upgrade_required))
+        .route("/websocket/ws", routing::get(upgrade_required))
+}
+
+/// For whoever opens an endpoint as if it were a page (RFC 9110 section 15.5.22).
+async fn upgrade_required(version: Version) -> Response {
+    let refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED)
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .body(
+            "This is a WebSocket: open it with ws:// or wss://, or open / for a page that does.\n",
+        );
+    // Section 7.8: both fields belong together, and to HTTP/1.1.
+    let refusal = match version {
+        Version::HTTP_11 => refusal
+            .header(header::UPGRADE, "websocket")
+            .header(header::CONNECTION, "Upgrade"),
+        _ => refusal,
+    };
+    refusal.into_response()
 }
 
 fn settings(config: &Config) -> Settings {

@@ -78,7 +78,8 @@ fn paths_answer_as_the_list_says() {
         ("GET /health/live HTTP/1.1\r\n\r\n", "200"),
         ("HEAD / HTTP/1.1\r\n\r\n", "200"),
         ("GET /nothing HTTP/1.1\r\n\r\n", "404"),
-        ("GET /echo HTTP/1.1\r\n\r\n", "404"),
+        ("GET /echo HTTP/1.1\r\n\r\n", "426"),
+        ("GET /websocket/ws HTTP/1.1\r\n\r\n", "426"),
         ("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "405"),
     ] {
         let response = server.http(request);

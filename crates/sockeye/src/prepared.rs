@@ -77,3 +77,32 @@ impl fmt::Debug for Prepared {
         f.debug_tuple("Prepared").field(&self.0.message).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_framed_once_and_compressed_once_for_each_setting() {
+        let prepared = Prepared::new("river ".repeat(1000));
+        let forms = [
+            PreparedForm::Plain,
+            PreparedForm::Compressed {
+                window_bits: 15,
+                level: 2,
+            },
+            PreparedForm::Compressed {
+                window_bits: 9,
+                level: 2,
+            },
+        ];
+        let first = forms.map(|form| prepared.frame(form));
+        let again = forms.map(|form| prepared.clone().frame(form));
+        for (first, again) in first.iter().zip(&again) {
+            assert_eq!(first.as_ptr(), again.as_ptr());
+        }
+        assert_eq!(first[0].len(), 6000 + 4);
+        assert!(first[1].len() < 200, "{}", first[1].len());
+        assert_ne!(first[1].as_ptr(), first[2].as_ptr());
+    }
+}
