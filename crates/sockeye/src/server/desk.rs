@@ -16,7 +16,7 @@ use axum::{
     extract::ConnectInfo,
     response::{IntoResponse as _, Response},
 };
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Version, header};
 use hyper::{
     body::Incoming as IncomingBody,
     server::conn::{http1, http2},
@@ -144,6 +144,7 @@ impl Desk {
             return Err(Refusal::unavailable("too many connections\n"));
         };
         if !upgrade::wants_websocket(&request) {
+            check_host(&request)?;
             return Ok(self.plain(request).await);
         }
         let upgrade = hyper::upgrade::on(&mut request);
@@ -176,6 +177,19 @@ impl Desk {
             Err(never) => match never {},
         }
     }
+}
+
+/// RFC 9112 section 3.2: a request of HTTP/1.1 names its host, once. hyper leaves that to us; a
+/// WebSocket's request is checked as a whole elsewhere.
+fn check_host(request: &Request<IncomingBody>) -> Result<(), Refusal> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        return Err(Refusal::text(
+            StatusCode::BAD_REQUEST,
+            "Host must be there once\n",
+        ));
+    }
+    Ok(())
 }
 
 /// Bytes. hyper's own minimum.

@@ -76,6 +76,20 @@ async fn plain_requests_go_to_the_fallback() {
 }
 
 #[tokio::test]
+async fn plain_request_names_its_host_once() {
+    let server = start().await;
+    for (hosts, status) in [
+        ("", 400),
+        ("Host: a\r\nHost: a\r\n", 400),
+        ("Host: a\r\n", 200),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        let answer = exchange(server.local_addrs()[0], request.as_bytes()).await;
+        assert_eq!(status_of(&answer), status, "{hosts:?}");
+    }
+}
+
+#[tokio::test]
 async fn first_request_with_a_body_in_pieces_loses_nothing() {
     let server = start().await;
     let mut stream = connect(server.local_addrs()[0]).await;
