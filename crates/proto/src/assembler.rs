@@ -16,6 +16,10 @@ pub(crate) const INFLATE_STEP_BYTES: usize = 64 << 10;
 /// Bytes. What a message may reserve before any of it has come: a lie in a header costs no more.
 const RESERVE_UNSEEN_BYTES: usize = 64 << 10;
 
+/// Bytes. What a message may reserve once some of it has come, the default limit: beyond it a message
+/// reserves as much again as it has, so that no header can ask for memory that isn't there.
+const RESERVE_ANNOUNCED_BYTES: usize = 16 << 20;
+
 /// How messages are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
@@ -233,10 +237,10 @@ impl Assembler {
 }
 
 impl Open {
-    /// Makes room: for little at first, for all that is announced once some of it has come.
+    /// Makes room: for little at first, for what is announced once some of it has come.
     fn reserve(&mut self, now: usize, expected: u64) {
         let believed = if self.bytes >= RESERVE_UNSEEN_BYTES {
-            usize::MAX
+            RESERVE_ANNOUNCED_BYTES.max(self.bytes)
         } else {
             RESERVE_UNSEEN_BYTES
         };

@@ -1,6 +1,10 @@
 //! RFC 6455 section 5.2: the header of a frame.
 
-use sockeye_proto::{Limits, Message, ProtocolError, Role, Violation};
+use std::sync::Arc;
+
+use sockeye_proto::{
+    Input, Limits, Message, ProtocolError, Receiver, Role, Violation, extension::Pool,
+};
 
 use crate::story::{Seen, Setting, from_peer, hex, in_each_role, receive, receive_frames};
 
@@ -197,5 +201,26 @@ fn client_writes_the_shortest_length() {
             (&out[..head.len()], out.len()),
             (&head[..], head.len() + 4 + bytes)
         );
+    }
+}
+
+/// Whoever takes messages without a bound still allocates only for what comes.
+#[test]
+fn server_reserves_no_memory_for_a_length_that_is_only_announced() {
+    let mut limits = Limits::default();
+    limits.frame_bytes_max = usize::MAX;
+    limits.message_bytes_max = usize::MAX;
+    for opcode in [0x81, 0x82] {
+        let mut receiver = Receiver::new(Role::Server, Arc::new(limits.clone()), None);
+        let mut pool = Pool::default();
+        let mut head = vec![opcode, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        head.extend([0; 4]);
+        let mut inputs = vec![head];
+        inputs.extend(vec![vec![0; 64 << 10]; 4]);
+        for mut bytes in inputs {
+            let mut input = Input::new(&mut bytes);
+            assert_eq!(receiver.poll_event(&mut input, &mut pool), Ok(None));
+        }
+        assert!(receiver.buffered_bytes() <= 32 << 20);
     }
 }
