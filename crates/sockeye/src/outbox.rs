@@ -22,6 +22,15 @@ pub(crate) struct Outbox {
     written: usize,
     /// The sum of all that waits.
     bytes: usize,
+    tail_owner: TailOwner,
+}
+
+/// Whose memory `Outbox::tail` is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum TailOwner {
+    #[default]
+    Outbox,
+    Thread,
 }
 
 impl Outbox {
@@ -35,6 +44,7 @@ impl Outbox {
 
     /// Lets `write` append to what waits.
     pub(crate) fn append<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        self.compact();
         let before = self.tail.len();
         let result = write(&mut self.tail);
         self.bytes += self.tail.len() - before;
@@ -84,14 +94,19 @@ impl Outbox {
 
     /// Takes a thread's buffer for what comes next, if there is none.
     pub(crate) fn borrow_tail(&mut self, lent: &mut Vec<u8>) {
-        if self.bytes == 0 {
+        if self.bytes == 0 && self.tail_owner == TailOwner::Outbox {
             std::mem::swap(&mut self.tail, lent);
             self.tail.clear();
+            self.tail_owner = TailOwner::Thread;
         }
     }
 
-    /// Gives the buffer back; what still waits moves to memory of its own.
+    /// Gives the buffer back, if one was taken; what still waits moves to memory of its own.
     pub(crate) fn return_tail(&mut self, lent: &mut Vec<u8>) {
+        if std::mem::take(&mut self.tail_owner) == TailOwner::Outbox {
+            // Much may wait, and little have come: a copy for each read would be the peer's lever.
+            return;
+        }
         let rest = self.tail[self.written..].to_vec();
         *lent = std::mem::replace(&mut self.tail, rest);
         self.written = 0;
@@ -99,6 +114,15 @@ impl Outbox {
 
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Forgets what is on the wire, once it is the larger part of the tail: a reader that is always
+    /// a little late would make the tail grow for ever. Each byte moves at most once on average.
+    fn compact(&mut self) {
+        if self.written > self.tail.len() / 2 {
+            self.tail.drain(..self.written);
+            self.written = 0;
+        }
     }
 
     /// Makes the tail a segment, so that something can follow it.
@@ -185,5 +209,35 @@ mod tests {
         assert!(lent.capacity() >= 100);
         assert_eq!(waiting(&outbox), b"cdef");
         assert_eq!(outbox.bytes(), 4);
+    }
+
+    #[test]
+    fn an_outbox_that_never_empties_does_not_grow() {
+        let mut outbox = Outbox::default();
+        outbox.push(&[1; 100]);
+        for _ in 0..100_000 {
+            outbox.push(&[2; 1000]);
+            outbox.advance(1000);
+        }
+        assert_eq!(outbox.bytes(), 100);
+        assert!(
+            outbox.tail.capacity() < 100_000,
+            "{}",
+            outbox.tail.capacity()
+        );
+    }
+
+    #[test]
+    fn what_waits_is_not_copied_for_a_loan_that_was_not_made() {
+        let mut outbox = Outbox::default();
+        outbox.push(&[1; 100_000]);
+        let before = outbox.tail.as_ptr();
+        let mut lent = Vec::with_capacity(10);
+        outbox.borrow_tail(&mut lent);
+        outbox.push(&[2; 3]);
+        outbox.return_tail(&mut lent);
+        assert!(lent.capacity() < 100_000);
+        assert_eq!(outbox.bytes(), 100_003);
+        assert!(outbox.tail.as_ptr() == before || outbox.tail.capacity() > 100_003);
     }
 }
