@@ -65,7 +65,7 @@ pub struct DrainReport {
 /// Empties the server.
 pub(crate) async fn run(shared: &Shared, drain: &Drain) -> DrainReport {
     let began = Instant::now();
-    let deadline = began + drain.timeout;
+    let deadline = later(began, drain.timeout);
     let before = shared.registry.tally();
     shared.advance(Phase::Draining);
     let sessions = shared.registry.begin_farewell(drain.code, &drain.reason);
@@ -82,6 +82,13 @@ pub(crate) async fn run(shared: &Shared, drain: &Drain) -> DrainReport {
     shared.advance(Phase::Ended);
     shared.registry.cut();
     report(before, after, timed_out, began.elapsed())
+}
+
+/// `instant + duration`, or so late that nobody sees it: somebody who wants no limit sets
+/// [`Duration::MAX`], which no clock can hold.
+pub(crate) fn later(instant: Instant, duration: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
+    instant + duration.min(NEVER)
 }
 
 async fn say_goodbye(sessions: Vec<Session>, drain: &Drain) {

@@ -12,7 +12,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{Phase, Refusal, Shared, connections::Permit, desk, origin::Tls, replay::Replay};
-use crate::{Stream, upgrade::Incoming};
+use crate::{Stream, drain::later, upgrade::Incoming};
 
 /// What is known of a connection before its first byte.
 pub(crate) struct Accepted {
@@ -71,7 +71,10 @@ pub(crate) async fn take_stream<S: Stream>(stream: S, accepted: Accepted) {
 }
 
 fn deadline(accepted: &Accepted) -> Instant {
-    Instant::now() + accepted.shared.settings.limits.handshake_timeout
+    later(
+        Instant::now(),
+        accepted.shared.settings.limits.handshake_timeout,
+    )
 }
 
 async fn read_and_serve<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, accepted: Accepted) {

@@ -1,12 +1,15 @@
 //! Too many connections, too few descriptors, more than one listener.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
 
-use sockeye::{ErrorKind, Server};
+use sockeye::{Drain, ErrorKind, Server, Settings};
 use tokio::net::TcpStream;
 
 use crate::support::{
-    Echo, assert_echoes, connect, echo_server, exchange, open, request, soon, status_of,
+    Echo, assert_echoes, attend, connect, echo_server, exchange, open, request, soon, status_of,
 };
 
 #[tokio::test]
@@ -145,4 +148,20 @@ async fn child_without_descriptors() {
     hoard.clear();
     let (mut websocket, _) = crate::support::open_on(waiting, "/echo", &[]).await;
     assert_echoes(&mut websocket, "back").await;
+}
+
+#[tokio::test]
+async fn limits_of_time_may_be_endless() {
+    let mut settings = Settings::default();
+    settings.limits.handshake_timeout = Duration::MAX;
+    settings.limits.close_timeout = Duration::MAX;
+    let server = echo_server().settings(settings).start().await.unwrap();
+    let (mut websocket, _) = open(server.local_addrs()[0], "/echo", &[]).await;
+    assert_echoes(&mut websocket, "still here").await;
+    let attended = attend(websocket);
+    let mut drain = Drain::default();
+    drain.timeout = Duration::MAX;
+    let report = soon(server.drain(drain)).await;
+    assert_eq!((report.closed, report.timed_out), (1, 0));
+    assert!(soon(attended).await.unwrap().is_clean());
 }
