@@ -39,8 +39,11 @@ pub(crate) struct Driver {
     shared: Arc<Shared>,
     receiver: Receiver,
     role: Role,
-    /// Input that came while nobody had room for what is in it; still masked.
+    /// Input that came while nobody had room for what is in it: `pending[handled..]`, still masked.
+    /// Empty once all is handled.
     pending: Vec<u8>,
+    /// 0 <= handled <= pending.len()
+    handled: usize,
     stage: Stage,
     close_timeout: Duration,
     /// Our Close frame, held back until the program has answered what came before its cause.
@@ -117,6 +120,7 @@ impl Driver {
             receiver,
             role,
             pending: leftover,
+            handled: 0,
             stage: Stage::Open,
             close_timeout,
             owed: None,
@@ -137,6 +141,16 @@ impl Driver {
     /// The program has looked at all that came: its sends go to the socket at once again.
     pub(crate) fn release(&self) {
         self.shared.wire().set_cork(Cork::Off);
+    }
+
+    /// Whether the transport is gone.
+    pub(crate) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// Sees to it that somebody drives.
+    pub(crate) fn wake(&self) {
+        self.shared.wire().wake_driver();
     }
 
     /// Works until nothing more can be done now. Ready once the transport is gone.
@@ -189,6 +203,7 @@ impl Driver {
             self.done();
             return Poll::Ready(());
         }
+        wire.pause();
         if self.receiver.has_ended() || !wire.has_room() || !sink.has_room() {
             return Poll::Pending;
         }
@@ -214,7 +229,11 @@ impl Driver {
                 Poll::Ready(Ok(len)) => {
                     wire.cork(Cork::Batch, &mut lent.out);
                     drop(wire);
-                    self.handle_bytes(&mut lent.buffer[..len], &mut lent.pool, sink);
+                    let bytes = &mut lent.buffer[..len];
+                    let handled = self.handle_bytes(bytes, &mut lent.pool, sink);
+                    if handled < len {
+                        self.pending = bytes[handled..].to_vec();
+                    }
                     self.uncork(sink, &mut lent.out);
                     Poll::Ready(())
                 }
@@ -223,18 +242,25 @@ impl Driver {
             wire.cork(Cork::Batch, &mut lent.out);
             drop(wire);
             let mut pending = std::mem::take(&mut self.pending);
-            self.handle_bytes(&mut pending, &mut lent.pool, sink);
+            let bytes = &mut pending[self.handled..];
+            let handled = self.handled + self.handle_bytes(bytes, &mut lent.pool, sink);
+            self.handled = 0;
+            // It stays where it is: copied, the rest would be copied again for each message in it.
+            if handled < pending.len() {
+                (self.pending, self.handled) = (pending, handled);
+            }
             self.uncork(sink, &mut lent.out);
             Poll::Ready(())
         }
     }
 
-    /// Hands out what `bytes` hold, as long as there is room; keeps the rest.
-    fn handle_bytes(&mut self, bytes: &mut [u8], pool: &mut Pool, sink: &mut impl Sink) {
+    /// Hands out what `bytes` hold, as long as there is room. How many bytes of it are done with.
+    fn handle_bytes(&mut self, bytes: &mut [u8], pool: &mut Pool, sink: &mut impl Sink) -> usize {
+        let len = bytes.len();
         let mut input = Input::new(bytes);
         loop {
             match self.receiver.poll_event(&mut input, pool) {
-                Ok(None) => return,
+                Ok(None) => return len,
                 Ok(Some(event)) => {
                     match event {
                         Event::Ping(_) => self.shared.wire().answer(&event),
@@ -248,12 +274,11 @@ impl Driver {
                 }
                 Err(error) => {
                     self.owed = Some(Owed::new(Cause::Broken(error)));
-                    return;
+                    return len;
                 }
             }
             if !sink.has_room() || !self.shared.wire().has_room() {
-                self.pending = input.rest().to_vec();
-                return;
+                return len - input.rest().len();
             }
         }
     }
@@ -295,6 +320,7 @@ impl Driver {
     fn finish(&mut self, sink: &mut impl Sink) {
         let closed = self.shared.finish();
         self.pending = Vec::new();
+        self.handled = 0;
         // RFC 6455 section 7.1.1: the server ends TCP first; a client waits for it, unless it fails
         // the connection.
         self.stage = match self.role {
@@ -322,14 +348,14 @@ impl Driver {
     /// Reads to the end, so that the kernel doesn't answer unread bytes with a reset that overtakes
     /// our Close frame.
     fn poll_draining(&mut self, cx: &mut Context<'_>, lent: &mut lend::Reading) -> Poll<()> {
+        // Before the read: to a peer that sends without end, there is always something to read.
+        if self.poll_deadline(cx).is_ready() {
+            self.done();
+            return Poll::Ready(());
+        }
         let read = self.shared.wire().poll_read(cx, &mut lent.buffer);
-        match read {
-            Poll::Ready(Ok(0) | Err(_)) => self.done(),
-            Poll::Ready(Ok(_)) => {}
-            Poll::Pending => {
-                ready!(self.poll_deadline(cx));
-                self.done();
-            }
+        if matches!(ready!(read), Ok(0) | Err(_)) {
+            self.done();
         }
         Poll::Ready(())
     }
@@ -347,6 +373,16 @@ impl Driver {
             .get_or_insert_with(|| Box::pin(sleep(close_timeout)))
             .as_mut()
             .poll(cx)
+    }
+}
+
+impl Drop for Driver {
+    /// The runtime went down around it: whoever waits for the end hears of it, and groups let go.
+    fn drop(&mut self) {
+        if self.stage == Stage::Open {
+            self.shared.finish();
+        }
+        self.done();
     }
 }
 

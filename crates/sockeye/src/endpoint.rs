@@ -129,6 +129,8 @@ impl Drop for EndpointTask {
             CloseCode::GOING_AWAY
         };
         if !self.driver.has_ended() {
+            // It may have been in the middle of a batch, after which nothing would be flushed.
+            self.driver.release();
             self.served.session.close(code, "");
         }
         if std::thread::panicking() {

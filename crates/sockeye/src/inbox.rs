@@ -81,6 +81,11 @@ impl Inbox {
         Some(item)
     }
 
+    /// Whether half of the bound is free: worth a task of its own that reads on.
+    pub(crate) fn has_much_room(&self) -> bool {
+        self.bytes <= self.bytes_max / 2
+    }
+
     pub(crate) fn error(&mut self) -> Option<Error> {
         self.error.take()
     }
@@ -140,7 +145,8 @@ impl Sink for Inbox {
     fn handle_closed(&mut self, _: &Closed) {}
 
     fn has_room(&self) -> bool {
-        self.bytes < self.bytes_max
+        // One item may always come, however small the bound.
+        self.items.is_empty() || self.bytes < self.bytes_max
     }
 
     fn is_idle(&self) -> bool {

@@ -85,6 +85,7 @@ mod settings;
 mod stream;
 mod tls;
 pub mod upgrade;
+mod waiters;
 mod websocket;
 mod wire;
 

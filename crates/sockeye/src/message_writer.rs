@@ -10,7 +10,11 @@ use std::{
 use sockeye_proto::{CloseCode, Kind, extension::End};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::{Error, session::Shared, wire::Refused};
+use crate::{
+    Error,
+    session::{Place, Shared},
+    wire::{Refused, Wire},
+};
 
 /// Bytes. One fragment: what fits it is sent as it comes.
 const FRAGMENT_BYTES_MAX: usize = 64 << 10;
@@ -30,11 +34,13 @@ pub struct MessageWriter {
     shared: Arc<Shared>,
     kind: Kind,
     finished: bool,
+    place: Place,
 }
 
 impl MessageWriter {
     pub(crate) fn new(shared: Arc<Shared>, kind: Kind) -> Self {
         Self {
+            place: Place::new(&shared, Wire::waiting),
             shared,
             kind,
             finished: false,
@@ -65,7 +71,7 @@ impl MessageWriter {
             Ok(()) => Poll::Ready(Ok(())),
             Err(Refused::Closed) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             Err(Refused::Full) => {
-                wire.wait(cx.waker());
+                self.place.wait(&mut wire, cx.waker());
                 Poll::Pending
             }
         }

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
+    task::{Poll, Waker},
 };
 
 use http::HeaderMap;
@@ -18,6 +18,7 @@ use crate::{
     endpoint,
     established::Established,
     group::{Members, Memberships},
+    waiters::{Ticket, Waiters},
     wire::{Refused, Wire},
 };
 
@@ -215,12 +216,13 @@ impl Session {
     ///
     /// Cancelling it has no effect.
     pub async fn closed(&self) -> Closed {
+        let mut place = Place::new(&self.0, Wire::watching);
         poll_fn(|cx| {
             let mut wire = self.0.wire();
             match wire.closed() {
                 Some(closed) => Poll::Ready(closed.clone()),
                 None => {
-                    wire.watch(cx.waker());
+                    place.wait(&mut wire, cx.waker());
                     Poll::Pending
                 }
             }
@@ -263,18 +265,49 @@ impl Session {
         &self,
         mut admit: impl FnMut(&mut Wire) -> Result<(), Refused>,
     ) -> Result<(), Error> {
+        let mut place = Place::new(&self.0, Wire::waiting);
         poll_fn(|cx| {
             let mut wire = self.0.wire();
             match admit(&mut wire) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(Refused::Closed) => Poll::Ready(Err(Error::closed())),
                 Err(Refused::Full) => {
-                    wire.wait(cx.waker());
+                    place.wait(&mut wire, cx.waker());
                     Poll::Pending
                 }
             }
         })
         .await
+    }
+}
+
+/// A place in one of the wire's lists of waiters, given up on drop.
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    list: fn(&mut Wire) -> &mut Waiters,
+    ticket: Ticket,
+}
+
+impl Place {
+    pub(crate) fn new(shared: &Arc<Shared>, list: fn(&mut Wire) -> &mut Waiters) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            list,
+            ticket: Ticket::default(),
+        }
+    }
+
+    /// Waits in the list of `wire`, which is the one of `shared`.
+    pub(crate) fn wait(&mut self, wire: &mut Wire, waker: &Waker) {
+        (self.list)(wire).wait(&mut self.ticket, waker);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.ticket.is_used() {
+            (self.list)(&mut self.shared.wire()).strike(&mut self.ticket);
+        }
     }
 }
 

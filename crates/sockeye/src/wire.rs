@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     Closed, Prepared, Side, Stream, lend,
     outbox::{Outbox, Slices},
+    waiters::Waiters,
 };
 
 /// Bytes. A payload from here on goes to the socket from where it lies, with its header before it.
@@ -40,18 +41,22 @@ pub(crate) struct Wire {
     deferred: VecDeque<Message<'static>>,
     /// The sum of their payloads and headers.
     deferred_bytes: usize,
+    /// Whether the driver has stopped reading until there is room again.
+    paused: bool,
     /// Whether the stream itself holds bytes back, as TLS does.
     unflushed: bool,
     /// Who drives the connection, woken when the socket can be read or written again.
     driver: Option<Waker>,
     /// Who waits for room in the outbox, or for the end of a message in parts.
-    waiting: Vec<Waker>,
+    waiting: Waiters,
     /// Who ended it first, and how.
     ending: Option<(Side, CloseCode, String)>,
     received: Option<CloseCode>,
     failure: Option<io::Error>,
+    /// Whether the transport has failed.
+    lost: bool,
     closed: Option<Closed>,
-    watching: Vec<Waker>,
+    watching: Waiters,
 }
 
 /// Whether a send goes to the socket at once.
@@ -86,14 +91,16 @@ impl Wire {
             nudged: false,
             deferred: VecDeque::new(),
             deferred_bytes: 0,
+            paused: false,
             unflushed: false,
             driver: None,
-            waiting: Vec::new(),
+            waiting: Waiters::default(),
             ending: None,
             received: None,
             failure: None,
+            lost: false,
             closed: None,
-            watching: Vec::new(),
+            watching: Waiters::default(),
         }
     }
 
@@ -109,7 +116,7 @@ impl Wire {
 
     /// Whether messages can still be sent.
     pub(crate) fn is_open(&self) -> bool {
-        self.stream.is_some() && self.sender.close_sent().is_none() && self.failure.is_none()
+        self.stream.is_some() && self.sender.close_sent().is_none() && !self.lost
     }
 
     pub(crate) fn close_sent(&self) -> Option<CloseCode> {
@@ -191,7 +198,8 @@ impl Wire {
         payload: &[u8],
         end: End,
     ) -> Result<(), Refused> {
-        self.admit(payload.len())?;
+        // What was deferred waits for this message's end, so it must not take its room.
+        self.admit_behind(self.outbox.bytes(), payload.len())?;
         let (sender, outbox) = (&mut self.sender, &mut self.outbox);
         lend::sending(|lent| {
             outbox.append(|tail| sender.send_part(kind, payload, end, &mut lent.pool, tail))
@@ -202,9 +210,10 @@ impl Wire {
             for message in std::mem::take(&mut self.deferred) {
                 self.send(&message);
             }
-            self.wake_waiting();
+            self.waiting.wake();
         }
         self.settle();
+        self.resume();
         Ok(())
     }
 
@@ -247,7 +256,7 @@ impl Wire {
             self.note_ending(Side::Us, code, reason);
             self.drop_deferred();
             self.settle();
-            self.wake_waiting();
+            self.waiting.wake();
             self.wake_driver();
         }
     }
@@ -261,9 +270,10 @@ impl Wire {
     pub(crate) fn fail_transport(&mut self, error: io::Error) {
         self.note_ending(Side::Network, CloseCode::ABNORMAL, "");
         self.failure.get_or_insert(error);
+        self.lost = true;
         self.outbox.clear();
         self.drop_deferred();
-        self.wake_waiting();
+        self.waiting.wake();
     }
 
     /// It is over: how it ended is known from now on. `stream` stays, for lingering.
@@ -278,10 +288,8 @@ impl Wire {
             received: self.received,
         };
         self.closed = Some(closed.clone());
-        self.wake_waiting();
-        for waker in self.watching.drain(..) {
-            waker.wake();
-        }
+        self.waiting.wake();
+        self.watching.wake();
         closed
     }
 
@@ -293,8 +301,14 @@ impl Wire {
         self.drop_deferred();
     }
 
+    /// Reading stops until there is room: then the driver is woken.
+    pub(crate) fn pause(&mut self) {
+        self.paused = !self.has_room();
+    }
+
     /// Whom to wake when the socket is ready.
     pub(crate) fn register_driver(&mut self, waker: &Waker) {
+        self.paused = false;
         match &mut self.driver {
             Some(driver) => driver.clone_from(waker),
             None => self.driver = Some(waker.clone()),
@@ -308,22 +322,14 @@ impl Wire {
         }
     }
 
-    /// Wakes `waker` when there may be room.
-    pub(crate) fn wait(&mut self, waker: &Waker) {
-        if !self.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
-            self.waiting.push(waker.clone());
-        }
+    /// Who waits until there may be room.
+    pub(crate) fn waiting(&mut self) -> &mut Waiters {
+        &mut self.waiting
     }
 
-    /// Wakes `waker` when it is over.
-    pub(crate) fn watch(&mut self, waker: &Waker) {
-        if !self
-            .watching
-            .iter()
-            .any(|watching| watching.will_wake(waker))
-        {
-            self.watching.push(waker.clone());
-        }
+    /// Who waits until it is over.
+    pub(crate) fn watching(&mut self) -> &mut Waiters {
+        &mut self.watching
     }
 
     /// From now on a send only queues.
@@ -379,10 +385,13 @@ impl Wire {
     }
 
     fn admit(&self, payload_bytes: usize) -> Result<(), Refused> {
+        self.admit_behind(self.buffered_bytes(), payload_bytes)
+    }
+
+    fn admit_behind(&self, waiting: usize, payload_bytes: usize) -> Result<(), Refused> {
         if !self.is_open() {
             return Err(Refused::Closed);
         }
-        let waiting = self.buffered_bytes();
         if waiting > 0 && waiting + payload_bytes + HEAD_BYTES > self.outbox_bytes_max {
             return Err(Refused::Full);
         }
@@ -487,10 +496,19 @@ impl Wire {
             self.wake_driver();
             return None;
         }
-        if had_room || self.has_room() {
-            self.wake_waiting();
+        if had_room || self.outbox.bytes() <= self.outbox_bytes_max {
+            self.waiting.wake();
         }
+        self.resume();
         Some(written)
+    }
+
+    /// Wakes the driver if it waits for the room that there is now.
+    fn resume(&mut self) {
+        if self.paused && self.has_room() {
+            self.paused = false;
+            self.wake_driver();
+        }
     }
 
     fn note_ending(&mut self, side: Side, code: CloseCode, reason: &str) {
@@ -502,12 +520,6 @@ impl Wire {
     fn drop_deferred(&mut self) {
         self.deferred = VecDeque::new();
         self.deferred_bytes = 0;
-    }
-
-    fn wake_waiting(&mut self) {
-        for waker in self.waiting.drain(..) {
-            waker.wake();
-        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use sockeye::{
-    CloseCode, Closed, Endpoint, Error, ErrorKind, Group, Message, Prepared, Reply, Role, Session,
-    Settings, Side, WebSocket,
+    CloseCode, Closed, Endpoint, Error, ErrorKind, Group, Kind, Message, Prepared, Reply, Role,
+    Session, Settings, Side, WebSocket,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
@@ -278,4 +278,115 @@ async fn a_member_that_does_not_read_is_closed_and_the_others_notice_nothing() {
     }
     assert!(!stuck_session.is_open());
     drop(stuck);
+}
+
+struct Echo;
+
+impl Endpoint for Echo {
+    fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+        Reply::Echo
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_reads_on_after_a_stream_that_its_replies_waited_for() {
+    let (left, right) = duplex(64 << 10);
+    let mut tiny = Settings::default();
+    tiny.outbox_bytes_max = 100;
+    let session = Session::from_stream(left, Role::Server, tiny, Echo).unwrap();
+    let mut client = WebSocket::from_stream(right, Role::Client, Settings::default()).unwrap();
+    let writer = session.send_stream(Kind::Binary).await.unwrap();
+    for number in 0..50_u8 {
+        client.send(vec![number; 50]).await.unwrap();
+    }
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    writer.finish().await.unwrap();
+    let limit = std::time::Duration::from_secs(60);
+    assert_eq!(client.recv().await.unwrap(), Some(Message::from(vec![])));
+    for number in 0..50_u8 {
+        let echo = tokio::time::timeout(limit, client.recv()).await;
+        let echo = echo.expect("it reads no more").unwrap();
+        assert_eq!(echo, Some(Message::from(vec![number; 50])));
+    }
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_not_open_when_the_endpoint_hears_of_it() {
+    struct Looks(mpsc::UnboundedSender<bool>);
+    impl Endpoint for Looks {
+        fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+            Reply::None
+        }
+
+        fn on_error(&mut self, session: &Session, _: &Error) {
+            self.0.send(session.is_open()).unwrap();
+        }
+
+        fn on_close(&mut self, session: &Session, _: &Closed) {
+            self.0.send(session.is_open()).unwrap();
+        }
+    }
+    let (left, right) = duplex(1 << 10);
+    let (looks, mut seen) = mpsc::unbounded_channel();
+    let settings = Settings::default();
+    let _session = Session::from_stream(left, Role::Server, settings, Looks(looks)).unwrap();
+    drop(right);
+    assert_eq!(seen.recv().await, Some(false));
+    assert_eq!(seen.recv().await, Some(false));
+}
+
+#[tokio::test]
+async fn the_peer_of_a_panicking_endpoint_is_told_1011() {
+    let (mut client, _, _heard) = recorder();
+    client.send("echo first").await.unwrap();
+    client.send("panic").await.unwrap();
+    while let Ok(Some(_)) = client.recv().await {}
+    assert_eq!(
+        client.closed().unwrap().received,
+        Some(CloseCode::INTERNAL_ERROR)
+    );
+}
+
+/// An endpoint may do anything to its own session and to its groups from within a call.
+#[tokio::test]
+async fn an_endpoint_may_join_leave_send_and_close_within_a_call() {
+    struct Restless(Group);
+    impl Endpoint for Restless {
+        fn on_open(&mut self, session: &Session) {
+            self.0.join(session);
+            self.0.send("hello");
+        }
+
+        fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
+            session.try_send("to itself").unwrap();
+            self.0.send(message);
+            self.0.leave(session);
+            self.0.join(session);
+            session.ping(b"").unwrap();
+            session.close(CloseCode::NORMAL, "enough");
+            self.0.send("too late");
+            Reply::Echo
+        }
+
+        fn on_close(&mut self, session: &Session, _: &Closed) {
+            assert!(self.0.is_empty());
+            self.0.join(session);
+            assert!(self.0.is_empty());
+            assert!(session.try_send("over").is_err());
+        }
+    }
+    let group = Group::new();
+    let (left, right) = duplex(1 << 10);
+    let endpoint = Restless(group.clone());
+    let settings = Settings::default();
+    let session = Session::from_stream(left, Role::Server, settings.clone(), endpoint).unwrap();
+    let mut client = WebSocket::from_stream(right, Role::Client, settings).unwrap();
+    client.send("all").await.unwrap();
+    for expected in ["hello", "to itself", "all"] {
+        assert_eq!(client.recv().await.unwrap(), Some(expected.into()));
+    }
+    assert_eq!(client.recv().await.unwrap(), None);
+    assert!(session.closed().await.is_clean());
 }
