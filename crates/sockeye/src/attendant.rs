@@ -39,9 +39,24 @@ struct Attendant {
     core: Weak<Core>,
     runtime: Handle,
     /// The task in `recv`.
-    receiver: Mutex<Option<Waker>>,
+    receiver: Mutex<Option<Comer>>,
     /// Whether a task has been started and has not begun its work.
     scheduled: AtomicBool,
+}
+
+/// A task that waits for what is received.
+struct Comer {
+    waker: Waker,
+    presence: Presence,
+}
+
+/// Whether a task that was woken surely comes and drives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It does, or says that it has gone: it is a future, which is polled or dropped.
+    Sure,
+    /// It may have turned to something else without a word, as from a read that timed out.
+    Unsure,
 }
 
 impl Core {
@@ -98,15 +113,21 @@ impl Core {
     /// Sees to it that the connection ends in good order although nobody holds it any more.
     pub(crate) fn see_off(self: Arc<Self>) {
         let runtime = self.attendant.runtime.clone();
-        runtime.spawn(std::future::poll_fn(move |cx| {
-            let State { driver, inbox, .. } = &mut *self.state();
-            driver.poll_drive(cx, inbox)
-        }));
+        runtime.spawn(async move {
+            let mut attending = self.attend(Presence::Sure);
+            std::future::poll_fn(|cx| {
+                self.poll_until(cx, &mut attending, |state| {
+                    state.driver.is_done().then_some(())
+                })
+            })
+            .await;
+        });
     }
 
-    pub(crate) fn attend(&self) -> Attending<'_> {
+    pub(crate) fn attend(&self, presence: Presence) -> Attending<'_> {
         Attending {
             attendant: &self.attendant,
+            presence,
             attends: false,
         }
     }
@@ -122,16 +143,21 @@ impl Core {
 impl State {
     /// Takes the next item that somebody wants.
     pub(crate) fn next_item(&mut self) -> Option<Item> {
-        while let Some(item) = self.inbox.pop() {
+        loop {
+            let had_much_room = self.inbox.has_much_room();
+            let item = self.inbox.pop()?;
             if self.inbox.is_empty() {
                 self.driver.release();
+            }
+            if !had_much_room && self.inbox.has_much_room() {
+                // Reading may have stopped, and nobody may come to `recv` for a while.
+                self.driver.wake();
             }
             match item {
                 Item::Part { last, .. } if self.skips => self.skips = !last,
                 item => return Some(item),
             }
         }
-        None
     }
 
     /// With nothing left to take: whether more can come, and if not, what ended it.
@@ -146,6 +172,7 @@ impl State {
 /// The time that a task spends in `recv`.
 pub(crate) struct Attending<'a> {
     attendant: &'a Arc<Attendant>,
+    presence: Presence,
     attends: bool,
 }
 
@@ -153,8 +180,13 @@ impl Attending<'_> {
     fn begin(&mut self, waker: &Waker) {
         let mut receiver = self.attendant.receiver();
         match &mut *receiver {
-            Some(known) => known.clone_from(waker),
-            None => *receiver = Some(waker.clone()),
+            Some(known) => known.waker.clone_from(waker),
+            None => {
+                *receiver = Some(Comer {
+                    waker: waker.clone(),
+                    presence: self.presence,
+                });
+            }
         }
         self.attends = true;
     }
@@ -176,7 +208,7 @@ impl Drop for Attending<'_> {
 }
 
 impl Attendant {
-    fn receiver(&self) -> MutexGuard<'_, Option<Waker>> {
+    fn receiver(&self) -> MutexGuard<'_, Option<Comer>> {
         self.receiver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -189,6 +221,11 @@ impl Attendant {
             attendant.scheduled.store(false, Ordering::Release);
             if let Some(core) = attendant.core.upgrade() {
                 core.drive(&mut core.state());
+                // Whoever came to `recv` meanwhile may find there what this task has read.
+                let receiver = attendant.receiver().take();
+                if let Some(receiver) = receiver {
+                    receiver.waker.wake();
+                }
             }
         });
     }
@@ -200,9 +237,12 @@ impl Wake for Attendant {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let receiver = self.receiver().take();
+        let receiver = self
+            .receiver()
+            .take_if(|receiver| receiver.presence == Presence::Sure);
         match receiver {
-            Some(receiver) => receiver.wake(),
+            Some(receiver) => receiver.waker.wake(),
+            // The task wakes an unsure one when it has done its work.
             None => self.schedule(),
         }
     }

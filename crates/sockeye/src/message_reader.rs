@@ -10,7 +10,7 @@ use sockeye_proto::Kind;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{
-    attendant::{Attending, Core, State},
+    attendant::{Attending, Core, Presence, State},
     inbox::Item,
 };
 
@@ -40,7 +40,7 @@ impl<'a> MessageReader<'a> {
         };
         Self {
             core,
-            attending: core.attend(),
+            attending: core.attend(Presence::Unsure),
             kind,
             current,
             read: 0,

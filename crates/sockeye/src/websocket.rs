@@ -7,7 +7,7 @@ use sockeye_proto::{CloseCode, Delivery, Kind, Message, Role};
 use crate::{
     Closed, Control, Error, MessageReader, MessageWriter, Prepared, Request, Session, Settings,
     Stream, TrySendError,
-    attendant::{Core, State},
+    attendant::{Core, Presence, State},
     driver::Driver,
     established::Established,
     inbox::{Inbox, Item},
@@ -66,7 +66,7 @@ impl WebSocket {
     ///
     /// Dropped before it is ready, no message is lost: the next call gives it.
     pub async fn recv(&mut self) -> Result<Option<Message<'static>>, Error> {
-        let mut attending = self.core.attend();
+        let mut attending = self.core.attend(Presence::Sure);
         poll_fn(|cx| {
             self.core
                 .poll_until(cx, &mut attending, State::next_message)
@@ -88,7 +88,7 @@ impl WebSocket {
     ///
     /// Dropped before it is ready, no message is lost.
     pub async fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
-        let mut attending = self.core.attend();
+        let mut attending = self.core.attend(Presence::Sure);
         let begun =
             poll_fn(|cx| self.core.poll_until(cx, &mut attending, State::next_begin)).await?;
         Ok(begun.map(|(kind, item)| MessageReader::new(&self.core, kind, item)))
@@ -168,7 +168,7 @@ impl WebSocket {
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Closed {
         self.session.close(code, reason);
         self.core.state().inbox.discard();
-        let mut attending = self.core.attend();
+        let mut attending = self.core.attend(Presence::Sure);
         poll_fn(|cx| {
             self.core
                 .poll_until(cx, &mut attending, |_| self.session.closed_now())

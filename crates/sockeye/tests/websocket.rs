@@ -484,3 +484,236 @@ impl AsyncWrite for ScriptedStream {
         Poll::Ready(Ok(()))
     }
 }
+
+/// Lets every task run until it waits: one thread runs all, and nothing needs so many turns.
+async fn settle() {
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_wait_behind_a_stream_leave_it_room() {
+    let mut tiny = Settings::default();
+    tiny.outbox_bytes_max = 1000;
+    let (server, mut client) = pair_with(tiny, Settings::default());
+    let mut writer = server.send_stream(Kind::Binary).await.unwrap();
+    let mut waiting = 0;
+    while server.try_send(vec![1; 100]).is_ok() {
+        waiting += 1;
+    }
+    let finished = tokio::spawn(async move {
+        writer.write_all(&[2; 100_000]).await.unwrap();
+        writer.finish().await.unwrap();
+    });
+    let streamed = timeout(client.recv()).await.unwrap().unwrap();
+    assert_eq!(streamed, Message::from(vec![2; 100_000]));
+    for _ in 0..waiting {
+        let message = timeout(client.recv()).await.unwrap().unwrap();
+        assert_eq!(message, Message::from(vec![1; 100]));
+    }
+    finished.await.unwrap();
+}
+
+/// The test's clock is paused: it goes on only when nothing else can.
+async fn timeout<F: Future>(future: F) -> F::Output {
+    let limit = Duration::from_secs(60);
+    let output = tokio::time::timeout(limit, future).await;
+    output.expect("it waits for ever")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_websocket_leaves_no_task_behind() {
+    for _ in 0..200 {
+        let (server, client) = pair();
+        tokio::spawn(async move { drop(server) });
+        tokio::spawn(async move { drop(client) });
+    }
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let begin = std::time::Instant::now();
+    while metrics.num_alive_tasks() > 0 {
+        assert!(
+            begin.elapsed() < 2 * Settings::default().limits.close_timeout,
+            "{} tasks are left",
+            metrics.num_alive_tasks()
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Gives its beginning, then zeros without end; takes all.
+struct Flood {
+    begin: &'static [u8],
+    _alive: std::sync::Arc<()>,
+}
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.begin.is_empty() {
+            buffer.initialize_unfilled();
+            buffer.advance(buffer.remaining());
+        } else {
+            buffer.put_slice(std::mem::take(&mut self.begin));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_floods_after_its_close_is_left_after_the_timeout() {
+    let alive = std::sync::Arc::new(());
+    let flood = Flood {
+        begin: &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8],
+        _alive: alive.clone(),
+    };
+    let mut server = WebSocket::from_stream(flood, Role::Server, Settings::default()).unwrap();
+    assert_eq!(server.recv().await.unwrap(), None);
+    settle_few().await;
+    tokio::time::advance(2 * Settings::default().limits.close_timeout).await;
+    settle_few().await;
+    assert_eq!(std::sync::Arc::strong_count(&alive), 1, "it is still read");
+}
+
+/// Some turns for every task, where each turn may read a megabyte.
+async fn settle_few() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+struct Idle;
+
+impl std::task::Wake for Idle {
+    fn wake(self: std::sync::Arc<Self>) {}
+}
+
+#[tokio::test]
+async fn who_stops_waiting_leaves_nothing_behind() {
+    let (server, client) = pair();
+    let session = server.session();
+    let idle = std::sync::Arc::new(Idle);
+    let waker = std::task::Waker::from(idle.clone());
+    let mut cx = Context::from_waker(&waker);
+    while session.try_send(vec![1; 100_000]).is_ok() {}
+    let held = std::sync::Arc::strong_count(&idle);
+    for _ in 0..3 {
+        let mut closed = std::pin::pin!(session.closed());
+        assert!(closed.as_mut().poll(&mut cx).is_pending());
+        let mut send = std::pin::pin!(session.send(vec![1; 100_000]));
+        assert!(send.as_mut().poll(&mut cx).is_pending());
+    }
+    assert_eq!(std::sync::Arc::strong_count(&idle), held);
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounds_of_zero_are_slow_and_not_dead() {
+    let mut zero = Settings::default();
+    zero.outbox_bytes_max = 0;
+    zero.inbox_bytes_max = 0;
+    let (mut server, mut client) = pair_with(zero.clone(), zero);
+    let echo = tokio::spawn(async move {
+        while let Some(message) = server.recv().await.unwrap() {
+            server.send(message).await.unwrap();
+        }
+    });
+    for number in 0..100 {
+        timeout(client.send(format!("{number}"))).await.unwrap();
+        timeout(client.send("")).await.unwrap();
+        let message = timeout(client.recv()).await.unwrap();
+        assert_eq!(message, Some(Message::from(format!("{number}"))));
+        assert_eq!(timeout(client.recv()).await.unwrap(), Some("".into()));
+    }
+    timeout(client.close(CloseCode::NORMAL, "")).await;
+    echo.await.unwrap();
+}
+
+#[test]
+fn a_runtime_that_goes_down_ends_its_connections() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
+    let (first, second) = (runtime(), runtime());
+    let (server, client) = first.block_on(async { pair() });
+    let session = server.session().clone();
+    let group = sockeye::Group::new();
+    group.join(&session);
+    drop(server);
+    drop(first);
+    let closed = second.block_on(async {
+        let limit = Duration::from_secs(20);
+        tokio::time::timeout(limit, session.closed()).await
+    });
+    assert!(closed.is_ok(), "nobody says that it is over");
+    assert!(group.is_empty());
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pong_leaves_as_soon_as_the_inbox_has_room_again() {
+    let (left, mut wire) = duplex(1 << 20);
+    let mut settings = Settings::default();
+    settings.inbox_bytes_max = 1000;
+    let mut server = WebSocket::from_stream(left, Role::Server, settings).unwrap();
+    for _ in 0..10 {
+        wire.write_all(&frame(0x82, &[7; 100])).await.unwrap();
+    }
+    wire.write_all(&frame(0x89, b"are you there"))
+        .await
+        .unwrap();
+    settle().await;
+    for _ in 0..5 {
+        timeout(server.recv()).await.unwrap().unwrap();
+    }
+    // From here on nobody is in `recv`.
+    let mut pong = [0; 15];
+    timeout(wire.read_exact(&mut pong)).await.unwrap();
+    assert_eq!(&pong[2..], b"are you there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pong_leaves_while_a_message_is_read_in_parts() {
+    let (mut server, mut wire) = server_and_wire();
+    wire.write_all(&frame(0x02, b"part")).await.unwrap();
+    let mut reader = server.recv_stream().await.unwrap().unwrap();
+    let mut part = [0; 4];
+    reader.read_exact(&mut part).await.unwrap();
+    // A read that gives up.
+    let patience = Duration::from_millis(1);
+    assert!(
+        tokio::time::timeout(patience, reader.read_u8())
+            .await
+            .is_err()
+    );
+    wire.write_all(&frame(0x89, b"p")).await.unwrap();
+    let mut pong = [0; 3];
+    timeout(wire.read_exact(&mut pong)).await.unwrap();
+    assert_eq!(pong, [0x8a, 1, b'p']);
+    wire.write_all(&frame(0x80, b"end")).await.unwrap();
+    let mut rest = Vec::new();
+    timeout(reader.read_to_end(&mut rest)).await.unwrap();
+    assert_eq!(rest, b"end");
+}
