@@ -2,6 +2,7 @@
 
 mod drain;
 mod handshake;
+mod hostile;
 mod http;
 mod limits;
 mod routes;
