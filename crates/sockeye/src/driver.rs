@@ -188,9 +188,19 @@ impl Driver {
         wire.register_driver(cx.waker());
         wire.set_cork(Cork::Off);
         let flushed = wire.flush();
-        if let Some(failure) = wire.failure() {
-            drop(wire);
-            return self.lose(failure, sink);
+        if wire.is_lost() {
+            // What the peer said before it went may still be there, a Close frame above all.
+            let is_over = self.receiver.has_ended() || !sink.has_room();
+            if !is_over && self.pending.is_empty() && self.poll_deadline(cx).is_pending() {
+                let read = wire.poll_read(cx, &mut lent.buffer);
+                if let Poll::Ready(Ok(len)) = read {
+                    self.pending = lent.buffer[..len].to_vec();
+                }
+            }
+            if is_over || self.pending.is_empty() {
+                drop(wire);
+                return self.lose(sink);
+            }
         }
         if self.receiver.has_ended() && self.owed.is_none() && flushed {
             drop(wire);
@@ -305,12 +315,15 @@ impl Driver {
     }
 
     /// The transport is gone.
-    fn lose(&mut self, failure: io::Error, sink: &mut impl Sink) -> Poll<()> {
-        let message = match failure.kind() {
-            io::ErrorKind::UnexpectedEof => "the peer hung up without a Close frame",
-            _ => "the connection was lost",
-        };
-        sink.handle_error(Error::new(ErrorKind::Io, message).with_source(failure));
+    fn lose(&mut self, sink: &mut impl Sink) -> Poll<()> {
+        let failure = self.shared.wire().failure();
+        if let Some(failure) = failure {
+            let message = match failure.kind() {
+                io::ErrorKind::UnexpectedEof => "the peer hung up without a Close frame",
+                _ => "the connection was lost",
+            };
+            sink.handle_error(Error::new(ErrorKind::Io, message).with_source(failure));
+        }
         self.finish(sink);
         self.done();
         Poll::Ready(())

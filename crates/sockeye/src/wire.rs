@@ -127,8 +127,14 @@ impl Wire {
         self.closed.as_ref()
     }
 
+    /// Whether the transport has failed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Why, once; nothing if the peer has said goodbye before it went.
     pub(crate) fn failure(&mut self) -> Option<io::Error> {
-        self.failure.take()
+        self.failure.take_if(|_| self.received.is_none())
     }
 
     /// Takes the message whole or not at all: if it fits, or if nothing waits.
@@ -268,7 +274,6 @@ impl Wire {
 
     /// The transport failed: nothing can be written any more.
     pub(crate) fn fail_transport(&mut self, error: io::Error) {
-        self.note_ending(Side::Network, CloseCode::ABNORMAL, "");
         self.failure.get_or_insert(error);
         self.lost = true;
         self.outbox.clear();

@@ -717,3 +717,25 @@ async fn a_pong_leaves_while_a_message_is_read_in_parts() {
     timeout(reader.read_to_end(&mut rest)).await.unwrap();
     assert_eq!(rest, b"end");
 }
+
+#[tokio::test]
+async fn a_close_that_came_is_heard_although_nothing_can_be_sent_any_more() {
+    let (mut server, mut wire) = server_and_wire();
+    settle().await;
+    wire.write_all(&frame(0x82, b"last words")).await.unwrap();
+    let close = frame(0x88, &[0x03, 0xe9, b'b', b'y', b'e']);
+    wire.write_all(&close).await.unwrap();
+    drop(wire);
+    // The socket knows already that the peer is gone; we learn it here.
+    while server.try_send("are you there").is_ok() {}
+    let message = server.recv().await.unwrap();
+    assert_eq!(message, Some(Message::from(&b"last words"[..])));
+    assert_eq!(server.recv().await.unwrap(), None);
+    let closed = server.closed().unwrap();
+    assert_eq!(
+        (closed.by, closed.code),
+        (Side::Peer, CloseCode::GOING_AWAY)
+    );
+    assert_eq!(closed.reason, "bye");
+    assert!(!closed.is_clean());
+}
