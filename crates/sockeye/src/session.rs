@@ -18,6 +18,7 @@ use crate::{
     endpoint,
     established::Established,
     group::{Members, Memberships},
+    server::Permit,
     waiters::{Ticket, Waiters},
     wire::{Refused, Wire},
 };
@@ -240,6 +241,11 @@ impl Session {
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.0.wire().buffered_bytes()
+    }
+
+    /// Keeps `permit` as long as the transport.
+    pub(crate) fn keep(&self, permit: Permit) {
+        self.0.wire().keep(permit);
     }
 
     pub(crate) fn offer(&self, message: &Prepared) -> Result<(), Refused> {

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     Closed, Prepared, Side, Stream, lend,
     outbox::{Outbox, Slices},
+    server::Permit,
     waiters::Waiters,
 };
 
@@ -31,6 +32,8 @@ const HEAD_BYTES: usize = 14;
 pub(crate) struct Wire {
     /// None once the connection has ended.
     stream: Option<Box<dyn Stream>>,
+    /// Dropped with the stream: what counts it.
+    permit: Option<Permit>,
     sender: Sender,
     outbox: Outbox,
     outbox_bytes_max: usize,
@@ -84,6 +87,7 @@ impl Wire {
     pub(crate) fn new(stream: Box<dyn Stream>, sender: Sender, outbox_bytes_max: usize) -> Self {
         Self {
             stream: Some(stream),
+            permit: None,
             sender,
             outbox: Outbox::default(),
             outbox_bytes_max,
@@ -102,6 +106,11 @@ impl Wire {
             closed: None,
             watching: Waiters::default(),
         }
+    }
+
+    /// Keeps `permit` as long as the stream.
+    pub(crate) fn keep(&mut self, permit: Permit) {
+        self.permit = self.stream.as_ref().map(|_| permit);
     }
 
     /// Bytes that wait to be written.
@@ -301,6 +310,7 @@ impl Wire {
     /// Lets the socket go.
     pub(crate) fn drop_stream(&mut self) {
         self.stream = None;
+        self.permit = None;
         self.driver = None;
         self.outbox.clear();
         self.drop_deferred();

@@ -31,6 +31,7 @@ pub use origin::Origins;
 pub use refusal::Refusal;
 pub use route::Route;
 
+pub(crate) use connections::Permit;
 pub(crate) use origin::Tls;
 pub(crate) use registry::{Registry, Tally};
 pub(crate) use shared::{Phase, Shared};

@@ -125,7 +125,7 @@ pub(crate) struct Stay {
     registry: Arc<Registry>,
     /// The session, once known and until it has left.
     id: Option<u64>,
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl Stay {
@@ -133,8 +133,13 @@ impl Stay {
         Self {
             registry,
             id: None,
-            _permit: permit,
+            permit,
         }
+    }
+
+    /// For those who outlive the stay.
+    pub(crate) fn permit(&self) -> &Permit {
+        &self.permit
     }
 
     pub(crate) fn registry(&self) -> &Arc<Registry> {

@@ -107,6 +107,7 @@ impl Route {
                     let registry = Arc::clone(stay.registry());
                     registry.enter(&session);
                     stay.begin(&session);
+                    session.keep(stay.permit().clone());
                     let id = session.id();
                     let talk = talk(request, websocket);
                     let task = tokio::spawn(async move {

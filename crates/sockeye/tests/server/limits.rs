@@ -5,8 +5,11 @@ use std::{
     time::Duration,
 };
 
-use sockeye::{Drain, ErrorKind, Server, Settings};
-use tokio::net::TcpStream;
+use sockeye::{Drain, ErrorKind, Route, Server, Settings};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::support::{
     Echo, assert_echoes, attend, connect, echo_server, exchange, open, request, soon, status_of,
@@ -164,4 +167,38 @@ async fn limits_of_time_may_be_endless() {
     let report = soon(server.drain(drain)).await;
     assert_eq!((report.closed, report.timed_out), (1, 0));
     assert!(soon(attended).await.unwrap().is_clean());
+}
+
+/// Else a peer that never hangs up could hold more sockets than the limit says.
+#[tokio::test]
+async fn a_conversation_is_counted_until_its_socket_is_gone() {
+    let server = Server::bind("127.0.0.1:0")
+        .mount(Route::conversation("/", |_, mut ws| async move {
+            while let Ok(Some(_)) = ws.recv().await {}
+        }))
+        .start()
+        .await
+        .unwrap();
+    let mut stream = connect(server.local_addrs()[0]).await;
+    let close = [0x88, 0x80, 0, 0, 0, 0];
+    let bytes = [request("/", &[]).as_bytes(), &close[..]].concat();
+    stream.write_all(&bytes).await.unwrap();
+    let mut answer = Vec::new();
+    soon(stream.read_to_end(&mut answer)).await.unwrap();
+    assert!(answer.ends_with(&[0x88, 0]));
+    while server.sessions() > 0 {
+        tokio::task::yield_now().await;
+    }
+    // The conversation's task has ended, and what it counted it has given back.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.connections(), 1);
+    drop(stream);
+    let gone = async {
+        while server.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(gone).await;
 }
