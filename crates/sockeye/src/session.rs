@@ -326,8 +326,18 @@ impl Shared {
         wire: Wire,
     ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let (path, peer_addr) = (request.path(), request.peer_addr());
+        tracing::debug!(
+            session = id,
+            path,
+            ?peer_addr,
+            ?subprotocol,
+            ?deflate,
+            "open"
+        );
         Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id,
             request,
             response_headers,
             subprotocol,
@@ -351,6 +361,8 @@ impl Shared {
     /// Fixes how it ended, and leaves all groups.
     pub(crate) fn finish(&self) -> Closed {
         let closed = self.wire().finish();
+        let Closed { sent, received, .. } = &closed;
+        tracing::debug!(session = self.id, ?sent, ?received, "{closed}");
         let groups = self.memberships().end();
         for members in groups.iter().filter_map(Weak::upgrade) {
             members.remove(self.id);
