@@ -27,7 +27,12 @@ pub(crate) fn next_target(
     };
     let next = match target.join(location) {
         Ok(next) => next,
-        Err(error) => return Err(error.with_refused(refused)),
+        // The server's mistake: `Url` is for what our caller says wrong.
+        Err(error) => {
+            let message = format!("{target} redirects to what can't be followed");
+            let stays = Error::new(ErrorKind::Refused, message).with_source(error);
+            return Err(stays.with_refused(refused));
+        }
     };
     if redirects_left == 0 {
         return stay(format!(
@@ -108,8 +113,8 @@ mod tests {
         for (location, left, kind) in [
             ("/b", 0, ErrorKind::Refused),
             ("", 1, ErrorKind::Refused),
-            ("ftp://a/", 1, ErrorKind::Url),
-            ("http://", 1, ErrorKind::Url),
+            ("ftp://a/", 1, ErrorKind::Refused),
+            ("http://", 1, ErrorKind::Refused),
         ] {
             let error = next("ws://a/", 301, location, left).unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
