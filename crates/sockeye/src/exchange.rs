@@ -41,6 +41,7 @@ impl<'a, S: Stream> Exchange<'a, S> {
     pub(crate) async fn read_head(&mut self) -> Result<(), ExchangeError> {
         let mut interim_responses = 0;
         loop {
+            ResponseHead::unfold(&mut self.buffer);
             match ResponseHead::parse(&self.buffer, self.limits)? {
                 Some((head, bytes)) if is_interim(head.status) => {
                     interim_responses += 1;
@@ -287,6 +288,36 @@ mod tests {
             .unwrap_err()
             .into_error(ErrorKind::Handshake, "peer");
         assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+
+    #[tokio::test]
+    async fn folded_field_is_read_as_one_line_and_frames_behind_it_stay() {
+        let head = b"HTTP/1.1 101 S\r\nA: b\r\n c\r\n\td\r\nE:\r\n f\r\n\r\n\x81\x03\r\n ";
+        // Wherever the bytes are split, also between a line's end and the space behind it.
+        for split in 1..head.len() {
+            let (ours, mut theirs) = duplex(1 << 10);
+            let (mut stream, limits) = (ours, Limits::default());
+            let mut reader = Exchange::new(&mut stream, &limits);
+            theirs.write_all(&head[..split]).await.unwrap();
+            let peer = async {
+                tokio::task::yield_now().await;
+                theirs.write_all(&head[split..]).await.unwrap();
+                drop(theirs);
+            };
+            let (read, ()) = tokio::join!(reader.read_head(), peer);
+            read.unwrap();
+            assert_eq!(reader.headers()["a"], "b   c  \td", "split at {split}");
+            assert_eq!(reader.headers()["e"], "f", "split at {split}");
+        }
+        let mut stream = stream_with(head).await;
+        let limits = Limits::default();
+        let mut reader = Exchange::new(&mut stream, &limits);
+        reader.read_head().await.unwrap();
+        assert_eq!(reader.into_leftover(), b"\x81\x03\r\n ");
+
+        let mut stream = stream_with(b"HTTP/1.1 101 S\r\n A: b\r\n\r\n").await;
+        let mut reader = Exchange::new(&mut stream, &limits);
+        reader.read_head().await.unwrap_err();
     }
 
     #[tokio::test]

@@ -147,6 +147,25 @@ impl<'a> ResponseHead<'a> {
         Ok(Some((head, end)))
     }
 
+    /// Puts spaces in place of folded line ends in the head at the beginning of `bytes`, as a client
+    /// must before it reads a field (RFC 9112 section 5.2). Call it before [`parse`](Self::parse),
+    /// which takes no folded line. Bytes after the head stay as they are.
+    pub fn unfold(bytes: &mut [u8]) {
+        let end = memmem::find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
+        // RFC 9112 section 2.2: white space behind the first line belongs to no field, and is wrong.
+        let Some(first_line) = memmem::find(&bytes[..end], b"\r\n") else {
+            return;
+        };
+        let mut next = first_line + 2;
+        while let Some(line) = memmem::find(&bytes[next..end], b"\r\n") {
+            let line_end = next + line;
+            next = line_end + 2;
+            if let Some(b' ' | b'\t') = bytes.get(next) {
+                bytes[line_end..next].fill(b' ');
+            }
+        }
+    }
+
     /// The value of the first field of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers(name).next()
