@@ -1,6 +1,6 @@
 //! From the first byte of a connection to what it wants.
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use http::StatusCode;
 use sockeye_proto::{Limits, handshake::RequestHead};
@@ -194,7 +194,7 @@ async fn open<S: Stream>(
 /// Answers and closes, so that the peer can read the answer.
 async fn refuse<S: Stream>(mut stream: S, refusal: &Refusal) {
     tracing::debug!(status = refusal.status().as_u16(), "refused");
-    let bytes = refusal.to_bytes();
+    let bytes = refusal.to_bytes(SystemTime::now());
     let farewell = async {
         stream.write_all(&bytes).await?;
         stream.shutdown().await?;

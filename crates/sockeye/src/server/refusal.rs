@@ -1,5 +1,7 @@
 //! The HTTP answer in place of a WebSocket.
 
+use std::time::SystemTime;
+
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -84,7 +86,7 @@ impl Refusal {
     }
 
     /// The answer as HTTP/1.1, after which the connection is closed.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self, now: SystemTime) -> Vec<u8> {
         let reason = self.0.status.canonical_reason().unwrap_or("");
         let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.0.status.as_u16()).into_bytes();
         let mut write = |name: &str, value: &[u8]| {
@@ -95,6 +97,10 @@ impl Refusal {
         };
         for (name, value) in self.fields() {
             write(name.as_str(), value.as_bytes());
+        }
+        // RFC 9110 section 6.6.1: whoever has a clock dates an answer of 2xx, 3xx and 4xx.
+        if !self.0.headers.contains_key(header::DATE) {
+            write("date", httpdate::fmt_http_date(now).as_bytes());
         }
         // RFC 9110 section 7.8: whoever sends Upgrade names it in Connection.
         let connection: &[u8] = match self.0.headers.contains_key(header::UPGRADE) {
@@ -160,19 +166,26 @@ impl From<StatusCode> for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn refusal_is_a_whole_http_answer() {
+    fn refusal_is_a_whole_http_answer_with_its_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let refusal = Refusal::new(StatusCode::FORBIDDEN)
             .header("x-why", "because")
             .header("content-length", "999")
             .body("no\n");
         assert_eq!(
-            String::from_utf8(refusal.to_bytes()).unwrap(),
+            String::from_utf8(refusal.to_bytes(now)).unwrap(),
             "HTTP/1.1 403 Forbidden\r\nx-why: because\r\ncontent-type: text/plain; charset=utf-8\r\n\
+             date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
              connection: close\r\ncontent-length: 3\r\n\r\nno\n"
         );
+        let dated = refusal.header("date", "Mon, 07 Nov 1994 08:49:37 GMT");
+        let bytes = String::from_utf8(dated.to_bytes(now)).unwrap();
+        assert_eq!(bytes.matches("date: ").count(), 1);
     }
 
     #[test]
