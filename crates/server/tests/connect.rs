@@ -203,7 +203,7 @@ fn exit_code_tells_how_it_ended() {
         (&[0x88, 2, 0x03, 0xe8][..], 0, ""),
         (&[0x88, 2, 0x03, 0xe9], 0, ""),
         (&[0x88, 5, 0x0f, 0xa1, b'b', b'y', b'e'], 1, "4001 bye"),
-        (&[0x88, 0], 1, "without a code"),
+        (&[0x88, 0], 0, ""),
         (&[], 1, ""),
         // Reserved opcode; text that is not UTF-8.
         (&[0x83, 0], 4, "protocol"),

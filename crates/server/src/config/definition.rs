@@ -43,7 +43,7 @@ pub(crate) struct Config {
     )]
     pub(crate) message_bytes_max: Bytes,
 
-    /// Most fragments of one message
+    /// Most continuation frames of one message
     #[arg(
         long,
         value_name = "COUNT",

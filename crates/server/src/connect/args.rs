@@ -13,7 +13,7 @@ At a terminal, each line you enter is a text message; /ping [TEXT] sends a ping,
 after the last one sockeye waits for answers (see --wait and --exit-after), then closes with 1000.
 
 Exit code:
-  0  we closed, or the peer closed with 1000 or 1001
+  0  we closed, or the peer closed with 1000, with 1001 or without a code
   1  the peer closed with another code, or the connection was lost
   2  bad usage
   3  could not connect (name, network, TLS, proxy, HTTP refusal, handshake)

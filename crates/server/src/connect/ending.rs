@@ -30,10 +30,11 @@ pub(crate) fn closed(closed: &Closed) -> ExitCode {
                 closed.reason
             ),
         ),
-        (Side::Us, _) | (Side::Peer, CloseCode::NORMAL | CloseCode::GOING_AWAY) => {
+        // A Close frame without a code is how many servers say that all is well.
+        (Side::Us, _)
+        | (Side::Peer, CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS) => {
             ExitCode::SUCCESS
         }
-        (Side::Peer, CloseCode::NO_STATUS) => say(OTHER_CLOSE, &format!("{by} without a code")),
         (Side::Peer, code) if closed.reason.is_empty() => {
             say(OTHER_CLOSE, &format!("{by}: {code}"))
         }
