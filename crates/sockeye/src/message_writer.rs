@@ -40,7 +40,7 @@ pub struct MessageWriter {
 impl MessageWriter {
     pub(crate) fn new(shared: Arc<Shared>, kind: Kind) -> Self {
         Self {
-            place: Place::new(&shared, Wire::waiting),
+            place: Place::new(Wire::waiting),
             shared,
             kind,
             finished: false,
@@ -71,7 +71,7 @@ impl MessageWriter {
             Ok(()) => Poll::Ready(Ok(())),
             Err(Refused::Closed) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             Err(Refused::Full) => {
-                self.place.wait(&mut wire, cx.waker());
+                self.place.wait(&self.shared, &mut wire, cx.waker());
                 Poll::Pending
             }
         }

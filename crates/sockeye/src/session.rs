@@ -217,13 +217,13 @@ impl Session {
     ///
     /// Cancelling it has no effect.
     pub async fn closed(&self) -> Closed {
-        let mut place = Place::new(&self.0, Wire::watching);
+        let mut place = Place::new(Wire::watching);
         poll_fn(|cx| {
             let mut wire = self.0.wire();
             match wire.closed() {
                 Some(closed) => Poll::Ready(closed.clone()),
                 None => {
-                    place.wait(&mut wire, cx.waker());
+                    place.wait(&self.0, &mut wire, cx.waker());
                     Poll::Pending
                 }
             }
@@ -271,14 +271,14 @@ impl Session {
         &self,
         mut admit: impl FnMut(&mut Wire) -> Result<(), Refused>,
     ) -> Result<(), Error> {
-        let mut place = Place::new(&self.0, Wire::waiting);
+        let mut place = Place::new(Wire::waiting);
         poll_fn(|cx| {
             let mut wire = self.0.wire();
             match admit(&mut wire) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(Refused::Closed) => Poll::Ready(Err(Error::closed())),
                 Err(Refused::Full) => {
-                    place.wait(&mut wire, cx.waker());
+                    place.wait(&self.0, &mut wire, cx.waker());
                     Poll::Pending
                 }
             }
@@ -287,32 +287,35 @@ impl Session {
     }
 }
 
-/// A place in one of the wire's lists of waiters, given up on drop.
+/// A place in one of the wire's lists of waiters, given up on drop. Costs nothing until it is used,
+/// for a send that finds room never waits.
 pub(crate) struct Place {
-    shared: Arc<Shared>,
     list: fn(&mut Wire) -> &mut Waiters,
     ticket: Ticket,
+    /// Whose wire it is in; `Some` from the first use on.
+    shared: Option<Arc<Shared>>,
 }
 
 impl Place {
-    pub(crate) fn new(shared: &Arc<Shared>, list: fn(&mut Wire) -> &mut Waiters) -> Self {
+    pub(crate) fn new(list: fn(&mut Wire) -> &mut Waiters) -> Self {
         Self {
-            shared: Arc::clone(shared),
             list,
             ticket: Ticket::default(),
+            shared: None,
         }
     }
 
     /// Waits in the list of `wire`, which is the one of `shared`.
-    pub(crate) fn wait(&mut self, wire: &mut Wire, waker: &Waker) {
+    pub(crate) fn wait(&mut self, shared: &Arc<Shared>, wire: &mut Wire, waker: &Waker) {
+        self.shared.get_or_insert_with(|| Arc::clone(shared));
         (self.list)(wire).wait(&mut self.ticket, waker);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.ticket.is_used() {
-            (self.list)(&mut self.shared.wire()).strike(&mut self.ticket);
+        if let Some(shared) = &self.shared {
+            (self.list)(&mut shared.wire()).strike(&mut self.ticket);
         }
     }
 }

@@ -16,12 +16,6 @@ pub(crate) struct Waiters {
 #[derive(Debug, Default)]
 pub(crate) struct Ticket(Option<u64>);
 
-impl Ticket {
-    pub(crate) fn is_used(&self) -> bool {
-        self.0.is_some()
-    }
-}
-
 impl Waiters {
     /// Wakes `waker` next time.
     pub(crate) fn wait(&mut self, ticket: &mut Ticket, waker: &Waker) {
