@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::{ProtocolError, Violation};
+
 /// A status code of RFC 6455 section 7.4 (and of its IANA registry).
 ///
 /// Any number can be held, because a peer may send any; [`CloseCode::is_sendable`] says which may
@@ -89,6 +91,27 @@ pub struct CloseFrame<'a> {
     pub code: CloseCode,
     /// At most 123 bytes of UTF-8.
     pub reason: &'a str,
+}
+
+impl<'a> CloseFrame<'a> {
+    /// From the body of the frame (RFC 6455 section 5.5.1): nothing, or a code and a reason in UTF-8.
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, ProtocolError> {
+        let Some((&code, reason)) = body.split_first_chunk() else {
+            return match body {
+                [] => Ok(Self {
+                    code: CloseCode::NO_STATUS,
+                    reason: "",
+                }),
+                _ => Err(ProtocolError::Violation(Violation::CloseBody)),
+            };
+        };
+        let code = CloseCode::new(u16::from_be_bytes(code));
+        if !code.is_sendable() {
+            return Err(ProtocolError::Violation(Violation::CloseCode));
+        }
+        let reason = core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
+        Ok(Self { code, reason })
+    }
 }
 
 /// Bytes. A control frame carries at most 125, of which the code takes 2 (RFC 6455 section 5.5).

@@ -1,6 +1,6 @@
 //! The protocol state of one WebSocket, both directions joined.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::vec::Vec;
 
 use crate::{
     CloseCode, Delivery, Event, Input, Limits, Message, ProtocolError, Receiver, Role, SendError,
@@ -27,6 +27,7 @@ use crate::{
 pub struct Connection {
     receiver: Receiver,
     sender: Sender,
+    limits: Limits,
     pool: Pool,
     out: Vec<u8>,
 }
@@ -37,7 +38,8 @@ impl Connection {
     pub fn server(limits: Limits, deflate: Option<(DeflateParams, &Deflate)>) -> Self {
         let params = deflate.map(|(params, _)| params);
         Self::join(
-            Receiver::new(Role::Server, Arc::new(limits), params),
+            limits,
+            Receiver::new(Role::Server, params),
             Sender::server(deflate),
         )
     }
@@ -51,13 +53,15 @@ impl Connection {
     ) -> Self {
         let params = deflate.map(|(params, _)| params);
         Self::join(
-            Receiver::new(Role::Client, Arc::new(limits), params),
+            limits,
+            Receiver::new(Role::Client, params),
             Sender::client(seed, deflate),
         )
     }
 
-    fn join(receiver: Receiver, sender: Sender) -> Self {
+    fn join(limits: Limits, receiver: Receiver, sender: Sender) -> Self {
         Self {
+            limits,
             receiver,
             sender,
             pool: Pool::default(),
@@ -81,7 +85,10 @@ impl Connection {
         &'e mut self,
         input: &'e mut Input<'_>,
     ) -> Result<Option<Event<'e>>, ProtocolError> {
-        match self.receiver.poll_event(input, &mut self.pool) {
+        match self
+            .receiver
+            .poll_event(input, &mut self.pool, &self.limits)
+        {
             Ok(Some(event)) => {
                 self.sender.answer(&event, &mut self.out);
                 Ok(Some(event))

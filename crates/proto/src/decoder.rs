@@ -1,63 +1,159 @@
 //! Bytes to frames, wherever the splits fall.
 
-use core::ops::Range;
-
 use crate::{
     ProtocolError, Role,
-    frame::{CompressedBit, FrameHead, HEAD_BYTES_MAX},
+    frame::{CONTROL_BYTES_MAX, CompressedBit, FrameHead, HEAD_BYTES_MAX},
     mask,
 };
 
 /// Bytes from the peer, eaten from the front and unmasked in place.
 pub struct Input<'i> {
-    bytes: &'i mut [u8],
-    /// 0 <= position <= bytes.len(); what lies before it is eaten.
-    position: usize,
+    /// What hasn't been eaten, still masked.
+    rest: &'i mut [u8],
 }
 
 impl<'i> Input<'i> {
     /// All of `bytes`, as they came.
+    #[inline]
     pub fn new(bytes: &'i mut [u8]) -> Self {
-        Self { bytes, position: 0 }
+        Self { rest: bytes }
     }
 
     /// What hasn't been eaten yet, still masked: keep it, if you must stop, and begin with it next time.
     #[must_use]
+    #[inline]
     pub fn rest(&self) -> &[u8] {
-        &self.bytes[self.position..]
+        self.rest
     }
 
     /// Whether all is eaten.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.position == self.bytes.len()
+        self.rest.is_empty()
     }
 
-    /// Bytes that `range`, which lies before the position, covers.
-    pub(crate) fn eaten(&self, range: Range<usize>) -> &[u8] {
-        debug_assert!(range.end <= self.position);
-        &self.bytes[range]
+    /// Eats a frame if it is whole, a whole message, masked, uncompressed and not longer than 125 bytes:
+    /// what most frames are that a server reads. Its first byte, its masking key, its payload as it came.
+    #[inline(always)]
+    pub(crate) fn take_short_message(
+        &mut self,
+        bytes_max: usize,
+    ) -> Option<(u8, [u8; 4], &'i mut [u8])> {
+        let (&[first, second], after) = self.rest.split_first_chunk()?;
+        let (&key, after) = after.split_first_chunk()?;
+        // The mask bit taken off; without it, the length seems to be over 127.
+        let len = usize::from(second ^ 0x80);
+        let is_message = first == TEXT || first == BINARY;
+        if !is_message || len > CONTROL_BYTES_MAX.min(bytes_max) || len > after.len() {
+            return None;
+        }
+        Some((first, key, &mut self.take_some(6 + len)[6..]))
+    }
+
+    /// The same for 126 bytes to 64 KiB.
+    #[inline(always)]
+    pub(crate) fn take_long_message(
+        &mut self,
+        bytes_max: usize,
+    ) -> Option<(u8, [u8; 4], &'i mut [u8])> {
+        let (&[first, second], after) = self.rest.split_first_chunk()?;
+        let (&len, after) = after.split_first_chunk()?;
+        let (&key, after) = after.split_first_chunk()?;
+        let len = usize::from(u16::from_be_bytes(len));
+        let is_message = (first == TEXT || first == BINARY) && second == 0x80 | 126;
+        // Section 5.2: the minimal number of bytes must be used.
+        if !is_message || len <= CONTROL_BYTES_MAX || len > bytes_max || len > after.len() {
+            return None;
+        }
+        Some((first, key, &mut self.take_some(8 + len)[8..]))
+    }
+
+    /// Eats `count` bytes; there must be so many.
+    #[inline(always)]
+    fn take_some(&mut self, count: usize) -> &'i mut [u8] {
+        let (taken, rest) = core::mem::take(&mut self.rest).split_at_mut(count);
+        self.rest = rest;
+        taken
+    }
+
+    /// Eats `count` bytes, if there are so many.
+    #[inline]
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'i mut [u8]> {
+        if count > self.rest.len() {
+            return None;
+        }
+        Some(self.take_some(count))
     }
 
     pub(crate) fn discard(&mut self) {
-        self.position = self.bytes.len();
+        self.rest = &mut [];
     }
 }
 
+/// First byte of a text frame that is a whole message: FIN and the opcode.
+pub(crate) const TEXT: u8 = 0x81;
+
+/// First byte of a binary frame that is a whole message.
+pub(crate) const BINARY: u8 = 0x82;
+
+/// A frame that was whole in the input, its payload unmasked.
+pub(crate) struct WholeFrame<'i> {
+    pub(crate) head: FrameHead,
+    pub(crate) payload: &'i [u8],
+}
+
 /// A piece of one frame's payload, unmasked in the input.
-pub(crate) struct Chunk {
+pub(crate) struct Chunk<'i> {
     pub(crate) head: FrameHead,
     /// Whether the frame begins with it.
     pub(crate) first: bool,
     /// Whether the frame ends with it.
     pub(crate) last: bool,
-    pub(crate) range: Range<usize>,
+    pub(crate) payload: &'i [u8],
+}
+
+/// What all frames of one connection have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Dialect {
+    pub(crate) sender: Role,
+    pub(crate) bit: CompressedBit,
+}
+
+impl Dialect {
+    #[inline]
+    fn parse(self, bytes: &[u8]) -> Result<Option<(FrameHead, usize)>, ProtocolError> {
+        FrameHead::parse(bytes, self.sender, self.bit)
+    }
+
+    /// Eats the next frame if it is whole in the input and if `admit` wants it whole; else eats
+    /// nothing. Its header is shown to `admit` before any of its payload is touched.
+    #[inline]
+    pub(crate) fn whole_frame<'i>(
+        self,
+        input: &mut Input<'i>,
+        admit: impl FnOnce(&FrameHead) -> Result<bool, ProtocolError>,
+    ) -> Result<Option<WholeFrame<'i>>, ProtocolError> {
+        let Some((head, head_bytes)) = self.parse(input.rest)? else {
+            return Ok(None);
+        };
+        if !admit(&head)? || head.len > (input.rest.len() - head_bytes) as u64 {
+            return Ok(None);
+        }
+        let Some(frame) = input.take(head_bytes + head.len as usize) else {
+            return Ok(None);
+        };
+        let payload = &mut frame[head_bytes..];
+        if let Some(key) = head.mask {
+            mask::mask(payload, key);
+        }
+        Ok(Some(WholeFrame { head, payload }))
+    }
 }
 
 /// Cuts bytes into frames. Keeps no payload: at most a header that has not come whole.
 pub(crate) struct Decoder {
-    sender: Role,
-    bit: CompressedBit,
+    dialect: Dialect,
     /// Whether `frame`'s payload is being read; else a header is.
     within: bool,
     /// 0 <= head_len < HEAD_BYTES_MAX; the begin of a header is `head[..head_len]`.
@@ -68,10 +164,9 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    pub(crate) fn new(sender: Role, bit: CompressedBit) -> Self {
+    pub(crate) fn new(dialect: Dialect) -> Self {
         Self {
-            sender,
-            bit,
+            dialect,
             within: false,
             head_len: 0,
             head: [0; HEAD_BYTES_MAX],
@@ -88,13 +183,12 @@ impl Decoder {
     /// Eats the next piece of a frame. `None`: all input is eaten. A frame without payload gives one
     /// empty piece. A new frame's header is shown to `admit` before any of its payload is touched.
     /// No piece is longer than `bytes_max`.
-    #[inline]
-    pub(crate) fn poll_chunk(
+    pub(crate) fn poll_chunk<'i>(
         &mut self,
-        input: &mut Input<'_>,
+        input: &mut Input<'i>,
         bytes_max: usize,
         admit: impl FnOnce(&FrameHead) -> Result<(), ProtocolError>,
-    ) -> Result<Option<Chunk>, ProtocolError> {
+    ) -> Result<Option<Chunk<'i>>, ProtocolError> {
         let first = !self.within;
         if first {
             let Some(head) = self.poll_head(input)? else {
@@ -106,34 +200,40 @@ impl Decoder {
         } else if input.is_empty() {
             return Ok(None);
         }
-        let start = input.position;
-        let here = (input.bytes.len() - start).min(bytes_max);
+        let here = input.rest.len().min(bytes_max);
         let head = self.frame;
         let last = head.len <= here as u64;
         let len = if last { head.len as usize } else { here };
-        if len == 0 && !last {
-            // A header came alone: it is kept in `frame`, but the frame has not begun for the reader
-            // until there is a byte to see; an empty first piece says so.
-            return Ok(Some(Chunk {
-                head,
-                first,
-                last,
-                range: start..start,
-            }));
-        }
+        // Of a header that came alone the frame is kept in `frame`; for the reader it begins with
+        // this empty first piece.
+        let payload = input.take(len).unwrap_or_default();
         if let Some(key) = head.mask {
-            mask::mask(&mut input.bytes[start..start + len], key);
+            mask::mask(payload, key);
             self.frame.mask = Some(mask::rotated(key, len));
         }
-        input.position += len;
         self.frame.len -= len as u64;
         self.within = !last;
         Ok(Some(Chunk {
             head,
             first,
             last,
-            range: start..start + len,
+            payload,
         }))
+    }
+
+    /// Payload bytes that the frame under way still brings; 0 between frames.
+    pub(crate) fn expected(&self) -> u64 {
+        if self.within { self.frame.len } else { 0 }
+    }
+
+    /// `len` bytes of the frame under way went by another way: unmasked with the key that this gives, if
+    /// any. Whether the frame's message ends with them.
+    pub(crate) fn pass(&mut self, len: usize) -> (Option<[u8; 4]>, bool) {
+        let key = self.frame.mask;
+        self.frame.mask = key.map(|key| mask::rotated(key, len));
+        self.frame.len -= len as u64;
+        self.within = self.frame.len > 0;
+        (key, self.frame.fin && !self.within)
     }
 
     /// Whether the input ended between two frames.
@@ -149,9 +249,9 @@ impl Decoder {
     #[inline]
     fn poll_head(&mut self, input: &mut Input<'_>) -> Result<Option<FrameHead>, ProtocolError> {
         if self.head_len == 0
-            && let Some((head, len)) = FrameHead::parse(input.rest(), self.sender, self.bit)?
+            && let Some((head, head_bytes)) = self.dialect.parse(input.rest)?
         {
-            input.position += len;
+            input.take(head_bytes);
             return Ok(Some(head));
         }
         self.poll_split_head(input)
@@ -163,12 +263,11 @@ impl Decoder {
         &mut self,
         input: &mut Input<'_>,
     ) -> Result<Option<FrameHead>, ProtocolError> {
-        while let Some(&byte) = input.rest().first() {
+        while let Some(&mut [byte]) = input.take(1) {
             self.head[self.head_len as usize] = byte;
             self.head_len += 1;
-            input.position += 1;
             let bytes = &self.head[..self.head_len as usize];
-            if let Some((head, _)) = FrameHead::parse(bytes, self.sender, self.bit)? {
+            if let Some((head, _)) = self.dialect.parse(bytes)? {
                 self.head_len = 0;
                 return Ok(Some(head));
             }

@@ -4,7 +4,11 @@ use alloc::{boxed::Box, vec::Vec};
 
 use sha1::{Digest, Sha1};
 
-use crate::{frame::FrameHead, mask};
+use crate::{
+    Kind,
+    frame::{CONTROL_BYTES_MAX, FrameHead, HEAD_BYTES_MAX},
+    mask,
+};
 
 /// Writes frames, masked or not.
 pub(crate) struct Encoder {
@@ -34,11 +38,24 @@ impl Encoder {
         head.write(out);
     }
 
-    /// Appends the frame; its length and mask are put in here.
+    /// Appends a whole message in one frame.
     #[inline]
+    pub(crate) fn message(&mut self, kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
+        if payload.len() > CONTROL_BYTES_MAX || self.masks() {
+            return self.frame(FrameHead::message(kind), payload, out);
+        }
+        // What most answers of a server are: room is made once, and the header is two bytes.
+        out.reserve(2 + payload.len());
+        out.extend_from_slice(&[FrameHead::message(kind).first_byte(), payload.len() as u8]);
+        out.extend_from_slice(payload);
+    }
+
+    /// Appends the frame; its length and mask are put in here.
+    #[inline(never)]
     pub(crate) fn frame(&mut self, mut head: FrameHead, payload: &[u8], out: &mut Vec<u8>) {
         head.len = payload.len() as u64;
         head.mask = self.keys.as_mut().map(|keys| keys.draw());
+        out.reserve(HEAD_BYTES_MAX + payload.len());
         head.write(out);
         let start = out.len();
         out.extend_from_slice(payload);

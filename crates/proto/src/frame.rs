@@ -9,7 +9,7 @@
 
 use alloc::vec::Vec;
 
-use crate::{ProtocolError, Role, Violation};
+use crate::{Kind, ProtocolError, Role, Violation};
 
 /// Bytes. 14 = 2 fixed + 8 length + 4 mask.
 pub(crate) const HEAD_BYTES_MAX: usize = 14;
@@ -67,6 +67,21 @@ pub(crate) struct FrameHead {
 }
 
 impl FrameHead {
+    /// Of a whole message in one frame, with no payload so far.
+    #[inline]
+    pub(crate) fn message(kind: Kind) -> Self {
+        Self {
+            fin: true,
+            compressed: false,
+            opcode: match kind {
+                Kind::Text => Opcode::Text,
+                Kind::Binary => Opcode::Binary,
+            },
+            mask: None,
+            len: 0,
+        }
+    }
+
     /// Reads the header at the start of `bytes`, sent by `sender`: the header and its length, or
     /// `None` if more bytes are needed. Fails as soon as the bytes at hand are wrong.
     #[inline]
@@ -146,11 +161,16 @@ impl FrameHead {
         Ok(Some((head, head_bytes)))
     }
 
+    #[inline]
+    pub(crate) fn first_byte(&self) -> u8 {
+        u8::from(self.fin) << 7 | u8::from(self.compressed) << 6 | self.opcode as u8
+    }
+
     /// Appends the header in its shortest form.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let mut head = [0; HEAD_BYTES_MAX];
-        head[0] = u8::from(self.fin) << 7 | u8::from(self.compressed) << 6 | self.opcode as u8;
+        head[0] = self.first_byte();
         let mask_bit = u8::from(self.mask.is_some()) << 7;
         let mut len = match self.len {
             0..=125 => {

@@ -56,6 +56,7 @@ mod message;
 mod receiver;
 mod role;
 mod sender;
+mod unfinished;
 mod utf8;
 
 pub use assembler::Delivery;

@@ -1,19 +1,88 @@
 //! Masking (RFC 6455 section 5.3): XOR with a key of four bytes, at memory speed.
 //!
-//! The one file with `unsafe`: a call to code compiled for AVX2, made only where the CPU has it. The
-//! slow twin is `mask_bytewise`, and the tests compare the two.
+//! The one file with `unsafe`: a call to code compiled for AVX2, made only where the CPU has it, and
+//! text that is taken for UTF-8 because all of it was seen to be ASCII. The slow twins are
+//! `mask_bytewise` and the standard library's check, and the tests compare.
 #![expect(
     unsafe_code,
-    reason = "calling a target_feature function is unsafe; the CPU is asked first"
+    reason = "calling a target_feature function is unsafe; the CPU is asked first. A second look at short text would cost more than unmasking it"
 )]
+
+use core::str;
 
 /// Bytes. Below this the call through the CPU check costs more than wide registers save.
 const WIDE_BYTES_MIN: usize = 128;
 
 /// XORs `bytes` with `key`, beginning at the key's first byte.
+#[inline]
 pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
+    if bytes.len() < WIDE_BYTES_MIN {
+        mask_short(bytes, key);
+    } else {
+        mask_long(bytes, key);
+    }
+}
+
+/// XORs `bytes`, and gives them as text if they are UTF-8 then.
+#[inline]
+pub(crate) fn mask_text(bytes: &mut [u8], key: [u8; 4]) -> Option<&str> {
+    if bytes.len() < WIDE_BYTES_MIN {
+        if mask_short(bytes, key) & NOT_ASCII == 0 {
+            // SAFETY: `mask_short` gives all bytes ored together, so that each is below 0x80: ASCII.
+            return Some(unsafe { str::from_utf8_unchecked(bytes) });
+        }
+    } else {
+        mask_long(bytes, key);
+    }
+    simdutf8::basic::from_utf8(bytes).ok()
+}
+
+/// The highest bit of each byte.
+const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
+
+/// XORs a few bytes, and gives the or of all of them as they are then (each in some byte of the word).
+///
+/// Words first; what is left over is the end of a last word that overlaps the one before. It is read
+/// before and written after them, so that both write the same where they overlap.
+#[inline(always)]
+fn mask_short(bytes: &mut [u8], key: [u8; 4]) -> u64 {
+    let len = bytes.len();
+    let half = u32::from_ne_bytes(key);
+    let Some(&last) = bytes.last_chunk::<8>() else {
+        return mask_tiny(bytes, key);
+    };
+    let word = u64::from(half) << 32 | u64::from(half);
+    // The last word begins `len - 8` bytes after the key does.
+    let turned = u64::from_le_bytes(last) ^ u64::from_le(word).rotate_right(8 * (len % 4) as u32);
+    let mut seen = turned;
+    let (words, _) = bytes.as_chunks_mut::<8>();
+    for bytes in words {
+        let turned = u64::from_ne_bytes(*bytes) ^ word;
+        seen |= turned;
+        *bytes = turned.to_ne_bytes();
+    }
+    if let Some(last) = bytes.last_chunk_mut::<8>() {
+        *last = turned.to_le_bytes();
+    }
+    seen
+}
+
+/// The same for less than eight bytes.
+#[inline(always)]
+fn mask_tiny(bytes: &mut [u8], key: [u8; 4]) -> u64 {
+    let mut seen = 0;
+    for (byte, key) in bytes.iter_mut().zip(key.iter().cycle()) {
+        *byte ^= key;
+        seen |= *byte;
+    }
+    u64::from(seen)
+}
+
+/// Out of line: many bytes pay for the call.
+#[inline(never)]
+fn mask_long(bytes: &mut [u8], key: [u8; 4]) {
     #[cfg(target_arch = "x86_64")]
-    if bytes.len() >= WIDE_BYTES_MIN && avx2::available() {
+    if avx2::available() {
         // SAFETY: the CPU has AVX2, which is all that the function asks for.
         return unsafe { avx2::mask_wide(bytes, key) };
     }
@@ -60,7 +129,7 @@ mod avx2 {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
+    use alloc::{string::String, vec::Vec};
 
     use proptest::prelude::*;
 
@@ -86,6 +155,26 @@ mod tests {
             let mut slow = bytes;
             mask_bytewise(&mut slow[start..], key);
             prop_assert_eq!(fast, slow);
+        }
+
+        #[test]
+        fn masked_text_is_what_the_standard_library_says(
+            bytes in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..30),
+                proptest::collection::vec(0..0x80_u8, 0..300),
+                ".{0,200}".prop_map(String::into_bytes),
+            ],
+            odd in proptest::option::of((any::<proptest::sample::Index>(), any::<u8>())),
+            key: [u8; 4],
+        ) {
+            let mut bytes = bytes;
+            if let Some((place, byte)) = odd && !bytes.is_empty() {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            let mut masked = bytes.clone();
+            mask_bytewise(&mut masked, key);
+            prop_assert_eq!(mask_text(&mut masked, key), str::from_utf8(&bytes).ok());
         }
 
         #[test]

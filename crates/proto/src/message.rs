@@ -72,6 +72,15 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The payload's bytes; a copy only if it is borrowed.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_owned().into_bytes(),
+            Self::Binary(bytes) => bytes.into_owned(),
+        }
+    }
+
     /// The same message, owning its payload. Copies it if it was borrowed.
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {

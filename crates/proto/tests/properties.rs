@@ -5,7 +5,7 @@ mod story;
 
 use proptest::prelude::*;
 use sockeye_proto::{
-    CloseCode, Delivery, Input, Kind, Limits, Message, PreparedForm, Receiver, Role, Sender,
+    CloseCode, Delivery, Event, Input, Kind, Message, PreparedForm, Receiver, Role, Sender,
     encode_compressed, encode_plain,
     extension::{Deflate, DeflateParams, End, Pool},
 };
@@ -320,6 +320,63 @@ proptest! {
     }
 
     #[test]
+    fn what_is_read_directly_is_as_if_it_had_been_input(
+        role in role(),
+        messages in prop::collection::vec(
+            (any::<u8>(), 0_usize..700_000, prop::collection::vec(any::<prop::sample::Index>(), 0..3)),
+            1..5,
+        ),
+        text in text(),
+        input_bytes in 1_usize..100_000,
+        direct_bytes in prop::collection::vec(1_usize..400_000, 1..5),
+    ) {
+        let mut orders = Vec::new();
+        for (seed, bytes, cuts) in messages {
+            // No two pieces of it are alike.
+            let payload = (0..bytes).map(|index| (index.wrapping_mul(index) >> 7) as u8 ^ seed).collect();
+            orders.push(match cuts.as_slice() {
+                [] => Order::Binary(payload, How::Send),
+                _ => Order::Parts(Kind::Binary, payload, cuts),
+            });
+            orders.push(Order::Text(text.clone(), How::Send));
+        }
+        let setting = Setting::new(role);
+        let (mut wire, expected) = send(&setting, &orders);
+        let peer = setting.peer();
+        let mut receiver = Receiver::new(peer.role, None);
+        let (mut pool, mut seen) = (Pool::new(), Vec::new());
+        let mut direct_bytes = direct_bytes.into_iter().cycle();
+        let mut rest = wire.as_mut_slice();
+        while !rest.is_empty() {
+            let message = if let Some(room) = receiver.wanted() {
+                prop_assert!(!room.is_empty());
+                let len = room.len().min(rest.len()).min(direct_bytes.next().unwrap_or(1));
+                let (direct, after) = std::mem::take(&mut rest).split_at_mut(len);
+                room[..len].copy_from_slice(direct);
+                rest = after;
+                receiver.handle_filled(len)
+            } else {
+                let len = input_bytes.min(rest.len());
+                let (piece, after) = std::mem::take(&mut rest).split_at_mut(len);
+                rest = after;
+                let mut input = Input::new(piece);
+                while let Some(event) = receiver.poll_event(&mut input, &mut pool, &peer.limits).unwrap() {
+                    note(&mut seen, &event);
+                }
+                None
+            };
+            if let Some(message) = message {
+                note(&mut seen, &Event::Message(message.as_ref()));
+                pool.recycle(message);
+            }
+            if receiver.is_between_messages() {
+                prop_assert_eq!(receiver.buffered_bytes(), 0);
+            }
+        }
+        prop_assert_eq!(seen, expected);
+    }
+
+    #[test]
     fn nothing_is_held_between_messages(
         setting in setting(),
         orders in prop::collection::vec(order(), 0..5),
@@ -328,11 +385,11 @@ proptest! {
         let (mut wire, expected) = send(&setting, &orders);
         let peer = setting.peer();
         let params = setting.deflate.as_ref().map(|(params, _)| *params);
-        let mut receiver = Receiver::new(peer.role, Limits::default().into(), params);
+        let mut receiver = Receiver::new(peer.role, params);
         let (mut pool, mut seen) = (Pool::new(), Vec::new());
         for piece in wire.chunks_mut(size) {
             let mut input = Input::new(piece);
-            while let Some(event) = receiver.poll_event(&mut input, &mut pool).unwrap() {
+            while let Some(event) = receiver.poll_event(&mut input, &mut pool, &peer.limits).unwrap() {
                 note(&mut seen, &event);
             }
             prop_assert!(input.is_empty());

@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 
 use crate::{
     Error,
-    driver::Driver,
     inbox::{Inbox, Item},
+    task_driver::TaskDriver,
 };
 
 /// The receiving side of a loop-style connection, under one lock: `recv` works on it, and between
@@ -24,7 +24,7 @@ pub(crate) struct Core {
 }
 
 pub(crate) struct State {
-    pub(crate) driver: Driver,
+    pub(crate) driver: TaskDriver,
     pub(crate) inbox: Inbox,
     /// The parts of one message that `recv` has taken, until the last comes.
     pub(crate) joined: Vec<u8>,
@@ -63,7 +63,7 @@ impl Core {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub(crate) fn new(driver: Driver, inbox: Inbox) -> Arc<Self> {
+    pub(crate) fn new(driver: TaskDriver, inbox: Inbox) -> Arc<Self> {
         let core = Arc::new_cyclic(|core| Self {
             state: Mutex::new(State {
                 driver,

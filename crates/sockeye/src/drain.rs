@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     Session,
-    server::{Phase, Shared, Tally},
+    server::{Endings, Phase, Shared},
 };
 
 /// How to empty a server: how fast to say goodbye, and how long to wait.
@@ -66,10 +66,13 @@ pub struct DrainReport {
 pub(crate) async fn run(shared: &Shared, drain: &Drain) -> DrainReport {
     let began = Instant::now();
     let deadline = later(began, drain.timeout);
-    let before = shared.registry.tally();
+    let before = shared.registry.tally().endings();
     shared.advance(Phase::Draining);
-    let sessions = shared.registry.begin_farewell(drain.code, &drain.reason);
+    let mut sessions = shared.registry.begin_farewell(drain.code, &drain.reason);
     let in_order = async {
+        // Within the time: an endpoint that blocks its worker must not hold up the others' drain.
+        let crew = &shared.crew;
+        sessions.extend(crew.begin_farewell(drain.code, &drain.reason).await);
         say_goodbye(sessions, drain).await;
         // Sessions, requests in progress, handshakes that were under way.
         shared.connections.emptied().await;
@@ -78,7 +81,7 @@ pub(crate) async fn run(shared: &Shared, drain: &Drain) -> DrainReport {
         Ok(()) => 0,
         Err(_) => shared.registry.len(),
     };
-    let after = shared.registry.tally();
+    let after = shared.registry.tally().endings();
     shared.advance(Phase::Ended);
     shared.registry.cut();
     report(before, after, timed_out, began.elapsed())
@@ -109,7 +112,7 @@ async fn say_goodbye(sessions: Vec<Session>, drain: &Drain) {
     }
 }
 
-fn report(before: Tally, after: Tally, timed_out: usize, elapsed: Duration) -> DrainReport {
+fn report(before: Endings, after: Endings, timed_out: usize, elapsed: Duration) -> DrainReport {
     DrainReport {
         closed: after.clean - before.clean,
         aborted: after.unclean - before.unclean,

@@ -1,35 +1,32 @@
 //! The loop between a socket and a connection: read, hand out, answer, flush, close.
 
 use std::{
-    future::Future,
     io,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use sockeye_proto::{Event, Input, ProtocolError, Receiver, Role, Sender, extension::Pool};
-use tokio::time::{Sleep, sleep};
+use sockeye_proto::{CloseCode, Event, Input, Message, Receiver, Role, Sender, extension::Pool};
+use tokio::time::Instant;
 
 use crate::{
-    Closed, Error, ErrorKind,
+    Closed, Error, ErrorKind, Session,
+    agenda::{Agenda, Cause, Owed},
+    appetite::Appetite,
+    carrier::{Drained, Received},
+    drain::later,
     established::Established,
     lend,
     session::Shared,
     wire::{Cork, Wire},
 };
 
-/// How long the answer to a Close frame, or to a broken rule, may wait for the program to answer the
-/// messages before it. Browsers give a server 2 s.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// Reads. After so many without a pause other tasks get their turn: 256 KiB are up to 40,000 messages,
-/// some milliseconds.
+/// Reads. After so many without a pause others get their turn: a large message is best taken in one go,
+/// while it is in the cache.
 const READS_PER_POLL: usize = 4;
 
-/// The receiving side of one connection and its end. Polled by the endpoint's task, or by whoever
-/// is in `recv`.
+/// The receiving side of one connection and its end. Driven by the endpoint's task, by whoever is in
+/// `recv`, or by a worker; it doesn't know by whom.
 ///
 /// ```text
 ///           Close both ways, or failure          our direction ended      peer's ended
@@ -37,52 +34,70 @@ const READS_PER_POLL: usize = 4;
 ///     └────────────── transport gone ───────────────────────────────────────────────────^
 /// ```
 pub(crate) struct Driver {
-    shared: Arc<Shared>,
+    session: Session,
     receiver: Receiver,
     role: Role,
-    /// Input that came while nobody had room for what is in it: `pending[handled..]`, still masked.
-    /// Empty once all is handled.
-    pending: Vec<u8>,
-    /// 0 <= handled <= pending.len()
-    handled: usize,
     stage: Stage,
-    close_timeout: Duration,
-    /// Our Close frame, held back until the program has answered what came before its cause.
-    owed: Option<Owed>,
-    /// Runs from our Close frame on.
-    deadline: Option<Pin<Box<Sleep>>>,
-}
-
-struct Owed {
-    cause: Cause,
-    /// When the program has had its time.
-    grace: Pin<Box<Sleep>>,
-}
-
-#[derive(Clone, Copy)]
-enum Cause {
-    /// The peer has sent a Close frame.
-    PeerClosed,
-    /// The peer has broken a rule.
-    Broken(ProtocolError),
+    appetite: Appetite,
+    /// What is still to be done; nothing, for a calm connection.
+    agenda: Option<Box<Agenda>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
+    /// Both Close frames are through, on a worker's socket. After its own the peer sends nothing (RFC 6455
+    /// section 5.5.1), so that no byte comes unread which the kernel would answer with a reset: the socket
+    /// can be closed without shutdown(2), and without waiting for the peer's end. Not at once but after the
+    /// others had their turn: if the peer has hung up by then, the kernel needs no packets for it.
+    Leaving,
     Ending,
     Draining,
     Done,
 }
 
+/// Whether a read that brings less than it could is the last for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShortRead {
+    /// It is: the system will tell of whatever comes after it.
+    Last,
+    /// The peer's end may be behind it, of which nobody will tell again.
+    ReadOn,
+}
+
+/// Whether another event can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Left,
+    None,
+}
+
+impl Room {
+    #[inline]
+    pub(crate) fn of(wire: &Wire) -> Self {
+        match wire.has_room() {
+            true => Self::Left,
+            false => Self::None,
+        }
+    }
+}
+
 /// Where events go.
 pub(crate) trait Sink {
     /// Pings are answered already.
-    fn handle_event(&mut self, shared: &Shared, event: Event<'_>);
+    fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room;
 
-    fn handle_error(&mut self, error: Error);
+    /// A message that came in memory of its own, which may go back to `pool`.
+    fn handle_large(
+        &mut self,
+        session: &Session,
+        message: Message<'static>,
+        pool: &mut Pool,
+    ) -> Room;
 
-    fn handle_closed(&mut self, closed: &Closed);
+    fn handle_error(&mut self, session: &Session, error: Error);
+
+    fn handle_closed(&mut self, session: &Session, closed: &Closed);
 
     /// Whether another event can be taken.
     fn has_room(&self) -> bool;
@@ -95,39 +110,38 @@ pub(crate) trait Sink {
 }
 
 impl Driver {
-    pub(crate) fn new(established: Established) -> Result<(Self, Arc<Shared>), Error> {
+    pub(crate) fn new(established: Established) -> Result<Self, Error> {
         let Established {
-            stream,
+            carrier,
             leftover,
             role,
-            settings,
-            deflate,
-            subprotocol,
+            terms,
             request,
-            response_headers,
         } = established;
-        let agreed = deflate.zip(settings.deflate.as_ref());
+        let agreed = terms.deflate.zip(terms.settings.deflate.as_ref());
         let sender = match role {
             Role::Server => Sender::server(agreed),
             Role::Client => Sender::client(entropy()?, agreed),
         };
-        let close_timeout = settings.limits.close_timeout;
-        let receiver = Receiver::new(role, Arc::new(settings.limits), deflate);
-        let wire = Wire::new(stream, sender, settings.outbox_bytes_max);
-        let shared = Shared::new(request, response_headers, subprotocol, deflate, wire);
-        let shared = Arc::new(shared);
-        let driver = Self {
-            shared: Arc::clone(&shared),
+        let receiver = Receiver::new(role, terms.deflate);
+        let outbox_bytes_max = terms.settings.outbox_bytes_max;
+        let wire = Wire::new(carrier, sender, outbox_bytes_max, request);
+        let mut driver = Self {
+            session: Session::new(Arc::new(Shared::new(terms, wire))),
             receiver,
             role,
-            pending: leftover,
-            handled: 0,
             stage: Stage::Open,
-            close_timeout,
-            owed: None,
-            deadline: None,
+            appetite: Appetite::Modest,
+            agenda: None,
         };
-        Ok((driver, shared))
+        if !leftover.is_empty() {
+            driver.agenda().pending = leftover;
+        }
+        Ok(driver)
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
     pub(crate) fn receiver(&mut self) -> &mut Receiver {
@@ -141,7 +155,7 @@ impl Driver {
 
     /// The program has looked at all that came: its sends go to the socket at once again.
     pub(crate) fn release(&self) {
-        self.shared.wire().set_cork(Cork::Off);
+        self.shared().wire().set_cork(Cork::Off);
     }
 
     /// Whether the transport is gone.
@@ -151,21 +165,58 @@ impl Driver {
 
     /// Sees to it that somebody drives.
     pub(crate) fn wake(&self) {
-        self.shared.wire().wake_driver();
+        self.shared().wire().wake_driver();
+    }
+
+    /// Whether there is anything but reading to do.
+    #[inline]
+    pub(crate) fn has_agenda(&self) -> bool {
+        self.agenda.is_some()
+    }
+
+    /// When it wants to be driven, even if nothing happens.
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        let agenda = self.agenda.as_ref()?;
+        let owed = agenda.owed.as_ref().map(|owed| owed.due);
+        owed.into_iter().chain(agenda.deadline).min()
     }
 
     /// Works until nothing more can be done now. Ready once the transport is gone.
-    pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
+    pub(crate) fn poll_drive(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+        short_read: ShortRead,
+    ) -> Poll<Turn> {
         for _ in 0..READS_PER_POLL {
             match self.stage {
-                Stage::Open => ready!(lend::reading(|lent| self.poll_open(cx, sink, lent))),
+                Stage::Open => {
+                    let drained = ready!(self.poll_open(cx, sink, lent));
+                    if self.stage == Stage::Leaving {
+                        return Poll::Ready(Turn::Over);
+                    }
+                    let is_last = drained == Drained::Yes && short_read == ShortRead::Last;
+                    if is_last && self.agenda.is_none() {
+                        return Poll::Pending;
+                    }
+                }
+                Stage::Leaving => self.done(),
                 Stage::Ending => ready!(self.poll_ending(cx)),
-                Stage::Draining => ready!(lend::reading(|lent| self.poll_draining(cx, lent))),
-                Stage::Done => return Poll::Ready(()),
+                Stage::Draining => ready!(self.poll_draining(cx, lent)),
+                Stage::Done => return Poll::Ready(Turn::Done),
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Poll::Ready(Turn::Over)
+    }
+
+    /// Sends a Close frame with `code`, unless it has ended: before [`Driver::abort`].
+    pub(crate) fn break_off(&self, code: CloseCode) {
+        if !self.has_ended() {
+            // It may have been in the middle of a batch, after which nothing would be flushed.
+            self.release();
+            self.session.close(code, "");
+        }
     }
 
     /// Ends it without ceremony, as when the runtime goes down.
@@ -177,184 +228,248 @@ impl Driver {
     }
 
     /// One read and all that follows from it. Ready: go on.
+    #[inline]
     fn poll_open(
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
         lent: &mut lend::Reading,
-    ) -> Poll<()> {
-        let shared = Arc::clone(&self.shared);
-        self.pay(cx, sink);
-        let mut wire = shared.wire();
-        wire.register_driver(cx.waker());
-        wire.set_cork(Cork::Off);
+    ) -> Poll<Drained> {
+        let mut wire = self.session.shared().wire();
+        wire.attend(cx);
+        if self.agenda.is_some() || !wire.is_calm() || !sink.has_room() {
+            drop(wire);
+            if let Some(outcome) = self.poll_busy(cx, sink, lent) {
+                return outcome;
+            }
+            wire = self.session.shared().wire();
+        }
+        let (direct_max, read) = match self.receiver.wanted() {
+            Some(wanted) => (wanted.len(), wire.poll_read(cx, wanted)),
+            None => {
+                let buffer = self.appetite.part_of(&mut lent.buffer);
+                (0, wire.poll_read(cx, buffer))
+            }
+        };
+        match read {
+            Poll::Ready(Ok(Received { len, drained })) if len > 0 => {
+                wire.set_cork(Cork::Batch);
+                drop(wire);
+                self.appetite.handle_read(len, direct_max);
+                let direct = len.min(direct_max);
+                let room = match direct {
+                    0 => Room::Left,
+                    _ => self.handle_direct(direct, &mut lent.pool, sink),
+                };
+                let bytes = &mut lent.buffer[..len - direct];
+                let handled = match room {
+                    Room::Left => self.handle_bytes(bytes, &mut lent.pool, sink),
+                    Room::None => 0,
+                };
+                if handled < bytes.len() {
+                    self.agenda().pending = lent.buffer[handled..len - direct].to_vec();
+                }
+                self.uncork(sink);
+                Poll::Ready(drained)
+            }
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(_)) if wire.close_sent().is_some() => {
+                // The peer hung up on our Close frame.
+                drop(wire);
+                self.finish(sink);
+                self.done();
+                Poll::Ready(Drained::No)
+            }
+            Poll::Ready(result) => {
+                let end_of_stream = io::ErrorKind::UnexpectedEof.into();
+                wire.fail_transport(result.err().unwrap_or(end_of_stream));
+                Poll::Ready(Drained::No)
+            }
+        }
+    }
+
+    /// What is to be done besides reading, or before it. `None`: read now.
+    #[cold]
+    fn poll_busy(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+    ) -> Option<Poll<Drained>> {
+        self.pay(sink);
+        let session = self.session.clone();
+        let mut wire = session.shared().wire();
+        // What the program answers to what it was given gathers still, if it has more to look at.
+        wire.set_cork(sink.cork());
         let flushed = wire.flush();
         if wire.is_lost() {
             // What the peer said before it went may still be there, a Close frame above all.
             let is_over = self.receiver.has_ended() || !sink.has_room();
-            if !is_over && self.pending.is_empty() && self.poll_deadline(cx).is_pending() {
+            if !is_over && !self.has_pending() && !self.is_late() {
                 let read = wire.poll_read(cx, &mut lent.buffer);
-                if let Poll::Ready(Ok(len)) = read {
-                    self.pending = lent.buffer[..len].to_vec();
+                if let Poll::Ready(Ok(received)) = read {
+                    self.agenda().pending = lent.buffer[..received.len].to_vec();
                 }
             }
-            if is_over || self.pending.is_empty() {
+            if is_over || !self.has_pending() {
                 drop(wire);
-                return self.lose(sink);
+                return Some(self.lose(sink));
             }
         }
-        if self.receiver.has_ended() && self.owed.is_none() && flushed {
+        if self.receiver.has_ended() && !self.is_owing() && flushed {
+            let is_on_socket = wire.is_on_socket();
             drop(wire);
-            self.finish(sink);
-            return Poll::Ready(());
+            let closed = self.finish(sink);
+            if closed.is_clean() && is_on_socket {
+                self.stage = Stage::Leaving;
+            }
+            return Some(Poll::Ready(Drained::No));
         }
-        if wire.close_sent().is_some() && self.poll_deadline(cx).is_ready() {
+        if wire.close_sent().is_some() && self.is_late() {
             drop(wire);
             self.finish(sink);
             self.done();
-            return Poll::Ready(());
+            return Some(Poll::Ready(Drained::No));
         }
         wire.pause();
         if self.receiver.has_ended() || !wire.has_room() || !sink.has_room() {
-            return Poll::Pending;
+            return Some(Poll::Pending);
         }
-        if self.pending.is_empty() {
-            match wire.poll_read(cx, &mut lent.buffer) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(0)) if wire.close_sent().is_some() => {
-                    // The peer hung up on our Close frame.
-                    drop(wire);
-                    self.finish(sink);
-                    self.done();
-                    Poll::Ready(())
-                }
-                Poll::Ready(Ok(0)) => {
-                    let failure = io::ErrorKind::UnexpectedEof.into();
-                    wire.fail_transport(failure);
-                    Poll::Ready(())
-                }
-                Poll::Ready(Err(failure)) => {
-                    wire.fail_transport(failure);
-                    Poll::Ready(())
-                }
-                Poll::Ready(Ok(len)) => {
-                    wire.cork(Cork::Batch, &mut lent.out);
-                    drop(wire);
-                    let bytes = &mut lent.buffer[..len];
-                    let handled = self.handle_bytes(bytes, &mut lent.pool, sink);
-                    if handled < len {
-                        self.pending = bytes[handled..].to_vec();
-                    }
-                    self.uncork(sink, &mut lent.out);
-                    Poll::Ready(())
-                }
-            }
-        } else {
-            wire.cork(Cork::Batch, &mut lent.out);
-            drop(wire);
-            let mut pending = std::mem::take(&mut self.pending);
-            let bytes = &mut pending[self.handled..];
-            let handled = self.handled + self.handle_bytes(bytes, &mut lent.pool, sink);
-            self.handled = 0;
-            // It stays where it is: copied, the rest would be copied again for each message in it.
-            if handled < pending.len() {
-                (self.pending, self.handled) = (pending, handled);
-            }
-            self.uncork(sink, &mut lent.out);
-            Poll::Ready(())
+        if !self.has_pending() {
+            self.agenda.take_if(|agenda| agenda.is_empty());
+            return None;
+        }
+        wire.set_cork(Cork::Batch);
+        drop(wire);
+        let agenda = self.agenda();
+        let (mut pending, start) = (std::mem::take(&mut agenda.pending), agenda.handled);
+        let handled = start + self.handle_bytes(&mut pending[start..], &mut lent.pool, sink);
+        let agenda = self.agenda();
+        agenda.handled = 0;
+        // It stays where it is: copied, the rest would be copied again for each message in it.
+        if handled < pending.len() {
+            (agenda.pending, agenda.handled) = (pending, handled);
+        }
+        self.uncork(sink);
+        Some(Poll::Ready(Drained::No))
+    }
+
+    /// `len` bytes were read into a message's own memory: hands it out, if it is whole.
+    fn handle_direct(&mut self, len: usize, pool: &mut Pool, sink: &mut impl Sink) -> Room {
+        match self.receiver.handle_filled(len) {
+            Some(message) => sink.handle_large(&self.session, message, pool),
+            None => Room::Left,
         }
     }
 
     /// Hands out what `bytes` hold, as long as there is room. How many bytes of it are done with.
+    #[inline]
     fn handle_bytes(&mut self, bytes: &mut [u8], pool: &mut Pool, sink: &mut impl Sink) -> usize {
         let len = bytes.len();
         let mut input = Input::new(bytes);
         loop {
-            match self.receiver.poll_event(&mut input, pool) {
+            let limits = &self.session.shared().terms().settings.limits;
+            let room = match self.receiver.poll_event(&mut input, pool, limits) {
                 Ok(None) => return len,
+                Ok(Some(event @ Event::Message(_))) => sink.handle_event(&self.session, event),
                 Ok(Some(event)) => {
-                    match event {
-                        Event::Ping(_) => self.shared.wire().answer(&event),
-                        Event::Close(frame) => {
-                            self.shared.wire().hear_close(frame);
-                            self.owed = Some(Owed::new(Cause::PeerClosed));
-                        }
-                        _ => {}
+                    let mut owed = None;
+                    let room = handle_control(&self.session, event, sink, &mut owed);
+                    if owed.is_some() {
+                        self.agenda().owed = owed;
                     }
-                    sink.handle_event(&self.shared, event);
+                    room
                 }
                 Err(error) => {
-                    self.owed = Some(Owed::new(Cause::Broken(error)));
+                    self.agenda().owed = Some(Owed::new(Cause::Broken(error)));
                     return len;
                 }
-            }
-            if !sink.has_room() || !self.shared.wire().has_room() {
+            };
+            if room == Room::None {
                 return len - input.rest().len();
             }
         }
     }
 
     /// Sends the Close frame that is owed, once the program is idle or has had its time.
-    fn pay(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) {
-        let due = |owed: &mut Owed| sink.is_idle() || owed.grace.as_mut().poll(cx).is_ready();
-        let Some(owed) = self.owed.take_if(due) else {
+    fn pay(&mut self, sink: &mut impl Sink) {
+        let due = |owed: &mut Owed| sink.is_idle() || Instant::now() >= owed.due;
+        let owed = self
+            .agenda
+            .as_mut()
+            .and_then(|agenda| agenda.owed.take_if(due));
+        let Some(owed) = owed else {
             return;
         };
         match owed.cause {
-            Cause::PeerClosed => self.shared.wire().answer_close(),
+            Cause::PeerClosed => self.shared().wire().answer_close(),
             Cause::Broken(error) => {
-                self.shared.wire().fail(error);
-                sink.handle_error(error.into());
+                self.shared().wire().fail(error);
+                sink.handle_error(&self.session, error.into());
             }
         }
     }
 
-    fn uncork(&mut self, sink: &impl Sink, lent: &mut Vec<u8>) {
-        let mut wire = self.shared.wire();
-        wire.uncork(lent);
+    #[inline]
+    fn uncork(&mut self, sink: &impl Sink) {
+        let mut wire = self.session.shared().wire();
+        wire.uncork();
         wire.set_cork(sink.cork());
+        if !wire.is_calm() {
+            let is_closing = wire.close_sent().is_some() || wire.is_lost();
+            drop(wire);
+            if is_closing {
+                // There is something to do, though no event may come that tells of it.
+                self.agenda();
+            }
+        }
     }
 
     /// The transport is gone.
-    fn lose(&mut self, sink: &mut impl Sink) -> Poll<()> {
-        let failure = self.shared.wire().failure();
+    fn lose(&mut self, sink: &mut impl Sink) -> Poll<Drained> {
+        let failure = self.shared().wire().failure();
         if let Some(failure) = failure {
             let message = match failure.kind() {
                 io::ErrorKind::UnexpectedEof => "the peer hung up without a Close frame",
                 _ => "the connection was lost",
             };
-            sink.handle_error(Error::new(ErrorKind::Io, message).with_source(failure));
+            let error = Error::new(ErrorKind::Io, message).with_source(failure);
+            sink.handle_error(&self.session, error);
         }
         self.finish(sink);
         self.done();
-        Poll::Ready(())
+        Poll::Ready(Drained::No)
     }
 
     /// How it ended is settled: says so.
-    fn finish(&mut self, sink: &mut impl Sink) {
-        let closed = self.shared.finish();
-        self.pending = Vec::new();
-        self.handled = 0;
+    fn finish(&mut self, sink: &mut impl Sink) -> Closed {
+        let closed = self.shared().finish();
+        if let Some(agenda) = &mut self.agenda {
+            agenda.pending = Vec::new();
+            agenda.handled = 0;
+        }
         // RFC 6455 section 7.1.1: the server ends TCP first; a client waits for it, unless it fails
         // the connection.
         self.stage = match self.role {
             Role::Client if closed.is_clean() => Stage::Draining,
             _ => Stage::Ending,
         };
-        sink.handle_closed(&closed);
+        sink.handle_closed(&self.session, &closed);
+        closed
     }
 
     fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let shutdown = {
-            let mut wire = self.shared.wire();
-            wire.register_driver(cx.waker());
+            let mut wire = self.shared().wire();
+            wire.attend(cx);
             wire.poll_shutdown(cx)
         };
         if shutdown.is_ready() {
             self.stage = Stage::Draining;
-        } else {
-            ready!(self.poll_deadline(cx));
+        } else if self.is_late() {
             self.done();
+        } else {
+            return Poll::Pending;
         }
         Poll::Ready(())
     }
@@ -363,48 +478,101 @@ impl Driver {
     /// our Close frame.
     fn poll_draining(&mut self, cx: &mut Context<'_>, lent: &mut lend::Reading) -> Poll<()> {
         // Before the read: to a peer that sends without end, there is always something to read.
-        if self.poll_deadline(cx).is_ready() {
+        if self.is_late() {
             self.done();
             return Poll::Ready(());
         }
-        let read = self.shared.wire().poll_read(cx, &mut lent.buffer);
-        if matches!(ready!(read), Ok(0) | Err(_)) {
-            self.done();
+        let read = {
+            let mut wire = self.shared().wire();
+            wire.attend(cx);
+            wire.poll_read(cx, &mut lent.buffer)
+        };
+        match ready!(read) {
+            Ok(Received { len: 1.., .. }) => {}
+            Ok(_) | Err(_) => self.done(),
         }
         Poll::Ready(())
     }
 
     fn done(&mut self) {
-        self.shared.wire().drop_stream();
-        self.deadline = None;
+        self.shared().wire().drop_carrier();
+        self.agenda = None;
         self.stage = Stage::Done;
     }
 
-    /// Whether the time for closing is over. Starts the clock at the first call.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let close_timeout = self.close_timeout;
-        self.deadline
-            .get_or_insert_with(|| Box::pin(sleep(close_timeout)))
-            .as_mut()
-            .poll(cx)
+    fn shared(&self) -> &Shared {
+        self.session.shared()
     }
+
+    fn agenda(&mut self) -> &mut Agenda {
+        self.agenda.get_or_insert_default()
+    }
+
+    fn has_pending(&self) -> bool {
+        self.agenda
+            .as_ref()
+            .is_some_and(|agenda| !agenda.pending.is_empty())
+    }
+
+    fn is_owing(&self) -> bool {
+        self.agenda
+            .as_ref()
+            .is_some_and(|agenda| agenda.owed.is_some())
+    }
+
+    /// Whether the time for closing is over. Starts the clock at the first call.
+    fn is_late(&mut self) -> bool {
+        let close_timeout = self.shared().terms().settings.limits.close_timeout;
+        let now = Instant::now();
+        now >= *self
+            .agenda()
+            .deadline
+            .get_or_insert_with(|| later(now, close_timeout))
+    }
+}
+
+/// A ping is answered; to a Close frame an answer is owed.
+fn handle_control(
+    session: &Session,
+    event: Event<'_>,
+    sink: &mut impl Sink,
+    owed: &mut Option<Owed>,
+) -> Room {
+    let has_room = {
+        let mut wire = session.shared().wire();
+        match event {
+            Event::Ping(_) => wire.answer(&event),
+            Event::Close(frame) => {
+                wire.hear_close(frame);
+                *owed = Some(Owed::new(Cause::PeerClosed));
+            }
+            _ => {}
+        }
+        wire.has_room()
+    };
+    match sink.handle_event(session, event) {
+        Room::Left if has_room => Room::Left,
+        _ => Room::None,
+    }
+}
+
+/// Why [`Driver::poll_drive`] has stopped, though it doesn't wait for anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It was long enough; there is more to do.
+    Over,
+    /// The transport is gone.
+    Done,
 }
 
 impl Drop for Driver {
     /// The runtime went down around it: whoever waits for the end hears of it, and groups let go.
     fn drop(&mut self) {
         if self.stage == Stage::Open {
-            self.shared.finish();
+            self.shared().finish();
         }
-        self.done();
-    }
-}
-
-impl Owed {
-    fn new(cause: Cause) -> Self {
-        Self {
-            cause,
-            grace: Box::pin(sleep(GRACE)),
+        if self.stage != Stage::Done {
+            self.done();
         }
     }
 }

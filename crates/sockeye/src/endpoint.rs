@@ -6,20 +6,21 @@ use std::{
     task::{Context, Poll},
 };
 
-use sockeye_proto::{CloseCode, Event, Message};
+use sockeye_proto::{CloseCode, Event, Message, extension::Pool};
 
 use crate::{
     Closed, Error, Session,
-    driver::{Driver, Sink},
+    driver::{Driver, Room, Sink},
     established::Established,
-    session::Shared,
+    task_driver::TaskDriver,
     wire::Cork,
 };
 
 /// One value per connection, callbacks that never block.
 ///
-/// All calls for one session come from one task, one after the other: `on_open` first, `on_close`
-/// last and always.
+/// The calls for one session come one after the other: `on_open` first, `on_close` last and always. In
+/// a [`crate::Server`] one of its workers makes them, plain calls between two reads, for all sessions
+/// that it carries: a callback that blocks makes all of them wait. `tokio::spawn` works within them.
 pub trait Endpoint: Send + 'static {
     /// The connection is open.
     fn on_open(&mut self, session: &Session) {
@@ -87,23 +88,19 @@ pub(crate) fn serve(
     established: Established,
     endpoint: Box<dyn Endpoint>,
 ) -> Result<(impl Future<Output = ()> + Send + use<>, Session), Error> {
-    let (driver, shared) = Driver::new(established)?;
-    let session = Session::new(shared);
-    let served = Served {
-        endpoint,
-        session: session.clone(),
-    };
+    let driver = Driver::new(established)?;
+    let session = driver.session().clone();
     let task = EndpointTask {
-        driver,
-        served,
+        driver: TaskDriver::new(driver),
+        endpoint,
         opened: false,
     };
     Ok((task, session))
 }
 
 struct EndpointTask {
-    driver: Driver,
-    served: Served,
+    driver: TaskDriver,
+    endpoint: Box<dyn Endpoint>,
     opened: bool,
 }
 
@@ -114,9 +111,9 @@ impl Future for EndpointTask {
         let this = &mut *self;
         if !this.opened {
             this.opened = true;
-            this.served.endpoint.on_open(&this.served.session);
+            open(&mut this.endpoint, this.driver.session());
         }
-        this.driver.poll_drive(cx, &mut this.served)
+        this.driver.poll_drive(cx, &mut this.endpoint)
     }
 }
 
@@ -128,47 +125,74 @@ impl Drop for EndpointTask {
         } else {
             CloseCode::GOING_AWAY
         };
-        if !self.driver.has_ended() {
-            // It may have been in the middle of a batch, after which nothing would be flushed.
-            self.driver.release();
-            self.served.session.close(code, "");
-        }
+        self.driver.break_off(code);
         if std::thread::panicking() {
             self.driver.abort(&mut Nobody);
         } else {
-            self.driver.abort(&mut self.served);
+            self.driver.abort(&mut self.endpoint);
         }
     }
 }
 
-struct Served {
-    endpoint: Box<dyn Endpoint>,
-    session: Session,
+/// The first call, after which the request isn't kept but for those who asked for it.
+pub(crate) fn open(endpoint: &mut Box<dyn Endpoint>, session: &Session) {
+    endpoint.on_open(session);
+    session.shared().forget_request();
 }
 
-impl Sink for Served {
+impl Sink for Box<dyn Endpoint> {
     #[inline]
-    fn handle_event(&mut self, shared: &Shared, event: Event<'_>) {
-        let session = &self.session;
+    fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
         match event {
-            Event::Message(message) => match self.endpoint.on_message(session, message.as_ref()) {
-                Reply::None => {}
-                Reply::Echo => shared.wire().send(&message),
-                Reply::Message(reply) => shared.wire().send(&reply),
-                Reply::Close(code, reason) => session.close(code, &reason),
-            },
-            Event::Ping(payload) => self.endpoint.on_ping(session, payload),
-            Event::Pong(payload) => self.endpoint.on_pong(session, payload),
+            Event::Message(message) => {
+                let reply = self.on_message(session, message.as_ref());
+                if matches!(reply, Reply::None) {
+                    // What the endpoint has sent itself was admitted by the outbox.
+                    return Room::Left;
+                }
+                let mut wire = session.shared().wire();
+                match reply {
+                    Reply::None => {}
+                    Reply::Echo => wire.reply(&message),
+                    Reply::Message(reply) => wire.reply(&reply),
+                    Reply::Close(code, reason) => wire.close(code, &reason),
+                }
+                return Room::of(&wire);
+            }
+            Event::Ping(payload) => self.on_ping(session, payload),
+            Event::Pong(payload) => self.on_pong(session, payload),
             Event::Part(_) | Event::Close(_) => {}
         }
+        Room::Left
     }
 
-    fn handle_error(&mut self, error: Error) {
-        self.endpoint.on_error(&self.session, &error);
+    fn handle_large(
+        &mut self,
+        session: &Session,
+        message: Message<'static>,
+        pool: &mut Pool,
+    ) -> Room {
+        let reply = self.on_message(session, message.as_ref());
+        let mut wire = session.shared().wire();
+        let mut spare = Some(message);
+        match reply {
+            Reply::None => {}
+            Reply::Echo => spare = spare.and_then(|message| wire.reply_owned(message)),
+            Reply::Message(reply) => wire.reply(&reply),
+            Reply::Close(code, reason) => wire.close(code, &reason),
+        }
+        if let Some(spare) = spare {
+            pool.recycle(spare);
+        }
+        Room::of(&wire)
     }
 
-    fn handle_closed(&mut self, closed: &Closed) {
-        self.endpoint.on_close(&self.session, closed);
+    fn handle_error(&mut self, session: &Session, error: Error) {
+        self.on_error(session, &error);
+    }
+
+    fn handle_closed(&mut self, session: &Session, closed: &Closed) {
+        self.on_close(session, closed);
     }
 
     fn has_room(&self) -> bool {
@@ -185,14 +209,20 @@ impl Sink for Served {
 }
 
 /// Hears nothing, for an endpoint that can't be called any more.
-struct Nobody;
+pub(crate) struct Nobody;
 
 impl Sink for Nobody {
-    fn handle_event(&mut self, _: &Shared, _: Event<'_>) {}
+    fn handle_event(&mut self, _: &Session, _: Event<'_>) -> Room {
+        Room::Left
+    }
 
-    fn handle_error(&mut self, _: Error) {}
+    fn handle_large(&mut self, _: &Session, _: Message<'static>, _: &mut Pool) -> Room {
+        Room::Left
+    }
 
-    fn handle_closed(&mut self, _: &Closed) {}
+    fn handle_error(&mut self, _: &Session, _: Error) {}
+
+    fn handle_closed(&mut self, _: &Session, _: &Closed) {}
 
     fn has_room(&self) -> bool {
         true

@@ -2,38 +2,35 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
-use sockeye_proto::{Role, extension::DeflateParams};
+use sockeye_proto::Role;
 
-use crate::{Request, Settings, Stream};
+use crate::{Request, Settings, Stream, carrier::Carrier, terms::Terms};
 
 /// What dialling and accepting agree on, whatever way they took.
 pub(crate) struct Established {
-    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) carrier: Carrier,
     /// Bytes that came behind the peer's head, in the same segment.
     pub(crate) leftover: Vec<u8>,
     pub(crate) role: Role,
-    pub(crate) settings: Settings,
-    pub(crate) deflate: Option<DeflateParams>,
-    pub(crate) subprotocol: Option<String>,
+    pub(crate) terms: Arc<Terms>,
     /// In the server the request received, in a client the request sent.
     pub(crate) request: Arc<Request>,
-    /// In a client the fields of the 101, in the server empty.
-    pub(crate) response_headers: HeaderMap,
 }
 
 impl Established {
     /// A stream whose handshake somebody else has done.
     pub(crate) fn bare(stream: impl Stream, role: Role, settings: Settings) -> Self {
+        let terms = Terms {
+            settings,
+            keeps_request: true,
+            ..Terms::default()
+        };
         Self {
-            stream: Box::new(stream),
+            carrier: Carrier::from_stream(stream),
             leftover: Vec::new(),
             role,
-            settings,
-            deflate: None,
-            subprotocol: None,
+            terms: Arc::new(terms),
             request: Arc::default(),
-            response_headers: HeaderMap::new(),
         }
     }
 }

@@ -1,30 +1,58 @@
 //! Sessions that get the same messages.
+//!
+//! ```text
+//!                    ┌─> slice of a worker: pending ── end of its round ──> batch ──> members
+//!   send ─> prepared ┤
+//!                    └─> slice of the tasks ── at once ──> members
+//! ```
+
+mod batch;
+mod membership;
+mod pending;
+mod slice;
 
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use sockeye_proto::{CloseCode, Message};
+use sockeye_proto::Message;
 
-use crate::{Prepared, Session, wire::Refused};
+pub(crate) use self::{
+    batch::Batch,
+    membership::{Memberships, Step},
+    slice::{Progress, Slice},
+};
+use crate::{Prepared, Session, worker::Mailbox};
 
 /// Sessions that get the same messages: a room, a topic, everybody. Cheap to clone.
 ///
+/// A member gets what is sent between its [`Group::join`] and its [`Group::leave`], in the order in
+/// which a thread sends it, and in order with what that thread sends to the member alone. Members on a
+/// server's workers get it when their worker has done what it is at: all that was sent until then, in
+/// one write. Dropping the group doesn't hold back what was sent.
+///
 /// # Slow reader
 ///
-/// A member whose outbox is full when a message is sent is closed with 1013 ("try again later"),
-/// rather than left with a gap that it can't see.
+/// A member whose outbox is full when it should get a message is closed with 1013 ("try again later"),
+/// rather than left with a gap that it can't see. A thread that sends faster than a worker delivers
+/// does the work itself: [`Group::send`] returns later then, and no more than a mebibyte waits for each
+/// worker.
 ///
 /// # Closing
 ///
-/// A session that ends leaves its groups by itself.
+/// A session that ends leaves its groups by itself. What was sent before [`Session::close`] goes out
+/// before the Close frame.
 #[derive(Clone, Default)]
-pub struct Group(Arc<Members>);
+pub struct Group(Arc<Slices>);
 
+/// One slice for each worker that has members, and one for the members that tasks drive. An empty one
+/// goes when the next is made.
+///
+/// Locks are taken in this order: slices, members of a slice, wire of a session, pending publications
+/// of a slice, notes of a worker.
 #[derive(Default)]
-pub(crate) struct Members(Mutex<HashMap<u64, Session>>);
+struct Slices(RwLock<Vec<Arc<Slice>>>);
 
 impl Group {
     /// An empty group.
@@ -35,35 +63,59 @@ impl Group {
 
     /// Takes the session in. Once is enough; an ended session isn't taken.
     pub fn join(&self, session: &Session) {
-        self.0.lock().insert(session.id(), session.clone());
-        session.remember(Arc::downgrade(&self.0));
+        let mailbox = session.shared().wire().mailbox().cloned();
+        {
+            let slices = self.0.read();
+            if let Some(slice) = slice_of(&slices, mailbox.as_ref()) {
+                return slice.add(session);
+            }
+        }
+        let mut slices = self.0.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slice) = slice_of(&slices, mailbox.as_ref()) {
+            return slice.add(session);
+        }
+        slices.retain(|slice| slice.len() > 0);
+        let slice = Arc::new(Slice::new(mailbox));
+        slice.add(session);
+        slices.push(slice);
     }
 
-    /// Lets the session out.
+    /// Lets the session out. It gets what was sent before.
     pub fn leave(&self, session: &Session) {
-        self.0.remove(session.id());
-        session.forget(&Arc::downgrade(&self.0));
+        let mailbox = session.shared().wire().mailbox().cloned();
+        if let Some(slice) = slice_of(&self.0.read(), mailbox.as_ref()) {
+            slice.remove(session.shared());
+        }
     }
 
-    /// Sends to all members, framed once. How many took it.
+    /// Sends to all members, framed once. How many members it is for.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> usize {
         self.send_prepared(&Prepared::new(message))
     }
 
-    /// Sends to all members but this one. How many took it.
+    /// Sends to all members but this one. How many members it is for.
     pub fn send_except<'m>(&self, session: &Session, message: impl Into<Message<'m>>) -> usize {
-        self.deliver(&Prepared::new(message), Some(session.id()))
+        let message = Prepared::new(message);
+        let slices = self.0.read();
+        let publish = |slice: &Arc<Slice>| slice.publish(&message, Some(session.id()));
+        let members: usize = slices.iter().map(publish).sum();
+        let is_member = slices.iter().any(|slice| slice.has(session.shared()));
+        members - usize::from(is_member && members > 0)
     }
 
-    /// Sends a message that was prepared before. How many took it.
+    /// Sends a message that was prepared before. How many members it is for.
     pub fn send_prepared(&self, message: &Prepared) -> usize {
-        self.deliver(message, None)
+        let slices = self.0.read();
+        slices
+            .iter()
+            .map(|slice| slice.publish(message, None))
+            .sum()
     }
 
     /// How many members there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.lock().len()
+        self.0.read().iter().map(|slice| slice.len()).sum()
     }
 
     /// Whether there is no member.
@@ -71,57 +123,19 @@ impl Group {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
 
-    fn deliver(&self, message: &Prepared, except: Option<u64>) -> usize {
-        let mut taken = 0;
-        for (id, session) in self.0.lock().iter() {
-            if Some(*id) == except {
-                continue;
-            }
-            match session.offer(message) {
-                Ok(()) => taken += 1,
-                Err(Refused::Full) => session.close(CloseCode::TRY_AGAIN_LATER, "reads too slowly"),
-                Err(Refused::Closed) => {}
-            }
-        }
-        taken
+impl Slices {
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<Slice>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Members {
-    pub(crate) fn remove(&self, id: u64) {
-        self.lock().remove(&id);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Session>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The groups that a session is in, so that it can leave them when it ends.
-#[derive(Default)]
-pub(crate) struct Memberships {
-    groups: Vec<Weak<Members>>,
-    ended: bool,
-}
-
-impl Memberships {
-    /// `false`: the session has ended, and must not stay in the group.
-    pub(crate) fn remember(&mut self, group: Weak<Members>) -> bool {
-        if !self.ended && !self.groups.iter().any(|known| known.ptr_eq(&group)) {
-            self.groups.push(group);
-        }
-        !self.ended
-    }
-
-    pub(crate) fn forget(&mut self, group: &Weak<Members>) {
-        self.groups.retain(|known| !known.ptr_eq(group));
-    }
-
-    pub(crate) fn end(&mut self) -> Vec<Weak<Members>> {
-        self.ended = true;
-        std::mem::take(&mut self.groups)
-    }
+fn slice_of<'s>(
+    slices: &'s [Arc<Slice>],
+    mailbox: Option<&Arc<Mailbox>>,
+) -> Option<&'s Arc<Slice>> {
+    slices.iter().find(|slice| slice.is_of(mailbox))
 }
 
 impl fmt::Debug for Group {

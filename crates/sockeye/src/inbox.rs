@@ -2,9 +2,13 @@
 
 use std::collections::VecDeque;
 
-use sockeye_proto::{Event, Kind, Message};
+use sockeye_proto::{Event, Kind, Message, extension::Pool};
 
-use crate::{Closed, Error, driver::Sink, session::Shared, wire::Cork};
+use crate::{
+    Closed, Error, Session,
+    driver::{Room, Sink},
+    wire::Cork,
+};
 
 /// A ping, pong or Close frame as it arrives, for those who want to watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +104,13 @@ impl Inbox {
         self.bytes = 0;
     }
 
+    fn room(&self) -> Room {
+        match self.has_room() {
+            true => Room::Left,
+            false => Room::None,
+        }
+    }
+
     fn push(&mut self, item: Item) {
         if !self.discards {
             self.bytes += item.cost();
@@ -119,15 +130,19 @@ impl Item {
 }
 
 impl Sink for Inbox {
-    fn handle_event(&mut self, _: &Shared, event: Event<'_>) {
+    fn handle_event(&mut self, _: &Session, event: Event<'_>) -> Room {
         let control = match event {
-            Event::Message(message) => return self.push(Item::Message(message.into_owned())),
+            Event::Message(message) => {
+                self.push(Item::Message(message.into_owned()));
+                return self.room();
+            }
             Event::Part(part) => {
-                return self.push(Item::Part {
+                self.push(Item::Part {
                     kind: part.kind,
                     payload: part.payload.to_vec(),
                     last: part.last,
                 });
+                return self.room();
             }
             Event::Ping(payload) => Control::Ping(payload),
             Event::Pong(payload) => Control::Pong(payload),
@@ -136,13 +151,19 @@ impl Sink for Inbox {
         if let Some(observer) = &mut self.observer {
             observer(control);
         }
+        self.room()
     }
 
-    fn handle_error(&mut self, error: Error) {
+    fn handle_large(&mut self, _: &Session, message: Message<'static>, _: &mut Pool) -> Room {
+        self.push(Item::Message(message));
+        self.room()
+    }
+
+    fn handle_error(&mut self, _: &Session, error: Error) {
         self.error.get_or_insert(error);
     }
 
-    fn handle_closed(&mut self, _: &Closed) {}
+    fn handle_closed(&mut self, _: &Session, _: &Closed) {}
 
     fn has_room(&self) -> bool {
         // One item may always come, however small the bound.

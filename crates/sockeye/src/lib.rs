@@ -1,4 +1,5 @@
-//! WebSocket for Rust: server and client, callback style and loop style, on tokio.
+//! WebSocket for Rust: server and client, callback style and loop style. A server's endpoints run on
+//! readiness loops of its own, one for each core; all the rest runs on tokio.
 //!
 //! What it is:
 //! - a server with routes, TLS, HTTP/2 and a drain ([`Server`]), and the same for other people's
@@ -60,7 +61,11 @@
 //! # }
 //! ```
 
+mod agenda;
+mod annex;
+mod appetite;
 mod attendant;
+mod carrier;
 mod client;
 mod closed;
 mod drain;
@@ -83,11 +88,14 @@ mod server;
 mod session;
 mod settings;
 mod stream;
+mod task_driver;
+mod terms;
 mod tls;
 pub mod upgrade;
 mod waiters;
 mod websocket;
 mod wire;
+mod worker;
 
 pub use client::{Connect, Connecting, Http2, connect};
 pub use closed::{Closed, Side};

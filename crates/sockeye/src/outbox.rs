@@ -10,7 +10,11 @@ pub(crate) const SLICES_MAX: usize = 16;
 /// Bytes. A shared payload below this is copied behind the others rather than kept apart.
 const SHARED_BYTES_MIN: usize = 2 << 10;
 
-/// The bytes of one session that wait to be written, in order. Empty, it owns no memory.
+/// Bytes. Less memory than this isn't worth a copy that saves some.
+const TRIM_BYTES_MIN: usize = 4 << 10;
+
+/// The bytes of one session that wait to be written, in order. A session whose bytes are all on the
+/// wire has none; the thread that works for it lends one.
 ///
 /// It doesn't judge its own size: its owner admits or refuses.
 #[derive(Default)]
@@ -22,15 +26,6 @@ pub(crate) struct Outbox {
     written: usize,
     /// The sum of all that waits.
     bytes: usize,
-    tail_owner: TailOwner,
-}
-
-/// Whose memory `Outbox::tail` is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum TailOwner {
-    #[default]
-    Outbox,
-    Thread,
 }
 
 impl Outbox {
@@ -73,9 +68,27 @@ impl Outbox {
         slices.push(&self.tail[self.written..]);
     }
 
+    /// The one slice that waits, if it is one.
+    #[inline]
+    pub(crate) fn only_slice(&self) -> Option<&[u8]> {
+        self.segments.is_empty().then(|| &self.tail[self.written..])
+    }
+
     /// `count` bytes are on the wire; 0 <= count <= bytes.
-    pub(crate) fn advance(&mut self, mut count: usize) {
+    #[inline]
+    pub(crate) fn advance(&mut self, count: usize) {
         self.bytes -= count;
+        if !self.segments.is_empty() {
+            return self.advance_segments(count);
+        }
+        self.written += count;
+        if self.bytes == 0 {
+            self.tail.clear();
+            self.written = 0;
+        }
+    }
+
+    fn advance_segments(&mut self, mut count: usize) {
         while let Some(segment) = self.segments.front_mut() {
             if count < segment.len() {
                 let _ = segment.split_to(count);
@@ -84,36 +97,30 @@ impl Outbox {
             count -= segment.len();
             self.segments.pop_front();
         }
+        self.segments = VecDeque::new();
         self.written += count;
         if self.bytes == 0 {
-            self.segments = VecDeque::new();
             self.tail.clear();
             self.written = 0;
         }
     }
 
-    /// Takes a thread's buffer for what comes next, if there is none.
-    pub(crate) fn borrow_tail(&mut self, lent: &mut Vec<u8>) {
-        if self.bytes == 0 && self.tail_owner == TailOwner::Outbox {
-            std::mem::swap(&mut self.tail, lent);
-            self.tail.clear();
-            self.tail_owner = TailOwner::Thread;
+    /// Gives memory back, if it is empty and has more.
+    #[inline]
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        if self.tail.capacity() > bytes {
+            self.tail.shrink_to(bytes);
         }
     }
 
-    /// Gives the buffer back, if one was taken; what still waits moves to memory of its own.
-    pub(crate) fn return_tail(&mut self, lent: &mut Vec<u8>) {
-        if std::mem::take(&mut self.tail_owner) == TailOwner::Outbox {
-            // Much may wait, and little have come: a copy for each read would be the peer's lever.
-            return;
+    /// Keeps little more memory than what waits needs: it may wait for long. A copy of a quarter at
+    /// most, so that it is no lever for a peer that takes its time.
+    pub(crate) fn trim(&mut self) {
+        let waiting = self.tail.len() - self.written;
+        if self.tail.capacity() > TRIM_BYTES_MIN && waiting < self.tail.capacity() / 4 {
+            self.tail = self.tail[self.written..].to_vec();
+            self.written = 0;
         }
-        let rest = self.tail[self.written..].to_vec();
-        *lent = std::mem::replace(&mut self.tail, rest);
-        self.written = 0;
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
     }
 
     /// Forgets what is on the wire, once it is the larger part of the tail: a reader that is always
@@ -199,16 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lent_tail_goes_back_and_the_rest_stays() {
+    fn a_little_that_waits_gives_the_rest_of_the_memory_back() {
         let mut outbox = Outbox::default();
-        let mut lent = Vec::with_capacity(100);
-        outbox.borrow_tail(&mut lent);
-        outbox.push(b"abcdef");
-        outbox.advance(2);
-        outbox.return_tail(&mut lent);
-        assert!(lent.capacity() >= 100);
-        assert_eq!(waiting(&outbox), b"cdef");
-        assert_eq!(outbox.bytes(), 4);
+        outbox.push(&[1; 100_000]);
+        outbox.advance(99_000);
+        outbox.trim();
+        assert_eq!(waiting(&outbox), vec![1; 1000]);
+        assert_eq!(outbox.bytes(), 1000);
+        assert!(outbox.tail.capacity() < 2000, "{}", outbox.tail.capacity());
     }
 
     #[test]
@@ -228,16 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_not_copied_for_a_loan_that_was_not_made() {
+    fn much_that_waits_is_not_copied() {
         let mut outbox = Outbox::default();
         outbox.push(&[1; 100_000]);
         let before = outbox.tail.as_ptr();
-        let mut lent = Vec::with_capacity(10);
-        outbox.borrow_tail(&mut lent);
-        outbox.push(&[2; 3]);
-        outbox.return_tail(&mut lent);
-        assert!(lent.capacity() < 100_000);
-        assert_eq!(outbox.bytes(), 100_003);
-        assert!(outbox.tail.as_ptr() == before || outbox.tail.capacity() > 100_003);
+        outbox.advance(1);
+        outbox.trim();
+        assert_eq!(outbox.tail.as_ptr(), before);
+        assert_eq!(outbox.bytes(), 99_999);
     }
 }

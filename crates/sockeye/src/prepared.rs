@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use sockeye_proto::{Message, PreparedForm, encode_compressed, encode_plain};
 
-use crate::wire::with_pool;
+use crate::wire::{HEAD_BYTES, with_pool};
 
 /// One message for many sessions: framed once, compressed once per setting, then shared. Cheap to clone.
 ///
@@ -41,14 +41,21 @@ impl Prepared {
         &self.0.message
     }
 
+    /// Bytes. What its frame has at most.
+    pub(crate) fn wire_bytes_max(&self) -> usize {
+        self.0.message.len() + HEAD_BYTES
+    }
+
+    /// The whole frame, with the payload as it is.
+    #[inline]
+    pub(crate) fn plain_frame(&self) -> &Bytes {
+        self.0.plain.get_or_init(|| self.encode(encode_plain))
+    }
+
     /// The whole frame in this form.
     pub(crate) fn frame(&self, form: PreparedForm) -> Bytes {
         let PreparedForm::Compressed { window_bits, level } = form else {
-            return self
-                .0
-                .plain
-                .get_or_init(|| self.encode(encode_plain))
-                .clone();
+            return self.plain_frame().clone();
         };
         let mut compressed = self
             .0
@@ -66,7 +73,7 @@ impl Prepared {
     }
 
     fn encode(&self, encode: impl FnOnce(sockeye_proto::Kind, &[u8], &mut Vec<u8>)) -> Bytes {
-        let mut out = Vec::with_capacity(self.0.message.len() + 14);
+        let mut out = Vec::with_capacity(self.wire_bytes_max());
         encode(self.0.message.kind(), self.0.message.as_bytes(), &mut out);
         out.into()
     }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Poll, Waker},
@@ -17,8 +17,8 @@ use crate::{
     Closed, Endpoint, Error, ErrorKind, MessageWriter, Prepared, Request, Settings, Stream,
     endpoint,
     established::Established,
-    group::{Members, Memberships},
     server::Permit,
+    terms::Terms,
     waiters::{Ticket, Waiters},
     wire::{Refused, Wire},
 };
@@ -40,12 +40,8 @@ pub struct Session(Arc<Shared>);
 /// What all handles of one connection share.
 pub(crate) struct Shared {
     id: u64,
-    request: Arc<Request>,
-    response_headers: HeaderMap,
-    subprotocol: Option<String>,
-    deflate: Option<DeflateParams>,
+    terms: Arc<Terms>,
     wire: Mutex<Wire>,
-    memberships: Mutex<Memberships>,
 }
 
 /// A message that was not taken, given back.
@@ -60,6 +56,11 @@ pub enum TrySendError<M> {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self(shared)
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
     }
 
     /// Runs `endpoint` on a stream whose opening handshake is done, without extensions and without a
@@ -90,28 +91,30 @@ impl Session {
         self.0.id
     }
 
-    /// The request that opened it.
+    /// The request that opened it, while it is kept: an endpoint in a server can ask for it until
+    /// its `on_open` has returned, and always if its route says [`crate::Route::keep_request`]; in a
+    /// client it is always there. Its header fields are most of what an idle connection would cost.
     #[must_use]
-    pub fn request(&self) -> &Request {
-        &self.0.request
+    pub fn request(&self) -> Option<Arc<Request>> {
+        self.0.wire().request().cloned()
     }
 
     /// In a client the header fields of the server's answer; empty in a server.
     #[must_use]
     pub fn response_headers(&self) -> &HeaderMap {
-        &self.0.response_headers
+        &self.0.terms.response_headers
     }
 
     /// The subprotocol agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.0.subprotocol.as_deref()
+        self.0.terms.subprotocol.as_deref()
     }
 
     /// The parameters of permessage-deflate, if it was agreed on.
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
-        self.0.deflate
+        self.0.terms.deflate
     }
 
     /// Sends a message now or gives it back. It goes to the socket at once, unless others wait
@@ -153,10 +156,13 @@ impl Session {
     ///
     /// As [`Session::try_send`].
     pub fn try_send_prepared(&self, message: &Prepared) -> Result<(), TrySendError<()>> {
-        self.offer(message).map_err(|refused| match refused {
-            Refused::Full => TrySendError::Full(()),
-            Refused::Closed => TrySendError::Closed(()),
-        })
+        self.0
+            .wire()
+            .try_send_prepared(message)
+            .map_err(|refused| match refused {
+                Refused::Full => TrySendError::Full(()),
+                Refused::Closed => TrySendError::Closed(()),
+            })
     }
 
     /// Sends a prepared message, waiting for room in the outbox.
@@ -244,23 +250,8 @@ impl Session {
     }
 
     /// Keeps `permit` as long as the transport.
-    pub(crate) fn keep(&self, permit: Permit) {
+    pub(crate) fn keep(&self, permit: Arc<Permit>) {
         self.0.wire().keep(permit);
-    }
-
-    pub(crate) fn offer(&self, message: &Prepared) -> Result<(), Refused> {
-        self.0.wire().try_send_prepared(message)
-    }
-
-    pub(crate) fn remember(&self, group: Weak<Members>) {
-        let stays = self.0.memberships().remember(Weak::clone(&group));
-        if !stays && let Some(members) = group.upgrade() {
-            members.remove(self.0.id);
-        }
-    }
-
-    pub(crate) fn forget(&self, group: &Weak<Members>) {
-        self.0.memberships().forget(group);
     }
 
     pub(crate) fn closed_now(&self) -> Option<Closed> {
@@ -315,61 +306,71 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(shared) = &self.shared {
-            (self.list)(&mut shared.wire()).strike(&mut self.ticket);
+            let mut wire = shared.wire();
+            (self.list)(&mut wire).strike(&mut self.ticket);
+            wire.tidy();
         }
     }
 }
 
 impl Shared {
-    pub(crate) fn new(
-        request: Arc<Request>,
-        response_headers: HeaderMap,
-        subprotocol: Option<String>,
-        deflate: Option<DeflateParams>,
-        wire: Wire,
-    ) -> Self {
+    pub(crate) fn new(terms: Arc<Terms>, wire: Wire) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let (path, peer_addr) = (request.path(), request.peer_addr());
-        tracing::debug!(
-            session = id,
-            path,
-            ?peer_addr,
-            ?subprotocol,
-            ?deflate,
-            "open"
-        );
+        if let Some(request) = wire.request() {
+            let (path, peer_addr) = (request.path(), request.peer_addr());
+            let Terms {
+                subprotocol,
+                deflate,
+                ..
+            } = &*terms;
+            tracing::debug!(
+                session = id,
+                path,
+                ?peer_addr,
+                ?subprotocol,
+                ?deflate,
+                "open"
+            );
+        }
         Self {
             id,
-            request,
-            response_headers,
-            subprotocol,
-            deflate,
+            terms,
             wire: Mutex::new(wire),
-            memberships: Mutex::default(),
         }
     }
 
+    /// Lets the request go, but for those who asked to keep it.
+    pub(crate) fn forget_request(&self) {
+        if !self.terms.keeps_request {
+            let request = self.wire().forget_request();
+            // Not under the lock: what goes with it may use the session.
+            drop(request);
+        }
+    }
+
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    #[inline]
     pub(crate) fn wire(&self) -> MutexGuard<'_, Wire> {
         // A panic under the lock can only come from a stream of the user's; the wire stays usable.
         self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn memberships(&self) -> MutexGuard<'_, Memberships> {
-        self.memberships
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Fixes how it ended, and leaves all groups.
+    /// Leaves all groups, and fixes how it ended.
     pub(crate) fn finish(&self) -> Closed {
+        // One at a time: the lock of a group's members is taken before that of the wire.
+        loop {
+            let Some(slice) = self.wire().annex().memberships.end() else {
+                break;
+            };
+            slice.remove(self);
+        }
         let closed = self.wire().finish();
         let Closed { sent, received, .. } = &closed;
         tracing::debug!(session = self.id, ?sent, ?received, "{closed}");
-        let groups = self.memberships().end();
-        for members in groups.iter().filter_map(Weak::upgrade) {
-            members.remove(self.id);
-        }
         closed
     }
 }
@@ -378,8 +379,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("id", &self.0.id)
-            .field("peer_addr", &self.0.request.peer_addr())
-            .field("path", &self.0.request.path())
+            .field("is_open", &self.is_open())
             .finish_non_exhaustive()
     }
 }
@@ -401,5 +401,16 @@ impl<M> From<TrySendError<M>> for Error {
             TrySendError::Full(_) => Self::new(ErrorKind::Limit, "the outbox is full"),
             TrySendError::Closed(_) => Self::closed(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_handles_of_a_session_share_is_small() {
+        // With the counters of its Arc, 160 bytes of the allocator: one more word would cost sixteen.
+        assert!(size_of::<Shared>() <= 128);
     }
 }

@@ -39,6 +39,11 @@ impl Waiters {
         }
     }
 
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Wakes all.
     pub(crate) fn wake(&mut self) {
         for (_, waker) in self.waiting.drain(..) {

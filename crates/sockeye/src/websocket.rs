@@ -11,6 +11,7 @@ use crate::{
     driver::Driver,
     established::Established,
     inbox::{Inbox, Item},
+    task_driver::TaskDriver,
 };
 
 /// The handle that a program holds, both directions: [`WebSocket::recv`] in a loop, `send` at any
@@ -47,11 +48,12 @@ impl WebSocket {
     }
 
     pub(crate) fn new(established: Established) -> Result<Self, Error> {
-        let inbox = Inbox::new(established.settings.inbox_bytes_max);
-        let (driver, shared) = Driver::new(established)?;
+        let inbox = Inbox::new(established.terms.settings.inbox_bytes_max);
+        let driver = Driver::new(established)?;
+        let session = driver.session().clone();
         Ok(Self {
-            core: Core::new(driver, inbox),
-            session: Session::new(shared),
+            core: Core::new(TaskDriver::new(driver), inbox),
+            session,
         })
     }
 
@@ -188,9 +190,10 @@ impl WebSocket {
         &self.session
     }
 
-    /// The request that opened it.
+    /// The request that opened it, while it is kept: see [`Session::request`]. A conversation in a server
+    /// gets it as its argument.
     #[must_use]
-    pub fn request(&self) -> &Request {
+    pub fn request(&self) -> Option<Arc<Request>> {
         self.session.request()
     }
 

@@ -1,65 +1,65 @@
 //! The socket of one session, and what waits to be written to it.
 
+mod delivery;
+mod output;
+
 use std::{
-    collections::VecDeque,
     io,
-    pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
 use sockeye_proto::{
     CloseCode, CloseFrame, Event, Kind, Message, PreparedForm, ProtocolError, SendError, Sender,
     extension::{End, Pool},
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    Closed, Prepared, Side, Stream, lend,
-    outbox::{Outbox, Slices},
+    Closed, Prepared, Request, Side,
+    annex::Annex,
+    carrier::{Carrier, Received},
+    lend,
+    outbox::Outbox,
     server::Permit,
     waiters::Waiters,
+    worker::{Mailbox, Note},
 };
 
-/// Bytes. A payload from here on goes to the socket from where it lies, with its header before it.
-const LARGE_BYTES_MIN: usize = 16 << 10;
-
 /// Bytes. 14: the longest frame header, counted for each message that waits.
-const HEAD_BYTES: usize = 14;
+pub(crate) const HEAD_BYTES: usize = 14;
 
 /// The socket of one session, the sending half of its protocol, and what waits to be written.
 /// All of it stands under the session's one lock; nothing here blocks.
 pub(crate) struct Wire {
-    /// None once the connection has ended.
-    stream: Option<Box<dyn Stream>>,
-    /// Dropped with the stream: what counts it.
-    permit: Option<Permit>,
+    carrier: Carrier,
+    /// Dropped with the carrier: what counts it.
+    permit: Option<Arc<Permit>>,
     sender: Sender,
-    outbox: Outbox,
+    /// While something waits, or is being gathered.
+    outbox: Option<Box<Outbox>>,
     outbox_bytes_max: usize,
+    annex: Option<Box<Annex>>,
+    attendance: Attendance,
     cork: Cork,
-    /// Whether the driver was woken for what waits under [`Cork::Inbox`].
+    /// Whether whoever drives was woken for what waits under [`Cork::Inbox`].
     nudged: bool,
-    /// Messages that came while another was being sent in parts.
-    deferred: VecDeque<Message<'static>>,
-    /// The sum of their payloads and headers.
-    deferred_bytes: usize,
-    /// Whether the driver has stopped reading until there is room again.
+    /// Whether reading has stopped until there is room again.
     paused: bool,
-    /// Whether the stream itself holds bytes back, as TLS does.
+    /// Whether the carrier itself holds bytes back, as TLS does.
     unflushed: bool,
-    /// Who drives the connection, woken when the socket can be read or written again.
-    driver: Option<Waker>,
-    /// Who waits for room in the outbox, or for the end of a message in parts.
-    waiting: Waiters,
-    /// Who ended it first, and how.
-    ending: Option<(Side, CloseCode, String)>,
-    received: Option<CloseCode>,
-    failure: Option<io::Error>,
     /// Whether the transport has failed.
     lost: bool,
-    closed: Option<Closed>,
-    watching: Waiters,
+}
+
+/// Who drives the connection, and is told when something other than the socket asks for it.
+pub(crate) enum Attendance {
+    Nobody,
+    /// Boxed, so that a record on a worker stays small.
+    Task(Box<Waker>),
+    Worker {
+        mailbox: Arc<Mailbox>,
+        place: u32,
+    },
 }
 
 /// Whether a send goes to the socket at once.
@@ -84,48 +84,66 @@ pub(crate) enum Refused {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: Box<dyn Stream>, sender: Sender, outbox_bytes_max: usize) -> Self {
+    pub(crate) fn new(
+        carrier: Carrier,
+        sender: Sender,
+        outbox_bytes_max: usize,
+        request: Arc<Request>,
+    ) -> Self {
         Self {
-            stream: Some(stream),
+            carrier,
             permit: None,
             sender,
-            outbox: Outbox::default(),
+            outbox: None,
             outbox_bytes_max,
+            annex: Some(Box::new(Annex {
+                request: Some(request),
+                ..Annex::default()
+            })),
+            attendance: Attendance::Nobody,
             cork: Cork::Off,
             nudged: false,
-            deferred: VecDeque::new(),
-            deferred_bytes: 0,
             paused: false,
             unflushed: false,
-            driver: None,
-            waiting: Waiters::default(),
-            ending: None,
-            received: None,
-            failure: None,
             lost: false,
-            closed: None,
-            watching: Waiters::default(),
         }
     }
 
-    /// Keeps `permit` as long as the stream.
-    pub(crate) fn keep(&mut self, permit: Permit) {
-        self.permit = self.stream.as_ref().map(|_| permit);
+    /// Keeps `permit` as long as the carrier.
+    pub(crate) fn keep(&mut self, permit: Arc<Permit>) {
+        self.permit = self.carrier.is_some().then_some(permit);
     }
 
     /// Bytes that wait to be written.
+    #[inline]
     pub(crate) fn buffered_bytes(&self) -> usize {
-        self.outbox.bytes() + self.deferred_bytes
+        self.outbox_bytes() + self.annex.as_ref().map_or(0, |annex| annex.deferred_bytes)
     }
 
     /// Whether replies may still be queued; if not, reading pauses.
+    #[inline]
     pub(crate) fn has_room(&self) -> bool {
         self.buffered_bytes() <= self.outbox_bytes_max
     }
 
     /// Whether messages can still be sent.
     pub(crate) fn is_open(&self) -> bool {
-        self.stream.is_some() && self.sender.close_sent().is_none() && !self.lost
+        self.carrier.is_some() && self.sender.close_sent().is_none() && !self.lost
+    }
+
+    /// Whether there is nothing to do but to read.
+    #[inline]
+    pub(crate) fn is_calm(&self) -> bool {
+        self.outbox.is_none()
+            && self.cork == Cork::Off
+            && !self.unflushed
+            && !self.lost
+            && self.sender.close_sent().is_none()
+    }
+
+    /// Whether TCP itself carries it, on a worker.
+    pub(crate) fn is_on_socket(&self) -> bool {
+        self.carrier.is_socket()
     }
 
     pub(crate) fn close_sent(&self) -> Option<CloseCode> {
@@ -133,7 +151,7 @@ impl Wire {
     }
 
     pub(crate) fn closed(&self) -> Option<&Closed> {
-        self.closed.as_ref()
+        self.annex.as_ref()?.closed.as_ref()
     }
 
     /// Whether the transport has failed.
@@ -143,11 +161,36 @@ impl Wire {
 
     /// Why, once; nothing if the peer has said goodbye before it went.
     pub(crate) fn failure(&mut self) -> Option<io::Error> {
-        self.failure.take_if(|_| self.received.is_none())
+        let annex = self.annex.as_mut()?;
+        annex.failure.take_if(|_| annex.received.is_none())
+    }
+
+    /// What a calm session has none of.
+    pub(crate) fn annex(&mut self) -> &mut Annex {
+        self.annex.get_or_insert_default()
+    }
+
+    pub(crate) fn request(&self) -> Option<&Arc<Request>> {
+        self.annex.as_ref()?.request.as_ref()
+    }
+
+    /// The request is not asked for any more. To be dropped without the lock: a program's own values are
+    /// in it, which may have something to say when they go.
+    #[must_use]
+    pub(crate) fn forget_request(&mut self) -> Option<Arc<Request>> {
+        let request = self.annex.as_mut()?.request.take();
+        self.tidy();
+        request
+    }
+
+    /// Gives the annex up, if there is nothing in it.
+    pub(crate) fn tidy(&mut self) {
+        self.annex.take_if(|annex| annex.is_empty());
     }
 
     /// Takes the message whole or not at all: if it fits, or if nothing waits.
     pub(crate) fn try_send(&mut self, message: &Message<'_>) -> Result<(), Refused> {
+        self.catch_up();
         self.admit(message.len())?;
         self.send(message);
         Ok(())
@@ -155,48 +198,26 @@ impl Wire {
 
     /// The same for a prepared message.
     pub(crate) fn try_send_prepared(&mut self, prepared: &Prepared) -> Result<(), Refused> {
+        self.catch_up();
+        self.offer(prepared)
+    }
+
+    /// The same, with nothing before it that groups have sent.
+    fn offer(&mut self, prepared: &Prepared) -> Result<(), Refused> {
         let message = prepared.message();
         self.admit(message.len())?;
         match self.sender.prepared_form(message.len()) {
             Ok(PreparedForm::Own) | Err(SendError::MidMessage) => self.send(message),
-            Ok(form) => self.transmit_shared(prepared.frame(form)),
+            Ok(PreparedForm::Plain) => self.transmit_shared(prepared.plain_frame()),
+            Ok(form) => self.transmit_shared(&prepared.frame(form)),
             Err(_) => return Err(Refused::Closed),
         }
         Ok(())
     }
 
-    /// Takes a reply of the endpoint, whatever waits: reading has paused before it could be too much.
-    #[inline]
-    pub(crate) fn send(&mut self, message: &Message<'_>) {
-        if self.sender.is_mid_message() {
-            self.deferred_bytes += message.len() + HEAD_BYTES;
-            self.deferred.push_back(message.clone().into_owned());
-            return;
-        }
-        if message.len() >= LARGE_BYTES_MIN && self.send_large(message) {
-            return;
-        }
-        if self.cork == Cork::Off && self.outbox.is_empty() {
-            lend::sending(|lent| {
-                if self
-                    .sender
-                    .send(message, &mut lent.pool, &mut lent.out)
-                    .is_ok()
-                {
-                    self.transmit(&lent.out);
-                }
-            });
-        } else {
-            let (sender, outbox) = (&mut self.sender, &mut self.outbox);
-            let _ = lend::sending(|lent| {
-                outbox.append(|tail| sender.send(message, &mut lent.pool, tail))
-            });
-            self.settle();
-        }
-    }
-
     /// Begins a message in parts.
     pub(crate) fn begin_parts(&mut self) -> Result<(), Refused> {
+        self.catch_up();
         if !self.is_open() {
             return Err(Refused::Closed);
         }
@@ -214,18 +235,22 @@ impl Wire {
         end: End,
     ) -> Result<(), Refused> {
         // What was deferred waits for this message's end, so it must not take its room.
-        self.admit_behind(self.outbox.bytes(), payload.len())?;
-        let (sender, outbox) = (&mut self.sender, &mut self.outbox);
-        lend::sending(|lent| {
-            outbox.append(|tail| sender.send_part(kind, payload, end, &mut lent.pool, tail))
+        self.admit_behind(self.outbox_bytes(), payload.len())?;
+        let sender = &mut self.sender;
+        let outbox = self.outbox.get_or_insert_with(lend::outbox);
+        lend::sending(|pool| {
+            outbox.append(|tail| sender.send_part(kind, payload, end, pool, tail))
         })
         .map_err(|_| Refused::Closed)?;
-        if end == End::Yes {
-            self.deferred_bytes = 0;
-            for message in std::mem::take(&mut self.deferred) {
+        if end == End::Yes
+            && let Some(annex) = &mut self.annex
+        {
+            let deferred = std::mem::take(&mut annex.deferred);
+            annex.deferred_bytes = 0;
+            for message in deferred {
                 self.send(&message);
             }
-            self.waiting.wake();
+            self.wake_waiting();
         }
         self.settle();
         self.resume();
@@ -233,9 +258,11 @@ impl Wire {
     }
 
     pub(crate) fn ping(&mut self, payload: &[u8]) -> Result<(), Refused> {
+        self.catch_up();
         self.admit(payload.len())?;
         let sender = &mut self.sender;
-        let _ = self.outbox.append(|tail| sender.ping(payload, tail));
+        let outbox = self.outbox.get_or_insert_with(lend::outbox);
+        let _ = outbox.append(|tail| sender.ping(payload, tail));
         self.settle();
         Ok(())
     }
@@ -243,36 +270,46 @@ impl Wire {
     /// Answers a ping.
     pub(crate) fn answer(&mut self, event: &Event<'_>) {
         let sender = &mut self.sender;
-        self.outbox.append(|tail| sender.answer(event, tail));
+        let outbox = self.outbox.get_or_insert_with(lend::outbox);
+        outbox.append(|tail| sender.answer(event, tail));
+        self.settle();
+    }
+
+    /// Bytes that go before all frames: the head of our answer to the opening handshake.
+    pub(crate) fn send_head_of_stream(&mut self, head: &[u8]) {
+        self.outbox.get_or_insert_with(lend::outbox).push(head);
         self.settle();
     }
 
     /// Remembers the peer's Close frame; when it is answered, the driver decides.
     pub(crate) fn hear_close(&mut self, frame: CloseFrame<'_>) {
-        self.received = Some(frame.code);
+        self.annex().received = Some(frame.code);
         self.note_ending(Side::Peer, frame.code, frame.reason);
     }
 
     /// Answers the Close frame that was heard, unless ours is out already.
     pub(crate) fn answer_close(&mut self) {
-        if let Some((Side::Peer, code, reason)) = self.ending.clone() {
+        if let Some((Side::Peer, code, reason)) = self.annex().ending.clone() {
             self.close(code, &reason);
         }
     }
 
     /// Sends our Close frame, if it isn't out yet.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str) {
+        self.catch_up();
         let sender = &mut self.sender;
-        if self
-            .outbox
+        let outbox = self.outbox.get_or_insert_with(lend::outbox);
+        if outbox
             .append(|tail| sender.close(code, reason, tail))
             .is_ok()
         {
             self.note_ending(Side::Us, code, reason);
-            self.drop_deferred();
+            self.annex().drop_deferred();
             self.settle();
-            self.waiting.wake();
+            self.wake_waiting();
             self.wake_driver();
+        } else {
+            self.release_outbox();
         }
     }
 
@@ -283,37 +320,41 @@ impl Wire {
 
     /// The transport failed: nothing can be written any more.
     pub(crate) fn fail_transport(&mut self, error: io::Error) {
-        self.failure.get_or_insert(error);
         self.lost = true;
-        self.outbox.clear();
-        self.drop_deferred();
-        self.waiting.wake();
+        self.outbox = None;
+        let annex = self.annex();
+        annex.failure.get_or_insert(error);
+        annex.drop_deferred();
+        annex.waiting.wake();
     }
 
-    /// It is over: how it ended is known from now on. `stream` stays, for lingering.
+    /// It is over: how it ended is known from now on. The carrier stays, for lingering.
     pub(crate) fn finish(&mut self) -> Closed {
         self.note_ending(Side::Network, CloseCode::ABNORMAL, "");
-        let (by, code, reason) = self.ending.clone().expect("noted just now");
+        let sent = self.sender.close_sent();
+        let annex = self.annex();
+        let (by, code, reason) = annex.ending.clone().expect("noted just now");
         let closed = Closed {
             code,
             reason,
             by,
-            sent: self.sender.close_sent(),
-            received: self.received,
+            sent,
+            received: annex.received,
         };
-        self.closed = Some(closed.clone());
-        self.waiting.wake();
-        self.watching.wake();
+        annex.closed = Some(closed.clone());
+        annex.waiting.wake();
+        annex.watching.wake();
         closed
     }
 
     /// Lets the socket go.
-    pub(crate) fn drop_stream(&mut self) {
-        self.stream = None;
+    pub(crate) fn drop_carrier(&mut self) {
+        self.carrier = Carrier::None;
         self.permit = None;
-        self.driver = None;
-        self.outbox.clear();
-        self.drop_deferred();
+        self.attendance = Attendance::Nobody;
+        self.outbox = None;
+        self.unflushed = false;
+        self.annex().drop_deferred();
     }
 
     /// Reading stops until there is room: then the driver is woken.
@@ -321,82 +362,72 @@ impl Wire {
         self.paused = !self.has_room();
     }
 
-    /// Whom to wake when the socket is ready.
-    pub(crate) fn register_driver(&mut self, waker: &Waker) {
+    /// Who drives from now on. A worker stays.
+    #[inline]
+    pub(crate) fn attend(&mut self, cx: &Context<'_>) {
         self.paused = false;
-        match &mut self.driver {
-            Some(driver) => driver.clone_from(waker),
-            None => self.driver = Some(waker.clone()),
+        match &mut self.attendance {
+            Attendance::Worker { .. } => {}
+            Attendance::Task(waker) => (**waker).clone_from(cx.waker()),
+            Attendance::Nobody => self.attendance = Attendance::Task(cx.waker().clone().into()),
         }
+    }
+
+    /// A worker drives from now on.
+    pub(crate) fn attend_on_worker(&mut self, mailbox: Arc<Mailbox>, place: u32) {
+        self.attendance = Attendance::Worker { mailbox, place };
     }
 
     /// Wakes the driver for something other than the socket.
     pub(crate) fn wake_driver(&self) {
-        if let Some(driver) = &self.driver {
-            driver.wake_by_ref();
+        match &self.attendance {
+            Attendance::Nobody => {}
+            Attendance::Task(waker) => waker.wake_by_ref(),
+            Attendance::Worker { mailbox, place } => mailbox.post(Note::Look(*place)),
         }
     }
 
     /// Who waits until there may be room.
     pub(crate) fn waiting(&mut self) -> &mut Waiters {
-        &mut self.waiting
+        &mut self.annex().waiting
     }
 
     /// Who waits until it is over.
     pub(crate) fn watching(&mut self) -> &mut Waiters {
-        &mut self.watching
+        &mut self.annex().watching
     }
 
-    /// From now on a send only queues.
-    pub(crate) fn cork(&mut self, cork: Cork, lent: &mut Vec<u8>) {
-        self.cork = cork;
-        self.outbox.borrow_tail(lent);
-    }
-
-    /// From now on a send goes to the socket; what has gathered goes now, in one write.
-    pub(crate) fn uncork(&mut self, lent: &mut Vec<u8>) {
-        self.cork = Cork::Off;
-        self.flush();
-        self.outbox.return_tail(lent);
-    }
-
-    /// Sets the cork without a lent buffer.
+    /// Whether a send goes to the socket at once from now on.
+    #[inline]
     pub(crate) fn set_cork(&mut self, cork: Cork) {
         self.cork = cork;
         self.nudged = false;
     }
 
+    /// From now on a send goes to the socket; what has gathered goes now, in one write.
+    #[inline]
+    pub(crate) fn uncork(&mut self) {
+        self.cork = Cork::Off;
+        self.flush();
+    }
+
+    #[inline]
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let Some(stream) = &mut self.stream else {
-            return Poll::Ready(Ok(0));
-        };
-        let mut buffer = ReadBuf::new(buffer);
-        match Pin::new(stream).poll_read(cx, &mut buffer) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(buffer.filled().len())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
+    ) -> Poll<io::Result<Received>> {
+        self.carrier.poll_read(cx, buffer)
     }
 
     /// Ends our direction of the transport.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.stream {
-            Some(stream) => Pin::new(stream).poll_shutdown(cx).map(|_| ()),
-            None => Poll::Ready(()),
-        }
+        self.carrier.poll_shutdown(cx)
     }
 
-    /// Writes as much as the socket takes. Whether all is out.
-    pub(crate) fn flush(&mut self) -> bool {
-        if self.outbox.is_empty() && !self.unflushed {
-            return true;
-        }
-        self.write_on(&[], &[]);
-        self.outbox.is_empty() && !self.unflushed
+    #[inline]
+    fn outbox_bytes(&self) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.bytes())
     }
 
     fn admit(&self, payload_bytes: usize) -> Result<(), Refused> {
@@ -413,132 +444,15 @@ impl Wire {
         Ok(())
     }
 
-    /// Writes header and payload from where they lie. `false`: it must go the usual way.
-    fn send_large(&mut self, message: &Message<'_>) -> bool {
-        let mut head = Vec::with_capacity(HEAD_BYTES);
-        match self
-            .sender
-            .send_head(message.kind(), message.len(), &mut head)
-        {
-            Ok(true) => self.write_on(&head, message.as_bytes()),
-            Ok(false) => return false,
-            Err(_) => {}
-        }
-        true
-    }
-
-    /// Writes `bytes`; what the socket doesn't take waits. Only while nothing waits.
-    fn transmit(&mut self, bytes: &[u8]) {
-        self.write_on(bytes, &[]);
-    }
-
-    fn transmit_shared(&mut self, bytes: Bytes) {
-        if self.cork != Cork::Off || !self.outbox.is_empty() {
-            self.outbox.push_shared(bytes);
-            return self.settle();
-        }
-        match self.write(&[], &bytes) {
-            Some(written) if written < bytes.len() => {
-                self.outbox.push_shared(bytes.slice(written..));
-            }
-            _ => {}
-        }
-    }
-
-    /// After something was queued: writes it, unless somebody will.
-    fn settle(&mut self) {
-        match self.cork {
-            Cork::Off => {
-                self.flush();
-            }
-            Cork::Batch => {}
-            Cork::Inbox if self.nudged => {}
-            Cork::Inbox => {
-                self.nudged = true;
-                self.wake_driver();
-            }
-        }
-    }
-
-    /// Writes what waits, then `head`, then `payload`; keeps a copy of what the socket refuses.
-    fn write_on(&mut self, head: &[u8], payload: &[u8]) {
-        let Some(written) = self.write(head, payload) else {
-            return;
-        };
-        let head_written = written.min(head.len());
-        self.outbox.push(&head[head_written..]);
-        self.outbox.push(&payload[written - head_written..]);
-    }
-
-    /// Writes what waits, then `head`, then `payload`, until the socket refuses. How many bytes of
-    /// the latter two are out; `None` if the transport failed.
-    fn write(&mut self, head: &[u8], payload: &[u8]) -> Option<usize> {
-        let Some(stream) = &mut self.stream else {
-            return None;
-        };
-        let waker = self.driver.as_ref().unwrap_or(Waker::noop());
-        let cx = &mut Context::from_waker(waker);
-        let mut written = 0;
-        let had_room = self.outbox.bytes() <= self.outbox_bytes_max;
-        let failure = loop {
-            let mut slices = Slices::new();
-            self.outbox.slices(&mut slices);
-            slices.push(&head[written.min(head.len())..]);
-            slices.push(&payload[written.saturating_sub(head.len())..]);
-            if slices.as_slice().is_empty() {
-                match Pin::new(&mut *stream).poll_flush(cx) {
-                    Poll::Ready(Ok(())) => self.unflushed = false,
-                    Poll::Pending => self.unflushed = true,
-                    Poll::Ready(Err(error)) => break Some(error),
-                }
-                break None;
-            }
-            match Pin::new(&mut *stream).poll_write_vectored(cx, slices.as_slice()) {
-                Poll::Ready(Ok(0)) => break Some(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => {
-                    let queued = count.min(self.outbox.bytes());
-                    if queued > 0 {
-                        self.outbox.advance(queued);
-                    }
-                    written += count - queued;
-                }
-                Poll::Pending => break None,
-                Poll::Ready(Err(error)) => break Some(error),
-            }
-        };
-        if let Some(error) = failure {
-            self.fail_transport(error);
-            self.wake_driver();
-            return None;
-        }
-        if had_room || self.outbox.bytes() <= self.outbox_bytes_max {
-            self.waiting.wake();
-        }
-        self.resume();
-        Some(written)
-    }
-
-    /// Wakes the driver if it waits for the room that there is now.
-    fn resume(&mut self) {
-        if self.paused && self.has_room() {
-            self.paused = false;
-            self.wake_driver();
-        }
-    }
-
     fn note_ending(&mut self, side: Side, code: CloseCode, reason: &str) {
-        if self.ending.is_none() {
-            self.ending = Some((side, code, reason.to_owned()));
+        let annex = self.annex();
+        if annex.ending.is_none() {
+            annex.ending = Some((side, code, reason.to_owned()));
         }
-    }
-
-    fn drop_deferred(&mut self) {
-        self.deferred = VecDeque::new();
-        self.deferred_bytes = 0;
     }
 }
 
 /// Compresses for [`Prepared`], with the thread's contexts.
 pub(crate) fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
-    lend::sending(|lent| work(&mut lent.pool))
+    lend::sending(work)
 }

@@ -86,13 +86,14 @@ async fn transport_is_the_one_that_was_asked_for() {
     let (_server, transports) = transports().await;
     for (name, client) in transports {
         let websocket = client.await.unwrap();
-        let headers = websocket.request().headers();
+        let request = websocket.request().unwrap();
+        let headers = request.headers();
         assert_eq!(
             headers.contains_key("sec-websocket-key"),
             name != "HTTP/2",
             "{name}"
         );
-        assert_eq!(websocket.request().is_tls(), name != "ws", "{name}");
+        assert_eq!(request.is_tls(), name != "ws", "{name}");
     }
 }
 

@@ -26,7 +26,7 @@ async fn name_is_resolved_and_dead_addresses_are_passed_over() {
     let client = connect(format!("ws://localhost:{}/", address.port()));
     let (websocket, _) = join!(client, async { greet(&mut accept(&listener).await).await });
     assert_eq!(
-        websocket.as_ref().unwrap().request().peer_addr(),
+        websocket.as_ref().unwrap().request().unwrap().peer_addr(),
         Some(address)
     );
     assert_greeted(websocket).await;

@@ -60,11 +60,12 @@ async fn request_says_what_the_rfc_demands() {
     assert_eq!(head.field("Sec-WebSocket-Key").unwrap().len(), 24);
     let websocket = websocket.unwrap();
     assert_eq!(websocket.subprotocol(), None);
-    assert_eq!(websocket.request().uri(), "/a%20b?c=d");
-    assert_eq!(websocket.request().headers()["x-mine"], "1");
-    assert_eq!(websocket.request().headers()["host"], host.as_str());
-    assert_eq!(websocket.request().peer_addr(), Some(address));
-    assert_eq!(websocket.request().subprotocols(), ["chat", "superchat"]);
+    let request = websocket.request().unwrap();
+    assert_eq!(request.uri(), "/a%20b?c=d");
+    assert_eq!(request.headers()["x-mine"], "1");
+    assert_eq!(request.headers()["host"], host.as_str());
+    assert_eq!(request.peer_addr(), Some(address));
+    assert_eq!(request.subprotocols(), ["chat", "superchat"]);
 }
 
 #[tokio::test]

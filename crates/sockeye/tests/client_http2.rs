@@ -113,7 +113,7 @@ async fn websocket_opens_in_a_stream_and_carries_frames_both_ways() {
         assert!(!headers.contains_key(name), "{name}");
     }
     assert_eq!(websocket.subprotocol(), Some("y"));
-    assert!(websocket.request().is_tls());
+    assert!(websocket.request().unwrap().is_tls());
     let message = websocket.recv().await.unwrap().unwrap();
     assert_eq!(message.as_text(), Some("Hi"));
     websocket.send("ho").await.unwrap();

@@ -53,7 +53,7 @@ async fn own_root_is_trusted_and_name_and_alpn_are_asked_for() {
         (head, stream)
     };
     let (websocket, (head, stream)) = join!(client, server);
-    assert!(websocket.as_ref().unwrap().request().is_tls());
+    assert!(websocket.as_ref().unwrap().request().unwrap().is_tls());
     assert_greeted(websocket).await;
     assert_eq!(
         head.field("Host"),

@@ -1,7 +1,5 @@
 //! Two ends that write, read and close in any order, over a wire that may be slow or damaged.
 
-use std::sync::Arc;
-
 use sockeye_proto::{
     CloseCode, Delivery, Kind, Limits, Message, Receiver, Role, SendError, Sender,
     extension::{End, Pool},
@@ -44,11 +42,7 @@ pub fn conversation(data: &[u8]) {
     limits.message_bytes_max = 300_000;
     let party = |role: Role, sender: Sender| Party {
         sender,
-        receiver: Receiver::new(
-            role,
-            Arc::new(limits.clone()),
-            deflate.map(|(params, _)| params),
-        ),
+        receiver: Receiver::new(role, deflate.map(|(params, _)| params)),
         wire: Vec::new(),
         said: Vec::new(),
         heard: Witness::default(),

@@ -1,7 +1,5 @@
 //! Any bytes after the handshake, in any pieces.
 
-use std::sync::Arc;
-
 use sockeye_proto::{
     Delivery, Limits, ProtocolError, Receiver, Role,
     extension::{DeflateParams, Pool},
@@ -60,7 +58,7 @@ fn told(
     bytes: &[u8],
     sizes: &[usize],
 ) -> (Vec<Seen>, Option<ProtocolError>) {
-    let mut receiver = Receiver::new(role, Arc::new(limits.clone()), deflate);
+    let mut receiver = Receiver::new(role, deflate);
     receiver.deliver(delivery);
     let (mut pool, mut witness) = (Pool::new(), Witness::default());
     let mut bytes = bytes.to_vec();

@@ -32,7 +32,7 @@ impl Witness {
     ) {
         let mut input = Input::new(bytes);
         loop {
-            match receiver.poll_event(&mut input, pool) {
+            match receiver.poll_event(&mut input, pool, limits) {
                 Ok(Some(event)) => {
                     assert_eq!(self.error, None, "an event after an error");
                     answer(&event);

@@ -261,11 +261,12 @@ impl Inflater {
 
     fn primed_context(&mut self, pool: &mut Pool) -> Box<zlib_rs::Inflate> {
         let mut context = pool.take_inflater();
-        let history = self.history.bytes();
-        if !history.is_empty() {
-            context
-                .set_dictionary(history)
-                .expect("a bare stream takes a dictionary at its start");
+        for half in self.history.halves() {
+            if !half.is_empty() {
+                context
+                    .set_dictionary(half)
+                    .expect("a bare stream takes a dictionary at its start");
+            }
         }
         context
     }

@@ -13,7 +13,7 @@ use crate::Role;
 ///
 /// By default no context is taken over in either direction, so that an idle connection owns nothing:
 /// each message is compressed for itself. Allow takeover where many small messages resemble each
-/// other; a connection then keeps up to 32 KiB of history for each direction.
+/// other; a connection then keeps up to 32 KiB of what it received and 4 KiB of what it sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deflate {
@@ -28,11 +28,13 @@ pub struct Deflate {
     /// as the nearest), default 15. For a server this is a wish: a client that doesn't offer the
     /// parameter can't be told (RFC 7692 section 7.1.2.2), and uses 15.
     pub client_max_window_bits: u8,
-    /// How hard we try: 0 (stored) to 9. Default 2: on JSON a quarter smaller than 1 for twice its
-    /// time; 6 saves another tenth for three times the time of 2.
+    /// How hard we try: 0 (stored) to 9. Default 1. JSON of 1, 4 and 16 KiB, inflated and deflated again,
+    /// each message for itself: level 1 takes 6, 12 and 43 µs and leaves 40, 31 and 27 per cent; level 2
+    /// takes 11, 21 and 66 µs and leaves 33, 23 and 20; level 6 takes 13, 35 and 131 µs and leaves 33, 22
+    /// and 18. Where bandwidth is dearer than processors, 2 is a good value.
     pub level: u8,
     /// A message with fewer payload bytes goes out as it is. Default 1 KiB: less fits one packet
-    /// anyway, and without takeover shrinks little for the price of clearing a context. With
+    /// anyway, and without takeover shrinks little for the price of clearing a context (2 µs). With
     /// takeover 64 is a good value.
     pub threshold_bytes: usize,
 }
@@ -44,7 +46,7 @@ impl Default for Deflate {
             client_no_context_takeover: true,
             server_max_window_bits: WINDOW_BITS_MAX,
             client_max_window_bits: WINDOW_BITS_MAX,
-            level: 2,
+            level: 1,
             threshold_bytes: 1 << 10,
         }
     }

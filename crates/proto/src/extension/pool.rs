@@ -1,10 +1,11 @@
 //! What a thread lends to the connections that it works for.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, sync::Arc, vec::Vec};
 
 use zlib_rs::{DeflateConfig, Strategy};
 
 use super::negotiation::{WINDOW_BITS_MAX, WINDOW_BITS_MIN};
+use crate::Message;
 
 /// Whether a message may refer back to the messages before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +31,26 @@ pub enum End {
 /// pool for as long as a message is unfinished, so a thread in which messages arrive whole needs one
 /// of each kind.
 ///
-/// A context takes about 47 KiB for inflating and 290 KiB at most for deflating. A pool keeps four of
-/// each and five buffers of at most 64 KiB, thus 1.7 MiB at most; what comes back beyond is freed.
+/// A context takes about 47 KiB for inflating and 290 KiB at most for deflating. A pool keeps four for
+/// inflating, and of the others as many as were needed at a time: without takeover one for each window, with
+/// takeover one for each of the 64 connections that sent last, 18 MiB. Five buffers of at most 64 KiB and the
+/// memory of one large message, 4 MiB at most, come on top; what comes back beyond is freed.
 #[derive(Default)]
 #[expect(
     clippy::vec_box,
     reason = "contexts travel between pool and connection; an idle connection holds 8 bytes for one"
 )]
 pub struct Pool {
-    /// `len <= CONTEXTS_MAX`. Their state is whatever their last message left.
+    /// `len <= INFLATERS_MAX`. Their state is whatever their last message left.
     inflaters: Vec<Box<zlib_rs::Inflate>>,
-    /// `len <= CONTEXTS_MAX`, the one used last at the end. Their state is whatever was left.
+    /// `len <= DEFLATERS_MAX`, the one used last at the end. Their state is whatever was left.
     deflaters: Vec<Box<Compressor>>,
     /// `len <= BUFFERS_MAX`; each is empty, its capacity `<= BUFFER_BYTES_MAX`.
     buffers: Vec<Vec<u8>>,
+    /// Memory of a message that was handled, for the next large one: empty, or
+    /// `MEMORY_BYTES_MIN <= capacity <= MEMORY_BYTES_MAX`. It keeps its length, so that it needn't be zeroed
+    /// before it is written to.
+    memory: Vec<u8>,
     /// Where the receiver inflates what it hands out at once; the event borrows it. A part of a bomb
     /// can make it large, until it is taken the next time.
     pub(crate) scratch: Vec<u8>,
@@ -96,6 +103,29 @@ impl Pool {
         }
     }
 
+    /// Keeps the memory of a message that was handled, for the next large one; frees it if it is small,
+    /// very large, or less than there is. What is borrowed is nobody's to keep.
+    pub fn recycle(&mut self, message: Message<'_>) {
+        let bytes = match message {
+            Message::Text(Cow::Owned(text)) => text.into_bytes(),
+            Message::Binary(Cow::Owned(bytes)) => bytes,
+            Message::Text(Cow::Borrowed(_)) | Message::Binary(Cow::Borrowed(_)) => return,
+        };
+        let range = MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX;
+        if range.contains(&bytes.capacity()) && bytes.capacity() >= self.memory.capacity() {
+            self.memory = bytes;
+        }
+    }
+
+    /// Memory for a message with `announced` bytes: what was recycled, of any length, unless it is so much
+    /// more that somebody who keeps the message would keep it for nothing.
+    pub(crate) fn take_memory(&mut self, announced: u64) -> Vec<u8> {
+        if self.memory.capacity() as u64 > announced.saturating_mul(2) {
+            return Vec::new();
+        }
+        core::mem::take(&mut self.memory)
+    }
+
     /// The scratch buffer, empty; a new one if it has grown large. Put it back.
     pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
         let mut scratch = core::mem::take(&mut self.scratch);
@@ -119,7 +149,7 @@ impl Pool {
     }
 
     pub(super) fn return_inflater(&mut self, zlib: Box<zlib_rs::Inflate>) {
-        if self.inflaters.len() < CONTEXTS_MAX {
+        if self.inflaters.len() < INFLATERS_MAX {
             self.inflaters.push(zlib);
         }
     }
@@ -172,14 +202,14 @@ impl Pool {
         let free = fitting.find(|&index| self.deflaters[index].at.is_none());
         match free {
             Some(index) => Some(index),
-            None if self.deflaters.len() < CONTEXTS_MAX => None,
+            None if self.deflaters.len() < DEFLATERS_MAX => None,
             None => oldest,
         }
     }
 
     /// `at` is where its direction may go on with it.
     pub(super) fn return_deflater(&mut self, mut compressor: Box<Compressor>, at: Option<Place>) {
-        if self.deflaters.len() == CONTEXTS_MAX {
+        if self.deflaters.len() == DEFLATERS_MAX {
             self.deflaters.remove(0);
         }
         compressor.at = at;
@@ -204,15 +234,25 @@ impl core::fmt::Debug for Pool {
 /// zlib-rs takes a boolean for "with a zlib header"; RFC 7692 uses bare deflate blocks.
 pub(super) const RAW: bool = false;
 
-/// Contexts of each kind. One is in use at a time while messages come whole; the others are spare
-/// for compressors of different windows and for messages that come in parts.
-const CONTEXTS_MAX: usize = 4;
+/// Contexts. One is in use at a time while messages come whole; the others are spare for messages that come
+/// in parts. To prime one anew costs a copy of the window, less than a microsecond.
+const INFLATERS_MAX: usize = 4;
+
+/// Contexts. Priming one anew costs three to ten times what a short message does, so that more of them are
+/// kept: for so many connections with takeover that talk in turn. Without takeover one serves all.
+const DEFLATERS_MAX: usize = 64;
 
 /// Buffers. As many as contexts.
 const BUFFERS_MAX: usize = 4;
 
 /// Bytes. Most messages fit; a buffer that had to hold a large one goes back to the allocator.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes. Smaller memory comes from the allocator as fast as from here.
+const MEMORY_BYTES_MIN: usize = 64 << 10;
+
+/// Bytes. Beyond this the socket's work dwarfs the allocator's, and a thread should not sit on more.
+const MEMORY_BYTES_MAX: usize = 4 << 20;
 
 /// zlib's 1 to 9: 2 to the power of `6 + this` symbols per block, at 7 bytes each. 6 is 28 KiB
 /// instead of zlib's usual 112 KiB, and costs less than one per cent of size.

@@ -1,7 +1,5 @@
 //! RFC 6455 section 5.2: the header of a frame.
 
-use std::sync::Arc;
-
 use sockeye_proto::{
     Input, Limits, Message, ProtocolError, Receiver, Role, Violation, extension::Pool,
 };
@@ -211,7 +209,7 @@ fn server_reserves_no_memory_for_a_length_that_is_only_announced() {
     limits.frame_bytes_max = usize::MAX;
     limits.message_bytes_max = usize::MAX;
     for opcode in [0x81, 0x82] {
-        let mut receiver = Receiver::new(Role::Server, Arc::new(limits.clone()), None);
+        let mut receiver = Receiver::new(Role::Server, None);
         let mut pool = Pool::default();
         let mut head = vec![opcode, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         head.extend([0; 4]);
@@ -219,7 +217,10 @@ fn server_reserves_no_memory_for_a_length_that_is_only_announced() {
         inputs.extend(vec![vec![0; 64 << 10]; 4]);
         for mut bytes in inputs {
             let mut input = Input::new(&mut bytes);
-            assert_eq!(receiver.poll_event(&mut input, &mut pool), Ok(None));
+            assert_eq!(
+                receiver.poll_event(&mut input, &mut pool, &limits),
+                Ok(None)
+            );
         }
         assert!(receiver.buffered_bytes() <= 32 << 20);
     }

@@ -155,12 +155,12 @@ in_each_role!(
     server_owns_memory_only_for_an_unfinished_message,
     client_owns_memory_only_for_an_unfinished_message,
     |role| {
-        let mut receiver = Receiver::new(role, Limits::default().into(), None);
+        let mut receiver = Receiver::new(role, None);
         let mut pool = Pool::new();
         let mut feed = |receiver: &mut Receiver, mut bytes: Vec<u8>| {
             let mut input = sockeye_proto::Input::new(&mut bytes);
             while receiver
-                .poll_event(&mut input, &mut pool)
+                .poll_event(&mut input, &mut pool, &Limits::default())
                 .unwrap()
                 .is_some()
             {}

@@ -78,21 +78,28 @@ in_each_role!(
     server_holds_nothing_of_a_control_frame_that_came_in_pieces,
     client_holds_nothing_of_a_control_frame_that_came_in_pieces,
     |role| {
-        let mut receiver = Receiver::new(role, Limits::default().into(), None);
+        let mut receiver = Receiver::new(role, None);
+        let limits = Limits::default();
         let mut pool = Pool::new();
         let mut bytes = from_peer(role, &[(0x89, &[b'x'; 100])]);
         let (start, end) = bytes.split_at_mut(50);
         let mut input = Input::new(start);
-        assert_eq!(receiver.poll_event(&mut input, &mut pool), Ok(None));
+        assert_eq!(
+            receiver.poll_event(&mut input, &mut pool, &limits),
+            Ok(None)
+        );
         assert!(receiver.buffered_bytes() > 0);
         let mut input = Input::new(end);
         assert!(
             receiver
-                .poll_event(&mut input, &mut pool)
+                .poll_event(&mut input, &mut pool, &limits)
                 .unwrap()
                 .is_some()
         );
-        assert_eq!(receiver.poll_event(&mut input, &mut pool), Ok(None));
+        assert_eq!(
+            receiver.poll_event(&mut input, &mut pool, &limits),
+            Ok(None)
+        );
         assert_eq!(receiver.buffered_bytes(), 0);
     }
 );

@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::{HeaderMap, Uri};
-use sockeye_proto::Role;
+use sockeye_proto::{Role, handshake::Agreed};
 
 use super::{
     Target,
@@ -23,7 +23,8 @@ use super::{
 };
 use crate::{
     ClientTls, Deflate, Endpoint, Error, Limits, Proxy, Refused, Request, Session, Settings,
-    Stream, WebSocket, endpoint, established::Established, tls::Alpn,
+    Stream, WebSocket, carrier::Carrier, endpoint, established::Established, terms::Terms,
+    tls::Alpn,
 };
 
 /// Dials a WebSocket: `ws://…` or `wss://…`.
@@ -326,14 +327,11 @@ impl Connect {
             } => {
                 let sent = hop.sent();
                 Ok(Outcome::Established(Box::new(Established {
-                    stream: transport.stream,
+                    carrier: Carrier::from_stream(transport.stream),
                     leftover,
                     role: Role::Client,
-                    settings: self.settings.clone(),
-                    deflate: agreed.deflate,
-                    subprotocol: agreed.subprotocol,
+                    terms: self.terms(agreed, headers),
                     request: Arc::new(self.request(&hop.target, sent, transport.peer_addr)),
-                    response_headers: headers,
                 })))
             }
             Answer::Refused(refused) => Ok(Outcome::Refused(refused)),
@@ -358,18 +356,25 @@ impl Connect {
                 request,
                 headers,
             } => Outcome::Established(Box::new(Established {
-                stream: Box::new(stream),
+                carrier: Carrier::from_stream(stream),
                 leftover: Vec::new(),
                 role: Role::Client,
-                settings: self.settings.clone(),
-                deflate: agreed.deflate,
-                subprotocol: agreed.subprotocol,
+                terms: self.terms(agreed, headers),
                 request: Arc::new(self.request(target, request, peer_addr)),
-                response_headers: headers,
             })),
             Http2Answer::Refused(refused) => Outcome::Refused(refused),
             Http2Answer::Unable => return Ok(None),
         }))
+    }
+
+    fn terms(&self, agreed: Agreed, response_headers: HeaderMap) -> Arc<Terms> {
+        Arc::new(Terms {
+            settings: self.settings.clone(),
+            deflate: agreed.deflate,
+            subprotocol: agreed.subprotocol,
+            response_headers,
+            keeps_request: true,
+        })
     }
 
     /// The request, as the program sees it.

@@ -1,16 +1,20 @@
 //! The server, before it runs.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use tokio::sync::watch;
 
 use super::{
     Phase, Refusal, Registry, Route, ServerHandle, Shared,
     connections::Connections,
-    listener::{Listen, Listener},
+    listen::{Bound, Listen},
+    listener::Listener,
     route::Routes,
 };
-use crate::{Endpoint, Error, Request, ServerTls, Settings};
+use crate::{
+    Endpoint, Error, ErrorKind, Request, ServerTls, Settings,
+    worker::{Crew, Entrance},
+};
 
 /// A WebSocket server: where it listens, which routes it has, and what answers plain HTTP.
 ///
@@ -37,6 +41,7 @@ pub struct Server {
     settings: Settings,
     tcp_keepalive: Option<Duration>,
     connections_max: usize,
+    workers: NonZero<usize>,
 }
 
 impl Server {
@@ -56,6 +61,7 @@ impl Server {
             settings: Settings::default(),
             tcp_keepalive: Some(TCP_KEEPALIVE),
             connections_max: CONNECTIONS_MAX,
+            workers: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
         }
     }
 
@@ -121,6 +127,13 @@ impl Server {
         self
     }
 
+    /// Threads that carry the WebSockets of endpoints, one readiness loop each; at least 1. Default:
+    /// one for each core that this process may use.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = NonZero::new(workers).unwrap_or(NonZero::<usize>::MIN);
+        self
+    }
+
     /// Binds all addresses and begins to serve, in tasks of the runtime that this is called in.
     ///
     /// # Errors
@@ -133,9 +146,21 @@ impl Server {
     /// Outside of a tokio runtime that has I/O and time.
     pub async fn start(self) -> Result<ServerHandle, Error> {
         let routes = Routes::new(self.routes, &self.settings)?;
-        let mut listeners = Vec::with_capacity(self.listens.len());
+        let (crew, rests) = Crew::assemble(self.workers).map_err(|error| {
+            Error::new(ErrorKind::Io, "cannot set up the workers").with_source(error)
+        })?;
+        let mut listeners = Vec::new();
+        let mut entrances = Vec::new();
+        entrances.resize_with(self.workers.get(), Vec::new);
+        let mut local_addrs = Vec::with_capacity(self.listens.len());
         for listen in self.listens {
-            listeners.extend(listen.bind().await?);
+            for bound in listen.bind(self.workers).await? {
+                local_addrs.push(bound.local_addr);
+                match &bound.tls {
+                    Some(_) => listeners.extend(listeners_of(bound)?),
+                    None => deal_out(bound, self.tcp_keepalive, &mut entrances)?,
+                }
+            }
         }
         let shared = Arc::new(Shared {
             routes,
@@ -147,12 +172,17 @@ impl Server {
             overflow: Connections::default(),
             registry: Arc::new(Registry::default()),
             phase: watch::Sender::new(Phase::Serving),
+            crew,
         });
-        let local_addrs = listeners.iter().map(Listener::local_addr).collect();
+        // From here on the workers end when nobody holds the server any more.
+        let handle = ServerHandle::new(Arc::clone(&shared), local_addrs);
+        Crew::begin(rests, entrances, &shared).map_err(|error| {
+            Error::new(ErrorKind::Io, "cannot start the workers").with_source(error)
+        })?;
         for listener in listeners {
             tokio::spawn(listener.run(Arc::clone(&shared)));
         }
-        Ok(ServerHandle::new(shared, local_addrs))
+        Ok(handle)
     }
 
     /// Starts, and serves until the future is dropped.
@@ -179,8 +209,44 @@ impl fmt::Debug for Server {
             .field("routes", &self.routes)
             .field("settings", &self.settings)
             .field("connections_max", &self.connections_max)
+            .field("workers", &self.workers)
             .finish_non_exhaustive()
     }
+}
+
+/// A socket for each worker, as far as there are sockets.
+fn deal_out(
+    bound: Bound,
+    keepalive: Option<Duration>,
+    entrances: &mut [Vec<Entrance>],
+) -> Result<(), Error> {
+    let local_addr = bound.local_addr;
+    for (socket, entrances) in bound.sockets.into_iter().zip(entrances) {
+        let entrance = Entrance::new(socket, local_addr, keepalive).map_err(|error| {
+            let message = format!("cannot listen on {local_addr}");
+            Error::new(ErrorKind::Io, message).with_source(error)
+        })?;
+        entrances.push(entrance);
+    }
+    Ok(())
+}
+
+/// An accept loop for each socket.
+fn listeners_of(bound: Bound) -> Result<Vec<Listener>, Error> {
+    let Bound {
+        local_addr,
+        tls,
+        sockets,
+    } = bound;
+    sockets
+        .into_iter()
+        .map(|socket| {
+            Listener::new(socket, tls.clone(), local_addr).map_err(|error| {
+                let message = format!("cannot listen on {local_addr}");
+                Error::new(ErrorKind::Io, message).with_source(error)
+            })
+        })
+        .collect()
 }
 
 /// Well below the two hours of the kernel's own default, after which every NAT has forgotten.

@@ -27,7 +27,7 @@ impl Connections {
                 (open < max).then(|| open + 1)
             })
             .ok()
-            .map(|_| Permit(Arc::new(Share(Arc::clone(&self.0)))))
+            .map(|_| Permit(Arc::clone(&self.0)))
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -48,14 +48,12 @@ impl Connections {
     }
 }
 
-/// One connection is counted while any clone of its permit lives.
-#[derive(Clone, Debug)]
-pub(crate) struct Permit(#[expect(dead_code, reason = "held for its drop")] Arc<Share>);
-
+/// One connection is counted while its permit lives. Whoever shares it puts it into an `Arc`, so that
+/// those who don't pay for none.
 #[derive(Debug)]
-struct Share(Arc<Inner>);
+pub(crate) struct Permit(Arc<Inner>);
 
-impl Drop for Share {
+impl Drop for Permit {
     fn drop(&mut self) {
         if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.emptied.notify_waiters();
@@ -68,15 +66,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connection_is_counted_until_its_last_share_is_gone() {
+    fn connection_is_counted_until_its_permit_is_gone() {
         let connections = Connections::default();
         let first = connections.admit(2).unwrap();
         let second = connections.admit(2).unwrap();
         assert!(connections.admit(2).is_none());
-        let share = second.clone();
-        drop(second);
         assert_eq!(connections.count(), 2);
-        drop(share);
+        drop(second);
         assert_eq!(connections.count(), 1);
         assert!(connections.admit(2).is_some());
         drop(first);

@@ -27,7 +27,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 use tower_service::Service as _;
 
 use super::{
-    Phase, Refusal, Shared,
+    Permit, Phase, Refusal, Shared,
     intake::{Accepted, Standing},
     origin::Tls,
 };
@@ -98,8 +98,7 @@ async fn until_ended<F: Future>(shared: &Shared, connection: Pin<&mut F>) {
 /// Never otherwise.
 async fn given_up(desk: &Desk, deadline: Instant) {
     sleep_until(deadline).await;
-    let is_welcome = matches!(desk.standing, Standing::Welcome(_));
-    if is_welcome && desk.is_asked.load(Ordering::Relaxed) {
+    if desk.is_welcome && desk.is_asked.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }
 }
@@ -108,7 +107,10 @@ async fn given_up(desk: &Desk, deadline: Instant) {
 struct Desk {
     peer_addr: Option<SocketAddr>,
     tls: Tls,
-    standing: Standing,
+    /// Shared with the WebSockets that begin here.
+    permit: Arc<Permit>,
+    /// Whether the permit is one to be served.
+    is_welcome: bool,
     shared: Arc<Shared>,
     /// Whether any request came.
     is_asked: AtomicBool,
@@ -116,10 +118,15 @@ struct Desk {
 
 impl Desk {
     fn new(tls: Tls, accepted: Accepted) -> Self {
+        let (permit, is_welcome) = match accepted.standing {
+            Standing::Welcome(permit) => (permit, true),
+            Standing::Overflow(permit) => (permit, false),
+        };
         Self {
             peer_addr: accepted.peer_addr,
             tls,
-            standing: accepted.standing,
+            permit: Arc::new(permit),
+            is_welcome,
             shared: accepted.shared,
             is_asked: AtomicBool::new(false),
         }
@@ -140,18 +147,18 @@ impl Desk {
         &self,
         mut request: Request<IncomingBody>,
     ) -> Result<Response, Refusal> {
-        let Standing::Welcome(permit) = &self.standing else {
-            return Err(Refusal::unavailable("too many connections\n"));
-        };
+        if !self.is_welcome {
+            return Err(Refusal::too_many());
+        }
         if !upgrade::wants_websocket(&request) {
             check_host(&request)?;
             return Ok(self.plain(request).await);
         }
         let upgrade = hyper::upgrade::on(&mut request);
         let incoming = upgrade::Incoming::from_http(&request, self.peer_addr, self.tls)?;
-        let admitted = self.shared.admit(incoming).await?;
+        let admitted = self.shared.admit(incoming).settled().await?;
         let (status, headers) = admitted.response_parts(request.version());
-        let stay = self.shared.stay(permit.clone());
+        let stay = self.shared.stay(Arc::clone(&self.permit));
         tokio::spawn(async move {
             match upgrade.await {
                 Ok(stream) => admitted.open(Box::new(TokioIo::new(stream)), Vec::new(), stay),

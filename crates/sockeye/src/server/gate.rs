@@ -8,34 +8,59 @@ use sockeye_proto::{Role, handshake::ServerHandshake};
 use super::{
     Refusal, Shared,
     connections::Permit,
+    opener::Opener,
     origin::Tls,
     registry::Stay,
-    route::{Found, Opener},
+    route::{BoxFuture, Found, Leg, Verdict},
 };
 use crate::{
     Request, Stream,
+    carrier::Carrier,
     established::Established,
     upgrade::{Agreement, Incoming},
+    worker::Adoption,
 };
+
+/// Whether a request becomes a WebSocket.
+pub(crate) enum Admission {
+    /// Decided.
+    Now(Result<Admitted, Refusal>),
+    /// The route's `authorize` takes its time. Owns what it needs, so that anybody can wait for it.
+    Later(BoxFuture<Result<Admitted, Refusal>>),
+}
 
 /// A request that will be answered with 101, and what comes after.
 pub(crate) struct Admitted {
     handshake: ServerHandshake,
-    agreement: Agreement,
-    request: Arc<Request>,
-    opener: Opener,
+    pub(crate) agreement: Agreement,
+    pub(crate) request: Arc<Request>,
+    pub(crate) opener: Opener,
 }
 
 impl Shared {
     /// Whether `incoming` becomes a WebSocket. Nothing was sent yet, so that a refusal is a whole
     /// HTTP answer.
-    pub(crate) async fn admit(&self, incoming: Incoming) -> Result<Admitted, Refusal> {
+    pub(crate) fn admit(&self, incoming: Incoming) -> Admission {
         let Incoming {
             mut request,
             handshake,
         } = incoming;
+        let leg = match self.leg_for(&mut request) {
+            Ok(leg) => leg,
+            Err(refusal) => return Admission::Now(Err(refusal)),
+        };
+        match leg.authorize(request) {
+            Verdict::Now(request) => Admission::Now(Admitted::new(&leg, handshake, request)),
+            Verdict::Later(verdict) => Admission::Later(Box::pin(async move {
+                Admitted::new(&leg, handshake, verdict.await?)
+            })),
+        }
+    }
+
+    /// The route of a request that may take it, as far as that can be seen from the request.
+    fn leg_for(&self, request: &mut Request) -> Result<Arc<Leg>, Refusal> {
         if !self.is_serving() {
-            return Err(Refusal::unavailable("the server is going away\n"));
+            return Err(Refusal::going_away());
         }
         let Found { leg, params } = self.routes.find(request.path())?;
         request.params = params;
@@ -49,23 +74,36 @@ impl Shared {
                 "pages of this origin may not connect here\n",
             ));
         }
-        let request = leg.authorize(request).await?;
+        Ok(leg)
+    }
+
+    /// The count of one session, and its place in the registry.
+    pub(crate) fn stay(&self, permit: Arc<Permit>) -> Stay {
+        Stay::new(Arc::clone(&self.registry), permit)
+    }
+}
+
+impl Admission {
+    /// Waits for the decision.
+    pub(crate) async fn settled(self) -> Result<Admitted, Refusal> {
+        match self {
+            Self::Now(decision) => decision,
+            Self::Later(decision) => decision.await,
+        }
+    }
+}
+
+impl Admitted {
+    fn new(leg: &Leg, handshake: ServerHandshake, request: Arc<Request>) -> Result<Self, Refusal> {
         let opener = leg.open(&request)?;
-        Ok(Admitted {
-            agreement: Agreement::new(&handshake, leg.settings.clone(), &leg.subprotocols),
+        Ok(Self {
+            agreement: Agreement::new(&handshake, &leg.terms, &leg.subprotocols),
             handshake,
             request,
             opener,
         })
     }
 
-    /// The count of one session, and its place in the registry.
-    pub(crate) fn stay(&self, permit: Permit) -> Stay {
-        Stay::new(Arc::clone(&self.registry), permit)
-    }
-}
-
-impl Admitted {
     pub(crate) fn response_bytes(&self) -> Vec<u8> {
         self.agreement.response_bytes(&self.handshake)
     }
@@ -74,19 +112,47 @@ impl Admitted {
         self.agreement.response_parts(&self.handshake, version)
     }
 
-    /// Begins, after the response was sent. `leftover` are bytes that came behind the head.
-    pub(crate) fn open(self, stream: Box<dyn Stream>, leftover: Vec<u8>, stay: Stay) {
+    /// Whether a worker can carry it: callbacks can be called from anywhere, a conversation is a task.
+    pub(crate) fn is_for_worker(&self) -> bool {
+        matches!(self.opener, Opener::Endpoint(_))
+    }
+
+    /// What a worker begins with; nothing for a conversation.
+    pub(crate) fn adoption(
+        self,
+        carrier: Carrier,
+        leftover: Vec<u8>,
+        permit: Permit,
+    ) -> Option<Adoption> {
+        let response = self.response_bytes();
+        let Opener::Endpoint(endpoint) = self.opener else {
+            return None;
+        };
         let established = Established {
-            stream,
+            carrier,
             leftover,
             role: Role::Server,
-            settings: self.agreement.settings,
-            deflate: self.agreement.deflate,
-            subprotocol: self.agreement.subprotocol,
+            terms: self.agreement.terms(),
             request: self.request,
-            response_headers: HeaderMap::new(),
         };
-        if let Err(error) = (self.opener)(established, stay) {
+        Some(Adoption {
+            established,
+            response,
+            endpoint,
+            permit,
+        })
+    }
+
+    /// Begins in a task, after the response was sent. `leftover` are bytes that came behind the head.
+    pub(crate) fn open(self, stream: Box<dyn Stream>, leftover: Vec<u8>, stay: Stay) {
+        let established = Established {
+            carrier: Carrier::from_boxed(stream),
+            leftover,
+            role: Role::Server,
+            terms: self.agreement.terms(),
+            request: self.request,
+        };
+        if let Err(error) = self.opener.spawn(established, stay) {
             tracing::error!(%error, "a WebSocket could not begin");
         }
     }

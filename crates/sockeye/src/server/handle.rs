@@ -106,6 +106,7 @@ impl Drop for ServerHandle {
         for session in registry.begin_farewell(CloseCode::GOING_AWAY, "") {
             session.close(CloseCode::GOING_AWAY, "");
         }
+        self.shared.crew.farewell(CloseCode::GOING_AWAY, "");
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::SystemTime};
 
-use http::StatusCode;
-use sockeye_proto::{Limits, handshake::RequestHead};
+use sockeye_proto::Limits;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -11,8 +10,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Phase, Refusal, Shared, connections::Permit, desk, origin::Tls, replay::Replay};
-use crate::{Stream, drain::later, upgrade::Incoming};
+use super::{
+    Admission, Permit, Phase, Refusal, Shared, desk, first::First, origin::Tls, replay::Replay,
+};
+use crate::{Stream, drain::later, upgrade::Incoming, worker};
 
 /// What is known of a connection before its first byte.
 pub(crate) struct Accepted {
@@ -23,12 +24,12 @@ pub(crate) struct Accepted {
 }
 
 /// Whether there is room for a connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Standing {
     /// There is, while the permit lives.
     Welcome(Permit),
     /// There is none: whatever it asks, the answer is 503.
-    Overflow(#[expect(dead_code, reason = "held for its drop")] Permit),
+    Overflow(Permit),
 }
 
 impl Standing {
@@ -83,102 +84,108 @@ async fn read_and_serve<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, a
     let first = {
         let read = read_first(&mut stream, &mut buffer, &limits, accepted.peer_addr, tls);
         match until_drain(&accepted.shared, timeout_at(deadline, read)).await {
-            Some(Ok(first)) => first,
-            Some(Err(_)) => First::Refused(Refusal::text(
-                StatusCode::REQUEST_TIMEOUT,
-                "the request took too long\n",
-            )),
-            None => First::Refused(Refusal::unavailable("the server is going away\n")),
+            Some(Ok(Some(first))) => first,
+            Some(Ok(None)) => return,
+            Some(Err(_)) => First::Refused(Refusal::too_late()),
+            None => First::Refused(Refusal::going_away()),
         }
     };
-    match (first, &accepted.standing) {
-        (First::Gone, _) => {}
+    serve(stream, buffer, first, tls, deadline, accepted).await;
+}
+
+/// Gives a connection what its first request asks for. `buffer` holds all that was read.
+pub(crate) async fn serve<S: Stream>(
+    stream: S,
+    mut buffer: Vec<u8>,
+    first: First,
+    tls: Tls,
+    deadline: Instant,
+    accepted: Accepted,
+) {
+    match first {
         // Refuses by itself if there is no room, in HTTP/2.
-        (First::Http2, _) => {
+        First::Http2 => {
             desk::serve_http2(Replay::new(buffer, stream), tls, deadline, accepted).await;
         }
-        (_, Standing::Overflow(_)) => {
-            refuse(stream, &Refusal::unavailable("too many connections\n")).await;
-        }
-        (First::Refused(refusal), _) => refuse(stream, &refusal).await,
-        (First::Http1, _) => {
-            desk::serve_http1(Replay::new(buffer, stream), tls, accepted).await;
-        }
-        (First::WebSocket(incoming, head_bytes), Standing::Welcome(permit)) => {
+        First::WebSocket(incoming, head_bytes) => {
             let leftover = buffer.split_off(head_bytes);
             drop(buffer);
-            let permit = permit.clone();
-            open(stream, *incoming, leftover, &accepted.shared, permit).await;
+            open(stream, *incoming, leftover, accepted).await;
+        }
+        _ if matches!(accepted.standing, Standing::Overflow(_)) => {
+            refuse(stream, &Refusal::too_many()).await;
+        }
+        First::Refused(refusal) => refuse(stream, &refusal).await,
+        First::Http1 => {
+            desk::serve_http1(Replay::new(buffer, stream), tls, accepted).await;
         }
     }
 }
 
-/// What the first request is.
-enum First {
-    /// A WebSocket's, and the bytes of its head.
-    WebSocket(Box<Incoming>, usize),
-    Http1,
-    /// HTTP/2 without TLS, by prior knowledge (RFC 9113 section 3.3).
-    Http2,
-    Refused(Refusal),
-    /// The peer has closed without a request.
-    Gone,
-}
-
-/// Reads until it is known what the first request is. `buffer` holds all that was read.
+/// Reads until it is known what the first request is. `buffer` holds all that was read. `None` if the
+/// peer has closed without a request.
 async fn read_first<S: Stream>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
     limits: &Limits,
     peer_addr: Option<SocketAddr>,
     tls: Tls,
-) -> First {
+) -> Option<First> {
     loop {
         buffer.reserve(READ_BYTES);
         match stream.read_buf(buffer).await {
-            Ok(0) | Err(_) => return First::Gone,
+            Ok(0) | Err(_) => return None,
             Ok(_) => {}
         }
-        let preface_bytes = buffer.len().min(HTTP2_PREFACE.len());
-        if buffer[..preface_bytes] == HTTP2_PREFACE[..preface_bytes] {
-            if preface_bytes == HTTP2_PREFACE.len() {
-                return First::Http2;
-            }
-            continue;
-        }
-        match RequestHead::parse(buffer, limits) {
-            Ok(None) => {}
-            Ok(Some((head, _))) if !head.wants_websocket() => return First::Http1,
-            Ok(Some((head, head_bytes))) => {
-                return match Incoming::from_head(&head, peer_addr, tls) {
-                    Ok(incoming) => First::WebSocket(Box::new(incoming), head_bytes),
-                    Err(refusal) => First::Refused(refusal),
-                };
-            }
-            Err(error) => {
-                let refusal = sockeye_proto::handshake::Refusal::from(error);
-                return First::Refused(refusal.into());
-            }
+        let first = First::judge(buffer, limits, peer_addr, tls);
+        if first.is_some() {
+            return first;
         }
     }
 }
 
 /// The seam: above it there are routes and endpoints, below it sockets.
-async fn open<S: Stream>(
-    mut stream: S,
-    incoming: Incoming,
+async fn open<S: Stream>(stream: S, incoming: Incoming, leftover: Vec<u8>, accepted: Accepted) {
+    if matches!(accepted.standing, Standing::Overflow(_)) {
+        return refuse(stream, &Refusal::too_many()).await;
+    }
+    let admission = accepted.shared.admit(incoming);
+    settle(stream, admission, leftover, accepted).await;
+}
+
+/// Waits until it is decided whether a WebSocket begins, and begins it.
+pub(crate) async fn settle<S: Stream>(
+    stream: S,
+    admission: Admission,
     leftover: Vec<u8>,
-    shared: &Shared,
-    permit: Permit,
+    accepted: Accepted,
 ) {
+    let Standing::Welcome(permit) = accepted.standing else {
+        return;
+    };
+    let shared = &accepted.shared;
     let admitted = tokio::select! {
-        admitted = shared.admit(incoming) => admitted,
+        biased;
+        admitted = admission.settled() => admitted,
         // Credentials may take their time, but not longer than a drain has.
         () = shared.reached(Phase::Ended) => return,
     };
     let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => return refuse(stream, &refusal).await,
+    };
+    let mut stream = match admitted.is_for_worker() {
+        true => match worker::socket_of(stream) {
+            Ok(Some(carrier)) => {
+                if let Some(adoption) = admitted.adoption(carrier, leftover, permit) {
+                    shared.crew.adopt(adoption);
+                }
+                return;
+            }
+            Ok(None) => return,
+            Err(stream) => stream,
+        },
+        false => stream,
     };
     let response = admitted.response_bytes();
     let write = async {
@@ -187,12 +194,12 @@ async fn open<S: Stream>(
     };
     // A response is smaller than any socket's buffer; a peer that makes us wait here is gone.
     if let Ok(Ok(())) = timeout(shared.settings.limits.handshake_timeout, write).await {
-        admitted.open(Box::new(stream), leftover, shared.stay(permit));
+        admitted.open(Box::new(stream), leftover, shared.stay(Arc::new(permit)));
     }
 }
 
 /// Answers and closes, so that the peer can read the answer.
-async fn refuse<S: Stream>(mut stream: S, refusal: &Refusal) {
+pub(crate) async fn refuse<S: Stream>(mut stream: S, refusal: &Refusal) {
     tracing::debug!(status = refusal.status().as_u16(), "refused");
     let bytes = refusal.to_bytes(SystemTime::now());
     let farewell = async {
@@ -230,9 +237,6 @@ const OVERFLOW_MAX: usize = 64;
 
 /// Bytes. Most heads fit one read; cookies and tokens make some longer.
 const READ_BYTES: usize = 2048;
-
-/// RFC 9113 section 3.4.
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Bytes of a refused request that are read and thrown away.
 const LINGER_BYTES_MAX: usize = 64 << 10;

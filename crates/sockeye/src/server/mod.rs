@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   listener ──> intake ──────────────> gate ───────────────> Established ──> endpoint | conversation
-//!   (accept)     TLS, head, deadline    route, origin,         (the seam: what is beneath it may
+//!   (accept)     TLS, first, deadline   route, origin,         (the seam: what is beneath it may
 //!                   │                   authorize, factory      change, what is above may not)
 //!                   └──> desk ────────────^
 //!                        hyper: HTTP/2, later requests, fallback
@@ -10,20 +10,25 @@
 //!
 //! `registry` knows every open session, so that `drain` can say goodbye; a message passes it by.
 
+mod accept;
 mod builder;
 mod connections;
 mod desk;
+mod first;
 mod gate;
 mod handle;
-
 mod intake;
+mod listen;
 mod listener;
+mod opener;
 mod origin;
 mod refusal;
 mod registry;
 mod replay;
 mod route;
 mod shared;
+mod stranger;
+mod tally;
 
 pub use builder::Server;
 pub use handle::ServerHandle;
@@ -31,7 +36,13 @@ pub use origin::Origins;
 pub use refusal::Refusal;
 pub use route::Route;
 
+pub(crate) use accept::{Patience, tune};
 pub(crate) use connections::Permit;
+pub(crate) use first::First;
+pub(crate) use gate::{Admission, Admitted};
+pub(crate) use intake::{Accepted, Standing};
 pub(crate) use origin::Tls;
-pub(crate) use registry::{Registry, Tally};
+pub(crate) use registry::Registry;
 pub(crate) use shared::{Phase, Shared};
+pub(crate) use stranger::Stranger;
+pub(crate) use tally::{Ending, Endings, Tally};

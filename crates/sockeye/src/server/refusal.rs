@@ -85,6 +85,21 @@ impl Refusal {
             .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    /// 503: the server carries as many connections as it may.
+    pub(crate) fn too_many() -> Self {
+        Self::unavailable("too many connections\n")
+    }
+
+    /// 408: the request didn't come in time.
+    pub(crate) fn too_late() -> Self {
+        Self::text(StatusCode::REQUEST_TIMEOUT, "the request took too long\n")
+    }
+
+    /// 503: nobody new is let in.
+    pub(crate) fn going_away() -> Self {
+        Self::unavailable("the server is going away\n")
+    }
+
     /// The answer as HTTP/1.1, after which the connection is closed.
     pub(crate) fn to_bytes(&self, now: SystemTime) -> Vec<u8> {
         let reason = self.0.status.canonical_reason().unwrap_or("");

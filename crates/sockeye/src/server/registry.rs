@@ -8,21 +8,28 @@ use std::{
 use sockeye_proto::{CloseCode, Message};
 use tokio::task::AbortHandle;
 
-use super::connections::Permit;
+use super::{
+    connections::Permit,
+    tally::{Ending, Tally},
+};
 use crate::{Closed, Endpoint, Error, Reply, Session};
 
 /// Every open session of a server.
 ///
 /// Locked when a session opens and when it ends. A message doesn't come by here.
 #[derive(Default)]
-pub(crate) struct Registry(Mutex<State>);
+pub(crate) struct Registry {
+    /// Sessions in tasks.
+    state: Mutex<State>,
+    /// Of all sessions, whatever drives them.
+    tally: Tally,
+}
 
 #[derive(Default)]
 struct State {
     open: HashMap<u64, Guest>,
     /// Said to whoever opens from now on.
     farewell: Option<(CloseCode, String)>,
-    tally: Tally,
 }
 
 struct Guest {
@@ -31,22 +38,14 @@ struct Guest {
     task: Option<AbortHandle>,
 }
 
-/// How sessions ended, since the server began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// With a Close frame in both directions.
-    pub(crate) clean: usize,
-    /// Otherwise.
-    pub(crate) unclean: usize,
-}
-
 impl Registry {
+    /// Open sessions.
     pub(crate) fn len(&self) -> usize {
-        self.lock().open.len()
+        self.tally.open()
     }
 
-    pub(crate) fn tally(&self) -> Tally {
-        self.lock().tally
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Says goodbye to whoever opens from now on; those who are open are returned.
@@ -66,6 +65,7 @@ impl Registry {
         let farewell = {
             let mut state = self.lock();
             state.open.insert(session.id(), guest);
+            self.tally.handle_open();
             state.farewell.clone()
         };
         if let Some((code, reason)) = farewell {
@@ -98,10 +98,7 @@ impl Registry {
         let mut state = self.lock();
         let guest = state.open.remove(&id);
         if guest.is_some() {
-            match ending {
-                Ending::Clean => state.tally.clean += 1,
-                Ending::Unclean => state.tally.unclean += 1,
-            }
+            self.tally.handle_end(ending);
         }
         drop(state);
         // After the lock: it may be the session's last clone.
@@ -110,14 +107,8 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock, and a count is not worth a second panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-#[derive(Clone, Copy)]
-enum Ending {
-    Clean,
-    Unclean,
 }
 
 /// One session's stay: counted as a connection until dropped, and then surely out of the registry.
@@ -125,11 +116,12 @@ pub(crate) struct Stay {
     registry: Arc<Registry>,
     /// The session, once known and until it has left.
     id: Option<u64>,
-    permit: Permit,
+    /// Shared with the other streams of an HTTP/2 connection, and with a conversation's socket.
+    permit: Arc<Permit>,
 }
 
 impl Stay {
-    pub(crate) fn new(registry: Arc<Registry>, permit: Permit) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>, permit: Arc<Permit>) -> Self {
         Self {
             registry,
             id: None,
@@ -138,7 +130,7 @@ impl Stay {
     }
 
     /// For those who outlive the stay.
-    pub(crate) fn permit(&self) -> &Permit {
+    pub(crate) fn permit(&self) -> &Arc<Permit> {
         &self.permit
     }
 
@@ -153,11 +145,7 @@ impl Stay {
 
     pub(crate) fn leave(&mut self, session: &Session, closed: &Closed) {
         self.id = None;
-        let ending = match closed.is_clean() {
-            true => Ending::Clean,
-            false => Ending::Unclean,
-        };
-        self.registry.leave(session.id(), ending);
+        self.registry.leave(session.id(), Ending::of(closed));
     }
 }
 
@@ -170,14 +158,13 @@ impl Drop for Stay {
     }
 }
 
-/// An endpoint whose session is known to the server. The type is known where it is made, so that
-/// the calls pass through without a cost.
-pub(crate) struct Known<E> {
-    pub(crate) endpoint: E,
+/// An endpoint in a task, whose session is known to the server.
+pub(crate) struct Known {
+    pub(crate) endpoint: Box<dyn Endpoint>,
     pub(crate) stay: Stay,
 }
 
-impl<E: Endpoint> Endpoint for Known<E> {
+impl Endpoint for Known {
     fn on_open(&mut self, session: &Session) {
         self.stay.begin(session);
         self.endpoint.on_open(session);

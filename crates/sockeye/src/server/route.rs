@@ -1,17 +1,20 @@
 //! Where a WebSocket leads: a path, who may take it, and what waits at its end.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
-use super::{
-    Origins, Refusal,
-    registry::{Known, Stay},
-};
+use super::{Origins, Refusal, opener::Opener};
 use crate::{
-    Deflate, Endpoint, Error, ErrorKind, Limits, Request, Settings, WebSocket, endpoint,
-    established::Established,
+    Deflate, Endpoint, Error, ErrorKind, Limits, Request, Settings, WebSocket, terms::Terms,
 };
 
 /// Where a WebSocket leads: a path, who may take it, and what waits at its end.
@@ -51,6 +54,7 @@ pub struct Route {
     settings: Option<Settings>,
     limits: Option<Limits>,
     deflate: Option<Deflate>,
+    keeps_request: bool,
     factory: Factory,
 }
 
@@ -58,10 +62,7 @@ type Authorize = Box<dyn Fn(Request) -> BoxFuture<Result<Arc<Request>, Refusal>>
 
 type Factory = Box<dyn Fn(&Arc<Request>) -> Result<Opener, Refusal> + Send + Sync>;
 
-/// Begins what waits at the end of a route.
-pub(crate) type Opener = Box<dyn FnOnce(Established, Stay) -> Result<(), Error> + Send>;
-
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Route {
     /// A route to endpoints, callback style. `factory` makes one for each connection, before 101;
@@ -73,18 +74,7 @@ impl Route {
     {
         Self::with_factory(
             path.into(),
-            Box::new(move |request| {
-                let endpoint = factory(request)?;
-                Ok(Box::new(move |established, stay: Stay| {
-                    let registry = Arc::clone(stay.registry());
-                    let known = Box::new(Known { endpoint, stay });
-                    let (task, session) = endpoint::serve(established, known)?;
-                    registry.enter(&session);
-                    let task = tokio::spawn(task);
-                    registry.attach(session.id(), task.abort_handle());
-                    Ok(())
-                }))
-            }),
+            Box::new(move |request| Ok(Opener::Endpoint(Box::new(factory(request)?)))),
         )
     }
 
@@ -98,25 +88,11 @@ impl Route {
         let talk = Arc::new(talk);
         Self::with_factory(
             path.into(),
-            Box::new(move |_request| {
+            Box::new(move |request| {
                 let talk = Arc::clone(&talk);
-                Ok(Box::new(move |established: Established, mut stay: Stay| {
-                    let request = Arc::clone(&established.request);
-                    let websocket = WebSocket::new(established)?;
-                    let session = websocket.session().clone();
-                    let registry = Arc::clone(stay.registry());
-                    registry.enter(&session);
-                    stay.begin(&session);
-                    session.keep(stay.permit().clone());
-                    let id = session.id();
-                    let talk = talk(request, websocket);
-                    let task = tokio::spawn(async move {
-                        talk.await;
-                        let closed = session.closed().await;
-                        stay.leave(&session, &closed);
-                    });
-                    registry.attach(id, task.abort_handle());
-                    Ok(())
+                let request = Arc::clone(request);
+                Ok(Opener::conversation(move |websocket| {
+                    talk(request, websocket)
                 }))
             }),
         )
@@ -183,6 +159,16 @@ impl Route {
         self
     }
 
+    /// Lets [`crate::Session::request`] give the request as long as the session lives. Default: until
+    /// the endpoint's `on_open` has returned, and not at all in a conversation, so that idle connections
+    /// don't hold header fields that nobody reads; the factory, `on_open` and the conversation, which gets
+    /// it as its argument, take what they need.
+    #[must_use]
+    pub fn keep_request(mut self) -> Self {
+        self.keeps_request = true;
+        self
+    }
+
     fn with_factory(path: String, factory: Factory) -> Self {
         Self {
             path,
@@ -192,6 +178,7 @@ impl Route {
             settings: None,
             limits: None,
             deflate: None,
+            keeps_request: false,
             factory,
         }
     }
@@ -209,22 +196,30 @@ impl fmt::Debug for Route {
 
 /// All routes of a server, by path.
 #[derive(Default)]
-pub(crate) struct Routes(matchit::Router<Leg>);
+pub(crate) struct Routes(matchit::Router<Arc<Leg>>);
 
 /// A route whose settings are settled.
 pub(crate) struct Leg {
     pub(crate) origins: Origins,
     pub(crate) subprotocols: Vec<String>,
-    pub(crate) settings: Settings,
+    pub(crate) terms: Arc<Terms>,
     authorize: Option<Authorize>,
     factory: Factory,
 }
 
 /// The route of a path.
-pub(crate) struct Found<'a> {
-    pub(crate) leg: &'a Leg,
+pub(crate) struct Found {
+    pub(crate) leg: Arc<Leg>,
     /// Names and percent-decoded values, in the path's order.
     pub(crate) params: Vec<(String, String)>,
+}
+
+/// What a route says of a request.
+pub(crate) enum Verdict {
+    /// It asks nothing.
+    Now(Arc<Request>),
+    /// It asks, and the answer takes its time.
+    Later(BoxFuture<Result<Arc<Request>, Refusal>>),
 }
 
 impl Routes {
@@ -253,7 +248,11 @@ impl Routes {
             let leg = Leg {
                 origins: route.origins,
                 subprotocols: route.subprotocols,
-                settings,
+                terms: Arc::new(Terms {
+                    settings,
+                    keeps_request: route.keeps_request,
+                    ..Terms::default()
+                }),
                 authorize: route.authorize,
                 factory: route.factory,
             };
@@ -261,7 +260,7 @@ impl Routes {
                 let message = format!("route {:?} does not begin with /", route.path);
                 return Err(Error::new(ErrorKind::Config, message));
             }
-            router.insert(&route.path, leg).map_err(|error| {
+            router.insert(&route.path, Arc::new(leg)).map_err(|error| {
                 Error::new(ErrorKind::Config, format!("route {}", route.path)).with_source(error)
             })?;
         }
@@ -269,7 +268,7 @@ impl Routes {
     }
 
     /// The route of `path`.
-    pub(crate) fn find(&self, path: &str) -> Result<Found<'_>, Refusal> {
+    pub(crate) fn find(&self, path: &str) -> Result<Found, Refusal> {
         let found = self.0.at(path).map_err(|_| {
             Refusal::text(
                 StatusCode::NOT_FOUND,
@@ -285,23 +284,40 @@ impl Routes {
             params.push((name.to_owned(), value.into_owned()));
         }
         Ok(Found {
-            leg: found.value,
+            leg: Arc::clone(found.value),
             params,
         })
     }
 }
 
 impl Leg {
-    pub(crate) async fn authorize(&self, request: Request) -> Result<Arc<Request>, Refusal> {
-        match &self.authorize {
-            Some(authorize) => authorize(request).await,
-            None => Ok(Arc::new(request)),
-        }
+    pub(crate) fn authorize(&self, request: Request) -> Verdict {
+        let Some(authorize) = &self.authorize else {
+            return Verdict::Now(Arc::new(request));
+        };
+        let verdict = unharmed(|| Ok(authorize(request)));
+        Verdict::Later(Box::pin(async move {
+            let mut verdict = verdict?;
+            poll_fn(|cx| match unharmed(|| Ok(verdict.as_mut().poll(cx))) {
+                Ok(polled) => polled,
+                Err(refusal) => Poll::Ready(Err(refusal)),
+            })
+            .await
+        }))
     }
 
     pub(crate) fn open(&self, request: &Arc<Request>) -> Result<Opener, Refusal> {
-        (self.factory)(request)
+        unharmed(|| (self.factory)(request))
     }
+}
+
+/// Calls the program. Its panic is the answer to one request and harms nobody else, a worker that calls
+/// it above all.
+fn unharmed<T>(call: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+        let answer = "the program behind this path has failed\n";
+        Err(Refusal::text(StatusCode::INTERNAL_SERVER_ERROR, answer))
+    })
 }
 
 /// A subprotocol is a token (RFC 6455 section 4.1 item 10), as a field name is.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{Registry, connections::Connections, route::Routes};
-use crate::Settings;
+use crate::{Settings, worker::Crew};
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
@@ -21,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) overflow: Connections,
     pub(crate) registry: Arc<Registry>,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) crew: Crew,
 }
 
 /// The life of a server. Never goes back.
@@ -41,6 +42,7 @@ impl Shared {
             *current = phase.max(*current);
             is_news
         });
+        self.crew.tell_phase();
     }
 
     /// Waits until the server is at `phase` or beyond.
@@ -53,7 +55,11 @@ impl Shared {
             .await;
     }
 
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
     pub(crate) fn is_serving(&self) -> bool {
-        *self.phase.borrow() == Phase::Serving
+        self.phase() == Phase::Serving
     }
 }

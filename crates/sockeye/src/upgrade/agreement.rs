@@ -1,45 +1,58 @@
 //! What both ends will speak once the WebSocket is open.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
-use sockeye_proto::{extension::DeflateParams, handshake::ServerHandshake};
+use std::sync::Arc;
 
-use crate::Settings;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use sockeye_proto::handshake::ServerHandshake;
+
+use crate::terms::Terms;
 
 /// What both ends will speak once the WebSocket is open: chosen from the client's offers.
 #[derive(Debug)]
 pub(crate) struct Agreement {
-    pub(crate) settings: Settings,
-    pub(crate) subprotocol: Option<String>,
-    pub(crate) deflate: Option<DeflateParams>,
-    /// The value of `Sec-WebSocket-Extensions` that tells of `deflate`.
+    terms: Arc<Terms>,
+    /// The value of `Sec-WebSocket-Extensions` that tells of deflate.
     extensions: Option<String>,
 }
 
 impl Agreement {
-    /// Chooses. `subprotocols` are ours, in our order of preference.
+    /// Chooses. `plain` are the terms if nothing is chosen; `subprotocols` are ours, in our order of
+    /// preference.
     pub(crate) fn new(
         handshake: &ServerHandshake,
-        settings: Settings,
+        plain: &Arc<Terms>,
         subprotocols: &[String],
     ) -> Self {
-        let chosen = settings
-            .deflate
-            .as_ref()
-            .and_then(|deflate| handshake.select_deflate(deflate));
+        let deflate = plain.settings.deflate.as_ref();
+        let chosen = deflate.and_then(|deflate| handshake.select_deflate(deflate));
         let (deflate, extensions) = chosen.unzip();
         let subprotocol = handshake.select_subprotocol(subprotocols);
-        Self {
-            subprotocol: subprotocol.map(str::to_owned),
-            settings,
-            deflate,
-            extensions,
-        }
+        let terms = match (deflate, subprotocol) {
+            (None, None) => Arc::clone(plain),
+            _ => Arc::new(Terms {
+                settings: plain.settings.clone(),
+                deflate,
+                subprotocol: subprotocol.map(str::to_owned),
+                keeps_request: plain.keeps_request,
+                ..Terms::default()
+            }),
+        };
+        Self { terms, extensions }
+    }
+
+    /// What the session needs to know of it.
+    pub(crate) fn terms(self) -> Arc<Terms> {
+        self.terms
     }
 
     /// The 101 over HTTP/1.1, as bytes.
     pub(crate) fn response_bytes(&self, handshake: &ServerHandshake) -> Vec<u8> {
         handshake
-            .response(self.subprotocol.as_deref(), self.extensions.as_deref(), &[])
+            .response(
+                self.terms.subprotocol.as_deref(),
+                self.extensions.as_deref(),
+                &[],
+            )
             .expect("what was chosen from the client's tokens can stand in a head")
     }
 
@@ -64,7 +77,7 @@ impl Agreement {
                 StatusCode::SWITCHING_PROTOCOLS
             }
         };
-        if let Some(name) = &self.subprotocol {
+        if let Some(name) = &self.terms.subprotocol {
             insert(&mut headers, header::SEC_WEBSOCKET_PROTOCOL, name);
         }
         if let Some(value) = &self.extensions {

@@ -7,15 +7,15 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, StatusCode, Version, request};
+use http::{StatusCode, Version, request};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use sockeye_proto::Role;
 
 use super::{Agreement, Incoming};
 use crate::{
-    Deflate, Endpoint, Limits, Origins, Refusal, Request, Settings, WebSocket, endpoint,
-    established::Established, server::Tls,
+    Deflate, Endpoint, Limits, Origins, Refusal, Request, Settings, WebSocket, carrier::Carrier,
+    endpoint, established::Established, server::Tls, terms::Terms,
 };
 
 /// A request of somebody else's server that will become a WebSocket.
@@ -165,7 +165,12 @@ impl WebSocketUpgrade {
             let text = "pages of this origin may not connect here\n";
             return Refusal::text(StatusCode::FORBIDDEN, text).into_response();
         }
-        let agreement = Agreement::new(&handshake, self.settings, &self.subprotocols);
+        let plain = Terms {
+            settings: self.settings,
+            keeps_request: true,
+            ..Terms::default()
+        };
+        let agreement = Agreement::new(&handshake, &Arc::new(plain), &self.subprotocols);
         let (status, headers) = agreement.response_parts(&handshake, self.version);
         let stream = self.stream;
         tokio::spawn(async move {
@@ -177,14 +182,11 @@ impl WebSocketUpgrade {
                 }
             };
             let established = Established {
-                stream: Box::new(TokioIo::new(stream)),
+                carrier: Carrier::from_stream(TokioIo::new(stream)),
                 leftover: Vec::new(),
                 role: Role::Server,
-                settings: agreement.settings,
-                deflate: agreement.deflate,
-                subprotocol: agreement.subprotocol,
+                terms: agreement.terms(),
                 request: Arc::new(request),
-                response_headers: HeaderMap::new(),
             };
             open(established).await;
         });

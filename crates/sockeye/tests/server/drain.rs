@@ -1,12 +1,23 @@
 //! Emptying a server.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, mpsc},
+    task::Poll,
+    time::Duration,
+};
 
-use sockeye::{CloseCode, Closed, Drain, Route, Server};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinHandle, time::Instant};
+use sockeye::{CloseCode, Closed, Drain, Endpoint, Message, Reply, Route, Server, Session};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 use crate::support::{
-    attend, connect, echo_server, open, read_head, read_to_end, request, soon, status_of,
+    Echo, attend, connect, echo_server, open, read_head, read_to_end, request, soon, status_of,
 };
 
 fn drain(per_second: u32, timeout: Duration) -> Drain {
@@ -147,4 +158,150 @@ async fn handshake_under_way_is_told_to_come_back() {
     .await;
     assert_eq!(status_of(&answer), 503);
     assert_eq!(report.closed + report.aborted + report.timed_out, 0);
+}
+
+/// It must not, but a drain has a timeout for those who do what they must not.
+#[tokio::test]
+async fn endpoint_that_blocks_its_worker_does_not_hold_up_a_drain() {
+    struct Blocks(Arc<Mutex<mpsc::Receiver<()>>>);
+    impl Endpoint for Blocks {
+        fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+            let _ = self.0.lock().unwrap().recv();
+            Reply::Echo
+        }
+    }
+    let (release, released) = mpsc::channel();
+    let released = Arc::new(Mutex::new(released));
+    let server = Server::bind("127.0.0.1:0")
+        .workers(1)
+        .route("/", move |_request| Ok(Blocks(Arc::clone(&released))))
+        .start()
+        .await
+        .unwrap();
+    let (mut websocket, _) = open(server.local_addrs()[0], "/", &[]).await;
+    websocket.send("and now?").await.unwrap();
+    let report = soon(server.drain(drain(0, Duration::from_millis(200)))).await;
+    assert_eq!((report.closed, report.aborted, report.timed_out), (0, 0, 1));
+    drop(release);
+    // It is cut as soon as it lets go of its worker.
+    while let Ok(Some(_)) = soon(websocket.recv()).await {}
+    soon(async {
+        while (server.sessions(), server.connections()) != (0, 0) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Credentials that are still looked up when the drain begins.
+#[tokio::test]
+async fn who_is_let_in_during_a_drain_is_told_goodbye_at_once() {
+    let let_in = Arc::new(Notify::new());
+    let asked = Arc::new(Notify::new());
+    let (gate, asks) = (Arc::clone(&let_in), Arc::clone(&asked));
+    let route = Route::new("/", |_request| Ok(Echo)).authorize(move |_request| {
+        let gate = Arc::clone(&gate);
+        asks.notify_one();
+        async move {
+            gate.notified().await;
+            Ok(())
+        }
+    });
+    let server = Server::bind("127.0.0.1:0")
+        .workers(2)
+        .mount(route)
+        .start()
+        .await
+        .unwrap();
+    let mut peer = connect(server.local_addrs()[0]).await;
+    // A message behind the request, and the answer to a goodbye that can only come.
+    let bytes = [
+        request("/", &[]).as_bytes(),
+        &[0x82, 0x80, 0, 0, 0, 0],
+        &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9],
+    ]
+    .concat();
+    peer.write_all(&bytes).await.unwrap();
+    peer.shutdown().await.unwrap();
+    soon(asked.notified()).await;
+    let draining = server.drain(drain(0, Duration::from_secs(20)));
+    let report = soon(async {
+        tokio::pin!(draining);
+        // The drain has begun once its future waits.
+        assert!(poll_once(draining.as_mut()).await.is_none());
+        let_in.notify_one();
+        draining.await
+    })
+    .await;
+    assert_eq!((report.closed, report.aborted, report.timed_out), (1, 0, 0));
+    let head = read_head(&mut peer).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let mut rest = Vec::new();
+    soon(peer.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.ends_with(b"\x88\x02\x03\xe9"), "{rest:?}");
+}
+
+async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    std::future::poll_fn(|cx| {
+        Poll::Ready(match Pin::new(&mut future).poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_drain_may_be_given_up_repeated_and_run_twice_at_once() {
+    let server = echo_server().start().await.unwrap();
+    let addr = server.local_addrs()[0];
+    let (told, later) = (
+        open(addr, "/echo", &[]).await.0,
+        open(addr, "/echo", &[]).await.0,
+    );
+    let mut deaf = connect(addr).await;
+    deaf.write_all(request("/echo", &[]).as_bytes())
+        .await
+        .unwrap();
+    read_head(&mut deaf).await;
+    {
+        let given_up = server.drain(drain(1, Duration::from_secs(20)));
+        tokio::pin!(given_up);
+        assert!(poll_once(given_up.as_mut()).await.is_none());
+    }
+    let (told, later) = (attend(told), attend(later));
+    let (one, other) = (
+        server.drain(drain(0, Duration::from_secs(2))),
+        server.drain(drain(0, Duration::from_secs(2))),
+    );
+    let (one, other) = soon(async { tokio::join!(one, other) }).await;
+    assert_eq!((one.closed, one.aborted + one.timed_out), (2, 1));
+    // The first to see that the time is over cuts, and the other may see it as cut already.
+    assert_eq!((other.closed, other.aborted + other.timed_out), (2, 1));
+    assert_told(told, CloseCode::GOING_AWAY, "").await;
+    assert_told(later, CloseCode::GOING_AWAY, "").await;
+    let again = soon(server.drain(drain(0, Duration::from_secs(20)))).await;
+    assert_eq!((again.closed, again.timed_out), (0, 0));
+}
+
+/// Its Close frame can't even be written.
+#[tokio::test]
+async fn peer_that_reads_nothing_at_all_ends_with_the_close_timeout() {
+    let mut settings = sockeye::Settings::default();
+    settings.limits.close_timeout = Duration::from_millis(200);
+    settings.outbox_bytes_max = 64 << 10;
+    let server = echo_server().settings(settings).start().await.unwrap();
+    let mut deaf = connect(server.local_addrs()[0]).await;
+    deaf.write_all(request("/echo", &[]).as_bytes())
+        .await
+        .unwrap();
+    read_head(&mut deaf).await;
+    let mut message = vec![0x82, 0xfe, 0x40, 0, 0, 0, 0, 0];
+    message.extend([7; 0x4000]);
+    let patience = Duration::from_millis(300);
+    while let Ok(written) = timeout(patience, deaf.write_all(&message)).await {
+        written.unwrap();
+    }
+    let report = soon(server.drain(drain(0, Duration::from_secs(20)))).await;
+    assert_eq!((report.closed, report.aborted, report.timed_out), (0, 1, 0));
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use sockeye::{Drain, ErrorKind, Route, Server, Settings};
+use sockeye::{Drain, Error, ErrorKind, Route, Server, ServerHandle, Settings};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -54,13 +54,7 @@ async fn several_listeners_serve_the_same_routes() {
 
 #[tokio::test]
 async fn name_stands_for_all_its_addresses() {
-    // A port that is free now, and in all likelihood a moment later.
-    let port = echo_server().start().await.unwrap().local_addrs()[0].port();
-    let server = Server::bind(format!("localhost:{port}"))
-        .route("/echo", |_request| Ok(Echo))
-        .start()
-        .await
-        .unwrap();
+    let (server, port) = soon(listen_on_localhost()).await;
     let mut addrs: Vec<_> = tokio::net::lookup_host(("localhost", port))
         .await
         .unwrap()
@@ -73,6 +67,30 @@ async fn name_stands_for_all_its_addresses() {
     }
 }
 
+/// A server on every address of `localhost`, and the port that they share.
+async fn listen_on_localhost() -> (ServerHandle, u16) {
+    // A port that is free now may be anybody's a moment later: then another one is asked for.
+    loop {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let server = Server::bind(format!("localhost:{port}"))
+            .route("/echo", |_request| Ok(Echo))
+            .start()
+            .await;
+        match server {
+            Ok(server) => return (server, port),
+            Err(error) => assert!(is_address_in_use(&error), "{error}"),
+        }
+    }
+}
+
+fn is_address_in_use(error: &Error) -> bool {
+    let source = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|source| source.kind() == std::io::ErrorKind::AddrInUse)
+}
+
 #[tokio::test]
 async fn address_in_use_is_named() {
     let first = echo_server().start().await.unwrap();
@@ -80,6 +98,22 @@ async fn address_in_use_is_named() {
     let error = Server::bind(addr).start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains(&addr.to_string()), "{error}");
+}
+
+/// Workers share a port by SO_REUSEPORT, which alone would let two servers share it, too.
+#[tokio::test]
+async fn address_in_use_is_refused_however_many_workers_there_are() {
+    for ours in [1, 4] {
+        let first = echo_server().workers(ours).start().await.unwrap();
+        let addr = first.local_addrs()[0];
+        for theirs in [1, 4] {
+            let second = Server::bind(addr).workers(theirs);
+            let error = second.start().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io);
+        }
+        let (mut websocket, _) = open(addr, "/echo", &[]).await;
+        assert_echoes(&mut websocket, "still here").await;
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,16 @@
 //! The server over real sockets.
 
 mod drain;
+mod fairness;
 mod handshake;
+mod hang_up;
 mod hostile;
 mod http;
 mod limits;
+mod orders;
+mod panics;
+mod remains;
+mod rooms;
 mod routes;
 mod support;
 mod tls;

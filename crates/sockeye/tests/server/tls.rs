@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use sockeye::{CloseCode, ErrorKind, Server, ServerHandle, ServerTls, Settings};
-use tokio::net::TcpStream;
+use sockeye::{CloseCode, ErrorKind, Route, Server, ServerHandle, ServerTls, Settings};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{
     Echo, assert_echoes, connect, http2_client_on, http2_connect, http2_websocket, impatient,
-    open_on, read_to_end, soon,
+    open_on, read_head, read_to_end, request, soon,
 };
 
 struct Fixture {
@@ -27,6 +30,12 @@ async fn start(settings: Settings) -> Fixture {
     let server = Server::unbound()
         .listen_tls("127.0.0.1:0", tls)
         .route("/echo", |_request| Ok(Echo))
+        .mount(
+            Route::new("/slow", |_request| Ok(Echo)).authorize(|_request| async {
+                tokio::task::yield_now().await;
+                Ok(())
+            }),
+        )
         .settings(settings)
         .start()
         .await
@@ -64,6 +73,49 @@ async fn websocket_opens_over_tls() {
                 .is_clean()
         );
     }
+}
+
+/// No event of the socket tells of what TLS has already.
+#[tokio::test]
+async fn frames_in_the_record_of_the_request_are_kept() {
+    let fixture = start(Settings::default()).await;
+    for path in ["/echo", "/slow"] {
+        let mut stream = fixture.connect(&[]).await;
+        let mut bytes = request(path, &[]).into_bytes();
+        // 100 messages, more than is read for a head, and a Close frame; less than a record holds.
+        let message = [&[0x82, 0xe4, 0, 0, 0, 0][..], &[b'x'; 100]].concat();
+        bytes.extend(message.repeat(100));
+        bytes.extend([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+        stream.write_all(&bytes).await.unwrap();
+        stream.flush().await.unwrap();
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        let mut rest = Vec::new();
+        soon(stream.read_to_end(&mut rest)).await.unwrap();
+        let mut expected = [&[0x82, 100][..], &[b'x'; 100]].concat().repeat(100);
+        expected.extend(b"\x88\x02\x03\xe8");
+        assert_eq!(rest, expected);
+    }
+}
+
+/// Larger than what TLS takes at once, than a record, and than the socket's buffers.
+#[tokio::test]
+async fn large_messages_pass_both_ways_over_tls() {
+    let fixture = start(Settings::default()).await;
+    let (mut websocket, _) = open_on(fixture.connect(&[]).await, "/echo", &[]).await;
+    let session = websocket.session().clone();
+    let messages = [1, 16 << 10, 70_000, 4 << 20, 3, 1 << 20].map(|len| vec![7_u8; len]);
+    let expected = messages.clone();
+    let sending = tokio::spawn(async move {
+        for message in messages {
+            soon(session.send(message)).await.unwrap();
+        }
+    });
+    for message in expected {
+        let received = soon(websocket.recv()).await.unwrap().unwrap();
+        assert!(received.as_bytes() == message, "{} bytes", message.len());
+    }
+    soon(sending).await.unwrap();
 }
 
 #[tokio::test]

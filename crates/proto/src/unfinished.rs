@@ -1,0 +1,201 @@
+//! What lies in more than one input: a header, a frame, a message.
+
+use alloc::boxed::Box;
+
+use crate::{
+    Limits, Message, Part, ProtocolError,
+    assembler::{Assembler, Delivery},
+    decoder::{Chunk, Decoder, Dialect, Input},
+    extension::{End, Inflater, Pool},
+    frame::{CONTROL_BYTES_MAX, FrameHead, Opcode},
+    mask,
+    receiver::Found,
+};
+
+/// What lies in more than one input.
+pub(crate) struct Unfinished {
+    decoder: Decoder,
+    assembler: Assembler,
+    /// A control frame that did not come in one piece.
+    control: Option<Box<SplitControl>>,
+}
+
+#[derive(Default)]
+struct SplitControl {
+    /// `bytes[..len]` have come; len <= 125.
+    len: u8,
+    /// 5 × 25 = 125; arrays over 32 have no default.
+    bytes: [[u8; 25]; CONTROL_BYTES_MAX / 25],
+}
+
+impl Unfinished {
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        Self {
+            decoder: Decoder::new(dialect),
+            assembler: Assembler::default(),
+            control: None,
+        }
+    }
+
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.decoder.is_between_frames() && self.assembler.delivery().is_none()
+    }
+
+    pub(crate) fn control_payload(&self) -> &[u8] {
+        (self.control.as_deref()).map_or(&[], SplitControl::payload)
+    }
+
+    /// The last event is borrowed no more.
+    pub(crate) fn release_control(&mut self) {
+        if !self.decoder.is_within_control() {
+            self.control = None;
+        }
+    }
+
+    /// Bytes of payload kept.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        let control = self.control.as_ref().map_or(0, |_| CONTROL_BYTES_MAX);
+        control + self.assembler.buffered_bytes()
+    }
+
+    /// Where the next payload bytes may be put as they come.
+    pub(crate) fn wanted(&mut self) -> Option<&mut [u8]> {
+        self.assembler.wanted(self.decoder.expected())
+    }
+
+    /// `len` bytes were put where [`Unfinished::wanted`] said. The message, if they were its last.
+    pub(crate) fn handle_filled(&mut self, len: usize) -> Option<Message<'static>> {
+        let (key, last) = self.decoder.pass(len);
+        self.assembler.handle_filled(len, |payload| {
+            if let Some(key) = key {
+                mask::mask(payload, key);
+            }
+        });
+        // Only text can be wrong at its end, and it is not read this way.
+        if last {
+            self.assembler.finish().ok().flatten()
+        } else {
+            None
+        }
+    }
+
+    /// The next thing that is found in the input.
+    pub(crate) fn search<'i>(
+        &mut self,
+        input: &mut Input<'i>,
+        inflater: &mut Option<Box<Inflater>>,
+        delivery: Delivery,
+        pool: &mut Pool,
+        limits: &Limits,
+    ) -> Result<Found<'i>, ProtocolError> {
+        loop {
+            let bytes_max = match (&inflater, self.assembler.delivery().unwrap_or(delivery)) {
+                (Some(_), Delivery::Parts) => COMPRESSED_PART_BYTES_MAX,
+                _ => usize::MAX,
+            };
+            let assembler = &self.assembler;
+            let admit = |head: &FrameHead| {
+                if head.opcode.is_control() {
+                    return Ok(());
+                }
+                assembler.admit(head, limits)
+            };
+            let Some(chunk) = self.decoder.poll_chunk(input, bytes_max, admit)? else {
+                return Ok(Found::Nothing);
+            };
+            let found = if chunk.head.opcode.is_control() {
+                self.handle_control(&chunk)
+            } else {
+                self.handle_piece(&chunk, inflater, delivery, pool, limits)?
+            };
+            if !matches!(found, Found::Nothing) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// A piece of a message that is fragmented, cut by the input's end, or handed out in parts.
+    fn handle_piece<'i>(
+        &mut self,
+        chunk: &Chunk<'i>,
+        inflater: &mut Option<Box<Inflater>>,
+        delivery: Delivery,
+        pool: &mut Pool,
+        limits: &Limits,
+    ) -> Result<Found<'i>, ProtocolError> {
+        if chunk.first {
+            if chunk.head.opcode == Opcode::Continuation {
+                self.assembler.begin_continuation();
+            } else {
+                self.assembler.begin(&chunk.head, delivery, pool);
+            }
+        }
+        let kind = self.assembler.kind();
+        let parts = self.assembler.delivery() == Some(Delivery::Parts);
+        let last = chunk.last && chunk.head.fin;
+        let max = limits.message_bytes_max;
+        let payload = chunk.payload;
+        let bytes = match inflater {
+            Some(inflater) if self.assembler.is_compressed() => {
+                let end = if last { End::Yes } else { End::No };
+                self.assembler
+                    .handle_compressed(payload, end, max, inflater, pool)?;
+                pool.scratch.len()
+            }
+            _ => {
+                let expected = chunk.head.len - payload.len() as u64;
+                self.assembler.handle_payload(payload, expected, max)?;
+                payload.len()
+            }
+        };
+        let compressed = self.assembler.is_compressed();
+        if last && let Some(message) = self.assembler.finish()? {
+            return Ok(Found::Assembled(message));
+        }
+        if !parts || (bytes == 0 && !last) {
+            return Ok(Found::Nothing);
+        }
+        Ok(if compressed {
+            Found::InflatedPart { kind, last }
+        } else {
+            Found::Part(Part {
+                kind,
+                payload,
+                last,
+            })
+        })
+    }
+
+    fn handle_control<'i>(&mut self, chunk: &Chunk<'i>) -> Found<'i> {
+        let opcode = chunk.head.opcode;
+        if chunk.first {
+            self.control = None;
+            if chunk.last {
+                let payload = chunk.payload;
+                return Found::Control { opcode, payload };
+            }
+        }
+        self.control.get_or_insert_default().extend(chunk.payload);
+        if chunk.last {
+            Found::SplitControl { opcode }
+        } else {
+            Found::Nothing
+        }
+    }
+}
+
+impl SplitControl {
+    fn extend(&mut self, bytes: &[u8]) {
+        let start = self.len as usize;
+        self.bytes.as_flattened_mut()[start..start + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len() as u8;
+    }
+
+    fn payload(&self) -> &[u8] {
+        &self.bytes.as_flattened()[..self.len as usize]
+    }
+}
+
+/// Bytes. Compressed input per part: deflate grows data at most 1,032 times, so a part of a bomb
+/// stays near 4 MiB.
+const COMPRESSED_PART_BYTES_MAX: usize = 4 << 10;

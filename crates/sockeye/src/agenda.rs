@@ -1,0 +1,55 @@
+//! What a connection still has to do.
+
+use std::time::Duration;
+
+use sockeye_proto::ProtocolError;
+use tokio::time::Instant;
+
+/// How long the answer to a Close frame, or to a broken rule, may wait for the program to answer the
+/// messages before it. Browsers give a server 2 s.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a connection still has to do; a calm one has no agenda.
+#[derive(Default)]
+pub(crate) struct Agenda {
+    /// Input that came while nobody had room for what is in it: `pending[handled..]`, still masked.
+    /// Empty once all is handled.
+    pub(crate) pending: Vec<u8>,
+    /// 0 <= handled <= pending.len()
+    pub(crate) handled: usize,
+    /// Our Close frame, held back until the program has answered what came before its cause.
+    pub(crate) owed: Option<Owed>,
+    /// When the time for closing is over; known from our Close frame on.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// A Close frame that is owed to the peer.
+pub(crate) struct Owed {
+    pub(crate) cause: Cause,
+    /// When the program has had its time.
+    pub(crate) due: Instant,
+}
+
+/// Why it is owed.
+#[derive(Clone, Copy)]
+pub(crate) enum Cause {
+    /// The peer has sent a Close frame.
+    PeerClosed,
+    /// The peer has broken a rule.
+    Broken(ProtocolError),
+}
+
+impl Agenda {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.owed.is_none() && self.deadline.is_none()
+    }
+}
+
+impl Owed {
+    pub(crate) fn new(cause: Cause) -> Self {
+        Self {
+            cause,
+            due: Instant::now() + GRACE,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The publications that not all members have got yet.
+
+use std::collections::VecDeque;
+
+use super::Batch;
+use crate::Prepared;
+
+/// One message to the members of a slice.
+#[derive(Clone)]
+pub(super) struct Publication {
+    pub(super) message: Prepared,
+    /// The session that doesn't get it.
+    pub(super) except: Option<u64>,
+    /// Tells the order among all publications of a worker's slices.
+    pub(super) stamp: u64,
+}
+
+/// The publications that not all members of a slice have got yet, numbered from 0 on.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// The number of `queue[0]`.
+    first: u64,
+    queue: VecDeque<Publication>,
+    /// The sum of their payloads.
+    bytes: usize,
+}
+
+/// Publications that may wait for a worker: some milliseconds of a sender that does nothing else.
+const PUBLICATIONS_MAX: usize = 4096;
+
+/// Bytes. Payloads that may wait for a worker; as much as an outbox holds.
+const BYTES_MAX: usize = 1 << 20;
+
+/// Bytes. What is joined to one write: from here on a copy costs more than a write.
+const BATCH_BYTES_MAX: usize = 64 << 10;
+
+impl Pending {
+    /// The number that the next publication gets.
+    pub(super) fn next(&self) -> u64 {
+        self.first + self.queue.len() as u64
+    }
+
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether the sender must deliver itself.
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() > PUBLICATIONS_MAX || self.bytes > BYTES_MAX
+    }
+
+    pub(super) fn push(&mut self, publication: Publication) {
+        self.bytes += publication.message.message().len();
+        self.queue.push_back(publication);
+    }
+
+    /// The oldest ones, as many as are worth a common write. They stay until [`Pending::forget`].
+    pub(super) fn batch(&self) -> Option<Batch> {
+        let mut publications = self.queue.iter();
+        let mut batch = Batch::new(self.first, publications.next()?);
+        for publication in publications {
+            if batch.bytes() + publication.message.wire_bytes_max() > BATCH_BYTES_MAX {
+                break;
+            }
+            batch.push(publication);
+        }
+        Some(batch)
+    }
+
+    /// All members have got those before number `end`.
+    pub(super) fn forget(&mut self, end: u64) {
+        while self.first < end
+            && let Some(publication) = self.queue.pop_front()
+        {
+            self.bytes -= publication.message.message().len();
+            self.first += 1;
+        }
+    }
+
+    /// Those from number `next` on.
+    pub(super) fn since(&self, next: u64) -> impl Iterator<Item = &Publication> {
+        let got = next.saturating_sub(self.first) as usize;
+        self.queue.iter().skip(got)
+    }
+}

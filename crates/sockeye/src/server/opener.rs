@@ -1,0 +1,71 @@
+//! What waits at the end of a route, made and not yet begun.
+
+use std::sync::Arc;
+
+use super::registry::{Known, Stay};
+use crate::{Endpoint, Error, WebSocket, endpoint, established::Established};
+
+/// What waits at the end of a route, made before 101 and begun after it.
+pub(crate) enum Opener {
+    /// Callbacks, for whatever drives the connection. An endpoint without fields costs no memory.
+    Endpoint(Box<dyn Endpoint>),
+    /// A loop, in a task of its own.
+    Conversation(Box<dyn FnOnce(Established, Stay) -> Result<(), Error> + Send>),
+}
+
+impl Opener {
+    /// Begins, in a task.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no entropy.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub(crate) fn spawn(self, established: Established, stay: Stay) -> Result<(), Error> {
+        match self {
+            Self::Endpoint(endpoint) => spawn_endpoint(endpoint, established, stay),
+            Self::Conversation(begin) => begin(established, stay),
+        }
+    }
+
+    /// The conversation that `talk` holds.
+    pub(crate) fn conversation<T>(talk: impl FnOnce(WebSocket) -> T + Send + 'static) -> Self
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        Self::Conversation(Box::new(move |established, mut stay| {
+            let websocket = WebSocket::new(established)?;
+            let session = websocket.session().clone();
+            let registry = Arc::clone(stay.registry());
+            registry.enter(&session);
+            stay.begin(&session);
+            session.keep(Arc::clone(stay.permit()));
+            session.shared().forget_request();
+            let id = session.id();
+            let task = tokio::spawn(async move {
+                // Made here: a future that was captured would lie in the task twice.
+                talk(websocket).await;
+                let closed = session.closed().await;
+                stay.leave(&session, &closed);
+            });
+            registry.attach(id, task.abort_handle());
+            Ok(())
+        }))
+    }
+}
+
+fn spawn_endpoint(
+    endpoint: Box<dyn Endpoint>,
+    established: Established,
+    stay: Stay,
+) -> Result<(), Error> {
+    let registry = Arc::clone(stay.registry());
+    let known = Box::new(Known { endpoint, stay });
+    let (task, session) = endpoint::serve(established, known)?;
+    registry.enter(&session);
+    let task = tokio::spawn(task);
+    registry.attach(session.id(), task.abort_handle());
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! The way of a session's bytes to its socket.
+
+use std::{
+    io,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use sockeye_proto::Message;
+
+use super::{Attendance, Cork, HEAD_BYTES, Wire};
+use crate::{lend, outbox::Slices};
+
+/// Bytes. A payload from here on goes to the socket from where it lies, with its header before it.
+const LARGE_BYTES_MIN: usize = 16 << 10;
+
+/// Bytes. The same while a batch is gathered.
+const LARGE_IN_BATCH_BYTES_MIN: usize = 64 << 10;
+
+impl Wire {
+    /// Takes a reply of the endpoint, whatever waits: reading has paused before it could be too much.
+    #[inline]
+    pub(crate) fn reply(&mut self, message: &Message<'_>) {
+        self.catch_up();
+        self.send(message);
+    }
+
+    /// The same, with nothing before it that groups have sent.
+    #[inline]
+    pub(super) fn send(&mut self, message: &Message<'_>) {
+        if self.sender.is_mid_message() {
+            return self.defer(message);
+        }
+        let (kind, len) = (message.kind(), message.len());
+        if len >= self.large_bytes_min() && self.send_large(message) {
+            return;
+        }
+        let outbox = self.outbox.get_or_insert_with(lend::outbox);
+        let sender = &mut self.sender;
+        outbox.append(|tail| match sender.send_head(kind, len, tail) {
+            Ok(true) => tail.extend_from_slice(message.as_bytes()),
+            // Compressed or masked.
+            Ok(false) => {
+                let _ = lend::sending(|pool| sender.send(message, pool, tail));
+            }
+            // Closing: it has come too late.
+            Err(_) => {}
+        });
+        self.settle();
+    }
+
+    /// From how many bytes on a payload goes to the socket from where it lies. In a batch that would be
+    /// a write for each, which costs more than a copy.
+    #[inline]
+    fn large_bytes_min(&self) -> usize {
+        match self.cork {
+            Cork::Batch => LARGE_IN_BATCH_BYTES_MIN,
+            _ => LARGE_BYTES_MIN,
+        }
+    }
+
+    /// The same for a large message whose memory may be kept until it is on the wire; given back if that
+    /// isn't needed.
+    pub(crate) fn reply_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
+        self.catch_up();
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        let (kind, len) = (message.kind(), message.len());
+        if self.sender.send_head(kind, len, &mut head) != Ok(true) {
+            self.send(&message);
+            return Some(message);
+        }
+        let written = self.write(&head, message.as_bytes())?;
+        if written >= head.len() + len {
+            return Some(message);
+        }
+        let outbox = self.outbox.get_or_insert_with(lend::outbox);
+        outbox.push(&head[written.min(head.len())..]);
+        let rest = Bytes::from(message.into_vec());
+        outbox.push_shared(rest.slice(written.saturating_sub(head.len())..));
+        None
+    }
+
+    /// Writes as much as the socket takes. Whether all is out.
+    #[inline]
+    pub(crate) fn flush(&mut self) -> bool {
+        let Some(mut outbox) = self.outbox.take() else {
+            return !self.unflushed || self.flush_slowly();
+        };
+        // What a batch has gathered, in one write: most of all that is ever sent.
+        if let Some(bytes) = outbox.only_slice()
+            && let Some(written) = self.carrier.try_write_plain(bytes)
+        {
+            outbox.advance(written);
+            if outbox.is_empty() {
+                lend::take_back(outbox);
+                self.handle_room();
+                return true;
+            }
+        }
+        self.outbox = Some(outbox);
+        self.flush_slowly()
+    }
+
+    #[cold]
+    fn flush_slowly(&mut self) -> bool {
+        self.write(&[], &[]);
+        self.release_outbox();
+        self.outbox.is_none() && !self.unflushed
+    }
+
+    fn defer(&mut self, message: &Message<'_>) {
+        let annex = self.annex();
+        annex.deferred_bytes += message.len() + HEAD_BYTES;
+        annex.deferred.push_back(message.clone().into_owned());
+    }
+
+    /// Writes header and payload from where they lie. `false`: it must go the usual way.
+    fn send_large(&mut self, message: &Message<'_>) -> bool {
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        match self
+            .sender
+            .send_head(message.kind(), message.len(), &mut head)
+        {
+            Ok(true) => self.write_on(&head, message.as_bytes()),
+            Ok(false) => return false,
+            Err(_) => {}
+        }
+        true
+    }
+
+    /// Sends bytes that others get too.
+    #[inline]
+    pub(super) fn transmit_shared(&mut self, bytes: &Bytes) {
+        if self.cork != Cork::Off || self.outbox.is_some() {
+            let outbox = self.outbox.get_or_insert_with(lend::outbox);
+            outbox.push_shared(bytes.clone());
+            return self.settle();
+        }
+        match self.carrier.try_write_plain(bytes) {
+            Some(written) if written == bytes.len() => {}
+            Some(written) => {
+                let outbox = self.outbox.get_or_insert_with(lend::outbox);
+                outbox.push_shared(bytes.slice(written..));
+                self.flush();
+            }
+            None => self.transmit_shared_slowly(bytes),
+        }
+    }
+
+    #[cold]
+    fn transmit_shared_slowly(&mut self, bytes: &Bytes) {
+        match self.write(&[], bytes) {
+            Some(written) if written < bytes.len() => {
+                let outbox = self.outbox.get_or_insert_with(lend::outbox);
+                outbox.push_shared(bytes.slice(written..));
+            }
+            _ => {}
+        }
+    }
+
+    /// After something was queued: writes it, unless somebody will.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        match self.cork {
+            Cork::Off => {
+                self.flush();
+            }
+            Cork::Batch => {}
+            Cork::Inbox if self.nudged => {}
+            Cork::Inbox => {
+                self.nudged = true;
+                self.wake_driver();
+            }
+        }
+    }
+
+    /// An outbox in which nothing waits goes back to the thread.
+    #[inline]
+    pub(super) fn release_outbox(&mut self) {
+        if let Some(mut outbox) = self.outbox.take() {
+            if outbox.is_empty() {
+                lend::take_back(outbox);
+            } else {
+                outbox.trim();
+                self.outbox = Some(outbox);
+            }
+        }
+    }
+
+    /// Writes what waits, then `head`, then `payload`; keeps a copy of what the socket refuses.
+    fn write_on(&mut self, head: &[u8], payload: &[u8]) {
+        if let Some(written) = self.write(head, payload) {
+            if written < head.len() + payload.len() {
+                let head_written = written.min(head.len());
+                let outbox = self.outbox.get_or_insert_with(lend::outbox);
+                outbox.push(&head[head_written..]);
+                outbox.push(&payload[written - head_written..]);
+            }
+            if self.cork == Cork::Off {
+                self.release_outbox();
+            }
+        }
+    }
+
+    /// Writes what waits, then `head`, then `payload`, until the socket refuses. How many bytes of
+    /// the latter two are out; `None` if the transport failed.
+    fn write(&mut self, head: &[u8], payload: &[u8]) -> Option<usize> {
+        let had_room = self.outbox_bytes() <= self.outbox_bytes_max;
+        match self.write_all(head, payload) {
+            Err(error) => {
+                self.fail_transport(error);
+                self.wake_driver();
+                None
+            }
+            Ok(written) => {
+                if had_room || self.outbox_bytes() <= self.outbox_bytes_max {
+                    self.wake_waiting();
+                }
+                self.resume();
+                Some(written)
+            }
+        }
+    }
+
+    fn write_all(&mut self, head: &[u8], payload: &[u8]) -> io::Result<usize> {
+        let waker = match &self.attendance {
+            Attendance::Task(waker) => waker,
+            _ => Waker::noop(),
+        };
+        let cx = &mut Context::from_waker(waker);
+        let carrier = &mut self.carrier;
+        let mut written = 0;
+        loop {
+            let mut slices = Slices::new();
+            if let Some(outbox) = &self.outbox {
+                outbox.slices(&mut slices);
+            }
+            slices.push(&head[written.min(head.len())..]);
+            slices.push(&payload[written.saturating_sub(head.len())..]);
+            if slices.as_slice().is_empty() {
+                self.unflushed = carrier.poll_flush(cx)?.is_pending();
+                return Ok(written);
+            }
+            match carrier.poll_write(cx, slices.as_slice())? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(count) => {
+                    let mut queued = 0;
+                    if let Some(outbox) = &mut self.outbox {
+                        queued = count.min(outbox.bytes());
+                        outbox.advance(queued);
+                    }
+                    written += count - queued;
+                }
+                Poll::Pending => return Ok(written),
+            }
+        }
+    }
+
+    pub(super) fn wake_waiting(&mut self) {
+        if let Some(annex) = &mut self.annex {
+            annex.waiting.wake();
+        }
+    }
+
+    /// Wakes the driver if it waits for the room that there is now.
+    pub(super) fn resume(&mut self) {
+        if self.paused && self.has_room() {
+            self.paused = false;
+            self.wake_driver();
+        }
+    }
+
+    /// There is room, perhaps after there was none.
+    #[inline]
+    fn handle_room(&mut self) {
+        if self.annex.is_some() {
+            self.wake_waiting();
+        }
+        if self.paused {
+            self.resume();
+        }
+    }
+}

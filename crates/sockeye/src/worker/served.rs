@@ -1,0 +1,163 @@
+//! One session on a worker.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use sockeye_proto::CloseCode;
+use tokio::time::Instant;
+
+use super::{Adoption, Mailbox};
+use crate::{
+    Endpoint, Session,
+    driver::{Driver, ShortRead, Turn},
+    endpoint::{self, Nobody},
+    lend,
+    server::{Ending, Permit, Tally},
+};
+
+/// One session on a worker: its endpoint, and what drives it.
+pub(crate) struct Served {
+    driver: Driver,
+    endpoint: Box<dyn Endpoint>,
+    /// Whether it is counted as open.
+    is_counted: bool,
+    #[expect(dead_code, reason = "held for its drop")]
+    permit: Permit,
+}
+
+impl Served {
+    /// Begins a session at `place`. What it has to say waits for the first [`Served::drive`].
+    pub(crate) fn begin(
+        adoption: Adoption,
+        mailbox: Arc<Mailbox>,
+        place: u32,
+        tally: &Tally,
+    ) -> Option<Self> {
+        let Adoption {
+            established,
+            response,
+            endpoint,
+            permit,
+        } = adoption;
+        let driver = match Driver::new(established) {
+            Ok(driver) => driver,
+            Err(error) => {
+                tracing::error!(%error, "a WebSocket could not begin");
+                return None;
+            }
+        };
+        {
+            let mut wire = driver.session().shared().wire();
+            wire.attend_on_worker(mailbox, place);
+            // The response, what the endpoint says first, and its first answers go out together.
+            wire.set_cork(crate::wire::Cork::Batch);
+            wire.send_head_of_stream(&response);
+        }
+        tally.handle_open();
+        Some(Self {
+            driver,
+            endpoint,
+            is_counted: true,
+            permit,
+        })
+    }
+
+    /// The first call of the endpoint.
+    pub(crate) fn open(&mut self, tally: &Tally) -> Poll<Turn> {
+        let (endpoint, session) = (&mut self.endpoint, self.driver.session());
+        let opened = catch_unwind(AssertUnwindSafe(|| endpoint::open(endpoint, session)));
+        match opened {
+            Ok(()) => Poll::Ready(Turn::Over),
+            Err(_) => self.give_up(tally),
+        }
+    }
+
+    /// Writes the response and what the endpoint has said. Whether there is nothing else to do.
+    pub(crate) fn say_first(&mut self) -> bool {
+        let mut wire = self.session().shared().wire();
+        wire.uncork();
+        wire.is_calm() && !self.driver.has_agenda()
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        self.driver.session()
+    }
+
+    #[inline]
+    pub(crate) fn has_alarm(&self) -> bool {
+        self.driver.has_agenda()
+    }
+
+    /// When it wants to be driven, even if nothing happens.
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        self.driver.alarm()
+    }
+
+    /// Works until nothing more can be done now. A panic of the endpoint's ends its session, and no
+    /// other.
+    #[inline]
+    pub(crate) fn drive(
+        &mut self,
+        lent: &mut lend::Reading,
+        short_read: ShortRead,
+        tally: &Tally,
+    ) -> Poll<Turn> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
+        let driven = catch_unwind(AssertUnwindSafe(|| {
+            driver.poll_drive(&mut cx, endpoint, lent, short_read)
+        }));
+        let Ok(turn) = driven else {
+            return self.give_up(tally);
+        };
+        if self.is_counted && self.driver.has_ended() {
+            self.count_out(tally);
+        }
+        turn
+    }
+
+    /// Ends it without ceremony.
+    pub(crate) fn cut(&mut self, tally: &Tally) {
+        self.driver.break_off(CloseCode::GOING_AWAY);
+        let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
+        let aborted = catch_unwind(AssertUnwindSafe(|| driver.abort(endpoint)));
+        if aborted.is_err() {
+            self.driver.abort(&mut Nobody);
+        }
+        if self.is_counted {
+            self.count_out(tally);
+        }
+    }
+
+    /// The endpoint has panicked: it isn't called any more.
+    #[cold]
+    fn give_up(&mut self, tally: &Tally) -> Poll<Turn> {
+        self.driver.break_off(CloseCode::INTERNAL_ERROR);
+        self.driver.abort(&mut Nobody);
+        if self.is_counted {
+            self.count_out(tally);
+        }
+        Poll::Ready(Turn::Done)
+    }
+
+    fn count_out(&mut self, tally: &Tally) {
+        self.is_counted = false;
+        let closed = self.session().closed_now();
+        tally.handle_end(closed.as_ref().map_or(Ending::Unclean, Ending::of));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_session_is_small() {
+        // Ten thousand idle ones are this and what the handle shares, and nothing else. Without deflate and
+        // groups a session owns no other memory.
+        assert!(size_of::<Served>() <= 80);
+    }
+}

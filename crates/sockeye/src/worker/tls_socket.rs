@@ -1,0 +1,97 @@
+//! TLS on a worker's socket.
+
+use std::{
+    io::{self, IoSlice, Read, Write},
+    net::Shutdown,
+};
+
+use mio::net::TcpStream;
+use rustls::ServerConnection;
+
+/// TLS on a worker's socket, after the handshake. Non-blocking like the socket.
+pub(crate) struct TlsSocket {
+    pub(crate) socket: TcpStream,
+    tls: ServerConnection,
+}
+
+impl TlsSocket {
+    pub(crate) fn new(socket: TcpStream, tls: ServerConnection) -> Self {
+        Self { socket, tls }
+    }
+
+    /// Sends `close_notify`, and ends our direction.
+    pub(crate) fn shutdown(&mut self) -> io::Result<()> {
+        self.tls.send_close_notify();
+        self.write_out()?;
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Writes records until the socket refuses or none is left.
+    fn write_out(&mut self) -> io::Result<()> {
+        while self.tls.wants_write() {
+            if self.tls.write_tls(&mut self.socket)? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for TlsSocket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        loop {
+            match self.tls.reader().read(&mut buffer[filled..]) {
+                Ok(0) => return Ok(filled),
+                Ok(len) => {
+                    filled += len;
+                    if filled == buffer.len() {
+                        return Ok(filled);
+                    }
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // What came before the end is worth having; the next read tells of the end.
+                Err(_) if filled > 0 => return Ok(filled),
+                Err(error) => return Err(error),
+            }
+            match self.tls.read_tls(&mut self.socket) {
+                // The end; the reader says whether it is a clean one.
+                Ok(_) => {}
+                Err(_) if filled > 0 => return Ok(filled),
+                Err(error) => return Err(error),
+            }
+            let processed = self.tls.process_new_packets();
+            if self.tls.wants_write() {
+                // An answer of TLS itself, such as a new key or an alert; if the socket refuses, it
+                // goes out with what is written next.
+                let _ = self.write_out();
+            }
+            if let Err(error) = processed {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
+    }
+}
+
+impl TlsSocket {
+    /// Encrypts as much as fits, and writes as much as the socket takes.
+    pub(crate) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            let taken = self.tls.writer().write_vectored(slices)?;
+            match self.write_out() {
+                Ok(()) if taken > 0 => return Ok(taken),
+                // The session's buffer was full, and is not any more.
+                Ok(()) => {}
+                Err(error) if taken > 0 && error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(taken);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.write_out()
+    }
+}
