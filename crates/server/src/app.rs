@@ -68,6 +68,9 @@ async fn start(config: &Config) -> Result<ServerHandle, String> {
         // These endpoints know nobody and guard nothing: any page may use them.
         server = server.mount(route.origins(Origins::Any));
     }
+    if let Some(workers) = config.workers {
+        server = server.workers(workers.0 as usize);
+    }
     server
         .settings(settings(config))
         .connections_max(config.connections_max.0 as usize)

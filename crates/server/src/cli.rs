@@ -12,6 +12,7 @@ use clap::{
 };
 
 use crate::{
+    bench::BenchArgs,
     config::{self, Config, ConfigError, Loaded},
     connect::ConnectArgs,
 };
@@ -39,6 +40,9 @@ pub(crate) enum Command {
     /// Talk to a WebSocket server from the terminal or from a pipe
     #[command(after_help = crate::connect::EXIT_CODES)]
     Connect(Box<ConnectArgs>),
+    /// Load a WebSocket server and measure it: round trips, idle connections, handshakes, fan-out
+    #[command(after_help = crate::bench::EXIT_CODES)]
+    Bench(Box<BenchArgs>),
     /// Check the configuration, print the defaults, print the reference
     Config {
         #[command(subcommand)]
@@ -72,6 +76,7 @@ Exit code:
 pub(crate) enum Order {
     Serve(Loaded),
     Connect(Box<ConnectArgs>),
+    Bench(Box<BenchArgs>),
     ConfigCheck(Loaded),
     ConfigDefault,
     ConfigReference,
@@ -113,6 +118,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Order, C
     Ok(match cli.command {
         Command::Serve(_) => Order::Serve(load(&["serve"])?),
         Command::Connect(connect) => Order::Connect(connect),
+        Command::Bench(bench) => Order::Bench(bench),
         Command::Config { command } => match command {
             ConfigCommand::Check(_) => Order::ConfigCheck(load(&["config", "check"])?),
             ConfigCommand::Default(_) => Order::ConfigDefault,

@@ -3,6 +3,7 @@
 //! What it is:
 //! - `sockeye serve`: echo endpoints, a broadcast room, a welcome page;
 //! - `sockeye connect`: a WebSocket client for the terminal and for pipes;
+//! - `sockeye bench`: a load generator that measures any WebSocket server;
 //! - `sockeye config`: the configuration, checked and explained.
 //!
 //! What it is not:
@@ -11,13 +12,15 @@
 //! ```text
 //!   flags, SOCKEYE_…, sockeye.toml ──> cli ──> config ──┬──> app ──> sockeye::Server ──┬── echo
 //!                                                       │     └── log, signal          ├── room
-//!                                                       └──> connect                   └── welcome, health
+//!                                                       └──> connect, bench ──> dial   └── welcome, health
 //! ```
 
 mod app;
+mod bench;
 mod cli;
 mod config;
 mod connect;
+mod dial;
 mod echo;
 mod log;
 mod room;
@@ -33,6 +36,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli::parse(args) {
         Ok(Order::Serve(loaded)) => app::serve(&loaded.config),
         Ok(Order::Connect(args)) => connect::run(&args),
+        Ok(Order::Bench(args)) => bench::run(&args),
         Ok(Order::ConfigCheck(loaded)) => print(&config::checked(&loaded)),
         Ok(Order::ConfigDefault) => print(&config::defaults()),
         Ok(Order::ConfigReference) => print(&config::reference()),

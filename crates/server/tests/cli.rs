@@ -10,6 +10,7 @@ fn help_is_what_we_meant() {
         ("help.txt", &["--help"][..]),
         ("help-serve.txt", &["serve", "--help"]),
         ("help-connect.txt", &["connect", "--help"]),
+        ("help-bench.txt", &["bench", "--help"]),
         ("help-config.txt", &["config", "--help"]),
     ] {
         let help = run(args);
@@ -37,6 +38,9 @@ fn bad_command_line_exits_with_2() {
         &["connect", "ws://a", "--echo", "--binary"],
         &["connect", "ws://a", "-H", "no colon"],
         &["connect", "ws://a", "--cert", "only.pem"],
+        &["bench"],
+        &["bench", "ws://a", "-m", "dance"],
+        &["bench", "ws://a", "-c", "0"],
         &["config"],
     ] {
         let run = run(args);

@@ -90,7 +90,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
     for (file, expected) in [
         (
             "lisen = \"a:1\"",
-            "f.toml:1: unknown key lisen; allowed here: listen, deflate, [tls], [limits], [drain], [log]",
+            "f.toml:1: unknown key lisen; allowed here: listen, deflate, workers, [tls], [limits], [drain], [log]",
         ),
         (
             "\n[limits]\nlisten = 1",
@@ -98,7 +98,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "[hub]\n",
-            "f.toml:1: unknown key hub; allowed here: listen, deflate, [tls], [limits], [drain], [log]",
+            "f.toml:1: unknown key hub; allowed here: listen, deflate, workers, [tls], [limits], [drain], [log]",
         ),
         (
             "listen = 8080",
@@ -125,8 +125,12 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
             "f.toml:1: deflate: \"maybe\" is not a switch; allowed: on, off",
         ),
         (
+            "workers = 0",
+            "f.toml:1: workers: \"0\" is not a count; allowed: a number, 1 to 4294967295",
+        ),
+        (
             "config = \"x\"",
-            "f.toml:1: unknown key config; allowed here: listen, deflate, [tls], [limits], [drain], [log]",
+            "f.toml:1: unknown key config; allowed here: listen, deflate, workers, [tls], [limits], [drain], [log]",
         ),
         ("listen =\n", "f.toml:1: not TOML:"),
     ] {

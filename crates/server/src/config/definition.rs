@@ -26,6 +26,10 @@ pub(crate) struct Config {
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub(crate) deflate: Switch,
 
+    /// Threads that carry WebSockets; without it one for each core that the process may use
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) workers: Option<Count>,
+
     /// Certificate chain (PEM); with it every listener speaks TLS: wss and https
     #[arg(long, value_name = "FILE", help_heading = "tls")]
     pub(crate) tls_cert: Option<PathBuf>,

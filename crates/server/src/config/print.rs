@@ -19,7 +19,11 @@ pub(crate) fn defaults() -> String {
         let _ = writeln!(text, "# Allowed: {}.", key.shape().allowed());
         match key.defaults() {
             values if values.is_empty() => {
-                let _ = writeln!(text, "# {} = \"…\"", key.name());
+                let value = match key.shape().takes_string() {
+                    true => "\"…\"",
+                    false => "…",
+                };
+                let _ = writeln!(text, "# {} = {value}", key.name());
             }
             values => {
                 let _ = writeln!(text, "{} = {}", key.name(), toml_value(key, &values));

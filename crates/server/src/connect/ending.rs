@@ -1,8 +1,10 @@
 //! How a conversation ended, as an exit code and a line on stderr.
 
-use std::{error::Error as _, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use sockeye::{CloseCode, Closed, Error, ErrorKind, Side};
+
+use crate::dial::{printable, reason, with_causes};
 
 /// Bad usage, as clap has it.
 pub(crate) const USAGE: u8 = 2;
@@ -50,19 +52,7 @@ pub(crate) fn closed(closed: &Closed) -> ExitCode {
 pub(crate) fn not_connected(error: &Error) -> ExitCode {
     match error.kind() {
         ErrorKind::Url | ErrorKind::Config => say(USAGE, &with_causes(error)),
-        _ => {
-            let body = error
-                .refused()
-                .map(|refused| String::from_utf8_lossy(&refused.body).into_owned());
-            let body = body
-                .as_deref()
-                .map(str::trim)
-                .filter(|body| !body.is_empty());
-            let body = body
-                .map(|body| format!(": {}", printable(&first_line(body))))
-                .unwrap_or_default();
-            say(NOT_CONNECTED, &format!("{}{body}", with_causes(error)))
-        }
+        _ => say(NOT_CONNECTED, &reason(error)),
     }
 }
 
@@ -90,40 +80,4 @@ pub(crate) fn failed(error: &Error) -> ExitCode {
 fn say(code: u8, text: &str) -> ExitCode {
     eprintln!("sockeye: {text}");
     ExitCode::from(code)
-}
-
-/// An error and what it comes from, on one line.
-pub(crate) fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    printable(&text)
-}
-
-fn first_line(text: &str) -> String {
-    text.lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(200)
-        .collect()
-}
-
-/// The text without characters that would command a terminal.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\t' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
 }

@@ -45,7 +45,7 @@ pub(crate) fn start(args: &ConnectArgs) -> (Source, mpsc::Receiver<Input>, Scree
     let (sender, receiver) = mpsc::channel(INPUTS_MAX);
     let reading = Reading {
         form: Form::of(args),
-        message_bytes_max: args.max_message.0,
+        message_bytes_max: args.dial.max_message.0,
         sender,
     };
     let interactive = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.binary;

@@ -9,7 +9,6 @@
 
 mod args;
 mod command;
-mod dial;
 mod ending;
 mod input;
 mod screen;

@@ -8,7 +8,8 @@ use std::{
 use rustyline_async::SharedWriter;
 use sockeye::{Control, Message, WebSocket};
 
-use super::{ConnectArgs, ending::printable};
+use super::ConnectArgs;
+use crate::dial::printable;
 
 /// Cheap to clone: the conversation and its control frames write to the same screen.
 #[derive(Clone)]
@@ -118,13 +119,14 @@ impl Screen {
 
     /// The handshake.
     pub(crate) fn opened(&self, websocket: &WebSocket) {
-        let request = websocket.request();
-        self.note(&format!("> {} {}", request.method(), request.uri()));
-        for (name, value) in request.headers() {
-            self.note(&format!(
-                "> {name}: {}",
-                String::from_utf8_lossy(value.as_bytes())
-            ));
+        if let Some(request) = websocket.request() {
+            self.note(&format!("> {} {}", request.method(), request.uri()));
+            for (name, value) in request.headers() {
+                self.note(&format!(
+                    "> {name}: {}",
+                    String::from_utf8_lossy(value.as_bytes())
+                ));
+            }
         }
         for (name, value) in websocket.session().response_headers() {
             self.note(&format!(

@@ -5,19 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sockeye::{CloseCode, Error, Session, WebSocket};
+use sockeye::{CloseCode, Deflate, Error, Session, Settings, WebSocket};
 use tokio::{sync::mpsc, time};
 
 use super::{
-    ConnectArgs, dial, ending,
+    ConnectArgs, ending,
     input::{self, Input, Source},
     screen::Screen,
 };
-use crate::{echo::Echo, signal::Signals};
+use crate::{config::Switch, dial::dial, echo::Echo, signal::Signals};
 
 /// Sends what stdin says and shows what comes.
 pub(crate) async fn talk(args: &ConnectArgs) -> ExitCode {
-    let connect = match dial::dial(args) {
+    let connect = match dial(&args.dial, settings(args)) {
         Ok(connect) => connect,
         Err(message) => return usage(&message),
     };
@@ -49,7 +49,7 @@ pub(crate) async fn talk(args: &ConnectArgs) -> ExitCode {
 
 /// Answers every message with itself until the peer closes.
 pub(crate) async fn echo(args: &ConnectArgs) -> ExitCode {
-    let connect = match dial::dial(args) {
+    let connect = match dial(&args.dial, settings(args)) {
         Ok(connect) => connect,
         Err(message) => return usage(&message),
     };
@@ -68,6 +68,18 @@ pub(crate) async fn echo(args: &ConnectArgs) -> ExitCode {
         Err(_) => session.closed().await,
     };
     ending::closed(&closed)
+}
+
+fn settings(args: &ConnectArgs) -> Settings {
+    let mut settings = Settings::default();
+    settings.deflate = (args.deflate == Switch::On).then(|| {
+        let mut deflate = Deflate::default();
+        // One connection: memory for two windows is nothing, and compression is better with them.
+        deflate.client_no_context_takeover = false;
+        deflate.server_no_context_takeover = false;
+        deflate
+    });
+    settings
 }
 
 /// Why a conversation can't go on.
@@ -152,7 +164,7 @@ async fn within<T>(
     args: &ConnectArgs,
     dialling: impl IntoFuture<Output = Result<T, Error>>,
 ) -> Result<T, ExitCode> {
-    let limit: Duration = args.timeout.0;
+    let limit: Duration = args.dial.timeout.0;
     match time::timeout(limit, dialling).await {
         Ok(Ok(open)) => Ok(open),
         Ok(Err(error)) => Err(ending::not_connected(&error)),

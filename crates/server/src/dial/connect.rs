@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use sockeye::{ClientTls, Connect, Deflate, Error, Http2, Proxy};
+use sockeye::{ClientTls, Connect, Error, Http2, Proxy, Settings};
 
-use super::{ConnectArgs, ending};
-use crate::config::Switch;
+use super::{DialArgs, causes::with_causes};
 
-/// The dial that the options describe, or one line about what is wrong with them.
-pub(crate) fn dial(args: &ConnectArgs) -> Result<Connect, String> {
+/// The dial that the options describe, or one line about what is wrong with them. Limits and outbox of
+/// `settings` are made to fit `--max-message`.
+pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, String> {
     let mut connect = sockeye::connect(url(&args.url));
     for (name, value) in &args.header {
         connect = connect.header(name, value);
@@ -19,22 +19,14 @@ pub(crate) fn dial(args: &ConnectArgs) -> Result<Connect, String> {
     if !args.subprotocol.is_empty() {
         connect = connect.subprotocols(&args.subprotocol);
     }
-    let mut settings = sockeye::Settings::default();
     settings.limits.message_bytes_max = args.max_message.0;
     settings.limits.frame_bytes_max = args.max_message.0;
     settings.outbox_bytes_max = settings.outbox_bytes_max.max(2 * args.max_message.0);
-    settings.deflate = (args.deflate == Switch::On).then(|| {
-        let mut deflate = Deflate::default();
-        // One connection: memory for two windows is nothing, and compression is better with them.
-        deflate.client_no_context_takeover = false;
-        deflate.server_no_context_takeover = false;
-        deflate
-    });
     connect = connect.settings(settings).tls(tls(args)?);
     connect = match &args.proxy {
         Some(proxy) => connect.proxy(parse_proxy(proxy)?),
         None if args.no_proxy => connect,
-        None => connect.proxy(Proxy::from_env().map_err(|error| ending::with_causes(&error))?),
+        None => connect.proxy(Proxy::from_env().map_err(|error| with_causes(&error))?),
     };
     // One limit for all phases together; whoever waits here decides how long.
     let limit = args.timeout.0;
@@ -75,7 +67,7 @@ fn parse_proxy(text: &str) -> Result<Proxy, String> {
     proxy.map_err(|error| about("--proxy", &error))
 }
 
-fn tls(args: &ConnectArgs) -> Result<ClientTls, String> {
+fn tls(args: &DialArgs) -> Result<ClientTls, String> {
     let mut tls = ClientTls::new();
     if let Some(file) = &args.cacert {
         tls = tls
@@ -95,7 +87,7 @@ fn tls(args: &ConnectArgs) -> Result<ClientTls, String> {
 }
 
 fn about(flag: &str, error: &Error) -> String {
-    format!("{flag}: {}", ending::with_causes(error))
+    format!("{flag}: {}", with_causes(error))
 }
 
 fn read(flag: &str, file: &Path) -> Result<Vec<u8>, String> {

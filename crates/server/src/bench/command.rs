@@ -1,0 +1,108 @@
+//! The command itself: a runtime, a measurement, what is printed, the exit code.
+
+use std::{io::Write as _, process::ExitCode};
+
+use sockeye::{Deflate, Settings};
+
+use super::{
+    args::BenchArgs,
+    machine,
+    measurement::{Failure, measure, wanted},
+    report::Report,
+};
+use crate::{config::Switch, dial::dial};
+
+/// Measures, prints, and tells by its exit code whether all went well.
+pub(crate) fn run(args: &BenchArgs) -> ExitCode {
+    match measured(args) {
+        Ok(report) => {
+            print(args, &report);
+            if report.is_flawless() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(FLAWED)
+            }
+        }
+        Err(failure) => {
+            let (code, text) = match failure {
+                Failure::Usage(text) => (USAGE, text),
+                Failure::Flawed(text) => (FLAWED, text),
+                Failure::NotConnected(text) => (NOT_CONNECTED, text),
+            };
+            eprintln!("sockeye: {text}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+const FLAWED: u8 = 1;
+const USAGE: u8 = 2;
+const NOT_CONNECTED: u8 = 3;
+
+fn print(args: &BenchArgs, report: &Report) {
+    let text = if args.json {
+        let json = serde_json::to_string_pretty(report)
+            .expect("a report holds nothing but text and numbers");
+        format!("{json}\n")
+    } else {
+        report.to_string()
+    };
+    // A reader that went away (`| head`) has had enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    if report
+        .processor
+        .as_ref()
+        .is_some_and(|own| own.is_bottleneck)
+    {
+        eprintln!(
+            "sockeye: this process was busy all the time: the server may be faster than it seems. \
+             Try more --threads, or another machine for the load"
+        );
+    }
+}
+
+fn measured(args: &BenchArgs) -> Result<Report, Failure> {
+    if args.duration.0.is_zero() {
+        return Err(Failure::Usage(
+            "--duration: nothing is measured in no time".to_owned(),
+        ));
+    }
+    machine::allow_connections(wanted(args)).map_err(Failure::Usage)?;
+    let mut dialled = args.dial.clone();
+    // What we send, we must be able to take back.
+    dialled.max_message.0 = dialled.max_message.0.max(args.message_bytes());
+    let connect = dial(&dialled, settings(args)).map_err(Failure::Usage)?;
+    let mut builder = match args.threads() {
+        // Cheaper than a pool of one.
+        1 => tokio::runtime::Builder::new_current_thread(),
+        threads => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    };
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Usage(format!("cannot start threads: {error}")))?;
+    let report = runtime.block_on(measure(args, connect));
+    // A name may still be looked up; nobody waits for it.
+    runtime.shutdown_background();
+    report
+}
+
+fn settings(args: &BenchArgs) -> Settings {
+    let mut settings = Settings::default();
+    // Room for all that may be on its way, so that sending never has to wait.
+    let message_bytes = args.message_bytes() + FRAME_BYTES;
+    settings.outbox_bytes_max = settings
+        .outbox_bytes_max
+        .max(message_bytes.saturating_mul(args.in_flight.0 as usize + 1));
+    settings.limits.close_timeout = args.patience.0;
+    settings.deflate = (args.deflate == Switch::On).then(Deflate::default);
+    settings
+}
+
+/// Bytes that a message may grow by on its way to the wire: a header of 14, and 5 for each 16 KiB that deflate
+/// can't make smaller. A page is more than both for what fits 16 MiB.
+const FRAME_BYTES: usize = 8192;

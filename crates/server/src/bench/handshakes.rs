@@ -1,0 +1,72 @@
+//! Opening and closing, again and again.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use sockeye::{CloseCode, Connect, Endpoint, Message, Reply, Session};
+use tokio::{task::JoinSet, time};
+
+use super::{
+    link::{Phase, Run},
+    opening::{count_refusal, within},
+    tally::Tally,
+};
+
+/// Everybody who dials.
+pub(crate) struct Handshakes {
+    pub(crate) run: Arc<Run>,
+    pub(crate) connect: Connect,
+    pub(crate) timeout: Duration,
+    /// From the name to the 101; closing is not in it.
+    pub(crate) times: Tally,
+}
+
+impl Handshakes {
+    /// So many dial at once. Dropping the set ends them.
+    pub(crate) fn start(self: &Arc<Self>, at_once: usize) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for number in 0..at_once {
+            let handshakes = Arc::clone(self);
+            tasks.spawn(async move {
+                while handshakes.run.is_sending() {
+                    handshakes.dial_and_close(number).await;
+                }
+            });
+        }
+        tasks
+    }
+
+    async fn dial_and_close(&self, number: usize) {
+        let begun = Instant::now();
+        let dialling = self.connect.clone().endpoint(Silent);
+        let session = match within(self.timeout, dialling).await {
+            Ok(session) => session,
+            Err(error) => {
+                count_refusal(&self.run, &error);
+                // A server that refuses at once need not be asked a hundred thousand times a second.
+                return time::sleep(REFUSED_PAUSE).await;
+            }
+        };
+        if self.run.phase() == Phase::Measure {
+            self.times.record(number, begun.elapsed());
+        }
+        session.close(CloseCode::NORMAL, "");
+        let closed = session.closed().await;
+        if !closed.is_clean() {
+            self.run.dropped.fetch_add(1, Ordering::Relaxed);
+            self.run.trouble(format!("not closed cleanly: {closed}"));
+        }
+    }
+}
+
+struct Silent;
+
+impl Endpoint for Silent {
+    fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+        Reply::None
+    }
+}
+
+const REFUSED_PAUSE: Duration = Duration::from_millis(10);

@@ -1,0 +1,139 @@
+//! What all connections of a run share: its phase, and what went wrong.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+};
+
+use sockeye::{Closed, Error};
+
+use super::tally::lock;
+use crate::dial::with_causes;
+
+/// Where a run is. A connection looks at it with each message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Connections are opened.
+    Open,
+    /// Messages go, nothing is counted.
+    WarmUp,
+    /// What comes is counted.
+    Measure,
+    /// Nothing new is sent; what is on its way may come.
+    Drain,
+    /// We close: an end is no loss.
+    Close,
+}
+
+/// What all connections of a run share.
+pub(crate) struct Run {
+    phase: AtomicU8,
+    /// Messages that came back changed, twice or unasked.
+    pub(crate) wrong: AtomicU64,
+    /// Messages that will not come any more.
+    pub(crate) lost: AtomicU64,
+    /// Connections that could not be opened.
+    pub(crate) refused: AtomicU64,
+    /// Connections that ended though nobody here wanted it.
+    pub(crate) dropped: AtomicU64,
+    troubles: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Run {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Open as u8),
+            wrong: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            troubles: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Open,
+            1 => Phase::WarmUp,
+            2 => Phase::Measure,
+            3 => Phase::Drain,
+            _ => Phase::Close,
+        }
+    }
+
+    /// Whether new messages go out.
+    pub(crate) fn is_sending(&self) -> bool {
+        matches!(self.phase(), Phase::WarmUp | Phase::Measure)
+    }
+
+    /// Counts one more of what went wrong, by its text.
+    pub(crate) fn trouble(&self, what: String) {
+        let mut troubles = lock(&self.troubles);
+        let what = if troubles.len() < TROUBLES_MAX || troubles.contains_key(&what) {
+            what
+        } else {
+            "others".to_owned()
+        };
+        *troubles.entry(what).or_default() += 1;
+    }
+
+    /// What went wrong, the most frequent first.
+    pub(crate) fn troubles(&self) -> Vec<(String, u64)> {
+        let mut troubles: Vec<_> = lock(&self.troubles).clone().into_iter().collect();
+        troubles.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        troubles
+    }
+}
+
+/// Kinds of trouble told apart: a list that is longer, nobody reads.
+const TROUBLES_MAX: usize = 16;
+
+/// How one connection ends: what each endpoint of ours does about it.
+#[derive(Default)]
+pub(crate) struct Ending(Option<String>);
+
+impl Ending {
+    /// The reason, which comes before the end.
+    pub(crate) fn handle_error(&mut self, error: &Error) {
+        self.0 = Some(with_causes(error));
+    }
+
+    /// The end. Says whether the connection was lost.
+    pub(crate) fn handle_close(&mut self, run: &Run, closed: &Closed) -> bool {
+        if run.phase() == Phase::Close {
+            return false;
+        }
+        run.dropped.fetch_add(1, Ordering::Relaxed);
+        let why = self
+            .0
+            .take()
+            .unwrap_or_else(|| crate::dial::printable(&closed.to_string()));
+        run.trouble(format!("ended: {why}"));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn troubles_are_counted_by_their_text_and_bounded() {
+        let run = Run::new();
+        for number in 0..40 {
+            run.trouble(format!("{number}"));
+        }
+        run.trouble("3".to_owned());
+        let troubles = run.troubles();
+        assert_eq!(troubles.len(), TROUBLES_MAX + 1);
+        assert_eq!(troubles[0], ("others".to_owned(), 24));
+        assert_eq!(troubles[1], ("3".to_owned(), 2));
+    }
+}

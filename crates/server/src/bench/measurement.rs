@@ -1,0 +1,392 @@
+//! The four measurements: what is opened, started, timed, awaited and closed.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher as _, Hasher as _},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sockeye::{Connect, Kind};
+use tokio::time;
+
+use super::{
+    args::{BenchArgs, Mode},
+    echo::Echoes,
+    fan_out::FanOut,
+    handshakes::Handshakes,
+    idle::IdleClient,
+    link::{Phase, Run},
+    machine,
+    opening::{NoConnection, Opened, Opening, close, until},
+    payload::{Payload, Stamp},
+    quantity,
+    report::{Asked, Connections, FORMAT, Measured, Messages, Processor, Report, Times, Trouble},
+    tally::Tally,
+    watch::Watch,
+};
+use crate::config::Switch;
+
+/// Measures what the options ask for.
+pub(crate) async fn measure(args: &BenchArgs, connect: Connect) -> Result<Report, Failure> {
+    let mut measurement = Measurement {
+        args,
+        connect,
+        run: Arc::new(Run::new()),
+        watch: Watch::new(args.progress),
+    };
+    match args.mode {
+        Mode::Echo => measurement.echo().await,
+        Mode::Idle => measurement.idle().await,
+        Mode::Connect => measurement.handshakes().await,
+        Mode::FanOut => measurement.fan_out().await,
+    }
+}
+
+/// Connections open at once, the publisher of a fan-out with them.
+pub(crate) fn wanted(args: &BenchArgs) -> usize {
+    args.connections() + usize::from(args.mode == Mode::FanOut)
+}
+
+/// Why there is no report.
+pub(crate) enum Failure {
+    Usage(String),
+    Flawed(String),
+    NotConnected(String),
+}
+
+impl From<NoConnection> for Failure {
+    fn from(reason: NoConnection) -> Self {
+        match reason {
+            NoConnection::Usage(text) => Self::Usage(text),
+            NoConnection::Unreachable(text) => Self::NotConnected(text),
+        }
+    }
+}
+
+/// One measurement.
+struct Measurement<'a> {
+    args: &'a BenchArgs,
+    connect: Connect,
+    run: Arc<Run>,
+    watch: Watch,
+}
+
+/// What the counted part of a measurement took.
+struct Span {
+    lasted: Duration,
+    processor: Option<Duration>,
+}
+
+impl Measurement<'_> {
+    async fn echo(&mut self) -> Result<Report, Failure> {
+        let args = self.args;
+        let echoes = Echoes::new(
+            Arc::clone(&self.run),
+            Payload::new(args.message_bytes(), self.kind()),
+            args.connections(),
+            args.in_flight.0 as usize,
+            self.shards(),
+        );
+        let clients = Arc::clone(&echoes);
+        let opening = self.opening();
+        let opened = opening
+            .open(&self.run, &mut self.watch, move |number| {
+                clients.endpoint(number)
+            })
+            .await?;
+        let open = opened.sessions.len() as u64;
+        self.run.enter(Phase::WarmUp);
+        echoes.start(&opened.sessions);
+        let run = Arc::clone(&self.run);
+        let all_lost = || run.dropped.load(Ordering::Relaxed) >= open;
+        let span = self
+            .time(|| echoes.times.count(), "round trips", all_lost)
+            .await;
+        self.drain(|| echoes.outstanding() == 0).await;
+        self.run
+            .lost
+            .fetch_add(echoes.outstanding() as u64, Ordering::Relaxed);
+        self.close(&opened).await;
+        let mut report = self.report(&span, Some(&opened));
+        report.round_trips = Some(Measured::new(&echoes.times.sum(), span.lasted));
+        Ok(report)
+    }
+
+    async fn idle(&mut self) -> Result<Report, Failure> {
+        let run = Arc::clone(&self.run);
+        let opening = self.opening();
+        let opened = opening
+            .open(&self.run, &mut self.watch, move |_| IdleClient::new(&run))
+            .await?;
+        let open = opened.sessions.len() as u64;
+        let run = Arc::clone(&self.run);
+        let lost = || run.dropped.load(Ordering::Relaxed);
+        let span = self
+            .time(|| open - lost().min(open), "open", || lost() >= open)
+            .await;
+        self.close(&opened).await;
+        Ok(self.report(&span, Some(&opened)))
+    }
+
+    async fn handshakes(&mut self) -> Result<Report, Failure> {
+        // One alone: if that fails, so would the others.
+        let mut opening = self.opening();
+        opening.wanted = 1;
+        let run = Arc::clone(&self.run);
+        let opened = opening
+            .open(&self.run, &mut self.watch, move |_| IdleClient::new(&run))
+            .await?;
+        self.close(&opened).await;
+        let handshakes = Arc::new(Handshakes {
+            run: Arc::clone(&self.run),
+            connect: self.connect.clone(),
+            timeout: self.args.dial.timeout.0,
+            times: Tally::new(self.shards()),
+        });
+        self.run.enter(Phase::WarmUp);
+        let mut tasks = handshakes.start(self.args.connections());
+        let span = self
+            .time(|| handshakes.times.count(), "handshakes", || false)
+            .await;
+        self.run.enter(Phase::Drain);
+        let finished = async { while tasks.join_next().await.is_some() {} };
+        let patient = time::timeout(self.args.patience.0, finished);
+        let _ = self.watch.during(patient, || "finishing".to_owned()).await;
+        let mut report = self.report(&span, None);
+        report.handshakes = Some(Measured::new(&handshakes.times.sum(), span.lasted));
+        Ok(report)
+    }
+
+    async fn fan_out(&mut self) -> Result<Report, Failure> {
+        let args = self.args;
+        let fan_out = FanOut::new(
+            Arc::clone(&self.run),
+            Stamp::new(
+                RandomState::new().build_hasher().finish(),
+                args.message_bytes(),
+                self.kind(),
+            ),
+            args.in_flight.0 as usize,
+            args.patience.0,
+            self.shards(),
+        );
+        let clients = Arc::clone(&fan_out);
+        let opening = self.opening();
+        let opened = opening
+            .open(&self.run, &mut self.watch, move |number| {
+                clients.endpoint(number)
+            })
+            .await?;
+        let receivers = opened.sessions.len() as u64 - 1;
+        // The first one that was opened.
+        fan_out.seat(opened.sessions[0].1.clone(), receivers);
+        self.gather(&fan_out, receivers).await?;
+        self.run.enter(Phase::WarmUp);
+        fan_out.start();
+        let is_over = || {
+            fan_out.expire();
+            fan_out.is_over()
+        };
+        let span = self
+            .time(|| fan_out.deliveries.count(), "deliveries", is_over)
+            .await;
+        self.drain(|| fan_out.outstanding() == 0).await;
+        fan_out.abandon();
+        self.close(&opened).await;
+        let mut report = self.report(&span, Some(&opened));
+        report.publications = Some(Measured::new(&fan_out.lasts.sum(), span.lasted));
+        report.deliveries = Some(Measured::new(&fan_out.deliveries.sum(), span.lasted));
+        Ok(report)
+    }
+
+    /// Waits until every receiver has heard the publisher.
+    async fn gather(&mut self, fan_out: &FanOut, receivers: u64) -> Result<(), Failure> {
+        let everybody = async {
+            let mut beat = time::interval(CALL_INTERVAL);
+            while fan_out.joined() < receivers {
+                beat.tick().await;
+                fan_out.call();
+            }
+        };
+        let patient = time::timeout(self.args.patience.0, everybody);
+        let look = || {
+            format!(
+                "the room: {} of {receivers} hear the publisher",
+                fan_out.joined()
+            )
+        };
+        match self.watch.during(patient, look).await {
+            Some(Err(_)) => Err(Failure::Flawed(format!(
+                "{} of {receivers} receivers hear what another connection sends: \
+                 fan-out needs a URL where everybody gets what one sends, such as /websocket/ws",
+                fan_out.joined()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Warms up, then measures. Over when the time is, at ctrl-C, or when `is_over`.
+    async fn time(
+        &mut self,
+        counted: impl Fn() -> u64,
+        what: &str,
+        mut is_over: impl FnMut() -> bool,
+    ) -> Span {
+        if !self.watch.is_interrupted() {
+            self.run.enter(Phase::WarmUp);
+            let warm_up = time::timeout(self.args.warm_up(), until(&mut is_over));
+            let _ = self.watch.during(warm_up, || "warming up".to_owned()).await;
+        }
+        let (begun, processor) = (Instant::now(), machine::processor_time());
+        if !self.watch.is_interrupted() {
+            self.run.enter(Phase::Measure);
+            let (mut before, mut looked) = (0, begun);
+            let look = || {
+                let (now, count) = (Instant::now(), counted());
+                let rate = count.saturating_sub(before) as f64 / (now - looked).as_secs_f64();
+                (before, looked) = (count, now);
+                let elapsed = (now - begun).as_secs();
+                match self.args.mode {
+                    Mode::Idle => format!("{elapsed} s: {} {what}", quantity::count(count)),
+                    _ => format!("{elapsed} s: {} {what}/s", quantity::count(rate as u64)),
+                }
+            };
+            let measuring = time::timeout(self.args.duration.0, until(&mut is_over));
+            let _ = self.watch.during(measuring, look).await;
+        }
+        let lasted = begun.elapsed();
+        let used = machine::processor_time()
+            .zip(processor)
+            .map(|(after, before)| after.saturating_sub(before));
+        Span {
+            lasted,
+            processor: used,
+        }
+    }
+
+    /// Sends nothing new, and waits for what is on its way.
+    async fn drain(&mut self, is_done: impl FnMut() -> bool) {
+        self.run.enter(Phase::Drain);
+        let done = time::timeout(self.args.patience.0, until(is_done));
+        let _ = self
+            .watch
+            .during(done, || "waiting for the last messages".to_owned())
+            .await;
+    }
+
+    async fn close(&mut self, opened: &Opened) {
+        close(
+            &opened.sessions,
+            &self.run,
+            &mut self.watch,
+            self.args.patience.0,
+        )
+        .await;
+    }
+
+    fn opening(&self) -> Opening {
+        Opening {
+            connect: self.connect.clone(),
+            timeout: self.args.dial.timeout.0,
+            wanted: wanted(self.args),
+            at_once: self.args.opening.0 as usize,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        if self.args.binary {
+            Kind::Binary
+        } else {
+            Kind::Text
+        }
+    }
+
+    /// Tables of times for each thread, so that two seldom want the same one.
+    fn shards(&self) -> usize {
+        match self.args.threads() {
+            1 => 1,
+            threads => 4 * threads,
+        }
+    }
+
+    fn report(&self, span: &Span, opened: Option<&Opened>) -> Report {
+        let (args, run) = (self.args, &self.run);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let open = opened.map_or(0, |opened| opened.sessions.len() as u64);
+        let lost = count(&run.dropped);
+        let processors = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
+        let own_threads = args.threads().min(processors);
+        Report {
+            format: FORMAT,
+            mode: args.mode.name(),
+            url: without_credentials(&args.dial.url),
+            interrupted: self.watch.is_interrupted(),
+            asked: Asked {
+                connections: args.connections(),
+                message_bytes: args.message_bytes(),
+                kind: if args.binary { "binary" } else { "text" },
+                in_flight: args.in_flight.0,
+                duration_s: args.duration.0.as_secs_f64(),
+                warm_up_s: args.warm_up().as_secs_f64(),
+                deflate: args.deflate == Switch::On,
+                threads: args.threads(),
+            },
+            connections: Connections {
+                opened: open,
+                refused: count(&run.refused),
+                lost,
+                stayed: open.saturating_sub(lost),
+                opening_s: opened.map_or(0.0, |opened| opened.took.as_secs_f64()),
+                opening_time_us: opened
+                    .map(|opened| Times::new(&opened.times.sum()))
+                    .unwrap_or_default(),
+            },
+            measured_s: span.lasted.as_secs_f64(),
+            round_trips: None,
+            handshakes: None,
+            publications: None,
+            deliveries: None,
+            messages: Messages {
+                wrong: count(&run.wrong),
+                lost: count(&run.lost),
+            },
+            processor: span
+                .processor
+                .map(|used| Processor::new(used, span.lasted, own_threads)),
+            troubles: run
+                .troubles()
+                .into_iter()
+                .map(|(what, count)| Trouble { what, count })
+                .collect(),
+        }
+    }
+}
+
+/// Often enough that gathering takes no time to speak of, seldom enough to be no load.
+const CALL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A report is passed around: the user and the password of the URL are not for everybody.
+fn without_credentials(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| {
+        (&url[..scheme.len() + "://".len()], rest)
+    });
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}{host}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_shows_no_password() {
+        let shown = without_credentials("wss://me:secret@example.com/a@b?c");
+        assert_eq!(shown, "wss://example.com/a@b?c");
+        assert_eq!(without_credentials("localhost:8080"), "localhost:8080");
+    }
+}

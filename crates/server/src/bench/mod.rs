@@ -1,0 +1,28 @@
+//! `sockeye bench`: how much a WebSocket server carries, measured from outside.
+//!
+//! ```text
+//!   args ──> command ──> opening ──┬──> echo ─────────┐
+//!              │                   ├──> idle          ├──> tally, troubles ──> Report ──> text or JSON
+//!              │                   ├──> fan_out ──────┘                          ^
+//!              │                   └──> handshakes (opens for itself)            │
+//!              └── watch: time, ctrl-C, the progress line          machine: processor, open files
+//! ```
+
+mod args;
+mod command;
+mod echo;
+mod fan_out;
+mod handshakes;
+mod idle;
+mod link;
+mod machine;
+mod measurement;
+mod opening;
+mod payload;
+mod quantity;
+mod report;
+mod tally;
+mod watch;
+
+pub(crate) use args::{BenchArgs, EXIT_CODES};
+pub(crate) use command::run;

@@ -1,0 +1,194 @@
+//! Opens many connections, a bounded number at once.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sockeye::{CloseCode, Connect, Endpoint, Error, ErrorKind, Session};
+use tokio::{task::JoinSet, time};
+
+use super::{
+    link::{Phase, Run},
+    quantity,
+    tally::{Tally, lock},
+    watch::Watch,
+};
+use crate::dial::reason;
+
+/// Whom to dial, how many times, how fast.
+pub(crate) struct Opening {
+    pub(crate) connect: Connect,
+    /// For one connection, from its name to its 101.
+    pub(crate) timeout: Duration,
+    pub(crate) wanted: usize,
+    pub(crate) at_once: usize,
+}
+
+/// The connections that could be opened.
+pub(crate) struct Opened {
+    /// With the number of each.
+    pub(crate) sessions: Vec<(usize, Session)>,
+    pub(crate) took: Duration,
+    /// How long each took.
+    pub(crate) times: Tally,
+}
+
+/// Nobody answers at all.
+#[derive(Debug)]
+pub(crate) enum NoConnection {
+    /// We were told nonsense.
+    Usage(String),
+    Unreachable(String),
+}
+
+impl Opening {
+    /// The first connection is opened alone: if that fails, so would the others.
+    ///
+    /// The rest of what fails is counted in `run`. Interrupted, it gives what it has.
+    pub(crate) async fn open<E: Endpoint>(
+        self,
+        run: &Arc<Run>,
+        watch: &mut Watch,
+        make: impl Fn(usize) -> E + Send + Sync + 'static,
+    ) -> Result<Opened, NoConnection> {
+        let wanted = self.wanted;
+        let shared = Arc::new(Shared {
+            opening: self,
+            make,
+            next: AtomicUsize::new(1),
+            sessions: Mutex::default(),
+            times: Tally::new(1),
+        });
+        let begun = Instant::now();
+        let first = watch
+            .during(shared.dial(0), || "connecting".to_owned())
+            .await;
+        match first {
+            Some(first) => {
+                let first = first.map_err(|error| no_connection(&error))?;
+                lock(&shared.sessions).push((0, first));
+            }
+            None => return Err(NoConnection::Unreachable("interrupted".to_owned())),
+        }
+        let mut tasks = JoinSet::new();
+        for _ in 0..shared.opening.at_once.min(wanted) {
+            let (shared, run) = (Arc::clone(&shared), Arc::clone(run));
+            tasks.spawn(async move { shared.dial_all(&run).await });
+        }
+        let opening = async { while tasks.join_next().await.is_some() {} };
+        let _ = watch
+            .during(opening, || {
+                format!(
+                    "opening: {} of {}",
+                    quantity::count(lock(&shared.sessions).len() as u64),
+                    quantity::count(wanted as u64)
+                )
+            })
+            .await;
+        let took = begun.elapsed();
+        // After an interruption some are still dialling, and hold what we want to take.
+        tasks.shutdown().await;
+        let sessions = std::mem::take(&mut *lock(&shared.sessions));
+        let times = match Arc::try_unwrap(shared) {
+            Ok(shared) => shared.times,
+            Err(shared) => shared.times.copied(),
+        };
+        Ok(Opened {
+            sessions,
+            took,
+            times,
+        })
+    }
+}
+
+/// What the dialling tasks share.
+struct Shared<M> {
+    opening: Opening,
+    make: M,
+    /// The next number to dial.
+    next: AtomicUsize,
+    sessions: Mutex<Vec<(usize, Session)>>,
+    times: Tally,
+}
+
+impl<E: Endpoint, M: Fn(usize) -> E> Shared<M> {
+    async fn dial_all(&self, run: &Run) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.opening.wanted {
+                return;
+            }
+            match self.dial(number).await {
+                Ok(session) => lock(&self.sessions).push((number, session)),
+                Err(error) => count_refusal(run, &error),
+            }
+        }
+    }
+
+    async fn dial(&self, number: usize) -> Result<Session, Error> {
+        let begun = Instant::now();
+        let dialling = self.opening.connect.clone().endpoint((self.make)(number));
+        let session = within(self.opening.timeout, dialling).await?;
+        self.times.record(number, begun.elapsed());
+        Ok(session)
+    }
+}
+
+/// One limit for all phases of dialling.
+pub(crate) async fn within(
+    limit: Duration,
+    dialling: impl Future<Output = Result<Session, Error>>,
+) -> Result<Session, Error> {
+    time::timeout(limit, dialling).await.unwrap_or_else(|_| {
+        let message = format!("no connection within {limit:?} (--timeout)");
+        Err(Error::new(ErrorKind::Timeout, message))
+    })
+}
+
+/// One more that could not be opened.
+pub(crate) fn count_refusal(run: &Run, error: &Error) {
+    run.refused.fetch_add(1, Ordering::Relaxed);
+    run.trouble(format!("not connected: {}", reason(error)));
+}
+
+/// Why there is nothing to measure.
+pub(crate) fn no_connection(error: &Error) -> NoConnection {
+    match error.kind() {
+        ErrorKind::Url | ErrorKind::Config => NoConnection::Usage(reason(error)),
+        _ => NoConnection::Unreachable(reason(error)),
+    }
+}
+
+/// Closes all of them, with at most `patience` for the peers to answer.
+pub(crate) async fn close(
+    sessions: &[(usize, Session)],
+    run: &Run,
+    watch: &mut Watch,
+    patience: Duration,
+) {
+    run.enter(Phase::Close);
+    for (_, session) in sessions {
+        session.close(CloseCode::NORMAL, "");
+    }
+    let closing = async {
+        for (_, session) in sessions {
+            session.closed().await;
+        }
+    };
+    let _ = watch
+        .during(time::timeout(patience, closing), || "closing".to_owned())
+        .await;
+}
+
+/// Returns when `is_over` says so. Looks a hundred times a second: what is waited for has no other
+/// reason to tell anybody.
+pub(crate) async fn until(mut is_over: impl FnMut() -> bool) {
+    let mut beat = time::interval(Duration::from_millis(10));
+    while !is_over() {
+        beat.tick().await;
+    }
+}

@@ -1,0 +1,351 @@
+//! The result: for people, and for programs.
+
+use std::{fmt, time::Duration};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::quantity;
+
+/// What was measured. Its JSON is described in `docs/reference/bench.md`; a change that breaks its readers
+/// needs a new [`FORMAT`].
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) format: u32,
+    pub(crate) mode: &'static str,
+    pub(crate) url: String,
+    /// Ctrl-C ended it before its time.
+    pub(crate) interrupted: bool,
+    pub(crate) asked: Asked,
+    pub(crate) connections: Connections,
+    /// How long the counted part lasted.
+    pub(crate) measured_s: f64,
+    pub(crate) round_trips: Option<Measured>,
+    pub(crate) handshakes: Option<Measured>,
+    pub(crate) publications: Option<Measured>,
+    pub(crate) deliveries: Option<Measured>,
+    pub(crate) messages: Messages,
+    pub(crate) processor: Option<Processor>,
+    pub(crate) troubles: Vec<Trouble>,
+}
+
+/// The version of the JSON.
+pub(crate) const FORMAT: u32 = 1;
+
+/// What the options said, defaults filled in.
+#[derive(Debug, Serialize)]
+pub(crate) struct Asked {
+    pub(crate) connections: usize,
+    pub(crate) message_bytes: usize,
+    pub(crate) kind: &'static str,
+    pub(crate) in_flight: u32,
+    pub(crate) duration_s: f64,
+    pub(crate) warm_up_s: f64,
+    pub(crate) deflate: bool,
+    pub(crate) threads: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Connections {
+    pub(crate) opened: u64,
+    /// Could not be opened.
+    pub(crate) refused: u64,
+    /// Ended though we didn't want it.
+    pub(crate) lost: u64,
+    /// Held to the end.
+    pub(crate) stayed: u64,
+    pub(crate) opening_s: f64,
+    pub(crate) opening_time_us: Times,
+}
+
+/// Something that was counted and timed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) count: u64,
+    pub(crate) per_second: f64,
+    pub(crate) time_us: Times,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Messages {
+    pub(crate) wrong: u64,
+    pub(crate) lost: u64,
+}
+
+/// What the load generator itself needed while it measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Processor {
+    pub(crate) seconds: f64,
+    /// Of what its threads can use: 1 is all of it.
+    pub(crate) share: f64,
+    pub(crate) is_bottleneck: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Trouble {
+    pub(crate) what: String,
+    pub(crate) count: u64,
+}
+
+/// Microseconds.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Times {
+    min: f64,
+    mean: f64,
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p99_9: f64,
+    max: f64,
+}
+
+impl Report {
+    /// Everything that was sent has come, and every connection held.
+    pub(crate) fn is_flawless(&self) -> bool {
+        self.connections.refused == 0
+            && self.connections.lost == 0
+            && self.messages.wrong == 0
+            && self.messages.lost == 0
+    }
+}
+
+impl Measured {
+    /// From times in nanoseconds.
+    pub(crate) fn new(times: &Histogram<u64>, measured: Duration) -> Self {
+        let seconds = measured.as_secs_f64();
+        Self {
+            count: times.len(),
+            per_second: if seconds > 0.0 {
+                times.len() as f64 / seconds
+            } else {
+                0.0
+            },
+            time_us: Times::new(times),
+        }
+    }
+}
+
+impl Times {
+    /// From nanoseconds. All zero if there is nothing.
+    pub(crate) fn new(times: &Histogram<u64>) -> Self {
+        if times.is_empty() {
+            return Self::default();
+        }
+        let us = |ns: u64| ns as f64 / 1e3;
+        Self {
+            min: us(times.min()),
+            mean: times.mean() / 1e3,
+            p50: us(times.value_at_quantile(0.5)),
+            p90: us(times.value_at_quantile(0.9)),
+            p99: us(times.value_at_quantile(0.99)),
+            p99_9: us(times.value_at_quantile(0.999)),
+            max: us(times.max()),
+        }
+    }
+}
+
+impl Processor {
+    /// `threads`: how many of ours could run at once.
+    pub(crate) fn new(used: Duration, measured: Duration, threads: usize) -> Self {
+        let available = measured.as_secs_f64() * threads as f64;
+        let share = if available > 0.0 {
+            used.as_secs_f64() / available
+        } else {
+            0.0
+        };
+        Self {
+            seconds: used.as_secs_f64(),
+            share,
+            is_bottleneck: share > BUSY_SHARE,
+        }
+    }
+}
+
+/// Above it a load generator has no time left for what a faster server would ask of it.
+const BUSY_SHARE: f64 = 0.9;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}  {}", self.mode, self.url)?;
+        writeln!(f, "  {}", self.conditions())?;
+        writeln!(f)?;
+        let bytes = self.asked.message_bytes as f64;
+        if let Some(trips) = &self.round_trips {
+            let volume = format!(", {}/s each way", quantity::bytes(trips.per_second * bytes));
+            write_measured(f, ["round trips", "round trip"], trips, &volume)?;
+        }
+        if let Some(handshakes) = &self.handshakes {
+            write_measured(f, ["handshakes", "handshake"], handshakes, "")?;
+        }
+        if let Some(publications) = &self.publications {
+            write_measured(f, ["publications", "to the last"], publications, "")?;
+        }
+        if let Some(deliveries) = &self.deliveries {
+            let volume = format!(", {}/s", quantity::bytes(deliveries.per_second * bytes));
+            write_measured(f, ["deliveries", "to each"], deliveries, &volume)?;
+        }
+        self.fmt_connections(f)?;
+        let Messages { wrong, lost } = self.messages;
+        if self.round_trips.is_some() || self.deliveries.is_some() {
+            writeln!(
+                f,
+                "  {:<14}{} wrong, {} lost",
+                "messages",
+                quantity::count(wrong),
+                quantity::count(lost)
+            )?;
+        }
+        if let Some(processor) = &self.processor {
+            let percent = processor.share * 100.0;
+            let threads = self.asked.threads;
+            let plural = if threads == 1 { "" } else { "s" };
+            writeln!(
+                f,
+                "  {:<14}{percent:.0} % of {threads} thread{plural}",
+                "this process"
+            )?;
+        }
+        if !self.troubles.is_empty() {
+            writeln!(f)?;
+        }
+        for Trouble { what, count } in &self.troubles {
+            writeln!(f, "  {:>8} x  {what}", quantity::count(*count))?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn conditions(&self) -> String {
+        let Asked {
+            connections,
+            message_bytes,
+            kind,
+            in_flight,
+            warm_up_s,
+            deflate,
+            ..
+        } = &self.asked;
+        let bytes = quantity::bytes(*message_bytes as f64);
+        let connections = quantity::count(*connections as u64);
+        let deflate = if *deflate { ", deflate" } else { "" };
+        let messages = format!("{bytes} {kind}{deflate}");
+        let what = match self.mode {
+            "echo" => format!("{connections} connections, {messages}, {in_flight} in flight each"),
+            "fan-out" => format!("{connections} receivers, {messages}, {in_flight} in flight"),
+            "connect" => format!("{connections} at once"),
+            _ => format!("{connections} connections"),
+        };
+        let after = if *warm_up_s > 0.0 {
+            format!(" after {warm_up_s} s of warm-up")
+        } else {
+            String::new()
+        };
+        let ended = if self.interrupted {
+            ", interrupted"
+        } else {
+            ""
+        };
+        format!("{what}; {:.1} s{after}{ended}", self.measured_s)
+    }
+
+    fn fmt_connections(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Connections {
+            opened,
+            refused,
+            lost,
+            stayed,
+            opening_s,
+            opening_time_us,
+        } = &self.connections;
+        // Connections that come and go have their own line.
+        if self.handshakes.is_none() {
+            writeln!(
+                f,
+                "  {:<14}{} in {} ({}/s)",
+                "opened",
+                quantity::count(*opened),
+                quantity::time(opening_s * 1e6),
+                quantity::count((*opened as f64 / opening_s.max(1e-6)) as u64)
+            )?;
+            writeln!(f, "  {:<14}{opening_time_us}", "opening one")?;
+            write!(
+                f,
+                "  {:<14}{} stayed, ",
+                "connections",
+                quantity::count(*stayed)
+            )?;
+        } else {
+            write!(f, "  {:<14}", "connections")?;
+        }
+        writeln!(
+            f,
+            "{} refused, {} lost",
+            quantity::count(*refused),
+            quantity::count(*lost)
+        )
+    }
+}
+
+fn write_measured(
+    f: &mut fmt::Formatter<'_>,
+    [counted, timed]: [&str; 2],
+    measured: &Measured,
+    volume: &str,
+) -> fmt::Result {
+    writeln!(
+        f,
+        "  {counted:<14}{} ({}/s{volume})",
+        quantity::count(measured.count),
+        quantity::count(measured.per_second as u64)
+    )?;
+    writeln!(f, "  {timed:<14}{}", measured.time_us)
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = [
+            ("p50", self.p50),
+            ("p90", self.p90),
+            ("p99", self.p99),
+            ("p99.9", self.p99_9),
+            ("max", self.max),
+        ];
+        for (index, (name, us)) in columns.into_iter().enumerate() {
+            let gap = if index == 0 { "" } else { "   " };
+            write!(f, "{gap}{name} {}", quantity::time(us))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_microseconds_and_zero_without_any() {
+        let mut times = Histogram::new(3).unwrap();
+        assert!(Times::new(&times).max == 0.0);
+        times.record(1_500).unwrap();
+        let measured = Measured::new(&times, Duration::from_secs(2));
+        assert!((measured.time_us.p50 - 1.5).abs() < 0.01);
+        assert!((measured.per_second - 0.5).abs() < 1e-9);
+        assert!(
+            measured
+                .time_us
+                .to_string()
+                .starts_with("p50 1.50 µs   p90 1.50 µs"),
+            "{}",
+            measured.time_us
+        );
+    }
+
+    #[test]
+    fn a_process_that_uses_all_of_its_threads_is_the_bottleneck() {
+        let second = Duration::from_secs(1);
+        assert!(Processor::new(second * 19 / 10, second, 2).is_bottleneck);
+        assert!(!Processor::new(second, second, 2).is_bottleneck);
+        assert!(!Processor::new(second, Duration::ZERO, 2).is_bottleneck);
+    }
+}

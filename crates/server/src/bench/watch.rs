@@ -1,0 +1,93 @@
+//! Whoever waits for a measurement: the clock, ctrl-C and the line that shows progress.
+
+use std::{
+    future::Future,
+    io::{self, IsTerminal as _, Write as _},
+    pin::pin,
+    time::Duration,
+};
+
+use tokio::time;
+
+use crate::signal::Signals;
+
+/// Waits for work, shows how it goes, and hears ctrl-C.
+pub(crate) struct Watch {
+    signals: Option<Signals>,
+    show: Show,
+    interrupted: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Show {
+    Nothing,
+    /// A line for each second.
+    Lines,
+    /// One line of a terminal, written again and again.
+    InPlace,
+}
+
+impl Watch {
+    /// Shows progress on a terminal, or wherever stderr goes if `asked`.
+    pub(crate) fn new(asked: bool) -> Self {
+        let show = match (io::stderr().is_terminal(), asked) {
+            (true, _) => Show::InPlace,
+            (false, true) => Show::Lines,
+            (false, false) => Show::Nothing,
+        };
+        Self {
+            signals: Signals::catch().ok(),
+            show,
+            interrupted: false,
+        }
+    }
+
+    /// Whether ctrl-C came.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Waits for `work`, with the line that `look` makes each second. `None`: interrupted.
+    pub(crate) async fn during<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        mut look: impl FnMut() -> String,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        let mut beat = time::interval_at(time::Instant::now() + INTERVAL, INTERVAL);
+        let done = loop {
+            tokio::select! {
+                done = &mut work => break Some(done),
+                _ = beat.tick() => self.print(&look()),
+                () = next(&mut self.signals) => {
+                    self.interrupted = true;
+                    break None;
+                }
+            }
+        };
+        if self.show == Show::InPlace {
+            // What comes next begins on an empty line.
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+        done
+    }
+
+    fn print(&self, line: &str) {
+        // A closed stderr is no reason not to measure.
+        let _ = match self.show {
+            Show::Nothing => Ok(()),
+            Show::Lines => writeln!(io::stderr(), "{line}"),
+            Show::InPlace => write!(io::stderr(), "\r\x1b[K{line}"),
+        };
+    }
+}
+
+async fn next(signals: &mut Option<Signals>) {
+    match signals {
+        Some(signals) => signals.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Often enough to see that something happens, seldom enough to read it.
+const INTERVAL: Duration = Duration::from_secs(1);

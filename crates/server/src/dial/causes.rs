@@ -1,0 +1,56 @@
+//! What to tell people when there is no connection.
+
+use std::error::Error as _;
+
+use sockeye::Error;
+
+/// Why nothing came of dialling, on one line, with the start of what the server answered.
+pub(crate) fn reason(error: &Error) -> String {
+    let body = error
+        .refused()
+        .map(|refused| String::from_utf8_lossy(&refused.body).into_owned());
+    let body = body
+        .as_deref()
+        .map(str::trim)
+        .filter(|body| !body.is_empty());
+    let body = body
+        .map(|body| format!(": {}", printable(&first_line(body))))
+        .unwrap_or_default();
+    format!("{}{body}", with_causes(error))
+}
+
+/// An error and what it comes from, on one line.
+pub(crate) fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    printable(&text)
+}
+
+fn first_line(text: &str) -> String {
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect()
+}
+
+/// The text without characters that would command a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,9 @@
+//! From options to an open connection, for every command that is a client.
+
+mod args;
+mod causes;
+mod connect;
+
+pub(crate) use args::DialArgs;
+pub(crate) use causes::{printable, reason, with_causes};
+pub(crate) use connect::dial;
