@@ -8,12 +8,12 @@ SHELL := /bin/sh
 PEERS := crates/checks/peers
 
 # Fast first.
-STEPS := fmt lint tidy unit doctest doc deny corpus conformance-groups e2e
+STEPS := fmt lint tidy unit doctest doc deny corpus core conformance-groups e2e bench-smoke
 
 # Seconds per target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help test $(STEPS) conformance fuzz peers autobahn chromium clean
+.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers autobahn chromium valgrind clean
 
 help: ## Lists the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -41,10 +41,13 @@ endif
 fmt: ## Formatting.
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --all --check
+	cargo fmt --manifest-path benches/core/Cargo.toml --check
+	cargo fmt --manifest-path benches/Cargo.toml --all --check
 
 lint: ## clippy, and the protocol without std.
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p sockeye-proto --no-default-features -- -D warnings
+	cargo clippy --manifest-path benches/Cargo.toml $(bench_own) --all-targets -- -D warnings
 
 tidy: ## Rules about the tree itself: sizes, module docs, names, dead files.
 	$(call check_tests,tidy)
@@ -70,6 +73,9 @@ deny: $(CARGO_DENY) ## Licences, origins and doubles of the dependencies.
 corpus: ## What the fuzzers found once, replayed without them.
 	$(call check_tests,fuzz_corpus)
 
+core: valgrind ## Instructions of the protocol core against other libraries', and unmasking against memcpy.
+	$(call check_tests,core)
+
 fuzz: .work/bin/cargo-fuzz ## Searches for more, FUZZ_SECONDS (60) for each target.
 	@set -ex; for target in fuzz/fuzz_targets/*.rs; do \
 	  PATH="$$PWD/.work/bin:$$PATH" RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none \
@@ -90,6 +96,28 @@ conformance-groups: autobahn peers ## The same, with five of eighteen message si
 e2e: peers chromium ## The real binary against browsers, Node, Python and curl.
 	cargo build --workspace
 	$(call check_tests,e2e)
+
+# ---- What is measured -------------------------------------------------------------------------------------
+
+polling: ## Measures Ajax polling and long polling against WebSocket, rewrites docs/polling.md (a minute).
+	cargo run --release --manifest-path benches/polling/Cargo.toml -- --into docs
+
+# Ours, and small. The other peers bring some two hundred packages along; whoever changes one sees it in `make bench`.
+bench_own = -p bench-load -p bench-run -p bench-door -p peer-raw-epoll -p peer-raw-tokio -p peer-sockeye
+
+bench-smoke: ## Every kind of measurement for a moment: that it runs and that answers are right, no figures.
+	cargo build --manifest-path benches/Cargo.toml $(bench_own)
+	cargo test --manifest-path benches/Cargo.toml -p bench-load -p bench-run --lib
+	benches/target/debug/run smoke
+
+bench: bench-peers ## Sockeye beside its peers, into docs/ (an hour and more; QUICK=1 minutes, to the terminal; goes on where it stopped).
+	cargo build --release --manifest-path benches/Cargo.toml -p bench-run
+	benches/target/release/run $(if $(QUICK),quick,full) $(BENCH_FLAGS)
+
+bench-peers: ## Sets up what the other servers and the counting need: compilers, OpenSSL's and zlib's headers, valgrind, strace.
+	@command -v c++ > /dev/null && command -v valgrind > /dev/null && command -v strace > /dev/null && \
+	  printf '\043include <openssl/ssl.h>\n\043include <zlib.h>\n' | c++ -E -x c++ - > /dev/null 2>&1 || \
+	{ set -x; $(call apt,g++ libssl-dev zlib1g-dev valgrind strace); } || { $(call unavailable,a peer of the benchmarks); }
 
 # ---- What the checks need from outside --------------------------------------------------------------------
 
@@ -130,6 +158,9 @@ chromium: ## Sets up Chromium, if there is none.
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || \
 	{ set -x; $(call apt,chromium); } || { $(call unavailable,Chromium); }
 
+valgrind: ## Sets up valgrind, which counts instructions, if there is none.
+	@command -v valgrind || { set -x; $(call apt,valgrind); } || { $(call unavailable,valgrind); }
+
 clean: ## Removes everything that was built or set up here.
 	cargo clean
-	rm -rf .venv .work $(PEERS)/node_modules
+	rm -rf .venv .work $(PEERS)/node_modules benches/target benches/peers/npm-ws/node_modules

@@ -88,6 +88,14 @@ pub fn curl() -> Option<Command> {
     }
 }
 
+/// valgrind.
+pub fn valgrind() -> Option<Command> {
+    match Command::new("valgrind").arg("--version").output() {
+        Ok(_) => Some(Command::new("valgrind")),
+        Err(_) => missing("valgrind", "make valgrind"),
+    }
+}
+
 /// Says that a check does not run because something is missing here.
 ///
 /// # Panics

@@ -1,0 +1,164 @@
+//! The page for people: `docs/benchmarks.md`.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, process::Command};
+
+use crate::{
+    peer::{OURS, OURS_LOOP, Peer, RAW, REFERENCE},
+    plan::{Part, Plan},
+    record::Record,
+    rounds::Outcome,
+    table::{self, figure},
+};
+
+/// Everything that was recorded of the plan.
+pub(crate) fn page(
+    plan: &Plan,
+    record: &Record,
+    absent: &BTreeMap<String, String>,
+) -> std::io::Result<String> {
+    let outcomes = record.outcomes()?;
+    let mut text = String::from(HEAD);
+    let _ = writeln!(text, "Measured with `{}` on {}.\n", plan.command, machine());
+    for (peer, reason) in absent {
+        let _ = writeln!(text, "- {peer} is absent: {reason}");
+    }
+    text.push_str(READING);
+    for part in &plan.parts {
+        let _ = writeln!(text, "\n## {}\n", part.title);
+        if part.is_idle() {
+            let mut weights = record.weights()?;
+            let cells: Vec<String> = part.cells.iter().map(crate::cell::Cell::name).collect();
+            weights.retain(|weight| cells.contains(&weight.cell));
+            text.push_str(&table::memory(&weights));
+        } else if part.is_grid() {
+            grid(&mut text, part, &outcomes);
+        } else {
+            tables(&mut text, part, &outcomes);
+        }
+    }
+    let counts = record.counts()?;
+    if !counts.is_empty() {
+        text.push_str("\n## Instructions for each message, in user space\n\n");
+        text.push_str(&table::instructions(&counts));
+    }
+    Ok(text)
+}
+
+fn tables(text: &mut String, part: &Part, outcomes: &BTreeMap<String, Outcome>) {
+    for outcome in part
+        .cells
+        .iter()
+        .filter_map(|cell| outcomes.get(&cell.name()))
+    {
+        let _ = writeln!(text, "### {}\n", outcome.name);
+        text.push_str(&table::cell(outcome, &part.peers));
+        let _ = writeln!(text, "\n{}\n", verdict(outcome, &part.peers));
+    }
+}
+
+/// One line for each cell: a table for each would be a book.
+fn grid(text: &mut String, part: &Part, outcomes: &BTreeMap<String, Outcome>) {
+    text.push_str(
+        "Per second uWebSockets' messages, then everybody's ratio to it.\n\n\
+         | cell | uWebSockets | raw epoll | Sockeye | of raw | Sockeye, loop | best other Rust peer | verdict |\n\
+         |---|---:|---:|---:|---:|---:|---:|---|\n",
+    );
+    for outcome in part
+        .cells
+        .iter()
+        .filter_map(|cell| outcomes.get(&cell.name()))
+    {
+        let ratio = |peer| figure(outcome.ratio(peer, REFERENCE, |one| one.per_second), 3);
+        let best = best_other(outcome, &part.peers);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            outcome.name,
+            figure(outcome.median_of(REFERENCE, |one| one.per_second), 0),
+            ratio(RAW),
+            ratio(OURS),
+            figure(outcome.ratio(OURS, RAW, |one| one.per_second), 3),
+            ratio(OURS_LOOP),
+            best.map_or(String::new(), |(name, ratio)| format!("{name} {ratio:.3}")),
+            verdict(outcome, &part.peers),
+        );
+    }
+}
+
+/// The fastest Rust server that isn't ours, with its ratio.
+fn best_other<'p>(outcome: &Outcome, peers: &'p [Peer]) -> Option<(&'p str, f64)> {
+    let others = peers
+        .iter()
+        .filter(|peer| !peer.name.starts_with(OURS) && peer.is_rust_websocket());
+    others
+        .filter_map(|peer| {
+            let ratio = outcome.ratio(&peer.name, REFERENCE, |one| one.per_second)?;
+            Some((peer.name.as_str(), ratio))
+        })
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))
+}
+
+/// Who is ahead, in the plainest words.
+fn verdict(outcome: &Outcome, peers: &[Peer]) -> String {
+    let Some(ours) = outcome.ratio(OURS, REFERENCE, |one| one.per_second) else {
+        return "Sockeye has no figure here.".to_owned();
+    };
+    let ahead: Vec<&str> = peers
+        .iter()
+        .filter(|peer| !peer.name.starts_with(OURS) && !peer.can(crate::peer::Can::Raw))
+        .filter(|peer| {
+            outcome
+                .ratio(&peer.name, REFERENCE, |one| one.per_second)
+                .is_some_and(|theirs| theirs > ours)
+        })
+        .map(|peer| peer.name.as_str())
+        .collect();
+    if ahead.is_empty() {
+        return "Sockeye is ahead.".to_owned();
+    }
+    format!("Not won: {} ahead of Sockeye.", ahead.join(", "))
+}
+
+/// Processor, cores, system, date.
+fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("an unknown processor", |rest| {
+            rest.trim_start_matches([' ', '\t', ':'])
+        });
+    let cores = info
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
+    let date = date.map_or(String::new(), |output| {
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    });
+    let system = system.trim();
+    format!("{model}, {cores} cores, Linux {system}, {date}")
+}
+
+const HEAD: &str = "# Benchmarks\n\n\
+    This page is written by `make bench`. `make bench QUICK=1` prints a shorter one in minutes; one cell by hand:\n\n\
+    ```sh\n\
+    cd benches\n\
+    cargo run --release -p bench-run -- echo --connections 200 --bytes 20 --in-flight 1 \\\n    \
+    --peers raw-epoll,uwebsockets,sockeye --seconds 2 --rounds 5\n\
+    ```\n\n\
+    ![Echo, each server's rate as a multiple of uWebSockets' rate](benchmarks/echo.svg)\n\n";
+
+const READING: &str = "\nHow to read it:\n\n\
+    - The server has one core, the load generator another one, and the messages pass the loopback device. In each round every server of a cell\n  \
+    is measured once, one right after the other; what counts is the median of the rounds' ratios, not the rates.\n\
+    - The load generator sends frames that were encoded before and compares every byte that comes back (of messages from 8 KiB on every eighth\n  \
+    read, and the length of all). A server with a wrong answer has no figure. Where `load busy` is near 1 the load generator was as busy as the\n  \
+    server and the true distance is larger: `server ns each`, the server's processor time for one message, shows it.\n\
+    - `x 16` in a cell's name: so many messages under way at the same time on each connection.\n\
+    - uWebSockets is its C++ library, compiled with `-O3 -flto -march=native`. raw-epoll and raw-tokio echo bytes and know no WebSocket. tungstenite is\n  \
+    tokio-tungstenite as it comes, tungstenite-tuned has small read buffers; it, sockudo-ws, tokio-websockets and yawc flush once for all messages\n  \
+    that had come together. tokio-broadcast is one task per client on tokio's broadcast channel.\n\
+    - A measurement during which something else used a core is repeated, up to three times; if that didn't help it is marked.\n\n\
+    The figures of every round: [speed.csv](benchmarks/speed.csv), [memory.csv](benchmarks/memory.csv), [instructions.csv](benchmarks/instructions.csv).\n";
