@@ -86,8 +86,8 @@ async fn listen_on_localhost() -> (ServerHandle, u16) {
 }
 
 fn is_address_in_use(error: &Error) -> bool {
-    let source = std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<std::io::Error>());
+    let source =
+        std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     source.is_some_and(|source| source.kind() == std::io::ErrorKind::AddrInUse)
 }
 
