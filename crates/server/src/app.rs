@@ -14,7 +14,9 @@ use sockeye::{
 };
 
 use crate::{
+    api,
     config::{Config, Switch},
+    data::DataDir,
     echo::Echo,
     log,
     room::Place,
@@ -38,18 +40,27 @@ pub(crate) fn serve(config: &Config) -> ExitCode {
             Ok(signals) => signals,
             Err(error) => return refuse(&format!("cannot catch signals: {error}")),
         };
-        let server = match start(config).await {
+        let key = match api::Key::chosen(config.api_key.as_ref()) {
+            Ok(key) => key,
+            Err(message) => return refuse(&message),
+        };
+        let server = match start(config, &key).await {
             Ok(server) => server,
             Err(message) => return refuse(&message),
         };
-        print_served(config, server.local_addrs());
+        print_served(config, &key, server.local_addrs());
         signals.recv().await;
         drain(config, &server, &mut signals).await;
         ExitCode::SUCCESS
     })
 }
 
-async fn start(config: &Config) -> Result<ServerHandle, String> {
+async fn start(config: &Config, key: &api::Key) -> Result<ServerHandle, String> {
+    // First, since what lies there decides whether there is anything to serve.
+    let data = config.data.as_deref().map(DataDir::open).transpose()?;
+    if let Some(data) = &data {
+        tracing::info!(directory = %data.path().display(), "what must last is kept");
+    }
     let mut server = Server::unbound();
     let tls = tls(config)?;
     for listen in &config.listen {
@@ -74,14 +85,14 @@ async fn start(config: &Config) -> Result<ServerHandle, String> {
     server
         .settings(settings(config))
         .connections_max(config.connections_max.0 as usize)
-        .fallback(pages(config))
+        .fallback(pages(config, key))
         .start()
         .await
         .map_err(|error| with_causes(&error))
 }
 
 /// Plain HTTP.
-fn pages(config: &Config) -> Router {
+fn pages(config: &Config, key: &api::Key) -> Router {
     let page = Page::new(config.message_bytes_max.0);
     Router::new()
         .route(
@@ -91,6 +102,7 @@ fn pages(config: &Config) -> Router {
         .route("/health/live", routing::get(|| async { "live\n" }))
         .route("/echo", routing::get(upgrade_required))
         .route("/websocket/ws", routing::get(upgrade_required))
+        .merge(api::router(key.clone()))
 }
 
 /// For whoever opens an endpoint as if it were a page (RFC 9110 section 15.5.22).
@@ -135,7 +147,7 @@ fn tls(config: &Config) -> Result<Option<ServerTls>, String> {
 }
 
 /// Says where each listener is and what it serves. Programs read these lines: `ws://HOST:PORT` is the chosen one.
-fn print_served(config: &Config, addrs: &[SocketAddr]) {
+fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
     use std::io::Write as _;
     let (http, ws) = match config.tls_cert {
         Some(_) => ("https", "wss"),
@@ -163,6 +175,11 @@ fn print_served(config: &Config, addrs: &[SocketAddr]) {
             let url = format!("{scheme}://{host}{path}");
             text.push_str(&format!("  {url:<42} {what}\n"));
         }
+    }
+    if let Some(key) = key.made() {
+        text.push_str(&format!(
+            "  key for /api, for this run: {key}  (--api-key sets one that stays)\n"
+        ));
     }
     text.push_str("ctrl-C drains and stops, twice stops at once\n");
     let mut stdout = std::io::stdout().lock();

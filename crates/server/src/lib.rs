@@ -1,7 +1,7 @@
 //! The product: the binary `sockeye` and nothing that another program could build on.
 //!
 //! What it is:
-//! - `sockeye serve`: echo endpoints, a broadcast room, a welcome page;
+//! - `sockeye serve`: echo endpoints, a broadcast room, a welcome page, an API for back ends;
 //! - `sockeye connect`: a WebSocket client for the terminal and for pipes;
 //! - `sockeye bench`: a load generator that measures any WebSocket server;
 //! - `sockeye config`: the configuration, checked and explained.
@@ -12,14 +12,16 @@
 //! ```text
 //!   flags, SOCKEYE_…, sockeye.toml ──> cli ──> config ──┬──> app ──> sockeye::Server ──┬── echo
 //!                                                       │     └── log, signal          ├── room
-//!                                                       └──> connect, bench ──> dial   └── welcome, health
+//!                                                       └──> connect, bench ──> dial   └── welcome, health, api
 //! ```
 
+mod api;
 mod app;
 mod bench;
 mod cli;
 mod config;
 mod connect;
+mod data;
 mod dial;
 mod echo;
 mod log;

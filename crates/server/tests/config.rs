@@ -90,7 +90,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
     for (file, expected) in [
         (
             "lisen = \"a:1\"",
-            "f.toml:1: unknown key lisen; allowed here: listen, deflate, workers, [tls], [limits], [drain], [log]",
+            "f.toml:1: unknown key lisen; allowed here: listen, deflate, workers, data, api_key, [tls], [limits], [drain], [log]",
         ),
         (
             "\n[limits]\nlisten = 1",
@@ -98,7 +98,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "[hub]\n",
-            "f.toml:1: unknown key hub; allowed here: listen, deflate, workers, [tls], [limits], [drain], [log]",
+            "f.toml:1: unknown key hub; allowed here: listen, deflate, workers, data, api_key, [tls], [limits], [drain], [log]",
         ),
         (
             "listen = 8080",
@@ -130,7 +130,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "config = \"x\"",
-            "f.toml:1: unknown key config; allowed here: listen, deflate, workers, [tls], [limits], [drain], [log]",
+            "f.toml:1: unknown key config; allowed here: listen, deflate, workers, data, api_key, [tls], [limits], [drain], [log]",
         ),
         ("listen =\n", "f.toml:1: not TOML:"),
     ] {
@@ -189,6 +189,18 @@ fn missing_file_is_an_error_only_if_it_was_named() {
         run.stderr
     );
     assert_eq!(run.stderr.lines().count(), 1);
+}
+
+#[test]
+fn api_key_is_told_from_where_but_never_shown() {
+    for args in [
+        &["config", "check", "--api-key", "s3cret"][..],
+        &["config", "check", "--api-key", "s3cret with a space"],
+    ] {
+        let run = run(args);
+        assert!(!run.stdout.contains("s3cret") && !run.stderr.contains("s3cret"));
+        assert!(format!("{}{}", run.stdout, run.stderr).contains("--api-key"));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Bytes, Count, Filter, ListenAddr, LogFormat, Period, Switch};
+use super::{ApiKey, Bytes, Count, Filter, ListenAddr, LogFormat, Period, Switch};
 
 /// Everything that can be configured.
 #[derive(Args, Clone, Debug)]
@@ -29,6 +29,14 @@ pub(crate) struct Config {
     /// Threads that carry WebSockets; without it one for each core that the process may use
     #[arg(long, value_name = "COUNT")]
     pub(crate) workers: Option<Count>,
+
+    /// Directory for what must outlive the process, made if it is missing; without it everything is in memory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// What a program shows in X-API-Key to use /api; without it one is made and printed at every start
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<ApiKey>,
 
     /// Certificate chain (PEM); with it every listener speaks TLS: wss and https
     #[arg(long, value_name = "FILE", help_heading = "tls")]

@@ -181,6 +181,36 @@ impl FromStr for Count {
     }
 }
 
+/// A secret that programs show to use `/api`. Nobody prints it by accident: its `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ApiKey(pub(crate) String);
+
+/// Bytes. As long as any generator makes them, and far below the limit of a request head.
+const API_KEY_BYTES_MAX: usize = 256;
+
+impl FromStr for ApiKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // What a header field's value may hold without quoting or trimming (RFC 9110 section 5.5).
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        match visible && (1..=API_KEY_BYTES_MAX).contains(&text.len()) {
+            true => Ok(Self(text.to_owned())),
+            // Not shown: a mistyped secret is still nearly the secret.
+            false => Err(format!(
+                "not an API key; allowed: {}",
+                Shape::Secret.allowed()
+            )),
+        }
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
+}
+
 /// What a value may look like, by its Rust type. Shown in errors and in the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -192,6 +222,7 @@ pub(crate) enum Shape {
     Switch,
     Format,
     Filter,
+    Secret,
 }
 
 impl Shape {
@@ -208,6 +239,7 @@ impl Shape {
             (TypeId::of::<Switch>(), Self::Switch),
             (TypeId::of::<LogFormat>(), Self::Format),
             (TypeId::of::<Filter>(), Self::Filter),
+            (TypeId::of::<ApiKey>(), Self::Secret),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -227,6 +259,7 @@ impl Shape {
             Self::Switch => text.parse::<Switch>().map(drop),
             Self::Format => text.parse::<LogFormat>().map(drop),
             Self::Filter => text.parse::<Filter>().map(drop),
+            Self::Secret => text.parse::<ApiKey>().map(drop),
         }
     }
 
@@ -248,6 +281,7 @@ impl Shape {
             Self::Switch => "a switch",
             Self::Format => "a log format",
             Self::Filter => "a log filter",
+            Self::Secret => "a secret",
         }
     }
 
@@ -255,7 +289,7 @@ impl Shape {
     pub(crate) fn allowed(self) -> &'static str {
         match self {
             Self::Addr => "HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0",
-            Self::Path => "the path of a file",
+            Self::Path => "a path, not empty",
             Self::Size => "bytes, or a number with KiB, MiB or GiB; 1 to 1GiB",
             Self::Count => "a number, 1 to 4294967295",
             Self::Period => "a number with ms, s, m or h; up to 24h",
@@ -264,7 +298,13 @@ impl Shape {
             Self::Filter => {
                 "off, error, warn, info, debug, trace, or a list such as warn,sockeye=debug"
             }
+            Self::Secret => "1 to 256 visible ASCII characters, no spaces",
         }
+    }
+
+    /// Whether the value must not be shown.
+    pub(crate) fn is_secret(self) -> bool {
+        matches!(self, Self::Secret)
     }
 
     /// Whether a TOML integer can be such a value.
@@ -334,6 +374,16 @@ mod tests {
         assert_eq!("0s".parse(), Ok(Period(Duration::ZERO)));
         for bad in ["", "10", "s", "1d", "25h", "-1s"] {
             assert!(bad.parse::<Period>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn api_keys_are_visible_and_never_shown() {
+        let key: ApiKey = "s3cret!".parse().unwrap();
+        assert!(!format!("{key:?}").contains("s3cret"));
+        for bad in ["", "two words", "schlüssel", &"x".repeat(257)] {
+            let error = bad.parse::<ApiKey>().unwrap_err();
+            assert!(bad.is_empty() || !error.contains(bad), "{error}");
         }
     }
 

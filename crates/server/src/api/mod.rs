@@ -1,0 +1,15 @@
+//! The server API: HTTP and JSON below `/api`, for back ends that show their key.
+//!
+//! ```text
+//!   request ──> X-API-Key right? ── no ──> 401
+//!                     │ yes
+//!                     v
+//!               the path's handler ── or ──> 404, both as JSON
+//! ```
+
+mod answer;
+mod key;
+mod router;
+
+pub(crate) use key::Key;
+pub(crate) use router::router;
