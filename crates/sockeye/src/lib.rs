@@ -4,7 +4,7 @@
 //! What it is:
 //! - a server with routes, TLS, HTTP/2 and a drain ([`Server`]), and the same for other people's
 //!   axum and hyper servers ([`upgrade`]);
-//! - a client with proxies, redirects and TLS ([`connect`]);
+//! - a client with proxies, redirects and TLS ([`connect`]), which comes back when it's told to ([`reconnect`]);
 //! - two styles over one connection: [`Endpoint`] (callbacks, one value per connection) and
 //!   [`WebSocket`] (`recv` in a loop); both send through a [`Session`], from any task;
 //! - for any stream of bytes ([`Session::from_stream`], [`WebSocket::from_stream`]).
@@ -83,6 +83,7 @@ mod message_writer;
 mod outbox;
 mod prepared;
 mod proxy;
+pub mod reconnect;
 mod request;
 mod server;
 mod session;

@@ -105,6 +105,12 @@ pub enum Http2 {
 }
 
 impl Connect {
+    /// Dials this URL instead.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = url.into();
+        self
+    }
+
     /// Adds a header field to the request. The same name may be given several times.
     ///
     /// Fields of the handshake itself (`Host`, `Connection`, `Upgrade`, `Sec-WebSocket-…`) and of

@@ -1,0 +1,114 @@
+//! The task that keeps a connection: dials, waits, dials again.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time;
+
+use super::{Outage, Policy, line::Line, schedule::Schedule};
+use crate::{Connect, Error, Session, WebSocket};
+
+/// The task that keeps a connection. One loop; what it decides is [`Schedule`]'s and [`Policy`]'s.
+pub(super) struct Keeper {
+    pub(super) dial: Dial,
+    pub(super) policy: Policy,
+    pub(super) line: Arc<Line>,
+}
+
+/// One attempt.
+pub(super) struct Dial(Box<dyn FnMut() -> Dialling + Send + Sync>);
+type Dialling = Pin<Box<dyn Future<Output = Result<WebSocket, Error>> + Send>>;
+
+impl Dial {
+    pub(super) fn new<F>(mut dial: impl FnMut() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<WebSocket, Error>> + Send + 'static,
+    {
+        Self(Box::new(move || Box::pin(dial())))
+    }
+
+    /// Makes a fresh request of `connect` each time.
+    pub(super) fn again(connect: Connect, policy: &Policy) -> Self {
+        let policy = policy.clone();
+        Self::new(move || {
+            let (connect, policy) = (connect.clone(), policy.clone());
+            async move { policy.fresh(connect).await?.await }
+        })
+    }
+}
+
+impl Keeper {
+    /// Ends when the policy gives up, or when the line is closed.
+    pub(super) async fn keep(mut self) {
+        let line = Arc::clone(&self.line);
+        let mut schedule = Schedule::new(self.policy.terms(), line.now());
+        while let Some(dialled) = line.unless_closing((self.dial.0)()).await {
+            let outage = match dialled {
+                Ok(websocket) => {
+                    schedule.handle_opened(line.now());
+                    self.serve(websocket).await
+                }
+                Err(error) => Outage::failed(error),
+            };
+            let retry_in = self.verdict(&outage, &mut schedule);
+            tracing::debug!(%outage, ?retry_in, "no connection");
+            line.lose(outage, retry_in);
+            match retry_in {
+                Some(delay) if self.wait(delay).await => {}
+                _ => break,
+            }
+        }
+        line.end();
+    }
+
+    /// From the moment that the connection is open until it has ended.
+    async fn serve(&self, websocket: WebSocket) -> Outage {
+        let session = websocket.session().clone();
+        self.line.open(websocket);
+        self.catch_up(&session).await;
+        let closed = session.closed().await;
+        self.line.leave(&session);
+        Outage::lost(closed)
+    }
+
+    /// Sends what has waited. What the connection didn't take before its end waits on.
+    async fn catch_up(&self, session: &Session) {
+        while let Some(message) = self.line.catch_up() {
+            if session.send(&message).await.is_err() {
+                self.line.put_back(message);
+                return;
+            }
+        }
+    }
+
+    /// In how long to try again; `None` for never.
+    fn verdict(&self, outage: &Outage, schedule: &mut Schedule) -> Option<Duration> {
+        if self.line.is_closing() || self.policy.gives_up(outage) {
+            return None;
+        }
+        let hint = outage.retry_hint(SystemTime::now());
+        schedule.handle_lost(self.line.now(), hint, random())
+    }
+
+    /// Waits, less if somebody hurries; false if the line was closed meanwhile.
+    async fn wait(&self, delay: Duration) -> bool {
+        let waited = async {
+            tokio::select! {
+                () = time::sleep(delay) => {}
+                () = self.line.hurried() => {}
+            }
+            self.line.seen().await;
+        };
+        self.line.unless_closing(waited).await.is_some()
+    }
+}
+
+/// Uniform over all values. A system without entropy opens no connection either: its clients needn't be
+/// spread.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or(u64::MAX)
+}
