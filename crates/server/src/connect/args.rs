@@ -13,11 +13,14 @@ At a terminal, each line you enter is a text message; /ping [TEXT] sends a ping,
 /close [CODE [REASON]] closes, and so does ctrl-D. From a pipe, each line of stdin is a message;
 after the last one sockeye waits for answers (see --wait and --exit-after), then closes with 1000.
 
+With --reconnect what you enter meanwhile waits for the connection, and goes out first; what had been sent
+before the connection was lost isn't sent again. 401, 403 and 1008 are final.
+
 Exit code:
   0  we closed, or the peer closed with 1000, with 1001 or without a code
   1  the peer closed with another code, or the connection was lost
   2  bad usage
-  3  could not connect (name, network, TLS, proxy, HTTP refusal, handshake)
+  3  could not connect (name, network, TLS, proxy, HTTP refusal, handshake), nor again
   4  the peer broke the protocol or sent more than a limit allows";
 
 /// Options.
@@ -25,6 +28,10 @@ Exit code:
 pub(crate) struct ConnectArgs {
     #[command(flatten)]
     pub(crate) dial: DialArgs,
+
+    /// Come back when the connection is lost or refused, after a random time that grows to 30 s
+    #[arg(long, conflicts_with = "echo")]
+    pub(crate) reconnect: bool,
 
     /// Offer compression (permessage-deflate), as browsers do; `--deflate=off` doesn't
     #[arg(long, value_name = "on|off", default_value = "on", default_missing_value = "on",

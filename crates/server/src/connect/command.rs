@@ -1,8 +1,8 @@
-//! The command itself: a runtime, and one of the two ways to talk.
+//! The command itself: a runtime, and one of the three ways to talk.
 
 use std::process::ExitCode;
 
-use super::{ConnectArgs, ending, talk};
+use super::{ConnectArgs, ending, stay, talk};
 use crate::{
     config::{Filter, LogFormat},
     log,
@@ -24,9 +24,10 @@ pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
         }
     };
     let code = runtime.block_on(async {
-        match args.echo {
-            true => talk::echo(args).await,
-            false => talk::talk(args).await,
+        match (args.echo, args.reconnect) {
+            (true, _) => talk::echo(args).await,
+            (_, true) => stay::stay(args).await,
+            _ => talk::talk(args).await,
         }
     });
     // A thread may still wait for a line of stdin; nobody waits for the thread.

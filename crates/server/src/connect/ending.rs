@@ -56,6 +56,11 @@ pub(crate) fn not_connected(error: &Error) -> ExitCode {
     }
 }
 
+/// Told to stop before there was a connection.
+pub(crate) fn stopped_early() -> ExitCode {
+    say(NOT_CONNECTED, "stopped before there was a connection")
+}
+
 /// Nothing came of dialling in time.
 pub(crate) fn no_answer(limit: Duration) -> ExitCode {
     say(

@@ -4,6 +4,7 @@
 //!   terminal ──┐                              ┌──> screen (stdout: messages, stderr: the rest)
 //!              ├──> Input ──> talk ──> Session │
 //!   pipe ──────┘              <── WebSocket ───┘
+//!   --reconnect: stay instead of talk, Reconnecting instead of WebSocket
 //!   --echo: an endpoint that answers each message with itself, nothing in between
 //! ```
 
@@ -12,6 +13,7 @@ mod command;
 mod ending;
 mod input;
 mod screen;
+mod stay;
 mod talk;
 mod terminal;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustyline_async::SharedWriter;
-use sockeye::{Control, Message, WebSocket};
+use sockeye::{Control, Message, Session};
 
 use super::ConnectArgs;
 use crate::dial::printable;
@@ -118,8 +118,8 @@ impl Screen {
     }
 
     /// The handshake.
-    pub(crate) fn opened(&self, websocket: &WebSocket) {
-        if let Some(request) = websocket.request() {
+    pub(crate) fn opened(&self, session: &Session) {
+        if let Some(request) = session.request() {
             self.note(&format!("> {} {}", request.method(), request.uri()));
             for (name, value) in request.headers() {
                 self.note(&format!(
@@ -128,7 +128,7 @@ impl Screen {
                 ));
             }
         }
-        for (name, value) in websocket.session().response_headers() {
+        for (name, value) in session.response_headers() {
             self.note(&format!(
                 "< {name}: {}",
                 String::from_utf8_lossy(value.as_bytes())
@@ -136,11 +136,12 @@ impl Screen {
         }
         self.note(&format!(
             "* open, subprotocol: {}",
-            websocket.subprotocol().unwrap_or("none")
+            session.subprotocol().unwrap_or("none")
         ));
     }
 
-    fn note(&self, text: &str) {
+    /// Something that a person should know.
+    pub(crate) fn note(&self, text: &str) {
         let text = printable(text);
         match &self.out {
             Out::Editor(writer) => drop(writeln!(writer.clone(), "{text}")),

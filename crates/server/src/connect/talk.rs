@@ -27,7 +27,7 @@ pub(crate) async fn talk(args: &ConnectArgs) -> ExitCode {
     };
     let (source, inputs, screen) = input::start(args);
     if args.verbose > 0 {
-        screen.opened(&websocket);
+        screen.opened(websocket.session());
         let control = screen.clone();
         websocket.on_control(move |frame| control.control(&frame));
     }
@@ -70,7 +70,7 @@ pub(crate) async fn echo(args: &ConnectArgs) -> ExitCode {
     ending::closed(&closed)
 }
 
-fn settings(args: &ConnectArgs) -> Settings {
+pub(super) fn settings(args: &ConnectArgs) -> Settings {
     let mut settings = Settings::default();
     settings.deflate = (args.deflate == Switch::On).then(|| {
         let mut deflate = Deflate::default();
@@ -152,7 +152,7 @@ async fn send_all(session: Session, mut inputs: mpsc::Receiver<Input>) -> Result
     Ok(())
 }
 
-async fn next(signals: &mut Option<Signals>) {
+pub(super) async fn next(signals: &mut Option<Signals>) {
     match signals {
         Some(signals) => signals.recv().await,
         None => std::future::pending().await,
@@ -172,7 +172,7 @@ async fn within<T>(
     }
 }
 
-fn usage(message: &str) -> ExitCode {
+pub(super) fn usage(message: &str) -> ExitCode {
     eprintln!("sockeye: {message}");
     ExitCode::from(ending::USAGE)
 }

@@ -214,3 +214,25 @@ pub(crate) fn manifest() -> PathBuf {
 pub(crate) fn root() -> PathBuf {
     manifest().join("../..").canonicalize().unwrap()
 }
+
+/// A port that nobody else gets while this lives: connecting to it is refused until a server of ours
+/// listens there, and is refused again when that has ended.
+pub(crate) struct Port(socket2::Socket);
+
+impl Port {
+    pub(crate) fn reserve() -> Self {
+        use socket2::{Domain, Socket, Type};
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // Both sockets must allow it; the kernel gives a port that is bound to nobody who asks for any.
+        socket.set_reuse_address(true).unwrap();
+        let any: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).unwrap();
+        Self(socket)
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn addr(&self) -> String {
+        let addr = self.0.local_addr().unwrap();
+        addr.as_socket().unwrap().to_string()
+    }
+}

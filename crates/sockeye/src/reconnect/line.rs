@@ -135,6 +135,16 @@ impl Line {
         self.senders.notify_waiters();
     }
 
+    /// Waits for a connection; `None` when there will be none any more.
+    pub(super) async fn connected(&self) -> Option<Session> {
+        self.until(&self.senders, |state| match &state.link {
+            Link::Catching(session) | Link::Open(session) => Some(Some(session.clone())),
+            Link::Ended => Some(None),
+            Link::Away => None,
+        })
+        .await
+    }
+
     // What the handle does.
 
     /// Waits for the next turn; `None` after the last.
@@ -231,6 +241,7 @@ impl Line {
         state.link = Link::Catching(session);
         state.turns.push_back(Turn::Opened(Box::new(websocket)));
         drop(state);
+        self.senders.notify_waiters();
         self.handle.notify_waiters();
     }
 

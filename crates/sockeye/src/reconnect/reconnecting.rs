@@ -1,6 +1,9 @@
 //! The handle of a connection that comes back.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use sockeye_proto::{CloseCode, Message};
 
@@ -9,7 +12,7 @@ use super::{
     keeper::{Dial, Keeper},
     line::{Line, Turn},
 };
-use crate::{Connect, Error, TrySendError, WebSocket};
+use crate::{Closed, Connect, Control, Error, TrySendError, WebSocket};
 
 /// A connection that comes back: what happens to it by [`Reconnecting::next`], `send` at any time, also
 /// from other tasks by a clone of [`Reconnecting::sender`].
@@ -47,7 +50,11 @@ pub struct Reconnecting {
     current: Option<Box<WebSocket>>,
     /// What `recv` has told about the end of the last one.
     error: Option<Error>,
+    observer: Option<Observer>,
 }
+
+/// Shown the control frames of each connection.
+type Observer = Arc<Mutex<dyn FnMut(Control<'_>) + Send>>;
 
 impl Connect {
     /// Keeps a connection: dials, and dials again as `policy` says whenever there is none.
@@ -75,6 +82,7 @@ impl Reconnecting {
             line,
             current: None,
             error: None,
+            observer: None,
         }
     }
 
@@ -109,7 +117,8 @@ impl Reconnecting {
                     self.error = Some(error);
                     self.current = None;
                 }
-                Step::Turned(Some(Turn::Opened(websocket))) => {
+                Step::Turned(Some(Turn::Opened(mut websocket))) => {
+                    self.observe(&mut websocket);
                     let session = websocket.session().clone();
                     self.current = Some(websocket);
                     self.error = None;
@@ -162,24 +171,43 @@ impl Reconnecting {
         &self.sender
     }
 
+    /// Shows each ping, pong and Close frame to `observer`, on connections whose [`Event::Connected`] is yet
+    /// to come.
+    pub fn on_control(&mut self, observer: impl FnMut(Control<'_>) + Send + 'static) {
+        self.observer = Some(Arc::new(Mutex::new(observer)));
+    }
+
     /// Closes, waits for the peer to answer, at most [`crate::Limits::close_timeout`], and dials no more.
     /// Messages that come meanwhile are discarded. Messages that waited in the queue are still to
     /// be had from `next`.
     ///
+    /// Returns how the connection ended; `None` if there was none.
+    ///
     /// # Cancel safety
     ///
     /// Cancelled after its first poll, the close goes on.
-    pub async fn close(&mut self, code: CloseCode, reason: &str) {
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Option<Closed> {
         self.line.close(code, reason);
+        let mut closed = None;
         loop {
-            if let Some(mut websocket) = self.current.take() {
-                websocket.close(code, reason).await;
+            if let Some(websocket) = &mut self.current {
+                closed = Some(websocket.close(code, reason).await);
+                self.current = None;
             }
             match self.line.turn().await {
                 Some(Turn::Opened(websocket)) => self.current = Some(websocket),
                 Some(Turn::Lost(..)) => {}
-                None => return,
+                None => return closed,
             }
+        }
+    }
+
+    fn observe(&self, websocket: &mut WebSocket) {
+        if let Some(observer) = self.observer.clone() {
+            websocket.on_control(move |frame| {
+                let mut observer = observer.lock().unwrap_or_else(PoisonError::into_inner);
+                observer(frame);
+            });
         }
     }
 }

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use sockeye_proto::{CloseCode, Message};
 
-use super::line::{Line, Way};
-use crate::TrySendError;
+use super::line::{Line, Link, Way};
+use crate::{Session, TrySendError};
 
 /// Sends from any task, whether there is a connection or not. Cheap to clone.
 ///
@@ -80,6 +80,25 @@ impl Sender {
                 Way::Later => return Err(TrySendError::Full(unsent)),
             }
         }
+    }
+
+    /// The open connection, if there is one. What is sent by it overtakes the queue, and fails when this
+    /// connection is gone.
+    #[must_use]
+    pub fn session(&self) -> Option<Session> {
+        match &self.0.state().link {
+            Link::Catching(session) | Link::Open(session) => Some(session.clone()),
+            Link::Away | Link::Ended => None,
+        }
+    }
+
+    /// Waits until there is a connection; `None` when there will be none any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling it has no effect.
+    pub async fn connected(&self) -> Option<Session> {
+        self.0.connected().await
     }
 
     /// Messages that wait for a connection.

@@ -1,0 +1,277 @@
+//! The conversation with `--reconnect`: as in `talk`, but the end of a connection isn't the end.
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use sockeye::{
+    CloseCode, Message, TrySendError,
+    reconnect::{Dropped, Event, Outage, Policy, Queue, Reconnecting, Sender},
+};
+use tokio::{sync::mpsc, task::JoinHandle, time};
+
+use super::{
+    ConnectArgs, ending,
+    input::{self, Input, Source},
+    screen::Screen,
+    talk::{next, settings, usage},
+};
+use crate::{
+    dial::{dial, printable, reason},
+    signal::Signals,
+};
+
+/// Sends what stdin says and shows what comes, over one connection after the other.
+pub(crate) async fn stay(args: &ConnectArgs) -> ExitCode {
+    let connect = match dial(&args.dial, settings(args)) {
+        Ok(connect) => connect,
+        Err(message) => return usage(&message),
+    };
+    let (source, inputs, screen) = input::start(args);
+    let queue = Queue::reject_when_full().bytes_max(2 * args.dial.max_message.0);
+    let mut feed = connect.reconnect(Policy::new().queue(queue));
+    if args.verbose > 0 {
+        let control = screen.clone();
+        feed.on_control(move |frame| control.control(&frame));
+    }
+    let sending = Sending {
+        sender: feed.sender().clone(),
+        full: match source {
+            Source::Terminal(_) => Full::Tell,
+            Source::Pipe => Full::Wait,
+        },
+        screen: screen.clone(),
+    };
+    let sending = tokio::spawn(sending.send_all(inputs));
+    let mut stay = Stay {
+        args,
+        screen,
+        patience: source.patience(args.wait.0),
+        received_count: 0,
+        connected: false,
+        last: None,
+    };
+    let stopped = stay.converse(&mut feed, sending).await;
+    let code = stay.end(&mut feed, stopped).await;
+    if let Source::Terminal(terminal) = source {
+        terminal.stop().await;
+    }
+    code
+}
+
+struct Stay<'a> {
+    args: &'a ConnectArgs,
+    screen: Screen,
+    /// How long to wait for answers after the last input.
+    patience: Duration,
+    received_count: u64,
+    connected: bool,
+    /// Why there is no connection.
+    last: Option<Outage>,
+}
+
+/// Why the conversation doesn't go on.
+enum Stopped {
+    /// We have had enough.
+    Done,
+    /// There will be no connection any more.
+    Final,
+    BadInput(String),
+}
+
+impl Stay<'_> {
+    async fn converse(
+        &mut self,
+        feed: &mut Reconnecting,
+        mut sending: JoinHandle<Result<(), String>>,
+    ) -> Stopped {
+        let mut signals = Signals::catch().ok();
+        let mut all_sent = false;
+        let mut quiet_since = Instant::now();
+        loop {
+            let quiet_until = quiet_since + self.patience;
+            tokio::select! {
+                event = feed.next() => {
+                    quiet_since = Instant::now();
+                    if let Some(stopped) = self.handle(event).await {
+                        return stopped;
+                    }
+                }
+                sent = &mut sending, if !all_sent => {
+                    if let Ok(Err(message)) = sent {
+                        return Stopped::BadInput(message);
+                    }
+                    all_sent = true;
+                    quiet_since = Instant::now();
+                }
+                // A connection that isn't there owes no answers.
+                () = time::sleep_until(quiet_until.into()),
+                    if all_sent && self.connected && self.args.exit_after.is_none() =>
+                {
+                    if feed.sender().waiting() == 0 {
+                        return Stopped::Done;
+                    }
+                    quiet_since = Instant::now();
+                }
+                () = next(&mut signals) => return Stopped::Done,
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Option<Event>) -> Option<Stopped> {
+        let Some(event) = event else {
+            return Some(Stopped::Final);
+        };
+        match event {
+            Event::Connected(session) => {
+                if self.args.verbose > 0 {
+                    self.screen.opened(&session);
+                }
+                if self.last.take().is_some() {
+                    self.screen.note("connected");
+                }
+                self.connected = true;
+            }
+            Event::Message(message) => {
+                self.received_count += 1;
+                // Nobody reads what we print: `| head` has had enough.
+                if self.screen.message(&message).await.is_err()
+                    || self.args.exit_after == Some(self.received_count)
+                {
+                    return Some(Stopped::Done);
+                }
+            }
+            Event::Disconnected { closed, retry_in } => {
+                self.connected = false;
+                if let Some(delay) = retry_in {
+                    let seconds = delay.as_secs_f64();
+                    self.screen.note(&format!(
+                        "disconnected ({}), again in {seconds:.1} s",
+                        why(&closed)
+                    ));
+                }
+                self.last = Some(closed);
+                return retry_in.is_none().then_some(Stopped::Final);
+            }
+            Event::Dropped(dropped) => self.lost(&dropped),
+            _ => {}
+        }
+        None
+    }
+
+    /// Closes what is open, and says how it ended.
+    async fn end(mut self, feed: &mut Reconnecting, stopped: Stopped) -> ExitCode {
+        if self.args.verbose > 0 && self.connected && matches!(stopped, Stopped::Done) {
+            self.screen.sent("close 1000");
+        }
+        let closed = feed.close(CloseCode::NORMAL, "").await;
+        while let Some(event) = feed.next().await {
+            if let Event::Dropped(dropped) = event {
+                self.lost(&dropped);
+            }
+        }
+        if let Stopped::BadInput(message) = stopped {
+            return usage(&message);
+        }
+        match (closed, self.last.take()) {
+            (Some(closed), _) => ending::closed(&closed),
+            (None, Some(outage)) => match (outage.closed(), outage.error()) {
+                (Some(closed), None) => ending::closed(closed),
+                (Some(_), Some(error)) => ending::failed(error),
+                (None, Some(error)) => ending::not_connected(error),
+                (None, None) => ending::stopped_early(),
+            },
+            (None, None) => ending::stopped_early(),
+        }
+    }
+
+    fn lost(&self, dropped: &Dropped) {
+        self.screen
+            .note(&format!("not sent: {}", glance(&dropped.message)));
+    }
+}
+
+/// What takes the input to the connection.
+struct Sending {
+    sender: Sender,
+    full: Full,
+    screen: Screen,
+}
+
+/// What to do with a message that the queue doesn't take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Full {
+    /// A program can wait for its pipe.
+    Wait,
+    /// A person wants to know, and to go on typing.
+    Tell,
+}
+
+impl Sending {
+    /// Ends when the input ends, when there will be no connection any more, or at the first bad input.
+    async fn send_all(self, mut inputs: mpsc::Receiver<Input>) -> Result<(), String> {
+        while let Some(input) = inputs.recv().await {
+            match input {
+                Input::Message(message) => {
+                    if !self.send(message).await {
+                        return Ok(());
+                    }
+                }
+                Input::Ping(payload) => match self.sender.session() {
+                    Some(session) => drop(session.ping(&payload)),
+                    None => self.screen.note("not sent: a ping needs a connection"),
+                },
+                Input::Close(code, reason) => {
+                    self.sender.close(code, &reason);
+                    return Ok(());
+                }
+                Input::Bad(message) => return Err(message),
+            }
+        }
+        Ok(())
+    }
+
+    /// False when there will be no connection any more.
+    async fn send(&self, message: Message<'static>) -> bool {
+        let mut message = message;
+        loop {
+            message = match self.sender.send(message).await {
+                Ok(()) => return true,
+                Err(TrySendError::Closed(unsent)) => {
+                    self.screen.note(&format!("not sent: {}", glance(&unsent)));
+                    return false;
+                }
+                Err(TrySendError::Full(unsent)) => unsent,
+            };
+            if self.full == Full::Tell {
+                let count = self.sender.waiting();
+                let text = glance(&message);
+                self.screen
+                    .note(&format!("not sent, {count} messages wait already: {text}"));
+                return true;
+            }
+            self.sender.connected().await;
+        }
+    }
+}
+
+/// Why there is no connection, on one line.
+fn why(outage: &Outage) -> String {
+    match (outage.error(), outage.closed()) {
+        (Some(error), _) => reason(error),
+        (None, Some(closed)) => printable(&closed.to_string()),
+        (None, None) => "no connection".to_owned(),
+    }
+}
+
+/// What a person recognises a message by.
+fn glance(message: &Message<'_>) -> String {
+    match message.as_text() {
+        Some(text) => printable(&text.chars().take(GLANCE_CHARS).collect::<String>()),
+        None => format!("[binary, {} bytes]", message.len()),
+    }
+}
+
+/// Characters: what fits a line beside the rest.
+const GLANCE_CHARS: usize = 60;
