@@ -2,26 +2,54 @@
 
 use core::time::Duration;
 
+/// How often to ping a peer, and how long to wait for a sign of life.
+///
+/// A peer that vanishes is given up within `interval + timeout`.
+///
+/// ```
+/// use core::time::Duration;
+/// use sockeye_proto::Rhythm;
+///
+/// let rhythm = Rhythm::default();
+/// assert_eq!(rhythm.interval, Duration::from_secs(25));
+/// assert_eq!(rhythm.timeout, Duration::from_secs(10));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// From one ping to the next. Default 25 s: many proxies and NATs forget a connection that is
+    /// silent for 30 or 60.
+    pub interval: Duration,
+    /// From a ping to the last moment for any byte of the peer. Default 10 s.
+    pub timeout: Duration,
+}
+
 /// When to ping, when to give up. Times are since an origin that the driver picks.
 ///
+/// It pings on a schedule, whether the peer is silent or not: so a sign of life is a mark without a
+/// time, and there is a round-trip time for busy connections too.
+///
 /// ```text
-///               interval without a byte             timeout without a byte
-///   listening ──────────────────────────> pinged ──────────────────────────> dead
-///       ^                                    │
-///       └──────────── any byte ──────────────┘
+///               interval                     timeout without a byte
+///   calm ───────────────────────> waiting ───────────────────────────> dead
+///    ^      sends a ping             │
+///    └────────── any byte ───────────┘
 /// ```
 ///
-/// Inputs: [`Heartbeat::handle_bytes`], [`Heartbeat::handle_timeout`]; output:
-/// [`Heartbeat::poll_timeout`] says when the next `handle_timeout` is due.
+/// Inputs: [`Heartbeat::handle_bytes`], [`Heartbeat::handle_pong`], [`Heartbeat::handle_timeout`];
+/// output: [`Heartbeat::poll_timeout`] says when the next `handle_timeout` is due. 16 bytes.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
-    interval: Duration,
-    timeout: Duration,
-    heard_at: Duration,
-    /// Since when a ping waits for a sign of life.
-    pinged_at: Option<Duration>,
-    /// Since when reading is paused by back-pressure: what can't be heard can't be late.
-    paused_at: Option<Duration>,
+    /// Microseconds. When the last ping was sent, or when the wait for an answer to it began anew.
+    /// Before the first one: an interval before it is due.
+    pinged_at: i64,
+    /// Whether any byte came since this was looked at last.
+    heard: bool,
+    /// Whether the peer owes a sign of life since `pinged_at`.
+    waiting: bool,
+    /// Whether a pong to the last ping would tell a round-trip time.
+    measuring: bool,
+    /// Whether the peer was given more time, because we were late ourselves.
+    forgiven: bool,
 }
 
 /// What is due.
@@ -29,113 +57,147 @@ pub struct Heartbeat {
 pub enum Beat {
     /// Nothing yet.
     Wait,
-    /// Send a ping.
+    /// Send a ping with [`Heartbeat::payload`].
     Ping,
     /// The peer is gone: end the connection.
     Dead,
 }
 
-impl Heartbeat {
-    /// A heartbeat that pings after `interval` of silence and gives up `timeout` later.
-    #[must_use]
-    pub fn new(interval: Duration, timeout: Duration, now: Duration) -> Self {
+/// Whose pong it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pong {
+    /// The answer to our last ping, with the round-trip time if this is its first and was waited for.
+    Ours(Option<Duration>),
+    /// An answer to somebody else's, or to none.
+    Foreign,
+}
+
+/// Whether the peer can be heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hearing {
+    /// All that has come was read.
+    Clear,
+    /// Reading is paused by back-pressure, or our ping waits behind other bytes: what can't be heard
+    /// can't be late.
+    Paused,
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
         Self {
-            interval,
-            timeout,
-            heard_at: now,
-            pinged_at: None,
-            paused_at: None,
+            interval: Duration::from_secs(25),
+            timeout: Duration::from_secs(10),
         }
     }
+}
 
-    /// Any byte is a sign of life.
-    pub fn handle_bytes(&mut self, now: Duration) {
-        self.heard_at = now;
-        self.pinged_at = None;
-    }
-
-    /// Reading stops by back-pressure: the deadline stands still until [`Heartbeat::handle_resume`].
-    pub fn handle_pause(&mut self, now: Duration) {
-        self.paused_at.get_or_insert(now);
-    }
-
-    /// Reading goes on.
-    pub fn handle_resume(&mut self, now: Duration) {
-        let Some(paused_at) = self.paused_at.take() else {
-            return;
-        };
-        let pause = now.saturating_sub(paused_at);
-        self.heard_at += pause;
-        if let Some(pinged_at) = &mut self.pinged_at {
-            *pinged_at += pause;
-        }
-    }
-
-    /// Says what is due. After `Ping` the deadline runs.
-    pub fn handle_timeout(&mut self, now: Duration) -> Beat {
-        match self.poll_timeout() {
-            Some(due) if due <= now => {}
-            _ => return Beat::Wait,
-        }
-        match self.pinged_at {
-            Some(_) => Beat::Dead,
-            None => {
-                self.pinged_at = Some(now);
-                Beat::Ping
-            }
-        }
-    }
-
-    /// When [`Heartbeat::handle_timeout`] must be called next; `None` while paused.
+impl Rhythm {
+    /// A ping every `interval`, and `timeout` to answer it.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        match (self.paused_at, self.pinged_at) {
-            (Some(_), _) => None,
-            (None, Some(pinged_at)) => Some(pinged_at.saturating_add(self.timeout)),
-            (None, None) => Some(self.heard_at.saturating_add(self.interval)),
+    pub fn new(interval: Duration, timeout: Duration) -> Self {
+        Self { interval, timeout }
+    }
+}
+
+impl Heartbeat {
+    /// A heartbeat that sends its first ping at `first_at`, at most an interval from now.
+    #[must_use]
+    pub fn new(first_at: Duration, rhythm: &Rhythm) -> Self {
+        Self {
+            pinged_at: micros(first_at) - micros(rhythm.interval),
+            heard: false,
+            waiting: false,
+            measuring: false,
+            forgiven: false,
         }
     }
+
+    /// Any byte is a sign of life. One store: this is called for each read.
+    #[inline]
+    pub fn handle_bytes(&mut self) {
+        self.heard = true;
+    }
+
+    /// A pong came.
+    pub fn handle_pong(&mut self, payload: &[u8], key: u64, now: Duration) -> Pong {
+        if payload != self.payload(key) {
+            return Pong::Foreign;
+        }
+        if !core::mem::take(&mut self.measuring) {
+            return Pong::Ours(None);
+        }
+        let micros = micros(now).saturating_sub(self.pinged_at).max(0);
+        Pong::Ours(Some(Duration::from_micros(micros.unsigned_abs())))
+    }
+
+    /// Says what is due, after all that has come was read.
+    pub fn handle_timeout(&mut self, now: Duration, rhythm: &Rhythm, hearing: Hearing) -> Beat {
+        let now = micros(now);
+        if core::mem::take(&mut self.heard) {
+            (self.waiting, self.forgiven) = (false, false);
+        }
+        let is_clear = hearing == Hearing::Clear;
+        let since = now.saturating_sub(self.pinged_at);
+        let timeout = micros(rhythm.timeout);
+        let due = match self.waiting {
+            true => timeout,
+            false => micros(rhythm.interval),
+        };
+        if since < due {
+            return Beat::Wait;
+        }
+        if self.waiting && is_clear {
+            // We have slept, and so may have the network: what the peer sent may have to be sent again.
+            if self.forgiven || since - timeout <= timeout / 2 {
+                return Beat::Dead;
+            }
+            self.forgiven = true;
+        }
+        // If it is paused, the answer may have been there all the time: it has all its time again.
+        (self.pinged_at, self.waiting, self.measuring) = (now, true, is_clear);
+        Beat::Ping
+    }
+
+    /// The ping that was due could not be sent: nobody owes an answer to it.
+    pub fn withdraw(&mut self) {
+        (self.waiting, self.measuring) = (false, false);
+    }
+
+    /// When [`Heartbeat::handle_timeout`] must be called next; `now` is when it was called last.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Duration, rhythm: &Rhythm) -> Duration {
+        let interval = micros(rhythm.interval).max(1);
+        let due = match self.waiting {
+            false => self.pinged_at.saturating_add(interval),
+            // Also after each interval: if there was a sign of life by then, the next ping is due.
+            true => {
+                let intervals = (micros(now).saturating_sub(self.pinged_at) / interval).max(0) + 1;
+                let look = interval.saturating_mul(intervals);
+                self.pinged_at
+                    .saturating_add(look.min(micros(rhythm.timeout)))
+            }
+        };
+        Duration::from_micros(due.max(0).unsigned_abs())
+    }
+
+    /// What the last ping carries: not to be guessed by who doesn't know `key`, so that no pong but the
+    /// answer counts.
+    #[must_use]
+    pub fn payload(&self, key: u64) -> [u8; 8] {
+        // splitmix64.
+        let mut mixed = key.wrapping_add(self.pinged_at.cast_unsigned());
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)).to_be_bytes()
+    }
+}
+
+/// Microseconds. A hundred years, for those who mean never: sums of two are far from the end of `i64`.
+const NEVER: i64 = 100 * 365 * 86_400 * 1_000_000;
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).map_or(NEVER, |micros| micros.min(NEVER))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const INTERVAL: Duration = Duration::from_secs(25);
-    const TIMEOUT: Duration = Duration::from_secs(10);
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn silence_is_pinged_and_then_given_up() {
-        let mut heartbeat = Heartbeat::new(INTERVAL, TIMEOUT, seconds(100));
-        assert_eq!(heartbeat.handle_timeout(seconds(124)), Beat::Wait);
-        assert_eq!(heartbeat.poll_timeout(), Some(seconds(125)));
-        assert_eq!(heartbeat.handle_timeout(seconds(125)), Beat::Ping);
-        assert_eq!(heartbeat.handle_timeout(seconds(126)), Beat::Wait);
-        assert_eq!(heartbeat.handle_timeout(seconds(135)), Beat::Dead);
-    }
-
-    #[test]
-    fn any_byte_is_life() {
-        let mut heartbeat = Heartbeat::new(INTERVAL, TIMEOUT, seconds(0));
-        assert_eq!(heartbeat.handle_timeout(seconds(25)), Beat::Ping);
-        heartbeat.handle_bytes(seconds(30));
-        assert_eq!(heartbeat.handle_timeout(seconds(40)), Beat::Wait);
-        assert_eq!(heartbeat.poll_timeout(), Some(seconds(55)));
-    }
-
-    #[test]
-    fn the_deadline_stands_still_while_reading_is_paused() {
-        let mut heartbeat = Heartbeat::new(INTERVAL, TIMEOUT, seconds(0));
-        assert_eq!(heartbeat.handle_timeout(seconds(25)), Beat::Ping);
-        heartbeat.handle_pause(seconds(30));
-        assert_eq!(heartbeat.poll_timeout(), None);
-        assert_eq!(heartbeat.handle_timeout(seconds(1000)), Beat::Wait);
-        heartbeat.handle_resume(seconds(1000));
-        assert_eq!(heartbeat.poll_timeout(), Some(seconds(1005)));
-        assert_eq!(heartbeat.handle_timeout(seconds(1005)), Beat::Dead);
-    }
-}
+mod tests;

@@ -65,7 +65,7 @@ pub use close::{CloseCode, CloseFrame};
 pub use connection::Connection;
 pub use decoder::Input;
 pub use error::{ProtocolError, Violation};
-pub use heartbeat::{Beat, Heartbeat};
+pub use heartbeat::{Beat, Hearing, Heartbeat, Pong, Rhythm};
 pub use limits::Limits;
 pub use message::{Kind, Message};
 pub use receiver::{Event, Part, Receiver};
