@@ -104,7 +104,7 @@ impl Heartbeat {
     #[must_use]
     pub fn new(first_at: Duration, rhythm: &Rhythm) -> Self {
         Self {
-            pinged_at: micros(first_at) - micros(rhythm.interval),
+            pinged_at: micros(first_at) - interval(rhythm),
             heard: false,
             waiting: false,
             measuring: false,
@@ -141,7 +141,7 @@ impl Heartbeat {
         let timeout = micros(rhythm.timeout);
         let due = match self.waiting {
             true => timeout,
-            false => micros(rhythm.interval),
+            false => interval(rhythm),
         };
         if since < due {
             return Beat::Wait;
@@ -166,7 +166,7 @@ impl Heartbeat {
     /// When [`Heartbeat::handle_timeout`] must be called next; `now` is when it was called last.
     #[must_use]
     pub fn poll_timeout(&self, now: Duration, rhythm: &Rhythm) -> Duration {
-        let interval = micros(rhythm.interval).max(1);
+        let interval = interval(rhythm);
         let due = match self.waiting {
             false => self.pinged_at.saturating_add(interval),
             // Also after each interval: if there was a sign of life by then, the next ping is due.
@@ -194,6 +194,11 @@ impl Heartbeat {
 
 /// Microseconds. A hundred years, for those who mean never: sums of two are far from the end of `i64`.
 const NEVER: i64 = 100 * 365 * 86_400 * 1_000_000;
+
+/// Microseconds; a millisecond at least, so that nobody does nothing but ping.
+fn interval(rhythm: &Rhythm) -> i64 {
+    micros(rhythm.interval).max(1000)
+}
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).map_or(NEVER, |micros| micros.min(NEVER))

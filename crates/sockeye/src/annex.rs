@@ -4,7 +4,7 @@ use std::{collections::VecDeque, io, sync::Arc};
 
 use sockeye_proto::{CloseCode, Message};
 
-use crate::{Closed, Request, Side, group::Memberships, waiters::Waiters};
+use crate::{Closed, Request, Side, group::Memberships, vigil::Lapse, waiters::Waiters};
 
 /// What a session has only now and then. A calm one has none of it, and no annex.
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(crate) struct Annex {
     pub(crate) ending: Option<(Side, CloseCode, String)>,
     pub(crate) received: Option<CloseCode>,
     pub(crate) failure: Option<io::Error>,
+    /// Why time has ended it.
+    pub(crate) lapse: Option<Lapse>,
     pub(crate) closed: Option<Closed>,
 }
 
@@ -38,6 +40,7 @@ impl Annex {
             && self.ending.is_none()
             && self.received.is_none()
             && self.failure.is_none()
+            && self.lapse.is_none()
             && self.closed.is_none()
     }
 

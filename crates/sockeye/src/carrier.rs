@@ -4,10 +4,12 @@ use std::{
     io::{self, IoSlice, Read as _, Write as _},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use mio::net::TcpStream;
 use rustix::net::{RecvFlags, SendFlags};
+use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use crate::{Stream, worker::TlsSocket};
@@ -65,6 +67,18 @@ impl Carrier {
     /// Whether it is TCP itself, which needs no word of ours before its end.
     pub(crate) fn is_socket(&self) -> bool {
         matches!(self, Self::Socket(_))
+    }
+
+    /// Tells the kernel to forget what it holds when the socket is closed, and to reset the peer's if that
+    /// is still there. What carries a stream of tokio's isn't known: that one is only closed.
+    pub(crate) fn reset(&self) {
+        let socket = match self {
+            Self::Socket(socket) => socket,
+            Self::Tls(tls) => &tls.socket,
+            Self::Stream(_) | Self::None => return,
+        };
+        // If it fails the kernel forgets it a little later.
+        let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
     }
 
     #[inline]

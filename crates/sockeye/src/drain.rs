@@ -6,8 +6,8 @@ use sockeye_proto::CloseCode;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
-    Session,
-    server::{Endings, Phase, Shared},
+    Endings, Session,
+    server::{Phase, Shared},
 };
 
 /// How to empty a server: how fast to say goodbye, and how long to wait.
@@ -115,7 +115,7 @@ async fn say_goodbye(sessions: Vec<Session>, drain: &Drain) {
 fn report(before: Endings, after: Endings, timed_out: usize, elapsed: Duration) -> DrainReport {
     DrainReport {
         closed: after.clean - before.clean,
-        aborted: after.unclean - before.unclean,
+        aborted: after.total() - after.clean - (before.total() - before.clean),
         timed_out,
         elapsed,
     }

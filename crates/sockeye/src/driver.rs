@@ -6,7 +6,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use sockeye_proto::{CloseCode, Event, Input, Message, Receiver, Role, Sender, extension::Pool};
+use sockeye_proto::{
+    Beat, CloseCode, Event, Hearing, Input, Message, Pong, Receiver, Role, Sender, extension::Pool,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
     established::Established,
     lend,
     session::Shared,
+    vigil::{Lapse, Vigil},
     wire::{Cork, Wire},
 };
 
@@ -39,6 +42,7 @@ pub(crate) struct Driver {
     role: Role,
     stage: Stage,
     appetite: Appetite,
+    vigil: Vigil,
     /// What is still to be done; nothing, for a calm connection.
     agenda: Option<Box<Agenda>>,
 }
@@ -126,8 +130,11 @@ impl Driver {
         let receiver = Receiver::new(role, terms.deflate);
         let outbox_bytes_max = terms.settings.outbox_bytes_max;
         let wire = Wire::new(carrier, sender, outbox_bytes_max, request);
+        let session = Session::new(Arc::new(Shared::new(terms, wire)));
+        let settings = &session.shared().terms().settings;
         let mut driver = Self {
-            session: Session::new(Arc::new(Shared::new(terms, wire))),
+            vigil: Vigil::new(settings, session.id(), Instant::now()),
+            session,
             receiver,
             role,
             stage: Stage::Open,
@@ -179,6 +186,41 @@ impl Driver {
         let agenda = self.agenda.as_ref()?;
         let owed = agenda.owed.as_ref().map(|owed| owed.due);
         owed.into_iter().chain(agenda.deadline).min()
+    }
+
+    /// When [`Driver::keep_vigil`] is due, if ever, for somebody who has looked just now.
+    pub(crate) fn vigil_due(&self, now: Instant) -> Option<Instant> {
+        match self.has_ended() {
+            true => None,
+            false => self.vigil.due(now, &self.shared().terms().settings),
+        }
+    }
+
+    /// Looks at what no event tells of. Call it after [`Driver::poll_drive`], so that all that has come is
+    /// read: nobody is late whose bytes are here.
+    pub(crate) fn keep_vigil(&mut self, now: Instant, sink: &mut impl Sink) {
+        if self.has_ended() {
+            return;
+        }
+        let can_hear = !self.receiver.has_ended() && sink.has_room();
+        let is_clear = can_hear && self.shared().wire().is_clear();
+        let hearing = match is_clear {
+            true => Hearing::Clear,
+            false => Hearing::Paused,
+        };
+        let settings = &self.session.shared().terms().settings;
+        match self.vigil.handle_timeout(now, settings, hearing) {
+            Beat::Wait => {}
+            Beat::Ping => {
+                let payload = self.vigil.payload();
+                let mut wire = self.session.shared().wire();
+                // Behind other bytes it would wait: whether they move is another question.
+                if !wire.is_clear() || wire.ping(&payload).is_err() {
+                    self.vigil.withdraw();
+                }
+            }
+            Beat::Dead => self.lapse(Lapse::Silent, sink),
+        }
     }
 
     /// Works until nothing more can be done now. Ready once the transport is gone.
@@ -255,6 +297,7 @@ impl Driver {
             Poll::Ready(Ok(Received { len, drained })) if len > 0 => {
                 wire.set_cork(Cork::Batch);
                 drop(wire);
+                self.vigil.handle_bytes();
                 self.appetite.handle_read(len, direct_max);
                 let direct = len.min(direct_max);
                 let room = match direct {
@@ -373,6 +416,15 @@ impl Driver {
                 Ok(None) => return len,
                 Ok(Some(event @ Event::Message(_))) => sink.handle_event(&self.session, event),
                 Ok(Some(event)) => {
+                    if let Event::Pong(payload) = event
+                        && let Pong::Ours(latency) = self.vigil.handle_pong(payload)
+                    {
+                        // Not the program's business: it answers a ping that the program didn't send.
+                        if let Some(latency) = latency {
+                            self.session.shared().wire().measure(latency);
+                        }
+                        continue;
+                    }
                     let mut owed = None;
                     let room = handle_control(&self.session, event, sink, &mut owed);
                     if owed.is_some() {
@@ -439,6 +491,14 @@ impl Driver {
         self.finish(sink);
         self.done();
         Poll::Ready(Drained::No)
+    }
+
+    /// Its time is over: the socket is let go at once, for there is nobody to say goodbye to.
+    fn lapse(&mut self, lapse: Lapse, sink: &mut impl Sink) {
+        self.shared().wire().lapse(lapse);
+        sink.handle_error(&self.session, lapse.into());
+        self.finish(sink);
+        self.done();
     }
 
     /// How it ended is settled: says so.

@@ -5,6 +5,8 @@ use std::{borrow::Cow, error::Error as StdError, fmt, io};
 use http::{HeaderMap, StatusCode};
 use sockeye_proto::ProtocolError;
 
+use crate::vigil::Lapse;
+
 /// What went wrong: a stable [`ErrorKind`], one line for people, and the cause.
 ///
 /// A clean close is not an error. One pointer wide, so that the good path doesn't pay for it.
@@ -52,6 +54,8 @@ pub enum ErrorKind {
     Limit,
     /// A phase took longer than its limit.
     Timeout,
+    /// The peer gave no sign of life in time: see [`crate::Settings::heartbeat`].
+    Heartbeat,
     /// The connection is closed or closing: nothing more can be sent.
     Closed,
     /// We were called or configured wrongly.
@@ -139,6 +143,18 @@ impl StdError for Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::new(ErrorKind::Io, "connection failed").with_source(error)
+    }
+}
+
+impl From<Lapse> for Error {
+    fn from(lapse: Lapse) -> Self {
+        let (kind, message) = match lapse {
+            Lapse::Silent => (
+                ErrorKind::Heartbeat,
+                "the peer was pinged and gave no sign of life",
+            ),
+        };
+        Self::new(kind, message)
     }
 }
 

@@ -93,6 +93,7 @@ mod task_driver;
 mod terms;
 mod tls;
 pub mod upgrade;
+mod vigil;
 mod waiters;
 mod websocket;
 mod wire;
@@ -110,11 +111,11 @@ pub use message_writer::MessageWriter;
 pub use prepared::Prepared;
 pub use proxy::Proxy;
 pub use request::Request;
-pub use server::{Origins, Refusal, Route, Server, ServerHandle};
+pub use server::{Endings, Origins, Refusal, Route, Server, ServerHandle};
 pub use session::{Session, TrySendError};
 pub use settings::Settings;
 pub use sockeye_proto::{
-    CloseCode, CloseFrame, Kind, Limits, Message, Role,
+    CloseCode, CloseFrame, Kind, Limits, Message, Rhythm, Role,
     extension::{Deflate, DeflateParams},
 };
 pub use stream::Stream;

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Poll, Waker},
+    time::Duration,
 };
 
 use http::HeaderMap;
@@ -17,7 +18,7 @@ use crate::{
     Closed, Endpoint, Error, ErrorKind, MessageWriter, Prepared, Request, Settings, Stream,
     endpoint,
     established::Established,
-    server::Permit,
+    server::{Ending, Permit},
     terms::Terms,
     waiters::{Ticket, Waiters},
     wire::{Refused, Wire},
@@ -247,6 +248,23 @@ impl Session {
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.0.wire().buffered_bytes()
+    }
+
+    /// The round-trip time that the last heartbeat has measured, to the peer's WebSocket and back; `None`
+    /// before the first. See [`Settings::heartbeat`].
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.0.wire().latency()
+    }
+
+    /// How it has ended, for the count.
+    pub(crate) fn ending(&self) -> Ending {
+        let wire = self.0.wire();
+        match (wire.lapsed(), wire.closed()) {
+            (Some(lapse), _) => Ending::Lapse(lapse),
+            (None, Some(closed)) => Ending::of(closed),
+            (None, None) => Ending::Unclean,
+        }
     }
 
     /// Keeps `permit` as long as the transport.

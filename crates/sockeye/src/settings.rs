@@ -1,5 +1,7 @@
 //! How a connection is run.
 
+use sockeye_proto::Rhythm;
+
 use crate::{Deflate, Limits};
 
 /// How a connection is run: its limits, its queues, its compression.
@@ -16,6 +18,14 @@ pub struct Settings {
     /// Bytes of whole messages received and not yet taken by `recv`; over it, reading pauses.
     /// Default 1 MiB. Loop style only: callbacks take a message as it comes.
     pub inbox_bytes_max: usize,
+    /// Pings of ours, by which a peer that vanishes is noticed and [`crate::Session::latency`] is
+    /// measured; `None` sends none. Default one every 25 s, and 10 s for any byte of the peer's.
+    ///
+    /// A peer that gives no sign of life is gone within interval + timeout: `on_error` tells of an
+    /// error of kind [`crate::ErrorKind::Heartbeat`], the ending is by [`crate::Side::Network`]
+    /// with 1006, and nobody waits for its Close frame. While reading is paused because the inbox or the
+    /// outbox is full, and while bytes wait before the ping, nobody is late.
+    pub heartbeat: Option<Rhythm>,
 }
 
 impl Default for Settings {
@@ -25,6 +35,7 @@ impl Default for Settings {
             deflate: None,
             outbox_bytes_max: 1 << 20,
             inbox_bytes_max: 1 << 20,
+            heartbeat: Some(Rhythm::default()),
         }
     }
 }

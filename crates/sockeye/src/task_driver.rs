@@ -3,27 +3,36 @@
 use std::{
     future::Future as _,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
     driver::{Driver, ShortRead, Sink, Turn},
     lend,
 };
 
-/// A connection that a task of tokio's drives: the driver, and a timer while it has an alarm.
+/// A connection that a task of tokio's drives: the driver, and one timer for all that it waits for.
 pub(crate) struct TaskDriver {
     driver: Driver,
+    /// When the driver's vigil is due.
+    vigil_due: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Whether the timer knows whom to wake. Who drives it always has the same waker, so that it need not
+    /// be polled again for each message.
+    is_set: bool,
 }
 
 impl TaskDriver {
     pub(crate) fn new(driver: Driver) -> Self {
+        let vigil_due = driver.vigil_due(Instant::now());
         Self {
             driver,
-            sleep: None,
+            vigil_due,
+            // Made here: later it may be driven by somebody who isn't in the runtime.
+            sleep: vigil_due.map(|due| Box::pin(sleep_until(due))),
+            is_set: false,
         }
     }
 
@@ -39,19 +48,41 @@ impl TaskDriver {
                 }
                 Poll::Pending => {}
             }
-            let Some(alarm) = self.driver.alarm() else {
-                self.sleep = None;
+            let Some(alarm) = self.alarm() else {
+                (self.sleep, self.is_set) = (None, false);
                 return Poll::Pending;
             };
-            let sleep = self
-                .sleep
-                .get_or_insert_with(|| Box::pin(sleep_until(alarm)));
-            if sleep.deadline() != alarm {
-                sleep.as_mut().reset(alarm);
+            if self.poll_sleep(cx, alarm).is_pending() {
+                return Poll::Pending;
             }
-            ready!(sleep.as_mut().poll(cx));
-            self.sleep = None;
+            let now = Instant::now();
+            if self.vigil_due.is_some_and(|due| due <= now) {
+                self.driver.keep_vigil(now, sink);
+                self.vigil_due = self.driver.vigil_due(now);
+            }
         }
+    }
+
+    fn alarm(&self) -> Option<Instant> {
+        let alarm = self.driver.alarm();
+        alarm.into_iter().chain(self.vigil_due).min()
+    }
+
+    /// Ready at the alarm.
+    fn poll_sleep(&mut self, cx: &mut Context<'_>, alarm: Instant) -> Poll<()> {
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(alarm)));
+        if sleep.deadline() != alarm {
+            sleep.as_mut().reset(alarm);
+            self.is_set = false;
+        }
+        if self.is_set && !sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        let slept = sleep.as_mut().poll(cx);
+        self.is_set = slept.is_pending();
+        slept
     }
 }
 

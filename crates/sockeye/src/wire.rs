@@ -7,6 +7,7 @@ use std::{
     io,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use sockeye_proto::{
@@ -21,6 +22,7 @@ use crate::{
     lend,
     outbox::Outbox,
     server::Permit,
+    vigil::Lapse,
     waiters::Waiters,
     worker::{Mailbox, Note},
 };
@@ -37,7 +39,8 @@ pub(crate) struct Wire {
     sender: Sender,
     /// While something waits, or is being gathered.
     outbox: Option<Box<Outbox>>,
-    outbox_bytes_max: usize,
+    /// At most 4 GiB, so that a record on a worker stays small.
+    outbox_bytes_max: u32,
     annex: Option<Box<Annex>>,
     attendance: Attendance,
     cork: Cork,
@@ -49,7 +52,12 @@ pub(crate) struct Wire {
     unflushed: bool,
     /// Whether the transport has failed.
     lost: bool,
+    /// Microseconds of the last round trip that was measured; [`UNMEASURED`] before.
+    latency_micros: u32,
 }
+
+/// As a time it would be more than an hour.
+const UNMEASURED: u32 = u32::MAX;
 
 /// Who drives the connection, and is told when something other than the socket asks for it.
 pub(crate) enum Attendance {
@@ -95,7 +103,7 @@ impl Wire {
             permit: None,
             sender,
             outbox: None,
-            outbox_bytes_max,
+            outbox_bytes_max: u32::try_from(outbox_bytes_max).unwrap_or(u32::MAX),
             annex: Some(Box::new(Annex {
                 request: Some(request),
                 ..Annex::default()
@@ -106,6 +114,7 @@ impl Wire {
             paused: false,
             unflushed: false,
             lost: false,
+            latency_micros: UNMEASURED,
         }
     }
 
@@ -123,7 +132,7 @@ impl Wire {
     /// Whether replies may still be queued; if not, reading pauses.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
-        self.buffered_bytes() <= self.outbox_bytes_max
+        self.buffered_bytes() <= self.outbox_bytes_max()
     }
 
     /// Whether messages can still be sent.
@@ -139,6 +148,11 @@ impl Wire {
             && !self.unflushed
             && !self.lost
             && self.sender.close_sent().is_none()
+    }
+
+    /// Whether what is sent now goes out now: nothing waits, and it is open.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.outbox.is_none() && !self.unflushed && self.is_open()
     }
 
     /// Whether TCP itself carries it, on a worker.
@@ -328,6 +342,30 @@ impl Wire {
         annex.waiting.wake();
     }
 
+    /// Its time is over. What waits is not sent any more, also by the kernel.
+    pub(crate) fn lapse(&mut self, lapse: Lapse) {
+        self.annex().lapse = Some(lapse);
+        self.note_ending(Side::Network, CloseCode::ABNORMAL, lapse.reason());
+        self.carrier.reset();
+    }
+
+    /// Why time has ended it, if it was time.
+    pub(crate) fn lapsed(&self) -> Option<Lapse> {
+        self.annex.as_ref()?.lapse
+    }
+
+    /// The peer has answered a heartbeat after this time.
+    pub(crate) fn measure(&mut self, latency: Duration) {
+        let micros = u32::try_from(latency.as_micros()).unwrap_or(UNMEASURED);
+        self.latency_micros = micros.min(UNMEASURED - 1);
+    }
+
+    /// The round-trip time measured last.
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        let is_measured = self.latency_micros != UNMEASURED;
+        is_measured.then(|| Duration::from_micros(self.latency_micros.into()))
+    }
+
     /// It is over: how it ended is known from now on. The carrier stays, for lingering.
     pub(crate) fn finish(&mut self) -> Closed {
         self.note_ending(Side::Network, CloseCode::ABNORMAL, "");
@@ -426,6 +464,11 @@ impl Wire {
     }
 
     #[inline]
+    fn outbox_bytes_max(&self) -> usize {
+        self.outbox_bytes_max as usize
+    }
+
+    #[inline]
     fn outbox_bytes(&self) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.bytes())
     }
@@ -438,7 +481,7 @@ impl Wire {
         if !self.is_open() {
             return Err(Refused::Closed);
         }
-        if waiting > 0 && waiting + payload_bytes + HEAD_BYTES > self.outbox_bytes_max {
+        if waiting > 0 && waiting + payload_bytes + HEAD_BYTES > self.outbox_bytes_max() {
             return Err(Refused::Full);
         }
         Ok(())

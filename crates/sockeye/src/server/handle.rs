@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use sockeye_proto::CloseCode;
 
 use super::{
-    Phase, Shared,
+    Endings, Phase, Shared,
     intake::{self, Accepted, Standing},
 };
 use crate::{
@@ -81,6 +81,12 @@ impl ServerHandle {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.shared.registry.len()
+    }
+
+    /// How sessions have ended, since it began.
+    #[must_use]
+    pub fn endings(&self) -> Endings {
+        self.shared.registry.tally().endings()
     }
 
     /// Empties the server: stops accepting, says goodbye to every session at a set pace, waits, and

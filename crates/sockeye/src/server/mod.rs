@@ -35,6 +35,7 @@ pub use handle::ServerHandle;
 pub use origin::Origins;
 pub use refusal::Refusal;
 pub use route::Route;
+pub use tally::Endings;
 
 pub(crate) use accept::{Patience, tune};
 pub(crate) use connections::Permit;
@@ -45,4 +46,4 @@ pub(crate) use origin::Tls;
 pub(crate) use registry::Registry;
 pub(crate) use shared::{Phase, Shared};
 pub(crate) use stranger::Stranger;
-pub(crate) use tally::{Ending, Endings, Tally};
+pub(crate) use tally::{Ending, Tally};

@@ -47,8 +47,8 @@ impl Opener {
             let task = tokio::spawn(async move {
                 // Made here: a future that was captured would lie in the task twice.
                 talk(websocket).await;
-                let closed = session.closed().await;
-                stay.leave(&session, &closed);
+                session.closed().await;
+                stay.leave(&session);
             });
             registry.attach(id, task.abort_handle());
             Ok(())

@@ -143,9 +143,9 @@ impl Stay {
         self.id = Some(session.id());
     }
 
-    pub(crate) fn leave(&mut self, session: &Session, closed: &Closed) {
+    pub(crate) fn leave(&mut self, session: &Session) {
         self.id = None;
-        self.registry.leave(session.id(), Ending::of(closed));
+        self.registry.leave(session.id(), session.ending());
     }
 }
 
@@ -184,7 +184,7 @@ impl Endpoint for Known {
 
     fn on_close(&mut self, session: &Session, closed: &Closed) {
         self.endpoint.on_close(session, closed);
-        self.stay.leave(session, closed);
+        self.stay.leave(session);
     }
 
     fn on_error(&mut self, session: &Session, error: &Error) {

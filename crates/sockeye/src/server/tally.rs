@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::Closed;
+use crate::{Closed, vigil::Lapse};
 
 /// How many sessions are open, and how the others ended, since the server began. Counted by tasks and
 /// threads alike, without a lock.
@@ -11,6 +11,7 @@ pub(crate) struct Tally {
     open: AtomicUsize,
     clean: AtomicUsize,
     unclean: AtomicUsize,
+    silent: AtomicUsize,
 }
 
 /// How a session ended.
@@ -18,15 +19,30 @@ pub(crate) struct Tally {
 pub(crate) enum Ending {
     /// With a Close frame in both directions.
     Clean,
+    /// By time.
+    Lapse(Lapse),
     /// Otherwise.
     Unclean,
 }
 
-/// How many sessions have ended, and how.
+/// How many sessions have ended since the server began, and how. Each is counted once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Endings {
-    pub(crate) clean: usize,
-    pub(crate) unclean: usize,
+#[non_exhaustive]
+pub struct Endings {
+    /// With a Close frame in both directions.
+    pub clean: usize,
+    /// The peer gave no sign of life: see [`crate::Settings::heartbeat`].
+    pub silent: usize,
+    /// Otherwise: the network failed, the peer hung up or didn't answer our Close frame in time.
+    pub unclean: usize,
+}
+
+impl Endings {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.clean + self.silent + self.unclean
+    }
 }
 
 impl Tally {
@@ -40,6 +56,7 @@ impl Tally {
         let endings = match ending {
             Ending::Clean => &self.clean,
             Ending::Unclean => &self.unclean,
+            Ending::Lapse(Lapse::Silent) => &self.silent,
         };
         endings.fetch_add(1, Ordering::Relaxed);
         // Last: whoever sees that it is not open any more sees how it ended.
@@ -54,6 +71,7 @@ impl Tally {
     pub(crate) fn endings(&self) -> Endings {
         Endings {
             clean: self.clean.load(Ordering::Relaxed),
+            silent: self.silent.load(Ordering::Relaxed),
             unclean: self.unclean.load(Ordering::Relaxed),
         }
     }

@@ -75,7 +75,7 @@ impl Wire {
             return;
         }
         let waiting = self.buffered_bytes();
-        let fits = waiting + batch.bytes() <= self.outbox_bytes_max;
+        let fits = waiting + batch.bytes() <= self.outbox_bytes_max();
         let is_one = batch.messages().len() == 1;
         match self.common_form(batch) {
             Some(form) if fits || waiting == 0 && is_one => {
@@ -98,7 +98,7 @@ impl Wire {
     fn give_all(&mut self, messages: &[Prepared], bytes: usize) {
         let gathers = messages.len() > 1
             && self.cork == Cork::Off
-            && self.buffered_bytes() + bytes <= self.outbox_bytes_max;
+            && self.buffered_bytes() + bytes <= self.outbox_bytes_max();
         if gathers {
             self.cork = Cork::Batch;
         }

@@ -205,7 +205,7 @@ impl Wire {
     /// Writes what waits, then `head`, then `payload`, until the socket refuses. How many bytes of
     /// the latter two are out; `None` if the transport failed.
     fn write(&mut self, head: &[u8], payload: &[u8]) -> Option<usize> {
-        let had_room = self.outbox_bytes() <= self.outbox_bytes_max;
+        let had_room = self.outbox_bytes() <= self.outbox_bytes_max();
         match self.write_all(head, payload) {
             Err(error) => {
                 self.fail_transport(error);
@@ -213,7 +213,7 @@ impl Wire {
                 None
             }
             Ok(written) => {
-                if had_room || self.outbox_bytes() <= self.outbox_bytes_max {
+                if had_room || self.outbox_bytes() <= self.outbox_bytes_max() {
                     self.wake_waiting();
                 }
                 self.resume();

@@ -1,7 +1,6 @@
 //! The loop of one worker.
 
 use std::{
-    collections::HashMap,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -14,12 +13,12 @@ use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     Adoption, Mailbox, Note,
+    alarms::Alarms,
     entrance::{Arrival, Entrance},
     lobby::{Lobby, Waiting},
     opening::{Opening, Step},
     served::Served,
     slab::Slab,
-    wheel::Wheel,
 };
 use crate::{
     Session,
@@ -51,11 +50,7 @@ pub(crate) struct ReadinessLoop {
     entrances: Vec<Entrance>,
     guests: Slab<Guest>,
     lobby: Lobby,
-    wheel: Wheel,
-    /// When the wheel must be looked at, if anything is in it.
-    due: Option<Instant>,
-    /// Which timer counts, for those who have one.
-    alarms: HashMap<u32, Instant>,
+    alarms: Alarms,
     /// Places where there is more to do, though no event may tell of it.
     unfinished: Vec<u32>,
     /// Groups whose members here have not got all that was sent.
@@ -114,9 +109,7 @@ impl ReadinessLoop {
             entrances,
             guests: Slab::new(),
             lobby: Lobby::default(),
-            wheel: Wheel::new(Instant::now().into_std()),
-            due: None,
-            alarms: HashMap::new(),
+            alarms: Alarms::new(Instant::now()),
             unfinished: Vec::new(),
             deliveries: Vec::new(),
             lent: lend::Reading::new(),
@@ -155,14 +148,12 @@ impl ReadinessLoop {
             for note in notes.drain(..) {
                 self.handle_note(note);
             }
-            if let Some(due) = self.due {
+            if let Some(due) = self.alarms.due() {
                 let time = *now.insert(Instant::now());
                 if due <= time {
-                    self.wheel.expired(time.into_std(), &mut fired);
-                    let wait = self.wheel.next_wait(time.into_std());
-                    self.due = wait.map(|wait| time + wait);
+                    self.alarms.expired(time, &mut fired);
                     for place in fired.drain(..) {
-                        self.handle_alarm(place as u32);
+                        self.handle_alarm(place, time);
                     }
                 }
             }
@@ -201,7 +192,7 @@ impl ReadinessLoop {
 
     /// How long it may wait. `now` may be a little old: then it waits that much longer.
     fn patience(&self, now: Option<Instant>) -> Option<std::time::Duration> {
-        let wait = self.due.map(|due| {
+        let wait = self.alarms.due().map(|due| {
             let now = now.unwrap_or_else(Instant::now);
             due.saturating_duration_since(now)
         });
@@ -262,7 +253,6 @@ impl ReadinessLoop {
                         let_go(self.guests.remove(place));
                     }
                 }
-                self.alarms.clear();
             }
         }
         if self.phase != Phase::Serving {
@@ -274,7 +264,7 @@ impl ReadinessLoop {
         }
     }
 
-    fn handle_alarm(&mut self, place: u32) {
+    fn handle_alarm(&mut self, place: u32, now: Instant) {
         if let Some(number) = entrance_of_alarm(place) {
             if let Some(entrance) = self.entrances.get_mut(number) {
                 entrance.end_pause();
@@ -285,8 +275,24 @@ impl ReadinessLoop {
             return self.handle_lobby();
         }
         if let Some(Guest::Served(_)) = self.guests.at_mut(place) {
-            self.alarms.remove(&place);
+            // First what has come is read: nobody is late whose bytes are here.
             self.look(place, ShortRead::ReadOn);
+            self.keep_vigil(place, now);
+        }
+    }
+
+    /// Looks at what no event tells of, and arms the timer for the next look.
+    fn keep_vigil(&mut self, place: u32, now: Instant) {
+        let Some(Guest::Served(served)) = self.guests.at_mut(place) else {
+            return;
+        };
+        let turn = served.keep_vigil(now, self.shared.registry.tally());
+        let due = served.vigil_due(now);
+        self.settle(place, turn);
+        if turn.is_pending()
+            && let Some(due) = due
+        {
+            self.alarms.arm_place(place, due);
         }
     }
 
@@ -318,12 +324,7 @@ impl ReadinessLoop {
     }
 
     fn watch_lobby(&mut self, deadline: Instant) {
-        self.arm(deadline, u64::from(LOBBY_ALARM));
-    }
-
-    fn arm(&mut self, deadline: Instant, token: u64) {
-        self.wheel.insert(deadline.into_std(), token);
-        self.due = Some(self.due.map_or(deadline, |due| due.min(deadline)));
+        self.alarms.arm(LOBBY_ALARM, deadline);
     }
 
     /// Does what there is to do at a place.
@@ -348,17 +349,14 @@ impl ReadinessLoop {
             Poll::Ready(Turn::Over) => self.unfinished.push(place),
             Poll::Ready(Turn::Done) => {
                 let_go(self.guests.remove(place));
-                self.alarms.remove(&place);
                 return;
             }
             Poll::Pending => {}
         }
         if let Some(Guest::Served(served)) = self.guests.at_mut(place)
             && let Some(alarm) = served.alarm()
-            && self.alarms.get(&place).is_none_or(|armed| alarm < *armed)
         {
-            self.alarms.insert(place, alarm);
-            self.arm(alarm, u64::from(place));
+            self.alarms.arm_place(place, alarm);
         }
     }
 
@@ -375,8 +373,7 @@ impl ReadinessLoop {
                 }
                 Arrival::Nobody => return,
                 Arrival::Pause(until) => {
-                    let alarm = u64::from(alarm_of_entrance(number));
-                    return self.arm(until, alarm);
+                    return self.alarms.arm(alarm_of_entrance(number), until);
                 }
             }
         }
@@ -491,7 +488,11 @@ impl ReadinessLoop {
         let is_done = opened == Poll::Ready(Turn::Done);
         // Whatever comes behind the request makes an event of its own.
         let is_calm = short_read == ShortRead::Last && !is_done && served.say_first();
+        let due = served.vigil_due(Instant::now());
         self.guests.insert(Guest::Served(served));
+        if let Some(due) = due {
+            self.alarms.arm_place(place, due);
+        }
         match () {
             () if is_done => self.settle(place, opened),
             () if is_calm => {}

@@ -15,7 +15,7 @@ use crate::{
     driver::{Driver, ShortRead, Turn},
     endpoint::{self, Nobody},
     lend,
-    server::{Ending, Permit, Tally},
+    server::{Permit, Tally},
 };
 
 /// One session on a worker: its endpoint, and what drives it.
@@ -119,6 +119,27 @@ impl Served {
         turn
     }
 
+    /// When [`Served::keep_vigil`] is due, if ever, for somebody who has looked just now.
+    pub(crate) fn vigil_due(&self, now: Instant) -> Option<Instant> {
+        self.driver.vigil_due(now)
+    }
+
+    /// Looks at what no event tells of, after [`Served::drive`] has.
+    pub(crate) fn keep_vigil(&mut self, now: Instant, tally: &Tally) -> Poll<Turn> {
+        let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
+        let kept = catch_unwind(AssertUnwindSafe(|| driver.keep_vigil(now, endpoint)));
+        if kept.is_err() {
+            return self.give_up(tally);
+        }
+        if !self.driver.is_done() {
+            return Poll::Pending;
+        }
+        if self.is_counted {
+            self.count_out(tally);
+        }
+        Poll::Ready(Turn::Done)
+    }
+
     /// Ends it without ceremony.
     pub(crate) fn cut(&mut self, tally: &Tally) {
         self.driver.break_off(CloseCode::GOING_AWAY);
@@ -145,8 +166,7 @@ impl Served {
 
     fn count_out(&mut self, tally: &Tally) {
         self.is_counted = false;
-        let closed = self.session().closed_now();
-        tally.handle_end(closed.as_ref().map_or(Ending::Unclean, Ending::of));
+        tally.handle_end(self.session().ending());
     }
 }
 
@@ -158,6 +178,6 @@ mod tests {
     fn idle_session_is_small() {
         // Ten thousand idle ones are this and what the handle shares, and nothing else. Without deflate and
         // groups a session owns no other memory.
-        assert!(size_of::<Served>() <= 80);
+        assert!(size_of::<Served>() <= 96);
     }
 }

@@ -71,11 +71,7 @@ impl Wheel {
     /// With four thousand million timers.
     pub(crate) fn insert(&mut self, deadline: Instant, token: u64) {
         let timer = Timer {
-            // Rounded up: never early.
-            tick: self
-                .nanos_until(deadline)
-                .div_ceil(TICK_NANOS)
-                .min(TICK_MAX),
+            tick: self.tick(deadline),
             token,
             next: NONE,
         };
@@ -95,6 +91,13 @@ impl Wheel {
         };
         self.len += 1;
         self.link(index);
+    }
+
+    /// The tick in which a timer of this deadline fires. Rounded up: never early.
+    pub(crate) fn tick(&self, deadline: Instant) -> u64 {
+        self.nanos_until(deadline)
+            .div_ceil(TICK_NANOS)
+            .min(TICK_MAX)
     }
 
     /// How long nothing is to do here; `None` if nothing is armed. It may be that then nothing is due
@@ -138,6 +141,12 @@ impl Wheel {
             self.timers = Vec::new();
             self.free = NONE;
         }
+    }
+
+    /// Timers that are armed.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
     /// From the origin on; at most 584 years.

@@ -4,6 +4,7 @@ mod drain;
 mod fairness;
 mod handshake;
 mod hang_up;
+mod heartbeat;
 mod hostile;
 mod http;
 mod limits;

@@ -1,6 +1,6 @@
 //! TLS listeners.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -21,12 +21,37 @@ struct Fixture {
     roots: RootCertStore,
 }
 
-async fn start(settings: Settings) -> Fixture {
+/// A server's certificate for `localhost`, and who trusts it.
+pub(crate) fn identity() -> (ServerTls, RootCertStore) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let tls = ServerTls::from_pem(cert.pem(), signing_key.serialize_pem()).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).unwrap();
+    (tls, roots)
+}
+
+/// TLS to `addr`.
+pub(crate) async fn dial(
+    roots: RootCertStore,
+    addr: SocketAddr,
+    alpn: &[&[u8]],
+) -> TlsStream<TcpStream> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    let stream = connect(addr).await;
+    let name = "localhost".try_into().unwrap();
+    soon(TlsConnector::from(Arc::new(config)).connect(name, stream))
+        .await
+        .unwrap()
+}
+
+async fn start(settings: Settings) -> Fixture {
+    let (tls, roots) = identity();
     let server = Server::unbound()
         .listen_tls("127.0.0.1:0", tls)
         .route("/echo", |_request| Ok(Echo))
@@ -45,17 +70,7 @@ async fn start(settings: Settings) -> Fixture {
 
 impl Fixture {
     async fn connect(&self, alpn: &[&[u8]]) -> TlsStream<TcpStream> {
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        let stream = connect(self.server.local_addrs()[0]).await;
-        let name = "localhost".try_into().unwrap();
-        soon(TlsConnector::from(Arc::new(config)).connect(name, stream))
-            .await
-            .unwrap()
+        dial(self.roots.clone(), self.server.local_addrs()[0], alpn).await
     }
 }
 

@@ -1,0 +1,331 @@
+//! A peer that vanishes is noticed; one that lives is left alone, and its latency is known.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use sockeye::{
+    CloseCode, Closed, Endpoint, Error, ErrorKind, Message, Reply, Rhythm, Role, Route, Server,
+    ServerHandle, Session, Settings, Side, WebSocket,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::Instant,
+};
+
+use crate::{
+    support::{
+        assert_echoes, connect, http2_client_on, http2_connect, http2_websocket, open, read_head,
+        request, soon,
+    },
+    tls,
+};
+
+const RHYTHM: Rhythm = Rhythm {
+    interval: Duration::from_millis(300),
+    timeout: Duration::from_millis(200),
+};
+
+/// What an endpoint has heard of the end.
+#[derive(Debug)]
+struct Ended {
+    at: Instant,
+    error: Option<ErrorKind>,
+    closed: Closed,
+}
+
+/// An echo that gives its session out, and tells of the end.
+struct Patient {
+    sessions: UnboundedSender<Session>,
+    ends: UnboundedSender<Ended>,
+    error: Option<ErrorKind>,
+    pongs: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Endpoint for Patient {
+    fn on_open(&mut self, session: &Session) {
+        let _ = self.sessions.send(session.clone());
+    }
+
+    fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+        Reply::Echo
+    }
+
+    fn on_pong(&mut self, _: &Session, payload: &[u8]) {
+        self.pongs.lock().unwrap().push(payload.to_vec());
+    }
+
+    fn on_error(&mut self, _: &Session, error: &Error) {
+        self.error = Some(error.kind());
+    }
+
+    fn on_close(&mut self, _: &Session, closed: &Closed) {
+        let _ = self.ends.send(Ended {
+            at: Instant::now(),
+            error: self.error,
+            closed: closed.clone(),
+        });
+    }
+}
+
+struct Watched {
+    server: ServerHandle,
+    sessions: UnboundedReceiver<Session>,
+    ends: UnboundedReceiver<Ended>,
+    pongs: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+fn beating(rhythm: Rhythm) -> Settings {
+    let mut settings = Settings::default();
+    settings.heartbeat = Some(rhythm);
+    settings
+}
+
+/// A server whose one endpoint, at `/`, is watched.
+async fn watched(server: Server, settings: Settings) -> Watched {
+    let (sessions, session_receiver) = unbounded_channel();
+    let (ends, end_receiver) = unbounded_channel();
+    let pongs = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&pongs);
+    let route = Route::new("/", move |_| {
+        Ok(Patient {
+            sessions: sessions.clone(),
+            ends: ends.clone(),
+            error: None,
+            pongs: Arc::clone(&heard),
+        })
+    });
+    let server = server.settings(settings).mount(route);
+    Watched {
+        server: server.start().await.unwrap(),
+        sessions: session_receiver,
+        ends: end_receiver,
+        pongs,
+    }
+}
+
+impl Watched {
+    fn addr(&self) -> SocketAddr {
+        self.server.local_addrs()[0]
+    }
+
+    /// The peer has been silent since `since`: it is gone soon, and not too soon.
+    async fn assert_given_up(&mut self, since: Instant, rhythm: Rhythm) {
+        let ended = soon(self.ends.recv()).await.unwrap();
+        assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
+        assert_eq!(
+            (ended.closed.by, ended.closed.code, &*ended.closed.reason),
+            (Side::Network, CloseCode::ABNORMAL, "no sign of life")
+        );
+        assert_eq!((ended.closed.sent, ended.closed.received), (None, None));
+        let took = ended.at - since;
+        // The first ping comes after a half of the interval at least.
+        assert!(took >= rhythm.interval / 2 + rhythm.timeout, "{took:?}");
+        let bound = rhythm.interval + rhythm.timeout;
+        eprintln!("noticed after {took:?}, bound {bound:?}");
+        // What this machine does besides is not the heartbeat's affair.
+        assert!(took < bound + Duration::from_secs(10), "{took:?}");
+        let server = &self.server;
+        soon(async {
+            while (server.sessions(), server.connections()) != (0, 0) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let endings = self.server.endings();
+        assert_eq!((endings.silent, endings.total()), (1, 1));
+    }
+}
+
+/// A WebSocket of which the peer will never hear again.
+async fn open_deaf(addr: SocketAddr) -> TcpStream {
+    let mut stream = connect(addr).await;
+    let bytes = request("/", &[]);
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    read_head(&mut stream).await;
+    stream
+}
+
+#[tokio::test]
+async fn peer_without_a_sign_of_life_is_given_up() {
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(RHYTHM)).await;
+    let began = Instant::now();
+    let mut deaf = open_deaf(watched.addr()).await;
+    watched.assert_given_up(began, RHYTHM).await;
+    // It was asked once, and its socket is reset: nothing of ours waits in the kernel for it.
+    let mut ping = [0; 10];
+    soon(deaf.read_exact(&mut ping)).await.unwrap();
+    assert_eq!(ping[..2], [0x89, 8]);
+    let end = soon(deaf.read_u8()).await.unwrap_err();
+    assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn peer_without_a_sign_of_life_is_given_up_on_tls() {
+    let (identity, roots) = tls::identity();
+    let server = Server::unbound().listen_tls("127.0.0.1:0", identity);
+    let mut watched = watched(server, beating(RHYTHM)).await;
+    let mut stream = tls::dial(roots, watched.addr(), &[]).await;
+    let began = Instant::now();
+    stream
+        .write_all(request("/", &[]).as_bytes())
+        .await
+        .unwrap();
+    read_head(&mut stream).await;
+    watched.assert_given_up(began, RHYTHM).await;
+}
+
+#[tokio::test]
+async fn peer_without_a_sign_of_life_is_given_up_over_http2() {
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(RHYTHM)).await;
+    let mut sender = http2_client_on(connect(watched.addr()).await).await;
+    let began = Instant::now();
+    let response = http2_connect(&mut sender, "/", &[]).await;
+    let stream = soon(hyper::upgrade::on(response)).await.unwrap();
+    let ended = soon(watched.ends.recv()).await.unwrap();
+    assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
+    assert!(ended.at - began >= RHYTHM.interval / 2 + RHYTHM.timeout);
+    // The others on the same TCP connection don't notice.
+    let response = http2_connect(&mut sender, "/", &[]).await;
+    assert_echoes(&mut http2_websocket(response).await, "here").await;
+    drop(stream);
+}
+
+#[tokio::test]
+async fn peer_that_answers_stays_and_its_latency_is_known() {
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(RHYTHM)).await;
+    let (mut websocket, _) = open(watched.addr(), "/", &[]).await;
+    let session = soon(watched.sessions.recv()).await.unwrap();
+    assert_eq!(session.latency(), None);
+    // A pong leaves whether or not anybody is in `recv`.
+    let latency = soon(async {
+        loop {
+            if let Some(latency) = session.latency() {
+                break latency;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert!(latency > Duration::ZERO && latency < Duration::from_secs(10));
+    tokio::time::sleep(2 * (RHYTHM.interval + RHYTHM.timeout)).await;
+    assert_echoes(&mut websocket, "still here").await;
+    // Nobody but us has sent pings: no pong is the endpoint's business.
+    assert_eq!(*watched.pongs.lock().unwrap(), [[0; 0]; 0]);
+    assert_eq!(watched.server.endings().total(), 0);
+}
+
+#[tokio::test]
+async fn any_byte_is_life_and_no_pong_but_the_answer_is_measured() {
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(RHYTHM)).await;
+    let mut stream = open_deaf(watched.addr()).await;
+    let session = soon(watched.sessions.recv()).await.unwrap();
+    let began = Instant::now();
+    // It never answers a ping, but speaks: one byte at a time of one long frame, and a forged pong before.
+    stream
+        .write_all(b"\x8a\x88\0\0\0\0forged!!\x82\xfe\x10\0\0\0\0\0")
+        .await
+        .unwrap();
+    while began.elapsed() < 3 * (RHYTHM.interval + RHYTHM.timeout) {
+        stream.write_all(b"x").await.unwrap();
+        tokio::time::sleep(RHYTHM.timeout / 10).await;
+    }
+    assert!(session.is_open());
+    assert_eq!(session.latency(), None);
+    assert_eq!(*watched.pongs.lock().unwrap(), [b"forged!!"]);
+    watched.assert_given_up(began, RHYTHM).await;
+}
+
+#[tokio::test]
+async fn guest_at_a_used_place_has_a_heartbeat_of_its_own() {
+    // One worker, so that all of them come to the same place.
+    let server = Server::bind("127.0.0.1:0").workers(1);
+    let mut watched = watched(server, beating(RHYTHM)).await;
+    for _ in 0..20 {
+        let (mut websocket, _) = open(watched.addr(), "/", &[]).await;
+        soon(websocket.close(CloseCode::NORMAL, "")).await;
+        let ended = soon(watched.ends.recv()).await.unwrap();
+        assert_eq!(ended.closed.code, CloseCode::NORMAL);
+    }
+    let began = Instant::now();
+    let _deaf = open_deaf(watched.addr()).await;
+    let ended = soon(watched.ends.recv()).await.unwrap();
+    assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
+    assert!(ended.at - began >= RHYTHM.interval / 2 + RHYTHM.timeout);
+    assert_eq!(watched.server.endings().clean, 20);
+}
+
+#[tokio::test]
+async fn without_heartbeat_nobody_is_pinged() {
+    let mut settings = Settings::default();
+    settings.heartbeat = None;
+    let watched = watched(Server::bind("127.0.0.1:0"), settings).await;
+    let mut deaf = open_deaf(watched.addr()).await;
+    let heard = tokio::time::timeout(Duration::from_millis(500), deaf.read_u8()).await;
+    assert!(heard.is_err(), "{heard:?}");
+}
+
+/// A conversation that looks at nothing: its peer is noticed all the same.
+#[tokio::test]
+async fn conversation_hears_of_a_dead_peer_when_it_looks() {
+    let (ends, mut ended) = unbounded_channel();
+    let route = Route::conversation("/", move |_request, mut websocket: WebSocket| {
+        let ends = ends.clone();
+        async move {
+            let closed = websocket.session().closed().await;
+            let error = websocket.recv().await.unwrap_err();
+            let _ = ends.send((closed, error.kind()));
+        }
+    });
+    let server = Server::bind("127.0.0.1:0")
+        .settings(beating(RHYTHM))
+        .mount(route)
+        .start()
+        .await
+        .unwrap();
+    let _deaf = open_deaf(server.local_addrs()[0]).await;
+    let (closed, kind) = soon(ended.recv()).await.unwrap();
+    assert_eq!(
+        (closed.by, closed.code),
+        (Side::Network, CloseCode::ABNORMAL)
+    );
+    assert_eq!(kind, ErrorKind::Heartbeat);
+}
+
+#[tokio::test]
+async fn client_notices_a_dead_server() {
+    let (left, _deaf) = tokio::io::duplex(1024);
+    let mut client = WebSocket::from_stream(left, Role::Client, beating(RHYTHM)).unwrap();
+    let began = Instant::now();
+    let error = soon(client.recv()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Heartbeat);
+    assert!(began.elapsed() >= RHYTHM.interval / 2 + RHYTHM.timeout);
+    assert_eq!(soon(client.recv()).await.unwrap(), None);
+    assert_eq!(client.closed().unwrap().by, Side::Network);
+}
+
+/// The peer is alive and answers; the answer can't be read because the program takes nothing.
+#[tokio::test]
+async fn nobody_is_late_whom_a_full_inbox_keeps_waiting() {
+    let (left, right) = tokio::io::duplex(1 << 20);
+    let mut settings = beating(RHYTHM);
+    settings.inbox_bytes_max = 1000;
+    let mut server = WebSocket::from_stream(left, Role::Server, settings).unwrap();
+    let mut calm = Settings::default();
+    calm.heartbeat = None;
+    let client = WebSocket::from_stream(right, Role::Client, calm).unwrap();
+    for _ in 0..20 {
+        client.send("x".repeat(200)).await.unwrap();
+    }
+    tokio::time::sleep(4 * (RHYTHM.interval + RHYTHM.timeout)).await;
+    for _ in 0..20 {
+        let message = soon(server.recv()).await.unwrap().expect("a message");
+        assert_eq!(message.len(), 200);
+    }
+    server.send("and back").await.unwrap();
+    assert!(server.session().is_open());
+}
