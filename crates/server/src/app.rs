@@ -21,7 +21,7 @@ use crate::{
     log,
     room::Place,
     signal::Signals,
-    welcome::Page,
+    welcome,
 };
 
 /// Serves until a signal comes, then drains.
@@ -93,7 +93,7 @@ async fn start(config: &Config, key: &api::Key) -> Result<ServerHandle, String> 
 
 /// Plain HTTP.
 fn pages(config: &Config, key: &api::Key) -> Router {
-    let page = Page::new(config.message_bytes_max.0);
+    let page = welcome::page(config.message_bytes_max.0);
     Router::new()
         .route(
             "/",

@@ -25,6 +25,7 @@ mod data;
 mod dial;
 mod echo;
 mod log;
+mod page;
 mod room;
 mod signal;
 mod welcome;

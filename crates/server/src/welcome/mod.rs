@@ -1,5 +1,7 @@
 //! The welcome page.
 
-mod page;
+mod document;
 
-pub(crate) use page::Page;
+#[cfg(test)]
+pub(crate) use document::SOURCES;
+pub(crate) use document::page;

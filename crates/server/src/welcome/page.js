@@ -7,18 +7,7 @@ const REASON_BYTES_MAX = 123;   // RFC 6455 section 5.5: a control frame's 125 b
 const SAVED_MAX = 8;            // binary messages that can be saved, per log
 
 const MESSAGE_BYTES_MAX = Number(document.documentElement.dataset.messageBytesMax) || 16 * 1024 * 1024;
-const ORIGIN = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}`;
-
-let texts = TEXTS.en;
 const panels = [];
-
-// Elements are made, never parsed: what peers send is only ever text.
-function element(name, properties = {}, ...children) {
-  const made = document.createElement(name);
-  Object.assign(made, properties);
-  made.append(...children);
-  return made;
-}
 
 function size(bytes) {
   if (bytes < 1024) return `${bytes} B`;
@@ -28,10 +17,6 @@ function size(bytes) {
 
 function milliseconds(time) {
   return time < 10 ? `${time.toFixed(2)} ms` : `${time.toFixed(1)} ms`;
-}
-
-function clock(date = new Date()) {
-  return date.toLocaleTimeString(texts.lang, { hour12: false });
 }
 
 function equal(one, other) {
@@ -294,22 +279,9 @@ class Panel {
   }
 }
 
-function remembered(language) {
-  try {
-    if (language) localStorage.setItem('language', language);
-    return localStorage.getItem('language');
-  } catch {
-    return null; // Storage may be forbidden; then the choice lasts as long as the page.
-  }
-}
-
 function speak(language) {
-  texts = TEXTS[language];
-  document.documentElement.lang = texts.lang;
+  translate(language);
   document.title = `Sockeye · ${location.host}`;
-  for (const item of document.querySelectorAll('[data-text]')) item.textContent = texts[item.dataset.text];
-  for (const item of document.querySelectorAll('[data-label]')) item.setAttribute('aria-label', texts[item.dataset.label]);
-  for (const button of document.querySelectorAll('[data-language]')) button.setAttribute('aria-pressed', String(button.dataset.language === language));
   const served = [[`${ORIGIN}/echo`, 'echoPath'], [`${ORIGIN}/`, 'echoPath'], [`${ORIGIN}/websocket/ws`, 'roomPath'], [`${location.origin}/health/live`, 'livePath']];
   document.querySelector('.endpoints').replaceChildren(...served.map(([address, key]) => element('div', {},
     element('dt', {}, element('code', { textContent: address })), element('dd', { textContent: texts[key] }))));
@@ -326,17 +298,11 @@ function start() {
   ].join('\n');
   // A file dropped beside the panels must not replace the page.
   for (const name of ['dragover', 'drop']) document.addEventListener(name, (event) => event.preventDefault());
-  for (const button of document.querySelectorAll('[data-language]')) {
-    button.addEventListener('click', () => {
-      remembered(button.dataset.language);
-      speak(button.dataset.language);
-    });
-  }
-  const asked = new URLSearchParams(location.search).get('lang') || remembered() || navigator.language;
-  const language = asked.toLowerCase().startsWith('zh') ? 'zh' : 'en';
+  const language = chosenLanguage();
   texts = TEXTS[language];
   panels.push(new Panel('echo', '/echo'), new Panel('room', '/websocket/ws'));
   speak(language);
+  offerLanguages(speak);
 }
 
 start();

@@ -1,0 +1,21 @@
+//! The parts of the welcome page.
+
+use crate::page::{Page, Sources};
+
+/// `message_bytes_max` is told to the page, which refuses larger files before it sends them.
+pub(crate) fn page(message_bytes_max: usize) -> Page {
+    let filled = [("message-bytes-max", message_bytes_max.to_string())];
+    Page::join(
+        SOURCES,
+        &filled
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str())),
+    )
+}
+
+pub(crate) const SOURCES: Sources = Sources {
+    html: include_str!("page.html"),
+    style: include_str!("page.css"),
+    texts: include_str!("texts.js"),
+    script: include_str!("page.js"),
+};
