@@ -1,0 +1,334 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn registry(clients_max: usize, devices_per_client_max: usize) -> Registry {
+    let limits = Limits {
+        clients_max,
+        devices_per_client_max,
+        ..Limits::default()
+    };
+    Registry::new(limits, Keeping::Changes)
+}
+
+fn name(index: u8) -> Arc<str> {
+    format!("c{index}").into()
+}
+
+fn join(registry: &mut Registry, at: u64, client: &str) -> (Place, Option<Change>) {
+    registry.join(UnixMillis(at), &client.into(), "web".into())
+}
+
+fn away(registry: &Registry, client: &str) -> Option<u64> {
+    match registry.status(client) {
+        Some(Status::Away { last_seen }) => Some(last_seen.0),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_first_device_in_and_the_last_one_out_are_the_edges() {
+    let mut registry = registry(9, 9);
+    let ann: Arc<str> = "ann".into();
+    let (one, first) = join(&mut registry, 1, "ann");
+    let (two, second) = join(&mut registry, 2, "ann");
+    let at = UnixMillis(1);
+    let client = Arc::clone(&ann);
+    assert_eq!((first, second), (Some(Change::Online { client, at }), None));
+    assert_eq!(registry.leave(UnixMillis(3), &ann, one), None);
+    let at = UnixMillis(4);
+    let client = Arc::clone(&ann);
+    assert_eq!(
+        registry.leave(at, &ann, two),
+        Some(Change::Offline { client, at })
+    );
+    assert_eq!(away(&registry, "ann"), Some(4));
+}
+
+#[test]
+fn devices_beyond_the_limit_count_without_being_listed() {
+    let mut registry = registry(9, 1);
+    let ann: Arc<str> = "ann".into();
+    let (listed, _) = join(&mut registry, 1, "ann");
+    let (unlisted, _) = join(&mut registry, 2, "ann");
+    assert_eq!(registry.list(None, 9)[0].devices, 2);
+    assert_eq!(registry.leave(UnixMillis(3), &ann, listed), None);
+    assert!(registry.is_online("ann"));
+    assert!(registry.leave(UnixMillis(4), &ann, unlisted).is_some());
+}
+
+#[test]
+fn whoever_was_seen_longest_ago_is_forgotten_first() {
+    let mut registry = registry(2, 9);
+    for (at, client) in [(1, "ann"), (2, "bob"), (3, "cat")] {
+        let (place, _) = join(&mut registry, at, client);
+        registry.leave(UnixMillis(at), &client.into(), place);
+    }
+    assert_eq!(away(&registry, "ann"), None);
+    assert_eq!(away(&registry, "bob"), Some(2));
+    let batch = registry.poll_unsaved(UnixMillis(4), 9);
+    let ann = batch.clients.iter().find(|saved| &*saved.client == "ann");
+    assert_eq!(ann.unwrap().state, State::Forgotten);
+}
+
+#[test]
+fn when_all_are_here_one_more_is_not_tracked_and_harms_nobody() {
+    let mut registry = registry(1, 9);
+    join(&mut registry, 1, "ann");
+    let (place, change) = join(&mut registry, 2, "bob");
+    assert_eq!((place, change), (Place::Untracked, None));
+    assert_eq!(registry.leave(UnixMillis(3), &"bob".into(), place), None);
+    assert_eq!((registry.count(), registry.untracked()), (1, 1));
+    // Another device of somebody who is here needs no room.
+    assert_ne!(join(&mut registry, 4, "ann").0, Place::Untracked);
+}
+
+#[test]
+fn a_name_that_is_none_is_not_tracked() {
+    let mut registry = registry(9, 9);
+    for client in ["", "a\nb", &"x".repeat(129)] {
+        assert_eq!(join(&mut registry, 1, client).0, Place::Untracked);
+    }
+    assert_eq!(registry.count(), 0);
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_nobody_leave_before_they_came() {
+    let mut registry = registry(9, 9);
+    let (place, _) = join(&mut registry, 50, "ann");
+    registry.leave(UnixMillis(10), &"ann".into(), place);
+    assert_eq!(away(&registry, "ann"), Some(50));
+}
+
+#[test]
+fn pages_join_up() {
+    let mut registry = registry(99, 9);
+    for index in 0..25 {
+        join(&mut registry, 1, &name(index));
+    }
+    let mut found = Vec::new();
+    let mut after: Option<Arc<str>> = None;
+    loop {
+        let page = registry.list(after.as_deref(), 10);
+        found.extend(page.iter().map(|listed| Arc::clone(&listed.client)));
+        if page.len() < 10 {
+            break;
+        }
+        after = found.last().cloned();
+    }
+    let mut expected: Vec<_> = (0..25).map(name).collect();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn last_seen_times_from_the_store_never_replace_better_ones() {
+    let mut registry = registry(2, 9);
+    join(&mut registry, 5, "ann");
+    let seen = |pairs: &[(&str, u64)]| {
+        let pairs = pairs.iter();
+        News::Seen(
+            pairs
+                .map(|(client, at)| (Arc::from(*client), UnixMillis(*at)))
+                .collect(),
+        )
+    };
+    let mut changes = Vec::new();
+    registry.handle_news(seen(&[("ann", 9), ("bob", 7), ("bob", 3)]), &mut changes);
+    assert!(registry.is_online("ann") && changes.is_empty());
+    assert_eq!(away(&registry, "bob"), Some(7));
+    // There is room for one: the latest.
+    registry.handle_news(seen(&[("old", 1), ("new", 8)]), &mut changes);
+    assert_eq!(away(&registry, "new"), Some(8));
+    assert_eq!(away(&registry, "old"), None);
+}
+
+/// What can happen, by small numbers.
+#[derive(Clone, Debug)]
+enum Step {
+    Join(u8),
+    /// One of those who are here leaves.
+    Leave(prop::sample::Index),
+    Changed(u8, u8, u8),
+    Snapshot(u8, Vec<(u8, u8)>),
+    NodeGone(u8),
+    Alone,
+    Save,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (client, node, devices) = (0..5_u8, 0..3_u8, 0..3_u8);
+    let pairs = prop::collection::vec((client.clone(), 1..3_u8), 0..4);
+    prop_oneof![
+        4 => client.clone().prop_map(Step::Join),
+        4 => any::<prop::sample::Index>().prop_map(Step::Leave),
+        3 => (node.clone(), client, devices).prop_map(|(n, c, d)| Step::Changed(n, c, d)),
+        1 => (node.clone(), pairs).prop_map(|(n, pairs)| Step::Snapshot(n, pairs)),
+        1 => node.prop_map(Step::NodeGone),
+        1 => Just(Step::Alone),
+        1 => Just(Step::Save),
+    ]
+}
+
+/// The same thing, as simple as can be: how many devices each place has of each client.
+#[derive(Default)]
+struct Model {
+    own: Vec<(u8, Place)>,
+    elsewhere: HashMap<(u8, u8), u8>,
+    last_seen: HashMap<u8, u64>,
+    /// What a store was told last: clients with own devices.
+    saved: BTreeSet<u8>,
+}
+
+impl Model {
+    fn is_here(&self, client: u8) -> bool {
+        self.own.iter().any(|(own, _)| *own == client)
+    }
+
+    fn devices(&self, client: u8) -> usize {
+        let own = self.own.iter().filter(|(own, _)| *own == client).count();
+        let elsewhere = self.elsewhere.iter().filter(|((_, c), _)| *c == client);
+        own + elsewhere
+            .map(|(_, devices)| *devices as usize)
+            .sum::<usize>()
+    }
+
+    fn online(&self) -> Vec<u8> {
+        (0..5).filter(|client| self.devices(*client) > 0).collect()
+    }
+}
+
+fn apply(step: &Step, now: u64, registry: &mut Registry, model: &mut Model) -> Vec<Change> {
+    let devices = |count: u8| {
+        (0..count)
+            .map(|_| Device::new("tv".into(), UnixMillis(now)))
+            .collect::<Vec<_>>()
+    };
+    let node = |index: &u8| Arc::<str>::from(format!("n{index}"));
+    let at = UnixMillis(now);
+    let mut changes = Vec::new();
+    match step {
+        Step::Join(client) => {
+            let (place, change) = registry.join(at, &name(*client), "web".into());
+            changes.extend(change);
+            model.own.push((*client, place));
+        }
+        Step::Leave(which) if !model.own.is_empty() => {
+            let (client, place) = model.own.remove(which.index(model.own.len()));
+            changes.extend(registry.leave(at, &name(client), place));
+        }
+        Step::Leave(_) => {}
+        Step::Changed(n, client, count) => {
+            let clients = vec![(name(*client), devices(*count))];
+            let node = node(n);
+            registry.handle_news(News::Changed { node, at, clients }, &mut changes);
+            model.elsewhere.insert((*n, *client), *count);
+        }
+        Step::Snapshot(n, pairs) => {
+            let clients = pairs.iter().map(|(c, count)| (name(*c), devices(*count)));
+            let clients = clients.collect();
+            let node = node(n);
+            registry.handle_news(News::Node { node, at, clients }, &mut changes);
+            model.elsewhere.retain(|(node, _), _| node != n);
+            for (client, count) in pairs {
+                model.elsewhere.insert((*n, *client), *count);
+            }
+        }
+        Step::NodeGone(n) => {
+            let node = node(n);
+            registry.handle_news(News::NodeGone { node, at }, &mut changes);
+            model.elsewhere.retain(|(node, _), _| node != n);
+        }
+        Step::Alone => {
+            registry.handle_news(News::Alone { at }, &mut changes);
+            model.elsewhere.clear();
+        }
+        Step::Save => loop {
+            let batch = registry.poll_unsaved(at, 2);
+            for saved in &batch.clients {
+                let client = saved.client[1..].parse().unwrap();
+                match saved.state {
+                    State::Here { .. } => model.saved.insert(client),
+                    _ => model.saved.remove(&client),
+                };
+            }
+            if batch.is_last {
+                let here = (0..5).filter(|client| model.is_here(*client));
+                assert_eq!(model.saved, here.collect::<BTreeSet<u8>>());
+                break;
+            }
+        },
+    }
+    changes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 512 } else { 4096 }))]
+
+    #[test]
+    fn the_registry_does_what_counting_does(steps in prop::collection::vec(step(), 1..60)) {
+        let mut registry = registry(99, 99);
+        let mut model = Model::default();
+        for (now, step) in (1..).zip(&steps) {
+            let before = model.online();
+            let changes = apply(step, now, &mut registry, &mut model);
+            let after = model.online();
+
+            // Exactly the edges, each once.
+            let mut came: Vec<_> = Vec::new();
+            let mut went: Vec<_> = Vec::new();
+            for change in &changes {
+                let client: u8 = change.client()[1..].parse().unwrap();
+                match change {
+                    Change::Online { .. } => came.push(client),
+                    Change::Offline { at, .. } => {
+                        prop_assert_eq!(at.0, now);
+                        model.last_seen.insert(client, now);
+                        went.push(client);
+                    }
+                }
+            }
+            came.sort_unstable();
+            went.sort_unstable();
+            let expected = |from: &[u8], to: &[u8]| {
+                to.iter().copied().filter(|client| !from.contains(client)).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(came, expected(&before, &after));
+            prop_assert_eq!(went, expected(&after, &before));
+
+            // And every look agrees.
+            prop_assert_eq!(registry.count(), after.len());
+            let listed: Vec<_> = registry.list(None, 99).iter().map(|l| l.devices).collect();
+            prop_assert_eq!(listed, after.iter().map(|c| model.devices(*c)).collect::<Vec<_>>());
+            for client in 0..5 {
+                prop_assert_eq!(registry.is_online(&name(client)), after.contains(&client));
+                if !after.contains(&client) {
+                    prop_assert_eq!(away(&registry, &name(client)), model.last_seen.get(&client).copied());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_never_grows_beyond_its_limit(clients in prop::collection::vec((0..20_u8, any::<bool>()), 1..80)) {
+        let mut registry = registry(4, 2);
+        let mut here = Vec::new();
+        for (now, (client, stays)) in (1..).zip(clients) {
+            let at = UnixMillis(now);
+            let (place, _) = registry.join(at, &name(client), "web".into());
+            if stays {
+                here.push((client, place));
+            } else {
+                registry.leave(at, &name(client), place);
+            }
+            prop_assert!(registry.online.len() + registry.seen.len() <= 4);
+            prop_assert!(registry.unsaved.as_ref().unwrap().len() <= 8);
+        }
+        for (client, place) in here {
+            registry.leave(UnixMillis(1000), &name(client), place);
+        }
+        prop_assert_eq!(registry.count(), 0);
+    }
+}
