@@ -6,14 +6,15 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 
 PEERS := crates/checks/peers
+CLIENT := clients/js
 
 # Fast first.
-STEPS := fmt lint tidy unit doctest doc deny corpus core conformance-groups e2e bench-smoke
+STEPS := fmt lint tidy unit js doctest doc deny corpus core conformance-groups e2e bench-smoke
 
 # Seconds per target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers autobahn chromium valgrind clean
+.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers client autobahn chromium valgrind clean
 
 help: ## Lists the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +55,9 @@ tidy: ## Rules about the tree itself: sizes, module docs, names, dead files.
 
 unit: ## Unit, property and clause tests.
 	$(unit_tests)
+
+js: client ## The client for browsers: types, lint, tests, build, and what would be published.
+	@[ ! -e $(CLIENT)/node_modules/ready ] || { set -x; cd $(CLIENT) && npm run --silent check; }
 
 doctest: ## The examples in the documentation.
 	cargo test --workspace --doc
@@ -139,6 +143,11 @@ peers: .venv/peers/ready $(PEERS)/node_modules/ready ## Sets up the Node and Pyt
 $(PEERS)/node_modules/ready: $(PEERS)/package-lock.json
 	@{ set -x; (cd $(PEERS) && npm ci --ignore-scripts --no-audit --no-fund) && touch $@; } || { $(call unavailable,Node with $<); }
 
+client: $(CLIENT)/node_modules/ready ## Sets up what the client for browsers is built and tested with.
+
+$(CLIENT)/node_modules/ready: $(CLIENT)/package-lock.json
+	@{ set -x; (cd $(CLIENT) && npm ci --ignore-scripts --no-audit --no-fund) && touch $@; } || { $(call unavailable,Node with $<); }
+
 autobahn: .venv/autobahn/ready ## Sets up the Autobahn test suite, which runs on Python 2.7.
 
 # Python 2.7 is `python2.7`, or lies in pyenv (whose `python2.7` may be there and not work), or comes with apt.
@@ -163,4 +172,4 @@ valgrind: ## Sets up valgrind, which counts instructions, if there is none.
 
 clean: ## Removes everything that was built or set up here.
 	cargo clean
-	rm -rf .venv .work $(PEERS)/node_modules benches/target benches/peers/npm-ws/node_modules
+	rm -rf .venv .work $(PEERS)/node_modules $(CLIENT)/node_modules $(CLIENT)/dist benches/target benches/peers/npm-ws/node_modules

@@ -1,0 +1,10 @@
+// Node: 22 and later have a WebSocket; for older ones there is npm `ws`.
+import { ReconnectingSocket } from "sockeye-client";
+
+export function follow(url: string, webSocket: unknown = globalThis.WebSocket): ReconnectingSocket {
+  return new ReconnectingSocket(url, [], {
+    WebSocket: webSocket,
+    heartbeat: { intervalMs: 20_000, timeoutMs: 5_000, reply: "pong" },
+    finalCodes: [1000, 1008, 4401],
+  });
+}

@@ -1,0 +1,57 @@
+// What is around the socket: clock, timers, luck, and what the browser knows of network and page.
+
+/** Can be given in parts: what is missing is the browser's, or Node's. */
+export interface Environment {
+  /** Milliseconds. It has to go on while the machine sleeps, so it is `Date.now`. */
+  now(): number;
+  /** Uniform in [0, 1). */
+  random(): number;
+  setTimeout(callback: () => void, delayMs: number): unknown;
+  clearTimeout(timer: unknown): void;
+  /** The browser's opinion of the network, at the start. */
+  online(): boolean;
+  /** Calls back when the network goes or returns; answers with a function that ends that. */
+  onNetwork(callback: (online: boolean) => void): () => void;
+  /** Calls back when the page is looked at again or the program is woken; answers with a function that ends that. */
+  onVisible(callback: () => void): () => void;
+}
+
+/** The environment of a page, a worker or Node: whatever of it is there. */
+export const PLATFORM: Environment = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  setTimeout: (callback, delay) => setTimeout(callback, Math.min(delay, TIMER_MS_MAX)),
+  clearTimeout: (timer) => clearTimeout(timer as number),
+  online: () => typeof navigator !== "object" || navigator.onLine !== false,
+  onNetwork(callback) {
+    const online = () => callback(true);
+    const offline = () => callback(false);
+    return joined(listen(globalThis, "online", online), listen(globalThis, "offline", offline));
+  },
+  onVisible(callback) {
+    if (typeof document !== "object") return () => {};
+    const visible = () => {
+      if (document.visibilityState === "visible") callback();
+    };
+    // `resume`: a tab that was frozen; `pageshow`: one that comes back out of the history.
+    return joined(
+      listen(document, "visibilitychange", visible),
+      listen(document, "resume", callback),
+      listen(globalThis, "pageshow", callback),
+    );
+  },
+};
+
+function listen(target: Partial<EventTarget>, type: string, listener: () => void): () => void {
+  target.addEventListener?.(type, listener);
+  return () => target.removeEventListener?.(type, listener);
+}
+
+function joined(...ends: (() => void)[]): () => void {
+  return () => {
+    for (const end of ends) end();
+  };
+}
+
+/** A timer can't be set for longer; one that fires early is set again. */
+const TIMER_MS_MAX = 0x7fffffff;

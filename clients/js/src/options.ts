@@ -1,0 +1,98 @@
+// What a socket can be told, and what holds if it isn't.
+import { BACKOFF_DEFAULTS, type BackoffOptions } from "./backoff.js";
+import { type Environment, PLATFORM } from "./environment.js";
+import type { HeartbeatOptions } from "./heartbeat.js";
+import { QUEUE_DEFAULTS, type QueueOptions } from "./queue.js";
+import type { Ended } from "./state.js";
+
+/** A value, or a function that makes it before each attempt: fresh tokens. */
+export type Fresh<T> = T | (() => T | PromiseLike<T>);
+
+/** What this library needs of a WebSocket; the browser's, Node's and npm `ws`'s have it. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  readonly extensions: string;
+  readonly protocol: string;
+  readonly readyState: number;
+  readonly url: string;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  // A method, so that one which takes less than everything is good enough.
+  send(data: never): void;
+  close(code?: number, reason?: string): void;
+}
+
+/** Makes such a WebSocket: the class itself. */
+export type WebSocketConstructor = new (url: string | URL, protocols?: string | string[]) => WebSocketLike;
+
+export interface Options {
+  /** How long to wait before the next attempt. */
+  readonly backoff?: BackoffOptions;
+  /** Off unless given; `{}` takes all defaults. */
+  readonly heartbeat?: HeartbeatOptions;
+  /** What is kept while there is no connection. */
+  readonly queue?: QueueOptions;
+  /** Close codes after which it would be no use to come back. Default `[1008]`. */
+  readonly finalCodes?: readonly number[];
+  /**
+   * Decides instead of `finalCodes` whether to try again. `failures` counts the attempts in a row that failed before
+   * this one.
+   */
+  readonly retry?: (ended: Ended, failures: number) => boolean;
+  /** Milliseconds for one attempt, including the functions for `url` and `protocols`. Default 10 000. */
+  readonly connectTimeoutMs?: number;
+  /** Milliseconds that `close()` waits for the other side's goodbye. Default 5 000. */
+  readonly closeTimeoutMs?: number;
+  /** The implementation. Default: the global one. */
+  readonly WebSocket?: unknown;
+  /** Clock, timers, luck, network and page: for tests, and for places that aren't browsers. */
+  readonly environment?: Partial<Environment>;
+}
+
+export interface Settings {
+  readonly backoff: Required<BackoffOptions>;
+  readonly heartbeat: (Required<Omit<HeartbeatOptions, "reply">> & Pick<HeartbeatOptions, "reply">) | undefined;
+  readonly queue: Required<QueueOptions>;
+  readonly retry: (ended: Ended, failures: number) => boolean;
+  readonly connectTimeoutMs: number;
+  readonly closeTimeoutMs: number;
+  readonly WebSocket: WebSocketConstructor;
+  readonly environment: Environment;
+}
+
+/** Fills in the defaults; refuses what can't work. */
+export function settings(options: Options): Settings {
+  const implementation = options.WebSocket ?? (typeof WebSocket === "function" ? WebSocket : undefined);
+  if (typeof implementation !== "function") {
+    throw new TypeError("There is no WebSocket here: give one as options.WebSocket, for example that of npm `ws`");
+  }
+  const { finalCodes = [POLICY_VIOLATION] } = options;
+  const result: Settings = {
+    backoff: { ...BACKOFF_DEFAULTS, ...options.backoff },
+    heartbeat: options.heartbeat && { intervalMs: 25_000, timeoutMs: 10_000, message: "ping", ...options.heartbeat },
+    queue: { ...QUEUE_DEFAULTS, ...options.queue },
+    retry: options.retry ?? ((ended) => !finalCodes.includes(ended.code)),
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    closeTimeoutMs: options.closeTimeoutMs ?? 5_000,
+    WebSocket: implementation as WebSocketConstructor,
+    environment: { ...PLATFORM, ...options.environment },
+  };
+  checkNumbers({ ...result.backoff, ...result.heartbeat, ...result.queue, ...result });
+  return result;
+}
+
+/** A limit that is no number would be no limit. */
+function checkNumbers(values: object): void {
+  for (const [name, value] of Object.entries(values)) {
+    // A heart that beats without a pause would be the end of the page.
+    const least = name === "intervalMs" ? 1 : 0;
+    if (/(Ms|Max)$/.test(name) && !(value >= least))
+      throw new RangeError(`${name}: ${value} is no number from ${least} on`);
+  }
+}
+
+/** RFC 6455 section 7.4.1: "when there is no other more suitable status code" to say that we aren't wanted. */
+const POLICY_VIOLATION = 1008;

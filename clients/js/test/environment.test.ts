@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PLATFORM } from "../src/environment.js";
+
+/** Puts things into the global scope for as long as `run` takes. */
+function having(things: Record<string, unknown>, run: () => void): void {
+  const before = Object.keys(things).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
+  for (const [name, value] of Object.entries(things)) {
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+  }
+  try {
+    run();
+  } finally {
+    for (const [name, old] of before) {
+      if (old) Object.defineProperty(globalThis, name, old);
+      else Reflect.deleteProperty(globalThis, name);
+    }
+  }
+}
+
+test("without browser there is a network, no page, and nothing to listen to", () => {
+  assert.equal(PLATFORM.online(), true);
+  PLATFORM.onVisible(() => assert.fail("no page"))();
+  PLATFORM.onNetwork(() => assert.fail("no network events"))();
+});
+
+test("a browser's opinion of the network is asked and listened to", () => {
+  const page = new EventTarget();
+  const opinions: boolean[] = [];
+  const listening = {
+    navigator: { onLine: false },
+    addEventListener: page.addEventListener.bind(page),
+    removeEventListener: page.removeEventListener.bind(page),
+  };
+  having(listening, () => {
+    assert.equal(PLATFORM.online(), false);
+    const end = PLATFORM.onNetwork((online) => opinions.push(online));
+    page.dispatchEvent(new Event("offline"));
+    page.dispatchEvent(new Event("online"));
+    end();
+    page.dispatchEvent(new Event("offline"));
+  });
+  assert.deepEqual(opinions, [false, true]);
+});
+
+test("a page that becomes visible or is woken calls, one that is hidden doesn't", () => {
+  const document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+  let calls = 0;
+  having({ document }, () => {
+    const end = PLATFORM.onVisible(() => {
+      calls += 1;
+    });
+    document.dispatchEvent(new Event("visibilitychange"));
+    assert.equal(calls, 0);
+    document.visibilityState = "visible";
+    document.dispatchEvent(new Event("visibilitychange"));
+    assert.equal(calls, 1);
+    document.dispatchEvent(new Event("resume"));
+    assert.equal(calls, 2);
+    end();
+    document.dispatchEvent(new Event("resume"));
+  });
+  assert.equal(calls, 2);
+});
+
+test("a timer that is too far away for the platform is cut, not fired at once", () => {
+  const timer = PLATFORM.setTimeout(() => assert.fail("too early"), 2 ** 40) as NodeJS.Timeout;
+  assert.ok(timer.hasRef());
+  PLATFORM.clearTimeout(timer);
+});

@@ -1,0 +1,30 @@
+// How much a page has to load.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { buildSync } from "esbuild";
+
+/** Bytes. What the project promises: less than 6 KB gzipped. */
+const SOCKET_BYTES_MAX = 6_000;
+
+const PACKAGE = `${import.meta.dirname}/../..`;
+
+test("the script is smaller than promised", () => {
+  const { length } = gzipSync(readFileSync(`${PACKAGE}/dist/sockeye.min.js`), { level: 9 });
+  assert.ok(length < SOCKET_BYTES_MAX, `${length} bytes`);
+});
+
+test("a bundler that drops what isn't used gets no more than that", () => {
+  const [bundle] = buildSync({
+    stdin: { contents: 'export { ReconnectingSocket } from "sockeye-client"', resolveDir: PACKAGE },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    write: false,
+  }).outputFiles;
+  assert.ok(bundle);
+  assert.ok(bundle.text.includes("CONNECTING"));
+  const { length } = gzipSync(bundle.contents, { level: 9 });
+  assert.ok(length < SOCKET_BYTES_MAX, `${length} bytes`);
+});

@@ -1,0 +1,525 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DroppedEvent, type Options, QueueFullError, ReconnectingSocket, StateEvent } from "../src/index.js";
+import { World } from "./simulated.js";
+
+const URL = "ws://example.com/feed";
+
+/** A socket in a world, and what its page hears, one word per event. */
+function page(options: Options = {}, world = new World()) {
+  const socket = new ReconnectingSocket(URL, undefined, world.options(options));
+  const heard: string[] = [];
+  socket.addEventListener("open", () => heard.push("open"));
+  socket.addEventListener("message", ({ data }) => heard.push(`message ${data}`));
+  socket.addEventListener("error", () => heard.push("error"));
+  socket.addEventListener("close", ({ code, wasClean }) => heard.push(`close ${code}${wasClean ? " clean" : ""}`));
+  socket.addEventListener("state", ({ state }) => heard.push(state.name.toUpperCase()));
+  socket.addEventListener("dropped", ({ reason, messages, bytes }) =>
+    heard.push(`dropped ${reason} ${messages.join()} ${bytes}`),
+  );
+  /** What was heard since the last time. */
+  const news = () => heard.splice(0).join(", ");
+  return { world, socket, news };
+}
+
+function openPage(options: Options = {}) {
+  const all = page(options);
+  all.world.pass(100);
+  assert.equal(all.news(), "open, OPEN");
+  return all;
+}
+
+// ---- The interface of WebSocket ----
+
+test("it is a WebSocket to TypeScript and has a WebSocket's constants", () => {
+  const { socket } = page();
+  const asWebSocket: WebSocket = socket;
+  assert.deepEqual([asWebSocket.CONNECTING, socket.OPEN, socket.CLOSING, socket.CLOSED], [0, 1, 2, 3]);
+  const { CONNECTING, OPEN, CLOSING, CLOSED } = ReconnectingSocket;
+  assert.deepEqual([CONNECTING, OPEN, CLOSING, CLOSED], [0, 1, 2, 3]);
+  assert.ok(socket instanceof EventTarget);
+});
+
+test("the properties are those of the WebSocket below", () => {
+  const world = new World();
+  const socket = new ReconnectingSocket("ws://example.com/a/../b", ["v2", "v1"], world.options());
+  assert.deepEqual([socket.url, socket.protocol, socket.readyState], ["ws://example.com/b", "", 0]);
+  world.pass(100);
+  assert.deepEqual([socket.protocol, socket.extensions, socket.readyState], ["v2", "", 1]);
+  world.last.bufferedAmount = 7;
+  assert.equal(socket.bufferedAmount, 7);
+});
+
+test("a wrong address is thrown by the constructor, as there", () => {
+  const world = new World();
+  assert.throws(() => new ReconnectingSocket("http://example.com", [], world.options()), { name: "SyntaxError" });
+  assert.equal(world.timers, 0);
+  assert.equal(world.subscriptions, 0);
+});
+
+test("binaryType is passed on to every connection, and nonsense is ignored", () => {
+  const { world, socket } = openPage();
+  assert.equal(socket.binaryType, "blob");
+  socket.binaryType = "arraybuffer";
+  socket.binaryType = "text" as BinaryType;
+  assert.deepEqual([socket.binaryType, world.last.binaryType], ["arraybuffer", "arraybuffer"]);
+  world.last.break();
+  world.pass(1_000);
+  assert.deepEqual([world.sockets.length, world.last.binaryType], [2, "arraybuffer"]);
+});
+
+test("the on… properties are called with the event, which knows its socket", () => {
+  const world = new World();
+  const socket = new ReconnectingSocket(URL, [], world.options());
+  const heard: unknown[] = [];
+  socket.onopen = function (event) {
+    heard.push(event.type, event.target === socket, this === socket);
+  };
+  socket.onmessage = ({ data, origin }) => heard.push(data, origin);
+  socket.onclose = ({ code }) => heard.push(code);
+  socket.onerror = ({ type }) => heard.push(type);
+  socket.onstate = (event) => heard.push(event instanceof StateEvent && event.state.name);
+  world.pass(100);
+  world.last.message("hello");
+  world.last.break();
+  assert.deepEqual(heard, ["open", true, true, "open", "hello", URL, "error", 1006, "waiting"]);
+  assert.equal(typeof socket.onstate, "function");
+});
+
+test("close takes the codes and reasons that a browser takes", () => {
+  const { world, socket } = openPage();
+  for (const code of [0, 999, 1001, 1006, 2999, 5000, 70_000, Number.NaN, null]) {
+    assert.throws(() => socket.close(code as number), { name: "InvalidAccessError" });
+  }
+  assert.throws(() => socket.close(1000, "é".repeat(62)), { name: "SyntaxError" });
+  assert.equal(socket.readyState, 1);
+  socket.close(4001, `${"é".repeat(61)}!`);
+  assert.deepEqual(world.last.goodbye, [4001, `${"é".repeat(61)}!`]);
+});
+
+test("close without arguments closes without a code", () => {
+  const { world, socket, news } = openPage();
+  socket.close();
+  assert.deepEqual([world.last.goodbye, socket.readyState], [[], 2]);
+  world.pass(100);
+  assert.equal(news(), "close 1005 clean, CLOSED");
+  assert.equal(socket.readyState, 3);
+});
+
+test("after close it says no more, and holds on to nothing", () => {
+  const { world, socket, news } = openPage({ heartbeat: {} });
+  socket.close(1000, "done");
+  world.pass(100);
+  assert.equal(news(), "close 1000 clean, CLOSED");
+  assert.deepEqual([world.timers, world.subscriptions], [0, 0]);
+  world.pass(1_000_000);
+  socket.close();
+  assert.deepEqual([news(), world.sockets.length], ["", 1]);
+});
+
+test("close during an attempt ends it as a browser does", () => {
+  const { world, socket, news } = page();
+  socket.close();
+  world.pass(100);
+  assert.equal(news(), "error, close 1006, CLOSED");
+});
+
+test("close doesn't wait for ever for the other side", () => {
+  const { world, socket, news } = openPage();
+  world.last.dead = true;
+  socket.close();
+  world.pass(4_999);
+  assert.equal(news(), "");
+  world.pass(1);
+  assert.equal(news(), "close 1006, CLOSED");
+});
+
+test("send needs an argument, and makes text of what is neither text nor binary", () => {
+  const { world, socket } = openPage();
+  assert.throws(() => (socket.send as () => void)(), TypeError);
+  socket.send({ toString: () => "object" } as unknown as string);
+  const bytes = new Uint8Array([1, 2]);
+  socket.send(bytes);
+  world.pass(100);
+  assert.deepEqual(world.received, ["object", bytes]);
+});
+
+test("send after close isn't sent, counts as buffered, and is told", () => {
+  const { world, socket, news } = openPage();
+  socket.close();
+  socket.send("late");
+  assert.equal(socket.bufferedAmount, 4);
+  assert.equal(news(), "dropped closed late 4");
+  world.pass(100);
+  socket.send("later");
+  assert.equal(socket.bufferedAmount, 9);
+  assert.deepEqual(world.received, []);
+});
+
+// ---- Coming back ----
+
+test("every attempt tells what a WebSocket of its own would tell", () => {
+  const { world, socket, news } = openPage();
+  world.random = () => 0.5;
+  world.kill();
+  assert.equal(news(), "error, close 1006, WAITING");
+  assert.equal(socket.readyState, 0);
+  world.pass(300);
+  assert.equal(news(), "CONNECTING, error, close 1006, WAITING");
+  world.manner = "serves";
+  world.pass(600);
+  assert.equal(news(), "CONNECTING, open, OPEN");
+  world.last.message("back");
+  assert.equal(news(), "message back");
+});
+
+test("inside the close event of a lost connection it is connecting, and takes messages", () => {
+  const { world, socket } = openPage();
+  socket.onclose = () => {
+    assert.equal(socket.readyState, ReconnectingSocket.CONNECTING);
+    socket.send("kept");
+  };
+  world.last.break();
+  world.pass(1_000);
+  assert.deepEqual(world.received, ["kept"]);
+});
+
+test("what is sent meanwhile leaves in order when it is back, after what `open` listeners send", () => {
+  const { world, socket } = page();
+  socket.onopen = () => socket.send("login");
+  socket.send("one");
+  socket.send("two");
+  assert.equal(socket.bufferedAmount, 6);
+  world.pass(100);
+  socket.send("three");
+  world.pass(100);
+  assert.deepEqual(world.received, ["login", "one", "two", "three"]);
+  assert.equal(socket.bufferedAmount, 0);
+});
+
+test("a message in the moment between the server's goodbye and the close event isn't lost", () => {
+  const { world, socket } = openPage();
+  // The browser has the Close frame and hasn't told yet.
+  world.last.readyState = 2;
+  socket.send("kept");
+  world.last.end(1001);
+  world.pass(1_000);
+  assert.deepEqual(world.received, ["kept"]);
+});
+
+test("a full queue rejects the message loudly", () => {
+  const { world, socket } = page({ queue: { messagesMax: 1 } });
+  socket.send("a");
+  assert.throws(() => socket.send("b"), QueueFullError);
+  world.pass(100);
+  assert.deepEqual(world.received, ["a"]);
+});
+
+test("what goes for a newer message, or waited too long, is told", () => {
+  const { world, socket, news } = page({ queue: { messagesMax: 2, lifetimeMs: 3_000, whenFull: "drop-oldest" } });
+  world.manner = "refuses";
+  for (const text of ["a", "bb", "ccc"]) socket.send(text);
+  assert.equal(news(), "dropped overflow a 1");
+  world.pass(3_000);
+  assert.match(news(), /dropped expired bb,ccc 5/);
+  assert.equal(socket.bufferedAmount, 0);
+});
+
+test("what waits when it is closed is told", () => {
+  const { world, socket, news } = page();
+  const dropped: DroppedEvent[] = [];
+  socket.ondropped = (event) => dropped.push(event);
+  const blob = new Blob(["12345"]);
+  socket.send("a");
+  socket.send(blob);
+  socket.close();
+  world.pass(100);
+  assert.match(news(), /close 1006, CLOSED, dropped closed a,.* 6/);
+  assert.ok(dropped[0] instanceof DroppedEvent);
+  assert.deepEqual(dropped[0].messages, ["a", blob]);
+});
+
+test("what the browser still had when the connection broke is told", () => {
+  const { world, news } = openPage();
+  world.last.bufferedAmount = 1_000;
+  world.last.break();
+  assert.equal(news(), "error, close 1006, WAITING, dropped unsent  1000");
+});
+
+test("1008 is final, a closure decides otherwise", () => {
+  const { world, news } = openPage();
+  world.last.end(1008, "banned");
+  world.pass(100_000);
+  assert.equal(news(), "close 1008 clean, CLOSED");
+
+  const asked: unknown[] = [];
+  const other = openPage({
+    retry: ({ code, cause }, failures) => {
+      asked.push([code, cause, failures]);
+      return code !== 4000;
+    },
+  });
+  other.world.last.end(1008);
+  other.world.pass(1_000);
+  other.world.last.end(4000);
+  other.world.pass(100_000);
+  assert.deepEqual(asked, [
+    [1008, "lost", 0],
+    [4000, "lost", 1],
+  ]);
+  assert.equal(other.socket.readyState, 3);
+});
+
+test("an attempt without an answer is given up after its time", () => {
+  const world = new World();
+  world.manner = "doesn't answer";
+  const { socket, news } = page({ connectTimeoutMs: 2_000 }, world);
+  world.pass(2_000);
+  assert.equal(news(), "error, close 1006, WAITING");
+  assert.equal(socket.state.ended?.cause, "timeout");
+  assert.deepEqual(world.last.goodbye, [3008, "timeout"]);
+});
+
+test("close and reconnect from inside an event do what they say", () => {
+  const { world, socket, news } = openPage();
+  socket.addEventListener("close", () => socket.close(), { once: true });
+  world.last.break();
+  world.pass(100);
+  assert.equal(news(), "error, close 1006, WAITING, close 1006, CLOSED");
+  socket.addEventListener("close", () => socket.reconnect(), { once: true });
+  socket.reconnect();
+  world.pass(100);
+  assert.equal(news(), "CONNECTING, open, OPEN");
+  world.last.break();
+  world.pass(41);
+  assert.equal(news(), "error, close 1006, WAITING, CONNECTING, open, OPEN");
+});
+
+test("reconnect replaces the connection, and the old one is told why", () => {
+  const { world, socket, news } = openPage();
+  const [old] = world.sockets;
+  socket.reconnect(4005, "new token");
+  assert.deepEqual(old?.goodbye, [4005, "new token"]);
+  old?.message("ghost");
+  world.pass(100);
+  assert.equal(news(), "close 4005 clean, CONNECTING, open, OPEN");
+  assert.throws(() => socket.reconnect(1001), { name: "InvalidAccessError" });
+});
+
+// ---- Fresh addresses ----
+
+test("url and protocols can be functions, asked before each attempt", async () => {
+  const world = new World();
+  let token = 0;
+  const url = async () => {
+    token += 1;
+    return `ws://example.com/?token=${token}`;
+  };
+  const socket = new ReconnectingSocket(url, () => ["v1"], world.options());
+  assert.equal(socket.url, "");
+  await world.settle();
+  world.pass(100);
+  assert.deepEqual([socket.url, socket.protocol], ["ws://example.com/?token=1", "v1"]);
+  world.last.break();
+  world.pass(600);
+  await world.settle();
+  assert.equal(socket.url, "ws://example.com/?token=2");
+});
+
+test("a function that fails is a failed attempt, whose error is told", async () => {
+  const world = new World();
+  const failure = new Error("401");
+  let asked = 0;
+  const url = () => {
+    asked += 1;
+    return asked === 1 ? Promise.reject(failure) : URL;
+  };
+  const retried: unknown[] = [];
+  const retry: Options["retry"] = ({ cause, error }) => {
+    retried.push([cause, error]);
+    return true;
+  };
+  const socket = new ReconnectingSocket(url, [], world.options({ retry }));
+  const errors: unknown[] = [];
+  socket.onerror = (event) => errors.push((event as unknown as { error: unknown }).error);
+  await world.settle();
+  assert.deepEqual(errors, [failure]);
+  assert.deepEqual(retried, [["failed", failure]]);
+  world.pass(600);
+  await world.settle();
+  world.pass(100);
+  assert.deepEqual([socket.readyState, asked], [1, 2]);
+});
+
+test("an address that a function makes and nobody can dial is a failed attempt", async () => {
+  const world = new World();
+  const socket = new ReconnectingSocket(() => "nowhere", [], world.options());
+  await world.settle();
+  assert.equal(socket.state.name, "waiting");
+  assert.ok(socket.state.ended?.error instanceof Error);
+  assert.equal(world.subscriptions, 2);
+});
+
+test("a function that answers too late, or after close, dials nobody", async () => {
+  const world = new World();
+  const answers: ((url: string) => void)[] = [];
+  const url = () => new Promise<string>((resolve) => answers.push(resolve));
+  const socket = new ReconnectingSocket(url, [], world.options({ connectTimeoutMs: 1_000 }));
+  await world.settle();
+  world.pass(1_000);
+  assert.equal(socket.state.ended?.cause, "timeout");
+  world.pass(600);
+  await world.settle();
+  assert.equal(answers.length, 2);
+  answers[0]?.("ws://example.com/late");
+  await world.settle();
+  assert.equal(world.sockets.length, 0);
+  socket.close();
+  answers[1]?.("ws://example.com/closed");
+  await world.settle();
+  world.pass(100);
+  assert.deepEqual([world.sockets.length, socket.readyState], [0, 3]);
+});
+
+// ---- Signs of life ----
+
+test("a heartbeat's answer stays away from the page, other messages don't", () => {
+  const { world, news } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500, reply: "pong" } });
+  world.reply = (data) => (data === "ping" ? "pong" : undefined);
+  world.pass(10_000);
+  assert.equal(world.received.length, 10);
+  assert.equal(news(), "");
+  // Nobody waits for this one, so it is the page's.
+  world.last.message("pong");
+  assert.equal(news(), "message pong");
+});
+
+test("a heartbeat can be a function, and its answer be known by one", () => {
+  let count = 0;
+  const { world, news } = openPage({
+    heartbeat: {
+      intervalMs: 1_000,
+      message: () => {
+        count += 1;
+        return `{"url":"/chat/heart-beat","n":${count}}`;
+      },
+      reply: (data) => String(data).startsWith("alive"),
+    },
+  });
+  world.reply = () => "alive!";
+  world.pass(2_100);
+  assert.deepEqual(world.received, ['{"url":"/chat/heart-beat","n":1}', '{"url":"/chat/heart-beat","n":2}']);
+  assert.equal(news(), "");
+});
+
+test("when the other side is silent the socket is abandoned at once, and its ghost isn't heard", () => {
+  const { world, socket, news } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500 } });
+  const [old] = world.sockets;
+  world.last.dead = true;
+  // It has been open for 60 ms.
+  world.pass(1_439);
+  assert.equal(news(), "");
+  world.pass(1);
+  assert.equal(news(), "error, close 1006, WAITING");
+  assert.equal(socket.state.ended?.cause, "heartbeat");
+  assert.deepEqual(old?.goodbye, [3008, "heartbeat"]);
+  world.pass(600);
+  assert.equal(news(), "CONNECTING, open, OPEN");
+  if (old) old.dead = false;
+  old?.message("ghost");
+  old?.break();
+  assert.equal(news(), "");
+});
+
+test("an upload that goes on is a sign of life, one that stands still isn't", () => {
+  const { world, socket } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500 } });
+  world.last.bufferedAmount = 100_000;
+  for (let step = 0; step < 20; step += 1) {
+    world.pass(250);
+    world.last.bufferedAmount -= 1_000;
+  }
+  assert.equal(socket.readyState, 1);
+  world.pass(2_000);
+  assert.equal(world.sockets[0]?.goodbye?.[1], "heartbeat");
+});
+
+test("a hidden tab's timers don't make a living connection look dead", () => {
+  const { world, news } = openPage({ heartbeat: { reply: "pong" } });
+  world.reply = () => "pong";
+  world.timerGrainMs = 60_000;
+  world.pass(30 * 60_000);
+  assert.equal(news(), "");
+  assert.ok(world.received.length >= 28, `${world.received.length}`);
+});
+
+test("a hidden tab notices a dead connection after three of its slow timers", () => {
+  const { world, news } = openPage({ heartbeat: {} });
+  world.timerGrainMs = 60_000;
+  world.last.dead = true;
+  world.pass(5 * 60_000);
+  assert.match(news(), /^error, close 1006, WAITING/);
+});
+
+test("after sleep a living connection stays, asked at once", () => {
+  const { world, news } = openPage({ heartbeat: { reply: "pong" } });
+  world.reply = () => "pong";
+  world.pass(1_000);
+  world.sleep(8 * 3_600_000);
+  world.show();
+  world.pass(50);
+  assert.deepEqual(world.received, ["ping"]);
+  world.pass(60_000);
+  assert.equal(news(), "");
+});
+
+test("after sleep a dead connection is replaced within the heartbeat's timeout", () => {
+  const { world, news } = openPage({ heartbeat: {} });
+  const [old] = world.sockets;
+  if (old) old.dead = true;
+  world.sleep(8 * 3_600_000);
+  world.pass(10_000);
+  assert.equal(news(), "error, close 1006, WAITING");
+  world.pass(600);
+  assert.equal(news(), "CONNECTING, open, OPEN");
+});
+
+test("a beat that can't be made is told as uncaught, and isn't the end", (context) => {
+  const { world, socket } = openPage({
+    heartbeat: {
+      intervalMs: 1_000,
+      message: () => {
+        throw new Error("page's mistake");
+      },
+    },
+  });
+  const uncaught: (() => void)[] = [];
+  context.mock.method(globalThis, "setTimeout", (callback: () => void) => uncaught.push(callback));
+  world.pass(1_000);
+  assert.equal(socket.readyState, 1);
+  assert.throws(uncaught[0] ?? (() => {}), /page's mistake/);
+});
+
+test("offline is told at once, messages wait, and the network's return dials at once", () => {
+  const { world, socket, news } = openPage({ backoff: { baseMs: 60_000, maxMs: 60_000 } });
+  world.setOnline(false);
+  world.manner = "refuses";
+  assert.equal(news(), "error, close 1006, OFFLINE");
+  socket.send("kept");
+  world.pass(1_000);
+  world.manner = "serves";
+  world.setOnline(true);
+  world.pass(50);
+  assert.equal(news(), "WAITING, CONNECTING, open, OPEN");
+  world.pass(50);
+  assert.deepEqual(world.received, ["kept"]);
+});
+
+test("the state counts down", () => {
+  const { world, socket } = openPage();
+  world.last.break();
+  const { retryIn = 0, failures, ended } = socket.state;
+  assert.ok(retryIn > 0 && retryIn <= 500);
+  assert.deepEqual([failures, ended?.cause, ended?.code], [1, "lost", 1006]);
+  world.pass(1);
+  assert.equal(socket.state.retryIn, retryIn - 1);
+});

@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Heartbeat } from "../src/heartbeat.js";
+import { type Effect, Machine, type Rules } from "../src/state.js";
+
+const RULES: Rules = {
+  backoff: { baseMs: 500, maxMs: 30_000, minUptimeMs: 5_000 },
+  connectTimeoutMs: 10_000,
+  closeTimeoutMs: 5_000,
+  heartbeat: undefined,
+  random: () => 0.5,
+  retry: (ended) => ended.code !== 1008,
+};
+
+const BROKEN = { code: 1006, reason: "", wasClean: false };
+
+/** What there is to do, in words. */
+function effects(machine: Machine): string {
+  const words: string[] = [];
+  for (let effect = machine.pollEffect(); effect; effect = machine.pollEffect()) words.push(word(effect));
+  return words.join(" ");
+}
+
+function word(effect: Effect): string {
+  if (effect.do === "state") return effect.state.name.toUpperCase();
+  if (effect.do === "close") return `close:${effect.ended.cause}:${effect.ended.code}`;
+  return effect.do;
+}
+
+function open(rules: Partial<Rules> = {}): Machine {
+  const machine = new Machine({ ...RULES, ...rules });
+  machine.start(0, true);
+  machine.handleOpen(0);
+  effects(machine);
+  return machine;
+}
+
+test("it dials, and opens", () => {
+  const machine = new Machine(RULES);
+  machine.start(0, true);
+  assert.equal(effects(machine), "CONNECTING dial");
+  assert.equal(machine.readyState, 0);
+  machine.handleOpen(10);
+  assert.equal(effects(machine), "open OPEN");
+  assert.equal(machine.readyState, 1);
+});
+
+test("a lost connection is dialled again after a random part of the ceiling, which doubles with each failure", () => {
+  const machine = open();
+  machine.handleEnd(0, BROKEN, true);
+  assert.equal(effects(machine), "close:lost:1006 WAITING");
+  assert.deepEqual([machine.readyState, machine.state(0).retryIn, machine.state(0).failures], [0, 250, 1]);
+  for (const [at, ceiling] of [
+    [250, 1_000],
+    [1_000, 2_000],
+    [3_000, 4_000],
+  ] as const) {
+    machine.handleTimeout(machine.pollTimeout());
+    assert.equal(effects(machine), "CONNECTING dial");
+    machine.handleEnd(at, BROKEN, true);
+    assert.equal(effects(machine), "close:failed:1006 WAITING");
+    assert.equal(machine.state(at).retryIn, ceiling / 2);
+  }
+});
+
+test("only a connection that lasted makes the failures forgotten", () => {
+  const machine = open();
+  machine.handleEnd(4_999, BROKEN, true);
+  assert.equal(machine.state(4_999).failures, 1);
+  machine.handleTimeout(6_000);
+  machine.handleOpen(6_000);
+  machine.handleEnd(10_999, BROKEN, true);
+  assert.equal(machine.state(10_999).failures, 2);
+  machine.handleTimeout(20_000);
+  machine.handleOpen(20_000);
+  machine.handleEnd(25_000, BROKEN, true);
+  assert.deepEqual([machine.state(25_000).failures, machine.state(25_000).retryIn], [1, 250]);
+});
+
+test("a final code is final", () => {
+  const machine = open();
+  machine.handleEnd(0, { code: 1008, reason: "banned", wasClean: true }, false);
+  assert.equal(effects(machine), "close:lost:1008 CLOSED rest");
+  assert.deepEqual([machine.readyState, machine.pollTimeout()], [3, Infinity]);
+});
+
+test("an attempt that takes too long is abandoned", () => {
+  const machine = new Machine(RULES);
+  machine.start(0, true);
+  effects(machine);
+  assert.equal(machine.pollTimeout(), 10_000);
+  machine.handleTimeout(10_000);
+  assert.equal(effects(machine), "abandon close:timeout:1006 WAITING");
+});
+
+test("the server's hint is waited for, and the random delay on top of it", () => {
+  const machine = open();
+  machine.handleEnd(0, { code: 1012, reason: "restarting; retry_ms=4000", wasClean: true }, false);
+  assert.equal(machine.state(0).retryIn, 4_250);
+  for (const [code, reason] of [
+    [1006, "retry_ms=4000"],
+    [1013, "retry_ms=soon"],
+    [1013, "no_retry_ms=4000"],
+  ] as const) {
+    const other = open();
+    other.handleEnd(0, { code, reason, wasClean: true }, false);
+    assert.equal(other.state(0).retryIn, 250, reason);
+  }
+});
+
+test("a hint of an age is taken for ten minutes", () => {
+  const machine = open();
+  machine.handleEnd(0, { code: 1013, reason: "retry_ms=99999999999999999999", wasClean: true }, false);
+  assert.equal(machine.state(0).retryIn, 600_250);
+});
+
+test("neither network nor eyes make it dial before the server's hint is over", () => {
+  const machine = open();
+  machine.handleEnd(0, { code: 1012, reason: "retry_ms=4000", wasClean: true }, false);
+  machine.handleNetwork(100, false);
+  machine.handleNetwork(200, true);
+  machine.handleVisible(300);
+  assert.equal(machine.pollTimeout(), 4_000);
+});
+
+test("without network an open connection is given up at once, and the next is dialled when it returns", () => {
+  const machine = open();
+  machine.handleNetwork(100, false);
+  assert.equal(effects(machine), "abandon close:offline:1006 OFFLINE");
+  assert.equal(machine.state(100).retryIn, 250);
+  // It might be wrong, so it tries; that isn't worth telling.
+  machine.handleTimeout(350);
+  assert.equal(effects(machine), "dial");
+  machine.handleEnd(400, BROKEN, true);
+  assert.equal(effects(machine), "close:failed:1006 OFFLINE");
+  machine.handleNetwork(450, true);
+  assert.equal(effects(machine), "WAITING");
+  assert.equal(machine.pollTimeout(), 450);
+  machine.handleTimeout(450);
+  assert.equal(effects(machine), "CONNECTING dial");
+  assert.equal(machine.state(450).failures, 0);
+});
+
+test("an attempt from the time without network is replaced when it returns", () => {
+  const machine = open();
+  machine.handleNetwork(100, false);
+  machine.handleTimeout(350);
+  effects(machine);
+  machine.handleNetwork(400, true);
+  assert.equal(effects(machine), "abandon close:offline:1006 CONNECTING dial");
+});
+
+test("a connection that opens without network proves the browser wrong", () => {
+  const machine = new Machine(RULES);
+  machine.start(0, false);
+  assert.equal(effects(machine), "OFFLINE dial");
+  machine.handleOpen(10);
+  assert.equal(effects(machine), "open OPEN");
+  machine.handleNetwork(20, true);
+  assert.equal(effects(machine), "");
+});
+
+test("whoever looks at the page again doesn't wait, and can't hammer", () => {
+  const machine = open({ random: () => 0.99 });
+  for (let failures = 0; failures < 8; failures += 1) {
+    machine.handleEnd(machine.pollTimeout(), BROKEN, true);
+    machine.handleTimeout(machine.pollTimeout());
+  }
+  const dialled = 200_000;
+  machine.handleEnd(dialled, BROKEN, true);
+  machine.handleTimeout(machine.pollTimeout());
+  const at = dialled + 29_700;
+  machine.handleEnd(at + 10, BROKEN, true);
+  machine.handleVisible(at + 20);
+  assert.equal(machine.pollTimeout(), at + 500);
+  machine.handleVisible(at + 499);
+  assert.equal(machine.pollTimeout(), at + 500);
+});
+
+test("a heartbeat without an answer abandons the connection", () => {
+  const machine = open({ heartbeat: new Heartbeat(1_000, 400) });
+  machine.handleTimeout(1_000);
+  assert.equal(effects(machine), "beat");
+  assert.ok(machine.awaitsReply);
+  machine.handleTimeout(1_400);
+  assert.equal(effects(machine), "abandon close:heartbeat:1006 WAITING");
+});
+
+test("a page that is looked at again after a long silence beats at once", () => {
+  const machine = open({ heartbeat: new Heartbeat(25_000, 10_000) });
+  machine.handleVisible(10_000);
+  assert.equal(effects(machine), "");
+  machine.handleVisible(600_000);
+  assert.equal(effects(machine), "beat");
+});
+
+test("after the machine has slept a connection without heartbeat is replaced", () => {
+  const machine = open();
+  assert.equal(machine.pollTimeout(), 15_000);
+  // Browsers hold the timers of hidden tabs back for a minute.
+  machine.handleTimeout(75_000);
+  assert.equal(effects(machine), "");
+  machine.handleTimeout(75_000 + 15_000 + 3_600_000);
+  assert.equal(effects(machine), "abandon close:sleep:1006 WAITING");
+});
+
+test("close waits for the other side's goodbye, for a while", () => {
+  const machine = open();
+  machine.close(0, true);
+  assert.equal(machine.readyState, 2);
+  machine.handleEnd(100, { code: 1000, reason: "", wasClean: true }, false);
+  assert.equal(effects(machine), "close:closed:1000 CLOSED rest");
+
+  const patient = open();
+  patient.close(0, true);
+  assert.equal(patient.pollTimeout(), 5_000);
+  patient.handleTimeout(5_000);
+  assert.equal(effects(patient), "abandon close:closed:1006 CLOSED rest");
+});
+
+test("close without a connection ends after the caller has returned", () => {
+  const machine = open();
+  machine.handleEnd(0, BROKEN, true);
+  effects(machine);
+  machine.close(10, false);
+  assert.deepEqual([machine.readyState, effects(machine), machine.pollTimeout()], [2, "", 10]);
+  machine.handleTimeout(10);
+  assert.equal(effects(machine), "abandon close:closed:1006 CLOSED rest");
+});
+
+test("reconnect dials at once, whatever the state", () => {
+  const ended = { cause: "replaced", code: 1000, reason: "", wasClean: true } as const;
+  const machine = open();
+  machine.reconnect(0, true, ended);
+  assert.equal(effects(machine), "abandon close:replaced:1000 CONNECTING dial");
+  machine.handleEnd(0, BROKEN, true);
+  effects(machine);
+  machine.reconnect(0, true, ended);
+  assert.equal(effects(machine), "CONNECTING dial");
+  machine.handleOpen(0);
+  machine.handleEnd(0, { code: 1008, reason: "", wasClean: true }, false);
+  effects(machine);
+  machine.reconnect(0, true, ended);
+  assert.equal(effects(machine), "CONNECTING dial");
+});
