@@ -21,6 +21,8 @@ pub(crate) struct Agenda {
     pub(crate) owed: Option<Owed>,
     /// When the time for closing is over; known from our Close frame on.
     pub(crate) deadline: Option<Instant>,
+    /// When what waits will have waited for too long, if none of it is taken until then.
+    pub(crate) stalled_at: Option<Instant>,
 }
 
 /// A Close frame that is owed to the peer.
@@ -41,7 +43,10 @@ pub(crate) enum Cause {
 
 impl Agenda {
     pub(crate) fn is_empty(&self) -> bool {
-        self.pending.is_empty() && self.owed.is_none() && self.deadline.is_none()
+        self.pending.is_empty()
+            && self.owed.is_none()
+            && self.deadline.is_none()
+            && self.stalled_at.is_none()
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use sockeye_proto::{
-    Beat, CloseCode, Event, Hearing, Input, Message, Pong, Receiver, Role, Sender, extension::Pool,
+    CloseCode, Event, Hearing, Input, Message, Pong, Receiver, Role, Sender, extension::Pool,
 };
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::{
     established::Established,
     lend,
     session::Shared,
-    vigil::{Lapse, Vigil},
+    vigil::{Due, Lapse, Traffic, Vigil},
     wire::{Cork, Wire},
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct Driver {
     stage: Stage,
     appetite: Appetite,
     vigil: Vigil,
+    /// Whether a message came, or a part of one, since the vigil was kept last.
+    traffic: Traffic,
     /// What is still to be done; nothing, for a calm connection.
     agenda: Option<Box<Agenda>>,
 }
@@ -135,6 +137,7 @@ impl Driver {
         let mut driver = Self {
             vigil: Vigil::new(settings, session.id(), Instant::now()),
             session,
+            traffic: Traffic::Quiet,
             receiver,
             role,
             stage: Stage::Open,
@@ -185,7 +188,8 @@ impl Driver {
     pub(crate) fn alarm(&self) -> Option<Instant> {
         let agenda = self.agenda.as_ref()?;
         let owed = agenda.owed.as_ref().map(|owed| owed.due);
-        owed.into_iter().chain(agenda.deadline).min()
+        let due = owed.into_iter().chain(agenda.deadline);
+        due.chain(agenda.stalled_at).min()
     }
 
     /// When [`Driver::keep_vigil`] is due, if ever, for somebody who has looked just now.
@@ -209,9 +213,10 @@ impl Driver {
             false => Hearing::Paused,
         };
         let settings = &self.session.shared().terms().settings;
-        match self.vigil.handle_timeout(now, settings, hearing) {
-            Beat::Wait => {}
-            Beat::Ping => {
+        let traffic = std::mem::replace(&mut self.traffic, Traffic::Quiet);
+        match self.vigil.handle_timeout(now, settings, hearing, traffic) {
+            Due::Nothing => {}
+            Due::Ping => {
                 let payload = self.vigil.payload();
                 let mut wire = self.session.shared().wire();
                 // Behind other bytes it would wait: whether they move is another question.
@@ -219,7 +224,10 @@ impl Driver {
                     self.vigil.withdraw();
                 }
             }
-            Beat::Dead => self.lapse(Lapse::Silent, sink),
+            Due::Lapse(lapse @ (Lapse::Idle | Lapse::Expired)) => {
+                self.shared().wire().retire(lapse);
+            }
+            Due::Lapse(lapse) => self.lapse(lapse, sink),
         }
     }
 
@@ -374,6 +382,11 @@ impl Driver {
             self.done();
             return Some(Poll::Ready(Drained::No));
         }
+        if self.is_stalled(&mut wire) {
+            drop(wire);
+            self.lapse(Lapse::Stalled, sink);
+            return Some(Poll::Ready(Drained::No));
+        }
         wire.pause();
         if self.receiver.has_ended() || !wire.has_room() || !sink.has_room() {
             return Some(Poll::Pending);
@@ -397,8 +410,27 @@ impl Driver {
         Some(Poll::Ready(Drained::No))
     }
 
+    /// Whether bytes wait, and have waited for too long without any being taken.
+    fn is_stalled(&mut self, wire: &mut Wire) -> bool {
+        let timeout = self.shared().terms().settings.progress_timeout;
+        let Some(timeout) = timeout.filter(|_| wire.is_open() && wire.is_stuck()) else {
+            if let Some(agenda) = &mut self.agenda {
+                agenda.stalled_at = None;
+            }
+            return false;
+        };
+        let now = Instant::now();
+        let has_moved = wire.has_moved();
+        let stalled_at = &mut self.agenda().stalled_at;
+        if has_moved || stalled_at.is_none() {
+            *stalled_at = Some(later(now, timeout));
+        }
+        stalled_at.is_some_and(|stalled_at| stalled_at <= now)
+    }
+
     /// `len` bytes were read into a message's own memory: hands it out, if it is whole.
     fn handle_direct(&mut self, len: usize, pool: &mut Pool, sink: &mut impl Sink) -> Room {
+        self.traffic = Traffic::Busy;
         match self.receiver.handle_filled(len) {
             Some(message) => sink.handle_large(&self.session, message, pool),
             None => Room::Left,
@@ -414,8 +446,14 @@ impl Driver {
             let limits = &self.session.shared().terms().settings.limits;
             let room = match self.receiver.poll_event(&mut input, pool, limits) {
                 Ok(None) => return len,
-                Ok(Some(event @ Event::Message(_))) => sink.handle_event(&self.session, event),
+                Ok(Some(event @ Event::Message(_))) => {
+                    self.traffic = Traffic::Busy;
+                    sink.handle_event(&self.session, event)
+                }
                 Ok(Some(event)) => {
+                    if matches!(event, Event::Part(_)) {
+                        self.traffic = Traffic::Busy;
+                    }
                     if let Event::Pong(payload) = event
                         && let Pong::Ours(latency) = self.vigil.handle_pong(payload)
                     {

@@ -153,6 +153,12 @@ impl From<Lapse> for Error {
                 ErrorKind::Heartbeat,
                 "the peer was pinged and gave no sign of life",
             ),
+            Lapse::Stalled => (
+                ErrorKind::Timeout,
+                "the peer took nothing of what waits for it",
+            ),
+            Lapse::Idle => (ErrorKind::Timeout, "the peer sent no message"),
+            Lapse::Expired => (ErrorKind::Timeout, "the connection's lifetime is over"),
         };
         Self::new(kind, message)
     }

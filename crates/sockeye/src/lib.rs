@@ -113,7 +113,7 @@ pub use proxy::Proxy;
 pub use request::Request;
 pub use server::{Endings, Origins, Refusal, Route, Server, ServerHandle};
 pub use session::{Session, TrySendError};
-pub use settings::Settings;
+pub use settings::{Lifetime, Settings};
 pub use sockeye_proto::{
     CloseCode, CloseFrame, Kind, Limits, Message, Rhythm, Role,
     extension::{Deflate, DeflateParams},

@@ -1,5 +1,7 @@
 //! How a connection is run.
 
+use std::time::Duration;
+
 use sockeye_proto::Rhythm;
 
 use crate::{Deflate, Limits};
@@ -26,6 +28,30 @@ pub struct Settings {
     /// with 1006, and nobody waits for its Close frame. While reading is paused because the inbox or the
     /// outbox is full, and while bytes wait before the ping, nobody is late.
     pub heartbeat: Option<Rhythm>,
+    /// How long the peer may send no message before it is closed with 1001 and the reason `idle`; pings
+    /// and pongs don't count. It may take a quarter longer. Default `None`: for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long it may last before it is closed with 1001 and the reason `lifetime`. Default `None`: for
+    /// ever.
+    pub lifetime: Option<Lifetime>,
+    /// How long bytes may wait in the outbox of which the system takes none, because the peer doesn't
+    /// read: then it is cut, at twice this time at the latest. A peer that reads slowly, but reads,
+    /// stays. `None` waits for as long as the system does. Default 30 s.
+    ///
+    /// `on_error` tells of an error of kind [`crate::ErrorKind::Timeout`], the ending is by
+    /// [`crate::Side::Us`] with 1006, for no Close frame could be sent.
+    pub progress_timeout: Option<Duration>,
+}
+
+/// How long a connection may last.
+///
+/// Those who came together don't end together: each lasts a little less than the maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The most.
+    pub max: Duration,
+    /// How much less it may be: the ends are spread evenly over this time before the maximum.
+    pub spread: Duration,
 }
 
 impl Default for Settings {
@@ -36,6 +62,9 @@ impl Default for Settings {
             outbox_bytes_max: 1 << 20,
             inbox_bytes_max: 1 << 20,
             heartbeat: Some(Rhythm::default()),
+            idle_timeout: None,
+            lifetime: None,
+            progress_timeout: Some(Duration::from_secs(30)),
         }
     }
 }

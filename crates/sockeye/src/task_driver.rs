@@ -73,16 +73,23 @@ impl TaskDriver {
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(sleep_until(alarm)));
-        if sleep.deadline() != alarm {
+        // An alarm that moves away is looked at again when its old time has come: it moves often.
+        if alarm < sleep.deadline() {
             sleep.as_mut().reset(alarm);
             self.is_set = false;
         }
         if self.is_set && !sleep.is_elapsed() {
             return Poll::Pending;
         }
-        let slept = sleep.as_mut().poll(cx);
-        self.is_set = slept.is_pending();
-        slept
+        while sleep.as_mut().poll(cx).is_ready() {
+            if alarm <= Instant::now() {
+                self.is_set = false;
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(alarm);
+        }
+        self.is_set = true;
+        Poll::Pending
     }
 }
 

@@ -8,14 +8,42 @@ use std::{
 use sockeye_proto::{Beat, Hearing, Heartbeat, Pong, Rhythm};
 use tokio::time::Instant;
 
-use crate::Settings;
+use crate::{Settings, Side, drain::later};
 
-/// Watches over an open connection, for what no event tells of: whether the peer still lives.
+/// Watches over an open connection, for what no event tells of: whether the peer still lives, is idle,
+/// or has been here for too long.
 ///
 /// Whoever drives the connection asks [`Vigil::due`] when to look, and looks then. A message costs no
-/// clock and no timer here, but one store.
+/// clock and no timer, but two stores: one here and one in the driver.
 pub(crate) struct Vigil {
     heartbeat: Heartbeat,
+    /// If its time is limited.
+    limits: Option<Box<Limits>>,
+}
+
+/// When it ends, although the peer lives.
+struct Limits {
+    /// When it was looked last whether a message had come, and one had.
+    quiet_since: Instant,
+    idle_timeout: Duration,
+    expires_at: Instant,
+}
+
+/// Whether messages come from the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    Busy,
+    Quiet,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    /// A ping of ours.
+    Ping,
+    /// The end.
+    Lapse(Lapse),
 }
 
 /// Why time has ended a connection.
@@ -23,6 +51,12 @@ pub(crate) struct Vigil {
 pub(crate) enum Lapse {
     /// The peer gave no sign of life.
     Silent,
+    /// The peer took nothing of what waits for it.
+    Stalled,
+    /// The peer has sent no message for too long.
+    Idle,
+    /// It has lasted as long as it may.
+    Expired,
 }
 
 impl Vigil {
@@ -32,6 +66,7 @@ impl Vigil {
         let first_at = since_origin(now) + spread(rhythm.interval.min(NEVER.interval), id);
         Self {
             heartbeat: Heartbeat::new(first_at, &rhythm),
+            limits: Limits::of(settings, id, now).map(Box::new),
         }
     }
 
@@ -46,18 +81,28 @@ impl Vigil {
         self.heartbeat.handle_pong(payload, *KEY, now)
     }
 
-    /// What is due, after all that has come was read.
+    /// What is due, after all that has come was read. `traffic`: of messages, since the last look.
     pub(crate) fn handle_timeout(
         &mut self,
         now: Instant,
         settings: &Settings,
         hearing: Hearing,
-    ) -> Beat {
-        match &settings.heartbeat {
-            Some(rhythm) => self
-                .heartbeat
-                .handle_timeout(since_origin(now), rhythm, hearing),
-            None => Beat::Wait,
+        traffic: Traffic,
+    ) -> Due {
+        // What can't be heard can't be late.
+        let is_busy = traffic == Traffic::Busy || hearing == Hearing::Paused;
+        let limits = self.limits.as_mut();
+        if let Some(lapse) = limits.and_then(|limits| limits.handle_timeout(now, is_busy)) {
+            return Due::Lapse(lapse);
+        }
+        let Some(rhythm) = &settings.heartbeat else {
+            return Due::Nothing;
+        };
+        let heartbeat = &mut self.heartbeat;
+        match heartbeat.handle_timeout(since_origin(now), rhythm, hearing) {
+            Beat::Wait => Due::Nothing,
+            Beat::Ping => Due::Ping,
+            Beat::Dead => Due::Lapse(Lapse::Silent),
         }
     }
 
@@ -73,9 +118,48 @@ impl Vigil {
 
     /// When to look next, having looked just now.
     pub(crate) fn due(&self, now: Instant, settings: &Settings) -> Option<Instant> {
-        let rhythm = settings.heartbeat.as_ref()?;
-        let due = self.heartbeat.poll_timeout(since_origin(now), rhythm);
-        Some(*ORIGIN + due)
+        let beat = settings.heartbeat.as_ref().map(|rhythm| {
+            let due = self.heartbeat.poll_timeout(since_origin(now), rhythm);
+            later(*ORIGIN, due)
+        });
+        let limit = self.limits.as_ref().map(|limits| limits.due(now));
+        beat.into_iter().chain(limit).min()
+    }
+}
+
+impl Limits {
+    fn of(settings: &Settings, id: u64, now: Instant) -> Option<Self> {
+        if settings.idle_timeout.is_none() && settings.lifetime.is_none() {
+            return None;
+        }
+        let lifetime = settings.lifetime.map_or(Duration::MAX, |lifetime| {
+            let less = lifetime.spread.min(lifetime.max).mul_f64(fraction(id));
+            lifetime.max - less
+        });
+        Some(Self {
+            quiet_since: now,
+            idle_timeout: settings.idle_timeout.unwrap_or(Duration::MAX),
+            expires_at: later(now, lifetime),
+        })
+    }
+
+    fn handle_timeout(&mut self, now: Instant, is_busy: bool) -> Option<Lapse> {
+        if is_busy {
+            self.quiet_since = now;
+        }
+        if now >= self.expires_at {
+            return Some(Lapse::Expired);
+        }
+        (now - self.quiet_since >= self.idle_timeout).then_some(Lapse::Idle)
+    }
+
+    /// Four looks in the time, so that the end is late by a quarter at most.
+    fn due(&self, now: Instant) -> Instant {
+        let look = later(now, (self.idle_timeout / 4).max(SHORTEST_LOOK));
+        let end = later(self.quiet_since, self.idle_timeout);
+        // Not in the past, which would be looked at without end.
+        let end = end.max(now + SHORTEST_LOOK);
+        look.min(end).min(self.expires_at.max(now + SHORTEST_LOOK))
     }
 }
 
@@ -84,9 +168,23 @@ impl Lapse {
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Silent => "no sign of life",
+            Self::Stalled => "reads nothing",
+            Self::Idle => "idle",
+            Self::Expired => "lifetime",
+        }
+    }
+
+    /// Who ends it.
+    pub(crate) fn side(self) -> Side {
+        match self {
+            Self::Silent => Side::Network,
+            Self::Stalled | Self::Idle | Self::Expired => Side::Us,
         }
     }
 }
+
+/// So short a limit is a mistake, and must not keep a worker busy.
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 
 /// What a connection without a heartbeat keeps.
 const NEVER: Rhythm = Rhythm {
@@ -119,14 +217,19 @@ fn since_origin(instant: Instant) -> Duration {
 
 /// Between a half of `interval` and all of it; neighbours in `id` are far apart.
 fn spread(interval: Duration, id: u64) -> Duration {
-    // The golden ratio: however many have come, their times are even.
-    let fraction = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    interval / 2 + (interval / 2).mul_f64(fraction as f64 / f64::from(1 << 24))
+    interval / 2 + (interval / 2).mul_f64(fraction(id))
+}
+
+/// From 0 to 1. Steps of the golden ratio: however many have come, they are spread evenly.
+fn fraction(id: u64) -> f64 {
+    let bits = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    bits as f64 / f64::from(1 << 24)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Lifetime;
 
     #[test]
     fn first_pings_are_spread_over_half_an_interval() {
@@ -136,6 +239,53 @@ mod tests {
         assert!(times[0] >= interval / 2 && times[999] <= interval);
         let gap = times.windows(2).map(|pair| pair[1] - pair[0]).max();
         assert!(gap <= Some(Duration::from_millis(30)), "{gap:?}");
+    }
+
+    #[test]
+    fn lifetimes_end_evenly_before_the_maximum() {
+        let seconds = Duration::from_secs;
+        let settings = Settings {
+            lifetime: Some(Lifetime {
+                max: seconds(100),
+                spread: seconds(40),
+            }),
+            ..Settings::default()
+        };
+        let now = Instant::now();
+        let ends = |id| Limits::of(&settings, id, now).unwrap().expires_at - now;
+        let mut ends: Vec<Duration> = (1..=1000).map(ends).collect();
+        ends.sort_unstable();
+        assert!(ends[0] >= seconds(60) && ends[999] <= seconds(100));
+        for tenth in 1..10 {
+            let expected = seconds(60 + 4 * tenth as u64);
+            assert!(ends[tenth * 100].abs_diff(expected) < seconds(1));
+        }
+    }
+
+    #[test]
+    fn idle_is_who_sends_no_message_for_the_whole_time() {
+        let settings = Settings {
+            heartbeat: None,
+            idle_timeout: Some(Duration::from_secs(100)),
+            ..Settings::default()
+        };
+        let began = Instant::now();
+        let at = |second| began + Duration::from_secs(second);
+        let mut vigil = Vigil::new(&settings, 1, began);
+        let look = |vigil: &mut Vigil, second, hearing, traffic| {
+            vigil.handle_timeout(at(second), &settings, hearing, traffic)
+        };
+        let (clear, paused) = (Hearing::Clear, Hearing::Paused);
+        let (busy, quiet) = (Traffic::Busy, Traffic::Quiet);
+        assert_eq!(vigil.due(began, &settings), Some(at(25)));
+        vigil.handle_bytes();
+        assert_eq!(look(&mut vigil, 25, clear, quiet), Due::Nothing);
+        assert_eq!(look(&mut vigil, 50, clear, busy), Due::Nothing);
+        assert_eq!(look(&mut vigil, 149, clear, quiet), Due::Nothing);
+        assert_eq!(vigil.due(at(149), &settings), Some(at(150)));
+        assert_eq!(look(&mut vigil, 150, paused, quiet), Due::Nothing);
+        let idle = Due::Lapse(Lapse::Idle);
+        assert_eq!(look(&mut vigil, 250, clear, quiet), idle);
     }
 
     #[test]

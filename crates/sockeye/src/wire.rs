@@ -52,6 +52,10 @@ pub(crate) struct Wire {
     unflushed: bool,
     /// Whether the transport has failed.
     lost: bool,
+    /// Whether something waits because the transport takes no more.
+    stuck: bool,
+    /// Whether the transport has taken anything since somebody asked.
+    moved: bool,
     /// Microseconds of the last round trip that was measured; [`UNMEASURED`] before.
     latency_micros: u32,
 }
@@ -114,6 +118,8 @@ impl Wire {
             paused: false,
             unflushed: false,
             lost: false,
+            stuck: false,
+            moved: false,
             latency_micros: UNMEASURED,
         }
     }
@@ -153,6 +159,16 @@ impl Wire {
     /// Whether what is sent now goes out now: nothing waits, and it is open.
     pub(crate) fn is_clear(&self) -> bool {
         self.outbox.is_none() && !self.unflushed && self.is_open()
+    }
+
+    /// Whether something waits because the transport takes no more.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// Whether the transport has taken anything since this was asked last.
+    pub(crate) fn has_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// Whether TCP itself carries it, on a worker.
@@ -345,8 +361,16 @@ impl Wire {
     /// Its time is over. What waits is not sent any more, also by the kernel.
     pub(crate) fn lapse(&mut self, lapse: Lapse) {
         self.annex().lapse = Some(lapse);
-        self.note_ending(Side::Network, CloseCode::ABNORMAL, lapse.reason());
+        self.note_ending(lapse.side(), CloseCode::ABNORMAL, lapse.reason());
         self.carrier.reset();
+    }
+
+    /// Its time is over, and there is somebody to say goodbye to.
+    pub(crate) fn retire(&mut self, lapse: Lapse) {
+        if self.is_open() {
+            self.annex().lapse = Some(lapse);
+            self.close(CloseCode::GOING_AWAY, lapse.reason());
+        }
     }
 
     /// Why time has ended it, if it was time.

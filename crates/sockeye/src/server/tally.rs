@@ -12,6 +12,9 @@ pub(crate) struct Tally {
     clean: AtomicUsize,
     unclean: AtomicUsize,
     silent: AtomicUsize,
+    stalled: AtomicUsize,
+    idle: AtomicUsize,
+    expired: AtomicUsize,
 }
 
 /// How a session ended.
@@ -33,6 +36,12 @@ pub struct Endings {
     pub clean: usize,
     /// The peer gave no sign of life: see [`crate::Settings::heartbeat`].
     pub silent: usize,
+    /// The peer took nothing of what waited for it: see [`crate::Settings::progress_timeout`].
+    pub stalled: usize,
+    /// The peer sent no message: see [`crate::Settings::idle_timeout`].
+    pub idle: usize,
+    /// They lasted as long as they may: see [`crate::Settings::lifetime`].
+    pub expired: usize,
     /// Otherwise: the network failed, the peer hung up or didn't answer our Close frame in time.
     pub unclean: usize,
 }
@@ -41,7 +50,7 @@ impl Endings {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> usize {
-        self.clean + self.silent + self.unclean
+        self.clean + self.silent + self.stalled + self.idle + self.expired + self.unclean
     }
 }
 
@@ -57,6 +66,9 @@ impl Tally {
             Ending::Clean => &self.clean,
             Ending::Unclean => &self.unclean,
             Ending::Lapse(Lapse::Silent) => &self.silent,
+            Ending::Lapse(Lapse::Stalled) => &self.stalled,
+            Ending::Lapse(Lapse::Idle) => &self.idle,
+            Ending::Lapse(Lapse::Expired) => &self.expired,
         };
         endings.fetch_add(1, Ordering::Relaxed);
         // Last: whoever sees that it is not open any more sees how it ended.
@@ -72,6 +84,9 @@ impl Tally {
         Endings {
             clean: self.clean.load(Ordering::Relaxed),
             silent: self.silent.load(Ordering::Relaxed),
+            stalled: self.stalled.load(Ordering::Relaxed),
+            idle: self.idle.load(Ordering::Relaxed),
+            expired: self.expired.load(Ordering::Relaxed),
             unclean: self.unclean.load(Ordering::Relaxed),
         }
     }

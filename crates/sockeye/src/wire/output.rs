@@ -91,8 +91,10 @@ impl Wire {
             && let Some(written) = self.carrier.try_write_plain(bytes)
         {
             outbox.advance(written);
+            self.moved = true;
             if outbox.is_empty() {
                 lend::take_back(outbox);
+                self.stuck = false;
                 self.handle_room();
                 return true;
             }
@@ -153,6 +155,7 @@ impl Wire {
             Some(written) if written < bytes.len() => {
                 let outbox = self.outbox.get_or_insert_with(lend::outbox);
                 outbox.push_shared(bytes.slice(written..));
+                self.release_outbox();
             }
             _ => {}
         }
@@ -180,10 +183,20 @@ impl Wire {
         if let Some(mut outbox) = self.outbox.take() {
             if outbox.is_empty() {
                 lend::take_back(outbox);
+                self.stuck = false;
             } else {
                 outbox.trim();
                 self.outbox = Some(outbox);
+                self.stick();
             }
+        }
+    }
+
+    /// Something waits because the transport takes no more: whoever drives must look whether it moves.
+    fn stick(&mut self) {
+        if !self.stuck {
+            self.stuck = true;
+            self.wake_driver();
         }
     }
 
@@ -244,6 +257,7 @@ impl Wire {
             match carrier.poll_write(cx, slices.as_slice())? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => {
+                    self.moved = true;
                     let mut queued = 0;
                     if let Some(outbox) = &mut self.outbox {
                         queued = count.min(outbox.bytes());

@@ -7,6 +7,7 @@ mod hang_up;
 mod heartbeat;
 mod hostile;
 mod http;
+mod lapses;
 mod limits;
 mod orders;
 mod panics;

@@ -1,0 +1,346 @@
+//! Who is idle, has been here for too long, or reads nothing, is let go; nobody else is.
+
+use std::{net::SocketAddr, time::Duration};
+
+use sockeye::{
+    CloseCode, Closed, Endings, Endpoint, Error, ErrorKind, Lifetime, Message, Reply, Role, Route,
+    Server, ServerHandle, Session, Settings, Side, WebSocket,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    support::{
+        assert_echoes, attend, connect, http2_client, http2_connect, http2_websocket, open,
+        open_on, read_head, request, soon,
+    },
+    tls,
+};
+
+/// What an endpoint has heard of the end.
+#[derive(Debug)]
+struct Ended {
+    at: Instant,
+    error: Option<ErrorKind>,
+    closed: Closed,
+}
+
+/// Echoes; and tells what it must, if it was asked `more`, until its outbox is full.
+struct Talker {
+    ends: UnboundedSender<Ended>,
+    error: Option<ErrorKind>,
+}
+
+impl Endpoint for Talker {
+    fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
+        if message.as_text() != Some("more") {
+            return Reply::Echo;
+        }
+        while session.try_send(vec![7; 64 << 10]).is_ok() {}
+        Reply::None
+    }
+
+    fn on_error(&mut self, _: &Session, error: &Error) {
+        self.error = Some(error.kind());
+    }
+
+    fn on_close(&mut self, _: &Session, closed: &Closed) {
+        let _ = self.ends.send(Ended {
+            at: Instant::now(),
+            error: self.error,
+            closed: closed.clone(),
+        });
+    }
+}
+
+struct Watched {
+    server: ServerHandle,
+    ends: UnboundedReceiver<Ended>,
+}
+
+async fn watched(server: Server, settings: Settings) -> Watched {
+    let (ends, receiver) = unbounded_channel();
+    let route = Route::new("/", move |_| {
+        Ok(Talker {
+            ends: ends.clone(),
+            error: None,
+        })
+    });
+    let server = server.settings(settings).mount(route);
+    Watched {
+        server: server.start().await.unwrap(),
+        ends: receiver,
+    }
+}
+
+impl Watched {
+    fn addr(&self) -> SocketAddr {
+        self.server.local_addrs()[0]
+    }
+
+    async fn ended(&mut self) -> Ended {
+        soon(self.ends.recv()).await.unwrap()
+    }
+
+    /// How sessions have ended, once none is open.
+    async fn endings(&self) -> Endings {
+        soon(async {
+            while self.server.sessions() > 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        self.server.endings()
+    }
+}
+
+fn without_heartbeat() -> Settings {
+    let mut settings = Settings::default();
+    settings.heartbeat = None;
+    settings
+}
+
+fn idle_after(time: Duration) -> Settings {
+    let mut settings = without_heartbeat();
+    settings.idle_timeout = Some(time);
+    settings
+}
+
+#[tokio::test]
+async fn who_sends_no_message_is_closed_and_pings_do_not_count() {
+    const IDLE: Duration = Duration::from_millis(400);
+    let mut watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
+    let (websocket, _) = open(watched.addr(), "/", &[]).await;
+    let began = Instant::now();
+    let session = websocket.session().clone();
+    let closed = attend(websocket);
+    while session.ping(b"here").is_ok() && began.elapsed() < Duration::from_secs(20) {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let closed = soon(closed).await.unwrap();
+    assert!(began.elapsed() >= IDLE - Duration::from_millis(50));
+    assert_eq!(
+        (closed.by, closed.code, &*closed.reason),
+        (Side::Peer, CloseCode::GOING_AWAY, "idle")
+    );
+    let ended = watched.ended().await;
+    assert_eq!((ended.error, ended.closed.by), (None, Side::Us));
+    assert!(ended.closed.is_clean());
+    let endings = watched.endings().await;
+    assert_eq!((endings.idle, endings.total()), (1, 1));
+}
+
+#[tokio::test]
+async fn who_talks_is_not_idle() {
+    const IDLE: Duration = Duration::from_secs(1);
+    let watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
+    let (mut websocket, _) = open(watched.addr(), "/", &[]).await;
+    let began = Instant::now();
+    while began.elapsed() < 3 * IDLE {
+        assert_echoes(&mut websocket, "here").await;
+        sleep(IDLE / 10).await;
+    }
+}
+
+#[tokio::test]
+async fn idle_ends_on_tls_over_http2_and_in_a_conversation_too() {
+    const IDLE: Duration = Duration::from_millis(300);
+    let (identity, roots) = tls::identity();
+    let conversation = Route::conversation("/loop", |_, mut websocket: WebSocket| async move {
+        while let Ok(Some(message)) = websocket.recv().await {
+            let _ = websocket.send(message).await;
+        }
+    });
+    let server = Server::bind("127.0.0.1:0")
+        .listen_tls("127.0.0.1:0", identity)
+        .mount(conversation);
+    let watched = watched(server, idle_after(IDLE)).await;
+    let addrs = watched.server.local_addrs();
+    let began = Instant::now();
+    let stream = tls::dial(roots, addrs[1], &[]).await;
+    let (on_tls, _) = open_on(stream, "/", &[]).await;
+    let (in_loop, _) = open(addrs[0], "/loop", &[]).await;
+    let mut sender = http2_client(addrs[0]).await;
+    let response = http2_connect(&mut sender, "/", &[]).await;
+    let over_http2 = http2_websocket(response).await;
+    for websocket in [on_tls, in_loop, over_http2] {
+        let closed = soon(attend(websocket)).await.unwrap();
+        assert_eq!(
+            (closed.code, &*closed.reason),
+            (CloseCode::GOING_AWAY, "idle")
+        );
+        assert!(began.elapsed() >= IDLE);
+    }
+    assert_eq!(watched.endings().await.idle, 3);
+}
+
+#[tokio::test]
+async fn lifetimes_end_spread_and_with_a_reason() {
+    let mut settings = Settings::default();
+    settings.lifetime = Some(Lifetime {
+        max: Duration::from_millis(1500),
+        spread: Duration::from_millis(1000),
+    });
+    let watched = watched(Server::bind("127.0.0.1:0"), settings).await;
+    let began = Instant::now();
+    let mut open_ones = Vec::new();
+    for _ in 0..20 {
+        let (websocket, _) = open(watched.addr(), "/", &[]).await;
+        open_ones.push(tokio::spawn(async move {
+            let closed = attend(websocket).await.unwrap();
+            (closed, began.elapsed())
+        }));
+    }
+    let mut times = Vec::new();
+    for open_one in open_ones {
+        let (closed, time) = soon(open_one).await.unwrap();
+        assert_eq!(
+            (closed.code, &*closed.reason),
+            (CloseCode::GOING_AWAY, "lifetime")
+        );
+        times.push(time);
+    }
+    times.sort_unstable();
+    assert!(times[0] >= Duration::from_millis(500), "{times:?}");
+    // Even over a second; half of that for a machine that does other things too.
+    assert!(
+        times[19] - times[0] >= Duration::from_millis(500),
+        "{times:?}"
+    );
+    assert_eq!(watched.endings().await.expired, 20);
+}
+
+const PROGRESS: Duration = Duration::from_millis(400);
+
+fn stalling() -> Settings {
+    let mut settings = without_heartbeat();
+    settings.progress_timeout = Some(PROGRESS);
+    settings
+}
+
+/// `more`, masked with the key 0.
+const MORE: &[u8] = b"\x81\x84\0\0\0\0more";
+
+async fn ask_for_more<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, path: &str) {
+    let request = request(path, &[]);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    read_head(stream).await;
+    stream.write_all(MORE).await.unwrap();
+}
+
+fn assert_stalled(ended: &Ended, since: Instant) {
+    assert_eq!(ended.error, Some(ErrorKind::Timeout));
+    assert_eq!(
+        (ended.closed.by, ended.closed.code, &*ended.closed.reason),
+        (Side::Us, CloseCode::ABNORMAL, "reads nothing")
+    );
+    let took = ended.at - since;
+    eprintln!("dropped after {took:?}, bound {:?}", 2 * PROGRESS);
+    assert!(took >= PROGRESS && took < 2 * PROGRESS + Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn who_reads_nothing_is_dropped_for_lack_of_progress() {
+    let (identity, roots) = tls::identity();
+    let server = Server::bind("127.0.0.1:0").listen_tls("127.0.0.1:0", identity);
+    let mut watched = watched(server, stalling()).await;
+    let began = Instant::now();
+    let mut deaf = connect(watched.addr()).await;
+    ask_for_more(&mut deaf, "/").await;
+    assert_stalled(&watched.ended().await, began);
+    let began = Instant::now();
+    let mut deaf_on_tls = tls::dial(roots, watched.server.local_addrs()[1], &[]).await;
+    ask_for_more(&mut deaf_on_tls, "/").await;
+    assert_stalled(&watched.ended().await, began);
+    let mut sender = http2_client(watched.addr()).await;
+    let began = Instant::now();
+    let response = http2_connect(&mut sender, "/", &[]).await;
+    let stream = soon(hyper::upgrade::on(response)).await.unwrap();
+    let mut over_http2 = hyper_util::rt::TokioIo::new(stream);
+    // More than the window that a client gives.
+    for _ in 0..20 {
+        over_http2.write_all(MORE).await.unwrap();
+    }
+    assert_stalled(&watched.ended().await, began);
+    let endings = watched.endings().await;
+    assert_eq!((endings.stalled, endings.total()), (3, 3));
+}
+
+/// What is sent by others than the worker, and by groups too.
+#[tokio::test]
+async fn who_reads_nothing_is_dropped_whoever_sends() {
+    let (sessions, mut opened) = unbounded_channel();
+    struct Silent(UnboundedSender<Session>);
+    impl Endpoint for Silent {
+        fn on_open(&mut self, session: &Session) {
+            let _ = self.0.send(session.clone());
+        }
+        fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+            Reply::None
+        }
+    }
+    let server = Server::bind("127.0.0.1:0")
+        .settings(stalling())
+        .route("/", move |_| Ok(Silent(sessions.clone())))
+        .start()
+        .await
+        .unwrap();
+    let mut deaf = connect(server.local_addrs()[0]).await;
+    deaf.write_all(request("/", &[]).as_bytes()).await.unwrap();
+    let session = soon(opened.recv()).await.unwrap();
+    let error = soon(async {
+        loop {
+            if let Err(error) = session.send(vec![7; 64 << 10]).await {
+                break error;
+            }
+        }
+    })
+    .await;
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    let closed = soon(session.closed()).await;
+    assert_eq!((closed.by, &*closed.reason), (Side::Us, "reads nothing"));
+    assert_eq!(server.endings().stalled, 1);
+}
+
+#[tokio::test]
+async fn who_reads_slowly_stays() {
+    let watched = watched(Server::bind("127.0.0.1:0"), stalling()).await;
+    let mut slow = connect(watched.addr()).await;
+    ask_for_more(&mut slow, "/").await;
+    let began = Instant::now();
+    let mut buffer = vec![0; 128 << 10];
+    while began.elapsed() < 5 * PROGRESS {
+        soon(slow.read(&mut buffer)).await.unwrap();
+        // There is always more than the buffers between us can hold.
+        slow.write_all(MORE).await.unwrap();
+        sleep(PROGRESS / 20).await;
+    }
+    assert_eq!(watched.server.sessions(), 1);
+    assert_eq!(watched.server.endings().total(), 0);
+}
+
+#[tokio::test]
+async fn loop_style_drops_who_reads_nothing() {
+    let (left, _deaf) = tokio::io::duplex(1024);
+    let mut websocket = WebSocket::from_stream(left, Role::Client, stalling()).unwrap();
+    let began = Instant::now();
+    websocket.send(vec![7; 64 << 10]).await.unwrap();
+    let error = soon(websocket.recv()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(began.elapsed() >= PROGRESS);
+    assert_eq!(websocket.closed().unwrap().by, Side::Us);
+}
+
+#[tokio::test]
+async fn without_the_limit_who_reads_nothing_stays() {
+    let mut settings = without_heartbeat();
+    settings.progress_timeout = None;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), settings).await;
+    let mut deaf = connect(watched.addr()).await;
+    ask_for_more(&mut deaf, "/").await;
+    let ended = timeout(3 * PROGRESS, watched.ends.recv()).await;
+    assert!(ended.is_err(), "{ended:?}");
+}
