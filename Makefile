@@ -97,9 +97,10 @@ conformance-groups: autobahn peers ## The same, with five of eighteen message si
 	cargo build --workspace
 	$(call long_tests,autobahn)
 
-e2e: peers chromium ## The real binary against browsers, Node, Python and curl.
+e2e: peers chromium ## The real binary against browsers, Node, Python and curl, and two thousand clients at once.
 	cargo build --workspace
 	$(call check_tests,e2e)
+	$(call check_tests,herd)
 
 # ---- What is measured -------------------------------------------------------------------------------------
 

@@ -18,11 +18,13 @@ pub mod autobahn;
 mod browser;
 mod certificate;
 pub mod need;
+mod port;
 mod process;
 mod server;
 pub mod tidy;
 
 pub use browser::{Browser, Tab};
 pub use certificate::Certificate;
+pub use port::Port;
 pub use process::{Ended, Line, Process, Source};
 pub use server::{Server, sockeye};
