@@ -4,6 +4,8 @@ use std::{borrow::Cow, net::SocketAddr};
 
 use http::{Extensions, HeaderMap, Method, Uri, header};
 
+use crate::ClientId;
+
 /// The request that opened a WebSocket: in the server the one received, in a client the one sent.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -86,6 +88,12 @@ impl Request {
     #[must_use]
     pub fn subprotocols(&self) -> &[String] {
         &self.subprotocols
+    }
+
+    /// Who it comes from, as far as [`crate::Route::identify`] found out.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&ClientId> {
+        self.extensions.get()
     }
 
     /// What middleware or `authorize` left for the endpoint.

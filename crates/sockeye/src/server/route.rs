@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::{Future, poll_fn, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -14,7 +14,8 @@ use percent_encoding::percent_decode_str;
 
 use super::{Origins, Refusal, opener::Opener};
 use crate::{
-    Deflate, Endpoint, Error, ErrorKind, Limits, Request, Settings, WebSocket, terms::Terms,
+    Deflate, Endpoint, Error, ErrorKind, Identify, Limits, Request, Settings, WebSocket,
+    terms::Terms,
 };
 
 /// Where a WebSocket leads: a path, who may take it, and what waits at its end.
@@ -48,6 +49,7 @@ use crate::{
 /// ```
 pub struct Route {
     path: String,
+    identify: Option<Box<dyn Identify>>,
     authorize: Option<Authorize>,
     origins: Origins,
     subprotocols: Vec<String>,
@@ -96,6 +98,14 @@ impl Route {
                 }))
             }),
         )
+    }
+
+    /// Who comes in: asked before 101, after the origin and before [`Route::authorize`]. What it finds is in
+    /// [`Request::client_id`]; its error is the HTTP answer instead. Default: nobody asks.
+    #[must_use]
+    pub fn identify(mut self, identify: impl Identify) -> Self {
+        self.identify = Some(Box::new(identify));
+        self
     }
 
     /// Who may come in: asked before 101, after the origin. What it returns is left in
@@ -172,6 +182,7 @@ impl Route {
     fn with_factory(path: String, factory: Factory) -> Self {
         Self {
             path,
+            identify: None,
             authorize: None,
             origins: Origins::default(),
             subprotocols: Vec::new(),
@@ -203,6 +214,7 @@ pub(crate) struct Leg {
     pub(crate) origins: Origins,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) terms: Arc<Terms>,
+    identify: Option<Box<dyn Identify>>,
     authorize: Option<Authorize>,
     factory: Factory,
 }
@@ -253,6 +265,7 @@ impl Routes {
                     keeps_request: route.keeps_request,
                     ..Terms::default()
                 }),
+                identify: route.identify,
                 authorize: route.authorize,
                 factory: route.factory,
             };
@@ -291,7 +304,14 @@ impl Routes {
 }
 
 impl Leg {
-    pub(crate) fn authorize(&self, request: Request) -> Verdict {
+    pub(crate) fn authorize(&self, mut request: Request) -> Verdict {
+        if let Some(identify) = &self.identify {
+            match unharmed(|| identify.identify(&request)) {
+                Ok(Some(client)) => _ = request.extensions.insert(client),
+                Ok(None) => {}
+                Err(refusal) => return Verdict::Later(Box::pin(ready(Err(refusal)))),
+            }
+        }
         let Some(authorize) = &self.authorize else {
             return Verdict::Now(Arc::new(request));
         };

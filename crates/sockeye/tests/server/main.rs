@@ -8,6 +8,7 @@ mod heartbeat;
 mod hostile;
 mod http;
 mod lapses;
+mod identity;
 mod limits;
 mod orders;
 mod panics;
