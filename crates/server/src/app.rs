@@ -99,6 +99,7 @@ fn pages(config: &Config, key: &api::Key) -> Router {
             "/",
             routing::get(move |headers: HeaderMap| async move { page.respond(&headers) }),
         )
+        .route("/favicon.ico", routing::get(welcome::icon))
         .route("/health/live", routing::get(|| async { "live\n" }))
         .route("/echo", routing::get(upgrade_required))
         .route("/websocket/ws", routing::get(upgrade_required))

@@ -71,6 +71,25 @@ fn page_comes_with_a_strict_policy() {
     assert!(again.starts_with("HTTP/1.1 304"), "{again}");
 }
 
+/// Offline.js asks so whether there is a network, by default with HEAD, or as an image.
+#[test]
+fn icon_is_an_image_for_everybody_and_never_out_of_a_cache() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    for request in ["GET", "HEAD"] {
+        let answer = server.http(&format!("{request} /favicon.ico?_=1 HTTP/1.1\r\n\r\n"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        for field in [
+            "content-type: image/svg+xml",
+            "cache-control: no-store",
+            "access-control-allow-origin: *",
+        ] {
+            assert!(head.contains(field), "{field} is missing in {head}");
+        }
+        assert_eq!(body.starts_with("<svg"), request == "GET");
+    }
+}
+
 #[test]
 fn paths_answer_as_the_list_says() {
     let server = Server::start(&["--listen", "127.0.0.1:0"]);

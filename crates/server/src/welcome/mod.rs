@@ -1,7 +1,9 @@
-//! The welcome page.
+//! The welcome page and the icon.
 
 mod document;
+mod icon;
 
 #[cfg(test)]
 pub(crate) use document::SOURCES;
 pub(crate) use document::page;
+pub(crate) use icon::icon;
