@@ -15,6 +15,7 @@ use sockeye::{
 
 use crate::{
     api,
+    chat::{self, Chat, Cookies, Secure, Tokens},
     config::{Config, Switch},
     data::DataDir,
     echo::Echo,
@@ -69,15 +70,30 @@ async fn start(config: &Config, key: &api::Key) -> Result<ServerHandle, String> 
             None => server.listen(listen),
         };
     }
+    let chat = chat(config, data.as_ref())?;
+    let chat_paths: Vec<&str> = config
+        .chat_path
+        .iter()
+        .map(|path| path.0.as_str())
+        .collect();
+    for path in &chat_paths {
+        server = server.mount(chat.route(path));
+    }
     let room = Group::new();
     let endpoints = [
-        Route::new("/", |_| Ok(Echo)),
-        Route::new("/echo", |_| Ok(Echo)),
-        Route::new("/websocket/ws", move |_| Ok(Place(room.clone()))),
+        ("/", Route::new("/", |_| Ok(Echo))),
+        ("/echo", Route::new("/echo", |_| Ok(Echo))),
+        (
+            "/websocket/ws",
+            Route::new("/websocket/ws", move |_| Ok(Place(room.clone()))),
+        ),
     ];
-    for route in endpoints {
-        // These endpoints know nobody and guard nothing: any page may use them.
-        server = server.mount(route.origins(Origins::Any));
+    for (path, route) in endpoints {
+        // Whoever gives the chat a path means that path.
+        if !chat_paths.contains(&path) {
+            // These endpoints know nobody and guard nothing: any page may use them.
+            server = server.mount(route.origins(Origins::Any));
+        }
     }
     if let Some(workers) = config.workers {
         server = server.workers(workers.0 as usize);
@@ -85,14 +101,27 @@ async fn start(config: &Config, key: &api::Key) -> Result<ServerHandle, String> 
     server
         .settings(settings(config))
         .connections_max(config.connections_max.0 as usize)
-        .fallback(pages(config, key))
+        .fallback(pages(config, key, &chat))
         .start()
         .await
         .map_err(|error| with_causes(&error))
 }
 
+/// Rooms, private messages, who is online; kept below `data`, or as long as the process.
+fn chat(config: &Config, data: Option<&DataDir>) -> Result<Chat, String> {
+    let tokens = match &config.chat_token {
+        Some(token) => Tokens::exactly(&token.0),
+        None => Tokens::any(),
+    };
+    Chat::start(data.map(DataDir::path), chat::Limits::default(), tokens)
+}
+
 /// Plain HTTP.
-fn pages(config: &Config, key: &api::Key) -> Router {
+fn pages(config: &Config, key: &api::Key, chat: &Chat) -> Router {
+    let cookies = Cookies(match config.tls_cert {
+        Some(_) => Secure::Always,
+        None => Secure::No,
+    });
     let page = welcome::page(config.message_bytes_max.0);
     Router::new()
         .route(
@@ -104,6 +133,7 @@ fn pages(config: &Config, key: &api::Key) -> Router {
         .route("/echo", routing::get(upgrade_required))
         .route("/websocket/ws", routing::get(upgrade_required))
         .merge(api::router(key.clone()))
+        .merge(chat.router(cookies))
 }
 
 /// For whoever opens an endpoint as if it were a page (RFC 9110 section 15.5.22).
@@ -161,9 +191,16 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
             ip if ip.is_unspecified() => format!("localhost:{}", addr.port()),
             _ => addr.to_string(),
         };
-        let served = [
+        let chats: Vec<&str> = config
+            .chat_path
+            .iter()
+            .map(|path| path.0.as_str())
+            .collect();
+        let pages = [
             (http, "/", "welcome page"),
             (http, "/health/live", "answers while the server lives"),
+        ];
+        let endpoints = [
             (ws, "/", "echo"),
             (ws, "/echo", "echo, text and binary"),
             (
@@ -172,6 +209,11 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
                 "broadcast room: what one sends, all get",
             ),
         ];
+        let endpoints = endpoints
+            .into_iter()
+            .filter(|(_, path, _)| !chats.contains(path));
+        let chats = chats.iter().map(|path| (ws, *path, "chat"));
+        let served = pages.into_iter().chain(endpoints).chain(chats);
         for (scheme, path, what) in served {
             let url = format!("{scheme}://{host}{path}");
             text.push_str(&format!("  {url:<42} {what}\n"));

@@ -18,6 +18,7 @@
 mod api;
 mod app;
 mod bench;
+mod chat;
 mod cli;
 mod config;
 mod connect;

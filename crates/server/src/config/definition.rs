@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ApiKey, Bytes, Count, Filter, ListenAddr, LogFormat, Period, Switch};
+use super::{
+    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Period, Switch, UrlPath,
+};
 
 /// Everything that can be configured.
 #[derive(Args, Clone, Debug)]
@@ -37,6 +39,20 @@ pub(crate) struct Config {
     /// What a program shows in X-API-Key to use /api; without it one is made and printed at every start
     #[arg(long, value_name = "KEY")]
     pub(crate) api_key: Option<ApiKey>,
+
+    /// Where the chat's WebSocket is; may be given many times, and comes before what else is on that path
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_delimiter = ',',
+        default_value = "/chat",
+        help_heading = "chat"
+    )]
+    pub(crate) chat_path: Vec<UrlPath>,
+
+    /// The chat_token that the chat's pages have to show; without it any that is not empty will do
+    #[arg(long, value_name = "TOKEN", help_heading = "chat")]
+    pub(crate) chat_token: Option<ChatToken>,
 
     /// Certificate chain (PEM); with it every listener speaks TLS: wss and https
     #[arg(long, value_name = "FILE", help_heading = "tls")]

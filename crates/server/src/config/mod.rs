@@ -26,4 +26,6 @@ pub(crate) use error::ConfigError;
 pub(crate) use key::{at_path, with_origins};
 pub(crate) use layers::{Loaded, layers};
 pub(crate) use print::{checked, defaults, reference};
-pub(crate) use value::{ApiKey, Bytes, Count, Filter, ListenAddr, LogFormat, Period, Switch};
+pub(crate) use value::{
+    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Period, Switch, UrlPath,
+};

@@ -211,6 +211,48 @@ impl fmt::Debug for ApiKey {
     }
 }
 
+/// A secret that pages show to use the chat. Nobody prints it by accident: its `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ChatToken(pub(crate) String);
+
+impl FromStr for ChatToken {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<ApiKey>() {
+            Ok(secret) => Ok(Self(secret.0)),
+            Err(_) => Err(format!("not a token; allowed: {}", Shape::Secret.allowed())),
+        }
+    }
+}
+
+impl fmt::Debug for ChatToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChatToken(…)")
+    }
+}
+
+/// The path of a URL, `/chat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UrlPath(pub(crate) String);
+
+/// Bytes. Longer than any path that somebody types.
+const URL_PATH_BYTES_MAX: usize = 256;
+
+impl FromStr for UrlPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // No braces: these would be parameters of a route.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        let is_path = text.starts_with('/') && text.bytes().all(plain);
+        match is_path && text.len() <= URL_PATH_BYTES_MAX {
+            true => Ok(Self(text.to_owned())),
+            false => Err(Shape::UrlPath.refuse(text)),
+        }
+    }
+}
+
 /// What a value may look like, by its Rust type. Shown in errors and in the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -223,6 +265,7 @@ pub(crate) enum Shape {
     Format,
     Filter,
     Secret,
+    UrlPath,
 }
 
 impl Shape {
@@ -240,6 +283,8 @@ impl Shape {
             (TypeId::of::<LogFormat>(), Self::Format),
             (TypeId::of::<Filter>(), Self::Filter),
             (TypeId::of::<ApiKey>(), Self::Secret),
+            (TypeId::of::<ChatToken>(), Self::Secret),
+            (TypeId::of::<UrlPath>(), Self::UrlPath),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -260,6 +305,7 @@ impl Shape {
             Self::Format => text.parse::<LogFormat>().map(drop),
             Self::Filter => text.parse::<Filter>().map(drop),
             Self::Secret => text.parse::<ApiKey>().map(drop),
+            Self::UrlPath => text.parse::<UrlPath>().map(drop),
         }
     }
 
@@ -282,6 +328,7 @@ impl Shape {
             Self::Format => "a log format",
             Self::Filter => "a log filter",
             Self::Secret => "a secret",
+            Self::UrlPath => "a path of a URL",
         }
     }
 
@@ -299,6 +346,7 @@ impl Shape {
                 "off, error, warn, info, debug, trace, or a list such as warn,sockeye=debug"
             }
             Self::Secret => "1 to 256 visible ASCII characters, no spaces",
+            Self::UrlPath => "/ and then letters, digits, / - . _ ~; such as /chat",
         }
     }
 

@@ -144,16 +144,7 @@ impl Server {
 
     /// One plain HTTP/1.1 exchange.
     pub(crate) fn http(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(&self.addrs[0]).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let request = request.replace(
-            "\r\n\r\n",
-            &format!("\r\nHost: {}\r\nConnection: close\r\n\r\n", self.addrs[0]),
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        response
+        http(&self.addrs[0], request)
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -173,6 +164,18 @@ impl Server {
             .expect("it ends when it is told to");
         (self.child.wait().unwrap(), stderr)
     }
+}
+
+/// One plain HTTP/1.1 exchange with whoever listens there.
+pub(crate) fn http(addr: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let fields = format!("\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
+    let request = request.replacen("\r\n\r\n", &fields, 1);
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }
 
 impl Drop for Server {

@@ -1,0 +1,447 @@
+//! The one thread that owns the chat: it takes what visitors have handed over, keeps it, and then lets it be heard.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::json;
+use sockeye::Session;
+use tokio::sync::oneshot;
+
+use super::{
+    Limits,
+    archive::{Archive, Handed, LogName, Pages, Resident, Waits},
+    dialect::{self, Echoed, Heard, Order, Receiver, Saying, Since, Trouble, event},
+    effect::{Effect, tell},
+    lobby::Lobby,
+    person::{Address, Person},
+    queue::Queue,
+    receipt::Receipt,
+};
+
+/// What the desk is asked to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// A connection says something.
+    Order(Session, Order, Echoed),
+    /// A connection has ended. Its session's id.
+    Gone(u64),
+    /// A browser was given this identity.
+    Issue(Person),
+    /// `/socket/get-msg`.
+    Fetch(Person, Option<Receipt>, oneshot::Sender<Handed>),
+}
+
+/// The one thread that owns the chat.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    archive: Archive,
+    lobby: Lobby,
+    limits: Arc<Limits>,
+    queue: Arc<Queue<Job>>,
+    /// Answers of `/socket/get-msg` that may still be on their way, and until when (milliseconds since 1970).
+    leases: HashMap<(Address, u64), u64>,
+}
+
+/// What becomes of a job: who asked, and what is to happen once it is kept.
+type Outcome = (Option<(Session, Echoed)>, Vec<Effect>);
+
+/// Why a job comes to nothing.
+#[derive(Debug)]
+enum Failure {
+    /// The page's mistake.
+    Trouble(Trouble),
+    /// Ours; the whole batch fails.
+    Archive(redb::Error),
+}
+
+impl Desk {
+    pub(crate) fn new(
+        archive: Archive,
+        limits: Arc<Limits>,
+        queue: Arc<Queue<Job>>,
+    ) -> Result<Self, redb::Error> {
+        let people = archive.people()?;
+        Ok(Self {
+            lobby: Lobby::new(people),
+            archive,
+            limits,
+            queue,
+            leases: HashMap::new(),
+        })
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        loop {
+            let jobs = self.queue.take(self.limits.batch_max);
+            if jobs.is_empty() {
+                return;
+            }
+            for effect in self.turn(jobs, now_ms()) {
+                effect.run();
+            }
+        }
+    }
+
+    /// Does all of these jobs in one transaction. Its effects, once it is committed.
+    pub(crate) fn turn(&mut self, jobs: Vec<Job>, now: u64) -> Vec<Effect> {
+        let limits = Arc::clone(&self.limits);
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(jobs.len());
+        let kept = self.archive.begin().and_then(|transaction| {
+            let mut pages = Pages::open(&transaction, &limits)?;
+            let mut broken = None;
+            for job in jobs {
+                let asker = job.asker();
+                match self.work(job, &mut pages, now) {
+                    Ok(effects) => outcomes.push((asker, effects)),
+                    Err(Failure::Trouble(trouble)) => {
+                        let effects = asker.as_ref().map(|(session, echoed)| {
+                            Effect::Tell(session.clone(), dialect::error(trouble, echoed))
+                        });
+                        outcomes.push((asker, effects.into_iter().collect()));
+                    }
+                    Err(Failure::Archive(error)) => {
+                        outcomes.push((asker, Vec::new()));
+                        broken = Some(error);
+                    }
+                }
+            }
+            let has_changed = pages.has_changed();
+            drop(pages);
+            match broken {
+                Some(error) => Err(error),
+                None if has_changed => Ok(transaction.commit()?),
+                None => Ok(()),
+            }
+        });
+        if let Err(error) = kept {
+            tracing::error!("the chat can't store anything: {error}");
+            return outcomes.into_iter().flat_map(not_kept).collect();
+        }
+        outcomes
+            .into_iter()
+            .flat_map(|(_, effects)| effects)
+            .collect()
+    }
+
+    fn work(&mut self, job: Job, pages: &mut Pages<'_>, now: u64) -> Result<Vec<Effect>, Failure> {
+        match job {
+            Job::Issue(person) => {
+                self.lobby.issue(person, &self.limits);
+                Ok(Vec::new())
+            }
+            Job::Gone(session) => Ok(self.gone(session, now)),
+            Job::Fetch(person, receipt, answer) => self.fetch(person, receipt, answer, pages, now),
+            Job::Order(session, order, echoed) => match order {
+                Order::HeartBeat => Ok(Vec::new()),
+                Order::Online {
+                    person,
+                    name,
+                    since,
+                } => self.online(&session, person, name, since, pages, now),
+                Order::Join { room, since } => self.join(&session, room, since, pages, now),
+                Order::Leave { room } => self.leave(&session, &room),
+                Order::People { room } => self.people(&session, room.as_deref()),
+                Order::Say(saying) => self.say(&session, saying, &echoed, pages, now),
+            },
+        }
+    }
+
+    fn online(
+        &mut self,
+        session: &Session,
+        person: Person,
+        name: Option<String>,
+        since: Option<Since>,
+        pages: &mut Pages<'_>,
+        now: u64,
+    ) -> Result<Vec<Effect>, Failure> {
+        let address = person.address();
+        let before = self.lobby.address(session);
+        if !self.lobby.is_known(person) || before.is_some_and(|before| before != address) {
+            return Err(Trouble::WrongUuid.into());
+        }
+        let known = self.lobby.resident(address).cloned();
+        let name = name.or_else(|| known.as_ref().map(|known| known.name.clone()));
+        let resident = Resident {
+            name: name.unwrap_or_else(|| format!("guest-{}", &address.to_string()[..4])),
+            seen: now,
+        };
+        if known.is_none() {
+            let oldest = self.lobby.oldest_absent(&self.limits);
+            if let Some(oldest) = oldest.map_err(|()| Trouble::Busy)? {
+                pages.forget_person(oldest)?;
+                self.lobby.forget(oldest);
+            }
+        }
+        let is_renamed = known.is_none_or(|known| known.name != resident.name);
+        if is_renamed {
+            pages.put_person(address, &resident)?;
+        }
+        self.lobby.put_person(address, resident.clone());
+        if before.is_none() {
+            self.lobby.arrive(session, address);
+        }
+        let log = LogName::person(address);
+        pages.begin(&log, now)?;
+        let waiting = pages.waiting(&log)?;
+        let mut response = json!({
+            "client_id": client_id(session),
+            "address": address,
+            "name": resident.name,
+            "waiting": waiting.count,
+            "lost": waiting.lost,
+        });
+        // Who asks for what it missed says from where; the article's page asks /socket/get-msg instead.
+        if let Some(since) = since {
+            response["past"] = json!(pages.past(&log, Some(&since))?);
+        }
+        let mut effects = vec![Effect::Tell(session.clone(), event("ONLINE", response))];
+        if is_renamed {
+            for room in self.lobby.rooms_with(address) {
+                effects.extend(self.announce("JOIN", &room, address));
+            }
+        }
+        // It may have ended while this waited, and then nobody would ever take its place away.
+        if !session.is_open() {
+            effects.extend(self.gone(session.id(), now));
+        }
+        Ok(effects)
+    }
+
+    fn join(
+        &mut self,
+        session: &Session,
+        room: String,
+        since: Option<Since>,
+        pages: &mut Pages<'_>,
+        now: u64,
+    ) -> Result<Vec<Effect>, Failure> {
+        let address = self.lobby.address(session).ok_or(Trouble::NotOnline)?;
+        let is_in = self.lobby.is_in(session, &room);
+        if !is_in && self.lobby.rooms_of(session) >= self.limits.rooms_per_visitor_max {
+            return Err(Trouble::TooManyRooms.into());
+        }
+        let log = LogName::room(&room);
+        if !pages.has(&log)? {
+            let (count, oldest) = pages.rooms(|room| self.lobby.count(Some(room)) == 0)?;
+            if count >= self.limits.rooms_max {
+                let oldest = oldest.ok_or(Trouble::Busy)?;
+                pages.forget(&LogName::room(&oldest))?;
+            }
+            pages.begin(&log, now)?;
+        }
+        let past = pages.past(&log, since.as_ref())?;
+        let Some((group, is_first)) = self.lobby.enter(session, &room) else {
+            return Err(Trouble::NotOnline.into());
+        };
+        let mut effects = Vec::new();
+        if is_first {
+            effects.extend(self.announce("JOIN", &room, address));
+        }
+        let response = json!({
+            "room": room,
+            "past": past,
+            "people": self.lobby.listed(Some(&room), &self.limits),
+            "count": self.lobby.count(Some(&room)),
+        });
+        // Between these two nothing else is said: what is in the past isn't heard, and what is heard isn't in the past.
+        effects.push(Effect::Tell(session.clone(), event("JOINED", response)));
+        effects.push(Effect::Enter(group, session.clone()));
+        Ok(effects)
+    }
+
+    fn leave(&mut self, session: &Session, room: &str) -> Result<Vec<Effect>, Failure> {
+        let address = self.lobby.address(session).ok_or(Trouble::NotOnline)?;
+        let group = self.lobby.group(room).ok_or(Trouble::NotInRoom)?;
+        let was_last = self.lobby.leave(session, room).ok_or(Trouble::NotInRoom)?;
+        let left = event("LEFT", json!({ "room": room }));
+        let mut effects = vec![
+            Effect::Exit(group, session.clone()),
+            Effect::Tell(session.clone(), left),
+        ];
+        if was_last {
+            effects.extend(self.announce("LEAVE", room, address));
+        }
+        Ok(effects)
+    }
+
+    fn people(&self, session: &Session, room: Option<&str>) -> Result<Vec<Effect>, Failure> {
+        self.lobby.address(session).ok_or(Trouble::NotOnline)?;
+        if room.is_some_and(|room| !self.lobby.is_in(session, room)) {
+            return Err(Trouble::NotInRoom.into());
+        }
+        let response = json!({
+            "room": room,
+            "people": self.lobby.listed(room, &self.limits),
+            "count": self.lobby.count(room),
+        });
+        Ok(vec![Effect::Tell(
+            session.clone(),
+            event("PEOPLE", response),
+        )])
+    }
+
+    fn say(
+        &mut self,
+        session: &Session,
+        saying: Saying,
+        echoed: &Echoed,
+        pages: &mut Pages<'_>,
+        now: u64,
+    ) -> Result<Vec<Effect>, Failure> {
+        let address = self.lobby.address(session).ok_or(Trouble::NotOnline)?;
+        let sent = |seq: u64, time: u64, is_again: bool, is_waiting: bool| {
+            let response = json!({ "id": echoed.id, "seq": seq, "time": time, "again": is_again, "waits": is_waiting });
+            Effect::Tell(session.clone(), event("SENT", response))
+        };
+        if let Some(id) = &saying.id
+            && let Some((seq, time)) = pages.sent(address, id)?
+        {
+            return Ok(vec![sent(seq, time, true, false)]);
+        }
+        let from = self.lobby.known(address);
+        let mut heard = Heard::unfiled(from, saying.text, now, saying.id);
+        match saying.to {
+            Receiver::Room(room) => {
+                let group = self.lobby.group(&room).ok_or(Trouble::NotInRoom)?;
+                if !self.lobby.is_in(session, &room) {
+                    return Err(Trouble::NotInRoom.into());
+                }
+                heard.room = Some(room.clone());
+                pages.append(&LogName::room(&room), &mut heard, Waits::No)?;
+                let text = event("MSG", &heard);
+                Ok(vec![
+                    sent(heard.seq, now, false, false),
+                    Effect::TellAll(group, text),
+                ])
+            }
+            Receiver::Person(to) => {
+                self.lobby.resident(to).ok_or(Trouble::NoSuchPerson)?;
+                heard.to = Some(self.lobby.known(to));
+                let is_absent = self.lobby.sessions(to).next().is_none();
+                let waits = match is_absent {
+                    true => Waits::Yes,
+                    false => Waits::No,
+                };
+                pages.append(&LogName::person(to), &mut heard, waits)?;
+                let mut effects = vec![sent(heard.seq, now, false, is_absent)];
+                effects.extend(self.private(to, &heard));
+                if to != address {
+                    // Their other pages show what they have said, and so do those that they open later.
+                    pages.append(&LogName::person(address), &mut heard, Waits::No)?;
+                    effects.extend(self.private(address, &heard));
+                }
+                Ok(effects)
+            }
+        }
+    }
+
+    fn fetch(
+        &mut self,
+        person: Person,
+        receipt: Option<Receipt>,
+        answer: oneshot::Sender<Handed>,
+        pages: &mut Pages<'_>,
+        now: u64,
+    ) -> Result<Vec<Effect>, Failure> {
+        let address = person.address();
+        let lease = receipt.as_ref().map(|receipt| (address, receipt.jar));
+        self.leases.retain(|_, until| *until > now);
+        let is_leased = lease.is_some_and(|lease| self.leases.contains_key(&lease));
+        let handed = pages.hand_out(&LogName::person(address), receipt.as_ref(), is_leased)?;
+        if let Some(lease) = lease.filter(|_| !handed.messages.is_empty()) {
+            let lease_ms = u64::try_from(self.limits.lease.as_millis()).unwrap_or(u64::MAX);
+            self.leases.insert(lease, now.saturating_add(lease_ms));
+        }
+        Ok(vec![Effect::Hand(answer, handed)])
+    }
+
+    fn gone(&mut self, session: u64, now: u64) -> Vec<Effect> {
+        let Some(departure) = self.lobby.depart(session, now) else {
+            return Vec::new();
+        };
+        let rooms = departure.rooms.iter();
+        rooms
+            .filter_map(|room| self.announce("LEAVE", room, departure.address))
+            .collect()
+    }
+
+    /// Everybody in a room hears who comes and goes, unless there are too many of them.
+    fn announce(&self, name: &str, room: &str, address: Address) -> Option<Effect> {
+        let count = self.lobby.count(Some(room));
+        let group = self.lobby.group(room)?;
+        (count <= self.limits.announced_max).then(|| {
+            let person = self.lobby.known(address);
+            let response = json!({ "room": room, "person": person, "count": count });
+            Effect::TellAll(group, event(name, response))
+        })
+    }
+
+    /// Every connection of a person hears it.
+    fn private(&self, address: Address, heard: &Heard) -> Vec<Effect> {
+        let text = event("MSG", heard);
+        let sessions = self.lobby.sessions(address);
+        sessions
+            .map(|session| Effect::Tell(session.clone(), text.clone()))
+            .collect()
+    }
+}
+
+impl Job {
+    /// Who is told if it comes to nothing.
+    fn asker(&self) -> Option<(Session, Echoed)> {
+        match self {
+            Self::Order(session, _, echoed) => Some((session.clone(), echoed.clone())),
+            Self::Gone(_) | Self::Issue(_) | Self::Fetch(..) => None,
+        }
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl From<redb::Error> for Failure {
+    fn from(error: redb::Error) -> Self {
+        Self::Archive(error)
+    }
+}
+
+/// What still happens when the batch could not be stored: whoever asked is told, whoever left has left.
+fn not_kept((asker, effects): Outcome) -> Vec<Effect> {
+    match asker {
+        Some((session, echoed)) => {
+            vec![Effect::Tell(
+                session,
+                dialect::error(Trouble::NotKept, &echoed),
+            )]
+        }
+        // Without its answer, `/socket/get-msg` says 503.
+        None => effects
+            .into_iter()
+            .filter(|effect| !matches!(effect, Effect::Hand(..)))
+            .collect(),
+    }
+}
+
+/// The `client_id` of the dialect: names a connection, and is no secret.
+pub(crate) fn client_id(session: &Session) -> String {
+    format!("{:020x}", session.id())
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(now.unwrap_or(Duration::ZERO).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For visitors, who answer some things themselves.
+pub(crate) fn tell_error(session: &Session, trouble: Trouble, echoed: &Echoed) {
+    tell(session, dialect::error(trouble, echoed));
+}

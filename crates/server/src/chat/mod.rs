@@ -1,0 +1,39 @@
+//! The chat: rooms, private messages, who is online, and what was said while somebody was away.
+//!
+//! An application on the public API of the crate `sockeye`, and the one that `docs/tutorial/chat.md` walks through.
+//!
+//! ```text
+//!   page ──> /chat ──> Visitor ──┐                                  ┌──> Lobby: who is here, in which room
+//!                                ├──> Queue ──> Desk (one thread) ──┤
+//!   page ──> /socket/get-msg ────┘    bounded        │              └──> Archive: what was said, who has yet to hear it
+//!                                                    │
+//!   page <── Session, Group <── effects <── commit ──┘
+//! ```
+//!
+//! A [`Visitor`] reads what a page says, checks it and hands it over; it never waits. The [`Desk`] takes what has
+//! gathered, writes all of it in one transaction, and only after the commit does anybody hear of it.
+
+mod archive;
+mod cookie;
+mod desk;
+mod dialect;
+mod effect;
+mod http;
+mod limits;
+mod lobby;
+mod person;
+mod queue;
+mod rate;
+mod receipt;
+mod service;
+mod token;
+mod visitor;
+
+#[cfg(test)]
+use self::person::Person;
+pub(crate) use self::{
+    cookie::{Cookies, Secure},
+    limits::Limits,
+    service::Chat,
+    token::Tokens,
+};

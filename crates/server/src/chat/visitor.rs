@@ -1,0 +1,86 @@
+//! One page's connection: it says who it is, and then what it likes.
+
+use std::time::Instant;
+
+use serde_json::json;
+use sockeye::{CloseCode, Closed, Endpoint, Message, Reply, Session};
+
+use super::{
+    Chat,
+    desk::{Job, client_id, now_ms, tell_error},
+    dialect::{Echoed, Order, Trouble, event, read},
+    rate::{Allowance, Pace},
+    service::Busy,
+};
+
+/// One page's connection.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    chat: Chat,
+    allowance: Allowance,
+    since: Instant,
+}
+
+impl Visitor {
+    pub(crate) fn new(chat: Chat) -> Self {
+        let since = Instant::now();
+        Self {
+            allowance: Allowance::new(chat.limits(), since.elapsed()),
+            chat,
+            since,
+        }
+    }
+
+    /// Takes what the page says as far as it can be taken without the desk.
+    fn heard(
+        &mut self,
+        session: &Session,
+        message: Message<'_>,
+    ) -> Result<Reply, (Trouble, Echoed)> {
+        let nothing = Echoed::default;
+        match self.allowance.handle_message(self.since.elapsed()) {
+            Pace::Fine => {}
+            Pace::TooFast => return Err((Trouble::TooFast, nothing())),
+            Pace::Relentless => {
+                let reason = "too fast for too long";
+                return Ok(Reply::Close(CloseCode::POLICY_VIOLATION, reason.into()));
+            }
+        }
+        let text = message.as_text().ok_or((Trouble::Binary, nothing()))?;
+        let chat = &self.chat;
+        let (order, echoed) = read(text, chat.limits(), |token| chat.tokens().admit(token))?;
+        if order == Order::HeartBeat {
+            let beat = event("HEARTBEAT", json!({ "time": now_ms() }));
+            return Ok(Reply::Message(beat.into()));
+        }
+        match chat.hand_over(Job::Order(session.clone(), order, echoed.clone())) {
+            Ok(()) => Ok(Reply::None),
+            Err(Busy) => Err((Trouble::Busy, echoed)),
+        }
+    }
+}
+
+impl Endpoint for Visitor {
+    fn on_open(&mut self, session: &Session) {
+        let response = json!({ "client_id": client_id(session) });
+        // The first message of a connection always fits.
+        let _ = session.try_send(event("CONNECT", response));
+    }
+
+    fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
+        match self.heard(session, message) {
+            Ok(reply) => reply,
+            Err((trouble, echoed)) => {
+                tell_error(session, trouble, &echoed);
+                match trouble.is_fatal() {
+                    true => Reply::Close(CloseCode::POLICY_VIOLATION, trouble.code().into()),
+                    false => Reply::None,
+                }
+            }
+        }
+    }
+
+    fn on_close(&mut self, session: &Session, _closed: &Closed) {
+        self.chat.farewell(session);
+    }
+}
