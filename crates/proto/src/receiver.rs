@@ -114,31 +114,48 @@ impl Receiver {
     ///
     /// The peer broke the protocol or went over a limit. Send a Close frame with
     /// [`ProtocolError::close_code`]; nothing more will be received.
-    #[inline(always)] // Into the driver's loop, which calls it in one place: half of the instructions.
+    #[inline(always)] // Into the caller's loop: half of the instructions.
     pub fn poll_event<'e>(
         &'e mut self,
         input: &'e mut Input<'_>,
         pool: &'e mut Pool,
         limits: &Limits,
     ) -> Result<Option<Event<'e>>, ProtocolError> {
-        if self.unfinished.is_some() {
-            return self.poll_any(input, pool, limits);
+        match self.poll_short(input, limits) {
+            Some(message) => message.map(|message| Some(Event::Message(message))),
+            None if input.is_empty() && self.unfinished.is_none() => Ok(None),
+            None => self.poll_other(input, pool, limits),
         }
-        let bytes_max = limits.message_bytes_max.min(limits.frame_bytes_max);
-        if self.hears_plain_messages()
-            && let Some((first, key, payload)) = input.take_short_message(bytes_max)
-        {
-            return self.plain_message(first, key, payload);
-        }
-        if input.is_empty() {
-            return Ok(None);
-        }
-        self.poll_any(input, pool, limits)
     }
 
-    /// Whatever isn't a short message in one frame.
+    /// The next message, if it is what most are that a server hears: short, in one frame, not compressed and
+    /// whole in the input. `None`: go on with [`Receiver::poll_other`], together they are
+    /// [`Receiver::poll_event`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::poll_event`].
+    #[inline(always)] // As above.
+    pub fn poll_short<'e>(
+        &mut self,
+        input: &mut Input<'e>,
+        limits: &Limits,
+    ) -> Option<Result<Message<'e>, ProtocolError>> {
+        if self.unfinished.is_some() || !self.hears_plain_messages() {
+            return None;
+        }
+        let bytes_max = limits.message_bytes_max.min(limits.frame_bytes_max);
+        let (first, key, payload) = input.take_short_message(bytes_max)?;
+        Some(self.plain_message(first, key, payload))
+    }
+
+    /// Whatever isn't a short message in one frame: see [`Receiver::poll_short`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::poll_event`].
     #[inline(never)]
-    fn poll_any<'e>(
+    pub fn poll_other<'e>(
         &'e mut self,
         input: &'e mut Input<'_>,
         pool: &'e mut Pool,
@@ -149,7 +166,8 @@ impl Receiver {
             && self.hears_plain_messages()
             && let Some((first, key, payload)) = input.take_long_message(bytes_max)
         {
-            return self.plain_message(first, key, payload);
+            let message = self.plain_message(first, key, payload)?;
+            return Ok(Some(Event::Message(message)));
         }
         let found = match self.search(input, pool, limits) {
             Ok(found) => found,
@@ -225,6 +243,13 @@ impl Receiver {
         (self.unfinished.as_ref()).map_or(0, |unfinished| unfinished.buffered_bytes())
     }
 
+    /// Whether it owns anything: some of a message, or of a frame, has come.
+    #[must_use]
+    #[inline]
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
     /// Whether the peer stopped between two messages, not within one.
     #[must_use]
     pub fn is_between_messages(&self) -> bool {
@@ -261,13 +286,13 @@ impl Receiver {
         first: u8,
         key: [u8; 4],
         payload: &'e mut [u8],
-    ) -> Result<Option<Event<'e>>, ProtocolError> {
+    ) -> Result<Message<'e>, ProtocolError> {
         if first == decoder::BINARY {
             mask::mask(payload, key);
-            return Ok(Some(Event::Message(Message::from(&*payload))));
+            return Ok(Message::from(&*payload));
         }
         match mask::mask_text(payload, key) {
-            Some(text) => Ok(Some(Event::Message(Message::from(text)))),
+            Some(text) => Ok(Message::from(text)),
             None => {
                 self.listening = Listening::Ended;
                 Err(ProtocolError::InvalidUtf8)

@@ -158,6 +158,16 @@ impl Sender {
         Ok(true)
     }
 
+    /// Payload bytes below which a whole message goes out as [`encode_plain`] makes it; 0 if none does.
+    #[must_use]
+    #[inline]
+    pub fn plain_end(&self) -> usize {
+        if self.close_sent.is_some() || self.stream.is_some() || self.encoder.masks() {
+            return 0;
+        }
+        (self.deflater.as_ref()).map_or(usize::MAX, |own| own.threshold_bytes)
+    }
+
     /// Begins a message that is sent in parts: every [`Sender::send_part`] is a fragment.
     ///
     /// # Errors
@@ -348,7 +358,26 @@ impl Sender {
 
 /// Appends a server's frame with `payload` as it is, for [`PreparedForm::Plain`].
 pub fn encode_plain(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
-    Encoder::server().frame(head(kind, false), payload, out);
+    Encoder::server().message(kind, payload, out);
+}
+
+/// Writes a server's frame with `payload` as it is to the begin of `room`, and gives its length. `None` if
+/// the payload has more than 65,535 bytes, or the frame more than there is room for.
+#[inline(always)]
+pub fn encode_into(kind: Kind, payload: &[u8], room: &mut [u8]) -> Option<usize> {
+    let len = payload.len();
+    let first = FrameHead::message(kind).first_byte();
+    if len <= CONTROL_BYTES_MAX {
+        let frame = room.get_mut(..2 + len)?;
+        frame[..2].copy_from_slice(&[first, len as u8]);
+        frame[2..].copy_from_slice(payload);
+        return Some(2 + len);
+    }
+    let [high, low] = u16::try_from(len).ok()?.to_be_bytes();
+    let frame = room.get_mut(..4 + len)?;
+    frame[..4].copy_from_slice(&[first, 126, high, low]);
+    frame[4..].copy_from_slice(payload);
+    Some(4 + len)
 }
 
 /// Appends a server's frame with `payload` compressed on its own, for [`PreparedForm::Compressed`]

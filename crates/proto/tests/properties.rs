@@ -6,7 +6,7 @@ mod story;
 use proptest::prelude::*;
 use sockeye_proto::{
     CloseCode, Delivery, Event, Input, Kind, Message, PreparedForm, Receiver, Role, Sender,
-    encode_compressed, encode_plain,
+    encode_compressed, encode_into, encode_plain,
     extension::{Deflate, DeflateParams, End, Pool},
 };
 use story::{Seen, Setting, from_peer, note};
@@ -200,7 +200,13 @@ fn send_whole(
     };
     match form {
         PreparedForm::Own => sender.send(message, pool, out).unwrap(),
-        PreparedForm::Plain => encode_plain(kind, payload, out),
+        PreparedForm::Plain => {
+            let mut room = [0; 4 + 1000];
+            match encode_into(kind, payload, &mut room) {
+                Some(len) => out.extend_from_slice(&room[..len]),
+                None => encode_plain(kind, payload, out),
+            }
+        }
         PreparedForm::Compressed { window_bits, level } => {
             encode_compressed(kind, payload, window_bits, level, pool, out);
         }

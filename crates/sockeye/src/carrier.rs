@@ -129,6 +129,15 @@ impl Carrier {
         }
     }
 
+    /// Reads from a socket that holds nothing back itself. `None` if it isn't one.
+    #[inline]
+    pub(crate) fn try_read_plain(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        match self {
+            Self::Socket(socket) => Some(receive(socket, buffer)),
+            _ => None,
+        }
+    }
+
     /// Writes to a socket that holds nothing back itself. `None` if it isn't one, or if there is anything
     /// to see to: then [`Carrier::poll_write`] finds it again.
     #[inline]
@@ -165,14 +174,14 @@ impl Carrier {
 
 /// recv(2), which needs no detour by the C library: there every call looks whether its thread is to be
 /// cancelled, 60 instructions of the 450 that a message may cost.
-#[inline]
+#[inline(always)]
 fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let (len, _) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
     Ok(len)
 }
 
 /// send(2), as above; a peer that is gone is an error and no signal.
-#[inline]
+#[inline(always)]
 fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
 }

@@ -1,15 +1,18 @@
 //! The loop between a socket and a connection: read, hand out, answer, flush, close.
 
+mod turn;
+mod watch;
+
 use std::{
     io,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use sockeye_proto::{
-    CloseCode, Event, Hearing, Input, Message, Pong, Receiver, Role, Sender, extension::Pool,
-};
+use sockeye_proto::{CloseCode, Event, Message, Receiver, Role, Sender, extension::Pool};
 use tokio::time::Instant;
+
+pub(crate) use turn::Settled;
 
 use crate::{
     Closed, Error, ErrorKind, Session,
@@ -19,8 +22,9 @@ use crate::{
     drain::later,
     established::Established,
     lend,
+    replies::Replies,
     session::Shared,
-    vigil::{Due, Lapse, Traffic, Vigil},
+    vigil::{Lapse, Traffic, Vigil},
     wire::{Cork, Wire},
 };
 
@@ -90,7 +94,15 @@ impl Room {
 
 /// Where events go.
 pub(crate) trait Sink {
-    /// Pings are answered already.
+    /// What answers it may go to `replies`, if they take it and nobody has touched the wire meanwhile.
+    fn handle_message(
+        &mut self,
+        session: &Session,
+        message: Message<'_>,
+        replies: &mut Replies,
+    ) -> Room;
+
+    /// Whatever isn't a whole message. Pings are answered already.
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room;
 
     /// A message that came in memory of its own, which may go back to `pool`.
@@ -192,45 +204,6 @@ impl Driver {
         due.chain(agenda.stalled_at).min()
     }
 
-    /// When [`Driver::keep_vigil`] is due, if ever, for somebody who has looked just now.
-    pub(crate) fn vigil_due(&self, now: Instant) -> Option<Instant> {
-        match self.has_ended() {
-            true => None,
-            false => self.vigil.due(now, &self.shared().terms().settings),
-        }
-    }
-
-    /// Looks at what no event tells of. Call it after [`Driver::poll_drive`], so that all that has come is
-    /// read: nobody is late whose bytes are here.
-    pub(crate) fn keep_vigil(&mut self, now: Instant, sink: &mut impl Sink) {
-        if self.has_ended() {
-            return;
-        }
-        let can_hear = !self.receiver.has_ended() && sink.has_room();
-        let is_clear = can_hear && self.shared().wire().is_clear();
-        let hearing = match is_clear {
-            true => Hearing::Clear,
-            false => Hearing::Paused,
-        };
-        let settings = &self.session.shared().terms().settings;
-        let traffic = std::mem::replace(&mut self.traffic, Traffic::Quiet);
-        match self.vigil.handle_timeout(now, settings, hearing, traffic) {
-            Due::Nothing => {}
-            Due::Ping => {
-                let payload = self.vigil.payload();
-                let mut wire = self.session.shared().wire();
-                // Behind other bytes it would wait: whether they move is another question.
-                if !wire.is_clear() || wire.ping(&payload).is_err() {
-                    self.vigil.withdraw();
-                }
-            }
-            Due::Lapse(lapse @ (Lapse::Idle | Lapse::Expired)) => {
-                self.shared().wire().retire(lapse);
-            }
-            Due::Lapse(lapse) => self.lapse(lapse, sink),
-        }
-    }
-
     /// Works until nothing more can be done now. Ready once the transport is gone.
     pub(crate) fn poll_drive(
         &mut self,
@@ -285,14 +258,14 @@ impl Driver {
         sink: &mut impl Sink,
         lent: &mut lend::Reading,
     ) -> Poll<Drained> {
-        let mut wire = self.session.shared().wire();
+        let mut wire = self.session.shared().wire_for_turn();
         wire.attend(cx);
         if self.agenda.is_some() || !wire.is_calm() || !sink.has_room() {
             drop(wire);
             if let Some(outcome) = self.poll_busy(cx, sink, lent) {
                 return outcome;
             }
-            wire = self.session.shared().wire();
+            wire = self.session.shared().wire_for_turn();
         }
         let (direct_max, read) = match self.receiver.wanted() {
             Some(wanted) => (wanted.len(), wire.poll_read(cx, wanted)),
@@ -303,6 +276,11 @@ impl Driver {
         };
         match read {
             Poll::Ready(Ok(Received { len, drained })) if len > 0 => {
+                let lend::Reading {
+                    buffer,
+                    pool,
+                    replies,
+                } = lent;
                 wire.set_cork(Cork::Batch);
                 drop(wire);
                 self.vigil.handle_bytes();
@@ -310,17 +288,17 @@ impl Driver {
                 let direct = len.min(direct_max);
                 let room = match direct {
                     0 => Room::Left,
-                    _ => self.handle_direct(direct, &mut lent.pool, sink),
+                    _ => self.handle_direct(direct, pool, sink),
                 };
-                let bytes = &mut lent.buffer[..len - direct];
+                let bytes = &mut buffer[..len - direct];
                 let handled = match room {
-                    Room::Left => self.handle_bytes(bytes, &mut lent.pool, sink),
+                    Room::Left => self.handle_bytes(bytes, pool, replies, sink),
                     Room::None => 0,
                 };
                 if handled < bytes.len() {
-                    self.agenda().pending = lent.buffer[handled..len - direct].to_vec();
+                    self.agenda().pending = buffer[handled..len - direct].to_vec();
                 }
-                self.uncork(sink);
+                self.end_turn(replies, sink);
                 Poll::Ready(drained)
             }
             Poll::Pending => Poll::Pending,
@@ -397,88 +375,18 @@ impl Driver {
         }
         wire.set_cork(Cork::Batch);
         drop(wire);
+        let lend::Reading { pool, replies, .. } = lent;
         let agenda = self.agenda();
         let (mut pending, start) = (std::mem::take(&mut agenda.pending), agenda.handled);
-        let handled = start + self.handle_bytes(&mut pending[start..], &mut lent.pool, sink);
+        let handled = start + self.handle_bytes(&mut pending[start..], pool, replies, sink);
         let agenda = self.agenda();
         agenda.handled = 0;
         // It stays where it is: copied, the rest would be copied again for each message in it.
         if handled < pending.len() {
             (agenda.pending, agenda.handled) = (pending, handled);
         }
-        self.uncork(sink);
+        self.end_turn(replies, sink);
         Some(Poll::Ready(Drained::No))
-    }
-
-    /// Whether bytes wait, and have waited for too long without any being taken.
-    fn is_stalled(&mut self, wire: &mut Wire) -> bool {
-        let timeout = self.shared().terms().settings.progress_timeout;
-        let Some(timeout) = timeout.filter(|_| wire.is_open() && wire.is_stuck()) else {
-            if let Some(agenda) = &mut self.agenda {
-                agenda.stalled_at = None;
-            }
-            return false;
-        };
-        let now = Instant::now();
-        let has_moved = wire.has_moved();
-        let stalled_at = &mut self.agenda().stalled_at;
-        if has_moved || stalled_at.is_none() {
-            *stalled_at = Some(later(now, timeout));
-        }
-        stalled_at.is_some_and(|stalled_at| stalled_at <= now)
-    }
-
-    /// `len` bytes were read into a message's own memory: hands it out, if it is whole.
-    fn handle_direct(&mut self, len: usize, pool: &mut Pool, sink: &mut impl Sink) -> Room {
-        self.traffic = Traffic::Busy;
-        match self.receiver.handle_filled(len) {
-            Some(message) => sink.handle_large(&self.session, message, pool),
-            None => Room::Left,
-        }
-    }
-
-    /// Hands out what `bytes` hold, as long as there is room. How many bytes of it are done with.
-    #[inline]
-    fn handle_bytes(&mut self, bytes: &mut [u8], pool: &mut Pool, sink: &mut impl Sink) -> usize {
-        let len = bytes.len();
-        let mut input = Input::new(bytes);
-        loop {
-            let limits = &self.session.shared().terms().settings.limits;
-            let room = match self.receiver.poll_event(&mut input, pool, limits) {
-                Ok(None) => return len,
-                Ok(Some(event @ Event::Message(_))) => {
-                    self.traffic = Traffic::Busy;
-                    sink.handle_event(&self.session, event)
-                }
-                Ok(Some(event)) => {
-                    if matches!(event, Event::Part(_)) {
-                        self.traffic = Traffic::Busy;
-                    }
-                    if let Event::Pong(payload) = event
-                        && let Pong::Ours(latency) = self.vigil.handle_pong(payload)
-                    {
-                        // Not the program's business: it answers a ping that the program didn't send.
-                        if let Some(latency) = latency {
-                            self.session.shared().wire().measure(latency);
-                        }
-                        continue;
-                    }
-                    let mut owed = None;
-                    let room = handle_control(&self.session, event, sink, &mut owed);
-                    if owed.is_some() {
-                        self.agenda().owed = owed;
-                    }
-                    room
-                }
-                Err(error) => {
-                    self.agenda().owed = Some(Owed::new(Cause::Broken(error)));
-                    return len;
-                }
-            };
-            if room == Room::None {
-                return len - input.rest().len();
-            }
-        }
     }
 
     /// Sends the Close frame that is owed, once the program is idle or has had its time.
@@ -500,21 +408,6 @@ impl Driver {
         }
     }
 
-    #[inline]
-    fn uncork(&mut self, sink: &impl Sink) {
-        let mut wire = self.session.shared().wire();
-        wire.uncork();
-        wire.set_cork(sink.cork());
-        if !wire.is_calm() {
-            let is_closing = wire.close_sent().is_some() || wire.is_lost();
-            drop(wire);
-            if is_closing {
-                // There is something to do, though no event may come that tells of it.
-                self.agenda();
-            }
-        }
-    }
-
     /// The transport is gone.
     fn lose(&mut self, sink: &mut impl Sink) -> Poll<Drained> {
         let failure = self.shared().wire().failure();
@@ -529,14 +422,6 @@ impl Driver {
         self.finish(sink);
         self.done();
         Poll::Ready(Drained::No)
-    }
-
-    /// Its time is over: the socket is let go at once, for there is nobody to say goodbye to.
-    fn lapse(&mut self, lapse: Lapse, sink: &mut impl Sink) {
-        self.shared().wire().lapse(lapse);
-        sink.handle_error(&self.session, lapse.into());
-        self.finish(sink);
-        self.done();
     }
 
     /// How it ended is settled: says so.
@@ -626,31 +511,6 @@ impl Driver {
             .agenda()
             .deadline
             .get_or_insert_with(|| later(now, close_timeout))
-    }
-}
-
-/// A ping is answered; to a Close frame an answer is owed.
-fn handle_control(
-    session: &Session,
-    event: Event<'_>,
-    sink: &mut impl Sink,
-    owed: &mut Option<Owed>,
-) -> Room {
-    let has_room = {
-        let mut wire = session.shared().wire();
-        match event {
-            Event::Ping(_) => wire.answer(&event),
-            Event::Close(frame) => {
-                wire.hear_close(frame);
-                *owed = Some(Owed::new(Cause::PeerClosed));
-            }
-            _ => {}
-        }
-        wire.has_room()
-    };
-    match sink.handle_event(session, event) {
-        Room::Left if has_room => Room::Left,
-        _ => Room::None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     Closed, Error, Session,
     driver::{Driver, Room, Sink},
     established::Established,
+    replies::Replies,
     task_driver::TaskDriver,
     wire::Cork,
 };
@@ -140,28 +141,54 @@ pub(crate) fn open(endpoint: &mut Box<dyn Endpoint>, session: &Session) {
     session.shared().forget_request();
 }
 
+/// Answers `message` under the session's lock, behind what is there.
+#[inline(never)]
+fn reply_by_wire(
+    session: &Session,
+    message: &Message<'_>,
+    reply: Reply,
+    replies: &mut Replies,
+) -> Room {
+    let mut wire = session.shared().wire();
+    wire.take_in(replies);
+    match reply {
+        Reply::None => {}
+        Reply::Echo => wire.reply(message),
+        Reply::Message(reply) => wire.reply(&reply),
+        Reply::Close(code, reason) => wire.close(code, &reason),
+    }
+    Room::of(&wire)
+}
+
 impl Sink for Box<dyn Endpoint> {
-    #[inline]
+    #[inline(always)] // Into the driver's turn.
+    fn handle_message(
+        &mut self,
+        session: &Session,
+        message: Message<'_>,
+        replies: &mut Replies,
+    ) -> Room {
+        let reply = self.on_message(session, message.as_ref());
+        let answer = match &reply {
+            // What the endpoint has sent itself was admitted by the outbox.
+            Reply::None => return Room::Left,
+            Reply::Echo => Some(&message),
+            Reply::Message(answer) => Some(answer),
+            Reply::Close(..) => None,
+        };
+        match answer {
+            Some(answer) if replies.takes(answer) && !session.shared().was_touched() => {
+                replies.push(answer)
+            }
+            _ => reply_by_wire(session, &message, reply, replies),
+        }
+    }
+
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
         match event {
-            Event::Message(message) => {
-                let reply = self.on_message(session, message.as_ref());
-                if matches!(reply, Reply::None) {
-                    // What the endpoint has sent itself was admitted by the outbox.
-                    return Room::Left;
-                }
-                let mut wire = session.shared().wire();
-                match reply {
-                    Reply::None => {}
-                    Reply::Echo => wire.reply(&message),
-                    Reply::Message(reply) => wire.reply(&reply),
-                    Reply::Close(code, reason) => wire.close(code, &reason),
-                }
-                return Room::of(&wire);
-            }
             Event::Ping(payload) => self.on_ping(session, payload),
             Event::Pong(payload) => self.on_pong(session, payload),
-            Event::Part(_) | Event::Close(_) => {}
+            Event::Message(_) | Event::Part(_) | Event::Close(_) => {}
         }
         Room::Left
     }
@@ -212,6 +239,10 @@ impl Sink for Box<dyn Endpoint> {
 pub(crate) struct Nobody;
 
 impl Sink for Nobody {
+    fn handle_message(&mut self, _: &Session, _: Message<'_>, _: &mut Replies) -> Room {
+        Room::Left
+    }
+
     fn handle_event(&mut self, _: &Session, _: Event<'_>) -> Room {
         Room::Left
     }

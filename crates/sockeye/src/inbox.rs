@@ -7,6 +7,7 @@ use sockeye_proto::{Event, Kind, Message, extension::Pool};
 use crate::{
     Closed, Error, Session,
     driver::{Room, Sink},
+    replies::Replies,
     wire::Cork,
 };
 
@@ -130,12 +131,14 @@ impl Item {
 }
 
 impl Sink for Inbox {
+    fn handle_message(&mut self, _: &Session, message: Message<'_>, _: &mut Replies) -> Room {
+        self.push(Item::Message(message.into_owned()));
+        self.room()
+    }
+
     fn handle_event(&mut self, _: &Session, event: Event<'_>) -> Room {
         let control = match event {
-            Event::Message(message) => {
-                self.push(Item::Message(message.into_owned()));
-                return self.room();
-            }
+            Event::Message(_) => return self.room(),
             Event::Part(part) => {
                 self.push(Item::Part {
                     kind: part.kind,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use sockeye_proto::extension::Pool;
 
-use crate::outbox::Outbox;
+use crate::{outbox::Outbox, replies::Replies};
 
 /// Bytes. One read: large enough that a busy socket needs few, small enough to stay in L2.
 pub(crate) const READ_BYTES: usize = 256 << 10;
@@ -16,6 +16,7 @@ const OUTBOX_BYTES_KEPT: usize = 512 << 10;
 pub(crate) struct Reading {
     pub(crate) buffer: Box<[u8]>,
     pub(crate) pool: Pool,
+    pub(crate) replies: Replies,
 }
 
 thread_local! {
@@ -29,6 +30,7 @@ impl Reading {
         Self {
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             pool: Pool::default(),
+            replies: Replies::default(),
         }
     }
 }

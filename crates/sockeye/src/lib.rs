@@ -85,6 +85,7 @@ mod outbox;
 mod prepared;
 mod proxy;
 pub mod reconnect;
+mod replies;
 mod request;
 mod server;
 mod session;

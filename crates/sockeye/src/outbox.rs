@@ -50,6 +50,16 @@ impl Outbox {
         self.append(|tail| tail.extend_from_slice(bytes));
     }
 
+    /// Puts bytes before all that waits, of which nothing may be on the wire.
+    pub(crate) fn push_front(&mut self, bytes: &[u8]) {
+        debug_assert_eq!(self.written, 0);
+        if self.is_empty() {
+            return self.push(bytes);
+        }
+        self.bytes += bytes.len();
+        self.segments.push_front(Bytes::copy_from_slice(bytes));
+    }
+
     /// Appends bytes that others hold too.
     pub(crate) fn push_shared(&mut self, bytes: Bytes) {
         if bytes.len() < SHARED_BYTES_MIN {

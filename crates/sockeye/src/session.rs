@@ -4,14 +4,15 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Poll, Waker},
     time::Duration,
 };
 
 use http::HeaderMap;
+use parking_lot::{Mutex, MutexGuard};
 use sockeye_proto::{CloseCode, Kind, Message, Role, extension::DeflateParams};
 
 use crate::{
@@ -42,8 +43,15 @@ pub struct Session(Arc<Shared>);
 pub(crate) struct Shared {
     id: u64,
     terms: Arc<Terms>,
+    /// Whether anybody but the driver has had the lock since the driver's turn began.
+    touched: AtomicBool,
+    /// Microseconds of the last round trip that was measured; [`UNMEASURED`] before.
+    latency_micros: AtomicU32,
     wire: Mutex<Wire>,
 }
+
+/// As a time it would be more than an hour.
+const UNMEASURED: u32 = u32::MAX;
 
 /// A message that was not taken, given back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -254,7 +262,7 @@ impl Session {
     /// before the first. See [`Settings::heartbeat`].
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.0.wire().latency()
+        self.0.latency()
     }
 
     /// How it has ended, for the count.
@@ -354,6 +362,8 @@ impl Shared {
         Self {
             id,
             terms,
+            touched: AtomicBool::new(false),
+            latency_micros: AtomicU32::new(UNMEASURED),
             wire: Mutex::new(wire),
         }
     }
@@ -373,8 +383,42 @@ impl Shared {
 
     #[inline]
     pub(crate) fn wire(&self) -> MutexGuard<'_, Wire> {
+        let wire = self.wire_for_turn();
+        self.touched.store(true, Ordering::Relaxed);
+        wire
+    }
+
+    /// Whether anybody has had the lock by [`Shared::wire`] since [`Shared::begin_turn`]. Who is told of
+    /// something that was done under the lock sees it here, too.
+    #[inline]
+    pub(crate) fn was_touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
+    }
+
+    /// To be called under the lock.
+    #[inline]
+    pub(crate) fn begin_turn(&self) {
+        self.touched.store(false, Ordering::Relaxed);
+    }
+
+    /// The lock, for the driver at the begin and at the end of its turn.
+    #[inline]
+    pub(crate) fn wire_for_turn(&self) -> MutexGuard<'_, Wire> {
         // A panic under the lock can only come from a stream of the user's; the wire stays usable.
-        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wire.lock()
+    }
+
+    /// The peer has answered a heartbeat after this time.
+    pub(crate) fn measure(&self, latency: Duration) {
+        let micros = u32::try_from(latency.as_micros()).unwrap_or(UNMEASURED);
+        self.latency_micros
+            .store(micros.min(UNMEASURED - 1), Ordering::Relaxed);
+    }
+
+    /// The round-trip time measured last.
+    fn latency(&self) -> Option<Duration> {
+        let micros = self.latency_micros.load(Ordering::Relaxed);
+        (micros != UNMEASURED).then(|| Duration::from_micros(micros.into()))
     }
 
     /// Leaves all groups, and fixes how it ended.
@@ -428,7 +472,9 @@ mod tests {
 
     #[test]
     fn what_the_handles_of_a_session_share_is_small() {
-        // With the counters of its Arc, 160 bytes of the allocator: one more word would cost sixteen.
-        assert!(size_of::<Shared>() <= 128);
+        // With the counters of its Arc, 144 bytes of the allocator: one more word would cost sixteen. A
+        // build with assertions has a word more in it, mio's.
+        let assertions = 8 * usize::from(cfg!(debug_assertions));
+        assert!(size_of::<Shared>() <= 120 + assertions);
     }
 }

@@ -2,12 +2,12 @@
 
 mod delivery;
 mod output;
+mod turn;
 
 use std::{
     io,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use sockeye_proto::{
@@ -44,24 +44,25 @@ pub(crate) struct Wire {
     annex: Option<Box<Annex>>,
     attendance: Attendance,
     cork: Cork,
-    /// Whether whoever drives was woken for what waits under [`Cork::Inbox`].
-    nudged: bool,
     /// Whether reading has stopped until there is room again.
     paused: bool,
     /// Whether the carrier itself holds bytes back, as TLS does.
     unflushed: bool,
-    /// Whether the transport has failed.
-    lost: bool,
-    /// Whether something waits because the transport takes no more.
-    stuck: bool,
-    /// Whether the transport has taken anything since somebody asked.
-    moved: bool,
-    /// Microseconds of the last round trip that was measured; [`UNMEASURED`] before.
-    latency_micros: u32,
+    flow: Flow,
 }
 
-/// As a time it would be more than an hour.
-const UNMEASURED: u32 = u32::MAX;
+/// What the transport does with what it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// It takes all.
+    Free,
+    /// Something waits, and it has taken some of that since somebody asked.
+    Moving,
+    /// Something waits, and it has taken none of that.
+    Stuck,
+    /// It has failed.
+    Lost,
+}
 
 /// Who drives the connection, and is told when something other than the socket asks for it.
 pub(crate) enum Attendance {
@@ -81,9 +82,14 @@ pub(crate) enum Cork {
     Off,
     /// A batch of input is being worked off; the driver flushes at its end.
     Batch,
+    /// The same, and what the driver keeps goes out before it: until the driver has brought that here, or
+    /// ends the turn, nothing may be written.
+    Turn,
     /// The program has more messages to look at; the driver is woken and flushes, if the program
     /// doesn't come to it first.
     Inbox,
+    /// The same, once it has been woken.
+    Nudged,
 }
 
 /// Why a message was not taken.
@@ -114,13 +120,9 @@ impl Wire {
             })),
             attendance: Attendance::Nobody,
             cork: Cork::Off,
-            nudged: false,
             paused: false,
             unflushed: false,
-            lost: false,
-            stuck: false,
-            moved: false,
-            latency_micros: UNMEASURED,
+            flow: Flow::Free,
         }
     }
 
@@ -143,17 +145,15 @@ impl Wire {
 
     /// Whether messages can still be sent.
     pub(crate) fn is_open(&self) -> bool {
-        self.carrier.is_some() && self.sender.close_sent().is_none() && !self.lost
+        self.carrier.is_some() && self.sender.close_sent().is_none() && !self.is_lost()
     }
 
     /// Whether there is nothing to do but to read.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
-        self.outbox.is_none()
-            && self.cork == Cork::Off
-            && !self.unflushed
-            && !self.lost
-            && self.sender.close_sent().is_none()
+        // All flags at once: it is asked twice for each read.
+        let is_busy = (self.cork != Cork::Off) | self.unflushed | self.is_lost();
+        self.outbox.is_none() && !is_busy && self.sender.close_sent().is_none()
     }
 
     /// Whether what is sent now goes out now: nothing waits, and it is open.
@@ -163,12 +163,16 @@ impl Wire {
 
     /// Whether something waits because the transport takes no more.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.stuck
+        matches!(self.flow, Flow::Moving | Flow::Stuck)
     }
 
     /// Whether the transport has taken anything since this was asked last.
     pub(crate) fn has_moved(&mut self) -> bool {
-        std::mem::take(&mut self.moved)
+        let has_moved = self.flow == Flow::Moving;
+        if has_moved {
+            self.flow = Flow::Stuck;
+        }
+        has_moved
     }
 
     /// Whether TCP itself carries it, on a worker.
@@ -186,7 +190,7 @@ impl Wire {
 
     /// Whether the transport has failed.
     pub(crate) fn is_lost(&self) -> bool {
-        self.lost
+        self.flow == Flow::Lost
     }
 
     /// Why, once; nothing if the peer has said goodbye before it went.
@@ -350,7 +354,7 @@ impl Wire {
 
     /// The transport failed: nothing can be written any more.
     pub(crate) fn fail_transport(&mut self, error: io::Error) {
-        self.lost = true;
+        self.flow = Flow::Lost;
         self.outbox = None;
         let annex = self.annex();
         annex.failure.get_or_insert(error);
@@ -376,18 +380,6 @@ impl Wire {
     /// Why time has ended it, if it was time.
     pub(crate) fn lapsed(&self) -> Option<Lapse> {
         self.annex.as_ref()?.lapse
-    }
-
-    /// The peer has answered a heartbeat after this time.
-    pub(crate) fn measure(&mut self, latency: Duration) {
-        let micros = u32::try_from(latency.as_micros()).unwrap_or(UNMEASURED);
-        self.latency_micros = micros.min(UNMEASURED - 1);
-    }
-
-    /// The round-trip time measured last.
-    pub(crate) fn latency(&self) -> Option<Duration> {
-        let is_measured = self.latency_micros != UNMEASURED;
-        is_measured.then(|| Duration::from_micros(self.latency_micros.into()))
     }
 
     /// It is over: how it ended is known from now on. The carrier stays, for lingering.
@@ -463,7 +455,6 @@ impl Wire {
     #[inline]
     pub(crate) fn set_cork(&mut self, cork: Cork) {
         self.cork = cork;
-        self.nudged = false;
     }
 
     /// From now on a send goes to the socket; what has gathered goes now, in one write.
@@ -480,6 +471,12 @@ impl Wire {
         buffer: &mut [u8],
     ) -> Poll<io::Result<Received>> {
         self.carrier.poll_read(cx, buffer)
+    }
+
+    /// Reads from a worker's own socket. `None` if it isn't one.
+    #[inline]
+    pub(crate) fn try_read_plain(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        self.carrier.try_read_plain(buffer)
     }
 
     /// Ends our direction of the transport.

@@ -8,14 +8,14 @@ use std::{
 use bytes::Bytes;
 use sockeye_proto::Message;
 
-use super::{Attendance, Cork, HEAD_BYTES, Wire};
+use super::{Attendance, Cork, Flow, HEAD_BYTES, Wire};
 use crate::{lend, outbox::Slices};
 
 /// Bytes. A payload from here on goes to the socket from where it lies, with its header before it.
 const LARGE_BYTES_MIN: usize = 16 << 10;
 
 /// Bytes. The same while a batch is gathered.
-const LARGE_IN_BATCH_BYTES_MIN: usize = 64 << 10;
+pub(super) const LARGE_IN_BATCH_BYTES_MIN: usize = 64 << 10;
 
 impl Wire {
     /// Takes a reply of the endpoint, whatever waits: reading has paused before it could be too much.
@@ -55,6 +55,8 @@ impl Wire {
     fn large_bytes_min(&self) -> usize {
         match self.cork {
             Cork::Batch => LARGE_IN_BATCH_BYTES_MIN,
+            // What the driver keeps goes out first.
+            Cork::Turn => usize::MAX,
             _ => LARGE_BYTES_MIN,
         }
     }
@@ -87,14 +89,18 @@ impl Wire {
             return !self.unflushed || self.flush_slowly();
         };
         // What a batch has gathered, in one write: most of all that is ever sent.
+        if outbox.is_empty() {
+            lend::take_back(outbox);
+            return !self.unflushed || self.flush_slowly();
+        }
         if let Some(bytes) = outbox.only_slice()
             && let Some(written) = self.carrier.try_write_plain(bytes)
         {
             outbox.advance(written);
-            self.moved = true;
+            self.handle_taken();
             if outbox.is_empty() {
                 lend::take_back(outbox);
-                self.stuck = false;
+                self.unstick();
                 self.handle_room();
                 return true;
             }
@@ -104,7 +110,7 @@ impl Wire {
     }
 
     #[cold]
-    fn flush_slowly(&mut self) -> bool {
+    pub(super) fn flush_slowly(&mut self) -> bool {
         self.write(&[], &[]);
         self.release_outbox();
         self.outbox.is_none() && !self.unflushed
@@ -168,10 +174,10 @@ impl Wire {
             Cork::Off => {
                 self.flush();
             }
-            Cork::Batch => {}
-            Cork::Inbox if self.nudged => {}
+            Cork::Batch | Cork::Turn => {}
+            Cork::Nudged => {}
             Cork::Inbox => {
-                self.nudged = true;
+                self.cork = Cork::Nudged;
                 self.wake_driver();
             }
         }
@@ -183,7 +189,7 @@ impl Wire {
         if let Some(mut outbox) = self.outbox.take() {
             if outbox.is_empty() {
                 lend::take_back(outbox);
-                self.stuck = false;
+                self.unstick();
             } else {
                 outbox.trim();
                 self.outbox = Some(outbox);
@@ -194,9 +200,25 @@ impl Wire {
 
     /// Something waits because the transport takes no more: whoever drives must look whether it moves.
     fn stick(&mut self) {
-        if !self.stuck {
-            self.stuck = true;
+        if self.flow == Flow::Free {
+            self.flow = Flow::Moving;
             self.wake_driver();
+        }
+    }
+
+    /// Nothing waits any more.
+    #[inline]
+    fn unstick(&mut self) {
+        if self.is_stuck() {
+            self.flow = Flow::Free;
+        }
+    }
+
+    /// The transport has taken something.
+    #[inline]
+    fn handle_taken(&mut self) {
+        if self.flow == Flow::Stuck {
+            self.flow = Flow::Moving;
         }
     }
 
@@ -257,7 +279,9 @@ impl Wire {
             match carrier.poll_write(cx, slices.as_slice())? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => {
-                    self.moved = true;
+                    if self.flow == Flow::Stuck {
+                        self.flow = Flow::Moving;
+                    }
                     let mut queued = 0;
                     if let Some(outbox) = &mut self.outbox {
                         queued = count.min(outbox.bytes());

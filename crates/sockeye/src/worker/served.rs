@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Adoption, Mailbox};
 use crate::{
     Endpoint, Session,
-    driver::{Driver, ShortRead, Turn},
+    driver::{Driver, Settled, ShortRead, Turn},
     endpoint::{self, Nobody},
     lend,
     server::{Permit, Tally},
@@ -105,12 +105,18 @@ impl Served {
         short_read: ShortRead,
         tally: &Tally,
     ) -> Poll<Turn> {
-        let mut cx = Context::from_waker(Waker::noop());
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
         let driven = catch_unwind(AssertUnwindSafe(|| {
+            if short_read == ShortRead::Last && driver.turn(endpoint, lent) == Settled::Yes {
+                return Poll::Pending;
+            }
+            let mut cx = Context::from_waker(Waker::noop());
             driver.poll_drive(&mut cx, endpoint, lent, short_read)
         }));
         let Ok(turn) = driven else {
+            let mut wire = self.session().shared().wire();
+            wire.take_in(&mut lent.replies);
+            drop(wire);
             return self.give_up(tally);
         };
         if self.is_counted && self.driver.has_ended() {

@@ -218,6 +218,8 @@ const PROGRESS: Duration = Duration::from_millis(400);
 fn stalling() -> Settings {
     let mut settings = without_heartbeat();
     settings.progress_timeout = Some(PROGRESS);
+    // More than the kernel takes for a peer that reads nothing.
+    settings.outbox_bytes_max = 64 << 20;
     settings
 }
 

@@ -17,4 +17,5 @@ mod rooms;
 mod routes;
 mod support;
 mod tls;
+mod turns;
 mod upgrade;

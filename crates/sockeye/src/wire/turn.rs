@@ -1,0 +1,68 @@
+//! One turn of a worker's session: what its endpoint answers to the messages of one read.
+
+use super::output::LARGE_IN_BATCH_BYTES_MIN;
+use super::{Cork, Wire};
+use crate::{lend, replies::Replies};
+
+impl Wire {
+    /// The turn of a calm wire begins: what is sent gathers until its end. `replies` are open for the
+    /// messages that need nothing of the wire's.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn begin_turn(&mut self, replies: &mut Replies) {
+        debug_assert!(self.is_calm());
+        match self.plain_reply_end() {
+            0 => self.set_cork(Cork::Batch),
+            end => {
+                replies.open(end, self.outbox_bytes_max());
+                self.cork = Cork::Turn;
+            }
+        }
+    }
+
+    /// The turn is over: what has gathered goes to the socket, in one write.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn end_turn(&mut self, replies: &mut Replies) {
+        if self.cork != Cork::Turn || self.outbox.is_some() {
+            self.take_in(replies);
+            return self.uncork();
+        }
+        self.cork = Cork::Off;
+        let bytes = replies.as_slice();
+        if !bytes.is_empty() {
+            let written = self.carrier.try_write_plain(bytes).unwrap_or(0);
+            if written < bytes.len() {
+                self.outbox
+                    .get_or_insert_with(lend::outbox)
+                    .push(&bytes[written..]);
+                self.flush_slowly();
+            }
+        }
+        replies.close();
+    }
+
+    /// Puts the replies before all that has gathered since the turn began, and closes them: what follows
+    /// them comes here.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn take_in(&mut self, replies: &mut Replies) {
+        if self.cork == Cork::Turn {
+            self.cork = Cork::Batch;
+            if !replies.as_slice().is_empty() {
+                let outbox = self.outbox.get_or_insert_with(lend::outbox);
+                outbox.push_front(replies.as_slice());
+            }
+            replies.close();
+        }
+    }
+
+    /// Payload bytes below which a reply is a plain frame that nothing of the wire's comes before; 0 if
+    /// none is.
+    #[inline(always)] // Into the driver's turn.
+    fn plain_reply_end(&self) -> usize {
+        // What groups have sent before comes first.
+        let is_member = (self.annex.as_ref()).is_some_and(|annex| !annex.memberships.is_empty());
+        if is_member {
+            return 0;
+        }
+        self.sender.plain_end().min(LARGE_IN_BATCH_BYTES_MIN)
+    }
+}

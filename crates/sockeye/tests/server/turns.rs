@@ -1,0 +1,164 @@
+//! Many messages in one read: what an endpoint answers, what it sends itself and what groups send it leave in
+//! the order in which it did all that.
+
+use std::thread;
+
+use sockeye::{CloseCode, Endpoint, Group, Message, Reply, Server, ServerHandle, Session};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::support::{connect, read_head, request, soon};
+
+/// Does what the message says: its first letter is one of [`ORDERS`].
+struct Clerk {
+    group: Group,
+}
+
+/// All that a clerk can be told that goes on afterwards; `p` is for the peer itself, which sends a ping.
+const ORDERS: &[u8] = b"emsltbgop";
+
+/// Bytes. Too many to be gathered in a batch.
+const LARGE: usize = 100_000;
+
+impl Endpoint for Clerk {
+    fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
+        match message.as_bytes()[0] {
+            b'e' => Reply::Echo,
+            b'm' => Reply::Message("m".into()),
+            b's' => {
+                session.try_send("s").unwrap();
+                Reply::Echo
+            }
+            b'l' => {
+                session.try_send(&[b'l'; LARGE][..]).unwrap();
+                Reply::Echo
+            }
+            b't' => {
+                let session = session.clone();
+                thread::spawn(move || session.try_send("t").unwrap())
+                    .join()
+                    .unwrap();
+                Reply::Echo
+            }
+            b'b' => Reply::Message(vec![b'b'; LARGE].into()),
+            b'g' => {
+                self.group.join(session);
+                self.group.send("g");
+                Reply::Echo
+            }
+            b'o' => {
+                session.try_send("o").unwrap();
+                Reply::None
+            }
+            b'c' => {
+                session.close(CloseCode::NORMAL, "");
+                Reply::Echo
+            }
+            b'C' => Reply::Close(CloseCode::NORMAL, String::new()),
+            _ => panic!("told to"),
+        }
+    }
+}
+
+/// What is to come back for an order.
+fn expected(order: u8) -> Vec<u8> {
+    let echo = frame(&[order]);
+    match order {
+        b'e' | b'm' | b'o' => echo,
+        b's' | b't' | b'g' => [&echo[..], &echo].concat(),
+        b'l' => [frame(&[b'l'; LARGE]), echo].concat(),
+        b'b' => frame(&[b'b'; LARGE]),
+        b'p' => vec![0x8A, 0],
+        b'c' | b'C' => b"\x88\x02\x03\xe8".to_vec(),
+        _ => b"\x88\x02\x03\xf3".to_vec(),
+    }
+}
+
+/// Large ones are binary, the others text.
+fn frame(payload: &[u8]) -> Vec<u8> {
+    match payload {
+        [_] => vec![0x81, 1, payload[0]],
+        _ => [
+            &[0x82, 127][..],
+            &(payload.len() as u64).to_be_bytes(),
+            payload,
+        ]
+        .concat(),
+    }
+}
+
+/// Sent all at once, and masked with zeros.
+fn batch(orders: &[u8]) -> Vec<u8> {
+    let frames = orders.iter().map(|&order| match order {
+        b'p' => vec![0x89, 0x80, 0, 0, 0, 0],
+        _ => vec![0x81, 0x81, 0, 0, 0, 0, order],
+    });
+    frames.collect::<Vec<_>>().concat()
+}
+
+async fn start() -> ServerHandle {
+    let factory = |_: &sockeye::Request| {
+        Ok(Clerk {
+            group: Group::new(),
+        })
+    };
+    Server::bind("127.0.0.1:0")
+        .workers(1)
+        .route("/", factory)
+        .start()
+        .await
+        .unwrap()
+}
+
+async fn open(server: &ServerHandle) -> TcpStream {
+    let mut peer = connect(server.local_addrs()[0]).await;
+    peer.write_all(request("/", &[]).as_bytes()).await.unwrap();
+    read_head(&mut peer).await;
+    peer
+}
+
+async fn assert_answers(peer: &mut TcpStream, orders: &[u8]) {
+    let expected: Vec<u8> = orders.iter().copied().flat_map(expected).collect();
+    let mut answers = vec![0; expected.len()];
+    peer.write_all(&batch(orders)).await.unwrap();
+    let read = soon(peer.read_exact(&mut answers)).await;
+    let told = String::from_utf8_lossy(orders);
+    assert!(read.is_ok(), "{told}: {read:?}");
+    assert!(answers == expected, "{told}: in another order");
+}
+
+#[tokio::test]
+async fn answers_and_sends_leave_in_the_order_in_which_they_were_made() {
+    let server = start().await;
+    for first in ORDERS {
+        for second in ORDERS {
+            let mut peer = open(&server).await;
+            for third in ORDERS {
+                assert_answers(&mut peer, &[*first, *second, *third, b'e']).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_before_the_end_leaves_before_it() {
+    let server = start().await;
+    for end in *b"cCx" {
+        for before in ORDERS {
+            let mut peer = open(&server).await;
+            let orders = [b'e', *before, b'e', end, b'e', b'm', b'b'];
+            let expected: Vec<u8> = orders[..4].iter().copied().flat_map(expected).collect();
+            peer.write_all(&batch(&orders)).await.unwrap();
+            let mut answers = Vec::new();
+            // Behind the Close frame of a server that goes on the peer's own must come.
+            if end != b'x' {
+                peer.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await.unwrap();
+            }
+            soon(peer.read_to_end(&mut answers)).await.unwrap();
+            let told = String::from_utf8_lossy(&orders);
+            assert!(answers == expected, "{told}: {} bytes", answers.len());
+        }
+    }
+}
