@@ -103,7 +103,7 @@ mod worker;
 
 pub use client::{Connect, Connecting, Http2, connect};
 pub use closed::{Closed, Side};
-pub use drain::{Drain, DrainReport};
+pub use drain::{Drain, DrainReport, Retry};
 pub use endpoint::{Endpoint, Reply};
 pub use error::{Error, ErrorKind, Refused};
 pub use group::Group;

@@ -8,7 +8,10 @@ use std::{
 use sockeye_proto::{Beat, Hearing, Heartbeat, Pong, Rhythm};
 use tokio::time::Instant;
 
-use crate::{Settings, Side, drain::later};
+use crate::{
+    Settings, Side,
+    drain::{fraction, later},
+};
 
 /// Watches over an open connection, for what no event tells of: whether the peer still lives, is idle,
 /// or has been here for too long.
@@ -218,12 +221,6 @@ fn since_origin(instant: Instant) -> Duration {
 /// Between a half of `interval` and all of it; neighbours in `id` are far apart.
 fn spread(interval: Duration, id: u64) -> Duration {
     interval / 2 + (interval / 2).mul_f64(fraction(id))
-}
-
-/// From 0 to 1. Steps of the golden ratio: however many have come, they are spread evenly.
-fn fraction(id: u64) -> f64 {
-    let bits = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    bits as f64 / f64::from(1 << 24)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Stream,
-    drain::{self, Drain, DrainReport},
+    drain::{self, Drain, DrainReport, Farewell},
 };
 
 /// A running server.
@@ -109,10 +109,11 @@ impl Drop for ServerHandle {
     fn drop(&mut self) {
         self.shared.advance(Phase::Draining);
         let registry = &self.shared.registry;
-        for session in registry.begin_farewell(CloseCode::GOING_AWAY, "") {
-            session.close(CloseCode::GOING_AWAY, "");
+        let farewell = Farewell::new(CloseCode::GOING_AWAY);
+        for session in registry.begin_farewell(&farewell) {
+            farewell.say_to(&session);
         }
-        self.shared.crew.farewell(CloseCode::GOING_AWAY, "");
+        self.shared.crew.farewell(&farewell);
     }
 }
 

@@ -5,14 +5,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sockeye_proto::{CloseCode, Message};
+use sockeye_proto::Message;
 use tokio::task::AbortHandle;
 
 use super::{
     connections::Permit,
     tally::{Ending, Tally},
 };
-use crate::{Closed, Endpoint, Error, Reply, Session};
+use crate::{Closed, Endpoint, Error, Reply, Session, drain::Farewell};
 
 /// Every open session of a server.
 ///
@@ -29,7 +29,7 @@ pub(crate) struct Registry {
 struct State {
     open: HashMap<u64, Guest>,
     /// Said to whoever opens from now on.
-    farewell: Option<(CloseCode, String)>,
+    farewell: Option<Farewell>,
 }
 
 struct Guest {
@@ -49,9 +49,9 @@ impl Registry {
     }
 
     /// Says goodbye to whoever opens from now on; those who are open are returned.
-    pub(crate) fn begin_farewell(&self, code: CloseCode, reason: &str) -> Vec<Session> {
+    pub(crate) fn begin_farewell(&self, farewell: &Farewell) -> Vec<Session> {
         let mut state = self.lock();
-        state.farewell = Some((code, reason.to_owned()));
+        state.farewell = Some(farewell.clone());
         let sessions = state.open.values();
         sessions.map(|guest| guest.session.clone()).collect()
     }
@@ -68,8 +68,8 @@ impl Registry {
             self.tally.handle_open();
             state.farewell.clone()
         };
-        if let Some((code, reason)) = farewell {
-            session.close(code, &reason);
+        if let Some(farewell) = farewell {
+            farewell.say_to(session);
         }
     }
 

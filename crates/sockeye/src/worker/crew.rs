@@ -10,7 +10,6 @@ use std::{
     thread,
 };
 
-use sockeye_proto::CloseCode;
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
@@ -18,7 +17,7 @@ use super::{
     entrance::Entrance,
     readiness::{ReadinessLoop, Rest},
 };
-use crate::{Session, server::Shared};
+use crate::{Session, drain::Farewell, server::Shared};
 
 /// All workers of a server, as the rest of it sees them.
 pub(crate) struct Crew {
@@ -81,12 +80,11 @@ impl Crew {
     }
 
     /// Says goodbye to whoever comes from now on; those who are here are returned.
-    pub(crate) async fn begin_farewell(&self, code: CloseCode, reason: &str) -> Vec<Session> {
+    pub(crate) async fn begin_farewell(&self, farewell: &Farewell) -> Vec<Session> {
         let ask = |mailbox: &Arc<Mailbox>| {
             let (roll, sessions) = oneshot::channel();
             mailbox.post(Note::Farewell {
-                code,
-                reason: reason.to_owned(),
+                farewell: Box::new(farewell.clone()),
                 roll: Some(roll),
             });
             sessions
@@ -101,11 +99,10 @@ impl Crew {
     }
 
     /// Says goodbye to all, at once.
-    pub(crate) fn farewell(&self, code: CloseCode, reason: &str) {
+    pub(crate) fn farewell(&self, farewell: &Farewell) {
         for mailbox in &self.mailboxes {
             mailbox.post(Note::Farewell {
-                code,
-                reason: reason.to_owned(),
+                farewell: Box::new(farewell.clone()),
                 roll: None,
             });
         }

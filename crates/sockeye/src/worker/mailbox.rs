@@ -8,10 +8,9 @@ use std::{
     },
 };
 
-use sockeye_proto::CloseCode;
 use tokio::sync::oneshot;
 
-use crate::{Session, group::Slice, worker::Adoption};
+use crate::{Session, drain::Farewell, group::Slice, worker::Adoption};
 
 /// How other threads speak to a worker: notes that it reads between two waits.
 ///
@@ -36,8 +35,7 @@ pub(crate) enum Note {
     Adopt(Box<Adoption>),
     /// Who comes from now on is told goodbye. And who is here?
     Farewell {
-        code: CloseCode,
-        reason: String,
+        farewell: Box<Farewell>,
         /// Gets those who are here; without it they are told goodbye at once.
         roll: Option<oneshot::Sender<Vec<Session>>>,
     },

@@ -8,7 +8,6 @@ use std::{
 };
 
 use mio::{Events, Interest, Token, event::Event};
-use sockeye_proto::CloseCode;
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
@@ -23,7 +22,7 @@ use super::{
 use crate::{
     Session,
     carrier::Carrier,
-    drain::later,
+    drain::{Farewell, later},
     driver::{ShortRead, Turn},
     established::Established,
     group::{Progress, Slice},
@@ -57,7 +56,7 @@ pub(crate) struct ReadinessLoop {
     deliveries: Vec<Arc<Slice>>,
     lent: lend::Reading,
     /// Said to whoever opens from now on.
-    farewell: Option<(CloseCode, String)>,
+    farewell: Option<Box<Farewell>>,
 }
 
 /// Who is at a place.
@@ -222,18 +221,18 @@ impl ReadinessLoop {
         match note {
             Note::Look(place) => self.look(place, ShortRead::ReadOn),
             Note::Adopt(adoption) => self.adopt(*adoption),
-            Note::Farewell { code, reason, roll } => {
+            Note::Farewell { farewell, roll } => {
                 let sessions = self.sessions();
                 match roll {
                     // Nobody takes it if the drain was given up; those who are here stay then.
                     Some(roll) => drop(roll.send(sessions)),
                     None => {
                         for session in sessions {
-                            session.close(code, &reason);
+                            farewell.say_to(&session);
                         }
                     }
                 }
-                self.farewell = Some((code, reason));
+                self.farewell = Some(farewell);
             }
             Note::Deliver(slice) => self.deliveries.push(slice),
             Note::Phase => self.handle_phase(),
@@ -481,8 +480,8 @@ impl ReadinessLoop {
         let Some(mut served) = Served::begin(adoption, mailbox, place, tally) else {
             return;
         };
-        if let Some((code, reason)) = &self.farewell {
-            served.session().close(*code, reason);
+        if let Some(farewell) = &self.farewell {
+            farewell.say_to(served.session());
         }
         let opened = served.open(tally);
         let is_done = opened == Poll::Ready(Turn::Done);

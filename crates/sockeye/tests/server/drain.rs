@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use sockeye::{CloseCode, Closed, Drain, Endpoint, Message, Reply, Route, Server, Session};
+use sockeye::{CloseCode, Closed, Drain, Endpoint, Message, Reply, Retry, Route, Server, Session};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -54,6 +54,34 @@ async fn drain_closes_all_and_reports() {
         assert_told(websocket, CloseCode::GOING_AWAY, "moving").await;
     }
     assert!(TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn each_is_told_when_to_come_back() {
+    let server = echo_server().start().await.unwrap();
+    let addr = server.local_addrs()[0];
+    let mut websockets = Vec::new();
+    for _ in 0..10 {
+        websockets.push(attend(open(addr, "/echo", &[]).await.0));
+    }
+    let mut drain = drain(0, Duration::from_secs(20));
+    drain.code = CloseCode::SERVICE_RESTART;
+    drain.reason = "restart".into();
+    drain.retry = Some(Retry {
+        after: Duration::from_secs(1),
+        spread: Duration::from_secs(100),
+    });
+    assert_eq!(soon(server.drain(drain)).await.closed, 10);
+    let mut times = Vec::new();
+    for websocket in websockets {
+        let closed = soon(websocket).await.unwrap();
+        assert_eq!(closed.code, CloseCode::SERVICE_RESTART);
+        let time = closed.reason.strip_prefix("restart retry_ms=").unwrap();
+        times.push(time.parse::<u64>().unwrap());
+    }
+    times.sort_unstable();
+    assert!(times[0] >= 1000 && times[9] <= 101_000, "{times:?}");
+    assert!(times[9] - times[0] > 50_000, "{times:?}");
 }
 
 #[tokio::test]
