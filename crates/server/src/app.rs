@@ -9,17 +9,19 @@ use axum::{
     routing,
 };
 use sockeye::{
-    Deflate, Drain, DrainReport, Error, Group, Limits, Origins, Refusal, Route, Server,
-    ServerHandle, ServerTls, Settings,
+    CloseCode, Deflate, Drain, DrainReport, Error, Group, Lifetime, Limits, Origins, Refusal,
+    Retry, Rhythm, Route, Server, ServerHandle, ServerTls, Settings,
 };
 
 use crate::{
     api,
+    app_heartbeat::Answering,
     chat::{self, Chat, Cookies, Secure, Tokens},
     config::{Config, Switch},
     data::DataDir,
     echo::Echo,
     log,
+    readiness::Readiness,
     room::Place,
     signal::Signals,
     welcome,
@@ -45,18 +47,26 @@ pub(crate) fn serve(config: &Config) -> ExitCode {
             Ok(key) => key,
             Err(message) => return refuse(&message),
         };
-        let server = match start(config, &key).await {
+        let readiness = Readiness::default();
+        let server = match start(config, &key, &readiness).await {
             Ok(server) => server,
             Err(message) => return refuse(&message),
         };
         print_served(config, &key, server.local_addrs());
         signals.recv().await;
-        drain(config, &server, &mut signals).await;
+        readiness.end();
+        if notice(config, &server, &mut signals).await == Patience::Left {
+            drain(config, &server, &mut signals).await;
+        }
         ExitCode::SUCCESS
     })
 }
 
-async fn start(config: &Config, key: &api::Key) -> Result<ServerHandle, String> {
+async fn start(
+    config: &Config,
+    key: &api::Key,
+    readiness: &Readiness,
+) -> Result<ServerHandle, String> {
     // First, since what lies there decides whether there is anything to serve.
     let data = config.data.as_deref().map(DataDir::open).transpose()?;
     if let Some(data) = &data {
@@ -79,16 +89,7 @@ async fn start(config: &Config, key: &api::Key) -> Result<ServerHandle, String> 
     for path in &chat_paths {
         server = server.mount(chat.route(path));
     }
-    let room = Group::new();
-    let endpoints = [
-        ("/", Route::new("/", |_| Ok(Echo))),
-        ("/echo", Route::new("/echo", |_| Ok(Echo))),
-        (
-            "/websocket/ws",
-            Route::new("/websocket/ws", move |_| Ok(Place(room.clone()))),
-        ),
-    ];
-    for (path, route) in endpoints {
+    for (path, route) in endpoints(config.app_heartbeat) {
         // Whoever gives the chat a path means that path.
         if !chat_paths.contains(&path) {
             // These endpoints know nobody and guard nothing: any page may use them.
@@ -101,10 +102,30 @@ async fn start(config: &Config, key: &api::Key) -> Result<ServerHandle, String> 
     server
         .settings(settings(config))
         .connections_max(config.connections_max.0 as usize)
-        .fallback(pages(config, key, &chat))
+        .fallback(pages(config, key, &chat, readiness))
         .start()
         .await
         .map_err(|error| with_causes(&error))
+}
+
+/// The WebSockets that need no word before. Without heartbeats of the application's an echo is an echo.
+fn endpoints(app_heartbeat: Switch) -> [(&'static str, Route); 3] {
+    let room = Group::new();
+    let [root, echo, broadcast] = ["/", "/echo", "/websocket/ws"];
+    let routes = match app_heartbeat {
+        Switch::Off => [
+            Route::new(root, |_| Ok(Echo)),
+            Route::new(echo, |_| Ok(Echo)),
+            Route::new(broadcast, move |_| Ok(Place(room.clone()))),
+        ],
+        Switch::On => [
+            Route::new(root, |_| Ok(Answering(Echo))),
+            Route::new(echo, |_| Ok(Answering(Echo))),
+            Route::new(broadcast, move |_| Ok(Answering(Place(room.clone())))),
+        ],
+    };
+    let [first, second, third] = routes;
+    [(root, first), (echo, second), (broadcast, third)]
 }
 
 /// Rooms, private messages, who is online; kept below `data`, or as long as the process.
@@ -117,7 +138,7 @@ fn chat(config: &Config, data: Option<&DataDir>) -> Result<Chat, String> {
 }
 
 /// Plain HTTP.
-fn pages(config: &Config, key: &api::Key, chat: &Chat) -> Router {
+fn pages(config: &Config, key: &api::Key, chat: &Chat, readiness: &Readiness) -> Router {
     let cookies = Cookies(match config.tls_cert {
         Some(_) => Secure::Always,
         None => Secure::No,
@@ -130,6 +151,7 @@ fn pages(config: &Config, key: &api::Key, chat: &Chat) -> Router {
         )
         .route("/favicon.ico", routing::get(welcome::icon))
         .route("/health/live", routing::get(|| async { "live\n" }))
+        .route("/health/ready", readiness.route())
         .route("/echo", routing::get(upgrade_required))
         .route("/websocket/ws", routing::get(upgrade_required))
         .merge(api::router(key.clone()))
@@ -165,6 +187,16 @@ fn settings(config: &Config) -> Settings {
     settings.limits = limits;
     settings.outbox_bytes_max = config.outbox_bytes_max.0;
     settings.deflate = (config.deflate == Switch::On).then(Deflate::default);
+    settings.heartbeat = config.heartbeat_interval.0.map(|interval| {
+        let timeout = config.heartbeat_timeout.0.unwrap_or(Duration::MAX);
+        Rhythm::new(interval, timeout)
+    });
+    settings.idle_timeout = config.idle_timeout.0;
+    settings.progress_timeout = config.progress_timeout.0;
+    settings.lifetime = config.lifetime_max.0.map(|max| Lifetime {
+        max,
+        spread: config.lifetime_spread.0.unwrap_or_default(),
+    });
     settings
 }
 
@@ -199,6 +231,7 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
         let pages = [
             (http, "/", "welcome page"),
             (http, "/health/live", "answers while the server lives"),
+            (http, "/health/ready", "and while it takes newcomers"),
         ];
         let endpoints = [
             (ws, "/", "echo"),
@@ -232,11 +265,42 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
         .and_then(|()| stdout.flush());
 }
 
+/// Whether the operator wants it to end in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    Left,
+    Lost,
+}
+
+/// Goes on serving while the word spreads that newcomers should go elsewhere.
+async fn notice(config: &Config, server: &ServerHandle, signals: &mut Signals) -> Patience {
+    if config.drain_notice.0.is_zero() {
+        return Patience::Left;
+    }
+    eprintln!(
+        "sockeye: not ready any more, draining in {:?}",
+        config.drain_notice.0
+    );
+    tokio::select! {
+        () = tokio::time::sleep(config.drain_notice.0) => Patience::Left,
+        () = signals.recv() => {
+            eprintln!("sockeye: stopped at once, {} cut off", server.sessions());
+            Patience::Lost
+        }
+    }
+}
+
 /// Closes all sessions at the configured pace, says how many remain, and reports. A second signal cuts it short.
 async fn drain(config: &Config, server: &ServerHandle, signals: &mut Signals) {
     let mut drain = Drain::default();
-    drain.per_second = config.drain_per_second.0;
+    drain.per_second = config.drain_rate.0;
     drain.timeout = config.drain_timeout.0;
+    drain.code = CloseCode::SERVICE_RESTART;
+    drain.reason = "restart".to_owned();
+    drain.retry = Some(Retry {
+        after: config.drain_retry_after.0,
+        spread: config.drain_retry_spread.0,
+    });
     eprintln!("sockeye: draining, {} open", server.sessions());
     let mut progress = tokio::time::interval(PROGRESS_INTERVAL);
     progress.tick().await;

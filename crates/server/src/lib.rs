@@ -17,6 +17,7 @@
 
 mod api;
 mod app;
+mod app_heartbeat;
 mod bench;
 mod chat;
 mod cli;
@@ -27,6 +28,7 @@ mod dial;
 mod echo;
 mod log;
 mod page;
+mod readiness;
 mod room;
 mod signal;
 mod welcome;

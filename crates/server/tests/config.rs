@@ -90,15 +90,15 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
     for (file, expected) in [
         (
             "lisen = \"a:1\"",
-            "f.toml:1: unknown key lisen; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [drain], [log]",
+            "f.toml:1: unknown key lisen; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [lifetime], [heartbeat], [drain], [log]",
         ),
         (
             "\n[limits]\nlisten = 1",
-            "f.toml:3: unknown key limits.listen; did you mean listen?; allowed here: message_bytes_max, fragments_max, connections_max, outbox_bytes_max, head_bytes_max, handshake_timeout, close_timeout",
+            "f.toml:3: unknown key limits.listen; did you mean listen?; allowed here: message_bytes_max, fragments_max, connections_max, outbox_bytes_max, head_bytes_max, handshake_timeout, close_timeout, idle_timeout, progress_timeout",
         ),
         (
             "[hub]\n",
-            "f.toml:1: unknown key hub; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [drain], [log]",
+            "f.toml:1: unknown key hub; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [lifetime], [heartbeat], [drain], [log]",
         ),
         (
             "listen = 8080",
@@ -130,7 +130,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "config = \"x\"",
-            "f.toml:1: unknown key config; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [drain], [log]",
+            "f.toml:1: unknown key config; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [lifetime], [heartbeat], [drain], [log]",
         ),
         ("listen =\n", "f.toml:1: not TOML:"),
     ] {

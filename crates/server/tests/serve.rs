@@ -3,9 +3,10 @@
 mod support;
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     process::Stdio,
+    time::{Duration, Instant},
 };
 
 use support::{Server, run, run_in, sockeye};
@@ -95,6 +96,7 @@ fn paths_answer_as_the_list_says() {
     let server = Server::start(&["--listen", "127.0.0.1:0"]);
     for (request, status) in [
         ("GET /health/live HTTP/1.1\r\n\r\n", "200"),
+        ("GET /health/ready HTTP/1.1\r\n\r\n", "200"),
         ("HEAD / HTTP/1.1\r\n\r\n", "200"),
         ("GET /nothing HTTP/1.1\r\n\r\n", "404"),
         ("GET /echo HTTP/1.1\r\n\r\n", "426"),
@@ -232,7 +234,7 @@ fn interrupt_drains_and_reports() {
         stderr.contains("draining, 1 open") && stderr.contains("drained, 1 closed"),
         "{stderr}"
     );
-    // 1001 is a server that goes away, not a failure.
+    // 1012 is a server that comes back, not a failure.
     assert_eq!(client.wait().unwrap().code(), Some(0));
 }
 
@@ -243,6 +245,100 @@ fn terminate_drains_too() {
     let (status, stderr) = server.wait();
     assert_eq!(status.code(), Some(0), "{stderr}");
     assert!(stderr.contains("drained, 0 closed"), "{stderr}");
+}
+
+/// Who is asked whether newcomers should come has to hear it before they can't.
+#[test]
+fn readiness_ends_with_the_first_signal_and_the_server_with_the_second() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--drain-notice", "1h"]);
+    let ready = "GET /health/ready HTTP/1.1\r\n\r\n";
+    let answer = server.http(ready);
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("ready\n"),
+        "{answer}"
+    );
+    server.signal("TERM");
+    let until = Instant::now() + Duration::from_secs(20);
+    let answer = loop {
+        let answer = server.http(ready);
+        if !answer.starts_with("HTTP/1.1 200") || Instant::now() > until {
+            break answer;
+        }
+    };
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.ends_with("draining\n"),
+        "{answer}"
+    );
+    // It lives, and serves those who come all the same.
+    let live = server.http("GET /health/live HTTP/1.1\r\n\r\n");
+    assert!(live.starts_with("HTTP/1.1 200"), "{live}");
+    let talk = support::run_with_stdin(
+        &["connect", &server.ws("/echo"), "--exit-after", "1"],
+        b"hi\n",
+    );
+    assert_eq!(talk.stdout, "hi\n", "{}", talk.stderr);
+    server.signal("TERM");
+    let (status, stderr) = server.wait();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("stopped at once, 0 cut off"), "{stderr}");
+}
+
+#[test]
+fn a_ping_in_text_is_answered_where_that_is_switched_on() {
+    let answer = |server: &Server, path: &str| {
+        let args = ["connect", &server.ws(path), "--exit-after", "1"];
+        support::run_with_stdin(&args, b"ping\n").stdout
+    };
+    let strict = Server::start(&["--listen", "127.0.0.1:0"]);
+    let answering = Server::start(&["--listen", "127.0.0.1:0", "--app-heartbeat", "on"]);
+    for path in ["/", "/echo", "/websocket/ws"] {
+        assert_eq!(answer(&strict, path), "ping\n");
+        assert_eq!(answer(&answering, path), "pong\n");
+    }
+    let args = ["connect", &answering.ws("/echo"), "--exit-after", "1"];
+    let other = support::run_with_stdin(&args, b"ping?\n");
+    assert_eq!(other.stdout, "ping?\n");
+}
+
+/// Its limits come from the configuration: who is silent is cut, who is idle is closed.
+#[test]
+fn limits_of_time_are_configured() {
+    let flags = [
+        "--log-filter",
+        "sockeye=debug",
+        "--heartbeat-timeout",
+        "200ms",
+    ];
+    let cases = [
+        (&["--heartbeat-interval", "200ms"][..], "no sign of life"),
+        (
+            &["--heartbeat-interval", "off", "--idle-timeout", "200ms"],
+            "(idle)",
+        ),
+        (
+            &["--lifetime-max", "200ms", "--lifetime-spread", "100ms"],
+            "(lifetime)",
+        ),
+    ];
+    for (more, reason) in cases {
+        let server = Server::start(&[&["--listen", "127.0.0.1:0"], &flags[..], more].concat());
+        let mut silent = std::net::TcpStream::connect(&server.addrs[0]).unwrap();
+        silent
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let request = format!(
+            "GET /echo HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            server.addrs[0]
+        );
+        silent.write_all(request.as_bytes()).unwrap();
+        // A reset, or the end after the close timeout.
+        let mut rest = Vec::new();
+        let _ = silent.read_to_end(&mut rest);
+        server.signal("TERM");
+        let (_, stderr) = server.wait();
+        assert!(stderr.contains(reason), "{reason}: {stderr}");
+    }
 }
 
 #[test]

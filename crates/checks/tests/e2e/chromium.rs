@@ -90,13 +90,22 @@ fn a_page_sees_why_the_server_closes() {
             window.ending = null;
             const socket = new WebSocket("{url}");
             socket.onopen = resolve;
-            socket.onclose = ({{ code, wasClean }}) => {{ window.ending = [code, wasClean]; }};
+            socket.onclose = ({{ code, reason, wasClean }}) => {{ window.ending = {{ code, reason, wasClean }}; }};
         }})"#
     ));
     let stopped = server.stop();
     assert_eq!(stopped.code, Some(0), "{}", stopped.transcript());
     tab.until("window.ending !== null");
-    assert_eq!(tab.evaluate("window.ending"), json!([1001, true]));
+    let ending = tab.evaluate("window.ending");
+    assert_eq!(
+        (&ending["code"], &ending["wasClean"]),
+        (&json!(1012), &json!(true))
+    );
+    // When to come back, for programs.
+    let reason = ending["reason"].as_str().unwrap_or_default();
+    let time = reason.strip_prefix("restart retry_ms=");
+    let time: u64 = time.and_then(|time| time.parse().ok()).expect(reason);
+    assert!((1000..=6000).contains(&time), "{reason}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(crate) fn peer_listens(
     assert_eq!(the(&facts, "closed")["code"], 4002);
     let seen = dialled.transcript();
     assert!(seen.contains("4002") && seen.contains("够了"), "{seen}");
-    // "The peer closed with another code" than 1000 and 1001, says `sockeye connect --help`.
+    // "The peer closed with another code" than 1000, 1001 and 1012, says `sockeye connect --help`.
     assert_eq!(dialled.code, Some(1), "{seen}");
     Some((facts, dialled))
 }

@@ -99,6 +99,8 @@ fn settings(args: &BenchArgs) -> Settings {
         .outbox_bytes_max
         .max(message_bytes.saturating_mul(args.in_flight.0 as usize + 1));
     settings.limits.close_timeout = args.patience.0;
+    // What is measured is the load, and nothing of our own beside it.
+    settings.heartbeat = None;
     settings.deflate = (args.deflate == Switch::On).then(Deflate::default);
     settings
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Period, Switch, UrlPath,
+    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Period, Switch, Term, UrlPath,
 };
 
 /// Everything that can be configured.
@@ -125,14 +125,105 @@ pub(crate) struct Config {
     )]
     pub(crate) close_timeout: Period,
 
-    /// Sessions closed per second when the server stops
+    /// How long a client may send no message before it is closed with 1001; pings do not count
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "off",
+        help_heading = "limits"
+    )]
+    pub(crate) idle_timeout: Term,
+
+    /// How long bytes may wait for a client that reads nothing before it is cut
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        help_heading = "limits"
+    )]
+    pub(crate) progress_timeout: Term,
+
+    /// How long a connection may last before it is closed with 1001
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "off",
+        help_heading = "lifetime"
+    )]
+    pub(crate) lifetime_max: Term,
+
+    /// How much less it may be: the ends are spread over this time before the maximum
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "0",
+        help_heading = "lifetime"
+    )]
+    pub(crate) lifetime_spread: Term,
+
+    /// From one ping of the server to the next; `off` sends none
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "25s",
+        help_heading = "heartbeat"
+    )]
+    pub(crate) heartbeat_interval: Term,
+
+    /// From a ping to the last moment for any byte of the client; `off` waits for ever
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10s",
+        help_heading = "heartbeat"
+    )]
+    pub(crate) heartbeat_timeout: Term,
+
+    /// Answer the text `ping` with the text `pong` on /, /echo and /websocket/ws, where it is a message otherwise
+    #[arg(
+        long,
+        value_name = "on|off",
+        default_value = "off",
+        help_heading = "heartbeat"
+    )]
+    pub(crate) app_heartbeat: Switch,
+
+    /// How long /health/ready says 503 before the server stops accepting, for whoever sends it clients
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "0s",
+        help_heading = "drain"
+    )]
+    pub(crate) drain_notice: Period,
+
+    /// Sessions closed per second when the server stops, with 1012 and a time to come back
     #[arg(
         long,
         value_name = "COUNT",
+        alias = "drain-per-second",
         default_value = "1000",
         help_heading = "drain"
     )]
-    pub(crate) drain_per_second: Count,
+    pub(crate) drain_rate: Count,
+
+    /// The soonest that a client is told to come back (`retry_ms=…` in the reason of the Close frame)
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "1s",
+        help_heading = "drain"
+    )]
+    pub(crate) drain_retry_after: Period,
+
+    /// Over how much more time the clients are told to spread
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        help_heading = "drain"
+    )]
+    pub(crate) drain_retry_spread: Period,
 
     /// How long a drain may take before what is left is cut off
     #[arg(

@@ -107,6 +107,26 @@ impl FromStr for Period {
     }
 }
 
+/// A length of time, or none: `30s`, `off`, `0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Term(pub(crate) Option<Duration>);
+
+impl FromStr for Term {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" | "false" | "0" => return Ok(Self(None)),
+            _ => {}
+        }
+        match text.parse() {
+            Ok(Period(Duration::ZERO)) => Ok(Self(None)),
+            Ok(Period(period)) => Ok(Self(Some(period))),
+            Err(_) => Err(Shape::Term.refuse(text)),
+        }
+    }
+}
+
 /// `on` or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Switch {
@@ -261,6 +281,7 @@ pub(crate) enum Shape {
     Size,
     Count,
     Period,
+    Term,
     Switch,
     Format,
     Filter,
@@ -279,6 +300,7 @@ impl Shape {
             (TypeId::of::<Bytes>(), Self::Size),
             (TypeId::of::<Count>(), Self::Count),
             (TypeId::of::<Period>(), Self::Period),
+            (TypeId::of::<Term>(), Self::Term),
             (TypeId::of::<Switch>(), Self::Switch),
             (TypeId::of::<LogFormat>(), Self::Format),
             (TypeId::of::<Filter>(), Self::Filter),
@@ -301,6 +323,7 @@ impl Shape {
             Self::Size => text.parse::<Bytes>().map(drop),
             Self::Count => text.parse::<Count>().map(drop),
             Self::Period => text.parse::<Period>().map(drop),
+            Self::Term => text.parse::<Term>().map(drop),
             Self::Switch => text.parse::<Switch>().map(drop),
             Self::Format => text.parse::<LogFormat>().map(drop),
             Self::Filter => text.parse::<Filter>().map(drop),
@@ -323,7 +346,7 @@ impl Shape {
             Self::Path => "a path",
             Self::Size => "a size",
             Self::Count => "a count",
-            Self::Period => "a length of time",
+            Self::Period | Self::Term => "a length of time",
             Self::Switch => "a switch",
             Self::Format => "a log format",
             Self::Filter => "a log filter",
@@ -340,6 +363,7 @@ impl Shape {
             Self::Size => "bytes, or a number with KiB, MiB or GiB; 1 to 1GiB",
             Self::Count => "a number, 1 to 4294967295",
             Self::Period => "a number with ms, s, m or h; up to 24h",
+            Self::Term => "a number with ms, s, m or h, up to 24h; off",
             Self::Switch => "on, off",
             Self::Format => "text, json",
             Self::Filter => {
@@ -357,12 +381,12 @@ impl Shape {
 
     /// Whether a TOML integer can be such a value.
     pub(crate) fn takes_integer(self) -> bool {
-        matches!(self, Self::Size | Self::Count)
+        matches!(self, Self::Size | Self::Count | Self::Term)
     }
 
     /// Whether a TOML boolean can be such a value.
     pub(crate) fn takes_boolean(self) -> bool {
-        matches!(self, Self::Switch)
+        matches!(self, Self::Switch | Self::Term)
     }
 
     /// Whether a TOML string can be such a value.
@@ -432,6 +456,17 @@ mod tests {
         for bad in ["", "two words", "schlüssel", &"x".repeat(257)] {
             let error = bad.parse::<ApiKey>().unwrap_err();
             assert!(bad.is_empty() || !error.contains(bad), "{error}");
+        }
+    }
+
+    #[test]
+    fn terms_can_be_off() {
+        assert_eq!("25s".parse(), Ok(Term(Some(Duration::from_secs(25)))));
+        for off in ["off", "0", "0s", "0ms", "false"] {
+            assert_eq!(off.parse(), Ok(Term(None)), "{off}");
+        }
+        for bad in ["", "10", "on", "true", "never", "25h"] {
+            assert!(bad.parse::<Term>().is_err(), "{bad}");
         }
     }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::{
-    config::{Period, Switch},
+    config::{Period, Switch, Term},
     dial::DialArgs,
 };
 
@@ -17,7 +17,7 @@ With --reconnect what you enter meanwhile waits for the connection, and goes out
 before the connection was lost isn't sent again. 401, 403 and 1008 are final.
 
 Exit code:
-  0  we closed, or the peer closed with 1000, with 1001 or without a code
+  0  we closed, or the peer closed with 1000, 1001, 1012 or without a code
   1  the peer closed with another code, or the connection was lost
   2  bad usage
   3  could not connect (name, network, TLS, proxy, HTTP refusal, handshake), nor again
@@ -37,6 +37,14 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "on|off", default_value = "on", default_missing_value = "on",
           num_args = 0..=1, require_equals = true)]
     pub(crate) deflate: Switch,
+
+    /// From one ping of ours to the next; `off` sends none
+    #[arg(long, value_name = "TIME", default_value = "25s")]
+    pub(crate) heartbeat_interval: Term,
+
+    /// From a ping to the last moment for any byte of the server; `off` waits for ever
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub(crate) heartbeat_timeout: Term,
 
     /// Answer every message with itself until the peer closes
     #[arg(long, conflicts_with_all = ["binary", "hex", "exit_after", "wait"])]

@@ -34,9 +34,13 @@ pub(crate) fn closed(closed: &Closed) -> ExitCode {
         ),
         // A Close frame without a code is how many servers say that all is well.
         (Side::Us, _)
-        | (Side::Peer, CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS) => {
-            ExitCode::SUCCESS
-        }
+        | (
+            Side::Peer,
+            CloseCode::NORMAL
+            | CloseCode::GOING_AWAY
+            | CloseCode::SERVICE_RESTART
+            | CloseCode::NO_STATUS,
+        ) => ExitCode::SUCCESS,
         (Side::Peer, code) if closed.reason.is_empty() => {
             say(OTHER_CLOSE, &format!("{by}: {code}"))
         }

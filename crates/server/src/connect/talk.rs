@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sockeye::{CloseCode, Deflate, Error, Session, Settings, WebSocket};
+use sockeye::{CloseCode, Deflate, Error, Rhythm, Session, Settings, WebSocket};
 use tokio::{sync::mpsc, time};
 
 use super::{
@@ -72,6 +72,10 @@ pub(crate) async fn echo(args: &ConnectArgs) -> ExitCode {
 
 pub(super) fn settings(args: &ConnectArgs) -> Settings {
     let mut settings = Settings::default();
+    settings.heartbeat = args.heartbeat_interval.0.map(|interval| {
+        let timeout = args.heartbeat_timeout.0.unwrap_or(Duration::MAX);
+        Rhythm::new(interval, timeout)
+    });
     settings.deflate = (args.deflate == Switch::On).then(|| {
         let mut deflate = Deflate::default();
         // One connection: memory for two windows is nothing, and compression is better with them.
