@@ -9,12 +9,12 @@ PEERS := crates/checks/peers
 CLIENT := clients/js
 
 # Fast first.
-STEPS := fmt lint tidy unit js doctest doc deny corpus core conformance-groups e2e bench-smoke
+STEPS := fmt lint tidy unit js doctest doc deny corpus core conformance-groups e2e faults bench-smoke
 
 # Seconds per target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers client autobahn chromium valgrind clean
+.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers client autobahn chromium iproute2 valgrind clean
 
 help: ## Lists the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -102,6 +102,10 @@ e2e: peers chromium ## The real binary against browsers, Node, Python and curl, 
 	$(call check_tests,e2e)
 	$(call check_tests,herd)
 
+faults: iproute2 ## Processes killed and stopped, networks that lose everything, clocks that jump (as root, for its networks).
+	cargo build --workspace
+	$(call check_tests,faults)
+
 # ---- What is measured -------------------------------------------------------------------------------------
 
 polling: ## Measures Ajax polling and long polling against WebSocket, rewrites docs/polling.md (a minute).
@@ -167,6 +171,9 @@ autobahn: .venv/autobahn/ready ## Sets up the Autobahn test suite, which runs on
 chromium: ## Sets up Chromium, if there is none.
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || \
 	{ set -x; $(call apt,chromium); } || { $(call unavailable,Chromium); }
+
+iproute2: ## Sets up `ip`, which makes networks, if there is none.
+	@command -v ip || { set -x; $(call apt,iproute2); } || { $(call unavailable,ip); }
 
 valgrind: ## Sets up valgrind, which counts instructions, if there is none.
 	@command -v valgrind || { set -x; $(call apt,valgrind); } || { $(call unavailable,valgrind); }

@@ -4,7 +4,7 @@
 //! - [`tidy`]: rules about the tree itself, each one a test;
 //! - [`autobahn`]: the Autobahn test suite against the real binary, both roles;
 //! - what end-to-end tests stand on: a [`Process`] that cannot outlive its test, the real `sockeye` as
-//!   [`Server`], a [`Browser`], and [`need`], which says what is missing on this machine.
+//!   [`Server`], a [`Browser`], a [`Network`] that can be broken, and [`need`], which says what is missing on this machine.
 //!
 //! What it is not:
 //! - part of the product: nothing depends on this crate, and it is never published;
@@ -18,6 +18,7 @@ pub mod autobahn;
 mod browser;
 mod certificate;
 pub mod need;
+mod network;
 mod port;
 mod process;
 mod server;
@@ -25,6 +26,7 @@ pub mod tidy;
 
 pub use browser::{Browser, Tab};
 pub use certificate::Certificate;
+pub use network::{Network, Place};
 pub use port::Port;
 pub use process::{Ended, Line, Process, Source};
 pub use server::{Server, sockeye};

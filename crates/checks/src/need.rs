@@ -88,6 +88,18 @@ pub fn curl() -> Option<Command> {
     }
 }
 
+/// `ip`, and the right to make networks.
+pub fn ip() -> Option<()> {
+    let remedy = "as root: make faults";
+    if Command::new("ip").arg("-V").output().is_err() {
+        return missing("ip (iproute2)", remedy);
+    }
+    if !rustix::process::geteuid().is_root() {
+        return missing("the right to make network namespaces", remedy);
+    }
+    Some(())
+}
+
 /// valgrind.
 pub fn valgrind() -> Option<Command> {
     match Command::new("valgrind").arg("--version").output() {

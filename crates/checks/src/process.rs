@@ -124,6 +124,26 @@ impl Process {
         })
     }
 
+    /// Ends the program without a word, as the kernel does when there is no memory.
+    pub fn kill(&self) {
+        let _ = kill_process(self.pid(), Signal::KILL);
+    }
+
+    /// Stops the program where it is: it lives, and does nothing.
+    pub fn freeze(&self) {
+        let _ = kill_process(self.pid(), Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        let _ = kill_process(self.pid(), Signal::CONT);
+    }
+
+    /// Asks the program to end, as `systemctl stop` does.
+    pub fn terminate(&self) {
+        let _ = kill_process(self.pid(), Signal::TERM);
+    }
+
     /// Asks the program to end, as ctrl-C does.
     pub fn interrupt(&self) {
         let _ = kill_process(self.pid(), Signal::INT);

@@ -30,9 +30,18 @@ impl Server {
     /// The same, with a time limit for long runs.
     #[track_caller]
     pub fn start_for(arguments: &[&str], limit: Duration) -> Option<Self> {
-        let mut command = sockeye("serve", arguments)?;
+        let command = sockeye("serve", arguments)?;
+        Some(Self::start_command(command, limit))
+    }
+
+    /// Starts a command that is a `sockeye serve`, wherever it runs.
+    #[track_caller]
+    pub fn start_command(mut command: Command, limit: Duration) -> Self {
+        let listeners = command
+            .get_args()
+            .filter(|word| *word == "--listen")
+            .count();
         let mut process = Process::start("sockeye serve", &mut command, limit);
-        let listeners = arguments.iter().filter(|word| **word == "--listen").count();
         let mut addresses = Vec::new();
         process.wait_for("the addresses that it listens on", |line| {
             for address in addresses_in(&line.text) {
@@ -42,7 +51,7 @@ impl Server {
             }
             (addresses.len() >= listeners).then_some(())
         });
-        Some(Self { process, addresses })
+        Self { process, addresses }
     }
 
     /// The first listener's address with `path`: `ws://127.0.0.1:1234/echo`.

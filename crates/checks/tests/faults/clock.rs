@@ -1,0 +1,66 @@
+//! A clock that jumps: to a process that was stopped, as a laptop's are while it sleeps, hours pass at once.
+
+use std::{thread, time::Duration};
+
+use crate::support::{BOUND, Client, GIVEN_UP, HEARTBEAT, NO_HEARTBEAT, serve};
+
+/// Longer than anybody may be silent.
+const SLEEP: Duration = Duration::from_secs(9);
+
+/// The server's deadlines are all over when it wakes, and nobody's is: what it couldn't hear wasn't late.
+#[test]
+fn server_that_has_slept_gives_nobody_up() {
+    assert!(SLEEP > 2 * BOUND);
+    let Some(mut server) = serve(&HEARTBEAT) else {
+        return;
+    };
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        let Some(client) = Client::start(&server.url("/echo"), &NO_HEARTBEAT) else {
+            return;
+        };
+        clients.push(client);
+    }
+    server.process().freeze();
+    thread::sleep(SLEEP);
+    server.process().thaw();
+    // Past the next deadlines.
+    for round in 0..5 {
+        thread::sleep(BOUND / 4);
+        for client in &mut clients {
+            client.assert_echoes(&format!("awake {round}"));
+        }
+    }
+    println!(
+        "a jump of {SLEEP:?}: {} clients, none given up",
+        clients.len()
+    );
+    for client in clients {
+        client.process().interrupt();
+        client.wait();
+    }
+    let stopped = server.stop();
+    assert!(
+        !stopped.transcript().contains(GIVEN_UP),
+        "{}",
+        stopped.transcript()
+    );
+}
+
+#[test]
+fn client_that_has_slept_keeps_a_server_that_lives() {
+    let Some(server) = serve(&NO_HEARTBEAT) else {
+        return;
+    };
+    let Some(mut client) = Client::start(&server.url("/echo"), &HEARTBEAT) else {
+        return;
+    };
+    client.process().freeze();
+    thread::sleep(SLEEP);
+    client.process().thaw();
+    for round in 0..5 {
+        thread::sleep(BOUND / 4);
+        client.assert_echoes(&format!("awake {round}"));
+    }
+    println!("a jump of {SLEEP:?} at the client: the connection stays");
+}

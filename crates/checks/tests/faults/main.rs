@@ -1,0 +1,7 @@
+//! Faults: what breaks without a word is noticed, within the time that is promised, and by nobody whom it
+//! doesn't concern. Each test prints how long it took beside its bound.
+
+mod clock;
+mod network;
+mod processes;
+mod support;
