@@ -11,6 +11,8 @@ pub(crate) async fn serve() -> Result<(), Error> {
     let mut settings = sockeye::Settings::default();
     settings.outbox_bytes_max = OUTBOX_BYTES_MAX;
     settings.deflate = deflate(asked.deflate);
+    // The load generator knows data frames alone, and a measurement is one of what it sends.
+    settings.heartbeat = None;
     let server = Server::unbound().settings(settings).workers(asked.workers);
     let server = match &asked.tls {
         Some((cert, key)) => server.listen_tls("127.0.0.1:0", ServerTls::from_files(cert, key)?),

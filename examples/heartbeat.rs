@@ -1,0 +1,33 @@
+//! cargo run -p sockeye-examples --example heartbeat
+//!
+//! A server that knows who lives, and how far away they are. Open a few clients, and kill or stop
+//! one of them: `sockeye connect ws://127.0.0.1:9000/`, then `kill -STOP` its process.
+
+use std::time::Duration;
+
+use sockeye::{Closed, Endpoint, Message, Reply, Rhythm, Server, Session, Settings};
+
+struct Watched;
+
+impl Endpoint for Watched {
+    fn on_message(&mut self, session: &Session, _: Message<'_>) -> Reply {
+        let text = match session.latency() {
+            Some(latency) => format!("you are {latency:?} away"),
+            None => "ask again after the first ping".to_owned(),
+        };
+        Reply::Message(text.into())
+    }
+
+    fn on_close(&mut self, session: &Session, closed: &Closed) {
+        println!("session {}: {closed}", session.id());
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), sockeye::Error> {
+    let mut settings = Settings::default();
+    settings.heartbeat = Some(Rhythm::new(Duration::from_secs(5), Duration::from_secs(2)));
+    settings.idle_timeout = Some(Duration::from_secs(600));
+    let server = Server::bind("127.0.0.1:9000").settings(settings);
+    server.route("/", |_| Ok(Watched)).serve().await
+}
