@@ -10,6 +10,7 @@ mod extension_header;
 mod frames;
 mod handshake;
 mod inflate;
+mod proxy_head;
 mod stories;
 mod witness;
 
@@ -18,4 +19,5 @@ pub use extension_header::extension_header;
 pub use frames::{frames_client, frames_server};
 pub use handshake::{handshake_request, handshake_response};
 pub use inflate::inflate;
+pub use proxy_head::proxy_head;
 pub use stories::{STORIES, Story};

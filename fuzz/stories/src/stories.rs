@@ -2,7 +2,7 @@
 
 use crate::{
     conversation, extension_header, frames_client, frames_server, handshake_request,
-    handshake_response, inflate,
+    handshake_response, inflate, proxy_head,
 };
 
 /// A function that tells a story from any bytes.
@@ -18,12 +18,13 @@ const fn story(name: &'static str, tell: fn(&[u8])) -> Story {
 }
 
 /// All stories.
-pub const STORIES: [Story; 7] = [
+pub const STORIES: [Story; 8] = [
     story("handshake_request", handshake_request),
     story("handshake_response", handshake_response),
     story("extension_header", extension_header),
     story("frames_server", frames_server),
     story("frames_client", frames_client),
+    story("proxy_head", proxy_head),
     story("inflate", inflate),
     story("conversation", conversation),
 ];
