@@ -81,6 +81,7 @@ mod inbox;
 mod lend;
 mod message_reader;
 mod message_writer;
+mod network;
 mod outbox;
 mod prepared;
 mod proxy;

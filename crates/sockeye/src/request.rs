@@ -1,6 +1,9 @@
 //! The request that opened a WebSocket.
 
-use std::{borrow::Cow, net::SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+};
 
 use http::{Extensions, HeaderMap, Method, Uri, header};
 
@@ -14,6 +17,8 @@ pub struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) peer_addr: Option<SocketAddr>,
+    /// What a trusted proxy has told.
+    pub(crate) client_addr: Option<IpAddr>,
     pub(crate) tls: bool,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) extensions: Extensions,
@@ -72,7 +77,16 @@ impl Request {
             .map(|(_, value)| Cow::Borrowed(value))
     }
 
-    /// The other end of TCP; none if the transport isn't TCP.
+    /// The address that it comes from: its own, or what a trusted proxy says of it
+    /// ([`crate::Server::trusted_proxies`]). None if the transport isn't TCP.
+    #[must_use]
+    pub fn client_addr(&self) -> Option<IpAddr> {
+        let peer_addr = || self.peer_addr.map(|addr| addr.ip().to_canonical());
+        self.client_addr.or_else(peer_addr)
+    }
+
+    /// The other end of TCP; behind a proxy that says so before the first byte, what it says
+    /// ([`crate::Server::listen_behind_proxy`]). None if the transport isn't TCP.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr

@@ -1,8 +1,8 @@
 //! Hosts that no proxy is used for.
 
-use std::net::IpAddr;
-
 use url::Host;
+
+use crate::network::Network;
 
 /// Hosts that no proxy is used for: the value of `NO_PROXY`.
 #[derive(Clone, Debug, Default)]
@@ -20,11 +20,7 @@ enum Hosts {
     All,
     /// This one and all below it. Lower case, no dot at either end.
     Domain(String),
-    /// All whose first `bits` bits are those of `address`.
-    Network {
-        address: IpAddr,
-        bits: u32,
-    },
+    Network(Network),
 }
 
 impl NoProxy {
@@ -44,40 +40,21 @@ impl NoProxy {
 
 impl Rule {
     fn parse(entry: &str) -> Option<Self> {
-        if let Some(hosts) = Hosts::parse_network(entry) {
+        if let Some(network) = Network::parse(entry) {
+            let hosts = Hosts::Network(network);
             return Some(Self { hosts, port: None });
         }
         let (hosts, port) = match entry.rsplit_once(':') {
             Some((hosts, port)) => (hosts, Some(port.parse().ok()?)),
             None => (entry, None),
         };
-        let hosts = Hosts::parse_network(hosts).or_else(|| Hosts::parse_domain(hosts))?;
+        let network = Network::parse(hosts).map(Hosts::Network);
+        let hosts = network.or_else(|| Hosts::parse_domain(hosts))?;
         Some(Self { hosts, port })
     }
 }
 
 impl Hosts {
-    fn parse_network(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let unbracketed = address
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(address);
-        let address: IpAddr = unbracketed.parse().ok()?;
-        let all_bits = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            Some(bits) => bits.parse().ok().filter(|bits| *bits <= all_bits)?,
-            None => all_bits,
-        };
-        Some(Self::Network {
-            address: address.to_canonical(),
-            bits: canonical_bits(address, bits)?,
-        })
-    }
-
     fn parse_domain(text: &str) -> Option<Self> {
         if text == "*" {
             return Some(Self::All);
@@ -99,33 +76,11 @@ impl Hosts {
                 host.strip_suffix(domain.as_str())
                     .is_some_and(|before| before.is_empty() || before.ends_with('.'))
             }
-            (Self::Network { address, bits }, Host::Ipv4(host)) => {
-                shares_bits(*address, IpAddr::V4(*host), *bits)
-            }
-            (Self::Network { address, bits }, Host::Ipv6(host)) => {
-                shares_bits(*address, IpAddr::V6(*host).to_canonical(), *bits)
-            }
+            (Self::Network(network), Host::Ipv4(host)) => network.contains((*host).into()),
+            (Self::Network(network), Host::Ipv6(host)) => network.contains((*host).into()),
             _ => false,
         }
     }
-}
-
-/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
-fn canonical_bits(address: IpAddr, bits: u32) -> Option<u32> {
-    if address.is_ipv6() && address.to_canonical().is_ipv4() {
-        bits.checked_sub(96)
-    } else {
-        Some(bits)
-    }
-}
-
-fn shares_bits(a: IpAddr, b: IpAddr, bits: u32) -> bool {
-    let differing = match (a, b) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-        _ => return false,
-    };
-    differing >= bits
 }
 
 #[cfg(test)]

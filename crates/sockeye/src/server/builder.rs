@@ -7,8 +7,9 @@ use tokio::sync::watch;
 use super::{
     Phase, Refusal, Registry, Route, ServerHandle, Shared,
     connections::Connections,
-    listen::{Bound, Listen},
-    listener::Listener,
+    forwarded::TrustedProxies,
+    listen::{Bound, Listen, Preface},
+    listener::{Listener, Ways},
     route::Routes,
 };
 use crate::{
@@ -42,6 +43,7 @@ pub struct Server {
     tcp_keepalive: Option<Duration>,
     connections_max: usize,
     workers: NonZero<usize>,
+    trusted_proxies: Vec<String>,
 }
 
 impl Server {
@@ -62,6 +64,7 @@ impl Server {
             tcp_keepalive: Some(TCP_KEEPALIVE),
             connections_max: CONNECTIONS_MAX,
             workers: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            trusted_proxies: Vec::new(),
         }
     }
 
@@ -70,6 +73,7 @@ impl Server {
         self.listens.push(Listen {
             addr: addr.to_string(),
             tls: None,
+            preface: Preface::Nothing,
         });
         self
     }
@@ -79,7 +83,42 @@ impl Server {
         self.listens.push(Listen {
             addr: addr.to_string(),
             tls: Some(tls),
+            preface: Preface::Nothing,
         });
+        self
+    }
+
+    /// One more address, to which a proxy connects that says first for whom: the PROXY protocol, version 1 or
+    /// 2, with TLS behind it if there is `tls`. [`Request::peer_addr`] is then the address that the proxy
+    /// names, or the proxy's own when it speaks for itself.
+    ///
+    /// A connection that doesn't begin so is closed: nobody else may reach this address, since whoever does
+    /// can name any address.
+    pub fn listen_behind_proxy(mut self, addr: impl ToString, tls: Option<ServerTls>) -> Self {
+        self.listens.push(Listen {
+            addr: addr.to_string(),
+            tls,
+            preface: Preface::ProxyHead,
+        });
+        self
+    }
+
+    /// Networks whose word about others is taken: addresses (`127.0.0.1`) or ranges (`10.0.0.0/8`, `fd00::/8`).
+    /// Default none.
+    ///
+    /// What comes from there may say by `Forwarded` (RFC 7239) or `X-Forwarded-For` for whom it comes:
+    /// [`Request::client_addr`]. Several proxies in a row are followed back to the first address that isn't
+    /// in these networks. By `proto` and `host`, or `X-Forwarded-Proto` and `X-Forwarded-Host`, they say what
+    /// a browser has asked for, which [`crate::Origins::Same`] compares.
+    ///
+    /// The proxy must set or remove these fields itself, or its peers can write there what they like. If both
+    /// `Forwarded` and `X-Forwarded-For` are there and disagree, neither is believed.
+    pub fn trusted_proxies<I>(mut self, networks: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.trusted_proxies = networks.into_iter().map(Into::into).collect();
         self
     }
 
@@ -146,6 +185,7 @@ impl Server {
     /// Outside of a tokio runtime that has I/O and time.
     pub async fn start(self) -> Result<ServerHandle, Error> {
         let routes = Routes::new(self.routes, &self.settings)?;
+        let trusted_proxies = TrustedProxies::parse(&self.trusted_proxies)?;
         let (crew, rests) = Crew::assemble(self.workers).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot set up the workers").with_source(error)
         })?;
@@ -154,16 +194,18 @@ impl Server {
         entrances.resize_with(self.workers.get(), Vec::new);
         let mut local_addrs = Vec::with_capacity(self.listens.len());
         for listen in self.listens {
+            let is_for_workers = listen.is_for_workers();
             for bound in listen.bind(self.workers).await? {
                 local_addrs.push(bound.local_addr);
-                match &bound.tls {
-                    Some(_) => listeners.extend(listeners_of(bound)?),
-                    None => deal_out(bound, self.tcp_keepalive, &mut entrances)?,
+                match is_for_workers {
+                    true => deal_out(bound, self.tcp_keepalive, &mut entrances)?,
+                    false => listeners.extend(listeners_of(bound)?),
                 }
             }
         }
         let shared = Arc::new(Shared {
             routes,
+            trusted_proxies,
             fallback: self.fallback,
             settings: self.settings,
             tcp_keepalive: self.tcp_keepalive,
@@ -236,12 +278,14 @@ fn listeners_of(bound: Bound) -> Result<Vec<Listener>, Error> {
     let Bound {
         local_addr,
         tls,
+        preface,
         sockets,
     } = bound;
+    let ways = Ways { preface, tls };
     sockets
         .into_iter()
         .map(|socket| {
-            Listener::new(socket, tls.clone(), local_addr).map_err(|error| {
+            Listener::new(socket, ways.clone(), local_addr).map_err(|error| {
                 let message = format!("cannot listen on {local_addr}");
                 Error::new(ErrorKind::Io, message).with_source(error)
             })

@@ -64,11 +64,16 @@ impl Shared {
         }
         let Found { leg, params } = self.routes.find(request.path())?;
         request.params = params;
-        let tls = match request.is_tls() {
+        let told = self.trusted_proxies.told(request);
+        request.client_addr = told.client_addr;
+        let tls = told.tls.unwrap_or(match request.is_tls() {
             true => Tls::Yes,
             false => Tls::No,
-        };
-        if !leg.origins.admit(request.headers(), tls) {
+        });
+        if !leg
+            .origins
+            .admit(request.headers(), told.host.as_deref(), tls)
+        {
             return Err(Refusal::text(
                 StatusCode::FORBIDDEN,
                 "pages of this origin may not connect here\n",

@@ -8,10 +8,10 @@ use tokio::{
     net::TcpStream,
     time::{Duration, Instant, timeout, timeout_at},
 };
-use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Admission, Permit, Phase, Refusal, Shared, desk, first::First, origin::Tls, replay::Replay,
+    Admission, Permit, Phase, Refusal, Shared, desk, first::First, listen::Preface, listener::Ways,
+    origin::Tls, preface, replay::Replay,
 };
 use crate::{Stream, drain::later, upgrade::Incoming, worker};
 
@@ -45,9 +45,20 @@ impl Standing {
 
 /// Finds out what a TCP connection wants, and gives it that. Ends when a WebSocket has begun or the
 /// connection has ended.
-pub(crate) async fn take_tcp(stream: TcpStream, tls: Option<TlsAcceptor>, accepted: Accepted) {
+pub(crate) async fn take_tcp(mut stream: TcpStream, ways: Ways, mut accepted: Accepted) {
     let deadline = deadline(&accepted);
-    let Some(tls) = tls else {
+    if ways.preface == Preface::ProxyHead {
+        let read = timeout_at(deadline, preface::read_proxy_head(&mut stream));
+        let proxy_addr = accepted.peer_addr;
+        match until_drain(&accepted.shared, read).await {
+            // Whom the proxy names is the peer; of itself it keeps silent.
+            Some(Ok(Ok(source))) => accepted.peer_addr = source.or(proxy_addr),
+            Some(Ok(Err(error))) => return tracing::debug!(?proxy_addr, %error, "no PROXY head"),
+            Some(Err(_)) => return tracing::debug!(?proxy_addr, "a PROXY head took too long"),
+            None => return,
+        }
+    }
+    let Some(tls) = ways.tls else {
         return read_and_serve(stream, Tls::No, deadline, accepted).await;
     };
     let peer_addr = accepted.peer_addr;

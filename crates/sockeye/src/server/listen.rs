@@ -17,21 +17,37 @@ use crate::{Error, ErrorKind, ServerTls};
 pub(crate) struct Listen {
     pub(crate) addr: String,
     pub(crate) tls: Option<ServerTls>,
+    pub(crate) preface: Preface,
+}
+
+/// What comes before the first byte of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preface {
+    Nothing,
+    /// The head of the PROXY protocol.
+    ProxyHead,
 }
 
 /// One address that is listened on.
 pub(crate) struct Bound {
     pub(crate) local_addr: SocketAddr,
     pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) preface: Preface,
     /// At least one, none of which blocks. Each new connection goes to one of them.
     pub(crate) sockets: Vec<TcpListener>,
 }
 
 impl Listen {
+    /// Whether workers accept there: they know plain HTTP alone, and lose no time with asking.
+    pub(crate) fn is_for_workers(&self) -> bool {
+        self.tls.is_none() && self.preface == Preface::Nothing
+    }
+
     /// Binds every address that the name resolves to: `localhost` means IPv4 and IPv6. An address
     /// of a family that this machine doesn't have is passed over, if another one can be bound.
     ///
-    /// Without TLS there are `count` sockets for each address, as far as the system can share one.
+    /// If workers accept there, there are `count` sockets for each address, as far as the system can share
+    /// one.
     ///
     /// # Errors
     ///
@@ -43,9 +59,9 @@ impl Listen {
         let addrs = lookup_host(&self.addr)
             .await
             .map_err(|error| fail(ErrorKind::Resolve, error))?;
-        let count = match self.tls {
-            Some(_) => NonZero::<usize>::MIN,
-            None => count,
+        let count = match self.is_for_workers() {
+            true => count,
+            false => NonZero::<usize>::MIN,
         };
         let mut all: Vec<Bound> = Vec::new();
         let mut absent = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -54,6 +70,7 @@ impl Listen {
                 Ok((local_addr, sockets)) => all.push(Bound {
                     local_addr,
                     tls: self.tls.as_ref().map(ServerTls::acceptor),
+                    preface: self.preface,
                     sockets,
                 }),
                 Err(error) if is_family_absent(&error) => absent = error,

@@ -10,13 +10,21 @@ use super::{
     Phase, Shared,
     accept::{Patience, tune},
     intake::{self, Accepted, Standing},
+    listen::Preface,
 };
 
 /// One listening socket in tokio's hands.
 pub(crate) struct Listener {
     socket: TcpListener,
-    tls: Option<TlsAcceptor>,
+    ways: Ways,
     local_addr: SocketAddr,
+}
+
+/// How connections begin that are accepted at one address.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    pub(crate) preface: Preface,
+    pub(crate) tls: Option<TlsAcceptor>,
 }
 
 impl Listener {
@@ -29,12 +37,12 @@ impl Listener {
     /// Outside a tokio runtime with I/O.
     pub(crate) fn new(
         socket: std::net::TcpListener,
-        tls: Option<TlsAcceptor>,
+        ways: Ways,
         local_addr: SocketAddr,
     ) -> io::Result<Self> {
         Ok(Self {
             socket: TcpListener::from_std(socket)?,
-            tls,
+            ways,
             local_addr,
         })
     }
@@ -81,6 +89,6 @@ impl Listener {
             standing,
             shared: Arc::clone(shared),
         };
-        tokio::spawn(intake::take_tcp(stream, self.tls.clone(), accepted));
+        tokio::spawn(intake::take_tcp(stream, self.ways.clone(), accepted));
     }
 }

@@ -13,7 +13,8 @@ pub enum Origins {
     ///
     /// Over TLS the scheme counts too, as far as it decides the port: `http://example.com` is not
     /// `wss://example.com`. Without TLS a proxy may stand in front that has it, so that the scheme
-    /// of `Origin` decides which port a `Host` without one means.
+    /// of `Origin` decides which port a `Host` without one means. What a trusted proxy says
+    /// ([`crate::Server::trusted_proxies`]) counts instead.
     #[default]
     Same,
     /// Any page, also `null`. For endpoints that carry no identity, or take it from something else
@@ -36,8 +37,9 @@ impl Origins {
             .map(String::as_str)
     }
 
-    /// Whether the policy lets the request through.
-    pub(crate) fn admit(&self, headers: &HeaderMap, tls: Tls) -> bool {
+    /// Whether the policy lets the request through. `host` is what the browser has asked for, if a trusted
+    /// proxy tells and `Host` may be another one.
+    pub(crate) fn admit(&self, headers: &HeaderMap, host: Option<&str>, tls: Tls) -> bool {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let Some(origin) = origins.next() else {
             return true;
@@ -53,10 +55,9 @@ impl Origins {
             Self::Any => true,
             Self::List(list) => list.iter().any(|listed| is_same_origin(listed, origin)),
             Self::Same => {
-                let host = headers
-                    .get(header::HOST)
-                    .and_then(|host| host.to_str().ok());
-                host.is_some_and(|host| is_at_host(origin, host, tls))
+                let named = || headers.get(header::HOST)?.to_str().ok();
+                host.or_else(named)
+                    .is_some_and(|host| is_at_host(origin, host, tls))
             }
         }
     }
@@ -191,7 +192,7 @@ mod tests {
         ] {
             let headers = headers(host, &[origin]);
             assert_eq!(
-                Origins::Same.admit(&headers, tls),
+                Origins::Same.admit(&headers, None, tls),
                 admitted,
                 "{host} {origin} {tls:?}"
             );
@@ -201,16 +202,16 @@ mod tests {
     #[test]
     fn request_without_origin_is_no_browsers() {
         for origins in [Origins::Same, Origins::Any, Origins::List(vec![])] {
-            assert!(origins.admit(&headers("a", &[]), Tls::No));
+            assert!(origins.admit(&headers("a", &[]), None, Tls::No));
         }
     }
 
     #[test]
     fn two_origins_are_none() {
         let headers = headers("a", &["http://a", "http://a"]);
-        assert!(!Origins::Same.admit(&headers, Tls::No));
-        assert!(!Origins::List(vec!["http://a".into()]).admit(&headers, Tls::No));
-        assert!(Origins::Any.admit(&headers, Tls::No));
+        assert!(!Origins::Same.admit(&headers, None, Tls::No));
+        assert!(!Origins::List(vec!["http://a".into()]).admit(&headers, None, Tls::No));
+        assert!(Origins::Any.admit(&headers, None, Tls::No));
     }
 
     #[test]
@@ -244,7 +245,7 @@ mod tests {
             ("https://b.example", false),
         ] {
             assert_eq!(
-                origins.admit(&headers("x", &[origin]), Tls::Yes),
+                origins.admit(&headers("x", &[origin]), None, Tls::Yes),
                 admitted,
                 "{origin}"
             );

@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{Registry, connections::Connections, route::Routes};
+use super::{Registry, connections::Connections, forwarded::TrustedProxies, route::Routes};
 use crate::{Settings, worker::Crew};
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
     pub(crate) routes: Routes,
+    pub(crate) trusted_proxies: TrustedProxies,
     /// For requests that are not a WebSocket's.
     pub(crate) fallback: Option<axum::Router>,
     /// For the time before a route is known, and for routes that have none of their own.

@@ -1,5 +1,6 @@
 //! The server over real sockets.
 
+mod behind_proxy;
 mod drain;
 mod fairness;
 mod handshake;

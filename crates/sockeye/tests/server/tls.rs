@@ -37,13 +37,21 @@ pub(crate) async fn dial(
     addr: SocketAddr,
     alpn: &[&[u8]],
 ) -> TlsStream<TcpStream> {
+    dial_on(connect(addr).await, roots, alpn).await
+}
+
+/// TLS over a connection that is there.
+pub(crate) async fn dial_on(
+    stream: TcpStream,
+    roots: RootCertStore,
+    alpn: &[&[u8]],
+) -> TlsStream<TcpStream> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    let stream = connect(addr).await;
     let name = "localhost".try_into().unwrap();
     soon(TlsConnector::from(Arc::new(config)).connect(name, stream))
         .await
