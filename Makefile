@@ -97,10 +97,11 @@ conformance-groups: autobahn peers ## The same, with five of eighteen message si
 	cargo build --workspace
 	$(call long_tests,autobahn)
 
-e2e: peers chromium ## The real binary against browsers, Node, Python and curl, and two thousand clients at once.
+e2e: peers client chromium ## The real binary against browsers, Node, Python and curl, and two thousand clients at once.
 	cargo build --workspace
 	$(call check_tests,e2e)
 	$(call check_tests,herd)
+	@[ ! -e $(CLIENT)/node_modules/ready ] || { set -x; cd $(CLIENT) && npm run --silent build && npm run --silent e2e; }
 
 faults: iproute2 ## Processes killed and stopped, networks that lose everything, clocks that jump (as root, for its networks).
 	cargo build --workspace

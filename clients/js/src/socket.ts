@@ -71,6 +71,8 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
 
   /** The one that counts: there is never a second. */
   #socket: WebSocketLike | undefined;
+  /** The last one that was made: what was agreed on can still be read after its end. */
+  #latest: WebSocketLike | undefined;
   /** Of the current attempt: what an earlier one still brings is ignored. */
   #attempt = 0;
   #binaryType: BinaryType = "blob";
@@ -93,6 +95,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
    */
   constructor(url: Fresh<string | URL>, protocols?: Fresh<string | string[] | undefined>, options: Options = {}) {
     super();
+    if (arguments.length === 0) throw new TypeError("A socket needs an address");
     this.#url = url;
     this.#protocols = protocols;
     this.#settings = settings(options);
@@ -122,11 +125,11 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   }
 
   get protocol(): string {
-    return this.#socket?.protocol ?? "";
+    return this.#latest?.protocol ?? "";
   }
 
   get extensions(): string {
-    return this.#socket?.extensions ?? "";
+    return this.#latest?.extensions ?? "";
   }
 
   /** Bytes that wait here or in the browser. */
@@ -315,6 +318,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     const { WebSocket } = this.#settings;
     const socket = protocols === undefined ? new WebSocket(url) : new WebSocket(url, protocols);
     this.#socket = socket;
+    this.#latest = socket;
     this.#lastUrl = socket.url || String(url);
     // npm `ws` has a default of its own, so it is always said.
     socket.binaryType = this.#binaryType;

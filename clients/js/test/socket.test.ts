@@ -53,6 +53,7 @@ test("the properties are those of the WebSocket below", () => {
 test("a wrong address is thrown by the constructor, as there", () => {
   const world = new World();
   assert.throws(() => new ReconnectingSocket("http://example.com", [], world.options()), { name: "SyntaxError" });
+  assert.throws(() => Reflect.construct(ReconnectingSocket, []), TypeError);
   assert.equal(world.timers, 0);
   assert.equal(world.subscriptions, 0);
 });

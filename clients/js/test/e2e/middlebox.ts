@@ -1,0 +1,71 @@
+// A proxy in the way, as nginx is: it cuts connections on which nothing has come for a while, or swallows everything.
+
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+
+export class Middlebox {
+  /** Connections that were cut because nothing came. */
+  cuts = 0;
+  connections = 0;
+  /** Bytes that came from clients. */
+  heard = 0;
+  readonly #listener: Server;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+
+  private constructor(target: number, idleMs: number) {
+    this.#listener = createServer((client) => this.#join(client, connect(target, "127.0.0.1"), idleMs));
+  }
+
+  static async start(target: number, idleMs: number): Promise<Middlebox> {
+    const middlebox = new Middlebox(target, idleMs);
+    middlebox.#listener.listen(0, "127.0.0.1");
+    await once(middlebox.#listener, "listening");
+    return middlebox;
+  }
+
+  get url(): string {
+    const address = this.#listener.address();
+    return `ws://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  }
+
+  /** From now on the connections that there are stand and carry nothing, not even their end: a pulled cable. */
+  swallow(): void {
+    for (const pair of this.#pairs) {
+      for (const socket of pair) {
+        for (const event of ["data", "close", "error"]) socket.removeAllListeners(event);
+        socket.on("error", () => {}).resume();
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.close();
+    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
+  }
+
+  #join(client: Socket, server: Socket, idleMs: number): void {
+    const pair = [client, server] as const;
+    this.#pairs.add(pair);
+    this.connections += 1;
+    client.on("data", (bytes) => {
+      this.heard += bytes.length;
+      server.write(bytes);
+    });
+    const end = () => {
+      this.#pairs.delete(pair);
+      client.destroy();
+      server.destroy();
+    };
+    for (const socket of pair) socket.on("error", end).on("close", end);
+    // As nginx's proxy_read_timeout: counted from what the server says.
+    const cut = setTimeout(() => {
+      this.cuts += 1;
+      end();
+    }, idleMs).unref();
+    server.on("data", (bytes) => {
+      cut.refresh();
+      client.write(bytes);
+    });
+    server.on("close", () => clearTimeout(cut));
+  }
+}

@@ -1,0 +1,125 @@
+// Node against the real server, which is killed and comes back.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import PartySocket from "partysocket/ws";
+import RivalSocket from "reconnecting-websocket";
+import WebSocket from "ws";
+import { ReconnectingSocket } from "../../src/index.js";
+import { Middlebox } from "./middlebox.js";
+import { binary, Server, until } from "./server.js";
+
+const skip = binary() === undefined;
+/** Node 20 has its own behind a flag. */
+const own = globalThis.WebSocket;
+const implementations = { "npm ws": WebSocket, "Node's own": own };
+
+/** Everything that a socket says, in one list. */
+function follow(socket: ReconnectingSocket) {
+  const received: unknown[] = [];
+  const states: string[] = [];
+  socket.addEventListener("message", ({ data }) => received.push(data));
+  socket.addEventListener("state", ({ state }) =>
+    states.push(state.ended ? `${state.name}:${state.ended.cause}` : state.name),
+  );
+  return { received, states };
+}
+
+for (const [name, implementation] of Object.entries(implementations)) {
+  test(`${name}: the server is killed and comes back, and what was sent meanwhile arrives once and in order`, {
+    skip: skip || !implementation,
+  }, async () => {
+    await using server = await Server.start();
+    const socket = new ReconnectingSocket(`${server.url}/echo`, [], { WebSocket: implementation });
+    const { received, states } = follow(socket);
+    socket.send("one");
+    await until("the first echo", () => received.length === 1);
+    await server.kill();
+    await until("the loss is told", () => socket.state.name === "waiting");
+    assert.equal(socket.readyState, ReconnectingSocket.CONNECTING);
+    for (const text of ["two", "three", "four"]) socket.send(text);
+    await server.restart();
+    await until("all the echoes", () => received.length === 4);
+    socket.send("five");
+    await until("the last echo", () => received.length === 5);
+    assert.deepEqual(received, ["one", "two", "three", "four", "five"]);
+    assert.ok(states.includes("waiting:lost"), states.join());
+    socket.close(1000, "done");
+    await until("the end", () => socket.readyState === ReconnectingSocket.CLOSED);
+    assert.deepEqual([socket.state.ended?.code, socket.state.ended?.wasClean], [1000, true]);
+  });
+
+  test(`${name}: a server that stands still is noticed by the heartbeat`, {
+    skip: skip || !implementation,
+  }, async () => {
+    await using server = await Server.start();
+    // The echo endpoint answers a ping with itself.
+    const heartbeat = { intervalMs: 100, timeoutMs: 3_000, reply: "ping" };
+    const socket = new ReconnectingSocket(`${server.url}/echo`, [], { WebSocket: implementation, heartbeat });
+    const { received, states } = follow(socket);
+    await until("it opens", () => socket.readyState === 1);
+    server.freeze();
+    await until("the silence is noticed", () => states.includes("waiting:heartbeat"));
+    server.thaw();
+    socket.send("back");
+    await until("the echo", () => received.includes("back"));
+    assert.deepEqual(received, ["back"]);
+    socket.close();
+  });
+
+  test(`${name}: a server that is stopped says goodbye, and is found again`, {
+    skip: skip || !implementation,
+  }, async () => {
+    await using server = await Server.start();
+    const socket = new ReconnectingSocket(`${server.url}/echo`, [], { WebSocket: implementation });
+    await until("it opens", () => socket.readyState === 1);
+    await server.stop();
+    await until("it waits", () => socket.state.ended?.cause === "lost");
+    // "Going away" or "service restart".
+    const { code, wasClean } = socket.state.ended ?? {};
+    assert.ok((code === 1001 || code === 1012) && wasClean, `${code}`);
+    await server.restart();
+    await until("it is back", () => socket.readyState === 1);
+    socket.close();
+  });
+}
+
+test("a dead cable is noticed, and the way around it is taken", { skip }, async () => {
+  await using server = await Server.start();
+  using middlebox = await Middlebox.start(server.port, 60_000);
+  const heartbeat = { intervalMs: 100, timeoutMs: 3_000, reply: "ping" };
+  const socket = new ReconnectingSocket(`${middlebox.url}/echo`, [], { WebSocket, heartbeat });
+  const { received, states } = follow(socket);
+  await until("it opens", () => socket.readyState === 1);
+  middlebox.swallow();
+  await until("the silence is noticed", () => states.includes("waiting:heartbeat"));
+  socket.send("kept");
+  await until("it is back", () => received.includes("kept"));
+  assert.ok(middlebox.connections >= 2);
+  socket.close();
+});
+
+for (const [name, make] of [
+  // Its types say `default`, its code doesn't.
+  [
+    "reconnecting-websocket",
+    (url: string) => new (RivalSocket as unknown as typeof RivalSocket.default)(url, [], { WebSocket }),
+  ],
+  ["partysocket", (url: string) => new PartySocket(url, [], { WebSocket })],
+] as const) {
+  test(`npm ${name} finds our server again after it was killed`, { skip }, async () => {
+    await using server = await Server.start();
+    const socket = make(`${server.url}/echo`);
+    const received: unknown[] = [];
+    socket.addEventListener("message", (event: Event) => void received.push((event as MessageEvent).data));
+    socket.send("one");
+    await until("the first echo", () => received.length === 1);
+    await server.kill();
+    await until("the loss", () => socket.readyState !== 1);
+    await server.restart();
+    await until("it is back", () => socket.readyState === 1);
+    socket.send("two");
+    await until("the second echo", () => received.length === 2);
+    assert.deepEqual(received, ["one", "two"]);
+    socket.close();
+  });
+}
