@@ -305,10 +305,9 @@ export class Machine {
   }
 }
 
-/** Milliseconds that the server asks us to stay away: `retry_ms=NUMBER` in the reason of a 1012 or 1013. */
+/** Milliseconds that the server asks us to stay away: `retry_ms=NUMBER`, a word of its own in the reason of its Close. */
 function hintMs(ended: Ended): number {
-  if (ended.code !== SERVICE_RESTART && ended.code !== TRY_AGAIN_LATER) return 0;
-  const hint = /\bretry_ms=(\d+)/.exec(ended.reason)?.[1];
+  const hint = /(?:^|[\s,;()])retry_ms=(\d+)(?=$|[\s,;()])/.exec(ended.reason)?.[1];
   return Math.min(Number(hint ?? 0), HINT_MS_MAX);
 }
 
@@ -317,11 +316,8 @@ function unclean(cause: Cause, reason: string): Ended {
   return { cause, code: 1006, reason, wasClean: false };
 }
 
-const SERVICE_RESTART = 1012;
-const TRY_AGAIN_LATER = 1013;
-
-/** Ten minutes. A server that asks for more has made a mistake. */
-const HINT_MS_MAX = 600_000;
+/** An hour. A server that asks for more has made a mistake. */
+const HINT_MS_MAX = 3_600_000;
 
 /** Between two looks at the clock. */
 const WATCH_MS = 15_000;
