@@ -8,12 +8,12 @@ export interface BackoffOptions {
   readonly maxMs?: number;
   /**
    * Milliseconds. A connection that lived shorter than this counts as one more failure, so that a server which accepts
-   * and hangs up isn't hammered. Default 5 000.
+   * and hangs up isn't hammered. Default 10 000.
    */
   readonly minUptimeMs?: number;
 }
 
-export const BACKOFF_DEFAULTS: Required<BackoffOptions> = { baseMs: 500, maxMs: 30_000, minUptimeMs: 5_000 };
+export const BACKOFF_DEFAULTS: Required<BackoffOptions> = { baseMs: 500, maxMs: 30_000, minUptimeMs: 10_000 };
 
 /**
  * How long to wait before the attempt after `failures` failures in a row (0 for the first): a random time between zero

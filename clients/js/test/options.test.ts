@@ -7,7 +7,7 @@ const { WebSocket } = new World();
 
 test("what isn't said has a default", () => {
   const all = settings({ WebSocket });
-  assert.deepEqual(all.backoff, { baseMs: 500, maxMs: 30_000, minUptimeMs: 5_000 });
+  assert.deepEqual(all.backoff, { baseMs: 500, maxMs: 30_000, minUptimeMs: 10_000 });
   assert.deepEqual([all.connectTimeoutMs, all.closeTimeoutMs, all.heartbeat], [10_000, 5_000, undefined]);
   assert.deepEqual(settings({ WebSocket, heartbeat: {} }).heartbeat, {
     intervalMs: 25_000,

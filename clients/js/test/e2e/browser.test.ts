@@ -147,7 +147,9 @@ test("behind a proxy that cuts silent connections a heartbeat keeps one, and wit
   using quiet = await Middlebox.start(server.port, idleMs);
   using beating = await Middlebox.start(server.port, idleMs);
   const silent = await follow(server, `${quiet.url}/echo`);
-  const alive = await follow(server, `${beating.url}/echo`, { heartbeat: { intervalMs: 200, reply: "ping" } });
+  const alive = await follow(server, `${beating.url}/echo`, {
+    heartbeat: { intervalMs: 200, message: "beat", reply: "beat" },
+  });
   await until("the silent one was cut twice", () => quiet.cuts >= 2 && quiet.connections >= 3);
   await becomes(silent, "socket.readyState === 1");
   assert.deepEqual((await heard(silent)).slice(0, 4), ["open", "waiting", "connecting", "open"]);
@@ -170,7 +172,7 @@ async function hiddenTab(server: Server, url: string, options: object) {
 test("a page that was frozen asks when it is woken, and returns if nobody answers", { skip }, async () => {
   await using server = await Server.start();
   using middlebox = await Middlebox.start(server.port, 60_000);
-  const heartbeat = { intervalMs: 300, timeoutMs: 3_000, reply: "ping" };
+  const heartbeat = { intervalMs: 300, timeoutMs: 3_000, message: "beat", reply: "beat" };
   const { tab, becomes } = await hiddenTab(server, `${middlebox.url}/echo`, { heartbeat });
   await tab.freeze();
   middlebox.swallow();

@@ -52,8 +52,8 @@ for (const [name, implementation] of Object.entries(implementations)) {
     skip: skip || !implementation,
   }, async () => {
     await using server = await Server.start();
-    // The echo endpoint answers a ping with itself.
-    const heartbeat = { intervalMs: 100, timeoutMs: 3_000, reply: "ping" };
+    // The echo endpoint answers with the same.
+    const heartbeat = { intervalMs: 100, timeoutMs: 3_000, message: "beat", reply: "beat" };
     const socket = new ReconnectingSocket(`${server.url}/echo`, [], { WebSocket: implementation, heartbeat });
     const { received, states } = follow(socket);
     await until("it opens", () => socket.readyState === 1);
@@ -86,7 +86,7 @@ for (const [name, implementation] of Object.entries(implementations)) {
 test("a dead cable is noticed, and the way around it is taken", { skip }, async () => {
   await using server = await Server.start();
   using middlebox = await Middlebox.start(server.port, 60_000);
-  const heartbeat = { intervalMs: 100, timeoutMs: 3_000, reply: "ping" };
+  const heartbeat = { intervalMs: 100, timeoutMs: 3_000, message: "beat", reply: "beat" };
   const socket = new ReconnectingSocket(`${middlebox.url}/echo`, [], { WebSocket, heartbeat });
   const { received, states } = follow(socket);
   await until("it opens", () => socket.readyState === 1);

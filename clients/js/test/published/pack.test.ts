@@ -84,12 +84,20 @@ test("import, require and <script> get the same class", () => {
 
 test("the README shows the examples as they are", () => {
   const readme = readFileSync(join(PACKAGE, "README.md"), "utf8");
-  for (const name of readdirSync(join(PACKAGE, "examples"))) {
+  for (const name of ["chat.ts", "node.ts", "mini-program.ts"]) {
     assert.ok(readme.includes(`\`\`\`ts\n${readFileSync(join(PACKAGE, "examples", name), "utf8")}\`\`\``), name);
   }
 });
 
-test("the README's examples compile against what is published", () => {
+test("the how-to shows lines of an example", () => {
+  const example = readFileSync(join(PACKAGE, "examples/page.ts"), "utf8");
+  const howTo = readFileSync(join(PACKAGE, "../../docs/howto/stay-connected-from-a-page.md"), "utf8");
+  const blocks = [...howTo.matchAll(/```js\n(.*?)```/gs)].map(([, block = ""]) => block);
+  assert.ok(blocks.length >= 4);
+  for (const block of blocks) assert.ok(example.includes(block), block);
+});
+
+test("the examples compile against what is published", () => {
   run("cp", "-r", join(PACKAGE, "examples"), project);
   const options = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom", "--types", ""];
   for (const [module, resolution] of [

@@ -1,0 +1,31 @@
+// What docs/howto/stay-connected-from-a-page.md shows, line by line. With a bundler there is no `Sockeye.` before the names.
+import * as Sockeye from "sockeye-client";
+
+const banner = document.createElement("p");
+const retryButton = document.createElement("button");
+document.body.append(banner, retryButton);
+
+const url = "wss://example.com/feed";
+const socket = new Sockeye.ReconnectingSocket(url);
+
+socket.onstate = ({ state }) => {
+  banner.textContent = {
+    connecting: "connecting …",
+    open: "",
+    waiting: `connection lost, again in ${Math.ceil((state.retryIn ?? 0) / 1000)} s`,
+    offline: "no network",
+    closed: "the server doesn't want us back",
+  }[state.name];
+};
+retryButton.onclick = () => socket.reconnect();
+
+const watched = new Sockeye.ReconnectingSocket(url, [], { heartbeat: { message: '{"url":"/chat/heart-beat"}' } });
+
+const withToken = async () => `wss://example.com/feed?token=${await (await fetch("/token")).text()}`;
+const known = new Sockeye.ReconnectingSocket(withToken, [], { finalCodes: [1008, 4401] });
+
+socket.ondropped = ({ reason, messages }) => {
+  banner.textContent = `${messages.length} messages were not sent: ${reason}`;
+};
+
+export { known, socket, watched };
