@@ -12,6 +12,7 @@ import { type Effect, type Ended, Machine, type State } from "./state.js";
 
 /** What can be listened to. */
 export interface SocketEventMap extends WebSocketEventMap {
+  error: FailureEvent;
   state: StateEvent;
   dropped: DroppedEvent;
 }

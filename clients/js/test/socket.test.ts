@@ -342,7 +342,7 @@ test("a function that fails is a failed attempt, whose error is told", async () 
   };
   const socket = new ReconnectingSocket(url, [], world.options({ retry }));
   const errors: unknown[] = [];
-  socket.onerror = (event) => errors.push((event as unknown as { error: unknown }).error);
+  socket.addEventListener("error", ({ error }) => errors.push(error));
   await world.settle();
   assert.deepEqual(errors, [failure]);
   assert.deepEqual(retried, [["failed", failure]]);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import PartySocket from "partysocket/ws";
 import RivalSocket from "reconnecting-websocket";
 import WebSocket from "ws";
-import { ReconnectingSocket } from "../../src/index.js";
+import { ReconnectingSocket, type State } from "../../src/index.js";
 import { Middlebox } from "./middlebox.js";
 import { binary, Server, until } from "./server.js";
 
@@ -71,12 +71,16 @@ for (const [name, implementation] of Object.entries(implementations)) {
   }, async () => {
     await using server = await Server.start();
     const socket = new ReconnectingSocket(`${server.url}/echo`, [], { WebSocket: implementation });
+    const told: State[] = [];
+    socket.addEventListener("close", () => told.push(socket.state));
     await until("it opens", () => socket.readyState === 1);
     await server.stop();
-    await until("it waits", () => socket.state.ended?.cause === "lost");
-    // "Going away" or "service restart".
-    const { code, wasClean } = socket.state.ended ?? {};
-    assert.ok((code === 1001 || code === 1012) && wasClean, `${code}`);
+    await until("it is told", () => told.length > 0);
+    // "Going away", or "service restart" with the time to come back.
+    const { cause, code, reason = "", wasClean } = told[0]?.ended ?? {};
+    assert.ok(cause === "lost" && (code === 1001 || code === 1012) && wasClean, `${cause} ${code}`);
+    const hint = Number(/retry_ms=(\d+)/.exec(reason)?.[1] ?? 0);
+    assert.ok((told[0]?.retryIn ?? 0) >= hint, `${told[0]?.retryIn} ms after "${reason}"`);
     await server.restart();
     await until("it is back", () => socket.readyState === 1);
     socket.close();
