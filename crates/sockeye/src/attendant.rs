@@ -42,6 +42,8 @@ struct Attendant {
     receiver: Mutex<Option<Comer>>,
     /// Whether a task has been started and has not begun its work.
     scheduled: AtomicBool,
+    /// Whether it was woken since somebody last began to drive. If not, driving again would find nothing.
+    woken: AtomicBool,
 }
 
 /// A task that waits for what is received.
@@ -76,6 +78,7 @@ impl Core {
                 runtime: Handle::current(),
                 receiver: Mutex::default(),
                 scheduled: AtomicBool::new(false),
+                woken: AtomicBool::new(true),
             }),
         });
         // The socket must know whom to wake, even if `recv` is never called.
@@ -100,6 +103,10 @@ impl Core {
             return Poll::Ready(found);
         }
         attending.begin(cx.waker());
+        // Asked behind that: whoever wakes from now on finds the caller.
+        if self.attendant.is_quiet() && !state.driver.has_agenda() && !state.driver.has_ended() {
+            return Poll::Pending;
+        }
         self.drive(&mut state);
         match wanted(&mut state) {
             Some(found) => {
@@ -133,6 +140,7 @@ impl Core {
     }
 
     fn drive(&self, state: &mut State) {
+        self.attendant.woken.store(false, Ordering::SeqCst);
         let waker = Waker::from(Arc::clone(&self.attendant));
         let _ = state
             .driver
@@ -212,6 +220,11 @@ impl Attendant {
         self.receiver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether nobody has woken it since somebody began to drive.
+    fn is_quiet(&self) -> bool {
+        !self.woken.load(Ordering::SeqCst)
+    }
+
     fn schedule(self: &Arc<Self>) {
         if self.scheduled.swap(true, Ordering::AcqRel) {
             return;
@@ -219,7 +232,10 @@ impl Attendant {
         let attendant = Arc::clone(self);
         self.runtime.spawn(async move {
             attendant.scheduled.store(false, Ordering::Release);
-            if let Some(core) = attendant.core.upgrade() {
+            // Otherwise somebody who came to `recv` has driven meanwhile.
+            if !attendant.is_quiet()
+                && let Some(core) = attendant.core.upgrade()
+            {
                 core.drive(&mut core.state());
                 // Whoever came to `recv` meanwhile may find there what this task has read.
                 let receiver = attendant.receiver().take();
@@ -237,6 +253,7 @@ impl Wake for Attendant {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
         let receiver = self
             .receiver()
             .take_if(|receiver| receiver.presence == Presence::Sure);
