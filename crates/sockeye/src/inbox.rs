@@ -1,6 +1,6 @@
 //! What has been received and not yet taken.
 
-use std::collections::VecDeque;
+use std::{cell::Cell, collections::VecDeque};
 
 use sockeye_proto::{Event, Kind, Message, extension::Pool};
 
@@ -44,9 +44,14 @@ pub(crate) struct Inbox {
 /// Bytes. What an item costs besides its payload, so that many empty ones are bounded too.
 const ITEM_BYTES: usize = 64;
 
-/// Items. Places that an idle inbox may keep: without them each message of a conversation costs an
-/// allocation.
-const IDLE_ITEMS_MAX: usize = 4;
+/// Items. Places that a thread lends.
+const LENT_ITEMS_MAX: usize = 1024;
+
+thread_local! {
+    /// Empty: places that the thread lends, so that an idle inbox has none, and those of a conversation cost
+    /// no allocation.
+    static PLACES: Cell<VecDeque<Item>> = const { Cell::new(VecDeque::new()) };
+}
 
 pub(crate) enum Item {
     Message(Message<'static>),
@@ -80,8 +85,8 @@ impl Inbox {
         };
         self.idle = false;
         self.bytes -= item.cost();
-        if self.items.is_empty() && self.items.capacity() > IDLE_ITEMS_MAX {
-            self.items = VecDeque::new();
+        if self.items.is_empty() {
+            self.return_places();
         }
         Some(item)
     }
@@ -115,7 +120,18 @@ impl Inbox {
     fn push(&mut self, item: Item) {
         if !self.discards {
             self.bytes += item.cost();
+            if self.items.capacity() == 0 {
+                self.items = PLACES.take();
+            }
             self.items.push_back(item);
+        }
+    }
+
+    /// Nothing waits: the places for items go back to the thread.
+    fn return_places(&mut self) {
+        let items = std::mem::take(&mut self.items);
+        if items.capacity() <= LENT_ITEMS_MAX {
+            PLACES.set(items);
         }
     }
 }
