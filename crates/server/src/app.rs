@@ -21,6 +21,7 @@ use crate::{
     data::DataDir,
     echo::Echo,
     log,
+    presence::{self, Presence, Tracked},
     readiness::Readiness,
     room::Place,
     signal::Signals,
@@ -47,8 +48,18 @@ pub(crate) fn serve(config: &Config) -> ExitCode {
             Ok(key) => key,
             Err(message) => return refuse(&message),
         };
+        // First, since what lies in the directory decides whether there is anything to serve.
+        let data = match open_data(config) {
+            Ok(data) => data,
+            Err(message) => return refuse(&message),
+        };
+        let presence = match presence::open(config, data.as_ref()).await {
+            Ok(presence) => presence,
+            Err(message) => return refuse(&message),
+        };
         let readiness = Readiness::default();
-        let server = match start(config, &key, &readiness).await {
+        let started = start(config, &key, data.as_ref(), &presence, &readiness);
+        let server = match started.await {
             Ok(server) => server,
             Err(message) => return refuse(&message),
         };
@@ -56,22 +67,30 @@ pub(crate) fn serve(config: &Config) -> ExitCode {
         signals.recv().await;
         readiness.end();
         if notice(config, &server, &mut signals).await == Patience::Left {
+            // Whoever follows the changes would hold the drain up.
+            presence.end_changes();
             drain(config, &server, &mut signals).await;
         }
+        presence.close().await;
         ExitCode::SUCCESS
     })
+}
+
+fn open_data(config: &Config) -> Result<Option<DataDir>, String> {
+    let data = config.data.as_deref().map(DataDir::open).transpose()?;
+    if let Some(data) = &data {
+        tracing::info!(directory = %data.path().display(), "what must last is kept");
+    }
+    Ok(data)
 }
 
 async fn start(
     config: &Config,
     key: &api::Key,
+    data: Option<&DataDir>,
+    presence: &Presence,
     readiness: &Readiness,
 ) -> Result<ServerHandle, String> {
-    // First, since what lies there decides whether there is anything to serve.
-    let data = config.data.as_deref().map(DataDir::open).transpose()?;
-    if let Some(data) = &data {
-        tracing::info!(directory = %data.path().display(), "what must last is kept");
-    }
     let mut server = Server::unbound();
     let tls = tls(config)?;
     for listen in &config.listen {
@@ -80,7 +99,7 @@ async fn start(
             None => server.listen(listen),
         };
     }
-    let chat = chat(config, data.as_ref())?;
+    let chat = chat(config, data)?;
     let chat_paths: Vec<&str> = config
         .chat_path
         .iter()
@@ -89,10 +108,10 @@ async fn start(
     for path in &chat_paths {
         server = server.mount(chat.route(path));
     }
-    for (path, route) in endpoints(config.app_heartbeat) {
+    for (path, route) in endpoints(config.app_heartbeat, presence) {
         // Whoever gives the chat a path means that path.
         if !chat_paths.contains(&path) {
-            // These endpoints know nobody and guard nothing: any page may use them.
+            // These endpoints believe any name that they are told and guard nothing: any page may use them.
             server = server.mount(route.origins(Origins::Any));
         }
     }
@@ -102,30 +121,30 @@ async fn start(
     server
         .settings(settings(config))
         .connections_max(config.connections_max.0 as usize)
-        .fallback(pages(config, key, &chat, readiness))
+        .fallback(pages(config, key, &chat, presence, readiness))
         .start()
         .await
         .map_err(|error| with_causes(&error))
 }
 
-/// The WebSockets that need no word before. Without heartbeats of the application's an echo is an echo.
-fn endpoints(app_heartbeat: Switch) -> [(&'static str, Route); 3] {
+/// What is open to everybody. Who names a client is here while the session is open.
+fn endpoints(app_heartbeat: Switch, presence: &Presence) -> [(&'static str, Route); 3] {
     let room = Group::new();
-    let [root, echo, broadcast] = ["/", "/echo", "/websocket/ws"];
-    let routes = match app_heartbeat {
-        Switch::Off => [
-            Route::new(root, |_| Ok(Echo)),
-            Route::new(echo, |_| Ok(Echo)),
-            Route::new(broadcast, move |_| Ok(Place(room.clone()))),
-        ],
-        Switch::On => [
-            Route::new(root, |_| Ok(Answering(Echo))),
-            Route::new(echo, |_| Ok(Answering(Echo))),
-            Route::new(broadcast, move |_| Ok(Answering(Place(room.clone())))),
-        ],
-    };
-    let [first, second, third] = routes;
-    [(root, first), (echo, second), (broadcast, third)]
+    let (for_echo, for_room) = (presence.clone(), presence.clone());
+    let root = Route::new("/", move |_| Ok(Answering::new(Echo, app_heartbeat)));
+    let echo = Route::new("/echo", move |_| {
+        let echo = Answering::new(Echo, app_heartbeat);
+        Ok(Tracked::new(echo, &for_echo, "echo"))
+    });
+    let broadcast = Route::new("/websocket/ws", move |_| {
+        let place = Answering::new(Place(room.clone()), app_heartbeat);
+        Ok(Tracked::new(place, &for_room, "room"))
+    });
+    [
+        ("/", root),
+        ("/echo", echo.identify(presence::by_name())),
+        ("/websocket/ws", broadcast.identify(presence::by_name())),
+    ]
 }
 
 /// Rooms, private messages, who is online; kept below `data`, or as long as the process.
@@ -138,7 +157,13 @@ fn chat(config: &Config, data: Option<&DataDir>) -> Result<Chat, String> {
 }
 
 /// Plain HTTP.
-fn pages(config: &Config, key: &api::Key, chat: &Chat, readiness: &Readiness) -> Router {
+fn pages(
+    config: &Config,
+    key: &api::Key,
+    chat: &Chat,
+    presence: &Presence,
+    readiness: &Readiness,
+) -> Router {
     let cookies = Cookies(match config.tls_cert {
         Some(_) => Secure::Always,
         None => Secure::No,
@@ -154,7 +179,7 @@ fn pages(config: &Config, key: &api::Key, chat: &Chat, readiness: &Readiness) ->
         .route("/health/ready", readiness.route())
         .route("/echo", routing::get(upgrade_required))
         .route("/websocket/ws", routing::get(upgrade_required))
-        .merge(api::router(key.clone()))
+        .merge(api::router(key.clone(), presence))
         .merge(chat.router(cookies))
 }
 
@@ -232,6 +257,7 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
             (http, "/", "welcome page"),
             (http, "/health/live", "answers while the server lives"),
             (http, "/health/ready", "and while it takes newcomers"),
+            (http, "/api/presence", "who is here, for whom has the key"),
         ];
         let endpoints = [
             (ws, "/", "echo"),

@@ -28,6 +28,7 @@ mod dial;
 mod echo;
 mod log;
 mod page;
+mod presence;
 mod readiness;
 mod room;
 mod signal;

@@ -90,7 +90,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
     for (file, expected) in [
         (
             "lisen = \"a:1\"",
-            "f.toml:1: unknown key lisen; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [lifetime], [heartbeat], [drain], [log]",
+            "f.toml:1: unknown key lisen; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [lifetime], [heartbeat], [drain], [presence], [log]",
         ),
         (
             "\n[limits]\nlisten = 1",
@@ -98,7 +98,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "[hub]\n",
-            "f.toml:1: unknown key hub; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [lifetime], [heartbeat], [drain], [log]",
+            "f.toml:1: unknown key hub; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [lifetime], [heartbeat], [drain], [presence], [log]",
         ),
         (
             "listen = 8080",
@@ -130,7 +130,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "config = \"x\"",
-            "f.toml:1: unknown key config; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [lifetime], [heartbeat], [drain], [log]",
+            "f.toml:1: unknown key config; allowed here: listen, deflate, workers, data, api_key, [chat], [tls], [limits], [lifetime], [heartbeat], [drain], [presence], [log]",
         ),
         ("listen =\n", "f.toml:1: not TOML:"),
     ] {
@@ -201,6 +201,25 @@ fn api_key_is_told_from_where_but_never_shown() {
         assert!(!run.stdout.contains("s3cret") && !run.stderr.contains("s3cret"));
         assert!(format!("{}{}", run.stdout, run.stderr).contains("--api-key"));
     }
+}
+
+#[test]
+fn password_of_a_redis_is_never_shown() {
+    let url = "redis://:s3cret@localhost/0";
+    let wrong = "rediss://:s3cret@localhost/0";
+    for url in [url, wrong] {
+        let run = run(&["config", "check", "--presence-store", url]);
+        assert!(!run.stdout.contains("s3cret") && !run.stderr.contains("s3cret"));
+    }
+}
+
+#[test]
+fn durable_presence_needs_a_place() {
+    let lone = run(&["config", "check", "--presence-store", "durable"]);
+    assert_eq!(
+        (lone.code, lone.stderr.as_str()),
+        (Some(2), "sockeye: --presence-store: needs --data too\n")
+    );
 }
 
 #[test]

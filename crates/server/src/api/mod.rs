@@ -9,6 +9,7 @@
 
 mod answer;
 mod key;
+mod presence;
 mod router;
 
 pub(crate) use key::Key;

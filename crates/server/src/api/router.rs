@@ -9,11 +9,14 @@ use axum::{
     routing,
 };
 
-use super::{Key, answer};
+use sockeye_hub::presence::Presence;
+
+use super::{Key, answer, presence};
 
 /// Everything below `/api`.
-pub(crate) fn router(key: Key) -> Router {
-    Router::new()
+pub(crate) fn router(key: Key, presence: &Presence) -> Router {
+    presence::routes(presence.clone())
+        .method_not_allowed_fallback(wrong_method)
         .route("/api", routing::any(unknown))
         .route("/api/{*path}", routing::any(unknown))
         .route_layer(middleware::from_fn_with_state(key, ask_for_key))
@@ -27,6 +30,14 @@ async fn ask_for_key(State(key): State<Key>, request: Request, next: Next) -> Re
         StatusCode::UNAUTHORIZED,
         "unauthorized",
         "show the server's API key in the header field X-API-Key",
+    )
+}
+
+async fn wrong_method() -> Response {
+    answer::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        "this path of the API is asked in another way, see Allow",
     )
 }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Period, Switch, Term, UrlPath,
+    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Period, PresenceStore, Switch,
+    Term, UrlPath,
 };
 
 /// Everything that can be configured.
@@ -233,6 +234,33 @@ pub(crate) struct Config {
         help_heading = "drain"
     )]
     pub(crate) drain_timeout: Period,
+
+    /// Where it is kept who is here: `auto` is `durable` with --data, else `memory`; a Redis is shared by all servers that use it
+    #[arg(
+        long,
+        value_name = "STORE",
+        default_value = "auto",
+        help_heading = "presence"
+    )]
+    pub(crate) presence_store: PresenceStore,
+
+    /// Most clients known, those here and those whose last-seen time is kept; the one seen longest ago is forgotten first
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1000000",
+        help_heading = "presence"
+    )]
+    pub(crate) presence_clients_max: Count,
+
+    /// With Redis: how long the clients of a dead server are shown at most; the same on all servers, 1s or more
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "15s",
+        help_heading = "presence"
+    )]
+    pub(crate) presence_ttl: Period,
 
     /// What to log (to stderr): a level, or levels by module such as `warn,sockeye=debug`
     #[arg(

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{ArgMatches, Command, parser::ValueSource};
 
-use super::{Config, ConfigError, at_path, file, key::Key};
+use super::{Config, ConfigError, PresenceStore, at_path, file, key::Key};
 
 /// A file of this name is read if it is there and no other is named.
 const DEFAULT_FILE: &str = "sockeye.toml";
@@ -114,6 +114,9 @@ impl Layers {
         match (&config.tls_cert, &config.tls_key) {
             (Some(_), None) => together("tls_cert", "tls_key"),
             (None, Some(_)) => together("tls_key", "tls_cert"),
+            _ if config.presence_store == PresenceStore::Durable && config.data.is_none() => {
+                together("presence_store", "data")
+            }
             _ => {
                 let raw = |key: &Key| {
                     let values = matches.get_raw(key.id()).into_iter().flatten();

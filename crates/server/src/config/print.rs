@@ -110,7 +110,7 @@ pub(crate) fn checked(loaded: &Loaded) -> String {
         let origin = origin.map_or_else(|| "default".to_owned(), ToString::to_string);
         if values.is_empty() {
             let _ = writeln!(text, "# {} is not set", key.name());
-        } else if key.shape().is_secret() {
+        } else if values.iter().any(|value| key.shape().is_secret(value)) {
             let _ = writeln!(text, "# {} is set and not shown: {origin}", key.name());
         } else {
             let line = format!("{} = {}", key.name(), toml_value(key, values));

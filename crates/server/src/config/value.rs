@@ -273,6 +273,49 @@ impl FromStr for UrlPath {
     }
 }
 
+/// Where it is kept who is here.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum PresenceStore {
+    Auto,
+    Memory,
+    Durable,
+    /// The URL, which may hold a password.
+    Redis(String),
+}
+
+impl FromStr for PresenceStore {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_redis = |scheme: &str| text.starts_with(scheme) && text.len() > scheme.len();
+        match text {
+            "auto" => Ok(Self::Auto),
+            "memory" => Ok(Self::Memory),
+            "durable" => Ok(Self::Durable),
+            _ if is_redis("redis://") || is_redis("redis+unix://") => {
+                Ok(Self::Redis(text.to_owned()))
+            }
+            // Not shown: a mistyped URL may hold a password too.
+            _ if text.contains('@') => Err(format!(
+                "not a store of presence; allowed: {}",
+                Shape::Store.allowed()
+            )),
+            _ => Err(Shape::Store.refuse(text)),
+        }
+    }
+}
+
+impl fmt::Debug for PresenceStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "Auto",
+            Self::Memory => "Memory",
+            Self::Durable => "Durable",
+            Self::Redis(_) => "Redis(…)",
+        })
+    }
+}
+
 /// What a value may look like, by its Rust type. Shown in errors and in the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -287,6 +330,7 @@ pub(crate) enum Shape {
     Filter,
     Secret,
     UrlPath,
+    Store,
 }
 
 impl Shape {
@@ -307,6 +351,7 @@ impl Shape {
             (TypeId::of::<ApiKey>(), Self::Secret),
             (TypeId::of::<ChatToken>(), Self::Secret),
             (TypeId::of::<UrlPath>(), Self::UrlPath),
+            (TypeId::of::<PresenceStore>(), Self::Store),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -329,6 +374,7 @@ impl Shape {
             Self::Filter => text.parse::<Filter>().map(drop),
             Self::Secret => text.parse::<ApiKey>().map(drop),
             Self::UrlPath => text.parse::<UrlPath>().map(drop),
+            Self::Store => text.parse::<PresenceStore>().map(drop),
         }
     }
 
@@ -352,6 +398,7 @@ impl Shape {
             Self::Filter => "a log filter",
             Self::Secret => "a secret",
             Self::UrlPath => "a path of a URL",
+            Self::Store => "a store of presence",
         }
     }
 
@@ -370,13 +417,17 @@ impl Shape {
                 "off, error, warn, info, debug, trace, or a list such as warn,sockeye=debug"
             }
             Self::Secret => "1 to 256 visible ASCII characters, no spaces",
+            Self::Store => {
+                "auto, memory, durable, redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], redis+unix:///PATH"
+            }
             Self::UrlPath => "/ and then letters, digits, / - . _ ~; such as /chat",
         }
     }
 
     /// Whether the value must not be shown.
-    pub(crate) fn is_secret(self) -> bool {
-        matches!(self, Self::Secret)
+    pub(crate) fn is_secret(self, text: &str) -> bool {
+        // A URL's user and password stand before an @.
+        self == Self::Secret || self == Self::Store && text.contains('@')
     }
 
     /// Whether a TOML integer can be such a value.

@@ -19,7 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary in a directory of its own, without any `SOCKEYE_…` of whoever runs the tests.
 pub(crate) fn sockeye(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
+    program(env!("CARGO_BIN_EXE_sockeye"), directory)
+}
+
+/// Another program, under the same conditions.
+pub(crate) fn program(name: &str, directory: &Path) -> Command {
+    let mut command = Command::new(name);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("SOCKEYE_") || name.to_ascii_uppercase().ends_with("_PROXY") {
@@ -104,10 +109,13 @@ impl Server {
             std::fs::write(directory.path().join(name), content).unwrap();
         }
         let mut command = sockeye(directory.path());
-        command
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(args);
+        Self::start_command(command, directory)
+    }
+
+    /// A command that ends in `sockeye serve`.
+    pub(crate) fn start_command(mut command: Command, directory: TempDir) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = collect(child.stderr.take().unwrap());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -145,6 +153,10 @@ impl Server {
     /// One plain HTTP/1.1 exchange.
     pub(crate) fn http(&self, request: &str) -> String {
         http(&self.addrs[0], request)
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -1,0 +1,209 @@
+//! `/api/presence`: who is here, who was, and what changes.
+//!
+//! All times are milliseconds since 1970-01-01T00:00:00Z, in keys that end in `_ms`.
+
+use std::convert::Infallible;
+
+use axum::{
+    Router,
+    extract::{Path, RawQuery, State},
+    http::StatusCode,
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+    routing,
+};
+use futures_util::stream;
+use serde::Serialize;
+use sockeye_hub::presence::{Change, Changes, Heard, Presence, Status};
+use url::form_urlencoded;
+
+use super::answer;
+
+/// The paths, without the key that stands before them.
+pub(super) fn routes(presence: Presence) -> Router {
+    Router::new()
+        .route("/api/presence", routing::get(list))
+        .route("/api/presence/changes", routing::get(changes))
+        .route("/api/presence/{client}", routing::get(one))
+        .with_state(presence)
+}
+
+#[derive(Serialize)]
+struct ListAnswer {
+    /// How many are here, on all pages.
+    count: usize,
+    clients: Vec<ListedClient>,
+    /// What `after` is for the next page; `null` on the last one.
+    next: Option<String>,
+    /// What is wrong with the store; until it is right again, clients of other nodes are not all seen.
+    store_trouble: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ListedClient {
+    client: String,
+    since_ms: u64,
+    devices: usize,
+}
+
+#[derive(Serialize)]
+struct ClientAnswer {
+    client: String,
+    online: bool,
+    /// `null` for one who is away.
+    since_ms: Option<u64>,
+    last_seen_ms: Option<u64>,
+    devices: Vec<DeviceAnswer>,
+}
+
+#[derive(Serialize)]
+struct DeviceAnswer {
+    device: String,
+    since_ms: u64,
+}
+
+#[derive(Serialize)]
+struct ChangeAnswer<'a> {
+    client: &'a str,
+    at_ms: u64,
+}
+
+async fn list(State(presence): State<Presence>, RawQuery(query): RawQuery) -> Response {
+    let (after, limit) = match page(query.as_deref().unwrap_or_default()) {
+        Ok(page) => page,
+        Err(message) => {
+            return answer::error(StatusCode::BAD_REQUEST, "bad_parameter", &message);
+        }
+    };
+    let listed = presence.list(after.as_deref(), limit);
+    let last = listed.last().map(|listed| listed.client.to_string());
+    let next = last.filter(|last| !presence.list(Some(last), 1).is_empty());
+    let clients = listed.into_iter().map(|listed| ListedClient {
+        client: listed.client.to_string(),
+        since_ms: listed.since.0,
+        devices: listed.devices,
+    });
+    let body = ListAnswer {
+        count: presence.count(),
+        clients: clients.collect(),
+        next,
+        store_trouble: presence.trouble(),
+    };
+    answer::json(StatusCode::OK, &body)
+}
+
+async fn one(State(presence): State<Presence>, Path(client): Path<String>) -> Response {
+    let last_seen_ms = presence.last_seen(&client).map(|at| at.0);
+    let body = match presence.status(&client) {
+        Some(Status::Online { since, devices }) => ClientAnswer {
+            client,
+            online: true,
+            since_ms: Some(since.0),
+            last_seen_ms,
+            devices: devices
+                .into_iter()
+                .map(|device| DeviceAnswer {
+                    device: device.name.into_owned(),
+                    since_ms: device.since.0,
+                })
+                .collect(),
+        },
+        Some(Status::Away { last_seen }) => ClientAnswer {
+            client,
+            online: false,
+            since_ms: None,
+            last_seen_ms: Some(last_seen.0),
+            devices: Vec::new(),
+        },
+        None => {
+            let message = "no client of this name is here, or was";
+            return answer::error(StatusCode::NOT_FOUND, "unknown_client", message);
+        }
+    };
+    answer::json(StatusCode::OK, &body)
+}
+
+/// Server-sent events: `ready` first, then `online`, `offline`, and `missed` for a reader that was too slow.
+async fn changes(State(presence): State<Presence>) -> Response {
+    let changes = presence.subscribe();
+    let count = presence.count();
+    let ready = event("ready", &serde_json::json!({ "count": count }));
+    let events = stream::unfold((Some(ready), changes), next_event);
+    Sse::new(events)
+        .keep_alive(KeepAlive::default())
+        .into_response()
+}
+
+async fn next_event(
+    (first, mut changes): (Option<Event>, Changes),
+) -> Option<(Result<Event, Infallible>, (Option<Event>, Changes))> {
+    let event = match first {
+        Some(first) => first,
+        None => match changes.next().await? {
+            Heard::Change(Change::Online { client, at }) => {
+                event("online", &ChangeAnswer::new(&client, at.0))
+            }
+            Heard::Change(Change::Offline { client, at }) => {
+                event("offline", &ChangeAnswer::new(&client, at.0))
+            }
+            Heard::Missed(count) => event("missed", &serde_json::json!({ "count": count })),
+        },
+    };
+    Some((Ok(event), (None, changes)))
+}
+
+impl<'a> ChangeAnswer<'a> {
+    fn new(client: &'a str, at_ms: u64) -> Self {
+        Self { client, at_ms }
+    }
+}
+
+fn event(name: &str, data: &impl Serialize) -> Event {
+    let data = serde_json::to_string(data).expect("names and numbers are JSON");
+    Event::default().event(name).data(data)
+}
+
+/// `after` and `limit` of a query.
+fn page(query: &str) -> Result<(Option<String>, usize), String> {
+    let mut after = None;
+    let mut limit = LIMIT_DEFAULT;
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "after" => after = Some(value.into_owned()),
+            "limit" => match value.parse() {
+                Ok(number) if (1..=LIMIT_MAX).contains(&number) => limit = number,
+                _ => {
+                    return Err(format!(
+                        "limit: {value:?} is not a number, 1 to {LIMIT_MAX}"
+                    ));
+                }
+            },
+            // A misspelt `limit` would otherwise be a page too short, or too long.
+            _ => return Err(format!("{key:?} is no parameter; allowed: after, limit")),
+        }
+    }
+    Ok((after, limit))
+}
+
+/// Clients on a page, if nobody asks for another number.
+const LIMIT_DEFAULT: usize = 100;
+
+/// As many as presence lists at once.
+const LIMIT_MAX: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_after_a_name_and_has_a_length() {
+        assert_eq!(page(""), Ok((None, 100)));
+        let after = Some("M ü".to_owned());
+        assert_eq!(page("after=M+%C3%BC&limit=7"), Ok((after, 7)));
+        for bad in ["limit=0", "limit=1001", "limit=x", "limit=", "offset=3"] {
+            assert!(page(bad).is_err(), "{bad}");
+        }
+    }
+}
