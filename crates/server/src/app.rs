@@ -91,12 +91,14 @@ async fn start(
     presence: &Presence,
     readiness: &Readiness,
 ) -> Result<ServerHandle, String> {
-    let mut server = Server::unbound();
+    let trusted = config.trusted_proxies.iter();
+    let mut server = Server::unbound().trusted_proxies(trusted.map(|network| &network.0));
     let tls = tls(config)?;
     for listen in &config.listen {
-        server = match &tls {
-            Some(tls) => server.listen_tls(listen, tls.clone()),
-            None => server.listen(listen),
+        server = match (config.proxy_protocol, &tls) {
+            (Switch::On, tls) => server.listen_behind_proxy(listen, tls.clone()),
+            (Switch::Off, Some(tls)) => server.listen_tls(listen, tls.clone()),
+            (Switch::Off, None) => server.listen(listen),
         };
     }
     let chat = chat(config, data)?;

@@ -345,6 +345,7 @@ impl Shared {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         if let Some(request) = wire.request() {
             let (path, peer_addr) = (request.path(), request.peer_addr());
+            let client_addr = request.client_addr();
             let Terms {
                 subprotocol,
                 deflate,
@@ -354,6 +355,7 @@ impl Shared {
                 session = id,
                 path,
                 ?peer_addr,
+                ?client_addr,
                 ?subprotocol,
                 ?deflate,
                 "open"

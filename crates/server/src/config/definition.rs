@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Period, PresenceStore, Switch,
-    Term, UrlPath,
+    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Network, Period, PresenceStore,
+    Switch, Term, UrlPath,
 };
 
 /// Everything that can be configured.
@@ -24,6 +24,15 @@ pub(crate) struct Config {
         default_value = "127.0.0.1:8080"
     )]
     pub(crate) listen: Vec<ListenAddr>,
+
+    /// Every connection begins with a head of the PROXY protocol (version 1 or 2), which names the client, and is
+    /// closed if it doesn't; `on` only where nobody but the proxy can connect
+    #[arg(long, value_name = "on|off", default_value = "off")]
+    pub(crate) proxy_protocol: Switch,
+
+    /// Proxies whose X-Forwarded-For or Forwarded is believed: addresses and ranges; may be given many times
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub(crate) trusted_proxies: Vec<Network>,
 
     /// Compress messages for clients that offer permessage-deflate
     #[arg(long, value_name = "on|off", default_value = "on")]

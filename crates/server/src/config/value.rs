@@ -1,6 +1,6 @@
 //! The types of configuration values: how each is written and what is allowed.
 
-use std::{any::TypeId, fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{any::TypeId, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 /// An address to listen on, `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -305,6 +305,26 @@ impl FromStr for PresenceStore {
     }
 }
 
+/// An address, or a range of them: `127.0.0.1`, `10.0.0.0/8`, `fd00::/8`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Network(pub(crate) String);
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || Shape::Network.refuse(text);
+        let (address, bits) = text.split_once('/').unwrap_or((text, "0"));
+        let address: IpAddr = address.parse().map_err(|_| refuse())?;
+        let bits: u32 = bits.parse().map_err(|_| refuse())?;
+        let bits_max = if address.is_ipv4() { 32 } else { 128 };
+        match bits <= bits_max {
+            true => Ok(Self(text.to_owned())),
+            false => Err(refuse()),
+        }
+    }
+}
+
 impl fmt::Debug for PresenceStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -331,6 +351,7 @@ pub(crate) enum Shape {
     Secret,
     UrlPath,
     Store,
+    Network,
 }
 
 impl Shape {
@@ -352,6 +373,7 @@ impl Shape {
             (TypeId::of::<ChatToken>(), Self::Secret),
             (TypeId::of::<UrlPath>(), Self::UrlPath),
             (TypeId::of::<PresenceStore>(), Self::Store),
+            (TypeId::of::<Network>(), Self::Network),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -375,6 +397,7 @@ impl Shape {
             Self::Secret => text.parse::<ApiKey>().map(drop),
             Self::UrlPath => text.parse::<UrlPath>().map(drop),
             Self::Store => text.parse::<PresenceStore>().map(drop),
+            Self::Network => text.parse::<Network>().map(drop),
         }
     }
 
@@ -399,6 +422,7 @@ impl Shape {
             Self::Secret => "a secret",
             Self::UrlPath => "a path of a URL",
             Self::Store => "a store of presence",
+            Self::Network => "a network",
         }
     }
 
@@ -420,6 +444,7 @@ impl Shape {
             Self::Store => {
                 "auto, memory, durable, redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], redis+unix:///PATH"
             }
+            Self::Network => "an address or a range, such as 127.0.0.1, 10.0.0.0/8 or fd00::/8",
             Self::UrlPath => "/ and then letters, digits, / - . _ ~; such as /chat",
         }
     }
