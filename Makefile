@@ -14,7 +14,7 @@ STEPS := fmt lint tidy unit js doctest doc deny corpus core conformance-groups e
 # Seconds per target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers client autobahn chromium iproute2 valgrind clean
+.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers client autobahn chromium proxies iproute2 valgrind clean
 
 help: ## Lists the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -97,7 +97,7 @@ conformance-groups: autobahn peers ## The same, with five of eighteen message si
 	cargo build --workspace
 	$(call long_tests,autobahn)
 
-e2e: peers client chromium ## The real binary against browsers, Node, Python and curl, and two thousand clients at once.
+e2e: peers client chromium proxies ## The real binary against browsers, Node, Python and curl, and two thousand clients at once.
 	cargo build --workspace
 	$(call check_tests,e2e)
 	$(call check_tests,herd)
@@ -175,6 +175,10 @@ chromium: ## Sets up Chromium, if there is none.
 
 iproute2: ## Sets up `ip`, which makes networks, if there is none.
 	@command -v ip || { set -x; $(call apt,iproute2); } || { $(call unavailable,ip); }
+
+proxies: ## Sets up nginx and HAProxy, if they are missing.
+	@{ command -v nginx || test -x /usr/sbin/nginx; } && { command -v haproxy || test -x /usr/sbin/haproxy; } || \
+	{ set -x; $(call apt,nginx-light haproxy); } || { $(call unavailable,nginx or HAProxy); }
 
 valgrind: ## Sets up valgrind, which counts instructions, if there is none.
 	@command -v valgrind || { set -x; $(call apt,valgrind); } || { $(call unavailable,valgrind); }

@@ -21,6 +21,7 @@ pub mod need;
 mod network;
 mod port;
 mod process;
+mod reverse_proxy;
 mod server;
 pub mod tidy;
 
@@ -29,4 +30,5 @@ pub use certificate::Certificate;
 pub use network::{Network, Place};
 pub use port::Port;
 pub use process::{Ended, Line, Process, Source};
+pub use reverse_proxy::{ReverseProxy, blocks_of_page, replaced};
 pub use server::{Server, sockeye};

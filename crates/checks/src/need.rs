@@ -100,6 +100,26 @@ pub fn ip() -> Option<()> {
     Some(())
 }
 
+/// nginx.
+pub fn nginx() -> Option<Command> {
+    administrators("nginx", "-v")
+}
+
+/// HAProxy.
+pub fn haproxy() -> Option<Command> {
+    administrators("haproxy", "-v")
+}
+
+/// A program that may lie where only an administrator's `PATH` leads.
+fn administrators(name: &str, version: &str) -> Option<Command> {
+    for path in [name.to_owned(), format!("/usr/sbin/{name}")] {
+        if Command::new(&path).arg(version).output().is_ok() {
+            return Some(Command::new(path));
+        }
+    }
+    missing(name, "make proxies")
+}
+
 /// valgrind.
 pub fn valgrind() -> Option<Command> {
     match Command::new("valgrind").arg("--version").output() {

@@ -43,6 +43,22 @@ fn code_in_the_readmes_is_an_example_that_compiles() {
 }
 
 #[test]
+fn code_in_a_how_to_page_is_an_excerpt_of_an_example() {
+    let excerpt = |text: &str| {
+        let lines = text.lines().map(str::trim);
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    for (page, example) in [("reconnect-without-losing-messages.md", "reconnect.rs")] {
+        let page = fs::read_to_string(root().join("docs/howto").join(page)).unwrap();
+        let example = fs::read_to_string(root().join("examples").join(example)).unwrap();
+        assert!(!blocks(&page).is_empty());
+        for block in blocks(&page) {
+            assert!(excerpt(&example).contains(&excerpt(&block)), "{block}");
+        }
+    }
+}
+
+#[test]
 fn every_example_begins_with_its_command_and_is_built() {
     let manifest = fs::read_to_string(root().join("examples/Cargo.toml")).unwrap();
     for entry in fs::read_dir(root().join("examples")).unwrap() {
@@ -58,6 +74,21 @@ fn every_example_begins_with_its_command_and_is_built() {
             manifest.contains(&format!("path = \"{name}.rs\"")),
             "{name}"
         );
+    }
+}
+
+#[test]
+fn links_of_how_to_pages_lead_somewhere() {
+    let folder = root().join("docs/howto");
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let page = fs::read_to_string(&path).unwrap();
+        let links = page.split("](").skip(1);
+        for link in links.map(|rest| rest.split(')').next().unwrap()) {
+            let file = link.split('#').next().unwrap();
+            let is_there = link.contains("://") || folder.join(file).exists();
+            assert!(is_there, "{} links to {link}", path.display());
+        }
     }
 }
 

@@ -7,5 +7,6 @@ mod http2;
 mod node;
 mod pages;
 mod pipe;
+mod proxies;
 mod python;
 mod welcome;
