@@ -118,6 +118,26 @@ async fn a_lost_connection_is_announced_and_replaced_in_the_time_announced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_network_that_falls_silent_is_noticed_by_the_heartbeat() {
+    let (mut feed, mut server) = start(Policy::new());
+    let (silence, theirs) = duplex(64 << 10);
+    let client = WebSocket::from_stream(theirs, Role::Client, Settings::default());
+    server.answer(client).await;
+    connected(&mut feed).await;
+    let at = Instant::now();
+    let (outage, retry_in) = disconnected(&mut feed).await;
+    let heartbeat = Settings::default().heartbeat.unwrap();
+    assert!(at.elapsed() <= heartbeat.interval + heartbeat.timeout + SECOND);
+    let error = outage.error().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Heartbeat);
+    // It had lasted long enough.
+    assert!(retry_in.unwrap() < SECOND / 2);
+    server.accept().await;
+    connected(&mut feed).await;
+    drop(silence);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_sent_while_away_goes_out_first_and_in_order() {
     let (mut feed, mut server) = start(Policy::new());
     feed.send("one").await.unwrap();

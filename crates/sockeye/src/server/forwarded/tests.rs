@@ -4,8 +4,10 @@ use super::*;
 
 fn told(peer: &str, fields: &[(&'static str, &str)]) -> Told {
     let networks = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"].map(str::to_owned);
-    let mut request = Request::default();
-    request.peer_addr = Some(SocketAddr::new(peer.parse().unwrap(), 1234));
+    let mut request = Request {
+        peer_addr: Some(SocketAddr::new(peer.parse().unwrap(), 1234)),
+        ..Request::default()
+    };
     for (name, value) in fields {
         request.headers.append(*name, value.parse().unwrap());
     }
