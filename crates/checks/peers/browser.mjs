@@ -28,8 +28,9 @@ const browser = await chromium.launch({
 const context = await browser.newContext({ ignoreHTTPSErrors: true });
 const tabs = [];
 
-async function newTab() {
-  const page = await context.newPage();
+// A tab that is alone has cookies and storage of its own, as in another browser.
+async function newTab({ alone }) {
+  const page = await (alone ? await browser.newContext() : context).newPage();
   const tab = tabs.push(page) - 1;
   const event = (what, text, extra = {}) => print({ tab, event: what, text, ...extra });
   page.on("dialog", async (dialog) => {
@@ -52,6 +53,10 @@ const orders = {
   click: ({ tab, selector }) => tabs[tab].click(selector),
   choose: ({ tab, selector, file }) => tabs[tab].setInputFiles(selector, file),
   resize: ({ tab, width, height }) => tabs[tab].setViewportSize({ width, height }),
+  // From now on this address answers with this file or text, whatever its server says.
+  serve: ({ tab, url, file, text }) =>
+    tabs[tab].route(url, (route) => route.fulfill(file ? { path: file } : { contentType: "text/html; charset=utf-8", body: text })),
+  press: ({ tab, selector, key }) => tabs[tab].press(selector, key),
   fill: ({ tab, selector, text }) => tabs[tab].fill(selector, text),
   // Asked again and again until it is true. Playwright's own way to do it needs a page that allows eval.
   until: async ({ tab, script }) => {

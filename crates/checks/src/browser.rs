@@ -53,6 +53,16 @@ impl Browser {
         }
     }
 
+    /// A new, empty tab with cookies and storage of its own: somebody else's browser.
+    #[track_caller]
+    pub fn stranger(&self) -> Tab<'_> {
+        let number = self.order(&json!({ "do": "tab", "alone": true })).as_u64();
+        Tab {
+            browser: self,
+            number: number.expect("a tab's number"),
+        }
+    }
+
     /// Ends Chromium in an orderly way, so that its own logs are complete.
     #[track_caller]
     pub fn quit(self) {
@@ -102,6 +112,24 @@ impl Tab<'_> {
     #[track_caller]
     pub fn fill(&self, selector: &str, text: &str) {
         self.order(json!({ "do": "fill", "selector": selector, "text": text }));
+    }
+
+    /// Presses a key in a field.
+    #[track_caller]
+    pub fn press(&self, selector: &str, key: &str) {
+        self.order(json!({ "do": "press", "selector": selector, "key": key }));
+    }
+
+    /// From now on the page at this address is this text, whatever its server says.
+    #[track_caller]
+    pub fn serve_text(&self, url: &str, text: &str) {
+        self.order(json!({ "do": "serve", "url": url, "text": text }));
+    }
+
+    /// From now on this address answers with this file, whatever its server says.
+    #[track_caller]
+    pub fn serve_file(&self, url: &str, file: &str) {
+        self.order(json!({ "do": "serve", "url": url, "file": file }));
     }
 
     /// Chooses a file in an `<input type=file>`.

@@ -46,6 +46,12 @@ pub fn node(script: &str) -> Option<Command> {
     Some(command)
 }
 
+/// A file of an npm package of the peers.
+pub fn package_file(path: &str) -> Option<PathBuf> {
+    let path = peers().join("node_modules").join(path);
+    exists(path, "the npm packages of the peers", "make peers")
+}
+
 /// Python with the packages of `peers/requirements.txt`, ready to run `script`.
 pub fn python(script: &str) -> Option<Command> {
     let python = root().join(".venv/peers/bin/python");

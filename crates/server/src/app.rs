@@ -21,6 +21,7 @@ use crate::{
     data::DataDir,
     echo::Echo,
     log,
+    login::Login,
     presence::{self, Presence, Tracked},
     readiness::Readiness,
     room::Place,
@@ -110,6 +111,8 @@ async fn start(
     for path in &chat_paths {
         server = server.mount(chat.route(path));
     }
+    let login = Login::new(chat.clone(), cookies(config), config.login_lifetime.0);
+    server = server.mount(login.route());
     for (path, route) in endpoints(config.app_heartbeat, presence) {
         // Whoever gives the chat a path means that path.
         if !chat_paths.contains(&path) {
@@ -117,13 +120,17 @@ async fn start(
             server = server.mount(route.origins(Origins::Any));
         }
     }
+    let others = api::router(key.clone(), presence)
+        .merge(chat.router(cookies(config)))
+        .merge(login.router())
+        .route("/health/ready", readiness.route());
     if let Some(workers) = config.workers {
         server = server.workers(workers.0 as usize);
     }
     server
         .settings(settings(config))
         .connections_max(config.connections_max.0 as usize)
-        .fallback(pages(config, key, &chat, presence, readiness))
+        .fallback(pages(config, others))
         .start()
         .await
         .map_err(|error| with_causes(&error))
@@ -158,31 +165,40 @@ fn chat(config: &Config, data: Option<&DataDir>) -> Result<Chat, String> {
     Chat::start(data.map(DataDir::path), chat::Limits::default(), tokens)
 }
 
-/// Plain HTTP.
-fn pages(
-    config: &Config,
-    key: &api::Key,
-    chat: &Chat,
-    presence: &Presence,
-    readiness: &Readiness,
-) -> Router {
-    let cookies = Cookies(match config.tls_cert {
+fn cookies(config: &Config) -> Cookies {
+    Cookies(match config.tls_cert {
         Some(_) => Secure::Always,
         None => Secure::No,
-    });
+    })
+}
+
+/// Plain HTTP, with what others serve.
+fn pages(config: &Config, others: Router) -> Router {
     let page = welcome::page(config.message_bytes_max.0);
+    let chat_page = chat::page(chat_path(config));
     Router::new()
         .route(
             "/",
             routing::get(move |headers: HeaderMap| async move { page.respond(&headers) }),
         )
         .route("/favicon.ico", routing::get(welcome::icon))
+        .route(
+            "/chat",
+            routing::get(move |headers: HeaderMap| async move { chat_page.respond(&headers) }),
+        )
         .route("/health/live", routing::get(|| async { "live\n" }))
-        .route("/health/ready", readiness.route())
         .route("/echo", routing::get(upgrade_required))
         .route("/websocket/ws", routing::get(upgrade_required))
-        .merge(api::router(key.clone(), presence))
-        .merge(chat.router(cookies))
+        .merge(others)
+}
+
+/// Where the chat's own page finds its WebSocket: beside itself, unless the chat has other paths.
+fn chat_path(config: &Config) -> &str {
+    let paths = || config.chat_path.iter().map(|path| path.0.as_str());
+    paths()
+        .find(|path| *path == "/chat")
+        .or_else(|| paths().next())
+        .unwrap_or("/chat")
 }
 
 /// For whoever opens an endpoint as if it were a page (RFC 9110 section 15.5.22).
@@ -257,6 +273,8 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
             .collect();
         let pages = [
             (http, "/", "welcome page"),
+            (http, "/chat", "chat page"),
+            (http, "/login", "log in by QR code"),
             (http, "/health/live", "answers while the server lives"),
             (http, "/health/ready", "and while it takes newcomers"),
             (http, "/api/presence", "who is here, for whom has the key"),

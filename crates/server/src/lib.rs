@@ -27,6 +27,7 @@ mod data;
 mod dial;
 mod echo;
 mod log;
+mod login;
 mod page;
 mod presence;
 mod readiness;

@@ -105,7 +105,7 @@ mod tests {
     fn every_placeholder_is_filled() {
         for (name, page, _) in pages() {
             let html = std::str::from_utf8(&page.html).unwrap();
-            for placeholder in ["{message-bytes-max}", "{style}", "{script}"] {
+            for placeholder in ["{message-bytes-max}", "{chat-path}", "{style}", "{script}"] {
                 assert!(!html.contains(placeholder), "{name}: {placeholder}");
             }
         }
@@ -173,8 +173,14 @@ mod tests {
         );
     }
 
-    fn pages() -> [(&'static str, Page, Sources); 1] {
-        [("welcome", crate::welcome::page(7), crate::welcome::SOURCES)]
+    fn pages() -> [(&'static str, Page, Sources); 4] {
+        let [login, confirm] = crate::login::sources();
+        [
+            ("welcome", crate::welcome::page(7), crate::welcome::SOURCES),
+            ("chat", crate::chat::page("/chat"), crate::chat::SOURCES),
+            ("login", crate::login::login_page(), login),
+            ("confirm", crate::login::confirm_page(), confirm),
+        ]
     }
 
     /// What stands before a colon, outside of quotes.

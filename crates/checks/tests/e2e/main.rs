@@ -1,9 +1,11 @@
 //! End to end: the real binary, real sockets, programs that other people wrote.
 
+mod chat;
 mod chromium;
 mod conversation;
 mod curl;
 mod http2;
+mod login;
 mod node;
 mod pages;
 mod pipe;

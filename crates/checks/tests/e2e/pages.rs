@@ -14,6 +14,8 @@ const ALERT: &str = include_str!("../seeds/alert.js");
 const BROADCAST: &str = include_str!("../seeds/broadcast.txt");
 /// A whole page with a link to click on. Its `onmessage` has a misprint (`evt`), which stays.
 const CLICK: &str = include_str!("../seeds/click.html");
+/// A chat: it asks by HTTP who it is and says so over its WebSocket. Expects `$` and `sweetAlert` to be there.
+const CHAT: &str = include_str!("../seeds/chat.js");
 /// Writes every event to the console.
 const CONSOLE: &str = include_str!("../seeds/console.js");
 /// Looks whether there is WebSocket at all, and connects.
@@ -99,6 +101,89 @@ fn the_page_that_logs_to_the_console_tells_its_whole_life() {
     tab.wait_for_console("close");
 }
 
+#[test]
+fn the_page_that_chats_is_known_fetches_what_it_missed_once_and_hears_what_is_new() {
+    let (Some(jquery), Some(alert)) = (
+        need::package_file("jquery/dist/jquery.js"),
+        need::package_file("sweetalert/dist/sweetalert.min.js"),
+    ) else {
+        return;
+    };
+    let Some((site, server)) = Site::with(&[], &["--chat-path", "/chat,/echo"]) else {
+        return;
+    };
+    // Its requests are relative, so it has to come from the server; and its server has no files.
+    let page = format!(
+        "<!doctype html><meta charset=\"utf-8\"><body><script src=\"/jquery.js\"></script>\n\
+         <script src=\"/sweetalert.js\"></script>\n<script>{WATCH}</script>\n\
+         <script>\n{CHAT}</script>\n<script>{LISTEN}</script>"
+    );
+    let tab = site.browser.tab();
+    let origin = "http://localhost:9998";
+    tab.serve_text(&format!("{origin}/page.html"), &page);
+    tab.serve_file(
+        &format!("{origin}/jquery.js"),
+        &jquery.display().to_string(),
+    );
+    tab.serve_file(
+        &format!("{origin}/sweetalert.js"),
+        &alert.display().to_string(),
+    );
+    let title = "document.querySelector('.swal-title')?.textContent";
+    let fetched =
+        "answers.find(([url]) => url === '/socket/get-msg')?.[1].data.list.map((one) => one.text)";
+
+    tab.open(&format!("{origin}/page.html"));
+    tab.until(&format!("{title} === 'WebSocket连接成功'"));
+    tab.until(&format!("{fetched} !== undefined"));
+    assert_eq!(tab.evaluate(fetched), serde_json::json!([]));
+    tab.evaluate("heartBeat()");
+    tab.until("events.includes('HEARTBEAT')");
+    let uuid = tab.evaluate("answers.find(([url]) => url === '/socket/chat-uuid')[1].data.uuid");
+    let uuid = uuid.as_str().expect("a uuid").to_owned();
+
+    // Somebody else, with the chat's own page.
+    let other = site.browser.stranger();
+    other.open(&format!("{origin}/chat"));
+    other.until("document.body.dataset.state === 'online'");
+    let write = |text: &str| {
+        other.evaluate(&format!("turnTo(open('p:{uuid}', 'them')), send('{text}')"));
+        other.until("pending.size === 0");
+    };
+    write("here you are");
+    tab.until("events.includes('MSG')");
+
+    // Away: the page's own handler closes the WebSocket.
+    tab.open("about:blank");
+    other.evaluate(
+        "HEARD.PEOPLE = ({ count }) => { window.here = count; }, \
+         setInterval(() => link.say({ url: '/chat/people' }), 250)",
+    );
+    other.until("window.here === 1");
+    write("while you were away");
+    tab.open(&format!("{origin}/page.html"));
+    tab.until(&format!("{fetched} !== undefined"));
+    assert_eq!(
+        tab.evaluate(fetched),
+        serde_json::json!(["while you were away"])
+    );
+    tab.open(&format!("{origin}/page.html"));
+    tab.until(&format!("{fetched} !== undefined"));
+    assert_eq!(tab.evaluate(fetched), serde_json::json!([]));
+    assert_eq!(tab.errors(), Vec::<String>::new());
+
+    server.stop();
+    tab.until(&format!("{title} === 'WebSocket连接关闭'"));
+}
+
+/// Keeps what the page's requests are answered.
+const WATCH: &str = "var answers = []; \
+    $(document).on('ajaxSuccess', (event, request, { url }) => answers.push([url, request.responseJSON]));";
+
+/// Keeps the names of the events that come.
+const LISTEN: &str = "var events = []; \
+    websocket.addEventListener('message', ({ data }) => events.push(JSON.parse(data).event));";
+
 /// Where the pages expect their servers; the broadcast room is on port 80.
 const PORTS: [u16; 3] = [9998, 8080, 9605];
 
@@ -114,6 +199,12 @@ impl Site {
     /// Nothing if something is missing here: Chromium, a port, the right to a port below 1024.
     #[track_caller]
     fn new(more_ports: &[u16]) -> Option<(Self, Server)> {
+        Self::with(more_ports, &[])
+    }
+
+    /// The same, with more arguments for the server.
+    #[track_caller]
+    fn with(more_ports: &[u16], more: &[&str]) -> Option<(Self, Server)> {
         let browser = Browser::start(&[])?;
         let turn = File::create(need::root().join("target/fixed-ports.lock")).expect("a lock file");
         turn.lock().expect("a lock");
@@ -130,6 +221,7 @@ impl Site {
         let arguments: Vec<&str> = addresses
             .iter()
             .flat_map(|address| ["--listen", address])
+            .chain(more.iter().copied())
             .collect();
         let server = Server::start_with(&arguments)?;
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -37,7 +37,7 @@ impl Chat {
         if is_from_elsewhere(request) {
             return refuse(StatusCode::FORBIDDEN, "ask from a page of this site");
         }
-        let person = person(request).unwrap_or_else(Person::new);
+        let person = person_of(request).unwrap_or_else(Person::new);
         if self.hand_over(Job::Issue(person)).is_err() {
             return refuse(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -58,7 +58,7 @@ impl Chat {
         if is_from_elsewhere(request) {
             return refuse(StatusCode::FORBIDDEN, "ask from a page of this site");
         }
-        let Some(person) = person(request) else {
+        let Some(person) = person_of(request) else {
             let message = "ask /socket/chat-uuid first: it sets the cookie that says who you are";
             return refuse(StatusCode::UNAUTHORIZED, message);
         };
@@ -91,7 +91,7 @@ impl Chat {
 }
 
 /// Who the browser's cookie says it is.
-pub(crate) fn person(request: &HeaderMap) -> Option<Person> {
+pub(crate) fn person_of(request: &HeaderMap) -> Option<Person> {
     Cookies::find(request, PERSON_COOKIE).and_then(Person::parse)
 }
 

@@ -21,6 +21,7 @@ mod effect;
 mod http;
 mod limits;
 mod lobby;
+mod page;
 mod person;
 mod queue;
 mod rate;
@@ -30,10 +31,17 @@ mod token;
 mod visitor;
 
 #[cfg(test)]
-use self::person::Person;
+pub(crate) use self::page::SOURCES;
+
 pub(crate) use self::{
     cookie::{Cookies, Secure},
+    desk::now_ms,
+    dialect::{event, label},
+    effect::tell,
+    http::{PERSON_COOKIE, person_of},
     limits::Limits,
+    page::page,
+    person::Person,
     service::Chat,
     token::Tokens,
 };

@@ -64,6 +64,15 @@ pub(crate) struct Config {
     #[arg(long, value_name = "TOKEN", help_heading = "chat")]
     pub(crate) chat_token: Option<ChatToken>,
 
+    /// How long a QR code of the login can be scanned and confirmed
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "2m",
+        help_heading = "login"
+    )]
+    pub(crate) login_lifetime: Period,
+
     /// Certificate chain (PEM); with it every listener speaks TLS: wss and https
     #[arg(long, value_name = "FILE", help_heading = "tls")]
     pub(crate) tls_cert: Option<PathBuf>,

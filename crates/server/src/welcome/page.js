@@ -282,9 +282,9 @@ class Panel {
 function speak(language) {
   translate(language);
   document.title = `Sockeye · ${location.host}`;
-  const served = [[`${ORIGIN}/echo`, 'echoPath'], [`${ORIGIN}/`, 'echoPath'], [`${ORIGIN}/websocket/ws`, 'roomPath'], [`${location.origin}/health/live`, 'livePath']];
-  document.querySelector('.endpoints').replaceChildren(...served.map(([address, key]) => element('div', {},
-    element('dt', {}, element('code', { textContent: address })), element('dd', { textContent: texts[key] }))));
+  const served = [[`${ORIGIN}/echo`, 'echoPath'], [`${ORIGIN}/`, 'echoPath'], [`${ORIGIN}/websocket/ws`, 'roomPath'], [`${location.origin}/chat`, 'chatPath', '/chat'], [`${location.origin}/login`, 'loginPath', '/login'], [`${location.origin}/health/live`, 'livePath']];
+  document.querySelector('.endpoints').replaceChildren(...served.map(([address, key, href]) => element('div', {},
+    element('dt', {}, href ? element('a', { href, textContent: address }) : element('code', { textContent: address })), element('dd', { textContent: texts[key] }))));
   panels.forEach((panel) => panel.render());
 }
 

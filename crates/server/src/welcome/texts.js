@@ -27,7 +27,8 @@ const TEXTS = {
     notOpen: 'Not connected: reconnect first.',
     more: (bytes) => `… (${bytes} in all)`,
     endpoints: 'What is served here', elsewhere: 'From a terminal, from a page',
-    echoPath: 'echo, text and binary', roomPath: 'the broadcast room', livePath: 'answers 200 while the server lives',
+    echoPath: 'echo, text and binary', roomPath: 'the broadcast room', chatPath: 'chat: rooms, private messages, who is here', loginPath: 'log in by scanning a code with your phone',
+    livePath: 'answers 200 while the server lives',
   },
   zh: {
     lang: 'zh-CN',
@@ -55,6 +56,7 @@ const TEXTS = {
     notOpen: '尚未连接，请先重新连接。',
     more: (bytes) => `……（共 ${bytes}）`,
     endpoints: '本服务器提供', elsewhere: '在终端或网页中使用',
-    echoPath: '回显，支持文本与二进制', roomPath: '广播室', livePath: '服务器存活时返回 200',
+    echoPath: '回显，支持文本与二进制', roomPath: '广播室', chatPath: '聊天：房间、私信、在线成员', loginPath: '用手机扫码登录',
+    livePath: '服务器存活时返回 200',
   },
 };

@@ -1,0 +1,196 @@
+//! Login by QR code, with two browsers: one shows the code, the other is the phone.
+
+use sockeye_checks::{Browser, Server, Tab};
+
+#[test]
+fn a_phone_lends_its_identity_to_the_browser() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let (screen, phone) = (browser.stranger(), browser.stranger());
+    // The phone is somebody already.
+    phone.open(&page(&server, "/chat"));
+    phone.until("current?.joined === true");
+    phone.fill(".me input", "Ann");
+    phone.press(".me input", "Enter");
+    phone.until("me.name === 'Ann'");
+    let address = phone.evaluate("me.address");
+
+    let url = show(&screen, &server);
+    scan(&phone, &url);
+    state(&screen, "scanned");
+    assert_eq!(
+        phone.evaluate("document.querySelector('.browser').textContent.includes('Chrome')"),
+        true
+    );
+    assert_eq!(
+        phone.evaluate("document.querySelector('.yes input').value"),
+        "Ann"
+    );
+    phone.click(".yes .primary");
+    state(&phone, "confirmed");
+    state(&screen, "done");
+    screen.until("document.querySelector('.word').textContent.includes('Ann')");
+    // No script has the session.
+    assert_eq!(screen.evaluate("document.cookie"), "");
+    screen.click(".go");
+    screen.until("typeof me === 'object' && me.address !== ''");
+    assert_eq!(screen.evaluate("me.address"), address);
+    screen.until("me.name === 'Ann'");
+    for tab in [&screen, &phone] {
+        assert_eq!(tab.errors(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_phone_that_is_nobody_names_itself() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let (screen, phone) = (browser.stranger(), browser.stranger());
+    let url = show(&screen, &server);
+    scan(&phone, &url);
+    phone.fill(".yes input", "新来的");
+    phone.click(".yes .primary");
+    state(&screen, "done");
+    let uuid =
+        "fetch('/socket/chat-uuid').then((answer) => answer.json()).then(({ data }) => data.uuid)";
+    assert_eq!(screen.evaluate(uuid), phone.evaluate(uuid));
+}
+
+#[test]
+fn a_code_is_for_one_phone_and_one_time() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let (screen, phone, thief) = (browser.stranger(), browser.stranger(), browser.stranger());
+    let url = show(&screen, &server);
+    scan(&phone, &url);
+    thief.open(&url);
+    state(&thief, "gone");
+    phone.fill(".yes input", "Ann");
+    phone.click(".yes .primary");
+    state(&screen, "done");
+    // Scanned again, it is used; and the first question's answer can't be said again either.
+    phone.open("about:blank");
+    phone.open(&url);
+    state(&phone, "gone");
+    phone.until("document.querySelector('.word').textContent.includes('used')");
+}
+
+#[test]
+fn the_picture_alone_gives_nobody_the_session() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let (screen, phone, thief) = (browser.stranger(), browser.stranger(), browser.stranger());
+    let url = show(&screen, &server);
+    // What the browser's socket hears is kept, and a thief has even that.
+    screen.evaluate("HEARD.STATE = ({ state, code }) => { window.code = code; show(state === 'confirmed' ? 'taking' : state); }");
+    scan(&phone, &url);
+    phone.fill(".yes input", "Ann");
+    phone.click(".yes .primary");
+    screen.until("typeof window.code === 'string'");
+    let code = screen.evaluate("window.code");
+    let ticket = url.split_once('#').expect("a ticket").1;
+    thief.open(&page(&server, "/login"));
+    let exchange = |tab: &Tab<'_>, code: &str| {
+        tab.evaluate(&format!(
+            "fetch('/login/exchange', {{ method: 'POST', headers: {{ 'content-type': 'application/json' }}, \
+             body: JSON.stringify({{ code: '{code}' }}) }}).then(({{ status }}) => status)"
+        ))
+    };
+    let code = code.as_str().expect("a code");
+    assert_eq!(exchange(&thief, code), 403);
+    assert_eq!(exchange(&thief, ticket), 410);
+    assert_eq!(exchange(&screen, code), 200);
+    assert_eq!(exchange(&screen, code), 410);
+}
+
+#[test]
+fn no_leaves_the_browser_outside_and_a_new_code_is_shown_on_demand() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let (screen, phone) = (browser.stranger(), browser.stranger());
+    let url = show(&screen, &server);
+    scan(&phone, &url);
+    phone.click(".no");
+    state(&phone, "refused");
+    state(&screen, "denied");
+    screen.click(".renew");
+    state(&screen, "waiting");
+    assert_ne!(
+        screen.evaluate("document.querySelector('.address').href"),
+        url
+    );
+}
+
+#[test]
+fn an_expired_code_is_renewed_by_the_page_and_refused_to_the_phone() {
+    let Some((browser, server)) = scene(&["--login-lifetime", "2s"]) else {
+        return;
+    };
+    let (screen, phone) = (browser.stranger(), browser.stranger());
+    let url = show(&screen, &server);
+    screen.until(&format!(
+        "document.querySelector('.address').href !== {url:?}"
+    ));
+    phone.open(&url);
+    state(&phone, "gone");
+    phone.until("document.querySelector('.word').textContent.includes('expired')");
+}
+
+#[test]
+fn both_pages_speak_chinese_and_fit_on_a_phone() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let (screen, phone) = (browser.stranger(), browser.stranger());
+    let url = show(&screen, &server);
+    scan(&phone, &url);
+    for (tab, title) in [(&screen, "用手机扫码登录"), (&phone, "登录浏览器")] {
+        tab.resize(390, 844);
+        tab.click("[data-language=zh]");
+        tab.until(&format!(
+            "document.querySelector('h1').textContent === '{title}'"
+        ));
+        let too_wide = tab.evaluate("document.documentElement.scrollWidth - window.innerWidth");
+        assert!(too_wide.as_i64().is_some_and(|pixels| pixels <= 0));
+        assert_eq!(tab.errors(), Vec::<String>::new());
+    }
+}
+
+fn scene(arguments: &[&str]) -> Option<(Browser, Server)> {
+    Some((Browser::start(&[])?, Server::start(arguments)?))
+}
+
+/// Opens the login page and waits for its code. The address that is in it.
+#[track_caller]
+fn show(screen: &Tab<'_>, server: &Server) -> String {
+    assert_eq!(screen.open(&page(server, "/login"))["status"], 200);
+    state(screen, "waiting");
+    let url = screen.evaluate("document.querySelector('.address').href");
+    url.as_str().expect("an address").to_owned()
+}
+
+/// What a camera does.
+#[track_caller]
+fn scan(phone: &Tab<'_>, url: &str) {
+    // English, whatever this machine speaks.
+    phone.open(&url.replace("/confirm#", "/confirm?lang=en#"));
+    state(phone, "asking");
+}
+
+#[track_caller]
+fn state(tab: &Tab<'_>, state: &str) {
+    tab.until(&format!(
+        "document.querySelector('main')?.dataset.state === '{state}'"
+    ));
+}
+
+fn page(server: &Server, path: &str) -> String {
+    server
+        .url(&format!("{path}?lang=en"))
+        .replace("ws://", "http://")
+}

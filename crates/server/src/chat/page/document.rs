@@ -1,0 +1,15 @@
+//! The parts of the chat's page.
+
+use crate::page::{Page, Sources};
+
+/// `path` is where the chat's WebSocket is.
+pub(crate) fn page(path: &str) -> Page {
+    Page::join(SOURCES, &[("chat-path", path)])
+}
+
+pub(crate) const SOURCES: Sources = Sources {
+    html: include_str!("page.html"),
+    style: include_str!("page.css"),
+    texts: include_str!("texts.js"),
+    script: include_str!("page.js"),
+};
