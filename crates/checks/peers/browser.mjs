@@ -54,8 +54,12 @@ const orders = {
   choose: ({ tab, selector, file }) => tabs[tab].setInputFiles(selector, file),
   resize: ({ tab, width, height }) => tabs[tab].setViewportSize({ width, height }),
   // From now on this address answers with this file or text, whatever its server says.
-  serve: ({ tab, url, file, text }) =>
-    tabs[tab].route(url, (route) => route.fulfill(file ? { path: file } : { contentType: "text/html; charset=utf-8", body: text })),
+  serve: async ({ tab, url, file, text }) => {
+    // Such a page comes from no address, and Chromium would ask whether it may reach this machine. Older ones don't know.
+    await tabs[tab].context().grantPermissions(["local-network-access"]).catch(() => {});
+    const answer = file ? { path: file } : { contentType: "text/html; charset=utf-8", body: text };
+    await tabs[tab].route(url, (route) => route.fulfill(answer));
+  },
   press: ({ tab, selector, key }) => tabs[tab].press(selector, key),
   fill: ({ tab, selector, text }) => tabs[tab].fill(selector, text),
   // Asked again and again until it is true. Playwright's own way to do it needs a page that allows eval.

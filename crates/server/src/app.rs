@@ -109,10 +109,10 @@ async fn start(
         .map(|path| path.0.as_str())
         .collect();
     for path in &chat_paths {
-        server = server.mount(chat.route(path));
+        server = server.mount(chat.route(path, settings(config).limits));
     }
     let login = Login::new(chat.clone(), cookies(config), config.login_lifetime.0);
-    server = server.mount(login.route());
+    server = server.mount(login.route(settings(config).limits));
     for (path, route) in endpoints(config.app_heartbeat, presence) {
         // Whoever gives the chat a path means that path.
         if !chat_paths.contains(&path) {

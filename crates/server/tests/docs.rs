@@ -115,3 +115,28 @@ fn links_between_our_pages_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn code_in_the_tutorial_stands_in_the_chat() {
+    let folder = root().join("crates/server/src/chat");
+    let files: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let page = fs::read_to_string(root().join("docs/tutorial/chat.md")).unwrap();
+    let blocks = blocks(&page);
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        assert!(
+            files.iter().any(|file| file.contains(&block)),
+            "the tutorial shows code that is not there:\n{block}"
+        );
+    }
+    for link in page.split("](").skip(1) {
+        let file = link.split([')', '#']).next().unwrap();
+        let path = root().join("docs/tutorial").join(file);
+        assert!(path.exists(), "the tutorial links to {file}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Login by QR code, with two browsers: one shows the code, the other is the phone.
 
-use sockeye_checks::{Browser, Server, Tab};
+use sockeye_checks::{Browser, Server, Tab, need};
 
 #[test]
 fn a_phone_lends_its_identity_to_the_browser() {
@@ -41,6 +41,34 @@ fn a_phone_lends_its_identity_to_the_browser() {
         assert_eq!(tab.errors(), Vec::<String>::new());
     }
 }
+
+#[test]
+fn the_picture_says_what_it_should_to_somebody_elses_decoder() {
+    let Some(decoder) = need::package_file("jsqr/dist/jsQR.js") else {
+        return;
+    };
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let screen = browser.stranger();
+    let url = show(&screen, &server);
+    screen.evaluate(&std::fs::read_to_string(decoder).expect("a script"));
+    assert_eq!(screen.evaluate(DECODE), url);
+}
+
+/// Draws the page's path as a screen does, and reads it as a camera does.
+const DECODE: &str = "(() => {
+    const size = document.querySelector('.qr').viewBox.baseVal.width;
+    const pixels = size * 6;
+    const pen = new OffscreenCanvas(pixels, pixels).getContext('2d');
+    pen.fillStyle = '#fff';
+    pen.fillRect(0, 0, pixels, pixels);
+    pen.fillStyle = '#000';
+    pen.scale(6, 6);
+    pen.fill(new Path2D(document.querySelector('.qr path').getAttribute('d')));
+    const { data } = pen.getImageData(0, 0, pixels, pixels);
+    return jsQR(data, pixels, pixels)?.data;
+})()";
 
 #[test]
 fn a_phone_that_is_nobody_names_itself() {

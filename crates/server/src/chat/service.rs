@@ -59,10 +59,9 @@ impl Chat {
         })))
     }
 
-    /// The endpoint on `path`.
-    pub(crate) fn route(&self, path: &str) -> Route {
+    /// The endpoint on `path`, with the server's limits but for the size of a message.
+    pub(crate) fn route(&self, path: &str, mut limits: sockeye::Limits) -> Route {
         let chat = self.clone();
-        let mut limits = sockeye::Limits::default();
         limits.message_bytes_max = chat.limits().message_bytes_max;
         limits.frame_bytes_max = chat.limits().message_bytes_max;
         Route::new(path, move |_| Ok(Visitor::new(chat.clone())))

@@ -62,10 +62,9 @@ impl Login {
         }
     }
 
-    /// Where the browser waits.
-    pub(crate) fn route(&self) -> Route {
+    /// Where the browser waits, with the server's limits but for the size of a message.
+    pub(crate) fn route(&self, mut limits: sockeye::Limits) -> Route {
         let login = self.clone();
-        let mut limits = sockeye::Limits::default();
         limits.message_bytes_max = BODY_BYTES_MAX;
         limits.frame_bytes_max = BODY_BYTES_MAX;
         Route::new("/login/ws", move |request| {
