@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What the chat lets grow, and how far. Each limit that a page can reach is answered with an `ERROR` of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// Bytes of one WebSocket message; a longer one ends the connection with 1009. Default 16 KiB: the longest text,
+    /// Bytes of one WebSocket message; a longer one ends the connection with 1009. Default 32 KiB: the longest text,
     /// every character of it escaped, and what stands around it.
     pub(crate) message_bytes_max: usize,
     /// Characters of what is said in one message. Default 2,000.
@@ -52,7 +52,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            message_bytes_max: 16 << 10,
+            message_bytes_max: 32 << 10,
             text_chars_max: 2000,
             name_chars_max: 40,
             id_chars_max: 64,

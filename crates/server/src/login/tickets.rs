@@ -158,7 +158,9 @@ impl Tickets {
         let ticket = self.by_key.get_mut(&ticket).ok_or(Denial::Unknown)?;
         ticket.check(now)?;
         let csrf = match ticket.state {
-            State::Scanned { phone: first, .. } if first != phone => return Err(Denial::Taken),
+            State::Scanned { phone: first, .. } if !first.matches(phone) => {
+                return Err(Denial::Taken);
+            }
             State::Scanned { csrf, .. } => csrf,
             _ => csrf,
         };
@@ -212,7 +214,7 @@ impl Tickets {
     ) -> Result<Guest, Denial> {
         let ticket = self.codes.get(&code).ok_or(Denial::Unknown)?;
         let ticket = self.by_key.get_mut(ticket).ok_or(Denial::Unknown)?;
-        if ticket.browser != browser {
+        if !ticket.browser.matches(browser) {
             return Err(Denial::WrongBrowser);
         }
         if now >= ticket.expires {
@@ -250,7 +252,7 @@ impl Tickets {
             State::Scanned {
                 phone: first,
                 csrf: shown,
-            } if first == phone && shown == csrf => Ok(ticket),
+            } if first.matches(phone) && shown.matches(csrf) => Ok(ticket),
             _ => Err(Denial::NotScanned),
         }
     }
