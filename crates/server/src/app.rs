@@ -102,7 +102,7 @@ async fn start(
             (Switch::Off, None) => server.listen(listen),
         };
     }
-    let chat = chat(config, data)?;
+    let chat = chat(config, data, presence)?;
     let chat_paths: Vec<&str> = config
         .chat_path
         .iter()
@@ -157,12 +157,17 @@ fn endpoints(app_heartbeat: Switch, presence: &Presence) -> [(&'static str, Rout
 }
 
 /// Rooms, private messages, who is online; kept below `data`, or as long as the process.
-fn chat(config: &Config, data: Option<&DataDir>) -> Result<Chat, String> {
+fn chat(config: &Config, data: Option<&DataDir>, presence: &Presence) -> Result<Chat, String> {
     let tokens = match &config.chat_token {
         Some(token) => Tokens::exactly(&token.0),
         None => Tokens::any(),
     };
-    Chat::start(data.map(DataDir::path), chat::Limits::default(), tokens)
+    Chat::start(
+        data.map(DataDir::path),
+        chat::Limits::default(),
+        tokens,
+        presence.clone(),
+    )
 }
 
 fn cookies(config: &Config) -> Cookies {

@@ -248,6 +248,19 @@ fn messages_are_fetched_only_by_who_they_are_for_and_only_from_this_site() {
 }
 
 #[test]
+fn a_back_end_sees_who_is_in_the_chat() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--api-key", "k3y"]);
+    talk(async {
+        let page = Page::online(&server, &mut Browser::new(&server), "Ann").await;
+        let path = format!("/api/presence/{}", page.address);
+        let asked = server.http(&format!("GET {path} HTTP/1.1\r\nX-API-Key: k3y\r\n\r\n"));
+        let (_, body) = asked.split_once("\r\n\r\n").unwrap();
+        let status: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(status["online"], true, "{asked}");
+    });
+}
+
+#[test]
 fn too_fast_is_too_fast() {
     let server = Server::start(&["--listen", "127.0.0.1:0"]);
     talk(async {

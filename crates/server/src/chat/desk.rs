@@ -8,6 +8,7 @@ use std::{
 
 use serde_json::json;
 use sockeye::Session;
+use sockeye_hub::presence::Presence;
 use tokio::sync::oneshot;
 
 use super::{
@@ -62,10 +63,11 @@ impl Desk {
         archive: Archive,
         limits: Arc<Limits>,
         queue: Arc<Queue<Job>>,
+        presence: Presence,
     ) -> Result<Self, redb::Error> {
         let people = archive.people()?;
         Ok(Self {
-            lobby: Lobby::new(people),
+            lobby: Lobby::new(people, presence),
             archive,
             limits,
             queue,

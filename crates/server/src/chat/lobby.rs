@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use sockeye::{Group, Session};
+use sockeye_hub::presence::{Presence, Ticket};
 
 use super::{
     Limits,
@@ -12,8 +13,10 @@ use super::{
 };
 
 /// Who is here, in which room, and who has ever been here.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lobby {
+    /// Where the rest of the server looks who is here: by address, one device for each connection.
+    presence: Presence,
     /// By the session's id. Each is in `here` too.
     places: HashMap<u64, Place>,
     /// Sessions of everybody who has at least one.
@@ -31,6 +34,8 @@ struct Place {
     session: Session,
     address: Address,
     rooms: BTreeSet<String>,
+    /// Gone with it.
+    _here: Ticket,
 }
 
 #[derive(Debug, Default)]
@@ -56,10 +61,17 @@ pub(crate) struct Departure {
 }
 
 impl Lobby {
-    pub(crate) fn new(people: impl IntoIterator<Item = (Address, Resident)>) -> Self {
+    pub(crate) fn new(
+        people: impl IntoIterator<Item = (Address, Resident)>,
+        presence: Presence,
+    ) -> Self {
         Self {
+            presence,
+            places: HashMap::new(),
+            here: BTreeMap::new(),
+            rooms: HashMap::new(),
             people: people.into_iter().collect(),
-            ..Self::default()
+            issued: Issued::default(),
         }
     }
 
@@ -122,6 +134,7 @@ impl Lobby {
             session: session.clone(),
             address,
             rooms: BTreeSet::new(),
+            _here: self.presence.join(address.to_string(), "chat"),
         };
         if self.places.insert(session.id(), place).is_none() {
             self.here.entry(address).or_default().push(session.id());

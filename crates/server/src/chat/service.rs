@@ -3,6 +3,7 @@
 use std::{fmt, path::Path, sync::Arc, thread};
 
 use sockeye::{Origins, Route, Session};
+use sockeye_hub::presence::Presence;
 
 use super::{
     Limits, Tokens,
@@ -27,7 +28,7 @@ struct Parts {
 }
 
 impl Chat {
-    /// Opens the archive, below `data` or in memory, and starts the desk.
+    /// Opens the archive, below `data` or in memory, and starts the desk. Who is online is told to `presence` too.
     ///
     /// # Errors
     ///
@@ -36,6 +37,7 @@ impl Chat {
         data: Option<&Path>,
         limits: Limits,
         tokens: Tokens,
+        presence: Presence,
     ) -> Result<Self, String> {
         let archive = match data {
             Some(data) => {
@@ -46,7 +48,7 @@ impl Chat {
         };
         let limits = Arc::new(limits);
         let queue = Arc::new(Queue::new(limits.queue_max));
-        let desk = Desk::new(archive, Arc::clone(&limits), Arc::clone(&queue))
+        let desk = Desk::new(archive, Arc::clone(&limits), Arc::clone(&queue), presence)
             .map_err(|error| format!("{FILE}: {error}"))?;
         thread::Builder::new()
             .name("chat".into())
