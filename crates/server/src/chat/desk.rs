@@ -447,3 +447,6 @@ pub(crate) fn now_ms() -> u64 {
 pub(crate) fn tell_error(session: &Session, trouble: Trouble, echoed: &Echoed) {
     tell(session, dialect::error(trouble, echoed));
 }
+
+#[cfg(test)]
+mod tests;
