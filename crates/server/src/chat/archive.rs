@@ -10,7 +10,7 @@
 //!   people    ADDRESS ─> name, last seen
 //! ```
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use redb::{
     Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, Table,
@@ -27,8 +27,13 @@ use super::{
 };
 
 /// What was said, and who has yet to hear it.
-#[derive(Debug)]
-pub(crate) struct Archive(Database);
+pub(crate) struct Archive {
+    /// `None` if it could not be opened again after an error.
+    database: Option<Database>,
+    open: Open,
+}
+
+type Open = Box<dyn Fn() -> Result<Database, redb::Error> + Send>;
 
 /// One transaction's tables. What it changes counts when the transaction is committed, all of it or nothing.
 pub(crate) struct Pages<'t> {
@@ -114,24 +119,33 @@ impl Archive {
     ///
     /// The file can't be opened, or is not what this program writes.
     pub(crate) fn open(file: &Path) -> Result<Self, redb::Error> {
-        Self::prepared(Database::create(file)?)
+        let file = file.to_owned();
+        Self::with(Box::new(move || Ok(Database::create(&file)?)))
     }
 
     /// Forgotten when the process ends.
     pub(crate) fn in_memory() -> Result<Self, redb::Error> {
-        Self::prepared(Database::builder().create_with_backend(InMemoryBackend::new())?)
+        Self::with(Box::new(|| {
+            Ok(Database::builder().create_with_backend(InMemoryBackend::new())?)
+        }))
     }
 
-    fn prepared(database: Database) -> Result<Self, redb::Error> {
-        let transaction = database.begin_write()?;
-        Pages::open(&transaction, &Limits::default())?;
-        transaction.commit()?;
-        Ok(Self(database))
+    fn with(open: Open) -> Result<Self, redb::Error> {
+        let database = Some(prepared(&open)?);
+        Ok(Self { database, open })
+    }
+
+    /// After an error of the disk: the database takes nothing more before it was opened again.
+    pub(crate) fn reopen(&mut self) -> Result<(), redb::Error> {
+        // The old one holds a lock on the file.
+        self.database = None;
+        self.database = Some(prepared(&self.open)?);
+        Ok(())
     }
 
     /// Everybody who has been here.
     pub(crate) fn people(&self) -> Result<Vec<(Address, Resident)>, redb::Error> {
-        let table = self.0.begin_read()?.open_table(PEOPLE)?;
+        let table = self.database()?.begin_read()?.open_table(PEOPLE)?;
         let mut people = Vec::new();
         for row in table.iter()? {
             let (address, resident) = row?;
@@ -144,8 +158,29 @@ impl Archive {
     }
 
     pub(crate) fn begin(&self) -> Result<WriteTransaction, redb::Error> {
-        Ok(self.0.begin_write()?)
+        Ok(self.database()?.begin_write()?)
     }
+
+    fn database(&self) -> Result<&Database, redb::Error> {
+        self.database.as_ref().ok_or(redb::Error::DatabaseClosed)
+    }
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive")
+            .field("is_open", &self.database.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// With all its tables.
+fn prepared(open: &Open) -> Result<Database, redb::Error> {
+    let database = open()?;
+    let transaction = database.begin_write()?;
+    Pages::open(&transaction, &Limits::default())?;
+    transaction.commit()?;
+    Ok(database)
 }
 
 impl<'t> Pages<'t> {
@@ -462,4 +497,4 @@ const PEOPLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("people");
 const NOBODY: u64 = 0;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

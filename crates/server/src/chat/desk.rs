@@ -90,43 +90,65 @@ impl Desk {
 
     /// Does all of these jobs in one transaction. Its effects, once it is committed.
     pub(crate) fn turn(&mut self, jobs: Vec<Job>, now: u64) -> Vec<Effect> {
-        let limits = Arc::clone(&self.limits);
+        let mut jobs = jobs.into_iter();
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(jobs.len());
-        let kept = self.archive.begin().and_then(|transaction| {
-            let mut pages = Pages::open(&transaction, &limits)?;
-            let mut broken = None;
-            for job in jobs {
-                let asker = job.asker();
-                match self.work(job, &mut pages, now) {
-                    Ok(effects) => outcomes.push((asker, effects)),
-                    Err(Failure::Trouble(trouble)) => {
-                        let effects = asker.as_ref().map(|(session, echoed)| {
-                            Effect::Tell(session.clone(), dialect::error(trouble, echoed))
-                        });
-                        outcomes.push((asker, effects.into_iter().collect()));
-                    }
-                    Err(Failure::Archive(error)) => {
-                        outcomes.push((asker, Vec::new()));
-                        broken = Some(error);
-                    }
+        let Err(error) = self.transact(&mut jobs, &mut outcomes, now) else {
+            let effects = outcomes.into_iter().map(|(_, effects)| effects);
+            return effects.flatten().collect();
+        };
+        tracing::error!("the chat can't store anything: {error}");
+        if let Err(error) = self.archive.reopen() {
+            tracing::error!("and its archive can't be opened again: {error}");
+        }
+        // Those that nobody has looked at, since the transaction could not begin.
+        for job in jobs {
+            let asker = job.asker();
+            let effects = match job {
+                Job::Gone(session) => self.gone(session, now),
+                Job::Issue(person) => {
+                    self.lobby.issue(person, &self.limits);
+                    Vec::new()
+                }
+                Job::Order(..) | Job::Fetch(..) => Vec::new(),
+            };
+            outcomes.push((asker, effects));
+        }
+        outcomes.into_iter().flat_map(not_kept).collect()
+    }
+
+    fn transact(
+        &mut self,
+        jobs: &mut impl Iterator<Item = Job>,
+        outcomes: &mut Vec<Outcome>,
+        now: u64,
+    ) -> Result<(), redb::Error> {
+        let limits = Arc::clone(&self.limits);
+        let transaction = self.archive.begin()?;
+        let mut pages = Pages::open(&transaction, &limits)?;
+        let mut broken = None;
+        for job in jobs {
+            let asker = job.asker();
+            match self.work(job, &mut pages, now) {
+                Ok(effects) => outcomes.push((asker, effects)),
+                Err(Failure::Trouble(trouble)) => {
+                    let effects = asker.as_ref().map(|(session, echoed)| {
+                        Effect::Tell(session.clone(), dialect::error(trouble, echoed))
+                    });
+                    outcomes.push((asker, effects.into_iter().collect()));
+                }
+                Err(Failure::Archive(error)) => {
+                    outcomes.push((asker, Vec::new()));
+                    broken = Some(error);
                 }
             }
-            let has_changed = pages.has_changed();
-            drop(pages);
-            match broken {
-                Some(error) => Err(error),
-                None if has_changed => Ok(transaction.commit()?),
-                None => Ok(()),
-            }
-        });
-        if let Err(error) = kept {
-            tracing::error!("the chat can't store anything: {error}");
-            return outcomes.into_iter().flat_map(not_kept).collect();
         }
-        outcomes
-            .into_iter()
-            .flat_map(|(_, effects)| effects)
-            .collect()
+        let has_changed = pages.has_changed();
+        drop(pages);
+        match broken {
+            Some(error) => Err(error),
+            None if has_changed => Ok(transaction.commit()?),
+            None => Ok(()),
+        }
     }
 
     fn work(&mut self, job: Job, pages: &mut Pages<'_>, now: u64) -> Result<Vec<Effect>, Failure> {

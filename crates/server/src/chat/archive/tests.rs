@@ -1,3 +1,13 @@
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use redb::StorageBackend;
+
 use super::*;
 use crate::chat::Person;
 
@@ -201,4 +211,80 @@ fn what_was_committed_is_there_when_the_file_is_opened_again() {
     let again = Scene::with(Archive::open(&file).unwrap(), Limits::default());
     assert_eq!(again.past(&room, 0, None), (vec!["kept".into()], true));
     assert_eq!(again.archive.people().unwrap(), [(address, resident)]);
+}
+
+/// A disk that can be full.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk(Arc<Mutex<Vec<u8>>>, Arc<AtomicBool>);
+
+impl Disk {
+    pub(crate) fn archive(&self) -> Archive {
+        let disk = self.clone();
+        Archive::with(Box::new(move || {
+            Ok(Database::builder().create_with_backend(disk.clone())?)
+        }))
+        .unwrap()
+    }
+
+    pub(crate) fn set_full(&self, is_full: bool) {
+        self.1.store(is_full, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.1.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = offset as usize;
+        out.copy_from_slice(&self.0.lock().unwrap()[start..start + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check()?;
+        self.0.lock().unwrap().resize(len as usize, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.check()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.check()?;
+        let start = offset as usize;
+        self.0.lock().unwrap()[start..start + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_takes_nothing_and_goes_on_when_there_is_room_again() {
+    let disk = Disk::default();
+    let mut scene = Scene::with(disk.archive(), Limits::default());
+    let room = LogName::room("tea");
+    scene.say(&room, "before", Waits::No);
+    disk.set_full(true);
+    let from = scene.from.clone();
+    let mut heard = Heard::unfiled(from, "during".into(), 1, None);
+    let failed = scene.archive.begin().and_then(|transaction| {
+        Pages::open(&transaction, &scene.limits)?.append(&room, &mut heard, Waits::No)?;
+        Ok(transaction.commit()?)
+    });
+    assert!(failed.is_err());
+    assert!(scene.archive.reopen().is_err(), "it is still full");
+    disk.set_full(false);
+    scene.archive.reopen().unwrap();
+    scene.say(&room, "after", Waits::No);
+    let said: Vec<String> = ["before", "after"].map(Into::into).into();
+    assert_eq!(scene.past(&room, 0, None), (said, true));
 }

@@ -4,6 +4,7 @@ use sockeye_hub::SystemClock;
 use tokio::io::{DuplexStream, duplex};
 
 use super::*;
+use crate::chat::archive::tests::Disk;
 
 struct Silent;
 
@@ -22,12 +23,15 @@ struct Scene {
 
 impl Scene {
     fn new(limits: Limits) -> Self {
+        Self::with(Archive::in_memory().unwrap(), limits)
+    }
+
+    fn with(archive: Archive, limits: Limits) -> Self {
         let presence = Presence::in_memory(
             sockeye_hub::presence::Limits::default(),
             Arc::new(SystemClock),
         );
         let queue = Arc::new(Queue::new(limits.queue_max));
-        let archive = Archive::in_memory().unwrap();
         Self {
             desk: Desk::new(archive, Arc::new(limits), queue, presence.clone()).unwrap(),
             presence,
@@ -147,4 +151,32 @@ async fn rooms_of_one_connection_are_limited() {
     assert_eq!(scene.join(&ann, "tea"), "JOINED");
     assert_eq!(scene.join(&ann, "tea"), "JOINED", "again is no second room");
     assert_eq!(scene.join(&ann, "milk"), "too_many_rooms");
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_not_heard_and_who_leaves_has_left_all_the_same() {
+    let disk = Disk::default();
+    let mut scene = Scene::with(disk.archive(), Limits::default());
+    let (ann, bob) = (scene.session(), scene.session());
+    let person = Person::new();
+    scene.online(&ann, Person::new());
+    scene.online(&bob, person);
+    scene.join(&ann, "tea");
+    let say = || {
+        Order::Say(Saying {
+            to: Receiver::Room("tea".into()),
+            text: "hello".into(),
+            id: Some("m1".into()),
+        })
+    };
+    disk.set_full(true);
+    // The first finds it out, the second can't even begin.
+    assert_eq!(scene.order(&ann, say()), "not_kept");
+    assert_eq!(scene.order(&ann, say()), "not_kept");
+    scene.turn(vec![Job::Gone(bob.id())]);
+    assert!(!scene.presence.is_online(&person.address().to_string()));
+    disk.set_full(false);
+    // The one that finds it open again is the next one.
+    scene.order(&ann, say());
+    assert_eq!(scene.order(&ann, say()), "SENT");
 }
