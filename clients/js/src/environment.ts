@@ -2,7 +2,7 @@
 
 /** Can be given in parts: what is missing is the browser's, or Node's. */
 export interface Environment {
-  /** Milliseconds. It has to go on while the machine sleeps, so it is `Date.now`. */
+  /** Milliseconds since any moment. Must not go back, and should go on while the machine sleeps. */
   now(): number;
   /** Uniform in [0, 1). */
   random(): number;
@@ -18,7 +18,7 @@ export interface Environment {
 
 /** The environment of a page, a worker or Node: whatever of it is there. */
 export const PLATFORM: Environment = {
-  now: () => Date.now(),
+  now: steadyClock(),
   random: () => Math.random(),
   setTimeout: (callback, delay) => setTimeout(callback, Math.min(delay, TIMER_MS_MAX)),
   clearTimeout: (timer) => clearTimeout(timer as number),
@@ -41,6 +41,21 @@ export const PLATFORM: Environment = {
     );
   },
 };
+
+/**
+ * `Date.now`, which goes on while the machine sleeps (`performance.now` doesn't everywhere), but for steps back: when
+ * somebody sets the clock back by an hour, nothing here shall wait for an hour.
+ */
+export function steadyClock(): () => number {
+  let last = Date.now();
+  let lost = 0;
+  return () => {
+    const wall = Date.now();
+    if (wall < last) lost += last - wall;
+    last = wall;
+    return wall + lost;
+  };
+}
 
 function listen(target: Partial<EventTarget>, type: string, listener: () => void): () => void {
   target.addEventListener?.(type, listener);

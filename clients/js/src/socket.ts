@@ -271,7 +271,8 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   #carryOut(effect: Effect, when: "first" | "later"): void {
     switch (effect.do) {
       case "dial":
-        return this.#dial(when);
+        // A listener of the state may have closed it.
+        return this.readyState === ReconnectingSocket.CONNECTING ? this.#dial(when) : undefined;
       case "beat":
         return this.#beat();
       case "abandon":

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PLATFORM } from "../src/environment.js";
+import { PLATFORM, steadyClock } from "../src/environment.js";
 
 /** Puts things into the global scope for as long as `run` takes. */
 function having(things: Record<string, unknown>, run: () => void): void {
@@ -67,4 +67,19 @@ test("a timer that is too far away for the platform is cut, not fired at once", 
   const timer = PLATFORM.setTimeout(() => assert.fail("too early"), 2 ** 40) as NodeJS.Timeout;
   assert.ok(timer.hasRef());
   PLATFORM.clearTimeout(timer);
+});
+
+test("a clock that is set back stands still for that moment, and jumps ahead with the machine", (context) => {
+  let wall = 1_000_000;
+  context.mock.method(Date, "now", () => wall);
+  const now = steadyClock();
+  const start = now();
+  wall += 500;
+  assert.equal(now() - start, 500);
+  wall -= 3_600_000;
+  assert.equal(now() - start, 500);
+  wall += 250;
+  assert.equal(now() - start, 750);
+  wall += 8 * 3_600_000;
+  assert.equal(now() - start, 8 * 3_600_000 + 750);
 });

@@ -296,6 +296,17 @@ test("close and reconnect from inside an event do what they say", () => {
   assert.equal(news(), "error, close 1006, WAITING, CONNECTING, open, OPEN");
 });
 
+test("close when an attempt is announced dials nobody", () => {
+  const { world, socket, news } = openPage();
+  socket.onstate = ({ state }) => {
+    if (state.name === "connecting") socket.close();
+  };
+  world.last.break();
+  world.pass(1_000);
+  assert.equal(news(), "error, close 1006, WAITING, CONNECTING, close 1006, CLOSED");
+  assert.equal(world.sockets.length, 1);
+});
+
 test("reconnect replaces the connection, and the old one is told why", () => {
   const { world, socket, news } = openPage();
   const [old] = world.sockets;
