@@ -62,15 +62,16 @@ impl Peers {
         }
     }
 
-    /// The number that a node's hash has, at a beat; `None` if there is no hash, and so no node.
+    /// The number that a node's hash has, at a beat, and when its lease was renewed; `None` if there is no
+    /// hash, and so no node.
     pub(super) fn handle_number(
         &mut self,
-        now: UnixMillis,
+        renewed_at: UnixMillis,
         node: &Arc<str>,
         number: Option<u64>,
     ) -> Option<News> {
         match (number, self.followed.get_mut(node)) {
-            (Some(number), Some(peer)) if number == peer.number => peer.alive_at = now,
+            (Some(number), Some(peer)) if number == peer.number => peer.alive_at = renewed_at,
             // What was published is on its way, or lost.
             (Some(_), _) => self.read_again(Arc::clone(node)),
             (None, followed) => {
@@ -80,7 +81,7 @@ impl Peers {
                 if at.is_some() || was_unread {
                     return Some(News::NodeGone {
                         node: Arc::clone(node),
-                        at: at.unwrap_or(now),
+                        at: at.unwrap_or(renewed_at),
                     });
                 }
             }

@@ -115,6 +115,14 @@ impl Redis {
         u64::try_from((self.ttl * 3 / 4).as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// When a lease with so much left was renewed: that, and not that there is a hash, is a sign of life.
+    fn renewed_at(&self, now: UnixMillis, left_ms: u64) -> UnixMillis {
+        UnixMillis(
+            now.0
+                .saturating_sub(self.lease_ms().saturating_sub(left_ms)),
+        )
+    }
+
     /// Adds to the hash that is going to be the node's, and puts it in place with the last batch.
     async fn replace(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let next = self.next_hash();
@@ -223,18 +231,23 @@ impl Redis {
         nodes.remove(&self.node);
         let mut asked = pipe();
         for node in &nodes {
-            asked.hget(format!("{}{node}", self.keys.node), "");
+            let key = format!("{}{node}", self.keys.node);
+            asked.hget(&key, "").pttl(&key);
         }
-        let numbers: Vec<Option<u64>> = match nodes.is_empty() {
+        // By turns a number, or nothing, and a time to live.
+        let answers: Vec<Option<i64>> = match nodes.is_empty() {
             true => Vec::new(),
             false => self.link()?.ask_all(&asked).await?,
         };
         let mut dead = Vec::new();
-        for (node, number) in nodes.iter().zip(numbers) {
+        for (node, answer) in nodes.iter().zip(answers.chunks_exact(2)) {
+            let number = answer[0].and_then(|number| u64::try_from(number).ok());
+            let left_ms = answer[1].and_then(|left| u64::try_from(left).ok());
             if number.is_none() {
                 dead.push(&**node);
             }
-            news.extend(self.peers.handle_number(now, node, number));
+            let renewed_at = self.renewed_at(now, left_ms.unwrap_or_default());
+            news.extend(self.peers.handle_number(renewed_at, node, number));
         }
         if !dead.is_empty() {
             let command = cmd("SREM").arg(&self.keys.nodes).arg(dead).take();
