@@ -63,6 +63,15 @@ impl<'a> Message<'a> {
         self.len() == 0
     }
 
+    /// Whether the payload is its own, not borrowed.
+    #[must_use]
+    pub fn is_owned(&self) -> bool {
+        matches!(
+            self,
+            Self::Text(Cow::Owned(_)) | Self::Binary(Cow::Owned(_))
+        )
+    }
+
     /// The same message, borrowed.
     #[must_use]
     pub fn as_ref(&self) -> Message<'_> {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use sockeye_proto::extension::Pool;
+use sockeye_proto::{Message, extension::Pool};
 
 use crate::{outbox::Outbox, replies::Replies};
 
@@ -11,6 +11,9 @@ pub(crate) const READ_BYTES: usize = 256 << 10;
 
 /// Bytes. What a lent outbox may keep between two uses.
 const OUTBOX_BYTES_KEPT: usize = 512 << 10;
+
+/// Bytes. Smaller messages aren't worth a look.
+const RECYCLED_BYTES_MIN: usize = 64 << 10;
 
 /// For receiving: where the socket's bytes go first.
 pub(crate) struct Reading {
@@ -41,6 +44,18 @@ pub(crate) fn reading<T>(work: impl FnOnce(&mut Reading) -> T) -> T {
     let result = work(&mut lent);
     READING.set(Some(lent));
     result
+}
+
+/// Keeps the memory of a large message that its owner has no more use for, for the next one that is received:
+/// what goes back to the allocator often goes back to the system, and must be mapped again page by page.
+#[inline]
+pub(crate) fn recycle(message: Message<'_>) {
+    if message.len() >= RECYCLED_BYTES_MIN
+        && let Some(mut lent) = READING.take()
+    {
+        lent.pool.recycle(message);
+        READING.set(Some(lent));
+    }
 }
 
 /// Lends the thread's contexts for sending, which may happen in the middle of receiving.

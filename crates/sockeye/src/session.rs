@@ -19,6 +19,7 @@ use crate::{
     Closed, Endpoint, Error, ErrorKind, MessageWriter, Prepared, Request, Settings, Stream,
     endpoint,
     established::Established,
+    lend,
     server::{Ending, Permit},
     terms::Terms,
     waiters::{Ticket, Waiters},
@@ -136,9 +137,13 @@ impl Session {
     where
         M: Into<Message<'m>>,
     {
-        let message = message.into();
-        match self.0.wire().try_send(&message) {
-            Ok(()) => Ok(()),
+        let mut message = message.into();
+        let sent = self.0.wire().try_send_owned(&mut message);
+        match sent {
+            Ok(()) => {
+                lend::recycle(message);
+                Ok(())
+            }
             Err(Refused::Full) => Err(TrySendError::Full(message)),
             Err(Refused::Closed) => Err(TrySendError::Closed(message)),
         }
@@ -155,8 +160,11 @@ impl Session {
     ///
     /// Dropped before it is ready, nothing of the message was sent.
     pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        self.admitted(|wire| wire.try_send(&message)).await
+        let mut message = message.into();
+        self.admitted(|wire| wire.try_send_owned(&mut message))
+            .await?;
+        lend::recycle(message);
+        Ok(())
     }
 
     /// Sends a prepared message now, or says why not.

@@ -34,7 +34,7 @@ pub enum End {
 /// A context takes about 47 KiB for inflating and 290 KiB at most for deflating. A pool keeps four for
 /// inflating, and of the others as many as were needed at a time: without takeover one for each window, with
 /// takeover one for each of the 64 connections that sent last, 18 MiB. Five buffers of at most 64 KiB and the
-/// memory of one large message, 4 MiB at most, come on top; what comes back beyond is freed.
+/// memory of large messages, 4 MiB at most, come on top; what comes back beyond is freed.
 #[derive(Default)]
 #[expect(
     clippy::vec_box,
@@ -47,10 +47,10 @@ pub struct Pool {
     deflaters: Vec<Box<Compressor>>,
     /// `len <= BUFFERS_MAX`; each is empty, its capacity `<= BUFFER_BYTES_MAX`.
     buffers: Vec<Vec<u8>>,
-    /// Memory of a message that was handled, for the next large one: empty, or
-    /// `MEMORY_BYTES_MIN <= capacity <= MEMORY_BYTES_MAX`. It keeps its length, so that it needn't be zeroed
-    /// before it is written to.
-    memory: Vec<u8>,
+    /// Memory of messages that were handled, for the next large ones, the one that came last at the end: of
+    /// each `MEMORY_BYTES_MIN <= capacity`, of all together `<= MEMORY_BYTES_MAX`. It keeps its length, so that
+    /// it needn't be zeroed before it is written to.
+    memories: Vec<Vec<u8>>,
     /// Where the receiver inflates what it hands out at once; the event borrows it. A part of a bomb
     /// can make it large, until it is taken the next time.
     pub(crate) scratch: Vec<u8>,
@@ -103,8 +103,8 @@ impl Pool {
         }
     }
 
-    /// Keeps the memory of a message that was handled, for the next large one; frees it if it is small,
-    /// very large, or less than there is. What is borrowed is nobody's to keep.
+    /// Keeps the memory of a message that was handled, for the next large one; frees it if it is small or
+    /// very large, and what came first if it is too much together. What is borrowed is nobody's to keep.
     pub fn recycle(&mut self, message: Message<'_>) {
         let bytes = match message {
             Message::Text(Cow::Owned(text)) => text.into_bytes(),
@@ -112,18 +112,25 @@ impl Pool {
             Message::Text(Cow::Borrowed(_)) | Message::Binary(Cow::Borrowed(_)) => return,
         };
         let range = MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX;
-        if range.contains(&bytes.capacity()) && bytes.capacity() >= self.memory.capacity() {
-            self.memory = bytes;
+        if !range.contains(&bytes.capacity()) {
+            return;
         }
+        let mut kept: usize = self.memories.iter().map(Vec::capacity).sum();
+        while kept + bytes.capacity() > MEMORY_BYTES_MAX {
+            kept -= self.memories.remove(0).capacity();
+        }
+        self.memories.push(bytes);
     }
 
     /// Memory for a message with `announced` bytes: what was recycled, of any length, unless it is so much
     /// more that somebody who keeps the message would keep it for nothing.
     pub(crate) fn take_memory(&mut self, announced: u64) -> Vec<u8> {
-        if self.memory.capacity() as u64 > announced.saturating_mul(2) {
-            return Vec::new();
+        let most = announced.saturating_mul(2);
+        let fits = |memory: &Vec<u8>| memory.capacity() as u64 <= most;
+        match self.memories.iter().rposition(fits) {
+            Some(index) => self.memories.remove(index),
+            None => Vec::new(),
         }
-        core::mem::take(&mut self.memory)
     }
 
     /// The scratch buffer, empty; a new one if it has grown large. Put it back.

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use sockeye_proto::Message;
 
-use super::{Attendance, Cork, Flow, HEAD_BYTES, Wire};
+use super::{Attendance, Cork, Flow, HEAD_BYTES, Refused, Wire};
 use crate::{lend, outbox::Slices};
 
 /// Bytes. A payload from here on goes to the socket from where it lies, with its header before it.
@@ -49,15 +49,30 @@ impl Wire {
         self.settle();
     }
 
+    /// Takes a message that its sender has no more use for, as [`Wire::try_send`] does. What is left of it is
+    /// memory to be used again.
+    pub(crate) fn try_send_owned(&mut self, message: &mut Message<'_>) -> Result<(), Refused> {
+        if message.len() < self.large_bytes_min() || !message.is_owned() {
+            return self.try_send(message);
+        }
+        self.catch_up();
+        self.admit(message.len())?;
+        let owned = std::mem::replace(message, Message::from("")).into_owned();
+        if let Some(spare) = self.reply_owned(owned) {
+            *message = spare;
+        }
+        Ok(())
+    }
+
     /// From how many bytes on a payload goes to the socket from where it lies. In a batch that would be
     /// a write for each, which costs more than a copy.
     #[inline]
     fn large_bytes_min(&self) -> usize {
         match self.cork {
-            Cork::Batch => LARGE_IN_BATCH_BYTES_MIN,
+            Cork::Batch | Cork::Inbox | Cork::Nudged => LARGE_IN_BATCH_BYTES_MIN,
             // What the driver keeps goes out first.
             Cork::Turn => usize::MAX,
-            _ => LARGE_BYTES_MIN,
+            Cork::Off => LARGE_BYTES_MIN,
         }
     }
 
@@ -73,6 +88,9 @@ impl Wire {
         }
         let written = self.write(&head, message.as_bytes())?;
         if written >= head.len() + len {
+            if self.cork == Cork::Off {
+                self.release_outbox();
+            }
             return Some(message);
         }
         let outbox = self.outbox.get_or_insert_with(lend::outbox);
@@ -174,8 +192,7 @@ impl Wire {
             Cork::Off => {
                 self.flush();
             }
-            Cork::Batch | Cork::Turn => {}
-            Cork::Nudged => {}
+            Cork::Batch | Cork::Turn | Cork::Nudged => {}
             Cork::Inbox => {
                 self.cork = Cork::Nudged;
                 self.wake_driver();
