@@ -123,7 +123,10 @@ impl Carrier {
                 [slice] => send(socket, slice),
                 _ => socket.write_vectored(slices),
             }),
-            Self::Stream(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Stream(stream) => match slices {
+                [slice] => Pin::new(stream).poll_write(cx, slice),
+                _ => Pin::new(stream).poll_write_vectored(cx, slices),
+            },
             Self::Tls(tls) => attempt(|| tls.write_vectored(slices)),
             Self::None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }

@@ -10,6 +10,8 @@ pub(crate) async fn serve() -> Result<(), Error> {
     let asked = Asked::read();
     let mut settings = sockeye::Settings::default();
     settings.outbox_bytes_max = OUTBOX_BYTES_MAX;
+    // The other peers send none.
+    settings.heartbeat = None;
     settings.deflate = deflate(asked.deflate);
     // The load generator knows data frames alone, and a measurement is one of what it sends.
     settings.heartbeat = None;
