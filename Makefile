@@ -9,12 +9,12 @@ PEERS := crates/checks/peers
 CLIENT := clients/js
 
 # Fast first.
-STEPS := fmt lint tidy unit js doctest doc deny corpus core conformance-groups e2e faults bench-smoke
+STEPS := fmt lint tidy unit js doctest doc deny corpus core stores conformance-groups e2e faults bench-smoke
 
 # Seconds per target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers client autobahn chromium proxies iproute2 valgrind clean
+.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers client autobahn chromium proxies iproute2 valgrind redis clean
 
 help: ## Lists the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,10 @@ corpus: ## What the fuzzers found once, replayed without them.
 
 core: valgrind ## Instructions of the protocol core against other libraries', and unmasking against memcpy.
 	$(call check_tests,core)
+
+stores: redis ## What is kept outside the process: in files, and in a real Redis that is killed and restarted.
+	cargo build --workspace
+	$(call check_tests,stores)
 
 fuzz: .work/bin/cargo-fuzz ## Searches for more, FUZZ_SECONDS (60) for each target.
 	@set -ex; for target in fuzz/fuzz_targets/*.rs; do \
@@ -182,6 +186,10 @@ proxies: ## Sets up nginx and HAProxy, if they are missing.
 
 valgrind: ## Sets up valgrind, which counts instructions, if there is none.
 	@command -v valgrind || { set -x; $(call apt,valgrind); } || { $(call unavailable,valgrind); }
+
+redis: ## Sets up redis-server, if there is none. It isn't started but by the tests.
+	@command -v redis-server || command -v valkey-server || \
+	{ set -x; $(call apt,redis-server); } || { $(call unavailable,redis-server); }
 
 clean: ## Removes everything that was built or set up here.
 	cargo clean

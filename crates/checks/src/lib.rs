@@ -4,7 +4,8 @@
 //! - [`tidy`]: rules about the tree itself, each one a test;
 //! - [`autobahn`]: the Autobahn test suite against the real binary, both roles;
 //! - what end-to-end tests stand on: a [`Process`] that cannot outlive its test, the real `sockeye` as
-//!   [`Server`], a [`Browser`], a [`Network`] that can be broken, and [`need`], which says what is missing on this machine.
+//!   [`Server`], a [`Browser`], a [`Redis`], a [`Network`] that can be broken, and [`need`], which says what is missing on
+//!   this machine.
 //!
 //! What it is not:
 //! - part of the product: nothing depends on this crate, and it is never published;
@@ -21,6 +22,7 @@ pub mod need;
 mod network;
 mod port;
 mod process;
+mod redis;
 mod reverse_proxy;
 mod server;
 pub mod tidy;
@@ -30,5 +32,6 @@ pub use certificate::Certificate;
 pub use network::{Network, Place};
 pub use port::Port;
 pub use process::{Ended, Line, Process, Source};
+pub use redis::Redis;
 pub use reverse_proxy::{ReverseProxy, blocks_of_page, replaced};
 pub use server::{Server, sockeye};

@@ -134,6 +134,18 @@ pub fn valgrind() -> Option<Command> {
     }
 }
 
+/// Debian's `redis-server`, or a Valkey, which speaks the same.
+pub fn redis() -> Option<Command> {
+    let names = ["redis-server", "valkey-server"];
+    let found = names
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok());
+    match found {
+        Some(name) => Some(Command::new(name)),
+        None => missing("redis-server", "make redis"),
+    }
+}
+
 /// Says that a check does not run because something is missing here.
 ///
 /// # Panics

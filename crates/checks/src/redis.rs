@@ -1,0 +1,81 @@
+//! A real Redis, which a test may kill and start again.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::need;
+use crate::process::Process;
+
+/// A Redis that listens on a socket in a directory of its own and keeps nothing when it ends.
+pub struct Redis {
+    /// `None` while it is down.
+    process: Option<Process>,
+    directory: TempDir,
+}
+
+impl Redis {
+    /// Starts it; `None` if there is none here.
+    #[track_caller]
+    pub fn start() -> Option<Self> {
+        need::redis()?;
+        let mut redis = Self {
+            process: None,
+            directory: TempDir::new().expect("a directory for Redis"),
+        };
+        redis.start_again();
+        Some(redis)
+    }
+
+    /// What a client dials. The same after it was started again.
+    pub fn url(&self) -> String {
+        format!("redis+unix://{}", self.socket().display())
+    }
+
+    /// Kills it; what it knew is gone.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it after it was killed, empty.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        let mut command = need::redis().expect("it was there");
+        let socket = self.socket();
+        // What a killed one left.
+        let _ = std::fs::remove_file(&socket);
+        // A socket in a directory is nobody else's, which a port can't promise.
+        command.args(["--port", "0", "--save", "", "--appendonly", "no"]);
+        command.arg("--unixsocket").arg(&socket);
+        command.arg("--dir").arg(self.directory.path());
+        let mut process = Process::start("redis-server", &mut command, LIMIT);
+        process.wait_for("that it is ready", |line| {
+            let text = line.text.to_lowercase();
+            (text.contains("ready to accept connections") || text.contains("now ready"))
+                .then_some(())
+        });
+        self.process = Some(process);
+    }
+
+    /// Makes it forget everything while it goes on, as a failover to an empty replica does.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn forget_everything(&self) {
+        let mut stream = UnixStream::connect(self.socket()).expect("Redis is up");
+        stream.write_all(b"FLUSHALL\r\n").expect("Redis reads");
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).expect("Redis answers");
+        assert_eq!(&answer, b"+OK\r\n");
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
+    }
+}
+
+/// As long as the longest test that uses one.
+const LIMIT: Duration = Duration::from_secs(300);

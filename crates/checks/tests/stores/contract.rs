@@ -1,0 +1,168 @@
+//! What presence promises, whatever keeps it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use sockeye_checks::Redis;
+use sockeye_hub::presence::{self, Change, Durable, Heard, Limits, Memory, Presence, Store};
+use sockeye_hub::{ManualClock, StoreError, SystemClock, UnixMillis};
+
+use crate::patience::{is_silent, next, soon};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_keeps_the_contract() {
+    keeps_the_contract(|| Ok(Memory), Remembers::Nothing).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_keeps_the_contract() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = || Ok(Durable::in_directory(directory.path(), &Limits::default()));
+    keeps_the_contract(store, Remembers::LastSeen).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_keeps_the_contract() {
+    let Some(redis) = Redis::start() else { return };
+    let ttl = Duration::from_secs(10);
+    let store = || presence::Redis::new(&redis.url(), ttl, &Limits::default());
+    keeps_the_contract(store, Remembers::LastSeen).await;
+}
+
+/// What the next process knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remembers {
+    LastSeen,
+    Nothing,
+}
+
+/// `store` makes another one each time, over the same place.
+async fn keeps_the_contract<S: Store>(
+    store: impl Fn() -> Result<S, StoreError>,
+    remembers: Remembers,
+) {
+    edges_are_the_first_in_and_the_last_out(store().unwrap()).await;
+    many_threads_end_where_they_began(store().unwrap()).await;
+    a_slow_subscriber_is_told_what_it_missed(store().unwrap()).await;
+    last_seen_outlives_an_orderly_end(store, remembers).await;
+}
+
+async fn open(store: impl Store) -> Presence {
+    let opened = Presence::open(Limits::default(), Arc::new(SystemClock), store).await;
+    opened.unwrap()
+}
+
+async fn edges_are_the_first_in_and_the_last_out(store: impl Store) {
+    let clock = Arc::new(ManualClock::at(UnixMillis(1000)));
+    let limits = Limits::default();
+    let opened = Presence::open(limits, Arc::clone(&clock) as Arc<_>, store).await;
+    let presence = opened.unwrap();
+    let mut changes = presence.subscribe();
+    let one = presence.join("ann", "web");
+    let two = presence.join("ann", "phone");
+    clock.advance(Duration::from_millis(5));
+    drop(one);
+    assert!(presence.is_online("ann"));
+    assert_eq!(presence.devices("ann").len(), 1);
+    drop(two);
+    let (client, at) = (Arc::from("ann"), UnixMillis(1000));
+    assert_eq!(
+        next(&mut changes).await,
+        Heard::Change(Change::Online { client, at })
+    );
+    let (client, at) = (Arc::from("ann"), UnixMillis(1005));
+    assert_eq!(
+        next(&mut changes).await,
+        Heard::Change(Change::Offline { client, at })
+    );
+    assert!(is_silent(&mut changes).await);
+    assert_eq!(presence.last_seen("ann"), Some(at));
+    presence.close().await;
+    assert_eq!(changes.next().await, None);
+    // Afterwards it is harmless, if of no use.
+    drop(presence.join("late", "web"));
+    presence.close().await;
+}
+
+async fn many_threads_end_where_they_began(store: impl Store) {
+    let mut limits = Limits::default();
+    limits.changes_max = 1 << 16;
+    let opened = Presence::open(limits, Arc::new(SystemClock), store).await;
+    let presence = opened.unwrap();
+    let mut changes = presence.subscribe();
+    thread::scope(|scope| {
+        for number in 0..8_u32 {
+            let presence = &presence;
+            scope.spawn(move || {
+                for round in 0..500_u32 {
+                    let client = format!("c{}", (number * 7 + round) % 5);
+                    let ticket = presence.join(client.as_str(), "web");
+                    assert!(presence.is_online(&client));
+                    drop(ticket);
+                }
+            });
+        }
+    });
+    assert_eq!(presence.count(), 0);
+    presence.close().await;
+    let mut online: HashMap<Arc<str>, bool> = HashMap::new();
+    while let Some(heard) = changes.next().await {
+        let Heard::Change(change) = heard else {
+            panic!("{heard:?}")
+        };
+        let is_online = matches!(change, Change::Online { .. });
+        let before = online.insert(Arc::clone(change.client()), is_online);
+        assert_ne!(
+            before.unwrap_or(false),
+            is_online,
+            "an edge twice: {change:?}"
+        );
+    }
+    assert!(!online.is_empty() && online.values().all(|is_online| !is_online));
+}
+
+async fn a_slow_subscriber_is_told_what_it_missed(store: impl Store) {
+    let mut limits = Limits::default();
+    limits.changes_max = 4;
+    let opened = Presence::open(limits, Arc::new(SystemClock), store).await;
+    let presence = opened.unwrap();
+    let mut changes = presence.subscribe();
+    for _ in 0..5 {
+        drop(presence.join("ann", "web"));
+    }
+    assert_eq!(next(&mut changes).await, Heard::Missed(6));
+    for _ in 0..4 {
+        assert!(matches!(next(&mut changes).await, Heard::Change(_)));
+    }
+    presence.close().await;
+}
+
+async fn last_seen_outlives_an_orderly_end<S: Store>(
+    store: impl Fn() -> Result<S, StoreError>,
+    remembers: Remembers,
+) {
+    let presence = open(store().unwrap()).await;
+    drop(presence.join("gone", "web"));
+    let gone = presence.last_seen("gone");
+    // Who is here at the end leaves with it.
+    let _here = presence.join("here", "web");
+    presence.close().await;
+    let here = presence.last_seen("here");
+
+    let presence = open(store().unwrap()).await;
+    match remembers {
+        Remembers::LastSeen => {
+            soon("the last-seen times", || {
+                presence.last_seen("here").is_some()
+            })
+            .await;
+            assert_eq!(presence.last_seen("gone"), gone);
+            assert_eq!(presence.last_seen("here"), here);
+        }
+        Remembers::Nothing => assert_eq!(presence.last_seen("gone"), None),
+    }
+    assert_eq!(presence.count(), 0);
+    presence.close().await;
+}

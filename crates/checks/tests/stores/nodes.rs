@@ -1,0 +1,150 @@
+//! Several nodes on one Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sockeye_checks::Redis;
+use sockeye_hub::SystemClock;
+use sockeye_hub::presence::{self, Change, Changes, Heard, Limits, Presence};
+
+use crate::patience::{is_silent, next, soon};
+
+async fn node(redis: &Redis) -> Presence {
+    let limits = Limits::default();
+    let store = presence::Redis::new(&redis.url(), Duration::from_secs(4), &limits).unwrap();
+    let opened = Presence::open(limits, Arc::new(SystemClock), store).await;
+    opened.unwrap()
+}
+
+async fn hears(changes: &mut Changes, expected: &str) {
+    let heard = match next(changes).await {
+        Heard::Change(Change::Online { client, .. }) => format!("{client} online"),
+        Heard::Change(Change::Offline { client, .. }) => format!("{client} offline"),
+        Heard::Missed(count) => format!("missed {count}"),
+    };
+    assert_eq!(heard, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_devices_on_two_nodes_goes_offline_once_with_the_last() {
+    let Some(redis) = Redis::start() else { return };
+    let (one, two) = (node(&redis).await, node(&redis).await);
+    let (mut at_one, mut at_two) = (one.subscribe(), two.subscribe());
+    let laptop = one.join("ann", "laptop");
+    hears(&mut at_one, "ann online").await;
+    hears(&mut at_two, "ann online").await;
+    let phone = two.join("ann", "phone");
+    soon("both devices on both nodes", || {
+        [&one, &two]
+            .iter()
+            .all(|node| node.devices("ann").len() == 2)
+    })
+    .await;
+    drop(laptop);
+    soon("one device on both nodes", || {
+        [&one, &two]
+            .iter()
+            .all(|node| node.devices("ann").len() == 1)
+    })
+    .await;
+    assert!(is_silent(&mut at_one).await && is_silent(&mut at_two).await);
+    drop(phone);
+    hears(&mut at_one, "ann offline").await;
+    hears(&mut at_two, "ann offline").await;
+    // The others are told the time of the message, which gathers for some milliseconds.
+    let [one_saw, two_saw] = [&one, &two].map(|node| node.last_seen("ann").unwrap().0);
+    assert!(one_saw.abs_diff(two_saw) < 10_000, "{one_saw} {two_saw}");
+    assert!(is_silent(&mut at_one).await && is_silent(&mut at_two).await);
+    one.close().await;
+    two.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_later_sees_everybody_and_one_that_ends_takes_its_own_along() {
+    let Some(redis) = Redis::start() else { return };
+    let one = node(&redis).await;
+    // More than fit into one batch.
+    let names: Vec<String> = (0..2500).map(|number| format!("c{number:04}")).collect();
+    let tickets: Vec<_> = names
+        .iter()
+        .map(|name| one.join(name.as_str(), "web"))
+        .collect();
+    let two = node(&redis).await;
+    soon("everybody", || two.count() == tickets.len()).await;
+    let listed = two.list(Some("c0998"), 2);
+    let listed: Vec<&str> = listed.iter().map(|listed| &*listed.client).collect();
+    assert_eq!(listed, ["c0999", "c1000"]);
+    let _own = two.join("own", "web");
+    one.close().await;
+    soon("its own alone", || two.count() == 1).await;
+    assert!(two.last_seen("c2499").is_some());
+    two.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_and_goes_at_once_on_three_nodes_ends_alike_on_all() {
+    let Some(redis) = Redis::start() else { return };
+    let nodes = [node(&redis).await, node(&redis).await, node(&redis).await];
+    let mut stay = Vec::new();
+    for round in 0..300_usize {
+        for (number, node) in nodes.iter().enumerate() {
+            let client = format!("c{}", (round * 5 + number) % 11);
+            let ticket = node.join(client, "web");
+            if round % 97 == number {
+                stay.push(ticket);
+            }
+        }
+        if round % 10 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let mut expected: Vec<String> = stay
+        .iter()
+        .map(|ticket| ticket.client().to_owned())
+        .collect();
+    expected.sort();
+    let devices = expected.len();
+    expected.dedup();
+    for node in &nodes {
+        let look = || {
+            let listed = node.list(None, 99);
+            let names: Vec<_> = listed
+                .iter()
+                .map(|listed| listed.client.to_string())
+                .collect();
+            (names, listed.iter().map(|listed| listed.devices).sum())
+        };
+        soon("the same on all nodes", || {
+            look() == (expected.clone(), devices)
+        })
+        .await;
+    }
+    for node in &nodes {
+        node.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_forgets_everything_is_told_again() {
+    let Some(redis) = Redis::start() else { return };
+    let (one, two) = (node(&redis).await, node(&redis).await);
+    let _ann = one.join("ann", "web");
+    let _bob = two.join("bob", "web");
+    soon("each other's", || {
+        one.is_online("bob") && two.is_online("ann")
+    })
+    .await;
+    let three_before = node(&redis).await;
+    soon("both", || three_before.count() == 2).await;
+    redis.forget_everything();
+    // Whoever comes now knows nothing but what Redis is told again.
+    let three = node(&redis).await;
+    soon("both again, on all", || {
+        let nodes = [&one, &two, &three_before, &three];
+        nodes.iter().all(|node| node.count() == 2)
+    })
+    .await;
+    for node in [one, two, three_before, three] {
+        node.close().await;
+    }
+}
