@@ -149,16 +149,6 @@ impl Process {
         let _ = kill_process(self.pid(), Signal::INT);
     }
 
-    /// Stops it where it is, as if the machine slept, until [`Process::resume`].
-    pub fn pause(&self) {
-        let _ = kill_process(self.pid(), Signal::STOP);
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
-        let _ = kill_process(self.pid(), Signal::CONT);
-    }
-
     /// Waits until the program has ended by itself.
     #[track_caller]
     pub fn wait(mut self) -> Ended {

@@ -9,6 +9,7 @@ mod login;
 mod node;
 mod pages;
 mod pipe;
+mod presence;
 mod proxies;
 mod python;
 mod welcome;

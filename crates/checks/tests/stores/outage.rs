@@ -157,12 +157,12 @@ fn a_node_that_stood_still_beyond_its_lease_is_gone_and_comes_back() {
         || two.is_online("ann"),
         |online| *online,
     );
-    one.0.process().pause();
+    one.0.process().freeze();
     until(
         "gone with its lease",
         || two.is_online("ann"),
         |online| !online,
     );
-    one.0.process().resume();
+    one.0.process().thaw();
     until("back", || two.is_online("ann"), |online| *online);
 }
