@@ -6,7 +6,7 @@
 pub struct Limits {
     /// Clients known, those who are here and those whose last-seen time is kept, together. When a client
     /// comes and there is no room, the one who was seen longest ago is forgotten; if all are here, the new
-    /// one isn't tracked ([`super::Ticket::is_tracked`]). Default 1,000,000, at some 250 bytes each.
+    /// one isn't tracked ([`super::Ticket::is_tracked`]). Default 1,000,000, at some 300 bytes each.
     pub clients_max: usize,
     /// Devices of one client that are listed. More of them count, without being listed. Default 64.
     pub devices_per_client_max: usize,
