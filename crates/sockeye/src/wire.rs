@@ -151,8 +151,10 @@ impl Wire {
     /// Whether there is nothing to do but to read.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
+        // With nothing gathered, that the program has more to look at is nothing to do.
+        let gathers = matches!(self.cork, Cork::Batch | Cork::Turn);
         // All flags at once: it is asked twice for each read.
-        let is_busy = (self.cork != Cork::Off) | self.unflushed | self.is_lost();
+        let is_busy = gathers | self.unflushed | self.is_lost();
         self.outbox.is_none() && !is_busy && self.sender.close_sent().is_none()
     }
 

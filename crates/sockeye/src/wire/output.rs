@@ -2,14 +2,16 @@
 
 use std::{
     io,
+    pin::Pin,
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 use sockeye_proto::Message;
+use tokio::io::AsyncWrite as _;
 
 use super::{Attendance, Cork, Flow, HEAD_BYTES, Refused, Wire};
-use crate::{lend, outbox::Slices};
+use crate::{carrier::Carrier, lend, outbox::Slices};
 
 /// Bytes. A payload from here on goes to the socket from where it lies, with its header before it.
 const LARGE_BYTES_MIN: usize = 16 << 10;
@@ -112,7 +114,7 @@ impl Wire {
             return !self.unflushed || self.flush_slowly();
         }
         if let Some(bytes) = outbox.only_slice()
-            && let Some(written) = self.carrier.try_write_plain(bytes)
+            && let Some(written) = self.write_slice(bytes)
         {
             outbox.advance(written);
             self.handle_taken();
@@ -120,11 +122,43 @@ impl Wire {
                 lend::take_back(outbox);
                 self.unstick();
                 self.handle_room();
-                return true;
+                return !self.unflushed;
             }
         }
         self.outbox = Some(outbox);
         self.flush_slowly()
+    }
+
+    /// Writes one slice as far as it goes at once. `None` if there is anything to see to, which
+    /// [`Wire::flush_slowly`] finds.
+    #[inline]
+    fn write_slice(&mut self, bytes: &[u8]) -> Option<usize> {
+        let (Carrier::Stream(stream), Attendance::Task(waker)) =
+            (&mut self.carrier, &self.attendance)
+        else {
+            return self.carrier.try_write_plain(bytes);
+        };
+        let cx = &mut Context::from_waker(waker);
+        let written = Pin::new(&mut *stream).poll_write(cx, bytes);
+        let written = match written {
+            Poll::Ready(Ok(written @ 1..)) => written,
+            Poll::Ready(Err(error)) => return self.note_failure(error),
+            _ => return None,
+        };
+        if written == bytes.len() {
+            match Pin::new(stream).poll_flush(cx) {
+                Poll::Ready(Err(error)) => return self.note_failure(error),
+                flushed => self.unflushed = flushed.is_pending(),
+            }
+        }
+        Some(written)
+    }
+
+    #[cold]
+    fn note_failure(&mut self, error: io::Error) -> Option<usize> {
+        self.fail_transport(error);
+        self.wake_driver();
+        None
     }
 
     #[cold]
