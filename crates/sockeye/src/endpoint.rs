@@ -200,6 +200,10 @@ impl Sink for Box<dyn Endpoint> {
         pool: &mut Pool,
     ) -> Room {
         let reply = self.on_message(session, message.as_ref());
+        if matches!(reply, Reply::None) {
+            pool.recycle(message);
+            return Room::Left;
+        }
         let mut wire = session.shared().wire();
         let mut spare = Some(message);
         match reply {

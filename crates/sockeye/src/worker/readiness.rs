@@ -52,6 +52,8 @@ pub(crate) struct ReadinessLoop {
     alarms: Alarms,
     /// Places where there is more to do, though no event may tell of it.
     unfinished: Vec<u32>,
+    /// The same of the round before, worked off: empty, kept for its memory.
+    going_on: Vec<u32>,
     /// Groups whose members here have not got all that was sent.
     deliveries: Vec<Arc<Slice>>,
     lent: lend::Reading,
@@ -110,6 +112,7 @@ impl ReadinessLoop {
             lobby: Lobby::default(),
             alarms: Alarms::new(Instant::now()),
             unfinished: Vec::new(),
+            going_on: Vec::new(),
             deliveries: Vec::new(),
             lent: lend::Reading::new(),
             farewell: None,
@@ -166,15 +169,17 @@ impl ReadinessLoop {
         if self.unfinished.is_empty() && self.deliveries.is_empty() {
             return;
         }
-        let mut places = std::mem::take(&mut self.unfinished);
+        std::mem::swap(&mut self.unfinished, &mut self.going_on);
+        let mut places = std::mem::take(&mut self.going_on);
         places.sort_unstable();
         places.dedup();
-        for place in places {
+        for place in places.drain(..) {
             match entrance_of_alarm(place) {
                 Some(entrance) => self.accept(entrance),
                 None => self.look(place, ShortRead::ReadOn),
             }
         }
+        self.going_on = places;
         // Last: what endpoints have sent to groups in this round goes out together.
         self.deliveries
             .retain(|slice| slice.deliver() == Progress::More);
