@@ -31,7 +31,7 @@ pub use browser::{Browser, Tab};
 pub use certificate::Certificate;
 pub use network::{Network, Place};
 pub use port::Port;
-pub use process::{Ended, Line, Process, Source};
+pub use process::{Ended, Line, Process, Source, let_pass};
 pub use redis::Redis;
 pub use reverse_proxy::{ReverseProxy, blocks_of_page, replaced};
 pub use server::{Server, sockeye};

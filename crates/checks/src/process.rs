@@ -212,6 +212,11 @@ impl Process {
     }
 }
 
+/// Lets time pass, in which something must not happen: the one thing that can't be waited for.
+pub fn let_pass(time: Duration) {
+    thread::sleep(time);
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // The group outlives its leader while it has members, so this also finds orphans.

@@ -1,6 +1,8 @@
 //! A clock that jumps: to a process that was stopped, as a laptop's are while it sleeps, hours pass at once.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
+
+use sockeye_checks::let_pass;
 
 use crate::support::{BOUND, Client, GIVEN_UP, HEARTBEAT, NO_HEARTBEAT, serve};
 
@@ -22,11 +24,11 @@ fn server_that_has_slept_gives_nobody_up() {
         clients.push(client);
     }
     server.process().freeze();
-    thread::sleep(SLEEP);
+    let_pass(SLEEP);
     server.process().thaw();
     // Past the next deadlines.
     for round in 0..5 {
-        thread::sleep(BOUND / 4);
+        let_pass(BOUND / 4);
         for client in &mut clients {
             client.assert_echoes(&format!("awake {round}"));
         }
@@ -56,10 +58,10 @@ fn client_that_has_slept_keeps_a_server_that_lives() {
         return;
     };
     client.process().freeze();
-    thread::sleep(SLEEP);
+    let_pass(SLEEP);
     client.process().thaw();
     for round in 0..5 {
-        thread::sleep(BOUND / 4);
+        let_pass(BOUND / 4);
         client.assert_echoes(&format!("awake {round}"));
     }
     println!("a jump of {SLEEP:?} at the client: the connection stays");

@@ -1,6 +1,6 @@
 //! A network that loses everything without a word, in one direction or in both.
 
-use sockeye_checks::{Network, Place, Server, sockeye};
+use sockeye_checks::{Network, Place, Server, let_pass, sockeye};
 
 use crate::support::{
     BOUND, Client, GIVEN_UP, HEARTBEAT, LIMIT, NO_HEARTBEAT, Stopwatch, serve_command,
@@ -127,7 +127,7 @@ fn without_heartbeat_a_half_open_connection_stays() {
     fixture.network.lose_all_to(Place::Client);
     fixture.network.lose_all_to(Place::Server);
     client.process().kill();
-    std::thread::sleep(2 * BOUND);
+    let_pass(2 * BOUND);
     fixture.server.process().interrupt();
     let text = fixture.server.process().wait_for_text("draining, ");
     assert!(text.contains("draining, 1 open"), "{text}");
