@@ -3,7 +3,8 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -412,7 +413,9 @@ async fn many_tasks_send_through_one_session() {
 #[tokio::test]
 async fn a_wake_up_that_meets_recv_on_its_way_out_is_not_lost() {
     let (written, mut writes) = tokio::sync::mpsc::unbounded_channel();
+    let waker = Arc::<Mutex<Option<Waker>>>::default();
     let stream = ScriptedStream {
+        waker: Arc::clone(&waker),
         reads: vec![
             Read::Nothing, // the attendant, before `recv` is called
             Read::Bytes(frame(0x81, b"hi")),
@@ -423,7 +426,12 @@ async fn a_wake_up_that_meets_recv_on_its_way_out_is_not_lost() {
     };
     let mut server = WebSocket::from_stream(stream, Role::Server, Settings::default()).unwrap();
     tokio::task::yield_now().await;
-    assert_eq!(server.recv().await.unwrap(), Some("hi".into()));
+    // `recv` waits already when the socket becomes readable.
+    let (message, ()) = tokio::join!(server.recv(), async {
+        let waker = waker.lock().unwrap().take();
+        waker.expect("the attendant has read").wake();
+    });
+    assert_eq!(message.unwrap(), Some("hi".into()));
     let write = tokio::time::timeout(Duration::from_secs(20), writes.recv()).await;
     assert_eq!(
         write.expect("no pong").unwrap(),
@@ -434,6 +442,7 @@ async fn a_wake_up_that_meets_recv_on_its_way_out_is_not_lost() {
 /// What one read gives.
 enum Read {
     Bytes(Vec<u8>),
+    /// Nothing, until the test wakes the reader.
     Nothing,
     /// Nothing, but the reader is woken before the read has returned.
     NothingYet,
@@ -441,6 +450,8 @@ enum Read {
 
 /// Follows its script; after it nothing comes.
 struct ScriptedStream {
+    /// Of the read that found nothing.
+    waker: Arc<Mutex<Option<Waker>>>,
     reads: Vec<Read>,
     written: tokio::sync::mpsc::UnboundedSender<Vec<u8>>,
 }
@@ -460,7 +471,7 @@ impl AsyncRead for ScriptedStream {
                 return Poll::Ready(Ok(()));
             }
             Read::NothingYet => cx.waker().wake_by_ref(),
-            Read::Nothing => {}
+            Read::Nothing => *self.waker.lock().unwrap() = Some(cx.waker().clone()),
         }
         Poll::Pending
     }
