@@ -99,6 +99,10 @@ impl Wire {
         outbox.push(&head[written.min(head.len())..]);
         let rest = Bytes::from(message.into_vec());
         outbox.push_shared(rest.slice(written.saturating_sub(head.len())..));
+        if self.cork == Cork::Off {
+            // Nobody else flushes, and so nobody would see that it doesn't move.
+            self.release_outbox();
+        }
         None
     }
 
