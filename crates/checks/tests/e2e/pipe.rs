@@ -89,7 +89,7 @@ fn a_port_in_use_is_one_clear_line_and_exit_code_2() {
 }
 
 #[test]
-fn ctrl_c_closes_with_1001() {
+fn ctrl_c_closes_with_1012_and_says_when_to_come_back() {
     let Some(server) = Server::start(&[]) else {
         return;
     };
@@ -103,7 +103,7 @@ fn ctrl_c_closes_with_1001() {
     let ended = client.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.transcript());
     assert!(
-        ended.transcript().contains("1001"),
+        ended.transcript().contains("close 1012 restart retry_ms="),
         "{}",
         ended.transcript()
     );
