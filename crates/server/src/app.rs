@@ -103,11 +103,7 @@ async fn start(
         };
     }
     let chat = chat(config, data, presence)?;
-    let chat_paths: Vec<&str> = config
-        .chat_path
-        .iter()
-        .map(|path| path.0.as_str())
-        .collect();
+    let chat_paths = chat_paths(config);
     for path in &chat_paths {
         server = server.mount(chat.route(path, settings(config).limits));
     }
@@ -197,13 +193,17 @@ fn pages(config: &Config, others: Router) -> Router {
         .merge(others)
 }
 
-/// Where the chat's own page finds its WebSocket: beside itself, unless the chat has other paths.
+/// Where the chat's WebSocket is.
+fn chat_paths(config: &Config) -> Vec<&str> {
+    let paths = config.chat_path.iter();
+    paths.map(|path| path.0.as_str()).collect()
+}
+
+/// Where the chat's own page finds it: beside itself, unless the chat has other paths.
 fn chat_path(config: &Config) -> &str {
-    let paths = || config.chat_path.iter().map(|path| path.0.as_str());
-    paths()
-        .find(|path| *path == "/chat")
-        .or_else(|| paths().next())
-        .unwrap_or("/chat")
+    let paths = chat_paths(config);
+    let own = paths.iter().find(|path| **path == "/chat");
+    own.or(paths.first()).copied().unwrap_or("/chat")
 }
 
 /// For whoever opens an endpoint as if it were a page (RFC 9110 section 15.5.22).
@@ -271,11 +271,7 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
             ip if ip.is_unspecified() => format!("localhost:{}", addr.port()),
             _ => addr.to_string(),
         };
-        let chats: Vec<&str> = config
-            .chat_path
-            .iter()
-            .map(|path| path.0.as_str())
-            .collect();
+        let chats = chat_paths(config);
         let pages = [
             (http, "/", "welcome page"),
             (http, "/chat", "chat page"),

@@ -17,7 +17,7 @@ pub(crate) struct Page {
 /// What a page is made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sources {
-    /// With `{style}` and `{script}` where these go, and whatever else is filled in.
+    /// With `{head}` and `{script}` where these go, and whatever else is filled in.
     pub(crate) html: &'static str,
     /// Follows what all pages share.
     pub(crate) style: &'static str,
@@ -32,7 +32,7 @@ impl Page {
     pub(crate) fn join(sources: Sources, filled: &[(&str, &str)]) -> Self {
         let script = [sources.texts, SCRIPT, sources.script].concat();
         let style = [STYLE, sources.style].concat();
-        let mut html = sources.html.to_owned();
+        let mut html = sources.html.replace("{head}", HEAD);
         for (name, value) in filled {
             html = html.replace(&format!("{{{name}}}"), value);
         }
@@ -91,6 +91,8 @@ fn source_hash(text: &str) -> String {
     format!("sha256-{}", BASE64.encode(Sha256::digest(text)))
 }
 
+/// What all pages have in their head, `{style}` included.
+const HEAD: &str = include_str!("page/head.html");
 const STYLE: &str = include_str!("page/base.css");
 const SCRIPT: &str = include_str!("page/base.js");
 
@@ -105,7 +107,14 @@ mod tests {
     fn every_placeholder_is_filled() {
         for (name, page, _) in pages() {
             let html = std::str::from_utf8(&page.html).unwrap();
-            for placeholder in ["{message-bytes-max}", "{chat-path}", "{style}", "{script}"] {
+            let filled = [
+                "{message-bytes-max}",
+                "{chat-path}",
+                "{head}",
+                "{style}",
+                "{script}",
+            ];
+            for placeholder in filled {
                 assert!(!html.contains(placeholder), "{name}: {placeholder}");
             }
         }
@@ -114,12 +123,13 @@ mod tests {
     #[test]
     fn a_page_loads_nothing_from_elsewhere() {
         for (name, _, sources) in pages() {
-            for source in [sources.html, sources.style, sources.script] {
+            for source in [HEAD, sources.html, sources.style, sources.script] {
                 for forbidden in ["src=", "url(", "@import"] {
                     assert!(!source.contains(forbidden), "{name}: {forbidden}");
                 }
             }
-            for link in sources.html.split("href=\"").skip(1) {
+            let html = sources.html.replace("{head}", HEAD);
+            for link in html.split("href=\"").skip(1) {
                 let own = ["#", "data:", "/"];
                 assert!(
                     own.iter().any(|own| link.starts_with(own)) && !link.starts_with("//"),
