@@ -64,6 +64,16 @@ enum Flow {
     Lost,
 }
 
+impl Flow {
+    /// It has taken something.
+    #[inline]
+    fn handle_taken(&mut self) {
+        if *self == Self::Stuck {
+            *self = Self::Moving;
+        }
+    }
+}
+
 /// Who drives the connection, and is told when something other than the socket asks for it.
 pub(crate) enum Attendance {
     Nobody,

@@ -78,8 +78,8 @@ impl Wire {
         }
     }
 
-    /// The same for a large message whose memory may be kept until it is on the wire; given back if that
-    /// isn't needed.
+    /// Takes a large reply whose memory may be kept until it is on the wire; given back if that isn't
+    /// needed.
     pub(crate) fn reply_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
         self.catch_up();
         let mut head = Vec::with_capacity(HEAD_BYTES);
@@ -89,21 +89,21 @@ impl Wire {
             return Some(message);
         }
         let written = self.write(&head, message.as_bytes())?;
-        if written >= head.len() + len {
-            if self.cork == Cork::Off {
-                self.release_outbox();
+        let spare = match written < head.len() + len {
+            true => {
+                let outbox = self.outbox.get_or_insert_with(lend::outbox);
+                outbox.push(&head[written.min(head.len())..]);
+                let rest = Bytes::from(message.into_vec());
+                outbox.push_shared(rest.slice(written.saturating_sub(head.len())..));
+                None
             }
-            return Some(message);
-        }
-        let outbox = self.outbox.get_or_insert_with(lend::outbox);
-        outbox.push(&head[written.min(head.len())..]);
-        let rest = Bytes::from(message.into_vec());
-        outbox.push_shared(rest.slice(written.saturating_sub(head.len())..));
+            false => Some(message),
+        };
         if self.cork == Cork::Off {
             // Nobody else flushes, and so nobody would see that it doesn't move.
             self.release_outbox();
         }
-        None
+        spare
     }
 
     /// Writes as much as the socket takes. Whether all is out.
@@ -121,7 +121,7 @@ impl Wire {
             && let Some(written) = self.write_slice(bytes)
         {
             outbox.advance(written);
-            self.handle_taken();
+            self.flow.handle_taken();
             if outbox.is_empty() {
                 lend::take_back(outbox);
                 self.unstick();
@@ -269,14 +269,6 @@ impl Wire {
         }
     }
 
-    /// The transport has taken something.
-    #[inline]
-    fn handle_taken(&mut self) {
-        if self.flow == Flow::Stuck {
-            self.flow = Flow::Moving;
-        }
-    }
-
     /// Writes what waits, then `head`, then `payload`; keeps a copy of what the socket refuses.
     fn write_on(&mut self, head: &[u8], payload: &[u8]) {
         if let Some(written) = self.write(head, payload) {
@@ -334,9 +326,7 @@ impl Wire {
             match carrier.poll_write(cx, slices.as_slice())? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => {
-                    if self.flow == Flow::Stuck {
-                        self.flow = Flow::Moving;
-                    }
+                    self.flow.handle_taken();
                     let mut queued = 0;
                     if let Some(outbox) = &mut self.outbox {
                         queued = count.min(outbox.bytes());

@@ -1,7 +1,6 @@
 //! One turn of a worker's session: what its endpoint answers to the messages of one read.
 
-use super::output::LARGE_IN_BATCH_BYTES_MIN;
-use super::{Cork, Wire};
+use super::{Cork, Wire, output::LARGE_IN_BATCH_BYTES_MIN};
 use crate::{lend, replies::Replies};
 
 impl Wire {
