@@ -10,6 +10,7 @@
 //! calls. Whoever else wants something of a connection leaves a note in the worker's mailbox.
 
 mod adoption;
+mod alarm_clock;
 mod alarms;
 mod crew;
 mod entrance;

@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use mio::{Events, Interest, Token, event::Event};
@@ -12,6 +13,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     Adoption, Mailbox, Note,
+    alarm_clock::AlarmClock,
     alarms::Alarms,
     entrance::{Arrival, Entrance},
     lobby::{Lobby, Waiting},
@@ -50,6 +52,7 @@ pub(crate) struct ReadinessLoop {
     guests: Slab<Guest>,
     lobby: Lobby,
     alarms: Alarms,
+    alarm_clock: AlarmClock,
     /// Places where there is more to do, though no event may tell of it.
     unfinished: Vec<u32>,
     /// The same of the round before, worked off: empty, kept for its memory.
@@ -74,10 +77,13 @@ const EVENTS_MAX: usize = 1024;
 const ACCEPTS_PER_TURN: usize = 64;
 
 /// While the server drains, how often it is looked whether all have gone.
-const DRAIN_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// The token of the mailbox. Below it those of the entrances; from 0 on the places.
+/// The token of the mailbox.
 const MAILBOX: Token = Token(usize::MAX);
+
+/// The token of the alarm clock. Below it those of the entrances; from 0 on the places.
+const ALARM_CLOCK: Token = Token(usize::MAX - 1);
 
 impl Rest {
     pub(crate) fn new() -> io::Result<Self> {
@@ -101,6 +107,7 @@ impl ReadinessLoop {
         for (number, entrance) in entrances.iter_mut().enumerate() {
             entrance.register(rest.poll.registry(), entrance_token(number))?;
         }
+        let alarm_clock = AlarmClock::new(rest.poll.registry(), ALARM_CLOCK)?;
         Ok(Self {
             poll: rest.poll,
             mailbox: rest.mailbox,
@@ -111,6 +118,7 @@ impl ReadinessLoop {
             guests: Slab::new(),
             lobby: Lobby::default(),
             alarms: Alarms::new(Instant::now()),
+            alarm_clock,
             unfinished: Vec::new(),
             going_on: Vec::new(),
             deliveries: Vec::new(),
@@ -127,14 +135,13 @@ impl ReadinessLoop {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut notes = Vec::new();
         let mut fired = Vec::new();
-        // The time in this round, if it was asked for.
-        let mut now = None;
         while !self.is_over() {
             let is_idle = self.unfinished.is_empty() && self.deliveries.is_empty();
             let may_wait = self.mailbox.begin_wait() && is_idle;
+            let wait_max = self.alarm_clock.set(self.alarms.due());
             let timeout = match may_wait {
-                true => self.patience(now.take()),
-                false => Some(std::time::Duration::ZERO),
+                true => self.patience(wait_max),
+                false => Some(Duration::ZERO),
             };
             let polled = self.poll.poll(&mut events, timeout);
             self.mailbox.end_wait();
@@ -150,13 +157,13 @@ impl ReadinessLoop {
             for note in notes.drain(..) {
                 self.handle_note(note);
             }
-            if let Some(due) = self.alarms.due() {
-                let time = *now.insert(Instant::now());
-                if due <= time {
-                    self.alarms.expired(time, &mut fired);
-                    for place in fired.drain(..) {
-                        self.handle_alarm(place, time);
-                    }
+            if self.alarm_clock.may_be_due() {
+                let now = Instant::now();
+                if self.alarms.due().is_some_and(|due| due <= now) {
+                    self.alarms.expired(now, &mut fired);
+                }
+                for place in fired.drain(..) {
+                    self.handle_alarm(place, now);
                 }
             }
             self.go_on();
@@ -194,15 +201,11 @@ impl ReadinessLoop {
         }
     }
 
-    /// How long it may wait. `now` may be a little old: then it waits that much longer.
-    fn patience(&self, now: Option<Instant>) -> Option<std::time::Duration> {
-        let wait = self.alarms.due().map(|due| {
-            let now = now.unwrap_or_else(Instant::now);
-            due.saturating_duration_since(now)
-        });
+    /// How long it may wait, if not for ever, where its next deadline allows `wait_max`.
+    fn patience(&self, wait_max: Option<Duration>) -> Option<Duration> {
         match self.phase {
-            Phase::Serving => wait,
-            _ => Some(wait.map_or(DRAIN_LOOK, |wait| wait.min(DRAIN_LOOK))),
+            Phase::Serving => wait_max,
+            _ => Some(wait_max.map_or(DRAIN_LOOK, |wait| wait.min(DRAIN_LOOK))),
         }
     }
 
@@ -218,6 +221,7 @@ impl ReadinessLoop {
                 self.look(place, short_read);
             }
             Err(_) if event.token() == MAILBOX => {}
+            Err(_) if event.token() == ALARM_CLOCK => self.alarm_clock.handle_ring(),
             Err(_) => self.accept(entrance_number(event.token())),
         }
     }
@@ -563,11 +567,11 @@ fn watch(poll: &mio::Poll, socket: &mut mio::net::TcpStream, place: u32) -> io::
 }
 
 fn entrance_token(number: usize) -> Token {
-    Token(MAILBOX.0 - 1 - number)
+    Token(ALARM_CLOCK.0 - 1 - number)
 }
 
 fn entrance_number(token: Token) -> usize {
-    MAILBOX.0 - 1 - token.0
+    ALARM_CLOCK.0 - 1 - token.0
 }
 
 /// Entrances stand at the end of the numbers that a timer can have.
