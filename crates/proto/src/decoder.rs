@@ -26,6 +26,13 @@ impl<'i> Input<'i> {
         self.rest
     }
 
+    /// The same, for as long as the bytes live.
+    #[must_use]
+    #[inline]
+    pub fn into_rest(self) -> &'i [u8] {
+        self.rest
+    }
+
     /// Whether all is eaten.
     #[must_use]
     #[inline]
@@ -51,22 +58,40 @@ impl<'i> Input<'i> {
         Some((first, key, &mut self.take_some(6 + len)[6..]))
     }
 
-    /// The same for 126 bytes to 64 KiB.
+    /// The same for 126 bytes and more.
     #[inline(always)]
     pub(crate) fn take_long_message(
         &mut self,
         bytes_max: usize,
     ) -> Option<(u8, [u8; 4], &'i mut [u8])> {
         let (&[first, second], after) = self.rest.split_first_chunk()?;
+        if second != MASKED_16_BITS {
+            return self.take_huge_message(bytes_max);
+        }
         let (&len, after) = after.split_first_chunk()?;
         let (&key, after) = after.split_first_chunk()?;
         let len = usize::from(u16::from_be_bytes(len));
-        let is_message = (first == TEXT || first == BINARY) && second == 0x80 | 126;
+        let is_message = first == TEXT || first == BINARY;
         // Section 5.2: the minimal number of bytes must be used.
         if !is_message || len <= CONTROL_BYTES_MAX || len > bytes_max || len > after.len() {
             return None;
         }
         Some((first, key, &mut self.take_some(8 + len)[8..]))
+    }
+
+    /// The same for 64 KiB and more.
+    #[inline(never)]
+    fn take_huge_message(&mut self, bytes_max: usize) -> Option<(u8, [u8; 4], &'i mut [u8])> {
+        let (&[first, second], after) = self.rest.split_first_chunk()?;
+        let (&len, after) = after.split_first_chunk()?;
+        let (&key, after) = after.split_first_chunk()?;
+        let len = usize::try_from(u64::from_be_bytes(len)).ok()?;
+        let is_message = (first == TEXT || first == BINARY) && second == MASKED_64_BITS;
+        // As above.
+        if !is_message || len <= u16::MAX.into() || len > bytes_max || len > after.len() {
+            return None;
+        }
+        Some((first, key, &mut self.take_some(14 + len)[14..]))
     }
 
     /// Eats `count` bytes; there must be so many.
@@ -96,6 +121,12 @@ pub(crate) const TEXT: u8 = 0x81;
 
 /// First byte of a binary frame that is a whole message.
 pub(crate) const BINARY: u8 = 0x82;
+
+/// Second byte of a masked frame whose length follows in two bytes (section 5.2).
+const MASKED_16_BITS: u8 = 0x80 | 126;
+
+/// The same in eight bytes.
+const MASKED_64_BITS: u8 = 0x80 | 127;
 
 /// A frame that was whole in the input, its payload unmasked.
 pub(crate) struct WholeFrame<'i> {

@@ -169,6 +169,13 @@ impl FrameHead {
     /// Appends the header in its shortest form.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let (head, len) = self.to_bytes();
+        out.extend_from_slice(&head[..len]);
+    }
+
+    /// The header in its shortest form, and how many of the bytes it is.
+    #[inline]
+    pub(crate) fn to_bytes(self) -> ([u8; HEAD_BYTES_MAX], usize) {
         let mut head = [0; HEAD_BYTES_MAX];
         head[0] = self.first_byte();
         let mask_bit = u8::from(self.mask.is_some()) << 7;
@@ -192,7 +199,7 @@ impl FrameHead {
             head[len..len + 4].copy_from_slice(&mask);
             len += 4;
         }
-        out.extend_from_slice(&head[..len]);
+        (head, len)
     }
 }
 

@@ -70,4 +70,6 @@ pub use limits::Limits;
 pub use message::{Kind, Message};
 pub use receiver::{Event, Part, Receiver};
 pub use role::Role;
-pub use sender::{PreparedForm, SendError, Sender, encode_compressed, encode_into, encode_plain};
+pub use sender::{
+    PreparedForm, SendError, Sender, encode_compressed, encode_head, encode_into, encode_plain,
+};

@@ -121,16 +121,20 @@ impl Receiver {
         pool: &'e mut Pool,
         limits: &Limits,
     ) -> Result<Option<Event<'e>>, ProtocolError> {
-        match self.poll_short(input, limits) {
+        if let Some(message) = self.poll_short(input, limits) {
+            return message.map(|message| Some(Event::Message(message)));
+        }
+        if input.is_empty() && self.unfinished.is_none() {
+            return Ok(None);
+        }
+        match self.poll_long(input, limits) {
             Some(message) => message.map(|message| Some(Event::Message(message))),
-            None if input.is_empty() && self.unfinished.is_none() => Ok(None),
             None => self.poll_other(input, pool, limits),
         }
     }
 
     /// The next message, if it is what most are that a server hears: short, in one frame, not compressed and
-    /// whole in the input. `None`: go on with [`Receiver::poll_other`], together they are
-    /// [`Receiver::poll_event`].
+    /// whole in the input. `None`: go on with [`Receiver::poll_long`].
     ///
     /// # Errors
     ///
@@ -149,7 +153,27 @@ impl Receiver {
         Some(self.plain_message(first, key, payload))
     }
 
-    /// Whatever isn't a short message in one frame: see [`Receiver::poll_short`].
+    /// The same for a message that isn't short. `None`: go on with [`Receiver::poll_other`]; together the
+    /// three are [`Receiver::poll_event`], but what the first two hand out lives as long as the input.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::poll_event`].
+    #[inline(never)]
+    pub fn poll_long<'e>(
+        &mut self,
+        input: &mut Input<'e>,
+        limits: &Limits,
+    ) -> Option<Result<Message<'e>, ProtocolError>> {
+        if self.unfinished.is_some() || !self.hears_plain_messages() {
+            return None;
+        }
+        let bytes_max = limits.message_bytes_max.min(limits.frame_bytes_max);
+        let (first, key, payload) = input.take_long_message(bytes_max)?;
+        Some(self.plain_message(first, key, payload))
+    }
+
+    /// Whatever isn't a whole message in one frame: see [`Receiver::poll_short`].
     ///
     /// # Errors
     ///
@@ -161,14 +185,6 @@ impl Receiver {
         pool: &'e mut Pool,
         limits: &Limits,
     ) -> Result<Option<Event<'e>>, ProtocolError> {
-        let bytes_max = limits.message_bytes_max.min(limits.frame_bytes_max);
-        if self.unfinished.is_none()
-            && self.hears_plain_messages()
-            && let Some((first, key, payload)) = input.take_long_message(bytes_max)
-        {
-            let message = self.plain_message(first, key, payload)?;
-            return Ok(Some(Event::Message(message)));
-        }
         let found = match self.search(input, pool, limits) {
             Ok(found) => found,
             Err(error) => return self.fail(input, error),
@@ -221,6 +237,7 @@ impl Receiver {
     ///
     /// To be asked when an input is used up. Put any number of bytes at the begin of the slice, then
     /// call [`Receiver::handle_filled`].
+    #[inline]
     pub fn wanted(&mut self) -> Option<&mut [u8]> {
         self.unfinished.as_mut()?.wanted()
     }

@@ -380,6 +380,17 @@ pub fn encode_into(kind: Kind, payload: &[u8], room: &mut [u8]) -> Option<usize>
     Some(4 + len)
 }
 
+/// Writes the header of a server's frame whose payload of `payload_bytes` follows as it is to the begin of
+/// `room`, and gives its length. `None` if there is no room for it; ten bytes are always enough.
+#[inline]
+pub fn encode_head(kind: Kind, payload_bytes: usize, room: &mut [u8]) -> Option<usize> {
+    let mut head = FrameHead::message(kind);
+    head.len = payload_bytes as u64;
+    let (bytes, len) = head.to_bytes();
+    room.get_mut(..len)?.copy_from_slice(&bytes[..len]);
+    Some(len)
+}
+
 /// Appends a server's frame with `payload` compressed on its own, for [`PreparedForm::Compressed`]
 /// with these numbers; plain if that is smaller.
 pub fn encode_compressed(

@@ -6,7 +6,7 @@ mod story;
 use proptest::prelude::*;
 use sockeye_proto::{
     CloseCode, Delivery, Event, Input, Kind, Message, PreparedForm, Receiver, Role, Sender,
-    encode_compressed, encode_into, encode_plain,
+    encode_compressed, encode_head, encode_into, encode_plain,
     extension::{Deflate, DeflateParams, End, Pool},
 };
 use story::{Seen, Setting, from_peer, note};
@@ -204,7 +204,12 @@ fn send_whole(
             let mut room = [0; 4 + 1000];
             match encode_into(kind, payload, &mut room) {
                 Some(len) => out.extend_from_slice(&room[..len]),
-                None => encode_plain(kind, payload, out),
+                None if payload.len().is_multiple_of(2) => encode_plain(kind, payload, out),
+                None => {
+                    let len = encode_head(kind, payload.len(), &mut room).unwrap();
+                    out.extend_from_slice(&room[..len]);
+                    out.extend_from_slice(payload);
+                }
             }
         }
         PreparedForm::Compressed { window_bits, level } => {

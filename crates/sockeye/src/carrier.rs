@@ -151,6 +151,14 @@ impl Carrier {
         }
     }
 
+    /// The same from several places.
+    pub(crate) fn try_write_slices(&mut self, slices: &[IoSlice<'_>]) -> Option<usize> {
+        match self {
+            Self::Socket(socket) => socket.write_vectored(slices).ok(),
+            _ => None,
+        }
+    }
+
     #[inline]
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {

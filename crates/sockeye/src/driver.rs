@@ -12,8 +12,6 @@ use std::{
 use sockeye_proto::{CloseCode, Event, Message, Receiver, Role, Sender, extension::Pool};
 use tokio::time::Instant;
 
-pub(crate) use turn::Settled;
-
 use crate::{
     Closed, Error, ErrorKind, Session,
     agenda::{Agenda, Cause, Owed},
@@ -99,18 +97,27 @@ pub(crate) trait Sink {
         &mut self,
         session: &Session,
         message: Message<'_>,
-        replies: &mut Replies,
+        replies: &mut Replies<'_>,
+    ) -> Room;
+
+    /// The same for a large message that lies where it is until the turn ends.
+    fn handle_lasting<'b>(
+        &mut self,
+        session: &Session,
+        message: Message<'b>,
+        replies: &mut Replies<'b>,
     ) -> Room;
 
     /// Whatever isn't a whole message. Pings are answered already.
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room;
 
-    /// A message that came in memory of its own, which may go back to `pool`.
-    fn handle_large(
+    /// The same for a message that came in memory of its own, which may go back to `pool`.
+    fn handle_large<'b>(
         &mut self,
         session: &Session,
         message: Message<'static>,
         pool: &mut Pool,
+        replies: &mut Replies<'b>,
     ) -> Room;
 
     fn handle_error(&mut self, session: &Session, error: Error);
@@ -276,29 +283,14 @@ impl Driver {
         };
         match read {
             Poll::Ready(Ok(Received { len, drained })) if len > 0 => {
+                wire.set_cork(Cork::Batch);
+                drop(wire);
                 let lend::Reading {
                     buffer,
                     pool,
-                    replies,
+                    framed,
                 } = lent;
-                wire.set_cork(Cork::Batch);
-                drop(wire);
-                self.vigil.handle_bytes();
-                self.appetite.handle_read(len, direct_max);
-                let direct = len.min(direct_max);
-                let room = match direct {
-                    0 => Room::Left,
-                    _ => self.handle_direct(direct, pool, sink),
-                };
-                let bytes = &mut buffer[..len - direct];
-                let handled = match room {
-                    Room::Left => self.handle_bytes(bytes, pool, replies, sink),
-                    Room::None => 0,
-                };
-                if handled < bytes.len() {
-                    self.agenda().pending = buffer[handled..len - direct].to_vec();
-                }
-                self.end_turn(replies, sink);
+                self.handle_read(len, direct_max, buffer, pool, Replies::new(framed), sink);
                 Poll::Ready(drained)
             }
             Poll::Pending => Poll::Pending,
@@ -331,6 +323,7 @@ impl Driver {
         // What the program answers to what it was given gathers still, if it has more to look at.
         wire.set_cork(sink.cork());
         let flushed = wire.flush();
+        lend::collect(&mut lent.pool);
         if wire.is_lost() {
             // What the peer said before it went may still be there, a Close frame above all.
             let is_over = self.receiver.has_ended() || !sink.has_room();
@@ -375,17 +368,21 @@ impl Driver {
         }
         wire.set_cork(Cork::Batch);
         drop(wire);
-        let lend::Reading { pool, replies, .. } = lent;
+        let lend::Reading { pool, framed, .. } = lent;
         let agenda = self.agenda();
         let (mut pending, start) = (std::mem::take(&mut agenda.pending), agenda.handled);
-        let handled = start + self.handle_bytes(&mut pending[start..], pool, replies, sink);
+        let mut replies = Replies::new(framed);
+        let rest = self.look_through(&mut pending[start..], pool, &mut replies, sink);
+        let left = rest.len();
+        self.end_turn(&mut replies, pool, sink);
+        drop(replies);
         let agenda = self.agenda();
         agenda.handled = 0;
         // It stays where it is: copied, the rest would be copied again for each message in it.
-        if handled < pending.len() {
-            (agenda.pending, agenda.handled) = (pending, handled);
+        if left > 0 {
+            agenda.handled = pending.len() - left;
+            agenda.pending = pending;
         }
-        self.end_turn(replies, sink);
         Some(Poll::Ready(Drained::No))
     }
 

@@ -147,7 +147,7 @@ fn reply_by_wire(
     session: &Session,
     message: &Message<'_>,
     reply: Reply,
-    replies: &mut Replies,
+    replies: &mut Replies<'_>,
 ) -> Room {
     let mut wire = session.shared().wire();
     wire.take_in(replies);
@@ -166,7 +166,7 @@ impl Sink for Box<dyn Endpoint> {
         &mut self,
         session: &Session,
         message: Message<'_>,
-        replies: &mut Replies,
+        replies: &mut Replies<'_>,
     ) -> Room {
         let reply = self.on_message(session, message.as_ref());
         let answer = match &reply {
@@ -184,6 +184,27 @@ impl Sink for Box<dyn Endpoint> {
         }
     }
 
+    fn handle_lasting<'b>(
+        &mut self,
+        session: &Session,
+        message: Message<'b>,
+        replies: &mut Replies<'b>,
+    ) -> Room {
+        let answer = match self.on_message(session, message.as_ref()) {
+            Reply::None => return Room::Left,
+            Reply::Echo => message,
+            Reply::Message(answer) => answer,
+            reply @ Reply::Close(..) => return reply_by_wire(session, &message, reply, replies),
+        };
+        if replies.takes(&answer) && !session.shared().was_touched() {
+            return replies.push_lasting(answer);
+        }
+        let mut wire = session.shared().wire();
+        wire.take_in(replies);
+        wire.reply(&answer);
+        Room::of(&wire)
+    }
+
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
         match event {
             Event::Ping(payload) => self.on_ping(session, payload),
@@ -193,26 +214,34 @@ impl Sink for Box<dyn Endpoint> {
         Room::Left
     }
 
-    fn handle_large(
+    fn handle_large<'b>(
         &mut self,
         session: &Session,
         message: Message<'static>,
         pool: &mut Pool,
+        replies: &mut Replies<'b>,
     ) -> Room {
-        let reply = self.on_message(session, message.as_ref());
-        if matches!(reply, Reply::None) {
-            pool.recycle(message);
+        let (answer, spare) = match self.on_message(session, message.as_ref()) {
+            Reply::None => (None, Some(message)),
+            Reply::Echo => (Some(message), None),
+            Reply::Message(answer) => (Some(answer), Some(message)),
+            reply @ Reply::Close(..) => {
+                reply_by_wire(session, &message, reply, replies);
+                (None, Some(message))
+            }
+        };
+        if let Some(spare) = spare {
+            pool.recycle(spare);
+        }
+        let Some(answer) = answer else {
             return Room::Left;
+        };
+        if replies.takes(&answer) && !session.shared().was_touched() {
+            return replies.push_lasting(answer);
         }
         let mut wire = session.shared().wire();
-        let mut spare = Some(message);
-        match reply {
-            Reply::None => {}
-            Reply::Echo => spare = spare.and_then(|message| wire.reply_owned(message)),
-            Reply::Message(reply) => wire.reply(&reply),
-            Reply::Close(code, reason) => wire.close(code, &reason),
-        }
-        if let Some(spare) = spare {
+        wire.take_in(replies);
+        if let Some(spare) = wire.reply_owned(answer) {
             pool.recycle(spare);
         }
         Room::of(&wire)
@@ -243,7 +272,11 @@ impl Sink for Box<dyn Endpoint> {
 pub(crate) struct Nobody;
 
 impl Sink for Nobody {
-    fn handle_message(&mut self, _: &Session, _: Message<'_>, _: &mut Replies) -> Room {
+    fn handle_message(&mut self, _: &Session, _: Message<'_>, _: &mut Replies<'_>) -> Room {
+        Room::Left
+    }
+
+    fn handle_lasting<'b>(&mut self, _: &Session, _: Message<'b>, _: &mut Replies<'b>) -> Room {
         Room::Left
     }
 
@@ -251,7 +284,13 @@ impl Sink for Nobody {
         Room::Left
     }
 
-    fn handle_large(&mut self, _: &Session, _: Message<'static>, _: &mut Pool) -> Room {
+    fn handle_large<'b>(
+        &mut self,
+        _: &Session,
+        _: Message<'static>,
+        _: &mut Pool,
+        _: &mut Replies<'b>,
+    ) -> Room {
         Room::Left
     }
 

@@ -147,7 +147,7 @@ impl Item {
 }
 
 impl Sink for Inbox {
-    fn handle_message(&mut self, _: &Session, message: Message<'_>, _: &mut Replies) -> Room {
+    fn handle_message(&mut self, _: &Session, message: Message<'_>, _: &mut Replies<'_>) -> Room {
         self.push(Item::Message(message.into_owned()));
         self.room()
     }
@@ -173,7 +173,22 @@ impl Sink for Inbox {
         self.room()
     }
 
-    fn handle_large(&mut self, _: &Session, message: Message<'static>, _: &mut Pool) -> Room {
+    fn handle_lasting<'b>(
+        &mut self,
+        session: &Session,
+        message: Message<'b>,
+        replies: &mut Replies<'b>,
+    ) -> Room {
+        self.handle_message(session, message, replies)
+    }
+
+    fn handle_large<'b>(
+        &mut self,
+        _: &Session,
+        message: Message<'static>,
+        _: &mut Pool,
+        _: &mut Replies<'b>,
+    ) -> Room {
         self.push(Item::Message(message));
         self.room()
     }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use sockeye_proto::{Message, extension::Pool};
 
-use crate::{outbox::Outbox, replies::Replies};
+use crate::{outbox::Outbox, replies::Framed};
 
 /// Bytes. One read: large enough that a busy socket needs few, small enough to stay in L2.
 pub(crate) const READ_BYTES: usize = 256 << 10;
@@ -15,17 +15,22 @@ const OUTBOX_BYTES_KEPT: usize = 512 << 10;
 /// Bytes. Smaller messages aren't worth a look.
 const RECYCLED_BYTES_MIN: usize = 64 << 10;
 
+/// Bytes. Spare memory that waits for the thread's pool.
+const SPARE_BYTES_MAX: usize = 4 << 20;
+
 /// For receiving: where the socket's bytes go first.
 pub(crate) struct Reading {
     pub(crate) buffer: Box<[u8]>,
     pub(crate) pool: Pool,
-    pub(crate) replies: Replies,
+    pub(crate) framed: Framed,
 }
 
 thread_local! {
     static READING: Cell<Option<Box<Reading>>> = const { Cell::new(None) };
     static SENDING: Cell<Option<Box<Pool>>> = const { Cell::new(None) };
     static OUTBOX: Cell<Option<Box<Outbox>>> = const { Cell::new(None) };
+    /// Memory that was to be recycled while the pool was lent.
+    static SPARES: Cell<Vec<Message<'static>>> = const { Cell::new(Vec::new()) };
 }
 
 impl Reading {
@@ -33,7 +38,7 @@ impl Reading {
         Self {
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             pool: Pool::default(),
-            replies: Replies::default(),
+            framed: Framed::default(),
         }
     }
 }
@@ -50,12 +55,28 @@ pub(crate) fn reading<T>(work: impl FnOnce(&mut Reading) -> T) -> T {
 /// what goes back to the allocator often goes back to the system, and must be mapped again page by page.
 #[inline]
 pub(crate) fn recycle(message: Message<'_>) {
-    if message.len() >= RECYCLED_BYTES_MIN
-        && let Some(mut lent) = READING.take()
-    {
-        lent.pool.recycle(message);
-        READING.set(Some(lent));
+    if message.len() < RECYCLED_BYTES_MIN || !message.is_owned() {
+        return;
     }
+    if let Some(mut lent) = READING.take() {
+        lent.pool.recycle(message);
+        return READING.set(Some(lent));
+    }
+    let mut spares = SPARES.take();
+    let kept: usize = spares.iter().map(Message::len).sum();
+    if kept + message.len() <= SPARE_BYTES_MAX {
+        spares.push(message.into_owned());
+    }
+    SPARES.set(spares);
+}
+
+/// Gives the lent pool what was recycled meanwhile.
+pub(crate) fn collect(pool: &mut Pool) {
+    let mut spares = SPARES.take();
+    for spare in spares.drain(..) {
+        pool.recycle(spare);
+    }
+    SPARES.set(spares);
 }
 
 /// Lends the thread's contexts for sending, which may happen in the middle of receiving.

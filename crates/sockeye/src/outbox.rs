@@ -2,10 +2,13 @@
 
 use std::{collections::VecDeque, io::IoSlice};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
+use sockeye_proto::Message;
 
-/// Slices of one vectored write: as many as fit a page of the kernel's fast path.
-pub(crate) const SLICES_MAX: usize = 16;
+use crate::lend;
+
+/// Slices of one vectored write: what a large read may hold, and 1 KiB of the stack.
+pub(crate) const SLICES_MAX: usize = 64;
 
 /// Bytes. A shared payload below this is copied behind the others rather than kept apart.
 const SHARED_BYTES_MIN: usize = 2 << 10;
@@ -20,12 +23,19 @@ const TRIM_BYTES_MIN: usize = 4 << 10;
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// Before `tail`. None is empty.
-    segments: VecDeque<Bytes>,
+    segments: VecDeque<Segment>,
     tail: Vec<u8>,
     /// `tail[..written]` is on the wire; written <= tail.len().
     written: usize,
     /// The sum of all that waits.
     bytes: usize,
+}
+
+enum Segment {
+    /// Others hold them too.
+    Shared(Bytes),
+    /// Memory of its own, of which the first `written` bytes are on the wire.
+    Own { memory: Vec<u8>, written: usize },
 }
 
 impl Outbox {
@@ -57,7 +67,8 @@ impl Outbox {
             return self.push(bytes);
         }
         self.bytes += bytes.len();
-        self.segments.push_front(Bytes::copy_from_slice(bytes));
+        let segment = Segment::Shared(Bytes::copy_from_slice(bytes));
+        self.segments.push_front(segment);
     }
 
     /// Appends bytes that others hold too.
@@ -67,13 +78,25 @@ impl Outbox {
         }
         self.seal();
         self.bytes += bytes.len();
-        self.segments.push_back(bytes);
+        self.segments.push_back(Segment::Shared(bytes));
+    }
+
+    /// Appends what is behind the first `written` bytes of `memory`, which is recycled afterwards.
+    pub(crate) fn push_own(&mut self, memory: Vec<u8>, written: usize) {
+        let waiting = &memory[written..];
+        if waiting.len() < SHARED_BYTES_MIN {
+            self.push(waiting);
+            return lend::recycle(Message::from(memory));
+        }
+        self.seal();
+        self.bytes += waiting.len();
+        self.segments.push_back(Segment::Own { memory, written });
     }
 
     /// Appends to `slices` what waits, oldest first, as far as there are places.
     pub(crate) fn slices<'a>(&'a self, slices: &mut Slices<'a>) {
         for segment in &self.segments {
-            slices.push(segment);
+            slices.push(segment.waiting());
         }
         slices.push(&self.tail[self.written..]);
     }
@@ -100,12 +123,14 @@ impl Outbox {
 
     fn advance_segments(&mut self, mut count: usize) {
         while let Some(segment) = self.segments.front_mut() {
-            if count < segment.len() {
-                let _ = segment.split_to(count);
-                return;
+            let waiting = segment.waiting().len();
+            if count < waiting {
+                return segment.advance(count);
             }
-            count -= segment.len();
-            self.segments.pop_front();
+            count -= waiting;
+            if let Some(Segment::Own { memory, .. }) = self.segments.pop_front() {
+                lend::recycle(Message::from(memory));
+            }
         }
         self.segments = VecDeque::new();
         self.written += count;
@@ -146,10 +171,27 @@ impl Outbox {
     fn seal(&mut self) {
         if self.tail.len() > self.written {
             let rest = Bytes::copy_from_slice(&self.tail[self.written..]);
-            self.segments.push_back(rest);
+            self.segments.push_back(Segment::Shared(rest));
         }
         self.tail.clear();
         self.written = 0;
+    }
+}
+
+impl Segment {
+    fn waiting(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Own { memory, written } => &memory[*written..],
+        }
+    }
+
+    /// `count` bytes more are on the wire, and not all of them.
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Shared(bytes) => bytes.advance(count),
+            Self::Own { written, .. } => *written += count,
+        }
     }
 }
 
@@ -175,6 +217,11 @@ impl<'a> Slices<'a> {
         }
     }
 
+    /// The sum of them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.as_slice().iter().map(|slice| slice.len()).sum()
+    }
+
     pub(crate) fn as_slice(&self) -> &[IoSlice<'a>] {
         &self.slices[..self.len]
     }
@@ -195,16 +242,20 @@ mod tests {
     }
 
     #[test]
-    fn order_is_kept_across_copied_and_shared_bytes() {
+    fn order_is_kept_across_copied_shared_and_own_bytes() {
         let mut outbox = Outbox::default();
         let big = Bytes::from(vec![7; SHARED_BYTES_MIN]);
         outbox.push(b"one");
         outbox.push_shared(big.clone());
         outbox.push(b"two");
         outbox.push_shared(Bytes::from_static(b"three"));
+        outbox.push_own(vec![8; SHARED_BYTES_MIN + 1], 1);
+        outbox.push_own(b"-four".to_vec(), 1);
         let mut expected = b"one".to_vec();
         expected.extend_from_slice(&big);
         expected.extend_from_slice(b"twothree");
+        expected.extend_from_slice(&[8; SHARED_BYTES_MIN]);
+        expected.extend_from_slice(b"four");
         assert_eq!(waiting(&outbox), expected);
         for _ in 0..expected.len() {
             outbox.advance(1);

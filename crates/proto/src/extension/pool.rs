@@ -34,7 +34,7 @@ pub enum End {
 /// A context takes about 47 KiB for inflating and 290 KiB at most for deflating. A pool keeps four for
 /// inflating, and of the others as many as were needed at a time: without takeover one for each window, with
 /// takeover one for each of the 64 connections that sent last, 18 MiB. Five buffers of at most 64 KiB and the
-/// memory of large messages, 4 MiB at most, come on top; what comes back beyond is freed.
+/// memory of large messages, 16 MiB at most, come on top; what comes back beyond is freed.
 #[derive(Default)]
 #[expect(
     clippy::vec_box,
@@ -258,8 +258,8 @@ const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// Bytes. Smaller memory comes from the allocator as fast as from here.
 const MEMORY_BYTES_MIN: usize = 64 << 10;
 
-/// Bytes. Beyond this the socket's work dwarfs the allocator's, and a thread should not sit on more.
-const MEMORY_BYTES_MAX: usize = 4 << 20;
+/// Bytes. Sixteen messages of a mebibyte under way at a time; a thread should not sit on more.
+const MEMORY_BYTES_MAX: usize = 16 << 20;
 
 /// zlib's 1 to 9: 2 to the power of `6 + this` symbols per block, at 7 bytes each. 6 is 28 KiB
 /// instead of zlib's usual 112 KiB, and costs less than one per cent of size.

@@ -1,112 +1,211 @@
 //! One read, and all that follows from it.
 
-use std::io;
+use std::{io, task::Poll};
 
 use sockeye_proto::{Event, Input, Pong, ProtocolError, extension::Pool};
 
-use super::{Driver, Room, Sink, Stage};
+use super::{Driver, READS_PER_POLL, Room, ShortRead, Sink, Stage, Turn};
 use crate::{
     Session,
     agenda::{Cause, Owed},
     lend,
-    replies::Replies,
+    replies::{LARGE_BYTES_MIN, Replies},
     vigil::Traffic,
 };
 
-/// Whether a turn has left nothing to do.
+/// What a turn has left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
+enum Left {
     /// Nothing; the system will tell of whatever comes next.
-    Yes,
-    /// There may be more, or other things: [`Driver::poll_drive`] knows them all.
-    No,
+    Nothing,
+    /// Nothing, but that the peer's end may be there, of which the system has told already.
+    PerhapsTheEnd,
+    /// There may be more to read.
+    Reading,
+    /// Other things: [`Driver::poll_drive`] knows them all.
+    Others,
 }
 
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Between two messages.
+    Between,
+    Within,
+}
+
+/// Bytes. Answers of large messages that are written before the turn ends: so many that a write's own cost
+/// isn't felt, and so few that what is answered lies in the nearer caches still.
+const WRITE_EARLY_BYTES: usize = 64 << 10;
+
 impl Driver {
-    /// The turn of a calm connection on a worker's socket, which most turns are: one read, the answers, one
-    /// write.
-    #[inline]
-    pub(crate) fn turn(&mut self, sink: &mut impl Sink, lent: &mut lend::Reading) -> Settled {
-        if self.stage != Stage::Open || self.agenda.is_some() || self.receiver.is_unfinished() {
-            return Settled::No;
+    /// Turns of a calm connection on a worker's socket, which most are, until there is nothing to read or it
+    /// was long enough. `None`: there are other things to do, go on with [`Driver::poll_drive`].
+    #[inline(always)] // Into the worker's loop.
+    pub(crate) fn poll_turns(
+        &mut self,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+        short_read: ShortRead,
+    ) -> Option<Poll<Turn>> {
+        match self.turn(sink, lent) {
+            Left::Nothing => Some(Poll::Pending),
+            Left::PerhapsTheEnd if short_read == ShortRead::Last => Some(Poll::Pending),
+            Left::PerhapsTheEnd | Left::Reading => self.poll_more_turns(sink, lent, short_read),
+            Left::Others => None,
         }
+    }
+
+    #[inline(never)]
+    fn poll_more_turns(
+        &mut self,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+        short_read: ShortRead,
+    ) -> Option<Poll<Turn>> {
+        for _ in 1..READS_PER_POLL {
+            match self.turn(sink, lent) {
+                Left::Nothing => return Some(Poll::Pending),
+                Left::PerhapsTheEnd if short_read == ShortRead::Last => {
+                    return Some(Poll::Pending);
+                }
+                Left::PerhapsTheEnd | Left::Reading => {}
+                Left::Others => return None,
+            }
+        }
+        Some(Poll::Ready(Turn::Over))
+    }
+
+    /// One turn: one read, the answers, one write.
+    #[inline(always)]
+    fn turn(&mut self, sink: &mut impl Sink, lent: &mut lend::Reading) -> Left {
+        if self.stage != Stage::Open || self.agenda.is_some() {
+            return Left::Others;
+        }
+        match self.receiver.is_unfinished() {
+            true => self.turn_within(sink, lent),
+            false => self.turn_from(Place::Between, sink, lent),
+        }
+    }
+
+    #[inline(never)]
+    fn turn_within(&mut self, sink: &mut impl Sink, lent: &mut lend::Reading) -> Left {
+        self.turn_from(Place::Within, sink, lent)
+    }
+
+    #[inline(always)]
+    fn turn_from(&mut self, place: Place, sink: &mut impl Sink, lent: &mut lend::Reading) -> Left {
         let shared = self.session.shared();
         let mut wire = shared.wire_for_turn();
         if !wire.is_calm() {
-            return Settled::No;
+            return Left::Others;
         }
         let buffer = self.appetite.part_of(&mut lent.buffer);
-        let len_max = buffer.len();
-        let len = match wire.try_read_plain(buffer) {
+        let wanted = match place {
+            Place::Between => None,
+            Place::Within => self.receiver.wanted(),
+        };
+        let (direct_max, len_max, read) = match wanted {
+            None => (0, buffer.len(), wire.try_read_plain(buffer)),
+            Some(wanted) => (wanted.len(), wanted.len(), wire.try_read_plain(wanted)),
+        };
+        let len = match read {
             Some(Ok(len @ 1..)) => len,
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Settled::Yes,
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Left::Nothing,
             Some(Err(error)) if error.kind() != io::ErrorKind::Interrupted => {
                 wire.fail_transport(error);
-                return Settled::No;
+                return Left::Others;
             }
-            _ => return Settled::No,
+            _ => return Left::Others,
         };
+        let mut replies = Replies::new(&mut lent.framed);
         shared.begin_turn();
-        wire.begin_turn(&mut lent.replies);
+        wire.begin_turn(&mut replies);
         drop(wire);
+        let (buffer, pool) = (&mut lent.buffer, &mut lent.pool);
+        self.handle_read(len, direct_max, buffer, pool, replies, sink);
+        match () {
+            () if self.agenda.is_some() => Left::Others,
+            () if len < len_max => Left::PerhapsTheEnd,
+            () => Left::Reading,
+        }
+    }
+
+    /// All that follows from a read of `len` bytes: those that fitted a message's own memory, which had room
+    /// for `direct_max`, and the others at the begin of `buffer`.
+    #[inline(always)]
+    pub(super) fn handle_read<'b>(
+        &mut self,
+        len: usize,
+        direct_max: usize,
+        buffer: &'b mut [u8],
+        pool: &mut Pool,
+        mut replies: Replies<'b>,
+        sink: &mut impl Sink,
+    ) {
         self.vigil.handle_bytes();
-        self.appetite.handle_read(len, 0);
-        let bytes = &mut lent.buffer[..len];
-        let handled = self.look_through(bytes, &mut lent.pool, &mut lent.replies, sink);
-        if handled < len {
-            self.agenda().pending = lent.buffer[handled..len].to_vec();
+        self.appetite.handle_read(len, direct_max);
+        let direct = len.min(direct_max);
+        let bytes = &mut buffer[..len - direct];
+        let room = match direct {
+            0 => Room::Left,
+            _ => self.handle_direct(direct, pool, &mut replies, sink),
+        };
+        let rest = match room {
+            Room::Left => self.look_through(bytes, pool, &mut replies, sink),
+            Room::None => bytes,
+        };
+        if !rest.is_empty() {
+            self.agenda().pending = rest.to_vec();
         }
-        self.end_turn(&mut lent.replies, sink);
-        match len < len_max && self.agenda.is_none() {
-            true => Settled::Yes,
-            false => Settled::No,
-        }
+        self.end_turn(&mut replies, pool, sink);
+        replies.finish();
     }
 
     /// `len` bytes were read into a message's own memory: hands it out, if it is whole.
-    pub(super) fn handle_direct(
+    #[inline(never)]
+    fn handle_direct(
         &mut self,
         len: usize,
         pool: &mut Pool,
+        replies: &mut Replies<'_>,
         sink: &mut impl Sink,
     ) -> Room {
         self.traffic = Traffic::Busy;
-        match self.receiver.handle_filled(len) {
-            Some(message) => sink.handle_large(&self.session, message, pool),
-            None => Room::Left,
+        let Some(message) = self.receiver.handle_filled(len) else {
+            return Room::Left;
+        };
+        let room = sink.handle_large(&self.session, message, pool, replies);
+        self.write_early(replies, pool);
+        room
+    }
+
+    /// What the program has answered goes out before the turn ends, if it is much: while it is in the nearer
+    /// caches, and so that the peer has something to do.
+    fn write_early(&mut self, replies: &mut Replies<'_>, pool: &mut Pool) {
+        if replies.bytes() >= WRITE_EARLY_BYTES {
+            let mut wire = self.session.shared().wire_for_turn();
+            wire.write_replies(replies, pool);
         }
     }
 
-    /// Hands out what `bytes` hold, as long as there is room. How many bytes of it are done with.
-    #[inline(never)]
-    pub(super) fn handle_bytes(
+    /// Hands out what `bytes` hold, as long as there is room. What isn't handed out yet.
+    #[inline(always)] // Into the turn.
+    pub(super) fn look_through<'b>(
         &mut self,
-        bytes: &mut [u8],
+        bytes: &'b mut [u8],
         pool: &mut Pool,
-        replies: &mut Replies,
+        replies: &mut Replies<'b>,
         sink: &mut impl Sink,
-    ) -> usize {
-        self.look_through(bytes, pool, replies, sink)
-    }
-
-    /// The same. Inlined where it pays.
-    #[inline(always)]
-    fn look_through(
-        &mut self,
-        bytes: &mut [u8],
-        pool: &mut Pool,
-        replies: &mut Replies,
-        sink: &mut impl Sink,
-    ) -> usize {
-        let len = bytes.len();
+    ) -> &'b [u8] {
         let mut input = Input::new(bytes);
         loop {
             let limits = &self.session.shared().terms().settings.limits;
             let Some(message) = self.receiver.poll_short(&mut input, limits) else {
                 match self.look_further(&mut input, pool, replies, sink) {
                     Some(Room::Left) => continue,
-                    Some(Room::None) => return len - input.rest().len(),
-                    None => return len,
+                    Some(Room::None) => return input.into_rest(),
+                    None => return &[],
                 }
             };
             let room = match message {
@@ -116,25 +215,41 @@ impl Driver {
                 }
                 Err(error) => {
                     self.owe(error);
-                    return len;
+                    return &[];
                 }
             };
             if room == Room::None || input.is_empty() {
-                return len - input.rest().len();
+                return input.into_rest();
             }
         }
     }
 
     /// Hands out what comes next, if it isn't a short message. `None` after the last.
     #[inline(never)]
-    fn look_further(
+    fn look_further<'b>(
         &mut self,
-        input: &mut Input<'_>,
+        input: &mut Input<'b>,
         pool: &mut Pool,
-        replies: &mut Replies,
+        replies: &mut Replies<'b>,
         sink: &mut impl Sink,
     ) -> Option<Room> {
         let limits = &self.session.shared().terms().settings.limits;
+        match self.receiver.poll_long(input, limits) {
+            Some(Ok(message)) => {
+                self.traffic = Traffic::Busy;
+                if message.len() < LARGE_BYTES_MIN {
+                    return Some(sink.handle_message(&self.session, message, replies));
+                }
+                let room = sink.handle_lasting(&self.session, message, replies);
+                self.write_early(replies, pool);
+                return Some(room);
+            }
+            Some(Err(error)) => {
+                self.owe(error);
+                return None;
+            }
+            None => {}
+        }
         match self.receiver.poll_other(input, pool, limits) {
             Ok(None) => None,
             Ok(Some(Event::Message(message))) => {
@@ -177,9 +292,14 @@ impl Driver {
 
     /// What the program has answered goes out.
     #[inline(always)]
-    pub(super) fn end_turn(&mut self, replies: &mut Replies, sink: &impl Sink) {
+    pub(super) fn end_turn(
+        &mut self,
+        replies: &mut Replies<'_>,
+        pool: &mut Pool,
+        sink: &impl Sink,
+    ) {
         let mut wire = self.session.shared().wire_for_turn();
-        wire.end_turn(replies);
+        wire.end_turn(replies, pool);
         wire.set_cork(sink.cork());
         if wire.is_calm() {
             return;
@@ -198,7 +318,7 @@ impl Driver {
 fn handle_control(
     session: &Session,
     event: Event<'_>,
-    replies: &mut Replies,
+    replies: &mut Replies<'_>,
     sink: &mut impl Sink,
     owed: &mut Option<Owed>,
 ) -> Room {

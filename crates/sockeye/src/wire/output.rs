@@ -17,7 +17,7 @@ use crate::{carrier::Carrier, lend, outbox::Slices};
 const LARGE_BYTES_MIN: usize = 16 << 10;
 
 /// Bytes. The same while a batch is gathered.
-pub(super) const LARGE_IN_BATCH_BYTES_MIN: usize = 64 << 10;
+const LARGE_IN_BATCH_BYTES_MIN: usize = 64 << 10;
 
 impl Wire {
     /// Takes a reply of the endpoint, whatever waits: reading has paused before it could be too much.
@@ -93,8 +93,7 @@ impl Wire {
             true => {
                 let outbox = self.outbox.get_or_insert_with(lend::outbox);
                 outbox.push(&head[written.min(head.len())..]);
-                let rest = Bytes::from(message.into_vec());
-                outbox.push_shared(rest.slice(written.saturating_sub(head.len())..));
+                outbox.push_own(message.into_vec(), written.saturating_sub(head.len()));
                 None
             }
             false => Some(message),

@@ -1,13 +1,15 @@
 //! One turn of a worker's session: what its endpoint answers to the messages of one read.
 
-use super::{Cork, Wire, output::LARGE_IN_BATCH_BYTES_MIN};
-use crate::{lend, replies::Replies};
+use sockeye_proto::extension::Pool;
+
+use super::{Cork, Wire};
+use crate::{lend, outbox::Slices, replies::Replies};
 
 impl Wire {
     /// The turn of a calm wire begins: what is sent gathers until its end. `replies` are open for the
     /// messages that need nothing of the wire's.
     #[inline(always)] // Into the driver's turn.
-    pub(crate) fn begin_turn(&mut self, replies: &mut Replies) {
+    pub(crate) fn begin_turn(&mut self, replies: &mut Replies<'_>) {
         debug_assert!(self.is_calm());
         match self.plain_reply_end() {
             0 => self.set_cork(Cork::Batch),
@@ -20,9 +22,14 @@ impl Wire {
 
     /// The turn is over: what has gathered goes to the socket, in one write.
     #[inline(always)] // Into the driver's turn.
-    pub(crate) fn end_turn(&mut self, replies: &mut Replies) {
+    pub(crate) fn end_turn(&mut self, replies: &mut Replies<'_>, pool: &mut Pool) {
         if self.cork != Cork::Turn || self.outbox.is_some() {
             self.take_in(replies);
+            return self.uncork();
+        }
+        if replies.has_large() {
+            self.write_replies(replies, pool);
+            replies.close();
             return self.uncork();
         }
         self.cork = Cork::Off;
@@ -39,12 +46,41 @@ impl Wire {
         replies.close();
     }
 
+    /// Writes the replies from where they lie, in the midst of a turn. If all of them are out they stay open;
+    /// otherwise the rest waits here, as [`Wire::take_in`] has it.
+    #[inline(never)]
+    pub(crate) fn write_replies(&mut self, replies: &mut Replies<'_>, pool: &mut Pool) {
+        if self.cork != Cork::Turn || self.outbox.is_some() {
+            return self.take_in(replies);
+        }
+        let mut written = 0;
+        while written < replies.bytes() {
+            let mut slices = Slices::new();
+            replies.slices(written, &mut slices);
+            let count = self.carrier.try_write_slices(slices.as_slice());
+            written += count.unwrap_or(0);
+            if count.is_none_or(|count| count < slices.bytes()) {
+                break;
+            }
+        }
+        if written == replies.bytes() {
+            return replies.clear_into(pool);
+        }
+        self.cork = Cork::Batch;
+        let outbox = self.outbox.get_or_insert_with(lend::outbox);
+        replies.leave_to(outbox, written);
+        replies.close();
+    }
+
     /// Puts the replies before all that has gathered since the turn began, and closes them: what follows
     /// them comes here.
     #[inline(always)] // Into the driver's turn.
-    pub(crate) fn take_in(&mut self, replies: &mut Replies) {
+    pub(crate) fn take_in(&mut self, replies: &mut Replies<'_>) {
         if self.cork == Cork::Turn {
             self.cork = Cork::Batch;
+            if replies.has_large() {
+                replies.flatten();
+            }
             if !replies.as_slice().is_empty() {
                 let outbox = self.outbox.get_or_insert_with(lend::outbox);
                 outbox.push_front(replies.as_slice());
@@ -62,6 +98,6 @@ impl Wire {
         if is_member {
             return 0;
         }
-        self.sender.plain_end().min(LARGE_IN_BATCH_BYTES_MIN)
+        self.sender.plain_end()
     }
 }

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use super::{Adoption, Mailbox};
 use crate::{
     Endpoint, Session,
-    driver::{Driver, Settled, ShortRead, Turn},
+    driver::{Driver, ShortRead, Turn},
     endpoint::{self, Nobody},
     lend,
+    replies::Replies,
     server::{Permit, Tally},
 };
 
@@ -22,10 +23,15 @@ use crate::{
 pub(crate) struct Served {
     driver: Driver,
     endpoint: Box<dyn Endpoint>,
-    /// Whether it is counted as open.
-    is_counted: bool,
     #[expect(dead_code, reason = "held for its drop")]
     permit: Permit,
+}
+
+/// Whether a session is counted as open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    Yes,
+    No,
 }
 
 impl Served {
@@ -60,7 +66,6 @@ impl Served {
         Some(Self {
             driver,
             endpoint,
-            is_counted: true,
             permit,
         })
     }
@@ -71,7 +76,7 @@ impl Served {
         let opened = catch_unwind(AssertUnwindSafe(|| endpoint::open(endpoint, session)));
         match opened {
             Ok(()) => Poll::Ready(Turn::Over),
-            Err(_) => self.give_up(tally),
+            Err(_) => self.give_up(Counted::Yes, tally),
         }
     }
 
@@ -105,22 +110,23 @@ impl Served {
         short_read: ShortRead,
         tally: &Tally,
     ) -> Poll<Turn> {
+        let counted = self.counted();
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
         let driven = catch_unwind(AssertUnwindSafe(|| {
-            if short_read == ShortRead::Last && driver.turn(endpoint, lent) == Settled::Yes {
-                return Poll::Pending;
+            if let Some(turn) = driver.poll_turns(endpoint, lent, short_read) {
+                return turn;
             }
             let mut cx = Context::from_waker(Waker::noop());
             driver.poll_drive(&mut cx, endpoint, lent, short_read)
         }));
         let Ok(turn) = driven else {
             let mut wire = self.session().shared().wire();
-            wire.take_in(&mut lent.replies);
+            wire.take_in(&mut Replies::new(&mut lent.framed));
             drop(wire);
-            return self.give_up(tally);
+            return self.give_up(counted, tally);
         };
-        if self.is_counted && self.driver.has_ended() {
-            self.count_out(tally);
+        if self.driver.has_ended() {
+            self.count_out(counted, tally);
         }
         turn
     }
@@ -132,47 +138,56 @@ impl Served {
 
     /// Looks at what no event tells of, after [`Served::drive`] has.
     pub(crate) fn keep_vigil(&mut self, now: Instant, tally: &Tally) -> Poll<Turn> {
+        let counted = self.counted();
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
         let kept = catch_unwind(AssertUnwindSafe(|| driver.keep_vigil(now, endpoint)));
         if kept.is_err() {
-            return self.give_up(tally);
+            return self.give_up(counted, tally);
         }
-        if !self.driver.is_done() {
-            return Poll::Pending;
+        if self.driver.has_ended() {
+            self.count_out(counted, tally);
         }
-        if self.is_counted {
-            self.count_out(tally);
+        match self.driver.is_done() {
+            true => Poll::Ready(Turn::Done),
+            false => Poll::Pending,
         }
-        Poll::Ready(Turn::Done)
     }
 
     /// Ends it without ceremony.
     pub(crate) fn cut(&mut self, tally: &Tally) {
+        let counted = self.counted();
         self.driver.break_off(CloseCode::GOING_AWAY);
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
         let aborted = catch_unwind(AssertUnwindSafe(|| driver.abort(endpoint)));
         if aborted.is_err() {
             self.driver.abort(&mut Nobody);
         }
-        if self.is_counted {
-            self.count_out(tally);
-        }
+        self.count_out(counted, tally);
     }
 
-    /// The endpoint has panicked: it isn't called any more.
+    /// The endpoint has panicked: it isn't called any more. `counted`: before it did.
     #[cold]
-    fn give_up(&mut self, tally: &Tally) -> Poll<Turn> {
+    fn give_up(&mut self, counted: Counted, tally: &Tally) -> Poll<Turn> {
         self.driver.break_off(CloseCode::INTERNAL_ERROR);
         self.driver.abort(&mut Nobody);
-        if self.is_counted {
-            self.count_out(tally);
-        }
+        self.count_out(counted, tally);
         Poll::Ready(Turn::Done)
     }
 
-    fn count_out(&mut self, tally: &Tally) {
-        self.is_counted = false;
-        tally.handle_end(self.session().ending());
+    /// Whether it is counted as open: it is until it is known how it ends.
+    #[inline]
+    fn counted(&self) -> Counted {
+        match self.driver.has_ended() {
+            false => Counted::Yes,
+            true => Counted::No,
+        }
+    }
+
+    /// It has ended; once, though it is called at each look at its end.
+    fn count_out(&self, counted: Counted, tally: &Tally) {
+        if counted == Counted::Yes {
+            tally.handle_end(self.session().ending());
+        }
     }
 }
 
@@ -184,6 +199,6 @@ mod tests {
     fn idle_session_is_small() {
         // Ten thousand idle ones are this and what the handle shares, and nothing else. Without deflate and
         // groups a session owns no other memory.
-        assert!(size_of::<Served>() <= 104);
+        assert!(size_of::<Served>() <= 96);
     }
 }
