@@ -1,9 +1,14 @@
 //! Handshakes: connect, upgrade, close, and again, several at a time.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::Write,
     net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
+};
+
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, connect, connect_unspec, recv},
 };
 
 use crate::{
@@ -35,7 +40,11 @@ pub(crate) fn run(
         done: 0,
     };
     for number in 0..handshakes.outstanding {
-        let visit = course.visit(number)?;
+        let visit = Visit::first(course.address, &course.request)?;
+        course
+            .readiness
+            .add(&visit.socket, number)
+            .map_err(Wrong::system("epoll"))?;
         course.visits.push(visit);
     }
     if let Some(count) = window.count {
@@ -78,8 +87,10 @@ fn after(time: Duration) -> impl Fn(&Course) -> bool {
     move |_| Instant::now() >= end
 }
 
-/// One connection's short life.
+/// One connection's short life, and the next one's. The socket stays, and with it its place in the epoll: for
+/// the server each visit is a new connection, and what it doesn't see must not be what is measured.
 struct Visit {
+    /// Blocks: on the loopback device a connect doesn't wait for the server, and all that is sent fits.
     socket: TcpStream,
     /// What has come of what is awaited.
     came: Vec<u8>,
@@ -103,9 +114,10 @@ impl Course {
                 .map_err(Wrong::system("epoll"))?
                 .collect();
             for ready in ready.into_iter().filter(|ready| ready.readable) {
-                if self.visits[ready.number].turn()? {
+                let visit = &mut self.visits[ready.number];
+                if visit.turn()? {
                     self.done += 1;
-                    self.visits[ready.number] = self.visit(ready.number)?;
+                    visit.again(self.address, &self.request)?;
                 }
             }
             let now = Instant::now();
@@ -119,45 +131,55 @@ impl Course {
             }
         }
     }
-
-    /// Dials and asks for the upgrade. On the loopback device a connect doesn't wait for the server.
-    fn visit(&self, number: usize) -> Result<Visit, Wrong> {
-        let mut socket = TcpStream::connect(self.address).map_err(Wrong::system("connecting"))?;
-        // Its end is a reset, so that no port has to rest for a minute afterwards.
-        rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO))
-            .map_err(|error| Wrong::System("linger", error.into()))?;
-        socket.set_nodelay(true).map_err(Wrong::system("nodelay"))?;
-        socket
-            .write_all(&self.request)
-            .map_err(Wrong::system("sending a request"))?;
-        socket
-            .set_nonblocking(true)
-            .map_err(Wrong::system("non-blocking"))?;
-        self.readiness
-            .add(&socket, number)
-            .map_err(Wrong::system("epoll"))?;
-        Ok(Visit {
-            socket,
-            came: Vec::with_capacity(512),
-            awaited: Awaited::Response,
-        })
-    }
 }
 
 impl Visit {
+    /// Dials and asks for the upgrade.
+    fn first(address: SocketAddr, request: &[u8]) -> Result<Self, Wrong> {
+        let socket = TcpStream::connect(address).map_err(Wrong::system("connecting"))?;
+        let mut visit = Self {
+            socket,
+            came: Vec::with_capacity(512),
+            awaited: Awaited::Response,
+        };
+        visit.ask(request)?;
+        Ok(visit)
+    }
+
+    /// Hangs up, dials and asks for the upgrade. The end is a reset, so that no port has to rest for a minute
+    /// afterwards.
+    fn again(&mut self, address: SocketAddr, request: &[u8]) -> Result<(), Wrong> {
+        connect_unspec(&self.socket).map_err(|error| Wrong::System("hanging up", error.into()))?;
+        connect(&self.socket, &address)
+            .map_err(|error| Wrong::System("connecting", error.into()))?;
+        self.came.clear();
+        self.awaited = Awaited::Response;
+        self.ask(request)
+    }
+
+    fn ask(&mut self, request: &[u8]) -> Result<(), Wrong> {
+        self.socket
+            .write_all(request)
+            .map_err(Wrong::system("sending a request"))
+    }
+
     /// Whether the visit is over: upgraded, and the Close frame answered.
     fn turn(&mut self) -> Result<bool, Wrong> {
         let mut buffer = [0; 1024];
         loop {
-            match self.socket.read(&mut buffer) {
-                Ok(0) => return Err(Wrong::Closed),
-                Ok(count) => self.came.extend_from_slice(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(Wrong::System("receiving", error)),
-            }
+            let count = match recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return Err(Wrong::Closed),
+                Ok((count, _)) => count,
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(error) => return Err(Wrong::System("receiving", error.into())),
+            };
+            self.came.extend_from_slice(&buffer[..count]);
             if self.awaited == Awaited::Response {
                 let Some(end) = opening::head_end(&self.came) else {
-                    continue;
+                    match count == buffer.len() {
+                        true => continue,
+                        false => return Ok(false),
+                    }
                 };
                 opening::accept(&self.came[..end])?;
                 self.came.drain(..end);
@@ -167,6 +189,8 @@ impl Visit {
                     .map_err(Wrong::system("sending a Close frame"))?;
             }
             match self.came.first() {
+                // What is less than fits was all: an event tells of more.
+                None if count < buffer.len() => return Ok(false),
                 None => {}
                 Some(0x88) => return Ok(true),
                 Some(_) => return Err(Wrong::differs(&self.came, &[0x88, 2, 3, 0xe8])),
