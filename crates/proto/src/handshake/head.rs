@@ -1,7 +1,7 @@
 //! One HTTP/1 head, borrowed from the bytes (RFC 9112 sections 2 to 5).
 
 use alloc::{vec, vec::Vec};
-use core::fmt;
+use core::{fmt, mem::MaybeUninit};
 
 use memchr::{memchr, memchr_iter, memmem};
 
@@ -65,9 +65,9 @@ impl<'a> RequestHead<'a> {
         let Some(end) = head_end(bytes, start, limits)? else {
             return Ok(None);
         };
-        let mut fields = field_slots(limits);
-        let mut request = httparse::Request::new(&mut fields);
-        match request.parse(&bytes[start..end]) {
+        let mut slots = Slots::new();
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(&bytes[start..end], slots.of(limits)) {
             Ok(httparse::Status::Complete(read)) if start + read == end => {}
             Ok(_) => return Err(HeadError::LineEnd),
             Err(error) => return Err(HeadError::from_request(error, rest)),
@@ -128,9 +128,11 @@ impl<'a> ResponseHead<'a> {
         let Some(end) = head_end(bytes, 0, limits)? else {
             return Ok(None);
         };
-        let mut fields = field_slots(limits);
-        let mut response = httparse::Response::new(&mut fields);
-        match response.parse(&bytes[..end]) {
+        let mut slots = Slots::new();
+        let mut response = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let slots = slots.of(limits);
+        match config.parse_response_with_uninit_headers(&mut response, &bytes[..end], slots) {
             Ok(httparse::Status::Complete(read)) if read == end => {}
             Ok(_) => return Err(HeadError::LineEnd),
             Err(error) => return Err(HeadError::from_response(error)),
@@ -247,11 +249,17 @@ impl core::error::Error for HeadError {}
 
 /// Where the head that begins at `start` ends, if it does.
 fn head_end(bytes: &[u8], start: usize, limits: &Limits) -> Result<Option<usize>, HeadError> {
-    let end = memmem::find(&bytes[start..], b"\r\n\r\n").map(|at| start + at + 4);
-    let head = &bytes[..end.unwrap_or(bytes.len())];
-    if memchr_iter(b'\n', head).any(|at| at == 0 || head[at - 1] != b'\r') {
-        return Err(HeadError::LineEnd);
+    let mut end = None;
+    for at in memchr_iter(b'\n', bytes) {
+        if at == 0 || bytes[at - 1] != b'\r' {
+            return Err(HeadError::LineEnd);
+        }
+        if at > start && bytes[start..at].ends_with(b"\r\n\r") {
+            end = Some(at + 1);
+            break;
+        }
     }
+    let head = &bytes[..end.unwrap_or(bytes.len())];
     if head.len() <= limits.head_bytes_max {
         return Ok(end);
     }
@@ -269,10 +277,31 @@ fn empty_lines_bytes(bytes: &[u8]) -> usize {
     bytes.len() - rest.len()
 }
 
-fn field_slots<'a>(limits: &Limits) -> Vec<httparse::Header<'a>> {
-    // A field takes four bytes at least ("a:" and its line's end), so more slots are of no use.
-    let slots = limits.headers_max.min(limits.head_bytes_max / 4);
-    vec![httparse::EMPTY_HEADER; slots]
+/// Where the parser puts fields.
+struct Slots<'a> {
+    /// For as many as nearly everybody allows: costs nothing, since nobody fills what isn't used.
+    few: [MaybeUninit<httparse::Header<'a>>; FEW],
+    many: Vec<MaybeUninit<httparse::Header<'a>>>,
+}
+
+impl<'a> Slots<'a> {
+    fn new() -> Self {
+        Self {
+            few: [const { MaybeUninit::uninit() }; FEW],
+            many: Vec::new(),
+        }
+    }
+
+    /// As many as `limits` allow.
+    fn of(&mut self, limits: &Limits) -> &mut [MaybeUninit<httparse::Header<'a>>] {
+        // A field takes four bytes at least ("a:" and its line's end), so more slots are of no use.
+        let count = limits.headers_max.min(limits.head_bytes_max / 4);
+        if count <= FEW {
+            return &mut self.few[..count];
+        }
+        self.many = vec![MaybeUninit::uninit(); count];
+        &mut self.many
+    }
 }
 
 fn fields_of<'a>(fields: &[httparse::Header<'a>]) -> Vec<Header<'a>> {
@@ -309,3 +338,6 @@ fn names_a_version(bytes: &[u8]) -> bool {
 const WEBSOCKET_PREFIX: &str = "Sec-WebSocket-";
 
 const HTTP1: &[u8] = b"HTTP/1.";
+
+/// Slots. The default of [`Limits::headers_max`] is 100; 4 KiB of the stack.
+const FEW: usize = 128;

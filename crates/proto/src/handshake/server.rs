@@ -115,7 +115,8 @@ impl ServerHandshake {
         extensions: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Result<Vec<u8>, FieldError> {
-        let mut head = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+        let mut head = Vec::with_capacity(RESPONSE_BYTES);
+        head.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         field::write(&mut head, "Upgrade", "websocket");
         field::write(&mut head, "Connection", "Upgrade");
         field::write(&mut head, "Sec-WebSocket-Accept", &self.accept);
@@ -225,6 +226,9 @@ fn read_extensions<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec
         )),
     }
 }
+
+/// Bytes. Room for the usual answer, which has 129, and for a subprotocol or an extension.
+const RESPONSE_BYTES: usize = 256;
 
 /// The only one, if there is exactly one.
 fn one<T>(mut items: impl Iterator<Item = T>) -> Option<T> {

@@ -15,7 +15,10 @@ pub(super) fn elements<'a>(
 
 /// Whether one element of the list is `token`, in any case.
 pub(super) fn contains<'a>(values: impl IntoIterator<Item = &'a [u8]>, token: &str) -> bool {
-    elements(values).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    let is_token = |element: &[u8]| element.eq_ignore_ascii_case(token.as_bytes());
+    // Most lists have one element.
+    let mut values = values.into_iter();
+    values.any(|value| is_token(value) || elements([value]).any(is_token))
 }
 
 /// `bytes` as a token: one or more of RFC 9110's `tchar`.
