@@ -155,7 +155,8 @@ const READING: &str = "\nHow to read it:\n\n\
     is measured once, one right after the other; what counts is the median of the rounds' ratios, not the rates.\n\
     - The load generator sends frames that were encoded before and compares every byte that comes back (of messages from 8 KiB on every eighth\n  \
     read, and the length of all). A server with a wrong answer has no figure. Where `load busy` is near 1 the load generator was as busy as the\n  \
-    server and the true distance is larger: `server ns each`, the server's processor time for one message, shows it.\n\
+    server and the true distance is larger: `server ns each`, the server's processor time for one message, shows it. It is too much for a\n  \
+    server that is ahead of the load generator: that one waits for its sockets more often, and finds fewer of them ready.\n\
     - `x 16` in a cell's name: so many messages under way at the same time on each connection.\n\
     - uWebSockets is its C++ library, compiled with `-O3 -flto -march=native`. raw-epoll and raw-tokio echo bytes and know no WebSocket. tungstenite is\n  \
     tokio-tungstenite as it comes, tungstenite-tuned has small read buffers; it, sockudo-ws, tokio-websockets and yawc flush once for all messages\n  \
