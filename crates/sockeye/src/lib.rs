@@ -74,6 +74,7 @@ mod endpoint;
 mod error;
 mod established;
 mod exchange;
+mod fields;
 mod group;
 mod happy_eyeballs;
 pub mod identity;

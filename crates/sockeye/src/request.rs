@@ -7,14 +7,14 @@ use std::{
 
 use http::{Extensions, HeaderMap, Method, Uri, header};
 
-use crate::ClientId;
+use crate::{ClientId, fields::Fields};
 
 /// The request that opened a WebSocket: in the server the one received, in a client the one sent.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) peer_addr: Option<SocketAddr>,
     /// What a trusted proxy has told.
@@ -52,7 +52,7 @@ impl Request {
     /// All header fields.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        self.fields.map()
     }
 
     /// The part of the path that a route names `{name}`, percent-decoded.
@@ -67,7 +67,7 @@ impl Request {
     /// The cookie of that name (RFC 6265 section 5.4), as sent.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.headers
+        self.headers()
             .get_all(header::COOKIE)
             .iter()
             .filter_map(|value| value.to_str().ok())

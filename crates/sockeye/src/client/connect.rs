@@ -392,7 +392,7 @@ impl Connect {
     ) -> Request {
         Request {
             uri: target.request_target().parse::<Uri>().unwrap_or_default(),
-            headers,
+            fields: headers.into(),
             peer_addr,
             tls: target.is_tls(),
             subprotocols: self.subprotocols.clone(),

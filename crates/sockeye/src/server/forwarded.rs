@@ -53,7 +53,7 @@ impl TrustedProxies {
     /// What is known of the request beyond its own address; nothing if that isn't trusted.
     pub(crate) fn told(&self, request: &Request) -> Told {
         match request.peer_addr {
-            Some(peer) if self.trusts(peer.ip()) => self.told_by(peer.ip(), &request.headers),
+            Some(peer) if self.trusts(peer.ip()) => self.told_by(peer.ip(), request.headers()),
             _ => Told::default(),
         }
     }

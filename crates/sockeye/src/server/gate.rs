@@ -72,7 +72,7 @@ impl Shared {
         });
         if !leg
             .origins
-            .admit(request.headers(), told.host.as_deref(), tls)
+            .admit(&request.fields, told.host.as_deref(), tls)
         {
             return Err(Refusal::text(
                 StatusCode::FORBIDDEN,

@@ -1,6 +1,8 @@
 //! From which web pages a WebSocket may be opened (RFC 6455 section 10.2).
 
-use http::{HeaderMap, header};
+use http::header;
+
+use crate::fields::Fields;
 
 /// From which web pages a WebSocket may be opened.
 ///
@@ -39,8 +41,8 @@ impl Origins {
 
     /// Whether the policy lets the request through. `host` is what the browser has asked for, if a trusted
     /// proxy tells and `Host` may be another one.
-    pub(crate) fn admit(&self, headers: &HeaderMap, host: Option<&str>, tls: Tls) -> bool {
-        let mut origins = headers.get_all(header::ORIGIN).iter();
+    pub(crate) fn admit(&self, fields: &Fields, host: Option<&str>, tls: Tls) -> bool {
+        let mut origins = fields.values(&header::ORIGIN);
         let Some(origin) = origins.next() else {
             return true;
         };
@@ -48,14 +50,14 @@ impl Origins {
             return true;
         }
         // RFC 6454 section 7.3: a client sends one at most.
-        let (Ok(origin), None) = (origin.to_str(), origins.next()) else {
+        let (Some(origin), None) = (visible(origin), origins.next()) else {
             return false;
         };
         match self {
             Self::Any => true,
             Self::List(list) => list.iter().any(|listed| is_same_origin(listed, origin)),
             Self::Same => {
-                let named = || headers.get(header::HOST)?.to_str().ok();
+                let named = || visible(fields.values(&header::HOST).next()?);
                 host.or_else(named)
                     .is_some_and(|host| is_at_host(origin, host, tls))
             }
@@ -87,6 +89,13 @@ impl<'a> Parts<'a> {
             port: port.or(default_port(scheme)),
         })
     }
+}
+
+/// `value`, if it has nothing but what can be seen.
+fn visible(value: &[u8]) -> Option<&str> {
+    let is_visible = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
+    let text = str::from_utf8(value).ok()?;
+    value.iter().all(is_visible).then_some(text)
 }
 
 fn is_same_origin(listed: &str, origin: &str) -> bool {
@@ -151,15 +160,17 @@ fn default_port(scheme: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
-    fn headers(host: &str, origins: &[&str]) -> HeaderMap {
+    fn fields(host: &str, origins: &[&str]) -> Fields {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         for origin in origins {
             headers.append(header::ORIGIN, origin.parse().unwrap());
         }
-        headers
+        headers.into()
     }
 
     #[test]
@@ -190,9 +201,9 @@ mod tests {
             ("a.example", "chrome-extension://a.example", No, false),
             ("[::1]", "http://[::2]", No, false),
         ] {
-            let headers = headers(host, &[origin]);
+            let fields = fields(host, &[origin]);
             assert_eq!(
-                Origins::Same.admit(&headers, None, tls),
+                Origins::Same.admit(&fields, None, tls),
                 admitted,
                 "{host} {origin} {tls:?}"
             );
@@ -202,16 +213,16 @@ mod tests {
     #[test]
     fn request_without_origin_is_no_browsers() {
         for origins in [Origins::Same, Origins::Any, Origins::List(vec![])] {
-            assert!(origins.admit(&headers("a", &[]), None, Tls::No));
+            assert!(origins.admit(&fields("a", &[]), None, Tls::No));
         }
     }
 
     #[test]
     fn two_origins_are_none() {
-        let headers = headers("a", &["http://a", "http://a"]);
-        assert!(!Origins::Same.admit(&headers, None, Tls::No));
-        assert!(!Origins::List(vec!["http://a".into()]).admit(&headers, None, Tls::No));
-        assert!(Origins::Any.admit(&headers, None, Tls::No));
+        let fields = fields("a", &["http://a", "http://a"]);
+        assert!(!Origins::Same.admit(&fields, None, Tls::No));
+        assert!(!Origins::List(vec!["http://a".into()]).admit(&fields, None, Tls::No));
+        assert!(Origins::Any.admit(&fields, None, Tls::No));
     }
 
     #[test]
@@ -245,7 +256,7 @@ mod tests {
             ("https://b.example", false),
         ] {
             assert_eq!(
-                origins.admit(&headers("x", &[origin]), None, Tls::Yes),
+                origins.admit(&fields("x", &[origin]), None, Tls::Yes),
                 admitted,
                 "{origin}"
             );

@@ -161,7 +161,7 @@ impl WebSocketUpgrade {
     {
         let Incoming { request, handshake } = self.incoming;
         // Of the scheme we know nothing, as behind a proxy.
-        if !self.origins.admit(request.headers(), None, Tls::No) {
+        if !self.origins.admit(&request.fields, None, Tls::No) {
             let text = "pages of this origin may not connect here\n";
             return Refusal::text(StatusCode::FORBIDDEN, text).into_response();
         }

@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header,
-    uri::PathAndQuery,
+    Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, uri::PathAndQuery,
 };
 use hyper::ext::Protocol;
 use sockeye_proto::handshake::{Header, RequestHead, ServerHandshake, Target};
 
-use crate::{Refusal, Request, server::Tls};
+use crate::{Refusal, Request, fields::Fields, server::Tls};
 
 /// A request that asks for a WebSocket and does it right, whatever HTTP it came by.
 #[derive(Debug)]
@@ -27,21 +26,13 @@ impl Incoming {
     ) -> Result<Self, Refusal> {
         let handshake = ServerHandshake::check(head)?;
         let (uri, authority) = split_target(head.target)?;
-        let mut headers = HeaderMap::with_capacity(head.headers.len());
-        for field in &head.headers {
-            let name = HeaderName::from_bytes(field.name.as_bytes());
-            let value = HeaderValue::from_bytes(field.value);
-            let (Ok(name), Ok(value)) = (name, value) else {
-                return Err(malformed("a field cannot be read\n"));
-            };
-            headers.append(name, value);
-        }
-        replace_host(&mut headers, authority.as_deref());
+        let fields = Fields::pack(&head.headers, authority.as_deref())
+            .ok_or_else(|| malformed("a field cannot be read\n"))?;
         Ok(Self {
             request: Request {
                 method: Method::GET,
                 uri,
-                headers,
+                fields,
                 peer_addr,
                 tls: tls == Tls::Yes,
                 subprotocols: handshake.subprotocols().to_vec(),
@@ -79,7 +70,7 @@ impl Incoming {
             request: Request {
                 method: request.method().clone(),
                 uri,
-                headers,
+                fields: headers.into(),
                 peer_addr,
                 tls: tls == Tls::Yes,
                 subprotocols: handshake.subprotocols().to_vec(),
@@ -141,11 +132,9 @@ fn path_and_query(uri: &Uri) -> &str {
 /// The target in origin-form, and the authority of one in absolute-form.
 fn split_target(target: &str) -> Result<(Uri, Option<String>), Refusal> {
     let target = Target::parse(target).ok_or_else(|| malformed("the target is malformed\n"))?;
-    let uri = Uri::builder()
-        .path_and_query(target.path_and_query.as_ref())
-        .build()
+    let path_and_query = PathAndQuery::try_from(target.path_and_query.as_ref())
         .map_err(|_| malformed("the target is malformed\n"))?;
-    Ok((uri, target.authority.map(str::to_owned)))
+    Ok((path_and_query.into(), target.authority.map(str::to_owned)))
 }
 
 /// RFC 9112 section 3.2.2: the authority of the target stands in place of `Host`.

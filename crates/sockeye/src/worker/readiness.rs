@@ -369,6 +369,8 @@ impl ReadinessLoop {
     }
 
     fn accept(&mut self, number: usize) {
+        let timeout = self.shared.settings.limits.handshake_timeout;
+        let deadline = later(Instant::now(), timeout);
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(entrance) = self.entrances.get_mut(number) else {
                 return;
@@ -376,7 +378,7 @@ impl ReadinessLoop {
             match entrance.accept(self.shared.tcp_keepalive) {
                 Arrival::Guest(socket, peer_addr) => {
                     if let Some(standing) = Standing::new(&self.shared) {
-                        self.welcome(socket, peer_addr, standing);
+                        self.welcome(socket, peer_addr, standing, deadline);
                     }
                 }
                 Arrival::Nobody => return,
@@ -394,9 +396,8 @@ impl ReadinessLoop {
         socket: mio::net::TcpStream,
         peer_addr: std::net::SocketAddr,
         standing: Standing,
+        deadline: Instant,
     ) {
-        let timeout = self.shared.settings.limits.handshake_timeout;
-        let deadline = later(Instant::now(), timeout);
         let opening = Opening {
             socket,
             peer_addr,

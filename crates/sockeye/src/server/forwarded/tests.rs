@@ -4,13 +4,15 @@ use super::*;
 
 fn told(peer: &str, fields: &[(&'static str, &str)]) -> Told {
     let networks = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"].map(str::to_owned);
-    let mut request = Request {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(*name, value.parse().unwrap());
+    }
+    let request = Request {
         peer_addr: Some(SocketAddr::new(peer.parse().unwrap(), 1234)),
+        fields: headers.into(),
         ..Request::default()
     };
-    for (name, value) in fields {
-        request.headers.append(*name, value.parse().unwrap());
-    }
     TrustedProxies::parse(&networks).unwrap().told(&request)
 }
 
@@ -34,10 +36,12 @@ fn only_a_trusted_peer_is_asked() {
         );
     }
     assert_eq!(client("10.1.1.1", &[]).unwrap(), "10.1.1.1");
-    let mut request = Request::default();
-    request
-        .headers
-        .append("x-forwarded-for", "192.0.2.1".parse().unwrap());
+    let mut headers = HeaderMap::new();
+    headers.append("x-forwarded-for", "192.0.2.1".parse().unwrap());
+    let request = Request {
+        fields: headers.into(),
+        ..Request::default()
+    };
     assert_eq!(TrustedProxies::default().told(&request), Told::default());
 }
 
