@@ -2,19 +2,16 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 
-use crate::{
-    Error,
-    inbox::{Inbox, Item},
-    task_driver::TaskDriver,
-};
+use crate::{Error, inbox::Inbox, round, shelf::Item, task_driver::TaskDriver};
 
 /// The receiving side of a loop-style connection, under one lock: `recv` works on it, and between
 /// two calls of `recv` the attendant's task.
@@ -30,17 +27,20 @@ pub(crate) struct State {
     pub(crate) joined: Vec<u8>,
     /// Whether the parts up to the next last one are unwanted.
     pub(crate) skips: bool,
+    /// Whether what is sent may be gathering while the program answers a batch. Then a round is coming, or the
+    /// program comes to `recv` before it.
+    gathers: bool,
 }
 
 /// The waker that the socket gets. It wakes the task that waits in `recv`; if there is none it
-/// starts a task that reads, answers and flushes once, so that a pong leaves and a close is answered
+/// joins a round, whose task reads, answers and flushes once, so that a pong leaves and a close is answered
 /// whatever the program is doing. While somebody waits in `recv` no task exists.
-struct Attendant {
+pub(crate) struct Attendant {
     core: Weak<Core>,
     runtime: Handle,
     /// The task in `recv`.
     receiver: Mutex<Option<Comer>>,
-    /// Whether a task has been started and has not begun its work.
+    /// Whether it has joined a round, which has not come to it yet.
     scheduled: AtomicBool,
     /// Whether it was woken since somebody last began to drive. If not, driving again would find nothing.
     woken: AtomicBool,
@@ -72,6 +72,7 @@ impl Core {
                 inbox,
                 joined: Vec::new(),
                 skips: false,
+                gathers: false,
             }),
             attendant: Arc::new(Attendant {
                 core: Weak::clone(core),
@@ -87,7 +88,7 @@ impl Core {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Works until `wanted` finds in the state what the caller waits for. The caller's task is the
@@ -100,8 +101,10 @@ impl Core {
     ) -> Poll<T> {
         let mut state = self.state();
         if let Some(found) = wanted(&mut state) {
-            return Poll::Ready(found);
+            return Poll::Ready(self.hand_out(&state, found));
         }
+        // Nothing is left to answer.
+        state.release();
         attending.begin(cx.waker());
         // Asked behind that: whoever wakes from now on finds the caller.
         if self.attendant.is_quiet() && !state.driver.has_agenda() && !state.driver.has_ended() {
@@ -111,10 +114,22 @@ impl Core {
         match wanted(&mut state) {
             Some(found) => {
                 attending.end();
-                Poll::Ready(found)
+                Poll::Ready(self.hand_out(&state, found))
             }
-            None => Poll::Pending,
+            None => {
+                state.release();
+                Poll::Pending
+            }
         }
+    }
+
+    /// The program turns to what was found, and may take its time: what it has sent goes out without it then.
+    #[inline]
+    fn hand_out<T>(&self, state: &State, found: T) -> T {
+        if state.gathers {
+            self.attendant.schedule();
+        }
+        found
     }
 
     /// Sees to it that the connection ends in good order although nobody holds it any more.
@@ -154,9 +169,11 @@ impl State {
         loop {
             let had_much_room = self.inbox.has_much_room();
             let item = self.inbox.pop()?;
-            if self.inbox.is_empty() {
-                self.driver.release();
-            }
+            // The answer to the last of a batch goes out with the others.
+            self.gathers = match self.inbox.is_empty() {
+                true => self.driver.gathers(),
+                false => true,
+            };
             if !had_much_room && self.inbox.has_much_room() {
                 // Reading may have stopped, and nobody may come to `recv` for a while.
                 self.driver.wake();
@@ -165,6 +182,13 @@ impl State {
                 Item::Part { last, .. } if self.skips => self.skips = !last,
                 item => return Some(item),
             }
+        }
+    }
+
+    /// What has gathered goes out, and what is sent from now on goes to the socket at once.
+    fn release(&mut self) {
+        if std::mem::take(&mut self.gathers) {
+            self.driver.release();
         }
     }
 
@@ -199,10 +223,11 @@ impl Attending<'_> {
         self.attends = true;
     }
 
-    /// Done waiting. If the socket's wake-up has come to this task meanwhile, it is handed on: the
-    /// task is about to do something else.
+    /// Done waiting. If the socket's wake-up has come to this task meanwhile, and nobody has driven since, it
+    /// is handed on: the task is about to do something else.
     fn end(&mut self) {
-        if self.attends && self.attendant.receiver().take().is_none() {
+        if self.attends && self.attendant.receiver().take().is_none() && !self.attendant.is_quiet()
+        {
             self.attendant.schedule();
         }
         self.attends = false;
@@ -217,7 +242,7 @@ impl Drop for Attending<'_> {
 
 impl Attendant {
     fn receiver(&self) -> MutexGuard<'_, Option<Comer>> {
-        self.receiver.lock().unwrap_or_else(PoisonError::into_inner)
+        self.receiver.lock()
     }
 
     /// Whether nobody has woken it since somebody began to drive.
@@ -226,24 +251,34 @@ impl Attendant {
     }
 
     fn schedule(self: &Arc<Self>) {
-        if self.scheduled.swap(true, Ordering::AcqRel) {
-            return;
+        let is_scheduled = &self.scheduled;
+        if !is_scheduled.load(Ordering::SeqCst) && !is_scheduled.swap(true, Ordering::SeqCst) {
+            round::join(Arc::clone(self), &self.runtime);
         }
-        let attendant = Arc::clone(self);
-        self.runtime.spawn(async move {
-            attendant.scheduled.store(false, Ordering::Release);
-            // Otherwise somebody who came to `recv` has driven meanwhile.
-            if !attendant.is_quiet()
-                && let Some(core) = attendant.core.upgrade()
-            {
-                core.drive(&mut core.state());
-                // Whoever came to `recv` meanwhile may find there what this task has read.
-                let receiver = attendant.receiver().take();
-                if let Some(receiver) = receiver {
-                    receiver.waker.wake();
-                }
+    }
+
+    /// Does once what the program doesn't come to.
+    pub(crate) fn look_after(&self) {
+        self.scheduled.store(false, Ordering::SeqCst);
+        let Some(core) = self.core.upgrade() else {
+            return;
+        };
+        let mut state = core.state();
+        // Otherwise somebody who came to `recv` has driven meanwhile.
+        let drives = !self.is_quiet();
+        if drives {
+            core.drive(&mut state);
+            state.gathers |= !state.inbox.is_empty();
+        }
+        state.release();
+        drop(state);
+        if drives {
+            // Whoever came to `recv` meanwhile may find there what this task has read.
+            let receiver = self.receiver().take();
+            if let Some(receiver) = receiver {
+                receiver.waker.wake();
             }
-        });
+        }
     }
 }
 

@@ -182,9 +182,15 @@ impl Driver {
         self.stage != Stage::Open
     }
 
-    /// The program has looked at all that came: its sends go to the socket at once again.
+    /// What has gathered goes out, and what is sent from now on goes to the socket at once.
     pub(crate) fn release(&self) {
-        self.shared().wire().set_cork(Cork::Off);
+        self.shared().wire().uncork();
+    }
+
+    /// The program has taken the last message of a batch. Whether its answers gather still; without any, what
+    /// is sent from now on goes to the socket at once.
+    pub(crate) fn gathers(&self) -> bool {
+        self.shared().wire().gathers()
     }
 
     /// Whether the transport is gone.

@@ -1,13 +1,12 @@
 //! What has been received and not yet taken.
 
-use std::{cell::Cell, collections::VecDeque};
-
-use sockeye_proto::{Event, Kind, Message, extension::Pool};
+use sockeye_proto::{Event, Message, extension::Pool};
 
 use crate::{
     Closed, Error, Session,
     driver::{Room, Sink},
     replies::Replies,
+    shelf::{Item, Shelf},
     wire::Cork,
 };
 
@@ -29,7 +28,8 @@ pub(crate) type Observer = Box<dyn FnMut(Control<'_>) + Send>;
 /// What has been received and not yet taken, in order. Over its limit reading pauses.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    items: VecDeque<Item>,
+    /// While something waits; lent by the thread.
+    shelf: Option<Box<Shelf>>,
     /// The sum of the payloads, and [`ITEM_BYTES`] for each item.
     bytes: usize,
     bytes_max: usize,
@@ -44,24 +44,6 @@ pub(crate) struct Inbox {
 /// Bytes. What an item costs besides its payload, so that many empty ones are bounded too.
 const ITEM_BYTES: usize = 64;
 
-/// Items. Places that a thread lends.
-const LENT_ITEMS_MAX: usize = 1024;
-
-thread_local! {
-    /// Empty: places that the thread lends, so that an idle inbox has none, and those of a conversation cost
-    /// no allocation.
-    static PLACES: Cell<VecDeque<Item>> = const { Cell::new(VecDeque::new()) };
-}
-
-pub(crate) enum Item {
-    Message(Message<'static>),
-    Part {
-        kind: Kind,
-        payload: Vec<u8>,
-        last: bool,
-    },
-}
-
 impl Inbox {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
@@ -75,18 +57,22 @@ impl Inbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.shelf.is_none()
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Item> {
-        let Some(item) = self.items.pop_front() else {
+        let Some(shelf) = &mut self.shelf else {
             self.idle = true;
             return None;
         };
+        let item = shelf.pop()?;
         self.idle = false;
-        self.bytes -= item.cost();
-        if self.items.is_empty() {
-            self.return_places();
+        self.bytes -= cost(item.len());
+        if shelf.is_empty()
+            && let Some(shelf) = self.shelf.take()
+        {
+            shelf.give_back();
         }
         Some(item)
     }
@@ -106,7 +92,7 @@ impl Inbox {
 
     pub(crate) fn discard(&mut self) {
         self.discards = true;
-        self.items = VecDeque::new();
+        self.shelf = None;
         self.bytes = 0;
     }
 
@@ -117,51 +103,37 @@ impl Inbox {
         }
     }
 
-    fn push(&mut self, item: Item) {
+    /// Lets `push` put something of `len` bytes on the shelf, if anybody wants it.
+    #[inline]
+    fn take_in(&mut self, len: usize, push: impl FnOnce(&mut Shelf)) -> Room {
         if !self.discards {
-            self.bytes += item.cost();
-            if self.items.capacity() == 0 {
-                self.items = PLACES.take();
-            }
-            self.items.push_back(item);
+            self.bytes += cost(len);
+            push(self.shelf.get_or_insert_with(Shelf::lent));
         }
-    }
-
-    /// Nothing waits: the places for items go back to the thread.
-    fn return_places(&mut self) {
-        let items = std::mem::take(&mut self.items);
-        if items.capacity() <= LENT_ITEMS_MAX {
-            PLACES.set(items);
-        }
+        self.room()
     }
 }
 
-impl Item {
-    fn cost(&self) -> usize {
-        ITEM_BYTES
-            + match self {
-                Self::Message(message) => message.len(),
-                Self::Part { payload, .. } => payload.len(),
-            }
-    }
+/// What an item with so many bytes counts.
+fn cost(len: usize) -> usize {
+    ITEM_BYTES + len
 }
 
 impl Sink for Inbox {
     fn handle_message(&mut self, _: &Session, message: Message<'_>, _: &mut Replies<'_>) -> Room {
-        self.push(Item::Message(message.into_owned()));
-        self.room()
+        self.take_in(message.len(), |shelf| shelf.push_message(message))
     }
 
     fn handle_event(&mut self, _: &Session, event: Event<'_>) -> Room {
         let control = match event {
             Event::Message(_) => return self.room(),
             Event::Part(part) => {
-                self.push(Item::Part {
+                let item = Item::Part {
                     kind: part.kind,
                     payload: part.payload.to_vec(),
                     last: part.last,
-                });
-                return self.room();
+                };
+                return self.take_in(item.len(), |shelf| shelf.push(item));
             }
             Event::Ping(payload) => Control::Ping(payload),
             Event::Pong(payload) => Control::Pong(payload),
@@ -189,8 +161,8 @@ impl Sink for Inbox {
         _: &mut Pool,
         _: &mut Replies<'b>,
     ) -> Room {
-        self.push(Item::Message(message));
-        self.room()
+        let item = Item::Message(message);
+        self.take_in(item.len(), |shelf| shelf.push(item))
     }
 
     fn handle_error(&mut self, _: &Session, error: Error) {
@@ -201,15 +173,15 @@ impl Sink for Inbox {
 
     fn has_room(&self) -> bool {
         // One item may always come, however small the bound.
-        self.items.is_empty() || self.bytes < self.bytes_max
+        self.is_empty() || self.bytes < self.bytes_max
     }
 
     fn is_idle(&self) -> bool {
-        self.discards || (self.idle && self.items.is_empty())
+        self.discards || (self.idle && self.is_empty())
     }
 
     fn cork(&self) -> Cork {
-        if self.items.is_empty() {
+        if self.is_empty() {
             Cork::Off
         } else {
             Cork::Inbox

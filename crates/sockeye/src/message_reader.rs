@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{
     attendant::{Attending, Core, Presence, State},
-    inbox::Item,
+    shelf::Item,
 };
 
 /// One incoming message as a stream of bytes, from [`crate::WebSocket::recv_stream`].

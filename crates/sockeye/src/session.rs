@@ -161,8 +161,15 @@ impl Session {
     /// Dropped before it is ready, nothing of the message was sent.
     pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let mut message = message.into();
-        self.admitted(|wire| wire.try_send_owned(&mut message))
-            .await?;
+        let sent = self.0.wire().try_send_owned(&mut message);
+        match sent {
+            Ok(()) => {}
+            Err(Refused::Closed) => return Err(Error::closed()),
+            // Boxed: a task that sends is no larger for what it needs only now and then.
+            Err(Refused::Full) => {
+                Box::pin(self.admitted(|wire| wire.try_send_owned(&mut message))).await?;
+            }
+        }
         lend::recycle(message);
         Ok(())
     }

@@ -10,7 +10,8 @@ use crate::{
     attendant::{Core, Presence, State},
     driver::Driver,
     established::Established,
-    inbox::{Inbox, Item},
+    inbox::Inbox,
+    shelf::Item,
     task_driver::TaskDriver,
 };
 

@@ -95,11 +95,9 @@ pub(crate) enum Cork {
     /// The same, and what the driver keeps goes out before it: until the driver has brought that here, or
     /// ends the turn, nothing may be written.
     Turn,
-    /// The program has more messages to look at; the driver is woken and flushes, if the program
-    /// doesn't come to it first.
+    /// The program has more messages to look at. It flushes when it comes back for more, and its attendant if
+    /// it doesn't.
     Inbox,
-    /// The same, once it has been woken.
-    Nudged,
 }
 
 /// Why a message was not taken.
@@ -474,6 +472,15 @@ impl Wire {
     pub(crate) fn uncork(&mut self) {
         self.cork = Cork::Off;
         self.flush();
+    }
+
+    /// Whether the answers to a batch gather still: if there are none, no more than before.
+    #[inline]
+    pub(crate) fn gathers(&mut self) -> bool {
+        if self.outbox.is_none() {
+            self.cork = Cork::Off;
+        }
+        self.cork == Cork::Inbox
     }
 
     #[inline]

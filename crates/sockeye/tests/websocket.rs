@@ -750,3 +750,62 @@ async fn a_close_that_came_is_heard_although_nothing_can_be_sent_any_more() {
     assert_eq!(closed.reason, "bye");
     assert!(!closed.is_clean());
 }
+
+/// Three questions in one write.
+async fn ask_three(wire: &mut DuplexStream) {
+    let three = [b"1", b"2", b"3"].map(|question| frame(0x82, question));
+    wire.write_all(&three.concat()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_answers_a_part_of_a_batch_leaves_although_nobody_comes_back_to_recv() {
+    let (mut server, mut wire) = server_and_wire();
+    let (mut other, mut other_wire) = server_and_wire();
+    ask_three(&mut wire).await;
+    ask_three(&mut other_wire).await;
+    for websocket in [&mut server, &mut other] {
+        let question = timeout(websocket.recv()).await.unwrap().unwrap();
+        websocket.send(question).await.unwrap();
+    }
+    let mut answer = [0; 3];
+    for wire in [&mut wire, &mut other_wire] {
+        timeout(wire.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(answer, [0x82, 1, b'1']);
+    }
+    // The program has taken its time; the second answer comes from another task.
+    let question = timeout(server.recv()).await.unwrap().unwrap();
+    settle().await;
+    let session = server.session().clone();
+    tokio::spawn(async move { session.send(question).await });
+    timeout(wire.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(answer, [0x82, 1, b'2']);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answers_to_a_batch_leave_in_one_write_although_its_last_message_has_none() {
+    let (mut server, mut wire) = server_and_wire();
+    ask_three(&mut wire).await;
+    settle().await;
+    for number in 1..=3 {
+        let question = timeout(server.recv()).await.unwrap().unwrap();
+        if number < 3 {
+            server.send(question).await.unwrap();
+        }
+    }
+    let mut answers = [0; 10];
+    let count = timeout(wire.read(&mut answers)).await.unwrap();
+    assert_eq!(answers[..count], [0x82, 1, b'1', 0x82, 1, b'2']);
+}
+
+#[tokio::test]
+async fn a_conversation_that_echoes_is_a_small_future() {
+    async fn echo(mut websocket: WebSocket) -> Result<(), sockeye::Error> {
+        while let Some(message) = websocket.recv().await? {
+            websocket.send(message).await?;
+        }
+        Ok(())
+    }
+    let (server, _wire) = server_and_wire();
+    let bytes = size_of_val(&echo(server));
+    assert!(bytes <= 240, "{bytes}");
+}

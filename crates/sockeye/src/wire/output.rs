@@ -71,7 +71,7 @@ impl Wire {
     #[inline]
     fn large_bytes_min(&self) -> usize {
         match self.cork {
-            Cork::Batch | Cork::Inbox | Cork::Nudged => LARGE_IN_BATCH_BYTES_MIN,
+            Cork::Batch | Cork::Inbox => LARGE_IN_BATCH_BYTES_MIN,
             // What the driver keeps goes out first.
             Cork::Turn => usize::MAX,
             Cork::Off => LARGE_BYTES_MIN,
@@ -229,11 +229,7 @@ impl Wire {
             Cork::Off => {
                 self.flush();
             }
-            Cork::Batch | Cork::Turn | Cork::Nudged => {}
-            Cork::Inbox => {
-                self.cork = Cork::Nudged;
-                self.wake_driver();
-            }
+            Cork::Batch | Cork::Turn | Cork::Inbox => {}
         }
     }
 
