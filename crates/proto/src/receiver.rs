@@ -159,7 +159,7 @@ impl Receiver {
     /// # Errors
     ///
     /// As [`Receiver::poll_event`].
-    #[inline(never)]
+    #[inline]
     pub fn poll_long<'e>(
         &mut self,
         input: &mut Input<'e>,
