@@ -38,18 +38,22 @@ pub(crate) struct State {
 pub(crate) struct Attendant {
     core: Weak<Core>,
     runtime: Handle,
-    /// The task in `recv`.
-    receiver: Mutex<Option<Comer>>,
+    receiver: Mutex<Receiver>,
     /// Whether it has joined a round, which has not come to it yet.
     scheduled: AtomicBool,
     /// Whether it was woken since somebody last began to drive. If not, driving again would find nothing.
     woken: AtomicBool,
 }
 
-/// A task that waits for what is received.
-struct Comer {
-    waker: Waker,
-    presence: Presence,
+/// The task in `recv`.
+#[derive(Default)]
+enum Receiver {
+    #[default]
+    None,
+    /// It waits for what is received.
+    Waiting(Waker, Presence),
+    /// It was woken, and surely comes and drives.
+    Coming,
 }
 
 /// Whether a task that was woken surely comes and drives.
@@ -126,8 +130,8 @@ impl Core {
     /// The program turns to what was found, and may take its time: what it has sent goes out without it then.
     #[inline]
     fn hand_out<T>(&self, state: &State, found: T) -> T {
-        if state.gathers {
-            self.attendant.schedule();
+        if state.gathers && self.attendant.schedule() {
+            state.driver.gather();
         }
         found
     }
@@ -212,13 +216,8 @@ impl Attending<'_> {
     fn begin(&mut self, waker: &Waker) {
         let mut receiver = self.attendant.receiver();
         match &mut *receiver {
-            Some(known) => known.waker.clone_from(waker),
-            None => {
-                *receiver = Some(Comer {
-                    waker: waker.clone(),
-                    presence: self.presence,
-                });
-            }
+            Receiver::Waiting(known, _) => known.clone_from(waker),
+            _ => *receiver = Receiver::Waiting(waker.clone(), self.presence),
         }
         self.attends = true;
     }
@@ -226,9 +225,11 @@ impl Attending<'_> {
     /// Done waiting. If the socket's wake-up has come to this task meanwhile, and nobody has driven since, it
     /// is handed on: the task is about to do something else.
     fn end(&mut self) {
-        if self.attends && self.attendant.receiver().take().is_none() && !self.attendant.is_quiet()
-        {
-            self.attendant.schedule();
+        if self.attends {
+            let receiver = std::mem::take(&mut *self.attendant.receiver());
+            if !matches!(receiver, Receiver::Waiting(..)) && !self.attendant.is_quiet() {
+                self.attendant.schedule();
+            }
         }
         self.attends = false;
     }
@@ -241,7 +242,7 @@ impl Drop for Attending<'_> {
 }
 
 impl Attendant {
-    fn receiver(&self) -> MutexGuard<'_, Option<Comer>> {
+    fn receiver(&self) -> MutexGuard<'_, Receiver> {
         self.receiver.lock()
     }
 
@@ -250,16 +251,24 @@ impl Attendant {
         !self.woken.load(Ordering::SeqCst)
     }
 
-    fn schedule(self: &Arc<Self>) {
+    /// Sees to it that a round comes by. Whether that is news.
+    fn schedule(self: &Arc<Self>) -> bool {
         let is_scheduled = &self.scheduled;
-        if !is_scheduled.load(Ordering::SeqCst) && !is_scheduled.swap(true, Ordering::SeqCst) {
+        let is_news =
+            !is_scheduled.load(Ordering::SeqCst) && !is_scheduled.swap(true, Ordering::SeqCst);
+        if is_news {
             round::join(Arc::clone(self), &self.runtime);
         }
+        is_news
     }
 
     /// Does once what the program doesn't come to.
     pub(crate) fn look_after(&self) {
         self.scheduled.store(false, Ordering::SeqCst);
+        // What it sent went out when it began to wait; what it sends next gathers better if it drives itself.
+        if matches!(*self.receiver(), Receiver::Coming) {
+            return;
+        }
         let Some(core) = self.core.upgrade() else {
             return;
         };
@@ -274,9 +283,9 @@ impl Attendant {
         drop(state);
         if drives {
             // Whoever came to `recv` meanwhile may find there what this task has read.
-            let receiver = self.receiver().take();
-            if let Some(receiver) = receiver {
-                receiver.waker.wake();
+            let receiver = std::mem::take(&mut *self.receiver());
+            if let Receiver::Waiting(waker, _) = receiver {
+                waker.wake();
             }
         }
     }
@@ -289,13 +298,20 @@ impl Wake for Attendant {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, Ordering::SeqCst);
-        let receiver = self
-            .receiver()
-            .take_if(|receiver| receiver.presence == Presence::Sure);
-        match receiver {
-            Some(receiver) => receiver.waker.wake(),
-            // The task wakes an unsure one when it has done its work.
-            None => self.schedule(),
+        let mut receiver = self.receiver();
+        match std::mem::take(&mut *receiver) {
+            Receiver::Waiting(waker, Presence::Sure) => {
+                *receiver = Receiver::Coming;
+                drop(receiver);
+                waker.wake();
+            }
+            Receiver::Coming => *receiver = Receiver::Coming,
+            // The round wakes an unsure one when it has done its work.
+            other => {
+                *receiver = other;
+                drop(receiver);
+                self.schedule();
+            }
         }
     }
 }

@@ -187,6 +187,11 @@ impl Driver {
         self.shared().wire().uncork();
     }
 
+    /// The program has more messages to look at: what it sends gathers until [`Driver::release`].
+    pub(crate) fn gather(&self) {
+        self.shared().wire().set_cork(Cork::Inbox);
+    }
+
     /// The program has taken the last message of a batch. Whether its answers gather still; without any, what
     /// is sent from now on goes to the socket at once.
     pub(crate) fn gathers(&self) -> bool {

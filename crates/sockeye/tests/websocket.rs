@@ -3,7 +3,10 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -752,7 +755,7 @@ async fn a_close_that_came_is_heard_although_nothing_can_be_sent_any_more() {
 }
 
 /// Three questions in one write.
-async fn ask_three(wire: &mut DuplexStream) {
+async fn ask_three(wire: &mut (impl AsyncWrite + Unpin)) {
     let three = [b"1", b"2", b"3"].map(|question| frame(0x82, question));
     wire.write_all(&three.concat()).await.unwrap();
 }
@@ -808,4 +811,61 @@ async fn a_conversation_that_echoes_is_a_small_future() {
     let (server, _wire) = server_and_wire();
     let bytes = size_of_val(&echo(server));
     assert!(bytes <= 240, "{bytes}");
+}
+
+/// A stream that counts its writes.
+struct Counted(DuplexStream, Arc<AtomicUsize>);
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_that_comes_by_leaves_a_batch_to_whoever_is_about_to_read_it() {
+    let (left, wire) = duplex(1 << 20);
+    let (mut answers, mut questions) = tokio::io::split(wire);
+    let writes = Arc::new(AtomicUsize::new(0));
+    let counted = Counted(left, Arc::clone(&writes));
+    let mut server = WebSocket::from_stream(counted, Role::Server, Settings::default()).unwrap();
+    tokio::spawn(async move {
+        while let Ok(Some(question)) = server.recv().await {
+            server.send(question).await.unwrap();
+        }
+    });
+    // The task waits in `recv`.
+    settle().await;
+    ask_three(&mut questions).await;
+    // It has its turn between the task's and that of the round that the task has called.
+    tokio::spawn(async move {
+        ask_three(&mut questions).await;
+        questions
+    });
+    let mut both = [0; 18];
+    timeout(answers.read_exact(&mut both)).await.unwrap();
+    assert_eq!(writes.load(Ordering::Relaxed), 2);
 }

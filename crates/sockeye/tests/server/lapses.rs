@@ -304,6 +304,13 @@ async fn who_reads_nothing_is_dropped_whoever_sends() {
     assert_eq!(error.kind(), ErrorKind::Closed);
     let closed = soon(session.closed()).await;
     assert_eq!((closed.by, &*closed.reason), (Side::Us, "reads nothing"));
+    // The worker counts it after those who wait have heard of it.
+    soon(async {
+        while server.sessions() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(server.endings().stalled, 1);
 }
 
