@@ -127,6 +127,17 @@ impl Receiver {
         if input.is_empty() && self.unfinished.is_none() {
             return Ok(None);
         }
+        self.poll_further(input, pool, limits)
+    }
+
+    /// What [`Receiver::poll_event`] does for all but short messages.
+    #[inline(never)]
+    fn poll_further<'e>(
+        &'e mut self,
+        input: &'e mut Input<'_>,
+        pool: &'e mut Pool,
+        limits: &Limits,
+    ) -> Result<Option<Event<'e>>, ProtocolError> {
         match self.poll_long(input, limits) {
             Some(message) => message.map(|message| Some(Event::Message(message))),
             None => self.poll_other(input, pool, limits),

@@ -1,6 +1,8 @@
 //! Any bytes as compressed payload.
 
-use sockeye_proto::extension::{Deflater, End, InflateError, Inflater, Pool, Progress, Takeover};
+use sockeye_proto::extension::{
+    Deflater, End, InflateError, Inflater, Pool, Progress, Takeover, Worth,
+};
 
 use crate::choices::Choices;
 
@@ -34,7 +36,9 @@ pub fn inflate(data: &[u8]) {
             };
             assert!(inflater.held_bytes() <= held_max);
         }
-        is_identity(&text, window_bits, takeover);
+        for level in [1, 2 + window_bits % 8] {
+            is_identity(&text, window_bits, takeover, level);
+        }
     }
 }
 
@@ -72,14 +76,23 @@ fn inflated(
     Ok(Some(text))
 }
 
-fn is_identity(text: &[u8], window_bits: u8, takeover: Takeover) {
+fn is_identity(text: &[u8], window_bits: u8, takeover: Takeover, level: u8) {
     let mut pool = Pool::new();
-    let mut deflater = Deflater::new(window_bits, takeover, 1 + window_bits % 9);
+    let mut deflater = Deflater::new(window_bits, takeover, level);
     let mut inflater = Inflater::new(window_bits, takeover);
     for _ in 0..2 {
         let mut wire = Vec::new();
         deflater.deflate(&mut pool, text, End::Yes, &mut wire);
         let back = inflated(&mut inflater, &mut pool, &[&wire], usize::MAX);
         assert_eq!(back.expect("our own"), Some(text.to_vec()));
+        wire.clear();
+        // Whole, and at level 1 without zlib.
+        match deflater.deflate_whole(&mut pool, text, &mut wire) {
+            Worth::NotSmaller => assert!(wire.is_empty()),
+            Worth::Smaller => {
+                let back = inflated(&mut inflater, &mut pool, &[&wire], usize::MAX);
+                assert_eq!(back.expect("our own"), Some(text.to_vec()));
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use zlib_rs::DeflateFlush;
 
 use super::{
     End, Pool, Takeover,
+    condenser::{HISTORY_BYTES_MAX, TEXT_BYTES_MAX},
     history::History,
     inflater::{GIVEN_BYTES_MAX, TAIL},
     pool::{Compressor, Place},
@@ -15,7 +16,10 @@ use super::{
 /// Deflates the messages of one direction, one after the other.
 ///
 /// Memory: while idle nothing, and under context takeover at most 4 KiB of what was sent last. While a
-/// message is unfinished a context from the pool (290 KiB at most) as well.
+/// message in parts is unfinished a context from the pool (290 KiB at most) as well.
+///
+/// At level 1 a whole message of up to 16 KiB needs no context: it is compressed by code of our own, which knows
+/// what was sent last. All else is left to zlib.
 ///
 /// A context that has to be primed costs a microsecond for each KiB that it is to know. Under takeover the
 /// pool therefore remembers where it was left, and while no other connection of the thread needs it, the next
@@ -97,6 +101,23 @@ impl Deflater {
         if input.is_empty() {
             return Worth::NotSmaller;
         }
+        if self.level != 1 || input.len() > TEXT_BYTES_MAX {
+            return self.deflate_with_zlib(pool, input, output);
+        }
+        let history = self.history.halves();
+        let condenser = pool.condenser();
+        let worth = condenser.condense(history, input, self.window_bits, output);
+        if worth == Worth::Smaller {
+            self.remember(input);
+            // A context that was left here has not seen this message.
+            if let Some(place) = &mut self.place {
+                place.messages += 1;
+            }
+        }
+        worth
+    }
+
+    fn deflate_with_zlib(&mut self, pool: &mut Pool, input: &[u8], output: &mut Vec<u8>) -> Worth {
         let start = output.len();
         let mut context = self.primed_context(pool);
         compress(&mut context.zlib, input, output);
@@ -156,7 +177,7 @@ impl Deflater {
 
     fn remember(&mut self, text: &[u8]) {
         if self.takeover == Takeover::Yes {
-            let bytes_max = PRIMED_BYTES_MAX.min(1 << self.window_bits);
+            let bytes_max = HISTORY_BYTES_MAX.min(1 << self.window_bits);
             self.history.append(text, bytes_max);
         }
     }
@@ -209,7 +230,3 @@ const FLUSH_BYTES: usize = 64;
 
 /// Bytes. Beyond this a larger step saves nothing, and zeroing should stay within the fast caches.
 const STEP_BYTES_MAX: usize = 32 << 10;
-
-/// Bytes. What a context is told of the messages before, if another connection has used it since. Telling it
-/// the whole window of 32 KiB takes 30 µs, as long as compressing 10 KiB.
-const PRIMED_BYTES_MAX: usize = 4 << 10;

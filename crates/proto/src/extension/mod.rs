@@ -5,10 +5,12 @@
 //!                                                     │
 //!             compressed payload ──> Inflater <───────┼───────> Deflater ──> compressed payload
 //!                                        └── contexts from the thread's Pool ──┘
+//!                                            (a Condenser for short messages)
 //! ```
 //!
 //! There is no trait for extensions: one is in use, and a trait would be drawn from a single case.
 
+mod condenser;
 mod deflater;
 mod grammar;
 mod history;

@@ -28,14 +28,13 @@ pub struct Deflate {
     /// as the nearest), default 15. For a server this is a wish: a client that doesn't offer the
     /// parameter can't be told (RFC 7692 section 7.1.2.2), and uses 15.
     pub client_max_window_bits: u8,
-    /// How hard we try: 0 (stored) to 9. Default 1. JSON of 1, 4 and 16 KiB, inflated and deflated again,
-    /// each message for itself: level 1 takes 6, 12 and 43 µs and leaves 40, 31 and 27 per cent; level 2
-    /// takes 11, 21 and 66 µs and leaves 33, 23 and 20; level 6 takes 13, 35 and 131 µs and leaves 33, 22
-    /// and 18. Where bandwidth is dearer than processors, 2 is a good value.
+    /// How hard we try: 0 (stored) to 9. Default 1. JSON of 1, 4 and 16 KiB, deflated and inflated again,
+    /// each message for itself: level 1 takes 5, 17 and 65 µs and leaves 28, 23 and 23 per cent; level 2
+    /// takes 23, 42 and 110 µs and leaves 24, 18 and 17; level 6 takes 27, 58 and 223 µs and leaves 22, 15
+    /// and 15. Where bandwidth is dearer than processors, 2 is a good value.
     pub level: u8,
     /// A message with fewer payload bytes goes out as it is. Default 1 KiB: less fits one packet
-    /// anyway, and without takeover shrinks little for the price of clearing a context (2 µs). With
-    /// takeover 64 is a good value.
+    /// anyway, and without takeover shrinks little. With takeover 64 is a good value.
     pub threshold_bytes: usize,
 }
 

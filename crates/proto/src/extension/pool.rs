@@ -4,7 +4,10 @@ use alloc::{borrow::Cow, boxed::Box, sync::Arc, vec::Vec};
 
 use zlib_rs::{DeflateConfig, Strategy};
 
-use super::negotiation::{WINDOW_BITS_MAX, WINDOW_BITS_MIN};
+use super::{
+    condenser::Condenser,
+    negotiation::{WINDOW_BITS_MAX, WINDOW_BITS_MIN},
+};
 use crate::Message;
 
 /// Whether a message may refer back to the messages before it.
@@ -33,7 +36,8 @@ pub enum End {
 ///
 /// A context takes about 47 KiB for inflating and 290 KiB at most for deflating. A pool keeps four for
 /// inflating, and of the others as many as were needed at a time: without takeover one for each window, with
-/// takeover one for each of the 64 connections that sent last, 18 MiB. Five buffers of at most 64 KiB and the
+/// takeover one for each of the 64 connections that sent last, 18 MiB. Messages of up to 16 KiB at level 1 need
+/// none: 72 KiB at most serve all of them. Five buffers of at most 64 KiB and the
 /// memory of large messages, 16 MiB at most, come on top; what comes back beyond is freed.
 #[derive(Default)]
 #[expect(
@@ -45,6 +49,8 @@ pub struct Pool {
     inflaters: Vec<Box<zlib_rs::Inflate>>,
     /// `len <= DEFLATERS_MAX`, the one used last at the end. Their state is whatever was left.
     deflaters: Vec<Box<Compressor>>,
+    /// For short messages at level 1; `None` until there is one.
+    condenser: Option<Condenser>,
     /// `len <= BUFFERS_MAX`; each is empty, its capacity `<= BUFFER_BYTES_MAX`.
     buffers: Vec<Vec<u8>>,
     /// Memory of messages that were handled, for the next large ones, the one that came last at the end: of
@@ -161,6 +167,11 @@ impl Pool {
         }
     }
 
+    /// For one message: it knows of no other.
+    pub(super) fn condenser(&mut self) -> &mut Condenser {
+        self.condenser.get_or_insert_with(Condenser::new)
+    }
+
     /// The compressor that was left at this place, if it is still here: it needs no priming.
     pub(super) fn take_deflater_at(&mut self, place: &Place) -> Option<Box<Compressor>> {
         let is_there = |one: &Box<_>| is_at(one, place);
@@ -246,7 +257,8 @@ pub(super) const RAW: bool = false;
 const INFLATERS_MAX: usize = 4;
 
 /// Contexts. Priming one anew costs three to ten times what a short message does, so that more of them are
-/// kept: for so many connections with takeover that talk in turn. Without takeover one serves all.
+/// kept: for so many connections with takeover that talk in turn. Without takeover one serves all, and at level
+/// 1 only large messages need one.
 const DEFLATERS_MAX: usize = 64;
 
 /// Buffers. As many as contexts.

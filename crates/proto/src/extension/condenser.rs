@@ -1,0 +1,419 @@
+//! Short messages compressed fast: level 1 (RFC 1951).
+
+use alloc::{boxed::Box, vec, vec::Vec};
+
+use super::Worth;
+
+/// Compresses whole messages of at most [`TEXT_BYTES_MAX`].
+///
+/// ```text
+///   history │ text
+///   ────────┼──────────────────────
+///       ^───┼──── four bytes seen before ──> one block of fixed codes, then the empty one without its tail
+/// ```
+///
+/// zlib clears 128 KiB before each message, or keeps 290 KiB for each connection. Here a table in the
+/// nearest caches, as large as the message needs, is filled anew from the history, and nothing but that
+/// history is kept for a connection. What comes out depends on history and text alone.
+pub(super) struct Condenser {
+    /// By the hash of four bytes, where they stood last. A wrong place costs a comparison, no more.
+    places: Box<[u16; PLACES_MAX]>,
+    /// History and text of the message under way, if there is history.
+    joined: Vec<u8>,
+}
+
+impl Condenser {
+    pub(super) fn new() -> Self {
+        let places = vec![0; PLACES_MAX].into_boxed_slice();
+        Self {
+            places: places.try_into().expect("so many were made"),
+            joined: Vec::new(),
+        }
+    }
+
+    /// Appends the compressed form of `text`, unless that is no smaller. It refers back no further than
+    /// 2 to the power of `window_bits` (8 to 15), and no further than `history`, which is
+    /// [`HISTORY_BYTES_MAX`] at most.
+    pub(super) fn condense(
+        &mut self,
+        history: [&[u8]; 2],
+        text: &[u8],
+        window_bits: u8,
+        output: &mut Vec<u8>,
+    ) -> Worth {
+        let history_bytes = history[0].len() + history[1].len();
+        debug_assert!(history_bytes <= HISTORY_BYTES_MAX && text.len() <= TEXT_BYTES_MAX);
+        let joined = if history_bytes == 0 {
+            text
+        } else {
+            self.joined.clear();
+            for part in [history[0], history[1], text] {
+                self.joined.extend_from_slice(part);
+            }
+            &self.joined
+        };
+        let bits = joined.len().ilog2().clamp(PLACES_BITS_MIN, PLACES_BITS_MAX);
+        self.places[..1 << bits].fill(0);
+        let mut matcher = Matcher {
+            text: joined,
+            window_bytes: 1 << window_bits,
+            places: &mut self.places,
+            shift: 32 - bits,
+            lazy_bytes_max: if text.len() <= LAZY_TEXT_BYTES_MAX {
+                LAZY_BYTES_MAX
+            } else {
+                0
+            },
+        };
+        matcher.learn(history_bytes);
+
+        let start = output.len();
+        output.resize(start + text.len(), 0);
+        let mut writer = Writer::new(&mut output[start..]);
+        writer.put(FIXED_BLOCK, 3);
+        matcher.write(history_bytes, &mut writer);
+        writer.put(END_OF_BLOCK, 7);
+        writer.put(STORED_BLOCK, 3);
+        match writer.finish() {
+            Some(len) if len < text.len() => {
+                output.truncate(start + len);
+                Worth::Smaller
+            }
+            _ => {
+                output.truncate(start);
+                Worth::NotSmaller
+            }
+        }
+    }
+}
+
+struct Matcher<'a> {
+    text: &'a [u8],
+    window_bytes: usize,
+    places: &'a mut [u16; PLACES_MAX],
+    /// Leaves as many bits of a hash as the table in use has.
+    shift: u32,
+    /// A reference as long as this is taken without looking whether the next byte begins a longer one.
+    lazy_bytes_max: usize,
+}
+
+impl Matcher<'_> {
+    /// Takes in what stands before `end`.
+    fn learn(&mut self, end: usize) {
+        let mut at = 0;
+        // Five at a time lie in eight bytes.
+        while at + 5 <= end && at + 8 <= self.text.len() {
+            let bytes = self.text[at..][..8].try_into().expect("eight");
+            let bytes = u64::from_le_bytes(bytes);
+            for step in 0..5 {
+                self.remember((bytes >> (8 * step)) as u32, at + step);
+            }
+            at += 5;
+        }
+        while at < end && at + 4 <= self.text.len() {
+            self.remember(word(self.text, at), at);
+            at += 1;
+        }
+    }
+
+    /// Writes what stands from `start` on.
+    fn write(&mut self, start: usize, writer: &mut Writer<'_>) {
+        let text = self.text;
+        // 0 <= written <= at: what is written, and what is known to begin no reference.
+        let (mut written, mut at) = (start, start);
+        while at + 4 <= text.len() {
+            let Some(mut found) = self.find(at) else {
+                at += 1 + ((at - written) >> SKIP_SHIFT);
+                continue;
+            };
+            // What was skipped may belong to it.
+            while at > written && found > 0 && text[at - 1] == text[found - 1] {
+                at -= 1;
+                found -= 1;
+            }
+            let mut len = common(text, found, at);
+            // The next byte may begin a longer one.
+            if len < self.lazy_bytes_max
+                && at + 5 <= text.len()
+                && let Some(later) = self.find(at + 1)
+            {
+                let longer = common(text, later, at + 1);
+                if longer > len {
+                    (at, found, len) = (at + 1, later, longer);
+                }
+            }
+            writer.literals(&text[written..at]);
+            writer.reference(len, at - found);
+            if writer.is_full() {
+                return;
+            }
+            written = at + len;
+            // Of what was passed, the ends are remembered: all of it would take as long again.
+            if written + 3 <= text.len() {
+                for passed in [at + 1, at + 2, written - 2, written - 1] {
+                    self.remember(word(text, passed), passed);
+                }
+            }
+            at = written;
+        }
+        writer.literals(&text[written..]);
+    }
+
+    /// Where the four bytes at `at` stand before it, within the window.
+    #[inline(always)]
+    fn find(&mut self, at: usize) -> Option<usize> {
+        let here = word(self.text, at);
+        let found = self.remember(here, at);
+        let fits = found < at && at - found <= self.window_bytes && word(self.text, found) == here;
+        fits.then_some(found)
+    }
+
+    /// Remembers that these four bytes stand at `at`. Where such bytes may have stood before.
+    #[inline(always)]
+    fn remember(&mut self, word: u32, at: usize) -> usize {
+        let hash = word.wrapping_mul(HASH_FACTOR) >> self.shift;
+        let place = &mut self.places[hash as usize % PLACES_MAX];
+        usize::from(core::mem::replace(place, at as u16))
+    }
+}
+
+#[inline(always)]
+fn word(text: &[u8], at: usize) -> u32 {
+    let bytes = text[at..][..4].try_into().expect("four");
+    u32::from_le_bytes(bytes)
+}
+
+/// How many bytes are the same from both places on, 258 at most. `before < at`.
+#[inline(always)]
+fn common(text: &[u8], before: usize, at: usize) -> usize {
+    let here = &text[at..text.len().min(at + LENGTH_MAX)];
+    let there = &text[before..before + here.len()];
+    let mut len = 0;
+    for (here, there) in here.chunks_exact(8).zip(there.chunks_exact(8)) {
+        let differ = u64::from_le_bytes(here.try_into().expect("eight"))
+            ^ u64::from_le_bytes(there.try_into().expect("eight"));
+        if differ != 0 {
+            return len + differ.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    let rest = here[len..].iter().zip(&there[len..]);
+    len + rest.take_while(|(here, there)| here == there).count()
+}
+
+/// Writes bits, the lowest first (RFC 1951 section 3.1.1).
+struct Writer<'a> {
+    room: &'a mut [u8],
+    /// Bytes written. Beyond the room's length: it was too small.
+    at: usize,
+    /// The lowest `count` bits are to be written; the others are 0.
+    bits: u64,
+    /// < 32 between two calls.
+    count: u32,
+}
+
+impl<'a> Writer<'a> {
+    fn new(room: &'a mut [u8]) -> Self {
+        Self {
+            room,
+            at: 0,
+            bits: 0,
+            count: 0,
+        }
+    }
+
+    /// `count <= 32`, and `bits` are no more.
+    #[inline(always)]
+    fn put(&mut self, bits: u32, count: u32) {
+        self.bits |= u64::from(bits) << self.count;
+        self.count += count;
+        if self.count >= 32 {
+            if let Some(room) = self.room.get_mut(self.at..self.at + 4) {
+                room.copy_from_slice(&(self.bits as u32).to_le_bytes());
+            }
+            self.at += 4;
+            self.bits >>= 32;
+            self.count -= 32;
+        }
+    }
+
+    #[inline(always)]
+    fn literals(&mut self, text: &[u8]) {
+        for &byte in text {
+            let code = LITERALS[usize::from(byte)];
+            self.put(u32::from(code.bits), u32::from(code.count));
+        }
+    }
+
+    /// `4 <= len <= 258`, `1 <= distance <= 32768`.
+    #[inline(always)]
+    fn reference(&mut self, len: usize, distance: usize) {
+        let length = LENGTHS[len % LENGTHS.len()];
+        // RFC 1951 section 3.2.5: two codes for each power of two, the rest are extra bits.
+        let distance = distance as u32 - 1;
+        let extra = distance.max(2).ilog2() - 1;
+        let code = if distance < 2 {
+            distance
+        } else {
+            2 * extra + (distance >> extra)
+        };
+        let extra = if distance < 2 { 0 } else { extra };
+        // Section 3.2.6: their codes are five bits, the highest first.
+        let code = code.reverse_bits() >> 27;
+        let rest = distance & ((1 << extra) - 1);
+        let bits = code | rest << 5;
+        self.put(
+            u32::from(length.bits) | bits << length.count,
+            u32::from(length.count) + 5 + extra,
+        );
+    }
+
+    fn is_full(&self) -> bool {
+        self.at > self.room.len()
+    }
+
+    /// Fills up the last byte. The length, if there was room.
+    fn finish(mut self) -> Option<usize> {
+        while self.count > 0 {
+            *self.room.get_mut(self.at)? = self.bits as u8;
+            self.at += 1;
+            self.bits >>= 8;
+            self.count = self.count.saturating_sub(8);
+        }
+        (!self.is_full()).then_some(self.at)
+    }
+}
+
+/// A code as it is written, extra bits included.
+#[derive(Clone, Copy)]
+struct Code {
+    bits: u16,
+    count: u8,
+}
+
+/// The fixed code of a literal, of the end of a block or of a length (RFC 1951 section 3.2.6), the highest
+/// bit first.
+const fn fixed(symbol: u16) -> Code {
+    let (bits, count) = match symbol {
+        0..=143 => (0x30 + symbol, 8),
+        144..=255 => (0x190 + symbol - 144, 9),
+        256..=279 => (symbol - 256, 7),
+        _ => (0xc0 + symbol - 280, 8),
+    };
+    Code {
+        bits: bits.reverse_bits() >> (16 - count),
+        count: count as u8,
+    }
+}
+
+static LITERALS: [Code; 256] = {
+    let mut codes = [fixed(0); 256];
+    let mut byte = 0;
+    while byte < codes.len() {
+        codes[byte] = fixed(byte as u16);
+        byte += 1;
+    }
+    codes
+};
+
+/// By the length; those below 3 don't exist.
+static LENGTHS: [Code; LENGTH_MAX + 1] = {
+    let mut codes = [fixed(0); LENGTH_MAX + 1];
+    let mut len = 3;
+    while len <= LENGTH_MAX {
+        // RFC 1951 section 3.2.5: four codes for each power of two, the rest are extra bits.
+        let beyond = len as u16 - 3;
+        let extra = if beyond < 8 { 0 } else { beyond.ilog2() - 2 };
+        let mut code = fixed(257 + 4 * extra as u16 + (beyond >> extra));
+        code.bits |= (beyond & ((1 << extra) - 1)) << code.count;
+        code.count += extra as u8;
+        codes[len] = code;
+        len += 1;
+    }
+    // The longest has a code of its own.
+    codes[LENGTH_MAX] = fixed(285);
+    codes
+};
+
+/// RFC 1951 section 3.2.3: not the last block, fixed codes.
+const FIXED_BLOCK: u32 = 0b010;
+
+/// The code 256.
+const END_OF_BLOCK: u32 = 0;
+
+/// Not the last block, stored: its header, whose length is the tail that isn't sent (RFC 7692 section 7.2.1).
+const STORED_BLOCK: u32 = 0b000;
+
+/// Bytes. RFC 1951 section 3.2.5: the longest reference.
+const LENGTH_MAX: usize = 258;
+
+/// Bytes. What of the messages before can be referred to. To take it in costs as much as compressing some
+/// hundred bytes.
+pub(super) const HISTORY_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes. Beyond this zlib is as fast. With the history less than 64 KiB, so that a place has 16 bits.
+pub(super) const TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Places, 2 bytes each.
+const PLACES_BITS_MAX: u32 = 14;
+const PLACES_MAX: usize = 1 << PLACES_BITS_MAX;
+
+/// Fewer would save no time.
+const PLACES_BITS_MIN: u32 = 8;
+
+/// 2 to the power of 32 by the golden ratio: spreads neighbours, and the highest bits depend on all bytes.
+const HASH_FACTOR: u32 = 0x9e37_79b1;
+
+/// 2 to the power of this many bytes without a reference, and every second is tried, then every third: noise
+/// is passed fast.
+const SKIP_SHIFT: u32 = 5;
+
+/// Bytes. Longer references seldom are followed by one that is longer still.
+const LAZY_BYTES_MAX: usize = 16;
+
+/// Bytes. To look further saves two per cent of size and takes a fifth more time, which only short messages
+/// have to spare against zlib.
+const LAZY_TEXT_BYTES_MAX: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_written_as_section_3_2_5_of_rfc_1951_lists_them() {
+        for (len, symbol, extra, count) in [
+            (3, 257, 0, 0),
+            (10, 264, 0, 0),
+            (11, 265, 0, 1),
+            (12, 265, 1, 1),
+            (13, 266, 0, 1),
+            (18, 268, 1, 1),
+            (19, 269, 0, 2),
+            (114, 279, 15, 4),
+            (115, 280, 0, 4),
+            (130, 280, 15, 4),
+            (131, 281, 0, 5),
+            (257, 284, 30, 5),
+            (258, 285, 0, 0),
+        ] {
+            let (code, written) = (fixed(symbol), LENGTHS[len]);
+            let bits = code.bits | extra << code.count;
+            assert_eq!((written.bits, written.count), (bits, code.count + count));
+        }
+    }
+
+    #[test]
+    fn gives_up_when_there_is_no_room_and_leaves_the_output_as_it_was() {
+        let mut condenser = Condenser::new();
+        let mut output = vec![1, 2, 3];
+        for text in [&b"a"[..], b"abc", b"no four of these are twice here"] {
+            let worth = condenser.condense([b"", b""], text, 15, &mut output);
+            assert_eq!(
+                (worth, output.as_slice()),
+                (Worth::NotSmaller, &[1, 2, 3][..])
+            );
+        }
+        let worth = condenser.condense([b"again ", b"and "], b"again and again", 15, &mut output);
+        assert_eq!((worth, output.len()), (Worth::Smaller, 3 + 4));
+    }
+}
