@@ -121,13 +121,11 @@ impl Receiver {
         pool: &'e mut Pool,
         limits: &Limits,
     ) -> Result<Option<Event<'e>>, ProtocolError> {
-        if let Some(message) = self.poll_short(input, limits) {
-            return message.map(|message| Some(Event::Message(message)));
+        match self.poll_short(input, limits) {
+            Some(message) => message.map(|message| Some(Event::Message(message))),
+            None if input.is_empty() && self.unfinished.is_none() => Ok(None),
+            None => self.poll_further(input, pool, limits),
         }
-        if input.is_empty() && self.unfinished.is_none() {
-            return Ok(None);
-        }
-        self.poll_further(input, pool, limits)
     }
 
     /// What [`Receiver::poll_event`] does for all but short messages.
