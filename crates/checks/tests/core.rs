@@ -49,11 +49,12 @@ fn the_core_stays_within_its_instructions() {
     if !is_counting_possible() {
         return;
     }
-    // Measured: 78, 112, 89, 1,286 (of which 870 are the UTF-8 check), 135. A tenth more is room for another
-    // compiler; what costs more has to say why.
+    // Measured: 86, 119, 94, 1,288 (of which 870 are the UTF-8 check), 140; eight of each of the first three are
+    // because a large message is looked for apart, so that it may lie where it is. A tenth more, or less, is room
+    // for another compiler; what costs more has to say why.
     for (library, story, frames, instructions_max) in [
-        ("sockeye", "binary-16", 16, 86),
-        ("sockeye", "binary-1", 1, 124),
+        ("sockeye", "binary-16", 16, 92),
+        ("sockeye", "binary-1", 1, 127),
         ("sockeye", "text-16", 16, 98),
         ("sockeye", "text-1k", 1, 1_415),
         ("sockeye-echo", "binary-16", 16, 150),
