@@ -169,17 +169,22 @@ async function hiddenTab(server: Server, url: string, options: object) {
   return { tab, becomes };
 }
 
-test("a page that was frozen asks when it is woken, and returns if nobody answers", { skip }, async () => {
+test("a page that was frozen returns when it is woken, cut off by its browser or unanswered", { skip }, async () => {
   await using server = await Server.start();
   using middlebox = await Middlebox.start(server.port, 60_000);
   const heartbeat = { intervalMs: 300, timeoutMs: 3_000, message: "beat", reply: "beat" };
   const { tab, becomes } = await hiddenTab(server, `${middlebox.url}/echo`, { heartbeat });
+  await tab.evaluate(`window.plain = new WebSocket(${JSON.stringify(`${server.url}/echo`)})`);
+  await becomes("plain.readyState === 1");
   await tab.freeze();
   middlebox.swallow();
   await tab.wake();
   await becomes("heard.filter((word) => word === 'open').length === 2");
   assert.ok(middlebox.connections >= 2);
-  assert.equal(await tab.evaluate("socket.state.ended.cause"), "heartbeat");
+  // Chromium used to leave a frozen page its WebSockets, and takes them away in newer releases: this one tells.
+  const cause = await tab.evaluate("socket.state.ended.cause");
+  if (cause === "lost") await becomes("plain.readyState === 3");
+  else assert.deepEqual([cause, await tab.evaluate("plain.readyState")], ["heartbeat", 1]);
 });
 
 test("a page that becomes visible doesn't wait for the next attempt", { skip }, async () => {
