@@ -29,6 +29,20 @@ const DIRECT_BYTES_MIN: u64 = 32 << 10;
 /// should happen in the nearer caches.
 const DIRECT_STEP_BYTES: usize = 256 << 10;
 
+/// Bytes. How far behind its place in the message a payload is put that is read into directly and would lie
+/// badly: see [`Binary::lead`].
+const LEAD_BYTES: usize = 64;
+
+/// Bytes. The smallest of the kernel's pages.
+const PAGE_BYTES: usize = 4 << 10;
+
+/// Bytes. The header of a masked frame of 64 KiB and more (RFC 6455 section 5.2).
+const LONGEST_HEAD_BYTES: usize = 14;
+
+/// Bytes. What is moved to its place and unmasked at a time, within the nearest cache. A multiple of the
+/// masking key's length.
+const MOVE_BYTES: usize = 16 << 10;
+
 /// How messages are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
@@ -251,20 +265,20 @@ impl Assembler {
         if open.compressed || expected < DIRECT_BYTES_MIN {
             return None;
         }
-        open.reserve(0, expected);
+        open.reserve(0, expected.saturating_add(LEAD_BYTES as u64));
         match &mut open.gathered {
             Gathered::Binary(binary) => Some(binary.room(expected)),
             _ => None,
         }
     }
 
-    /// `len` bytes were put where [`Assembler::wanted`] said: shows them to `unmask`, keeps them.
-    pub(crate) fn handle_filled(&mut self, len: usize, unmask: impl FnOnce(&mut [u8])) {
+    /// `len` bytes were put where [`Assembler::wanted`] said: shows them to `unmask`, in pieces of a multiple
+    /// of four bytes but for the last, and keeps them.
+    pub(crate) fn handle_filled(&mut self, len: usize, unmask: impl FnMut(&mut [u8])) {
         if let Some(open) = &mut self.open
             && let Gathered::Binary(binary) = &mut open.gathered
         {
-            unmask(&mut binary.bytes[binary.len..][..len]);
-            binary.len += len;
+            binary.settle(len, unmask);
             open.bytes += len;
         }
     }
@@ -313,6 +327,20 @@ impl Open {
     }
 }
 
+/// Moves what is behind the first `lead` bytes to their place, and shows it to `unmask` there: in pieces, of
+/// [`MOVE_BYTES`] but for the last, unless it lies right already.
+fn pull(bytes: &mut [u8], lead: usize, mut unmask: impl FnMut(&mut [u8])) {
+    if lead == 0 {
+        return unmask(bytes);
+    }
+    let end = bytes.len() - lead;
+    for start in (0..end).step_by(MOVE_BYTES) {
+        let piece = start..end.min(start + MOVE_BYTES);
+        bytes.copy_within(piece.start + lead..piece.end + lead, start);
+        unmask(&mut bytes[piece]);
+    }
+}
+
 impl Binary {
     fn append(&mut self, payload: &[u8]) {
         let ready = &mut self.bytes[self.len..];
@@ -325,14 +353,37 @@ impl Binary {
     /// Room for some of the bytes that are expected, within what is reserved.
     fn room(&mut self, expected: u64) -> &mut [u8] {
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-        let reserved = self.bytes.capacity() - self.len;
+        let begin = self.len + self.lead();
+        let reserved = self.bytes.capacity() - begin;
         let step = reserved.min(expected).min(DIRECT_STEP_BYTES);
-        if self.bytes.len() < self.len + step {
-            self.bytes.resize(self.len + step, 0);
+        if self.bytes.len() < begin + step {
+            self.bytes.resize(begin + step, 0);
         }
-        let room = &mut self.bytes[self.len..];
+        let room = &mut self.bytes[begin..];
         let len = room.len().min(expected);
         &mut room[..len]
+    }
+
+    /// `len` bytes were put into [`Binary::room`].
+    fn settle(&mut self, len: usize, unmask: impl FnMut(&mut [u8])) {
+        let lead = self.lead();
+        let target = &mut self.bytes[self.len..];
+        self.len += len;
+        pull(&mut target[..lead + len], lead, unmask);
+    }
+
+    /// How far behind their place bytes are put by a read. Processors that copy with `rep movsb` do it at a
+    /// sixteenth of their speed if, modulo the size of a page, the target is up to fifteen bytes behind the
+    /// source (measured on AMD's fourth Zen). That is what comes of a masked frame with the longest header
+    /// which a local sender's kernel has begun a page with, and of memory sixteen bytes behind a page's begin,
+    /// where allocators put what they map. A few bytes on it is harmless, and unmasking, which goes through it
+    /// anyway, takes it along to its place.
+    fn lead(&self) -> usize {
+        let into_page = self.bytes.as_ptr().addr() % PAGE_BYTES;
+        match into_page > LONGEST_HEAD_BYTES && into_page < LONGEST_HEAD_BYTES + 16 {
+            true => LEAD_BYTES,
+            false => 0,
+        }
     }
 
     fn into_bytes(mut self) -> Vec<u8> {
@@ -350,5 +401,27 @@ fn emptied(mut memory: Vec<u8>) -> String {
 impl From<InvalidUtf8> for ProtocolError {
     fn from(_: InvalidUtf8) -> Self {
         Self::InvalidUtf8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn what_lies_ahead_of_its_place_is_pulled_to_it_and_unmasked_there() {
+        for len in [0, 1, 63, 64, 65, MOVE_BYTES, 3 * MOVE_BYTES + 5] {
+            for lead in [0, LEAD_BYTES] {
+                let payload: Vec<u8> = (0..len).map(|index| (index * 7 / 5) as u8).collect();
+                let mut bytes = vec![0xaa; lead];
+                bytes.extend_from_slice(&payload);
+                let key = [1, 2, 3, 4];
+                crate::mask::mask(&mut bytes[lead..], key);
+                pull(&mut bytes, lead, |piece| crate::mask::mask(piece, key));
+                assert!(bytes[..len] == payload, "{len} bytes, {lead} ahead");
+            }
+        }
     }
 }

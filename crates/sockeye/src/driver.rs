@@ -1,5 +1,6 @@
 //! The loop between a socket and a connection: read, hand out, answer, flush, close.
 
+mod stint;
 mod turn;
 mod watch;
 
@@ -12,6 +13,7 @@ use std::{
 use sockeye_proto::{CloseCode, Event, Message, Receiver, Role, Sender, extension::Pool};
 use tokio::time::Instant;
 
+use self::stint::Stint;
 use crate::{
     Closed, Error, ErrorKind, Session,
     agenda::{Agenda, Cause, Owed},
@@ -25,10 +27,6 @@ use crate::{
     vigil::{Lapse, Traffic, Vigil},
     wire::{Cork, Wire},
 };
-
-/// Reads. After so many without a pause others get their turn: a large message is best taken in one go,
-/// while it is in the cache.
-const READS_PER_POLL: usize = 4;
 
 /// The receiving side of one connection and its end. Driven by the endpoint's task, by whoever is in
 /// `recv`, or by a worker; it doesn't know by whom.
@@ -230,7 +228,8 @@ impl Driver {
         lent: &mut lend::Reading,
         short_read: ShortRead,
     ) -> Poll<Turn> {
-        for _ in 0..READS_PER_POLL {
+        let mut stint = Stint::default();
+        loop {
             match self.stage {
                 Stage::Open => {
                     let drained = ready!(self.poll_open(cx, sink, lent));
@@ -247,8 +246,10 @@ impl Driver {
                 Stage::Draining => ready!(self.poll_draining(cx, lent)),
                 Stage::Done => return Poll::Ready(Turn::Done),
             }
+            if stint.is_over() {
+                return Poll::Ready(Turn::Over);
+            }
         }
-        Poll::Ready(Turn::Over)
     }
 
     /// Sends a Close frame with `code`, unless it has ended: before [`Driver::abort`].

@@ -2,9 +2,9 @@
 
 use std::{io, task::Poll};
 
-use sockeye_proto::{Event, Input, Pong, ProtocolError, extension::Pool};
+use sockeye_proto::{Event, Input, Message, Pong, ProtocolError, extension::Pool};
 
-use super::{Driver, READS_PER_POLL, Room, ShortRead, Sink, Stage, Turn};
+use super::{Driver, Room, ShortRead, Sink, Stage, Turn, stint::Stint};
 use crate::{
     Session,
     agenda::{Cause, Owed},
@@ -36,7 +36,7 @@ enum Place {
 
 /// Bytes. Answers of large messages that are written before the turn ends: so many that a write's own cost
 /// isn't felt, and so few that what is answered lies in the nearer caches still.
-const WRITE_EARLY_BYTES: usize = 64 << 10;
+const WRITE_EARLY_BYTES: usize = 128 << 10;
 
 impl Driver {
     /// Turns of a calm connection on a worker's socket, which most are, until there is nothing to read or it
@@ -63,7 +63,8 @@ impl Driver {
         lent: &mut lend::Reading,
         short_read: ShortRead,
     ) -> Option<Poll<Turn>> {
-        for _ in 1..READS_PER_POLL {
+        let mut stint = Stint::default();
+        while !stint.is_over() {
             match self.turn(sink, lent) {
                 Left::Nothing => return Some(Poll::Pending),
                 Left::PerhapsTheEnd if short_read == ShortRead::Last => {
@@ -172,9 +173,20 @@ impl Driver {
         sink: &mut impl Sink,
     ) -> Room {
         self.traffic = Traffic::Busy;
-        let Some(message) = self.receiver.handle_filled(len) else {
-            return Room::Left;
-        };
+        match self.receiver.handle_filled(len) {
+            Some(message) => self.hand_out_large(message, pool, replies, sink),
+            None => Room::Left,
+        }
+    }
+
+    /// Hands out a message that has memory of its own.
+    fn hand_out_large(
+        &mut self,
+        message: Message<'static>,
+        pool: &mut Pool,
+        replies: &mut Replies<'_>,
+        sink: &mut impl Sink,
+    ) -> Room {
         let room = sink.handle_large(&self.session, message, pool, replies);
         self.write_early(replies, pool);
         room
@@ -254,7 +266,11 @@ impl Driver {
             Ok(None) => None,
             Ok(Some(Event::Message(message))) => {
                 self.traffic = Traffic::Busy;
-                Some(sink.handle_message(&self.session, message, replies))
+                if message.len() < LARGE_BYTES_MIN || !message.is_owned() {
+                    return Some(sink.handle_message(&self.session, message, replies));
+                }
+                let message = message.into_owned();
+                Some(self.hand_out_large(message, pool, replies, sink))
             }
             Ok(Some(event @ Event::Part(_))) => {
                 self.traffic = Traffic::Busy;
