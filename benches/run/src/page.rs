@@ -119,7 +119,7 @@ fn verdict(outcome: &Outcome, peers: &[Peer]) -> String {
     format!("Not won: {} ahead of Sockeye.", ahead.join(", "))
 }
 
-/// Processor, cores, system, date.
+/// Processor, cores, system, congestion control, date.
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info
@@ -138,7 +138,11 @@ fn machine() -> String {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     });
     let system = system.trim();
-    format!("{model}, {cores} cores, Linux {system}, {date}")
+    // Large messages depend on it, also without a network: with bbr they wait for timers.
+    let control = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
+    let control = control.unwrap_or_default();
+    let control = control.trim();
+    format!("{model}, {cores} cores, Linux {system}, TCP {control}, {date}")
 }
 
 const HEAD: &str = "# Benchmarks\n\n\
