@@ -179,6 +179,23 @@ impl Driver {
         }
     }
 
+    /// Hands out a message that lies in the input.
+    #[inline(always)] // Into the loop.
+    fn hand_out_long<'b>(
+        &mut self,
+        message: Message<'b>,
+        pool: &mut Pool,
+        replies: &mut Replies<'b>,
+        sink: &mut impl Sink,
+    ) -> Room {
+        if message.len() < LARGE_BYTES_MIN {
+            return sink.handle_message(&self.session, message, replies);
+        }
+        let room = sink.handle_lasting(&self.session, message, replies);
+        self.write_early(replies, pool);
+        room
+    }
+
     /// Hands out a message that has memory of its own.
     fn hand_out_large(
         &mut self,
@@ -245,23 +262,28 @@ impl Driver {
         replies: &mut Replies<'b>,
         sink: &mut impl Sink,
     ) -> Option<Room> {
-        let limits = &self.session.shared().terms().settings.limits;
-        match self.receiver.poll_long(input, limits) {
-            Some(Ok(message)) => {
-                self.traffic = Traffic::Busy;
-                if message.len() < LARGE_BYTES_MIN {
-                    return Some(sink.handle_message(&self.session, message, replies));
+        let mut was_long = false;
+        loop {
+            let limits = &self.session.shared().terms().settings.limits;
+            match self.receiver.poll_long(input, limits) {
+                Some(Ok(message)) => {
+                    self.traffic = Traffic::Busy;
+                    let room = self.hand_out_long(message, pool, replies, sink);
+                    if room == Room::None {
+                        return Some(room);
+                    }
+                    // The next one is likely to be as long.
+                    was_long = true;
                 }
-                let room = sink.handle_lasting(&self.session, message, replies);
-                self.write_early(replies, pool);
-                return Some(room);
+                Some(Err(error)) => {
+                    self.owe(error);
+                    return None;
+                }
+                None if was_long => return Some(Room::Left),
+                None => break,
             }
-            Some(Err(error)) => {
-                self.owe(error);
-                return None;
-            }
-            None => {}
         }
+        let limits = &self.session.shared().terms().settings.limits;
         match self.receiver.poll_other(input, pool, limits) {
             Ok(None) => None,
             Ok(Some(Event::Message(message))) => {
