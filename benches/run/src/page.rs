@@ -132,16 +132,17 @@ fn machine() -> String {
         .lines()
         .filter(|line| line.starts_with("processor"))
         .count();
-    let system = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
     let date = date.map_or(String::new(), |output| {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     });
-    let system = system.trim();
+    let of_kernel = |name| {
+        let value = fs::read_to_string(format!("/proc/sys/{name}"));
+        value.unwrap_or_default().trim().to_owned()
+    };
+    let system = of_kernel("kernel/osrelease");
     // Large messages depend on it, also without a network: with bbr they wait for timers.
-    let control = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
-    let control = control.unwrap_or_default();
-    let control = control.trim();
+    let control = of_kernel("net/ipv4/tcp_congestion_control");
     format!("{model}, {cores} cores, Linux {system}, TCP {control}, {date}")
 }
 

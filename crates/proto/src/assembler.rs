@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use crate::{
     Kind, Limits, Message, ProtocolError, Violation,
     extension::{End, Inflater, Pool, Progress},
-    frame::{FrameHead, Opcode},
+    frame::{FrameHead, HEAD_BYTES_MAX, Opcode},
     utf8::{InvalidUtf8, Joint, Utf8Checker},
 };
 
@@ -35,9 +35,6 @@ const LEAD_BYTES: usize = 64;
 
 /// Bytes. The smallest of the kernel's pages.
 const PAGE_BYTES: usize = 4 << 10;
-
-/// Bytes. The header of a masked frame of 64 KiB and more (RFC 6455 section 5.2).
-const LONGEST_HEAD_BYTES: usize = 14;
 
 /// Bytes. What is moved to its place and unmasked at a time, within the nearest cache. A multiple of the
 /// masking key's length.
@@ -380,7 +377,7 @@ impl Binary {
     /// anyway, takes it along to its place.
     fn lead(&self) -> usize {
         let into_page = self.bytes.as_ptr().addr() % PAGE_BYTES;
-        match into_page > LONGEST_HEAD_BYTES && into_page < LONGEST_HEAD_BYTES + 16 {
+        match into_page > HEAD_BYTES_MAX && into_page < HEAD_BYTES_MAX + 16 {
             true => LEAD_BYTES,
             false => 0,
         }

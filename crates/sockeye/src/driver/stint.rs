@@ -9,20 +9,22 @@ const STINT: Duration = Duration::from_millis(2);
 
 /// The time that one connection has had.
 #[derive(Default)]
-pub(super) struct Stint {
-    began: Option<Instant>,
+pub(super) enum Stint {
+    #[default]
+    Fresh,
+    /// Read from once or twice, as most are that then have no more to read: they need no clock.
+    Short,
+    Since(Instant),
 }
 
 impl Stint {
-    /// Whether it was long enough. Asked between two reads, and for the first time after one: most
-    /// connections have no more to read then, and need no clock.
+    /// Whether it was long enough. Asked between two reads, and for the first time after one.
     pub(super) fn is_over(&mut self) -> bool {
-        match self.began {
-            Some(began) => began.elapsed() >= STINT,
-            None => {
-                self.began = Some(Instant::now());
-                false
-            }
-        }
+        *self = match self {
+            Self::Fresh => Self::Short,
+            Self::Short => Self::Since(Instant::now()),
+            Self::Since(began) => return began.elapsed() >= STINT,
+        };
+        false
     }
 }

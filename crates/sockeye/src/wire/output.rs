@@ -78,13 +78,14 @@ impl Wire {
         }
     }
 
-    /// Takes a large reply whose memory may be kept until it is on the wire; given back if that isn't
-    /// needed.
+    /// Takes a reply whose memory may be kept, if it is large, until it is on the wire; given back if that
+    /// isn't needed.
     pub(crate) fn reply_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
         self.catch_up();
         let mut head = Vec::with_capacity(HEAD_BYTES);
         let (kind, len) = (message.kind(), message.len());
-        if self.sender.send_head(kind, len, &mut head) != Ok(true) {
+        let is_large = len >= self.large_bytes_min();
+        if !is_large || self.sender.send_head(kind, len, &mut head) != Ok(true) {
             self.send(&message);
             return Some(message);
         }
