@@ -68,7 +68,18 @@ impl Memory {
         for _ in 0..pairs {
             servers.push(Server::start(&binary, &arguments, setting.cores)?);
         }
-        let before = resident(&servers)?;
+        let first = Cell::Idle {
+            connections: 1,
+            way,
+        };
+        for server in &servers {
+            // What any server needs to have at all, such as the pages of its own code, no connection needs again.
+            let mut load = Load::start(setting, &first, peer, server)?;
+            load.step("opened")?;
+            load.go_on()?;
+            load.step("burst")?;
+        }
+        let before = settled(&servers)?;
         let mut loads = Vec::new();
         for server in &servers {
             loads.push(Load::start(setting, &share, peer, server)?);
