@@ -159,19 +159,25 @@ impl Session {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, nothing of the message was sent.
-    pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+    pub fn send<'m>(
+        &self,
+        message: impl Into<Message<'m>>,
+    ) -> impl Future<Output = Result<(), Error>> {
         let mut message = message.into();
-        let sent = self.0.wire().try_send_owned(&mut message);
-        match sent {
-            Ok(()) => {}
-            Err(Refused::Closed) => return Err(Error::closed()),
-            // Boxed: a task that sends is no larger for what it needs only now and then.
-            Err(Refused::Full) => {
-                Box::pin(self.admitted(|wire| wire.try_send_owned(&mut message))).await?;
+        // No `async fn`: the message would lie in its future twice.
+        async move {
+            let sent = self.0.wire().try_send_owned(&mut message);
+            match sent {
+                Ok(()) => {}
+                Err(Refused::Closed) => return Err(Error::closed()),
+                // Boxed: a task that sends is no larger for what it needs only now and then.
+                Err(Refused::Full) => {
+                    Box::pin(self.admitted(|wire| wire.try_send_owned(&mut message))).await?;
+                }
             }
+            lend::recycle(message);
+            Ok(())
         }
-        lend::recycle(message);
-        Ok(())
     }
 
     /// Sends a prepared message now, or says why not.

@@ -106,8 +106,11 @@ impl WebSocket {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, nothing of the message was sent.
-    pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.session.send(message).await
+    pub fn send<'m>(
+        &self,
+        message: impl Into<Message<'m>>,
+    ) -> impl Future<Output = Result<(), Error>> {
+        self.session.send(message)
     }
 
     /// Sends a message now or gives it back: see [`Session::try_send`].
@@ -131,8 +134,8 @@ impl WebSocket {
     /// # Cancel safety
     ///
     /// As [`WebSocket::send`].
-    pub async fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
-        self.session.send_prepared(message).await
+    pub fn send_prepared(&self, message: &Prepared) -> impl Future<Output = Result<(), Error>> {
+        self.session.send_prepared(message)
     }
 
     /// Begins one message whose bytes are written one after the other: see [`Session::send_stream`].
@@ -144,8 +147,8 @@ impl WebSocket {
     /// # Cancel safety
     ///
     /// As [`WebSocket::send`].
-    pub async fn send_stream(&self, kind: Kind) -> Result<MessageWriter, Error> {
-        self.session.send_stream(kind).await
+    pub fn send_stream(&self, kind: Kind) -> impl Future<Output = Result<MessageWriter, Error>> {
+        self.session.send_stream(kind)
     }
 
     /// Sends a ping: see [`Session::ping`].
