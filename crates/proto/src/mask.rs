@@ -1,7 +1,7 @@
 //! Masking (RFC 6455 section 5.3): XOR with a key of four bytes, at memory speed.
 //!
-//! The one file with `unsafe`: a call to code compiled for AVX2, made only where the CPU has it, and
-//! text that is taken for UTF-8 because all of it was seen to be ASCII. The slow twins are
+//! The one file with `unsafe`: calls to code compiled for AVX2 and AVX-512, made only where the CPU has them, and
+//! text that is taken for UTF-8 because it was seen to be that while it was unmasked. The slow twins are
 //! `mask_bytewise` and the standard library's check, and the tests compare.
 #![expect(
     unsafe_code,
@@ -32,6 +32,13 @@ pub(crate) fn mask_text(bytes: &mut [u8], key: [u8; 4]) -> Option<&str> {
             return Some(unsafe { str::from_utf8_unchecked(bytes) });
         }
     } else {
+        #[cfg(target_arch = "x86_64")]
+        if avx512::available() {
+            // SAFETY: the CPU has what the function asks for.
+            let is_text = unsafe { avx512::unmask_text(bytes, key) };
+            // SAFETY: the function has seen that they are UTF-8.
+            return is_text.then(|| unsafe { str::from_utf8_unchecked(bytes) });
+        }
         mask_long(bytes, key);
     }
     simdutf8::basic::from_utf8(bytes).ok()
@@ -131,6 +138,9 @@ fn mask_words(bytes: &mut [u8], key: [u8; 4]) {
 }
 
 #[cfg(target_arch = "x86_64")]
+mod avx512;
+
+#[cfg(target_arch = "x86_64")]
 mod avx2 {
     cpufeatures::new!(cpuid, "avx2");
 
@@ -160,6 +170,34 @@ mod tests {
         }
     }
 
+    /// The ends of every range that RFC 3629 section 4 tells apart.
+    const ENDS: [u8; 22] = [
+        0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC,
+        0xED, 0xEE, 0xEF, 0xF0, 0xF3, 0xF4, 0xF5,
+    ];
+
+    #[test]
+    fn every_four_bytes_are_judged_as_the_standard_library_does() {
+        let mut text = [b'a'; 2 * WIDE_BYTES_MIN];
+        for number in 0..ENDS.len().pow(4) {
+            let mut rest = number;
+            let four = [(); 4].map(|()| {
+                let byte = ENDS[rest % ENDS.len()];
+                rest /= ENDS.len();
+                byte
+            });
+            // Across the ends of wide registers, and at the end of the text.
+            let start = WIDE_BYTES_MIN - 1 - number % 4;
+            for len in [start + 4, text.len()] {
+                text[start..start + 4].copy_from_slice(&four);
+                let expected = str::from_utf8(&text[..len]).is_ok();
+                let is_text = mask_text(&mut text[..len], [0; 4]).is_some();
+                assert_eq!(is_text, expected, "{four:02x?} at {start} of {len}");
+            }
+            text[start..start + 4].fill(b'a');
+        }
+    }
+
     proptest! {
         #[test]
         fn fast_masking_equals_the_formula(
@@ -184,6 +222,7 @@ mod tests {
                 proptest::collection::vec(any::<u8>(), 0..30),
                 proptest::collection::vec(0..0x80_u8, 0..300),
                 ".{0,200}".prop_map(String::into_bytes),
+                "[鲑鱼é🐟a]{40,200}".prop_map(String::into_bytes),
             ],
             odd in proptest::option::of((any::<proptest::sample::Index>(), any::<u8>())),
             key: [u8; 4],
