@@ -357,6 +357,7 @@ impl Sender {
 }
 
 /// Appends a server's frame with `payload` as it is, for [`PreparedForm::Plain`].
+#[inline]
 pub fn encode_plain(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
     Encoder::server().message(kind, payload, out);
 }

@@ -224,14 +224,19 @@ impl Attending<'_> {
 
     /// Done waiting. If the socket's wake-up has come to this task meanwhile, and nobody has driven since, it
     /// is handed on: the task is about to do something else.
+    #[inline]
     fn end(&mut self) {
-        if self.attends {
-            let receiver = std::mem::take(&mut *self.attendant.receiver());
-            if !matches!(receiver, Receiver::Waiting(..)) && !self.attendant.is_quiet() {
-                self.attendant.schedule();
-            }
+        if std::mem::take(&mut self.attends) {
+            self.leave();
         }
-        self.attends = false;
+    }
+
+    #[inline(never)]
+    fn leave(&self) {
+        let receiver = std::mem::take(&mut *self.attendant.receiver());
+        if !matches!(receiver, Receiver::Waiting(..)) && !self.attendant.is_quiet() {
+            self.attendant.schedule();
+        }
     }
 }
 
@@ -252,10 +257,14 @@ impl Attendant {
     }
 
     /// Sees to it that a round comes by. Whether that is news.
+    #[inline]
     fn schedule(self: &Arc<Self>) -> bool {
-        let is_scheduled = &self.scheduled;
-        let is_news =
-            !is_scheduled.load(Ordering::SeqCst) && !is_scheduled.swap(true, Ordering::SeqCst);
+        !self.scheduled.load(Ordering::SeqCst) && self.schedule_now()
+    }
+
+    #[inline(never)]
+    fn schedule_now(self: &Arc<Self>) -> bool {
+        let is_news = !self.scheduled.swap(true, Ordering::SeqCst);
         if is_news {
             round::join(Arc::clone(self), &self.runtime);
         }

@@ -1,6 +1,6 @@
 //! What a thread lends to the connections it works for, so that an idle one owns no buffer.
 
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell};
 
 use sockeye_proto::{Message, extension::Pool};
 
@@ -14,6 +14,9 @@ const OUTBOX_BYTES_KEPT: usize = 512 << 10;
 
 /// Bytes. Smaller messages aren't worth a look.
 const RECYCLED_BYTES_MIN: usize = 64 << 10;
+
+/// Bytes. What a short message that is kept may have room for.
+const SHORT_BYTES_MAX: usize = 2 << 10;
 
 /// Bytes. Spare memory that waits for the thread's pool.
 const SPARE_BYTES_MAX: usize = 4 << 20;
@@ -31,6 +34,9 @@ thread_local! {
     static OUTBOX: Cell<Option<Box<Outbox>>> = const { Cell::new(None) };
     /// Memory that was to be recycled while the pool was lent.
     static SPARES: Cell<Vec<Message<'static>>> = const { Cell::new(Vec::new()) };
+    /// Of the short messages that were sent last, one of each kind.
+    static SHORT_BINARY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SHORT_TEXT: Cell<String> = const { Cell::new(String::new()) };
 }
 
 impl Reading {
@@ -51,11 +57,44 @@ pub(crate) fn reading<T>(work: impl FnOnce(&mut Reading) -> T) -> T {
     result
 }
 
-/// Keeps the memory of a large message that its owner has no more use for, for the next one that is received:
-/// what goes back to the allocator often goes back to the system, and must be mapped again page by page.
+/// Keeps the memory of a message that its owner has no more use for, for the next one that is received: of a
+/// short one because a program that answers each message with another needs the allocator for none of them then.
 #[inline]
 pub(crate) fn recycle(message: Message<'_>) {
-    if message.len() < RECYCLED_BYTES_MIN || !message.is_owned() {
+    match message {
+        message if message.len() >= RECYCLED_BYTES_MIN => recycle_large(message),
+        Message::Binary(Cow::Owned(bytes)) if bytes.capacity() <= SHORT_BYTES_MAX => {
+            SHORT_BINARY.set(bytes);
+        }
+        Message::Text(Cow::Owned(text)) if text.capacity() <= SHORT_BYTES_MAX => {
+            SHORT_TEXT.set(text);
+        }
+        _ => {}
+    }
+}
+
+/// A message of its own, in memory that was recycled if there is any.
+#[inline]
+pub(crate) fn binary(payload: &[u8]) -> Message<'static> {
+    let mut bytes = SHORT_BINARY.take();
+    bytes.clear();
+    bytes.extend_from_slice(payload);
+    Message::from(bytes)
+}
+
+/// The same of text.
+#[inline]
+pub(crate) fn text(payload: &str) -> Message<'static> {
+    let mut text = SHORT_TEXT.take();
+    text.clear();
+    text.push_str(payload);
+    Message::from(text)
+}
+
+/// What goes back to the allocator often goes back to the system, and must be mapped again page by page.
+#[inline(never)]
+fn recycle_large(message: Message<'_>) {
+    if !message.is_owned() {
         return;
     }
     if let Some(mut lent) = READING.take() {

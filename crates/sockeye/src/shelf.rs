@@ -4,6 +4,8 @@ use std::{cell::Cell, collections::VecDeque};
 
 use sockeye_proto::{Kind, Message};
 
+use crate::lend;
+
 /// Bytes. A shorter message lies with its like until it is taken: taken in a batch and freed one by one, blocks
 /// of their own would cost the allocator more than the copy does.
 const SHORT_BYTES_END: usize = 2 << 10;
@@ -110,23 +112,23 @@ impl Shelf {
         match self.slots.pop_front()? {
             Slot::Short(Kind::Binary, len) => {
                 let end = self.bytes_taken + len;
-                let payload = self.bytes[self.bytes_taken..end].to_vec();
+                let message = lend::binary(&self.bytes[self.bytes_taken..end]);
                 self.bytes_taken = end;
                 if end > LENT_BYTES_MAX && end > self.bytes.len() / 2 {
                     self.bytes.drain(..end);
                     self.bytes_taken = 0;
                 }
-                Some(Item::Message(Message::from(payload)))
+                Some(Item::Message(message))
             }
             Slot::Short(Kind::Text, len) => {
                 let end = self.text_taken + len;
-                let payload = self.text[self.text_taken..end].to_owned();
+                let message = lend::text(&self.text[self.text_taken..end]);
                 self.text_taken = end;
                 if end > LENT_BYTES_MAX && end > self.text.len() / 2 {
                     self.text.drain(..end);
                     self.text_taken = 0;
                 }
-                Some(Item::Message(Message::from(payload)))
+                Some(Item::Message(message))
             }
             Slot::Item(item) => Some(item),
         }

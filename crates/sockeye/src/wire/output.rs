@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use sockeye_proto::Message;
+use sockeye_proto::{Message, encode_plain};
 use tokio::io::AsyncWrite as _;
 
 use super::{Attendance, Cork, Flow, HEAD_BYTES, Refused, Wire};
@@ -53,7 +53,34 @@ impl Wire {
 
     /// Takes a message that its sender has no more use for, as [`Wire::try_send`] does. What is left of it is
     /// memory to be used again.
+    #[inline]
     pub(crate) fn try_send_owned(&mut self, message: &mut Message<'_>) -> Result<(), Refused> {
+        if self.gather(message) {
+            return Ok(());
+        }
+        self.try_send_slowly(message)
+    }
+
+    /// Puts a short message behind others that gather, if nothing stands in the way: what most answers to a batch
+    /// are. `false`: it must go the usual way.
+    #[inline]
+    fn gather(&mut self, message: &Message<'_>) -> bool {
+        let plain_end = self.sender.plain_end().min(LARGE_IN_BATCH_BYTES_MIN);
+        let Some(outbox) = &mut self.outbox else {
+            return false;
+        };
+        let len = message.len();
+        let fits = outbox.bytes() + len + HEAD_BYTES <= self.outbox_bytes_max as usize;
+        // Who has an annex may have to wait for others.
+        if self.cork != Cork::Inbox || self.annex.is_some() || len >= plain_end || !fits {
+            return false;
+        }
+        outbox.append(|tail| encode_plain(message.kind(), message.as_bytes(), tail));
+        true
+    }
+
+    #[inline(never)]
+    fn try_send_slowly(&mut self, message: &mut Message<'_>) -> Result<(), Refused> {
         if message.len() < self.large_bytes_min() || !message.is_owned() {
             return self.try_send(message);
         }
