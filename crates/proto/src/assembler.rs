@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use crate::{
     Kind, Limits, Message, ProtocolError, Violation,
-    extension::{End, Inflater, Pool, Progress},
+    extension::{End, Inflater, Pool, Progress, emptied},
     frame::{FrameHead, HEAD_BYTES_MAX, Opcode},
     utf8::{InvalidUtf8, Joint, Utf8Checker},
 };
@@ -387,12 +387,6 @@ impl Binary {
         self.bytes.truncate(self.len);
         self.bytes
     }
-}
-
-/// A text's memory, without what was in it.
-fn emptied(mut memory: Vec<u8>) -> String {
-    memory.clear();
-    String::from_utf8(memory).unwrap_or_default()
 }
 
 impl From<InvalidUtf8> for ProtocolError {

@@ -98,11 +98,13 @@ pub(crate) trait Sink {
         replies: &mut Replies<'_>,
     ) -> Room;
 
-    /// The same for a large message that lies where it is until the turn ends.
+    /// The same for a large message that lies where it is until the turn ends. Whoever needs it longer may have memory
+    /// of `pool` for it.
     fn handle_lasting<'b>(
         &mut self,
         session: &Session,
         message: Message<'b>,
+        pool: &mut Pool,
         replies: &mut Replies<'b>,
     ) -> Room;
 

@@ -188,6 +188,7 @@ impl Sink for Box<dyn Endpoint> {
         &mut self,
         session: &Session,
         message: Message<'b>,
+        _: &mut Pool,
         replies: &mut Replies<'b>,
     ) -> Room {
         let answer = match self.on_message(session, message.as_ref()) {
@@ -276,7 +277,13 @@ impl Sink for Nobody {
         Room::Left
     }
 
-    fn handle_lasting<'b>(&mut self, _: &Session, _: Message<'b>, _: &mut Replies<'b>) -> Room {
+    fn handle_lasting<'b>(
+        &mut self,
+        _: &Session,
+        _: Message<'b>,
+        _: &mut Pool,
+        _: &mut Replies<'b>,
+    ) -> Room {
         Room::Left
     }
 

@@ -147,11 +147,14 @@ impl Sink for Inbox {
 
     fn handle_lasting<'b>(
         &mut self,
-        session: &Session,
+        _: &Session,
         message: Message<'b>,
-        replies: &mut Replies<'b>,
+        pool: &mut Pool,
+        _: &mut Replies<'b>,
     ) -> Room {
-        self.handle_message(session, message, replies)
+        self.take_in(message.len(), |shelf| {
+            shelf.push(Item::Message(pool.own(message)));
+        })
     }
 
     fn handle_large<'b>(

@@ -22,6 +22,7 @@ pub use deflater::{Deflater, Worth};
 pub use grammar::{Extension, Extensions, Parameter, check};
 pub use inflater::{InflateError, Inflater, Progress};
 pub use negotiation::{Deflate, DeflateParams, ExtensionError};
+pub(crate) use pool::emptied;
 pub use pool::{End, Pool, Takeover};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a thread lends to the connections that it works for.
 
-use alloc::{borrow::Cow, boxed::Box, sync::Arc, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use zlib_rs::{DeflateConfig, Strategy};
 
@@ -128,6 +128,27 @@ impl Pool {
         self.memories.push(bytes);
     }
 
+    /// The same message in memory of its own, which comes from here if it is large.
+    #[must_use]
+    pub fn own(&mut self, message: Message<'_>) -> Message<'static> {
+        if message.is_owned() || message.len() < MEMORY_BYTES_MIN {
+            return message.into_owned();
+        }
+        let mut memory = self.take_memory(message.len() as u64);
+        match message {
+            Message::Text(text) => {
+                let mut own = emptied(memory);
+                own.push_str(&text);
+                Message::from(own)
+            }
+            Message::Binary(bytes) => {
+                memory.clear();
+                memory.extend_from_slice(&bytes);
+                Message::from(memory)
+            }
+        }
+    }
+
     /// Memory for a message with `announced` bytes: what was recycled, of any length, unless it is so much
     /// more that somebody who keeps the message would keep it for nothing.
     pub(crate) fn take_memory(&mut self, announced: u64) -> Vec<u8> {
@@ -247,6 +268,12 @@ impl core::fmt::Debug for Pool {
             .field("buffers", &self.buffers.len())
             .finish()
     }
+}
+
+/// A text's memory, without what was in it.
+pub(crate) fn emptied(mut memory: Vec<u8>) -> String {
+    memory.clear();
+    String::from_utf8(memory).unwrap_or_default()
 }
 
 /// zlib-rs takes a boolean for "with a zlib header"; RFC 7692 uses bare deflate blocks.

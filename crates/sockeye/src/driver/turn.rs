@@ -191,7 +191,7 @@ impl Driver {
         if message.len() < LARGE_BYTES_MIN {
             return sink.handle_message(&self.session, message, replies);
         }
-        let room = sink.handle_lasting(&self.session, message, replies);
+        let room = sink.handle_lasting(&self.session, message, pool, replies);
         self.write_early(replies, pool);
         room
     }
