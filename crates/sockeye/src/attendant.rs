@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
+use sockeye_proto::Message;
 use tokio::runtime::Handle;
 
 use crate::{Error, inbox::Inbox, round, shelf::Item, task_driver::TaskDriver};
@@ -124,6 +125,19 @@ impl Core {
                 state.release();
                 Poll::Pending
             }
+        }
+    }
+
+    /// The next of several messages that wait, while what is answered to them gathers anyway: the usual way, without
+    /// all that the first and the last of a batch need.
+    #[inline]
+    pub(crate) fn next_of_batch(&self) -> Option<Message<'static>> {
+        let mut state = self.state();
+        let is_amid = state.gathers && state.joined.is_empty() && !state.skips;
+        if is_amid && self.attendant.scheduled.load(Ordering::SeqCst) {
+            state.inbox.pop_amid()
+        } else {
+            None
         }
     }
 

@@ -77,6 +77,17 @@ impl Inbox {
         Some(item)
     }
 
+    /// Takes a short message, if there are others behind it, and if nothing else follows from there being one less.
+    #[inline]
+    pub(crate) fn pop_amid(&mut self) -> Option<Message<'static>> {
+        if !self.has_much_room() {
+            return None;
+        }
+        let message = self.shelf.as_mut()?.pop_amid()?;
+        self.bytes -= cost(message.len());
+        Some(message)
+    }
+
     /// Whether half of the bound is free: worth a task of its own that reads on.
     pub(crate) fn has_much_room(&self) -> bool {
         self.bytes <= self.bytes_max / 2

@@ -107,10 +107,24 @@ impl Shelf {
         self.slots.push_back(Slot::Item(item));
     }
 
+    /// Takes a short message, if that is what comes next and isn't the last.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Item> {
-        match self.slots.pop_front()? {
-            Slot::Short(Kind::Binary, len) => {
+    pub(crate) fn pop_amid(&mut self) -> Option<Message<'static>> {
+        let Some(&Slot::Short(kind, len)) = self.slots.front() else {
+            return None;
+        };
+        if self.slots.len() == 1 {
+            return None;
+        }
+        self.slots.pop_front();
+        Some(self.take_short(kind, len))
+    }
+
+    /// The next of the short messages.
+    #[inline]
+    fn take_short(&mut self, kind: Kind, len: usize) -> Message<'static> {
+        match kind {
+            Kind::Binary => {
                 let end = self.bytes_taken + len;
                 let message = lend::binary(&self.bytes[self.bytes_taken..end]);
                 self.bytes_taken = end;
@@ -118,9 +132,9 @@ impl Shelf {
                     self.bytes.drain(..end);
                     self.bytes_taken = 0;
                 }
-                Some(Item::Message(message))
+                message
             }
-            Slot::Short(Kind::Text, len) => {
+            Kind::Text => {
                 let end = self.text_taken + len;
                 let message = lend::text(&self.text[self.text_taken..end]);
                 self.text_taken = end;
@@ -128,8 +142,15 @@ impl Shelf {
                     self.text.drain(..end);
                     self.text_taken = 0;
                 }
-                Some(Item::Message(message))
+                message
             }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Item> {
+        match self.slots.pop_front()? {
+            Slot::Short(kind, len) => Some(Item::Message(self.take_short(kind, len))),
             Slot::Item(item) => Some(item),
         }
     }
@@ -159,6 +180,21 @@ mod tests {
             assert_eq!(popped(&mut shelf), Message::from("é".repeat(len)));
         }
         assert!(shelf.pop().is_none());
+    }
+
+    #[test]
+    fn amid_a_batch_only_short_messages_are_taken_and_never_the_last() {
+        let mut shelf = Shelf::default();
+        shelf.push_message(Message::from("one"));
+        shelf.push_message(Message::from(&[2]));
+        shelf.push_message(Message::from(&[3; SHORT_BYTES_END]));
+        shelf.push_message(Message::from("four"));
+        assert_eq!(shelf.pop_amid(), Some(Message::from("one")));
+        assert_eq!(shelf.pop_amid(), Some(Message::from(&[2])));
+        assert_eq!(shelf.pop_amid(), None);
+        assert_eq!(popped(&mut shelf), Message::from(&[3; SHORT_BYTES_END]));
+        assert_eq!(shelf.pop_amid(), None);
+        assert_eq!(popped(&mut shelf), Message::from("four"));
     }
 
     #[test]

@@ -69,6 +69,9 @@ impl WebSocket {
     ///
     /// Dropped before it is ready, no message is lost: the next call gives it.
     pub async fn recv(&mut self) -> Result<Option<Message<'static>>, Error> {
+        if let Some(message) = self.core.next_of_batch() {
+            return Ok(Some(message));
+        }
         let mut attending = self.core.attend(Presence::Sure);
         poll_fn(|cx| {
             self.core
