@@ -124,7 +124,7 @@ bench-smoke: ## Every kind of measurement for a moment: that it runs and that an
 	cargo test --manifest-path benches/Cargo.toml -p bench-load -p bench-run --lib
 	benches/target/debug/run smoke
 
-bench: bench-peers ## Sockeye beside its peers, into docs/ (an hour and more; QUICK=1 minutes, to the terminal; goes on where it stopped).
+bench: bench-peers ## Sockeye beside its peers, into docs/ (most of an hour; QUICK=1 minutes, to the terminal; goes on where it stopped).
 	cargo build --release --manifest-path benches/Cargo.toml -p bench-run
 	benches/target/release/run $(if $(QUICK),quick,full) $(BENCH_FLAGS)
 

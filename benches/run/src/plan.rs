@@ -27,7 +27,7 @@ pub(crate) struct Part {
 }
 
 impl Plan {
-    /// An hour and more.
+    /// Most of an hour.
     pub(crate) fn full() -> Self {
         let rounds = rounds(1.0, 5);
         let parts = vec![
@@ -62,7 +62,7 @@ impl Plan {
                 named(
                     "raw-epoll,uwebsockets,sockeye,sockeye-loop,fastwebsockets,sockudo-ws,yawc,tungstenite-tuned",
                 ),
-                rounds,
+                self::rounds(1.0, 3),
             ),
         ];
         Self {
