@@ -120,7 +120,7 @@ impl Carrier {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Socket(socket) => attempt(|| match slices {
-                [slice] => send(socket, slice),
+                [slice] => send(socket, slice, SendFlags::empty()),
                 _ => socket.write_vectored(slices),
             }),
             Self::Stream(stream) => match slices {
@@ -146,7 +146,15 @@ impl Carrier {
     #[inline]
     pub(crate) fn try_write_plain(&mut self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::Socket(socket) => send(socket, bytes).ok(),
+            Self::Socket(socket) => send(socket, bytes, SendFlags::empty()).ok(),
+            _ => None,
+        }
+    }
+
+    /// The same for the last bytes: they wait for the socket's end, and go with it in one packet.
+    pub(crate) fn try_write_last(&mut self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Socket(socket) => send(socket, bytes, SendFlags::MORE).ok(),
             _ => None,
         }
     }
@@ -193,8 +201,12 @@ fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// send(2), as above; a peer that is gone is an error and no signal.
 #[inline(always)]
-fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
+fn send(socket: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
+    Ok(rustix::net::send(
+        socket,
+        bytes,
+        SendFlags::NOSIGNAL | flags,
+    )?)
 }
 
 /// Tries until it is done, fails, or would block.

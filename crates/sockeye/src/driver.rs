@@ -52,11 +52,6 @@ pub(crate) struct Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
-    /// Both Close frames are through, on a worker's socket. After its own the peer sends nothing (RFC 6455
-    /// section 5.5.1), so that no byte comes unread which the kernel would answer with a reset: the socket
-    /// can be closed without shutdown(2), and without waiting for the peer's end. Not at once but after the
-    /// others had their turn: if the peer has hung up by then, the kernel needs no packets for it.
-    Leaving,
     Ending,
     Draining,
     Done,
@@ -235,15 +230,11 @@ impl Driver {
             match self.stage {
                 Stage::Open => {
                     let drained = ready!(self.poll_open(cx, sink, lent));
-                    if self.stage == Stage::Leaving {
-                        return Poll::Ready(Turn::Over);
-                    }
                     let is_last = drained == Drained::Yes && short_read == ShortRead::Last;
                     if is_last && self.agenda.is_none() {
                         return Poll::Pending;
                     }
                 }
-                Stage::Leaving => self.done(),
                 Stage::Ending => ready!(self.poll_ending(cx)),
                 Stage::Draining => ready!(self.poll_draining(cx, lent)),
                 Stage::Done => return Poll::Ready(Turn::Done),
@@ -357,7 +348,9 @@ impl Driver {
             drop(wire);
             let closed = self.finish(sink);
             if closed.is_clean() && is_on_socket {
-                self.stage = Stage::Leaving;
+                // After its Close frame the peer sends nothing (RFC 6455 section 5.5.1), so that no byte comes unread
+                // which the kernel would answer with a reset: it needs neither shutdown(2) nor the peer's end.
+                self.done();
             }
             return Some(Poll::Ready(Drained::No));
         }

@@ -331,10 +331,19 @@ impl Wire {
         self.note_ending(Side::Peer, frame.code, frame.reason);
     }
 
-    /// Answers the Close frame that was heard, unless ours is out already.
+    /// Answers the Close frame that was heard, unless ours is out already. It is the last that is written: whoever
+    /// drives ends the transport.
     pub(crate) fn answer_close(&mut self) {
-        if let Some((Side::Peer, code, reason)) = self.annex().ending.clone() {
-            self.close(code, &reason);
+        let Some((Side::Peer, code, reason)) = self.annex().ending.clone() else {
+            return;
+        };
+        let is_clear = self.is_clear() && self.cork == Cork::Off;
+        if is_clear {
+            self.cork = Cork::Batch;
+        }
+        self.close(code, &reason);
+        if is_clear {
+            self.write_last();
         }
     }
 

@@ -185,6 +185,17 @@ impl Wire {
         Some(written)
     }
 
+    /// Writes what has gathered, behind which nothing comes.
+    pub(super) fn write_last(&mut self) {
+        if let Some(outbox) = &mut self.outbox
+            && let Some(bytes) = outbox.only_slice()
+            && let Some(written) = self.carrier.try_write_last(bytes)
+        {
+            outbox.advance(written);
+        }
+        self.uncork();
+    }
+
     #[cold]
     fn note_failure(&mut self, error: io::Error) -> Option<usize> {
         self.fail_transport(error);
