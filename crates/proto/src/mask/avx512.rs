@@ -95,8 +95,8 @@ impl Check {
             ),
             _mm512_shuffle_epi8(table(&SECOND_UPPER), upper(block)),
         );
-        // Of the sums those have their highest bit set that come from E0 and F0 on: there, and nowhere else, a second
-        // continuation belongs.
+        // The differences have their highest bit set from E0 and from F0 on: so far behind such a lead, and nowhere
+        // else, a second continuation belongs.
         let third = _mm512_subs_epu8(two_back, _mm512_set1_epi8(0xE0_u8.wrapping_sub(0x80) as i8));
         let fourth = _mm512_subs_epu8(
             three_back,
