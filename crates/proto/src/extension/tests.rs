@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use reference::Reference;
 
 use super::*;
+use crate::Message;
 
 /// Inflates one message that comes in these parts.
 fn inflate(
@@ -750,5 +751,19 @@ proptest! {
         prop_assert_eq!(bounded.map(|(text, _)| text), whole.clone());
         let bytes: Vec<_> = if wire.is_empty() { vec![&wire[..]] } else { wire.chunks(1).collect() };
         prop_assert_eq!(inflate(&mut Inflater::new(15, takeover), &mut pool, &bytes), whole);
+    }
+}
+
+#[test]
+fn an_owned_message_is_the_same_whatever_its_length() {
+    let mut pool = Pool::new();
+    for len in [0, 1, 2047, 2048, 2049, 5000, 70_000] {
+        let text = "a鲑🐟".repeat(len / 8) + &"b".repeat(len % 8);
+        for message in [Message::from(&*text), Message::from(text.as_bytes())] {
+            let own = pool.own(message.clone());
+            assert!(own.is_owned());
+            assert_eq!(own, message);
+            pool.recycle(own);
+        }
     }
 }
