@@ -15,8 +15,9 @@ const OUTBOX_BYTES_KEPT: usize = 512 << 10;
 /// Bytes. Smaller messages aren't worth a look.
 const RECYCLED_BYTES_MIN: usize = 64 << 10;
 
-/// Bytes. What a short message that is kept may have room for.
-const SHORT_BYTES_MAX: usize = 2 << 10;
+/// Bytes. A shorter message lies in an inbox with its like until it is taken: taken in a batch and freed one by one,
+/// blocks of their own would cost the allocator more than the copy does. Memory of no more is kept for the next one.
+pub(crate) const SHORT_BYTES_END: usize = 2 << 10;
 
 /// Bytes. Spare memory that waits for the thread's pool.
 const SPARE_BYTES_MAX: usize = 4 << 20;
@@ -63,10 +64,10 @@ pub(crate) fn reading<T>(work: impl FnOnce(&mut Reading) -> T) -> T {
 pub(crate) fn recycle(message: Message<'_>) {
     match message {
         message if message.len() >= RECYCLED_BYTES_MIN => recycle_large(message),
-        Message::Binary(Cow::Owned(bytes)) if bytes.capacity() <= SHORT_BYTES_MAX => {
+        Message::Binary(Cow::Owned(bytes)) if bytes.capacity() <= SHORT_BYTES_END => {
             SHORT_BINARY.set(bytes);
         }
-        Message::Text(Cow::Owned(text)) if text.capacity() <= SHORT_BYTES_MAX => {
+        Message::Text(Cow::Owned(text)) if text.capacity() <= SHORT_BYTES_END => {
             SHORT_TEXT.set(text);
         }
         _ => {}

@@ -4,11 +4,7 @@ use std::{cell::Cell, collections::VecDeque};
 
 use sockeye_proto::{Kind, Message};
 
-use crate::lend;
-
-/// Bytes. A shorter message lies with its like until it is taken: taken in a batch and freed one by one, blocks
-/// of their own would cost the allocator more than the copy does.
-const SHORT_BYTES_END: usize = 2 << 10;
+use crate::lend::{self, SHORT_BYTES_END};
 
 /// Items. What a shelf that a thread lends may have places for.
 const LENT_ITEMS_MAX: usize = 1024;

@@ -65,16 +65,16 @@ impl Wire {
     /// are. `false`: it must go the usual way.
     #[inline]
     fn gather(&mut self, message: &Message<'_>) -> bool {
+        let len = message.len();
         let plain_end = self.sender.plain_end().min(LARGE_IN_BATCH_BYTES_MIN);
+        // Who has an annex may have to wait for others.
+        let is_in_way = self.cork != Cork::Inbox || self.annex.is_some() || len >= plain_end;
+        if is_in_way || self.admit(len).is_err() {
+            return false;
+        }
         let Some(outbox) = &mut self.outbox else {
             return false;
         };
-        let len = message.len();
-        let fits = outbox.bytes() + len + HEAD_BYTES <= self.outbox_bytes_max as usize;
-        // Who has an annex may have to wait for others.
-        if self.cork != Cork::Inbox || self.annex.is_some() || len >= plain_end || !fits {
-            return false;
-        }
         outbox.append(|tail| encode_plain(message.kind(), message.as_bytes(), tail));
         true
     }
