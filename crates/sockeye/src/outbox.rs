@@ -13,6 +13,10 @@ pub(crate) const SLICES_MAX: usize = 64;
 /// Bytes. A shared payload below this is copied behind the others rather than kept apart.
 const SHARED_BYTES_MIN: usize = 2 << 10;
 
+/// Bytes. An answer from here on is waited for before more is read. To stop for shorter ones costs more time than it saves
+/// memory.
+const LARGE_BYTES_MIN: usize = 64 << 10;
+
 /// Bytes. Less memory than this isn't worth a copy that saves some.
 const TRIM_BYTES_MIN: usize = 4 << 10;
 
@@ -29,6 +33,8 @@ pub(crate) struct Outbox {
     written: usize,
     /// The sum of all that waits.
     bytes: usize,
+    /// Whether a large answer waits: until all is out, what has made it must not be read again.
+    holds_answer: bool,
 }
 
 enum Segment {
@@ -93,6 +99,17 @@ impl Outbox {
         self.segments.push_back(Segment::Own { memory, written });
     }
 
+    /// An answer was left here: if it is large, that is so until all is out.
+    pub(crate) fn hold_answer(&mut self) {
+        self.holds_answer |= self.segments.iter().any(Segment::is_large);
+    }
+
+    /// Whether a large answer waits, or what has come behind it.
+    #[inline]
+    pub(crate) fn holds_answer(&self) -> bool {
+        self.holds_answer
+    }
+
     /// Appends to `slices` what waits, oldest first, as far as there are places.
     pub(crate) fn slices<'a>(&'a self, slices: &mut Slices<'a>) {
         for segment in &self.segments {
@@ -115,10 +132,7 @@ impl Outbox {
             return self.advance_segments(count);
         }
         self.written += count;
-        if self.bytes == 0 {
-            self.tail.clear();
-            self.written = 0;
-        }
+        self.forget_if_empty();
     }
 
     fn advance_segments(&mut self, mut count: usize) {
@@ -134,9 +148,15 @@ impl Outbox {
         }
         self.segments = VecDeque::new();
         self.written += count;
+        self.forget_if_empty();
+    }
+
+    #[inline]
+    fn forget_if_empty(&mut self) {
         if self.bytes == 0 {
             self.tail.clear();
             self.written = 0;
+            self.holds_answer = false;
         }
     }
 
@@ -179,6 +199,11 @@ impl Outbox {
 }
 
 impl Segment {
+    /// Whether it keeps so much memory that there should be one at a time.
+    fn is_large(&self) -> bool {
+        matches!(self, Self::Own { memory, .. } if memory.len() >= LARGE_BYTES_MIN)
+    }
+
     fn waiting(&self) -> &[u8] {
         match self {
             Self::Shared(bytes) => bytes,

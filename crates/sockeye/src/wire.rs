@@ -148,7 +148,8 @@ impl Wire {
     /// Whether replies may still be queued; if not, reading pauses.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
-        self.buffered_bytes() <= self.outbox_bytes_max()
+        let holds_answer = (self.outbox.as_ref()).is_some_and(|outbox| outbox.holds_answer());
+        !holds_answer && self.buffered_bytes() <= self.outbox_bytes_max()
     }
 
     /// Whether messages can still be sent.

@@ -312,6 +312,31 @@ async fn an_endpoint_reads_on_after_a_stream_that_its_replies_waited_for() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_reads_on_when_its_large_answer_is_out() {
+    const LARGE: usize = 256 << 10;
+    // What the client's inbox takes is less.
+    const MESSAGES: u8 = 20;
+    let (left, right) = duplex(64 << 10);
+    let mut huge = Settings::default();
+    huge.outbox_bytes_max = 1 << 30;
+    let session = Session::from_stream(left, Role::Server, huge.clone(), Echo).unwrap();
+    let mut client = WebSocket::from_stream(right, Role::Client, huge).unwrap();
+    for number in 0..MESSAGES {
+        client.try_send(vec![number; LARGE]).unwrap();
+    }
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    let waiting = session.buffered_bytes();
+    assert!((1..=LARGE + 10).contains(&waiting), "{waiting} bytes wait");
+    for number in 0..MESSAGES {
+        assert!(session.buffered_bytes() <= LARGE + 10);
+        let echo = client.recv().await.unwrap();
+        assert!(echo == Some(Message::from(vec![number; LARGE])));
+    }
+}
+
 #[tokio::test]
 async fn a_lost_connection_is_not_open_when_the_endpoint_hears_of_it() {
     struct Looks(mpsc::UnboundedSender<bool>);

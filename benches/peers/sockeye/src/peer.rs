@@ -9,7 +9,6 @@ use sockeye::{
 pub(crate) async fn serve() -> Result<(), Error> {
     let asked = Asked::read();
     let mut settings = sockeye::Settings::default();
-    settings.outbox_bytes_max = OUTBOX_BYTES_MAX;
     // The other peers send none.
     settings.heartbeat = None;
     settings.deflate = deflate(asked.deflate);
@@ -92,6 +91,3 @@ fn deflate(asked: Deflate) -> Option<sockeye::Deflate> {
     deflate.threshold_bytes = 0;
     Some(deflate)
 }
-
-/// Bytes. Sixteen messages of a mebibyte in flight; the same as uWebSockets is given.
-const OUTBOX_BYTES_MAX: usize = 64 << 20;

@@ -87,7 +87,7 @@ impl Wire {
         self.catch_up();
         self.admit(message.len())?;
         let owned = std::mem::replace(message, Message::from("")).into_owned();
-        if let Some(spare) = self.reply_owned(owned) {
+        if let Some(spare) = self.send_owned(owned) {
             *message = spare;
         }
         Ok(())
@@ -109,6 +109,17 @@ impl Wire {
     /// isn't needed.
     pub(crate) fn reply_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
         self.catch_up();
+        let spare = self.send_owned(message);
+        if spare.is_none()
+            && let Some(outbox) = &mut self.outbox
+        {
+            outbox.hold_answer();
+        }
+        spare
+    }
+
+    /// The same of any message, with nothing before it that groups have sent.
+    fn send_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         let (kind, len) = (message.kind(), message.len());
         let is_large = len >= self.large_bytes_min();

@@ -69,6 +69,7 @@ impl Wire {
         self.cork = Cork::Batch;
         let outbox = self.outbox.get_or_insert_with(lend::outbox);
         replies.leave_to(outbox, written);
+        outbox.hold_answer();
         replies.close();
     }
 

@@ -1,18 +1,24 @@
-//! Too many connections, too few descriptors, more than one listener.
+//! Too many connections, too few descriptors, too much to answer, more than one listener.
 
 use std::{
     process::{Command, Stdio},
     time::Duration,
 };
 
-use sockeye::{Drain, Error, ErrorKind, Route, Server, ServerHandle, Settings};
+use sockeye::{
+    Drain, Endpoint, Error, ErrorKind, Message, Reply, Route, Server, ServerHandle, Session,
+    Settings,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    time::timeout,
 };
 
 use crate::support::{
-    Echo, assert_echoes, attend, connect, echo_server, exchange, open, request, soon, status_of,
+    Echo, assert_echoes, attend, connect, echo_server, exchange, open, read_head, request, soon,
+    status_of,
 };
 
 #[tokio::test]
@@ -40,6 +46,83 @@ async fn connection_over_the_limit_gets_503_and_when_to_come_back() {
     .await;
     let (mut websocket, _) = open(addr, "/echo", &[]).await;
     assert_echoes(&mut websocket, "next").await;
+}
+
+/// Echoes, and gives its session away.
+struct Open(UnboundedSender<Session>);
+
+impl Endpoint for Open {
+    fn on_open(&mut self, session: &Session) {
+        let _ = self.0.send(session.clone());
+    }
+
+    fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+        Reply::Echo
+    }
+}
+
+#[tokio::test]
+async fn of_large_answers_that_nobody_reads_one_waits_and_the_next_message_is_not_read() {
+    const LARGE: usize = 1 << 20;
+    const HEAD_BYTES: usize = 10;
+    // So little of an answer keeps nobody waiting.
+    const REST_BYTES_MAX: usize = 2 << 10;
+    // More than the kernel holds in both directions.
+    const MESSAGES: u8 = 64;
+    let (sessions, mut opened) = unbounded_channel();
+    let mut settings = Settings::default();
+    settings.outbox_bytes_max = 1 << 30;
+    let server = Server::bind("127.0.0.1:0")
+        .settings(settings)
+        .route("/", move |_| Ok(Open(sessions.clone())))
+        .start()
+        .await
+        .unwrap();
+    let mut peer = connect(server.local_addrs()[0]).await;
+    peer.write_all(request("/", &[]).as_bytes()).await.unwrap();
+    read_head(&mut peer).await;
+    let session = soon(opened.recv()).await.unwrap();
+    let assert_one_waits = || {
+        let waiting = session.buffered_bytes();
+        let bytes_max = HEAD_BYTES + LARGE + REST_BYTES_MAX;
+        assert!(waiting <= bytes_max, "{waiting} bytes wait");
+    };
+    let (mut reader, mut writer) = peer.into_split();
+    let (wrote, mut written) = unbounded_channel();
+    let writing = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            // Masked with zeros.
+            let mut frame = vec![0x82, 0xff];
+            frame.extend((LARGE as u64).to_be_bytes());
+            frame.extend([0; 4]);
+            frame.resize(frame.len() + LARGE, number);
+            for piece in frame.chunks(64 << 10) {
+                writer.write_all(piece).await.unwrap();
+                let _ = wrote.send(());
+            }
+        }
+        writer
+    });
+    // Until an answer waits, and nobody reads what is written: if that seems so too soon, the rest of the test finds less,
+    // but nothing wrong.
+    soon(async {
+        while session.buffered_bytes() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    while let Ok(Some(())) = timeout(Duration::from_millis(300), written.recv()).await {
+        assert_one_waits();
+    }
+    assert!(!writing.is_finished(), "all is read, and nothing answered");
+    let mut echo = vec![0; HEAD_BYTES + LARGE];
+    for number in 0..MESSAGES {
+        soon(reader.read_exact(&mut echo)).await.unwrap();
+        assert_eq!(echo[..2], [0x82, 127]);
+        assert!(echo[HEAD_BYTES..].iter().all(|byte| *byte == number));
+        assert_one_waits();
+    }
+    soon(writing).await.unwrap();
 }
 
 #[tokio::test]
