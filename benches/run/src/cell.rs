@@ -100,6 +100,19 @@ impl Cell {
         }
     }
 
+    /// Bytes of payload that are under way at the same time.
+    pub(crate) fn bytes_under_way(&self) -> usize {
+        match self {
+            Self::Echo {
+                connections,
+                bytes,
+                in_flight,
+                ..
+            } => connections * bytes * in_flight,
+            Self::Broadcast { .. } | Self::Handshakes { .. } | Self::Idle { .. } => 0,
+        }
+    }
+
     pub(crate) fn way(&self) -> Way {
         match self {
             Self::Echo { way, .. } | Self::Idle { way, .. } => *way,

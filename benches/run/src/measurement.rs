@@ -39,7 +39,26 @@ pub(crate) enum Window {
     Count(usize),
 }
 
+/// Bytes under way, from which on a second shows the beginning alone: memory that grows, in kernel and server.
+const LASTING_BYTES_MIN: usize = 1 << 30;
+
+/// How much longer such a cell is measured.
+const LASTING_FACTOR: f64 = 3.0;
+
 impl Window {
+    /// Long enough for `cell`.
+    pub(crate) fn for_cell(self, cell: &Cell) -> Self {
+        match self {
+            Self::Time { warm_up, measured } if cell.bytes_under_way() >= LASTING_BYTES_MIN => {
+                Self::Time {
+                    warm_up: LASTING_FACTOR * warm_up,
+                    measured: LASTING_FACTOR * measured,
+                }
+            }
+            window => window,
+        }
+    }
+
     fn arguments(self) -> Vec<String> {
         let line = match self {
             Self::Time { warm_up, measured } => {

@@ -166,6 +166,9 @@ const READING: &str = "\nHow to read it:\n\n\
     - uWebSockets is its C++ library, compiled with `-O3 -flto -march=native`. raw-epoll and raw-tokio echo bytes and know no WebSocket. tungstenite is\n  \
     tokio-tungstenite as it comes, tungstenite-tuned has small read buffers; it, sockudo-ws, tokio-websockets and yawc flush once for all messages\n  \
     that had come together. tokio-broadcast is one task per client on tokio's broadcast channel.\n\
+    - Sockeye's server has a second thread beside its worker, so that the kernel counts each use of a socket. raw-epoll, uWebSockets and\n  \
+    the servers on tokio have one thread.\n\
+    - Where a gibibyte and more is under way the measurements are three times as long.\n\
     - A measurement during which something else used a core is repeated, up to three times; if that didn't help it is marked.\n\
     - Memory: what each connection adds to the server's resident memory. The server has served one connection before, so that what it needs\n  \
     only once, such as the pages of its own code, doesn't count.\n\n\

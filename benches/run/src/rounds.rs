@@ -28,6 +28,14 @@ pub(crate) struct Outcome {
 }
 
 impl Rounds {
+    /// The same, long enough for `cell`.
+    pub(crate) fn for_cell(self, cell: &Cell) -> Self {
+        Self {
+            window: self.window.for_cell(cell),
+            ..self
+        }
+    }
+
     /// Measures the cell. A peer that fails once is out: a wrong answer is no slow one.
     pub(crate) fn run(&self, setting: &Setting, cell: &Cell, peers: &[Peer]) -> Outcome {
         let mut outcome = Outcome {

@@ -97,7 +97,8 @@ impl Whole {
             if part.is_idle() {
                 record.add_weights(&Weight::all(setting, cell, &part.peers))?;
             } else {
-                record.add_outcome(&part.rounds.run(setting, cell, &part.peers))?;
+                let rounds = part.rounds.for_cell(cell);
+                record.add_outcome(&rounds.run(setting, cell, &part.peers))?;
             }
         }
         Ok(true)
