@@ -13,9 +13,9 @@ pub(crate) const SLICES_MAX: usize = 64;
 /// Bytes. A shared payload below this is copied behind the others rather than kept apart.
 const SHARED_BYTES_MIN: usize = 2 << 10;
 
-/// Bytes. An answer from here on is waited for before more is read. To stop for shorter ones costs more time than it saves
-/// memory.
-const LARGE_BYTES_MIN: usize = 64 << 10;
+/// Bytes. Until an answer that has so much memory of its own is out, nothing more is read. To stop for less costs more time
+/// than it saves memory.
+const HELD_BYTES_MIN: usize = 64 << 10;
 
 /// Bytes. Less memory than this isn't worth a copy that saves some.
 const TRIM_BYTES_MIN: usize = 4 << 10;
@@ -201,7 +201,7 @@ impl Outbox {
 impl Segment {
     /// Whether it keeps so much memory that there should be one at a time.
     fn is_large(&self) -> bool {
-        matches!(self, Self::Own { memory, .. } if memory.len() >= LARGE_BYTES_MIN)
+        matches!(self, Self::Own { memory, .. } if memory.len() >= HELD_BYTES_MIN)
     }
 
     fn waiting(&self) -> &[u8] {

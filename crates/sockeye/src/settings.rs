@@ -15,8 +15,10 @@ pub struct Settings {
     /// permessage-deflate: offered by a client, agreed to by a server. Default `None`.
     pub deflate: Option<Deflate>,
     /// Bytes waiting to be written, frames and headers as on the wire. A message is admitted if it
-    /// fits, or if nothing waits. Over it, reading pauses for an endpoint, whose answers are always
-    /// taken; and while one of them waits that has 64 KiB or more. Default 1 MiB.
+    /// fits, or if nothing waits. Default 1 MiB.
+    ///
+    /// An endpoint's answers are always taken: reading pauses over it, and while one of 64 KiB or more
+    /// waits that is a large message's, such as its echo.
     pub outbox_bytes_max: usize,
     /// Bytes of whole messages received and not yet taken by `recv`; over it, reading pauses.
     /// Default 1 MiB. Loop style only: callbacks take a message as it comes.

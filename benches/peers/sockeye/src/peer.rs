@@ -9,8 +9,6 @@ use sockeye::{
 pub(crate) async fn serve() -> Result<(), Error> {
     let asked = Asked::read();
     let mut settings = sockeye::Settings::default();
-    // The other peers send none.
-    settings.heartbeat = None;
     settings.deflate = deflate(asked.deflate);
     // The load generator knows data frames alone, and a measurement is one of what it sends.
     settings.heartbeat = None;

@@ -18,6 +18,7 @@ use tokio::{
 
 use crate::support::{
     Echo, attend, connect, echo_server, open, read_head, read_to_end, request, soon, status_of,
+    upgraded,
 };
 
 fn drain(per_second: u32, timeout: Duration) -> Drain {
@@ -131,9 +132,7 @@ async fn conversation_that_does_not_end_is_cut_at_the_timeout() {
         .start()
         .await
         .unwrap();
-    let mut deaf = connect(server.local_addrs()[0]).await;
-    deaf.write_all(request("/", &[]).as_bytes()).await.unwrap();
-    read_head(&mut deaf).await;
+    let _deaf = upgraded(server.local_addrs()[0]).await;
     let report = soon(server.drain(drain(0, Duration::from_millis(100)))).await;
     assert_eq!((report.closed, report.aborted, report.timed_out), (0, 0, 1));
     soon(async {

@@ -14,8 +14,8 @@ use tokio::{
 
 use crate::{
     support::{
-        assert_echoes, attend, connect, http2_client, http2_connect, http2_websocket, open,
-        open_on, read_head, request, soon,
+        Announcer, assert_echoes, attend, connect, http2_client, http2_connect, http2_websocket,
+        open, open_on, read_head, request, soon,
     },
     tls,
 };
@@ -275,18 +275,9 @@ async fn who_reads_nothing_is_dropped_for_lack_of_progress() {
 #[tokio::test]
 async fn who_reads_nothing_is_dropped_whoever_sends() {
     let (sessions, mut opened) = unbounded_channel();
-    struct Silent(UnboundedSender<Session>);
-    impl Endpoint for Silent {
-        fn on_open(&mut self, session: &Session) {
-            let _ = self.0.send(session.clone());
-        }
-        fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
-            Reply::None
-        }
-    }
     let server = Server::bind("127.0.0.1:0")
         .settings(stalling())
-        .route("/", move |_| Ok(Silent(sessions.clone())))
+        .route("/", move |_| Ok(Announcer(sessions.clone())))
         .start()
         .await
         .unwrap();

@@ -5,20 +5,17 @@ use std::{
     time::Duration,
 };
 
-use sockeye::{
-    Drain, Endpoint, Error, ErrorKind, Message, Reply, Route, Server, ServerHandle, Session,
-    Settings,
-};
+use sockeye::{Drain, Error, ErrorKind, Route, Server, ServerHandle, Settings};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::mpsc::{UnboundedSender, unbounded_channel},
+    sync::mpsc::unbounded_channel,
     time::timeout,
 };
 
 use crate::support::{
-    Echo, assert_echoes, attend, connect, echo_server, exchange, open, read_head, request, soon,
-    status_of,
+    Announcer, Echo, assert_echoes, attend, connect, echo_server, exchange, open, request, soon,
+    status_of, upgraded,
 };
 
 #[tokio::test]
@@ -48,19 +45,6 @@ async fn connection_over_the_limit_gets_503_and_when_to_come_back() {
     assert_echoes(&mut websocket, "next").await;
 }
 
-/// Echoes, and gives its session away.
-struct Open(UnboundedSender<Session>);
-
-impl Endpoint for Open {
-    fn on_open(&mut self, session: &Session) {
-        let _ = self.0.send(session.clone());
-    }
-
-    fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
-        Reply::Echo
-    }
-}
-
 #[tokio::test]
 async fn of_large_answers_that_nobody_reads_one_waits_and_the_next_message_is_not_read() {
     const LARGE: usize = 1 << 20;
@@ -74,13 +58,11 @@ async fn of_large_answers_that_nobody_reads_one_waits_and_the_next_message_is_no
     settings.outbox_bytes_max = 1 << 30;
     let server = Server::bind("127.0.0.1:0")
         .settings(settings)
-        .route("/", move |_| Ok(Open(sessions.clone())))
+        .route("/", move |_| Ok(Announcer(sessions.clone())))
         .start()
         .await
         .unwrap();
-    let mut peer = connect(server.local_addrs()[0]).await;
-    peer.write_all(request("/", &[]).as_bytes()).await.unwrap();
-    read_head(&mut peer).await;
+    let peer = upgraded(server.local_addrs()[0]).await;
     let session = soon(opened.recv()).await.unwrap();
     let assert_one_waits = || {
         let waiting = session.buffered_bytes();

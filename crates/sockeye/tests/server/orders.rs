@@ -15,7 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::support::{connect, open, read_head, recv_text, request, soon};
+use crate::support::{connect, open, recv_text, request, soon, upgraded};
 
 /// Leaves its session to other threads.
 struct Shared {
@@ -91,9 +91,7 @@ async fn a_session_closed_elsewhere_ends_though_its_peer_is_silent() {
     for round in 1..=3 {
         let mut peers = Vec::new();
         for _ in 0..3 {
-            let mut peer = connect(fixture.server.local_addrs()[0]).await;
-            peer.write_all(request("/", &[]).as_bytes()).await.unwrap();
-            read_head(&mut peer).await;
+            let peer = upgraded(fixture.server.local_addrs()[0]).await;
             peers.push(peer);
         }
         for session in fixture.sessions.lock().unwrap().drain(..) {

@@ -9,7 +9,7 @@ use sockeye::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{
-    Echo, assert_echoes, connect, exchange, open, read_head, request, soon, status_of,
+    Echo, assert_echoes, connect, exchange, open, read_head, request, soon, status_of, upgraded,
 };
 
 /// A server with one worker, and somebody who is there before the others.
@@ -162,9 +162,7 @@ async fn endpoint_may_panic_when_it_is_dropped() {
         assert_echoes(&mut peer, "hi").await;
     }
     // Also one who is cut at the end of a drain.
-    let mut deaf = connect(addr).await;
-    deaf.write_all(request("/", &[]).as_bytes()).await.unwrap();
-    read_head(&mut deaf).await;
+    let deaf = upgraded(addr).await;
     drop(deaf);
     assert_unharmed(server, witness).await;
 }
@@ -189,9 +187,7 @@ async fn endpoint_may_panic_when_a_drain_cuts_it() {
     let addr = server.local_addrs()[0];
     let mut deaf = Vec::new();
     for _ in 0..3 {
-        let mut peer = connect(addr).await;
-        peer.write_all(request("/", &[]).as_bytes()).await.unwrap();
-        read_head(&mut peer).await;
+        let peer = upgraded(addr).await;
         deaf.push(peer);
     }
     assert_echoes(&mut witness, "still here").await;

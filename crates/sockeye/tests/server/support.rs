@@ -13,6 +13,7 @@ use sockeye::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
+    sync::mpsc::UnboundedSender,
     task::JoinHandle,
     time::timeout,
 };
@@ -21,6 +22,19 @@ use tokio::{
 pub(crate) struct Echo;
 
 impl Endpoint for Echo {
+    fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+        Reply::Echo
+    }
+}
+
+/// The same, and gives each session away.
+pub(crate) struct Announcer(pub(crate) UnboundedSender<Session>);
+
+impl Endpoint for Announcer {
+    fn on_open(&mut self, session: &Session) {
+        let _ = self.0.send(session.clone());
+    }
+
     fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
         Reply::Echo
     }
@@ -70,6 +84,15 @@ pub(crate) fn status_of(answer: &str) -> u16 {
 
 pub(crate) async fn connect(addr: SocketAddr) -> TcpStream {
     soon(TcpStream::connect(addr)).await.unwrap()
+}
+
+/// A WebSocket on `/` whose client the test plays: the head of the answer is read.
+pub(crate) async fn upgraded(addr: SocketAddr) -> TcpStream {
+    let mut stream = connect(addr).await;
+    let bytes = request("/", &[]);
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    read_head(&mut stream).await;
+    stream
 }
 
 pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> String {

@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{connect, read_head, request, soon};
+use crate::support::{soon, upgraded};
 
 /// Does what the message says: its first letter is one of [`ORDERS`].
 struct Clerk {
@@ -112,13 +112,6 @@ async fn start() -> ServerHandle {
         .unwrap()
 }
 
-async fn open(server: &ServerHandle) -> TcpStream {
-    let mut peer = connect(server.local_addrs()[0]).await;
-    peer.write_all(request("/", &[]).as_bytes()).await.unwrap();
-    read_head(&mut peer).await;
-    peer
-}
-
 async fn assert_answers(peer: &mut TcpStream, orders: &[u8]) {
     let expected: Vec<u8> = orders.iter().copied().flat_map(expected).collect();
     let mut answers = vec![0; expected.len()];
@@ -134,7 +127,7 @@ async fn answers_and_sends_leave_in_the_order_in_which_they_were_made() {
     let server = start().await;
     for first in ORDERS {
         for second in ORDERS {
-            let mut peer = open(&server).await;
+            let mut peer = upgraded(server.local_addrs()[0]).await;
             for third in ORDERS {
                 assert_answers(&mut peer, &[*first, *second, *third, b'e']).await;
             }
@@ -147,7 +140,7 @@ async fn what_was_answered_before_the_end_leaves_before_it() {
     let server = start().await;
     for end in *b"cCx" {
         for before in ORDERS {
-            let mut peer = open(&server).await;
+            let mut peer = upgraded(server.local_addrs()[0]).await;
             let orders = [b'e', *before, b'e', end, b'e', b'm', b'b'];
             let expected: Vec<u8> = orders[..4].iter().copied().flat_map(expected).collect();
             peer.write_all(&batch(&orders)).await.unwrap();
