@@ -168,6 +168,8 @@ const READING: &str = "\nHow to read it:\n\n\
     that had come together. tokio-broadcast is one task per client on tokio's broadcast channel.\n\
     - Sockeye's server has a second thread beside its worker, so that the kernel counts each use of a socket. raw-epoll, uWebSockets and\n  \
     the servers on tokio have one thread.\n\
+    - Sockeye looks for what comes next for up to 30 µs before it sleeps, where that has paid so far (`Settings::busy_poll`). Of the others each\n  \
+    sleeps and is woken for every message where there are few connections.\n\
     - Where a gibibyte and more is under way the measurements are three times as long.\n\
     - A measurement during which something else used a core is repeated, up to three times; if that didn't help it is marked.\n\
     - Memory: what each connection adds to the server's resident memory. The server has served one connection before, so that what it needs\n  \

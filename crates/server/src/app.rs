@@ -239,6 +239,9 @@ fn settings(config: &Config) -> Settings {
         let timeout = config.heartbeat_timeout.0.unwrap_or(Duration::MAX);
         Rhythm::new(interval, timeout)
     });
+    if config.busy_poll == Switch::Off {
+        settings.busy_poll = Duration::ZERO;
+    }
     settings.idle_timeout = config.idle_timeout.0;
     settings.progress_timeout = config.progress_timeout.0;
     settings.lifetime = config.lifetime_max.0.map(|max| Lifetime {

@@ -12,7 +12,14 @@ use parking_lot::{Mutex, MutexGuard};
 use sockeye_proto::Message;
 use tokio::runtime::Handle;
 
-use crate::{Error, inbox::Inbox, round, shelf::Item, task_driver::TaskDriver};
+use crate::{
+    Error,
+    inbox::Inbox,
+    lull::{Lull, Lulls},
+    round,
+    shelf::Item,
+    task_driver::TaskDriver,
+};
 
 /// The receiving side of a loop-style connection, under one lock: `recv` works on it, and between
 /// two calls of `recv` the attendant's task.
@@ -31,6 +38,7 @@ pub(crate) struct State {
     /// Whether what is sent may be gathering while the program answers a batch. Then a round is coming, or the
     /// program comes to `recv` before it.
     gathers: bool,
+    lulls: Lulls,
 }
 
 /// The waker that the socket gets. It wakes the task that waits in `recv`; if there is none it
@@ -78,6 +86,7 @@ impl Core {
                 joined: Vec::new(),
                 skips: false,
                 gathers: false,
+                lulls: Lulls::default(),
             }),
             attendant: Arc::new(Attendant {
                 core: Weak::clone(core),
@@ -106,6 +115,7 @@ impl Core {
     ) -> Poll<T> {
         let mut state = self.state();
         if let Some(found) = wanted(&mut state) {
+            attending.handle_found(&mut state);
             return Poll::Ready(self.hand_out(&state, found));
         }
         // Nothing is left to answer.
@@ -113,9 +123,12 @@ impl Core {
         attending.begin(cx.waker());
         // Asked behind that: whoever wakes from now on finds the caller.
         if self.attendant.is_quiet() && !state.driver.has_agenda() && !state.driver.has_ended() {
+            attending.handle_nothing(&mut state, cx);
             return Poll::Pending;
         }
         self.drive(&mut state);
+        // Whether or not it is all that the caller waits for.
+        attending.handle_found(&mut state);
         match wanted(&mut state) {
             Some(found) => {
                 attending.end();
@@ -123,6 +136,7 @@ impl Core {
             }
             None => {
                 state.release();
+                attending.handle_nothing(&mut state, cx);
                 Poll::Pending
             }
         }
@@ -169,6 +183,7 @@ impl Core {
             attendant: &self.attendant,
             presence,
             attends: false,
+            lull: Lull::None,
         }
     }
 
@@ -224,9 +239,28 @@ pub(crate) struct Attending<'a> {
     attendant: &'a Arc<Attendant>,
     presence: Presence,
     attends: bool,
+    lull: Lull,
 }
 
 impl Attending<'_> {
+    /// Something has come.
+    #[inline]
+    fn handle_found(&mut self, state: &mut State) {
+        if !matches!(self.lull, Lull::None) {
+            let look_max = state.driver.look_max();
+            self.lull.handle_found(&mut state.lulls, look_max);
+        }
+    }
+
+    /// What the task waits for hasn't come.
+    #[inline]
+    fn handle_nothing(&mut self, state: &mut State, cx: &mut Context<'_>) {
+        if self.presence == Presence::Sure {
+            let look_max = state.driver.look_max();
+            self.lull.handle_nothing(&mut state.lulls, look_max, cx);
+        }
+    }
+
     fn begin(&mut self, waker: &Waker) {
         let mut receiver = self.attendant.receiver();
         match &mut *receiver {

@@ -8,6 +8,7 @@ use std::{
     io,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use sockeye_proto::{CloseCode, Event, Message, Receiver, Role, Sender, extension::Pool};
@@ -201,6 +202,12 @@ impl Driver {
     /// Sees to it that somebody drives.
     pub(crate) fn wake(&self) {
         self.shared().wire().wake_driver();
+    }
+
+    /// How long to look for what comes next before sleeping.
+    #[inline]
+    pub(crate) fn look_max(&self) -> Duration {
+        self.shared().terms().settings.busy_poll
     }
 
     /// Whether there is anything but reading to do.

@@ -44,6 +44,13 @@ pub struct Settings {
     /// `on_error` tells of an error of kind [`crate::ErrorKind::Timeout`], the ending is by
     /// [`crate::Side::Us`] with 1006, for no Close frame could be sent.
     pub progress_timeout: Option<Duration>,
+    /// How long a thread that has nothing to do looks for what comes next before it sleeps, where that has come as
+    /// promptly so far; zero: it sleeps at once. Default 30 µs.
+    ///
+    /// To sleep and to be woken can take several times as long as the answer to a message. Who looks keeps its core
+    /// busy meanwhile, but leaves it to whoever else has work for it; where little comes, or comes later, nobody looks.
+    /// A server's workers do it, with the settings of the server, and tasks in [`crate::WebSocket::recv`].
+    pub busy_poll: Duration,
 }
 
 /// How long a connection may last.
@@ -68,6 +75,7 @@ impl Default for Settings {
             idle_timeout: None,
             lifetime: None,
             progress_timeout: Some(Duration::from_secs(30)),
+            busy_poll: Duration::from_micros(30),
         }
     }
 }

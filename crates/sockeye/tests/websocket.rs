@@ -323,6 +323,54 @@ async fn dropping_the_websocket_says_going_away() {
     assert_eq!(client.closed().unwrap().code, CloseCode::GOING_AWAY);
 }
 
+/// After a conversation without pauses: how often a `recv` is polled for which nothing comes, until a timer of the same
+/// thread ends it.
+async fn polls_in_vain(busy_poll: Duration) -> usize {
+    let mut settings = Settings::default();
+    settings.busy_poll = busy_poll;
+    let (mut server, mut client) = pair_with(settings, Settings::default());
+    let echo = tokio::spawn(async move {
+        while let Some(message) = client.recv().await.unwrap() {
+            client.send(message).await.unwrap();
+        }
+    });
+    for number in 0..200 {
+        server.send(&[number]).await.unwrap();
+        let answer = server.recv().await.unwrap();
+        assert_eq!(answer, Some(Message::from(&[number])));
+    }
+    let mut polls = 0;
+    {
+        let mut recv = std::pin::pin!(server.recv());
+        let counted = std::future::poll_fn(|cx| {
+            polls += 1;
+            recv.as_mut().poll(cx)
+        });
+        tokio::time::timeout(Duration::from_millis(20), counted)
+            .await
+            .expect_err("nothing comes");
+    }
+    server.send("last").await.unwrap();
+    let answer = server.recv().await.unwrap();
+    assert_eq!(answer, Some(Message::from("last")));
+    server.close(CloseCode::NORMAL, "").await;
+    echo.await.unwrap();
+    polls
+}
+
+#[tokio::test]
+async fn who_was_answered_promptly_looks_and_keeps_nobody_from_anything() {
+    let polls = polls_in_vain(Duration::from_secs(3600)).await;
+    assert!(polls > 100, "{polls}");
+}
+
+#[tokio::test]
+async fn who_may_not_look_is_not_polled_before_something_comes() {
+    // Once, and by the timer.
+    let polls = polls_in_vain(Duration::ZERO).await;
+    assert!(polls <= 2, "{polls}");
+}
+
 /// Each byte comes alone, and `recv` is dropped and begun again at every point where it waits.
 #[tokio::test]
 async fn recv_cancelled_at_every_await_point_loses_nothing() {

@@ -42,6 +42,11 @@ pub(crate) struct Config {
     #[arg(long, value_name = "COUNT")]
     pub(crate) workers: Option<Count>,
 
+    /// Look for what comes next for some 30 microseconds before sleeping, where it has come as promptly so far: answers
+    /// are faster, the core is kept busy meanwhile
+    #[arg(long, value_name = "on|off", default_value = "on")]
+    pub(crate) busy_poll: Switch,
+
     /// Directory for what must outlive the process, made if it is missing; without it everything is in memory
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

@@ -20,6 +20,7 @@ mod opening;
 mod readiness;
 mod served;
 mod slab;
+mod sleeper;
 mod tls_socket;
 mod wheel;
 

@@ -20,6 +20,7 @@ use super::{
     opening::{Opening, Step},
     served::Served,
     slab::Slab,
+    sleeper::Sleeper,
 };
 use crate::{
     Session,
@@ -42,6 +43,7 @@ pub(crate) struct Rest {
 /// what follows from it.
 pub(crate) struct ReadinessLoop {
     poll: mio::Poll,
+    sleeper: Sleeper,
     mailbox: Arc<Mailbox>,
     shared: Arc<Shared>,
     /// The server's, as it was told last.
@@ -110,6 +112,7 @@ impl ReadinessLoop {
         let alarm_clock = AlarmClock::new(rest.poll.registry(), ALARM_CLOCK)?;
         Ok(Self {
             poll: rest.poll,
+            sleeper: Sleeper::new(shared.settings.busy_poll),
             mailbox: rest.mailbox,
             phase: shared.phase(),
             shared,
@@ -143,7 +146,7 @@ impl ReadinessLoop {
                 true => self.patience(wait_max),
                 false => Some(Duration::ZERO),
             };
-            let polled = self.poll.poll(&mut events, timeout);
+            let polled = self.sleeper.wait(&mut self.poll, &mut events, timeout);
             self.mailbox.end_wait();
             if let Err(error) = polled
                 && error.kind() != io::ErrorKind::Interrupted

@@ -1,0 +1,201 @@
+//! Whether a thread looks for what comes next before it sleeps.
+
+use std::time::Duration;
+
+/// What a vain look costs at first: so many prompt arrivals before it, and the next one is tried.
+const PRICE_MIN: u16 = 4;
+
+/// What it costs at most, and what can be saved up.
+const PRICE_MAX: u16 = 8192;
+
+/// A sleep of up to so many looks counts as prompt: most of a short one is falling asleep and being woken.
+const PROMPT_SLEEP_LOOKS: u32 = 3;
+
+/// Whether to look for what comes next before sleeping. To fall asleep and to be woken takes longer than many an
+/// answer does; to look for what doesn't come takes the processor from others.
+///
+/// So it is learned from what came: who has waited for a short time only, again and again, looks next time, and
+/// each look in vain makes the next one dearer. Between two of them there are up to [`PRICE_MAX`] waits then,
+/// however the peers time what they send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BusyPoll {
+    /// 0 <= credit <= PRICE_MAX
+    credit: u16,
+    /// PRICE_MIN <= price <= PRICE_MAX
+    price: u16,
+}
+
+impl Default for BusyPoll {
+    fn default() -> Self {
+        Self {
+            credit: 0,
+            price: PRICE_MIN,
+        }
+    }
+}
+
+impl BusyPoll {
+    /// Whether the next wait begins with a look.
+    #[inline]
+    pub(crate) fn looks(self) -> bool {
+        self.credit >= self.price
+    }
+
+    /// Something came after a look of this length, which was to last for `look_max`. If it took longer, others have the
+    /// core: who sleeps is sooner there.
+    #[inline]
+    pub(crate) fn handle_look(&mut self, looked: Duration, look_max: Duration) {
+        if looked > look_max {
+            return self.handle_vain();
+        }
+        self.earn();
+        self.price = (self.price / 2).max(PRICE_MIN);
+    }
+
+    /// A look has found nothing.
+    pub(crate) fn handle_vain(&mut self) {
+        self.credit = self.credit.saturating_sub(self.price);
+        self.price = (self.price * 2).min(PRICE_MAX);
+    }
+
+    /// Something came after a sleep, where a look would last for `look_max`.
+    pub(crate) fn handle_sleep(&mut self, slept: Duration, look_max: Duration) {
+        match slept <= look_max.saturating_mul(PROMPT_SLEEP_LOOKS) {
+            true => self.earn(),
+            false => self.credit = self.credit.saturating_sub(PRICE_MIN),
+        }
+    }
+
+    #[inline]
+    fn earn(&mut self) {
+        self.credit = (self.credit + 1).min(PRICE_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOK_MAX: Duration = Duration::from_micros(30);
+
+    /// What a sleeper needs besides.
+    const WAKING: Duration = Duration::from_micros(40);
+
+    #[derive(Default)]
+    struct Thread {
+        busy_poll: BusyPoll,
+        found: usize,
+        vain: usize,
+        slept: usize,
+    }
+
+    impl Thread {
+        /// Something comes after so many microseconds.
+        fn wait(&mut self, micros: u64) {
+            let wait = Duration::from_micros(micros);
+            match self.busy_poll.looks() {
+                true if wait <= LOOK_MAX => {
+                    self.found += 1;
+                    self.busy_poll.handle_look(wait, LOOK_MAX);
+                }
+                true => {
+                    self.vain += 1;
+                    self.busy_poll.handle_vain();
+                }
+                false => {
+                    self.slept += 1;
+                    self.busy_poll.handle_sleep(wait + WAKING, LOOK_MAX);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_answered_promptly_looks() {
+        let mut thread = Thread::default();
+        for _ in 0..1000 {
+            thread.wait(15);
+        }
+        assert_eq!((thread.slept, thread.vain), (4, 0));
+    }
+
+    #[test]
+    fn who_waits_for_long_never_looks() {
+        let mut thread = Thread::default();
+        for _ in 0..1000 {
+            thread.wait(500);
+        }
+        assert_eq!(thread.slept, 1000);
+    }
+
+    #[test]
+    fn what_comes_just_too_late_is_seldom_looked_for() {
+        let mut thread = Thread::default();
+        for _ in 0..100_000 {
+            // As a sleep it looks prompt.
+            thread.wait(35);
+        }
+        assert!(thread.vain < 40, "{}", thread.vain);
+    }
+
+    #[test]
+    fn what_comes_promptly_as_often_as_not_is_seldom_looked_for() {
+        let mut thread = Thread::default();
+        for turn in 0..100_000 {
+            thread.wait(if turn % 2 == 0 { 10 } else { 2000 });
+        }
+        assert!(thread.vain < 40, "{}", thread.vain);
+    }
+
+    #[test]
+    fn silence_ends_the_looking_soon() {
+        let mut thread = Thread::default();
+        for _ in 0..100_000 {
+            thread.wait(15);
+        }
+        for _ in 0..1000 {
+            thread.wait(1_000_000);
+        }
+        assert!(thread.vain <= 12, "{}", thread.vain);
+    }
+
+    #[test]
+    fn a_pause_between_two_bursts_does_not_end_it() {
+        let mut thread = Thread::default();
+        for _ in 0..1000 {
+            for _ in 0..10 {
+                thread.wait(20);
+            }
+            thread.wait(200);
+        }
+        assert!(thread.found > 9_500, "{}", thread.found);
+    }
+
+    #[test]
+    fn who_is_kept_from_the_core_while_it_looks_seldom_looks() {
+        let mut busy_poll = BusyPoll::default();
+        let mut looks = 0;
+        for _ in 0..100_000 {
+            if busy_poll.looks() {
+                looks += 1;
+                busy_poll.handle_look(Duration::from_millis(4), LOOK_MAX);
+            } else {
+                busy_poll.handle_sleep(Duration::from_micros(50), LOOK_MAX);
+            }
+        }
+        assert!(looks < 40, "{looks}");
+    }
+
+    #[test]
+    fn after_many_vain_looks_it_is_tried_again() {
+        let mut thread = Thread::default();
+        for _ in 0..100_000 {
+            thread.wait(35);
+        }
+        thread.found = 0;
+        for _ in 0..2 * usize::from(PRICE_MAX) {
+            thread.wait(15);
+        }
+        assert!(thread.found >= usize::from(PRICE_MAX), "{}", thread.found);
+    }
+}

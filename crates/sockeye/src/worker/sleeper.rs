@@ -1,0 +1,169 @@
+//! How a worker waits for its events.
+
+use std::{
+    io, thread,
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Poll};
+
+use crate::busy_poll::BusyPoll;
+
+/// Waits for a worker's events: it looks for some time, if that has paid so far, and sleeps then.
+pub(crate) struct Sleeper {
+    /// How long it looks; zero: not at all.
+    look_max: Duration,
+    busy_poll: BusyPoll,
+}
+
+impl Sleeper {
+    pub(crate) fn new(look_max: Duration) -> Self {
+        Self {
+            look_max,
+            busy_poll: BusyPoll::default(),
+        }
+    }
+
+    /// Waits for events, at most for `timeout` and the look before it, which doesn't last longer.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(crate) fn wait(
+        &mut self,
+        poll: &mut Poll,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        if self.look_max.is_zero() || timeout == Some(Duration::ZERO) {
+            return poll.poll(events, timeout);
+        }
+        if !self.busy_poll.looks() {
+            let began = Instant::now();
+            poll.poll(events, timeout)?;
+            self.busy_poll.handle_sleep(began.elapsed(), self.look_max);
+            return Ok(());
+        }
+        let look_max = timeout.map_or(self.look_max, |timeout| timeout.min(self.look_max));
+        let looked = look(poll, events, look_max)?;
+        if !events.is_empty() {
+            self.busy_poll.handle_look(looked, look_max);
+            return Ok(());
+        }
+        self.busy_poll.handle_vain();
+        poll.poll(events, timeout)
+    }
+}
+
+/// Returns with events, or without if none have come for so long. How long it took.
+fn look(poll: &mut Poll, events: &mut Events, look_max: Duration) -> io::Result<Duration> {
+    // Under load there are some already, and nobody needs to know the time.
+    poll.poll(events, Some(Duration::ZERO))?;
+    if !events.is_empty() {
+        return Ok(Duration::ZERO);
+    }
+    let began = Instant::now();
+    loop {
+        // Whoever has work for this core gets it.
+        thread::yield_now();
+        poll.poll(events, Some(Duration::ZERO))?;
+        let looked = began.elapsed();
+        if !events.is_empty() || looked >= look_max {
+            return Ok(looked);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mio::{Token, Waker};
+
+    use super::*;
+
+    struct Bench {
+        poll: Poll,
+        events: Events,
+        waker: Arc<Waker>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let poll = Poll::new().unwrap();
+            let waker = Arc::new(Waker::new(poll.registry(), Token(7)).unwrap());
+            let events = Events::with_capacity(4);
+            Self {
+                poll,
+                events,
+                waker,
+            }
+        }
+
+        fn wait(&mut self, sleeper: &mut Sleeper, timeout: Option<Duration>) -> usize {
+            sleeper
+                .wait(&mut self.poll, &mut self.events, timeout)
+                .unwrap();
+            self.events.iter().count()
+        }
+    }
+
+    fn looking(look_max: Duration) -> Sleeper {
+        let mut sleeper = Sleeper::new(look_max);
+        while !sleeper.busy_poll.looks() {
+            sleeper.busy_poll.handle_look(Duration::ZERO, look_max);
+        }
+        sleeper
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn prompt_events_make_it_look() {
+        let mut bench = Bench::new();
+        let mut sleeper = Sleeper::new(HOUR);
+        for _ in 0..10 {
+            bench.waker.wake().unwrap();
+            assert_eq!(bench.wait(&mut sleeper, None), 1);
+        }
+        assert!(sleeper.busy_poll.looks());
+    }
+
+    #[test]
+    fn who_may_not_look_sleeps_and_is_woken() {
+        let mut bench = Bench::new();
+        let mut sleeper = Sleeper::new(Duration::ZERO);
+        for _ in 0..10 {
+            bench.waker.wake().unwrap();
+            assert_eq!(bench.wait(&mut sleeper, None), 1);
+        }
+        assert!(!sleeper.busy_poll.looks());
+    }
+
+    #[test]
+    fn a_look_finds_what_comes_meanwhile() {
+        let mut bench = Bench::new();
+        let mut sleeper = looking(HOUR);
+        let waker = Arc::clone(&bench.waker);
+        let other = thread::spawn(move || waker.wake().unwrap());
+        assert_eq!(bench.wait(&mut sleeper, None), 1);
+        other.join().unwrap();
+    }
+
+    #[test]
+    fn a_look_in_vain_ends_in_a_sleep_and_is_not_repeated() {
+        let mut bench = Bench::new();
+        let mut sleeper = looking(Duration::from_millis(1));
+        let timeout = Some(Duration::from_millis(1));
+        assert_eq!(bench.wait(&mut sleeper, timeout), 0);
+        assert!(!sleeper.busy_poll.looks());
+    }
+
+    #[test]
+    fn a_look_lasts_no_longer_than_the_wait_may() {
+        let mut bench = Bench::new();
+        let mut sleeper = looking(HOUR);
+        let timeout = Some(Duration::from_millis(1));
+        assert_eq!(bench.wait(&mut sleeper, timeout), 0);
+    }
+}
