@@ -47,9 +47,10 @@ pub struct Settings {
     /// How long a thread that has nothing to do looks for what comes next before it sleeps, where that has come as
     /// promptly so far; zero: it sleeps at once. Default 30 µs.
     ///
-    /// To sleep and to be woken can take several times as long as the answer to a message. Who looks keeps its core
-    /// busy meanwhile, but leaves it to whoever else has work for it; where little comes, or comes later, nobody looks.
-    /// A server's workers do it, with the settings of the server, and tasks in [`crate::WebSocket::recv`].
+    /// To sleep and to be woken can take several times as long as the answer to a message. Who looks keeps the core
+    /// busy; where little comes, or comes later, nobody looks. A server's workers do it, with the settings of the server,
+    /// and leave the core to any other thread that has work for it; and tasks in [`crate::WebSocket::recv`], one of a
+    /// thread at a time, which leave the thread to its other tasks.
     pub busy_poll: Duration,
 }
 
