@@ -247,8 +247,8 @@ impl Attending<'_> {
     #[inline]
     fn handle_found(&mut self, state: &mut State) {
         if !matches!(self.lull, Lull::None) {
-            let look_max = state.driver.look_max();
-            self.lull.handle_found(&mut state.lulls, look_max);
+            let spin_max = state.driver.spin_max();
+            self.lull.handle_found(&mut state.lulls, spin_max);
         }
     }
 
@@ -256,8 +256,8 @@ impl Attending<'_> {
     #[inline]
     fn handle_nothing(&mut self, state: &mut State, cx: &mut Context<'_>) {
         if self.presence == Presence::Sure {
-            let look_max = state.driver.look_max();
-            self.lull.handle_nothing(&mut state.lulls, look_max, cx);
+            let spin_max = state.driver.spin_max();
+            self.lull.handle_nothing(&mut state.lulls, spin_max, cx);
         }
     }
 

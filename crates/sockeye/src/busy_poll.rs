@@ -1,21 +1,21 @@
-//! Whether a thread looks for what comes next before it sleeps.
+//! Whether a thread spins before it sleeps.
 
 use std::time::Duration;
 
-/// What a vain look costs at first: so many prompt arrivals before it, and the next one is tried.
+/// What a vain spin costs at first: so many prompt arrivals before it, and the next one is tried.
 const PRICE_MIN: u16 = 4;
 
 /// What it costs at most, and what can be saved up.
 const PRICE_MAX: u16 = 8192;
 
-/// A sleep of up to so many looks counts as prompt: most of a short one is falling asleep and being woken.
-const PROMPT_SLEEP_LOOKS: u32 = 3;
+/// A sleep of up to so many spins counts as prompt: most of a short one is falling asleep and being woken.
+const PROMPT_SLEEP_SPINS: u32 = 3;
 
-/// Whether to look for what comes next before sleeping. To fall asleep and to be woken takes longer than many an
-/// answer does; to look for what doesn't come takes the processor from others.
+/// Whether to spin before sleeping, that is to look for what comes next again and again. To fall asleep and to be woken
+/// takes longer than many an answer does; to look for what doesn't come takes the processor from others.
 ///
-/// So it is learned from what came: who has waited for a short time only, again and again, looks next time, and
-/// each look in vain makes the next one dearer. Between two of them there are up to [`PRICE_MAX`] waits then,
+/// So it is learned from what came: who has waited for a short time only, again and again, spins next time, and
+/// each spin in vain makes the next one dearer. Between two of them there are up to [`PRICE_MAX`] waits then,
 /// however the peers time what they send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BusyPoll {
@@ -35,32 +35,32 @@ impl Default for BusyPoll {
 }
 
 impl BusyPoll {
-    /// Whether the next wait begins with a look.
+    /// Whether the next wait begins with a spin.
     #[inline]
-    pub(crate) fn looks(self) -> bool {
+    pub(crate) fn spins(self) -> bool {
         self.credit >= self.price
     }
 
-    /// Something came after a look of this length, which was to last for `look_max`. If it took longer, others have the
+    /// Something came after a spin of this length, which was to last for `spin_max`. If it took longer, others have the
     /// core: who sleeps is sooner there.
     #[inline]
-    pub(crate) fn handle_look(&mut self, looked: Duration, look_max: Duration) {
-        if looked > look_max {
+    pub(crate) fn handle_spin(&mut self, spun: Duration, spin_max: Duration) {
+        if spun > spin_max {
             return self.handle_vain();
         }
         self.earn();
         self.price = (self.price / 2).max(PRICE_MIN);
     }
 
-    /// A look has found nothing.
+    /// A spin has found nothing.
     pub(crate) fn handle_vain(&mut self) {
         self.credit = self.credit.saturating_sub(self.price);
         self.price = (self.price * 2).min(PRICE_MAX);
     }
 
-    /// Something came after a sleep, where a look would last for `look_max`.
-    pub(crate) fn handle_sleep(&mut self, slept: Duration, look_max: Duration) {
-        match slept <= look_max.saturating_mul(PROMPT_SLEEP_LOOKS) {
+    /// Something came after a sleep, where a spin would last for `spin_max`.
+    pub(crate) fn handle_sleep(&mut self, slept: Duration, spin_max: Duration) {
+        match slept <= spin_max.saturating_mul(PROMPT_SLEEP_SPINS) {
             true => self.earn(),
             false => self.credit = self.credit.saturating_sub(PRICE_MIN),
         }
@@ -76,7 +76,7 @@ impl BusyPoll {
 mod tests {
     use super::*;
 
-    const LOOK_MAX: Duration = Duration::from_micros(30);
+    const SPIN_MAX: Duration = Duration::from_micros(30);
 
     /// What a sleeper needs besides.
     const WAKING: Duration = Duration::from_micros(40);
@@ -93,10 +93,10 @@ mod tests {
         /// Something comes after so many microseconds.
         fn wait(&mut self, micros: u64) {
             let wait = Duration::from_micros(micros);
-            match self.busy_poll.looks() {
-                true if wait <= LOOK_MAX => {
+            match self.busy_poll.spins() {
+                true if wait <= SPIN_MAX => {
                     self.found += 1;
-                    self.busy_poll.handle_look(wait, LOOK_MAX);
+                    self.busy_poll.handle_spin(wait, SPIN_MAX);
                 }
                 true => {
                     self.vain += 1;
@@ -104,14 +104,14 @@ mod tests {
                 }
                 false => {
                     self.slept += 1;
-                    self.busy_poll.handle_sleep(wait + WAKING, LOOK_MAX);
+                    self.busy_poll.handle_sleep(wait + WAKING, SPIN_MAX);
                 }
             }
         }
     }
 
     #[test]
-    fn who_is_answered_promptly_looks() {
+    fn who_is_answered_promptly_spins() {
         let mut thread = Thread::default();
         for _ in 0..1000 {
             thread.wait(15);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_long_never_looks() {
+    fn who_waits_for_long_never_spins() {
         let mut thread = Thread::default();
         for _ in 0..1000 {
             thread.wait(500);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_just_too_late_is_seldom_looked_for() {
+    fn what_comes_just_too_late_is_seldom_spun_for() {
         let mut thread = Thread::default();
         for _ in 0..100_000 {
             // As a sleep it looks prompt.
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_promptly_as_often_as_not_is_seldom_looked_for() {
+    fn what_comes_promptly_as_often_as_not_is_seldom_spun_for() {
         let mut thread = Thread::default();
         for turn in 0..100_000 {
             thread.wait(if turn % 2 == 0 { 10 } else { 2000 });
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_ends_the_looking_soon() {
+    fn silence_ends_the_spinning_soon() {
         let mut thread = Thread::default();
         for _ in 0..100_000 {
             thread.wait(15);
@@ -172,22 +172,22 @@ mod tests {
     }
 
     #[test]
-    fn who_is_kept_from_the_core_while_it_looks_seldom_looks() {
+    fn who_is_kept_from_the_core_while_it_spins_seldom_spins() {
         let mut busy_poll = BusyPoll::default();
-        let mut looks = 0;
+        let mut spins = 0;
         for _ in 0..100_000 {
-            if busy_poll.looks() {
-                looks += 1;
-                busy_poll.handle_look(Duration::from_millis(4), LOOK_MAX);
+            if busy_poll.spins() {
+                spins += 1;
+                busy_poll.handle_spin(Duration::from_millis(4), SPIN_MAX);
             } else {
-                busy_poll.handle_sleep(Duration::from_micros(50), LOOK_MAX);
+                busy_poll.handle_sleep(Duration::from_micros(50), SPIN_MAX);
             }
         }
-        assert!(looks < 40, "{looks}");
+        assert!(spins < 40, "{spins}");
     }
 
     #[test]
-    fn after_many_vain_looks_it_is_tried_again() {
+    fn after_many_vain_spins_it_is_tried_again() {
         let mut thread = Thread::default();
         for _ in 0..100_000 {
             thread.wait(35);

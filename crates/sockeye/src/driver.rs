@@ -204,9 +204,9 @@ impl Driver {
         self.shared().wire().wake_driver();
     }
 
-    /// How long to look for what comes next before sleeping.
+    /// How long to spin before sleeping.
     #[inline]
-    pub(crate) fn look_max(&self) -> Duration {
+    pub(crate) fn spin_max(&self) -> Duration {
         self.shared().terms().settings.busy_poll
     }
 

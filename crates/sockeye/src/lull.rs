@@ -15,9 +15,9 @@ use crate::busy_poll::BusyPoll;
 const SLEEPS_PER_MEASURE: u8 = 8;
 
 thread_local! {
-    /// Since when a task of this thread looks, if one does. One is enough: while it looks the thread doesn't sleep, so
+    /// Since when a task of this thread spins, if one does. One is enough: while it spins the thread doesn't sleep, so
     /// that the others have what comes for them as soon.
-    static LOOKS_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+    static SPINS_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// What is known of the waits of one connection's tasks.
@@ -28,14 +28,14 @@ pub(crate) struct Lulls {
     unmeasured: u8,
 }
 
-/// One wait of a task for what comes next: it looks for a while, if that has paid so far, and sleeps then.
+/// One wait of a task for what comes next: it spins for a while, if that has paid so far, and sleeps then.
 #[derive(Default)]
 pub(crate) enum Lull {
     /// It doesn't wait.
     #[default]
     None,
-    /// It looks since then: it comes back as soon as its thread has looked at all sockets.
-    Looking(Instant),
+    /// It spins since then: it comes back as soon as its thread has looked at all sockets.
+    Spinning(Instant),
     /// It sleeps since then.
     Sleeping(Instant),
     /// It sleeps, and nobody measures for how long.
@@ -43,22 +43,22 @@ pub(crate) enum Lull {
 }
 
 impl Lull {
-    /// Nothing has come. A look lasts for `look_max`.
+    /// Nothing has come. A spin lasts for `spin_max`.
     pub(crate) fn handle_nothing(
         &mut self,
         lulls: &mut Lulls,
-        look_max: Duration,
+        spin_max: Duration,
         cx: &mut Context<'_>,
     ) {
         match self {
-            Self::None => *self = lulls.begin(look_max),
-            Self::Looking(began) if began.elapsed() >= look_max => {
+            Self::None => *self = lulls.begin(spin_max),
+            Self::Spinning(began) if began.elapsed() >= spin_max => {
                 lulls.busy_poll.handle_vain();
                 *self = Self::Unmeasured;
             }
             _ => {}
         }
-        if let Self::Looking(_) = self {
+        if let Self::Spinning(_) = self {
             // Pending, with the waker where the runtime finds it behind its sockets.
             let _ = pin!(yield_now()).poll(cx);
         }
@@ -66,32 +66,32 @@ impl Lull {
 
     /// Something has come.
     #[inline]
-    pub(crate) fn handle_found(&mut self, lulls: &mut Lulls, look_max: Duration) {
+    pub(crate) fn handle_found(&mut self, lulls: &mut Lulls, spin_max: Duration) {
         match std::mem::take(self) {
-            Self::Looking(began) => {
-                LOOKS_SINCE.set(None);
-                lulls.busy_poll.handle_look(began.elapsed(), look_max);
+            Self::Spinning(began) => {
+                SPINS_SINCE.set(None);
+                lulls.busy_poll.handle_spin(began.elapsed(), spin_max);
             }
-            Self::Sleeping(began) => lulls.busy_poll.handle_sleep(began.elapsed(), look_max),
+            Self::Sleeping(began) => lulls.busy_poll.handle_sleep(began.elapsed(), spin_max),
             Self::None | Self::Unmeasured => {}
         }
     }
 }
 
 impl Lulls {
-    fn begin(&mut self, look_max: Duration) -> Lull {
-        if look_max.is_zero() {
+    fn begin(&mut self, spin_max: Duration) -> Lull {
+        if spin_max.is_zero() {
             return Lull::Unmeasured;
         }
-        if self.busy_poll.looks() {
+        if self.busy_poll.spins() {
             let now = Instant::now();
             // Its time ends also if it was cancelled, or went on elsewhere.
-            let looks = LOOKS_SINCE.get().map(|since| now.duration_since(since));
-            if looks.is_some_and(|looks| looks < look_max) {
+            let spins = |since| now.duration_since(since) < spin_max;
+            if SPINS_SINCE.get().is_some_and(spins) {
                 return Lull::Unmeasured;
             }
-            LOOKS_SINCE.set(Some(now));
-            return Lull::Looking(now);
+            SPINS_SINCE.set(Some(now));
+            return Lull::Spinning(now);
         }
         match self.unmeasured.checked_sub(1) {
             Some(rest) => {

@@ -9,22 +9,22 @@ use mio::{Events, Poll};
 
 use crate::busy_poll::BusyPoll;
 
-/// Waits for a worker's events: it looks for some time, if that has paid so far, and sleeps then.
+/// Waits for a worker's events: it spins for some time, if that has paid so far, and sleeps then.
 pub(crate) struct Sleeper {
-    /// How long it looks; zero: not at all.
-    look_max: Duration,
+    /// How long it spins; zero: not at all.
+    spin_max: Duration,
     busy_poll: BusyPoll,
 }
 
 impl Sleeper {
-    pub(crate) fn new(look_max: Duration) -> Self {
+    pub(crate) fn new(spin_max: Duration) -> Self {
         Self {
-            look_max,
+            spin_max,
             busy_poll: BusyPoll::default(),
         }
     }
 
-    /// Waits for events, at most for `timeout` and the look before it, which doesn't last longer.
+    /// Waits for events, at most for `timeout` and the spin before it, which doesn't last longer.
     ///
     /// # Errors
     ///
@@ -35,19 +35,19 @@ impl Sleeper {
         events: &mut Events,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
-        if self.look_max.is_zero() || timeout == Some(Duration::ZERO) {
+        if self.spin_max.is_zero() || timeout == Some(Duration::ZERO) {
             return poll.poll(events, timeout);
         }
-        if !self.busy_poll.looks() {
+        if !self.busy_poll.spins() {
             let began = Instant::now();
             poll.poll(events, timeout)?;
-            self.busy_poll.handle_sleep(began.elapsed(), self.look_max);
+            self.busy_poll.handle_sleep(began.elapsed(), self.spin_max);
             return Ok(());
         }
-        let look_max = timeout.map_or(self.look_max, |timeout| timeout.min(self.look_max));
-        let looked = look(poll, events, look_max)?;
+        let spin_max = timeout.map_or(self.spin_max, |timeout| timeout.min(self.spin_max));
+        let spun = spin(poll, events, spin_max)?;
         if !events.is_empty() {
-            self.busy_poll.handle_look(looked, look_max);
+            self.busy_poll.handle_spin(spun, spin_max);
             return Ok(());
         }
         self.busy_poll.handle_vain();
@@ -56,7 +56,7 @@ impl Sleeper {
 }
 
 /// Returns with events, or without if none have come for so long. How long it took.
-fn look(poll: &mut Poll, events: &mut Events, look_max: Duration) -> io::Result<Duration> {
+fn spin(poll: &mut Poll, events: &mut Events, spin_max: Duration) -> io::Result<Duration> {
     // Under load there are some already, and nobody needs to know the time.
     poll.poll(events, Some(Duration::ZERO))?;
     if !events.is_empty() {
@@ -67,9 +67,9 @@ fn look(poll: &mut Poll, events: &mut Events, look_max: Duration) -> io::Result<
         // Whoever has work for this core gets it.
         thread::yield_now();
         poll.poll(events, Some(Duration::ZERO))?;
-        let looked = began.elapsed();
-        if !events.is_empty() || looked >= look_max {
-            return Ok(looked);
+        let spun = began.elapsed();
+        if !events.is_empty() || spun >= spin_max {
+            return Ok(spun);
         }
     }
 }
@@ -108,10 +108,10 @@ mod tests {
         }
     }
 
-    fn looking(look_max: Duration) -> Sleeper {
-        let mut sleeper = Sleeper::new(look_max);
-        while !sleeper.busy_poll.looks() {
-            sleeper.busy_poll.handle_look(Duration::ZERO, look_max);
+    fn spinning(spin_max: Duration) -> Sleeper {
+        let mut sleeper = Sleeper::new(spin_max);
+        while !sleeper.busy_poll.spins() {
+            sleeper.busy_poll.handle_spin(Duration::ZERO, spin_max);
         }
         sleeper
     }
@@ -119,31 +119,31 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn prompt_events_make_it_look() {
+    fn prompt_events_make_it_spin() {
         let mut bench = Bench::new();
         let mut sleeper = Sleeper::new(HOUR);
         for _ in 0..10 {
             bench.waker.wake().unwrap();
             assert_eq!(bench.wait(&mut sleeper, None), 1);
         }
-        assert!(sleeper.busy_poll.looks());
+        assert!(sleeper.busy_poll.spins());
     }
 
     #[test]
-    fn who_may_not_look_sleeps_and_is_woken() {
+    fn who_may_not_spin_sleeps_and_is_woken() {
         let mut bench = Bench::new();
         let mut sleeper = Sleeper::new(Duration::ZERO);
         for _ in 0..10 {
             bench.waker.wake().unwrap();
             assert_eq!(bench.wait(&mut sleeper, None), 1);
         }
-        assert!(!sleeper.busy_poll.looks());
+        assert!(!sleeper.busy_poll.spins());
     }
 
     #[test]
-    fn a_look_finds_what_comes_meanwhile() {
+    fn a_spin_finds_what_comes_meanwhile() {
         let mut bench = Bench::new();
-        let mut sleeper = looking(HOUR);
+        let mut sleeper = spinning(HOUR);
         let waker = Arc::clone(&bench.waker);
         let other = thread::spawn(move || waker.wake().unwrap());
         assert_eq!(bench.wait(&mut sleeper, None), 1);
@@ -151,19 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn a_look_in_vain_ends_in_a_sleep_and_is_not_repeated() {
-        let mut bench = Bench::new();
-        let mut sleeper = looking(Duration::from_millis(1));
-        let timeout = Some(Duration::from_millis(1));
-        assert_eq!(bench.wait(&mut sleeper, timeout), 0);
-        assert!(!sleeper.busy_poll.looks());
-    }
-
-    #[test]
-    fn a_look_lasts_no_longer_than_the_wait_may() {
-        let mut bench = Bench::new();
-        let mut sleeper = looking(HOUR);
-        let timeout = Some(Duration::from_millis(1));
-        assert_eq!(bench.wait(&mut sleeper, timeout), 0);
+    fn a_spin_in_vain_lasts_no_longer_than_the_wait_may_and_is_not_repeated() {
+        let timeout = Duration::from_millis(1);
+        for spin_max in [timeout, HOUR] {
+            let mut bench = Bench::new();
+            let mut sleeper = spinning(spin_max);
+            assert_eq!(bench.wait(&mut sleeper, Some(timeout)), 0);
+            assert!(!sleeper.busy_poll.spins());
+        }
     }
 }
