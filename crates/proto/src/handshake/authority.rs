@@ -40,7 +40,7 @@ fn is_port(text: &str) -> bool {
 }
 
 /// Whether every byte is `allowed` or part of a well-formed percent encoding.
-pub(super) fn is_made_of(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
+fn is_made_of(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     let mut bytes = text.as_bytes();
     while let [first, rest @ ..] = bytes {
         bytes = match (first, rest) {

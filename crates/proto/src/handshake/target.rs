@@ -2,7 +2,7 @@
 
 use alloc::{borrow::Cow, format};
 
-use super::authority::{is_authority, is_made_of};
+use super::authority::is_authority;
 
 /// A request target that a WebSocket handshake may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,8 @@ pub struct Target<'a> {
     /// The authority of an absolute-form target. RFC 9112 section 3.2.2: where there is one, it
     /// stands in place of the `Host` field.
     pub authority: Option<&'a str>,
-    /// Begins with `/`; has no fragment; every `%` is followed by two hexadecimal digits.
+    /// Begins with `/` and has no fragment. A `%` may stand there that encodes nothing, as the URL
+    /// standard lets it; a `"` in the query is encoded, for the sake of parsers that take none.
     pub path_and_query: Cow<'a, str>,
 }
 
@@ -22,9 +23,9 @@ impl<'a> Target<'a> {
     #[must_use]
     pub fn parse(target: &'a str) -> Option<Self> {
         if target.starts_with('/') {
-            return is_path_and_query(target).then_some(Self {
+            return is_path_and_query(target).then(|| Self {
                 authority: None,
-                path_and_query: Cow::Borrowed(target),
+                path_and_query: without_quotes(Cow::Borrowed(target)),
             });
         }
         let (scheme, rest) = target.split_once("://")?;
@@ -41,29 +42,40 @@ impl<'a> Target<'a> {
             // RFC 9110 section 4.2.3: an empty path is the same as "/".
             _ => Cow::Owned(format!("/{path_and_query}")),
         };
-        (is_authority(authority) && is_path_and_query(&path_and_query)).then_some(Self {
+        (is_authority(authority) && is_path_and_query(&path_and_query)).then(|| Self {
             authority: Some(authority),
-            path_and_query,
+            path_and_query: without_quotes(path_and_query),
         })
     }
 }
 
 /// Whether `text` is a path and perhaps a query.
 ///
-/// RFC 3986 sections 3.3 and 3.4, and beyond them the ASCII characters that browsers send unencoded
-/// because the URL standard lets them. Control characters, space, `"`, `<`, `>`, `#` and bytes
-/// beyond ASCII are refused, and so is a `%` that encodes nothing.
+/// RFC 3986 sections 3.3 and 3.4, and beyond them the visible ASCII characters that browsers and
+/// other common clients send unencoded because the URL standard lets them: a `%` that encodes nothing
+/// above all, which a page gets by `"?q=" + text`. Control characters, space, `<`, `>`, `#` and bytes
+/// beyond ASCII are refused.
 pub(super) fn is_path_and_query(text: &str) -> bool {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
-    path.starts_with('/') && is_made_of(path, is_path_byte) && is_made_of(query, is_query_byte)
+    path.starts_with('/') && path.bytes().all(is_path_byte) && query.bytes().all(is_query_byte)
 }
 
 fn is_path_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte) || b"|[]^".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%|[]^\"{}".contains(&byte)
 }
 
 fn is_query_byte(byte: u8) -> bool {
-    is_path_byte(byte) || byte == b'?' || b"{}\\`".contains(&byte)
+    is_path_byte(byte) || b"?\\`".contains(&byte)
+}
+
+/// The same with `%22` in place of each `"` of the query.
+fn without_quotes(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.split_once('?') {
+        Some((path, query)) if query.contains('"') => {
+            Cow::Owned(format!("{path}?{}", query.replace('"', "%22")))
+        }
+        _ => text,
+    }
 }
 
 /// A proxy may write either pair: RFC 6455 section 3 maps `ws` to `http`, and `wss` to `https`.
@@ -75,11 +87,34 @@ mod tests {
 
     #[test]
     fn origin_form_is_taken_as_it_is() {
-        for target in ["/", "/a/b?c=d&e", "/%20", "/?a?b", "/a|b", "/?q={}", "//a"] {
+        for target in [
+            "/",
+            "/a/b?c=d&e",
+            "/%20",
+            "/?a?b",
+            "/a|b",
+            "/?q={}",
+            "//a",
+            "/\"{}",
+        ] {
             let parsed = Target::parse(target).unwrap();
             assert_eq!(parsed.path_and_query, target);
             assert_eq!(parsed.authority, None);
         }
+    }
+
+    #[test]
+    fn percent_that_encodes_nothing_is_taken_as_it_is() {
+        for target in ["/%", "/a%4", "/%zz", "/?50%", "/?q=%zz&r=%u4e2d", "/%%?%%%"] {
+            let parsed = Target::parse(target).unwrap();
+            assert_eq!(parsed.path_and_query, target);
+        }
+    }
+
+    #[test]
+    fn quotes_of_a_query_are_encoded() {
+        let parsed = Target::parse("/\"a\"?q={\"a\":1}").unwrap();
+        assert_eq!(parsed.path_and_query, "/\"a\"?q={%22a%22:1}");
     }
 
     #[test]
@@ -103,11 +138,11 @@ mod tests {
             "a",
             "example.com:80",
             "/a#b",
-            "/%",
-            "/%4",
-            "/%zz",
-            "/a\"b",
             "/<",
+            "/?<",
+            "/?>",
+            "/\\",
+            "/`",
             "/é",
             "/a b",
             "ftp://a/",

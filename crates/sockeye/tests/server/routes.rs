@@ -54,6 +54,27 @@ async fn path_parameters_are_decoded_within_their_segment() {
 }
 
 #[tokio::test]
+async fn what_browsers_leave_unencoded_is_taken_and_passed_on() {
+    let route = Route::new("/rooms/{room}", |request| {
+        let text = format!("{:?} {:?}", request.param("room"), request.query());
+        Ok(Greeter(text))
+    });
+    let server = start(route).await;
+    for (target, expected) in [
+        ("/rooms/a?50%", r#"Some("a") Some("50%")"#),
+        ("/rooms/50%?q=%zz", r#"Some("50%") Some("q=%zz")"#),
+        (
+            "/rooms/a|b?q=%u4e2d|{}",
+            r#"Some("a|b") Some("q=%u4e2d|{}")"#,
+        ),
+        ("/rooms/a?q=\"b\"", r#"Some("a") Some("q=%22b%22")"#),
+    ] {
+        let (mut websocket, _) = open(server.local_addrs()[0], target, &[]).await;
+        assert_eq!(recv_text(&mut websocket).await, expected, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn endpoint_sees_the_request() {
     let route = Route::new("/", |request| {
         Ok(Greeter(format!(
