@@ -14,7 +14,7 @@ STEPS := fmt lint tidy unit js doctest doc deny corpus core stores conformance-g
 # Seconds per target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help test $(STEPS) conformance fuzz polling bench bench-peers peers client autobahn chromium proxies iproute2 valgrind redis clean
+.PHONY: help test $(STEPS) conformance fuzz perf polling bench bench-peers peers client autobahn chromium proxies iproute2 valgrind redis clean
 
 help: ## Lists the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,7 @@ test: ## Everything, fast first: what has to pass before a change goes in.
 	  $(MAKE) --no-print-directory $$step; \
 	  printf '=== make %s: %s s\n' $$step $$(($$(date +%s) - start)); \
 	done
+	@[ ! -e $(NO_AUTOBAHN) ] || { printf '=== not checked, the Autobahn test suite: '; cat $(NO_AUTOBAHN); }
 
 # ---- Rust -------------------------------------------------------------------------------------------------
 
@@ -34,7 +35,10 @@ unit_tests  = cargo nextest run --workspace -E 'not (package(sockeye-checks) & k
 check_tests = cargo nextest run --workspace --test $(1) --no-tests pass --no-fail-fast
 long_tests  = cargo nextest run --workspace --test $(1) --run-ignored only --no-capture --no-fail-fast
 else
-unit_tests  = cargo test --workspace --exclude sockeye-checks --lib --bins --tests && cargo test -p sockeye-checks --lib
+own_crates := proto sockeye hub server
+own_tests   = $(basename $(notdir $(wildcard $(own_crates:%=crates/%/tests/*.rs)))) \
+              $(notdir $(patsubst %/main.rs,%,$(wildcard $(own_crates:%=crates/%/tests/*/main.rs))))
+unit_tests  = cargo test --workspace --lib --bins $(addprefix --test ,$(sort $(own_tests)))
 check_tests = cargo test --workspace --test $(1)
 long_tests  = cargo test --workspace --test $(1) -- --ignored --nocapture --test-threads 1
 endif
@@ -77,7 +81,7 @@ deny: $(CARGO_DENY) ## Licences, origins and doubles of the dependencies.
 corpus: ## What the fuzzers found once, replayed without them.
 	$(call check_tests,fuzz_corpus)
 
-core: valgrind ## Instructions of the protocol core against other libraries', and unmasking against memcpy.
+core: valgrind ## Instructions of the protocol core for short messages, the same on every processor.
 	$(call check_tests,core)
 
 stores: redis ## What is kept outside the process: in files, and in a real Redis that is killed and restarted.
@@ -112,6 +116,9 @@ faults: iproute2 ## Processes killed and stopped, networks that lose everything,
 	$(call check_tests,faults)
 
 # ---- What is measured -------------------------------------------------------------------------------------
+
+perf: valgrind ## What depends on this processor: instructions beside other libraries', unmasking against memcpy (minutes).
+	$(call long_tests,perf)
 
 polling: ## Measures Ajax polling and long polling against WebSocket, rewrites docs/polling.md (a minute).
 	cargo run --release --manifest-path benches/polling/Cargo.toml -- --into docs
@@ -160,18 +167,29 @@ $(CLIENT)/node_modules/ready: $(CLIENT)/package-lock.json
 
 autobahn: .venv/autobahn/ready ## Sets up the Autobahn test suite, which runs on Python 2.7.
 
+# Why there is no Autobahn test suite, if there can't be one. Distributions of today have no Python 2.7 any more: where
+# none is found `make test` goes on without it, and says so at its end.
+NO_AUTOBAHN := .venv/no-autobahn
+
 # Python 2.7 is `python2.7`, or lies in pyenv (whose `python2.7` may be there and not work), or comes with apt.
 # virtualenv 20.21 is the last one that makes a Python 2.7.
 .venv/autobahn/ready: $(PEERS)/autobahn.txt
-	@{ set -x; python=''; \
+	@rm -f $(NO_AUTOBAHN); python=''; \
+	find_python() { \
 	  for candidate in python2.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/2.7*/bin/python2.7; do \
 	    if [ -z "$$python" ] && "$$candidate" -c '' 2> /dev/null; then python="$$candidate"; fi; \
 	  done; \
-	  if [ -z "$$python" ]; then { $(call apt,python2.7 python2.7-dev gcc); } && python=python2.7; fi; \
-	  [ -n "$$python" ] && $(call venv,.venv/virtualenv) && $(call pip,.venv/virtualenv) 'virtualenv==20.21.1' && \
+	}; \
+	find_python; \
+	if [ -z "$$python" ]; then { set -x; $(call apt,python2.7 python2.7-dev gcc); }; { set +x; } 2> /dev/null; find_python; fi; \
+	if [ -z "$$python" ]; then \
+	  mkdir -p .venv; \
+	  echo 'no Python 2.7 on this machine and none from apt; with one in PATH or in pyenv (pyenv install 2.7.18) it runs' | tee $(NO_AUTOBAHN); \
+	else { set -x; \
+	  $(call venv,.venv/virtualenv) && $(call pip,.venv/virtualenv) 'virtualenv==20.21.1' && \
 	  .venv/virtualenv/bin/virtualenv --quiet --clear --python "$$(command -v "$$python")" .venv/autobahn && \
 	  $(call pip,.venv/autobahn) -r $< && touch $@; \
-	} || { $(call unavailable,the Autobahn test suite on Python 2.7); }
+	} || { $(call unavailable,the Autobahn test suite on Python 2.7); }; fi
 
 chromium: ## Sets up Chromium, if there is none.
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || \

@@ -13,9 +13,11 @@ mod large;
 #[path = "../../../crates/proto/src/mask.rs"]
 #[expect(dead_code, reason = "only `mask` is timed")]
 mod mask;
+#[cfg(feature = "peers")]
 mod peers;
 mod sockeye;
 mod story;
+#[cfg(feature = "peers")]
 mod stream;
 mod unmask;
 

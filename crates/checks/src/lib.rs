@@ -3,6 +3,7 @@
 //! What it is:
 //! - [`tidy`]: rules about the tree itself, each one a test;
 //! - [`autobahn`]: the Autobahn test suite against the real binary, both roles;
+//! - [`callgrind`]: instructions of the protocol core;
 //! - what end-to-end tests stand on: a [`Process`] that cannot outlive its test, the real `sockeye` as
 //!   [`Server`], a [`Browser`], a [`Redis`], a [`Network`] that can be broken, and [`need`], which says what is missing on
 //!   this machine.
@@ -17,6 +18,7 @@
 
 pub mod autobahn;
 mod browser;
+pub mod callgrind;
 mod certificate;
 pub mod need;
 mod network;
