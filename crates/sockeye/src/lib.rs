@@ -120,7 +120,7 @@ pub use message_writer::MessageWriter;
 pub use prepared::Prepared;
 pub use proxy::Proxy;
 pub use request::Request;
-pub use server::{Endings, Origins, Refusal, Route, Server, ServerHandle};
+pub use server::{Endings, Origins, Refusal, RequestInfo, Route, Server, ServerHandle};
 pub use session::{Session, TrySendError};
 pub use settings::{Lifetime, Settings};
 pub use sockeye_proto::{

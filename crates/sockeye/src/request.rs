@@ -7,7 +7,7 @@ use std::{
 
 use http::{Extensions, HeaderMap, Method, Uri, header};
 
-use crate::{ClientId, fields::Fields};
+use crate::{ClientId, RequestInfo, fields::Fields};
 
 /// The request that opened a WebSocket: in the server the one received, in a client the one sent.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +17,8 @@ pub struct Request {
     pub(crate) fields: Fields,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) peer_addr: Option<SocketAddr>,
-    /// What a trusted proxy has told.
-    pub(crate) client_addr: Option<IpAddr>,
+    /// Derived when it is known whom the server trusts.
+    pub(crate) info: RequestInfo,
     pub(crate) tls: bool,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) extensions: Extensions,
@@ -77,12 +77,31 @@ impl Request {
             .map(|(_, value)| Cow::Borrowed(value))
     }
 
+    /// Scheme, host and address of the client, whatever proxies stand between.
+    #[must_use]
+    pub fn info(&self) -> &RequestInfo {
+        &self.info
+    }
+
     /// The address that it comes from: its own, or what a trusted proxy says of it
     /// ([`crate::Server::trusted_proxies`]). None if the transport isn't TCP.
     #[must_use]
     pub fn client_addr(&self) -> Option<IpAddr> {
         let peer_addr = || self.peer_addr.map(|addr| addr.ip().to_canonical());
-        self.client_addr.or_else(peer_addr)
+        self.info.client_addr().or_else(peer_addr)
+    }
+
+    /// Of the client's URI: `https` or `http`, also for `wss` and `ws`. See [`RequestInfo::scheme`].
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        self.info.scheme()
+    }
+
+    /// Host and perhaps port that the client has asked for, also over HTTP/2 and behind a trusted proxy. See
+    /// [`RequestInfo::host`].
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.info.host()
     }
 
     /// The other end of TCP; behind a proxy that says so before the first byte, what it says
@@ -92,7 +111,7 @@ impl Request {
         self.peer_addr
     }
 
-    /// Whether TLS carries it.
+    /// Whether TLS carries it to us. Whether the client uses TLS: [`RequestInfo::is_secure`].
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.tls

@@ -21,6 +21,7 @@ mod target;
 mod token;
 
 pub use accept::accept_key;
+pub use authority::is_authority;
 pub use client::{Agreed, ClientHandshake, HandshakeError};
 pub use field::FieldError;
 pub use head::{HeadError, Header, RequestHead, ResponseHead};

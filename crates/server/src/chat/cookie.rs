@@ -1,6 +1,7 @@
 //! The cookies that a browser shows, and those that it is given.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use sockeye::RequestInfo;
 
 /// Whether cookies may travel without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,15 @@ impl Cookies {
             .filter_map(|pair| pair.trim().split_once('='))
             .find(|(key, _)| *key == name)
             .map(|(_, value)| value)
+    }
+
+    /// For the answer to this request: one that came over TLS, perhaps to a trusted proxy, is answered with
+    /// cookies that never travel without it.
+    pub(crate) fn answering(self, info: &RequestInfo) -> Self {
+        match info.is_secure() {
+            true => Self(Secure::Always),
+            false => self,
+        }
     }
 
     /// A `Set-Cookie` field that lasts a year, as long as browsers allow about.

@@ -8,6 +8,7 @@ use axum::{
     routing,
 };
 use serde_json::{Value, json};
+use sockeye::RequestInfo;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -20,14 +21,14 @@ impl Chat {
         Router::new()
             .route(
                 "/socket/chat-uuid",
-                routing::get(
-                    move |headers: HeaderMap| async move { asked.identify(&headers, cookies) },
-                ),
+                routing::get(move |info: RequestInfo, headers: HeaderMap| async move {
+                    asked.identify(&headers, cookies.answering(&info))
+                }),
             )
             .route(
                 "/socket/get-msg",
-                routing::get(move |headers: HeaderMap| async move {
-                    fetched.fetch(&headers, cookies).await
+                routing::get(move |info: RequestInfo, headers: HeaderMap| async move {
+                    fetched.fetch(&headers, cookies.answering(&info)).await
                 }),
             )
     }

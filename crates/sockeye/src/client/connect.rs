@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Uri, header};
 use sockeye_proto::{Role, handshake::Agreed};
 
 use super::{
@@ -22,8 +22,13 @@ use super::{
     redirect::{next_target, refusal},
 };
 use crate::{
-    ClientTls, Deflate, Endpoint, Error, Limits, Proxy, Refused, Request, Session, Settings,
-    Stream, WebSocket, carrier::Carrier, endpoint, established::Established, terms::Terms,
+    ClientTls, Deflate, Endpoint, Error, Limits, Proxy, Refused, Request, RequestInfo, Session,
+    Settings, Stream, WebSocket,
+    carrier::Carrier,
+    endpoint,
+    established::Established,
+    server::{Shown, Tls},
+    terms::Terms,
     tls::Alpn,
 };
 
@@ -390,10 +395,21 @@ impl Connect {
         headers: HeaderMap,
         peer_addr: Option<std::net::SocketAddr>,
     ) -> Request {
+        let info = RequestInfo::shown(Shown {
+            peer_addr,
+            tls: match target.is_tls() {
+                true => Tls::Yes,
+                false => Tls::No,
+            },
+            host: headers
+                .get(header::HOST)
+                .and_then(|host| host.to_str().ok()),
+        });
         Request {
             uri: target.request_target().parse::<Uri>().unwrap_or_default(),
             fields: headers.into(),
             peer_addr,
+            info,
             tls: target.is_tls(),
             subprotocols: self.subprotocols.clone(),
             ..Request::default()

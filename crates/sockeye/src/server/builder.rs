@@ -109,10 +109,12 @@ impl Server {
     /// What comes from there may say by `Forwarded` (RFC 7239) or `X-Forwarded-For` for whom it comes:
     /// [`Request::client_addr`]. Several proxies in a row are followed back to the first address that isn't
     /// in these networks. By `proto` and `host`, or `X-Forwarded-Proto` and `X-Forwarded-Host`, they say what
-    /// a browser has asked for, which [`crate::Origins::Same`] compares.
+    /// a browser has asked for, which [`crate::Origins::Same`] compares. All of it is in [`crate::RequestInfo`],
+    /// of plain requests too.
     ///
-    /// The proxy must set or remove these fields itself, or its peers can write there what they like. If both
-    /// `Forwarded` and `X-Forwarded-For` are there and disagree, neither is believed.
+    /// The proxy must set or remove these fields itself, or its peers can write there what they like. If
+    /// `Forwarded` and the others disagree, or one of them is malformed where a proxy's word should stand,
+    /// none of them is believed: the client's address is the proxy's own then, and a warning is logged.
     pub fn trusted_proxies<I>(mut self, networks: I) -> Self
     where
         I: IntoIterator,
@@ -139,7 +141,8 @@ impl Server {
 
     /// What answers requests that are not a WebSocket's. Default: 404.
     ///
-    /// The peer's address is there as axum's `ConnectInfo<SocketAddr>`.
+    /// Handlers take [`crate::RequestInfo`] for the client's address and for the scheme and host that it has asked for.
+    /// The peer's own address is there as axum's `ConnectInfo<SocketAddr>`.
     pub fn fallback(mut self, router: axum::Router) -> Self {
         self.fallback = Some(router);
         self

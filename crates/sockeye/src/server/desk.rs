@@ -27,9 +27,10 @@ use tokio::time::{Duration, Instant, sleep_until};
 use tower_service::Service as _;
 
 use super::{
-    Permit, Phase, Refusal, Shared,
+    Permit, Phase, Refusal, RequestInfo, Shared, Shown,
     intake::{Accepted, Standing},
     origin::Tls,
+    request_info::host_of,
 };
 use crate::{Stream, upgrade};
 
@@ -179,10 +180,23 @@ impl Desk {
         if let Some(peer_addr) = self.peer_addr {
             request.extensions_mut().insert(ConnectInfo(peer_addr));
         }
+        let info = self.info_of(&request);
+        request.extensions_mut().insert(info);
         match fallback.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
+    }
+}
+
+impl Desk {
+    fn info_of<B>(&self, request: &Request<B>) -> RequestInfo {
+        let shown = Shown {
+            peer_addr: self.peer_addr,
+            tls: self.tls,
+            host: host_of(request.uri(), request.headers()),
+        };
+        RequestInfo::derive(shown, &self.shared.trusted_proxies, || request.headers())
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version, header};
 use sockeye_proto::{Role, handshake::ServerHandshake};
 
 use super::{
-    Refusal, Shared,
+    Refusal, Shared, Shown,
     connections::Permit,
     opener::Opener,
     origin::Tls,
@@ -14,7 +14,7 @@ use super::{
     route::{BoxFuture, Found, Leg, Verdict},
 };
 use crate::{
-    Request, Stream,
+    Request, RequestInfo, Stream,
     carrier::Carrier,
     established::Established,
     upgrade::{Agreement, Incoming},
@@ -64,22 +64,28 @@ impl Shared {
         }
         let Found { leg, params } = self.routes.find(request.path())?;
         request.params = params;
-        let told = self.trusted_proxies.told(request);
-        request.client_addr = told.client_addr;
-        let tls = told.tls.unwrap_or(match request.is_tls() {
-            true => Tls::Yes,
-            false => Tls::No,
-        });
-        if !leg
-            .origins
-            .admit(&request.fields, told.host.as_deref(), tls)
-        {
+        request.info = self.info_of(request);
+        if !leg.origins.admit(&request.fields, &request.info) {
             return Err(Refusal::text(
                 StatusCode::FORBIDDEN,
                 "pages of this origin may not connect here\n",
             ));
         }
         Ok(leg)
+    }
+
+    /// What the client has asked for, whatever stands between it and us.
+    fn info_of(&self, request: &Request) -> RequestInfo {
+        let host = request.fields.values(&header::HOST).next();
+        let shown = Shown {
+            peer_addr: request.peer_addr,
+            tls: match request.is_tls() {
+                true => Tls::Yes,
+                false => Tls::No,
+            },
+            host: host.and_then(|host| str::from_utf8(host).ok()),
+        };
+        RequestInfo::derive(shown, &self.trusted_proxies, || request.headers())
     }
 
     /// The count of one session, and its place in the registry.

@@ -2,6 +2,7 @@
 
 use http::header;
 
+use super::RequestInfo;
 use crate::fields::Fields;
 
 /// From which web pages a WebSocket may be opened.
@@ -39,9 +40,8 @@ impl Origins {
             .map(String::as_str)
     }
 
-    /// Whether the policy lets the request through. `host` is what the browser has asked for, if a trusted
-    /// proxy tells and `Host` may be another one.
-    pub(crate) fn admit(&self, fields: &Fields, host: Option<&str>, tls: Tls) -> bool {
+    /// Whether the policy lets the request through.
+    pub(crate) fn admit(&self, fields: &Fields, info: &RequestInfo) -> bool {
         let mut origins = fields.values(&header::ORIGIN);
         let Some(origin) = origins.next() else {
             return true;
@@ -56,11 +56,7 @@ impl Origins {
         match self {
             Self::Any => true,
             Self::List(list) => list.iter().any(|listed| is_same_origin(listed, origin)),
-            Self::Same => {
-                let named = || visible(fields.values(&header::HOST).next()?);
-                host.or_else(named)
-                    .is_some_and(|host| is_at_host(origin, host, tls))
-            }
+            Self::Same => info.is_same_origin(origin),
         }
     }
 }
@@ -109,7 +105,7 @@ fn is_same_origin(listed: &str, origin: &str) -> bool {
     }
 }
 
-fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
+pub(super) fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
     let (Some(origin), Some((host, port))) = (Parts::parse(origin), split_authority(host)) else {
         return false;
     };
@@ -129,7 +125,7 @@ fn is_scheme(scheme: &str) -> bool {
 }
 
 /// Host and port. `None` if it is not an authority or has a user name.
-fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
+pub(super) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let host_end = match authority.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
         None => authority.find(':').unwrap_or(authority.len()),
@@ -149,7 +145,7 @@ fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     Some((host, port))
 }
 
-fn default_port(scheme: &str) -> Option<u16> {
+pub(super) fn default_port(scheme: &str) -> Option<u16> {
     let is = |name: &str| scheme.eq_ignore_ascii_case(name);
     match () {
         () if is("http") || is("ws") => Some(80),
@@ -162,11 +158,18 @@ fn default_port(scheme: &str) -> Option<u16> {
 mod tests {
     use http::HeaderMap;
 
-    use super::*;
+    use super::{super::Shown, *};
 
-    fn fields(host: &str, origins: &[&str]) -> Fields {
+    fn info(host: &str, tls: Tls) -> RequestInfo {
+        RequestInfo::shown(Shown {
+            peer_addr: None,
+            tls,
+            host: Some(host),
+        })
+    }
+
+    fn fields(origins: &[&str]) -> Fields {
         let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
         for origin in origins {
             headers.append(header::ORIGIN, origin.parse().unwrap());
         }
@@ -201,9 +204,8 @@ mod tests {
             ("a.example", "chrome-extension://a.example", No, false),
             ("[::1]", "http://[::2]", No, false),
         ] {
-            let fields = fields(host, &[origin]);
             assert_eq!(
-                Origins::Same.admit(&fields, None, tls),
+                Origins::Same.admit(&fields(&[origin]), &info(host, tls)),
                 admitted,
                 "{host} {origin} {tls:?}"
             );
@@ -213,16 +215,16 @@ mod tests {
     #[test]
     fn request_without_origin_is_no_browsers() {
         for origins in [Origins::Same, Origins::Any, Origins::List(vec![])] {
-            assert!(origins.admit(&fields("a", &[]), None, Tls::No));
+            assert!(origins.admit(&fields(&[]), &info("a", Tls::No)));
         }
     }
 
     #[test]
     fn two_origins_are_none() {
-        let fields = fields("a", &["http://a", "http://a"]);
-        assert!(!Origins::Same.admit(&fields, None, Tls::No));
-        assert!(!Origins::List(vec!["http://a".into()]).admit(&fields, None, Tls::No));
-        assert!(Origins::Any.admit(&fields, None, Tls::No));
+        let (fields, info) = (fields(&["http://a", "http://a"]), info("a", Tls::No));
+        assert!(!Origins::Same.admit(&fields, &info));
+        assert!(!Origins::List(vec!["http://a".into()]).admit(&fields, &info));
+        assert!(Origins::Any.admit(&fields, &info));
     }
 
     #[test]
@@ -256,7 +258,7 @@ mod tests {
             ("https://b.example", false),
         ] {
             assert_eq!(
-                origins.admit(&fields("x", &[origin]), None, Tls::Yes),
+                origins.admit(&fields(&[origin]), &info("x", Tls::Yes)),
                 admitted,
                 "{origin}"
             );

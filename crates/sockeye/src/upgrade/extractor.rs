@@ -14,8 +14,8 @@ use sockeye_proto::Role;
 
 use super::{Agreement, Incoming};
 use crate::{
-    Deflate, Endpoint, Limits, Origins, Refusal, Request, Settings, WebSocket, carrier::Carrier,
-    endpoint, established::Established, server::Tls, terms::Terms,
+    Deflate, Endpoint, Limits, Origins, Refusal, Request, RequestInfo, Settings, WebSocket,
+    carrier::Carrier, endpoint, established::Established, server::Tls, terms::Terms,
 };
 
 /// A request of somebody else's server that will become a WebSocket.
@@ -77,7 +77,9 @@ pub fn upgrade<B>(request: &mut http::Request<B>) -> Result<WebSocketUpgrade, Re
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer_addr = peer.map(|ConnectInfo(addr)| *addr);
     // Whether there is TLS, only the server's owner knows.
-    let incoming = Incoming::from_http(request, peer_addr, Tls::No)?;
+    let mut incoming = Incoming::from_http(request, peer_addr, Tls::No)?;
+    incoming.request.info =
+        RequestInfo::of_foreign(request.extensions(), request.uri(), request.headers());
     let stream = stream.ok_or_else(|| {
         let text = "this connection cannot be upgraded\n";
         Refusal::text(StatusCode::UPGRADE_REQUIRED, text).header("upgrade", "websocket")
@@ -160,8 +162,7 @@ impl WebSocketUpgrade {
         T: Future<Output = ()> + Send + 'static,
     {
         let Incoming { request, handshake } = self.incoming;
-        // Of the scheme we know nothing, as behind a proxy.
-        if !self.origins.admit(&request.fields, None, Tls::No) {
+        if !self.origins.admit(&request.fields, &request.info) {
             let text = "pages of this origin may not connect here\n";
             return Refusal::text(StatusCode::FORBIDDEN, text).into_response();
         }

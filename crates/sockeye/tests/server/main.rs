@@ -14,6 +14,7 @@ mod limits;
 mod orders;
 mod panics;
 mod remains;
+mod request_info;
 mod rooms;
 mod routes;
 mod support;
