@@ -9,13 +9,15 @@ type Callback = (event: never) => void;
 
 /**
  * `wx.connectSocket` and its SocketTask as their documentation has them: options with success, fail and complete; at
- * most five sockets at a time; `send` fails unless open; an error may come without a close.
+ * most five sockets at a time; `send` and `close` fail unless open; an error may come without a close.
  */
 class Program implements MiniProgram {
   readonly tasks: Task[] = [];
   readonly world: World;
   /** What `connectSocket` does: the last is uni-app's way when it is given no callback. */
   manner: "opens" | "fails" | "errs without a close" = "opens";
+  /** Milliseconds until a task opens. */
+  opensAfterMs = 10;
   network: Callback | undefined;
   shown: Callback | undefined;
 
@@ -27,18 +29,22 @@ class Program implements MiniProgram {
     // uni-app: "at least one of success, fail and complete", or the answer is a promise.
     if (!["success", "fail", "complete"].some((name) => name in options)) return Promise.resolve();
     const fail = options.fail as ((failure: { errMsg: string }) => void) | undefined;
-    const standing = this.tasks.filter((task) => task.readyState < 2);
-    if (this.manner === "fails" || standing.length >= 5) {
+    if (this.manner === "fails" || this.standing >= 5) {
       fail?.({ errMsg: "connectSocket:fail" });
       return undefined;
     }
     const task = new Task(options);
     this.tasks.push(task);
-    this.world.after(10, () => {
+    this.world.after(this.opensAfterMs, () => {
       if (this.manner === "errs without a close") task.emit("error", { errMsg: "timeout" });
       else task.open();
     });
     return task;
+  }
+
+  /** Tasks that are open, or may open. */
+  get standing(): number {
+    return this.tasks.filter((task) => task.readyState < 2).length;
   }
 
   onNetworkStatusChange(callback: Callback): void {
@@ -89,8 +95,8 @@ class Task {
   }
 
   close(options: { code?: number; reason?: string; fail?: (failure: { errMsg: string }) => void }): void {
+    if (this.readyState !== 1) return options.fail?.({ errMsg: "closeSocket:fail" });
     this.closed = options;
-    if (this.readyState === 0) options.fail?.({ errMsg: "closeSocket:fail" });
     this.readyState = 3;
   }
 
@@ -100,10 +106,11 @@ class Task {
   }
 }
 
-function started(manner: Program["manner"] = "opens") {
+function started(manner: Program["manner"] = "opens", opensAfterMs = 10) {
   const world = new World();
   const program = new Program(world);
   program.manner = manner;
+  program.opensAfterMs = opensAfterMs;
   const adapter = miniProgram(program, { header: { Authorization: "Bearer x" } });
   const { now, random, setTimeout, clearTimeout } = world.environment;
   const environment = { ...adapter.environment, now, random, setTimeout, clearTimeout };
@@ -144,6 +151,110 @@ test("it closes with code and reason", () => {
   assert.deepEqual([task().closed?.code, task().closed?.reason], [4001, "bye"]);
   task().emit("close", { code: 4001, reason: "bye" });
   assert.deepEqual([socket.readyState, heard], [3, ["open", "close 4001 bye"]]);
+});
+
+// Issue 13, C.20.
+test("a task that can't be closed yet is closed as soon as it opens", async () => {
+  const { world, program, socket, heard, task } = started();
+  socket.close(4001, "bye");
+  assert.equal(program.standing, 1);
+  await world.settle();
+  assert.deepEqual([socket.readyState, heard], [3, ["error", "close 1006"]]);
+  world.pass(10);
+  assert.deepEqual([task().closed?.code, task().closed?.reason, program.standing], [4001, "bye", 0]);
+  world.pass(100_000);
+  assert.deepEqual([program.tasks.length, heard.length, world.timers], [1, 2, 0]);
+});
+
+test("attempts that time out never have two tasks, and the next one begins when the last can't open any more", async () => {
+  const { world, program, socket, task } = started("opens", 45_000);
+  for (let second = 0; second < 44; second += 1) {
+    world.pass(1_000);
+    await world.settle();
+    assert.ok(program.standing <= 1, `${program.standing} after ${second} s`);
+  }
+  assert.deepEqual([program.tasks.length, socket.state.failures >= 2], [1, true]);
+  program.opensAfterMs = 10;
+  for (let second = 0; second < 60 && socket.readyState !== 1; second += 1) {
+    world.pass(1_000);
+    await world.settle();
+    assert.ok(program.standing <= 1, `${program.standing}`);
+  }
+  assert.deepEqual([program.tasks.length, program.standing, socket.readyState], [2, 1, 1]);
+  assert.equal(program.tasks[0]?.closed?.code, 3008);
+  socket.send("here");
+  assert.deepEqual(task().sent, ["here"]);
+});
+
+test("a task that fails after it was given up makes way for the next one", async () => {
+  for (const end of [
+    (task: Task) => task.emit("error", { errMsg: "timeout" }),
+    (task: Task) => task.end(1006, "abnormal closure"),
+    (task: Task) => (task.options.fail as (failure: object) => void)({ errMsg: "connectSocket:fail" }),
+  ]) {
+    const { world, program, socket } = started("opens", Infinity);
+    world.pass(10_000);
+    await world.settle();
+    program.opensAfterMs = 10;
+    world.pass(2_000);
+    assert.equal(program.tasks.length, 1);
+    const [first] = program.tasks;
+    assert.ok(first);
+    end(first);
+    await world.settle();
+    world.pass(3_000);
+    assert.deepEqual([program.tasks.length, socket.readyState], [2, 1]);
+  }
+});
+
+test("a task that never says anything doesn't keep the next one waiting for ever", async (context) => {
+  const { world, program, socket } = started("opens", Infinity);
+  context.mock.method(Date, "now", () => world.now);
+  for (let second = 0; second < 180 && program.tasks.length === 1; second += 1) {
+    program.opensAfterMs = 10;
+    world.pass(1_000);
+    await world.settle();
+  }
+  world.pass(10);
+  assert.deepEqual([program.tasks.length, socket.readyState], [2, 1]);
+});
+
+test("whoever closes while it waits for an old task begins none", async () => {
+  const { world, program, socket } = started("opens", 60_000);
+  world.pass(10_000);
+  await world.settle();
+  world.pass(5_000);
+  socket.close();
+  await world.settle();
+  world.pass(100_000);
+  assert.deepEqual([socket.readyState, program.tasks.length, program.standing], [3, 1, 0]);
+});
+
+test("two sockets may share an adapter", () => {
+  const world = new World();
+  const program = new Program(world);
+  const adapter = miniProgram(program);
+  const environment = { ...world.environment, ...adapter.environment };
+  const sockets = ["a", "b"].map((name) => new ReconnectingSocket(`wss://${name}`, [], { ...adapter, environment }));
+  world.pass(10);
+  assert.deepEqual(
+    sockets.map(({ readyState }) => readyState),
+    [1, 1],
+  );
+});
+
+test("a connection that can't send, or tells of an error, is closed before the next one", () => {
+  const { world, program, socket, task } = started();
+  world.pass(10);
+  const [first] = program.tasks;
+  assert.ok(first);
+  first.send = ({ fail }) => fail?.({ errMsg: "sendSocketMessage:fail" });
+  socket.send("lost");
+  world.pass(2_000);
+  assert.deepEqual([program.tasks.length, program.standing], [2, 1]);
+  task().emit("error", { errMsg: "broken" });
+  world.pass(2_000);
+  assert.deepEqual([program.tasks.length, program.standing, socket.readyState], [3, 1, 1]);
 });
 
 test("an error without a close, and a socket that can't be made, are failed attempts", async () => {
