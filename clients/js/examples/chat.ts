@@ -9,7 +9,10 @@ const socket = new ReconnectingSocket(
   },
   undefined,
   {
-    heartbeat: { message: '{"url":"/chat/heart-beat"}' },
+    heartbeat: {
+      message: '{"url":"/chat/heart-beat"}',
+      reply: (data) => String(data).startsWith('{"event":"HEARTBEAT"'),
+    },
     queue: { lifetimeMs: 60_000 },
   },
 );

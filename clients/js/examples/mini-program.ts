@@ -5,6 +5,6 @@ declare const wx: MiniProgram;
 
 const socket = new ReconnectingSocket("wss://example.com/chat", [], {
   ...miniProgram(wx, { header: { Authorization: "Bearer …" } }),
-  heartbeat: {},
+  heartbeat: { message: "ping", reply: "pong" },
 });
 socket.onmessage = ({ data }) => socket.send(data);

@@ -19,7 +19,7 @@ socket.onstate = ({ state }) => {
 };
 retryButton.onclick = () => socket.reconnect();
 
-const watched = new Sockeye.ReconnectingSocket(url, [], { heartbeat: { message: '{"url":"/chat/heart-beat"}' } });
+const watched = new Sockeye.ReconnectingSocket(url, [], { heartbeat: { message: "ping", reply: "pong" } });
 
 const withToken = async () => `wss://example.com/feed?token=${await (await fetch("/token")).text()}`;
 const known = new Sockeye.ReconnectingSocket(withToken, [], { finalCodes: [1008, 4401] });

@@ -1,7 +1,7 @@
 // What a socket can be told, and what holds if it isn't.
 import { BACKOFF_DEFAULTS, type BackoffOptions } from "./backoff.js";
 import { type Environment, PLATFORM } from "./environment.js";
-import type { HeartbeatOptions } from "./heartbeat.js";
+import { HEARTBEAT_DEFAULTS, type HeartbeatOptions } from "./heartbeat.js";
 import { QUEUE_DEFAULTS, type QueueOptions } from "./queue.js";
 import type { Ended } from "./state.js";
 
@@ -31,7 +31,7 @@ export type WebSocketConstructor = new (url: string | URL, protocols?: string | 
 export interface Options {
   /** How long to wait before the next attempt. */
   readonly backoff?: BackoffOptions;
-  /** Off unless given; `{}` takes all defaults. */
+  /** Off unless given: it needs a message that the server understands. */
   readonly heartbeat?: HeartbeatOptions;
   /** What is kept while there is no connection. */
   readonly queue?: QueueOptions;
@@ -54,7 +54,7 @@ export interface Options {
 
 export interface Settings {
   readonly backoff: Required<BackoffOptions>;
-  readonly heartbeat: (Required<Omit<HeartbeatOptions, "reply">> & Pick<HeartbeatOptions, "reply">) | undefined;
+  readonly heartbeat: (HeartbeatOptions & typeof HEARTBEAT_DEFAULTS) | undefined;
   readonly queue: Required<QueueOptions>;
   readonly retry: (ended: Ended, failures: number) => boolean;
   readonly connectTimeoutMs: number;
@@ -63,7 +63,7 @@ export interface Settings {
   readonly environment: Environment;
 }
 
-/** Fills in the defaults; refuses what can't work. */
+/** Fills in the defaults; refuses what can't work, and what there isn't. */
 export function settings(options: Options): Settings {
   const implementation = options.WebSocket ?? (typeof WebSocket === "function" ? WebSocket : undefined);
   if (typeof implementation !== "function") {
@@ -72,7 +72,7 @@ export function settings(options: Options): Settings {
   const { finalCodes = [POLICY_VIOLATION] } = options;
   const result: Settings = {
     backoff: { ...BACKOFF_DEFAULTS, ...options.backoff },
-    heartbeat: options.heartbeat && { intervalMs: 25_000, timeoutMs: 10_000, message: "ping", ...options.heartbeat },
+    heartbeat: options.heartbeat && { ...HEARTBEAT_DEFAULTS, ...options.heartbeat },
     queue: { ...QUEUE_DEFAULTS, ...options.queue },
     retry: options.retry ?? ((ended) => !finalCodes.includes(ended.code)),
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
@@ -80,8 +80,25 @@ export function settings(options: Options): Settings {
     WebSocket: implementation as WebSocketConstructor,
     environment: { ...PLATFORM, ...options.environment },
   };
+  checkNames("options", options, { ...result, finalCodes });
+  checkNames("options.backoff", options.backoff, BACKOFF_DEFAULTS);
+  checkNames("options.heartbeat", options.heartbeat, { ...HEARTBEAT_DEFAULTS, message: 0, reply: 0 });
+  checkNames("options.queue", options.queue, QUEUE_DEFAULTS);
+  checkNames("options.environment", options.environment, PLATFORM);
+  if (result.heartbeat && result.heartbeat.message === undefined) {
+    // Text that the server doesn't expect could be passed on to everybody in a room, or end the connection.
+    throw new TypeError("options.heartbeat.message is missing: a message that this server understands");
+  }
   checkNumbers({ ...result.backoff, ...result.heartbeat, ...result.queue, ...result });
   return result;
+}
+
+/** An option that nobody reads, such as one of another library, would be missed in silence. */
+function checkNames(place: string, given: object | undefined, known: object): void {
+  const names = Object.keys(known);
+  for (const name of Object.keys(given ?? {})) {
+    if (!names.includes(name)) throw new TypeError(`There is no ${place}.${name}: there are ${names}`);
+  }
 }
 
 /** A limit that is no number would be no limit. */

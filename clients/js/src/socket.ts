@@ -81,8 +81,9 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   #lastUrl = "";
   /** Bytes given to `send` when it was too late, which `bufferedAmount` has to count. */
   #lateBytes = 0;
-  /** `bufferedAmount` when we last looked: a long upload is a sign of life. */
+  /** What the browser had when we last looked, and what it was given since: a long upload is a sign of life. */
   #bufferedSeen = 0;
+  #given = 0;
   #timer: unknown;
   /** Ends the subscriptions to network and page; there while we aren't closed. */
   #unsubscribe: (() => void) | undefined;
@@ -105,7 +106,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     this.#queue = new Queue(queue);
     this.#machine = new Machine({
       ...this.#settings,
-      heartbeat: heartbeat && new Heartbeat(heartbeat.intervalMs, heartbeat.timeoutMs),
+      heartbeat: heartbeat && new Heartbeat(heartbeat),
       random: environment.random,
       retry: (ended, failures) => this.#retry(ended, failures),
     });
@@ -189,6 +190,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     // Ours may be open still when the browser's is closing: what it would swallow waits for the next one.
     if (this.readyState === ReconnectingSocket.OPEN && this.#socket?.readyState === ReconnectingSocket.OPEN) {
       this.#socket.send(message as never);
+      this.#given += byteLength(message);
       return;
     }
     if (this.readyState >= ReconnectingSocket.CLOSING) {
@@ -210,6 +212,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   close(code?: number, reason?: string): void {
     const words = goodbye(code, reason);
     if (this.readyState >= ReconnectingSocket.CLOSING) return;
+    this.#look();
     this.#machine.close(this.#environment.now(), this.#socket !== undefined);
     // Also an attempt that still waits for its address.
     this.#attempt += 1;
@@ -349,12 +352,14 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   }
 
   #receive(event: MessageEvent): void {
-    const { heartbeat } = this.#settings;
-    const awaited = this.#machine.awaitsReply;
+    const reply = this.#settings.heartbeat?.reply;
     this.#machine.handleLife(this.#environment.now());
-    const { reply } = heartbeat ?? {};
-    const isReply = typeof reply === "function" ? awaited && reply(event.data) : awaited && event.data === reply;
-    if (!isReply) this.dispatchEvent(messageEvent(event.data, event.origin));
+    if (this.#machine.owesReply) {
+      const isReply = typeof reply === "function" ? reply(event.data) : event.data === (reply ?? event.data);
+      if (isReply) this.#machine.handleAnswer();
+      if (isReply && reply !== undefined) return;
+    }
+    this.dispatchEvent(messageEvent(event.data, event.origin));
   }
 
   #end(ended: Omit<Ended, "cause">, failed: boolean): void {
@@ -363,16 +368,18 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   }
 
   #open(): void {
-    this.#bufferedSeen = 0;
+    this.#look();
     this.dispatchEvent(new BaseEvent("open"));
     // A listener may have closed it.
     while (this.#queue.length > 0 && this.#socket?.readyState === ReconnectingSocket.OPEN) {
+      this.#given += this.#queue.bytes;
       this.#socket.send(this.#queue.shift() as never);
+      this.#given -= this.#queue.bytes;
     }
   }
 
   #beat(): void {
-    const message = this.#settings.heartbeat?.message ?? "ping";
+    const message = this.#settings.heartbeat?.message;
     try {
       this.#socket?.send((typeof message === "function" ? message() : message) as never);
     } catch (error) {
@@ -454,13 +461,22 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
 
   #wake(): void {
     const now = this.#environment.now();
-    // What is still going out on a slow line is as good as an answer.
-    const buffered = this.#socket?.bufferedAmount ?? 0;
-    if (buffered > 0 && buffered < this.#bufferedSeen) this.#machine.handleLife(now);
-    this.#bufferedSeen = buffered;
+    if (this.#look()) this.#machine.handleLife(now);
     this.#drop("expired", this.#queue.expire(now));
     this.#machine.handleTimeout(now);
     this.#run();
+  }
+
+  /**
+   * Whether more has gone out since the last look, which is as good as an answer. It says nothing unless something waited
+   * then: an idle kernel takes what it is given, whether or not anybody is there.
+   */
+  #look(): boolean {
+    const before = this.#bufferedSeen;
+    const given = this.#given;
+    this.#bufferedSeen = this.#socket?.bufferedAmount ?? 0;
+    this.#given = 0;
+    return before > 0 && this.#bufferedSeen < before + given;
   }
 }
 

@@ -145,9 +145,16 @@ export class Machine {
     this.#tell(now);
   }
 
-  /** A message came. */
+  /** A message came, or the other side has taken more of what we send. */
   handleLife(now: number): void {
     this.#rules.heartbeat?.handleLife(now);
+    // Our goodbye waits behind what goes out still.
+    if (this.#phase === "closing") this.#phaseEndsAt = now + this.#rules.closeTimeoutMs;
+  }
+
+  /** What came answers one of the beats. */
+  handleAnswer(): void {
+    this.#rules.heartbeat?.handleAnswer();
   }
 
   /** The connection or the attempt in charge has ended by itself. `failed`: the browser called it an error. */
@@ -217,9 +224,9 @@ export class Machine {
     return this.#phase === "closed" ? 3 : 0;
   }
 
-  /** A beat waits for its answer. */
-  get awaitsReply(): boolean {
-    return this.#rules.heartbeat?.waits ?? false;
+  /** A beat has no answer yet. */
+  get owesReply(): boolean {
+    return this.#rules.heartbeat?.owed ?? false;
   }
 
   state(now: number): State {
@@ -289,12 +296,11 @@ export class Machine {
   /** Looks whether the connection is alive. */
   #watch(now: number, why: "timer" | "visible"): void {
     const { heartbeat } = this.#rules;
+    const canAsk = heartbeat?.isAnswered;
     const slept = now - this.#watchAt >= SLEEP_MS;
     this.#watchAt = now + WATCH_MS;
-    if (!heartbeat) {
-      if (slept) this.#lose(now, unclean("sleep", "the machine has slept"), true, "abandon");
-      return;
-    }
+    if (slept && !canAsk) return this.#lose(now, unclean("sleep", "the machine has slept"), true, "abandon");
+    if (!heartbeat) return;
     const verdict = heartbeat.handleTimeout(now) ?? (slept || why === "visible" ? heartbeat.check(now) : undefined);
     if (verdict === "beat") this.#effects.push({ do: "beat" });
     if (verdict === "dead") this.#lose(now, unclean("heartbeat", "no sign of life"), true, "abandon");

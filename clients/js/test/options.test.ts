@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { settings } from "../src/options.js";
+import { type Options, settings } from "../src/options.js";
 import { World } from "./simulated.js";
 
 const { WebSocket } = new World();
@@ -9,9 +9,10 @@ test("what isn't said has a default", () => {
   const all = settings({ WebSocket });
   assert.deepEqual(all.backoff, { baseMs: 500, maxMs: 30_000, minUptimeMs: 10_000 });
   assert.deepEqual([all.connectTimeoutMs, all.closeTimeoutMs, all.heartbeat], [10_000, 5_000, undefined]);
-  assert.deepEqual(settings({ WebSocket, heartbeat: {} }).heartbeat, {
+  assert.deepEqual(settings({ WebSocket, heartbeat: { message: "ping" } }).heartbeat, {
     intervalMs: 25_000,
     timeoutMs: 10_000,
+    timeoutMsMax: 300_000,
     message: "ping",
   });
   assert.equal(settings({ WebSocket, queue: { messagesMax: 3 } }).queue.bytesMax, 1 << 20);
@@ -34,7 +35,28 @@ test("a server that says 1008 doesn't want us back, unless told otherwise", () =
 test("a number that is none is refused with its name", () => {
   assert.throws(() => settings({ WebSocket, backoff: { baseMs: -1 } }), /RangeError: baseMs: -1/);
   assert.throws(() => settings({ WebSocket, queue: { bytesMax: Number.NaN } }), /bytesMax: NaN/);
-  assert.throws(() => settings({ WebSocket, heartbeat: { intervalMs: 0 } }), /intervalMs: 0/);
+  assert.throws(() => settings({ WebSocket, heartbeat: { message: "ping", intervalMs: 0 } }), /intervalMs: 0/);
+});
+
+// Issue 13, D.25.
+test("a heartbeat needs a message that the server understands", () => {
+  for (const heartbeat of [{}, { message: undefined }, { intervalMs: 1_000, reply: "pong" }]) {
+    assert.throws(() => settings({ WebSocket, heartbeat } as unknown as Options), /TypeError: .*heartbeat\.message/);
+  }
+});
+
+test("an option that there isn't is refused with its name, and those that there are", () => {
+  for (const [options, message] of [
+    [{ maxRetries: 5 }, /TypeError: .*maxRetries.*retry/],
+    [{ heartBeat: {} }, /heartBeat.*heartbeat/],
+    [{ backoff: { base: 5 } }, /backoff\.base.*baseMs/],
+    [{ queue: { maxMessages: 5 } }, /queue\.maxMessages.*messagesMax/],
+    [{ heartbeat: { message: "ping", interval: 5 } }, /heartbeat\.interval.*intervalMs/],
+    [{ environment: { Now: () => 0 } }, /environment\.Now.*now/],
+  ] as const) {
+    assert.throws(() => settings({ WebSocket, ...(options as object) }), message);
+  }
+  settings({ WebSocket, heartbeat: undefined, retry: undefined } as unknown as Options);
 });
 
 test("without a WebSocket it says where to get one", () => {

@@ -21,6 +21,10 @@ export class World {
   readonly dials: number[] = [];
   /** What the server answers to a message, if anything. */
   reply: (data: unknown) => string | undefined = () => undefined;
+  /** Of the link, each way: what is sent waits until what was sent before it is through. */
+  bytesPerSecond = Infinity;
+  /** Bytes that the kernel takes of an upload at once, and that `bufferedAmount` no longer counts. */
+  kernelBytes = 0;
   /** Timers fire only when a multiple of this has passed: a hidden tab, held back by its browser. */
   timerGrainMs = 1;
   random: () => number;
@@ -131,7 +135,6 @@ export class SimulatedSocket implements WebSocketLike {
   onerror: ((event: never) => void) | null = null;
   onclose: ((event: never) => void) | null = null;
   binaryType = "blob";
-  bufferedAmount = 0;
   readonly extensions = "";
   protocol = "";
   readyState = 0;
@@ -142,6 +145,11 @@ export class SimulatedSocket implements WebSocketLike {
   dead = false;
 
   readonly #world: World;
+  /** When everything that was sent so far is through the link. */
+  #upFreeAt = 0;
+  #downFreeAt = 0;
+  /** Said by a test, instead of what the link makes of it. */
+  #buffered: number | undefined;
 
   constructor(world: World, url: string, protocols: string | string[] = []) {
     // The checks that a browser makes before anything else.
@@ -163,11 +171,23 @@ export class SimulatedSocket implements WebSocketLike {
     });
   }
 
+  get bufferedAmount(): number {
+    if (this.#buffered !== undefined) return this.#buffered;
+    const { now, bytesPerSecond, kernelBytes } = this.#world;
+    if (this.#upFreeAt <= now) return 0;
+    return Math.max(0, Math.round(((this.#upFreeAt - now) * bytesPerSecond) / 1_000) - kernelBytes);
+  }
+
+  set bufferedAmount(bytes: number) {
+    this.#buffered = bytes;
+  }
+
   send(data: unknown): void {
     if (this.readyState === 0) throw new DOMException("still connecting", "InvalidStateError");
     // A browser swallows it without a word.
     if (this.readyState !== 1) throw new Error("a message for a socket that isn't open");
-    this.#world.after(LATENCY_MS, () => {
+    this.#upFreeAt = Math.max(this.#upFreeAt, this.#world.now) + this.#transferMs(data);
+    this.#world.after(this.#upFreeAt - this.#world.now + LATENCY_MS, () => {
       if (this.dead || this.readyState === 3) return void this.#world.lostOnTheWay.push(data);
       this.#world.received.push(data);
       const reply = this.#world.reply(data);
@@ -175,12 +195,17 @@ export class SimulatedSocket implements WebSocketLike {
     });
   }
 
+  #transferMs(data: unknown): number {
+    return (String(data).length * 1_000) / this.#world.bytesPerSecond;
+  }
+
   close(code?: number, reason?: string): void {
     if (this.readyState >= 2) return;
     this.goodbye = reason === undefined ? (code === undefined ? [] : [code]) : [code ?? 1000, reason];
     const wasOpen = this.readyState === 1;
     this.readyState = 2;
-    this.#world.after(2 * LATENCY_MS, () => {
+    const uploadMs = wasOpen ? Math.max(0, this.#upFreeAt - this.#world.now) : 0;
+    this.#world.after(uploadMs + 2 * LATENCY_MS, () => {
       if (!wasOpen) this.break();
       else if (!this.dead) this.#closed(code ?? 1005, reason ?? "", true);
     });
@@ -188,7 +213,13 @@ export class SimulatedSocket implements WebSocketLike {
 
   /** The server says something. */
   message(data: unknown): void {
-    if (!this.dead && this.readyState === 1) this.onmessage?.({ type: "message", data, origin: this.url } as never);
+    this.#downFreeAt = Math.max(this.#downFreeAt, this.#world.now) + this.#transferMs(data);
+    const hear = () => {
+      // As a browser does it: only whole messages, and none while closing.
+      if (!this.dead && this.readyState === 1) this.onmessage?.({ type: "message", data, origin: this.url } as never);
+    };
+    if (this.#downFreeAt <= this.#world.now) hear();
+    else this.#world.after(this.#downFreeAt - this.#world.now, hear);
   }
 
   /** The server closes. */

@@ -12,7 +12,7 @@ function storm(seed: number) {
   const world = new World(seed);
   const random = luck(seed ^ 0x5eed);
   world.reply = (data) => (data === "ping" ? "pong" : undefined);
-  const heartbeat = { intervalMs: 20_000, timeoutMs: 5_000, reply: "pong" };
+  const heartbeat = { intervalMs: 20_000, timeoutMs: 5_000, message: "ping", reply: "pong" };
   const queue = { messagesMax: 20, whenFull: "drop-oldest" } as const;
   const socket = new ReconnectingSocket(URL, [], world.options({ heartbeat, queue }));
   const told = { dropped: [] as unknown[], open: 0, close: 0, openNow: false };

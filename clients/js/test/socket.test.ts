@@ -108,7 +108,7 @@ test("close without arguments closes without a code", () => {
 });
 
 test("after close it says no more, and holds on to nothing", () => {
-  const { world, socket, news } = openPage({ heartbeat: {} });
+  const { world, socket, news } = openPage({ heartbeat: { message: "ping" } });
   socket.close(1000, "done");
   world.pass(100);
   assert.equal(news(), "close 1000 clean, CLOSED");
@@ -396,7 +396,9 @@ test("a function that answers too late, or after close, dials nobody", async () 
 // ---- Signs of life ----
 
 test("a heartbeat's answer stays away from the page, other messages don't", () => {
-  const { world, news } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500, reply: "pong" } });
+  const { world, news } = openPage({
+    heartbeat: { intervalMs: 1_000, timeoutMs: 500, message: "ping", reply: "pong" },
+  });
   world.reply = (data) => (data === "ping" ? "pong" : undefined);
   world.pass(10_000);
   assert.equal(world.received.length, 10);
@@ -404,6 +406,128 @@ test("a heartbeat's answer stays away from the page, other messages don't", () =
   // Nobody waits for this one, so it is the page's.
   world.last.message("pong");
   assert.equal(news(), "message pong");
+});
+
+// Issue 13, C.19.
+test("an answer is known whenever it comes, whatever came before it", () => {
+  const { world, news } = openPage({
+    heartbeat: { intervalMs: 1_000, timeoutMs: 5_000, message: "ping", reply: "pong" },
+  });
+  world.pass(1_000);
+  world.last.message('{"news":1}');
+  world.pass(100);
+  world.last.message("pong");
+  assert.equal(news(), 'message {"news":1}');
+  // Two beats are on their way, and so are two answers.
+  world.pass(2_000);
+  assert.deepEqual(world.received, ["ping", "ping", "ping"]);
+  for (const data of ["a", "pong", "b", "pong", "pong"]) world.last.message(data);
+  assert.equal(news(), "message a, message b, message pong");
+});
+
+test("an answer that a connection still owes isn't expected of the next one", () => {
+  const { world, news } = openPage({ heartbeat: { intervalMs: 1_000, message: "ping", reply: "pong" } });
+  world.pass(1_000);
+  world.last.break();
+  world.pass(700);
+  world.last.message("pong");
+  assert.equal(news(), "error, close 1006, WAITING, CONNECTING, open, OPEN, message pong");
+});
+
+// Issue 13, D.25.
+test("a server that never answers beats is left once, and then kept", () => {
+  const { world, socket } = openPage({ heartbeat: { message: "ping" } });
+  world.pass(3_600_000);
+  assert.equal(world.sockets.length, 2);
+  assert.deepEqual([socket.readyState, socket.state.ended?.cause], [1, "heartbeat"]);
+  // The beats still keep proxies from cutting.
+  assert.ok(world.received.length > 140, `${world.received.length}`);
+});
+
+test("a server that answers after all is watched from then on", () => {
+  const { world, socket } = openPage({ heartbeat: { message: "ping", reply: "pong" } });
+  world.pass(300_000);
+  assert.equal(world.sockets.length, 2);
+  // What others say in a room is life, but no answer.
+  world.last.message("hello");
+  world.pass(300_000);
+  assert.equal(world.sockets.length, 2);
+  world.reply = () => "pong";
+  world.pass(60_000);
+  world.last.dead = true;
+  world.pass(60_000);
+  assert.deepEqual([world.sockets.length, socket.readyState], [3, 1]);
+});
+
+// Issue 13, A.3.
+test("a download that is longer than the time-out arrives, because each connection is given twice as long", () => {
+  const world = new World();
+  world.reply = (data) => (data === "get" ? "x".repeat(1 << 20) : "pong");
+  const { socket } = page({ heartbeat: { message: "ping", reply: "pong" } }, world);
+  const lengths: number[] = [];
+  socket.onopen = () => socket.send("get");
+  socket.onmessage = ({ data }) => {
+    lengths.push(data.length);
+    world.bytesPerSecond = Infinity;
+  };
+  world.bytesPerSecond = 16 << 10;
+  // 64 s for each try: 10 s, 20 s and 40 s after the beat it is given up.
+  world.pass(600_000);
+  assert.deepEqual(lengths, [1 << 20]);
+  assert.ok(world.sockets.length <= 4, `${world.sockets.length} connections`);
+});
+
+test("an upload that the kernel has swallowed arrives, though nobody sees it move", () => {
+  const world = new World();
+  world.reply = (data) => (data === "ping" ? "pong" : undefined);
+  world.kernelBytes = 4 << 20;
+  world.bytesPerSecond = 16 << 10;
+  const { socket } = page({ heartbeat: { message: "ping", reply: "pong" } }, world);
+  socket.onopen = () => socket.send("x".repeat(1 << 20));
+  world.pass(600_000);
+  assert.ok(world.sockets.length <= 4, `${world.sockets.length} connections`);
+  assert.equal(socket.readyState, 1);
+});
+
+test("an upload that goes on is a sign of life, however much the page adds to it", () => {
+  const world = new World();
+  world.reply = (data) => (data === "ping" ? "pong" : undefined);
+  world.bytesPerSecond = 16 << 10;
+  const { socket } = page({ heartbeat: { message: "ping", reply: "pong" } }, world);
+  socket.send("x".repeat(1 << 20));
+  for (let second = 0; second < 300; second += 1) {
+    world.pass(1_000);
+    // More than the link carries, so that what waits only grows.
+    socket.send("x".repeat(20 << 10));
+  }
+  assert.deepEqual([world.sockets.length, socket.readyState], [1, 1]);
+});
+
+test("close waits for an upload that goes on, as a WebSocket does, and not for one that stands still", () => {
+  const { world, socket, news } = openPage();
+  world.bytesPerSecond = 16 << 10;
+  socket.send("x".repeat(1 << 20));
+  socket.close(1000, "done");
+  world.pass(70_000);
+  assert.equal(news(), "close 1000 clean, CLOSED");
+  assert.deepEqual(
+    world.received.map((data) => String(data).length),
+    [1 << 20],
+  );
+
+  const other = openPage();
+  other.world.last.bufferedAmount = 1_000;
+  other.world.last.dead = true;
+  other.socket.close();
+  other.world.pass(5_000);
+  assert.equal(other.news(), "dropped unsent  1000, close 1006, CLOSED");
+});
+
+test("after sleep a connection whose beats nobody answers is replaced, because there is no way to ask", () => {
+  const { world, socket } = openPage({ heartbeat: { message: "ping", timeoutMs: Infinity } });
+  world.sleep(8 * 3_600_000);
+  world.pass(15_000);
+  assert.deepEqual([world.sockets.length, socket.readyState, socket.state.ended?.cause], [2, 1, "sleep"]);
 });
 
 test("a heartbeat can be a function, and its answer be known by one", () => {
@@ -425,7 +549,7 @@ test("a heartbeat can be a function, and its answer be known by one", () => {
 });
 
 test("when the other side is silent the socket is abandoned at once, and its ghost isn't heard", () => {
-  const { world, socket, news } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500 } });
+  const { world, socket, news } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500, message: "ping" } });
   const [old] = world.sockets;
   world.last.dead = true;
   // It has been open for 60 ms.
@@ -444,7 +568,7 @@ test("when the other side is silent the socket is abandoned at once, and its gho
 });
 
 test("an upload that goes on is a sign of life, one that stands still isn't", () => {
-  const { world, socket } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500 } });
+  const { world, socket } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500, message: "ping" } });
   world.last.bufferedAmount = 100_000;
   for (let step = 0; step < 20; step += 1) {
     world.pass(250);
@@ -456,7 +580,7 @@ test("an upload that goes on is a sign of life, one that stands still isn't", ()
 });
 
 test("a hidden tab's timers don't make a living connection look dead", () => {
-  const { world, news } = openPage({ heartbeat: { reply: "pong" } });
+  const { world, news } = openPage({ heartbeat: { message: "ping", reply: "pong" } });
   world.reply = () => "pong";
   world.timerGrainMs = 60_000;
   world.pass(30 * 60_000);
@@ -465,7 +589,7 @@ test("a hidden tab's timers don't make a living connection look dead", () => {
 });
 
 test("a hidden tab notices a dead connection after three of its slow timers", () => {
-  const { world, news } = openPage({ heartbeat: {} });
+  const { world, news } = openPage({ heartbeat: { message: "ping" } });
   world.timerGrainMs = 60_000;
   world.last.dead = true;
   world.pass(5 * 60_000);
@@ -473,7 +597,7 @@ test("a hidden tab notices a dead connection after three of its slow timers", ()
 });
 
 test("after sleep a living connection stays, asked at once", () => {
-  const { world, news } = openPage({ heartbeat: { reply: "pong" } });
+  const { world, news } = openPage({ heartbeat: { message: "ping", reply: "pong" } });
   world.reply = () => "pong";
   world.pass(1_000);
   world.sleep(8 * 3_600_000);
@@ -485,7 +609,7 @@ test("after sleep a living connection stays, asked at once", () => {
 });
 
 test("after sleep a dead connection is replaced within the heartbeat's timeout", () => {
-  const { world, news } = openPage({ heartbeat: {} });
+  const { world, news } = openPage({ heartbeat: { message: "ping" } });
   const [old] = world.sockets;
   if (old) old.dead = true;
   world.sleep(8 * 3_600_000);

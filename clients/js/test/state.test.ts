@@ -176,16 +176,16 @@ test("whoever looks at the page again doesn't wait, and can't hammer", () => {
 });
 
 test("a heartbeat without an answer abandons the connection", () => {
-  const machine = open({ heartbeat: new Heartbeat(1_000, 400) });
+  const machine = open({ heartbeat: new Heartbeat({ intervalMs: 1_000, timeoutMs: 400, timeoutMsMax: 400 }) });
   machine.handleTimeout(1_000);
   assert.equal(effects(machine), "beat");
-  assert.ok(machine.awaitsReply);
+  assert.ok(machine.owesReply);
   machine.handleTimeout(1_400);
   assert.equal(effects(machine), "abandon close:heartbeat:1006 WAITING");
 });
 
 test("a page that is looked at again after a long silence beats at once", () => {
-  const machine = open({ heartbeat: new Heartbeat(25_000, 10_000) });
+  const machine = open({ heartbeat: new Heartbeat({ intervalMs: 25_000, timeoutMs: 10_000, timeoutMsMax: 300_000 }) });
   machine.handleVisible(10_000);
   assert.equal(effects(machine), "");
   machine.handleVisible(600_000);

@@ -9,6 +9,8 @@ export class Middlebox {
   connections = 0;
   /** Bytes that came from clients. */
   heard = 0;
+  /** From the server to each client. */
+  bytesPerSecond = Infinity;
   readonly #listener: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
 
@@ -65,6 +67,9 @@ export class Middlebox {
     server.on("data", (bytes) => {
       cut.refresh();
       client.write(bytes);
+      if (this.bytesPerSecond === Infinity) return;
+      server.pause();
+      setTimeout(() => server.resume(), (bytes.length * 1_000) / this.bytesPerSecond);
     });
     server.on("close", () => clearTimeout(cut));
   }

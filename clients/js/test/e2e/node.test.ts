@@ -1,5 +1,8 @@
 // Node against the real server, which is killed and comes back.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import PartySocket from "partysocket/ws";
 import RivalSocket from "reconnecting-websocket";
@@ -64,6 +67,47 @@ for (const [name, implementation] of Object.entries(implementations)) {
     await until("the echo", () => received.includes("back"));
     assert.deepEqual(received, ["back"]);
     socket.close();
+  });
+
+  // Issue 13, A.3.
+  test(`${name}: a download that is longer than the time-out arrives`, { skip: skip || !implementation }, async () => {
+    await using server = await Server.start();
+    using middlebox = await Middlebox.start(server.port, 60_000);
+    // The echo's answer to a beat waits behind 2 s of the download.
+    middlebox.bytesPerSecond = 128 << 10;
+    const heartbeat = { intervalMs: 100, timeoutMs: 300, message: "beat", reply: "beat" };
+    const socket = new ReconnectingSocket(`${middlebox.url}/echo`, [], { WebSocket: implementation, heartbeat });
+    const { received, states } = follow(socket);
+    // Nothing that compression makes small.
+    const long = randomBytes(192 << 10).toString("base64");
+    socket.onopen = () => socket.send(long);
+    await until("the download", () => received.length > 0);
+    assert.ok(states.includes("waiting:heartbeat"), states.join());
+    assert.equal(received[0], long);
+    socket.close();
+  });
+
+  // Issue 13, C.20.
+  test(`${name}: an attempt that was given up, or closed, leaves no connection`, {
+    skip: !implementation,
+  }, async () => {
+    let standing = 0;
+    let dialled = 0;
+    const silent = createServer((connection) => {
+      standing += 1;
+      dialled += 1;
+      connection.on("error", () => {}).on("close", () => (standing -= 1));
+      connection.resume();
+    });
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const url = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
+    const backoff = { baseMs: 0 };
+    const socket = new ReconnectingSocket(url, [], { WebSocket: implementation, connectTimeoutMs: 100, backoff });
+    await until("five attempts", () => dialled >= 5);
+    socket.close();
+    await until("none stands", () => standing === 0);
+    silent.close();
   });
 
   test(`${name}: a server that is stopped says goodbye, and is found again`, {
