@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Batch, Change, Changes, Device, Limits, Listed, News, Status, Store, Ticket,
+    Batch, Change, Changes, Device, Limits, Listed, News, Page, Status, Store, Ticket,
     keeper::Keeper,
     registry::{Keeping, Place, Registry},
 };
@@ -106,9 +106,10 @@ impl Presence {
     /// When the client was last seen: now, if it is here; `None` if it is not known.
     #[must_use]
     pub fn last_seen(&self, client: &str) -> Option<UnixMillis> {
-        match self.status(client)? {
-            Status::Online { .. } => Some(self.0.clock.now()),
-            Status::Away { last_seen } => Some(last_seen),
+        match self.look(client) {
+            (Some(Status::Online { .. }), now) => Some(now),
+            (Some(Status::Away { last_seen }), _) => Some(last_seen),
+            (None, _) => None,
         }
     }
 
@@ -127,11 +128,32 @@ impl Presence {
         self.0.lock().registry.status(client)
     }
 
+    /// All that is known about the client, and when that was so.
+    #[must_use]
+    pub fn look(&self, client: &str) -> (Option<Status>, UnixMillis) {
+        let state = self.0.lock();
+        (state.registry.status(client), self.0.clock.now())
+    }
+
     /// Those who are here, in the order of their names' bytes: at most `limit` of them, and at most 1,000,
     /// from the first one after `after`. A page that is shorter than asked for is the last one.
     #[must_use]
     pub fn list(&self, after: Option<&str>, limit: usize) -> Vec<Listed> {
         self.0.lock().registry.list(after, limit)
+    }
+
+    /// The same part of the list, with all that belongs to it, as it is at one moment.
+    #[must_use]
+    pub fn page(&self, after: Option<&str>, limit: usize) -> Page {
+        let state = self.0.lock();
+        let clients = state.registry.list(after, limit);
+        let last = clients.last().map(|listed| &listed.client);
+        Page {
+            has_more: last.is_some_and(|last| state.registry.has_after(last)),
+            count: state.registry.count(),
+            trouble: state.trouble.clone(),
+            clients,
+        }
     }
 
     /// How many clients are here.
@@ -151,6 +173,14 @@ impl Presence {
     pub fn subscribe(&self) -> Changes {
         let state = self.0.lock();
         Changes(state.changes.as_ref().map(broadcast::Sender::subscribe))
+    }
+
+    /// How many clients are here, and the changes from that moment on: none is missing and none is counted twice.
+    #[must_use]
+    pub fn follow(&self) -> (usize, Changes) {
+        let state = self.0.lock();
+        let changes = state.changes.as_ref().map(broadcast::Sender::subscribe);
+        (state.registry.count(), Changes(changes))
     }
 
     /// What is wrong with the store right now, in one line; `None` if nothing is.

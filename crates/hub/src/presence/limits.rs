@@ -8,7 +8,8 @@ pub struct Limits {
     /// comes and there is no room, the one who was seen longest ago is forgotten; if all are here, the new
     /// one isn't tracked ([`super::Ticket::is_tracked`]). Default 1,000,000, at some 300 bytes each.
     pub clients_max: usize,
-    /// Devices of one client that are listed. More of them count, without being listed. Default 64.
+    /// Devices of one client that are listed, the oldest. More of them count, and are listed as others leave.
+    /// Default 64.
     pub devices_per_client_max: usize,
     /// Changes that wait for a subscriber. One that lags further behind misses the oldest and is told how
     /// many ([`super::Heard::Missed`]). Default 1,024.

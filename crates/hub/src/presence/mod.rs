@@ -40,6 +40,6 @@ pub use handle::Presence;
 pub use limits::Limits;
 pub use memory::Memory;
 pub use redis::Redis;
-pub use status::{Device, Listed, Status};
+pub use status::{Device, Listed, Page, Status};
 pub use store::{Batch, News, Pace, Saved, State, Store};
 pub use ticket::Ticket;

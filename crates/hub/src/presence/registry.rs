@@ -34,9 +34,11 @@ pub(super) struct Registry {
 #[derive(Debug)]
 struct Online {
     since: UnixMillis,
+    /// Devices of this node that are listed: the oldest, up to the limit.
     own: Vec<(u64, Device)>,
-    /// Devices of this node beyond the limit, which count all the same.
-    own_unlisted: u32,
+    /// Devices of this node beyond the limit, by number. The oldest is listed as soon as a listed one leaves, so this
+    /// is empty unless `own` is full.
+    own_beyond: BTreeMap<u64, Device>,
     /// Nodes that have devices of it, each with one at least.
     elsewhere: Vec<Elsewhere>,
 }
@@ -50,8 +52,8 @@ struct Elsewhere {
 /// Where a device went: what has to be said when it leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    Listed(u64),
-    Unlisted,
+    /// The device's number.
+    Tracked(u64),
     /// There was no room, or the name is none.
     Untracked,
 }
@@ -130,18 +132,17 @@ impl Registry {
         }
         let (listed_max, number) = (self.limits.devices_per_client_max, self.next_device);
         let (online, change) = self.enter(now, client);
-        let place = if online.own.len() < listed_max {
+        let device = Device::new(device, now);
+        if online.own.len() < listed_max {
             // One device is the rule: no room for three more.
             online.own.reserve_exact(1);
-            online.own.push((number, Device::new(device, now)));
-            self.next_device += 1;
-            Place::Listed(number)
+            online.own.push((number, device));
         } else {
-            online.own_unlisted += 1;
-            Place::Unlisted
-        };
+            online.own_beyond.insert(number, device);
+        }
+        self.next_device += 1;
         self.mark(client);
-        (place, change)
+        (Place::Tracked(number), change)
     }
 
     /// A device goes from the place that it was given.
@@ -151,12 +152,10 @@ impl Registry {
         client: &Arc<str>,
         place: Place,
     ) -> Option<Change> {
-        let online = self.online.get_mut(client)?;
-        match place {
-            Place::Listed(number) => online.own.retain(|(known, _)| *known != number),
-            Place::Unlisted => online.own_unlisted = online.own_unlisted.saturating_sub(1),
-            Place::Untracked => return None,
-        }
+        let Place::Tracked(number) = place else {
+            return None;
+        };
+        self.online.get_mut(client)?.remove(number);
         self.mark(client);
         self.end_if_empty(now, client)
     }
@@ -170,7 +169,7 @@ impl Registry {
             };
             if online.is_here() {
                 online.own.clear();
-                online.own_unlisted = 0;
+                online.own_beyond.clear();
                 self.mark(&client);
                 changes.extend(self.end_if_empty(now, &client));
             }
@@ -245,13 +244,19 @@ impl Registry {
             .map(|(client, online)| Listed {
                 client: Arc::clone(client),
                 since: online.since,
-                devices: online.devices().count() + online.own_unlisted as usize,
+                devices: online.devices().count() + online.own_beyond.len(),
             })
             .collect()
     }
 
     pub(super) fn count(&self) -> usize {
         self.online.len()
+    }
+
+    /// Whether anybody who is here comes after `client`.
+    pub(super) fn has_after(&self, client: &str) -> bool {
+        let after = (Bound::Excluded(client), Bound::Unbounded);
+        self.online.range::<str, _>(after).next().is_some()
     }
 
     pub(super) fn untracked(&self) -> u64 {
@@ -290,7 +295,7 @@ impl Registry {
             Online {
                 since: at,
                 own: Vec::new(),
-                own_unlisted: 0,
+                own_beyond: BTreeMap::new(),
                 elsewhere: Vec::new(),
             }
         });
@@ -418,7 +423,22 @@ impl Registry {
 impl Online {
     /// Whether a device is on this node.
     fn is_here(&self) -> bool {
-        !self.own.is_empty() || self.own_unlisted > 0
+        !self.own.is_empty() || !self.own_beyond.is_empty()
+    }
+
+    /// Takes a device of this node away. The oldest of those beyond the limit takes its place in the list: a client that
+    /// is here has a device that is listed.
+    fn remove(&mut self, number: u64) {
+        if self.own_beyond.remove(&number).is_some() {
+            return;
+        }
+        let Some(at) = self.own.iter().position(|(known, _)| *known == number) else {
+            return;
+        };
+        self.own.remove(at);
+        if let Some(next) = self.own_beyond.pop_first() {
+            self.own.push(next);
+        }
     }
 
     fn devices(&self) -> impl Iterator<Item = &Device> {

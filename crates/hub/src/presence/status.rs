@@ -56,6 +56,19 @@ pub struct Listed {
     pub devices: usize,
 }
 
+/// A part of the list of those who are here, and what else was true at that moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// In the order of their names' bytes.
+    pub clients: Vec<Listed>,
+    /// Whether there are more after the last one.
+    pub has_more: bool,
+    /// How many clients are here, on all pages.
+    pub count: usize,
+    /// What is wrong with the store, in one line.
+    pub trouble: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

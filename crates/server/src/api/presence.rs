@@ -77,31 +77,32 @@ async fn list(State(presence): State<Presence>, RawQuery(query): RawQuery) -> Re
             return answer::error(StatusCode::BAD_REQUEST, "bad_parameter", &message);
         }
     };
-    let listed = presence.list(after.as_deref(), limit);
-    let last = listed.last().map(|listed| listed.client.to_string());
-    let next = last.filter(|last| !presence.list(Some(last), 1).is_empty());
-    let clients = listed.into_iter().map(|listed| ListedClient {
+    let page = presence.page(after.as_deref(), limit);
+    let last = page.clients.last().filter(|_| page.has_more);
+    let next = last.map(|last| last.client.to_string());
+    let clients = page.clients.into_iter().map(|listed| ListedClient {
         client: listed.client.to_string(),
         since_ms: listed.since.0,
         devices: listed.devices,
     });
     let body = ListAnswer {
-        count: presence.count(),
+        count: page.count,
         clients: clients.collect(),
         next,
-        store_trouble: presence.trouble(),
+        store_trouble: page.trouble,
     };
     answer::json(StatusCode::OK, &body)
 }
 
 async fn one(State(presence): State<Presence>, Path(client): Path<String>) -> Response {
-    let last_seen_ms = presence.last_seen(&client).map(|at| at.0);
-    let body = match presence.status(&client) {
+    // One look: two of them could tell of a client that is here and was last seen before.
+    let (status, now) = presence.look(&client);
+    let body = match status {
         Some(Status::Online { since, devices }) => ClientAnswer {
             client,
             online: true,
             since_ms: Some(since.0),
-            last_seen_ms,
+            last_seen_ms: Some(now.0),
             devices: devices
                 .into_iter()
                 .map(|device| DeviceAnswer {
@@ -127,8 +128,7 @@ async fn one(State(presence): State<Presence>, Path(client): Path<String>) -> Re
 
 /// Server-sent events: `ready` first, then `online`, `offline`, and `missed` for a reader that was too slow.
 async fn changes(State(presence): State<Presence>) -> Response {
-    let changes = presence.subscribe();
-    let count = presence.count();
+    let (count, changes) = presence.follow();
     let ready = event("ready", &serde_json::json!({ "count": count }));
     let events = stream::unfold((Some(ready), changes), next_event);
     Sse::new(events)

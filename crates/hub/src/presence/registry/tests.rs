@@ -48,6 +48,46 @@ fn the_first_device_in_and_the_last_one_out_are_the_edges() {
 }
 
 #[test]
+fn a_device_beyond_the_limit_is_listed_as_soon_as_there_is_room() {
+    let mut registry = registry(9, 3);
+    let ann: Arc<str> = "ann".into();
+    let places: Vec<Place> = (0..7).map(|at| join(&mut registry, at, "ann").0).collect();
+    let listed = |registry: &Registry| match registry.status("ann") {
+        Some(Status::Online { devices, .. }) => {
+            devices.iter().map(|device| device.since.0).collect()
+        }
+        _ => Vec::new(),
+    };
+    let saved =
+        |registry: &mut Registry| match registry.poll_unsaved(UnixMillis(9), 9).clients.pop() {
+            Some(Saved {
+                state: State::Here { devices, .. },
+                ..
+            }) => devices.len(),
+            _ => 0,
+        };
+    assert_eq!(listed(&registry), [0, 1, 2]);
+    // One that is not listed, then the listed ones in any order.
+    for (place, left) in [
+        (4, vec![0, 1, 2]),
+        (1, vec![0, 2, 3]),
+        (0, vec![2, 3, 5]),
+        (3, vec![2, 5, 6]),
+    ] {
+        assert_eq!(registry.leave(UnixMillis(8), &ann, places[place]), None);
+        assert_eq!(listed(&registry), left);
+    }
+    for (place, left) in [(2, vec![5, 6]), (5, vec![6])] {
+        assert_eq!(registry.leave(UnixMillis(8), &ann, places[place]), None);
+        assert_eq!(listed(&registry), left);
+    }
+    // Other nodes take a client without devices for one that has left.
+    assert_eq!(saved(&mut registry), 1);
+    assert_eq!(registry.list(None, 9)[0].devices, 1);
+    assert!(registry.leave(UnixMillis(9), &ann, places[6]).is_some());
+}
+
+#[test]
 fn devices_beyond_the_limit_count_without_being_listed() {
     let mut registry = registry(9, 1);
     let ann: Arc<str> = "ann".into();
