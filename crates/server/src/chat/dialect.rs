@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Limits,
+    name::is_plain,
     person::{Address, Person},
 };
 
@@ -102,6 +103,9 @@ impl Trouble {
             Self::UnknownUrl => "nothing is served under this url",
             Self::BadToken => "the chat_token is not accepted",
             Self::WrongUuid => "ask /socket/chat-uuid for a uuid first; one connection has one",
+            Self::BadField(field @ ("name" | "room")) => {
+                return format!("{field} is empty, or has characters that are not seen");
+            }
             Self::BadField(field) => return format!("{field} is missing or not what it should be"),
             Self::TooLong(field) => return format!("{field} is too long"),
             Self::NotOnline => "say /chat/online first",
@@ -254,26 +258,20 @@ fn optional<T>(
     }
 }
 
-/// The name of somebody or of a room: one line, not empty.
+/// The name of somebody or of a room: not empty, and what it looks like.
 pub(crate) fn label(
     value: &Value,
     field: &'static str,
     limits: &Limits,
 ) -> Result<String, Trouble> {
     let text = value.as_str().ok_or(Trouble::BadField(field))?.trim();
-    if text.is_empty() || text.chars().any(is_invisible) {
+    if !is_plain(text) {
         return Err(Trouble::BadField(field));
     }
     if text.chars().count() > limits.name_chars_max {
         return Err(Trouble::TooLong(field));
     }
     Ok(text.to_owned())
-}
-
-/// Control characters, and those that turn or hide what stands beside them: a name must look like what it is.
-fn is_invisible(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 /// Somebody, as others see them.

@@ -21,6 +21,7 @@ mod effect;
 mod http;
 mod limits;
 mod lobby;
+mod name;
 mod page;
 mod person;
 mod queue;

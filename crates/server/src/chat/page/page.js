@@ -227,8 +227,13 @@ const HEARD = {
     render();
   },
 
-  ERROR({ code, message, id }) {
+  async ERROR({ code, message, id, url }) {
     link.badToken = code === 'bad_token';
+    if (url === '/chat/online' && ['bad_field', 'too_long'].includes(code)) {
+      // A name that the server doesn't take, perhaps from before its rules changed: it must not lock its owner out.
+      try { localStorage.removeItem('name'); } catch { /* nothing is remembered */ }
+      if (!link.wasOnline) await HEARD.CONNECT();
+    }
     const waiting = pending.get(id);
     if (waiting) {
       // These pass by themselves.
