@@ -20,7 +20,9 @@ mod clock;
 mod error;
 mod ids;
 pub mod presence;
+mod private_file;
 
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
 pub use error::StoreError;
 pub use ids::CLIENT_BYTES_MAX;
+pub use private_file::open_private_file;

@@ -1,16 +1,23 @@
 //! The directory of `--data`: what must outlive the process lies below it.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-/// A directory that is there and can be written to.
-#[derive(Clone, Debug)]
-pub(crate) struct DataDir(PathBuf);
+use sockeye_hub::open_private_file;
+
+/// A directory that is there, can be written to, and is used by no other process.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    /// Locked as long as this value lives, and for the kernel to unlock when the process dies.
+    _lock: File,
+}
 
 impl DataDir {
-    /// Makes the directory if it is missing, readable by nobody else, and writes into it to see that it can.
+    /// Makes the directory if it is missing, its owner's alone, and locks it by a file that is written to.
     ///
     /// # Errors
     ///
@@ -24,15 +31,34 @@ impl DataDir {
             )
         };
         make(path).map_err(|error| refuse("make the directory", error))?;
-        let probe = path.join(PROBE);
-        fs::write(&probe, b"sockeye\n").map_err(|error| refuse("write to it", error))?;
-        fs::remove_file(&probe).map_err(|error| refuse("remove a file from it", error))?;
-        Ok(Self(path.to_owned()))
+        warn_if_open(path);
+        let file = path.join(LOCK);
+        let mut lock = open_private_file(&file)
+            .map_err(|error| refuse(&format!("write to it ({LOCK})"), error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(format!(
+                    "--data {}: in use by another process; give each server a directory of its own",
+                    path.display()
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(refuse("lock it", error)),
+        }
+        // A disk that is full or read-only shows here, and not with the first message.
+        let text = format!("{}\n", std::process::id());
+        lock.set_len(0)
+            .and_then(|()| lock.write_all(text.as_bytes()))
+            .map_err(|error| refuse("write to it", error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// Where it is, as it was named.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
@@ -45,20 +71,72 @@ fn make(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Written and removed at every start.
-const PROBE: &str = ".sockeye-can-write-here";
+/// A directory that was there keeps its rights: they may be meant (a volume of a container, a group that makes backups).
+/// The files in it are their owner's alone all the same.
+fn warn_if_open(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let Ok(metadata) = fs::metadata(path) else {
+            return;
+        };
+        let mode = metadata.permissions().mode() & 0o777;
+        let directory = path.display();
+        if mode & 0o022 != 0 {
+            tracing::warn!(
+                %directory,
+                mode = format!("{mode:04o}"),
+                "other users may write to the data directory, so they may remove or replace what is kept; \
+                 `chmod 700` it"
+            );
+        } else if mode & 0o077 != 0 {
+            tracing::warn!(
+                %directory,
+                mode = format!("{mode:04o}"),
+                "other users may look into the data directory; its files are private, `chmod 700` hides them too"
+            );
+        }
+    }
+}
+
+/// Locked by the process that uses the directory; holds its number.
+const LOCK: &str = "sockeye.lock";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_directory_is_made_and_left_empty() {
+    fn a_missing_directory_is_made_and_holds_the_lock_alone() {
         let parent = tempfile::TempDir::new().unwrap();
         let path = parent.path().join("one/two");
+        drop(DataDir::open(&path).unwrap());
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+        // What a process left that has ended is no obstacle.
         DataDir::open(&path).unwrap();
-        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
-        DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_serves_one_at_a_time() {
+        let parent = tempfile::TempDir::new().unwrap();
+        let first = DataDir::open(parent.path()).unwrap();
+        let error = DataDir::open(parent.path()).unwrap_err();
+        assert!(error.contains("in use by another process"), "{error}");
+        drop(first);
+        DataDir::open(parent.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_directory_is_not_written_through() {
+        let parent = tempfile::TempDir::new().unwrap();
+        let (data, victim) = (parent.path().join("data"), parent.path().join("victim"));
+        fs::create_dir(&data).unwrap();
+        fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, data.join(LOCK)).unwrap();
+        let error = DataDir::open(&data).unwrap_err();
+        assert!(error.contains("symbolic link"), "{error}");
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
     }
 
     #[test]

@@ -276,8 +276,67 @@ fn a_store_of_another_server_is_one_line_and_exit_code_2() {
     );
     assert_eq!(second.code, Some(2), "{}", second.stderr);
     let line = second.stderr.lines().last().unwrap();
-    assert!(line.starts_with("sockeye: presence: "), "{line}");
+    assert!(line.starts_with("sockeye: --data "), "{line}");
     assert!(line.contains("in use by another process"), "{line}");
+}
+
+#[test]
+fn a_client_that_is_here_has_a_device_that_is_listed() {
+    let server = start(&[]);
+    let mut devices: Vec<Guest> = (0..70)
+        .map(|_| Guest::come(&server, "/echo?client_id=many", ""))
+        .collect();
+    let listed = |body: &Value| body["devices"].as_array().unwrap().len();
+    ask_until(&server, "/api/presence/many", |body| listed(body) == 64);
+    ask_until(&server, "/api/presence", |body| {
+        body["clients"][0]["devices"] == 70
+    });
+    devices.drain(..69);
+    let body = ask_until(&server, "/api/presence/many", |body| listed(body) < 2);
+    assert_eq!((&body["online"], listed(&body)), (&true.into(), 1));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_kept_is_its_owners_alone_also_where_the_directory_is_open() {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+    let parent = TempDir::new().unwrap();
+    let (data, victim) = (parent.path().join("data"), parent.path().join("victim"));
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&victim, "precious\n").unwrap();
+    std::os::unix::fs::symlink(&victim, data.join(".sockeye-can-write-here")).unwrap();
+    // As an earlier version left it.
+    fs::write(data.join("chat.redb"), "").unwrap();
+    fs::set_permissions(data.join("chat.redb"), fs::Permissions::from_mode(0o644)).unwrap();
+    let server = start(&["--data", data.to_str().unwrap()]);
+    for name in ["chat.redb", "presence.redb", "sockeye.lock"] {
+        let mode = fs::metadata(data.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious\n");
+    server.signal("TERM");
+    let (_, stderr) = server.wait();
+    assert!(stderr.contains("other users may look into"), "{stderr}");
+
+    // And where a file should be, a link is refused by its name.
+    for name in ["chat.redb", "presence.redb"] {
+        fs::remove_file(data.join(name)).unwrap();
+        std::os::unix::fs::symlink(&victim, data.join(name)).unwrap();
+        let run = run_in(
+            parent.path(),
+            &["--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()],
+            &[],
+        );
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        let line = run.stderr.lines().last().unwrap();
+        assert!(
+            line.contains(name) && line.contains("symbolic link"),
+            "{line}"
+        );
+        fs::remove_file(data.join(name)).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious\n");
 }
 
 #[cfg(target_os = "linux")]

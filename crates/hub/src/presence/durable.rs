@@ -7,13 +7,15 @@ use std::{
     time::Duration,
 };
 
-use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, backends::FileBackend,
+};
 
 use super::{
     Limits, Store,
     store::{Batch, News, Pace, State},
 };
-use crate::{StoreError, UnixMillis};
+use crate::{StoreError, UnixMillis, open_private_file};
 
 /// The store that survives the process: `presence.redb` in a directory.
 ///
@@ -100,7 +102,7 @@ impl Store for Durable {
         self.database = None;
         let (file, clients_max) = (self.file.clone(), self.clients_max);
         let opened = self.blocking(move || {
-            let database = Database::create(&file).map_err(into_error)?;
+            let database = database(&file)?;
             let seen = take_over(&database, clients_max)?;
             Ok((database, seen))
         });
@@ -216,18 +218,32 @@ fn take_over(
     Ok(known)
 }
 
-fn into_error(error: DatabaseError) -> redb::Error {
-    error.into()
+/// Every page is looked at: what a damaged one would do later shows now.
+fn database(file: &Path) -> Result<Database, redb::Error> {
+    let backend = FileBackend::new(open_private_file(file)?)?;
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder.set_check_integrity_on_open(true);
+    Ok(builder.create_with_backend(backend)?)
 }
+
+/// Bytes. What changes in a second is small, and nothing is read but at the start.
+const CACHE_BYTES: usize = 8 << 20;
 
 /// Whether somebody has to do something about it.
 fn is_permanent(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{
-        InvalidData, IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem,
+        InvalidData, InvalidInput, IsADirectory, NotADirectory, PermissionDenied,
+        ReadOnlyFilesystem,
     };
     matches!(
         kind,
-        InvalidData | IsADirectory | NotADirectory | PermissionDenied | ReadOnlyFilesystem
+        InvalidData
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | PermissionDenied
+            | ReadOnlyFilesystem
     )
 }
 

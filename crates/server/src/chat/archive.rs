@@ -14,9 +14,11 @@ use std::{fmt, path::Path};
 
 use redb::{
     Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, Table,
-    TableDefinition, WriteTransaction, backends::InMemoryBackend,
+    TableDefinition, WriteTransaction,
+    backends::{FileBackend, InMemoryBackend},
 };
 use serde::{Deserialize, Serialize};
+use sockeye_hub::open_private_file;
 use uuid::Uuid;
 
 use super::{
@@ -120,13 +122,22 @@ impl Archive {
     /// The file can't be opened, or is not what this program writes.
     pub(crate) fn open(file: &Path) -> Result<Self, redb::Error> {
         let file = file.to_owned();
-        Self::with(Box::new(move || Ok(Database::create(&file)?)))
+        Self::with(Box::new(move || {
+            let backend = FileBackend::new(open_private_file(&file)?)?;
+            let mut builder = Database::builder();
+            builder.set_cache_size(CACHE_BYTES);
+            // What a damaged page would do later shows now.
+            builder.set_check_integrity_on_open(true);
+            Ok(builder.create_with_backend(backend)?)
+        }))
     }
 
     /// Forgotten when the process ends.
     pub(crate) fn in_memory() -> Result<Self, redb::Error> {
         Self::with(Box::new(|| {
-            Ok(Database::builder().create_with_backend(InMemoryBackend::new())?)
+            Ok(Database::builder()
+                .set_cache_size(CACHE_BYTES)
+                .create_with_backend(InMemoryBackend::new())?)
         }))
     }
 
@@ -492,6 +503,9 @@ const SENT: TableDefinition<'_, (&str, &str), (&str, u64, u64)> = TableDefinitio
 const ORDER: TableDefinition<'_, u64, (&str, u64)> = TableDefinition::new("order");
 const LOST: TableDefinition<'_, &str, u64> = TableDefinition::new("lost");
 const PEOPLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("people");
+
+/// Bytes of the file that are kept in memory, to read and to write.
+const CACHE_BYTES: usize = 8 << 20;
 
 /// No browser: the letter waits.
 const NOBODY: u64 = 0;
