@@ -9,15 +9,15 @@ use axum::{
     routing,
 };
 use sockeye::{
-    CloseCode, Deflate, Drain, DrainReport, Error, Group, Lifetime, Limits, Origins, Refusal,
-    Retry, Rhythm, Route, Server, ServerHandle, ServerTls, Settings,
+    CloseCode, Deflate, Drain, DrainReport, Error, Group, Lifetime, Limits, MemoryBudget, Origins,
+    Refusal, Retry, Rhythm, Route, Server, ServerHandle, ServerTls, Settings,
 };
 
 use crate::{
     api,
     app_heartbeat::Answering,
     chat::{self, Chat, Cookies, Secure, Tokens},
-    config::{Config, Switch},
+    config::{Config, MemoryMax, Switch},
     data::DataDir,
     echo::Echo,
     log,
@@ -102,6 +102,7 @@ async fn start(
             (Switch::Off, None) => server.listen(listen),
         };
     }
+    let budget = memory_budget(config);
     let chat = chat(config, data, presence)?;
     let chat_paths = chat_paths(config);
     for path in &chat_paths {
@@ -125,6 +126,7 @@ async fn start(
     }
     server
         .settings(settings(config))
+        .memory_budget(budget)
         .connections_max(config.connections_max.0 as usize)
         .fallback(pages(config, others))
         .start()
@@ -249,6 +251,18 @@ fn settings(config: &Config) -> Settings {
         spread: config.lifetime_spread.0.unwrap_or_default(),
     });
     settings
+}
+
+fn memory_budget(config: &Config) -> MemoryBudget {
+    let budget = match config.memory_max {
+        MemoryMax::Auto => MemoryBudget::of_process(),
+        MemoryMax::Bytes(bytes_max) => MemoryBudget::new(bytes_max),
+    };
+    tracing::debug!(
+        bytes_max = budget.bytes_max(),
+        "memory for what clients make grow"
+    );
+    budget
 }
 
 fn tls(config: &Config) -> Result<Option<ServerTls>, String> {

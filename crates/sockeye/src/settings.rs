@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sockeye_proto::Rhythm;
 
-use crate::{Deflate, Limits};
+use crate::{Deflate, Limits, MemoryBudget};
 
 /// How a connection is run: its limits, its queues, its compression.
 #[derive(Clone, Debug)]
@@ -52,6 +52,10 @@ pub struct Settings {
     /// and leave the core to any other thread that has work for it; and tasks in [`crate::WebSocket::recv`], one of a
     /// thread at a time, which leave the thread to its other tasks.
     pub busy_poll: Duration,
+    /// What a connection holds for its peer is charged to this budget, and is bounded by it together with what all
+    /// others hold. Default [`MemoryBudget::of_process`]; a server may have one for all its routes:
+    /// [`crate::Server::memory_budget`].
+    pub memory_budget: MemoryBudget,
 }
 
 /// How long a connection may last.
@@ -77,6 +81,7 @@ impl Default for Settings {
             lifetime: None,
             progress_timeout: Some(Duration::from_secs(30)),
             busy_poll: Duration::from_micros(30),
+            memory_budget: MemoryBudget::of_process(),
         }
     }
 }

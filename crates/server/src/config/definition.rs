@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Network, Period, PresenceStore,
-    Switch, Term, UrlPath,
+    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, MemoryMax, Network, Period,
+    PresenceStore, Switch, Term, UrlPath,
 };
 
 /// Everything that can be configured.
@@ -85,6 +85,17 @@ pub(crate) struct Config {
     /// Private key (PEM) of the certificate
     #[arg(long, value_name = "FILE", help_heading = "tls")]
     pub(crate) tls_key: Option<PathBuf>,
+
+    /// Most memory that clients can make the server hold, all together: beyond three quarters nothing more is read from
+    /// those who hold most, beyond it they are closed with 1013; `auto` is a quarter of the least of the machine's
+    /// memory, the cgroup's limit and the limit of the address space
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "auto",
+        help_heading = "limits"
+    )]
+    pub(crate) memory_max: MemoryMax,
 
     /// Largest message taken, after reassembly and inflation
     #[arg(

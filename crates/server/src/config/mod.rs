@@ -27,6 +27,6 @@ pub(crate) use key::{at_path, with_origins};
 pub(crate) use layers::{Loaded, layers};
 pub(crate) use print::{checked, defaults, reference};
 pub(crate) use value::{
-    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, Network, Period, PresenceStore,
-    Switch, Term, UrlPath,
+    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, MemoryMax, Network, Period,
+    PresenceStore, Switch, Term, UrlPath,
 };

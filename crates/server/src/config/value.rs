@@ -61,23 +61,53 @@ impl FromStr for Bytes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let unit = match text[digits..].trim_start() {
-            "" | "B" => 1,
-            "KiB" => 1 << 10,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            _ => return Err(Shape::Size.refuse(text)),
-        };
-        let count: usize = text[..digits]
-            .parse()
-            .map_err(|_| Shape::Size.refuse(text))?;
-        match count.checked_mul(unit) {
+        match parse_bytes(text) {
             Some(bytes) if (1..=SIZE_MAX).contains(&bytes) => Ok(Self(bytes)),
             _ => Err(Shape::Size.refuse(text)),
         }
     }
 }
+
+/// A number with a unit, or bytes.
+fn parse_bytes(text: &str) -> Option<usize> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit: usize = match text[digits..].trim_start() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    text[..digits].parse::<usize>().ok()?.checked_mul(unit)
+}
+
+/// How much memory peers may make the process hold: `auto`, or a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemoryMax {
+    Auto,
+    Bytes(usize),
+}
+
+impl FromStr for MemoryMax {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || Shape::Memory.refuse(text);
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        match parse_bytes(text).ok_or_else(refuse)? {
+            bytes if (MEMORY_MIN..=MEMORY_MAX).contains(&bytes) => Ok(Self::Bytes(bytes)),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+/// Bytes. With less, a few honest messages would fill it.
+const MEMORY_MIN: usize = 1 << 20;
+
+/// Bytes. Far more than anybody has, and four times as much is still a number.
+const MEMORY_MAX: usize = 1 << (usize::BITS - 3);
 
 /// A length of time: `500ms`, `10s`, `2m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -342,6 +372,7 @@ pub(crate) enum Shape {
     Addr,
     Path,
     Size,
+    Memory,
     Count,
     Period,
     Term,
@@ -363,6 +394,7 @@ impl Shape {
             (TypeId::of::<ListenAddr>(), Self::Addr),
             (TypeId::of::<PathBuf>(), Self::Path),
             (TypeId::of::<Bytes>(), Self::Size),
+            (TypeId::of::<MemoryMax>(), Self::Memory),
             (TypeId::of::<Count>(), Self::Count),
             (TypeId::of::<Period>(), Self::Period),
             (TypeId::of::<Term>(), Self::Term),
@@ -388,6 +420,7 @@ impl Shape {
             Self::Path if text.is_empty() => Err(self.refuse(text)),
             Self::Path => Ok(()),
             Self::Size => text.parse::<Bytes>().map(drop),
+            Self::Memory => text.parse::<MemoryMax>().map(drop),
             Self::Count => text.parse::<Count>().map(drop),
             Self::Period => text.parse::<Period>().map(drop),
             Self::Term => text.parse::<Term>().map(drop),
@@ -413,7 +446,7 @@ impl Shape {
         match self {
             Self::Addr => "an address",
             Self::Path => "a path",
-            Self::Size => "a size",
+            Self::Size | Self::Memory => "a size",
             Self::Count => "a count",
             Self::Period | Self::Term => "a length of time",
             Self::Switch => "a switch",
@@ -432,6 +465,7 @@ impl Shape {
             Self::Addr => "HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0",
             Self::Path => "a path, not empty",
             Self::Size => "bytes, or a number with KiB, MiB or GiB; 1 to 1GiB",
+            Self::Memory => "auto; bytes, or a number with KiB, MiB or GiB, from 1MiB on",
             Self::Count => "a number, 1 to 4294967295",
             Self::Period => "a number with ms, s, m or h; up to 24h",
             Self::Term => "a number with ms, s, m or h, up to 24h; off",
@@ -457,7 +491,7 @@ impl Shape {
 
     /// Whether a TOML integer can be such a value.
     pub(crate) fn takes_integer(self) -> bool {
-        matches!(self, Self::Size | Self::Count | Self::Term)
+        matches!(self, Self::Size | Self::Memory | Self::Count | Self::Term)
     }
 
     /// Whether a TOML boolean can be such a value.
@@ -493,6 +527,16 @@ mod tests {
             "http://a:1",
         ] {
             assert!(shown(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn memory_is_a_size_or_what_there_is() {
+        assert_eq!("auto".parse(), Ok(MemoryMax::Auto));
+        assert_eq!("2GiB".parse(), Ok(MemoryMax::Bytes(2 << 30)));
+        assert_eq!("1048576".parse(), Ok(MemoryMax::Bytes(1 << 20)));
+        for bad in ["", "off", "0", "1KiB", "half", "99999999999GiB"] {
+            assert!(bad.parse::<MemoryMax>().is_err(), "{bad}");
         }
     }
 

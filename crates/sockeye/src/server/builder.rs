@@ -13,7 +13,7 @@ use super::{
     route::Routes,
 };
 use crate::{
-    Endpoint, Error, ErrorKind, Request, ServerTls, Settings,
+    Endpoint, Error, ErrorKind, MemoryBudget, Request, ServerTls, Settings,
     worker::{Crew, Entrance},
 };
 
@@ -40,6 +40,7 @@ pub struct Server {
     routes: Vec<Route>,
     fallback: Option<axum::Router>,
     settings: Settings,
+    memory_budget: Option<MemoryBudget>,
     tcp_keepalive: Option<Duration>,
     connections_max: usize,
     workers: NonZero<usize>,
@@ -61,6 +62,7 @@ impl Server {
             routes: Vec::new(),
             fallback: None,
             settings: Settings::default(),
+            memory_budget: None,
             tcp_keepalive: Some(TCP_KEEPALIVE),
             connections_max: CONNECTIONS_MAX,
             workers: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
@@ -155,6 +157,13 @@ impl Server {
         self
     }
 
+    /// What all that peers can make grow is charged to: connections of every route, whatever its own settings say.
+    /// Default: as the settings say, [`MemoryBudget::of_process`].
+    pub fn memory_budget(mut self, budget: MemoryBudget) -> Self {
+        self.memory_budget = Some(budget);
+        self
+    }
+
     /// Connections, of whatever kind, at the same time. Beyond that they are answered with 503.
     /// Default 65,536.
     pub fn connections_max(mut self, connections_max: usize) -> Self {
@@ -186,7 +195,13 @@ impl Server {
     /// # Panics
     ///
     /// Outside of a tokio runtime that has I/O and time.
-    pub async fn start(self) -> Result<ServerHandle, Error> {
+    pub async fn start(mut self) -> Result<ServerHandle, Error> {
+        if let Some(budget) = self.memory_budget {
+            self.routes
+                .iter_mut()
+                .for_each(|route| route.charge_to(&budget));
+            self.settings.memory_budget = budget;
+        }
         let routes = Routes::new(self.routes, &self.settings)?;
         let trusted_proxies = TrustedProxies::parse(&self.trusted_proxies)?;
         let (crew, rests) = Crew::assemble(self.workers).map_err(|error| {

@@ -14,8 +14,8 @@ use percent_encoding::percent_decode_str;
 
 use super::{Origins, Refusal, opener::Opener};
 use crate::{
-    Deflate, Endpoint, Error, ErrorKind, Identify, Limits, Request, Settings, WebSocket,
-    terms::Terms,
+    Deflate, Endpoint, Error, ErrorKind, Identify, Limits, MemoryBudget, Request, Settings,
+    WebSocket, terms::Terms,
 };
 
 /// Where a WebSocket leads: a path, who may take it, and what waits at its end.
@@ -177,6 +177,13 @@ impl Route {
     pub fn keep_request(mut self) -> Self {
         self.keeps_request = true;
         self
+    }
+
+    /// Charges what its connections hold to `budget`, whatever its settings say.
+    pub(crate) fn charge_to(&mut self, budget: &MemoryBudget) {
+        if let Some(settings) = &mut self.settings {
+            settings.memory_budget = budget.clone();
+        }
     }
 
     fn with_factory(path: String, factory: Factory) -> Self {
