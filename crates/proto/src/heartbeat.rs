@@ -29,23 +29,26 @@ pub struct Rhythm {
 /// time, and there is a round-trip time for busy connections too.
 ///
 /// ```text
-///               interval                     timeout without a byte
-///   calm ───────────────────────> waiting ───────────────────────────> dead
-///    ^      sends a ping             │
-///    └────────── any byte ───────────┘
+///             interval               half of the timeout            all of it
+///   calm ──────────────────> waiting ───────────────────> doubting ───────────> dead
+///    ^      sends a ping        │    without a byte         │  ^ ───────┐
+///    └─────── any byte ─────────┴───────────────────────────┘  └ extend ┘
 /// ```
 ///
-/// Inputs: [`Heartbeat::handle_bytes`], [`Heartbeat::handle_pong`], [`Heartbeat::handle_timeout`];
-/// output: [`Heartbeat::poll_timeout`] says when the next `handle_timeout` is due. 16 bytes.
+/// Inputs: [`Heartbeat::handle_bytes`], [`Heartbeat::handle_pong`], [`Heartbeat::handle_timeout`],
+/// [`Heartbeat::extend`]; output: [`Heartbeat::poll_timeout`] says when the next `handle_timeout` is due.
+/// 16 bytes.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
     /// Microseconds. When the last ping was sent, or when the wait for an answer to it began anew.
     /// Before the first one: an interval before it is due.
     pinged_at: i64,
+    /// Milliseconds after `pinged_at`, from which on the timeout counts.
+    extension: u32,
     /// Whether any byte came since this was looked at last.
     heard: bool,
-    /// Whether the peer owes a sign of life since `pinged_at`.
-    waiting: bool,
+    /// Whether the peer owes a sign of life.
+    debt: Debt,
     /// Whether a pong to the last ping would tell a round-trip time.
     measuring: bool,
     /// Whether the peer was given more time, because we were late ourselves.
@@ -59,8 +62,22 @@ pub enum Beat {
     Wait,
     /// Send a ping with [`Heartbeat::payload`].
     Ping,
-    /// The peer is gone: end the connection.
+    /// A half of the timeout is over without a byte. Who can find out what has become of what was sent looks now,
+    /// to compare when all of it is over.
+    Doubt,
+    /// The peer is gone: end the connection, unless it is known to be there, busy with what was sent before the
+    /// ping. Then call [`Heartbeat::extend`].
     Dead,
+}
+
+/// Whether the peer owes a sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Debt {
+    None,
+    /// Since the ping.
+    Waiting,
+    /// For half of the timeout at least, and that was told.
+    Doubting,
 }
 
 /// Whose pong it is.
@@ -105,8 +122,9 @@ impl Heartbeat {
     pub fn new(first_at: Duration, rhythm: &Rhythm) -> Self {
         Self {
             pinged_at: micros(first_at) - interval(rhythm),
+            extension: 0,
             heard: false,
-            waiting: false,
+            debt: Debt::None,
             measuring: false,
             forgiven: false,
         }
@@ -134,47 +152,83 @@ impl Heartbeat {
     pub fn handle_timeout(&mut self, now: Duration, rhythm: &Rhythm, hearing: Hearing) -> Beat {
         let now = micros(now);
         if core::mem::take(&mut self.heard) {
-            (self.waiting, self.forgiven) = (false, false);
+            (self.debt, self.forgiven) = (Debt::None, false);
         }
         let is_clear = hearing == Hearing::Clear;
-        let since = now.saturating_sub(self.pinged_at);
-        let timeout = micros(rhythm.timeout);
-        let due = match self.waiting {
-            true => timeout,
-            false => interval(rhythm),
-        };
-        if since < due {
+        let since = now.saturating_sub(self.pinged_at + self.extension());
+        if since < self.due(rhythm) {
             return Beat::Wait;
         }
-        if self.waiting && is_clear {
+        if self.debt == Debt::Waiting && !is_clear {
+            // What can't be heard leaves no doubt.
+            self.debt = Debt::Doubting;
+            return Beat::Wait;
+        }
+        if self.debt != Debt::None && is_clear {
+            let timeout = micros(rhythm.timeout);
             // We have slept, and so may have the network: what the peer sent may have to be sent again.
             if self.forgiven || since - timeout <= timeout / 2 {
-                return Beat::Dead;
+                if self.debt == Debt::Doubting {
+                    return Beat::Dead;
+                }
+                self.debt = Debt::Doubting;
+                if since >= timeout {
+                    // The doubt is late: as much time follows it as always.
+                    self.extend_to(now - timeout / 2);
+                }
+                return Beat::Doubt;
             }
             self.forgiven = true;
         }
         // If it is paused, the answer may have been there all the time: it has all its time again.
-        (self.pinged_at, self.waiting, self.measuring) = (now, true, is_clear);
+        (self.pinged_at, self.extension) = (now, 0);
+        (self.debt, self.measuring) = (Debt::Waiting, is_clear);
         Beat::Ping
     }
 
     /// The ping that was due could not be sent: nobody owes an answer to it.
     pub fn withdraw(&mut self) {
-        (self.waiting, self.measuring) = (false, false);
+        (self.debt, self.measuring) = (Debt::None, false);
+    }
+
+    /// The peer that [`Beat::Dead`] tells of is there, and busy with what was sent before the ping: it has all
+    /// the timeout again.
+    pub fn extend(&mut self, now: Duration) {
+        self.extend_to(micros(now));
+    }
+
+    /// Whether the peer owes a sign of life, and has owed it for half of the timeout.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.debt == Debt::Doubting
+    }
+
+    /// Since the last ping, if the peer owes a sign of life.
+    #[must_use]
+    pub fn owed_for(&self, now: Duration) -> Duration {
+        match self.debt {
+            Debt::None => Duration::ZERO,
+            _ => Duration::from_micros(
+                micros(now)
+                    .saturating_sub(self.pinged_at)
+                    .max(0)
+                    .unsigned_abs(),
+            ),
+        }
     }
 
     /// When [`Heartbeat::handle_timeout`] must be called next; `now` is when it was called last.
     #[must_use]
     pub fn poll_timeout(&self, now: Duration, rhythm: &Rhythm) -> Duration {
         let interval = interval(rhythm);
-        let due = match self.waiting {
-            false => self.pinged_at.saturating_add(interval),
+        let due = match self.debt {
+            Debt::None => self.pinged_at.saturating_add(interval),
             // Also after each interval: if there was a sign of life by then, the next ping is due.
-            true => {
+            Debt::Waiting | Debt::Doubting => {
                 let intervals = (micros(now).saturating_sub(self.pinged_at) / interval).max(0) + 1;
                 let look = interval.saturating_mul(intervals);
-                self.pinged_at
-                    .saturating_add(look.min(micros(rhythm.timeout)))
+                let end = self.due(rhythm).saturating_add(self.extension());
+                self.pinged_at.saturating_add(look.min(end))
             }
         };
         Duration::from_micros(due.max(0).unsigned_abs())
@@ -189,6 +243,26 @@ impl Heartbeat {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)).to_be_bytes()
+    }
+
+    /// Microseconds after `pinged_at` and the extension when something is due.
+    fn due(&self, rhythm: &Rhythm) -> i64 {
+        match self.debt {
+            Debt::None => interval(rhythm),
+            Debt::Waiting => micros(rhythm.timeout) / 2,
+            Debt::Doubting => micros(rhythm.timeout),
+        }
+    }
+
+    /// Microseconds.
+    fn extension(&self) -> i64 {
+        i64::from(self.extension) * 1000
+    }
+
+    /// The timeout counts from `micros` on.
+    fn extend_to(&mut self, micros: i64) {
+        let millis = micros.saturating_sub(self.pinged_at) / 1000 + 1;
+        self.extension = u32::try_from(millis.max(0)).unwrap_or(u32::MAX);
     }
 }
 

@@ -276,6 +276,12 @@ impl Receiver {
         self.unfinished.is_some()
     }
 
+    /// Whether any bytes of an unfinished message have come since this was asked last. Those of control frames
+    /// between them are none.
+    pub fn take_progress(&mut self) -> bool {
+        (self.unfinished.as_mut()).is_some_and(|unfinished| unfinished.take_progress())
+    }
+
     /// Whether the peer stopped between two messages, not within one.
     #[must_use]
     pub fn is_between_messages(&self) -> bool {

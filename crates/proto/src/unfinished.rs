@@ -18,6 +18,8 @@ pub(crate) struct Unfinished {
     assembler: Assembler,
     /// A control frame that did not come in one piece.
     control: Option<Box<SplitControl>>,
+    /// Whether bytes of a message have come since that was asked last.
+    has_advanced: bool,
 }
 
 #[derive(Default)]
@@ -34,7 +36,12 @@ impl Unfinished {
             decoder: Decoder::new(dialect),
             assembler: Assembler::default(),
             control: None,
+            has_advanced: false,
         }
+    }
+
+    pub(crate) fn take_progress(&mut self) -> bool {
+        core::mem::take(&mut self.has_advanced)
     }
 
     pub(crate) fn is_between_messages(&self) -> bool {
@@ -135,6 +142,7 @@ impl Unfinished {
         let last = chunk.last && chunk.head.fin;
         let max = limits.message_bytes_max;
         let payload = chunk.payload;
+        self.has_advanced |= !payload.is_empty();
         let bytes = match inflater {
             Some(inflater) if self.assembler.is_compressed() => {
                 let end = if last { End::Yes } else { End::No };

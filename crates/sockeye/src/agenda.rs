@@ -5,6 +5,8 @@ use std::time::Duration;
 use sockeye_proto::ProtocolError;
 use tokio::time::Instant;
 
+use crate::doubt::Outbound;
+
 /// How long the answer to a Close frame, or to a broken rule, may wait for the program to answer the
 /// messages before it. Browsers give a server 2 s.
 const GRACE: Duration = Duration::from_secs(1);
@@ -21,8 +23,16 @@ pub(crate) struct Agenda {
     pub(crate) owed: Option<Owed>,
     /// When the time for closing is over; known from our Close frame on.
     pub(crate) deadline: Option<Instant>,
-    /// When what waits will have waited for too long, if none of it is taken until then.
-    pub(crate) stalled_at: Option<Instant>,
+    /// What waits because the transport takes no more.
+    pub(crate) stall: Option<Stall>,
+}
+
+/// Bytes that wait because the transport takes no more.
+pub(crate) struct Stall {
+    /// When it is looked at again, if none are taken until then.
+    pub(crate) due: Instant,
+    /// What was known when it was looked at last.
+    pub(crate) before: Option<Outbound>,
 }
 
 /// A Close frame that is owed to the peer.
@@ -46,7 +56,7 @@ impl Agenda {
         self.pending.is_empty()
             && self.owed.is_none()
             && self.deadline.is_none()
-            && self.stalled_at.is_none()
+            && self.stall.is_none()
     }
 }
 

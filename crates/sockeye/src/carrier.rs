@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice, Read as _, Write as _},
+    os::fd::AsFd as _,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -12,17 +13,26 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
-use crate::{Stream, worker::TlsSocket};
+use crate::{
+    Stream, doubt::Outbound, stream::socket_beneath, tcp_info::TcpInfo, worker::TlsSocket,
+};
 
 /// What carries the bytes of one session: something of tokio's, polled by a task, or a socket on a
 /// worker, which is tried, and tried again when the worker's loop says so. 16 bytes.
 pub(crate) enum Carrier {
     /// The connection has ended.
     None,
-    /// Boxed twice, and so a thin pointer: a worker's record stays small.
-    Stream(Box<Box<dyn Stream>>),
+    /// Boxed, and so a thin pointer: a worker's record stays small.
+    Stream(Box<Polled>),
     Socket(TcpStream),
     Tls(Box<TlsSocket>),
+}
+
+/// A stream of tokio's.
+pub(crate) struct Polled {
+    stream: Box<dyn Stream>,
+    /// Bytes that it has taken since something was read from it.
+    taken: u64,
 }
 
 /// What one read has brought.
@@ -57,7 +67,7 @@ impl Carrier {
     }
 
     pub(crate) fn from_boxed(stream: Box<dyn Stream>) -> Self {
-        Self::Stream(Box::new(stream))
+        Self::Stream(Box::new(Polled { stream, taken: 0 }))
     }
 
     pub(crate) fn is_some(&self) -> bool {
@@ -67,6 +77,21 @@ impl Carrier {
     /// Whether it is TCP itself, which needs no word of ours before its end.
     pub(crate) fn is_socket(&self) -> bool {
         matches!(self, Self::Socket(_))
+    }
+
+    /// What is known of the bytes that it has taken.
+    pub(crate) fn outbound(&self) -> Outbound {
+        let (socket, otherwise) = match self {
+            Self::Socket(socket) => (Some(socket.as_fd()), Outbound::Unknown),
+            Self::Tls(tls) => (Some(tls.socket.as_fd()), Outbound::Unknown),
+            Self::Stream(polled) => {
+                let taken = Outbound::Counted(polled.taken);
+                (socket_beneath(&*polled.stream), taken)
+            }
+            Self::None => (None, Outbound::Unknown),
+        };
+        let info = socket.and_then(TcpInfo::of);
+        info.map_or(otherwise, Outbound::Tcp)
     }
 
     /// Tells the kernel to forget what it holds when the socket is closed, and to reset the peer's if that
@@ -95,8 +120,9 @@ impl Carrier {
             }
             Self::Stream(stream) => {
                 let mut buffer = ReadBuf::new(buffer);
-                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+                ready!(Pin::new(&mut stream.stream).poll_read(cx, &mut buffer))?;
                 let len = buffer.filled().len();
+                stream.taken = 0;
                 let drained = Drained::No;
                 Poll::Ready(Ok(Received { len, drained }))
             }
@@ -123,10 +149,7 @@ impl Carrier {
                 [slice] => send(socket, slice, SendFlags::empty()),
                 _ => socket.write_vectored(slices),
             }),
-            Self::Stream(stream) => match slices {
-                [slice] => Pin::new(stream).poll_write(cx, slice),
-                _ => Pin::new(stream).poll_write_vectored(cx, slices),
-            },
+            Self::Stream(polled) => polled.poll_write(cx, slices),
             Self::Tls(tls) => attempt(|| tls.write_vectored(slices)),
             Self::None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
@@ -171,7 +194,7 @@ impl Carrier {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Socket(_) | Self::None => Poll::Ready(Ok(())),
-            Self::Stream(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Stream(polled) => polled.poll_flush(cx),
             Self::Tls(tls) => attempt(|| tls.flush()),
         }
     }
@@ -184,10 +207,34 @@ impl Carrier {
                 let _ = socket.shutdown(std::net::Shutdown::Write);
                 Poll::Ready(())
             }
-            Self::Stream(stream) => Pin::new(stream).poll_shutdown(cx).map(|_| ()),
+            Self::Stream(polled) => Pin::new(&mut polled.stream).poll_shutdown(cx).map(|_| ()),
             Self::Tls(tls) => attempt(|| tls.shutdown()).map(|_| ()),
             Self::None => Poll::Ready(()),
         }
+    }
+}
+
+impl Polled {
+    #[inline]
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        let written = match slices {
+            [slice] => stream.poll_write(cx, slice),
+            _ => stream.poll_write_vectored(cx, slices),
+        };
+        if let Poll::Ready(Ok(len)) = written {
+            self.taken += len as u64;
+        }
+        written
+    }
+
+    #[inline]
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 }
 

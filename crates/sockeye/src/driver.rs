@@ -221,7 +221,8 @@ impl Driver {
         let agenda = self.agenda.as_ref()?;
         let owed = agenda.owed.as_ref().map(|owed| owed.due);
         let due = owed.into_iter().chain(agenda.deadline);
-        due.chain(agenda.stalled_at).min()
+        let stall = agenda.stall.as_ref().map(|stall| stall.due);
+        due.chain(stall).min()
     }
 
     /// Works until nothing more can be done now. Ready once the transport is gone.

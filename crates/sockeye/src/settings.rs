@@ -29,17 +29,18 @@ pub struct Settings {
     /// A peer that gives no sign of life is gone within interval + timeout: `on_error` tells of an
     /// error of kind [`crate::ErrorKind::Heartbeat`], the ending is by [`crate::Side::Network`]
     /// with 1006, and nobody waits for its Close frame. While reading is paused because the inbox or the
-    /// outbox is full, and while bytes wait before the ping, nobody is late.
+    /// outbox is full, and while bytes wait before the ping, nobody is late: also in the kernel and on the way, as
+    /// long as the peer's kernel takes some of them, which Linux knows. See `docs/howto/keep-connections-alive.md`.
     pub heartbeat: Option<Rhythm>,
-    /// How long the peer may send no message before it is closed with 1001 and the reason `idle`; pings
-    /// and pongs don't count. It may take a quarter longer. Default `None`: for ever.
+    /// How long the peer may send no message, nor a byte of one, before it is closed with 1001 and the reason
+    /// `idle`; pings and pongs don't count. It may take a quarter longer. Default `None`: for ever.
     pub idle_timeout: Option<Duration>,
     /// How long it may last before it is closed with 1001 and the reason `lifetime`. Default `None`: for
     /// ever.
     pub lifetime: Option<Lifetime>,
     /// How long bytes may wait in the outbox of which the system takes none, because the peer doesn't
     /// read: then it is cut, at twice this time at the latest. A peer that reads slowly, but reads,
-    /// stays. `None` waits for as long as the system does. Default 30 s.
+    /// stays: on Linux the peer's kernel is watched too, which acknowledges what it has room for. `None` waits for as long as the system does. Default 30 s.
     ///
     /// `on_error` tells of an error of kind [`crate::ErrorKind::Timeout`], the ending is by
     /// [`crate::Side::Us`] with 1006, for no Close frame could be sent.

@@ -1,8 +1,41 @@
 //! What can carry a WebSocket.
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::{
+    any::Any,
+    os::fd::{AsFd as _, BorrowedFd},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::{client, server};
 
 /// What can carry a WebSocket: any ordered, reliable stream of bytes.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// What it is, for whoever looks for a socket beneath it.
+    #[doc(hidden)]
+    fn as_any(&self) -> &dyn Any;
+}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The socket that carries a stream, if it is one of ours: TCP, TLS on it, and boxes around them.
+pub(crate) fn socket_beneath(stream: &dyn Stream) -> Option<BorrowedFd<'_>> {
+    let any = stream.as_any();
+    if let Some(tcp) = any.downcast_ref::<TcpStream>() {
+        return Some(tcp.as_fd());
+    }
+    if let Some(boxed) = any.downcast_ref::<Box<dyn Stream>>() {
+        return socket_beneath(&**boxed);
+    }
+    if let Some(tls) = any.downcast_ref::<server::TlsStream<TcpStream>>() {
+        return Some(tls.get_ref().0.as_fd());
+    }
+    let tls = any.downcast_ref::<client::TlsStream<Box<dyn Stream>>>()?;
+    socket_beneath(&**tls.get_ref().0)
+}

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     Settings, Side,
+    doubt::{Doubt, Outbound, Verdict},
     drain::{fraction, later},
 };
 
@@ -20,8 +21,16 @@ use crate::{
 /// clock and no timer, but two stores: one here and one in the driver.
 pub(crate) struct Vigil {
     heartbeat: Heartbeat,
+    rarity: Option<Box<Rarity>>,
+}
+
+/// What most have none of.
+#[derive(Default)]
+struct Rarity {
     /// If its time is limited.
-    limits: Option<Box<Limits>>,
+    limits: Option<Limits>,
+    /// While the peer is late.
+    doubt: Option<Doubt>,
 }
 
 /// When it ends, although the peer lives.
@@ -45,6 +54,8 @@ pub(crate) enum Due {
     Nothing,
     /// A ping of ours.
     Ping,
+    /// The same ping once more: the peer's kernel answers it, and tells how much room there is.
+    PingAgain,
     /// The end.
     Lapse(Lapse),
 }
@@ -69,7 +80,12 @@ impl Vigil {
         let first_at = since_origin(now) + spread(rhythm.interval.min(NEVER.interval), id);
         Self {
             heartbeat: Heartbeat::new(first_at, &rhythm),
-            limits: Limits::of(settings, id, now).map(Box::new),
+            rarity: Limits::of(settings, id, now).map(|limits| {
+                Box::new(Rarity {
+                    limits: Some(limits),
+                    doubt: None,
+                })
+            }),
         }
     }
 
@@ -84,17 +100,19 @@ impl Vigil {
         self.heartbeat.handle_pong(payload, *KEY, now)
     }
 
-    /// What is due, after all that has come was read. `traffic`: of messages, since the last look.
+    /// What is due, after all that has come was read. `traffic`: of messages, since the last look. `outbound` is
+    /// asked only if the peer is late.
     pub(crate) fn handle_timeout(
         &mut self,
         now: Instant,
         settings: &Settings,
         hearing: Hearing,
         traffic: Traffic,
+        outbound: impl FnOnce() -> Outbound,
     ) -> Due {
         // What can't be heard can't be late.
         let is_busy = traffic == Traffic::Busy || hearing == Hearing::Paused;
-        let limits = self.limits.as_mut();
+        let limits = (self.rarity.as_mut()).and_then(|rarity| rarity.limits.as_mut());
         if let Some(lapse) = limits.and_then(|limits| limits.handle_timeout(now, is_busy)) {
             return Due::Lapse(lapse);
         }
@@ -102,11 +120,59 @@ impl Vigil {
             return Due::Nothing;
         };
         let heartbeat = &mut self.heartbeat;
-        match heartbeat.handle_timeout(since_origin(now), rhythm, hearing) {
+        let beat = heartbeat.handle_timeout(since_origin(now), rhythm, hearing);
+        if !heartbeat.is_in_doubt() {
+            self.forget_doubt();
+        }
+        match beat {
             Beat::Wait => Due::Nothing,
             Beat::Ping => Due::Ping,
-            Beat::Dead => Due::Lapse(Lapse::Silent),
+            Beat::Doubt => {
+                let doubt = Doubt::new(outbound(), now);
+                self.rarity.get_or_insert_default().doubt = Some(doubt);
+                Due::PingAgain
+            }
+            Beat::Dead => self.judge(now, settings, rhythm.timeout, outbound()),
         }
+    }
+
+    /// The timeout is over without a byte.
+    #[cold]
+    fn judge(
+        &mut self,
+        now: Instant,
+        settings: &Settings,
+        timeout: Duration,
+        outbound: Outbound,
+    ) -> Due {
+        let owed_for = self.heartbeat.owed_for(since_origin(now));
+        let doubt = &mut self.rarity.get_or_insert_default().doubt;
+        let verdict = match doubt {
+            Some(doubt) => {
+                let progress_timeout = settings.progress_timeout;
+                doubt.judge(outbound, now, owed_for, timeout, progress_timeout)
+            }
+            // Until now it could not be heard.
+            None => {
+                *doubt = Some(Doubt::new(outbound, now));
+                Verdict::Busy
+            }
+        };
+        match verdict {
+            Verdict::Busy => {
+                self.heartbeat.extend(since_origin(now));
+                Due::PingAgain
+            }
+            Verdict::Silent => Due::Lapse(Lapse::Silent),
+            Verdict::Stalled => Due::Lapse(Lapse::Stalled),
+        }
+    }
+
+    fn forget_doubt(&mut self) {
+        if let Some(rarity) = &mut self.rarity {
+            rarity.doubt = None;
+        }
+        self.rarity.take_if(|rarity| rarity.limits.is_none());
     }
 
     /// The payload of the ping that is due.
@@ -125,7 +191,8 @@ impl Vigil {
             let due = self.heartbeat.poll_timeout(since_origin(now), rhythm);
             later(*ORIGIN, due)
         });
-        let limit = self.limits.as_ref().map(|limits| limits.due(now));
+        let limits = (self.rarity.as_ref()).and_then(|rarity| rarity.limits.as_ref());
+        let limit = limits.map(|limits| limits.due(now));
         beat.into_iter().chain(limit).min()
     }
 }
@@ -270,7 +337,9 @@ mod tests {
         let at = |second| began + Duration::from_secs(second);
         let mut vigil = Vigil::new(&settings, 1, began);
         let look = |vigil: &mut Vigil, second, hearing, traffic| {
-            vigil.handle_timeout(at(second), &settings, hearing, traffic)
+            vigil.handle_timeout(at(second), &settings, hearing, traffic, || {
+                Outbound::Unknown
+            })
         };
         let (clear, paused) = (Hearing::Clear, Hearing::Paused);
         let (busy, quiet) = (Traffic::Busy, Traffic::Quiet);

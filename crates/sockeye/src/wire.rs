@@ -19,6 +19,7 @@ use crate::{
     Closed, Prepared, Request, Side,
     annex::Annex,
     carrier::{Carrier, Received},
+    doubt::Outbound,
     lend,
     outbox::Outbox,
     server::Permit,
@@ -184,6 +185,11 @@ impl Wire {
             self.flow = Flow::Stuck;
         }
         has_moved
+    }
+
+    /// What is known of the bytes that the transport has taken.
+    pub(crate) fn outbound(&self) -> Outbound {
+        self.carrier.outbound()
     }
 
     /// Whether TCP itself carries it, on a worker.

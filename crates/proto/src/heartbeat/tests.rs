@@ -33,9 +33,44 @@ fn silence_is_pinged_and_then_given_up() {
     assert_eq!(heartbeat.at(124), Beat::Wait);
     assert_eq!(heartbeat.due_after(124), seconds(125));
     assert_eq!(heartbeat.at(125), Beat::Ping);
-    assert_eq!(heartbeat.due_after(125), seconds(135));
+    assert_eq!(heartbeat.due_after(125), seconds(130));
     assert_eq!(heartbeat.at(126), Beat::Wait);
+    assert!(!heartbeat.is_in_doubt());
+    assert_eq!(heartbeat.at(130), Beat::Doubt);
+    assert!(heartbeat.is_in_doubt());
+    assert_eq!(heartbeat.due_after(130), seconds(135));
+    assert_eq!(heartbeat.at(134), Beat::Wait);
     assert_eq!(heartbeat.at(135), Beat::Dead);
+}
+
+#[test]
+fn who_is_known_to_be_busy_has_all_the_timeout_again() {
+    let mut heartbeat = heartbeat();
+    assert_eq!(heartbeat.at(125), Beat::Ping);
+    let ping = heartbeat.payload(KEY);
+    assert_eq!(heartbeat.at(130), Beat::Doubt);
+    for second in [135, 146, 157] {
+        assert_eq!(heartbeat.at(second), Beat::Dead);
+        heartbeat.extend(seconds(second));
+        assert!(heartbeat.due_after(second) > seconds(second));
+        assert_eq!(heartbeat.at(second + 9), Beat::Wait);
+    }
+    assert_eq!(heartbeat.owed_for(seconds(160)), seconds(35));
+    // The answer is to the ping that was sent then, and has taken so long.
+    let pong = heartbeat.handle_pong(&ping, KEY, seconds(165));
+    assert_eq!(pong, Pong::Ours(Some(seconds(40))));
+    heartbeat.handle_bytes();
+    assert_eq!(heartbeat.at(167), Beat::Ping);
+    assert_eq!(heartbeat.due_after(167), seconds(172));
+}
+
+#[test]
+fn a_doubt_that_comes_late_leaves_half_of_the_timeout() {
+    let mut heartbeat = heartbeat();
+    assert_eq!(heartbeat.at(125), Beat::Ping);
+    assert_eq!(heartbeat.at(138), Beat::Doubt);
+    assert_eq!(heartbeat.at(142), Beat::Wait);
+    assert_eq!(heartbeat.at(144), Beat::Dead);
 }
 
 #[test]
@@ -54,6 +89,7 @@ fn a_byte_before_the_ping_is_no_answer_to_it() {
     let mut heartbeat = heartbeat();
     heartbeat.handle_bytes();
     assert_eq!(heartbeat.at(125), Beat::Ping);
+    assert_eq!(heartbeat.at(130), Beat::Doubt);
     assert_eq!(heartbeat.at(135), Beat::Dead);
 }
 
@@ -65,9 +101,13 @@ fn nobody_is_late_while_reading_is_paused() {
     };
     assert_eq!(heartbeat.at(125), Beat::Ping);
     // It is pinged again, for whoever forgets a silent connection.
-    assert_eq!(paused(&mut heartbeat, 135), Beat::Ping);
-    assert_eq!(paused(&mut heartbeat, 145), Beat::Ping);
-    assert_eq!(heartbeat.due_after(145), seconds(155));
+    for second in [125, 135] {
+        assert_eq!(paused(&mut heartbeat, second + 5), Beat::Wait);
+        assert_eq!(heartbeat.due_after(second + 5), seconds(second + 10));
+        assert_eq!(paused(&mut heartbeat, second + 10), Beat::Ping);
+    }
+    assert_eq!(heartbeat.due_after(145), seconds(150));
+    assert_eq!(heartbeat.at(150), Beat::Doubt);
     assert_eq!(heartbeat.at(154), Beat::Wait);
     assert_eq!(heartbeat.at(155), Beat::Dead);
 }
@@ -86,7 +126,8 @@ fn who_has_slept_asks_once_more_before_giving_up() {
     let mut heartbeat = heartbeat();
     assert_eq!(heartbeat.at(125), Beat::Ping);
     assert_eq!(heartbeat.at(4000), Beat::Ping);
-    assert_eq!(heartbeat.at(4009), Beat::Wait);
+    assert_eq!(heartbeat.at(4004), Beat::Wait);
+    assert_eq!(heartbeat.at(4005), Beat::Doubt);
     // But not for ever: who always comes late gives up, too.
     assert_eq!(heartbeat.at(8000), Beat::Dead);
 }
@@ -103,7 +144,11 @@ fn with_a_timeout_of_many_intervals_the_next_ping_is_not_late() {
     heartbeat.handle_bytes();
     assert_eq!(beat(&mut heartbeat, 2), Beat::Ping);
     for second in 3..12 {
-        assert_eq!(beat(&mut heartbeat, second), Beat::Wait);
+        let expected = match second {
+            7 => Beat::Doubt,
+            _ => Beat::Wait,
+        };
+        assert_eq!(beat(&mut heartbeat, second), expected);
         let next = heartbeat.poll_timeout(seconds(second), &rhythm);
         assert_eq!(next, seconds(second + 1));
     }

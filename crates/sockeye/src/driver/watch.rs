@@ -5,6 +5,8 @@ use tokio::time::Instant;
 
 use super::{Driver, Sink};
 use crate::{
+    agenda::Stall,
+    doubt::Outbound,
     drain::later,
     vigil::{Due, Lapse, Traffic},
     wire::Wire,
@@ -32,8 +34,14 @@ impl Driver {
             false => Hearing::Paused,
         };
         let settings = &self.session.shared().terms().settings;
+        // A message that is under way counts as one that has come.
+        if self.receiver.take_progress() {
+            self.traffic = Traffic::Busy;
+        }
         let traffic = std::mem::replace(&mut self.traffic, Traffic::Quiet);
-        match self.vigil.handle_timeout(now, settings, hearing, traffic) {
+        let shared = self.session.shared();
+        let outbound = || shared.wire().outbound();
+        match (self.vigil).handle_timeout(now, settings, hearing, traffic, outbound) {
             Due::Nothing => {}
             Due::Ping => {
                 let payload = self.vigil.payload();
@@ -43,6 +51,10 @@ impl Driver {
                     self.vigil.withdraw();
                 }
             }
+            Due::PingAgain => {
+                let payload = self.vigil.payload();
+                let _ = self.shared().wire().ping(&payload);
+            }
             Due::Lapse(lapse @ (Lapse::Idle | Lapse::Expired)) => {
                 self.shared().wire().retire(lapse);
             }
@@ -50,22 +62,37 @@ impl Driver {
         }
     }
 
-    /// Whether bytes wait, and have waited for too long without any being taken.
+    /// Whether bytes wait, and have waited for too long without any being taken: by the transport, or by the peer,
+    /// as far as the kernel tells. It takes more only when much of what it holds is gone, which can take a slow peer
+    /// a long time.
     pub(super) fn is_stalled(&mut self, wire: &mut Wire) -> bool {
         let timeout = self.shared().terms().settings.progress_timeout;
         let Some(timeout) = timeout.filter(|_| wire.is_open() && wire.is_stuck()) else {
             if let Some(agenda) = &mut self.agenda {
-                agenda.stalled_at = None;
+                agenda.stall = None;
             }
             return false;
         };
         let now = Instant::now();
         let has_moved = wire.has_moved();
-        let stalled_at = &mut self.agenda().stalled_at;
-        if has_moved || stalled_at.is_none() {
-            *stalled_at = Some(later(now, timeout));
+        let stall = &mut self.agenda().stall;
+        let Some(stall) = stall.as_mut().filter(|_| !has_moved) else {
+            *stall = Some(Stall {
+                due: later(now, timeout / 2),
+                before: None,
+            });
+            return false;
+        };
+        if stall.due > now {
+            return false;
         }
-        stalled_at.is_some_and(|stalled_at| stalled_at <= now)
+        stall.due = later(now, timeout);
+        let outbound = wire.outbound();
+        match (stall.before.replace(outbound), outbound) {
+            (None, _) => false,
+            (Some(Outbound::Tcp(before)), Outbound::Tcp(info)) => before.acked == info.acked,
+            (Some(_), _) => true,
+        }
     }
 
     /// Its time is over: the socket is let go at once, for there is nobody to say goodbye to.

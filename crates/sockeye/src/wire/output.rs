@@ -1,14 +1,12 @@
 //! The way of a session's bytes to its socket.
 
 use std::{
-    io,
-    pin::Pin,
+    io::{self, IoSlice},
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 use sockeye_proto::{Message, encode_plain};
-use tokio::io::AsyncWrite as _;
 
 use super::{Attendance, Cork, Flow, HEAD_BYTES, Refused, Wire};
 use crate::{carrier::Carrier, lend, outbox::Slices};
@@ -175,20 +173,19 @@ impl Wire {
     /// [`Wire::flush_slowly`] finds.
     #[inline]
     fn write_slice(&mut self, bytes: &[u8]) -> Option<usize> {
-        let (Carrier::Stream(stream), Attendance::Task(waker)) =
+        let (Carrier::Stream(polled), Attendance::Task(waker)) =
             (&mut self.carrier, &self.attendance)
         else {
             return self.carrier.try_write_plain(bytes);
         };
         let cx = &mut Context::from_waker(waker);
-        let written = Pin::new(&mut *stream).poll_write(cx, bytes);
-        let written = match written {
+        let written = match polled.poll_write(cx, &[IoSlice::new(bytes)]) {
             Poll::Ready(Ok(written @ 1..)) => written,
             Poll::Ready(Err(error)) => return self.note_failure(error),
             _ => return None,
         };
         if written == bytes.len() {
-            match Pin::new(stream).poll_flush(cx) {
+            match polled.poll_flush(cx) {
                 Poll::Ready(Err(error)) => return self.note_failure(error),
                 flushed => self.unflushed = flushed.is_pending(),
             }

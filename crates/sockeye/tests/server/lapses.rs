@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     support::{
         Announcer, assert_echoes, attend, connect, http2_client, http2_connect, http2_websocket,
-        open, open_on, read_head, request, soon,
+        open, open_on, read_head, request, soon, upgraded,
     },
     tls,
 };
@@ -144,6 +144,49 @@ async fn who_talks_is_not_idle() {
         assert_echoes(&mut websocket, "here").await;
         sleep(IDLE / 10).await;
     }
+}
+
+/// Bytes of a message are activity, in however many frames it comes.
+#[tokio::test]
+async fn who_is_in_the_middle_of_a_message_is_not_idle() {
+    const IDLE: Duration = Duration::from_secs(1);
+    const STEPS: usize = 30;
+    let watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
+    let mut fragments = upgraded(watched.addr()).await;
+    let mut one_frame = upgraded(watched.addr()).await;
+    fragments.write_all(b"\x01\x81\0\0\0\0x").await.unwrap();
+    let head = [0x81, 0x80 | STEPS as u8, 0, 0, 0, 0];
+    one_frame.write_all(&head).await.unwrap();
+    for _ in 0..STEPS {
+        fragments.write_all(b"\0\x81\0\0\0\0x").await.unwrap();
+        one_frame.write_all(b"x").await.unwrap();
+        sleep(IDLE / 10).await;
+    }
+    fragments.write_all(b"\x80\x80\0\0\0\0").await.unwrap();
+    for (mut stream, len) in [(fragments, STEPS + 1), (one_frame, STEPS)] {
+        let mut echo = vec![0; 2 + len];
+        soon(stream.read_exact(&mut echo)).await.unwrap();
+        assert_eq!(echo[..2], [0x81, len as u8]);
+    }
+}
+
+/// Within a message, too, only its own bytes are activity.
+#[tokio::test]
+async fn who_stops_in_the_middle_of_a_message_is_idle_though_it_pings() {
+    const IDLE: Duration = Duration::from_millis(400);
+    let mut watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
+    let mut stream = upgraded(watched.addr()).await;
+    stream.write_all(b"\x01\x81\0\0\0\0x").await.unwrap();
+    let ended = async {
+        loop {
+            // The ping of a client; it fails once the server has gone.
+            let _ = stream.write_all(b"\x89\x80\0\0\0\0").await;
+            if let Ok(ended) = timeout(Duration::from_millis(20), watched.ends.recv()).await {
+                break ended.unwrap();
+            }
+        }
+    };
+    assert_eq!(&*soon(ended).await.closed.reason, "idle");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod remains;
 mod request_info;
 mod rooms;
 mod routes;
+mod slow_peers;
 mod support;
 mod tls;
 mod turns;
