@@ -1,11 +1,11 @@
 //! What a connection still has to do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sockeye_proto::ProtocolError;
 use tokio::time::Instant;
 
-use crate::doubt::Outbound;
+use crate::{doubt::Outbound, group::Slice};
 
 /// How long the answer to a Close frame, or to a broken rule, may wait for the program to answer the
 /// messages before it. Browsers give a server 2 s.
@@ -23,6 +23,8 @@ pub(crate) struct Agenda {
     pub(crate) owed: Option<Owed>,
     /// When the time for closing is over; known from our Close frame on.
     pub(crate) deadline: Option<Instant>,
+    /// Until when it isn't read from: its endpoint has sent a group more than its members could be given.
+    pub(crate) backlog: Option<Arc<Slice>>,
     /// What waits because the transport takes no more.
     pub(crate) stall: Option<Stall>,
 }
@@ -57,6 +59,7 @@ impl Agenda {
             && self.owed.is_none()
             && self.deadline.is_none()
             && self.stall.is_none()
+            && self.backlog.is_none()
     }
 }
 

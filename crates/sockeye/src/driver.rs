@@ -22,6 +22,7 @@ use crate::{
     carrier::{Drained, Received},
     drain::later,
     established::Established,
+    group::Slice,
     lend,
     replies::Replies,
     session::Shared,
@@ -199,6 +200,22 @@ impl Driver {
         self.stage == Stage::Done
     }
 
+    /// It isn't read from until `slice` has room again. Then it must be driven.
+    pub(crate) fn hold(&mut self, slice: Arc<Slice>) {
+        if !self.has_ended() {
+            self.agenda().backlog = Some(slice);
+        }
+    }
+
+    /// Whether it isn't read from because of what its endpoint has sent to a group.
+    fn is_held(&mut self) -> bool {
+        let Some(agenda) = &mut self.agenda else {
+            return false;
+        };
+        agenda.backlog.take_if(|slice| !slice.is_full());
+        agenda.backlog.is_some()
+    }
+
     /// Sees to it that somebody drives.
     pub(crate) fn wake(&self) {
         self.shared().wire().wake_driver();
@@ -374,7 +391,8 @@ impl Driver {
             return Some(Poll::Ready(Drained::No));
         }
         wire.pause();
-        if self.receiver.has_ended() || !wire.has_room() || !sink.has_room() {
+        let is_held = self.is_held();
+        if self.receiver.has_ended() || !wire.has_room() || !sink.has_room() || is_held {
             return Some(Poll::Pending);
         }
         if !self.has_pending() {

@@ -6,6 +6,7 @@
 //!                    └─> slice of the tasks ── at once ──> members
 //! ```
 
+pub(crate) mod backlog;
 mod batch;
 mod membership;
 mod pending;
@@ -35,9 +36,12 @@ use crate::{Prepared, Session, worker::Mailbox};
 /// # Slow reader
 ///
 /// A member whose outbox is full when it should get a message is closed with 1013 ("try again later"),
-/// rather than left with a gap that it can't see. A thread that sends faster than a worker delivers
-/// does the work itself: [`Group::send`] returns later then, and no more than a mebibyte waits for each
-/// worker.
+/// rather than left with a gap that it can't see.
+///
+/// About a mebibyte waits for each worker. An endpoint that sends more than its members can be given is not
+/// called meanwhile: its connection is read from again when there is room, and the others of its worker get
+/// their turns. Any other thread, and an endpoint that sends many times as much from one call, does the work
+/// itself: [`Group::send`] returns later then.
 ///
 /// # Closing
 ///

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::group::backlog;
+
 /// Whoever sends without a pause is read from for so long, and then others get their turn. Long enough to take
 /// what is large in one go: the kernel's memory that was just read is still in the cache when it is written
 /// again, and after a change of connections it isn't. Short enough that nobody feels it who waits.
@@ -18,8 +20,11 @@ pub(super) enum Stint {
 }
 
 impl Stint {
-    /// Whether it was long enough. Asked between two reads, and for the first time after one.
+    /// Whether it was long enough, or has sent enough. Asked between two reads, and for the first time after one.
     pub(super) fn is_over(&mut self) -> bool {
+        if backlog::is_behind() {
+            return true;
+        }
         *self = match self {
             Self::Fresh => Self::Short,
             Self::Short => Self::Since(Instant::now()),

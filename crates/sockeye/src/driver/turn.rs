@@ -8,6 +8,7 @@ use super::{Driver, Room, ShortRead, Sink, Stage, Turn, stint::Stint};
 use crate::{
     Session,
     agenda::{Cause, Owed},
+    group::backlog,
     lend,
     replies::{LARGE_BYTES_MIN, Replies},
     vigil::Traffic,
@@ -232,6 +233,7 @@ impl Driver {
             let limits = &self.session.shared().terms().settings.limits;
             let Some(message) = self.receiver.poll_short(&mut input, limits) else {
                 match self.look_further(&mut input, pool, replies, sink) {
+                    Some(_) if backlog::is_behind() => return input.into_rest(),
                     Some(Room::Left) => continue,
                     Some(Room::None) => return input.into_rest(),
                     None => return &[],
@@ -247,7 +249,7 @@ impl Driver {
                     return &[];
                 }
             };
-            if room == Room::None || input.is_empty() {
+            if room == Room::None || input.is_empty() || backlog::is_behind() {
                 return input.into_rest();
             }
         }
@@ -269,8 +271,8 @@ impl Driver {
                 Some(Ok(message)) => {
                     self.traffic = Traffic::Busy;
                     let room = self.hand_out_long(message, pool, replies, sink);
-                    if room == Room::None {
-                        return Some(room);
+                    if room == Room::None || backlog::is_behind() {
+                        return Some(Room::None);
                     }
                     // The next one is likely to be as long.
                     was_long = true;

@@ -27,7 +27,7 @@ impl Driver {
         if self.has_ended() {
             return;
         }
-        let can_hear = !self.receiver.has_ended() && sink.has_room();
+        let can_hear = !self.receiver.has_ended() && sink.has_room() && !self.is_held();
         let is_clear = can_hear && self.shared().wire().is_clear();
         let hearing = match is_clear {
             true => Hearing::Clear,

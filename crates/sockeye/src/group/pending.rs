@@ -31,6 +31,9 @@ const PUBLICATIONS_MAX: usize = 4096;
 /// Bytes. Payloads that may wait for a worker; as much as an outbox holds.
 const BYTES_MAX: usize = 1 << 20;
 
+/// How many times as much an endpoint may send in one call, before it has to do the work itself.
+const OVERFULL_TIMES: usize = 8;
+
 /// Bytes. What is joined to one write: from here on a copy costs more than a write.
 const BATCH_BYTES_MAX: usize = 64 << 10;
 
@@ -40,17 +43,20 @@ impl Pending {
         self.first + self.queue.len() as u64
     }
 
-    pub(super) fn first(&self) -> u64 {
-        self.first
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Whether the sender must deliver itself.
+    /// Whether nothing more should come.
     pub(super) fn is_full(&self) -> bool {
         self.queue.len() > PUBLICATIONS_MAX || self.bytes > BYTES_MAX
+    }
+
+    /// Whether nothing more may come. One message may be as large as it is.
+    pub(super) fn is_overfull(&self) -> bool {
+        let bytes_max = OVERFULL_TIMES * BYTES_MAX;
+        self.queue.len() > OVERFULL_TIMES * PUBLICATIONS_MAX
+            || self.bytes > bytes_max && self.queue.len() > 1
     }
 
     pub(super) fn push(&mut self, publication: Publication) {

@@ -1,12 +1,14 @@
 //! The members of a group that one worker carries.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use parking_lot::{Mutex, MutexGuard};
+
 use super::{
-    Batch,
+    Batch, backlog,
     membership::Membership,
     pending::{Pending, Publication},
 };
@@ -52,8 +54,24 @@ pub(crate) enum Progress {
     Done,
 }
 
-/// Members that are served before the worker looks after its other connections: one or two milliseconds.
-const PORTION: usize = 1024;
+/// What is written to members before the worker looks after its other connections: one or two milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Portion {
+    members: usize,
+    bytes: usize,
+}
+
+const PORTION: Portion = Portion {
+    members: 1024,
+    bytes: 2 << 20,
+};
+
+impl Portion {
+    /// How many members get a batch of so many bytes: one at least.
+    fn members_for(self, batch_bytes: usize) -> usize {
+        (self.bytes / batch_bytes.max(1)).clamp(1, self.members)
+    }
+}
 
 impl Slice {
     pub(super) fn new(mailbox: Option<Arc<Mailbox>>) -> Self {
@@ -109,9 +127,10 @@ impl Slice {
                     session.shared().wire().give(message);
                 }
             }
+            backlog::note_given(len);
             return len;
         };
-        let (was_empty, is_full, end) = {
+        let (was_empty, is_full) = {
             let mut pending = self.pending();
             let was_empty = pending.is_empty();
             if was_empty {
@@ -122,15 +141,20 @@ impl Slice {
                 except,
                 stamp: mailbox.next_stamp(),
             });
-            (was_empty, pending.is_full(), pending.next())
+            (was_empty, pending.is_full())
         };
         if was_empty {
             mailbox.post(Note::Deliver(Arc::clone(self)));
         }
         if is_full {
-            self.deliver_until(end);
+            self.handle_full();
         }
         len
+    }
+
+    /// Whether its senders should wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.pending().is_full()
     }
 
     pub(super) fn add(self: &Arc<Self>, session: &Session) {
@@ -190,17 +214,23 @@ impl Slice {
         pending.next()
     }
 
-    /// Delivers all before number `end`.
+    /// The sender waits, if it is one that can; otherwise it delivers until there is room.
     #[cold]
-    fn deliver_until(&self, end: u64) {
-        let mut members = self.members();
-        while self.pending().first() < end {
-            self.walk(&mut members, usize::MAX);
+    fn handle_full(self: &Arc<Self>) {
+        let has_enough = match backlog::note_full(self) {
+            true => Pending::is_overfull,
+            false => Pending::is_full,
+        };
+        while has_enough(&self.pending()) {
+            let mut members = self.members();
+            self.walk(&mut members, PORTION);
+            // The worker may have waited for the lock: it goes next, and on to its other connections.
+            MutexGuard::unlock_fair(members);
         }
     }
 
-    /// Gives the batch that is on its way, or the next one, to so many members.
-    fn walk(&self, members: &mut Members, portion: usize) -> Progress {
+    /// Gives the batch that is on its way, or the next one, to a portion of the members.
+    fn walk(&self, members: &mut Members, portion: Portion) -> Progress {
         let Members { sessions, walk } = members;
         let Walk { mut batch, left } = match walk.take() {
             Some(walk) => walk,
@@ -213,7 +243,7 @@ impl Slice {
             },
         };
         let from = left.min(sessions.len());
-        let left = from.saturating_sub(portion);
+        let left = from.saturating_sub(portion.members_for(batch.bytes()));
         for session in sessions[left..from].iter().rev() {
             session.shared().wire().deliver(&mut batch, self);
         }
@@ -233,12 +263,11 @@ impl Slice {
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+        self.members.lock()
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        // Nothing panics while it holds the lock.
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock()
     }
 }
 
@@ -252,7 +281,7 @@ mod tests {
     use sockeye_proto::Role;
     use tokio::io::{AsyncRead as _, DuplexStream, ReadBuf, duplex};
 
-    use super::*;
+    use super::{super::backlog::Backlog, *};
     use crate::{Settings, driver::Driver, established::Established};
 
     struct Place {
@@ -286,6 +315,105 @@ mod tests {
         }
     }
 
+    const TWO: Portion = Portion {
+        members: 2,
+        bytes: usize::MAX,
+    };
+
+    #[test]
+    fn a_portion_is_bounded_by_members_and_by_bytes() {
+        let portion = Portion {
+            members: 100,
+            bytes: 1000,
+        };
+        let members = [0, 1, 10, 11, 99, 500, 501, 5000].map(|bytes| portion.members_for(bytes));
+        assert_eq!(members, [100, 100, 100, 90, 10, 2, 1, 1]);
+    }
+
+    /// A worker and its one slice, of which nothing is delivered by itself.
+    fn slice_of_a_worker(members: usize) -> (mio::Poll, Arc<Slice>, Vec<Place>) {
+        let poll = mio::Poll::new().unwrap();
+        let mailbox = Arc::new(Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
+        let slice = Arc::new(Slice::new(Some(Arc::clone(&mailbox))));
+        let places: Vec<Place> = (0..members).map(|_| Place::new(&mailbox)).collect();
+        for place in &places {
+            slice.add(place.session());
+        }
+        (poll, slice, places)
+    }
+
+    #[test]
+    fn an_endpoint_that_sends_too_much_waits_and_delivers_nothing_itself() {
+        std::thread::spawn(|| {
+            let (_poll, slice, mut places) = slice_of_a_worker(3);
+            backlog::begin_work();
+            let message = Prepared::new("x");
+            while !backlog::is_behind() {
+                assert!(!slice.is_full());
+                slice.publish(&message, None);
+            }
+            assert!(slice.is_full());
+            assert_eq!(places[0].heard(), "");
+            let waits_for = backlog::take();
+            assert!(
+                matches!(waits_for, Some(Backlog::Slice(known)) if Arc::ptr_eq(&known, &slice))
+            );
+            assert!(!backlog::is_behind() && backlog::take().is_none());
+            while slice.deliver() == Progress::More {}
+            assert!(!slice.is_full());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn an_endpoint_that_sends_without_end_from_one_call_does_the_work_itself() {
+        std::thread::spawn(|| {
+            let (_poll, slice, _places) = slice_of_a_worker(1);
+            backlog::begin_work();
+            let message = Prepared::new(vec![7; 256 << 10]);
+            for _ in 0..100 {
+                slice.publish(&message, None);
+                assert!(!slice.pending().is_overfull());
+            }
+            // What is larger by itself is taken.
+            slice.publish(&Prepared::new(vec![7; 20 << 20]), None);
+            assert!(slice.is_full() && !slice.pending().is_overfull());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn any_other_thread_does_the_work_itself() {
+        let (_poll, slice, _places) = slice_of_a_worker(1);
+        for _ in 0..100 {
+            slice.publish(&Prepared::new(vec![7; 256 << 10]), None);
+            assert!(!slice.is_full() && !backlog::is_behind());
+        }
+    }
+
+    #[test]
+    fn members_that_tasks_drive_get_all_at_once_and_then_it_is_the_turn_of_others() {
+        std::thread::spawn(|| {
+            backlog::begin_work();
+            let slice = Arc::new(Slice::new(None));
+            let (ours, _peer) = duplex(1 << 20);
+            let established = Established::bare(ours, Role::Server, Settings::default());
+            let driver = Driver::new(established).unwrap();
+            slice.add(driver.session());
+            let message = Prepared::new("x");
+            let mut sent = 0;
+            while !backlog::is_behind() {
+                sent += slice.publish(&message, None);
+            }
+            assert_eq!(sent, 1024);
+            assert!(matches!(backlog::take(), Some(Backlog::Turn)));
+        })
+        .join()
+        .unwrap();
+    }
+
     #[test]
     fn who_comes_goes_or_speaks_between_two_portions_gets_all_once_and_in_order() {
         let poll = mio::Poll::new().unwrap();
@@ -297,7 +425,7 @@ mod tests {
         }
         let publish = |text: &'static str| slice.publish(&Prepared::new(text), None);
         assert_eq!((publish("1"), publish("2")), (6, 6));
-        assert_eq!(slice.walk(&mut slice.members(), 2), Progress::More);
+        assert_eq!(slice.walk(&mut slice.members(), TWO), Progress::More);
         // Before its turn and after it.
         places[0].session().try_send("x").unwrap();
         places[5].session().try_send("x").unwrap();
@@ -305,7 +433,7 @@ mod tests {
         assert_eq!(publish("3"), 5);
         slice.add(places[6].session());
         assert_eq!(publish("4"), 6);
-        while slice.walk(&mut slice.members(), 2) == Progress::More {}
+        while slice.walk(&mut slice.members(), TWO) == Progress::More {}
         let heard: Vec<String> = places.iter_mut().map(Place::heard).collect();
         assert_eq!(heard, ["12x34", "12", "1234", "1234", "1234", "12x34", "4"]);
         assert_eq!(mailbox.undelivered(), 0);

@@ -15,8 +15,13 @@ use super::{
     Adoption, Mailbox, Note,
     alarm_clock::AlarmClock,
     alarms::Alarms,
+    deliveries::Deliveries,
     entrance::{Arrival, Entrance},
     lobby::{Lobby, Waiting},
+    numbers::{
+        ALARM_CLOCK, LOBBY_ALARM, MAILBOX, alarm_of_entrance, entrance_number, entrance_of_alarm,
+        entrance_token,
+    },
     opening::{Opening, Step},
     served::Served,
     slab::Slab,
@@ -28,7 +33,7 @@ use crate::{
     drain::{Farewell, later},
     driver::{ShortRead, Turn},
     established::Established,
-    group::{Progress, Slice},
+    group::backlog::{self, Backlog},
     lend,
     server::{Accepted, Admission, Admitted, Phase, Refusal, Shared, Standing, Stranger},
 };
@@ -59,8 +64,7 @@ pub(crate) struct ReadinessLoop {
     unfinished: Vec<u32>,
     /// The same of the round before, worked off: empty, kept for its memory.
     going_on: Vec<u32>,
-    /// Groups whose members here have not got all that was sent.
-    deliveries: Vec<Arc<Slice>>,
+    deliveries: Deliveries,
     lent: lend::Reading,
     /// Said to whoever opens from now on.
     farewell: Option<Box<Farewell>>,
@@ -80,12 +84,6 @@ const ACCEPTS_PER_TURN: usize = 64;
 
 /// While the server drains, how often it is looked whether all have gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
-
-/// The token of the mailbox.
-const MAILBOX: Token = Token(usize::MAX);
-
-/// The token of the alarm clock. Below it those of the entrances; from 0 on the places.
-const ALARM_CLOCK: Token = Token(usize::MAX - 1);
 
 impl Rest {
     pub(crate) fn new() -> io::Result<Self> {
@@ -124,7 +122,7 @@ impl ReadinessLoop {
             alarm_clock,
             unfinished: Vec::new(),
             going_on: Vec::new(),
-            deliveries: Vec::new(),
+            deliveries: Deliveries::default(),
             lent: lend::Reading::new(),
             farewell: None,
         })
@@ -135,6 +133,7 @@ impl ReadinessLoop {
         // Endpoints may start tasks.
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
+        backlog::begin_work();
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut notes = Vec::new();
         let mut fired = Vec::new();
@@ -156,6 +155,8 @@ impl ReadinessLoop {
             for event in &events {
                 self.handle_event(event);
             }
+            // What was sent without anybody's turn holds nobody up.
+            backlog::take();
             self.mailbox.take(&mut notes);
             for note in notes.drain(..) {
                 self.handle_note(note);
@@ -191,8 +192,23 @@ impl ReadinessLoop {
         }
         self.going_on = places;
         // Last: what endpoints have sent to groups in this round goes out together.
-        self.deliveries
-            .retain(|slice| slice.deliver() == Progress::More);
+        self.deliveries.deliver(&mut self.unfinished);
+    }
+
+    /// The session at `place` has sent to groups: whether it has to wait.
+    #[cold]
+    fn hold(&mut self, place: u32) {
+        let Some(Guest::Served(served)) = self.guests.at_mut(place) else {
+            return;
+        };
+        match backlog::take() {
+            None => {}
+            Some(Backlog::Turn) => self.unfinished.push(place),
+            Some(Backlog::Slice(slice)) => {
+                self.deliveries.hold(place, &slice);
+                served.hold(slice);
+            }
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -246,7 +262,7 @@ impl ReadinessLoop {
                 }
                 self.farewell = Some(farewell);
             }
-            Note::Deliver(slice) => self.deliveries.push(slice),
+            Note::Deliver(slice) => self.deliveries.add(slice),
             Note::Phase => self.handle_phase(),
         }
     }
@@ -344,6 +360,10 @@ impl ReadinessLoop {
         match self.guests.at_mut(place) {
             Some(Guest::Served(served)) => {
                 let turn = served.drive(&mut self.lent, short_read, self.shared.registry.tally());
+                if backlog::is_behind() {
+                    self.hold(place);
+                    return self.settle(place, turn);
+                }
                 if turn.is_pending() && !served.has_alarm() {
                     return;
                 }
@@ -569,27 +589,3 @@ fn watch(poll: &mio::Poll, socket: &mut mio::net::TcpStream, place: u32) -> io::
     poll.registry()
         .register(socket, Token(place as usize), interest)
 }
-
-fn entrance_token(number: usize) -> Token {
-    Token(ALARM_CLOCK.0 - 1 - number)
-}
-
-fn entrance_number(token: Token) -> usize {
-    ALARM_CLOCK.0 - 1 - token.0
-}
-
-/// Entrances stand at the end of the numbers that a timer can have.
-fn alarm_of_entrance(number: usize) -> u32 {
-    u32::MAX - number as u32
-}
-
-fn entrance_of_alarm(place: u32) -> Option<usize> {
-    let number = (u32::MAX - place) as usize;
-    (number < ENTRANCES_MAX).then_some(number)
-}
-
-/// Addresses that a worker listens on, far more than anybody has.
-const ENTRANCES_MAX: usize = 1 << 16;
-
-/// The timer of the lobby: the number below those of the entrances.
-const LOBBY_ALARM: u32 = u32::MAX - ENTRANCES_MAX as u32;

@@ -14,6 +14,7 @@ use crate::{
     Endpoint, Session,
     driver::{Driver, ShortRead, Turn},
     endpoint::{self, Nobody},
+    group::Slice,
     lend,
     replies::Replies,
     server::{Permit, Tally},
@@ -129,6 +130,11 @@ impl Served {
             self.count_out(counted, tally);
         }
         turn
+    }
+
+    /// It isn't read from until `slice` has room again. Then it must be driven.
+    pub(crate) fn hold(&mut self, slice: Arc<Slice>) {
+        self.driver.hold(slice);
     }
 
     /// When [`Served::keep_vigil`] is due, if ever, for somebody who has looked just now.

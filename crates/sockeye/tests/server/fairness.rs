@@ -1,19 +1,28 @@
 //! Who is busy takes nothing from those beside it on the same worker.
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
+    net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     time::Duration,
 };
 
-use sockeye::{Drain, Endpoint, Message, Reply, Server, Session};
-use tokio::io::AsyncWriteExt as _;
+use sockeye::{
+    Drain, Endpoint, Group, Message, Reply, Route, Server, ServerHandle, Session, Settings,
+    WebSocket,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+    time::timeout,
+};
 
-use crate::support::{assert_echoes, connect, open, read_head, request, soon};
+use crate::support::{Echo, assert_echoes, connect, open, read_head, request, soon};
 
 /// Looks at each byte and answers nothing: slower than any sender, so that there is always more.
 struct Sink(Arc<AtomicUsize>);
@@ -118,4 +127,175 @@ async fn those_who_send_without_end_do_not_starve_the_others() {
             .await
             .unwrap();
     }
+}
+
+/// What comes is sent to all of them.
+struct Fan(Group);
+
+impl Endpoint for Fan {
+    fn on_message(&mut self, _session: &Session, message: Message<'_>) -> Reply {
+        self.0.send(message);
+        Reply::None
+    }
+}
+
+/// Gets what is sent to the group.
+struct Member(Group);
+
+impl Endpoint for Member {
+    fn on_open(&mut self, session: &Session) {
+        self.0.join(session);
+    }
+
+    fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+        Reply::None
+    }
+}
+
+/// Bytes of a message to many.
+const FANNED_BYTES: usize = 16 << 10;
+
+/// Messages to many: a little more than may wait for a worker, so that the sender has to be held back.
+const FANNED: usize = 80;
+
+/// The frame of message number `number`, from a client whose mask is 0.
+fn fanned(number: usize) -> Vec<u8> {
+    let mut frame = vec![0x82, 0xfe];
+    frame.extend((FANNED_BYTES as u16).to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(vec![number as u8; FANNED_BYTES]);
+    frame
+}
+
+/// Reads all messages to many, in order; tells each time how many it has.
+async fn hear_all(mut stream: TcpStream, has: impl Fn(usize)) {
+    let mut frame = vec![0; 4 + FANNED_BYTES];
+    for number in 0..FANNED {
+        stream.read_exact(&mut frame).await.unwrap();
+        assert_eq!(frame[..4], [0x82, 0x7e, 0x40, 0]);
+        assert!(frame[4..].iter().all(|byte| usize::from(*byte) == number));
+        has(number + 1);
+    }
+}
+
+async fn open_raw(addr: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = connect(addr).await;
+    let request = request(path, &[]);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    read_head(&mut stream).await;
+    stream
+}
+
+async fn fan_server(workers: usize) -> ServerHandle {
+    let group = Group::new();
+    let (fan, members, loops) = (group.clone(), group.clone(), group);
+    let in_loop = Route::conversation("/loop", move |_, mut websocket: WebSocket| {
+        let group = loops.clone();
+        async move {
+            group.join(websocket.session());
+            websocket.send("in").await.unwrap();
+            while let Ok(Some(_)) = websocket.recv().await {}
+        }
+    });
+    let mut settings = Settings::default();
+    settings.outbox_bytes_max = 64 << 20;
+    Server::bind("127.0.0.1:0")
+        .workers(workers)
+        .settings(settings)
+        .route("/fan", move |_| Ok(Fan(fan.clone())))
+        .route("/member", move |_| Ok(Member(members.clone())))
+        .route("/echo", |_| Ok(Echo))
+        .mount(in_loop)
+        .start()
+        .await
+        .unwrap()
+}
+
+/// The members get hundreds of megabytes; the one beside them, on the same worker, is answered all the while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_to_many_does_not_hold_the_others_up() {
+    const MEMBERS: usize = 300;
+    let server = fan_server(1).await;
+    let addr = server.local_addrs()[0];
+    let echoes = Arc::new(AtomicUsize::new(0));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (marks, marked) = mpsc::channel();
+    let mut members = JoinSet::new();
+    for number in 0..MEMBERS {
+        let stream = open_raw(addr, "/member").await;
+        let (echoes, marks) = (Arc::clone(&echoes), marks.clone());
+        members.spawn(hear_all(stream, move |has| {
+            // The first of a member, and the last but those that the sender leaves to the worker anyway.
+            if number == 0 && [1, FANNED / 2].contains(&has) {
+                marks.send(echoes.load(Ordering::SeqCst)).unwrap();
+            }
+        }));
+    }
+    let beside = open_raw(addr, "/echo").await.into_std().unwrap();
+    beside.set_nonblocking(false).unwrap();
+    let (counted, ends) = (Arc::clone(&echoes), Arc::clone(&is_over));
+    let beside = std::thread::spawn(move || {
+        let (mut stream, mut answer) = (beside, [0; 4]);
+        while !ends.load(Ordering::SeqCst) {
+            stream.write_all(b"\x82\x82\0\0\0\0hi").unwrap();
+            stream.read_exact(&mut answer).unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let mut fan = open_raw(addr, "/fan").await;
+    let frames: Vec<u8> = (0..FANNED).flat_map(fanned).collect();
+    fan.write_all(&frames).await.unwrap();
+    let all = timeout(Duration::from_secs(120), async {
+        while let Some(member) = members.join_next().await {
+            member.unwrap();
+        }
+    });
+    all.await.expect("all members have all");
+    is_over.store(true, Ordering::SeqCst);
+    beside.join().unwrap();
+    let (first, half) = (marked.recv().unwrap(), marked.recv().unwrap());
+    eprintln!(
+        "{} echoes while {MEMBERS} members got half of it",
+        half - first
+    );
+    // Each portion of a walk is followed by a look at all others. Without portions there was none in between.
+    assert!(half - first >= 3);
+}
+
+/// Members on both workers, and one that a task drives: whoever waits for them goes on in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_that_was_held_back_goes_on() {
+    const FLOODS: usize = 2;
+    let server = fan_server(2).await;
+    let addr = server.local_addrs()[0];
+    let mut members = JoinSet::new();
+    for number in 0..20 {
+        let mut stream = match number % 10 {
+            0 => open_raw(addr, "/loop").await,
+            _ => open_raw(addr, "/member").await,
+        };
+        if number % 10 == 0 {
+            // Its conversation begins behind the handshake.
+            soon(stream.read_exact(&mut [0; 4])).await.unwrap();
+        }
+        members.spawn(async move {
+            let mut frame = vec![0; 4 + FANNED_BYTES];
+            for _ in 0..FLOODS * FANNED {
+                stream.read_exact(&mut frame).await.unwrap();
+            }
+        });
+    }
+    let mut floods = Vec::new();
+    for _ in 0..FLOODS {
+        let mut fan = open_raw(addr, "/fan").await;
+        let frames: Vec<u8> = (0..FANNED).flat_map(fanned).collect();
+        fan.write_all(&frames).await.unwrap();
+        floods.push(fan);
+    }
+    let all = timeout(Duration::from_secs(120), async {
+        while let Some(member) = members.join_next().await {
+            member.unwrap();
+        }
+    });
+    all.await.expect("all members have all");
 }
