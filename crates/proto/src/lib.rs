@@ -53,6 +53,7 @@ mod heartbeat;
 mod limits;
 mod mask;
 mod message;
+mod printable;
 mod receiver;
 mod role;
 mod sender;
@@ -68,6 +69,7 @@ pub use error::{ProtocolError, Violation};
 pub use heartbeat::{Beat, Hearing, Heartbeat, Pong, Rhythm};
 pub use limits::Limits;
 pub use message::{Kind, Message};
+pub use printable::Printable;
 pub use receiver::{Event, Part, Receiver};
 pub use role::Role;
 pub use sender::{

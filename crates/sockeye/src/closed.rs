@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sockeye_proto::CloseCode;
+use sockeye_proto::{CloseCode, Printable};
 
 /// How a WebSocket ended, and who ended it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ impl Closed {
     }
 }
 
+/// One line; the reason as [`Printable`] shows it.
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = match self.by {
@@ -48,7 +49,7 @@ impl fmt::Display for Closed {
         };
         write!(f, "closed by {by} with {}", self.code)?;
         if !self.reason.is_empty() {
-            write!(f, " ({})", self.reason)?;
+            write!(f, " ({})", Printable(&self.reason))?;
         }
         Ok(())
     }

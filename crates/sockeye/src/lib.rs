@@ -128,7 +128,7 @@ pub use server::{Endings, Origins, Refusal, RequestInfo, Route, Server, ServerHa
 pub use session::{Session, TrySendError};
 pub use settings::{Lifetime, Settings};
 pub use sockeye_proto::{
-    CloseCode, CloseFrame, Kind, Limits, Message, Rhythm, Role,
+    CloseCode, CloseFrame, Kind, Limits, Message, Printable, Rhythm, Role,
     extension::{Deflate, DeflateParams},
 };
 pub use stream::Stream;
