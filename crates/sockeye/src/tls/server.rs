@@ -2,7 +2,13 @@
 
 use std::{fmt, fs, path::Path, sync::Arc};
 
-use rustls::{ServerConfig, crypto::ring};
+use parking_lot::RwLock;
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio_rustls::TlsAcceptor;
 
@@ -22,7 +28,11 @@ use crate::{Error, ErrorKind};
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct ServerTls(Arc<ServerConfig>);
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    /// What the configuration shows, if it is one of ours.
+    certificate: Option<Arc<Certificate>>,
+}
 
 impl ServerTls {
     /// From PEM text: the chain, our own certificate first, and the key (PKCS #8, PKCS #1 or SEC 1).
@@ -53,11 +63,37 @@ impl ServerTls {
     /// Its ALPN protocols are taken as they are; without `h2` there is no HTTP/2.
     #[must_use]
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
-        Self(config)
+        Self {
+            config,
+            certificate: None,
+        }
+    }
+
+    /// Shows the certificate of `renewed` from now on, in all clones too, to clients that begin a TLS handshake. Open
+    /// connections stay, and clients that resume a session do so.
+    ///
+    /// ```no_run
+    /// # use sockeye::ServerTls;
+    /// # fn example(tls: &ServerTls) -> Result<(), sockeye::Error> {
+    /// tls.replace_certificate(&ServerTls::from_files("chain.pem", "key.pem")?)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Kind `Config`: one of the two is [`from_rustls`](Self::from_rustls), which decides itself what it shows.
+    pub fn replace_certificate(&self, renewed: &Self) -> Result<(), Error> {
+        let (Some(ours), Some(renewed)) = (&self.certificate, &renewed.certificate) else {
+            let message = "a configuration of rustls decides itself which certificate it shows";
+            return Err(Error::new(ErrorKind::Config, message));
+        };
+        let renewed = renewed.current();
+        *ours.0.write() = renewed;
+        Ok(())
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.0))
+        TlsAcceptor::from(Arc::clone(&self.config))
     }
 
     fn parse(chain: &[u8], key: &[u8], chain_name: &str, key_name: &str) -> Result<Self, Error> {
@@ -70,15 +106,37 @@ impl ServerTls {
         }
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|error| fail(format!("{key_name} cannot be read"), error))?;
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = Arc::new(ring::default_provider());
+        let shown = CertifiedKey::from_der(chain, key, &provider)
+            .map_err(|error| fail(format!("{chain_name} and {key_name} don't fit"), error))?;
+        let certificate = Arc::new(Certificate(RwLock::new(Arc::new(shown))));
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring has what TLS 1.2 and 1.3 need")
             .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(|error| fail(format!("{chain_name} and {key_name} don't fit"), error))?;
+            .with_cert_resolver(Arc::clone(&certificate) as _);
         // RFC 7301: the server's preference counts.
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self(Arc::new(config)))
+        Ok(Self {
+            config: Arc::new(config),
+            certificate: Some(certificate),
+        })
+    }
+}
+
+/// The certificate and the key that are shown now. Read once for each full TLS handshake.
+#[derive(Debug)]
+struct Certificate(RwLock<Arc<CertifiedKey>>);
+
+impl Certificate {
+    fn current(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0.read())
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current())
     }
 }
 
