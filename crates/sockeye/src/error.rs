@@ -1,11 +1,11 @@
 //! What can go wrong, said once.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, io};
+use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc};
 
 use http::{HeaderMap, StatusCode};
-use sockeye_proto::ProtocolError;
+use sockeye_proto::{Printable, ProtocolError};
 
-use crate::vigil::Lapse;
+use crate::{Request, vigil::Lapse};
 
 /// What went wrong: a stable [`ErrorKind`], one line for people, and the cause.
 ///
@@ -16,6 +16,7 @@ struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     refused: Option<Refused>,
+    request: Option<Arc<Request>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -70,6 +71,7 @@ impl Error {
             kind,
             message: message.into(),
             refused: None,
+            request: None,
             source: None,
         }))
     }
@@ -83,6 +85,12 @@ impl Error {
 
     pub(crate) fn with_refused(mut self, refused: Refused) -> Self {
         self.0.refused = Some(refused);
+        self
+    }
+
+    /// Remembers what was asked for, unless that is known already.
+    pub(crate) fn with_request(mut self, request: Request) -> Self {
+        self.0.request.get_or_insert_with(|| Arc::new(request));
         self
     }
 
@@ -102,6 +110,12 @@ impl Error {
         self.0.refused.as_ref()
     }
 
+    /// The request that the client sent, if it came as far as that and the opening handshake failed.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        self.0.request.as_deref()
+    }
+
     /// The HTTP status, if the server refused the handshake.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
@@ -109,11 +123,12 @@ impl Error {
     }
 }
 
+/// One line. What the peer said in it is as [`Printable`] shows it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        write!(f, "{}", Printable(&self.0.message))?;
         match &self.0.source {
-            Some(source) => write!(f, ": {source}"),
+            Some(source) => write!(f, ": {}", Printable(source)),
             None => Ok(()),
         }
     }

@@ -1,10 +1,13 @@
 //! One HTTP/1.1 request of ours and its response: a server's, or a proxy's.
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use sockeye_proto::handshake::{HeadError, ResponseHead};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::timeout,
+};
 
 use crate::{Error, ErrorKind, Limits, Refused, Stream};
 
@@ -41,6 +44,9 @@ impl<'a, S: Stream> Exchange<'a, S> {
     pub(crate) async fn read_head(&mut self) -> Result<(), ExchangeError> {
         let mut interim_responses = 0;
         loop {
+            if is_tls(&self.buffer) {
+                return Err(ExchangeError::Tls);
+            }
             ResponseHead::unfold(&mut self.buffer);
             match ResponseHead::parse(&self.buffer, self.limits)? {
                 Some((head, bytes)) if is_interim(head.status) => {
@@ -87,17 +93,21 @@ impl<'a, S: Stream> Exchange<'a, S> {
             .collect()
     }
 
-    /// Status, header fields and as much of the body as comes and as the limit allows. A body that
-    /// breaks off is better than none: whoever reads it wants to know why they were refused.
+    /// Status, header fields and as much of the body as comes within [`REFUSED_BODY_TIMEOUT`] and as the limit
+    /// allows. A body that breaks off is better than none: whoever reads it wants to know why they were refused.
     ///
     /// Cancel safety: what was read is kept; [`refused`](Self::refused) returns it.
     pub(crate) async fn read_refused(&mut self) -> Refused {
-        while !self.body().1 && self.buffer.len() - self.head_bytes < self.limits.head_bytes_max {
-            match self.read_more().await {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
+        let reading = async {
+            let bytes_max = self.limits.head_bytes_max;
+            while !self.body().1 && self.buffer.len() - self.head_bytes < bytes_max {
+                match self.read_more().await {
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => {}
+                }
             }
-        }
+        };
+        let _ = timeout(REFUSED_BODY_TIMEOUT, reading).await;
         self.refused()
     }
 
@@ -152,6 +162,12 @@ impl<'a, S: Stream> Exchange<'a, S> {
     }
 }
 
+/// Whether these bytes begin with a record of TLS, an alert or a handshake (RFC 8446 section 5.1): what a server that
+/// expects a ClientHello says to a request.
+fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15 | 0x16, 0x03, ..])
+}
+
 /// RFC 9110 section 15.2. 101 is the final one here.
 fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
@@ -185,6 +201,9 @@ fn unchunked(bytes: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
+/// From the head of a refusal to the last moment for its body, which may have no end: the head says enough.
+pub(crate) const REFUSED_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Bytes. One segment and then some: an answer to a handshake seldom has more than 500 bytes.
 const READ_BYTES: usize = 4 << 10;
 
@@ -202,6 +221,8 @@ pub(crate) enum ExchangeError {
     Head(HeadError),
     /// Over [`INTERIM_RESPONSES_MAX`].
     TooManyInterim,
+    /// The peer speaks TLS, and we didn't.
+    Tls,
 }
 
 impl ExchangeError {
@@ -213,7 +234,7 @@ impl ExchangeError {
                 HeadError::TargetTooLong | HeadError::TooLarge | HeadError::TooManyHeaders,
             )
             | Self::TooManyInterim => ErrorKind::Limit,
-            Self::Head(_) => kind,
+            Self::Head(_) | Self::Tls => kind,
         };
         match self {
             Self::Io(error) => {
@@ -244,6 +265,9 @@ impl fmt::Display for ExchangeError {
             Self::Head(HeadError::TargetTooLong) => f.write_str("the response head is too large"),
             Self::Head(error) => write!(f, "the response: {error}"),
             Self::TooManyInterim => f.write_str("too many interim responses"),
+            Self::Tls => {
+                f.write_str("it speaks TLS on this port: use `wss:` (`https:` for a proxy)")
+            }
         }
     }
 }

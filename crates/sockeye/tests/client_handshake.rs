@@ -9,10 +9,11 @@ use std::{
 };
 
 use scripted::{Head, accept, answer, assert_greeted, greet, listen, until_closed};
-use sockeye::{Deflate, Error, ErrorKind, Limits, connect};
+use sockeye::{CloseCode, Deflate, Error, ErrorKind, Limits, connect};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
     join,
+    time::Instant,
 };
 
 /// What the client makes of an answer that the closure writes.
@@ -267,7 +268,11 @@ async fn silent_and_vanishing_servers_are_told_apart() {
 #[tokio::test]
 async fn mistakes_of_the_program_are_found_before_anything_is_sent() {
     let cases = [
-        (connect("ws://a/").header("Host", "b"), ErrorKind::Config),
+        (connect("ws://a/").header("Host", "b c"), ErrorKind::Config),
+        (
+            connect("ws://a/").header("Host", "b").header("host", "c"),
+            ErrorKind::Config,
+        ),
         (
             connect("ws://a/").header("sec-websocket-protocol", "b"),
             ErrorKind::Config,
@@ -354,4 +359,78 @@ async fn dropping_the_future_at_any_poll_drops_the_stream() {
 async fn what_is_printed_holds_no_secrets() {
     let client = connect("ws://user:hunter2@a/").header("Authorization", "Bearer hunter2");
     assert!(!format!("{client:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_host_of_the_programs_replaces_the_urls() {
+    let (ours, mut theirs) = duplex(1 << 16);
+    let client = connect("ws://address.example/")
+        .header("Host", "name.example:81")
+        .over(ours);
+    let (websocket, head) = join!(client, greet(&mut theirs));
+    assert_greeted(websocket).await;
+    assert_eq!(head.field("Host"), Some("name.example:81"));
+}
+
+#[tokio::test]
+async fn an_answer_in_tls_says_that_wss_is_meant() {
+    // An alert, and the start of a ServerHello: servers answer either to what is no ClientHello.
+    for first in ["\u{15}\u{3}\u{3}\0\u{2}\u{2}\n", "\u{16}\u{3}\u{3}"] {
+        let (ours, mut theirs) = duplex(1 << 16);
+        let client = connect("ws://tls.example/").over(ours);
+        let (result, _) = join!(client, answer(&mut theirs, first));
+        let error = result.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Handshake);
+        assert!(error.to_string().contains("`wss:`"), "{error}");
+    }
+}
+
+// Issue 13, C.21.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_without_an_end_is_told_soon_with_what_came() {
+    for (fields, body) in [
+        ("", "who are you?"),
+        ("Content-Length: 1000\r\n", "who are you?"),
+        ("Transfer-Encoding: chunked\r\n", "c\r\nwho are you?\r\n"),
+    ] {
+        let (ours, mut theirs) = duplex(1 << 16);
+        let client = connect("ws://a.example/")
+            .handshake_timeout(Duration::from_secs(3600))
+            .over(ours);
+        let refusal = format!("HTTP/1.1 401 Unauthorized\r\n{fields}\r\n{body}");
+        let begun = Instant::now();
+        let (result, _) = join!(client, answer(&mut theirs, &refusal));
+        let error = result.err().unwrap();
+        assert_eq!(error.refused().unwrap().body, b"who are you?");
+        assert!(
+            error
+                .request()
+                .unwrap()
+                .headers()
+                .contains_key("sec-websocket-key")
+        );
+        // The test's own clock, which moves when nothing else can.
+        assert_eq!(begun.elapsed().as_secs(), 1, "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_is_shown_without_commands() {
+    let (ours, mut theirs) = duplex(1 << 16);
+    let client = connect("ws://a.example/").redirects_max(1).over(ours);
+    let mut server = async || {
+        let head = greet(&mut theirs).await;
+        theirs
+            .write_all(b"\x88\x09\x0f\xa0a\n\x1b[2Jb")
+            .await
+            .unwrap();
+        head
+    };
+    let (websocket, _) = join!(client, server());
+    let mut websocket = websocket.unwrap();
+    websocket.recv().await.unwrap();
+    let _ = websocket.recv().await;
+    let closed = websocket.close(CloseCode::NORMAL, "").await;
+    assert_eq!(closed.reason, "a\n\u{1b}[2Jb");
+    assert!(closed.to_string().ends_with(r"(a\n\u{1b}[2Jb)"), "{closed}");
 }

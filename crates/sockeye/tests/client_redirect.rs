@@ -43,7 +43,13 @@ async fn other_origin_sees_no_credentials_nor_does_the_first_when_the_way_leads_
         .header("authorization", "Bearer x")
         .header("COOKIE", "c=1")
         .header("Proxy-Authorization", "Basic eA==")
-        .header("X-Other", "kept")
+        .header("X-API-Key", "secret")
+        .header("X-Anything", "secret")
+        .header("Host", "inside.example")
+        .header("Origin", "https://app.example")
+        .header("accept-language", "de")
+        .header("User-Agent", "mine")
+        .subprotocols(["token.secret"])
         .redirects_max(2);
     let server = async {
         let there = redirect_from(&first, 307, &format!("http://{second_address}/2")).await;
@@ -53,14 +59,34 @@ async fn other_origin_sees_no_credentials_nor_does_the_first_when_the_way_leads_
         (there, away, back)
     };
     let (websocket, (there, away, back)) = join!(client, server);
+    assert!(
+        websocket
+            .as_ref()
+            .unwrap()
+            .request()
+            .unwrap()
+            .subprotocols()
+            .is_empty()
+    );
     assert_greeted(websocket).await;
     assert_eq!(there.field("Authorization"), Some("Bearer x"));
     assert_eq!(there.field("Cookie"), Some("c=1"));
-    for head in [away, back] {
-        for name in ["Authorization", "Cookie", "Proxy-Authorization"] {
+    assert_eq!(there.field("Host"), Some("inside.example"));
+    for (head, address) in [(away, second_address), (back, first_address)] {
+        for name in [
+            "Authorization",
+            "Cookie",
+            "Proxy-Authorization",
+            "X-API-Key",
+            "X-Anything",
+            "Sec-WebSocket-Protocol",
+        ] {
             assert_eq!(head.field(name), None, "{name}");
         }
-        assert_eq!(head.field("X-Other"), Some("kept"));
+        assert_eq!(head.field("Host"), Some(address.to_string().as_str()));
+        assert_eq!(head.field("Origin"), Some("https://app.example"));
+        assert_eq!(head.field("Accept-Language"), Some("de"));
+        assert_eq!(head.field("User-Agent"), Some("mine"));
     }
 }
 

@@ -217,3 +217,70 @@ fn key_is_not_printed() {
         .unwrap();
     assert!(format!("{tls:?}").len() < 200);
 }
+
+/// A certificate as `openssl req -x509` makes it: an authority's, given to a server.
+fn self_signed(name: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Identity {
+    let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.use_authority_key_identifier_extension = true;
+    change(&mut params);
+    let key = rcgen::KeyPair::generate().unwrap();
+    Identity {
+        chain: params.self_signed(&key).unwrap().pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+fn acceptor(identity: &Identity) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chain = CertificateDer::from_pem_slice(identity.chain.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![chain], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+// Issue 13, C.21.
+#[tokio::test]
+async fn a_trusted_authority_may_be_the_server_itself_with_its_name_and_its_dates() {
+    let right = self_signed("localhost", |_| {});
+    let trusting = |identity: &Identity| ClientTls::new().roots_only(&identity.chain).unwrap();
+    assert_greeted(dial("localhost", trusting(&right), &acceptor(&right)).await).await;
+
+    let other = self_signed("localhost", |_| {});
+    tls_error(dial("localhost", trusting(&other), &acceptor(&right)).await);
+    let other_name = self_signed("example.com", |_| {});
+    let error = dial("localhost", trusting(&other_name), &acceptor(&other_name)).await;
+    assert!(tls_error(error).contains("not valid for name"));
+    let expired = self_signed("localhost", |params| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    });
+    let error = dial("localhost", trusting(&expired), &acceptor(&expired)).await;
+    assert!(tls_error(error).contains("expired"));
+    let early = self_signed("localhost", |params| {
+        params.not_before = rcgen::date_time_ymd(4000, 1, 1);
+    });
+    let error = dial("localhost", trusting(&early), &acceptor(&early)).await;
+    assert!(tls_error(error).contains("not valid yet"));
+}
+
+#[tokio::test]
+async fn a_server_without_tls_says_that_ws_is_meant() {
+    let (listener, address) = listen().await;
+    let client = connect(format!("wss://{address}/"));
+    let server = async {
+        use tokio::io::AsyncWriteExt as _;
+        let mut stream = accept(&listener).await;
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            .await
+            .unwrap();
+        stream
+    };
+    let (result, _stream) = join!(client, server);
+    assert!(tls_error(result).contains("`ws:`"));
+}

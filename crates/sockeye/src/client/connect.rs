@@ -118,9 +118,11 @@ impl Connect {
 
     /// Adds a header field to the request. The same name may be given several times.
     ///
-    /// Fields of the handshake itself (`Host`, `Connection`, `Upgrade`, `Sec-WebSocket-…`) and of
+    /// Fields of the handshake itself (`Connection`, `Upgrade`, `Sec-WebSocket-…`) and of
     /// a body, and values that would end their line, are errors of kind `Config`. An
-    /// `Authorization` goes before the one of the URL's user and password; a `User-Agent` replaces ours.
+    /// `Authorization` goes before the one of the URL's user and password; a `User-Agent` replaces ours,
+    /// a `Host` the one of the URL (over HTTP/2 in `:authority`; TLS still asks for the URL's name, see
+    /// [`ClientTls::server_name`]).
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -171,9 +173,10 @@ impl Connect {
     /// How many redirects (301, 302, 303, 307, 308) to follow. Default 0, as in browsers: a
     /// server that says "elsewhere" chooses who gets the messages.
     ///
-    /// Never from `wss:` to `ws:`. To another origin (scheme, host or port) go neither
-    /// `Authorization`, `Cookie` and `Proxy-Authorization` nor the URL's user and password nor the client
-    /// certificate; other fields do.
+    /// Never from `wss:` to `ws:`. Another origin (scheme, host or port) is not told what may be a secret: of the
+    /// header fields set here only `User-Agent`, `Accept-Language` and `Origin`, no subprotocol (many servers take a
+    /// token as one), neither the URL's user and password nor the client certificate. So the server there
+    /// can't choose a subprotocol; dial it directly to offer some.
     pub fn redirects_max(mut self, redirects: u32) -> Self {
         self.redirects_max = redirects;
         self
@@ -279,7 +282,7 @@ impl Connect {
         let hop = Hop::new(&self, target)?;
         match Box::pin(self.open_http1(&hop, transport)).await? {
             Outcome::Established(established) => WebSocket::new(*established),
-            Outcome::Refused(refused) => Err(refusal(&hop.target, refused)),
+            Outcome::Refused(refused) => Err(self.explained(refusal(&hop.target, refused), &hop)),
         }
     }
 
@@ -296,7 +299,8 @@ impl Connect {
                 Outcome::Established(established) => return Ok(*established),
                 Outcome::Refused(refused) => refused,
             };
-            let next = next_target(&hop.target, refused, redirects_left)?;
+            let next = next_target(&hop.target, refused, redirects_left)
+                .map_err(|error| self.explained(error, &hop))?;
             redirects_left -= 1;
             tracing::debug!(from = %hop.target, to = %next, "following a redirect");
             hop = hop.after(self, next)?;
@@ -330,7 +334,8 @@ impl Connect {
         let limits = &self.settings.limits;
         let server = hop.target.authority();
         let stream = &mut transport.stream;
-        match http1::upgrade(stream, &hop.request, &hop.handshake, limits, &server).await? {
+        let answer = http1::upgrade(stream, &hop.request, &hop.handshake, limits, &server).await;
+        match answer.map_err(|error| self.explained(error, hop))? {
             Answer::Opened {
                 agreed,
                 headers,
@@ -342,7 +347,7 @@ impl Connect {
                     leftover,
                     role: Role::Client,
                     terms: self.terms(agreed, headers),
-                    request: Arc::new(self.request(&hop.target, sent, transport.peer_addr)),
+                    request: Arc::new(self.request(hop, sent, transport.peer_addr)),
                 })))
             }
             Answer::Refused(refused) => Ok(Outcome::Refused(refused)),
@@ -352,14 +357,8 @@ impl Connect {
     /// None if the server can't.
     async fn open_http2(&self, hop: &Hop, transport: Transport) -> Result<Option<Outcome>, Error> {
         let limits = &self.settings.limits;
-        let (target, peer_addr) = (&hop.target, transport.peer_addr);
-        let answer = http2::upgrade(
-            transport.stream,
-            target,
-            &hop.http2_headers,
-            &hop.handshake,
-            limits,
-        );
+        let peer_addr = transport.peer_addr;
+        let answer = http2::upgrade(transport.stream, hop, limits);
         Ok(Some(match answer.await? {
             Http2Answer::Opened {
                 stream,
@@ -371,7 +370,7 @@ impl Connect {
                 leftover: Vec::new(),
                 role: Role::Client,
                 terms: self.terms(agreed, headers),
-                request: Arc::new(self.request(target, request, peer_addr)),
+                request: Arc::new(self.request(hop, request, peer_addr)),
             })),
             Http2Answer::Refused(refused) => Outcome::Refused(refused),
             Http2Answer::Unable => return Ok(None),
@@ -391,10 +390,11 @@ impl Connect {
     /// The request, as the program sees it.
     fn request(
         &self,
-        target: &Target,
+        hop: &Hop,
         headers: HeaderMap,
         peer_addr: Option<std::net::SocketAddr>,
     ) -> Request {
+        let target = &hop.target;
         let info = RequestInfo::shown(Shown {
             peer_addr,
             tls: match target.is_tls() {
@@ -411,9 +411,14 @@ impl Connect {
             peer_addr,
             info,
             tls: target.is_tls(),
-            subprotocols: self.subprotocols.clone(),
+            subprotocols: hop.subprotocols.clone(),
             ..Request::default()
         }
+    }
+
+    /// The error of a handshake, with the request that it answers.
+    fn explained(&self, error: Error, hop: &Hop) -> Error {
+        error.with_request(self.request(hop, hop.sent(), None))
     }
 }
 

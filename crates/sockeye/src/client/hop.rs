@@ -3,19 +3,23 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sockeye_proto::handshake::{ClientHandshake, FieldError, RequestHead};
 
-use super::{Connect, Target, redirect::is_credential};
+use super::{Connect, Target, redirect::is_for_any_origin};
 use crate::{ClientTls, Error, ErrorKind, Limits};
 
 /// One target on the way, and what is said there. Made before anything is dialled, so that
 /// mistakes of the program cost no network.
 pub(crate) struct Hop {
     pub(crate) target: Target,
+    /// The value of `Host`, over HTTP/2 of `:authority`.
+    pub(crate) host: String,
     pub(crate) tls: ClientTls,
     pub(crate) handshake: ClientHandshake,
     /// Over HTTP/1.1, with its last empty line.
     pub(crate) request: Vec<u8>,
     /// The program's, as far as this origin may see them.
     own_headers: Vec<(String, String)>,
+    /// The program's, as far as this origin may see them.
+    pub(crate) subprotocols: Vec<String>,
     /// All fields, for HTTP/2.
     pub(crate) http2_headers: Vec<(String, String)>,
 }
@@ -26,6 +30,7 @@ impl Hop {
             connect,
             target,
             connect.headers.clone(),
+            connect.subprotocols.clone(),
             connect.tls.clone(),
         )
     }
@@ -33,12 +38,15 @@ impl Hop {
     /// The hop after a redirect. What was kept back from one origin stays back, even if the way
     /// leads home again.
     pub(crate) fn after(self, connect: &Connect, target: Target) -> Result<Self, Error> {
-        let (mut headers, mut tls) = (self.own_headers, self.tls);
+        let (mut headers, mut subprotocols) = (self.own_headers, self.subprotocols);
+        let mut tls = self.tls;
         if !self.target.same_origin(&target) {
-            headers.retain(|(name, _)| !is_credential(name));
+            headers.retain(|(name, _)| is_for_any_origin(name));
+            // Browsers can't set header fields, so many a server takes its token as a subprotocol.
+            subprotocols.clear();
             tls = tls.anonymous();
         }
-        Self::with(connect, target, headers, tls)
+        Self::with(connect, target, headers, subprotocols, tls)
     }
 
     /// The header fields of the request over HTTP/1.1.
@@ -60,6 +68,7 @@ impl Hop {
         connect: &Connect,
         target: Target,
         own_headers: Vec<(String, String)>,
+        subprotocols: Vec<String>,
         tls: ClientTls,
     ) -> Result<Self, Error> {
         let has = |name: &str| {
@@ -67,7 +76,12 @@ impl Hop {
                 .iter()
                 .any(|(own, _)| own.eq_ignore_ascii_case(name))
         };
+        let host = match own_host(&own_headers)? {
+            Some(host) => host,
+            None => target.host_header(),
+        };
         let mut all_headers = own_headers.clone();
+        all_headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Host"));
         if let Some(value) = &target.authorization
             && !has("Authorization")
         {
@@ -81,14 +95,14 @@ impl Hop {
         let request = handshake
             .request(
                 target.request_target(),
-                &target.host_header(),
-                &connect.subprotocols,
+                &host,
+                &subprotocols,
                 connect.settings.deflate.as_ref(),
                 &all_headers,
             )
             .map_err(bad_field)?;
         let offer = handshake
-            .connect_headers(&connect.subprotocols, connect.settings.deflate.as_ref())
+            .connect_headers(&subprotocols, connect.settings.deflate.as_ref())
             .map_err(bad_field)?;
         let offer = offer
             .into_iter()
@@ -96,12 +110,30 @@ impl Hop {
         let http2_headers = offer.chain(all_headers).collect();
         Ok(Self {
             target,
+            host,
             tls,
             handshake,
             request,
             own_headers,
+            subprotocols,
             http2_headers,
         })
+    }
+}
+
+/// The `Host` that the program wants instead of the URL's.
+fn own_host(headers: &[(String, String)]) -> Result<Option<String>, Error> {
+    let mut hosts = headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("Host"));
+    let host = hosts.next().map(|(_, value)| value.clone());
+    match hosts.next() {
+        None => Ok(host),
+        // RFC 9112 section 3.2: servers must refuse a request with two.
+        Some(_) => Err(Error::new(
+            ErrorKind::Config,
+            "a request has one header field `Host`",
+        )),
     }
 }
 

@@ -15,19 +15,19 @@ use h2::{
     ext::Protocol,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
-use sockeye_proto::handshake::{Agreed, ClientHandshake, HandshakeError};
+use sockeye_proto::handshake::{Agreed, HandshakeError};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
-    time::{sleep, timeout_at},
+    time::{sleep, timeout, timeout_at},
 };
 
 use super::{
-    Target,
+    hop::Hop,
     http1::{bad_answer, deadline, handshake_took_too_long},
     redirect::is_redirect,
 };
-use crate::{Error, ErrorKind, Limits, Refused, Stream};
+use crate::{Error, ErrorKind, Limits, Refused, Stream, exchange::REFUSED_BODY_TIMEOUT};
 
 /// What came of it.
 pub(crate) enum Http2Answer {
@@ -44,19 +44,16 @@ pub(crate) enum Http2Answer {
     Unable,
 }
 
-/// Opens one WebSocket in a connection of HTTP/2 of its own. `fields` are those of the handshake
-/// and the program's.
+/// Opens one WebSocket in a connection of HTTP/2 of its own.
 ///
 /// Cancel safety: dropping the future closes the connection.
 pub(crate) async fn upgrade(
     stream: Box<dyn Stream>,
-    target: &Target,
-    fields: &[(String, String)],
-    handshake: &ClientHandshake,
+    hop: &Hop,
     limits: &Limits,
 ) -> Result<Http2Answer, Error> {
-    let server = target.authority();
-    let request = request(target, fields)?;
+    let (server, handshake) = (hop.target.authority(), &hop.handshake);
+    let request = request(hop)?;
     let sent = request.headers().clone();
     let deadline = deadline(limits);
     let too_long = |_| handshake_took_too_long(limits, &server);
@@ -97,7 +94,8 @@ pub(crate) async fn upgrade(
             if !(is_redirect(head.status) && head.headers.contains_key(header::LOCATION)) {
                 let reading = read_body(&mut recv, &mut bytes, limits.head_bytes_max);
                 // As much as comes: a body that breaks off is better than none.
-                let _ = timeout_at(deadline, driven(&mut connection, reading)).await;
+                let reading = driven(&mut connection, reading);
+                let _ = timeout_at(deadline, timeout(REFUSED_BODY_TIMEOUT, reading)).await;
             }
             Ok(Http2Answer::Refused(Refused {
                 status: head.status,
@@ -167,12 +165,8 @@ async fn driven<T>(
 }
 
 /// RFC 8441 section 4.
-fn request(target: &Target, fields: &[(String, String)]) -> Result<http::Request<()>, Error> {
-    let uri = format!(
-        "https://{}{}",
-        target.host_header(),
-        target.request_target()
-    );
+fn request(hop: &Hop) -> Result<http::Request<()>, Error> {
+    let uri = format!("https://{}{}", hop.host, hop.target.request_target());
     let mut request = http::Request::builder()
         .method(Method::CONNECT)
         .uri(uri)
@@ -180,7 +174,7 @@ fn request(target: &Target, fields: &[(String, String)]) -> Result<http::Request
         .extension(Protocol::from_static("websocket"))
         .body(())
         .map_err(bad_request)?;
-    for (name, value) in fields {
+    for (name, value) in &hop.http2_headers {
         let name: HeaderName = name.parse().map_err(bad_request)?;
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(bad_request)?;
         request.headers_mut().append(name, value);

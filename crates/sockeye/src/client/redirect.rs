@@ -57,11 +57,12 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Whether a header field tells one origin who we are, and so is no business of another.
-pub(crate) fn is_credential(name: &str) -> bool {
-    ["Authorization", "Cookie", "Proxy-Authorization"]
+/// Whether a header field of the program's may go to an origin that it wasn't meant for. Any other may be a secret,
+/// whatever its name is.
+pub(crate) fn is_for_any_origin(name: &str) -> bool {
+    ["User-Agent", "Accept-Language", "Origin"]
         .iter()
-        .any(|credential| credential.eq_ignore_ascii_case(name))
+        .any(|harmless| harmless.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Host;
 
+use super::root_or_itself::RootOrItself;
 use crate::{Error, ErrorKind, Stream};
 
 /// TLS as a client: whom it trusts, who it says it is.
@@ -92,7 +93,7 @@ impl ClientTls {
         Self::new().with(|parts| parts.given = Some(config))
     }
 
-    /// Trusts the certificates in `pem` too.
+    /// Trusts the certificates in `pem` too: as roots that sign others, and as the server's own.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if `pem` holds no certificate or a broken one.
@@ -213,8 +214,13 @@ impl ClientTls {
             .connect(server_name, stream)
             .await
             .map_err(|error| {
-                Error::new(ErrorKind::Tls, format!("TLS handshake with {host} failed"))
-                    .with_source(error)
+                let mut message = format!("TLS handshake with {host} failed");
+                if is_plain_text(&error) {
+                    message.push_str(
+                        ", no TLS is spoken there: `ws:` may be meant (`http:` for a proxy)",
+                    );
+                }
+                Error::new(ErrorKind::Tls, message).with_source(error)
             })
     }
 
@@ -305,7 +311,16 @@ impl Parts {
             .with_safe_default_protocol_versions()
             .map_err(bad_config)?;
         let builder = match self.trust {
-            Trust::SystemRoots | Trust::OwnRoots => builder.with_root_certificates(roots),
+            Trust::SystemRoots | Trust::OwnRoots if self.roots.is_empty() => {
+                builder.with_root_certificates(roots)
+            }
+            Trust::SystemRoots | Trust::OwnRoots => {
+                let verifier = RootOrItself::new(roots, self.roots.clone(), provider)
+                    .map_err(|error| bad_config(rustls::Error::General(error.to_string())))?;
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
+            }
             Trust::Anyone => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AcceptAnyone(provider))),
@@ -317,6 +332,19 @@ impl Parts {
             None => Ok(builder.with_no_client_auth()),
         }
     }
+}
+
+/// Whether the peer's first bytes were none of TLS.
+fn is_plain_text(error: &std::io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(
+        error,
+        Some(rustls::Error::InvalidMessage(
+            rustls::InvalidMessage::InvalidContentType
+                | rustls::InvalidMessage::UnknownProtocolVersion
+                | rustls::InvalidMessage::MessageTooLarge
+        ))
+    )
 }
 
 fn bad_config(error: rustls::Error) -> Error {

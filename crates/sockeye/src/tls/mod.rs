@@ -1,6 +1,7 @@
 //! TLS, both ends, with rustls.
 
 mod client;
+mod root_or_itself;
 mod server;
 
 pub(crate) use client::Alpn;
