@@ -33,6 +33,7 @@ mod presence;
 mod readiness;
 mod room;
 mod signal;
+mod tty;
 mod welcome;
 
 use std::{ffi::OsString, process::ExitCode};

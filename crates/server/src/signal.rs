@@ -4,26 +4,46 @@ use tokio::signal;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind};
 
-/// SIGINT (ctrl-C) and SIGTERM, caught from the moment this value exists.
+/// SIGINT (ctrl-C) and SIGTERM, caught from the moment this value exists; SIGHUP too if asked for.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: Signal,
     #[cfg(unix)]
     terminate: Signal,
+    #[cfg(unix)]
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
+    /// Catches SIGINT and SIGTERM.
     #[cfg(unix)]
     pub(crate) fn catch() -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal::unix::signal(SignalKind::interrupt())?,
             terminate: signal::unix::signal(SignalKind::terminate())?,
+            hang_up: None,
         })
+    }
+
+    /// Catches SIGHUP too, which a terminal sends when it goes away, unless `nohup` has the process ignore it.
+    #[cfg(unix)]
+    pub(crate) fn catch_with_hang_up() -> std::io::Result<Self> {
+        let ignored = is_hang_up_ignored();
+        let mut signals = Self::catch()?;
+        if !ignored {
+            signals.hang_up = Some(signal::unix::signal(SignalKind::hangup())?);
+        }
+        Ok(signals)
     }
 
     #[cfg(not(unix))]
     pub(crate) fn catch() -> std::io::Result<Self> {
         Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn catch_with_hang_up() -> std::io::Result<Self> {
+        Self::catch()
     }
 
     /// Waits for the next one. Cancel safe.
@@ -32,6 +52,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = next(&mut self.hang_up) => {}
         }
     }
 
@@ -43,4 +64,22 @@ impl Signals {
             std::future::pending::<()>().await;
         }
     }
+}
+
+#[cfg(unix)]
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the parent has set SIGHUP to be ignored. Linux tells; elsewhere it is assumed not to be.
+#[cfg(unix)]
+fn is_hang_up_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // proc_pid_status(5): a mask in hexadecimal, whose lowest bit is signal 1, which is SIGHUP.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }

@@ -4,12 +4,17 @@ mod support;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    process::{Child, Stdio},
-    thread::{self, JoinHandle},
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Instant,
 };
 
-use support::{Run, Server, run, run_with_stdin, sockeye};
+use support::{
+    PATIENCE, Run, Server, run, run_with_stdin,
+    scripted::{answer_and_hold, say_and_end, say_and_hold},
+    sockeye,
+};
 use tempfile::TempDir;
 
 fn serve() -> Server {
@@ -21,7 +26,7 @@ fn each_line_of_stdin_is_a_message() {
     let server = serve();
     let url = server.ws("/echo");
     let talk = run_with_stdin(
-        &["connect", &url, "--exit-after", "3"],
+        &["connect", &url, "--exit-after", "3", "--wait", "60s"],
         "one\n\nzwei 你好".as_bytes(),
     );
     assert_eq!(
@@ -52,13 +57,7 @@ fn bytes_come_back_as_they_went() {
     let directory = TempDir::new().unwrap();
     for extra in [&["--deflate=off"][..], &["--deflate"]] {
         let mut child = sockeye(directory.path())
-            .args([
-                "connect",
-                &server.ws("/echo"),
-                "--binary",
-                "--exit-after",
-                "4",
-            ])
+            .args(["connect", &server.ws("/echo"), "--binary"])
             .args(extra)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -66,15 +65,138 @@ fn bytes_come_back_as_they_went() {
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let sent = bytes.clone();
-        let writer = thread::spawn(move || stdin.write_all(&sent));
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap().unwrap();
-        assert_eq!(output.status.code(), Some(0));
-        assert!(
-            output.stdout == bytes,
-            "{} bytes came back",
-            output.stdout.len()
-        );
+        let writer = thread::spawn(move || {
+            stdin.write_all(&sent).unwrap();
+            stdin
+        });
+        let mut came = vec![0; bytes.len()];
+        child.stdout.take().unwrap().read_exact(&mut came).unwrap();
+        assert!(came == bytes, "other bytes came back");
+        // Only now, so that no time limit decides what comes back.
+        drop(writer.join().unwrap());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}
+
+// Issue 13, C.21.
+#[test]
+fn a_live_stream_of_bytes_is_sent_as_it_comes() {
+    let server = serve();
+    let directory = TempDir::new().unwrap();
+    let mut child = sockeye(directory.path())
+        .args(["connect", &server.ws("/echo"), "--binary"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    for word in [b"abc", b"def"] {
+        stdin.write_all(word).unwrap();
+        let mut came = [0; 3];
+        // Stdin stays open: what holds the bytes back would hold them for ever.
+        stdout.read_exact(&mut came).unwrap();
+        assert_eq!(&came, word);
+    }
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+// Issue 13, D.23.
+#[test]
+fn fewer_messages_than_asked_for_end_the_wait_with_1() {
+    let server = serve();
+    let url = server.ws("/echo");
+    for extra in [&[][..], &["--reconnect"]] {
+        let args = [
+            &["connect", &url, "--exit-after", "3", "--wait", "300ms"],
+            extra,
+        ]
+        .concat();
+        let talk = run_with_stdin(&args, b"one\n");
+        assert_eq!(talk.code, Some(1), "{}", talk.stderr);
+        assert!(talk.stderr.contains("1 of 3 messages"), "{}", talk.stderr);
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_server_that_reads_nothing() {
+    let directory = TempDir::new().unwrap();
+    for extra in [&[][..], &["--reconnect"]] {
+        let (url, _server) = say_and_hold(b"\x81\x05ready".to_vec());
+        let mut child = sockeye(directory.path())
+            .args(["connect", &url])
+            .args(extra)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // More than all queues hold: sending waits for a server that takes nothing.
+        let writer = thread::spawn(move || {
+            let line = format!("{}\n", "x".repeat(64 << 10));
+            while stdin.write_all(line.as_bytes()).is_ok() {}
+        });
+        let mut heard = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut heard)
+            .unwrap();
+        assert_eq!(heard, "ready\n");
+        let begun = Instant::now();
+        // Again and again, since two signals in a row may count as one.
+        while child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < PATIENCE, "it is still running");
+            let id = child.id().to_string();
+            Command::new("kill").args(["-INT", &id]).status().unwrap();
+        }
+        let ended: Run = child.wait_with_output().unwrap().into();
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        writer.join().unwrap();
+    }
+}
+
+// Issue 13, D.29.
+#[test]
+fn verbose_shows_a_refused_handshake() {
+    let server = serve();
+    let url = server.ws("/nowhere");
+    let run = run(&["connect", &url, "-v", "-H", "X-River: up"]);
+    let shown = run.stderr.to_ascii_lowercase();
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    for part in [
+        "> get /nowhere",
+        "> x-river: up",
+        "< 404 not found",
+        "< content-length: ",
+    ] {
+        assert!(shown.contains(part), "{part} is missing in\n{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_host_of_ones_own_is_sent_instead_of_the_urls() {
+    let server = serve();
+    let url = server.ws("/nowhere");
+    let run_with = |host: &str| run(&["connect", &url, "-v", "-H", &format!("Host: {host}")]);
+    let shown = run_with("example.com:81").stderr;
+    assert!(shown.contains("> host: example.com:81\n"), "{shown}");
+    assert!(!shown.contains("> host: 127.0.0.1"), "{shown}");
+    let refused = run_with("a b");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("\"a b\""), "{}", refused.stderr);
+}
+
+// Issue 13, C.21 and D.29.
+#[test]
+fn who_mixes_up_ws_and_wss_is_told() {
+    let plain = serve();
+    let with_tls = plain.ws("/echo").replace("ws:", "wss:");
+    // An alert, as servers answer what is no ClientHello: a fatal unexpected_message.
+    let without_tls = answer_and_hold(&[0x15, 3, 3, 0, 2, 2, 10]);
+    for (url, hint) in [(with_tls, "`ws:`"), (without_tls, "`wss:`")] {
+        let run = run(&["connect", &url, "--insecure"]);
+        assert_eq!(run.code, Some(3), "{}", run.stderr);
+        assert!(run.stderr.contains(hint), "{}", run.stderr);
     }
 }
 
@@ -83,7 +205,15 @@ fn hexadecimal_lines_are_binary_messages() {
     let server = serve();
     let url = server.ws("/echo");
     let talk = run_with_stdin(
-        &["connect", &url, "--hex", "--exit-after", "1"],
+        &[
+            "connect",
+            &url,
+            "--hex",
+            "--exit-after",
+            "1",
+            "--wait",
+            "60s",
+        ],
         b"00 ff 7f\n",
     );
     assert_eq!(talk.stdout, "00ff7f\n");
@@ -99,6 +229,8 @@ fn verbose_shows_handshake_and_close_on_stderr() {
         "-v",
         "--exit-after",
         "1",
+        "--wait",
+        "60s",
         "-H",
         "X-River: up",
     ];
@@ -210,7 +342,7 @@ fn exit_code_tells_how_it_ended() {
         (&[0x81, 1, 0xff], 4, ""),
     ] {
         for extra in [&[][..], &["--echo"]] {
-            let (url, server) = misbehave(frame);
+            let (url, server) = say_and_end(frame.to_vec());
             let run = open_stdin(&[&["connect", &url], extra].concat());
             assert_eq!(
                 run.code,
@@ -227,7 +359,7 @@ fn exit_code_tells_how_it_ended() {
 #[test]
 fn echo_answers_each_message_until_the_peer_closes() {
     // A text message, then the end.
-    let (url, server) = misbehave(&[0x81, 2, b'h', b'i', 0x88, 2, 0x03, 0xe8]);
+    let (url, server) = say_and_end(vec![0x81, 2, b'h', b'i', 0x88, 2, 0x03, 0xe8]);
     let run = open_stdin(&["connect", &url, "--echo"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let answered = server.join().unwrap();
@@ -249,44 +381,4 @@ fn open_stdin(args: &[&str]) -> Run {
         .unwrap();
     let _stdin = child.stdin.take();
     child.wait_with_output().unwrap().into()
-}
-
-/// A server that accepts one WebSocket, writes `frames`, ends its half, and returns what came until the end.
-fn misbehave(frames: &[u8]) -> (String, JoinHandle<Vec<u8>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}/", listener.local_addr().unwrap());
-    let frames = frames.to_vec();
-    let server = thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        accept_by_hand(stream, &frames)
-    });
-    (url, server)
-}
-
-fn accept_by_hand(mut stream: TcpStream, frames: &[u8]) -> Vec<u8> {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut key = String::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        if line == "\r\n" {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(": ")
-            && name.eq_ignore_ascii_case("sec-websocket-key")
-        {
-            key = value.trim().to_owned();
-        }
-    }
-    let accept = sockeye_proto::handshake::accept_key(&key);
-    let head = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-    );
-    stream
-        .write_all(&[head.as_bytes(), frames].concat())
-        .unwrap();
-    stream.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut rest = Vec::new();
-    let _ = reader.read_to_end(&mut rest);
-    rest
 }

@@ -117,7 +117,7 @@ fn it_waits_for_a_server_that_is_not_there_yet() {
     let port = Port::reserve();
     let mut client = Client::start(
         &format!("ws://{}/echo", port.addr()),
-        &["--exit-after", "1"],
+        &["--exit-after", "1", "--wait", "60s"],
     );
     client.say("early");
     client.told_at_last(|told| told.contains("refused"));
@@ -174,7 +174,16 @@ fn without_an_outage_it_is_the_same_as_without_the_flag() {
     let server = Server::start(&["--listen", "127.0.0.1:0"]);
     let url = server.ws("/echo");
     let talk = run_with_stdin(
-        &["connect", &url, "--reconnect", "-v", "--exit-after", "2"],
+        &[
+            "connect",
+            &url,
+            "--reconnect",
+            "-v",
+            "--exit-after",
+            "2",
+            "--wait",
+            "60s",
+        ],
         b"a\nb\n",
     );
     assert_eq!(

@@ -183,7 +183,11 @@ fn certificate_makes_the_listeners_wss() {
     let ca = server.directory.path().join("cert.pem");
     let talk = |args: &[&str]| {
         support::run_with_stdin(
-            &[&["connect", &url, "--exit-after", "1"], args].concat(),
+            &[
+                &["connect", &url, "--exit-after", "1", "--wait", "60s"][..],
+                args,
+            ]
+            .concat(),
             b"hi\n",
         )
     };
@@ -273,7 +277,14 @@ fn readiness_ends_with_the_first_signal_and_the_server_with_the_second() {
     let live = server.http("GET /health/live HTTP/1.1\r\n\r\n");
     assert!(live.starts_with("HTTP/1.1 200"), "{live}");
     let talk = support::run_with_stdin(
-        &["connect", &server.ws("/echo"), "--exit-after", "1"],
+        &[
+            "connect",
+            &server.ws("/echo"),
+            "--exit-after",
+            "1",
+            "--wait",
+            "60s",
+        ],
         b"hi\n",
     );
     assert_eq!(talk.stdout, "hi\n", "{}", talk.stderr);
@@ -286,7 +297,14 @@ fn readiness_ends_with_the_first_signal_and_the_server_with_the_second() {
 #[test]
 fn a_ping_in_text_is_answered_where_that_is_switched_on() {
     let answer = |server: &Server, path: &str| {
-        let args = ["connect", &server.ws(path), "--exit-after", "1"];
+        let args = [
+            "connect",
+            &server.ws(path),
+            "--exit-after",
+            "1",
+            "--wait",
+            "60s",
+        ];
         support::run_with_stdin(&args, b"ping\n").stdout
     };
     let strict = Server::start(&["--listen", "127.0.0.1:0"]);
@@ -295,7 +313,14 @@ fn a_ping_in_text_is_answered_where_that_is_switched_on() {
         assert_eq!(answer(&strict, path), "ping\n");
         assert_eq!(answer(&answering, path), "pong\n");
     }
-    let args = ["connect", &answering.ws("/echo"), "--exit-after", "1"];
+    let args = [
+        "connect",
+        &answering.ws("/echo"),
+        "--exit-after",
+        "1",
+        "--wait",
+        "60s",
+    ];
     let other = support::run_with_stdin(&args, b"ping?\n");
     assert_eq!(other.stdout, "ping?\n");
 }

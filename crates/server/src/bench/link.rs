@@ -111,10 +111,7 @@ impl Ending {
             return false;
         }
         run.dropped.fetch_add(1, Ordering::Relaxed);
-        let why = self
-            .0
-            .take()
-            .unwrap_or_else(|| crate::dial::printable(&closed.to_string()));
+        let why = self.0.take().unwrap_or_else(|| closed.to_string());
         run.trouble(format!("ended: {why}"));
         true
     }

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time;
 
-use crate::signal::Signals;
+use crate::{signal::Signals, tty};
 
 /// Waits for work, shows how it goes, and hears ctrl-C.
 pub(crate) struct Watch {
@@ -30,13 +30,13 @@ enum Show {
 impl Watch {
     /// Shows progress on a terminal, or wherever stderr goes if `asked`.
     pub(crate) fn new(asked: bool) -> Self {
-        let show = match (io::stderr().is_terminal(), asked) {
+        let show = match (io::stderr().is_terminal() && !tty::is_dumb(), asked) {
             (true, _) => Show::InPlace,
             (false, true) => Show::Lines,
             (false, false) => Show::Nothing,
         };
         Self {
-            signals: Signals::catch().ok(),
+            signals: Signals::catch_with_hang_up().ok(),
             show,
             interrupted: false,
         }

@@ -1,7 +1,10 @@
 //! The options of `sockeye connect`.
 
+use std::time::Duration;
+
 use clap::Args;
 
+use super::{ending::Said, input::Source};
 use crate::{
     config::{Period, Switch, Term},
     dial::DialArgs,
@@ -10,15 +13,16 @@ use crate::{
 /// Shown at the end of `sockeye connect --help`.
 pub(crate) const EXIT_CODES: &str = "\
 At a terminal, each line you enter is a text message; /ping [TEXT] sends a ping,
-/close [CODE [REASON]] closes, and so does ctrl-D. From a pipe, each line of stdin is a message;
-after the last one sockeye waits for answers (see --wait and --exit-after), then closes with 1000.
+/close [CODE [REASON]] closes, and so do ctrl-D and ctrl-C; ctrl-C once more doesn't wait for the server.
+From a pipe, each line of stdin is a message; after the last one sockeye waits for answers
+(see --wait and --exit-after), then closes with 1000.
 
 With --reconnect what you enter meanwhile waits for the connection, and goes out first; what had been sent
 before the connection was lost isn't sent again. 401, 403 and 1008 are final.
 
 Exit code:
   0  we closed, or the peer closed with 1000, 1001, 1012 or without a code
-  1  the peer closed with another code, or the connection was lost
+  1  the peer closed with another code, the connection was lost, or fewer messages came than --exit-after says
   2  bad usage
   3  could not connect (name, network, TLS, proxy, HTTP refusal, handshake), nor again
   4  the peer broke the protocol or sent more than a limit allows";
@@ -50,7 +54,8 @@ pub(crate) struct ConnectArgs {
     #[arg(long, conflicts_with_all = ["binary", "hex", "exit_after", "wait"])]
     pub(crate) echo: bool,
 
-    /// Send what stdin holds as binary messages (each of at most 64 KiB), write what comes to stdout as it is
+    /// Send what stdin gives as binary messages at once (each of at most 64 KiB), write what comes to stdout as it is,
+    /// unless stdout is a terminal
     #[arg(long, conflicts_with = "hex")]
     pub(crate) binary: bool,
 
@@ -58,9 +63,9 @@ pub(crate) struct ConnectArgs {
     #[arg(long)]
     pub(crate) hex: bool,
 
-    /// After the end of stdin, close when nothing has come for so long
-    #[arg(long, value_name = "TIME", default_value = "1s")]
-    pub(crate) wait: Period,
+    /// After the end of stdin, close when nothing has come for so long [default: 1s, with --exit-after 10s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) wait: Option<Period>,
 
     /// Close after so many received messages
     #[arg(long, value_name = "COUNT")]
@@ -69,4 +74,25 @@ pub(crate) struct ConnectArgs {
     /// Show handshake headers, pings, pongs and the close on stderr; twice for log lines too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+impl ConnectArgs {
+    /// After the end of stdin, close when nothing has come for so long.
+    pub(crate) fn wait(&self) -> Duration {
+        match (self.wait, self.exit_after) {
+            (Some(wait), _) => wait.0,
+            // Who knows how many messages there will be knows that they come.
+            (None, Some(_)) => Duration::from_secs(10),
+            (None, None) => Duration::from_secs(1),
+        }
+    }
+
+    /// What is said of the server's close before the conversation is over.
+    pub(crate) fn said(&self, source: &Source) -> Said {
+        match source {
+            _ if self.verbose > 0 => Said::CloseFrame,
+            Source::Terminal(_) => Said::NothingToPerson,
+            Source::Pipe => Said::NothingToProgram,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{ConnectArgs, ending, stay, talk};
+use super::{ConnectArgs, ending::Ending, stay, talk};
 use crate::{
     config::{Filter, LogFormat},
     log,
@@ -19,11 +19,10 @@ pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("sockeye: cannot start: {error}");
-            return ExitCode::from(ending::USAGE);
+            return Ending::usage(format!("cannot start: {error}")).tell();
         }
     };
-    let code = runtime.block_on(async {
+    let ending = runtime.block_on(async {
         match (args.echo, args.reconnect) {
             (true, _) => talk::echo(args).await,
             (_, true) => stay::stay(args).await,
@@ -32,5 +31,5 @@ pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
     });
     // A thread may still wait for a line of stdin; nobody waits for the thread.
     runtime.shutdown_background();
-    code
+    ending.tell()
 }

@@ -1,92 +1,161 @@
 //! How a conversation ended, as an exit code and a line on stderr.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io::Write as _, process::ExitCode, time::Duration};
 
-use sockeye::{CloseCode, Closed, Error, ErrorKind, Side};
+use sockeye::{CloseCode, Closed, Error, ErrorKind, Printable, Side};
 
-use crate::dial::{printable, reason, with_causes};
+use crate::dial::{reason, with_causes};
+
+/// An exit code, and what a person should know beside it.
+#[must_use = "somebody has to be told"]
+pub(crate) struct Ending {
+    code: u8,
+    text: Option<String>,
+}
+
+impl Ending {
+    /// Nothing is wrong, and nothing needs to be said.
+    pub(crate) fn success() -> Self {
+        Self {
+            code: 0,
+            text: None,
+        }
+    }
+
+    /// The connection was open and is not any more.
+    pub(crate) fn closed(closed: &Closed, said: Said) -> Self {
+        match (closed.by, closed.code) {
+            // We close with these only to say what the peer did wrong; our reason names it.
+            (Side::Us, CloseCode::PROTOCOL_ERROR | CloseCode::INVALID_PAYLOAD) => {
+                let what = Printable(&closed.reason);
+                Self::new(PROTOCOL, format!("the server broke the protocol: {what}"))
+            }
+            (Side::Us, CloseCode::MESSAGE_TOO_BIG) => {
+                let what = Printable(&closed.reason);
+                let text = format!("the server sent more than --max-message allows: {what}");
+                Self::new(PROTOCOL, text)
+            }
+            (Side::Us, _) => Self::success(),
+            (Side::Peer, code) => {
+                let code = match code {
+                    // A Close frame without a code is how many servers say that all is well.
+                    CloseCode::NORMAL
+                    | CloseCode::GOING_AWAY
+                    | CloseCode::SERVICE_RESTART
+                    | CloseCode::NO_STATUS => 0,
+                    _ => OTHER_CLOSE,
+                };
+                let is_news = match said {
+                    Said::NothingToPerson => true,
+                    Said::NothingToProgram => code != 0,
+                    Said::CloseFrame => false,
+                };
+                Self {
+                    code,
+                    text: is_news.then(|| closed_by_server(closed)),
+                }
+            }
+            _ => Self::new(OTHER_CLOSE, "connection lost".to_owned()),
+        }
+    }
+
+    /// There was no connection.
+    pub(crate) fn not_connected(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Url | ErrorKind::Config => Self::usage(with_causes(error)),
+            _ => Self::new(NOT_CONNECTED, reason(error)),
+        }
+    }
+
+    /// Told to stop before there was a connection.
+    pub(crate) fn stopped_early() -> Self {
+        let text = "stopped before there was a connection";
+        Self::new(NOT_CONNECTED, text.to_owned())
+    }
+
+    /// Told to stop for the second time, while the server had not answered our Close frame yet.
+    pub(crate) fn not_waited_for() -> Self {
+        let text = "stopped at once, before the server had closed too";
+        Self::new(OTHER_CLOSE, text.to_owned())
+    }
+
+    /// Nothing came of dialling in time.
+    pub(crate) fn no_answer(limit: Duration) -> Self {
+        let text = format!("no connection within {limit:?} (--timeout)");
+        Self::new(NOT_CONNECTED, text)
+    }
+
+    /// The open connection failed.
+    pub(crate) fn failed(error: &Error) -> Self {
+        let text = with_causes(error);
+        match error.kind() {
+            ErrorKind::Protocol => {
+                Self::new(PROTOCOL, format!("the server broke the protocol: {text}"))
+            }
+            ErrorKind::Limit => {
+                let text = format!("the server sent more than --max-message allows: {text}");
+                Self::new(PROTOCOL, text)
+            }
+            _ => Self::new(OTHER_CLOSE, text),
+        }
+    }
+
+    /// `--wait` was over before `--exit-after` messages had come.
+    pub(crate) fn too_few(received: u64, wanted: u64, wait: Duration) -> Self {
+        let text = format!(
+            "{received} of {wanted} messages came (--exit-after), none for {wait:?} (--wait)"
+        );
+        Self::new(OTHER_CLOSE, text)
+    }
+
+    /// We were asked for what can't be done.
+    pub(crate) fn usage(text: String) -> Self {
+        Self::new(USAGE, text)
+    }
+
+    fn new(code: u8, text: String) -> Self {
+        Self {
+            code,
+            text: Some(text),
+        }
+    }
+
+    /// Whether the exit code says that all is well.
+    pub(crate) fn is_success(&self) -> bool {
+        self.code == 0
+    }
+
+    /// Says it on stderr. The terminal must not be in raw mode any more.
+    pub(crate) fn tell(self) -> ExitCode {
+        if let Some(text) = &self.text {
+            // A terminal that has gone is no reason to end with another code.
+            let _ = writeln!(std::io::stderr(), "sockeye: {text}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+/// What has been said of the server's close before the conversation is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// A person wants to know of every end.
+    NothingToPerson,
+    /// A program's exit code says that all is well.
+    NothingToProgram,
+    /// With -v the frame was shown when it came.
+    CloseFrame,
+}
+
+fn closed_by_server(closed: &Closed) -> String {
+    let mut text = format!("closed by the server: {}", closed.code);
+    if !closed.reason.is_empty() {
+        text = format!("{text} {}", Printable(&closed.reason));
+    }
+    text
+}
 
 /// Bad usage, as clap has it.
-pub(crate) const USAGE: u8 = 2;
+const USAGE: u8 = 2;
 const OTHER_CLOSE: u8 = 1;
 const NOT_CONNECTED: u8 = 3;
 const PROTOCOL: u8 = 4;
-
-/// The connection was open and is not any more.
-pub(crate) fn closed(closed: &Closed) -> ExitCode {
-    let by = match closed.by {
-        Side::Us => "closed",
-        Side::Peer => "closed by the server",
-        _ => "connection lost",
-    };
-    match (closed.by, closed.code) {
-        // We close with these only to say what the peer did wrong; our reason names it.
-        (Side::Us, CloseCode::PROTOCOL_ERROR | CloseCode::INVALID_PAYLOAD) => say(
-            PROTOCOL,
-            &format!("the server broke the protocol: {}", closed.reason),
-        ),
-        (Side::Us, CloseCode::MESSAGE_TOO_BIG) => say(
-            PROTOCOL,
-            &format!(
-                "the server sent more than --max-message allows: {}",
-                closed.reason
-            ),
-        ),
-        // A Close frame without a code is how many servers say that all is well.
-        (Side::Us, _)
-        | (
-            Side::Peer,
-            CloseCode::NORMAL
-            | CloseCode::GOING_AWAY
-            | CloseCode::SERVICE_RESTART
-            | CloseCode::NO_STATUS,
-        ) => ExitCode::SUCCESS,
-        (Side::Peer, code) if closed.reason.is_empty() => {
-            say(OTHER_CLOSE, &format!("{by}: {code}"))
-        }
-        (Side::Peer, code) => say(
-            OTHER_CLOSE,
-            &format!("{by}: {code} {}", printable(&closed.reason)),
-        ),
-        _ => say(OTHER_CLOSE, by),
-    }
-}
-
-/// There was no connection.
-pub(crate) fn not_connected(error: &Error) -> ExitCode {
-    match error.kind() {
-        ErrorKind::Url | ErrorKind::Config => say(USAGE, &with_causes(error)),
-        _ => say(NOT_CONNECTED, &reason(error)),
-    }
-}
-
-/// Told to stop before there was a connection.
-pub(crate) fn stopped_early() -> ExitCode {
-    say(NOT_CONNECTED, "stopped before there was a connection")
-}
-
-/// Nothing came of dialling in time.
-pub(crate) fn no_answer(limit: Duration) -> ExitCode {
-    say(
-        NOT_CONNECTED,
-        &format!("no connection within {limit:?} (--timeout)"),
-    )
-}
-
-/// The open connection failed.
-pub(crate) fn failed(error: &Error) -> ExitCode {
-    let text = with_causes(error);
-    match error.kind() {
-        ErrorKind::Protocol => say(PROTOCOL, &format!("the server broke the protocol: {text}")),
-        ErrorKind::Limit => say(
-            PROTOCOL,
-            &format!("the server sent more than --max-message allows: {text}"),
-        ),
-        _ => say(OTHER_CLOSE, &text),
-    }
-}
-
-fn say(code: u8, text: &str) -> ExitCode {
-    eprintln!("sockeye: {text}");
-    ExitCode::from(code)
-}

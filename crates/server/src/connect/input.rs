@@ -7,9 +7,10 @@ use std::{
 };
 
 use sockeye::{CloseCode, Message};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{ConnectArgs, screen::Screen, terminal::Terminal};
+use crate::tty;
 
 /// One thing to do.
 #[derive(Debug)]
@@ -42,13 +43,19 @@ impl Source {
 
 /// Reads stdin from now on, until its end.
 pub(crate) fn start(args: &ConnectArgs) -> (Source, mpsc::Receiver<Input>, Screen) {
-    let (sender, receiver) = mpsc::channel(INPUTS_MAX);
+    let interactive =
+        io::stdin().is_terminal() && io::stdout().is_terminal() && !args.binary && !tty::is_dumb();
+    let inputs_max = if interactive {
+        TYPED_INPUTS_MAX
+    } else {
+        INPUTS_MAX
+    };
+    let (sender, receiver) = mpsc::channel(inputs_max);
     let reading = Reading {
         form: Form::of(args),
         message_bytes_max: args.dial.max_message.0,
         sender,
     };
-    let interactive = io::stdin().is_terminal() && io::stdout().is_terminal() && !args.binary;
     if interactive && let Ok((terminal, writer)) = Terminal::start(reading.clone()) {
         return (
             Source::Terminal(terminal),
@@ -126,16 +133,19 @@ impl Reading {
         Ok(())
     }
 
+    /// Sends what is there at once: whoever writes a live stream doesn't fill the buffer first.
     fn chunks(&self) -> Result<(), String> {
         let mut stdin = io::stdin().lock();
+        let mut buffer = vec![0; CHUNK_BYTES.min(self.message_bytes_max)];
         loop {
-            let mut chunk = Vec::new();
-            let limit = CHUNK_BYTES.min(self.message_bytes_max) as u64;
-            let count = stdin.by_ref().take(limit).read_to_end(&mut chunk);
-            if count.map_err(|error| format!("cannot read stdin: {error}"))? == 0 {
-                return Ok(());
-            }
-            if self.push_blocking(Input::Message(chunk.into())).is_err() {
+            let count = match stdin.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(format!("cannot read stdin: {error}")),
+            };
+            let message = buffer[..count].to_vec().into();
+            if self.push_blocking(Input::Message(message)).is_err() {
                 return Ok(());
             }
         }
@@ -154,9 +164,14 @@ impl Reading {
         }
     }
 
-    /// Waits for room. When nobody takes inputs any more, the conversation is over.
-    pub(crate) async fn push(&self, input: Input) {
-        let _ = self.sender.send(input).await;
+    /// Fails with a hint when there is no room. When nobody takes inputs any more, the conversation is over.
+    pub(crate) fn try_push(&self, input: Input) -> Result<(), String> {
+        match self.sender.try_send(input) {
+            Err(TrySendError::Full(_)) => Err(format!(
+                "not sent: {TYPED_INPUTS_MAX} lines wait already for a server that takes nothing"
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Fails when nobody takes inputs any more.
@@ -184,8 +199,11 @@ fn parse_hex(text: &str) -> Result<Vec<u8>, String> {
 
 /// Messages read ahead of the network.
 const INPUTS_MAX: usize = 8;
+/// Lines typed ahead of the network. More than people type, as many as they paste.
+const TYPED_INPUTS_MAX: usize = 1024;
 /// Bytes. One pipe buffer of Linux.
 const CHUNK_BYTES: usize = 64 << 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,8 +12,10 @@ mod args;
 mod command;
 mod ending;
 mod input;
+mod raw_mode;
 mod screen;
 mod stay;
+mod stop_requests;
 mod talk;
 mod terminal;
 

@@ -5,11 +5,11 @@ use std::{
     io::{self, IsTerminal, Write as _},
 };
 
+use http::HeaderMap;
 use rustyline_async::SharedWriter;
-use sockeye::{Control, Message, Session};
+use sockeye::{Control, Error, Message, Printable, Request, Session};
 
 use super::ConnectArgs;
-use crate::dial::printable;
 
 /// Cheap to clone: the conversation and its control frames write to the same screen.
 #[derive(Clone)]
@@ -48,15 +48,17 @@ impl Screen {
     }
 
     fn new(out: Out, args: &ConnectArgs) -> Self {
+        let person = io::stdout().is_terminal();
         let binary = match (args.binary, args.hex) {
-            (true, _) => Binary::Raw,
+            // What commands a terminal belongs into a file or a pipe.
+            (true, _) if !person => Binary::Raw,
             (_, true) => Binary::Hex,
             _ => Binary::Glance,
         };
         Self {
             out,
             binary,
-            person: io::stdout().is_terminal(),
+            person,
         }
     }
 
@@ -71,7 +73,7 @@ impl Screen {
             }
             (Message::Text(text), _) if self.person => text
                 .split('\n')
-                .map(printable)
+                .map(|line| Printable(line).to_string())
                 .collect::<Vec<_>>()
                 .join("\n"),
             (Message::Text(text), _) => text.to_string(),
@@ -120,33 +122,46 @@ impl Screen {
     /// The handshake.
     pub(crate) fn opened(&self, session: &Session) {
         if let Some(request) = session.request() {
-            self.note(&format!("> {} {}", request.method(), request.uri()));
-            for (name, value) in request.headers() {
-                self.note(&format!(
-                    "> {name}: {}",
-                    String::from_utf8_lossy(value.as_bytes())
-                ));
-            }
+            self.request(&request);
         }
-        for (name, value) in session.response_headers() {
-            self.note(&format!(
-                "< {name}: {}",
-                String::from_utf8_lossy(value.as_bytes())
-            ));
-        }
+        self.fields('<', session.response_headers());
         self.note(&format!(
             "* open, subprotocol: {}",
             session.subprotocol().unwrap_or("none")
         ));
     }
 
+    /// The handshake that failed, as far as it went.
+    pub(crate) fn not_opened(&self, error: &Error) {
+        if let Some(request) = error.request() {
+            self.request(request);
+        }
+        if let Some(refused) = error.refused() {
+            self.note(&format!("< {}", refused.status));
+            self.fields('<', &refused.headers);
+        }
+    }
+
+    fn request(&self, request: &Request) {
+        self.note(&format!("> {} {}", request.method(), request.uri()));
+        self.fields('>', request.headers());
+    }
+
+    fn fields(&self, direction: char, fields: &HeaderMap) {
+        for (name, value) in fields {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            self.note(&format!("{direction} {name}: {value}"));
+        }
+    }
+
     /// Something that a person should know.
     pub(crate) fn note(&self, text: &str) {
-        let text = printable(text);
-        match &self.out {
-            Out::Editor(writer) => drop(writeln!(writer.clone(), "{text}")),
-            Out::Stdout => eprintln!("{text}"),
-        }
+        let text = Printable(text);
+        // A terminal that has gone is no reason to stop.
+        let _ = match &self.out {
+            Out::Editor(writer) => writeln!(writer.clone(), "{text}"),
+            Out::Stdout => writeln!(io::stderr(), "{text}"),
+        };
     }
 }
 

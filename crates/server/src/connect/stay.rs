@@ -1,80 +1,92 @@
 //! The conversation with `--reconnect`: as in `talk`, but the end of a connection isn't the end.
 
-use std::{
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use sockeye::{
-    CloseCode, Message, TrySendError,
+    CloseCode, Message, Printable, TrySendError,
     reconnect::{Dropped, Event, Outage, Policy, Queue, Reconnecting, Sender},
 };
 use tokio::{sync::mpsc, task::JoinHandle, time};
 
 use super::{
-    ConnectArgs, ending,
+    ConnectArgs,
+    ending::{Ending, Said},
     input::{self, Input, Source},
     screen::Screen,
-    talk::{next, settings, usage},
+    stop_requests::StopRequests,
+    talk::settings,
 };
-use crate::{
-    dial::{dial, printable, reason},
-    signal::Signals,
-};
+use crate::dial::{dial, reason};
 
 /// Sends what stdin says and shows what comes, over one connection after the other.
-pub(crate) async fn stay(args: &ConnectArgs) -> ExitCode {
+pub(crate) async fn stay(args: &ConnectArgs) -> Ending {
     let connect = match dial(&args.dial, settings(args)) {
         Ok(connect) => connect,
-        Err(message) => return usage(&message),
+        Err(message) => return Ending::usage(message),
     };
-    let (source, inputs, screen) = input::start(args);
+    let (mut source, inputs, screen) = input::start(args);
+    let stops = StopRequests::catch(&mut source);
     let queue = Queue::reject_when_full().bytes_max(2 * args.dial.max_message.0);
     let mut feed = connect.reconnect(Policy::new().queue(queue));
     if args.verbose > 0 {
         let control = screen.clone();
         feed.on_control(move |frame| control.control(&frame));
     }
+    let (when_full, input_ends) = match source {
+        Source::Terminal(_) => (Full::Tell, InputEnd::Quits),
+        Source::Pipe => (Full::Wait, InputEnd::AwaitsAnswers),
+    };
     let sending = Sending {
         sender: feed.sender().clone(),
-        full: match source {
-            Source::Terminal(_) => Full::Tell,
-            Source::Pipe => Full::Wait,
-        },
+        full: when_full,
         screen: screen.clone(),
     };
     let sending = tokio::spawn(sending.send_all(inputs));
     let mut stay = Stay {
         args,
         screen,
-        patience: source.patience(args.wait.0),
+        stops,
+        input_ends,
+        said: args.said(&source),
         received_count: 0,
         connected: false,
         last: None,
     };
     let stopped = stay.converse(&mut feed, sending).await;
-    let code = stay.end(&mut feed, stopped).await;
+    let ending = stay.end(&mut feed, stopped).await;
     if let Source::Terminal(terminal) = source {
         terminal.stop().await;
     }
-    code
+    ending
 }
 
 struct Stay<'a> {
     args: &'a ConnectArgs,
     screen: Screen,
-    /// How long to wait for answers after the last input.
-    patience: Duration,
+    stops: StopRequests,
+    input_ends: InputEnd,
+    said: Said,
     received_count: u64,
     connected: bool,
     /// Why there is no connection.
     last: Option<Outage>,
 }
 
+/// What the end of the input means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InputEnd {
+    /// A person leaves, whether or not there is a connection.
+    Quits,
+    /// A program waits for answers, and for the connection that brings them.
+    AwaitsAnswers,
+}
+
 /// Why the conversation doesn't go on.
 enum Stopped {
     /// We have had enough.
     Done,
+    /// Nothing more has come for as long as we wait.
+    Quiet,
     /// There will be no connection any more.
     Final,
     BadInput(String),
@@ -84,13 +96,12 @@ impl Stay<'_> {
     async fn converse(
         &mut self,
         feed: &mut Reconnecting,
-        mut sending: JoinHandle<Result<(), String>>,
+        mut sending: JoinHandle<Result<InputLeft, String>>,
     ) -> Stopped {
-        let mut signals = Signals::catch().ok();
         let mut all_sent = false;
         let mut quiet_since = Instant::now();
         loop {
-            let quiet_until = quiet_since + self.patience;
+            let quiet_until = quiet_since + self.args.wait();
             tokio::select! {
                 event = feed.next() => {
                     quiet_since = Instant::now();
@@ -102,19 +113,20 @@ impl Stay<'_> {
                     if let Ok(Err(message)) = sent {
                         return Stopped::BadInput(message);
                     }
+                    if self.input_ends == InputEnd::Quits && matches!(sent, Ok(Ok(InputLeft::None))) {
+                        return Stopped::Done;
+                    }
                     all_sent = true;
                     quiet_since = Instant::now();
                 }
                 // A connection that isn't there owes no answers.
-                () = time::sleep_until(quiet_until.into()),
-                    if all_sent && self.connected && self.args.exit_after.is_none() =>
-                {
+                () = time::sleep_until(quiet_until.into()), if all_sent && self.connected => {
                     if feed.sender().waiting() == 0 {
-                        return Stopped::Done;
+                        return Stopped::Quiet;
                     }
                     quiet_since = Instant::now();
                 }
-                () = next(&mut signals) => return Stopped::Done,
+                () = self.stops.next() => return Stopped::Done,
             }
         }
     }
@@ -144,6 +156,11 @@ impl Stay<'_> {
             }
             Event::Disconnected { closed, retry_in } => {
                 self.connected = false;
+                if self.args.verbose > 0
+                    && let Some(error) = closed.error()
+                {
+                    self.screen.not_opened(error);
+                }
                 if let Some(delay) = retry_in {
                     let seconds = delay.as_secs_f64();
                     self.screen.note(&format!(
@@ -160,29 +177,37 @@ impl Stay<'_> {
         None
     }
 
-    /// Closes what is open, and says how it ended.
-    async fn end(mut self, feed: &mut Reconnecting, stopped: Stopped) -> ExitCode {
-        if self.args.verbose > 0 && self.connected && matches!(stopped, Stopped::Done) {
+    /// Closes what is open, and tells how it ended.
+    async fn end(mut self, feed: &mut Reconnecting, stopped: Stopped) -> Ending {
+        let is_orderly = matches!(stopped, Stopped::Done | Stopped::Quiet);
+        if self.args.verbose > 0 && self.connected && is_orderly {
             self.screen.sent("close 1000");
         }
-        let closed = feed.close(CloseCode::NORMAL, "").await;
+        let closing = feed.close(CloseCode::NORMAL, "");
+        let Some(closed) = self.stops.unless_asked(closing).await else {
+            return Ending::not_waited_for();
+        };
         while let Some(event) = feed.next().await {
             if let Event::Dropped(dropped) = event {
                 self.lost(&dropped);
             }
         }
-        if let Stopped::BadInput(message) = stopped {
-            return usage(&message);
-        }
-        match (closed, self.last.take()) {
-            (Some(closed), _) => ending::closed(&closed),
+        let ending = match (closed, self.last.take()) {
+            (Some(closed), _) => Ending::closed(&closed, self.said),
             (None, Some(outage)) => match (outage.closed(), outage.error()) {
-                (Some(closed), None) => ending::closed(closed),
-                (Some(_), Some(error)) => ending::failed(error),
-                (None, Some(error)) => ending::not_connected(error),
-                (None, None) => ending::stopped_early(),
+                (Some(closed), None) => Ending::closed(closed, self.said),
+                (Some(_), Some(error)) => Ending::failed(error),
+                (None, Some(error)) => Ending::not_connected(error),
+                (None, None) => Ending::stopped_early(),
             },
-            (None, None) => ending::stopped_early(),
+            (None, None) => Ending::stopped_early(),
+        };
+        match (stopped, self.args.exit_after) {
+            (Stopped::BadInput(message), _) => Ending::usage(message),
+            (Stopped::Quiet, Some(wanted)) if ending.is_success() => {
+                Ending::too_few(self.received_count, wanted, self.args.wait())
+            }
+            _ => ending,
         }
     }
 
@@ -199,6 +224,13 @@ struct Sending {
     screen: Screen,
 }
 
+/// Whether the input had ended when sending did. If it hadn't, the connection's end follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InputLeft {
+    Some,
+    None,
+}
+
 /// What to do with a message that the queue doesn't take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Full {
@@ -210,12 +242,12 @@ enum Full {
 
 impl Sending {
     /// Ends when the input ends, when there will be no connection any more, or at the first bad input.
-    async fn send_all(self, mut inputs: mpsc::Receiver<Input>) -> Result<(), String> {
+    async fn send_all(self, mut inputs: mpsc::Receiver<Input>) -> Result<InputLeft, String> {
         while let Some(input) = inputs.recv().await {
             match input {
                 Input::Message(message) => {
                     if !self.send(message).await {
-                        return Ok(());
+                        return Ok(InputLeft::Some);
                     }
                 }
                 Input::Ping(payload) => match self.sender.session() {
@@ -224,12 +256,12 @@ impl Sending {
                 },
                 Input::Close(code, reason) => {
                     self.sender.close(code, &reason);
-                    return Ok(());
+                    return Ok(InputLeft::Some);
                 }
                 Input::Bad(message) => return Err(message),
             }
         }
-        Ok(())
+        Ok(InputLeft::None)
     }
 
     /// False when there will be no connection any more.
@@ -260,7 +292,7 @@ impl Sending {
 fn why(outage: &Outage) -> String {
     match (outage.error(), outage.closed()) {
         (Some(error), _) => reason(error),
-        (None, Some(closed)) => printable(&closed.to_string()),
+        (None, Some(closed)) => closed.to_string(),
         (None, None) => "no connection".to_owned(),
     }
 }
@@ -268,7 +300,10 @@ fn why(outage: &Outage) -> String {
 /// What a person recognises a message by.
 fn glance(message: &Message<'_>) -> String {
     match message.as_text() {
-        Some(text) => printable(&text.chars().take(GLANCE_CHARS).collect::<String>()),
+        Some(text) => {
+            let start: String = text.chars().take(GLANCE_CHARS).collect();
+            Printable(start).to_string()
+        }
         None => format!("[binary, {} bytes]", message.len()),
     }
 }

@@ -1,73 +1,79 @@
 //! The conversation: input goes out, what comes is shown, until one side has had enough.
 
-use std::{
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sockeye::{CloseCode, Deflate, Error, Rhythm, Session, Settings, WebSocket};
 use tokio::{sync::mpsc, time};
 
 use super::{
-    ConnectArgs, ending,
+    ConnectArgs,
+    ending::{Ending, Said},
     input::{self, Input, Source},
     screen::Screen,
+    stop_requests::StopRequests,
 };
-use crate::{config::Switch, dial::dial, echo::Echo, signal::Signals};
+use crate::{config::Switch, dial::dial, echo::Echo};
 
 /// Sends what stdin says and shows what comes.
-pub(crate) async fn talk(args: &ConnectArgs) -> ExitCode {
+pub(crate) async fn talk(args: &ConnectArgs) -> Ending {
     let connect = match dial(&args.dial, settings(args)) {
         Ok(connect) => connect,
-        Err(message) => return usage(&message),
+        Err(message) => return Ending::usage(message),
     };
     let mut websocket = match within(args, connect).await {
         Ok(websocket) => websocket,
-        Err(code) => return code,
+        Err(ending) => return ending,
     };
-    let (source, inputs, screen) = input::start(args);
+    let (mut source, inputs, screen) = input::start(args);
+    let mut stops = StopRequests::catch(&mut source);
     if args.verbose > 0 {
         screen.opened(websocket.session());
         let control = screen.clone();
         websocket.on_control(move |frame| control.control(&frame));
     }
-    let talked = converse(args, &mut websocket, &source, inputs, &screen).await;
-    if args.verbose > 0 && talked.is_ok() && websocket.session().is_open() {
+    let said = args.said(&source);
+    let stopped = converse(args, &mut websocket, &source, inputs, &screen, &mut stops).await;
+    if args.verbose > 0 && stopped.is_orderly() && websocket.session().is_open() {
         screen.sent("close 1000");
     }
-    let closed = websocket.close(CloseCode::NORMAL, "").await;
+    let closing = websocket.close(CloseCode::NORMAL, "");
+    let closed = stops.unless_asked(closing).await;
     if let Source::Terminal(terminal) = source {
         terminal.stop().await;
-        println!("{closed}");
     }
-    match talked {
-        Ok(()) => ending::closed(&closed),
-        Err(Stopped::Failed(error)) => ending::failed(&error),
-        Err(Stopped::BadInput(message)) => usage(&message),
+    let ending = match (&stopped, closed) {
+        (Stopped::Failed(error), _) => Ending::failed(error),
+        (Stopped::BadInput(message), _) => Ending::usage(message.clone()),
+        (_, Some(closed)) => Ending::closed(&closed, said),
+        (_, None) => Ending::not_waited_for(),
+    };
+    match (stopped, args.exit_after) {
+        (Stopped::Quiet { received }, Some(wanted)) if ending.is_success() => {
+            Ending::too_few(received, wanted, args.wait())
+        }
+        _ => ending,
     }
 }
 
 /// Answers every message with itself until the peer closes.
-pub(crate) async fn echo(args: &ConnectArgs) -> ExitCode {
+pub(crate) async fn echo(args: &ConnectArgs) -> Ending {
     let connect = match dial(&args.dial, settings(args)) {
         Ok(connect) => connect,
-        Err(message) => return usage(&message),
+        Err(message) => return Ending::usage(message),
     };
     let session = match within(args, connect.endpoint(Echo)).await {
         Ok(session) => session,
-        Err(code) => return code,
+        Err(ending) => return ending,
     };
-    let closed = match Signals::catch() {
-        Ok(mut signals) => tokio::select! {
-            closed = session.closed() => closed,
-            () = signals.recv() => {
-                session.close(CloseCode::NORMAL, "");
-                session.closed().await
-            }
-        },
-        Err(_) => session.closed().await,
-    };
-    ending::closed(&closed)
+    let mut stops = StopRequests::signals_only();
+    if let Some(closed) = stops.unless_asked(session.closed()).await {
+        return Ending::closed(&closed, Said::NothingToProgram);
+    }
+    session.close(CloseCode::NORMAL, "");
+    match stops.unless_asked(session.closed()).await {
+        Some(closed) => Ending::closed(&closed, Said::NothingToProgram),
+        None => Ending::not_waited_for(),
+    }
 }
 
 pub(super) fn settings(args: &ConnectArgs) -> Settings {
@@ -86,51 +92,69 @@ pub(super) fn settings(args: &ConnectArgs) -> Settings {
     settings
 }
 
-/// Why a conversation can't go on.
+/// Why a conversation doesn't go on.
 enum Stopped {
+    /// One side has had enough.
+    Done,
+    /// Nothing more has come for as long as we wait.
+    Quiet {
+        /// Messages that came before.
+        received: u64,
+    },
     Failed(Error),
     BadInput(String),
 }
 
-/// Returns `Ok` when it is time to close, or when the peer has closed.
+impl Stopped {
+    fn is_orderly(&self) -> bool {
+        matches!(self, Self::Done | Self::Quiet { .. })
+    }
+}
+
 async fn converse(
     args: &ConnectArgs,
     websocket: &mut WebSocket,
     source: &Source,
     inputs: mpsc::Receiver<Input>,
     screen: &Screen,
-) -> Result<(), Stopped> {
+    stops: &mut StopRequests,
+) -> Stopped {
     // Sending has a task of its own: while it waits for room, we must go on receiving, or two
     // peers with full buffers wait for each other.
     let mut sender = tokio::spawn(send_all(websocket.session().clone(), inputs));
-    let mut signals = Signals::catch().ok();
+    let patience = source.patience(args.wait());
     let mut all_sent = false;
-    let mut received_count = 0;
+    let mut received = 0;
     let mut quiet_since = Instant::now();
     loop {
-        let quiet_until = quiet_since + source.patience(args.wait.0);
+        let quiet_until = quiet_since + patience;
         tokio::select! {
-            received = websocket.recv() => match received {
+            message = websocket.recv() => match message {
                 Ok(Some(message)) => {
                     quiet_since = Instant::now();
-                    received_count += 1;
+                    received += 1;
                     // Nobody reads what we print: `| head` has had enough.
-                    if screen.message(&message).await.is_err() || args.exit_after == Some(received_count) {
-                        return Ok(());
+                    if screen.message(&message).await.is_err() || args.exit_after == Some(received) {
+                        return Stopped::Done;
                     }
                 }
-                Ok(None) => return Ok(()),
-                Err(error) => return Err(Stopped::Failed(error)),
+                Ok(None) => return Stopped::Done,
+                Err(error) => return Stopped::Failed(error),
             },
             sent = &mut sender, if !all_sent => {
                 if let Ok(Err(message)) = sent {
-                    return Err(Stopped::BadInput(message));
+                    return Stopped::BadInput(message);
                 }
                 all_sent = true;
                 quiet_since = Instant::now();
             }
-            () = time::sleep_until(quiet_until.into()), if all_sent && args.exit_after.is_none() => return Ok(()),
-            () = next(&mut signals) => return Ok(()),
+            () = time::sleep_until(quiet_until.into()), if all_sent => {
+                return match source {
+                    Source::Terminal(_) => Stopped::Done,
+                    Source::Pipe => Stopped::Quiet { received },
+                };
+            }
+            () = stops.next() => return Stopped::Done,
         }
     }
 }
@@ -156,27 +180,20 @@ async fn send_all(session: Session, mut inputs: mpsc::Receiver<Input>) -> Result
     Ok(())
 }
 
-pub(super) async fn next(signals: &mut Option<Signals>) {
-    match signals {
-        Some(signals) => signals.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Dials, for at most `--timeout`.
 async fn within<T>(
     args: &ConnectArgs,
     dialling: impl IntoFuture<Output = Result<T, Error>>,
-) -> Result<T, ExitCode> {
+) -> Result<T, Ending> {
     let limit: Duration = args.dial.timeout.0;
     match time::timeout(limit, dialling).await {
         Ok(Ok(open)) => Ok(open),
-        Ok(Err(error)) => Err(ending::not_connected(&error)),
-        Err(_) => Err(ending::no_answer(limit)),
+        Ok(Err(error)) => {
+            if args.verbose > 0 {
+                Screen::pipe(args).not_opened(&error);
+            }
+            Err(Ending::not_connected(&error))
+        }
+        Err(_) => Err(Ending::no_answer(limit)),
     }
-}
-
-pub(super) fn usage(message: &str) -> ExitCode {
-    eprintln!("sockeye: {message}");
-    ExitCode::from(ending::USAGE)
 }

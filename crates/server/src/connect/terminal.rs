@@ -4,62 +4,111 @@ use std::io::Write as _;
 
 use rustyline_async::{Readline, ReadlineError, ReadlineEvent, SharedWriter};
 use sockeye::CloseCode;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
-use super::input::{Input, Reading};
+use super::{
+    input::{Input, Reading},
+    raw_mode::RawMode,
+};
 
 /// The editor, which runs in a task of its own. It has the terminal in raw mode until [`Terminal::stop`].
 pub(crate) struct Terminal {
     task: JoinHandle<()>,
     stop: oneshot::Sender<()>,
+    stop_keys: Option<mpsc::Receiver<()>>,
+    raw_mode: RawMode,
 }
 
 impl Terminal {
     /// Takes the terminal. What is written to the writer appears above the line that is being edited.
     pub(crate) fn start(reading: Reading) -> Result<(Self, SharedWriter), ReadlineError> {
+        let raw_mode = RawMode::watch();
         let (editor, writer) = Readline::new("> ".to_owned())?;
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(edit(editor, writer.clone(), reading, stopped));
-        Ok((Self { task, stop }, writer))
+        let (keys, stop_keys) = mpsc::channel(STOP_KEYS_MAX);
+        let editing = Editing {
+            editor,
+            writer: writer.clone(),
+            reading: Some(reading),
+            keys,
+        };
+        let task = tokio::spawn(editing.run(stopped));
+        let terminal = Self {
+            task,
+            stop,
+            stop_keys: Some(stop_keys),
+            raw_mode,
+        };
+        Ok((terminal, writer))
+    }
+
+    /// Receives an item each time that ctrl-C is pressed, or ctrl-D for the second time. Taken once.
+    pub(crate) fn stop_keys(&mut self) -> Option<mpsc::Receiver<()>> {
+        self.stop_keys.take()
     }
 
     /// Shows what is still to be shown and gives the terminal back as it was.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
         let _ = self.task.await;
+        drop(self.raw_mode);
     }
 }
 
-/// Ends with the input, or when told to stop.
-async fn edit(
-    mut editor: Readline,
-    mut writer: SharedWriter,
-    reading: Reading,
-    mut stopped: oneshot::Receiver<()>,
-) {
-    loop {
-        let line = tokio::select! {
-            _ = &mut stopped => return drop(editor.flush()),
-            event = editor.readline() => match event {
-                Ok(ReadlineEvent::Line(line)) => line,
-                Ok(ReadlineEvent::Eof | ReadlineEvent::Interrupted) => break,
+struct Editing {
+    editor: Readline,
+    writer: SharedWriter,
+    /// `None` after the end of the input.
+    reading: Option<Reading>,
+    keys: mpsc::Sender<()>,
+}
+
+impl Editing {
+    /// Reads keys until told to stop, also after the end of the input: somebody may press ctrl-C once more.
+    async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+        loop {
+            let event = tokio::select! {
+                _ = &mut stopped => break,
+                event = self.editor.readline() => event,
+            };
+            match event {
+                Ok(ReadlineEvent::Line(line)) => self.enter(line),
+                // What was typed before is still sent.
+                Ok(ReadlineEvent::Eof) if self.reading.is_some() => self.reading = None,
+                Ok(ReadlineEvent::Eof | ReadlineEvent::Interrupted) => {
+                    // Two presses that nobody has heard of yet are enough.
+                    let _ = self.keys.try_send(());
+                }
                 Err(error) => {
-                    reading.push(Input::Bad(format!("cannot read the terminal: {error}"))).await;
+                    if let Some(reading) = self.reading.take() {
+                        let what = format!("cannot read the terminal: {error}");
+                        let _ = reading.try_push(Input::Bad(what));
+                    }
+                    let _ = stopped.await;
                     break;
                 }
-            },
+            }
+        }
+        let _ = self.editor.flush();
+    }
+
+    fn enter(&mut self, line: String) {
+        let Some(reading) = &self.reading else {
+            return;
         };
-        let _ = editor.add_history_entry(line.clone());
-        match input(&line, &reading) {
-            Ok(input) => reading.push(input).await,
-            Err(hint) => drop(writeln!(writer, "{hint}")),
+        self.editor.add_history_entry(line.clone());
+        let entered = input(&line, reading).and_then(|input| reading.try_push(input));
+        if let Err(hint) = entered {
+            let _ = writeln!(self.writer, "{hint}");
         }
     }
-    // Without inputs the conversation ends; the terminal stays ours until it has.
-    drop(reading);
-    let _ = stopped.await;
-    let _ = editor.flush();
 }
+
+/// Presses of a key that nobody has heard of yet.
+const STOP_KEYS_MAX: usize = 2;
 
 /// A command, or a message; two slashes stand for one at the start of a line.
 fn input(line: &str, reading: &Reading) -> Result<Input, String> {

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use sockeye::Error;
+use sockeye::{Error, Printable};
 
 /// Why nothing came of dialling, on one line, with the start of what the server answered.
 pub(crate) fn reason(error: &Error) -> String {
@@ -14,7 +14,7 @@ pub(crate) fn reason(error: &Error) -> String {
         .map(str::trim)
         .filter(|body| !body.is_empty());
     let body = body
-        .map(|body| format!(": {}", printable(&first_line(body))))
+        .map(|body| format!(": {}", Printable(first_line(body))))
         .unwrap_or_default();
     format!("{}{body}", with_causes(error))
 }
@@ -30,7 +30,7 @@ pub(crate) fn with_causes(error: &Error) -> String {
         }
         cause = error.source();
     }
-    printable(&text)
+    Printable(text).to_string()
 }
 
 fn first_line(text: &str) -> String {
@@ -39,18 +39,5 @@ fn first_line(text: &str) -> String {
         .unwrap_or_default()
         .chars()
         .take(200)
-        .collect()
-}
-
-/// The text without characters that would command a terminal.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\t' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
         .collect()
 }

@@ -5,5 +5,5 @@ mod causes;
 mod connect;
 
 pub(crate) use args::DialArgs;
-pub(crate) use causes::{printable, reason, with_causes};
+pub(crate) use causes::{reason, with_causes};
 pub(crate) use connect::dial;

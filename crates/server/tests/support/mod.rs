@@ -1,6 +1,10 @@
 //! Runs the binary as a user would.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
+pub(crate) mod scripted;
+#[cfg(target_os = "linux")]
+pub(crate) mod terminal;
+
 use std::{
     ffi::OsStr,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -15,7 +19,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Only a failure reaches it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary in a directory of its own, without any `SOCKEYE_…` of whoever runs the tests.
 pub(crate) fn sockeye(directory: &Path) -> Command {
