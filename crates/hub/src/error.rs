@@ -1,6 +1,6 @@
 //! What can be wrong with a store.
 
-use std::fmt;
+use std::{fmt, io, path::Path};
 
 /// What is wrong with a store: who is guilty, one line for people, and whether waiting helps.
 #[derive(Debug)]
@@ -32,11 +32,48 @@ impl StoreError {
         }
     }
 
+    /// What an error of the database in `file` means to who runs the server.
+    #[must_use]
+    pub fn of_file(file: &Path, error: redb::Error) -> Self {
+        let file = file.display();
+        match error {
+            redb::Error::DatabaseAlreadyOpen => Self::unusable(format!(
+                "{file} is in use by another process; give each server a directory of its own"
+            )),
+            redb::Error::Corrupted(_)
+            | redb::Error::UpgradeRequired(_)
+            | redb::Error::TableTypeMismatch { .. } => Self::unusable(format!(
+                "{file} can't be read: {error}; move it away to start anew"
+            )),
+            redb::Error::Io(error) if is_permanent(error.kind()) => Self::unusable(format!(
+                "{file} can't be used: {error}; move it away, or give this user the right to write it"
+            )),
+            error => Self::outage(format!("{file} can't be written: {error}")),
+        }
+    }
+
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         self.kind == Kind::Outage
     }
+}
+
+/// Whether somebody has to do something about it.
+fn is_permanent(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        InvalidData, InvalidInput, IsADirectory, NotADirectory, PermissionDenied,
+        ReadOnlyFilesystem,
+    };
+    matches!(
+        kind,
+        InvalidData
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | PermissionDenied
+            | ReadOnlyFilesystem
+    )
 }
 
 impl fmt::Display for StoreError {

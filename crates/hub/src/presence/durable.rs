@@ -1,7 +1,6 @@
 //! The store that survives the process: one file.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -71,27 +70,12 @@ impl Durable {
         work: impl FnOnce() -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, StoreError> {
         match tokio::task::spawn_blocking(work).await {
-            Ok(done) => done.map_err(|error| self.explain(error)),
+            Ok(done) => done.map_err(|error| StoreError::of_file(&self.file, error)),
+            // A database that is damaged in a way that it doesn't expect panics.
             Err(error) => Err(StoreError::outage(format!(
-                "{}: the write was cut off: {error}",
+                "{}: this was cut off, the file may be damaged: {error}",
                 self.file.display()
             ))),
-        }
-    }
-
-    fn explain(&self, error: redb::Error) -> StoreError {
-        let file = self.file.display();
-        match error {
-            redb::Error::DatabaseAlreadyOpen => StoreError::unusable(format!(
-                "{file} is in use by another process; give each server a directory of its own"
-            )),
-            redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => StoreError::unusable(
-                format!("{file} can't be read: {error}; move it away to start anew"),
-            ),
-            redb::Error::Io(error) if is_permanent(error.kind()) => StoreError::unusable(format!(
-                "{file} can't be used: {error}; move it away, or give this user the right to write it"
-            )),
-            error => StoreError::outage(format!("{file} can't be written: {error}")),
         }
     }
 }
@@ -229,23 +213,6 @@ fn database(file: &Path) -> Result<Database, redb::Error> {
 
 /// Bytes. What changes in a second is small, and nothing is read but at the start.
 const CACHE_BYTES: usize = 8 << 20;
-
-/// Whether somebody has to do something about it.
-fn is_permanent(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{
-        InvalidData, InvalidInput, IsADirectory, NotADirectory, PermissionDenied,
-        ReadOnlyFilesystem,
-    };
-    matches!(
-        kind,
-        InvalidData
-            | InvalidInput
-            | IsADirectory
-            | NotADirectory
-            | PermissionDenied
-            | ReadOnlyFilesystem
-    )
-}
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use tokio::{
@@ -78,7 +79,7 @@ impl Presence {
         }
         if keeping == Keeping::Changes {
             let keeper = Keeper::new(store, Arc::clone(&shared));
-            let task = tokio::spawn(keeper.run(opened));
+            let task = tokio::spawn(supervise(keeper.run(opened), Arc::clone(&shared)));
             *shared.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         }
         Ok(Self(shared))
@@ -189,6 +190,13 @@ impl Presence {
         self.0.lock().trouble.clone()
     }
 
+    /// Why the store is kept by nobody any more, in one line: its keeper has failed, which is a fault of this program. Who is
+    /// here is still told; what changes is not kept.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.0.failure.get().cloned()
+    }
+
     /// Ends all subscriptions, so that whoever serves them can go.
     pub fn end_changes(&self) {
         self.0.lock().changes = None;
@@ -236,6 +244,18 @@ pub(super) struct Shared {
     /// Whether presence is over.
     stop: watch::Sender<bool>,
     keeper: Mutex<Option<JoinHandle<()>>>,
+    /// Why there is no keeper any more.
+    failure: OnceLock<String>,
+}
+
+/// Looks after the keeper: nobody would miss it before the next start.
+async fn supervise(keeper: impl Future<Output = ()> + Send + 'static, shared: Arc<Shared>) {
+    if let Err(error) = tokio::spawn(keeper).await {
+        let failure = format!("presence is not kept any more: its keeper has failed: {error}");
+        tracing::error!("{failure}; start the server again");
+        shared.set_trouble(Some(failure.clone()));
+        let _ = shared.failure.set(failure);
+    }
 }
 
 struct Inner {
@@ -258,6 +278,7 @@ impl Shared {
             unsaved: Notify::new(),
             stop: watch::Sender::new(false),
             keeper: Mutex::new(None),
+            failure: OnceLock::new(),
         }
     }
 
@@ -340,5 +361,73 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, time::Duration};
+
+    use super::*;
+    use crate::{
+        SystemClock,
+        presence::{Pace, store::News},
+    };
+
+    /// A store whose program has a fault.
+    struct Broken;
+
+    impl Store for Broken {
+        async fn open(&mut self, _now: UnixMillis) -> Result<Vec<News>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn save(&mut self, _batch: Batch) -> Result<Vec<News>, StoreError> {
+            panic!("a fault")
+        }
+
+        async fn news(&mut self) -> Result<Option<News>, StoreError> {
+            pending().await
+        }
+
+        fn lost(&mut self, _now: UnixMillis) -> Option<News> {
+            None
+        }
+
+        async fn close(&mut self) {}
+
+        fn pace(&self) -> Option<Pace> {
+            Some(Pace {
+                gather: Duration::from_secs(1),
+                beat: Duration::from_secs(1),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_keeper_that_panics_is_missed_and_presence_goes_on() {
+        let clock = Arc::new(SystemClock);
+        let presence = Presence::open(Limits::default(), clock, Broken)
+            .await
+            .unwrap();
+        let missed = async {
+            while presence.failure().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Only a failure takes so long.
+        tokio::time::timeout(Duration::from_secs(60), missed)
+            .await
+            .unwrap();
+        assert!(
+            presence
+                .trouble()
+                .unwrap()
+                .contains("its keeper has failed")
+        );
+        let ticket = presence.join("ann", "laptop");
+        assert!(presence.is_online("ann"));
+        drop(ticket);
+        presence.close().await;
     }
 }
