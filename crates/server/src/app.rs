@@ -58,8 +58,13 @@ pub(crate) fn serve(config: &Config) -> ExitCode {
             Ok(presence) => presence,
             Err(message) => return refuse(&message),
         };
-        let readiness = Readiness::default();
-        let started = start(config, &key, data.as_ref(), &presence, &readiness);
+        let budget = memory_budget(config);
+        let chat = match chat(config, data.as_ref(), &presence, &budget) {
+            Ok(chat) => chat,
+            Err(message) => return refuse(&message),
+        };
+        let readiness = readiness(&chat, &presence);
+        let started = start(config, &key, chat, &presence, &readiness, budget);
         let server = match started.await {
             Ok(server) => server,
             Err(message) => return refuse(&message),
@@ -85,12 +90,21 @@ fn open_data(config: &Config) -> Result<Option<DataDir>, String> {
     Ok(data)
 }
 
+/// Asks the parts that others wait for whether they still work.
+fn readiness(chat: &Chat, presence: &Presence) -> Readiness {
+    let (chat, presence) = (chat.clone(), presence.clone());
+    Readiness::default()
+        .with(move || chat.failure())
+        .with(move || presence.failure())
+}
+
 async fn start(
     config: &Config,
     key: &api::Key,
-    data: Option<&DataDir>,
+    chat: Chat,
     presence: &Presence,
     readiness: &Readiness,
+    budget: MemoryBudget,
 ) -> Result<ServerHandle, String> {
     let trusted = config.trusted_proxies.iter();
     let mut server = Server::unbound().trusted_proxies(trusted.map(|network| &network.0));
@@ -102,8 +116,6 @@ async fn start(
             (Switch::Off, None) => server.listen(listen),
         };
     }
-    let budget = memory_budget(config);
-    let chat = chat(config, data, presence)?;
     let chat_paths = chat_paths(config);
     for path in &chat_paths {
         server = server.mount(chat.route(path, settings(config).limits));
@@ -155,17 +167,39 @@ fn endpoints(app_heartbeat: Switch, presence: &Presence) -> [(&'static str, Rout
 }
 
 /// Rooms, private messages, who is online; kept below `data`, or as long as the process.
-fn chat(config: &Config, data: Option<&DataDir>, presence: &Presence) -> Result<Chat, String> {
+fn chat(
+    config: &Config,
+    data: Option<&DataDir>,
+    presence: &Presence,
+    budget: &MemoryBudget,
+) -> Result<Chat, String> {
     let tokens = match &config.chat_token {
         Some(token) => Tokens::exactly(&token.0),
         None => Tokens::any(),
     };
     Chat::start(
         data.map(DataDir::path),
-        chat::Limits::default(),
+        chat_limits(config, data),
         tokens,
         presence.clone(),
+        budget,
     )
+}
+
+/// A disk has more room than memory.
+fn chat_limits(config: &Config, data: Option<&DataDir>) -> chat::Limits {
+    let mut limits = chat::Limits::default();
+    if data.is_some() {
+        limits.history_bytes_max = 64 << 20;
+        limits.letters_bytes_max = 32 << 20;
+    }
+    if let Some(bytes) = &config.chat_history_bytes_max {
+        limits.history_bytes_max = bytes.0 as u64;
+    }
+    if let Some(bytes) = &config.chat_letters_bytes_max {
+        limits.letters_bytes_max = bytes.0 as u64;
+    }
+    limits
 }
 
 fn cookies(config: &Config) -> Cookies {

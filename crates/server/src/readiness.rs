@@ -1,8 +1,11 @@
 //! `/health/ready`: whether newcomers should come here.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use axum::{
@@ -11,29 +14,81 @@ use axum::{
     routing::{self, MethodRouter},
 };
 
-/// Whether newcomers should come here: yes from the beginning, no once the server is asked to end.
-/// Clones speak of the same server.
-#[derive(Clone, Debug, Default)]
+/// Whether newcomers should come here: yes from the beginning, no once the server is asked to end, or a part of it has
+/// failed that doesn't come back. Clones speak of the same server.
+#[derive(Clone, Default)]
 pub(crate) struct Readiness {
     has_ended: Arc<AtomicBool>,
+    parts: Vec<Part>,
 }
 
+/// Says what is wrong with a part of the server, in one line.
+type Part = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 impl Readiness {
+    /// With one more part to ask.
+    pub(crate) fn with(
+        mut self,
+        part: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.parts.push(Arc::new(part));
+        self
+    }
+
     /// From now on they should not.
     pub(crate) fn end(&self) {
         self.has_ended.store(true, Ordering::Release);
     }
 
-    /// `200 ready`, or `503 draining`.
+    /// `200 ready`, or `503` with the reason.
     pub(crate) fn route(&self) -> MethodRouter {
         let readiness = self.clone();
         routing::get(move || async move { readiness.answer() })
     }
 
     fn answer(&self) -> impl IntoResponse + use<> {
-        match self.has_ended.load(Ordering::Acquire) {
-            false => (StatusCode::OK, "ready\n"),
-            true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        if self.has_ended.load(Ordering::Acquire) {
+            return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
         }
+        let wrong: Vec<String> = self.parts.iter().filter_map(|part| part()).collect();
+        match wrong.is_empty() {
+            true => (StatusCode::OK, "ready\n".to_owned()),
+            false => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{}\n", wrong.join("\n")),
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness")
+            .field("has_ended", &self.has_ended)
+            .field("parts", &self.parts.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn a_part_that_has_failed_is_named_and_the_end_comes_first() {
+        let failure = Arc::new(Mutex::new(None));
+        let asked = Arc::clone(&failure);
+        let readiness = Readiness::default()
+            .with(|| None)
+            .with(move || asked.lock().unwrap().clone());
+        let status = || readiness.answer().into_response().status();
+        assert_eq!(status(), StatusCode::OK);
+        *failure.lock().unwrap() = Some("the chat has stopped".to_owned());
+        assert_eq!(status(), StatusCode::SERVICE_UNAVAILABLE);
+        *failure.lock().unwrap() = None;
+        readiness.end();
+        assert_eq!(status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 }

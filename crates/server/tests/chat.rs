@@ -232,6 +232,140 @@ fn what_is_said_to_somebody_away_is_handed_out_once_also_across_a_crash() {
 }
 
 #[test]
+fn what_waits_is_handed_out_until_it_is_confirmed_and_looking_changes_nothing() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    let mut browser = Browser::new(&server);
+    let uuid = browser.uuid();
+    talk(async {
+        let bob = Page::online(&server, &mut browser, "Bob").await;
+        let to = bob.address.clone();
+        let mut ann = Page::online(&server, &mut Browser::new(&server), "Ann").await;
+        ann.join("tea", Value::Null).await;
+        drop(bob);
+        // Until the server has seen that he is away, nothing waits for him.
+        loop {
+            ann.say(json!({ "url": "/chat/msg", "to": to, "text": "important" }))
+                .await;
+            if ann.hear("SENT").await["waits"] == true {
+                break;
+            }
+        }
+    });
+    let ask = |method: &str, query: &str, fields: &str| {
+        server.http(&format!(
+            "{method} /socket/get-msg{query} HTTP/1.1\r\nCookie: chat_uuid={uuid}\r\n{fields}\r\n"
+        ))
+    };
+    for _ in 0..2 {
+        let head = ask("HEAD", "", "").to_lowercase();
+        assert!(
+            head.starts_with("http/1.1 200") && !head.contains("set-cookie"),
+            "{head}"
+        );
+        let ahead = ask("GET", "", "Sec-Purpose: prefetch\r\n").to_lowercase();
+        assert!(
+            ahead.starts_with("http/1.1 503") && !ahead.contains("set-cookie"),
+            "{ahead}"
+        );
+    }
+    // Nor is anybody made by looking.
+    for (method, fields) in [("HEAD", ""), ("GET", "Purpose: prefetch\r\n")] {
+        let looked = server.http(&format!(
+            "{method} /socket/chat-uuid HTTP/1.1\r\n{fields}\r\n"
+        ));
+        assert!(!looked.to_lowercase().contains("set-cookie"), "{looked}");
+    }
+    // An answer that got lost, as often as it may: without its cookie nothing is confirmed.
+    let mut data = Value::Null;
+    for _ in 0..3 {
+        let answer = ask("GET", "", "");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        data = serde_json::from_str::<Value>(body).unwrap()["data"].take();
+        assert_eq!(
+            (texts(&data["list"]), &data["more"]),
+            (vec!["important".to_owned()], &json!(false))
+        );
+    }
+    let (seq, epoch) = (&data["seq"], data["epoch"].as_str().unwrap());
+    let bad = ask("GET", "?after=1", "");
+    assert!(bad.starts_with("HTTP/1.1 400"), "{bad}");
+    let confirming = format!("?after={seq}&epoch={epoch}");
+    for _ in 0..2 {
+        let answer = ask("GET", &confirming, "");
+        assert!(answer.contains("\"count\":0"), "{answer}");
+    }
+    assert_eq!(browser.ask("/socket/get-msg").1["data"]["count"], 0);
+}
+
+#[test]
+fn a_page_from_before_confirms_by_its_cookie_with_the_next_request() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    let (mut browser, mut other) = (Browser::new(&server), Browser::new(&server));
+    talk(async {
+        let bob = Page::online(&server, &mut browser, "Bob").await;
+        let to = bob.address.clone();
+        drop(bob);
+        let mut ann = Page::online(&server, &mut other, "Ann").await;
+        loop {
+            ann.say(json!({ "url": "/chat/msg", "to": to, "text": "important" }))
+                .await;
+            if ann.hear("SENT").await["waits"] == true {
+                break;
+            }
+        }
+        assert_eq!(browser.ask("/socket/get-msg").1["data"]["count"], 1);
+        // Loading the page again begins with its uuid, which shows the cookie.
+        let mut bob = Page::open(&server).await;
+        bob.hear("CONNECT").await;
+        let uuid = browser.uuid();
+        bob.say(json!({ "url": "/chat/online", "uuid": uuid }))
+            .await;
+        assert_eq!(bob.hear("ONLINE").await["waiting"], 0);
+    });
+    assert_eq!(browser.ask("/socket/get-msg").1["data"]["count"], 0);
+}
+
+#[test]
+fn a_damaged_file_is_an_error_that_names_it_and_no_chat_that_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let args = ["--listen", "127.0.0.1:0", "--data", &data];
+    let server = Server::start(&args);
+    talk(async {
+        let mut ann = Page::online(&server, &mut Browser::new(&server), "Ann").await;
+        ann.join("tea", Value::Null).await;
+        for text in ["one", "two", "three"] {
+            ann.say(json!({ "url": "/chat/msg", "room": "tea", "text": text }))
+                .await;
+            ann.hear("SENT").await;
+        }
+    });
+    server.signal("TERM");
+    server.wait();
+    for name in ["chat.redb", "presence.redb"] {
+        let file = folder.path().join("data").join(name);
+        let whole = std::fs::read(&file).unwrap();
+        let mut damaged = whole.clone();
+        // All but the first page, which says where the others are.
+        for page in damaged.chunks_mut(4096).skip(1) {
+            if page.iter().any(|byte| *byte != 0) {
+                page[..64].fill(0xA5);
+            }
+        }
+        std::fs::write(&file, damaged).unwrap();
+        let run = support::run_in(folder.path(), &args, &[]);
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        let line = run.stderr.lines().last().unwrap();
+        assert!(
+            line.contains(name) && line.contains("move it away"),
+            "{line}"
+        );
+        std::fs::write(&file, whole).unwrap();
+    }
+    Server::start(&args);
+}
+
+#[test]
 fn messages_are_fetched_only_by_who_they_are_for_and_only_from_this_site() {
     let server = Server::start(&["--listen", "127.0.0.1:0"]);
     let mut nobody = Browser::new(&server);

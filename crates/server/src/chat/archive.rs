@@ -1,63 +1,57 @@
 //! What was said, and who has yet to hear it: an embedded database, in a file or in memory.
 //!
 //! ```text
-//!   logs      "r:tea", "p:ADDRESS" ─> epoch, first and last number, time      a room's history, a person's
+//!   logs      "r:tea", "p:ADDRESS" ─> epoch, first and last number, time, loss  a room's history, a person's
 //!   messages  (log, number) ─> the message
-//!   letters   (log, number) ─> browser that got it, 0 for none                waits for /socket/get-msg
-//!   sent      (from, id) ─> log, number, time                                 known when it is sent again
-//!   order     running number ─> (log, number)                                 the oldest of all goes first
-//!   lost      log ─> how many letters went unheard
-//!   people    ADDRESS ─> name, last seen
+//!   letters   (log, number)                                                     waits until it is confirmed
+//!   sent      (from, id) ─> log, number, time                                   known when it is sent again
+//!   people    ADDRESS ─> name, last seen, whether they have spoken
 //! ```
+//!
+//! [`Pages`] are these tables in one transaction; the [`Ledger`] counts in memory what they hold.
 
-use std::{fmt, path::Path};
+mod ledger;
+mod pages;
+mod segments;
+
+use std::{fmt, mem, path::Path, sync::Arc};
 
 use redb::{
-    Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, Table,
-    TableDefinition, WriteTransaction,
-    backends::{FileBackend, InMemoryBackend},
+    Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction,
+    backends::FileBackend,
 };
 use serde::{Deserialize, Serialize};
+use sockeye::{MemoryAccount, MemoryBudget};
 use sockeye_hub::open_private_file;
-use uuid::Uuid;
 
-use super::{
-    Limits,
-    dialect::{Heard, Known, Past, Since},
-    person::Address,
-    receipt::Receipt,
+use super::{dialect::Heard, dialect::Known, origin::Origin, person::Address};
+
+pub(crate) use self::{
+    ledger::{Ledger, Letter},
+    pages::Pages,
 };
 
 /// What was said, and who has yet to hear it.
 pub(crate) struct Archive {
     /// `None` if it could not be opened again after an error.
     database: Option<Database>,
+    /// Of what was committed.
+    ledger: Ledger,
     open: Open,
+    _cache: MemoryAccount,
 }
 
 type Open = Box<dyn Fn() -> Result<Database, redb::Error> + Send>;
 
-/// One transaction's tables. What it changes counts when the transaction is committed, all of it or nothing.
-pub(crate) struct Pages<'t> {
-    logs: Table<'t, &'static str, &'static [u8]>,
-    messages: Table<'t, (&'static str, u64), &'static [u8]>,
-    letters: Table<'t, (&'static str, u64), u64>,
-    sent: Table<'t, (&'static str, &'static str), (&'static str, u64, u64)>,
-    order: Table<'t, u64, (&'static str, u64)>,
-    lost: Table<'t, &'static str, u64>,
-    people: Table<'t, &'static str, &'static [u8]>,
-    limits: &'t Limits,
-    has_changed: bool,
-}
-
 /// The history of a room, or of a person.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct LogName(String);
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct LogName(Arc<str>);
 
-/// Whether a message waits until its receiver fetches it.
+/// Whether a message waits until its receiver confirms it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waits {
-    Yes,
+    /// Counted against where its sender is, if that is known.
+    Yes(Option<Origin>),
     No,
 }
 
@@ -67,16 +61,29 @@ pub(crate) struct Resident {
     pub(crate) name: String,
     /// Milliseconds since 1970.
     pub(crate) seen: u64,
+    /// Whether they have ever said something.
+    #[serde(default = "has_spoken")]
+    pub(crate) has_spoken: bool,
+}
+
+/// Nobody knows it of those who were written down before it was asked.
+fn has_spoken() -> bool {
+    true
 }
 
 /// What `/socket/get-msg` hands out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Handed {
     pub(crate) messages: Vec<Heard>,
-    /// Letters that went unheard since somebody asked.
+    /// Letters that were lost, as far as nobody has confirmed to know of it.
     pub(crate) lost: u64,
-    /// For the receipt.
+    /// Who shows both has got all of this.
     pub(crate) epoch: String,
+    pub(crate) seq: u64,
+    /// Whether more wait than one answer may hold.
+    pub(crate) has_more: bool,
+    /// What they count.
+    pub(crate) bytes: u64,
 }
 
 /// What the answer to `ONLINE` says of the letters.
@@ -86,33 +93,61 @@ pub(crate) struct Waiting {
     pub(crate) lost: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Log {
     epoch: String,
-    /// Number of the first message kept; `last + 1` if none is.
+    /// From this number on everything is kept; `last + 1` if that is nothing. Before it, letters that wait may be.
     first: u64,
     /// Number of the last message that ever was; 0 if there was none.
     last: u64,
     /// Milliseconds since 1970, of the last message or of the beginning.
     time: u64,
+    /// Up to this number something had to go because there was too much in all, and not too much here. 0 if nothing had.
+    #[serde(default)]
+    taken: u64,
+    /// Letters that were lost, and the number from which on a receipt says that its owner knows.
+    #[serde(default)]
+    lost: u64,
+    #[serde(default)]
+    lost_at: u64,
+    /// Whether this is all that is known of a room: its tombstone.
+    #[serde(default)]
+    is_forgotten: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
     heard: Heard,
-    /// Its place among all.
-    order: u64,
     /// Whether `sent` leads here. A private message is kept twice and found once.
     is_indexed: bool,
 }
 
 impl LogName {
     pub(crate) fn room(name: &str) -> Self {
-        Self(format!("r:{name}"))
+        Self(format!("r:{name}").into())
     }
 
     pub(crate) fn person(address: Address) -> Self {
-        Self(format!("p:{address}"))
+        Self(format!("p:{address}").into())
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn is_room(&self) -> bool {
+        self.0.starts_with("r:")
+    }
+
+    fn room_name(&self) -> Option<&str> {
+        self.0.strip_prefix("r:")
+    }
+}
+
+impl Log {
+    /// Whether something is missing that this log alone would have kept.
+    fn is_cut(&self) -> bool {
+        self.taken > 0 && self.taken + 1 >= self.first
     }
 }
 
@@ -120,37 +155,54 @@ impl Archive {
     /// # Errors
     ///
     /// The file can't be opened, or is not what this program writes.
-    pub(crate) fn open(file: &Path) -> Result<Self, redb::Error> {
+    pub(crate) fn open(file: &Path, budget: &MemoryBudget) -> Result<Self, redb::Error> {
         let file = file.to_owned();
-        Self::with(Box::new(move || {
-            let backend = FileBackend::new(open_private_file(&file)?)?;
-            let mut builder = Database::builder();
-            builder.set_cache_size(CACHE_BYTES);
-            // What a damaged page would do later shows now.
-            builder.set_check_integrity_on_open(true);
-            Ok(builder.create_with_backend(backend)?)
-        }))
+        let cache = (budget.account(), CACHE_BYTES);
+        Self::with(
+            cache,
+            Box::new(move || {
+                let backend = FileBackend::new(open_private_file(&file)?)?;
+                let mut builder = Database::builder();
+                builder.set_cache_size(CACHE_BYTES);
+                // What a damaged page would do later shows now.
+                builder.set_check_integrity_on_open(true);
+                Ok(builder.create_with_backend(backend)?)
+            }),
+        )
     }
 
     /// Forgotten when the process ends.
-    pub(crate) fn in_memory() -> Result<Self, redb::Error> {
-        Self::with(Box::new(|| {
-            Ok(Database::builder()
-                .set_cache_size(CACHE_BYTES)
-                .create_with_backend(InMemoryBackend::new())?)
-        }))
+    pub(crate) fn in_memory(budget: &MemoryBudget) -> Result<Self, redb::Error> {
+        let (cache, budget) = ((budget.account(), CACHE_BYTES / 8), budget.clone());
+        Self::with(
+            cache,
+            Box::new(move || {
+                let mut builder = Database::builder();
+                // It is memory already.
+                builder.set_cache_size(CACHE_BYTES / 8);
+                Ok(builder.create_with_backend(segments::Segments::new(budget.account()))?)
+            }),
+        )
     }
 
-    fn with(open: Open) -> Result<Self, redb::Error> {
-        let database = Some(prepared(&open)?);
-        Ok(Self { database, open })
+    /// `cache` is what the database keeps of it in memory.
+    fn with((mut cache, bytes): (MemoryAccount, usize), open: Open) -> Result<Self, redb::Error> {
+        cache.set(bytes);
+        let (database, ledger) = prepared(&open)?;
+        Ok(Self {
+            database: Some(database),
+            ledger,
+            open,
+            _cache: cache,
+        })
     }
 
     /// After an error of the disk: the database takes nothing more before it was opened again.
     pub(crate) fn reopen(&mut self) -> Result<(), redb::Error> {
         // The old one holds a lock on the file.
         self.database = None;
-        self.database = Some(prepared(&self.open)?);
+        let (database, ledger) = prepared(&self.open)?;
+        (self.database, self.ledger) = (Some(database), ledger);
         Ok(())
     }
 
@@ -168,8 +220,20 @@ impl Archive {
         Ok(people)
     }
 
-    pub(crate) fn begin(&self) -> Result<WriteTransaction, redb::Error> {
-        Ok(self.database()?.begin_write()?)
+    /// A transaction, and the ledger that it changes. After a failure the archive has to be opened again, which makes the
+    /// ledger anew; after a commit the ledger is handed back to [`Archive::keep`].
+    pub(crate) fn begin(&mut self) -> Result<(WriteTransaction, Ledger), redb::Error> {
+        let transaction = self.database()?.begin_write()?;
+        Ok((transaction, mem::take(&mut self.ledger)))
+    }
+
+    pub(crate) fn keep(&mut self, ledger: Ledger) {
+        self.ledger = ledger;
+    }
+
+    #[cfg(test)]
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     fn database(&self) -> Result<&Database, redb::Error> {
@@ -185,292 +249,86 @@ impl fmt::Debug for Archive {
     }
 }
 
-/// With all its tables.
-fn prepared(open: &Open) -> Result<Database, redb::Error> {
+/// With all its tables, as this version knows them, and counted.
+fn prepared(open: &Open) -> Result<(Database, Ledger), redb::Error> {
     let database = open()?;
     let transaction = database.begin_write()?;
-    Pages::open(&transaction, &Limits::default())?;
+    let ledger = {
+        let mut logs = transaction.open_table(LOGS)?;
+        let mut lost = transaction.open_table(LOST)?;
+        take_over_losses(&mut logs, &mut lost)?;
+        transaction.open_table(SENT)?;
+        transaction.open_table(PEOPLE)?;
+        counted(
+            &logs,
+            &transaction.open_table(MESSAGES)?,
+            &transaction.open_table(LETTERS)?,
+        )?
+    };
+    // The order of all messages, which an earlier version kept.
+    transaction.delete_table(ORDER)?;
     transaction.commit()?;
-    Ok(database)
+    Ok((database, ledger))
 }
 
-impl<'t> Pages<'t> {
-    pub(crate) fn open(
-        transaction: &'t WriteTransaction,
-        limits: &'t Limits,
-    ) -> Result<Self, redb::Error> {
-        Ok(Self {
-            logs: transaction.open_table(LOGS)?,
-            messages: transaction.open_table(MESSAGES)?,
-            letters: transaction.open_table(LETTERS)?,
-            sent: transaction.open_table(SENT)?,
-            order: transaction.open_table(ORDER)?,
-            lost: transaction.open_table(LOST)?,
-            people: transaction.open_table(PEOPLE)?,
-            limits,
-            has_changed: false,
-        })
+/// An earlier version kept the number of lost letters in a table of its own.
+fn take_over_losses(
+    logs: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    lost: &mut redb::Table<'_, &'static str, u64>,
+) -> Result<(), redb::Error> {
+    let mut counts = Vec::new();
+    for row in lost.range("p:".."p;")? {
+        let (key, count) = row?;
+        counts.push((key.value().to_owned(), count.value()));
     }
-
-    /// Whether there is anything to commit.
-    pub(crate) fn has_changed(&self) -> bool {
-        self.has_changed
-    }
-
-    /// Files a message and gives it its number.
-    pub(crate) fn append(
-        &mut self,
-        name: &LogName,
-        heard: &mut Heard,
-        waits: Waits,
-    ) -> Result<(), redb::Error> {
-        self.has_changed = true;
-        let key = name.0.as_str();
-        let mut log = self.log(name, heard.time)?;
-        log.last += 1;
-        log.time = heard.time;
-        heard.seq = log.last;
-        let order = self.order.last()?.map_or(0, |(order, _)| order.value() + 1);
-        let mut is_indexed = false;
-        if let Some(id) = &heard.id {
-            let from = heard.from.address.to_string();
-            is_indexed = self.sent.get((from.as_str(), id.as_str()))?.is_none();
-            if is_indexed {
-                let found = (key, heard.seq, heard.time);
-                self.sent.insert((from.as_str(), id.as_str()), found)?;
-            }
+    for (key, count) in counts {
+        lost.remove(key.as_str())?;
+        let log = logs
+            .get(key.as_str())?
+            .map(|log| decoded::<Log>(log.value()));
+        if let Some(mut log) = log.transpose()? {
+            log.last += 1;
+            log.lost += count;
+            log.lost_at = log.last;
+            logs.insert(key.as_str(), encoded(&log).as_slice())?;
         }
-        let kept = Kept {
-            heard: heard.clone(),
-            order,
-            is_indexed,
+    }
+    Ok(())
+}
+
+/// Walks all tables once.
+fn counted(
+    logs: &impl redb::ReadableTable<&'static str, &'static [u8]>,
+    messages: &impl redb::ReadableTable<(&'static str, u64), &'static [u8]>,
+    letters: &impl redb::ReadableTable<(&'static str, u64), u64>,
+) -> Result<Ledger, redb::Error> {
+    let mut ledger = Ledger::default();
+    for row in logs.iter()? {
+        let (key, log) = row?;
+        let (name, log) = (LogName(key.value().into()), decoded::<Log>(log.value())?);
+        match log.is_forgotten {
+            true => ledger.add_tombstone(&name, log.time),
+            false => ledger.begin_log(&name, log.time, None),
+        }
+    }
+    for row in messages.iter()? {
+        let (place, kept) = row?;
+        let (key, seq) = place.value();
+        let (name, bytes) = (LogName(key.into()), pages::bytes_of(kept.value()));
+        if letters.get((key, seq))?.is_none() {
+            ledger.add_history(&name, bytes);
+            continue;
+        }
+        let heard = decoded::<Kept>(kept.value())?.heard;
+        let letter = Letter {
+            bytes,
+            from: heard.from.address,
+            origin: None,
+            time: heard.time,
         };
-        self.messages
-            .insert((key, heard.seq), encoded(&kept).as_slice())?;
-        self.order.insert(order, (key, heard.seq))?;
-        if waits == Waits::Yes {
-            self.letters.insert((key, heard.seq), NOBODY)?;
-        }
-        self.logs.insert(key, encoded(&log).as_slice())?;
-        self.trim(name, log.first, log.last)
+        ledger.add_letter(&name, seq, letter);
     }
-
-    /// Number and time of a message that this person has sent under this id before.
-    pub(crate) fn sent(&self, from: Address, id: &str) -> Result<Option<(u64, u64)>, redb::Error> {
-        let found = self.sent.get((from.to_string().as_str(), id))?;
-        Ok(found.map(|found| (found.value().1, found.value().2)))
-    }
-
-    /// What there is of a history for somebody who comes (`None`) or returns.
-    pub(crate) fn past(&self, name: &LogName, since: Option<&Since>) -> Result<Past, redb::Error> {
-        let Some(log) = self.find(name)? else {
-            return Ok(Past::default());
-        };
-        let (read, complete) = match since {
-            None => (0, true),
-            Some(since) => {
-                let is_same = since.epoch.as_ref().is_none_or(|epoch| *epoch == log.epoch);
-                match is_same && since.seq <= log.last {
-                    true => (since.seq, since.seq + 1 >= log.first),
-                    false => (0, false),
-                }
-            }
-        };
-        let mut messages = Vec::new();
-        if read < log.last {
-            for row in self
-                .messages
-                .range((name.0.as_str(), read + 1)..=(name.0.as_str(), log.last))?
-            {
-                messages.push(decoded::<Kept>(row?.1.value())?.heard);
-            }
-        }
-        Ok(Past {
-            epoch: log.epoch,
-            seq: log.last,
-            complete,
-            messages,
-        })
-    }
-
-    /// Hands out what waits, each letter to one browser. What this browser's receipt covers is struck out; what it was
-    /// handed and doesn't show is handed out again, unless an answer to it may still be on its way.
-    pub(crate) fn hand_out(
-        &mut self,
-        name: &LogName,
-        receipt: Option<&Receipt>,
-        is_leased: bool,
-    ) -> Result<Handed, redb::Error> {
-        let key = name.0.as_str();
-        let Some(log) = self.find(name)? else {
-            return Ok(Handed::default());
-        };
-        let jar = receipt.map_or(NOBODY, |receipt| receipt.jar);
-        let mut letters = Vec::new();
-        for row in self.letters.range((key, 0)..=(key, u64::MAX))? {
-            let (place, handed) = row?;
-            letters.push((place.value().1, handed.value()));
-        }
-        let mut handed = Handed {
-            epoch: log.epoch,
-            ..Handed::default()
-        };
-        for (seq, holder) in letters {
-            self.has_changed = true;
-            let was_ours = holder != NOBODY && holder == jar;
-            if was_ours && receipt.is_some_and(|receipt| receipt.covers(&handed.epoch, seq)) {
-                self.letters.remove((key, seq))?;
-                continue;
-            }
-            let is_ours = holder == NOBODY || (was_ours && !is_leased);
-            if !is_ours {
-                continue;
-            }
-            if let Some(kept) = self.messages.get((key, seq))? {
-                handed.messages.push(decoded::<Kept>(kept.value())?.heard);
-            }
-            // Who shows no receipt can't prove anything later either.
-            match receipt {
-                Some(_) => self.letters.insert((key, seq), jar)?,
-                None => self.letters.remove((key, seq))?,
-            };
-        }
-        handed.lost = self.lost.remove(key)?.map_or(0, |lost| lost.value());
-        self.has_changed |= handed.lost > 0;
-        Ok(handed)
-    }
-
-    pub(crate) fn waiting(&self, name: &LogName) -> Result<Waiting, redb::Error> {
-        let key = name.0.as_str();
-        let mut count = 0;
-        for row in self.letters.range((key, 0)..=(key, u64::MAX))? {
-            count += u64::from(row?.1.value() == NOBODY);
-        }
-        let lost = self.lost.get(key)?.map_or(0, |lost| lost.value());
-        Ok(Waiting { count, lost })
-    }
-
-    pub(crate) fn has(&self, name: &LogName) -> Result<bool, redb::Error> {
-        Ok(self.logs.get(name.0.as_str())?.is_some())
-    }
-
-    /// Begins a history if there is none, so that it has an identity before its first message.
-    pub(crate) fn begin(&mut self, name: &LogName, time: u64) -> Result<(), redb::Error> {
-        if !self.has(name)? {
-            self.has_changed = true;
-            let log = self.log(name, time)?;
-            self.logs
-                .insert(name.0.as_str(), encoded(&log).as_slice())?;
-        }
-        Ok(())
-    }
-
-    /// How many rooms have a history, and among those that `is_free` names the one that was silent longest.
-    pub(crate) fn rooms(
-        &self,
-        is_free: impl Fn(&str) -> bool,
-    ) -> Result<(usize, Option<String>), redb::Error> {
-        let (mut count, mut oldest) = (0, None);
-        for row in self.logs.range("r:".."r;")? {
-            let (key, log) = row?;
-            count += 1;
-            let room = &key.value()[2..];
-            let time = decoded::<Log>(log.value())?.time;
-            if is_free(room) && oldest.as_ref().is_none_or(|(other, _)| time < *other) {
-                oldest = Some((time, room.to_owned()));
-            }
-        }
-        Ok((count, oldest.map(|(_, room)| room)))
-    }
-
-    /// Forgets a history and what waits in it.
-    pub(crate) fn forget(&mut self, name: &LogName) -> Result<(), redb::Error> {
-        self.has_changed = true;
-        if let Some(log) = self.find(name)? {
-            for seq in log.first..=log.last {
-                self.remove(name, seq)?;
-            }
-        }
-        self.logs.remove(name.0.as_str())?;
-        self.lost.remove(name.0.as_str())?;
-        Ok(())
-    }
-
-    pub(crate) fn put_person(
-        &mut self,
-        address: Address,
-        resident: &Resident,
-    ) -> Result<(), redb::Error> {
-        self.has_changed = true;
-        self.people
-            .insert(address.to_string().as_str(), encoded(resident).as_slice())?;
-        Ok(())
-    }
-
-    pub(crate) fn forget_person(&mut self, address: Address) -> Result<(), redb::Error> {
-        self.people.remove(address.to_string().as_str())?;
-        self.forget(&LogName::person(address))
-    }
-
-    fn find(&self, name: &LogName) -> Result<Option<Log>, redb::Error> {
-        let row = self.logs.get(name.0.as_str())?;
-        row.map(|row| decoded(row.value())).transpose()
-    }
-
-    fn log(&self, name: &LogName, time: u64) -> Result<Log, redb::Error> {
-        Ok(self.find(name)?.unwrap_or_else(|| Log {
-            epoch: Uuid::new_v4().simple().to_string(),
-            first: 1,
-            last: 0,
-            time,
-        }))
-    }
-
-    /// Keeps to the limits: of this history, and of all.
-    fn trim(&mut self, name: &LogName, first: u64, last: u64) -> Result<(), redb::Error> {
-        let keep = match name.0.starts_with("r:") {
-            true => self.limits.history_max,
-            false => self.limits.letters_max,
-        };
-        let surplus = (last + 1 - first).saturating_sub(keep as u64);
-        for seq in first..first + surplus {
-            self.remove(name, seq)?;
-        }
-        while self.order.len()? > self.limits.kept_max {
-            let oldest = self.order.pop_first()?;
-            let Some((name, seq)) = oldest.map(|(_, place)| {
-                let (log, seq) = place.value();
-                (LogName(log.to_owned()), seq)
-            }) else {
-                break;
-            };
-            self.remove(&name, seq)?;
-        }
-        Ok(())
-    }
-
-    fn remove(&mut self, name: &LogName, seq: u64) -> Result<(), redb::Error> {
-        let key = name.0.as_str();
-        let kept = match self.messages.remove((key, seq))? {
-            Some(kept) => decoded::<Kept>(kept.value())?,
-            None => return Ok(()),
-        };
-        self.order.remove(kept.order)?;
-        if let Some(id) = kept.heard.id.as_ref().filter(|_| kept.is_indexed) {
-            let from = kept.heard.from.address.to_string();
-            self.sent.remove((from.as_str(), id.as_str()))?;
-        }
-        let holder = self.letters.remove((key, seq))?.map(|jar| jar.value());
-        if holder == Some(NOBODY) {
-            let lost = self.lost.get(key)?.map_or(0, |lost| lost.value());
-            self.lost.insert(key, lost + 1)?;
-        }
-        if let Some(mut log) = self.find(name)? {
-            log.first = log.first.max(seq + 1);
-            self.logs.insert(key, encoded(&log).as_slice())?;
-        }
-        Ok(())
-    }
+    Ok(ledger)
 }
 
 impl Heard {
@@ -506,9 +364,6 @@ const PEOPLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("people");
 
 /// Bytes of the file that are kept in memory, to read and to write.
 const CACHE_BYTES: usize = 8 << 20;
-
-/// No browser: the letter waits.
-const NOBODY: u64 = 0;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,22 +1,24 @@
 //! The one thread that owns the chat: it takes what visitors have handed over, keeps it, and then lets it be heard.
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use serde_json::json;
-use sockeye::Session;
+use sockeye::{CloseCode, Session};
 use sockeye_hub::presence::Presence;
 use tokio::sync::oneshot;
 
 use super::{
     Limits,
+    answers::{Answers, Asker},
     archive::{Archive, Handed, LogName, Pages, Resident, Waits},
-    dialect::{self, Echoed, Heard, Order, Receiver, Saying, Since, Trouble, event},
+    dialect::{self, Echoed, Heard, Order, Receiver, Saying, Since, Trouble, event, event_with},
     effect::{Effect, tell},
     lobby::Lobby,
+    origin::Origin,
     person::{Address, Person},
     queue::Queue,
     receipt::Receipt,
@@ -29,10 +31,15 @@ pub(crate) enum Job {
     Order(Session, Order, Echoed),
     /// A connection has ended. Its session's id.
     Gone(u64),
-    /// A browser was given this identity.
-    Issue(Person),
-    /// `/socket/get-msg`.
-    Fetch(Person, Option<Receipt>, oneshot::Sender<Handed>),
+    /// A browser was given this identity, and shows what it has got.
+    Issue(Person, Option<Receipt>),
+    /// `/socket/get-msg`. `None` if the person has been given too much lately.
+    Fetch(
+        Person,
+        Option<Receipt>,
+        Option<Origin>,
+        oneshot::Sender<Option<Handed>>,
+    ),
 }
 
 /// The one thread that owns the chat.
@@ -42,8 +49,11 @@ pub(crate) struct Desk {
     lobby: Lobby,
     limits: Arc<Limits>,
     queue: Arc<Queue<Job>>,
-    /// Answers of `/socket/get-msg` that may still be on their way, and until when (milliseconds since 1970).
-    leases: HashMap<(Address, u64), u64>,
+    answers: Answers,
+    /// When letters are looked through for those that have waited too long (milliseconds since 1970).
+    expires_at: u64,
+    /// Connections whose orders are being worked off.
+    askers: Vec<Session>,
 }
 
 /// What becomes of a job: who asked, and what is to happen once it is kept.
@@ -71,28 +81,46 @@ impl Desk {
             archive,
             limits,
             queue,
-            leases: HashMap::new(),
+            answers: Answers::default(),
+            expires_at: 0,
+            askers: Vec::new(),
         })
     }
 
     /// Works until the queue is closed and empty.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(&mut self) {
+        let mut jobs = VecDeque::new();
         loop {
-            let jobs = self.queue.take(self.limits.batch_max);
+            if jobs.is_empty() {
+                jobs.extend(self.queue.take(self.limits.batch_max));
+            }
             if jobs.is_empty() {
                 return;
             }
-            for effect in self.turn(jobs, now_ms()) {
+            for effect in self.turn(&mut jobs, now_ms()) {
                 effect.run();
             }
         }
     }
 
-    /// Does all of these jobs in one transaction. Its effects, once it is committed.
-    pub(crate) fn turn(&mut self, jobs: Vec<Job>, now: u64) -> Vec<Effect> {
-        let mut jobs = jobs.into_iter();
+    /// Nothing more will be done: nobody must wait for it.
+    pub(crate) fn give_up(&mut self) {
+        self.queue.close();
+        let left = self.queue.take(usize::MAX);
+        let waiting = left.iter().filter_map(Job::session).cloned();
+        let told = self.askers.drain(..).chain(self.lobby.empty());
+        for session in told.chain(waiting) {
+            session.close(CloseCode::INTERNAL_ERROR, "the chat has stopped");
+        }
+    }
+
+    /// Does these jobs in one transaction, up to the one with which the answers are enough for a turn; the rest stays.
+    /// Their effects, once it is committed.
+    pub(crate) fn turn(&mut self, jobs: &mut VecDeque<Job>, now: u64) -> Vec<Effect> {
+        let sessions = jobs.iter().filter_map(Job::session);
+        self.askers = sessions.cloned().collect();
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(jobs.len());
-        let Err(error) = self.transact(&mut jobs, &mut outcomes, now) else {
+        let Err(error) = self.transact(jobs, &mut outcomes, now) else {
             let effects = outcomes.into_iter().map(|(_, effects)| effects);
             return effects.flatten().collect();
         };
@@ -101,11 +129,11 @@ impl Desk {
             tracing::error!("and its archive can't be opened again: {error}");
         }
         // Those that nobody has looked at, since the transaction could not begin.
-        for job in jobs {
+        for job in jobs.drain(..) {
             let asker = job.asker();
             let effects = match job {
                 Job::Gone(session) => self.gone(session, now),
-                Job::Issue(person) => {
+                Job::Issue(person, _) => {
                     self.lobby.issue(person, &self.limits);
                     Vec::new()
                 }
@@ -118,18 +146,28 @@ impl Desk {
 
     fn transact(
         &mut self,
-        jobs: &mut impl Iterator<Item = Job>,
+        jobs: &mut VecDeque<Job>,
         outcomes: &mut Vec<Outcome>,
         now: u64,
     ) -> Result<(), redb::Error> {
         let limits = Arc::clone(&self.limits);
-        let transaction = self.archive.begin()?;
-        let mut pages = Pages::open(&transaction, &limits)?;
-        let mut broken = None;
-        for job in jobs {
+        let (transaction, mut ledger) = self.archive.begin()?;
+        let mut pages = Pages::open(&transaction, &limits, &mut ledger)?;
+        if self.expires_at <= now {
+            let age_ms = u64::try_from(limits.letters_age_max.as_millis()).unwrap_or(u64::MAX);
+            pages.expire_letters(now.saturating_sub(age_ms))?;
+            self.expires_at = now.saturating_add(EXPIRY_INTERVAL_MS);
+        }
+        let (mut broken, mut bytes) = (None, 0);
+        while bytes < limits.turn_bytes_max
+            && let Some(job) = jobs.pop_front()
+        {
             let asker = job.asker();
             match self.work(job, &mut pages, now) {
-                Ok(effects) => outcomes.push((asker, effects)),
+                Ok(effects) => {
+                    bytes += effects.iter().map(Effect::bytes).sum::<usize>();
+                    outcomes.push((asker, effects));
+                }
                 Err(Failure::Trouble(trouble)) => {
                     let effects = asker.as_ref().map(|(session, echoed)| {
                         Effect::Tell(session.clone(), dialect::error(trouble, echoed))
@@ -145,20 +183,29 @@ impl Desk {
         let has_changed = pages.has_changed();
         drop(pages);
         match broken {
-            Some(error) => Err(error),
-            None if has_changed => Ok(transaction.commit()?),
-            None => Ok(()),
+            Some(error) => return Err(error),
+            None if has_changed => transaction.commit()?,
+            None => {}
         }
+        self.archive.keep(ledger);
+        Ok(())
     }
 
     fn work(&mut self, job: Job, pages: &mut Pages<'_>, now: u64) -> Result<Vec<Effect>, Failure> {
         match job {
-            Job::Issue(person) => {
+            Job::Issue(person, receipt) => {
                 self.lobby.issue(person, &self.limits);
+                if let Some(receipt) = receipt {
+                    pages.confirm(&LogName::person(person.address()), &receipt)?;
+                }
                 Ok(Vec::new())
             }
             Job::Gone(session) => Ok(self.gone(session, now)),
-            Job::Fetch(person, receipt, answer) => self.fetch(person, receipt, answer, pages, now),
+            Job::Fetch(person, receipt, origin, answer) => {
+                let address = person.address();
+                let asker = Asker { address, origin };
+                self.fetch(asker, receipt.as_ref(), answer, pages, now)
+            }
             Job::Order(session, order, echoed) => match order {
                 Order::HeartBeat => Ok(Vec::new()),
                 Order::Online {
@@ -168,7 +215,8 @@ impl Desk {
                 } => self.online(&session, person, name, since, pages, now),
                 Order::Join { room, since } => self.join(&session, room, since, pages, now),
                 Order::Leave { room } => self.leave(&session, &room),
-                Order::People { room } => self.people(&session, room.as_deref()),
+                Order::People { room } => self.people(&session, room.as_deref(), now),
+                Order::Acknowledge(receipt) => self.acknowledge(&session, &receipt, pages),
                 Order::Say(saying) => self.say(&session, saying, &echoed, pages, now),
             },
         }
@@ -188,14 +236,23 @@ impl Desk {
         if !self.lobby.is_known(person) || before.is_some_and(|before| before != address) {
             return Err(Trouble::WrongUuid.into());
         }
+        let asker = Asker {
+            address,
+            origin: Origin::of(session),
+        };
+        if since.is_some() && !self.answers.admit(asker, &self.limits, now) {
+            return Err(Trouble::TooMuch.into());
+        }
         let known = self.lobby.resident(address).cloned();
         let name = name.or_else(|| known.as_ref().map(|known| known.name.clone()));
         let resident = Resident {
             name: name.unwrap_or_else(|| format!("guest-{}", &address.to_string()[..4])),
             seen: now,
+            has_spoken: known.as_ref().is_some_and(|known| known.has_spoken),
         };
         if known.is_none() {
-            let oldest = self.lobby.oldest_absent(&self.limits);
+            let has_mail = |address| pages.ledger().has_letters(&LogName::person(address));
+            let oldest = self.lobby.dispensable(&self.limits, has_mail);
             if let Some(oldest) = oldest.map_err(|()| Trouble::Busy)? {
                 pages.forget_person(oldest)?;
                 self.lobby.forget(oldest);
@@ -210,9 +267,13 @@ impl Desk {
             self.lobby.arrive(session, address);
         }
         let log = LogName::person(address);
-        pages.begin(&log, now)?;
+        pages.begin(&log, now, None)?;
+        // Who says how far they have read has read so far.
+        if let Some(receipt) = since.as_ref().and_then(Receipt::of) {
+            pages.confirm(&log, &receipt)?;
+        }
         let waiting = pages.waiting(&log)?;
-        let mut response = json!({
+        let response = json!({
             "client_id": client_id(session),
             "address": address,
             "name": resident.name,
@@ -220,10 +281,12 @@ impl Desk {
             "lost": waiting.lost,
         });
         // Who asks for what it missed says from where; the article's page asks /socket/get-msg instead.
-        if let Some(since) = since {
-            response["past"] = json!(pages.past(&log, Some(&since))?);
-        }
-        let mut effects = vec![Effect::Tell(session.clone(), event("ONLINE", response))];
+        let text = match since {
+            Some(since) => event_with("ONLINE", &response, &pages.past(&log, Some(&since))?),
+            None => event("ONLINE", response),
+        };
+        self.answers.charge(asker, text.len(), &self.limits, now);
+        let mut effects = vec![Effect::Tell(session.clone(), text)];
         if is_renamed {
             for room in self.lobby.rooms_with(address) {
                 effects.extend(self.announce("JOIN", &room, address));
@@ -244,19 +307,23 @@ impl Desk {
         pages: &mut Pages<'_>,
         now: u64,
     ) -> Result<Vec<Effect>, Failure> {
-        let address = self.lobby.address(session).ok_or(Trouble::NotOnline)?;
+        let asker = self.asker(session)?;
         let is_in = self.lobby.is_in(session, &room);
         if !is_in && self.lobby.rooms_of(session) >= self.limits.rooms_per_visitor_max {
             return Err(Trouble::TooManyRooms.into());
         }
+        if !self.answers.admit(asker, &self.limits, now) {
+            return Err(Trouble::TooMuch.into());
+        }
         let log = LogName::room(&room);
         if !pages.has(&log)? {
-            let (count, oldest) = pages.rooms(|room| self.lobby.count(Some(room)) == 0)?;
-            if count >= self.limits.rooms_max {
-                let oldest = oldest.ok_or(Trouble::Busy)?;
-                pages.forget(&LogName::room(&oldest))?;
+            let is_free = |room: &str| self.lobby.count(Some(room)) == 0;
+            let (ledger, limits) = (pages.ledger(), &self.limits);
+            let oldest = ledger.room_to_forget(asker.origin, limits, is_free);
+            if let Some(oldest) = oldest.map_err(|()| Trouble::Busy)? {
+                pages.forget_room(&oldest)?;
             }
-            pages.begin(&log, now)?;
+            pages.begin(&log, now, asker.origin)?;
         }
         let past = pages.past(&log, since.as_ref())?;
         let Some((group, is_first)) = self.lobby.enter(session, &room) else {
@@ -264,16 +331,17 @@ impl Desk {
         };
         let mut effects = Vec::new();
         if is_first {
-            effects.extend(self.announce("JOIN", &room, address));
+            effects.extend(self.announce("JOIN", &room, asker.address));
         }
         let response = json!({
             "room": room,
-            "past": past,
             "people": self.lobby.listed(Some(&room), &self.limits),
             "count": self.lobby.count(Some(&room)),
         });
         // Between these two nothing else is said: what is in the past isn't heard, and what is heard isn't in the past.
-        effects.push(Effect::Tell(session.clone(), event("JOINED", response)));
+        let text = event_with("JOINED", &response, &past);
+        self.answers.charge(asker, text.len(), &self.limits, now);
+        effects.push(Effect::Tell(session.clone(), text));
         effects.push(Effect::Enter(group, session.clone()));
         Ok(effects)
     }
@@ -293,20 +361,42 @@ impl Desk {
         Ok(effects)
     }
 
-    fn people(&self, session: &Session, room: Option<&str>) -> Result<Vec<Effect>, Failure> {
-        self.lobby.address(session).ok_or(Trouble::NotOnline)?;
+    fn people(
+        &mut self,
+        session: &Session,
+        room: Option<&str>,
+        now: u64,
+    ) -> Result<Vec<Effect>, Failure> {
+        let asker = self.asker(session)?;
         if room.is_some_and(|room| !self.lobby.is_in(session, room)) {
             return Err(Trouble::NotInRoom.into());
+        }
+        if !self.answers.admit(asker, &self.limits, now) {
+            return Err(Trouble::TooMuch.into());
         }
         let response = json!({
             "room": room,
             "people": self.lobby.listed(room, &self.limits),
             "count": self.lobby.count(room),
         });
-        Ok(vec![Effect::Tell(
-            session.clone(),
-            event("PEOPLE", response),
-        )])
+        let text = event("PEOPLE", response);
+        self.answers.charge(asker, text.len(), &self.limits, now);
+        Ok(vec![Effect::Tell(session.clone(), text)])
+    }
+
+    /// A page has got private messages, and they needn't wait any more.
+    fn acknowledge(
+        &self,
+        session: &Session,
+        receipt: &Receipt,
+        pages: &mut Pages<'_>,
+    ) -> Result<Vec<Effect>, Failure> {
+        let log = LogName::person(self.asker(session)?.address);
+        pages.confirm(&log, receipt)?;
+        let waiting = pages.waiting(&log)?;
+        let response = json!({ "waiting": waiting.count, "lost": waiting.lost });
+        let text = event("ACKNOWLEDGED", response);
+        Ok(vec![Effect::Tell(session.clone(), text)])
     }
 
     fn say(
@@ -326,6 +416,9 @@ impl Desk {
             && let Some((seq, time)) = pages.sent(address, id)?
         {
             return Ok(vec![sent(seq, time, true, false)]);
+        }
+        if let Some(resident) = self.lobby.first_words(address) {
+            pages.put_person(address, &resident)?;
         }
         let from = self.lobby.known(address);
         let mut heard = Heard::unfiled(from, saying.text, now, saying.id);
@@ -347,11 +440,15 @@ impl Desk {
                 self.lobby.resident(to).ok_or(Trouble::NoSuchPerson)?;
                 heard.to = Some(self.lobby.known(to));
                 let is_absent = self.lobby.sessions(to).next().is_none();
+                let (log, origin) = (LogName::person(to), Origin::of(session));
                 let waits = match is_absent {
-                    true => Waits::Yes,
+                    true if !pages.admits(&log, &heard, origin) => {
+                        return Err(Trouble::MailboxFull.into());
+                    }
+                    true => Waits::Yes(origin),
                     false => Waits::No,
                 };
-                pages.append(&LogName::person(to), &mut heard, waits)?;
+                pages.append(&log, &mut heard, waits)?;
                 let mut effects = vec![sent(heard.seq, now, false, is_absent)];
                 effects.extend(self.private(to, &heard));
                 if to != address {
@@ -366,22 +463,32 @@ impl Desk {
 
     fn fetch(
         &mut self,
-        person: Person,
-        receipt: Option<Receipt>,
-        answer: oneshot::Sender<Handed>,
+        asker: Asker,
+        receipt: Option<&Receipt>,
+        answer: oneshot::Sender<Option<Handed>>,
         pages: &mut Pages<'_>,
         now: u64,
     ) -> Result<Vec<Effect>, Failure> {
-        let address = person.address();
-        let lease = receipt.as_ref().map(|receipt| (address, receipt.jar));
-        self.leases.retain(|_, until| *until > now);
-        let is_leased = lease.is_some_and(|lease| self.leases.contains_key(&lease));
-        let handed = pages.hand_out(&LogName::person(address), receipt.as_ref(), is_leased)?;
-        if let Some(lease) = lease.filter(|_| !handed.messages.is_empty()) {
-            let lease_ms = u64::try_from(self.limits.lease.as_millis()).unwrap_or(u64::MAX);
-            self.leases.insert(lease, now.saturating_add(lease_ms));
+        let log = LogName::person(asker.address);
+        if let Some(receipt) = receipt {
+            pages.confirm(&log, receipt)?;
         }
-        Ok(vec![Effect::Hand(answer, handed)])
+        if !self.answers.admit(asker, &self.limits, now) {
+            return Ok(vec![Effect::Hand(answer, None)]);
+        }
+        let handed = pages.hand_out(&log)?;
+        let bytes = usize::try_from(handed.bytes).unwrap_or(usize::MAX);
+        self.answers.charge(asker, bytes, &self.limits, now);
+        Ok(vec![Effect::Hand(answer, Some(handed))])
+    }
+
+    /// Who asks, once the connection has said so.
+    fn asker(&self, session: &Session) -> Result<Asker, Trouble> {
+        let address = self.lobby.address(session).ok_or(Trouble::NotOnline)?;
+        Ok(Asker {
+            address,
+            origin: Origin::of(session),
+        })
     }
 
     fn gone(&mut self, session: u64, now: u64) -> Vec<Effect> {
@@ -420,7 +527,23 @@ impl Job {
     fn asker(&self) -> Option<(Session, Echoed)> {
         match self {
             Self::Order(session, _, echoed) => Some((session.clone(), echoed.clone())),
-            Self::Gone(_) | Self::Issue(_) | Self::Fetch(..) => None,
+            Self::Gone(_) | Self::Issue(..) | Self::Fetch(..) => None,
+        }
+    }
+
+    /// What it takes while it waits.
+    pub(crate) fn bytes(&self) -> usize {
+        let said = match self {
+            Self::Order(_, order, echoed) => order.bytes() + echoed.bytes(),
+            Self::Gone(_) | Self::Issue(..) | Self::Fetch(..) => 0,
+        };
+        size_of::<Self>() + said
+    }
+
+    fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Order(session, ..) => Some(session),
+            Self::Gone(_) | Self::Issue(..) | Self::Fetch(..) => None,
         }
     }
 }
@@ -469,6 +592,9 @@ pub(crate) fn now_ms() -> u64 {
 pub(crate) fn tell_error(session: &Session, trouble: Trouble, echoed: &Echoed) {
     tell(session, dialect::error(trouble, echoed));
 }
+
+/// Milliseconds. Letters wait for weeks; an hour more is nothing.
+const EXPIRY_INTERVAL_MS: u64 = 3_600_000;
 
 #[cfg(test)]
 mod tests;

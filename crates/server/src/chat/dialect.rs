@@ -2,6 +2,8 @@
 //!
 //! `docs/reference/chat.md` is the whole list.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -9,6 +11,7 @@ use super::{
     Limits,
     name::is_plain,
     person::{Address, Person},
+    receipt::Receipt,
 };
 
 /// What a page asks for, checked.
@@ -30,6 +33,26 @@ pub(crate) enum Order {
     People { room: Option<String> },
     /// `/chat/msg`
     Say(Saying),
+    /// `/chat/ack`
+    Acknowledge(Receipt),
+}
+
+impl Order {
+    /// Bytes of the texts in it.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Say(saying) => {
+                let room = match &saying.to {
+                    Receiver::Room(room) => room.len(),
+                    Receiver::Person(_) => 0,
+                };
+                saying.text.len() + saying.id.as_ref().map_or(0, String::len) + room
+            }
+            Self::Acknowledge(receipt) => receipt.epoch.len(),
+            Self::Join { room, .. } | Self::Leave { room } => room.len(),
+            Self::HeartBeat | Self::Online { .. } | Self::People { .. } => 0,
+        }
+    }
 }
 
 /// What somebody says, to whom.
@@ -71,8 +94,11 @@ pub(crate) enum Trouble {
     NotInRoom,
     TooManyRooms,
     TooFast,
+    TooMuch,
+    MailboxFull,
     Busy,
     NotKept,
+    Stopped,
 }
 
 impl Trouble {
@@ -90,8 +116,11 @@ impl Trouble {
             Self::NotInRoom => "not_in_room",
             Self::TooManyRooms => "too_many_rooms",
             Self::TooFast => "too_fast",
+            Self::TooMuch => "too_much",
+            Self::MailboxFull => "mailbox_full",
             Self::Busy => "busy",
             Self::NotKept => "not_kept",
+            Self::Stopped => "stopped",
         }
     }
 
@@ -113,6 +142,11 @@ impl Trouble {
             Self::NotInRoom => "join the room first",
             Self::TooManyRooms => "this connection is in as many rooms as it may: leave one",
             Self::TooFast => "too fast: this message was not taken, wait a moment",
+            Self::TooMuch => "you were given much just now: ask again in a moment",
+            Self::MailboxFull => {
+                "they are away, and there is no room for more that waits for them, or comes from you: this was not sent"
+            }
+            Self::Stopped => "the chat has stopped, and waits for its server to be started again",
             Self::Busy => "the chat is busy: this was not taken, try again",
             Self::NotKept => "this could not be stored and was not sent, try again",
         };
@@ -130,6 +164,15 @@ impl Trouble {
 pub(crate) struct Echoed {
     pub(crate) url: Option<String>,
     pub(crate) id: Option<String>,
+    pub(crate) room: Option<String>,
+}
+
+impl Echoed {
+    /// Bytes of what is repeated.
+    pub(crate) fn bytes(&self) -> usize {
+        let parts = [&self.url, &self.id, &self.room];
+        parts.into_iter().flatten().map(String::len).sum()
+    }
 }
 
 /// As it stands on the wire. Unknown fields are tolerated.
@@ -154,6 +197,8 @@ struct Said {
     since: Value,
     #[serde(default)]
     epoch: Value,
+    #[serde(default)]
+    seq: Value,
 }
 
 /// Reads what a page says. `admit` decides about its token.
@@ -171,6 +216,10 @@ pub(crate) fn read(
         url: Some(said.url.chars().take(URL_CHARS_MAX).collect()),
         id: match &said.id {
             Value::String(id) => Some(id.chars().take(limits.id_chars_max).collect()),
+            _ => None,
+        },
+        room: match &said.room {
+            Value::String(room) => Some(room.chars().take(limits.name_chars_max).collect()),
             _ => None,
         },
     };
@@ -207,6 +256,14 @@ impl Said {
                 room: optional(&self.room, |room| label(room, "room", limits))?,
             }),
             "/chat/msg" => self.saying(limits).map(Order::Say),
+            "/chat/ack" => {
+                let epoch = self.epoch.as_str().ok_or(Trouble::BadField("epoch"))?;
+                let seq = self.seq.as_u64().ok_or(Trouble::BadField("seq"))?;
+                Ok(Order::Acknowledge(Receipt {
+                    epoch: epoch.to_owned(),
+                    seq,
+                }))
+            }
             _ => Err(Trouble::UnknownUrl),
         }
     }
@@ -299,7 +356,7 @@ pub(crate) struct Heard {
 }
 
 /// What there is of a history, for a page that comes or returns.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Past {
     /// Identity of the history: the numbers count within it.
     pub(crate) epoch: String,
@@ -307,7 +364,43 @@ pub(crate) struct Past {
     pub(crate) seq: u64,
     /// Whether nothing that the page missed is gone.
     pub(crate) complete: bool,
-    pub(crate) messages: Vec<Heard>,
+    /// A JSON array of what is [`Heard`], which all who come to a room share.
+    pub(crate) messages: Arc<str>,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self {
+            epoch: String::new(),
+            seq: 0,
+            complete: true,
+            messages: "[]".into(),
+        }
+    }
+}
+
+impl Receipt {
+    /// What a page says that it has read, if it says of which history.
+    pub(crate) fn of(since: &Since) -> Option<Self> {
+        let epoch = since.epoch.clone()?;
+        Some(Self {
+            epoch,
+            seq: since.seq,
+        })
+    }
+}
+
+/// An event as text, with a `past` in its response, which must not be empty.
+pub(crate) fn event_with(name: &str, response: &Value, past: &Past) -> String {
+    let mut text = event(name, response);
+    // The past is text already, and may be long.
+    text.truncate(text.len() - "}}".len());
+    let epoch = json!(past.epoch);
+    let (seq, complete) = (past.seq, past.complete);
+    text += &format!(r#","past":{{"epoch":{epoch},"seq":{seq},"complete":{complete},"messages":"#);
+    text += &past.messages;
+    text += "}}}";
+    text
 }
 
 /// An event as text.
@@ -323,6 +416,9 @@ pub(crate) fn error(trouble: Trouble, echoed: &Echoed) -> String {
     }
     if let Some(id) = &echoed.id {
         response["id"] = json!(id);
+    }
+    if let Some(room) = &echoed.room {
+        response["room"] = json!(room);
     }
     event("ERROR", response)
 }

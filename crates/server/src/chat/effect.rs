@@ -16,11 +16,20 @@ pub(crate) enum Effect {
     Enter(Group, Session),
     /// And from here on no longer.
     Exit(Group, Session),
-    /// The answer to `/socket/get-msg`.
-    Hand(oneshot::Sender<Handed>, Handed),
+    /// The answer to `/socket/get-msg`; `None` if there is none for now.
+    Hand(oneshot::Sender<Option<Handed>>, Option<Handed>),
 }
 
 impl Effect {
+    /// What it says.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Tell(_, text) | Self::TellAll(_, text) => text.len(),
+            Self::Hand(_, Some(handed)) => usize::try_from(handed.bytes).unwrap_or(usize::MAX),
+            Self::Hand(_, None) | Self::Enter(..) | Self::Exit(..) => 0,
+        }
+    }
+
     pub(crate) fn run(self) {
         match self {
             Self::Tell(session, text) => tell(&session, text),
@@ -29,7 +38,7 @@ impl Effect {
             }
             Self::Enter(group, session) => group.join(&session),
             Self::Exit(group, session) => group.leave(&session),
-            // Whoever asked may have gone away; the receipt that never comes tells.
+            // Whoever asked may have gone away: what isn't confirmed is handed out again.
             Self::Hand(sender, handed) => drop(sender.send(handed)),
         }
     }

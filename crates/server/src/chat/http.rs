@@ -3,16 +3,18 @@
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::RawQuery,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::Response,
     routing,
 };
+use futures_util::stream;
 use serde_json::{Value, json};
 use sockeye::RequestInfo;
 use tokio::sync::oneshot;
-use uuid::Uuid;
+use url::form_urlencoded;
 
-use super::{Chat, cookie::Cookies, desk::Job, person::Person, receipt::Receipt};
+use super::{Chat, cookie::Cookies, desk::Job, origin::Origin, person::Person, receipt::Receipt};
 
 impl Chat {
     /// Both paths.
@@ -21,73 +23,146 @@ impl Chat {
         Router::new()
             .route(
                 "/socket/chat-uuid",
-                routing::get(move |info: RequestInfo, headers: HeaderMap| async move {
-                    asked.identify(&headers, cookies.answering(&info))
-                }),
+                routing::get(
+                    move |method: Method, info: RequestInfo, headers: HeaderMap| async move {
+                        match turn_away(&method, &headers) {
+                            Some(response) => response,
+                            None => asked.identify(&headers, cookies.answering(&info)),
+                        }
+                    },
+                ),
             )
             .route(
                 "/socket/get-msg",
-                routing::get(move |info: RequestInfo, headers: HeaderMap| async move {
-                    fetched.fetch(&headers, cookies.answering(&info)).await
-                }),
+                routing::get(
+                    move |method: Method,
+                          info: RequestInfo,
+                          RawQuery(query): RawQuery,
+                          headers: HeaderMap| async move {
+                        match turn_away(&method, &headers) {
+                            Some(response) => response,
+                            None => {
+                                let query = query.unwrap_or_default();
+                                fetched.fetch(&headers, &query, &info, cookies).await
+                            }
+                        }
+                    },
+                ),
             )
     }
 
     /// Who this browser is. Somebody new, if it doesn't say.
     fn identify(&self, request: &HeaderMap, cookies: Cookies) -> Response {
-        if is_from_elsewhere(request) {
-            return refuse(StatusCode::FORBIDDEN, "ask from a page of this site");
-        }
         let person = person_of(request).unwrap_or_else(Person::new);
-        if self.hand_over(Job::Issue(person)).is_err() {
-            return refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the chat is busy, try again",
-            );
+        // The browser that shows what it has got needn't be given it again.
+        if let Err(refusal) = self.hand_over(Job::Issue(person, receipt(request))) {
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message());
         }
         let data = json!({ "uuid": person.to_string(), "address": person.address() });
-        let mut fields = vec![cookies.lasting(PERSON_COOKIE, &person.to_string())];
-        if receipt(request).is_none() {
-            let receipt = Receipt::blank(Uuid::new_v4().as_u64_pair().0).to_string();
-            fields.push(cookies.lasting(RECEIPT_COOKIE, &receipt));
-        }
+        let fields = vec![cookies.lasting(PERSON_COOKIE, &person.to_string())];
         answer(StatusCode::OK, "ok", &data, fields)
     }
 
-    /// What was said to this person while they were away.
-    async fn fetch(&self, request: &HeaderMap, cookies: Cookies) -> Response {
-        if is_from_elsewhere(request) {
-            return refuse(StatusCode::FORBIDDEN, "ask from a page of this site");
-        }
+    /// What was said to this person while they were away. It waits until they show that they have it: by the cookie that
+    /// this answer sets, or by `?after=SEQ&epoch=EPOCH`.
+    async fn fetch(
+        &self,
+        request: &HeaderMap,
+        query: &str,
+        info: &RequestInfo,
+        cookies: Cookies,
+    ) -> Response {
         let Some(person) = person_of(request) else {
             let message = "ask /socket/chat-uuid first: it sets the cookie that says who you are";
             return refuse(StatusCode::UNAUTHORIZED, message);
         };
-        let (sender, receiver) = oneshot::channel();
-        let receipt = receipt(request);
-        let busy = || {
-            refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the chat is busy, try again",
-            )
+        let Ok(shown) = cursor(query) else {
+            let message = "after=SEQ and epoch=EPOCH belong together, as an answer gave them";
+            return refuse(StatusCode::BAD_REQUEST, message);
         };
-        if self
-            .hand_over(Job::Fetch(person, receipt.clone(), sender))
-            .is_err()
-        {
-            return busy();
+        let (sender, receiver) = oneshot::channel();
+        let shown = shown.or_else(|| receipt(request));
+        let origin = info.client_addr().map(Origin::from);
+        if let Err(refusal) = self.hand_over(Job::Fetch(person, shown, origin, sender)) {
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message());
         }
-        let Ok(handed) = receiver.await else {
-            return busy();
+        let handed = match receiver.await {
+            Ok(Some(handed)) => handed,
+            Ok(None) => {
+                let message = "you were given much just now: ask again in a moment";
+                return refuse(StatusCode::TOO_MANY_REQUESTS, message);
+            }
+            Err(_) => {
+                let message = "this could not be done, try again";
+                return refuse(StatusCode::SERVICE_UNAVAILABLE, message);
+            }
         };
         let mut fields = Vec::new();
-        if let (Some(mut receipt), Some(last)) = (receipt, handed.messages.last()) {
-            (receipt.epoch, receipt.seq) = (handed.epoch, last.seq);
+        if handed.lost > 0 || !handed.messages.is_empty() {
+            let receipt = Receipt {
+                epoch: handed.epoch.clone(),
+                seq: handed.seq,
+            };
+            let cookies = cookies.answering(info);
             fields.push(cookies.lasting(RECEIPT_COOKIE, &receipt.to_string()));
         }
-        let data =
-            json!({ "list": handed.messages, "count": handed.messages.len(), "lost": handed.lost });
+        let data = json!({
+            "list": handed.messages,
+            "count": handed.messages.len(),
+            "lost": handed.lost,
+            "epoch": handed.epoch,
+            "seq": handed.seq,
+            "more": handed.has_more,
+        });
         answer(StatusCode::OK, "ok", &data, fields)
+    }
+}
+
+/// The answer to who gets nothing, and must change nothing: another site's page, a browser that looks ahead, or one that
+/// asks for the head alone.
+fn turn_away(method: &Method, request: &HeaderMap) -> Option<Response> {
+    if is_from_elsewhere(request) {
+        let message = "ask from a page of this site";
+        return Some(refuse(StatusCode::FORBIDDEN, message));
+    }
+    if is_prefetch(request) {
+        let message = "this is not for fetching ahead of time";
+        return Some(refuse(StatusCode::SERVICE_UNAVAILABLE, message));
+    }
+    (method == Method::HEAD).then(|| {
+        let mut response = answer(StatusCode::OK, "ok", &json!({}), Vec::new());
+        // Of a length that isn't known, since nobody looked (RFC 9110 section 8.6).
+        *response.body_mut() = Body::from_stream(stream::empty::<Result<String, axum::Error>>());
+        response
+    })
+}
+
+/// Whether a browser asks before anybody wants to see it, and may throw the answer away.
+fn is_prefetch(request: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+        .iter()
+        .filter_map(|name| request.get(*name)?.to_str().ok())
+        .any(|purpose| {
+            let purpose = purpose.to_ascii_lowercase();
+            purpose.contains("prefetch") || purpose.contains("prerender") || purpose == "preview"
+        })
+}
+
+/// What a query says that its page has got; `None` if it says nothing.
+fn cursor(query: &str) -> Result<Option<Receipt>, ()> {
+    let (mut after, mut epoch) = (None, None);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "after" => after = Some(value.parse().map_err(|_| ())?),
+            "epoch" => epoch = Some(value.into_owned()),
+            // A page may keep caches away with a parameter of its own.
+            _ => {}
+        }
+    }
+    match (after, epoch) {
+        (Some(seq), Some(epoch)) => Ok(Some(Receipt { epoch, seq })),
+        (None, None) => Ok(None),
+        _ => Err(()),
     }
 }
 
@@ -122,6 +197,12 @@ fn answer(status: StatusCode, message: &str, data: &Value, cookies: Vec<HeaderVa
     );
     // What was handed out to one must not come to another out of some cache, nor to the same one again.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    ) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -141,3 +222,35 @@ pub(crate) const PERSON_COOKIE: &str = "chat_uuid";
 
 /// Says what their browser has got.
 const RECEIPT_COOKIE: &str = "chat_receipt";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_has_two_parts_or_none() {
+        assert_eq!(cursor(""), Ok(None));
+        assert_eq!(cursor("_=1790000000000"), Ok(None));
+        let receipt = Receipt {
+            epoch: "e1".into(),
+            seq: 7,
+        };
+        assert_eq!(cursor("after=7&epoch=e1"), Ok(Some(receipt)));
+        for bad in ["after=7", "epoch=e1", "after=x&epoch=e1"] {
+            assert_eq!(cursor(bad), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn browsers_that_look_ahead_say_so() {
+        let says = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            is_prefetch(&headers)
+        };
+        assert!(says("sec-purpose", "prefetch"));
+        assert!(says("sec-purpose", "prefetch;prerender"));
+        assert!(says("purpose", "Prefetch") && says("x-moz", "prefetch"));
+        assert!(!says("sec-fetch-mode", "prefetch") && !is_prefetch(&HeaderMap::new()));
+    }
+}

@@ -111,17 +111,37 @@ impl Lobby {
         self.people.insert(address, resident);
     }
 
-    /// Makes room for one more: who was away longest is forgotten. `Err` if everybody is here.
-    pub(crate) fn oldest_absent(&self, limits: &Limits) -> Result<Option<Address>, ()> {
+    /// Who is forgotten for one more: of those who are away and have no mail, first who never spoke, then who was away
+    /// longest. `Err` if there is nobody.
+    pub(crate) fn dispensable(
+        &self,
+        limits: &Limits,
+        has_mail: impl Fn(Address) -> bool,
+    ) -> Result<Option<Address>, ()> {
         if self.people.len() < limits.people_max {
             return Ok(None);
         }
         self.people
             .iter()
-            .filter(|(address, _)| !self.here.contains_key(address))
-            .min_by_key(|(_, resident)| resident.seen)
+            .filter(|(address, _)| !self.here.contains_key(address) && !has_mail(**address))
+            .min_by_key(|(_, resident)| (resident.has_spoken, resident.seen))
             .map(|(address, _)| Some(*address))
             .ok_or(())
+    }
+
+    /// Notes that somebody says something. How they are to be kept, if it is the first time.
+    pub(crate) fn first_words(&mut self, address: Address) -> Option<Resident> {
+        let resident = self.people.get_mut(&address)?;
+        let is_first = !std::mem::replace(&mut resident.has_spoken, true);
+        is_first.then(|| resident.clone())
+    }
+
+    /// Everybody leaves.
+    pub(crate) fn empty(&mut self) -> Vec<Session> {
+        self.here.clear();
+        self.rooms.clear();
+        let places = self.places.drain();
+        places.map(|(_, place)| place.session).collect()
     }
 
     pub(crate) fn forget(&mut self, address: Address) {

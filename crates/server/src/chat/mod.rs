@@ -13,6 +13,7 @@
 //! A [`Visitor`] reads what a page says, checks it and hands it over; it never waits. The [`Desk`] takes what has
 //! gathered, writes all of it in one transaction, and only after the commit does anybody hear of it.
 
+mod answers;
 mod archive;
 mod cookie;
 mod desk;
@@ -22,6 +23,7 @@ mod http;
 mod limits;
 mod lobby;
 mod name;
+mod origin;
 mod page;
 mod person;
 mod queue;

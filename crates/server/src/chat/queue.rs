@@ -5,6 +5,8 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
+use sockeye::{MemoryAccount, MemoryPressure};
+
 /// What waits for the desk.
 #[derive(Debug)]
 pub(crate) struct Queue<J> {
@@ -12,33 +14,44 @@ pub(crate) struct Queue<J> {
     filled: Condvar,
     /// Jobs that [`Queue::push`] lets wait.
     max: usize,
+    /// And how many bytes of them.
+    bytes_max: usize,
 }
 
 #[derive(Debug)]
 struct State<J> {
-    jobs: VecDeque<J>,
+    /// With what each takes.
+    jobs: VecDeque<(J, usize)>,
+    /// What all of them take. Charged to what the process may hold.
+    held: MemoryAccount,
     is_closed: bool,
 }
 
 impl<J> Queue<J> {
-    pub(crate) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize, bytes_max: usize, held: MemoryAccount) -> Self {
         Self {
             state: Mutex::new(State {
                 jobs: VecDeque::new(),
+                held,
                 is_closed: false,
             }),
             filled: Condvar::new(),
             max,
+            bytes_max,
         }
     }
 
     /// Gives the job back if the queue is full or closed.
-    pub(crate) fn push(&self, job: J) -> Result<(), J> {
+    pub(crate) fn push(&self, job: J, bytes: usize) -> Result<(), J> {
         let mut state = self.lock();
-        if state.is_closed || state.jobs.len() >= self.max {
+        let is_full = state.jobs.len() >= self.max
+            || state.held.bytes() + bytes > self.bytes_max
+            || state.held.budget().pressure() == MemoryPressure::Hard;
+        if state.is_closed || is_full {
             return Err(job);
         }
-        state.jobs.push_back(job);
+        state.held.charge(bytes);
+        state.jobs.push_back((job, bytes));
         self.filled.notify_one();
         Ok(())
     }
@@ -47,7 +60,7 @@ impl<J> Queue<J> {
     pub(crate) fn push_past_the_limit(&self, job: J) {
         let mut state = self.lock();
         if !state.is_closed {
-            state.jobs.push_back(job);
+            state.jobs.push_back((job, 0));
             self.filled.notify_one();
         }
     }
@@ -60,7 +73,11 @@ impl<J> Queue<J> {
             .wait_while(state, |state| state.jobs.is_empty() && !state.is_closed)
             .unwrap_or_else(PoisonError::into_inner);
         let count = state.jobs.len().min(batch_max);
-        state.jobs.drain(..count).collect()
+        let taken: Vec<(J, usize)> = state.jobs.drain(..count).collect();
+        let bytes = taken.iter().map(|(_, bytes)| bytes).sum();
+        state.held.release(bytes);
+        drop(state);
+        taken.into_iter().map(|(job, _)| job).collect()
     }
 
     /// Takes nothing more. What waits is still worked off.
@@ -76,27 +93,56 @@ impl<J> Queue<J> {
 
 #[cfg(test)]
 mod tests {
+    use sockeye::MemoryBudget;
+
     use super::*;
+
+    fn queue(max: usize) -> Queue<u32> {
+        Queue::new(max, 100, MemoryBudget::new(1 << 20).account())
+    }
 
     #[test]
     fn a_full_queue_gives_back_and_takes_what_must_not_be_lost() {
-        let queue = Queue::new(2);
-        assert_eq!((queue.push(1), queue.push(2)), (Ok(()), Ok(())));
-        assert_eq!(queue.push(3), Err(3));
+        let queue = queue(2);
+        assert_eq!((queue.push(1, 0), queue.push(2, 0)), (Ok(()), Ok(())));
+        assert_eq!(queue.push(3, 0), Err(3));
         queue.push_past_the_limit(4);
         assert_eq!(queue.take(2), [1, 2]);
         queue.close();
-        assert_eq!(queue.push(5), Err(5));
+        assert_eq!(queue.push(5, 0), Err(5));
         assert_eq!(queue.take(2), [4]);
         assert!(queue.take(2).is_empty());
     }
 
     #[test]
+    fn few_large_jobs_fill_it_too_until_they_are_taken() {
+        let queue = queue(9);
+        assert_eq!((queue.push(1, 60), queue.push(2, 60)), (Ok(()), Err(2)));
+        assert_eq!(queue.push(3, 40), Ok(()));
+        assert_eq!(queue.take(1), [1]);
+        assert_eq!((queue.push(4, 60), queue.push(5, 1)), (Ok(()), Err(5)));
+    }
+
+    #[test]
+    fn where_the_process_holds_all_that_it_may_nothing_more_waits() {
+        let budget = MemoryBudget::new(1000 << 10);
+        let queue = Queue::new(9, 2000 << 10, budget.account());
+        assert_eq!(queue.push(1, 600 << 10), Ok(()));
+        let mut other = budget.account();
+        other.set(500 << 10);
+        assert_eq!(queue.push(2, 1), Err(2));
+        drop(other);
+        assert_eq!(queue.push(2, 1), Ok(()));
+        queue.take(9);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
     fn a_waiting_desk_wakes_when_there_is_work() {
-        let queue = Queue::new(2);
+        let queue = queue(2);
         std::thread::scope(|scope| {
             let desk = scope.spawn(|| queue.take(2));
-            queue.push(1).unwrap();
+            queue.push(1, 0).unwrap();
             assert_eq!(desk.join().unwrap(), [1]);
         });
     }

@@ -1,9 +1,16 @@
 //! The chat as the rest of the server sees it: endpoints, a few HTTP paths, and one thread behind them.
 
-use std::{fmt, path::Path, sync::Arc, thread};
+use std::{
+    any::Any,
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Arc, OnceLock},
+    thread,
+};
 
-use sockeye::{Origins, Route, Session};
-use sockeye_hub::presence::Presence;
+use sockeye::{MemoryBudget, Origins, Route, Session};
+use sockeye_hub::{StoreError, presence::Presence};
 
 use super::{
     Limits, Tokens,
@@ -17,12 +24,28 @@ use super::{
 #[derive(Clone)]
 pub(crate) struct Chat(Arc<Parts>);
 
-/// As many jobs wait as may.
+/// Why the desk doesn't take a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Busy;
+pub(crate) enum Refusal {
+    /// As many wait as may.
+    Busy,
+    /// There is nobody who would do it.
+    Stopped,
+}
+
+impl Refusal {
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Self::Busy => "the chat is busy, try again",
+            Self::Stopped => "the chat has stopped, and waits for its server to be started again",
+        }
+    }
+}
 
 struct Parts {
     queue: Arc<Queue<Job>>,
+    /// Why the desk has ended before its time.
+    failure: Arc<OnceLock<String>>,
     limits: Arc<Limits>,
     tokens: Tokens,
 }
@@ -38,24 +61,44 @@ impl Chat {
         limits: Limits,
         tokens: Tokens,
         presence: Presence,
+        budget: &MemoryBudget,
     ) -> Result<Self, String> {
-        let archive = match data {
+        let open = || match data {
             Some(data) => {
                 let file = data.join(FILE);
-                Archive::open(&file).map_err(|error| format!("{}: {error}", file.display()))?
+                let opened = Archive::open(&file, budget);
+                opened.map_err(|error| StoreError::of_file(&file, error).to_string())
             }
-            None => Archive::in_memory().map_err(|error| error.to_string())?,
+            None => Archive::in_memory(budget).map_err(|error| error.to_string()),
         };
+        // A database that is damaged in a way that it doesn't expect panics.
+        let opened = catch_unwind(AssertUnwindSafe(open));
+        let archive = opened.map_err(|panic| format!("{FILE}: {}", said_by(&*panic)))??;
+        Self::with(archive, limits, tokens, presence, budget)
+    }
+
+    /// The chat with this archive.
+    fn with(
+        archive: Archive,
+        limits: Limits,
+        tokens: Tokens,
+        presence: Presence,
+        budget: &MemoryBudget,
+    ) -> Result<Self, String> {
         let limits = Arc::new(limits);
-        let queue = Arc::new(Queue::new(limits.queue_max));
+        let queue = Queue::new(limits.queue_max, limits.queue_bytes_max, budget.account());
+        let queue = Arc::new(queue);
+        let failure = Arc::new(OnceLock::new());
         let desk = Desk::new(archive, Arc::clone(&limits), Arc::clone(&queue), presence)
             .map_err(|error| format!("{FILE}: {error}"))?;
+        let told = Arc::clone(&failure);
         thread::Builder::new()
             .name("chat".into())
-            .spawn(move || desk.run())
+            .spawn(move || supervise(desk, &told))
             .map_err(|error| format!("cannot start the chat's thread: {error}"))?;
         Ok(Self(Arc::new(Parts {
             queue,
+            failure,
             limits,
             tokens,
         })))
@@ -80,9 +123,21 @@ impl Chat {
         &self.0.tokens
     }
 
-    /// Leaves a job for the desk, unless it has too much to do.
-    pub(crate) fn hand_over(&self, job: Job) -> Result<(), Busy> {
-        self.0.queue.push(job).map_err(|_| Busy)
+    /// Leaves a job for the desk, unless it has too much to do, or has ended.
+    pub(crate) fn hand_over(&self, job: Job) -> Result<(), Refusal> {
+        let bytes = job.bytes();
+        self.0
+            .queue
+            .push(job, bytes)
+            .map_err(|_| match self.failure() {
+                Some(_) => Refusal::Stopped,
+                None => Refusal::Busy,
+            })
+    }
+
+    /// Why the chat does nothing any more, in one line; `None` as long as it does.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.0.failure.get().cloned()
     }
 
     /// A connection has ended.
@@ -106,5 +161,86 @@ impl Drop for Parts {
     }
 }
 
+/// Runs the desk. If it panics, whoever waits for it is told, and so is whoever asks later.
+fn supervise(mut desk: Desk, failure: &OnceLock<String>) {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(|| desk.run())) else {
+        return;
+    };
+    let what = format!("the chat has stopped: {}", said_by(&*panic));
+    tracing::error!("{what}; start the server again");
+    let _ = failure.set(what);
+    desk.give_up();
+    // What it was about to write may be half done: that must not be finished by anybody who cleans up.
+    mem::forget(desk);
+}
+
+/// What a panic says, on one line.
+fn said_by(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!(
+        "panicked: {}",
+        text.unwrap_or("?").replace(char::is_control, " ")
+    )
+}
+
 /// Below the directory of `--data`.
 const FILE: &str = "chat.redb";
+
+#[cfg(test)]
+mod tests {
+    use sockeye::{Endpoint, Message, Reply, Role, Settings};
+    use sockeye_hub::SystemClock;
+    use tokio::{io::duplex, sync::oneshot};
+
+    use super::*;
+    use crate::chat::{Person, archive::tests::Disk, dialect::Echoed, dialect::Order};
+
+    struct Silent;
+
+    impl Endpoint for Silent {
+        fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+            Reply::None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_desk_that_panics_keeps_nobody_waiting_and_says_so() {
+        let disk = Disk::default();
+        let presence = Presence::in_memory(
+            sockeye_hub::presence::Limits::default(),
+            Arc::new(SystemClock),
+        );
+        let limits = Limits::default();
+        let chat = {
+            let (tokens, budget) = (Tokens::any(), MemoryBudget::default());
+            Chat::with(disk.archive(), limits, tokens, presence.clone(), &budget).unwrap()
+        };
+        assert_eq!(chat.failure(), None);
+        let (ours, _theirs) = duplex(1 << 16);
+        let session =
+            Session::from_stream(ours, Role::Server, Settings::default(), Silent).unwrap();
+        let person = Person::new();
+        chat.hand_over(Job::Issue(person, None)).unwrap();
+        disk.set_broken();
+        let online = Order::Online {
+            person,
+            name: None,
+            since: None,
+        };
+        let job = Job::Order(session.clone(), online, Echoed::default());
+        chat.hand_over(job).unwrap();
+        // Whoever asked is cut off rather than left without an answer.
+        session.closed().await;
+        let (sender, receiver) = oneshot::channel();
+        let asked = chat.hand_over(Job::Fetch(person, None, None, sender));
+        assert_eq!(asked, Err(Refusal::Stopped));
+        assert!(receiver.await.is_err());
+        let failure = chat.failure().unwrap();
+        assert!(
+            failure.contains("the chat has stopped: panicked: a damaged page"),
+            "{failure}"
+        );
+        assert!(!presence.is_online(&person.address().to_string()));
+    }
+}

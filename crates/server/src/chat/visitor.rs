@@ -10,7 +10,7 @@ use super::{
     desk::{Job, client_id, now_ms, tell_error},
     dialect::{Echoed, Order, Trouble, event, read},
     rate::{Allowance, Pace},
-    service::Busy,
+    service::Refusal,
 };
 
 /// One page's connection.
@@ -55,7 +55,8 @@ impl Visitor {
         }
         match chat.hand_over(Job::Order(session.clone(), order, echoed.clone())) {
             Ok(()) => Ok(Reply::None),
-            Err(Busy) => Err((Trouble::Busy, echoed)),
+            Err(Refusal::Busy) => Err((Trouble::Busy, echoed)),
+            Err(Refusal::Stopped) => Err((Trouble::Stopped, echoed)),
         }
     }
 }

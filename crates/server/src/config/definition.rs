@@ -69,6 +69,14 @@ pub(crate) struct Config {
     #[arg(long, value_name = "TOKEN", help_heading = "chat")]
     pub(crate) chat_token: Option<ChatToken>,
 
+    /// What the chat keeps of what was said, in all rooms and in private; without it 64MiB with --data, 4MiB in memory
+    #[arg(long, value_name = "SIZE", help_heading = "chat")]
+    pub(crate) chat_history_bytes_max: Option<Bytes>,
+
+    /// What may wait for people who are away from the chat; without it 32MiB with --data, 4MiB in memory
+    #[arg(long, value_name = "SIZE", help_heading = "chat")]
+    pub(crate) chat_letters_bytes_max: Option<Bytes>,
+
     /// How long a QR code of the login can be scanned and confirmed
     #[arg(
         long,

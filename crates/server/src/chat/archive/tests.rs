@@ -9,7 +9,11 @@ use std::{
 use redb::StorageBackend;
 
 use super::*;
-use crate::chat::Person;
+use crate::chat::{
+    Limits, Person,
+    dialect::{Past, Since},
+    receipt::Receipt,
+};
 
 /// An archive and somebody who talks.
 struct Scene {
@@ -20,7 +24,10 @@ struct Scene {
 
 impl Scene {
     fn new(limits: Limits) -> Self {
-        Self::with(Archive::in_memory().unwrap(), limits)
+        Self::with(
+            Archive::in_memory(&MemoryBudget::default()).unwrap(),
+            limits,
+        )
     }
 
     fn with(archive: Archive, limits: Limits) -> Self {
@@ -35,29 +42,70 @@ impl Scene {
         }
     }
 
-    fn turn<T>(&self, turn: impl FnOnce(&mut Pages<'_>) -> Result<T, redb::Error>) -> T {
-        let transaction = self.archive.begin().unwrap();
-        let turned = turn(&mut Pages::open(&transaction, &self.limits).unwrap()).unwrap();
+    fn turn<T>(&mut self, turn: impl FnOnce(&mut Pages<'_>) -> Result<T, redb::Error>) -> T {
+        let (transaction, mut ledger) = self.archive.begin().unwrap();
+        let mut pages = Pages::open(&transaction, &self.limits, &mut ledger).unwrap();
+        let turned = turn(&mut pages).unwrap();
+        drop(pages);
         transaction.commit().unwrap();
+        self.archive.keep(ledger);
         turned
     }
 
-    fn say(&self, log: &LogName, text: &str, waits: Waits) -> u64 {
+    fn say(&mut self, log: &LogName, text: &str, waits: Waits) -> u64 {
         let from = self.from.clone();
         let mut heard = Heard::unfiled(from, text.into(), 1, Some(text.into()));
         self.turn(|pages| pages.append(log, &mut heard, waits));
         heard.seq
     }
 
-    fn past(&self, log: &LogName, seq: u64, epoch: Option<&str>) -> (Vec<String>, bool) {
-        let epoch = epoch.map(str::to_owned);
-        let past = self.turn(|pages| pages.past(log, Some(&Since { seq, epoch })));
-        (texts(past.messages), past.complete)
+    /// A letter, if there is room for it.
+    fn write(&mut self, log: &LogName, text: &str, origin: Option<Origin>) -> bool {
+        let from = self.from.clone();
+        let mut heard = Heard::unfiled(from, text.into(), 1, None);
+        self.turn(|pages| {
+            let is_admitted = pages.admits(log, &heard, origin);
+            if is_admitted {
+                pages.append(log, &mut heard, Waits::Yes(origin))?;
+            }
+            Ok(is_admitted)
+        })
     }
 
-    fn fetch(&self, log: &LogName, receipt: Option<&Receipt>, is_leased: bool) -> Handed {
-        self.turn(|pages| pages.hand_out(log, receipt, is_leased))
+    fn everything(&mut self, log: &LogName) -> (Vec<String>, bool) {
+        let past = self.turn(|pages| pages.past(log, None));
+        (said(&past), past.complete)
     }
+
+    fn past(&mut self, log: &LogName, seq: u64, epoch: Option<&str>) -> (Vec<String>, bool) {
+        let epoch = epoch.map(str::to_owned);
+        let past = self.turn(|pages| pages.past(log, Some(&Since { seq, epoch })));
+        (said(&past), past.complete)
+    }
+
+    fn fetch(&mut self, log: &LogName) -> Handed {
+        self.turn(|pages| pages.hand_out(log))
+    }
+
+    /// Shows what `handed` was.
+    fn confirm(&mut self, log: &LogName, handed: &Handed) {
+        let receipt = Receipt {
+            epoch: handed.epoch.clone(),
+            seq: handed.seq,
+        };
+        self.turn(|pages| pages.confirm(log, &receipt));
+    }
+}
+
+fn said(past: &Past) -> Vec<String> {
+    texts(serde_json::from_str(&past.messages).unwrap())
+}
+
+/// Waits, from nowhere.
+const WAITS: Waits = Waits::Yes(None);
+
+fn origin(last: u8) -> Option<Origin> {
+    Some(std::net::IpAddr::from([192, 0, 2, last]).into())
 }
 
 fn texts(messages: Vec<Heard>) -> Vec<String> {
@@ -70,7 +118,7 @@ fn letterbox() -> LogName {
 
 #[test]
 fn who_returns_gets_what_came_since_and_is_told_what_is_gone() {
-    let scene = Scene::new(Limits {
+    let mut scene = Scene::new(Limits {
         history_max: 3,
         ..Limits::default()
     });
@@ -89,149 +137,339 @@ fn who_returns_gets_what_came_since_and_is_told_what_is_gone() {
 }
 
 #[test]
-fn a_letter_is_handed_out_once() {
-    let scene = Scene::new(Limits::default());
+fn a_letter_waits_until_it_is_confirmed_however_often_it_is_handed_out() {
+    let mut scene = Scene::new(Limits::default());
     let log = letterbox();
-    scene.say(&log, "hello", Waits::Yes);
-    assert_eq!(scene.turn(|pages| pages.waiting(&log)).count, 1);
-    assert_eq!(texts(scene.fetch(&log, None, false).messages), ["hello"]);
-    assert_eq!(scene.fetch(&log, None, false).messages, []);
-    assert_eq!(scene.turn(|pages| pages.waiting(&log)).count, 0);
-}
-
-#[test]
-fn a_letter_whose_answer_got_lost_is_handed_out_again_to_the_same_browser_only() {
-    let scene = Scene::new(Limits::default());
-    let log = letterbox();
-    scene.say(&log, "hello", Waits::Yes);
-    let (mut laptop, phone) = (Receipt::blank(1), Receipt::blank(2));
-    let first = scene.fetch(&log, Some(&laptop), false);
-    assert_eq!(texts(first.messages), ["hello"]);
-    // Its answer may be on its way, to another tab.
-    assert_eq!(scene.fetch(&log, Some(&laptop), true).messages, []);
-    assert_eq!(scene.fetch(&log, Some(&phone), false).messages, []);
-    assert_eq!(scene.fetch(&log, None, false).messages, []);
-    // The browser doesn't show the receipt: the answer never came.
-    let again = scene.fetch(&log, Some(&laptop), false);
-    assert_eq!(texts(again.messages), ["hello"]);
-    (laptop.epoch, laptop.seq) = (again.epoch, 1);
-    assert_eq!(scene.fetch(&log, Some(&laptop), false).messages, []);
-    // And with that it is struck out for good.
-    assert_eq!(
-        scene.fetch(&log, Some(&Receipt::blank(1)), false).messages,
-        []
-    );
-}
-
-#[test]
-fn letters_beyond_the_limit_are_counted() {
-    let scene = Scene::new(Limits {
-        letters_max: 2,
-        ..Limits::default()
-    });
-    let log = letterbox();
-    for text in ["1", "2", "3", "4"] {
-        scene.say(&log, text, Waits::Yes);
+    scene.say(&log, "one", WAITS);
+    scene.say(&log, "two", WAITS);
+    for _ in 0..3 {
+        assert_eq!(texts(scene.fetch(&log).messages), ["one", "two"]);
+        assert_eq!(scene.turn(|pages| pages.waiting(&log)).count, 2);
     }
-    let waiting = scene.turn(|pages| pages.waiting(&log));
-    assert_eq!((waiting.count, waiting.lost), (2, 2));
-    let handed = scene.fetch(&log, None, false);
-    assert_eq!(
-        (texts(handed.messages), handed.lost),
-        (vec!["3".into(), "4".into()], 2)
-    );
-    assert_eq!(scene.fetch(&log, None, false).lost, 0);
+    let handed = scene.fetch(&log);
+    // What came meanwhile isn't covered, nor is anything by a receipt of another history.
+    scene.say(&log, "three", WAITS);
+    let other = Handed {
+        epoch: "other".into(),
+        ..handed.clone()
+    };
+    scene.confirm(&log, &other);
+    assert_eq!(scene.turn(|pages| pages.waiting(&log)).count, 3);
+    scene.confirm(&log, &handed);
+    assert_eq!(texts(scene.fetch(&log).messages), ["three"]);
+    // It is history now, as all that was heard.
+    let all: Vec<String> = ["one", "two", "three"].map(Into::into).into();
+    assert_eq!(scene.past(&log, 0, None), (all, true));
 }
 
 #[test]
-fn of_all_messages_the_oldest_goes_first() {
-    let scene = Scene::new(Limits {
-        kept_max: 3,
+fn what_one_answer_cannot_hold_is_in_the_next() {
+    let mut scene = Scene::new(Limits {
+        handed_bytes_max: 1000,
         ..Limits::default()
     });
-    let (tea, milk) = (LogName::room("tea"), LogName::room("milk"));
-    scene.say(&tea, "1", Waits::No);
-    scene.say(&milk, "2", Waits::No);
-    scene.say(&tea, "3", Waits::No);
-    scene.say(&milk, "4", Waits::No);
-    assert_eq!(scene.past(&tea, 0, None), (vec!["3".into()], false));
-    assert_eq!(scene.past(&tea, 1, None), (vec!["3".into()], true));
+    let log = letterbox();
+    for text in ["1", "2", "3", "4", "5"] {
+        scene.say(&log, text, WAITS);
+    }
+    let mut heard = Vec::new();
+    loop {
+        let handed = scene.fetch(&log);
+        assert!(!handed.messages.is_empty() && handed.messages.len() < 4);
+        scene.confirm(&log, &handed);
+        heard.extend(texts(handed.messages));
+        if !handed.has_more {
+            break;
+        }
+    }
+    assert_eq!(heard, ["1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn what_waits_makes_room_for_nothing_and_who_writes_on_is_refused() {
+    let mut scene = Scene::new(Limits {
+        letters_receiver_bytes_max: 8000,
+        letters_max: 2,
+        history_bytes_max: 2000,
+        ..Limits::default()
+    });
+    let log = letterbox();
+    assert!(scene.write(&log, "important", origin(1)));
+    // Three strangers at one place: each gets a quarter, together they get half.
+    let mut admitted = 0;
+    for _ in 0..3 {
+        scene.from.address = Person::new().address();
+        admitted += (0..40)
+            .filter(|_| scene.write(&log, "x", origin(2)))
+            .count();
+    }
+    assert!((4..12).contains(&admitted), "{admitted}");
+    // Somebody elsewhere still gets through, and nothing is gone.
+    scene.from.address = Person::new().address();
+    assert!(scene.write(&log, "and this", origin(3)));
+    scene.say(&log, "said while they were here", Waits::No);
+    let handed = scene.fetch(&log);
+    assert_eq!((handed.messages.len(), handed.lost), (admitted + 2, 0));
+    assert_eq!(handed.messages[0].text, "important");
+    // What is confirmed makes room.
+    scene.from.address = Person::new().address();
+    while scene.write(&log, "y", origin(4)) {}
+    let handed = scene.fetch(&log);
+    scene.confirm(&log, &handed);
+    assert!(scene.write(&log, "z", origin(4)));
+}
+
+#[test]
+fn nobody_fills_all_boxes() {
+    let mut scene = Scene::new(Limits {
+        letters_bytes_max: 64_000,
+        ..Limits::default()
+    });
+    let written = |scene: &mut Scene, last: u8| {
+        (0..200)
+            .filter(|_| {
+                scene.from.address = Person::new().address();
+                scene.write(&letterbox(), "x", origin(last))
+            })
+            .count()
+    };
+    let first = written(&mut scene, 1);
+    assert!((8..25).contains(&first), "{first}");
+    assert_eq!(written(&mut scene, 1), 0);
+    assert_eq!(written(&mut scene, 2), first);
+    // And one sender less.
+    let log = letterbox();
+    let one = (0..200)
+        .filter(|_| scene.write(&log, "x", origin(3)))
+        .count();
+    assert!((2..8).contains(&one), "{one}");
+}
+
+#[test]
+fn a_letter_that_has_waited_too_long_is_told_as_lost_until_that_is_confirmed() {
+    let mut scene = Scene::new(Limits::default());
+    let log = letterbox();
+    scene.say(&log, "old", WAITS);
+    let before = scene.fetch(&log);
+    scene.turn(|pages| pages.expire_letters(1));
+    assert_eq!(scene.fetch(&log).lost, 0, "not yet");
+    scene.turn(|pages| pages.expire_letters(2));
+    let handed = scene.fetch(&log);
+    assert_eq!((handed.messages.len(), handed.lost), (0, 1));
+    scene.confirm(&log, &before);
     assert_eq!(
-        scene.past(&milk, 0, None),
-        (vec!["2".into(), "4".into()], true)
+        scene.turn(|pages| pages.waiting(&log)).lost,
+        1,
+        "it can't know"
     );
+    scene.confirm(&log, &handed);
+    assert_eq!(scene.turn(|pages| pages.waiting(&log)).lost, 0);
+}
+
+#[test]
+fn of_all_history_the_largest_gives_way_and_says_so() {
+    let mut scene = Scene::new(Limits {
+        history_bytes_max: 4000,
+        ..Limits::default()
+    });
+    let (tea, noise) = (LogName::room("tea"), LogName::room("noise"));
+    scene.say(&tea, "hello", Waits::No);
+    for number in 0..50 {
+        scene.say(&noise, &number.to_string(), Waits::No);
+    }
+    assert_eq!(scene.everything(&tea), (vec!["hello".into()], true));
+    let (left, complete) = scene.everything(&noise);
+    assert!((2..10).contains(&left.len()) && !complete, "{left:?}");
+    assert_eq!(left.last().unwrap(), "49");
+}
+
+#[test]
+fn a_room_keeps_no_more_bytes_than_it_may() {
+    let mut scene = Scene::new(Limits {
+        history_log_bytes_max: 10_000,
+        ..Limits::default()
+    });
+    let room = LogName::room("tea");
+    let long = "x".repeat(1300);
+    for number in 0..9 {
+        scene.say(&room, &format!("{number}{long}"), Waits::No);
+    }
+    // By its own limit, which takes nothing from who comes anew.
+    let (left, complete) = scene.everything(&room);
+    assert_eq!((left.len(), complete), (3, true));
+    assert!(!scene.past(&room, 0, None).1);
+}
+
+#[test]
+fn what_is_counted_is_the_same_when_it_is_counted_again() {
+    let disk = Disk::default();
+    let mut scene = Scene::with(
+        disk.archive(),
+        Limits {
+            history_bytes_max: 3000,
+            ..Limits::default()
+        },
+    );
+    let (tea, box_) = (LogName::room("tea"), letterbox());
+    for text in ["1", "2", "3", "4", "5", "6", "7", "8", "9"] {
+        scene.say(&tea, text, Waits::No);
+        scene.say(&box_, text, WAITS);
+    }
+    let handed = scene.fetch(&box_);
+    let receipt = Receipt {
+        epoch: handed.epoch,
+        seq: 4,
+    };
+    scene.turn(|pages| pages.confirm(&box_, &receipt));
+    scene.turn(|pages| pages.forget_room(&tea));
+    let before = scene.archive.ledger().sums();
+    scene.archive.reopen().unwrap();
+    assert_eq!(scene.archive.ledger().sums(), before);
 }
 
 #[test]
 fn a_message_is_known_by_its_id_as_long_as_it_is_kept() {
-    let scene = Scene::new(Limits {
+    let mut scene = Scene::new(Limits {
         history_max: 1,
         ..Limits::default()
     });
     let room = LogName::room("tea");
-    let known = |id: &str| scene.turn(|pages| pages.sent(scene.from.address, id));
-    assert_eq!(known("a"), None);
+    let from = scene.from.address;
+    let known = |scene: &mut Scene, id: &str| scene.turn(|pages| pages.sent(from, id));
+    assert_eq!(known(&mut scene, "a"), None);
     scene.say(&room, "a", Waits::No);
-    assert_eq!(known("a"), Some((1, 1)));
+    assert_eq!(known(&mut scene, "a"), Some((1, 1)));
     scene.say(&room, "b", Waits::No);
-    assert_eq!((known("a"), known("b")), (None, Some((2, 1))));
+    assert_eq!(known(&mut scene, "a"), None);
+    assert_eq!(known(&mut scene, "b"), Some((2, 1)));
 }
 
 #[test]
-fn a_room_that_is_forgotten_begins_anew() {
-    let scene = Scene::new(Limits::default());
-    let (tea, milk) = (LogName::room("tea"), LogName::room("milk"));
+fn a_room_that_is_forgotten_says_that_something_is_missing() {
+    let mut scene = Scene::new(Limits {
+        rooms_max: 2,
+        tombstones_max: 1,
+        ..Limits::default()
+    });
+    let [tea, milk, new] = ["tea", "milk", "new"].map(LogName::room);
+    let goes = |scene: &mut Scene| {
+        scene.turn(|pages| {
+            let limits = Limits {
+                rooms_max: 1,
+                ..Limits::default()
+            };
+            Ok(pages.ledger().room_to_forget(None, &limits, |_| true))
+        })
+    };
+    scene.turn(|pages| pages.begin(&milk, 0, None));
     scene.say(&tea, "1", Waits::No);
-    scene.say(&milk, "2", Waits::No);
-    let before = scene.turn(|pages| pages.past(&tea, None)).epoch;
-    let (count, oldest) = scene.turn(|pages| pages.rooms(|room| room == "tea"));
-    assert_eq!((count, oldest.as_deref()), (2, Some("tea")));
-    scene.turn(|pages| pages.forget(&tea));
-    assert!(!scene.turn(|pages| pages.has(&tea)));
-    scene.say(&tea, "1", Waits::No);
-    let after = scene.turn(|pages| pages.past(&tea, None));
-    assert_eq!(after.seq, 1);
-    assert_ne!(after.epoch, before);
+    // However long it was silent: the one where nothing would be lost.
+    assert_eq!(goes(&mut scene), Ok(Some(milk.clone())));
+    scene.turn(|pages| pages.forget_room(&milk));
+    assert_eq!(goes(&mut scene), Ok(Some(tea.clone())));
+    scene.turn(|pages| pages.forget_room(&tea));
+    for name in [&tea, &milk] {
+        assert!(!scene.turn(|pages| pages.has(name)));
+        scene.turn(|pages| pages.begin(name, 5, None));
+    }
+    assert_eq!(scene.everything(&milk), (vec![], true), "there was nothing");
+    assert_eq!(scene.everything(&tea), (vec![], false));
+    assert_eq!(scene.past(&tea, 1, None), (vec![], true));
+    scene.say(&tea, "2", Waits::No);
+    assert_eq!(scene.past(&tea, 0, None), (vec!["2".into()], false));
+    // Where even the tombstone had to go, no new room says that nothing is missing.
+    scene.say(&milk, "1", Waits::No);
+    scene.turn(|pages| pages.forget_room(&milk));
+    scene.turn(|pages| pages.forget_room(&tea));
+    scene.turn(|pages| pages.begin(&new, 6, None));
+    assert_eq!(scene.everything(&new), (vec![], false));
+}
+
+#[test]
+fn rooms_begun_at_one_place_displace_each_other_and_no_other() {
+    let mut scene = Scene::new(Limits::default());
+    let limits = Limits {
+        rooms_per_origin_max: 2,
+        ..Limits::default()
+    };
+    let mut begin = |name: &str, last: u8, is_free: &dyn Fn(&str) -> bool| {
+        scene.turn(|pages| {
+            let goes = pages
+                .ledger()
+                .room_to_forget(origin(last), &limits, is_free);
+            if let Ok(Some(room)) = &goes {
+                pages.forget_room(room)?;
+            }
+            if goes.is_ok() {
+                pages.begin(&LogName::room(name), 1, origin(last))?;
+            }
+            Ok(goes)
+        })
+    };
+    assert_eq!(begin("theirs", 1, &|_| true), Ok(None));
+    assert_eq!(begin("a", 2, &|_| true), Ok(None));
+    assert_eq!(begin("b", 2, &|_| true), Ok(None));
+    assert_eq!(begin("c", 2, &|_| true), Ok(Some(LogName::room("a"))));
+    assert_eq!(begin("d", 2, &|room| room == "theirs"), Err(()));
 }
 
 #[test]
 fn what_was_committed_is_there_when_the_file_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.redb");
-    let scene = Scene::with(Archive::open(&file).unwrap(), Limits::default());
+    let mut scene = Scene::with(
+        Archive::open(&file, &MemoryBudget::default()).unwrap(),
+        Limits::default(),
+    );
     let room = LogName::room("tea");
     scene.say(&room, "kept", Waits::No);
     let resident = Resident {
         name: "Ann".into(),
         seen: 7,
+        has_spoken: false,
     };
-    scene.turn(|pages| pages.put_person(scene.from.address, &resident));
     let address = scene.from.address;
+    scene.turn(|pages| pages.put_person(address, &resident));
     drop(scene);
-    let again = Scene::with(Archive::open(&file).unwrap(), Limits::default());
+    let mut again = Scene::with(
+        Archive::open(&file, &MemoryBudget::default()).unwrap(),
+        Limits::default(),
+    );
     assert_eq!(again.past(&room, 0, None), (vec!["kept".into()], true));
     assert_eq!(again.archive.people().unwrap(), [(address, resident)]);
 }
 
 /// A disk that can be full.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Disk(Arc<Mutex<Vec<u8>>>, Arc<AtomicBool>);
+pub(crate) struct Disk {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    is_full: Arc<AtomicBool>,
+    is_broken: Arc<AtomicBool>,
+}
 
 impl Disk {
     pub(crate) fn archive(&self) -> Archive {
         let disk = self.clone();
-        Archive::with(Box::new(move || {
-            Ok(Database::builder().create_with_backend(disk.clone())?)
-        }))
+        let cache = (MemoryBudget::default().account(), 0);
+        Archive::with(
+            cache,
+            Box::new(move || Ok(Database::builder().create_with_backend(disk.clone())?)),
+        )
         .unwrap()
     }
 
     pub(crate) fn set_full(&self, is_full: bool) {
-        self.1.store(is_full, Ordering::Relaxed);
+        self.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// From now on it makes the database panic.
+    pub(crate) fn set_broken(&self) {
+        self.is_broken.store(true, Ordering::Relaxed);
     }
 
     fn check(&self) -> io::Result<()> {
-        match self.1.load(Ordering::Relaxed) {
+        assert!(!self.is_broken.load(Ordering::Relaxed), "a damaged page");
+        match self.is_full.load(Ordering::Relaxed) {
             true => Err(io::ErrorKind::StorageFull.into()),
             false => Ok(()),
         }
@@ -240,18 +478,18 @@ impl Disk {
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().len() as u64)
+        Ok(self.bytes.lock().unwrap().len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let start = offset as usize;
-        out.copy_from_slice(&self.0.lock().unwrap()[start..start + out.len()]);
+        out.copy_from_slice(&self.bytes.lock().unwrap()[start..start + out.len()]);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.check()?;
-        self.0.lock().unwrap().resize(len as usize, 0);
+        self.bytes.lock().unwrap().resize(len as usize, 0);
         Ok(())
     }
 
@@ -262,7 +500,7 @@ impl StorageBackend for Disk {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.check()?;
         let start = offset as usize;
-        self.0.lock().unwrap()[start..start + data.len()].copy_from_slice(data);
+        self.bytes.lock().unwrap()[start..start + data.len()].copy_from_slice(data);
         Ok(())
     }
 }
@@ -276,8 +514,10 @@ fn a_full_disk_takes_nothing_and_goes_on_when_there_is_room_again() {
     disk.set_full(true);
     let from = scene.from.clone();
     let mut heard = Heard::unfiled(from, "during".into(), 1, None);
-    let failed = scene.archive.begin().and_then(|transaction| {
-        Pages::open(&transaction, &scene.limits)?.append(&room, &mut heard, Waits::No)?;
+    let failed = scene.archive.begin().and_then(|(transaction, mut ledger)| {
+        let mut pages = Pages::open(&transaction, &scene.limits, &mut ledger)?;
+        pages.append(&room, &mut heard, Waits::No)?;
+        drop(pages);
         Ok(transaction.commit()?)
     });
     assert!(failed.is_err());

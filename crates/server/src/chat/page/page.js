@@ -163,8 +163,8 @@ const HEARD = {
     }
     if (returns) current?.note('again');
     if (lost > 0) current?.note('dropped', lost);
-    // Those that waited are in the past too, and known by their id; this strikes them out.
-    if (response.waiting > 0) fetch('/socket/get-msg').catch(() => {});
+    // Those that waited are in the past too: they have come.
+    if (past && (response.waiting > 0 || lost > 0)) link.say({ url: '/chat/ack', seq: past.seq, epoch: past.epoch });
     for (const conversation of conversations.values()) if (conversation.isRoom) join(conversation);
     for (const { said } of pending.values()) if (said.to) link.say(said);
     render();
@@ -227,12 +227,22 @@ const HEARD = {
     render();
   },
 
-  async ERROR({ code, message, id, url }) {
+  async ERROR({ code, message, id, url, room }) {
     link.badToken = code === 'bad_token';
     if (url === '/chat/online' && ['bad_field', 'too_long'].includes(code)) {
       // A name that the server doesn't take, perhaps from before its rules changed: it must not lock its owner out.
       try { localStorage.removeItem('name'); } catch { /* nothing is remembered */ }
       if (!link.wasOnline) await HEARD.CONNECT();
+    }
+    // These pass by themselves, and the page is nowhere until they do.
+    if (['busy', 'too_much', 'too_fast', 'not_kept'].includes(code) && ['/chat/online', '/chat/join'].includes(url)) {
+      const { socket } = link;
+      return setTimeout(() => {
+        if (socket !== link.socket) return;
+        const conversation = conversations.get(`r:${room}`);
+        if (url === '/chat/online') HEARD.CONNECT();
+        else if (conversation && !conversation.joined) join(conversation);
+      }, 2000);
     }
     const waiting = pending.get(id);
     if (waiting) {

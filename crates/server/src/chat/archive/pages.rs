@@ -1,0 +1,431 @@
+//! One transaction's tables, and the rules by which what is kept makes room.
+
+use std::sync::Arc;
+
+use redb::{ReadableTable as _, Table, WriteTransaction};
+use uuid::Uuid;
+
+use super::{
+    Handed, Kept, LETTERS, LOGS, LOST, Ledger, Letter, Log, LogName, MESSAGES, PEOPLE, Resident,
+    SENT, Waiting, Waits, decoded, encoded,
+};
+use crate::chat::{
+    Limits,
+    dialect::{Heard, Past, Since},
+    origin::Origin,
+    person::Address,
+    receipt::Receipt,
+};
+
+/// One transaction's tables. What it changes counts when the transaction is committed, all of it or nothing; the ledger
+/// has to be made anew if it isn't.
+pub(crate) struct Pages<'t> {
+    logs: Table<'t, &'static str, &'static [u8]>,
+    messages: Table<'t, (&'static str, u64), &'static [u8]>,
+    letters: Table<'t, (&'static str, u64), u64>,
+    sent: Table<'t, (&'static str, &'static str), (&'static str, u64, u64)>,
+    lost: Table<'t, &'static str, u64>,
+    people: Table<'t, &'static str, &'static [u8]>,
+    ledger: &'t mut Ledger,
+    limits: &'t Limits,
+    has_changed: bool,
+}
+
+impl<'t> Pages<'t> {
+    pub(crate) fn open(
+        transaction: &'t WriteTransaction,
+        limits: &'t Limits,
+        ledger: &'t mut Ledger,
+    ) -> Result<Self, redb::Error> {
+        Ok(Self {
+            logs: transaction.open_table(LOGS)?,
+            messages: transaction.open_table(MESSAGES)?,
+            letters: transaction.open_table(LETTERS)?,
+            sent: transaction.open_table(SENT)?,
+            lost: transaction.open_table(LOST)?,
+            people: transaction.open_table(PEOPLE)?,
+            ledger,
+            limits,
+            has_changed: false,
+        })
+    }
+
+    /// Whether there is anything to commit.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        self.ledger
+    }
+
+    // ---- Messages ------------------------------------------------------------------------------------------
+
+    /// Whether a letter may wait for its receiver, by all shares and limits.
+    pub(crate) fn admits(&self, name: &LogName, heard: &Heard, origin: Option<Origin>) -> bool {
+        let letter = letter(heard, bytes_of(&encoded(heard)), origin);
+        self.ledger.admits(name, &letter, self.limits)
+    }
+
+    /// Files a message and gives it its number. One that waits has to be admitted before.
+    pub(crate) fn append(
+        &mut self,
+        name: &LogName,
+        heard: &mut Heard,
+        waits: Waits,
+    ) -> Result<(), redb::Error> {
+        self.has_changed = true;
+        let key = name.as_str();
+        let mut log = self.log(name, heard.time)?;
+        log.last += 1;
+        log.time = heard.time;
+        heard.seq = log.last;
+        let mut is_indexed = false;
+        if let Some(id) = &heard.id {
+            let from = heard.from.address.to_string();
+            is_indexed = self.sent.get((from.as_str(), id.as_str()))?.is_none();
+            if is_indexed {
+                let found = (key, heard.seq, heard.time);
+                self.sent.insert((from.as_str(), id.as_str()), found)?;
+            }
+        }
+        let kept = encoded(&Kept {
+            heard: heard.clone(),
+            is_indexed,
+        });
+        self.messages.insert((key, heard.seq), kept.as_slice())?;
+        self.put_log(name, &log)?;
+        let bytes = bytes_of(&kept);
+        match waits {
+            Waits::Yes(origin) => {
+                self.letters.insert((key, heard.seq), UNUSED)?;
+                let letter = letter(heard, bytes, origin);
+                self.ledger.add_letter(name, heard.seq, letter);
+            }
+            Waits::No => {
+                self.ledger.add_history(name, bytes);
+                self.make_room(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Number and time of a message that this person has sent under this id before.
+    pub(crate) fn sent(&self, from: Address, id: &str) -> Result<Option<(u64, u64)>, redb::Error> {
+        let found = self.sent.get((from.to_string().as_str(), id))?;
+        Ok(found.map(|found| (found.value().1, found.value().2)))
+    }
+
+    /// What there is of a history for somebody who comes (`None`) or returns.
+    pub(crate) fn past(
+        &mut self,
+        name: &LogName,
+        since: Option<&Since>,
+    ) -> Result<Past, redb::Error> {
+        let Some(log) = self.find(name)? else {
+            return Ok(Past::default());
+        };
+        let (read, complete) = match since {
+            None => (0, !log.is_cut()),
+            Some(since) => {
+                let is_same = since.epoch.as_ref().is_none_or(|epoch| *epoch == log.epoch);
+                match is_same && since.seq <= log.last {
+                    true => (since.seq, since.seq + 1 >= log.first),
+                    false => (0, false),
+                }
+            }
+        };
+        Ok(Past {
+            messages: self.text(name, &log, read)?,
+            epoch: log.epoch,
+            seq: log.last,
+            complete,
+        })
+    }
+
+    /// The messages after number `read`, as a JSON array. All who come to a room are given the same text.
+    fn text(&mut self, name: &LogName, log: &Log, read: u64) -> Result<Arc<str>, redb::Error> {
+        let is_shared = read == 0 && name.is_room();
+        if is_shared && let Some(text) = self.ledger.shared(name, (log.first, log.last)) {
+            return Ok(text);
+        }
+        let mut messages = Vec::new();
+        if read < log.last {
+            let key = name.as_str();
+            for row in self.messages.range((key, read + 1)..=(key, log.last))? {
+                messages.push(decoded::<Kept>(row?.1.value())?.heard);
+            }
+        }
+        let text = serde_json::to_string(&messages).expect("messages are JSON");
+        let text: Arc<str> = text.into();
+        if is_shared {
+            self.ledger.share(name, (log.first, log.last), &text);
+        }
+        Ok(text)
+    }
+
+    // ---- Letters -------------------------------------------------------------------------------------------
+
+    /// A browser shows what it has got: that doesn't wait any more.
+    pub(crate) fn confirm(&mut self, name: &LogName, receipt: &Receipt) -> Result<(), redb::Error> {
+        let Some(mut log) = self.find(name)?.filter(|log| log.epoch == receipt.epoch) else {
+            return Ok(());
+        };
+        let letters = self.ledger.letters_of(name).map(|(seq, _)| seq);
+        let heard: Vec<u64> = letters.take_while(|seq| *seq <= receipt.seq).collect();
+        for seq in &heard {
+            self.letters.remove((name.as_str(), *seq))?;
+            if let Some(bytes) = self.ledger.remove_letter(name, *seq) {
+                self.ledger.add_history(name, bytes);
+            }
+        }
+        if log.lost > 0 && log.lost_at <= receipt.seq {
+            log.lost = 0;
+            self.put_log(name, &log)?;
+        }
+        if !heard.is_empty() {
+            self.has_changed = true;
+            self.make_room(name)?;
+        }
+        Ok(())
+    }
+
+    /// What waits, the oldest first, as far as one answer may hold it. It goes on waiting until it is confirmed.
+    pub(crate) fn hand_out(&self, name: &LogName) -> Result<Handed, redb::Error> {
+        let Some(log) = self.find(name)? else {
+            return Ok(Handed::default());
+        };
+        let mut handed = Handed {
+            epoch: log.epoch,
+            seq: log.last,
+            lost: log.lost,
+            ..Handed::default()
+        };
+        for (seq, letter) in self.ledger.letters_of(name) {
+            handed.bytes += letter.bytes;
+            if handed.bytes > self.limits.handed_bytes_max && !handed.messages.is_empty() {
+                handed.seq = handed.messages.last().map_or(0, |heard: &Heard| heard.seq);
+                handed.has_more = true;
+                break;
+            }
+            if let Some(kept) = self.messages.get((name.as_str(), seq))? {
+                handed.messages.push(decoded::<Kept>(kept.value())?.heard);
+            }
+        }
+        Ok(handed)
+    }
+
+    pub(crate) fn waiting(&self, name: &LogName) -> Result<Waiting, redb::Error> {
+        let count = self.ledger.letters_of(name).count() as u64;
+        let lost = self.find(name)?.map_or(0, |log| log.lost);
+        Ok(Waiting { count, lost })
+    }
+
+    /// Letters that have waited since before `time` wait no longer; their receivers are told how many.
+    pub(crate) fn expire_letters(&mut self, time: u64) -> Result<(), redb::Error> {
+        for (name, seq) in self.ledger.letters_before(time) {
+            self.remove(&name, seq)?;
+            let Some(mut log) = self.find(&name)? else {
+                continue;
+            };
+            // A number of its own: a receipt from before doesn't cover it.
+            log.last += 1;
+            log.lost += 1;
+            log.lost_at = log.last;
+            self.put_log(&name, &log)?;
+        }
+        Ok(())
+    }
+
+    // ---- Logs ----------------------------------------------------------------------------------------------
+
+    /// Whether the log is there, and no tombstone.
+    pub(crate) fn has(&self, name: &LogName) -> Result<bool, redb::Error> {
+        Ok(self.find(name)?.is_some_and(|log| !log.is_forgotten))
+    }
+
+    /// Begins a history if there is none, so that it has an identity before its first message.
+    pub(crate) fn begin(
+        &mut self,
+        name: &LogName,
+        time: u64,
+        origin: Option<Origin>,
+    ) -> Result<(), redb::Error> {
+        if self.has(name)? {
+            return Ok(());
+        }
+        self.ledger.begin_log(name, time, origin);
+        let mut log = self.log(name, time)?;
+        if log.is_forgotten {
+            self.ledger.remove_tombstone(name, log.time);
+            log.is_forgotten = false;
+        } else if name.is_room() && self.lost.get(DROPPED_TOMBSTONES)?.is_some() {
+            // Nobody knows any more whether there was such a room: number 1 stands for what it may have held.
+            (log.first, log.last, log.taken) = (2, 1, 1);
+        }
+        log.time = time;
+        self.put_log(name, &log)
+    }
+
+    /// Forgets a room, but for a tombstone if there was anything in it.
+    pub(crate) fn forget_room(&mut self, name: &LogName) -> Result<(), redb::Error> {
+        self.remove_all(name)?;
+        self.ledger.end_log(name);
+        let Some(mut log) = self.find(name)? else {
+            return Ok(());
+        };
+        if log.last == 0 {
+            self.logs.remove(name.as_str())?;
+            return Ok(());
+        }
+        (log.first, log.taken, log.is_forgotten) = (log.last + 1, log.last, true);
+        self.put_log(name, &log)?;
+        self.ledger.add_tombstone(name, log.time);
+        while let Some((time, oldest)) = self.ledger.tombstone_to_drop(self.limits) {
+            self.ledger.remove_tombstone(&oldest, time);
+            self.logs.remove(oldest.as_str())?;
+            self.lost.insert(DROPPED_TOMBSTONES, 1)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_person(
+        &mut self,
+        address: Address,
+        resident: &Resident,
+    ) -> Result<(), redb::Error> {
+        self.has_changed = true;
+        self.people
+            .insert(address.to_string().as_str(), encoded(resident).as_slice())?;
+        Ok(())
+    }
+
+    /// Forgets somebody and what was said to them and by them alone.
+    pub(crate) fn forget_person(&mut self, address: Address) -> Result<(), redb::Error> {
+        let name = LogName::person(address);
+        self.remove_all(&name)?;
+        self.ledger.end_log(&name);
+        self.logs.remove(name.as_str())?;
+        self.people.remove(address.to_string().as_str())?;
+        Ok(())
+    }
+
+    fn find(&self, name: &LogName) -> Result<Option<Log>, redb::Error> {
+        let row = self.logs.get(name.as_str())?;
+        row.map(|row| decoded(row.value())).transpose()
+    }
+
+    fn log(&mut self, name: &LogName, time: u64) -> Result<Log, redb::Error> {
+        if let Some(log) = self.find(name)? {
+            return Ok(log);
+        }
+        self.ledger.begin_log(name, time, None);
+        Ok(Log {
+            epoch: Uuid::new_v4().simple().to_string(),
+            first: 1,
+            time,
+            ..Log::default()
+        })
+    }
+
+    fn put_log(&mut self, name: &LogName, log: &Log) -> Result<(), redb::Error> {
+        self.has_changed = true;
+        self.ledger.touch_log(name, log.time);
+        self.logs.insert(name.as_str(), encoded(log).as_slice())?;
+        Ok(())
+    }
+
+    // ---- Making room ---------------------------------------------------------------------------------------
+
+    /// Keeps history to its limits: that of this log, and of all.
+    fn make_room(&mut self, name: &LogName) -> Result<(), redb::Error> {
+        while self.ledger.is_log_full(name, self.limits) {
+            if !self.remove_oldest(name)? {
+                break;
+            }
+        }
+        while let Some(largest) = self.ledger.largest(self.limits) {
+            let before = self.find(&largest)?.map_or(0, |log| log.first);
+            if !self.remove_oldest(&largest)? {
+                break;
+            }
+            if let Some(mut log) = self.find(&largest)?.filter(|log| log.first > before) {
+                log.taken = log.first - 1;
+                self.put_log(&largest, &log)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest message that is no letter. Whether there was one.
+    fn remove_oldest(&mut self, name: &LogName) -> Result<bool, redb::Error> {
+        let key = name.as_str();
+        let mut oldest = None;
+        for row in self.messages.range((key, 0)..=(key, u64::MAX))? {
+            let seq = row?.0.value().1;
+            if !self.ledger.is_letter(name, seq) {
+                oldest = Some(seq);
+                break;
+            }
+        }
+        match oldest {
+            Some(seq) => self.remove(name, seq).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn remove_all(&mut self, name: &LogName) -> Result<(), redb::Error> {
+        self.has_changed = true;
+        let key = name.as_str();
+        let mut all = Vec::new();
+        for row in self.messages.range((key, 0)..=(key, u64::MAX))? {
+            all.push(row?.0.value().1);
+        }
+        all.into_iter().try_for_each(|seq| self.remove(name, seq))
+    }
+
+    fn remove(&mut self, name: &LogName, seq: u64) -> Result<(), redb::Error> {
+        self.has_changed = true;
+        let key = name.as_str();
+        let (kept, bytes) = match self.messages.remove((key, seq))? {
+            Some(kept) => (decoded::<Kept>(kept.value())?, bytes_of(kept.value())),
+            None => return Ok(()),
+        };
+        if let Some(id) = kept.heard.id.as_ref().filter(|_| kept.is_indexed) {
+            let from = kept.heard.from.address.to_string();
+            self.sent.remove((from.as_str(), id.as_str()))?;
+        }
+        self.letters.remove((key, seq))?;
+        if self.ledger.remove_letter(name, seq).is_none() {
+            self.ledger.remove_history(name, bytes);
+        }
+        if let Some(mut log) = self.find(name)? {
+            log.first = log.first.max(seq + 1);
+            self.put_log(name, &log)?;
+        }
+        Ok(())
+    }
+}
+
+fn letter(heard: &Heard, bytes: u64, origin: Option<Origin>) -> Letter {
+    Letter {
+        bytes,
+        from: heard.from.address,
+        origin,
+        time: heard.time,
+    }
+}
+
+/// What a message counts: itself, and its places in the tables.
+pub(super) fn bytes_of(kept: &[u8]) -> u64 {
+    kept.len() as u64 + ENTRY_BYTES
+}
+
+/// Bytes. A key of `messages`, of `letters` and of `sent`, and their share of a page.
+const ENTRY_BYTES: u64 = 256;
+
+/// In the table of letters, where there was once who had got it.
+const UNUSED: u64 = 0;
+
+/// In the table of what is lost: whether tombstones are.
+const DROPPED_TOMBSTONES: &str = "tombstones";
