@@ -115,13 +115,13 @@ impl Assembler {
             (Some(_), Opcode::Text | Opcode::Binary) => {
                 return Err(ProtocolError::Violation(Violation::InterleavedMessage));
             }
-            (Some(open), _) if open.continuations >= limits.fragments_max => {
+            (Some(open), _) if open.continuations >= limits.fragments() => {
                 return Err(ProtocolError::TooManyFragments);
             }
             (Some(open), _) => (open.bytes, open.compressed),
             (None, _) => (0, head.compressed),
         };
-        if head.len > limits.frame_bytes_max as u64 {
+        if head.len > limits.frame_bytes() as u64 {
             return Err(ProtocolError::FrameTooBig);
         }
         // A compressed length says nothing of the message's, which inflation will find.

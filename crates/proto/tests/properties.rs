@@ -273,7 +273,7 @@ fn nearly_right() -> impl Strategy<Value = (Setting, Vec<u8>)> {
         .prop_map(
             |(mut setting, frames, damage, (bytes_max, fragments_max), end)| {
                 setting.limits.message_bytes_max = bytes_max;
-                setting.limits.fragments_max = fragments_max;
+                setting.limits.fragments_max = Some(fragments_max);
                 let frames: Vec<_> = (frames.iter())
                     .map(|(first, payload)| (*first, payload.as_slice()))
                     .collect();

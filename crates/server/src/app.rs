@@ -262,9 +262,8 @@ async fn upgrade_required(version: Version) -> Response {
 fn settings(config: &Config) -> Settings {
     let mut limits = Limits::default();
     limits.head_bytes_max = config.head_bytes_max.0;
-    limits.frame_bytes_max = config.message_bytes_max.0;
     limits.message_bytes_max = config.message_bytes_max.0;
-    limits.fragments_max = config.fragments_max.0;
+    limits.fragments_max = Some(config.fragments_max.0);
     limits.handshake_timeout = config.handshake_timeout.0;
     limits.close_timeout = config.close_timeout.0;
     let mut settings = Settings::default();

@@ -16,11 +16,13 @@ use crate::{
     wire::{Refused, Wire},
 };
 
-/// Bytes. One fragment: what fits it is sent as it comes.
-const FRAGMENT_BYTES_MAX: usize = 64 << 10;
+/// Bytes. One fragment, but for the last one and for what is flushed. Peers count fragments, and some allow few.
+const FRAGMENT_BYTES: usize = 64 << 10;
 
-/// One outgoing message as a stream of bytes, from [`crate::Session::send_stream`]: each write is a
-/// fragment, so wrap it into a [`tokio::io::BufWriter`] if you write little at a time.
+/// One outgoing message as a stream of bytes, from [`crate::Session::send_stream`].
+///
+/// Writes gather until they make a fragment of 64 KiB. To send less, because more may take its time, call
+/// `flush`. [`tokio::io::copy`] does that whenever its source has nothing to read.
 ///
 /// # Slow reader
 ///
@@ -35,6 +37,8 @@ pub struct MessageWriter {
     kind: Kind,
     finished: bool,
     place: Place,
+    /// Written and not yet sent; `len <= FRAGMENT_BYTES`.
+    gathered: Vec<u8>,
 }
 
 impl MessageWriter {
@@ -44,6 +48,7 @@ impl MessageWriter {
             shared,
             kind,
             finished: false,
+            gathered: Vec::new(),
         }
     }
 
@@ -57,7 +62,19 @@ impl MessageWriter {
     ///
     /// Cancelled before it is ready, the message is abandoned as if the writer were dropped.
     pub async fn finish(mut self) -> Result<(), Error> {
-        self.shutdown().await.map_err(|_| Error::closed())
+        let finished = self.shutdown().await;
+        finished.map_err(|_| Error::not_open(self.shared.wire().closed().cloned()))
+    }
+
+    /// Sends what has gathered.
+    fn poll_gathered(&mut self, cx: &mut Context<'_>, end: End) -> Poll<io::Result<()>> {
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let sent = self.poll_part(cx, &gathered, end);
+        if sent.is_ready() {
+            gathered.clear();
+        }
+        self.gathered = gathered;
+        sent
     }
 
     fn poll_part(
@@ -84,24 +101,39 @@ impl AsyncWrite for MessageWriter {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.finished {
+        // What gathers touches no socket, so that nothing else would tell.
+        if self.finished || !self.shared.wire().is_open() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let payload = &bytes[..bytes.len().min(FRAGMENT_BYTES_MAX)];
-        if !payload.is_empty() {
+        if self.gathered.len() == FRAGMENT_BYTES {
+            ready!(self.poll_gathered(cx, End::No))?;
+        }
+        let room = FRAGMENT_BYTES - self.gathered.len();
+        let payload = &bytes[..bytes.len().min(room)];
+        if payload.len() == FRAGMENT_BYTES {
             ready!(self.poll_part(cx, payload, End::No))?;
+            return Poll::Ready(Ok(payload.len()));
+        }
+        self.gathered.extend_from_slice(payload);
+        if self.gathered.len() == FRAGMENT_BYTES
+            && let Poll::Ready(Err(error)) = self.poll_gathered(cx, End::No)
+        {
+            return Poll::Ready(Err(error));
         }
         Poll::Ready(Ok(payload.len()))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Each write is on its way already.
+    /// Sends what has gathered. Ready once the outbox has it.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.gathered.is_empty() {
+            ready!(self.poll_gathered(cx, End::No))?;
+        }
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
-            ready!(self.poll_part(cx, &[], End::Yes))?;
+            ready!(self.poll_gathered(cx, End::Yes))?;
             self.finished = true;
         }
         Poll::Ready(Ok(()))

@@ -75,9 +75,9 @@ impl<'a> Choices<'a> {
     /// Small limits, so that they are met.
     pub fn limits(&mut self) -> Limits {
         let mut limits = Limits::default();
-        limits.frame_bytes_max = self.number();
+        limits.frame_bytes_max = Some(self.number());
         limits.message_bytes_max = self.number();
-        limits.fragments_max = u32::from(self.byte()) + 1;
+        limits.fragments_max = Some(u32::from(self.byte()) + 1);
         limits
     }
 }

@@ -115,9 +115,9 @@ fn client_refuses_a_frame_over_its_limit_by_its_header() {
 
 fn limited(role: Role) -> Setting {
     let mut limits = Limits::default();
-    limits.frame_bytes_max = 200;
+    limits.frame_bytes_max = Some(200);
     limits.message_bytes_max = 300;
-    limits.fragments_max = 3;
+    limits.fragments_max = Some(3);
     Setting {
         limits,
         ..Setting::new(role)
@@ -206,7 +206,6 @@ fn client_writes_the_shortest_length() {
 #[test]
 fn server_reserves_no_memory_for_a_length_that_is_only_announced() {
     let mut limits = Limits::default();
-    limits.frame_bytes_max = usize::MAX;
     limits.message_bytes_max = usize::MAX;
     for opcode in [0x81, 0x82] {
         let mut receiver = Receiver::new(Role::Server, None);

@@ -108,7 +108,6 @@ impl Chat {
     pub(crate) fn route(&self, path: &str, mut limits: sockeye::Limits) -> Route {
         let chat = self.clone();
         limits.message_bytes_max = chat.limits().message_bytes_max;
-        limits.frame_bytes_max = chat.limits().message_bytes_max;
         Route::new(path, move |_| Ok(Visitor::new(chat.clone())))
             // Who somebody is, they say themselves, by a uuid that no other site's page knows. No cookie counts here.
             .origins(Origins::Any)

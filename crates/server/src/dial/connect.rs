@@ -20,7 +20,6 @@ pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, S
         connect = connect.subprotocols(&args.subprotocol);
     }
     settings.limits.message_bytes_max = args.max_message.0;
-    settings.limits.frame_bytes_max = args.max_message.0;
     settings.outbox_bytes_max = settings.outbox_bytes_max.max(2 * args.max_message.0);
     connect = connect.settings(settings).tls(tls(args)?);
     connect = match &args.proxy {

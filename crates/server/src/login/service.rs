@@ -66,7 +66,6 @@ impl Login {
     pub(crate) fn route(&self, mut limits: sockeye::Limits) -> Route {
         let login = self.clone();
         limits.message_bytes_max = BODY_BYTES_MAX;
-        limits.frame_bytes_max = BODY_BYTES_MAX;
         Route::new("/login/ws", move |request| {
             Waiting::new(login.clone(), request)
         })
