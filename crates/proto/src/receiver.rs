@@ -157,7 +157,7 @@ impl Receiver {
         if self.unfinished.is_some() || !self.hears_plain_messages() {
             return None;
         }
-        let bytes_max = limits.message_bytes_max.min(limits.frame_bytes_max);
+        let bytes_max = limits.single_frame_message_bytes();
         let (first, key, payload) = input.take_short_message(bytes_max)?;
         Some(self.plain_message(first, key, payload))
     }
@@ -177,7 +177,7 @@ impl Receiver {
         if self.unfinished.is_some() || !self.hears_plain_messages() {
             return None;
         }
-        let bytes_max = limits.message_bytes_max.min(limits.frame_bytes_max);
+        let bytes_max = limits.single_frame_message_bytes();
         let (first, key, payload) = input.take_long_message(bytes_max)?;
         Some(self.plain_message(first, key, payload))
     }
@@ -288,7 +288,13 @@ impl Receiver {
         (self.unfinished.as_ref()).is_none_or(|unfinished| unfinished.is_between_messages())
     }
 
-    /// Whether nothing more will be received: after Close or an error.
+    /// Receives nothing more: all further input is eaten and ignored.
+    pub fn end(&mut self) {
+        self.listening = Listening::Ended;
+        self.unfinished = None;
+    }
+
+    /// Whether nothing more will be received: after Close, an error or [`Receiver::end`].
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.listening == Listening::Ended
@@ -300,8 +306,7 @@ impl Receiver {
         input: &mut Input<'_>,
         error: ProtocolError,
     ) -> Result<Option<Event<'e>>, ProtocolError> {
-        self.listening = Listening::Ended;
-        self.unfinished = None;
+        self.end();
         input.discard();
         Err(error)
     }

@@ -27,6 +27,8 @@ pub(crate) struct Agenda {
     pub(crate) backlog: Option<Arc<Slice>>,
     /// What waits because the transport takes no more.
     pub(crate) stall: Option<Stall>,
+    /// Whether the program has panicked in a callback.
+    pub(crate) has_panicked: bool,
 }
 
 /// Bytes that wait because the transport takes no more.
@@ -60,6 +62,7 @@ impl Agenda {
             && self.deadline.is_none()
             && self.stall.is_none()
             && self.backlog.is_none()
+            && !self.has_panicked
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -22,6 +23,9 @@ use crate::{
 /// The calls for one session come one after the other: `on_open` first, `on_close` last and always. In
 /// a [`crate::Server`] one of its workers makes them, plain calls between two reads, for all sessions
 /// that it carries: a callback that blocks makes all of them wait. `tokio::spawn` works within them.
+///
+/// A callback that panics ends its own session, with 1011, and no other. `on_close` is still called, and
+/// none of the others.
 pub trait Endpoint: Send + 'static {
     /// The connection is open.
     fn on_open(&mut self, session: &Session) {
@@ -112,25 +116,29 @@ impl Future for EndpointTask {
         let this = &mut *self;
         if !this.opened {
             this.opened = true;
-            open(&mut this.endpoint, this.driver.session());
+            let (endpoint, session) = (&mut this.endpoint, this.driver.session());
+            let opened = catch_unwind(AssertUnwindSafe(|| open(endpoint, session)));
+            if opened.is_err() {
+                this.driver.handle_panic(&mut this.endpoint);
+            }
         }
         this.driver.poll_drive(cx, &mut this.endpoint)
     }
 }
 
 impl Drop for EndpointTask {
-    /// The runtime goes down or the endpoint has panicked: the session ends all the same.
+    /// The runtime goes down, or somebody has stopped the task: the session ends all the same.
     fn drop(&mut self) {
-        let code = if std::thread::panicking() {
-            CloseCode::INTERNAL_ERROR
-        } else {
-            CloseCode::GOING_AWAY
-        };
-        self.driver.break_off(code);
-        if std::thread::panicking() {
-            self.driver.abort(&mut Nobody);
-        } else {
-            self.driver.abort(&mut self.endpoint);
+        let Self {
+            driver, endpoint, ..
+        } = self;
+        let aborted = catch_unwind(AssertUnwindSafe(|| {
+            driver.break_off(CloseCode::GOING_AWAY);
+            driver.abort(endpoint);
+        }));
+        if aborted.is_err() {
+            endpoint.handle_panic();
+            let _ = catch_unwind(AssertUnwindSafe(|| driver.abort(endpoint)));
         }
     }
 }
@@ -256,6 +264,11 @@ impl Sink for Box<dyn Endpoint> {
         self.on_close(session, closed);
     }
 
+    fn handle_panic(&mut self) {
+        let endpoint = std::mem::replace(self, Box::new(Panicked(None)));
+        *self = Box::new(Panicked(Some(endpoint)));
+    }
+
     fn has_room(&self) -> bool {
         true
     }
@@ -269,51 +282,25 @@ impl Sink for Box<dyn Endpoint> {
     }
 }
 
-/// Hears nothing, for an endpoint that can't be called any more.
-pub(crate) struct Nobody;
+/// An endpoint that has panicked: it hears of the end, unless it has, and of nothing else.
+struct Panicked(Option<Box<dyn Endpoint>>);
 
-impl Sink for Nobody {
-    fn handle_message(&mut self, _: &Session, _: Message<'_>, _: &mut Replies<'_>) -> Room {
-        Room::Left
+impl Endpoint for Panicked {
+    fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+        Reply::None
     }
 
-    fn handle_lasting<'b>(
-        &mut self,
-        _: &Session,
-        _: Message<'b>,
-        _: &mut Pool,
-        _: &mut Replies<'b>,
-    ) -> Room {
-        Room::Left
+    fn on_close(&mut self, session: &Session, closed: &Closed) {
+        if let Some(endpoint) = &mut self.0 {
+            // Its panic is told by the hook that all panics come by.
+            let _ = catch_unwind(AssertUnwindSafe(|| endpoint.on_close(session, closed)));
+        }
     }
+}
 
-    fn handle_event(&mut self, _: &Session, _: Event<'_>) -> Room {
-        Room::Left
-    }
-
-    fn handle_large<'b>(
-        &mut self,
-        _: &Session,
-        _: Message<'static>,
-        _: &mut Pool,
-        _: &mut Replies<'b>,
-    ) -> Room {
-        Room::Left
-    }
-
-    fn handle_error(&mut self, _: &Session, _: Error) {}
-
-    fn handle_closed(&mut self, _: &Session, _: &Closed) {}
-
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn is_idle(&self) -> bool {
-        true
-    }
-
-    fn cork(&self) -> Cork {
-        Cork::Off
+impl Drop for Panicked {
+    fn drop(&mut self) {
+        let endpoint = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(endpoint)));
     }
 }

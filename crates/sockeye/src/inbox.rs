@@ -1,5 +1,7 @@
 //! What has been received and not yet taken.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use sockeye_proto::{Event, Message, extension::Pool};
 
 use crate::{
@@ -97,10 +99,6 @@ impl Inbox {
         self.error.take()
     }
 
-    pub(crate) fn has_error(&self) -> bool {
-        self.error.is_some()
-    }
-
     pub(crate) fn discard(&mut self) {
         self.discards = true;
         self.shelf = None;
@@ -184,6 +182,11 @@ impl Sink for Inbox {
     }
 
     fn handle_closed(&mut self, _: &Session, _: &Closed) {}
+
+    fn handle_panic(&mut self) {
+        let observer = self.observer.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(observer)));
+    }
 
     fn has_room(&self) -> bool {
         // One item may always come, however small the bound.

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
 };
 
@@ -45,7 +46,8 @@ pub(crate) fn join(attendant: Arc<Attendant>, runtime: &Handle) {
     runtime.spawn(async move {
         let joined = round.joined.lock().take();
         for attendant in joined.into_iter().flatten() {
-            attendant.look_after();
+            // What panics is one connection's, and the others have done nothing.
+            let _ = catch_unwind(AssertUnwindSafe(|| attendant.look_after()));
             // Others have a right to their turn, too.
             consume_budget().await;
         }

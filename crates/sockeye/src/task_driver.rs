@@ -2,6 +2,7 @@
 
 use std::{
     future::Future as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -36,11 +37,11 @@ impl TaskDriver {
         }
     }
 
-    /// Works until nothing more can be done now. Ready once the transport is gone.
+    /// Works until nothing more can be done now. Ready once the transport is gone. A panic of the program's
+    /// ends the connection with 1011, and harms nobody else who is driven by the same task.
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
         loop {
-            let driver = &mut self.driver;
-            match lend::reading(|lent| driver.poll_drive(cx, sink, lent, ShortRead::ReadOn)) {
+            match lend::reading(|lent| self.poll_turns(cx, sink, lent)) {
                 Poll::Ready(Turn::Done) => return Poll::Ready(()),
                 Poll::Ready(Turn::Over) => {
                     cx.waker().wake_by_ref();
@@ -57,10 +58,31 @@ impl TaskDriver {
             }
             let now = Instant::now();
             if self.vigil_due.is_some_and(|due| due <= now) {
-                self.driver.keep_vigil(now, sink);
+                let driver = &mut self.driver;
+                let kept = catch_unwind(AssertUnwindSafe(|| driver.keep_vigil(now, sink)));
+                if kept.is_err() {
+                    self.driver.handle_panic(sink);
+                }
                 self.vigil_due = self.driver.vigil_due(now);
             }
         }
+    }
+
+    fn poll_turns(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+    ) -> Poll<Turn> {
+        let driver = &mut self.driver;
+        let driven = catch_unwind(AssertUnwindSafe(|| {
+            driver.poll_drive(cx, sink, lent, ShortRead::ReadOn)
+        }));
+        driven.unwrap_or_else(|_| {
+            self.driver.take_in(&mut lent.framed);
+            self.driver.handle_panic(sink);
+            Poll::Ready(Turn::Over)
+        })
     }
 
     fn alarm(&self) -> Option<Instant> {

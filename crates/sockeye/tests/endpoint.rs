@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use sockeye::{
-    CloseCode, Closed, Endpoint, Error, ErrorKind, Group, Kind, Message, Prepared, Reply, Role,
-    Session, Settings, Side, WebSocket,
+    CloseCode, Closed, Endpoint, Error, Group, Kind, Message, Prepared, Reply, Role, Session,
+    Settings, Side, WebSocket,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
@@ -102,8 +102,8 @@ async fn an_endpoint_closes_with_its_own_code() {
     let (mut client, session, _) = recorder();
     client.send("close").await.unwrap();
     assert_eq!(client.recv().await.unwrap(), Some("welcome".into()));
-    assert_eq!(client.recv().await.unwrap(), None);
-    let closed = client.closed().unwrap();
+    let error = client.recv().await.unwrap_err();
+    let closed = error.closed().unwrap();
     assert_eq!(
         (closed.code, &*closed.reason),
         (CloseCode::POLICY_VIOLATION, "asked for")
@@ -118,11 +118,97 @@ async fn a_panicking_endpoint_ends_its_own_session_only() {
     let (mut client, session, mut heard) = recorder();
     client.send("panic").await.unwrap();
     assert_eq!(client.recv().await.unwrap(), Some("welcome".into()));
-    let ended = client.recv().await;
-    assert!(matches!(&ended, Ok(None)) || ended.is_err_and(|error| error.kind() == ErrorKind::Io));
+    let error = client.recv().await.unwrap_err();
+    assert_eq!(error.closed().unwrap().code, CloseCode::INTERNAL_ERROR);
     assert_eq!(session.closed().await.code, CloseCode::INTERNAL_ERROR);
     assert!(!session.is_open());
-    assert_eq!(heard.next().await, "open");
+    for expected in [
+        "open",
+        "message Some(\"panic\")",
+        "close closed by us with 1011",
+        "(gone)",
+    ] {
+        assert_eq!(heard.next().await, expected);
+    }
+}
+
+/// Panics in the callback that it is named after.
+struct Bomb(&'static str, mpsc::UnboundedSender<&'static str>);
+
+impl Bomb {
+    fn call(&self, callback: &'static str) {
+        let _ = self.1.send(callback);
+        assert_ne!(callback, self.0, "told to");
+    }
+}
+
+impl Endpoint for Bomb {
+    fn on_open(&mut self, _: &Session) {
+        self.call("open");
+    }
+
+    fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+        self.call("message");
+        Reply::Echo
+    }
+
+    fn on_close(&mut self, _: &Session, _: &Closed) {
+        self.call("close");
+    }
+
+    fn on_error(&mut self, _: &Session, _: &Error) {
+        self.call("error");
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.call("drop");
+    }
+}
+
+#[tokio::test]
+async fn whatever_panics_in_a_task_close_is_the_last_call_and_comes_once() {
+    let all: &[&str] = &["open", "message", "error", "close", "drop"];
+    for role in [Role::Server, Role::Client] {
+        for (callback, expected) in [
+            ("open", &["open", "close", "drop"][..]),
+            ("message", &["open", "message", "close", "drop"]),
+            ("error", all),
+            ("close", all),
+            ("drop", all),
+        ] {
+            let (calls, mut called) = mpsc::unbounded_channel();
+            let (left, right) = duplex(64 << 10);
+            let bomb = Bomb(callback, calls);
+            let session = Session::from_stream(left, role, Settings::default(), bomb).unwrap();
+            let group = Group::new();
+            group.join(&session);
+            let mut peer = WebSocket::from_stream(right, role.peer(), Settings::default()).unwrap();
+            // A rule is broken behind it: too large for whoever counts.
+            let too_big = vec![0; Settings::default().limits.message_bytes_max + 1];
+            for message in [Message::from("question"), Message::from(too_big)] {
+                // It may be closed already.
+                let _ = peer.send(message).await;
+            }
+            let code = match callback {
+                "open" | "message" => CloseCode::INTERNAL_ERROR,
+                _ => CloseCode::MESSAGE_TOO_BIG,
+            };
+            let end = loop {
+                if let Err(error) = peer.recv().await {
+                    break error;
+                }
+            };
+            assert_eq!(end.closed().unwrap().code, code, "{callback}");
+            let mut calls = Vec::new();
+            while let Some(call) = called.recv().await {
+                calls.push(call);
+            }
+            assert_eq!(calls, expected, "{callback}");
+            assert!(group.is_empty());
+        }
+    }
 }
 
 #[tokio::test]

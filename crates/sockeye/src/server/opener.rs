@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use sockeye_proto::CloseCode;
+use tokio::runtime::Handle;
+
 use super::registry::{Known, Stay};
-use crate::{Endpoint, Error, WebSocket, endpoint, established::Established};
+use crate::{Endpoint, Error, Session, WebSocket, endpoint, established::Established};
 
 /// What waits at the end of a route, made before 101 and begun after it.
 pub(crate) enum Opener {
@@ -45,14 +48,52 @@ impl Opener {
             session.shared().forget_request();
             let id = session.id();
             let task = tokio::spawn(async move {
+                let held = Held {
+                    session,
+                    stay: Some(stay),
+                };
                 // Made here: a future that was captured would lie in the task twice.
                 talk(websocket).await;
-                session.closed().await;
-                stay.leave(&session);
+                held.leave().await;
             });
             registry.attach(id, task.abort_handle());
             Ok(())
         }))
+    }
+}
+
+/// A conversation that is being held.
+struct Held {
+    session: Session,
+    /// `Some` until it leaves.
+    stay: Option<Stay>,
+}
+
+impl Held {
+    /// Waits for the end, and is counted until then.
+    async fn leave(mut self) {
+        self.session.closed().await;
+        if let Some(mut stay) = self.stay.take() {
+            stay.leave(&self.session);
+        }
+    }
+}
+
+impl Drop for Held {
+    /// Its task was stopped, or has panicked: then it ends in order, as an endpoint that panics.
+    fn drop(&mut self) {
+        let stay = self.stay.take();
+        if !std::thread::panicking() {
+            return;
+        }
+        self.session.close(CloseCode::INTERNAL_ERROR, "");
+        if let Ok(runtime) = Handle::try_current() {
+            let held = Self {
+                session: self.session.clone(),
+                stay,
+            };
+            runtime.spawn(held.leave());
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -151,7 +152,7 @@ impl Stay {
 
 impl Drop for Stay {
     fn drop(&mut self) {
-        // An endpoint that panicked, or a task that was stopped.
+        // A task that was stopped.
         if let Some(id) = self.id.take() {
             self.registry.leave(id, Ending::Unclean);
         }
@@ -183,8 +184,12 @@ impl Endpoint for Known {
     }
 
     fn on_close(&mut self, session: &Session, closed: &Closed) {
-        self.endpoint.on_close(session, closed);
+        let endpoint = &mut self.endpoint;
+        let told = catch_unwind(AssertUnwindSafe(|| endpoint.on_close(session, closed)));
         self.stay.leave(session);
+        if let Err(panic) = told {
+            resume_unwind(panic);
+        }
     }
 
     fn on_error(&mut self, session: &Session, error: &Error) {

@@ -12,11 +12,10 @@ use tokio::time::Instant;
 use super::{Adoption, Mailbox};
 use crate::{
     Endpoint, Session,
-    driver::{Driver, ShortRead, Turn},
-    endpoint::{self, Nobody},
+    driver::{Driver, ShortRead, Sink as _, Turn},
+    endpoint,
     group::Slice,
     lend,
-    replies::Replies,
     server::{Permit, Tally},
 };
 
@@ -77,7 +76,7 @@ impl Served {
         let opened = catch_unwind(AssertUnwindSafe(|| endpoint::open(endpoint, session)));
         match opened {
             Ok(()) => Poll::Ready(Turn::Over),
-            Err(_) => self.give_up(Counted::Yes, tally),
+            Err(_) => self.handle_panic(Counted::Yes, tally),
         }
     }
 
@@ -102,8 +101,8 @@ impl Served {
         self.driver.alarm()
     }
 
-    /// Works until nothing more can be done now. A panic of the endpoint's ends its session, and no
-    /// other.
+    /// Works until nothing more can be done now. A panic of the endpoint's ends its session with 1011,
+    /// and no other.
     #[inline]
     pub(crate) fn drive(
         &mut self,
@@ -121,10 +120,8 @@ impl Served {
             driver.poll_drive(&mut cx, endpoint, lent, short_read)
         }));
         let Ok(turn) = driven else {
-            let mut wire = self.session().shared().wire();
-            wire.take_in(&mut Replies::new(&mut lent.framed));
-            drop(wire);
-            return self.give_up(counted, tally);
+            self.driver.take_in(&mut lent.framed);
+            return self.handle_panic(counted, tally);
         };
         if self.driver.has_ended() {
             self.count_out(counted, tally);
@@ -148,7 +145,7 @@ impl Served {
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
         let kept = catch_unwind(AssertUnwindSafe(|| driver.keep_vigil(now, endpoint)));
         if kept.is_err() {
-            return self.give_up(counted, tally);
+            return self.handle_panic(counted, tally);
         }
         if self.driver.has_ended() {
             self.count_out(counted, tally);
@@ -166,18 +163,23 @@ impl Served {
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
         let aborted = catch_unwind(AssertUnwindSafe(|| driver.abort(endpoint)));
         if aborted.is_err() {
-            self.driver.abort(&mut Nobody);
+            self.endpoint.handle_panic();
+            self.driver.abort(&mut self.endpoint);
         }
         self.count_out(counted, tally);
     }
 
-    /// The endpoint has panicked: it isn't called any more. `counted`: before it did.
+    /// The endpoint has panicked. `counted`: before it did.
     #[cold]
-    fn give_up(&mut self, counted: Counted, tally: &Tally) -> Poll<Turn> {
-        self.driver.break_off(CloseCode::INTERNAL_ERROR);
-        self.driver.abort(&mut Nobody);
-        self.count_out(counted, tally);
-        Poll::Ready(Turn::Done)
+    fn handle_panic(&mut self, counted: Counted, tally: &Tally) -> Poll<Turn> {
+        self.driver.handle_panic(&mut self.endpoint);
+        if self.driver.has_ended() {
+            self.count_out(counted, tally);
+        }
+        Poll::Ready(match self.driver.is_done() {
+            true => Turn::Done,
+            false => Turn::Over,
+        })
     }
 
     /// Whether it is counted as open: it is until it is known how it ends.

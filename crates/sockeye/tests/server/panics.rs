@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use sockeye::{
-    Closed, Drain, Endpoint, Error, Message, Refusal, Reply, Request, Route, Server, ServerHandle,
-    Session, WebSocket,
+    Closed, Drain, Endpoint, Error, Group, Message, Refusal, Reply, Request, Route, Server,
+    ServerHandle, Session, WebSocket,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{
-    Echo, assert_echoes, connect, exchange, open, read_head, request, soon, status_of, upgraded,
+    Echo, assert_echoes, connect, exchange, http2_client, http2_connect, http2_websocket, open,
+    read_head, request, soon, status_of, upgraded,
 };
 
 /// A server with one worker, and somebody who is there before the others.
@@ -133,12 +134,137 @@ async fn endpoint_may_panic_in_each_callback() {
         let frames = b"\x89\x80\0\0\0\0\x82\x80\0\0\0\0\x82\0";
         let bytes = [request("/", &[]).as_bytes(), frames].concat();
         peer.write_all(&bytes).await.unwrap();
+        peer.shutdown().await.unwrap();
         assert!(read_head(&mut peer).await.starts_with("HTTP/1.1 101 "));
         let mut rest = Vec::new();
-        // Its end may be a reset: what it has sent isn't read any more.
-        let _ = soon(peer.read_to_end(&mut rest)).await;
+        soon(peer.read_to_end(&mut rest)).await.unwrap();
         assert_unharmed(server, witness).await;
-        assert!(calls.lock().unwrap().contains(&callback));
+        let (pong, echo) = (&b"\x8a\0"[..], &b"\x82\0"[..]);
+        let (answers, code, expected) = match callback {
+            "open" => (vec![], 1011_u16, &["open", "close"][..]),
+            "ping" => (vec![pong], 1011, &["open", "ping", "close"]),
+            "message" => (vec![pong], 1011, &["open", "ping", "message", "close"]),
+            _ => (
+                vec![pong, echo],
+                1002,
+                &["open", "ping", "message", "error", "close"],
+            ),
+        };
+        assert_eq!(*calls.lock().unwrap(), expected, "{callback}");
+        let answers = answers.concat();
+        let (before, close) = rest.split_at(answers.len());
+        assert_eq!(before, answers, "{callback}");
+        let [0x88, _, high, low, ..] = *close else {
+            panic!("{callback}: no Close frame in {close:?}");
+        };
+        assert_eq!(u16::from_be_bytes([high, low]), code, "{callback}");
+    }
+}
+
+#[tokio::test]
+async fn answers_before_a_panic_are_sent_whole() {
+    struct Mine(Group);
+    impl Endpoint for Mine {
+        fn on_open(&mut self, session: &Session) {
+            self.0.join(session);
+        }
+        fn on_message(&mut self, _session: &Session, message: Message<'_>) -> Reply {
+            assert_ne!(message.as_text(), Some("panic"), "told to");
+            Reply::Echo
+        }
+    }
+    let group = Group::new();
+    let members = group.clone();
+    let route = Route::new("/", move |_request| Ok(Mine(members.clone())));
+    let (server, witness) = start(route).await;
+    let mut peer = upgraded(server.local_addrs()[0]).await;
+    // In one read, if the kernel is so kind: a small message, one whose answer isn't copied, and the end.
+    let large = vec![b'x'; 8 << 10];
+    let mut bytes = b"\x81\x82\0\0\0\0hi\x82\xfe\x20\0\0\0\0\0".to_vec();
+    bytes.extend(&large);
+    bytes.extend(b"\x81\x85\0\0\0\0panic\x81\x84\0\0\0\0more");
+    peer.write_all(&bytes).await.unwrap();
+    let mut rest = Vec::new();
+    // The client keeps its side open: the server says goodbye, reads on, and waits for it.
+    let mut expected = b"\x81\x02hi\x82\x7e\x20\0".to_vec();
+    expected.extend(&large);
+    expected.extend(b"\x88\x02\x03\xf3");
+    soon(peer.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest == expected);
+    drop(peer);
+    assert_unharmed(server, witness).await;
+    assert!(group.is_empty());
+}
+
+#[tokio::test]
+async fn conversation_that_panics_is_closed_with_1011() {
+    let at_once = Route::conversation("/", |_request, _websocket| async { panic!("told to") });
+    let before_its_future = Route::conversation("/", |request, _websocket| {
+        assert_eq!(request.path(), "", "told to");
+        std::future::ready(())
+    });
+    let after_a_message = Route::conversation("/", |_request, mut websocket| async move {
+        let message = websocket.recv().await;
+        panic!("told to, by {message:?}");
+    });
+    // It waits for two things, and the other one fails.
+    let within_another_future = Route::conversation("/", |_request, mut websocket| async move {
+        let failing = async {
+            tokio::task::yield_now().await;
+            panic!("told to");
+        };
+        let receiving = async { while let Ok(Some(_)) = websocket.recv().await {} };
+        tokio::join!(Box::pin(receiving), Box::pin(failing));
+    });
+    for route in [
+        at_once,
+        before_its_future,
+        after_a_message,
+        within_another_future,
+    ] {
+        let (server, witness) = start(route).await;
+        let (mut peer, _) = open(server.local_addrs()[0], "/", &[]).await;
+        let _ = peer.send("question").await;
+        let error = soon(peer.recv()).await.unwrap_err();
+        assert_eq!(
+            error.closed().map(|closed| closed.code.as_u16()),
+            Some(1011)
+        );
+        assert!(error.closed().unwrap().is_clean());
+        drop(peer);
+        assert_unharmed(server, witness).await;
+    }
+}
+
+#[tokio::test]
+async fn programs_on_streams_of_http2_are_closed_with_1011_when_they_panic() {
+    struct Mine;
+    impl Endpoint for Mine {
+        fn on_message(&mut self, _session: &Session, message: Message<'_>) -> Reply {
+            panic!("told to, by {message:?}");
+        }
+    }
+    let conversation = Route::conversation("/", |_request, mut websocket| async move {
+        let message = websocket.recv().await;
+        panic!("told to, by {message:?}");
+    });
+    for route in [Route::new("/", |_request| Ok(Mine)), conversation] {
+        let (server, witness) = start(route).await;
+        let mut client = http2_client(server.local_addrs()[0]).await;
+        // The other streams of the connection live on.
+        let response = http2_connect(&mut client, "/echo", &[]).await;
+        let mut neighbour = http2_websocket(response).await;
+        let response = http2_connect(&mut client, "/", &[]).await;
+        let mut peer = http2_websocket(response).await;
+        soon(peer.send("question")).await.unwrap();
+        let error = soon(peer.recv()).await.unwrap_err();
+        assert_eq!(
+            error.closed().map(|closed| closed.code.as_u16()),
+            Some(1011)
+        );
+        assert_echoes(&mut neighbour, "still here").await;
+        drop((peer, neighbour, client));
+        assert_unharmed(server, witness).await;
     }
 }
 
