@@ -13,7 +13,7 @@ use sockeye_proto::Message;
 use tokio::runtime::Handle;
 
 use crate::{
-    Error,
+    Closed, Error,
     inbox::Inbox,
     lull::{Lull, Lulls},
     round,
@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) joined: Vec<u8>,
     /// Whether the parts up to the next last one are unwanted.
     pub(crate) skips: bool,
+    /// Whether the program knows that it ended, and how.
+    told: bool,
     /// Whether what is sent may be gathering while the program answers a batch. Then a round is coming, or the
     /// program comes to `recv` before it.
     gathers: bool,
@@ -85,6 +87,7 @@ impl Core {
                 inbox,
                 joined: Vec::new(),
                 skips: false,
+                told: false,
                 gathers: false,
                 lulls: Lulls::default(),
             }),
@@ -225,12 +228,26 @@ impl State {
         }
     }
 
-    /// With nothing left to take: whether more can come, and if not, what ended it.
+    /// With nothing left to take: whether more can come, and if not, what ended it. An end that isn't normal is
+    /// an error, once.
     pub(crate) fn ended(&mut self) -> Option<Result<(), Error>> {
-        if let Some(error) = self.inbox.error() {
-            return Some(Err(error));
+        let closed = self.closed()?;
+        if std::mem::replace(&mut self.told, true) {
+            return Some(Ok(()));
         }
-        self.driver.has_ended().then_some(Ok(()))
+        Some(match self.inbox.error() {
+            Some(error) => Err(error.with_closed(closed)),
+            None if closed.is_normal() => Ok(()),
+            None => Err(Error::ended(closed)),
+        })
+    }
+
+    /// How it ended, if nothing comes any more.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        match self.driver.has_ended() {
+            true => self.driver.session().closed_now(),
+            false => None,
+        }
     }
 }
 

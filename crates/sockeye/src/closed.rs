@@ -37,6 +37,19 @@ impl Closed {
     pub fn is_clean(&self) -> bool {
         self.sent.is_some() && self.received.is_some()
     }
+
+    /// Whether it ended as it should: with 1000, with 1001 or without a code (1005), whoever closed, and
+    /// the peer sent no other code. After any other end [`crate::WebSocket::recv`] fails.
+    #[must_use]
+    pub fn is_normal(&self) -> bool {
+        let is_normal = |code| {
+            matches!(
+                code,
+                CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS
+            )
+        };
+        is_normal(self.code) && self.received.is_none_or(is_normal)
+    }
 }
 
 /// One line; the reason as [`Printable`] shows it.

@@ -5,11 +5,11 @@ use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc};
 use http::{HeaderMap, StatusCode};
 use sockeye_proto::{Printable, ProtocolError};
 
-use crate::{Request, vigil::Lapse};
+use crate::{Closed, Request, vigil::Lapse};
 
 /// What went wrong: a stable [`ErrorKind`], one line for people, and the cause.
 ///
-/// A clean close is not an error. One pointer wide, so that the good path doesn't pay for it.
+/// A close with 1000, 1001 or without a code is not an error. One pointer wide, so that the good path doesn't pay for it.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -17,6 +17,7 @@ struct Inner {
     message: Cow<'static, str>,
     refused: Option<Refused>,
     request: Option<Arc<Request>>,
+    closed: Option<Closed>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -57,7 +58,9 @@ pub enum ErrorKind {
     Timeout,
     /// The peer gave no sign of life in time: see [`crate::Settings::heartbeat`].
     Heartbeat,
-    /// The connection is closed or closing: nothing more can be sent.
+    /// The connection is closing or closed: nothing more can be sent; or, from
+    /// [`crate::WebSocket::recv`], it was closed for a reason that the program should know. See
+    /// [`Error::closed`].
     Closed,
     /// We were called or configured wrongly.
     Config,
@@ -72,6 +75,7 @@ impl Error {
             message: message.into(),
             refused: None,
             request: None,
+            closed: None,
             source: None,
         }))
     }
@@ -94,14 +98,35 @@ impl Error {
         self
     }
 
-    pub(crate) fn closed() -> Self {
-        Self::new(ErrorKind::Closed, "the connection is closed")
+    /// Nothing more can be sent. `closed` is how the connection ended, if it has.
+    pub(crate) fn not_open(closed: Option<Closed>) -> Self {
+        match closed {
+            Some(closed) => Self::ended(closed),
+            None => Self::new(ErrorKind::Closed, "the connection is closing"),
+        }
+    }
+
+    /// The connection ended like this.
+    pub(crate) fn ended(closed: Closed) -> Self {
+        Self::new(ErrorKind::Closed, closed.to_string()).with_closed(closed)
+    }
+
+    pub(crate) fn with_closed(mut self, closed: Closed) -> Self {
+        self.0.closed = Some(closed);
+        self
     }
 
     /// The class of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// How the connection ended, if it was open and this error is its end: who closed it, with which code
+    /// and reason. Every error of [`crate::WebSocket::recv`] has it.
+    #[must_use]
+    pub fn closed(&self) -> Option<&Closed> {
+        self.0.closed.as_ref()
     }
 
     /// The server's answer, if it refused the handshake.
@@ -141,6 +166,9 @@ impl fmt::Debug for Error {
         debug.field("message", &self.0.message);
         if let Some(refused) = &self.0.refused {
             debug.field("refused", refused);
+        }
+        if let Some(closed) = &self.0.closed {
+            debug.field("closed", closed);
         }
         if let Some(source) = &self.0.source {
             debug.field("source", source);

@@ -10,6 +10,7 @@ use sockeye_proto::Kind;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{
+    Closed, Error,
     attendant::{Attending, Core, Presence, State},
     shelf::Item,
 };
@@ -17,8 +18,9 @@ use crate::{
 /// One incoming message as a stream of bytes, from [`crate::WebSocket::recv_stream`].
 ///
 /// It ends where the message ends. If the connection ends before, reading fails with
-/// [`io::ErrorKind::UnexpectedEof`]; what was wrong, the next `recv` tells. Dropped early, the rest
-/// of the message is skipped.
+/// [`io::ErrorKind::UnexpectedEof`], whose inner error is a [`crate::Error`] with
+/// [`crate::Error::closed`]; the next `recv` tells what was wrong. Dropped early, the rest of the message
+/// is skipped.
 ///
 /// Text was checked for UTF-8, but a read may end within a character.
 pub struct MessageReader<'a> {
@@ -68,12 +70,15 @@ impl AsyncRead for MessageReader<'_> {
             }
             let part = this.core.poll_until(cx, &mut this.attending, next_part);
             match ready!(part) {
-                Some((payload, last)) => {
+                Ok((payload, last)) => {
                     this.current = payload;
                     this.read = 0;
                     this.last = last;
                 }
-                None => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Err(closed) => {
+                    let kind = io::ErrorKind::UnexpectedEof;
+                    return Poll::Ready(Err(io::Error::new(kind, Error::ended(closed))));
+                }
             }
         }
         let rest = &this.current[this.read..];
@@ -100,13 +105,13 @@ impl fmt::Debug for MessageReader<'_> {
     }
 }
 
-/// The next part; `Some(None)` if none will come.
-fn next_part(state: &mut State) -> Option<Option<(Vec<u8>, bool)>> {
+/// The next part and whether it is the last, or how the connection ended before it.
+fn next_part(state: &mut State) -> Option<Result<(Vec<u8>, bool), Closed>> {
     match state.next_item() {
-        Some(Item::Part { payload, last, .. }) => Some(Some((payload, last))),
+        Some(Item::Part { payload, last, .. }) => Some(Ok((payload, last))),
         // Within a message of parts nothing else comes.
-        Some(Item::Message(message)) => Some(Some((into_bytes(message), true))),
-        None => (state.driver.has_ended() || state.inbox.has_error()).then_some(None),
+        Some(Item::Message(message)) => Some(Ok((into_bytes(message), true))),
+        None => state.closed().map(Err),
     }
 }
 

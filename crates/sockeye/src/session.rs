@@ -169,7 +169,7 @@ impl Session {
             let sent = self.0.wire().try_send_owned(&mut message);
             match sent {
                 Ok(()) => {}
-                Err(Refused::Closed) => return Err(Error::closed()),
+                Err(Refused::Closed) => return Err(Error::not_open(self.closed_now())),
                 // Boxed: a task that sends is no larger for what it needs only now and then.
                 Err(Refused::Full) => {
                     Box::pin(self.admitted(|wire| wire.try_send_owned(&mut message))).await?;
@@ -208,8 +208,8 @@ impl Session {
         self.admitted(|wire| wire.try_send_prepared(message)).await
     }
 
-    /// Begins one message whose bytes are written one after the other, each write a fragment. Waits
-    /// while another such message is unfinished. Whole messages sent meanwhile wait behind it.
+    /// Begins one message whose bytes are written one after the other. Waits while another such message
+    /// is unfinished. Whole messages sent meanwhile wait behind it.
     ///
     /// # Errors
     ///
@@ -314,7 +314,7 @@ impl Session {
             let mut wire = self.0.wire();
             match admit(&mut wire) {
                 Ok(()) => Poll::Ready(Ok(())),
-                Err(Refused::Closed) => Poll::Ready(Err(Error::closed())),
+                Err(Refused::Closed) => Poll::Ready(Err(Error::not_open(wire.closed().cloned()))),
                 Err(Refused::Full) => {
                     place.wait(&self.0, &mut wire, cx.waker());
                     Poll::Pending
@@ -484,7 +484,7 @@ impl<M> From<TrySendError<M>> for Error {
     fn from(error: TrySendError<M>) -> Self {
         match error {
             TrySendError::Full(_) => Self::new(ErrorKind::Limit, "the outbox is full"),
-            TrySendError::Closed(_) => Self::closed(),
+            TrySendError::Closed(_) => Self::not_open(None),
         }
     }
 }

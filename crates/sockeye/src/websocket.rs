@@ -27,7 +27,8 @@ use crate::{
 ///
 /// # Closing
 ///
-/// [`WebSocket::close`] closes and waits for the peer. Dropping closes with 1001 in the background.
+/// [`WebSocket::close`] closes and waits for the peer. Dropping closes with 1001 in the background, or with
+/// 1011 if its thread is panicking.
 pub struct WebSocket {
     core: Arc<Core>,
     session: Session,
@@ -58,12 +59,18 @@ impl WebSocket {
         })
     }
 
-    /// The next message; `None` after a clean close.
+    /// The next message; `None` after a close with 1000, 1001 or without a code.
     ///
     /// # Errors
     ///
-    /// Once, if the peer broke the protocol, went over a limit, or hung up without a Close frame;
-    /// then `None`.
+    /// Once, if it ended in any other way; then `None`. [`Error::closed`] tells how, with the code:
+    ///
+    /// - [`crate::ErrorKind::Closed`]: the peer or we closed with another code, such as 1011 for a
+    ///   server that failed or 1013 for one that is overloaded;
+    /// - [`crate::ErrorKind::Protocol`], [`crate::ErrorKind::Limit`]: the peer broke the protocol, or
+    ///   went over a limit of ours;
+    /// - [`crate::ErrorKind::Io`], [`crate::ErrorKind::Heartbeat`], [`crate::ErrorKind::Timeout`]: it
+    ///   hung up without a Close frame, or was given up.
     ///
     /// # Cancel safety
     ///
@@ -80,8 +87,8 @@ impl WebSocket {
         .await
     }
 
-    /// The next message as a stream of bytes, handed out as they arrive; `None` after a clean close.
-    /// The memory that it needs doesn't grow with the message, which may have
+    /// The next message as a stream of bytes, handed out as they arrive; `None` as from
+    /// [`WebSocket::recv`]. The memory that it needs doesn't grow with the message, which may have
     /// [`crate::Limits::message_bytes_max`] bytes all the same: raise that for large files.
     ///
     /// A reader that is dropped before its end skips the rest of the message.
@@ -279,7 +286,11 @@ fn whole(kind: Kind, bytes: Vec<u8>) -> Message<'static> {
 
 impl Drop for WebSocket {
     fn drop(&mut self) {
-        self.session.close(CloseCode::GOING_AWAY, "");
+        let code = match std::thread::panicking() {
+            true => CloseCode::INTERNAL_ERROR,
+            false => CloseCode::GOING_AWAY,
+        };
+        self.session.close(code, "");
         self.core.state().inbox.discard();
         Arc::clone(&self.core).see_off();
     }

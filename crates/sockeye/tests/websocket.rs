@@ -294,8 +294,83 @@ async fn an_abandoned_writer_closes_with_1011() {
     let mut writer = server.send_stream(Kind::Text).await.unwrap();
     writer.write_all(b"half").await.unwrap();
     drop(writer);
-    assert_eq!(client.recv().await.unwrap(), None);
-    assert_eq!(client.closed().unwrap().code, CloseCode::INTERNAL_ERROR);
+    let error = client.recv().await.unwrap_err();
+    assert_eq!(error.closed().unwrap().code, CloseCode::INTERNAL_ERROR);
+}
+
+/// The payload of an unmasked frame, and its first byte.
+async fn read_frame(wire: &mut DuplexStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 2];
+    wire.read_exact(&mut head).await.unwrap();
+    let len = match head[1] {
+        126 => u64::from(wire.read_u16().await.unwrap()),
+        127 => wire.read_u64().await.unwrap(),
+        len => u64::from(len),
+    };
+    let mut payload = vec![0; len as usize];
+    wire.read_exact(&mut payload).await.unwrap();
+    (head[0], payload)
+}
+
+#[tokio::test]
+async fn small_writes_of_a_stream_gather_to_fragments_of_64_kib() {
+    let (server, mut wire) = server_and_wire();
+    let copied: Vec<u8> = (0..200 << 10)
+        .map(|index: u32| (index >> 3) as u8)
+        .collect();
+    let source = copied.clone();
+    let sending = tokio::spawn(async move {
+        let mut writer = server.send_stream(Kind::Binary).await.unwrap();
+        // 8 KiB at a time.
+        tokio::io::copy(&mut &*source, &mut writer).await.unwrap();
+        writer.finish().await.unwrap();
+        server
+    });
+    let mut received = Vec::new();
+    // `copy` flushes when its source ends, so that the last fragment is empty.
+    for (first, len) in [
+        (0x02, 64 << 10),
+        (0x00, 64 << 10),
+        (0x00, 64 << 10),
+        (0x00, 8 << 10),
+        (0x80, 0),
+    ] {
+        let (found, payload) = timeout(read_frame(&mut wire)).await;
+        assert_eq!((found, payload.len()), (first, len));
+        received.extend(payload);
+    }
+    assert!(received == copied);
+    drop(sending.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_flush_sends_what_was_written_of_a_stream() {
+    let (server, mut wire) = server_and_wire();
+    let mut writer = server.send_stream(Kind::Text).await.unwrap();
+    for (first, line) in [(0x01, "live: 1"), (0x00, "live: 2"), (0x00, "live: 3")] {
+        for piece in line.as_bytes().chunks(2) {
+            writer.write_all(piece).await.unwrap();
+        }
+        writer.flush().await.unwrap();
+        let frame = timeout(read_frame(&mut wire)).await;
+        assert_eq!(frame, (first, line.as_bytes().to_vec()));
+        // Without anything new there is nothing to send.
+        writer.flush().await.unwrap();
+    }
+    writer.write_all(b"end").await.unwrap();
+    writer.finish().await.unwrap();
+    let frame = timeout(read_frame(&mut wire)).await;
+    assert_eq!(frame, (0x80, b"end".to_vec()));
+}
+
+#[tokio::test]
+async fn writing_to_a_stream_fails_as_soon_as_the_connection_is_closed() {
+    let (server, client) = pair();
+    let mut writer = server.send_stream(Kind::Binary).await.unwrap();
+    client.session().close(CloseCode::GOING_AWAY, "");
+    client.session().closed().await;
+    let error = timeout(writer.write_all(b"late")).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
 
 #[tokio::test(start_paused = true)]

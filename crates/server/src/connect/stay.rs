@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sockeye::{
-    CloseCode, Message, Printable, TrySendError,
+    CloseCode, ErrorKind, Message, Printable, TrySendError,
     reconnect::{Dropped, Event, Outage, Policy, Queue, Reconnecting, Sender},
 };
 use tokio::{sync::mpsc, task::JoinHandle, time};
@@ -195,8 +195,10 @@ impl Stay<'_> {
         let ending = match (closed, self.last.take()) {
             (Some(closed), _) => Ending::closed(&closed, self.said),
             (None, Some(outage)) => match (outage.closed(), outage.error()) {
-                (Some(closed), None) => Ending::closed(closed, self.said),
-                (Some(_), Some(error)) => Ending::failed(error),
+                (Some(_), Some(error)) if error.kind() != ErrorKind::Closed => {
+                    Ending::failed(error)
+                }
+                (Some(closed), _) => Ending::closed(closed, self.said),
                 (None, Some(error)) => Ending::not_connected(error),
                 (None, None) => Ending::stopped_early(),
             },

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sockeye::{CloseCode, Deflate, Error, Rhythm, Session, Settings, WebSocket};
+use sockeye::{CloseCode, Deflate, Error, ErrorKind, Rhythm, Session, Settings, WebSocket};
 use tokio::{sync::mpsc, time};
 
 use super::{
@@ -139,6 +139,8 @@ async fn converse(
                     }
                 }
                 Ok(None) => return Stopped::Done,
+                // With another code than 1000: how it ended says all.
+                Err(error) if error.kind() == ErrorKind::Closed => return Stopped::Done,
                 Err(error) => return Stopped::Failed(error),
             },
             sent = &mut sender, if !all_sent => {

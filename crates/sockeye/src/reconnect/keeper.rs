@@ -10,7 +10,7 @@ use std::{
 use tokio::time;
 
 use super::{Outage, Policy, line::Line, schedule::Schedule};
-use crate::{Connect, Error, Session, WebSocket};
+use crate::{Connect, Session, WebSocket};
 
 /// The task that keeps a connection. One loop; what it decides is [`Schedule`]'s and [`Policy`]'s.
 pub(super) struct Keeper {
@@ -21,23 +21,33 @@ pub(super) struct Keeper {
 
 /// One attempt.
 pub(super) struct Dial(Box<dyn FnMut() -> Dialling + Send + Sync>);
-type Dialling = Pin<Box<dyn Future<Output = Result<WebSocket, Error>> + Send>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<WebSocket, Outage>> + Send>>;
 
 impl Dial {
+    #[cfg(test)]
     pub(super) fn new<F>(mut dial: impl FnMut() -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<WebSocket, Error>> + Send + 'static,
+        F: Future<Output = Result<WebSocket, crate::Error>> + Send + 'static,
     {
-        Self(Box::new(move || Box::pin(dial())))
+        Self(Box::new(move || {
+            let dialling = dial();
+            Box::pin(async move { dialling.await.map_err(Outage::failed) })
+        }))
     }
 
     /// Makes a fresh request of `connect` each time.
     pub(super) fn again(connect: Connect, policy: &Policy) -> Self {
         let policy = policy.clone();
-        Self::new(move || {
+        Self(Box::new(move || {
             let (connect, policy) = (connect.clone(), policy.clone());
-            async move { policy.fresh(connect).await?.await }
-        })
+            Box::pin(async move {
+                let fresh = policy.fresh(connect).await;
+                fresh
+                    .map_err(Outage::without_request)?
+                    .await
+                    .map_err(Outage::failed)
+            })
+        }))
     }
 }
 
@@ -45,6 +55,8 @@ impl Keeper {
     /// Ends when the policy gives up, or when the line is closed.
     pub(super) async fn keep(mut self) {
         let line = Arc::clone(&self.line);
+        // Whoever waits hears of the end also if a closure of the policy's panics, or the runtime goes down.
+        let _end = EndOnDrop(Arc::clone(&line));
         let mut schedule = Schedule::new(self.policy.terms(), line.now());
         while let Some(dialled) = line.unless_closing((self.dial.0)()).await {
             let outage = match dialled {
@@ -52,7 +64,7 @@ impl Keeper {
                     schedule.handle_opened(line.now());
                     self.serve(websocket).await
                 }
-                Err(error) => Outage::failed(error),
+                Err(outage) => outage,
             };
             let retry_in = self.verdict(&outage, &mut schedule);
             tracing::debug!(%outage, ?retry_in, "no connection");
@@ -62,7 +74,6 @@ impl Keeper {
                 _ => break,
             }
         }
-        line.end();
     }
 
     /// From the moment that the connection is open until it has ended.
@@ -104,6 +115,15 @@ impl Keeper {
             self.line.seen().await;
         };
         self.line.unless_closing(waited).await.is_some()
+    }
+}
+
+/// Tells everybody that there will be no connection any more.
+struct EndOnDrop(Arc<Line>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

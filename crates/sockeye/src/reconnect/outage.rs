@@ -16,6 +16,8 @@ use crate::{CloseCode, Closed, Error, ErrorKind, Side};
 pub struct Outage {
     closed: Option<Closed>,
     error: Option<std::sync::Arc<Error>>,
+    /// Whether [`crate::reconnect::Policy::request`] made no request: the next one may be another.
+    requestless: bool,
 }
 
 impl Outage {
@@ -25,6 +27,7 @@ impl Outage {
         Self {
             closed: Some(closed),
             error: None,
+            requestless: false,
         }
     }
 
@@ -34,6 +37,15 @@ impl Outage {
         Self {
             closed: None,
             error: Some(error.into()),
+            requestless: false,
+        }
+    }
+
+    /// [`crate::reconnect::Policy::request`] has failed, whatever the kind of its error.
+    pub(super) fn without_request(error: Error) -> Self {
+        Self {
+            requestless: true,
+            ..Self::failed(error)
         }
     }
 
@@ -49,7 +61,7 @@ impl Outage {
         self.closed.as_ref()
     }
 
-    /// What went wrong; `None` after a clean close.
+    /// What went wrong; `None` after a close with 1000, 1001 or without a code.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         self.error.as_deref()
@@ -62,8 +74,9 @@ impl Outage {
     }
 
     /// Whether another attempt would be answered the same: refused with 401 or 403, closed by the server
-    /// with 1008, closed by us with 1000 or 1001, or we were told wrongly whom to dial or how. The rule
-    /// unless [`crate::reconnect::Policy::give_up`] has another.
+    /// with 1008, closed by us with 1000 or 1001, or we were told wrongly whom to dial or how. An error of
+    /// [`crate::reconnect::Policy::request`] never is: the next request may be another. The rule unless
+    /// [`crate::reconnect::Policy::give_up`] has another.
     #[must_use]
     pub fn is_final(&self) -> bool {
         let refused = matches!(
@@ -78,6 +91,7 @@ impl Outage {
             )
         });
         let misused = self.closed.is_none()
+            && !self.requestless
             && self
                 .error
                 .as_ref()

@@ -1,6 +1,12 @@
 //! The whole of it, in simulated time, against a server that the test plays.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use sockeye_proto::{CloseCode, Message, Role};
 use tokio::{
@@ -246,12 +252,45 @@ async fn the_rule_of_the_user_decides_what_is_final() {
         let mut peer = server.accept().await;
         connected(&mut feed).await;
         peer.session().close(CloseCode::new(code), "");
-        let (closing, (_, retry_in)) =
+        let (closing, (outage, retry_in)) =
             tokio::join!(peer.recv(), async { disconnected(&mut feed).await });
-        closing.unwrap();
+        for error in [&closing.unwrap_err(), outage.error().unwrap()] {
+            assert_eq!(error.closed().unwrap().code, CloseCode::new(code));
+        }
         assert_eq!(retry_in.is_none(), is_final, "{code}");
     }
     assert!(feed.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_request_is_an_attempt_that_failed_whatever_its_kind() {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let policy = Policy::new().attempts_max(3).request(move |_connect| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { Err(Error::new(ErrorKind::Config, "no token today")) }
+    });
+    let mut feed = crate::connect("ws://127.0.0.1:1/").reconnect(policy);
+    for attempt in 1..=3 {
+        let (outage, retry_in) = disconnected(&mut feed).await;
+        assert_eq!(outage.to_string(), "no token today");
+        assert!(!outage.is_final());
+        assert_eq!(retry_in.is_some(), attempt < 3);
+    }
+    assert!(feed.next().await.is_none());
+    assert_eq!(attempts.load(Ordering::Relaxed), 3);
+    // What we were told wrongly ourselves stays wrong.
+    let mut feed = crate::connect("ftp://127.0.0.1/").reconnect(Policy::new());
+    assert!(disconnected(&mut feed).await.1.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_panics_ends_it_for_all_who_wait() {
+    let (mut feed, mut server) = start(Policy::new().give_up(|_| panic!("told to")));
+    let sender = feed.sender().clone();
+    server.refuse().await;
+    assert!(feed.next().await.is_none());
+    assert!(sender.send("late").await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
