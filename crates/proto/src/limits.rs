@@ -13,8 +13,8 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Header fields in the head. Default 100.
     pub headers_max: usize,
-    /// Payload bytes of one frame, as on the wire. Default `None`: as many as
-    /// [`Limits::message_bytes_max`].
+    /// Payload bytes of one frame, as on the wire. Default `None`: as many as a message of
+    /// [`Limits::message_bytes_max`] takes, also if compression makes it a little larger.
     pub frame_bytes_max: Option<usize>,
     /// Payload bytes of one message, after reassembly and inflation. Default 16 MiB.
     pub message_bytes_max: usize,
@@ -32,13 +32,19 @@ impl Limits {
     /// Returns the most payload bytes of one frame.
     #[inline]
     pub(crate) fn frame_bytes(&self) -> usize {
-        self.frame_bytes_max.unwrap_or(self.message_bytes_max)
+        self.frame_bytes_max.unwrap_or_else(|| {
+            let growth = self.message_bytes_max / 256 + DEFLATE_GROWTH_BYTES;
+            self.message_bytes_max.saturating_add(growth)
+        })
     }
 
     /// Returns the most payload bytes of a message that is one frame and not compressed.
     #[inline]
     pub(crate) fn single_frame_message_bytes(&self) -> usize {
-        self.message_bytes_max.min(self.frame_bytes())
+        match self.frame_bytes_max {
+            Some(frame_bytes_max) => self.message_bytes_max.min(frame_bytes_max),
+            None => self.message_bytes_max,
+        }
     }
 
     /// Returns the most continuation frames of one message.
@@ -64,6 +70,10 @@ impl Default for Limits {
     }
 }
 
+/// Bytes. Text that doesn't shrink grows, by five for each stored block: that is within a 256th part but for small
+/// messages that are flushed often.
+const DEFLATE_GROWTH_BYTES: usize = 64 << 10;
+
 /// Bytes. A sender that cuts a large message into smaller fragments than this, on average, costs more for
 /// their headers than for their payload.
 const FRAGMENT_BYTES_AVERAGE_MIN: usize = 256;
@@ -85,13 +95,17 @@ mod tests {
             (1 << 30, 4_194_304),
         ] {
             limits.message_bytes_max = message_bytes_max;
-            assert_eq!(limits.frame_bytes(), message_bytes_max);
+            assert_eq!(limits.single_frame_message_bytes(), message_bytes_max);
+            let growth = limits.frame_bytes() - message_bytes_max;
+            assert_eq!(growth, (64 << 10) + message_bytes_max / 256);
             assert_eq!(limits.fragments(), fragments);
         }
         limits.message_bytes_max = usize::MAX;
         assert_eq!(limits.fragments(), u32::MAX);
+        assert_eq!(limits.frame_bytes(), usize::MAX);
         limits.frame_bytes_max = Some(7);
         limits.fragments_max = Some(3);
         assert_eq!((limits.frame_bytes(), limits.fragments()), (7, 3));
+        assert_eq!(limits.single_frame_message_bytes(), 7);
     }
 }

@@ -26,19 +26,29 @@ fn checked(key: &str, flags: &[&str], env: &[(&str, &str)], file: Option<&str>) 
 
 #[test]
 fn flag_beats_environment_beats_file_beats_default() {
-    let flag = &["--fragments-max", "4"][..];
-    let env = &[("SOCKEYE_FRAGMENTS_MAX", "3")][..];
-    let file = Some("[limits]\nfragments_max = 2\n");
+    let flag = &["--connections-max", "4"][..];
+    let env = &[("SOCKEYE_CONNECTIONS_MAX", "3")][..];
+    let file = Some("[limits]\nconnections_max = 2\n");
     for (flags, env, file, expected) in [
-        (&[][..], &[][..], None, "fragments_max = 65536 # default"),
-        (&[], &[], file, "fragments_max = 2 # sockeye.toml:2"),
-        (&[], env, file, "fragments_max = 3 # SOCKEYE_FRAGMENTS_MAX"),
-        (&[], env, None, "fragments_max = 3 # SOCKEYE_FRAGMENTS_MAX"),
-        (flag, &[], file, "fragments_max = 4 # --fragments-max"),
-        (flag, env, file, "fragments_max = 4 # --fragments-max"),
-        (flag, &[], None, "fragments_max = 4 # --fragments-max"),
+        (&[][..], &[][..], None, "connections_max = 100000 # default"),
+        (&[], &[], file, "connections_max = 2 # sockeye.toml:2"),
+        (
+            &[],
+            env,
+            file,
+            "connections_max = 3 # SOCKEYE_CONNECTIONS_MAX",
+        ),
+        (
+            &[],
+            env,
+            None,
+            "connections_max = 3 # SOCKEYE_CONNECTIONS_MAX",
+        ),
+        (flag, &[], file, "connections_max = 4 # --connections-max"),
+        (flag, env, file, "connections_max = 4 # --connections-max"),
+        (flag, &[], None, "connections_max = 4 # --connections-max"),
     ] {
-        assert_eq!(checked("fragments_max", flags, env, file), expected);
+        assert_eq!(checked("connections_max", flags, env, file), expected);
     }
 }
 

@@ -98,18 +98,27 @@ fn client_refuses_lengths_over_63_bits() {
 
 #[test]
 fn server_refuses_a_frame_over_its_limit_by_its_header() {
-    for header in [
-        "82 ff 7fffffffffffffff 00000000",
-        "82 ff 0000000001000001 00000000",
+    for (header, error) in [
+        (
+            "82 ff 7fffffffffffffff 00000000",
+            ProtocolError::FrameTooBig,
+        ),
+        (
+            "82 ff 0000000001000001 00000000",
+            ProtocolError::MessageTooBig,
+        ),
     ] {
-        receive(Role::Server, header).failed_with(ProtocolError::FrameTooBig, 1009);
+        receive(Role::Server, header).failed_with(error, 1009);
     }
 }
 
 #[test]
 fn client_refuses_a_frame_over_its_limit_by_its_header() {
-    for header in ["82 7f 7fffffffffffffff", "82 7f 0000000001000001"] {
-        receive(Role::Client, header).failed_with(ProtocolError::FrameTooBig, 1009);
+    for (header, error) in [
+        ("82 7f 7fffffffffffffff", ProtocolError::FrameTooBig),
+        ("82 7f 0000000001000001", ProtocolError::MessageTooBig),
+    ] {
+        receive(Role::Client, header).failed_with(error, 1009);
     }
 }
 

@@ -114,14 +114,10 @@ pub(crate) struct Config {
     )]
     pub(crate) message_bytes_max: Bytes,
 
-    /// Most continuation frames of one message
-    #[arg(
-        long,
-        value_name = "COUNT",
-        default_value = "65536",
-        help_heading = "limits"
-    )]
-    pub(crate) fragments_max: Count,
+    /// Most continuation frames of one message; without it 65536, or one for each 256 bytes that the largest message
+    /// may have if that is more
+    #[arg(long, value_name = "COUNT", help_heading = "limits")]
+    pub(crate) fragments_max: Option<Count>,
 
     /// Most open connections; one more is answered with 503
     #[arg(
