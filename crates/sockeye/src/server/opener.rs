@@ -82,17 +82,19 @@ impl Held {
 impl Drop for Held {
     /// Its task was stopped, or has panicked: then it ends in order, as an endpoint that panics.
     fn drop(&mut self) {
-        let stay = self.stay.take();
+        let Some(mut stay) = self.stay.take() else {
+            return;
+        };
         if !std::thread::panicking() {
             return;
         }
         self.session.close(CloseCode::INTERNAL_ERROR, "");
         if let Ok(runtime) = Handle::try_current() {
-            let held = Self {
-                session: self.session.clone(),
-                stay,
-            };
-            runtime.spawn(held.leave());
+            let session = self.session.clone();
+            runtime.spawn(async move {
+                session.closed().await;
+                stay.leave(&session);
+            });
         }
     }
 }

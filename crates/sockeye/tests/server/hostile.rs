@@ -260,8 +260,8 @@ async fn bombs(siege: Arc<Siege>) {
         soon(websocket.send(vec![0; 32 * MESSAGE_BYTES_MAX]))
             .await
             .unwrap();
-        assert_eq!(soon(websocket.recv()).await.unwrap(), None);
-        let received = websocket.closed().unwrap().received;
+        let error = soon(websocket.recv()).await.unwrap_err();
+        let received = error.closed().unwrap().received;
         assert_eq!(received, Some(CloseCode::MESSAGE_TOO_BIG));
     }
 }

@@ -142,12 +142,12 @@ async fn endpoint_may_panic_in_each_callback() {
         let (pong, echo) = (&b"\x8a\0"[..], &b"\x82\0"[..]);
         let (answers, code, expected) = match callback {
             "open" => (vec![], 1011_u16, &["open", "close"][..]),
-            "ping" => (vec![pong], 1011, &["open", "ping", "close"]),
-            "message" => (vec![pong], 1011, &["open", "ping", "message", "close"]),
+            "ping" => (vec![pong], 1011, &["open", "ping", "close"][..]),
+            "message" => (vec![pong], 1011, &["open", "ping", "message", "close"][..]),
             _ => (
                 vec![pong, echo],
                 1002,
-                &["open", "ping", "message", "error", "close"],
+                &["open", "ping", "message", "error", "close"][..],
             ),
         };
         assert_eq!(*calls.lock().unwrap(), expected, "{callback}");
@@ -198,7 +198,9 @@ async fn answers_before_a_panic_are_sent_whole() {
 
 #[tokio::test]
 async fn conversation_that_panics_is_closed_with_1011() {
-    let at_once = Route::conversation("/", |_request, _websocket| async { panic!("told to") });
+    let at_once = Route::conversation("/", |_request, websocket| async move {
+        panic!("told to, by {websocket:?}");
+    });
     let before_its_future = Route::conversation("/", |request, _websocket| {
         assert_eq!(request.path(), "", "told to");
         std::future::ready(())
