@@ -144,7 +144,8 @@ impl Connection {
         self.receiver.has_ended() && self.sender.close_sent().is_some()
     }
 
-    /// Bytes that wait for [`Connection::poll_transmit`], or belong to an unfinished message.
+    /// Bytes that wait for [`Connection::poll_transmit`], or that the peer has made it own
+    /// ([`Receiver::buffered_bytes`]).
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.out.len() + self.receiver.buffered_bytes()

@@ -44,7 +44,7 @@ pub struct Part<'a> {
 /// eaten and nothing of it is needed any more. After an error or after [`Event::Close`] all further
 /// input is eaten and ignored (RFC 6455 sections 7.1.7 and 1.4).
 ///
-/// Between messages it owns nothing; a message that lies whole in the input is handed out from
+/// Between messages it owns nothing but, under context takeover, the window; a message that lies whole in the input is handed out from
 /// there; only an unfinished one owns memory.
 pub struct Receiver {
     /// `None` between messages, unless the last event was a control frame out of several inputs.
@@ -263,10 +263,14 @@ impl Receiver {
         Some(message)
     }
 
-    /// Bytes of payload that an unfinished message or control frame owns.
+    /// Bytes that the peer has made it own: the payload of an unfinished message or control frame, a context
+    /// that inflates one, and between messages the window of a peer whose context is taken over.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        (self.unfinished.as_ref()).map_or(0, |unfinished| unfinished.buffered_bytes())
+        let unfinished = self.unfinished.as_ref();
+        let inflater = self.inflater.as_ref();
+        unfinished.map_or(0, |unfinished| unfinished.buffered_bytes())
+            + inflater.map_or(0, |inflater| inflater.held_bytes())
     }
 
     /// Whether it owns anything: some of a message, or of a frame, has come.

@@ -67,6 +67,7 @@ impl<'a> Choices<'a> {
         settings.client_no_context_takeover = flags & 2 == 2;
         settings.server_max_window_bits = self.byte() % 17;
         settings.client_max_window_bits = self.byte() % 17;
+        settings.kept_window_bits_max = self.byte() % 17;
         settings.level = self.byte() % 11;
         settings.threshold_bytes = usize::from(self.byte());
         settings

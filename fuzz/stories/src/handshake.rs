@@ -89,8 +89,5 @@ pub fn handshake_response(data: &[u8]) {
         assert_eq!(head.status, 101);
         let chosen = agreed.subprotocol;
         assert!(chosen.is_none_or(|name| subprotocols.contains(&name)));
-        if let Some(params) = agreed.deflate {
-            assert!(params.server_no_context_takeover && params.client_no_context_takeover);
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! Python's `websockets` on both sides. It asks for the smallest windows, which Node does not.
+//! Python's `websockets` and Tornado on both sides. The first asks for the smallest windows, which Node does not;
+//! the second ignores what others heed.
 
 use sockeye_checks::{Certificate, Server, need};
 
@@ -81,4 +82,40 @@ fn the_client_talks_to_websockets_over_tls() {
     let (chain, key) = (certificate.chain(), certificate.key());
     let arguments = ["--certificate", &chain, "--key", &key];
     peer_listens(peer, &arguments, "/", &["--cacert", &chain], Deflate::On);
+}
+
+#[test]
+fn tornado_talks_to_the_server_with_deflate() {
+    let Some(peer) = need::python("talk_tornado.py") else {
+        return;
+    };
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let facts = peer_dials(peer, server, &[], Deflate::On);
+    let extensions = the(&facts, "open")["extensions"]
+        .as_str()
+        .unwrap_or_default();
+    // It ignores the one, and heeds the other.
+    assert!(
+        !extensions.contains("client_no_context_takeover")
+            && extensions.contains("client_max_window_bits=12"),
+        "{extensions}"
+    );
+}
+
+#[test]
+fn the_client_talks_to_tornado_with_deflate() {
+    let Some(peer) = need::python("serve_tornado.py") else {
+        return;
+    };
+    let listens = peer_listens(peer, &[], "/", &[], Deflate::On);
+    let Some((facts, _)) = listens else { return };
+    let extensions = the(&facts, "open")["extensions"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(
+        !extensions.contains("server_no_context_takeover"),
+        "{extensions}"
+    );
 }

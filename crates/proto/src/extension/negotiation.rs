@@ -11,15 +11,23 @@ use crate::Role;
 
 /// Settings of permessage-deflate, for both roles: what we ask for and what we put up with.
 ///
-/// By default no context is taken over in either direction, so that an idle connection owns nothing:
-/// each message is compressed for itself. Allow takeover where many small messages resemble each
-/// other; a connection then keeps up to 32 KiB of what it received and 4 KiB of what it sent.
+/// By default a server compresses each message for itself, so that it compresses once what goes to many.
+/// Of its peers it demands only what they offer: there are clients that ignore anything else. The last bytes
+/// of what a client sent are kept for as long as the connection, 4 KiB if the client lets itself be told and
+/// 32 KiB otherwise, from its first compressed message on; nothing is kept of a client that offers
+/// `client_no_context_takeover`. Allow takeover to the server, too, where many small messages to one client
+/// resemble each other; up to 4 KiB of what was sent are kept then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deflate {
-    /// Each message of the server is compressed for itself. Default true.
+    /// Each message of the server is compressed for itself. Default true. For a client this is a wish: of a
+    /// server that doesn't grant it, up to 32 KiB are kept.
     pub server_no_context_takeover: bool,
-    /// Each message of the client is compressed for itself. Default true.
+    /// Each message of the client is compressed for itself. Default false.
+    ///
+    /// A client offers it and keeps to it. A server agrees where it is offered; with true it demands it of
+    /// all clients, which RFC 7692 allows, but some ignore it, such as Tornado's: their second message is
+    /// closed with 1007 then.
     pub client_no_context_takeover: bool,
     /// The server's window is at most 2 to this power, in bytes. 8 to 15 (a value outside is taken
     /// as the nearest), default 15.
@@ -28,6 +36,9 @@ pub struct Deflate {
     /// as the nearest), default 15. For a server this is a wish: a client that doesn't offer the
     /// parameter can't be told (RFC 7692 section 7.1.2.2), and uses 15.
     pub client_max_window_bits: u8,
+    /// In a server: as `client_max_window_bits`, for a client whose context is taken over, so that less is
+    /// kept between its messages. 8 to 15 (a value outside is taken as the nearest), default 12: 4 KiB.
+    pub kept_window_bits_max: u8,
     /// How hard we try: 0 (stored) to 9. Default 1. JSON of 1, 4 and 16 KiB, deflated and inflated again,
     /// each message for itself: level 1 takes 5, 17 and 65 µs and leaves 28, 23 and 23 per cent; level 2
     /// takes 23, 42 and 110 µs and leaves 24, 18 and 17; level 6 takes 27, 58 and 223 µs and leaves 22, 15
@@ -42,9 +53,10 @@ impl Default for Deflate {
     fn default() -> Self {
         Self {
             server_no_context_takeover: true,
-            client_no_context_takeover: true,
+            client_no_context_takeover: false,
             server_max_window_bits: WINDOW_BITS_MAX,
             client_max_window_bits: WINDOW_BITS_MAX,
+            kept_window_bits_max: KEPT_WINDOW_BITS_MAX,
             level: 1,
             threshold_bytes: 1 << 10,
         }
@@ -80,7 +92,7 @@ pub enum ExtensionError {
     RepeatedParameter,
     /// A value where none may stand, none where one must, or one that is no number from 8 to 15.
     BadValue,
-    /// The server left out a restriction that we asked for, or allows itself a larger window.
+    /// The server names a larger window than we offered.
     NotRestricted,
 }
 
@@ -123,18 +135,25 @@ impl Deflate {
             .filter(|extension| extension.name == NAME)
             .find_map(|extension| Parameters::parse(extension, Side::Offer).ok())?;
 
+        // Section 7.1.1.2: a server may demand it of a client that didn't offer it. Tornado's client doesn't
+        // hear that, so that the settings leave it out unless told otherwise.
+        let client_no_context_takeover =
+            self.client_no_context_takeover || offer.client_no_context_takeover;
+        let client_bits_max = match client_no_context_takeover {
+            true => clamped(self.client_max_window_bits),
+            false => clamped(self.client_max_window_bits.min(self.kept_window_bits_max)),
+        };
         let params = DeflateParams {
             server_no_context_takeover: self.server_no_context_takeover
                 || offer.server_no_context_takeover,
-            client_no_context_takeover: self.client_no_context_takeover
-                || offer.client_no_context_takeover,
+            client_no_context_takeover,
             server_max_window_bits: clamped(self.server_max_window_bits)
                 .min(offer.server_max_window_bits.unwrap_or(WINDOW_BITS_MAX)),
             // Section 7.1.2.2: never in the response unless it was in the offer.
             client_max_window_bits: match offer.client_max_window_bits {
                 ClientBits::Absent => WINDOW_BITS_MAX,
-                ClientBits::Any => clamped(self.client_max_window_bits),
-                ClientBits::AtMost(bits) => bits.min(clamped(self.client_max_window_bits)),
+                ClientBits::Any => client_bits_max,
+                ClientBits::AtMost(bits) => bits.min(client_bits_max),
             },
         };
 
@@ -176,16 +195,15 @@ impl Deflate {
         };
         let answer = Parameters::parse(extension, Side::Response)?;
 
-        // Section 7.1.1.1: who accepts the offer of it repeats it.
-        if self.server_no_context_takeover && !answer.server_no_context_takeover {
-            return Err(ExtensionError::NotRestricted);
-        }
-        // Section 7.1.2.1: who accepts the offer of it repeats it, with the same value or a smaller one.
-        let offered = clamped(self.server_max_window_bits);
-        let server_max_window_bits = answer.server_max_window_bits.unwrap_or(WINDOW_BITS_MAX);
-        if server_max_window_bits > offered {
-            return Err(ExtensionError::NotRestricted);
-        }
+        // Sections 7.1.1.1 and 7.1.2.1: who accepts the offer of these repeats them. There are servers that
+        // leave them out and do as they like, Tornado's among them; we can read that, and keep their window.
+        let server_max_window_bits = match answer.server_max_window_bits {
+            Some(bits) if bits > clamped(self.server_max_window_bits) => {
+                return Err(ExtensionError::NotRestricted);
+            }
+            Some(bits) => bits,
+            None => WINDOW_BITS_MAX,
+        };
         // Section 7.1.2.2: not more than we offered; left out, our offer still binds us.
         let offered = clamped(self.client_max_window_bits);
         let client_max_window_bits = match answer.client_max_window_bits {
@@ -330,7 +348,7 @@ impl fmt::Display for ExtensionError {
             Self::UnknownParameter => "unknown parameter of permessage-deflate",
             Self::RepeatedParameter => "repeated parameter of permessage-deflate",
             Self::BadValue => "bad value for a parameter of permessage-deflate",
-            Self::NotRestricted => "the server ignored a restriction on permessage-deflate",
+            Self::NotRestricted => "the server named a larger window than was offered",
         })
     }
 }
@@ -345,6 +363,9 @@ pub(super) const WINDOW_BITS_MIN: u8 = 8;
 
 /// RFC 7692 section 7.1.2: the largest window, 32 KiB, and what holds if nothing is said.
 pub(super) const WINDOW_BITS_MAX: u8 = 15;
+
+/// 4 KiB of a client's messages: chat messages shrink as far as with more, within some per cent.
+const KEPT_WINDOW_BITS_MAX: u8 = 12;
 
 #[cfg(test)]
 mod tests;

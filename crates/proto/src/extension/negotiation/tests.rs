@@ -11,6 +11,7 @@ fn generous() -> Deflate {
     Deflate {
         server_no_context_takeover: false,
         client_no_context_takeover: false,
+        kept_window_bits_max: 15,
         ..settings()
     }
 }
@@ -36,6 +37,14 @@ fn accept(settings: &Deflate, response: &str) -> Result<Option<DeflateParams>, E
 fn client_offers_what_its_settings_say() {
     assert_eq!(
         settings().offer(),
+        "permessage-deflate; server_no_context_takeover; client_max_window_bits"
+    );
+    let thrifty = Deflate {
+        client_no_context_takeover: true,
+        ..settings()
+    };
+    assert_eq!(
+        thrifty.offer(),
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
          client_max_window_bits"
     );
@@ -66,12 +75,56 @@ fn server_answers_a_bare_offer_with_its_settings() {
     assert_eq!(
         respond(&settings(), "permessage-deflate"),
         Some((
-            params(true, true, 15, 15),
-            String::from(
-                "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-            )
+            params(true, false, 15, 15),
+            String::from("permessage-deflate; server_no_context_takeover")
         ))
     );
+}
+
+#[test]
+fn server_demands_nothing_of_a_client_that_offers_nothing_and_a_small_window_of_one_that_does() {
+    let demanding = Deflate {
+        client_no_context_takeover: true,
+        ..settings()
+    };
+    let prefix = "permessage-deflate; server_no_context_takeover";
+    for (settings, offered, agreed, answered) in [
+        // Tornado's client, Chromium.
+        (
+            settings(),
+            "; client_max_window_bits",
+            params(true, false, 15, 12),
+            "; client_max_window_bits=12",
+        ),
+        (
+            settings(),
+            "; client_max_window_bits=10",
+            params(true, false, 15, 10),
+            "; client_max_window_bits=10",
+        ),
+        // Firefox, Safari.
+        (settings(), "", params(true, false, 15, 15), ""),
+        // Nothing of its messages is kept, whatever their window.
+        (
+            settings(),
+            "; client_no_context_takeover; client_max_window_bits",
+            params(true, true, 15, 15),
+            "; client_no_context_takeover",
+        ),
+        // Whoever wants it can have it.
+        (
+            demanding,
+            "",
+            params(true, true, 15, 15),
+            "; client_no_context_takeover",
+        ),
+    ] {
+        assert_eq!(
+            respond(&settings, &format!("permessage-deflate{offered}")),
+            Some((agreed, format!("{prefix}{answered}"))),
+            "{offered}"
+        );
+    }
 }
 
 #[test]
@@ -249,14 +302,13 @@ fn client_keeps_to_its_own_offer_if_the_answer_leaves_it_out() {
 }
 
 #[test]
-fn client_fails_if_a_restriction_is_ignored() {
+fn client_fails_if_a_larger_window_is_named_than_it_offered() {
     let narrow = Deflate {
         server_max_window_bits: 10,
         client_max_window_bits: 10,
         ..generous()
     };
     for response in [
-        "permessage-deflate",
         "permessage-deflate; server_max_window_bits=11",
         "permessage-deflate; server_max_window_bits=10; client_max_window_bits=11",
     ] {
@@ -266,10 +318,20 @@ fn client_fails_if_a_restriction_is_ignored() {
             "{response}"
         );
     }
-    assert_eq!(
-        accept(&settings(), "permessage-deflate"),
-        Err(ExtensionError::NotRestricted)
-    );
+}
+
+#[test]
+fn client_keeps_the_window_of_a_server_that_grants_no_restriction() {
+    let narrow = Deflate {
+        server_max_window_bits: 10,
+        ..settings()
+    };
+    for settings in [settings(), narrow] {
+        assert_eq!(
+            accept(&settings, "permessage-deflate"),
+            Ok(Some(params(false, false, 15, 15)))
+        );
+    }
 }
 
 #[test]
@@ -311,6 +373,7 @@ fn both_ends_of_a_negotiation_agree() {
     for (server_no, client_no) in choices.iter().flat_map(|a| choices.map(|b| (*a, b))) {
         for (server_bits, client_bits) in bits.iter().flat_map(|a| bits.map(|b| (*a, b))) {
             let one = Deflate {
+                kept_window_bits_max: 15,
                 server_no_context_takeover: server_no,
                 client_no_context_takeover: client_no,
                 server_max_window_bits: server_bits,
