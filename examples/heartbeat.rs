@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use sockeye::{Closed, Endpoint, Message, Reply, Rhythm, Server, Session, Settings};
+use sockeye::{AppHeartbeat, Closed, Endpoint, Message, Reply, Rhythm, Server, Session, Settings};
 
 struct Watched;
 
@@ -28,6 +28,8 @@ async fn main() -> Result<(), sockeye::Error> {
     let mut settings = Settings::default();
     settings.heartbeat = Some(Rhythm::new(Duration::from_secs(5), Duration::from_secs(2)));
     settings.idle_timeout = Some(Duration::from_secs(600));
+    // Pages can't send pings: the text `ping` of theirs is answered with `pong`.
+    settings.app_heartbeat = Some(AppHeartbeat::default());
     let server = Server::bind("127.0.0.1:9000").settings(settings);
     server.route("/", |_| Ok(Watched)).serve().await
 }

@@ -9,13 +9,13 @@ use axum::{
     routing,
 };
 use sockeye::{
-    CloseCode, Deflate, Drain, DrainReport, Error, Group, Lifetime, Limits, MemoryBudget, Origins,
-    Refusal, Retry, Rhythm, Route, Server, ServerHandle, ServerTls, Settings,
+    AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Error, Group, Lifetime, Limits,
+    MemoryBudget, Origins, Refusal, Retry, Rhythm, Route, Server, ServerHandle, ServerTls,
+    Settings,
 };
 
 use crate::{
     api,
-    app_heartbeat::Answering,
     chat::{self, Chat, Cookies, Secure, Tokens},
     config::{Config, MemoryMax, Switch},
     data::DataDir,
@@ -122,11 +122,15 @@ async fn start(
     }
     let login = Login::new(chat.clone(), cookies(config), config.login_lifetime.0);
     server = server.mount(login.route(settings(config).limits));
-    for (path, route) in endpoints(config.app_heartbeat, presence) {
+    for (path, route) in endpoints(presence) {
         // Whoever gives the chat a path means that path.
         if !chat_paths.contains(&path) {
             // These endpoints believe any name that they are told and guard nothing: any page may use them.
-            server = server.mount(route.origins(Origins::Any));
+            let mut route = route.origins(Origins::Any);
+            if config.app_heartbeat == Switch::On {
+                route = route.app_heartbeat(AppHeartbeat::default());
+            }
+            server = server.mount(route);
         }
     }
     let others = api::router(key.clone(), presence)
@@ -147,17 +151,13 @@ async fn start(
 }
 
 /// What is open to everybody. Who names a client is here while the session is open.
-fn endpoints(app_heartbeat: Switch, presence: &Presence) -> [(&'static str, Route); 3] {
+fn endpoints(presence: &Presence) -> [(&'static str, Route); 3] {
     let room = Group::new();
     let (for_echo, for_room) = (presence.clone(), presence.clone());
-    let root = Route::new("/", move |_| Ok(Answering::new(Echo, app_heartbeat)));
-    let echo = Route::new("/echo", move |_| {
-        let echo = Answering::new(Echo, app_heartbeat);
-        Ok(Tracked::new(echo, &for_echo, "echo"))
-    });
+    let root = Route::new("/", move |_| Ok(Echo));
+    let echo = Route::new("/echo", move |_| Ok(Tracked::new(Echo, &for_echo, "echo")));
     let broadcast = Route::new("/websocket/ws", move |_| {
-        let place = Answering::new(Place(room.clone()), app_heartbeat);
-        Ok(Tracked::new(place, &for_room, "room"))
+        Ok(Tracked::new(Place(room.clone()), &for_room, "room"))
     });
     [
         ("/", root),
@@ -263,7 +263,7 @@ fn settings(config: &Config) -> Settings {
     let mut limits = Limits::default();
     limits.head_bytes_max = config.head_bytes_max.0;
     limits.message_bytes_max = config.message_bytes_max.0;
-    limits.fragments_max = Some(config.fragments_max.0);
+    limits.fragments_max = config.fragments_max.map(|count| count.0);
     limits.handshake_timeout = config.handshake_timeout.0;
     limits.close_timeout = config.close_timeout.0;
     let mut settings = Settings::default();

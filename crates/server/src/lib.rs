@@ -17,7 +17,6 @@
 
 mod api;
 mod app;
-mod app_heartbeat;
 mod bench;
 mod chat;
 mod cli;

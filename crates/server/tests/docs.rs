@@ -48,7 +48,10 @@ fn code_in_a_how_to_page_is_an_excerpt_of_an_example() {
         let lines = text.lines().map(str::trim);
         lines.map(|line| format!("{line}\n")).collect::<String>()
     };
-    for (page, example) in [("reconnect-without-losing-messages.md", "reconnect.rs")] {
+    for (page, example) in [
+        ("reconnect-without-losing-messages.md", "reconnect.rs"),
+        ("keep-connections-alive.md", "heartbeat.rs"),
+    ] {
         let page = fs::read_to_string(root().join("docs/howto").join(page)).unwrap();
         let example = fs::read_to_string(root().join("examples").join(example)).unwrap();
         assert!(!blocks(&page).is_empty());

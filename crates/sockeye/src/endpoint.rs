@@ -11,6 +11,7 @@ use sockeye_proto::{CloseCode, Event, Message, extension::Pool};
 
 use crate::{
     Closed, Error, Session,
+    app_heartbeat::Answering,
     driver::{Driver, Room, Sink},
     established::Established,
     replies::Replies,
@@ -93,6 +94,8 @@ pub(crate) fn serve(
     established: Established,
     endpoint: Box<dyn Endpoint>,
 ) -> Result<(impl Future<Output = ()> + Send + use<>, Session), Error> {
+    let heartbeat = established.terms.settings.app_heartbeat.as_ref();
+    let endpoint = Answering::wrap(endpoint, heartbeat);
     let driver = Driver::new(established)?;
     let session = driver.session().clone();
     let task = EndpointTask {

@@ -2,10 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use sockeye_proto::{Event, Message, extension::Pool};
+use sockeye_proto::{Event, Kind, Message, extension::Pool};
 
 use crate::{
-    Closed, Error, Session,
+    Closed, Error, Session, Settings,
     driver::{Room, Sink},
     replies::Replies,
     shelf::{Item, Shelf},
@@ -41,15 +41,20 @@ pub(crate) struct Inbox {
     /// Nobody wants what comes: the connection is being closed.
     discards: bool,
     observer: Option<Observer>,
+    /// Whether heartbeats of the application's are answered here.
+    answers_heartbeats: bool,
+    /// Whether the last thing that came is a part of a message that goes on.
+    is_amid_parts: bool,
 }
 
 /// Bytes. What an item costs besides its payload, so that many empty ones are bounded too.
 const ITEM_BYTES: usize = 64;
 
 impl Inbox {
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            bytes_max,
+            bytes_max: settings.inbox_bytes_max,
+            answers_heartbeats: settings.app_heartbeat.is_some(),
             ..Self::default()
         }
     }
@@ -105,6 +110,18 @@ impl Inbox {
         self.bytes = 0;
     }
 
+    /// Answers a heartbeat of the application's, if it is one.
+    #[inline(never)]
+    fn answer(&self, session: &Session, message: &Message<'_>) -> Option<Room> {
+        let pong = session.answer_to_heartbeat(message)?;
+        let mut wire = session.shared().wire();
+        wire.reply(&pong);
+        Some(match wire.has_room() {
+            true => self.room(),
+            false => Room::None,
+        })
+    }
+
     fn room(&self) -> Room {
         match self.has_room() {
             true => Room::Left,
@@ -129,14 +146,34 @@ fn cost(len: usize) -> usize {
 }
 
 impl Sink for Inbox {
-    fn handle_message(&mut self, _: &Session, message: Message<'_>, _: &mut Replies<'_>) -> Room {
+    fn handle_message(
+        &mut self,
+        session: &Session,
+        message: Message<'_>,
+        _: &mut Replies<'_>,
+    ) -> Room {
+        if self.answers_heartbeats
+            && let Some(room) = self.answer(session, &message)
+        {
+            return room;
+        }
         self.take_in(message.len(), |shelf| shelf.push_message(message))
     }
 
-    fn handle_event(&mut self, _: &Session, event: Event<'_>) -> Room {
+    fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
         let control = match event {
             Event::Message(_) => return self.room(),
             Event::Part(part) => {
+                let is_whole = part.last && !self.is_amid_parts;
+                self.is_amid_parts = !part.last;
+                if self.answers_heartbeats
+                    && is_whole
+                    && part.kind == Kind::Text
+                    && let Ok(text) = str::from_utf8(part.payload)
+                    && let Some(room) = self.answer(session, &Message::from(text))
+                {
+                    return room;
+                }
                 let item = Item::Part {
                     kind: part.kind,
                     payload: part.payload.to_vec(),

@@ -63,6 +63,7 @@
 
 mod agenda;
 mod annex;
+mod app_heartbeat;
 mod appetite;
 mod attendant;
 mod busy_poll;
@@ -110,6 +111,7 @@ mod websocket;
 mod wire;
 mod worker;
 
+pub use app_heartbeat::AppHeartbeat;
 pub use client::{Connect, Connecting, Http2, connect};
 pub use closed::{Closed, Side};
 pub use drain::{Drain, DrainReport, Retry};

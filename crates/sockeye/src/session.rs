@@ -286,6 +286,12 @@ impl Session {
         self.0.latency()
     }
 
+    /// Returns the answer, if `message` is a heartbeat of the application's that is answered here.
+    pub(crate) fn answer_to_heartbeat(&self, message: &Message<'_>) -> Option<Message<'static>> {
+        let heartbeat = self.0.terms.settings.app_heartbeat.as_ref()?;
+        heartbeat.answer(message)
+    }
+
     /// How it has ended, for the count.
     pub(crate) fn ending(&self) -> Ending {
         let wire = self.0.wire();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sockeye_proto::Rhythm;
 
-use crate::{Deflate, Limits, MemoryBudget};
+use crate::{AppHeartbeat, Deflate, Limits, MemoryBudget};
 
 /// How a connection is run: its limits, its queues, its compression.
 #[derive(Clone, Debug)]
@@ -32,6 +32,10 @@ pub struct Settings {
     /// outbox is full, and while bytes wait before the ping, nobody is late: also in the kernel and on the way, as
     /// long as the peer's kernel takes some of them, which Linux knows. See `docs/howto/keep-connections-alive.md`.
     pub heartbeat: Option<Rhythm>,
+    /// A text message that is answered with another as soon as it comes, before messages that wait, and is
+    /// handed to nobody: for peers that can't send pings of RFC 6455, as the programs of browsers. It counts
+    /// as a message for `idle_timeout`. Default `None`: the program hears every message.
+    pub app_heartbeat: Option<AppHeartbeat>,
     /// How long the peer may send no message, nor a byte of one, before it is closed with 1001 and the reason
     /// `idle`; pings and pongs don't count. It may take a quarter longer. Default `None`: for ever.
     pub idle_timeout: Option<Duration>,
@@ -78,6 +82,7 @@ impl Default for Settings {
             outbox_bytes_max: 1 << 20,
             inbox_bytes_max: 1 << 20,
             heartbeat: Some(Rhythm::default()),
+            app_heartbeat: None,
             idle_timeout: None,
             lifetime: None,
             progress_timeout: Some(Duration::from_secs(30)),

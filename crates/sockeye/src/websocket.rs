@@ -50,7 +50,7 @@ impl WebSocket {
     }
 
     pub(crate) fn new(established: Established) -> Result<Self, Error> {
-        let inbox = Inbox::new(established.terms.settings.inbox_bytes_max);
+        let inbox = Inbox::new(&established.terms.settings);
         let driver = Driver::new(established)?;
         let session = driver.session().clone();
         Ok(Self {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use sockeye::{
-    CloseCode, Closed, Endpoint, Error, Group, Kind, Message, Prepared, Reply, Role, Session,
-    Settings, Side, WebSocket,
+    AppHeartbeat, CloseCode, Closed, Endpoint, Error, Group, Kind, Message, Prepared, Reply, Role,
+    Session, Settings, Side, WebSocket,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
@@ -500,4 +500,42 @@ async fn an_endpoint_may_join_leave_send_and_close_within_a_call() {
     }
     assert_eq!(client.recv().await.unwrap(), None);
     assert!(session.closed().await.is_clean());
+}
+
+#[tokio::test]
+async fn an_app_heartbeat_is_answered_and_not_heard() {
+    let mut settings = Settings::default();
+    settings.app_heartbeat = Some(AppHeartbeat {
+        ping: "are you there?".into(),
+        pong: "yes".into(),
+    });
+    for role in [Role::Server, Role::Client] {
+        let (heard, hears) = mpsc::unbounded_channel();
+        let (left, right) = duplex(64 << 10);
+        let recorder = Recorder { heard };
+        Session::from_stream(left, role, settings.clone(), recorder).unwrap();
+        let mut peer = WebSocket::from_stream(right, role.peer(), Settings::default()).unwrap();
+        for message in ["are you there?", "echo me", "ping", "are you there? "] {
+            peer.send(message).await.unwrap();
+        }
+        // Binary is no text.
+        peer.send(b"are you there?").await.unwrap();
+        peer.send("are you there?").await.unwrap();
+        for answer in ["welcome", "yes", "echo me", "ping", "are you there? "] {
+            assert_eq!(peer.recv().await.unwrap(), Some(answer.into()));
+        }
+        let echo = peer.recv().await.unwrap();
+        assert_eq!(echo, Some(Message::from(b"are you there?")));
+        assert_eq!(peer.recv().await.unwrap(), Some("yes".into()));
+        let mut heard = Heard(hears);
+        for expected in [
+            "open",
+            "message Some(\"echo me\")",
+            "message Some(\"ping\")",
+            "message Some(\"are you there? \")",
+            "message None",
+        ] {
+            assert_eq!(heard.next().await, expected);
+        }
+    }
 }

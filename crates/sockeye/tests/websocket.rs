@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use sockeye::{CloseCode, ErrorKind, Kind, Message, Role, Settings, Side, WebSocket};
+use sockeye::{AppHeartbeat, CloseCode, ErrorKind, Kind, Message, Role, Settings, Side, WebSocket};
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
 };
@@ -991,4 +991,37 @@ async fn a_round_that_comes_by_leaves_a_batch_to_whoever_is_about_to_read_it() {
     let mut both = [0; 18];
     timeout(answers.read_exact(&mut both)).await.unwrap();
     assert_eq!(writes.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn an_app_heartbeat_is_answered_even_if_nobody_receives() {
+    let mut settings = Settings::default();
+    settings.app_heartbeat = Some(AppHeartbeat::default());
+    let (mut server, mut client) = pair_with(settings, Settings::default());
+    for message in ["ping", "question", "ping"] {
+        client.send(message).await.unwrap();
+    }
+    // Its program is busy with something else.
+    for _ in 0..2 {
+        assert_eq!(client.recv().await.unwrap(), Some("pong".into()));
+    }
+    assert_eq!(server.recv().await.unwrap(), Some("question".into()));
+    // Also while messages are handed out in parts, if it is one and whole.
+    client.send("ping").await.unwrap();
+    let mut writer = client.send_stream(Kind::Text).await.unwrap();
+    for part in [&b"pi"[..], b"ping"] {
+        writer.write_all(part).await.unwrap();
+        writer.flush().await.unwrap();
+    }
+    writer.write_all(b"ping").await.unwrap();
+    writer.finish().await.unwrap();
+    let mut reader = server.recv_stream().await.unwrap().unwrap();
+    let mut text = String::new();
+    reader.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "pipingping");
+    drop(reader);
+    assert_eq!(client.recv().await.unwrap(), Some("pong".into()));
+    // The other end answers none.
+    server.send("ping").await.unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("ping".into()));
 }

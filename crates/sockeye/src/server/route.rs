@@ -14,8 +14,8 @@ use percent_encoding::percent_decode_str;
 
 use super::{Origins, Refusal, opener::Opener};
 use crate::{
-    Deflate, Endpoint, Error, ErrorKind, Identify, Limits, MemoryBudget, Request, Settings,
-    WebSocket, terms::Terms,
+    AppHeartbeat, Deflate, Endpoint, Error, ErrorKind, Identify, Limits, MemoryBudget, Request,
+    Settings, WebSocket, terms::Terms,
 };
 
 /// Where a WebSocket leads: a path, who may take it, and what waits at its end.
@@ -56,6 +56,7 @@ pub struct Route {
     settings: Option<Settings>,
     limits: Option<Limits>,
     deflate: Option<Deflate>,
+    app_heartbeat: Option<AppHeartbeat>,
     keeps_request: bool,
     factory: Factory,
 }
@@ -169,6 +170,14 @@ impl Route {
         self
     }
 
+    /// Answers heartbeats of the application's own: see [`Settings::app_heartbeat`]. Default: as the settings
+    /// say, which is no.
+    #[must_use]
+    pub fn app_heartbeat(mut self, heartbeat: AppHeartbeat) -> Self {
+        self.app_heartbeat = Some(heartbeat);
+        self
+    }
+
     /// Lets [`crate::Session::request`] give the request as long as the session lives. Default: until
     /// the endpoint's `on_open` has returned, and not at all in a conversation, so that idle connections
     /// don't hold header fields that nobody reads; the factory, `on_open` and the conversation, which gets
@@ -196,6 +205,7 @@ impl Route {
             settings: None,
             limits: None,
             deflate: None,
+            app_heartbeat: None,
             keeps_request: false,
             factory,
         }
@@ -263,6 +273,9 @@ impl Routes {
             }
             if let Some(deflate) = route.deflate {
                 settings.deflate = Some(deflate);
+            }
+            if let Some(heartbeat) = route.app_heartbeat {
+                settings.app_heartbeat = Some(heartbeat);
             }
             let leg = Leg {
                 origins: route.origins,

@@ -24,19 +24,24 @@ use crate::{
 ///
 /// ```no_run
 /// use axum::{Router, response::Response, routing::any};
-/// use sockeye::upgrade::WebSocketUpgrade;
+/// use sockeye::{Error, WebSocket, upgrade::WebSocketUpgrade};
 ///
-/// async fn echo(upgrade: WebSocketUpgrade) -> Response {
-///     upgrade.on_upgrade(|mut ws| async move {
-///         while let Ok(Some(message)) = ws.recv().await {
-///             if ws.send(message).await.is_err() {
-///                 break;
-///             }
+/// async fn echo(mut websocket: WebSocket) -> Result<(), Error> {
+///     while let Some(message) = websocket.recv().await? {
+///         websocket.send(message).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// async fn upgrade(upgrade: WebSocketUpgrade) -> Response {
+///     upgrade.on_upgrade(|websocket| async {
+///         if let Err(error) = echo(websocket).await {
+///             eprintln!("{error}");
 ///         }
 ///     })
 /// }
 ///
-/// let app: Router = Router::new().route("/echo", any(echo));
+/// let app: Router = Router::new().route("/echo", any(upgrade));
 /// ```
 ///
 /// With plain hyper, [`upgrade`] makes one. The origin of a browser's page is checked in either case:
@@ -60,8 +65,10 @@ pub struct WebSocketUpgrade {
 ///
 /// async fn serve(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
 ///     Ok(match sockeye::upgrade::upgrade(&mut request) {
-///         Ok(upgrade) => upgrade.on_upgrade(|mut ws| async move {
-///             let _ = ws.send("hello").await;
+///         Ok(upgrade) => upgrade.on_upgrade(|websocket| async move {
+///             if let Err(error) = websocket.send("hello").await {
+///                 eprintln!("{error}");
+///             }
 ///         }),
 ///         Err(refusal) => refusal.into_response(),
 ///     })

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{Adoption, Mailbox};
 use crate::{
     Endpoint, Session,
+    app_heartbeat::Answering,
     driver::{Driver, ShortRead, Sink as _, Turn},
     endpoint,
     group::Slice,
@@ -48,6 +49,8 @@ impl Served {
             endpoint,
             permit,
         } = adoption;
+        let heartbeat = established.terms.settings.app_heartbeat.as_ref();
+        let endpoint = Answering::wrap(endpoint, heartbeat);
         let driver = match Driver::new(established) {
             Ok(driver) => driver,
             Err(error) => {

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
 use sockeye::{
-    Closed, Deflate, Endpoint, Message, Origins, Refusal, Reply, Route, Server, ServerHandle,
-    Session,
+    AppHeartbeat, Closed, Deflate, Endpoint, Message, Origins, Refusal, Reply, Route, Server,
+    ServerHandle, Session,
 };
 
 use crate::support::{
@@ -344,4 +344,28 @@ async fn wrong_routes_are_refused_at_the_start() {
         server.start().await.unwrap_err().kind(),
         sockeye::ErrorKind::Config
     );
+}
+
+#[tokio::test]
+async fn a_route_answers_app_heartbeats_for_endpoints_and_conversations() {
+    let conversation = Route::conversation("/loop", |_request, mut websocket| async move {
+        while let Ok(Some(message)) = websocket.recv().await {
+            if websocket.send(message).await.is_err() {
+                break;
+            }
+        }
+    });
+    let server = Server::bind("127.0.0.1:0")
+        .mount(Route::new("/calls", |_request| Ok(Echo)).app_heartbeat(AppHeartbeat::default()))
+        .mount(conversation.app_heartbeat(AppHeartbeat::default()))
+        .mount(Route::new("/plain", |_request| Ok(Echo)))
+        .start()
+        .await
+        .unwrap();
+    for (path, answer) in [("/calls", "pong"), ("/loop", "pong"), ("/plain", "ping")] {
+        let (mut client, _) = open(server.local_addrs()[0], path, &[]).await;
+        soon(client.send("ping")).await.unwrap();
+        assert_eq!(recv_text(&mut client).await, answer, "{path}");
+        assert_echoes(&mut client, "else").await;
+    }
 }
