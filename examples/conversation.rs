@@ -31,7 +31,9 @@ async fn count_down(mut websocket: WebSocket) -> Result<(), Error> {
 async fn main() -> Result<(), Error> {
     let route = Route::conversation("/countdown", |_request, websocket| async move {
         if let Err(error) = count_down(websocket).await {
-            eprintln!("{error}");
+            // Whoever leaves with 1000 or 1001 ends the loop; anything else comes here, with its code.
+            let code = error.closed().map(|closed| closed.code);
+            eprintln!("{error}, code {code:?}");
         }
     });
     Server::bind("127.0.0.1:9000").mount(route).serve().await
