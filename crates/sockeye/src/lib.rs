@@ -60,6 +60,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The loop ends after a close with 1000, with 1001 or without a code. Any other end is an error, and
+//! [`Error::closed`] tells who closed, with which code and why: a server that failed (1011) or is overloaded
+//! (1013) isn't taken for one that had no more to say.
 
 mod agenda;
 mod annex;
