@@ -9,8 +9,8 @@ use axum::{
     routing,
 };
 use sockeye::{
-    AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Error, Group, Lifetime, Limits,
-    MemoryBudget, Origins, Refusal, Retry, Rhythm, Route, Server, ServerHandle, ServerTls,
+    AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Error, Group, HttpSettings, Lifetime,
+    Limits, MemoryBudget, Origins, Refusal, Retry, Rhythm, Route, Server, ServerHandle, ServerTls,
     Settings,
 };
 
@@ -144,6 +144,8 @@ async fn start(
         .settings(settings(config))
         .memory_budget(budget)
         .connections_max(config.connections_max.0 as usize)
+        .connections_reserve(config.connections_reserve.0 as usize)
+        .http(http_settings(config))
         .fallback(pages(config, others))
         .start()
         .await
@@ -257,6 +259,16 @@ async fn upgrade_required(version: Version) -> Response {
         _ => refusal,
     };
     refusal.into_response()
+}
+
+fn http_settings(config: &Config) -> HttpSettings {
+    let mut http = HttpSettings::default();
+    http.body_bytes_max = config.http_body_bytes_max.0 as u64;
+    http.body_timeout = config.http_body_timeout.0;
+    http.body_time_max = config.http_body_time_max.0;
+    http.keepalive_timeout = config.http_keepalive_timeout.0;
+    http.send_timeout = config.http_send_timeout.0;
+    http
 }
 
 fn settings(config: &Config) -> Settings {

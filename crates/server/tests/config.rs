@@ -100,7 +100,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
     for (file, expected) in [
         (
             "lisen = \"a:1\"",
-            "f.toml:1: unknown key lisen; allowed here: listen, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [lifetime], [heartbeat], [drain], [presence], [log]",
+            "f.toml:1: unknown key lisen; allowed here: listen, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
         ),
         (
             "\n[limits]\nlisten = 1",
@@ -108,7 +108,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "[hub]\n",
-            "f.toml:1: unknown key hub; allowed here: listen, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [lifetime], [heartbeat], [drain], [presence], [log]",
+            "f.toml:1: unknown key hub; allowed here: listen, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
         ),
         (
             "listen = 8080",
@@ -140,7 +140,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "config = \"x\"",
-            "f.toml:1: unknown key config; allowed here: listen, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [lifetime], [heartbeat], [drain], [presence], [log]",
+            "f.toml:1: unknown key config; allowed here: listen, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
         ),
         ("listen =\n", "f.toml:1: not TOML:"),
     ] {

@@ -150,6 +150,7 @@ pub(crate) async fn run(shared: &Shared, drain: &Drain) -> DrainReport {
         say_goodbye(sessions, &farewell, drain.per_second).await;
         // Sessions, requests in progress, handshakes that were under way.
         shared.connections.emptied().await;
+        shared.reserve.emptied().await;
     };
     let timed_out = match timeout_at(deadline, in_order).await {
         Ok(()) => 0,

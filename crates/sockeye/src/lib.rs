@@ -84,6 +84,7 @@ mod exchange;
 mod fields;
 mod group;
 mod happy_eyeballs;
+mod http2_stream;
 pub mod identity;
 mod inbox;
 mod lend;
@@ -130,7 +131,9 @@ pub use message_writer::MessageWriter;
 pub use prepared::Prepared;
 pub use proxy::Proxy;
 pub use request::Request;
-pub use server::{Endings, Origins, Refusal, RequestInfo, Route, Server, ServerHandle};
+pub use server::{
+    Endings, HttpSettings, Origins, Refusal, RequestInfo, Route, Server, ServerHandle,
+};
 pub use session::{Session, TrySendError};
 pub use settings::{Lifetime, Settings};
 pub use sockeye_proto::{

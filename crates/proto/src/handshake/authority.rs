@@ -7,6 +7,7 @@ use core::net::Ipv6Addr;
 /// Stricter than RFC 3986 in three points: `IPvFuture` literals are refused, since nobody has defined
 /// one; a port must fit 16 bits; and a name has no comma, because that is what two `Host` fields look
 /// like after something joined them.
+#[must_use]
 pub fn is_authority(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('[') else {
         let colon = text.find(':').unwrap_or(text.len());

@@ -11,6 +11,7 @@
 
 mod accept;
 mod authority;
+mod body;
 mod client;
 mod field;
 mod head;
@@ -22,6 +23,7 @@ mod token;
 
 pub use accept::accept_key;
 pub use authority::is_authority;
+pub use body::BodyLength;
 pub use client::{Agreed, ClientHandshake, HandshakeError};
 pub use field::FieldError;
 pub use head::{HeadError, Header, RequestHead, ResponseHead};

@@ -9,7 +9,7 @@ use alloc::{
 use super::{
     FieldError, Refusal, RequestHead, Target,
     accept::{accept_key, is_key},
-    authority::is_authority,
+    body::check_host,
     field, token,
 };
 use crate::extension::{self, Deflate, DeflateParams};
@@ -153,14 +153,7 @@ fn check_request(head: &RequestHead<'_>) -> Result<(), Refusal> {
     if Target::parse(head.target).is_none() {
         return Err(Refusal::bad_request("the request target is malformed\n"));
     }
-    // RFC 9112 section 3.2: 400 if Host is missing, there twice, or malformed, even where an
-    // absolute target stands in its place.
-    let host = one(head.headers("Host")).and_then(|host| core::str::from_utf8(host).ok());
-    if !host.is_some_and(is_authority) {
-        return Err(Refusal::bad_request(
-            "Host must be there once, and be one\n",
-        ));
-    }
+    check_host(head)?;
     // The bytes after the head are frames. A request that announces a body, of which only we know
     // that nobody will read it, could smuggle them past a proxy; so none may announce one.
     if head.headers("Transfer-Encoding").next().is_some()

@@ -119,7 +119,7 @@ pub(crate) struct Config {
     #[arg(long, value_name = "COUNT", help_heading = "limits")]
     pub(crate) fragments_max: Option<Count>,
 
-    /// Most open connections; one more is answered with 503
+    /// Most open connections; one more WebSocket is answered with 503. Over HTTP/2 each WebSocket counts
     #[arg(
         long,
         value_name = "COUNT",
@@ -127,6 +127,15 @@ pub(crate) struct Config {
         help_heading = "limits"
     )]
     pub(crate) connections_max: Count,
+
+    /// More connections in which plain HTTP is answered when the server is full, so that probes get through
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "64",
+        help_heading = "limits"
+    )]
+    pub(crate) connections_reserve: Count,
 
     /// What may wait for a session whose peer reads slowly
     #[arg(
@@ -181,6 +190,51 @@ pub(crate) struct Config {
         help_heading = "limits"
     )]
     pub(crate) progress_timeout: Term,
+
+    /// Largest body of a request of plain HTTP; beyond it the answer is 413
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64KiB",
+        help_heading = "http"
+    )]
+    pub(crate) http_body_bytes_max: Bytes,
+
+    /// How long the next piece of a request's body may take; beyond it the answer is 408
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "20s",
+        help_heading = "http"
+    )]
+    pub(crate) http_body_timeout: Period,
+
+    /// How long a request's whole body may take; beyond it the answer is 408
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "60s",
+        help_heading = "http"
+    )]
+    pub(crate) http_body_time_max: Period,
+
+    /// How long a connection of plain HTTP may stay open without a request under way
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "60s",
+        help_heading = "http"
+    )]
+    pub(crate) http_keepalive_timeout: Period,
+
+    /// How long an answer of plain HTTP may wait for a client that reads nothing of it before it is cut
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        help_heading = "http"
+    )]
+    pub(crate) http_send_timeout: Period,
 
     /// How long a connection may last before it is closed with 1001
     #[arg(

@@ -2,13 +2,12 @@
 
 use std::{
     future::{Future, poll_fn},
-    io,
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Poll, ready},
     time::Duration,
 };
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use h2::{
     Reason, RecvStream, SendStream,
     client::{Builder, Connection, ResponseFuture, SendRequest},
@@ -17,7 +16,6 @@ use h2::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use sockeye_proto::handshake::{Agreed, HandshakeError};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
     time::{sleep, timeout, timeout_at},
 };
@@ -27,12 +25,15 @@ use super::{
     http1::{bad_answer, deadline, handshake_took_too_long},
     redirect::is_redirect,
 };
-use crate::{Error, ErrorKind, Limits, Refused, Stream, exchange::REFUSED_BODY_TIMEOUT};
+use crate::{
+    Error, ErrorKind, Limits, Refused, Stream, exchange::REFUSED_BODY_TIMEOUT,
+    http2_stream::Http2Stream,
+};
 
 /// What came of it.
 pub(crate) enum Http2Answer {
     Opened {
-        stream: Http2Stream,
+        stream: Http2Stream<oneshot::Sender<()>>,
         agreed: Agreed,
         /// The fields sent.
         request: HeaderMap,
@@ -84,7 +85,7 @@ pub(crate) async fn upgrade(
         .map(|(name, value)| (name.as_str(), value.as_bytes()));
     match handshake.verify_connect(head.status.as_u16(), values) {
         Ok(agreed) => Ok(Http2Answer::Opened {
-            stream: Http2Stream::new(connection, body, recv),
+            stream: driven_stream(connection, body, recv),
             agreed,
             request: sent,
             headers: head.headers,
@@ -203,31 +204,15 @@ async fn read_body(
     Ok(())
 }
 
-/// One stream of HTTP/2 as a stream of bytes.
-///
-/// RFC 8441 section 5: END_STREAM stands for the end of TCP, RST_STREAM for its reset.
-pub(crate) struct Http2Stream {
+/// The stream of a connection that has no other.
+fn driven_stream(
+    connection: Driven,
     send: SendStream<Bytes>,
     recv: RecvStream,
-    /// What came and wasn't read yet; its window is given back as it is read.
-    received: Bytes,
-    is_shut_down: bool,
-    /// Dropping it tells the task that moves the connection on.
-    _alive: oneshot::Sender<()>,
-}
-
-impl Http2Stream {
-    fn new(connection: Driven, send: SendStream<Bytes>, recv: RecvStream) -> Self {
-        let (alive, dropped) = oneshot::channel();
-        tokio::spawn(drive(connection, dropped));
-        Self {
-            send,
-            recv,
-            received: Bytes::new(),
-            is_shut_down: false,
-            _alive: alive,
-        }
-    }
+) -> Http2Stream<oneshot::Sender<()>> {
+    let (alive, dropped) = oneshot::channel();
+    tokio::spawn(drive(connection, dropped));
+    Http2Stream::new(send, recv, alive)
 }
 
 /// Moves the connection on for as long as the stream is held, and then for as long as the last
@@ -245,82 +230,6 @@ async fn drive(connection: Driven, dropped: oneshot::Receiver<()>) {
         }
         () = dropped => {}
     }
-}
-
-impl AsyncRead for Http2Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        while this.received.is_empty() {
-            match ready!(this.recv.poll_data(context)) {
-                Some(Ok(data)) => this.received = data,
-                Some(Err(error)) => return Poll::Ready(Err(into_io(error))),
-                None => return Poll::Ready(Ok(())),
-            }
-        }
-        let length = this.received.len().min(buffer.remaining());
-        buffer.put_slice(&this.received[..length]);
-        this.received.advance(length);
-        let released = this.recv.flow_control().release_capacity(length);
-        Poll::Ready(released.map_err(into_io))
-    }
-}
-
-impl AsyncWrite for Http2Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if bytes.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        loop {
-            this.send.reserve_capacity(bytes.len());
-            let capacity = this.send.capacity();
-            if capacity > 0 {
-                let length = capacity.min(bytes.len());
-                let data = Bytes::copy_from_slice(&bytes[..length]);
-                this.send.send_data(data, false).map_err(into_io)?;
-                return Poll::Ready(Ok(length));
-            }
-            match ready!(this.send.poll_capacity(context)) {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(into_io(error))),
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            }
-        }
-    }
-
-    /// The task of the connection writes as soon as it can; there is nothing to hasten.
-    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.is_shut_down {
-            return Poll::Ready(Ok(()));
-        }
-        this.is_shut_down = true;
-        Poll::Ready(this.send.send_data(Bytes::new(), true).map_err(into_io))
-    }
-}
-
-fn into_io(error: h2::Error) -> io::Error {
-    if error.is_io() {
-        return error
-            .into_io()
-            .unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
-    }
-    if error.is_reset() {
-        return io::Error::new(io::ErrorKind::ConnectionReset, error);
-    }
-    io::Error::other(error)
 }
 
 /// Bytes. What a server may send ahead of our reading; the same for stream and connection, as one

@@ -5,7 +5,7 @@ use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Dur
 use tokio::sync::watch;
 
 use super::{
-    Phase, Refusal, Registry, Route, ServerHandle, Shared,
+    HttpSettings, Phase, Refusal, Registry, Route, ServerHandle, Shared,
     connections::Connections,
     forwarded::TrustedProxies,
     listen::{Bound, Listen, Preface},
@@ -43,6 +43,8 @@ pub struct Server {
     memory_budget: Option<MemoryBudget>,
     tcp_keepalive: Option<Duration>,
     connections_max: usize,
+    connections_reserve: usize,
+    http: HttpSettings,
     workers: NonZero<usize>,
     trusted_proxies: Vec<String>,
 }
@@ -65,6 +67,8 @@ impl Server {
             memory_budget: None,
             tcp_keepalive: Some(TCP_KEEPALIVE),
             connections_max: CONNECTIONS_MAX,
+            connections_reserve: CONNECTIONS_RESERVE,
+            http: HttpSettings::default(),
             workers: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             trusted_proxies: Vec::new(),
         }
@@ -164,10 +168,26 @@ impl Server {
         self
     }
 
-    /// Connections, of whatever kind, at the same time. Beyond that they are answered with 503.
-    /// Default 65,536.
+    /// Connections, of whatever kind, at the same time. Beyond that WebSockets are answered with 503, and
+    /// plain requests out of the [reserve](Self::connections_reserve). Over HTTP/2 each WebSocket of a
+    /// connection counts but the first, which the connection stands for. Default 65,536.
     pub fn connections_max(mut self, connections_max: usize) -> Self {
         self.connections_max = connections_max;
+        self
+    }
+
+    /// Connections beyond [`Server::connections_max`] in which plain requests are answered still, so that a
+    /// full server can be told from a dead one; each is closed after its answer, or
+    /// after [`crate::Limits::handshake_timeout`] over HTTP/2. A WebSocket gets 503 there,
+    /// with `Retry-After`. Beyond that connections are closed without a word. Default 64.
+    pub fn connections_reserve(mut self, connections_reserve: usize) -> Self {
+        self.connections_reserve = connections_reserve;
+        self
+    }
+
+    /// How long plain HTTP may take, and how much it may send.
+    pub fn http(mut self, http: HttpSettings) -> Self {
+        self.http = http;
         self
     }
 
@@ -229,7 +249,9 @@ impl Server {
             tcp_keepalive: self.tcp_keepalive,
             connections_max: self.connections_max,
             connections: Connections::default(),
-            overflow: Connections::default(),
+            reserve: Connections::default(),
+            reserve_max: self.connections_reserve,
+            http: self.http,
             registry: Arc::new(Registry::default()),
             phase: watch::Sender::new(Phase::Serving),
             crew,
@@ -269,6 +291,8 @@ impl fmt::Debug for Server {
             .field("routes", &self.routes)
             .field("settings", &self.settings)
             .field("connections_max", &self.connections_max)
+            .field("connections_reserve", &self.connections_reserve)
+            .field("http", &self.http)
             .field("workers", &self.workers)
             .finish_non_exhaustive()
     }
@@ -317,3 +341,6 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 /// More than the descriptors that a process usually gets, so that it is the machine's limit that
 /// counts unless somebody chooses; and yet a number.
 const CONNECTIONS_MAX: usize = 65_536;
+
+/// Enough for probes and whoever looks after a full server, and not worth an attack.
+const CONNECTIONS_RESERVE: usize = 64;

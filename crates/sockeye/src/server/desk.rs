@@ -1,180 +1,113 @@
-//! HTTP that is no WebSocket's first request: hyper's part, and the way back from it.
+//! Who answers the requests of one connection, whatever version of HTTP it speaks.
 
-use std::{
-    convert::Infallible,
-    future::Future,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     body::Body,
     extract::ConnectInfo,
     response::{IntoResponse as _, Response},
 };
-use http::{Request, StatusCode, Version, header};
-use hyper::{
-    body::Incoming as IncomingBody,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::time::{Duration, Instant, sleep_until};
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, Version, header, uri::Authority};
+use parking_lot::Mutex;
 use tower_service::Service as _;
 
 use super::{
-    Permit, Phase, Refusal, RequestInfo, Shared, Shown,
-    intake::{Accepted, Standing},
-    origin::Tls,
-    request_info::host_of,
+    Accepted, Admitted, Permit, Refusal, RequestInfo, Shared, Shown, body::LimitedBody,
+    intake::Standing, origin::Tls, registry::Stay, request_info::host_of,
 };
-use crate::{Stream, upgrade};
-
-/// Serves HTTP/1.1 until the peer or a drain ends it. A later request may still become a WebSocket.
-pub(crate) async fn serve_http1<S: Stream>(stream: S, tls: Tls, accepted: Accepted) {
-    let shared = Arc::clone(&accepted.shared);
-    let limits = &shared.settings.limits;
-    let desk = Arc::new(Desk::new(tls, accepted));
-    let service = service_fn(move |request| Arc::clone(&desk).answer(request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // Also how long a connection may be idle between two requests.
-        .header_read_timeout(limits.handshake_timeout)
-        .max_headers(limits.headers_max)
-        .max_buf_size(limits.head_bytes_max.max(HYPER_BUFFER_BYTES_MIN))
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = shared.reached(Phase::Draining) => connection.as_mut().graceful_shutdown(),
-    }
-    until_ended(&shared, connection).await;
-}
-
-/// Serves HTTP/2, with WebSockets on streams of it (RFC 8441).
-pub(crate) async fn serve_http2<S: Stream>(
-    stream: S,
-    tls: Tls,
-    deadline: Instant,
-    accepted: Accepted,
-) {
-    let shared = Arc::clone(&accepted.shared);
-    let limits = &shared.settings.limits;
-    let desk = Arc::new(Desk::new(tls, accepted));
-    let front = Arc::clone(&desk);
-    let service = service_fn(move |request| Arc::clone(&front).answer(request));
-    let connection = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .enable_connect_protocol()
-        .max_concurrent_streams(HTTP2_STREAMS_MAX)
-        .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
-        .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
-        .keep_alive_interval(HTTP2_PING_INTERVAL)
-        .keep_alive_timeout(HTTP2_PING_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = given_up(&desk, deadline) => return,
-        () = shared.reached(Phase::Draining) => connection.as_mut().graceful_shutdown(),
-    }
-    until_ended(&shared, connection).await;
-}
-
-/// Goes on until the connection ends or is cut.
-async fn until_ended<F: Future>(shared: &Shared, connection: Pin<&mut F>) {
-    tokio::select! {
-        _ = connection => {}
-        () = shared.reached(Phase::Ended) => {}
-    }
-}
-
-/// Ends at the deadline if no request came until then, or if there is no room for the connection.
-/// Never otherwise.
-async fn given_up(desk: &Desk, deadline: Instant) {
-    sleep_until(deadline).await;
-    if desk.is_welcome && desk.is_asked.load(Ordering::Relaxed) {
-        std::future::pending::<()>().await;
-    }
-}
+use crate::upgrade;
 
 /// Who answers the requests of one connection.
-struct Desk {
+pub(crate) struct Desk {
     peer_addr: Option<SocketAddr>,
     tls: Tls,
-    /// Shared with the WebSockets that begin here.
-    permit: Arc<Permit>,
-    /// Whether the permit is one to be served.
-    is_welcome: bool,
+    /// Of the connection itself. Lent to its first WebSocket, so that one in a connection of its own counts
+    /// once; whether it is lent can be seen from the number of those who hold it.
+    permit: Mutex<Arc<Permit>>,
+    place: Place,
     shared: Arc<Shared>,
-    /// Whether any request came.
-    is_asked: AtomicBool,
+}
+
+/// Where a connection is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Among those that may do all.
+    Regular,
+    /// In the reserve: there was no room, and it is there for a few plain requests.
+    Reserve,
 }
 
 impl Desk {
-    fn new(tls: Tls, accepted: Accepted) -> Self {
-        let (permit, is_welcome) = match accepted.standing {
-            Standing::Welcome(permit) => (permit, true),
-            Standing::Overflow(permit) => (permit, false),
+    pub(crate) fn new(tls: Tls, accepted: Accepted) -> Self {
+        let (permit, place) = match accepted.standing {
+            Standing::Welcome(permit) => (permit, Place::Regular),
+            Standing::Reserve(permit) => (permit, Place::Reserve),
         };
         Self {
             peer_addr: accepted.peer_addr,
             tls,
-            permit: Arc::new(permit),
-            is_welcome,
+            permit: Mutex::new(Arc::new(permit)),
+            place,
             shared: accepted.shared,
-            is_asked: AtomicBool::new(false),
         }
     }
 
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<IncomingBody>,
-    ) -> Result<Response, Infallible> {
-        self.is_asked.store(true, Ordering::Relaxed);
-        Ok(match self.websocket_or_plain(request).await {
-            Ok(response) => response,
-            Err(refusal) => refusal.into_response(),
-        })
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
-    async fn websocket_or_plain(
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Whether the connection must not be used again after this answer: those in the reserve make room for
+    /// the next, and after a body that came too slowly or is too large there is no next request.
+    pub(crate) fn is_last_answer(&self, response: &Response) -> bool {
+        self.place == Place::Reserve || response.extensions().get::<BodyUnread>().is_some()
+    }
+
+    /// Whether `incoming` becomes a WebSocket; if so, it counts from now on.
+    pub(crate) async fn admit(
         &self,
-        mut request: Request<IncomingBody>,
-    ) -> Result<Response, Refusal> {
-        if !self.is_welcome {
-            return Err(Refusal::too_many());
-        }
-        if !upgrade::wants_websocket(&request) {
-            check_host(&request)?;
-            return Ok(self.plain(request).await);
-        }
-        let upgrade = hyper::upgrade::on(&mut request);
-        let incoming = upgrade::Incoming::from_http(&request, self.peer_addr, self.tls)?;
+        incoming: upgrade::Incoming,
+    ) -> Result<(Admitted, Stay), Refusal> {
+        let permit = self.permit_for_websocket()?;
         let admitted = self.shared.admit(incoming).settled().await?;
-        let (status, headers) = admitted.response_parts(request.version());
-        let stay = self.shared.stay(Arc::clone(&self.permit));
-        tokio::spawn(async move {
-            match upgrade.await {
-                Ok(stream) => admitted.open(Box::new(TokioIo::new(stream)), Vec::new(), stay),
-                Err(error) => tracing::debug!(%error, "the peer was gone before its upgrade"),
-            }
-        });
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        Ok(response)
+        Ok((admitted, self.shared.stay(permit)))
     }
 
-    async fn plain(&self, request: Request<IncomingBody>) -> Response {
+    /// The same for a request that an HTTP library read.
+    pub(crate) async fn admit_http<B>(
+        &self,
+        request: &Request<B>,
+    ) -> Result<(Admitted, Stay), Refusal> {
+        let incoming = upgrade::Incoming::from_http(request, self.peer_addr, self.tls)?;
+        self.admit(incoming).await
+    }
+
+    fn permit_for_websocket(&self) -> Result<Arc<Permit>, Refusal> {
+        let own = self.permit.lock();
+        if self.place == Place::Regular && Arc::strong_count(&own) == 1 {
+            return Ok(Arc::clone(&own));
+        }
+        let one_more = self.shared.connections.admit(self.shared.connections_max);
+        one_more.map(Arc::new).ok_or_else(Refusal::too_many)
+    }
+
+    /// Answers a request that is no WebSocket's.
+    pub(crate) async fn plain<B>(&self, mut request: Request<B>) -> Response
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let Some(fallback) = &self.shared.fallback else {
             return Refusal::text(StatusCode::NOT_FOUND, "not found\n").into_response();
+        };
+        replace_host(&mut request);
+        let (request, fate) = match LimitedBody::limit(request, &self.shared.http) {
+            Ok(limited) => limited,
+            Err(refusal) => return unread(refusal),
         };
         let mut request = request.map(Body::new);
         if let Some(peer_addr) = self.peer_addr {
@@ -182,14 +115,17 @@ impl Desk {
         }
         let info = self.info_of(&request);
         request.extensions_mut().insert(info);
-        match fallback.clone().call(request).await {
+        let response = match fallback.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
+        };
+        // Whatever the handler makes of a body that breaks off, the peer is told why.
+        match fate.and_then(|fate| fate.refusal()) {
+            Some(refusal) => unread(refusal),
+            None => response,
         }
     }
-}
 
-impl Desk {
     fn info_of<B>(&self, request: &Request<B>) -> RequestInfo {
         let shown = Shown {
             peer_addr: self.peer_addr,
@@ -200,34 +136,24 @@ impl Desk {
     }
 }
 
-/// RFC 9112 section 3.2: a request of HTTP/1.1 names its host, once. hyper leaves that to us; a
-/// WebSocket's request is checked as a whole elsewhere.
-fn check_host(request: &Request<IncomingBody>) -> Result<(), Refusal> {
-    let hosts = request.headers().get_all(header::HOST).iter().count();
-    if request.version() == Version::HTTP_11 && hosts != 1 {
-        return Err(Refusal::text(
-            StatusCode::BAD_REQUEST,
-            "Host must be there once\n",
-        ));
-    }
-    Ok(())
+/// Marks an answer to a request whose body wasn't read.
+#[derive(Clone, Copy, Debug)]
+struct BodyUnread;
+
+fn unread(refusal: Refusal) -> Response {
+    let mut response = refusal.into_response();
+    response.extensions_mut().insert(BodyUnread);
+    response
 }
 
-/// Bytes. hyper's own minimum.
-const HYPER_BUFFER_BYTES_MIN: usize = 8192;
-
-/// Streams of one connection, WebSockets and requests together. 100 is the least that RFC 9113
-/// section 6.5.2 recommends; a browser opens all its tabs' WebSockets on one connection.
-const HTTP2_STREAMS_MAX: u32 = 256;
-
-/// Bytes that one stream may send ahead of its reader.
-const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
-
-/// Bytes that all streams together may send ahead: 16 slow readers don't stop the others.
-const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
-
-/// A peer without a sign of life for this long is asked for one.
-const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
-
-/// And has this long to give it.
-const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// RFC 9112 section 3.2.2: the authority of an absolute target stands in place of `Host`, which may be another
+/// one. Over HTTP/2 it is `:authority`, and often there is no `Host` at all.
+fn replace_host<B>(request: &mut Request<B>) {
+    if request.version() == Version::HTTP_2 && !request.headers().contains_key(header::HOST) {
+        return;
+    }
+    let authority = request.uri().authority().map(Authority::as_str);
+    if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+}

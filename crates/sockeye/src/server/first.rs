@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use sockeye_proto::{
     Limits,
-    handshake::{self, RequestHead},
+    handshake::{self, BodyLength, RequestHead},
 };
 
 use super::{Refusal, origin::Tls};
@@ -15,7 +15,8 @@ use crate::upgrade::Incoming;
 pub(crate) enum First {
     /// A WebSocket's, and the bytes of its head.
     WebSocket(Box<Incoming>, usize),
-    Http1,
+    /// Something else over HTTP/1.1: the bytes of its head, and what body follows it.
+    Http1(usize, BodyLength),
     /// HTTP/2 without TLS, by prior knowledge (RFC 9113 section 3.3).
     Http2,
     Refused(Refusal),
@@ -33,9 +34,24 @@ impl First {
         if buffer[..preface_bytes] == HTTP2_PREFACE[..preface_bytes] {
             return (preface_bytes == HTTP2_PREFACE.len()).then_some(Self::Http2);
         }
+        Self::judge_http1(buffer, limits, peer_addr, tls)
+    }
+
+    /// The same where only HTTP/1.1 can come: a later request of a connection is held to the same rules.
+    pub(crate) fn judge_http1(
+        buffer: &[u8],
+        limits: &Limits,
+        peer_addr: Option<SocketAddr>,
+        tls: Tls,
+    ) -> Option<Self> {
         match RequestHead::parse(buffer, limits) {
             Ok(None) => None,
-            Ok(Some((head, _))) if !head.wants_websocket() => Some(Self::Http1),
+            Ok(Some((head, head_bytes))) if !head.wants_websocket() => {
+                Some(match BodyLength::check(&head) {
+                    Ok(body) => Self::Http1(head_bytes, body),
+                    Err(refusal) => Self::Refused(refusal.into()),
+                })
+            }
             Ok(Some((head, head_bytes))) => {
                 Some(match Incoming::from_head(&head, peer_addr, tls) {
                     Ok(incoming) => Self::WebSocket(Box::new(incoming), head_bytes),
@@ -84,8 +100,12 @@ mod tests {
     fn each_kind_of_request_is_told_apart() {
         assert!(matches!(
             judge(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-            Some(First::Http1)
+            Some(First::Http1(27, BodyLength::Bytes(0)))
         ));
+        let Some(First::Refused(refusal)) = judge(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n") else {
+            panic!("taken with a host that is none");
+        };
+        assert_eq!(refusal.status().as_u16(), 400);
         assert!(matches!(judge(HTTP2_PREFACE), Some(First::Http2)));
         let without_key = WEBSOCKET.replace("Sec-WebSocket-Key", "X-Key");
         let Some(First::Refused(refusal)) = judge(without_key.as_bytes()) else {

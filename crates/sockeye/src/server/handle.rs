@@ -71,7 +71,8 @@ impl ServerHandle {
         &self.local_addrs
     }
 
-    /// Connections at this moment, of whatever kind.
+    /// Connections at this moment, of whatever kind. Over HTTP/2 each WebSocket of a connection counts but
+    /// the first.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections.count()

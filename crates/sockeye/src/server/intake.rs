@@ -1,7 +1,8 @@
 //! From the first byte of a connection to what it wants.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::SystemTime};
 
+use http::StatusCode;
 use sockeye_proto::Limits;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -10,8 +11,8 @@ use tokio::{
 };
 
 use super::{
-    Admission, Permit, Phase, Refusal, Shared, desk, first::First, listen::Preface, listener::Ways,
-    origin::Tls, preface, replay::Replay,
+    Admission, Permit, Phase, Refusal, Shared, first::First, http1, http2, listen::Preface,
+    listener::Ways, origin::Tls, preface, replay::Replay,
 };
 use crate::{Stream, drain::later, upgrade::Incoming, worker};
 
@@ -28,18 +29,30 @@ pub(crate) struct Accepted {
 pub(crate) enum Standing {
     /// There is, while the permit lives.
     Welcome(Permit),
-    /// There is none: whatever it asks, the answer is 503.
-    Overflow(Permit),
+    /// There is none but in the reserve: a plain request is answered, a WebSocket is only if there is
+    /// room by then.
+    Reserve(Permit),
 }
 
 impl Standing {
-    /// Counts one more connection. `None` if there is no room even for telling it so.
+    /// Counts one more connection. `None` if there is no room even in the reserve.
     pub(crate) fn new(shared: &Shared) -> Option<Self> {
         let welcome = shared.connections.admit(shared.connections_max);
         welcome.map(Self::Welcome).or_else(|| {
-            let overflow = shared.overflow.admit(OVERFLOW_MAX)?;
-            Some(Self::Overflow(overflow))
+            let reserve = shared.reserve.admit(shared.reserve_max)?;
+            Some(Self::Reserve(reserve))
         })
+    }
+
+    /// Moves to those who may do all, where a WebSocket must be. Whether there is room.
+    pub(crate) fn leave_reserve(&mut self, shared: &Shared) -> bool {
+        if let Self::Reserve(_) = self {
+            match shared.connections.admit(shared.connections_max) {
+                Some(permit) => *self = Self::Welcome(permit),
+                None => return false,
+            }
+        }
+        true
     }
 }
 
@@ -62,11 +75,19 @@ pub(crate) async fn take_tcp(mut stream: TcpStream, ways: Ways, mut accepted: Ac
         return read_and_serve(stream, Tls::No, deadline, accepted).await;
     };
     let peer_addr = accepted.peer_addr;
+    let spoken = timeout_at(deadline, speaks_plain_http(&stream));
+    match until_drain(&accepted.shared, spoken).await {
+        Some(Ok(Ok(false))) => {}
+        Some(Ok(Ok(true))) => return refuse(stream, &plain_http_on_tls()).await,
+        Some(Ok(Err(error))) => return tracing::debug!(?peer_addr, %error, "no TLS"),
+        Some(Err(_)) => return tracing::debug!(?peer_addr, "TLS took too long"),
+        None => return,
+    }
     match until_drain(&accepted.shared, timeout_at(deadline, tls.accept(stream))).await {
         Some(Ok(Ok(stream))) => {
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             match is_http2 {
-                true => desk::serve_http2(stream, Tls::Yes, deadline, accepted).await,
+                true => http2::serve(stream, Tls::Yes, deadline, accepted).await,
                 false => read_and_serve(stream, Tls::Yes, deadline, accepted).await,
             }
         }
@@ -114,22 +135,16 @@ pub(crate) async fn serve<S: Stream>(
     accepted: Accepted,
 ) {
     match first {
-        // Refuses by itself if there is no room, in HTTP/2.
         First::Http2 => {
-            desk::serve_http2(Replay::new(buffer, stream), tls, deadline, accepted).await;
+            http2::serve(Replay::new(buffer, stream), tls, deadline, accepted).await;
         }
         First::WebSocket(incoming, head_bytes) => {
             let leftover = buffer.split_off(head_bytes);
             drop(buffer);
             open(stream, *incoming, leftover, accepted).await;
         }
-        _ if matches!(accepted.standing, Standing::Overflow(_)) => {
-            refuse(stream, &Refusal::too_many()).await;
-        }
         First::Refused(refusal) => refuse(stream, &refusal).await,
-        First::Http1 => {
-            desk::serve_http1(Replay::new(buffer, stream), tls, accepted).await;
-        }
+        First::Http1(..) => http1::serve(stream, buffer, tls, accepted).await,
     }
 }
 
@@ -156,8 +171,8 @@ async fn read_first<S: Stream>(
 }
 
 /// The seam: above it there are routes and endpoints, below it sockets.
-async fn open<S: Stream>(stream: S, incoming: Incoming, leftover: Vec<u8>, accepted: Accepted) {
-    if matches!(accepted.standing, Standing::Overflow(_)) {
+async fn open<S: Stream>(stream: S, incoming: Incoming, leftover: Vec<u8>, mut accepted: Accepted) {
+    if !accepted.standing.leave_reserve(&accepted.shared) {
         return refuse(stream, &Refusal::too_many()).await;
     }
     let admission = accepted.shared.admit(incoming);
@@ -233,6 +248,19 @@ pub(crate) async fn refuse<S: Stream>(mut stream: S, refusal: &Refusal) {
     let _ = timeout(LINGER_TIME_MAX, farewell).await;
 }
 
+/// Whether a peer sends a request where TLS is expected. Its first byte tells: a TLS handshake begins with
+/// 22 (RFC 8446 section 5.1), a request with a letter of its method.
+async fn speaks_plain_http(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    let read = stream.peek(&mut first).await?;
+    Ok(read > 0 && first[0].is_ascii_alphabetic())
+}
+
+fn plain_http_on_tls() -> Refusal {
+    let text = "this port speaks TLS: use https:// or wss://\n";
+    Refusal::text(StatusCode::BAD_REQUEST, text)
+}
+
 /// `None` if the server begins to drain first.
 async fn until_drain<F: Future>(shared: &Shared, future: F) -> Option<F::Output> {
     tokio::select! {
@@ -241,10 +269,6 @@ async fn until_drain<F: Future>(shared: &Shared, future: F) -> Option<F::Output>
         () = shared.reached(Phase::Draining) => None,
     }
 }
-
-/// Connections over the limit that are told so at the same time. Beyond that they are just closed,
-/// because who is told costs a task and a descriptor as well.
-const OVERFLOW_MAX: usize = 64;
 
 /// Bytes. Most heads fit one read; cookies and tokens make some longer.
 const READ_BYTES: usize = 2048;

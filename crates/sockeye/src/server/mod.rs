@@ -4,13 +4,16 @@
 //!   listener ──> intake ──────────────> gate ───────────────> Established ──> endpoint | conversation
 //!   (accept)     TLS, first, deadline   route, origin,         (the seam: what is beneath it may
 //!                   │                   authorize, factory      change, what is above may not)
-//!                   └──> desk ────────────^
-//!                        hyper: HTTP/2, later requests, fallback
+//!                   └──> http1, http2 ──> desk ^
+//!                        later requests,  └──> fallback
+//!                        streams
 //! ```
 //!
 //! `registry` knows every open session, so that `drain` can say goodbye; a message passes it by.
 
 mod accept;
+mod authority;
+mod body;
 mod builder;
 mod connections;
 mod desk;
@@ -18,6 +21,9 @@ mod first;
 mod forwarded;
 mod gate;
 mod handle;
+mod http1;
+mod http2;
+mod http_settings;
 mod intake;
 mod listen;
 mod listener;
@@ -36,6 +42,7 @@ mod tally;
 
 pub use builder::Server;
 pub use handle::ServerHandle;
+pub use http_settings::HttpSettings;
 pub use origin::Origins;
 pub use refusal::Refusal;
 pub use request_info::RequestInfo;
@@ -43,6 +50,7 @@ pub use route::Route;
 pub use tally::Endings;
 
 pub(crate) use accept::{Patience, tune};
+pub(crate) use authority::check as check_authority;
 pub(crate) use connections::Permit;
 pub(crate) use first::First;
 pub(crate) use gate::{Admission, Admitted};

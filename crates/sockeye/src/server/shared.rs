@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{Registry, connections::Connections, forwarded::TrustedProxies, route::Routes};
+use super::{
+    HttpSettings, Registry, connections::Connections, forwarded::TrustedProxies, route::Routes,
+};
 use crate::{Settings, worker::Crew};
 
 /// What all connections of a server share.
@@ -18,8 +20,10 @@ pub(crate) struct Shared {
     pub(crate) tcp_keepalive: Option<Duration>,
     pub(crate) connections_max: usize,
     pub(crate) connections: Connections,
-    /// Connections over the limit, which are there to be told so.
-    pub(crate) overflow: Connections,
+    /// Connections over the limit that are there for plain requests.
+    pub(crate) reserve: Connections,
+    pub(crate) reserve_max: usize,
+    pub(crate) http: HttpSettings,
     pub(crate) registry: Arc<Registry>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) crew: Crew,

@@ -12,7 +12,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use sockeye_proto::Role;
 
-use super::{Agreement, Incoming};
+use super::{Agreement, Incoming, small_writes::SmallWrites};
 use crate::{
     Deflate, Endpoint, Limits, Origins, Refusal, Request, RequestInfo, Settings, WebSocket,
     carrier::Carrier, endpoint, established::Established, server::Tls, terms::Terms,
@@ -180,7 +180,7 @@ impl WebSocketUpgrade {
         };
         let agreement = Agreement::new(&handshake, &Arc::new(plain), &self.subprotocols);
         let (status, headers) = agreement.response_parts(&handshake, self.version);
-        let stream = self.stream;
+        let (stream, version) = (self.stream, self.version);
         tokio::spawn(async move {
             let stream = match stream.await {
                 Ok(stream) => stream,
@@ -189,8 +189,12 @@ impl WebSocketUpgrade {
                     return;
                 }
             };
+            let stream = TokioIo::new(stream);
             let established = Established {
-                carrier: Carrier::from_stream(TokioIo::new(stream)),
+                carrier: match version {
+                    Version::HTTP_2 => Carrier::from_stream(SmallWrites(stream)),
+                    _ => Carrier::from_stream(stream),
+                },
                 leftover: Vec::new(),
                 role: Role::Server,
                 terms: agreement.terms(),

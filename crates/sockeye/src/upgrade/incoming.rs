@@ -8,7 +8,11 @@ use http::{
 use hyper::ext::Protocol;
 use sockeye_proto::handshake::{Header, RequestHead, ServerHandshake, Target};
 
-use crate::{Refusal, Request, fields::Fields, server::Tls};
+use crate::{
+    Refusal, Request,
+    fields::Fields,
+    server::{Tls, check_authority},
+};
 
 /// A request that asks for a WebSocket and does it right, whatever HTTP it came by.
 #[derive(Debug)]
@@ -82,14 +86,6 @@ impl Incoming {
     }
 }
 
-/// Whether a request that an HTTP library read asks for a WebSocket, rightly or wrongly.
-pub(crate) fn wants_websocket<B>(request: &http::Request<B>) -> bool {
-    match request.version() {
-        Version::HTTP_2 => protocol(request.extensions()) == Some("websocket"),
-        _ => head_of(request, "/").wants_websocket(),
-    }
-}
-
 /// RFC 8441 section 4: an extended CONNECT names its protocol.
 fn check_http2<B>(request: &http::Request<B>) -> Result<ServerHandshake, Refusal> {
     if *request.method() != Method::CONNECT {
@@ -101,6 +97,7 @@ fn check_http2<B>(request: &http::Request<B>) -> Result<ServerHandshake, Refusal
         let text = "the only protocol to connect to is websocket\n";
         return Err(Refusal::text(StatusCode::NOT_IMPLEMENTED, text));
     }
+    check_authority(request)?;
     let fields = request
         .headers()
         .iter()
@@ -108,8 +105,15 @@ fn check_http2<B>(request: &http::Request<B>) -> Result<ServerHandshake, Refusal
     Ok(ServerHandshake::check_connect(fields)?)
 }
 
+/// hyper and h2 each have their own.
 fn protocol(extensions: &Extensions) -> Option<&str> {
-    extensions.get::<Protocol>().map(Protocol::as_str)
+    let told_by_h2 = || {
+        extensions
+            .get::<h2::ext::Protocol>()
+            .map(h2::ext::Protocol::as_str)
+    };
+    let told_by_hyper = extensions.get::<Protocol>().map(Protocol::as_str);
+    told_by_hyper.or_else(told_by_h2)
 }
 
 fn head_of<'a, B>(request: &'a http::Request<B>, target: &'a str) -> RequestHead<'a> {

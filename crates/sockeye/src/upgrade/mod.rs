@@ -11,8 +11,9 @@
 mod agreement;
 mod extractor;
 mod incoming;
+mod small_writes;
 
 pub use extractor::{WebSocketUpgrade, upgrade};
 
 pub(crate) use agreement::Agreement;
-pub(crate) use incoming::{Incoming, wants_websocket};
+pub(crate) use incoming::Incoming;

@@ -454,7 +454,7 @@ impl ReadinessLoop {
             Step::Gone => {
                 self.guests.remove(place);
             }
-            Step::Asked(..) if matches!(opening.standing, Standing::Overflow(_)) => {
+            Step::Asked(..) if !opening.standing.leave_reserve(&self.shared) => {
                 self.hand_over(place, Stranger::Refused(Refusal::too_many()));
             }
             Step::Asked(incoming, leftover) => match self.shared.admit(*incoming) {

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::support::{
-    Announcer, Echo, assert_echoes, attend, connect, echo_server, exchange, open, request, soon,
-    status_of, upgraded,
+    Announcer, Echo, assert_echoes, attend, connect, echo_server, exchange, http2_client,
+    http2_connect, open, request, soon, status_of, upgraded,
 };
 
 #[tokio::test]
@@ -24,14 +24,9 @@ async fn connection_over_the_limit_gets_503_and_when_to_come_back() {
     let addr = server.local_addrs()[0];
     let (mut websocket, _) = open(addr, "/echo", &[]).await;
     assert_eq!(server.connections(), 1);
-    for bytes in [
-        request("/echo", &[]),
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n".into(),
-    ] {
-        let answer = exchange(addr, bytes.as_bytes()).await;
-        assert_eq!(status_of(&answer), 503, "{answer}");
-        assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
-    }
+    let answer = exchange(addr, request("/echo", &[]).as_bytes()).await;
+    assert_eq!(status_of(&answer), 503, "{answer}");
+    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
     assert_echoes(&mut websocket, "still here").await;
     soon(websocket.close(sockeye::CloseCode::NORMAL, "")).await;
     // The place is free when the server's end is gone, too.
@@ -43,6 +38,56 @@ async fn connection_over_the_limit_gets_503_and_when_to_come_back() {
     .await;
     let (mut websocket, _) = open(addr, "/echo", &[]).await;
     assert_echoes(&mut websocket, "next").await;
+}
+
+#[tokio::test]
+async fn plain_requests_are_answered_out_of_the_reserve_when_the_server_is_full() {
+    let router = axum::Router::new().route("/health/live", axum::routing::get(|| async { "live" }));
+    let server = echo_server()
+        .fallback(router)
+        .connections_max(1)
+        .connections_reserve(2)
+        .start()
+        .await
+        .unwrap();
+    let addr = server.local_addrs()[0];
+    let (mut websocket, _) = open(addr, "/echo", &[]).await;
+    let probe = "GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n";
+    for _ in 0..5 {
+        // Each is closed after its answer, and makes room for the next.
+        let answer = soon(async {
+            loop {
+                let mut stream = connect(addr).await;
+                let mut answer = String::new();
+                if stream.write_all(probe.as_bytes()).await.is_ok()
+                    && stream.read_to_string(&mut answer).await.is_ok()
+                    && !answer.is_empty()
+                {
+                    break answer;
+                }
+            }
+        })
+        .await;
+        assert_eq!(status_of(&answer), 200, "{answer}");
+        assert!(answer.ends_with("live"), "{answer}");
+    }
+    let mut sender = http2_client(addr).await;
+    let response = http2_connect(&mut sender, "/echo", &[]).await;
+    assert_eq!(response.status(), 503);
+    drop(sender);
+    assert_eq!(server.connections(), 1);
+    // Those beyond the reserve are closed.
+    let _held = [connect(addr).await, connect(addr).await];
+    soon(async {
+        loop {
+            let mut stream = connect(addr).await;
+            if !matches!(stream.read(&mut [0]).await, Ok(1..)) {
+                break;
+            }
+        }
+    })
+    .await;
+    assert_echoes(&mut websocket, "still here").await;
 }
 
 #[tokio::test]

@@ -10,11 +10,21 @@ use axum::{
 };
 use http::Request;
 use http_body_util::Empty;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use sockeye::{Origins, upgrade::WebSocketUpgrade};
-use tokio::net::TcpListener;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use sockeye::{Origins, Settings, upgrade::WebSocketUpgrade};
+use tokio::{
+    io::duplex,
+    net::TcpListener,
+    sync::oneshot,
+    time::{Duration, timeout},
+};
 
+use crate::http2::{http2_on, websocket};
 use crate::support::{
     Echo, assert_echoes, exchange, http2_client, http2_connect, http2_websocket, open, recv_text,
     request, soon, status, status_of,
@@ -96,6 +106,46 @@ async fn axum_handler_opens_a_websocket_over_http2() {
     let response = soon(sender.send_request(request)).await.unwrap();
     assert_eq!(response.status(), 405);
     assert_eq!(response.headers()["allow"], "CONNECT");
+}
+
+/// hyper takes a slice of any size at once, and some more of them.
+#[tokio::test(start_paused = true)]
+async fn what_the_peer_does_not_read_over_http2_waits_in_the_outbox() {
+    let (told, mut sent) = oneshot::channel();
+    let told = std::sync::Mutex::new(Some(told));
+    let serve = move |mut request: Request<Incoming>| {
+        let upgrade = match sockeye::upgrade::upgrade(&mut request) {
+            Ok(upgrade) => upgrade,
+            Err(refusal) => return std::future::ready(Ok(refusal.into_response())),
+        };
+        let mut settings = Settings::default();
+        settings.heartbeat = None;
+        settings.outbox_bytes_max = 256 << 10;
+        settings.progress_timeout = Some(Duration::from_secs(10));
+        let told = told.lock().unwrap().take();
+        let response = upgrade
+            .settings(settings)
+            .on_upgrade(|websocket| async move {
+                let mut sent = 0;
+                while websocket.send(vec![7; 300 << 10]).await.is_ok() {
+                    sent += 1;
+                }
+                let _ = told.unwrap().send(sent);
+            });
+        std::future::ready(Ok::<_, Infallible>(response))
+    };
+    let (client, server) = duplex(16 << 10);
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.enable_connect_protocol();
+    tokio::spawn(builder.serve_connection(TokioIo::new(server), service_fn(serve)));
+    let mut send = http2_on(client, 64 << 10).await;
+    let _unread = websocket(&mut send, "/ws").await;
+    let sent: usize = timeout(Duration::from_secs(100), &mut sent)
+        .await
+        .expect("it is cut")
+        .unwrap();
+    // The first was taken although it is larger than the outbox.
+    assert_eq!(sent, 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,309 @@
+//! Nothing of plain HTTP lasts for ever: heads, bodies, idle connections, answers that nobody reads. The clock
+//! is the test's.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    routing::{get, post},
+};
+use http::{Request, StatusCode};
+use sockeye::{HttpSettings, Server, ServerHandle};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    time::{Instant, sleep},
+};
+
+use crate::support::{Echo, status_of};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Bytes. More than any window or buffer on its way.
+const LARGE: usize = 1 << 20;
+
+const PLAIN: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+async fn start(http: HttpSettings) -> ServerHandle {
+    let pages = Router::new()
+        .route("/", get(|| async { "welcome" }))
+        .route("/large", get(|| async { vec![b'x'; LARGE] }))
+        .route(
+            "/length",
+            post(|body: Bytes| async move { body.len().to_string() }),
+        )
+        .route("/unread", post(|_: Request<Body>| async { "done" }));
+    let server = Server::unbound().route("/echo", |_request| Ok(Echo));
+    server.fallback(pages).http(http).start().await.unwrap()
+}
+
+fn connect(server: &ServerHandle) -> DuplexStream {
+    let (client, theirs) = duplex(16 << 10);
+    server.accept(theirs, None);
+    client
+}
+
+/// Waits until nobody is connected: how long it took.
+async fn emptied(server: &ServerHandle) -> Duration {
+    let began = Instant::now();
+    while server.connections() > 0 {
+        assert!(began.elapsed() < 1000 * SECOND, "still connected");
+        sleep(SECOND / 10).await;
+    }
+    began.elapsed()
+}
+
+fn is_about(time: Duration, expected: Duration) -> bool {
+    time >= expected && time <= expected + 3 * SECOND
+}
+
+/// The head that comes next, however long that takes.
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+async fn answer_of(stream: &mut DuplexStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_coming_is_answered_with_408() {
+    let http = HttpSettings::default();
+    let server = start(http.clone()).await;
+    for framing in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
+        let mut stream = connect(&server);
+        let head = format!("POST /length HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n5\r\nhel");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let began = Instant::now();
+        let answer = answer_of(&mut stream).await;
+        assert_eq!(status_of(&answer), 408, "{answer}");
+        assert!(is_about(began.elapsed(), http.body_timeout));
+        drop(stream);
+        emptied(&server).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_byte_by_byte_has_a_time_for_the_whole() {
+    let http = HttpSettings::default();
+    let server = start(http.clone()).await;
+    let (mut reader, mut writer) = tokio::io::split(connect(&server));
+    let head = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+    writer.write_all(head.as_bytes()).await.unwrap();
+    let trickle = tokio::spawn(async move {
+        while writer.write_all(b"x").await.is_ok() {
+            sleep(5 * SECOND).await;
+        }
+    });
+    let began = Instant::now();
+    let head = read_head(&mut reader).await;
+    assert_eq!(status_of(&head), 408, "{head}");
+    let time = began.elapsed();
+    assert!(is_about(time, http.body_time_max) || is_about(time, http.body_time_max + 3 * SECOND));
+    trickle.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_slowly_and_steadily_is_taken() {
+    let server = start(HttpSettings::default()).await;
+    let mut stream = connect(&server);
+    let head = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..4 {
+        sleep(10 * SECOND).await;
+        stream.write_all(b"x").await.unwrap();
+    }
+    let head = read_head(&mut stream).await;
+    assert_eq!(status_of(&head), 200, "{head}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_too_large_is_answered_with_413() {
+    let mut http = HttpSettings::default();
+    http.body_bytes_max = 10;
+    let server = start(http).await;
+    for (body, expected) in [
+        ("Content-Length: 10\r\n\r\n0123456789", 200),
+        ("Content-Length: 11\r\n\r\n", 413),
+        (
+            "Transfer-Encoding: chunked\r\n\r\nb\r\n0123456789a\r\n0\r\n\r\n",
+            413,
+        ),
+    ] {
+        let mut stream = connect(&server);
+        let bytes = format!("POST /length HTTP/1.1\r\nHost: a\r\n{body}");
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let head = read_head(&mut stream).await;
+        assert_eq!(status_of(&head), expected, "{body} {head}");
+        let is_closed = head.to_lowercase().contains("connection: close");
+        assert_eq!(is_closed, expected == 413, "{head}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_reads_ends_the_connection() {
+    let http = HttpSettings::default();
+    let server = start(http.clone()).await;
+    let mut stream = connect(&server);
+    let request = PLAIN.replace("GET /", "GET /large");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert!(is_about(emptied(&server).await, http.send_timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_read_slowly_is_sent_whole() {
+    let server = start(HttpSettings::default()).await;
+    let mut stream = connect(&server);
+    let request = "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut read = 0;
+    let mut piece = vec![0; 16 << 10];
+    loop {
+        sleep(20 * SECOND).await;
+        match stream.read(&mut piece).await.unwrap() {
+            0 => break,
+            len => read += len,
+        }
+    }
+    assert!(read > LARGE, "{read}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed_without_a_word() {
+    let http = HttpSettings::default();
+    let server = start(http.clone()).await;
+    let mut stream = connect(&server);
+    for pause in [Duration::ZERO, http.keepalive_timeout - SECOND] {
+        sleep(pause).await;
+        stream.write_all(PLAIN.as_bytes()).await.unwrap();
+        read_head(&mut stream).await;
+        stream.read_exact(&mut [0; 7]).await.unwrap();
+    }
+    let began = Instant::now();
+    assert_eq!(answer_of(&mut stream).await, "");
+    assert!(is_about(began.elapsed(), http.keepalive_timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_head_has_the_time_of_the_first() {
+    let server = start(HttpSettings::default()).await;
+    let mut stream = connect(&server);
+    stream.write_all(PLAIN.as_bytes()).await.unwrap();
+    read_head(&mut stream).await;
+    stream.read_exact(&mut [0; 7]).await.unwrap();
+    sleep(30 * SECOND).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+    let began = Instant::now();
+    let answer = answer_of(&mut stream).await;
+    assert_eq!(status_of(&answer), 408, "{answer}");
+    assert!(is_about(began.elapsed(), 10 * SECOND));
+}
+
+/// A client of HTTP/2, and the end of its connection.
+async fn http2(
+    server: &ServerHandle,
+) -> (
+    h2::client::SendRequest<Bytes>,
+    tokio::task::JoinHandle<Result<(), h2::Error>>,
+) {
+    let (send, connection) = h2::client::handshake(connect(server)).await.unwrap();
+    (send, tokio::spawn(connection))
+}
+
+fn request(method: &str, path: &str) -> Request<()> {
+    let uri = format!("http://a.example{path}");
+    Request::builder().method(method).uri(uri).body(()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_coming_over_http2_is_answered_with_408() {
+    let http = HttpSettings::default();
+    let server = start(http.clone()).await;
+    let (mut send, _connection) = http2(&server).await;
+    let (response, mut body) = send
+        .send_request(request("POST", "/length"), false)
+        .unwrap();
+    body.send_data(Bytes::from_static(b"hel"), false).unwrap();
+    let began = Instant::now();
+    let response = response.await.unwrap();
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    assert!(is_about(began.elapsed(), http.body_timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_over_http2_that_nobody_reads_is_reset() {
+    let http = HttpSettings::default();
+    let server = start(http.clone()).await;
+    let (mut send, _connection) = http2(&server).await;
+    let (response, _) = send.send_request(request("GET", "/large"), true).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    let began = Instant::now();
+    // What is read and not given back leaves no room for more.
+    let error = loop {
+        match body.data().await.expect("not the whole") {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.reason(), Some(h2::Reason::CANCEL));
+    assert!(is_about(began.elapsed(), http.send_timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_over_http2_that_is_read_slowly_is_sent_whole() {
+    let server = start(HttpSettings::default()).await;
+    let (mut send, _connection) = http2(&server).await;
+    let (response, _) = send.send_request(request("GET", "/large"), true).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    let mut read = 0;
+    while let Some(data) = body.data().await {
+        let data = data.unwrap();
+        read += data.len();
+        sleep(5 * SECOND).await;
+        body.flow_control().release_capacity(data.len()).unwrap();
+    }
+    assert_eq!(read, LARGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_of_http2_is_told_to_go() {
+    let http = HttpSettings::default();
+    let server = start(http.clone()).await;
+    let (mut send, connection) = http2(&server).await;
+    let (response, _) = send.send_request(request("GET", "/"), true).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    assert_eq!(body.data().await.unwrap().unwrap(), "welcome");
+    drop(body);
+    let began = Instant::now();
+    connection.await.unwrap().unwrap();
+    assert!(is_about(began.elapsed(), http.keepalive_timeout));
+    emptied(&server).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_http2_without_a_request_is_ended() {
+    let server = start(HttpSettings::default()).await;
+    let (_send, connection) = http2(&server).await;
+    let began = Instant::now();
+    let _ = connection.await.unwrap();
+    assert!(is_about(began.elapsed(), 10 * SECOND));
+    emptied(&server).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_nobody_wants_costs_no_time() {
+    let server = start(HttpSettings::default()).await;
+    let mut stream = connect(&server);
+    let head = "POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let began = Instant::now();
+    let head = read_head(&mut stream).await;
+    assert_eq!(status_of(&head), 200, "{head}");
+    assert!(began.elapsed() < SECOND);
+}
