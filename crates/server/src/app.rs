@@ -70,15 +70,25 @@ pub(crate) fn serve(config: &Config) -> ExitCode {
             Err(message) => return refuse(&message),
         };
         print_served(config, &key, server.local_addrs());
-        signals.recv().await;
+        let failure = tokio::select! {
+            () = signals.recv() => None,
+            failure = server.failed() => Some(failure),
+        };
         readiness.end();
+        if let Some(failure) = &failure {
+            // Half of a server is worse than one that begins anew: whoever looks after the process starts it again.
+            eprintln!("sockeye: {failure}, stopping");
+        }
         if notice(config, &server, &mut signals).await == Patience::Left {
             // Whoever follows the changes would hold the drain up.
             presence.end_changes();
             drain(config, &server, &mut signals).await;
         }
         presence.close().await;
-        ExitCode::SUCCESS
+        match failure {
+            None => ExitCode::SUCCESS,
+            Some(_) => ExitCode::FAILURE,
+        }
     })
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Dur
 use tokio::sync::watch;
 
 use super::{
-    HttpSettings, Phase, Refusal, Registry, Route, ServerHandle, Shared,
+    Failure, HttpSettings, Phase, Refusal, Registry, Route, ServerHandle, Shared,
     connections::Connections,
     forwarded::TrustedProxies,
     listen::{Bound, Listen, Preface},
@@ -255,6 +255,7 @@ impl Server {
             registry: Arc::new(Registry::default()),
             phase: watch::Sender::new(Phase::Serving),
             crew,
+            failure: Failure::default(),
         });
         // From here on the workers end when nobody holds the server any more.
         let handle = ServerHandle::new(Arc::clone(&shared), local_addrs);
@@ -262,7 +263,13 @@ impl Server {
             Error::new(ErrorKind::Io, "cannot start the workers").with_source(error)
         })?;
         for listener in listeners {
-            tokio::spawn(listener.run(Arc::clone(&shared)));
+            let accepting = tokio::spawn(listener.run(Arc::clone(&shared)));
+            let watched = Arc::clone(&shared);
+            tokio::spawn(async move {
+                if accepting.await.is_err_and(|error| error.is_panic()) {
+                    watched.failure.report("a listener has panicked");
+                }
+            });
         }
         Ok(handle)
     }

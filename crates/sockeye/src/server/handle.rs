@@ -100,6 +100,17 @@ impl ServerHandle {
         drain::run(&self.shared, &drain).await
     }
 
+    /// Waits until a thread of the server has panicked, which is a fault of this crate, and says which one. Its
+    /// connections are gone then, and some of those that come would be too: a program does best to drain the server
+    /// and to begin anew. Panics in endpoints and handlers are none of these; they end one connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn failed(&self) -> Arc<str> {
+        self.shared.failure.wait().await
+    }
+
     /// Waits until a drain has ended.
     pub(crate) async fn ended(&self) {
         self.shared.reached(Phase::Ended).await;

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    HttpSettings, Registry, connections::Connections, forwarded::TrustedProxies, route::Routes,
+    Failure, HttpSettings, Registry, connections::Connections, forwarded::TrustedProxies,
+    route::Routes,
 };
 use crate::{Settings, worker::Crew};
 
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) crew: Crew,
+    /// Whether a thread or a task of its own has panicked.
+    pub(crate) failure: Failure,
 }
 
 /// The life of a server. Never goes back.

@@ -65,9 +65,10 @@ impl Crew {
         for (number, rest) in rests.into_iter().enumerate() {
             let own = entrances.next().unwrap_or_default();
             let mut worker = ReadinessLoop::new(rest, own, Arc::clone(shared), Handle::current())?;
-            thread::Builder::new()
-                .name(format!("sockeye-worker-{number}"))
-                .spawn(move || worker.run())?;
+            let (name, shared) = (format!("sockeye-worker-{number}"), Arc::clone(shared));
+            let thread = thread::Builder::new().name(name.clone());
+            // Dropped after a panic too, the worker closes its connections and its mailbox.
+            thread.spawn(move || shared.failure.watch_over(&name, || worker.run()))?;
         }
         Ok(())
     }
