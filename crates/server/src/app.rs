@@ -16,11 +16,11 @@ use sockeye::{
 
 use crate::{
     api,
-    chat::{self, Chat, Cookies, Secure, Tokens},
+    chat::{self, Chat, Tokens},
     config::{Config, MemoryMax, Switch},
     data::DataDir,
     echo::Echo,
-    log,
+    hsts, log,
     login::Login,
     presence::{self, Presence, Tracked},
     readiness::Readiness,
@@ -130,7 +130,7 @@ async fn start(
     for path in &chat_paths {
         server = server.mount(chat.route(path, settings(config).limits));
     }
-    let login = Login::new(chat.clone(), cookies(config), config.login_lifetime.0);
+    let login = Login::new(chat.clone(), config.login_lifetime.0);
     server = server.mount(login.route(settings(config).limits));
     for (path, route) in endpoints(presence) {
         // Whoever gives the chat a path means that path.
@@ -144,7 +144,7 @@ async fn start(
         }
     }
     let others = api::router(key.clone(), presence)
-        .merge(chat.router(cookies(config)))
+        .merge(chat.router())
         .merge(login.router())
         .route("/health/ready", readiness.route());
     if let Some(workers) = config.workers {
@@ -214,18 +214,11 @@ fn chat_limits(config: &Config, data: Option<&DataDir>) -> chat::Limits {
     limits
 }
 
-fn cookies(config: &Config) -> Cookies {
-    Cookies(match config.tls_cert {
-        Some(_) => Secure::Always,
-        None => Secure::No,
-    })
-}
-
 /// Plain HTTP, with what others serve.
 fn pages(config: &Config, others: Router) -> Router {
     let page = welcome::page(config.message_bytes_max.0);
     let chat_page = chat::page(chat_path(config));
-    Router::new()
+    let pages = Router::new()
         .route(
             "/",
             routing::get(move |headers: HeaderMap| async move { page.respond(&headers) }),
@@ -238,7 +231,11 @@ fn pages(config: &Config, others: Router) -> Router {
         .route("/health/live", routing::get(|| async { "live\n" }))
         .route("/echo", routing::get(upgrade_required))
         .route("/websocket/ws", routing::get(upgrade_required))
-        .merge(others)
+        .merge(others);
+    match config.hsts {
+        Switch::On => hsts::protect(pages),
+        Switch::Off => pages,
+    }
 }
 
 /// Where the chat's WebSocket is.

@@ -25,6 +25,7 @@ mod connect;
 mod data;
 mod dial;
 mod echo;
+mod hsts;
 mod log;
 mod login;
 mod page;

@@ -374,7 +374,7 @@ fn messages_are_fetched_only_by_who_they_are_for_and_only_from_this_site() {
     let head = server
         .http("GET /socket/chat-uuid HTTP/1.1\r\n\r\n")
         .to_lowercase();
-    for part in ["httponly", "samesite=lax", "cache-control: no-store"] {
+    for part in ["httponly", "samesite=strict", "cache-control: no-store"] {
         assert!(head.contains(part), "{part} is missing in {head}");
     }
     let foreign = server.http("GET /socket/get-msg HTTP/1.1\r\nSec-Fetch-Site: cross-site\r\n\r\n");

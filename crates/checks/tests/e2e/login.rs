@@ -1,22 +1,41 @@
 //! Login by QR code, with two browsers: one shows the code, the other is the phone.
 
-use sockeye_checks::{Browser, Server, Tab, need};
+use sockeye_checks::{Browser, Certificate, Server, Tab, need};
 
 #[test]
 fn a_phone_lends_its_identity_to_the_browser() {
-    let Some((browser, server)) = scene(&[]) else {
+    if let Some((browser, server)) = scene(&[]) {
+        lend(&browser, &server);
+    }
+}
+
+// Issue 13, B.9.
+#[test]
+fn a_phone_lends_its_identity_over_https_with_http2() {
+    let certificate = Certificate::new();
+    let (chain, key) = (certificate.chain(), certificate.key());
+    let Some(browser) = Browser::start(&["--ignore-certificate-errors"]) else {
         return;
     };
+    let Some(server) = Server::start(&["--tls-cert", &chain, "--tls-key", &key]) else {
+        return;
+    };
+    let opened = browser.tab().open(&page(&server, "/login"));
+    assert_eq!(opened["version"], "h2");
+    lend(&browser, &server);
+}
+
+fn lend(browser: &Browser, server: &Server) {
     let (screen, phone) = (browser.stranger(), browser.stranger());
     // The phone is somebody already.
-    phone.open(&page(&server, "/chat"));
+    phone.open(&page(server, "/chat"));
     phone.until("current?.joined === true");
     phone.fill(".me input", "Ann");
     phone.press(".me input", "Enter");
     phone.until("me.name === 'Ann'");
     let address = phone.evaluate("me.address");
 
-    let url = show(&screen, &server);
+    let url = show(&screen, server);
     scan(&phone, &url);
     state(&screen, "scanned");
     assert_eq!(
@@ -154,6 +173,71 @@ fn no_leaves_the_browser_outside_and_a_new_code_is_shown_on_demand() {
     );
 }
 
+// Issue 13, B.9.
+#[test]
+fn a_browser_that_is_somebody_is_asked_before_it_is_somebody_else() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let (screen, phone) = (browser.stranger(), browser.stranger());
+    let bob = enter(&screen, &server, "Bob");
+    let ann = enter(&phone, &server, "Ann");
+    for (answer, after, who) in [(".keep", "kept", &bob), (".replace", "done", &ann)] {
+        let url = show(&screen, &server);
+        screen.until("document.querySelector('.known span').textContent.includes('Bob')");
+        // Another page, though only what follows the # is another one.
+        phone.open("about:blank");
+        scan(&phone, &url);
+        phone.click(".yes .primary");
+        state(&screen, "asksReplace");
+        screen.click(answer);
+        state(&screen, after);
+        screen.open(&page(&server, "/chat"));
+        screen.until("me.address !== ''");
+        assert_eq!(&screen.evaluate("me.address"), who);
+    }
+    for tab in [&screen, &phone] {
+        assert_eq!(tab.errors(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn who_logs_out_is_somebody_new_and_can_log_in_again() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let (screen, phone) = (browser.stranger(), browser.stranger());
+    let bob = enter(&screen, &server, "Bob");
+    let ann = enter(&phone, &server, "Ann");
+    show(&screen, &server);
+    screen.click(".out");
+    state(&screen, "loggedOut");
+    screen.until("localStorage.getItem('name') === null");
+    screen.click(".renew");
+    state(&screen, "waiting");
+    screen.until("document.querySelector('.known').hidden");
+    let url = show(&screen, &server);
+    scan(&phone, &url);
+    phone.click(".yes .primary");
+    // Nobody is replaced now.
+    state(&screen, "done");
+    screen.open(&page(&server, "/chat"));
+    screen.until("me.address !== ''");
+    assert_eq!(screen.evaluate("me.address"), ann);
+    assert_ne!(ann, bob);
+}
+
+/// Goes into the chat under a name; the address that others see.
+#[track_caller]
+fn enter(tab: &Tab<'_>, server: &Server, name: &str) -> serde_json::Value {
+    tab.open(&page(server, "/chat"));
+    tab.until("current?.joined === true");
+    tab.fill(".me input", name);
+    tab.press(".me input", "Enter");
+    tab.until(&format!("me.name === '{name}'"));
+    tab.evaluate("me.address")
+}
+
 #[test]
 fn an_expired_code_is_renewed_by_the_page_and_refused_to_the_phone() {
     let Some((browser, server)) = scene(&["--login-lifetime", "2s"]) else {
@@ -220,5 +304,6 @@ fn state(tab: &Tab<'_>, state: &str) {
 fn page(server: &Server, path: &str) -> String {
     server
         .url(&format!("{path}?lang=en"))
+        .replace("wss://", "https://")
         .replace("ws://", "http://")
 }

@@ -5,6 +5,7 @@ mod chromium;
 mod conversation;
 mod curl;
 mod http2;
+mod https;
 mod login;
 mod node;
 mod pages;

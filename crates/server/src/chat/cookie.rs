@@ -3,58 +3,96 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use sockeye::RequestInfo;
 
-/// Whether cookies may travel without TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Secure {
-    /// The server speaks TLS: never without it.
-    Always,
-    No,
+/// One of this server's cookies: HttpOnly, in every one of its paths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cookie {
+    /// Without the prefix that it has where TLS is used.
+    pub(crate) name: &'static str,
+    pub(crate) same_site: SameSite,
+    pub(crate) lifetime: Lifetime,
 }
 
-/// The cookies of this server: HttpOnly, for the same site, in every one of its paths.
+/// Which requests of other sites' making carry it (RFC 6265bis section 5.4.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SameSite {
+    /// None. For what only scripts of our own pages ask.
+    Strict,
+    /// Links. For what a page itself needs when somebody comes from elsewhere.
+    Lax,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    /// As long as browsers allow about.
+    Year,
+    /// Until the browser is closed.
+    Session,
+}
+
+/// The cookies of one exchange. Where the client uses TLS they are Secure, and their names begin with `__Host-`:
+/// no page without TLS, and none of a neighbouring domain, can have set such a cookie
+/// (RFC 6265bis section 4.1.3.2).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cookies(pub(crate) Secure);
+pub(crate) struct Cookies {
+    is_secure: bool,
+}
 
 impl Cookies {
-    /// The cookie of that name, as the browser shows it (RFC 6265 section 5.4).
-    pub(crate) fn find<'h>(request: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    pub(crate) fn of(info: &RequestInfo) -> Self {
+        Self {
+            is_secure: info.is_secure(),
+        }
+    }
+
+    /// The cookie's value, as the browser shows it (RFC 6265 section 5.4).
+    pub(crate) fn find(self, request: &HeaderMap, cookie: Cookie) -> Option<&str> {
         request
             .get_all(header::COOKIE)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(key, _)| *key == name)
+            .find(|(name, _)| name.strip_prefix(self.prefix()) == Some(cookie.name))
             .map(|(_, value)| value)
     }
 
-    /// For the answer to this request: one that came over TLS, perhaps to a trusted proxy, is answered with
-    /// cookies that never travel without it.
-    pub(crate) fn answering(self, info: &RequestInfo) -> Self {
-        match info.is_secure() {
-            true => Self(Secure::Always),
-            false => self,
-        }
+    /// A `Set-Cookie` field.
+    pub(crate) fn set(self, cookie: Cookie, value: &str) -> HeaderValue {
+        self.field(
+            cookie,
+            value,
+            match cookie.lifetime {
+                Lifetime::Year => "; Max-Age=31536000",
+                Lifetime::Session => "",
+            },
+        )
     }
 
-    /// A `Set-Cookie` field that lasts a year, as long as browsers allow about.
-    pub(crate) fn lasting(self, name: &str, value: &str) -> HeaderValue {
-        self.field(name, value, "; Max-Age=31536000")
+    /// A `Set-Cookie` field that takes the cookie away.
+    pub(crate) fn remove(self, cookie: Cookie) -> HeaderValue {
+        self.field(cookie, "", "; Max-Age=0")
     }
 
-    /// A `Set-Cookie` field that lasts until the browser is closed.
-    pub(crate) fn passing(self, name: &str, value: &str) -> HeaderValue {
-        self.field(name, value, "")
-    }
-
-    fn field(self, name: &str, value: &str, age: &str) -> HeaderValue {
-        let secure = match self.0 {
-            Secure::Always => "; Secure",
-            Secure::No => "",
+    fn field(self, cookie: Cookie, value: &str, age: &str) -> HeaderValue {
+        let site = match cookie.same_site {
+            SameSite::Strict => "Strict",
+            SameSite::Lax => "Lax",
         };
-        // Lax: a link from elsewhere leads to somebody who is known, a form from elsewhere doesn't act in their name.
-        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{age}{secure}");
+        let secure = match self.is_secure {
+            true => "; Secure",
+            false => "",
+        };
+        let (prefix, name) = (self.prefix(), cookie.name);
+        let text =
+            format!("{prefix}{name}={value}; Path=/; HttpOnly; SameSite={site}{age}{secure}");
         HeaderValue::try_from(text).expect("names and values of ours are ASCII")
+    }
+
+    fn prefix(self) -> &'static str {
+        match self.is_secure {
+            true => "__Host-",
+            false => "",
+        }
     }
 }
 
@@ -62,24 +100,54 @@ impl Cookies {
 mod tests {
     use super::*;
 
+    const PLAIN: Cookies = Cookies { is_secure: false };
+    const SECURE: Cookies = Cookies { is_secure: true };
+
+    fn cookie(name: &'static str) -> Cookie {
+        Cookie {
+            name,
+            same_site: SameSite::Strict,
+            lifetime: Lifetime::Year,
+        }
+    }
+
     #[test]
     fn a_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_static("a=1; b=2"));
         headers.append(header::COOKIE, HeaderValue::from_static("c=3=3"));
-        assert_eq!(Cookies::find(&headers, "b"), Some("2"));
-        assert_eq!(Cookies::find(&headers, "c"), Some("3=3"));
-        assert_eq!(Cookies::find(&headers, "d"), None);
+        assert_eq!(PLAIN.find(&headers, cookie("b")), Some("2"));
+        assert_eq!(PLAIN.find(&headers, cookie("c")), Some("3=3"));
+        assert_eq!(PLAIN.find(&headers, cookie("d")), None);
+    }
+
+    #[test]
+    fn a_cookie_that_could_have_been_set_without_tls_does_not_count_with_it() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_static("a=1; __Host-b=2"));
+        assert_eq!(SECURE.find(&headers, cookie("a")), None);
+        assert_eq!(SECURE.find(&headers, cookie("b")), Some("2"));
+        assert_eq!(PLAIN.find(&headers, cookie("b")), None);
     }
 
     #[test]
     fn a_cookie_is_out_of_reach_for_scripts_and_other_sites() {
-        let plain = Cookies(Secure::No).lasting("a", "1");
+        let plain = PLAIN.set(cookie("a"), "1");
         assert_eq!(
             plain,
-            "a=1; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000"
+            "a=1; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
         );
-        let secure = Cookies(Secure::Always).passing("a", "1");
-        assert_eq!(secure, "a=1; Path=/; HttpOnly; SameSite=Lax; Secure");
+        let passing = Cookie {
+            same_site: SameSite::Lax,
+            lifetime: Lifetime::Session,
+            ..cookie("a")
+        };
+        let secure = SECURE.set(passing, "1");
+        assert_eq!(secure, "__Host-a=1; Path=/; HttpOnly; SameSite=Lax; Secure");
+        let removed = SECURE.remove(cookie("a"));
+        assert_eq!(
+            removed,
+            "__Host-a=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0; Secure"
+        );
     }
 }

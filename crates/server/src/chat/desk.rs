@@ -17,30 +17,13 @@ use super::{
     archive::{Archive, Handed, LogName, Pages, Resident, Waits},
     dialect::{self, Echoed, Heard, Order, Receiver, Saying, Since, Trouble, event, event_with},
     effect::{Effect, tell},
+    job::Job,
     lobby::Lobby,
     origin::Origin,
     person::{Address, Person},
     queue::Queue,
     receipt::Receipt,
 };
-
-/// What the desk is asked to do.
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// A connection says something.
-    Order(Session, Order, Echoed),
-    /// A connection has ended. Its session's id.
-    Gone(u64),
-    /// A browser was given this identity, and shows what it has got.
-    Issue(Person, Option<Receipt>),
-    /// `/socket/get-msg`. `None` if the person has been given too much lately.
-    Fetch(
-        Person,
-        Option<Receipt>,
-        Option<Origin>,
-        oneshot::Sender<Option<Handed>>,
-    ),
-}
 
 /// The one thread that owns the chat.
 #[derive(Debug)]
@@ -137,7 +120,7 @@ impl Desk {
                     self.lobby.issue(person, &self.limits);
                     Vec::new()
                 }
-                Job::Order(..) | Job::Fetch(..) => Vec::new(),
+                Job::Order(..) | Job::Fetch(..) | Job::IsKnown(..) => Vec::new(),
             };
             outcomes.push((asker, effects));
         }
@@ -198,6 +181,11 @@ impl Desk {
                 if let Some(receipt) = receipt {
                     pages.confirm(&LogName::person(person.address()), &receipt)?;
                 }
+                Ok(Vec::new())
+            }
+            Job::IsKnown(person, answer) => {
+                // Whoever asked may have gone away.
+                let _ = answer.send(self.lobby.is_known(person));
                 Ok(Vec::new())
             }
             Job::Gone(session) => Ok(self.gone(session, now)),
@@ -519,32 +507,6 @@ impl Desk {
         sessions
             .map(|session| Effect::Tell(session.clone(), text.clone()))
             .collect()
-    }
-}
-
-impl Job {
-    /// Who is told if it comes to nothing.
-    fn asker(&self) -> Option<(Session, Echoed)> {
-        match self {
-            Self::Order(session, _, echoed) => Some((session.clone(), echoed.clone())),
-            Self::Gone(_) | Self::Issue(..) | Self::Fetch(..) => None,
-        }
-    }
-
-    /// What it takes while it waits.
-    pub(crate) fn bytes(&self) -> usize {
-        let said = match self {
-            Self::Order(_, order, echoed) => order.bytes() + echoed.bytes(),
-            Self::Gone(_) | Self::Issue(..) | Self::Fetch(..) => 0,
-        };
-        size_of::<Self>() + said
-    }
-
-    fn session(&self) -> Option<&Session> {
-        match self {
-            Self::Order(session, ..) => Some(session),
-            Self::Gone(_) | Self::Issue(..) | Self::Fetch(..) => None,
-        }
     }
 }
 

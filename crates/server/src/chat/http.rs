@@ -14,11 +14,19 @@ use sockeye::RequestInfo;
 use tokio::sync::oneshot;
 use url::form_urlencoded;
 
-use super::{Chat, cookie::Cookies, desk::Job, origin::Origin, person::Person, receipt::Receipt};
+use super::{
+    Chat,
+    cookie::{Cookie, Cookies, Lifetime, SameSite},
+    job::Job,
+    origin::Origin,
+    person::Person,
+    receipt::Receipt,
+    service::Refusal,
+};
 
 impl Chat {
     /// Both paths.
-    pub(crate) fn router(&self, cookies: Cookies) -> Router {
+    pub(crate) fn router(&self) -> Router {
         let (asked, fetched) = (self.clone(), self.clone());
         Router::new()
             .route(
@@ -27,7 +35,7 @@ impl Chat {
                     move |method: Method, info: RequestInfo, headers: HeaderMap| async move {
                         match turn_away(&method, &headers) {
                             Some(response) => response,
-                            None => asked.identify(&headers, cookies.answering(&info)),
+                            None => asked.identify(&headers, Cookies::of(&info)).await,
                         }
                     },
                 ),
@@ -43,7 +51,7 @@ impl Chat {
                             Some(response) => response,
                             None => {
                                 let query = query.unwrap_or_default();
-                                fetched.fetch(&headers, &query, &info, cookies).await
+                                fetched.fetch(&headers, &query, &info).await
                             }
                         }
                     },
@@ -52,36 +60,61 @@ impl Chat {
     }
 
     /// Who this browser is. Somebody new, if it doesn't say.
-    fn identify(&self, request: &HeaderMap, cookies: Cookies) -> Response {
-        let person = person_of(request).unwrap_or_else(Person::new);
-        // The browser that shows what it has got needn't be given it again.
-        if let Err(refusal) = self.hand_over(Job::Issue(person, receipt(request))) {
-            return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message());
-        }
+    async fn identify(&self, request: &HeaderMap, cookies: Cookies) -> Response {
+        let identified = self.recognise(request, cookies).await.and_then(|known| {
+            let person = known.unwrap_or_else(|| self.identities().make());
+            // The browser that shows what it has got needn't be given it again.
+            self.hand_over(Job::Issue(person, receipt(request, cookies)))?;
+            Ok(person)
+        });
+        let person = match identified {
+            Ok(person) => person,
+            Err(refusal) => return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message()),
+        };
         let data = json!({ "uuid": person.to_string(), "address": person.address() });
-        let fields = vec![cookies.lasting(PERSON_COOKIE, &person.to_string())];
+        let fields = vec![cookies.set(PERSON_COOKIE, &person.to_string())];
         answer(StatusCode::OK, "ok", &data, fields)
+    }
+
+    /// Who this browser is, if it shows an identity that was given out here. One that somebody made up is nobody's.
+    pub(crate) async fn recognise(
+        &self,
+        request: &HeaderMap,
+        cookies: Cookies,
+    ) -> Result<Option<Person>, Refusal> {
+        let shown = cookies.find(request, PERSON_COOKIE);
+        let Some(person) = shown.and_then(Person::parse) else {
+            return Ok(None);
+        };
+        if self.identities().is_ours(person) {
+            return Ok(Some(person));
+        }
+        // Those of an older server can't be told by themselves.
+        let (sender, receiver) = oneshot::channel();
+        self.hand_over(Job::IsKnown(person, sender))?;
+        let is_known = receiver.await.map_err(|_| Refusal::Busy)?;
+        Ok(is_known.then_some(person))
     }
 
     /// What was said to this person while they were away. It waits until they show that they have it: by the cookie that
     /// this answer sets, or by `?after=SEQ&epoch=EPOCH`.
-    async fn fetch(
-        &self,
-        request: &HeaderMap,
-        query: &str,
-        info: &RequestInfo,
-        cookies: Cookies,
-    ) -> Response {
-        let Some(person) = person_of(request) else {
-            let message = "ask /socket/chat-uuid first: it sets the cookie that says who you are";
-            return refuse(StatusCode::UNAUTHORIZED, message);
+    async fn fetch(&self, request: &HeaderMap, query: &str, info: &RequestInfo) -> Response {
+        let cookies = Cookies::of(info);
+        let person = match self.recognise(request, cookies).await {
+            Ok(Some(person)) => person,
+            Ok(None) => {
+                let message =
+                    "ask /socket/chat-uuid first: it sets the cookie that says who you are";
+                return refuse(StatusCode::UNAUTHORIZED, message);
+            }
+            Err(refusal) => return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message()),
         };
         let Ok(shown) = cursor(query) else {
             let message = "after=SEQ and epoch=EPOCH belong together, as an answer gave them";
             return refuse(StatusCode::BAD_REQUEST, message);
         };
         let (sender, receiver) = oneshot::channel();
-        let shown = shown.or_else(|| receipt(request));
+        let shown = shown.or_else(|| receipt(request, cookies));
         let origin = info.client_addr().map(Origin::from);
         if let Err(refusal) = self.hand_over(Job::Fetch(person, shown, origin, sender)) {
             return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message());
@@ -103,8 +136,7 @@ impl Chat {
                 epoch: handed.epoch.clone(),
                 seq: handed.seq,
             };
-            let cookies = cookies.answering(info);
-            fields.push(cookies.lasting(RECEIPT_COOKIE, &receipt.to_string()));
+            fields.push(cookies.set(RECEIPT_COOKIE, &receipt.to_string()));
         }
         let data = json!({
             "list": handed.messages,
@@ -166,13 +198,9 @@ fn cursor(query: &str) -> Result<Option<Receipt>, ()> {
     }
 }
 
-/// Who the browser's cookie says it is.
-pub(crate) fn person_of(request: &HeaderMap) -> Option<Person> {
-    Cookies::find(request, PERSON_COOKIE).and_then(Person::parse)
-}
-
-fn receipt(request: &HeaderMap) -> Option<Receipt> {
-    Cookies::find(request, RECEIPT_COOKIE).and_then(Receipt::parse)
+fn receipt(request: &HeaderMap, cookies: Cookies) -> Option<Receipt> {
+    let shown = cookies.find(request, RECEIPT_COOKIE);
+    shown.and_then(Receipt::parse)
 }
 
 /// Whether a browser says that another site has sent it here: a link there must not fetch somebody's messages.
@@ -217,11 +245,18 @@ fn refuse(status: StatusCode, message: &str) -> Response {
     answer(status, message, &json!({}), Vec::new())
 }
 
-/// Says who somebody is.
-pub(crate) const PERSON_COOKIE: &str = "chat_uuid";
+/// Says who somebody is. Only scripts of our own pages ask with it.
+pub(crate) const PERSON_COOKIE: Cookie = Cookie {
+    name: "chat_uuid",
+    same_site: SameSite::Strict,
+    lifetime: Lifetime::Year,
+};
 
 /// Says what their browser has got.
-const RECEIPT_COOKIE: &str = "chat_receipt";
+pub(crate) const RECEIPT_COOKIE: Cookie = Cookie {
+    name: "chat_receipt",
+    ..PERSON_COOKIE
+};
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,8 @@ mod desk;
 mod dialect;
 mod effect;
 mod http;
+mod identities;
+mod job;
 mod limits;
 mod lobby;
 mod name;
@@ -37,11 +39,11 @@ mod visitor;
 pub(crate) use self::page::SOURCES;
 
 pub(crate) use self::{
-    cookie::{Cookies, Secure},
+    cookie::{Cookie, Cookies, Lifetime, SameSite},
     desk::now_ms,
     dialect::{event, label},
     effect::tell,
-    http::{PERSON_COOKIE, person_of},
+    http::{PERSON_COOKIE, RECEIPT_COOKIE},
     limits::Limits,
     page::page,
     person::Person,

@@ -13,12 +13,22 @@ use uuid::{Uuid, Variant};
 pub(crate) struct Person(Uuid);
 
 impl Person {
-    /// Somebody new.
+    /// Somebody, in a test.
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// `None` for what [`Person::new`] could not have made.
+    /// For whom makes them: a UUID of version 4.
+    pub(crate) fn of(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    pub(crate) fn uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// `None` for what no server of ours can have made.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let uuid = Uuid::try_parse(text).ok()?;
         let is_ours = uuid.get_version_num() == 4

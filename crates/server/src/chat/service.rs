@@ -13,10 +13,7 @@ use sockeye::{MemoryBudget, Origins, Route, Session};
 use sockeye_hub::{StoreError, presence::Presence};
 
 use super::{
-    Limits, Tokens,
-    archive::Archive,
-    desk::{Desk, Job},
-    queue::Queue,
+    Limits, Tokens, archive::Archive, desk::Desk, identities::Identities, job::Job, queue::Queue,
     visitor::Visitor,
 };
 
@@ -48,6 +45,7 @@ struct Parts {
     failure: Arc<OnceLock<String>>,
     limits: Arc<Limits>,
     tokens: Tokens,
+    identities: Identities,
 }
 
 impl Chat {
@@ -74,12 +72,18 @@ impl Chat {
         // A database that is damaged in a way that it doesn't expect panics.
         let opened = catch_unwind(AssertUnwindSafe(open));
         let archive = opened.map_err(|panic| format!("{FILE}: {}", said_by(&*panic)))??;
-        Self::with(archive, limits, tokens, presence, budget)
+        // After the archive, which one process at a time can have open.
+        let identities = match data {
+            Some(data) => Identities::kept(data)?,
+            None => Identities::of_this_process()?,
+        };
+        Self::with(archive, identities, limits, tokens, presence, budget)
     }
 
     /// The chat with this archive.
     fn with(
         archive: Archive,
+        identities: Identities,
         limits: Limits,
         tokens: Tokens,
         presence: Presence,
@@ -101,6 +105,7 @@ impl Chat {
             failure,
             limits,
             tokens,
+            identities,
         })))
     }
 
@@ -120,6 +125,10 @@ impl Chat {
 
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    pub(crate) fn identities(&self) -> &Identities {
+        &self.0.identities
     }
 
     /// Leaves a job for the desk, unless it has too much to do, or has ended.
@@ -213,7 +222,16 @@ mod tests {
         let limits = Limits::default();
         let chat = {
             let (tokens, budget) = (Tokens::any(), MemoryBudget::default());
-            Chat::with(disk.archive(), limits, tokens, presence.clone(), &budget).unwrap()
+            let identities = Identities::of_this_process().unwrap();
+            Chat::with(
+                disk.archive(),
+                identities,
+                limits,
+                tokens,
+                presence.clone(),
+                &budget,
+            )
+            .unwrap()
         };
         assert_eq!(chat.failure(), None);
         let (ours, _theirs) = duplex(1 << 16);

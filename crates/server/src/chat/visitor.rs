@@ -7,8 +7,9 @@ use sockeye::{CloseCode, Closed, Endpoint, Message, Reply, Session};
 
 use super::{
     Chat,
-    desk::{Job, client_id, now_ms, tell_error},
+    desk::{client_id, now_ms, tell_error},
     dialect::{Echoed, Order, Trouble, event, read},
+    job::Job,
     rate::{Allowance, Pace},
     service::Refusal,
 };

@@ -94,6 +94,16 @@ pub(crate) struct Config {
     #[arg(long, value_name = "FILE", help_heading = "tls")]
     pub(crate) tls_key: Option<PathBuf>,
 
+    /// Tell browsers that came by https not to try http for a year (Strict-Transport-Security); only on port 443 of a name
+    /// that isn't localhost, also behind a trusted proxy that speaks TLS
+    #[arg(
+        long,
+        value_name = "on|off",
+        default_value = "on",
+        help_heading = "tls"
+    )]
+    pub(crate) hsts: Switch,
+
     /// Most memory that clients can make the server hold, all together: beyond three quarters nothing more is read from
     /// those who hold most, beyond it they are closed with 1013; `auto` is a quarter of the least of the machine's
     /// memory, the cgroup's limit and the limit of the address space

@@ -15,16 +15,19 @@ use axum::{
     routing,
 };
 use serde_json::{Value, json};
-use sockeye::{Origins, Route, Session};
+use sockeye::{Origins, RequestInfo, Route, Session};
 
 use super::{
     key::Key,
     page::{confirm_page, login_page},
-    tickets::{Asker, Denial, Full, Guest, Tickets},
+    tickets::{Asker, Consent, Denial, Full, Guest, Tickets},
     waiting::Waiting,
 };
 use crate::{
-    chat::{Chat, Cookies, PERSON_COOKIE, Person, event, label, person_of, tell},
+    chat::{
+        Chat, Cookie, Cookies, Lifetime, PERSON_COOKIE, Person, RECEIPT_COOKIE, SameSite, event,
+        label, tell,
+    },
     page::Page,
 };
 
@@ -32,7 +35,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
     chat: Chat,
-    cookies: Cookies,
     shared: Arc<Mutex<Shared>>,
     origin: Instant,
 }
@@ -49,14 +51,13 @@ type Refused = (StatusCode, &'static str);
 
 impl Login {
     /// `lifetime` is how long a code can be scanned and confirmed.
-    pub(crate) fn new(chat: Chat, cookies: Cookies, lifetime: Duration) -> Self {
+    pub(crate) fn new(chat: Chat, lifetime: Duration) -> Self {
         let shared = Shared {
             tickets: Tickets::new(lifetime, TICKETS_MAX),
             waiting: HashMap::new(),
         };
         Self {
             chat,
-            cookies,
             shared: Arc::new(Mutex::new(shared)),
             origin: Instant::now(),
         }
@@ -76,27 +77,33 @@ impl Login {
 
     /// The pages and the questions.
     pub(crate) fn router(&self) -> Router {
-        let posts: [(&str, Answer); 4] = [
+        let posts: [(&str, Answer); 6] = [
             ("/login/scan", Self::scan),
             ("/login/confirm", Self::confirm),
             ("/login/deny", Self::deny),
             ("/login/exchange", Self::exchange),
+            ("/login/identity", Self::identity),
+            ("/login/logout", Self::log_out),
         ];
         let mut router = Router::new();
         for (path, page) in [("/login", login_page()), ("/login/confirm", confirm_page())] {
-            let login = self.clone();
             router = router.route(
                 path,
-                routing::get(move |headers: HeaderMap| async move { login.show(&page, &headers) }),
+                routing::get(move |info: RequestInfo, headers: HeaderMap| async move {
+                    show(&page, &headers, Cookies::of(&info))
+                }),
             );
         }
         for (path, answer) in posts {
             let login = self.clone();
             router = router.route(
                 path,
-                routing::post(move |headers: HeaderMap, body: Bytes| async move {
-                    login.asked(&headers, &body, answer)
-                }),
+                routing::post(
+                    move |info: RequestInfo, headers: HeaderMap, body: Bytes| async move {
+                        let asked = login.asked(&info, &headers, &body, answer).await;
+                        asked.unwrap_or_else(refuse)
+                    },
+                ),
             );
         }
         router.layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -118,105 +125,116 @@ impl Login {
     }
 
     pub(crate) fn end_session(&self, session: &Session) {
-        let now = self.now();
         let mut shared = self.lock();
         shared.waiting.remove(&session.id());
-        shared.tickets.end_session(session.id(), now);
+        shared.tickets.end_session(session.id());
     }
 
-    /// A page, and the cookie by which this browser is known again.
-    fn show(&self, page: &Page, request: &HeaderMap) -> Response {
-        let mut response = page.respond(request);
-        if key_of(request).is_none() {
-            let cookie = self
-                .cookies
-                .passing(BROWSER_COOKIE, &Key::random().to_string());
-            response.headers_mut().append(header::SET_COOKIE, cookie);
+    async fn asked(
+        &self,
+        info: &RequestInfo,
+        headers: &HeaderMap,
+        body: &[u8],
+        answer: Answer,
+    ) -> Result<Response, Refused> {
+        if !is_from_our_page(info, headers) {
+            return Ok(elsewhere(info));
         }
-        response
-    }
-
-    fn asked(&self, request: &HeaderMap, body: &[u8], answer: Answer) -> Response {
-        if !is_from_our_page(request) {
-            return refuse((StatusCode::FORBIDDEN, "elsewhere"));
-        }
-        let Some(key) = key_of(request) else {
-            return refuse((StatusCode::FORBIDDEN, "no_cookie"));
+        let cookies = Cookies::of(info);
+        let no_cookie = (StatusCode::FORBIDDEN, "no_cookie");
+        let browser = key_of(headers, cookies).ok_or(no_cookie)?;
+        let said = serde_json::from_slice(body);
+        let said: Value = said.map_err(|_| (StatusCode::BAD_REQUEST, "bad_json"))?;
+        let person = self.chat.recognise(headers, cookies).await;
+        let person = person.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "busy"))?;
+        let question = Question {
+            browser,
+            person,
+            cookies,
+            said,
         };
-        let Ok(said) = serde_json::from_slice::<Value>(body) else {
-            return refuse((StatusCode::BAD_REQUEST, "bad_json"));
-        };
-        answer(self, request, key, &said).unwrap_or_else(refuse)
+        answer(self, &question)
     }
 
     /// The phone has the ticket and wants to know who is asking.
-    fn scan(&self, request: &HeaderMap, phone: Key, said: &Value) -> Result<Response, Refused> {
-        let ticket = key_in(said, "ticket")?;
+    fn scan(&self, asked: &Question) -> Result<Response, Refused> {
+        let ticket = asked.key("ticket")?;
         let scan = self
             .lock()
             .tickets
-            .scan(ticket, phone, Key::random(), self.now())
+            .scan(ticket, asked.browser, Key::random(), self.now())
             .map_err(denied)?;
         self.tell(scan.session, &json!({ "state": "scanned" }));
-        Ok(answer(
-            &json!({
-                "browser": scan.asker.browser,
-                "ip": scan.asker.ip,
-                "time": scan.asker.time,
-                "expires_in_ms": u64::try_from(scan.left.as_millis()).unwrap_or(u64::MAX),
-                "csrf": scan.csrf.to_string(),
-                "is_known": person_of(request).is_some(),
-            }),
-            None,
-        ))
+        let data = json!({
+            "browser": scan.asker.browser,
+            "ip": scan.asker.ip,
+            "time": scan.asker.time,
+            "expires_in_ms": u64::try_from(scan.left.as_millis()).unwrap_or(u64::MAX),
+            "csrf": scan.csrf.to_string(),
+            "is_known": asked.person.is_some(),
+        });
+        Ok(answer(&data, []))
     }
 
     /// The phone says yes: whoever it is, the browser is too.
-    fn confirm(&self, request: &HeaderMap, phone: Key, said: &Value) -> Result<Response, Refused> {
-        let (ticket, csrf) = (key_in(said, "ticket")?, key_in(said, "csrf")?);
-        let name = label(&said["name"], "name", self.chat.limits());
+    fn confirm(&self, asked: &Question) -> Result<Response, Refused> {
+        let (ticket, csrf) = (asked.key("ticket")?, asked.key("csrf")?);
+        let name = label(&asked.said["name"], "name", self.chat.limits());
         let name = name.map_err(|_| (StatusCode::BAD_REQUEST, "name"))?;
-        let known = person_of(request);
-        let person = known.unwrap_or_else(Person::new);
+        let made = || self.chat.identities().make();
+        let person = asked.person.unwrap_or_else(made);
         let guest = Guest { person, name };
         let code = Key::random();
         let session = self
             .lock()
             .tickets
-            .confirm(ticket, phone, csrf, guest, code, self.now())
+            .confirm(ticket, asked.browser, csrf, guest, code, self.now())
             .map_err(denied)?;
         let told = json!({ "state": "confirmed", "code": code.to_string() });
         self.tell(session, &told);
-        let cookie = self.cookies.lasting(PERSON_COOKIE, &person.to_string());
-        Ok(answer(
-            &json!({ "state": "confirmed" }),
-            known.is_none().then_some(cookie),
-        ))
+        let is_new = asked.person.is_none();
+        let cookie = is_new.then(|| asked.cookies.set(PERSON_COOKIE, &person.to_string()));
+        Ok(answer(&json!({ "state": "confirmed" }), cookie))
     }
 
-    fn deny(&self, _: &HeaderMap, phone: Key, said: &Value) -> Result<Response, Refused> {
-        let (ticket, csrf) = (key_in(said, "ticket")?, key_in(said, "csrf")?);
+    fn deny(&self, asked: &Question) -> Result<Response, Refused> {
+        let (ticket, csrf) = (asked.key("ticket")?, asked.key("csrf")?);
         let session = self
             .lock()
             .tickets
-            .deny(ticket, phone, csrf, self.now())
+            .deny(ticket, asked.browser, csrf, self.now())
             .map_err(denied)?;
         self.tell(session, &json!({ "state": "denied" }));
-        Ok(answer(&json!({ "state": "denied" }), None))
+        Ok(answer(&json!({ "state": "denied" }), []))
     }
 
     /// The browser takes what it was promised over its socket, which can't set a cookie.
-    fn exchange(&self, _: &HeaderMap, browser: Key, said: &Value) -> Result<Response, Refused> {
-        let code = key_in(said, "code")?;
+    fn exchange(&self, asked: &Question) -> Result<Response, Refused> {
+        let code = asked.key("code")?;
+        let consent = match asked.said["replace"] == true {
+            true => Consent::Given,
+            false => Consent::NotGiven,
+        };
         let guest = self
             .lock()
             .tickets
-            .exchange(code, browser, self.now())
+            .exchange(code, asked.browser, asked.person, consent, self.now())
             .map_err(denied)?;
-        let cookie = self
-            .cookies
-            .lasting(PERSON_COOKIE, &guest.person.to_string());
-        Ok(answer(&json!({ "name": guest.name }), Some(cookie)))
+        let person = guest.person.to_string();
+        let cookie = asked.cookies.set(PERSON_COOKIE, &person);
+        Ok(answer(&json!({ "name": guest.name }), [cookie]))
+    }
+
+    /// Whether the browser is somebody already.
+    fn identity(&self, asked: &Question) -> Result<Response, Refused> {
+        Ok(answer(&json!({ "is_known": asked.person.is_some() }), []))
+    }
+
+    /// From now on the browser is nobody.
+    fn log_out(&self, asked: &Question) -> Result<Response, Refused> {
+        let removed = [PERSON_COOKIE, RECEIPT_COOKIE, BROWSER_COOKIE];
+        let removed = removed.map(|cookie| asked.cookies.remove(cookie));
+        Ok(answer(&json!({ "state": "logged_out" }), removed))
     }
 
     fn tell(&self, session: u64, response: &Value) {
@@ -235,48 +253,76 @@ impl Login {
     }
 }
 
-type Answer = fn(&Login, &HeaderMap, Key, &Value) -> Result<Response, Refused>;
+type Answer = fn(&Login, &Question) -> Result<Response, Refused>;
 
-fn key_of(request: &HeaderMap) -> Option<Key> {
-    Cookies::find(request, BROWSER_COOKIE).and_then(Key::parse)
+/// What a page asks, and who it is.
+#[derive(Debug)]
+struct Question {
+    /// The browser's own cookie, or the phone's.
+    browser: Key,
+    /// Who it is in the chat.
+    person: Option<Person>,
+    cookies: Cookies,
+    said: Value,
 }
 
-fn key_in(said: &Value, field: &'static str) -> Result<Key, Refused> {
-    let key = said[field].as_str().and_then(Key::parse);
-    key.ok_or((StatusCode::BAD_REQUEST, field))
+impl Question {
+    fn key(&self, field: &'static str) -> Result<Key, Refused> {
+        let key = self.said[field].as_str().and_then(Key::parse);
+        key.ok_or((StatusCode::BAD_REQUEST, field))
+    }
+}
+
+/// A page, and the cookie by which this browser is known again.
+fn show(page: &Page, request: &HeaderMap, cookies: Cookies) -> Response {
+    let mut response = page.respond(request);
+    if key_of(request, cookies).is_none() {
+        let cookie = cookies.set(BROWSER_COOKIE, &Key::random().to_string());
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+pub(crate) fn key_of(request: &HeaderMap, cookies: Cookies) -> Option<Key> {
+    cookies.find(request, BROWSER_COOKIE).and_then(Key::parse)
 }
 
 /// JSON from a page of this site, and nothing else: no form can send it, and browsers say where a page is from.
-fn is_from_our_page(request: &HeaderMap) -> bool {
+fn is_from_our_page(info: &RequestInfo, request: &HeaderMap) -> bool {
     let field = |name: header::HeaderName| request.get(name).and_then(|value| value.to_str().ok());
     let is_json = field(header::CONTENT_TYPE).is_some_and(|kind| {
         kind.split(';')
             .next()
             .is_some_and(|kind| kind.trim() == "application/json")
     });
-    let (Some(origin), Some(host)) = (field(header::ORIGIN), field(header::HOST)) else {
-        return false;
-    };
-    let origin = origin.split_once("://").map(|(_, authority)| authority);
-    is_json && origin.is_some_and(|origin| origin.eq_ignore_ascii_case(host))
+    is_json && field(header::ORIGIN).is_some_and(|origin| info.is_same_origin(origin))
+}
+
+/// What the server takes its page's origin and the client's address for is what a proxy has told wrongly, if one has.
+fn elsewhere(info: &RequestInfo) -> Response {
+    let ip = info.client_addr().map(|addr| addr.to_string());
+    let data = json!({ "error": "elsewhere", "expected": info.origin(), "ip": ip });
+    let mut response = answer(&data, []);
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response
 }
 
 fn denied(denial: Denial) -> Refused {
     let status = match denial {
         Denial::Unknown | Denial::Expired | Denial::Used => StatusCode::GONE,
-        Denial::Taken => StatusCode::CONFLICT,
+        Denial::Taken | Denial::Replaces => StatusCode::CONFLICT,
         Denial::NotScanned | Denial::WrongBrowser => StatusCode::FORBIDDEN,
     };
     (status, denial.code())
 }
 
 fn refuse((status, code): Refused) -> Response {
-    let mut response = answer(&json!({ "error": code }), None);
+    let mut response = answer(&json!({ "error": code }), []);
     *response.status_mut() = status;
     response
 }
 
-fn answer(data: &Value, cookie: Option<HeaderValue>) -> Response {
+fn answer(data: &Value, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
     let mut response = Response::new(Body::from(data.to_string()));
     let headers = response.headers_mut();
     let fields = [
@@ -287,16 +333,21 @@ fn answer(data: &Value, cookie: Option<HeaderValue>) -> Response {
     for (name, value) in fields {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if let Some(cookie) = cookie {
+    for cookie in cookies {
         headers.append(header::SET_COOKIE, cookie);
     }
     response
 }
 
-/// By which a browser, or a phone, is known again.
-pub(crate) const BROWSER_COOKIE: &str = "login_key";
+/// By which a browser, or a phone, is known again. The phone's camera opens its page, which counts as a link from
+/// elsewhere: a page that didn't see the cookie then would set another one.
+const BROWSER_COOKIE: Cookie = Cookie {
+    name: "login_key",
+    same_site: SameSite::Lax,
+    lifetime: Lifetime::Session,
+};
 
-/// Tickets at the same time, some megabytes of them.
+/// Tickets that are good for something, some megabytes of them, and as many that were.
 const TICKETS_MAX: usize = 10_000;
 
 /// Bytes. Two keys and a name.

@@ -1,12 +1,18 @@
 //! The tickets: what each is good for, and for how long. No clock and no luck in here, both are arguments.
 //!
 //! ```text
-//!   issue ──> waiting ── scan ──> scanned ── confirm ──> confirmed ── exchange ──> used
-//!                │                   │ └── deny ──> denied   │
-//!                └───────────────────┴───── its time ────────┴──> expired
+//!   issue ──> waiting ── scan ──> scanned ── confirm ──> confirmed ── exchange ──> finished: used
+//!                │                   │ └── deny ──────────────┼────────────────────> finished: used
+//!                └───────────────────┴── its time, its browser┴────────────────────> finished: expired
 //! ```
+//!
+//! A ticket that is good for something has one of `max` places; one that is finished gives its place back, and is
+//! remembered as long as there is room for that too, so that the phone can be told why it is refused.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use super::key::Key;
 use crate::chat::Person;
@@ -14,9 +20,13 @@ use crate::chat::Person;
 /// All tickets of the server.
 #[derive(Debug)]
 pub(crate) struct Tickets {
+    /// Those that are good for something; one for each session, and confirmed ones whose session has ended.
     by_key: HashMap<Key, Ticket>,
+    /// The last ticket of each session, if it isn't finished.
+    by_session: HashMap<u64, Key>,
     /// Codes of confirmed tickets.
     codes: HashMap<Key, Key>,
+    finished: Finished,
     /// How long a ticket can be scanned and confirmed.
     lifetime: Duration,
     max: usize,
@@ -32,6 +42,14 @@ struct Ticket {
     /// Since the caller's origin.
     expires: Duration,
     state: State,
+}
+
+/// Tickets and codes that are good for nothing any more, and why.
+#[derive(Debug, Default)]
+struct Finished {
+    by_key: HashMap<Key, Denial>,
+    /// The oldest first.
+    order: VecDeque<Key>,
 }
 
 /// What the phone is shown of the browser that asks.
@@ -55,10 +73,29 @@ pub(crate) struct Guest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Waiting,
-    Scanned { phone: Key, csrf: Key },
-    Confirmed { guest: Guest },
-    Used,
-    Denied,
+    Scanned {
+        phone: Key,
+        csrf: Key,
+    },
+    Confirmed {
+        guest: Guest,
+        code: Key,
+        question: Question,
+    },
+}
+
+/// Whether the browser was asked to give up who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    NotAsked,
+    Asked,
+}
+
+/// What a browser that is somebody already says to becoming somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consent {
+    NotGiven,
+    Given,
 }
 
 /// What a scan shows.
@@ -85,6 +122,8 @@ pub(crate) enum Denial {
     Used,
     /// Another browser holds the code.
     WrongBrowser,
+    /// The browser is somebody else already, and has to say that it gives that up.
+    Replaces,
 }
 
 impl Denial {
@@ -96,6 +135,7 @@ impl Denial {
             Self::NotScanned => "not_scanned",
             Self::Used => "used",
             Self::WrongBrowser => "wrong_browser",
+            Self::Replaces => "replaces",
         }
     }
 }
@@ -108,7 +148,9 @@ impl Tickets {
     pub(crate) fn new(lifetime: Duration, max: usize) -> Self {
         Self {
             by_key: HashMap::new(),
+            by_session: HashMap::new(),
             codes: HashMap::new(),
+            finished: Finished::default(),
             lifetime,
             max,
         }
@@ -118,7 +160,7 @@ impl Tickets {
         self.lifetime
     }
 
-    /// A new ticket for the browser's session; one that it had before expires.
+    /// A new ticket for the browser's session; one that it had before is finished.
     pub(crate) fn issue(
         &mut self,
         ticket: Key,
@@ -127,11 +169,11 @@ impl Tickets {
         asker: Asker,
         now: Duration,
     ) -> Result<(), Full> {
-        self.end_session(session, now);
+        if let Some(before) = self.by_session.remove(&session) {
+            self.finish(before, Denial::Expired);
+        }
         if self.by_key.len() >= self.max {
-            self.by_key.retain(|_, ticket| now < ticket.expires);
-            let by_key = &self.by_key;
-            self.codes.retain(|_, ticket| by_key.contains_key(ticket));
+            self.finish_expired(now);
         }
         if self.by_key.len() >= self.max {
             return Err(Full);
@@ -144,6 +186,7 @@ impl Tickets {
             state: State::Waiting,
         };
         self.by_key.insert(ticket, issued);
+        self.by_session.insert(session, ticket);
         Ok(())
     }
 
@@ -155,8 +198,7 @@ impl Tickets {
         csrf: Key,
         now: Duration,
     ) -> Result<Scan, Denial> {
-        let ticket = self.by_key.get_mut(&ticket).ok_or(Denial::Unknown)?;
-        ticket.check(now)?;
+        let ticket = self.open(ticket, now)?;
         let csrf = match ticket.state {
             State::Scanned { phone: first, .. } if !first.matches(phone) => {
                 return Err(Denial::Taken);
@@ -184,7 +226,11 @@ impl Tickets {
         now: Duration,
     ) -> Result<u64, Denial> {
         let confirmed = self.scanned(ticket, phone, csrf, now)?;
-        confirmed.state = State::Confirmed { guest };
+        confirmed.state = State::Confirmed {
+            guest,
+            code,
+            question: Question::NotAsked,
+        };
         // However little was left: the browser takes its session at once, or not at all.
         confirmed.expires = now + EXCHANGE_TIMEOUT;
         let session = confirmed.session;
@@ -200,42 +246,57 @@ impl Tickets {
         csrf: Key,
         now: Duration,
     ) -> Result<u64, Denial> {
-        let denied = self.scanned(ticket, phone, csrf, now)?;
-        denied.state = State::Denied;
-        Ok(denied.session)
+        let session = self.scanned(ticket, phone, csrf, now)?.session;
+        self.finish(ticket, Denial::Used);
+        Ok(session)
     }
 
-    /// The browser takes its session.
+    /// The browser takes its session. `current` is who it is already; if that is somebody else it has to consent, and
+    /// has time to think about it.
     pub(crate) fn exchange(
         &mut self,
         code: Key,
         browser: Key,
+        current: Option<Person>,
+        consent: Consent,
         now: Duration,
     ) -> Result<Guest, Denial> {
-        let ticket = self.codes.get(&code).ok_or(Denial::Unknown)?;
-        let ticket = self.by_key.get_mut(ticket).ok_or(Denial::Unknown)?;
+        let key = self.codes.get(&code).copied();
+        let key = key.ok_or_else(|| self.finished.why(code))?;
+        let ticket = self.by_key.get_mut(&key).ok_or(Denial::Unknown)?;
         if !ticket.browser.matches(browser) {
             return Err(Denial::WrongBrowser);
         }
         if now >= ticket.expires {
             return Err(Denial::Expired);
         }
-        match std::mem::replace(&mut ticket.state, State::Used) {
-            State::Confirmed { guest } => Ok(guest),
-            other => {
-                ticket.state = other;
-                Err(Denial::Used)
+        let State::Confirmed {
+            guest, question, ..
+        } = &mut ticket.state
+        else {
+            return Err(Denial::Unknown);
+        };
+        let replaces = current.is_some_and(|current| current != guest.person);
+        if replaces && consent == Consent::NotGiven {
+            if *question == Question::NotAsked {
+                *question = Question::Asked;
+                ticket.expires = now + DECISION_TIMEOUT;
             }
+            return Err(Denial::Replaces);
         }
+        let guest = guest.clone();
+        self.finish(key, Denial::Used);
+        Ok(guest)
     }
 
     /// The browser has gone away: nobody can confirm its ticket any more. A confirmed one can still be exchanged.
-    pub(crate) fn end_session(&mut self, session: u64, now: Duration) {
-        for ticket in self.by_key.values_mut() {
-            let is_open = matches!(ticket.state, State::Waiting | State::Scanned { .. });
-            if ticket.session == session && is_open {
-                ticket.expires = ticket.expires.min(now);
-            }
+    pub(crate) fn end_session(&mut self, session: u64) {
+        let Some(ticket) = self.by_session.remove(&session) else {
+            return;
+        };
+        let state = self.by_key.get(&ticket).map(|ticket| &ticket.state);
+        if matches!(state, Some(State::Waiting | State::Scanned { .. })) {
+            self.finish(ticket, Denial::Expired);
         }
     }
 
@@ -246,8 +307,7 @@ impl Tickets {
         csrf: Key,
         now: Duration,
     ) -> Result<&mut Ticket, Denial> {
-        let ticket = self.by_key.get_mut(&ticket).ok_or(Denial::Unknown)?;
-        ticket.check(now)?;
+        let ticket = self.open(ticket, now)?;
         match ticket.state {
             State::Scanned {
                 phone: first,
@@ -256,18 +316,63 @@ impl Tickets {
             _ => Err(Denial::NotScanned),
         }
     }
-}
 
-impl Ticket {
-    /// Whether it can still be scanned and confirmed.
-    fn check(&self, now: Duration) -> Result<(), Denial> {
-        match self.state {
-            State::Confirmed { .. } | State::Used | State::Denied => Err(Denial::Used),
-            State::Waiting | State::Scanned { .. } if now >= self.expires => Err(Denial::Expired),
-            State::Waiting | State::Scanned { .. } => Ok(()),
+    /// One that can still be scanned and confirmed.
+    fn open(&mut self, ticket: Key, now: Duration) -> Result<&mut Ticket, Denial> {
+        let Some(open) = self.by_key.get_mut(&ticket) else {
+            return Err(self.finished.why(ticket));
+        };
+        match open.state {
+            State::Confirmed { .. } => Err(Denial::Used),
+            State::Waiting | State::Scanned { .. } if now >= open.expires => Err(Denial::Expired),
+            State::Waiting | State::Scanned { .. } => Ok(open),
         }
     }
+
+    fn finish_expired(&mut self, now: Duration) {
+        let expired = self
+            .by_key
+            .iter()
+            .filter(|(_, ticket)| now >= ticket.expires);
+        for key in expired.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.finish(key, Denial::Expired);
+        }
+    }
+
+    /// Gives its place back.
+    fn finish(&mut self, key: Key, why: Denial) {
+        let Some(ticket) = self.by_key.remove(&key) else {
+            return;
+        };
+        if self.by_session.get(&ticket.session) == Some(&key) {
+            self.by_session.remove(&ticket.session);
+        }
+        if let State::Confirmed { code, .. } = ticket.state {
+            self.codes.remove(&code);
+            self.finished.remember(code, why, self.max);
+        }
+        self.finished.remember(key, why, self.max);
+    }
 }
+
+impl Finished {
+    fn remember(&mut self, key: Key, why: Denial, max: usize) {
+        if self.order.len() >= max
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_key.remove(&oldest);
+        }
+        self.by_key.insert(key, why);
+        self.order.push_back(key);
+    }
+
+    fn why(&self, key: Key) -> Denial {
+        self.by_key.get(&key).copied().unwrap_or(Denial::Unknown)
+    }
+}
+
+/// For somebody who is asked whether the browser shall be somebody else from now on.
+const DECISION_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// From the phone's yes to the browser's request: a round trip, and a slow one.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -326,7 +431,17 @@ mod tests {
         }
 
         fn exchange(&mut self, s: u64) -> Result<Guest, Denial> {
-            self.tickets.exchange(self.code, self.browser, at(s))
+            self.exchange_as(None, Consent::NotGiven, s)
+        }
+
+        fn exchange_as(
+            &mut self,
+            current: Option<Person>,
+            consent: Consent,
+            s: u64,
+        ) -> Result<Guest, Denial> {
+            self.tickets
+                .exchange(self.code, self.browser, current, consent, at(s))
         }
     }
 
@@ -367,16 +482,12 @@ mod tests {
         let (phone, browser, ticket) = (scene.phone, scene.browser, scene.ticket);
         let csrf = scene.scan(phone, 1).unwrap();
         scene.confirm(csrf, 1).unwrap();
-        let tickets = &mut scene.tickets;
-        let other = Key::random();
-        assert_eq!(
-            tickets.exchange(scene.code, other, at(1)),
-            Err(Denial::WrongBrowser)
-        );
-        assert_eq!(
-            tickets.exchange(ticket, browser, at(1)),
-            Err(Denial::Unknown)
-        );
+        scene.browser = Key::random();
+        assert_eq!(scene.exchange(1), Err(Denial::WrongBrowser));
+        let code = std::mem::replace(&mut scene.code, ticket);
+        scene.browser = browser;
+        assert_eq!(scene.exchange(1), Err(Denial::Unknown));
+        scene.code = code;
         assert!(scene.exchange(2).is_ok());
     }
 
@@ -402,8 +513,45 @@ mod tests {
         assert_eq!(scene.scan(phone, 10), Err(Denial::Expired));
         let mut scene = Scene::new();
         let phone = scene.phone;
-        scene.tickets.end_session(1, at(5));
+        scene.tickets.end_session(1);
         assert_eq!(scene.scan(phone, 5), Err(Denial::Expired));
+    }
+
+    #[test]
+    fn a_confirmed_ticket_outlives_its_session_and_not_the_next_ticket() {
+        for renewed in [false, true] {
+            let mut scene = Scene::new();
+            let phone = scene.phone;
+            let csrf = scene.scan(phone, 1).unwrap();
+            scene.confirm(csrf, 1).unwrap();
+            match renewed {
+                true => scene.issue(Key::random(), 1, 2).unwrap(),
+                false => scene.tickets.end_session(1),
+            }
+            assert_eq!(scene.exchange(2).is_ok(), !renewed);
+        }
+    }
+
+    #[test]
+    fn a_browser_that_is_somebody_is_asked_before_it_is_somebody_else() {
+        let mut scene = Scene::new();
+        let (phone, other) = (scene.phone, Some(Person::new()));
+        let csrf = scene.scan(phone, 1).unwrap();
+        scene.confirm(csrf, 1).unwrap();
+        let asked = scene.exchange_as(other, Consent::NotGiven, 30);
+        assert_eq!(asked, Err(Denial::Replaces));
+        // There is time to think, once.
+        let asked = scene.exchange_as(other, Consent::NotGiven, 149);
+        assert_eq!(asked, Err(Denial::Replaces));
+        let late = scene.exchange_as(other, Consent::Given, 150);
+        assert_eq!(late, Err(Denial::Expired));
+        assert!(scene.exchange_as(other, Consent::Given, 149).is_ok());
+
+        let mut scene = Scene::new();
+        let (phone, same) = (scene.phone, Some(scene.guest.person));
+        let csrf = scene.scan(phone, 1).unwrap();
+        scene.confirm(csrf, 1).unwrap();
+        assert!(scene.exchange_as(same, Consent::NotGiven, 2).is_ok());
     }
 
     #[test]
@@ -421,5 +569,34 @@ mod tests {
         scene.issue(Key::random(), 2, 0).unwrap();
         assert_eq!(scene.issue(Key::random(), 3, 1), Err(Full));
         assert_eq!(scene.issue(Key::random(), 3, 120), Ok(()));
+    }
+
+    // Issue 13, A.6.
+    #[test]
+    fn tickets_that_were_denied_or_used_take_no_room() {
+        let mut scene = Scene::new();
+        let phone = scene.phone;
+        for round in 0..100 {
+            scene.ticket = Key::random();
+            scene.code = Key::random();
+            scene.issue(scene.ticket, 10 + round, 1).unwrap();
+            let csrf = scene.scan(phone, 1).unwrap();
+            if round % 2 == 0 {
+                scene
+                    .tickets
+                    .deny(scene.ticket, phone, csrf, at(1))
+                    .unwrap();
+            } else {
+                scene.confirm(csrf, 1).unwrap();
+                scene.exchange(1).unwrap();
+            }
+            assert_eq!(scene.scan(phone, 1), Err(Denial::Used));
+        }
+        // The first one waits still, and what is remembered is bounded.
+        assert_eq!(scene.tickets.by_key.len(), 1);
+        assert_eq!(scene.tickets.by_session.len(), 1);
+        assert_eq!(scene.tickets.codes.len(), 0);
+        assert_eq!(scene.tickets.finished.by_key.len(), 2);
+        assert_eq!(scene.tickets.finished.order.len(), 2);
     }
 }

@@ -1,5 +1,7 @@
 //! The browser's socket: it shows tickets, one after the other, until one is confirmed.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use sockeye::{CloseCode, Closed, Endpoint, Message, Refusal, Reply, Request, Session};
 
@@ -7,10 +9,10 @@ use super::{
     agent,
     key::Key,
     picture::Picture,
-    service::{BROWSER_COOKIE, Login},
+    service::{Login, key_of},
     tickets::Asker,
 };
-use crate::chat::{event, now_ms};
+use crate::chat::{Cookies, event, now_ms};
 
 /// A browser that waits for a phone.
 #[derive(Debug)]
@@ -18,32 +20,38 @@ pub(crate) struct Waiting {
     login: Login,
     browser: Key,
     asker: Asker,
-    /// `https://example.com`: what the browser's own address line shows, checked against `Host` before.
+    /// `https://example.com`: what the browser's own address line shows, which is this server.
     origin: String,
     /// How many it has shown.
     tickets: u32,
+    /// When all of [`TICKETS_AT_ONCE`] are there again.
+    full_at: Instant,
 }
 
 impl Waiting {
     /// # Errors
     ///
-    /// The request has no cookie of `/login`, or doesn't say where its page is.
+    /// The request has no cookie of `/login`, doesn't say where its page is, or has come to a host whose name no host
+    /// can have.
     pub(crate) fn new(login: Login, request: &Request) -> Result<Self, Refusal> {
         let field = |name: &str| {
             let value = request.headers().get(name)?;
             value.to_str().ok().map(str::to_owned)
         };
-        let browser = request.cookie(BROWSER_COOKIE);
-        let browser = browser.and_then(|key| Key::parse(&key));
+        let browser = key_of(request.headers(), Cookies::of(request.info()));
         let (Some(browser), Some(origin)) = (browser, field("origin")) else {
             let refusal = Refusal::new(axum::http::StatusCode::FORBIDDEN);
             return Err(refusal.body("open /login in a browser\n"));
         };
+        if origin.len() > ORIGIN_BYTES_MAX {
+            let refusal = Refusal::new(axum::http::StatusCode::BAD_REQUEST);
+            return Err(refusal.body("no host has a name that long\n"));
+        }
         let asker = Asker {
             browser: agent::name_of(&field("user-agent").unwrap_or_default()),
             ip: request
-                .peer_addr()
-                .map_or_else(String::new, |addr| addr.ip().to_canonical().to_string()),
+                .client_addr()
+                .map_or_else(String::new, |addr| addr.to_string()),
             time: 0,
         };
         Ok(Self {
@@ -52,6 +60,7 @@ impl Waiting {
             asker,
             origin,
             tickets: 0,
+            full_at: Instant::now(),
         })
     }
 
@@ -59,6 +68,11 @@ impl Waiting {
         self.tickets += 1;
         if self.tickets > TICKETS_MAX {
             return Reply::Close(CloseCode::POLICY_VIOLATION, "load the page again".into());
+        }
+        let now = Instant::now();
+        self.full_at = self.full_at.max(now) + TICKET_INTERVAL;
+        if self.full_at > now + TICKET_INTERVAL * TICKETS_AT_ONCE {
+            return Reply::Close(CloseCode::POLICY_VIOLATION, "too many codes".into());
         }
         let asker = Asker {
             time: now_ms(),
@@ -79,9 +93,11 @@ impl Waiting {
 
 impl Endpoint for Waiting {
     fn on_open(&mut self, session: &Session) {
-        if let Reply::Message(ticket) = self.ticket(session) {
+        match self.ticket(session) {
             // The first message of a connection always fits.
-            let _ = session.try_send(ticket);
+            Reply::Message(ticket) => drop(session.try_send(ticket)),
+            Reply::Close(code, reason) => session.close(code, &reason),
+            _ => {}
         }
     }
 
@@ -103,6 +119,16 @@ impl Endpoint for Waiting {
         self.login.end_session(session);
     }
 }
+
+/// Tickets of one connection one after the other: more than anybody clicks for.
+const TICKETS_AT_ONCE: u32 = 10;
+
+/// And then one for each of these, so that codes aren't drawn for nobody.
+const TICKET_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Bytes: a scheme, a name of 253 (RFC 1035 section 2.3.4), a port, and some. A longer one makes a code that takes long to
+/// draw and that no camera reads.
+const ORIGIN_BYTES_MAX: usize = 280;
 
 /// Tickets of one connection: two hours of them, and then somebody should look whether the page is still wanted.
 const TICKETS_MAX: u32 = 60;

@@ -25,6 +25,14 @@ function remembered(value, key = 'language') {
   }
 }
 
+function forget(key) {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    // Then there is nothing to forget.
+  }
+}
+
 function chosenLanguage() {
   const asked = new URLSearchParams(location.search).get('lang') || remembered() || navigator.language;
   return asked.toLowerCase().startsWith('zh') ? 'zh' : 'en';

@@ -2,6 +2,8 @@
 const RENEWALS_MAX = 10;
 const BACKOFF_MAX_MS = 15_000;
 const BEAT_MS = 25_000;
+// Nothing that the socket says counts any more.
+const OVER = ['done', 'taking', 'asksReplace', 'kept', 'loggedOut'];
 
 const find = (selector) => document.querySelector(selector);
 
@@ -10,18 +12,59 @@ let attempts = 0;
 let renewals = 0;
 let expires = null;               // milliseconds since 1970
 let shown = { state: 'connecting', values: [] };
+let code = null;                  // the one that waits for an answer to "switch?"
+let isKnown = false;              // this browser is somebody in the chat
 
 function show(state, ...values) {
   shown = { state, values };
   find('main').dataset.state = state;
   const text = texts[state];
   find('.word').textContent = typeof text === 'function' ? text(...values) : text;
-  const isOver = ['done', 'taking'].includes(state);
-  find('.renew').hidden = !['denied', 'expired', 'failed'].includes(state);
+  const isOver = OVER.includes(state);
+  find('.renew').hidden = !['denied', 'expired', 'failed', 'kept', 'loggedOut'].includes(state);
+  for (const button of document.querySelectorAll('.replace, .keep')) button.hidden = state !== 'asksReplace';
   find('.go').hidden = state !== 'done';
   find('.steps').hidden = isOver;
   find('.here').hidden = state !== 'waiting';
+  find('.known').hidden = !isKnown || isOver;
+  find('.known span').textContent = texts.known(remembered(null, 'name'));
   tick();
+}
+
+function post(path, said) {
+  return fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(said) });
+}
+
+// The socket can't set a cookie: this can.
+async function take(said) {
+  show('taking');
+  try {
+    const answer = await post('/login/exchange', said);
+    const data = await answer.json();
+    if (data.error === 'replaces') {
+      code = said.code;
+      return show('asksReplace', remembered(null, 'name'));
+    }
+    if (!answer.ok) return show('failed');
+    remembered(data.name, 'name');
+    show('done', data.name);
+    socket.close();
+  } catch {
+    show('failed');
+  }
+}
+
+async function logOut() {
+  try {
+    if (!(await post('/login/logout', {})).ok) return show('failed');
+  } catch {
+    return show('failed');
+  }
+  forget('name');
+  isKnown = false;
+  expires = null;
+  show('loggedOut');
+  socket.close();
 }
 
 function tick() {
@@ -50,22 +93,9 @@ const HEARD = {
     expires = Date.now() + expires_in_ms;
     show('waiting');
   },
-  async STATE({ state, code }) {
-    if (state !== 'confirmed') return show(state);
-    show('taking');
-    try {
-      // The socket can't set a cookie: this can.
-      const answer = await fetch('/login/exchange', {
-        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ code }),
-      });
-      if (!answer.ok) return show('failed');
-      const { name } = await answer.json();
-      remembered(name, 'name');
-      show('done', name);
-      socket.close();
-    } catch {
-      show('failed');
-    }
+  STATE({ state, code }) {
+    if (state === 'confirmed') take({ code });
+    else show(state);
   },
 };
 
@@ -78,7 +108,7 @@ function connect() {
   };
   opened.onclose = () => {
     clearInterval(beat);
-    if (opened !== socket || ['done', 'taking', 'denied', 'expired', 'failed'].includes(shown.state)) return;
+    if (opened !== socket || [...OVER, 'denied', 'expired', 'failed'].includes(shown.state)) return;
     expires = null;
     show('lost');
     attempts += 1;
@@ -96,7 +126,16 @@ speak(chosenLanguage());
 offerLanguages(speak);
 find('.renew').addEventListener('click', () => {
   renewals = 0;
-  renew();
+  // Without its cookie the browser would be refused: the page brings another one.
+  if (shown.state === 'loggedOut') location.reload();
+  else renew();
 });
+find('.replace').addEventListener('click', () => take({ code, replace: true }));
+find('.keep').addEventListener('click', () => show('kept'));
+find('.out').addEventListener('click', logOut);
+post('/login/identity', {}).then((answer) => answer.json()).then(({ is_known }) => {
+  isKnown = is_known === true;
+  show(shown.state, ...shown.values);
+}).catch(() => {});
 setInterval(tick, 250);
 connect();

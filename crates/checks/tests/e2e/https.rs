@@ -1,0 +1,49 @@
+//! Our own pages over https, where browsers speak HTTP/2. The login's is in `login.rs`.
+
+use sockeye_checks::{Browser, Certificate, Server, Tab};
+
+#[test]
+fn welcome_page_and_chat_work_over_https_with_http2() {
+    let certificate = Certificate::new();
+    let (chain, key) = (certificate.chain(), certificate.key());
+    let Some(browser) = Browser::start(&["--ignore-certificate-errors"]) else {
+        return;
+    };
+    let Some(server) = Server::start(&["--tls-cert", &chain, "--tls-key", &key]) else {
+        return;
+    };
+    let open = |path: &str| -> Tab<'_> {
+        let tab = browser.stranger();
+        let url = server.url(path).replace("wss://", "https://");
+        let opened = tab.open(&url);
+        assert_eq!(
+            (&opened["status"], &opened["version"]),
+            (&200.into(), &"h2".into())
+        );
+        tab
+    };
+    let welcome = open("/?lang=en");
+    welcome.until("document.querySelector('#echo').dataset.state === 'open'");
+    welcome.fill("#echo .text", "Grüße, 你好");
+    welcome.click("#echo .compose button");
+    welcome.until("document.querySelectorAll('#echo .log .same').length === 1");
+    let (ann, bob) = (open("/chat?lang=en"), open("/chat?lang=en"));
+    for (tab, name) in [(&ann, "Ann"), (&bob, "Bob")] {
+        tab.until("current?.joined === true");
+        tab.fill(".me input", name);
+        tab.press(".me input", "Enter");
+        tab.until(&format!("me.name === '{name}'"));
+    }
+    ann.fill(".compose input", "hello");
+    ann.press(".compose input", "Enter");
+    bob.until("document.querySelector('.log').textContent.includes('hello')");
+    // The cookies are taken by the browser: the next visit is the same person.
+    let address = ann.evaluate("me.address");
+    let url = server.url("/chat?lang=en").replace("wss://", "https://");
+    ann.open(&url);
+    ann.until("me.address !== ''");
+    assert_eq!(ann.evaluate("me.address"), address);
+    for tab in [&welcome, &ann, &bob] {
+        assert_eq!(tab.errors(), Vec::<String>::new());
+    }
+}
