@@ -1,6 +1,6 @@
 //! The wiring: the one place where configuration, endpoints, page and signals meet.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, process::ExitCode, time::Duration};
 
 use axum::{
     Router,
@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing,
 };
+use serde_json::json;
 use sockeye::{
     AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Error, Group, HttpSettings, Lifetime,
     Limits, MemoryBudget, Origins, Refusal, Retry, Rhythm, Route, Server, ServerHandle, ServerTls,
@@ -15,23 +16,32 @@ use sockeye::{
 };
 
 use crate::{
-    api,
+    api, certificate,
     chat::{self, Chat, Tokens},
-    config::{Config, MemoryMax, Switch},
+    config::{Config, Loaded, LogFormat, MemoryMax, Switch},
+    connection_log::ConnectionLog,
     data::DataDir,
     echo::Echo,
-    hsts, log,
+    hsts,
+    log::{Log, Notices},
     login::Login,
     presence::{self, Presence, Tracked},
     readiness::Readiness,
+    reload::Reloader,
     room::Place,
-    signal::Signals,
+    signal::{HangUps, Signals},
     welcome,
 };
 
-/// Serves until a signal comes, then drains.
-pub(crate) fn serve(config: &Config) -> ExitCode {
-    log::start(&config.log_filter, config.log_format);
+/// Serves until a signal comes, then drains. The command line `args` gave `loaded`.
+pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
+    let config = &loaded.config.clone();
+    let log = Log::start(&config.log_filter, config.log_format);
+    let notices = log.notices();
+    let refuse = |message: &str| {
+        notices.fail(message);
+        ExitCode::from(2)
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -44,6 +54,14 @@ pub(crate) fn serve(config: &Config) -> ExitCode {
         let mut signals = match Signals::catch() {
             Ok(signals) => signals,
             Err(error) => return refuse(&format!("cannot catch signals: {error}")),
+        };
+        let hang_ups = match HangUps::catch() {
+            Ok(hang_ups) => hang_ups,
+            Err(error) => return refuse(&format!("cannot catch signals: {error}")),
+        };
+        let tls = match certificate::read(config) {
+            Ok(tls) => tls,
+            Err(message) => return refuse(&message),
         };
         let key = match api::Key::chosen(config.api_key.as_ref()) {
             Ok(key) => key,
@@ -64,11 +82,20 @@ pub(crate) fn serve(config: &Config) -> ExitCode {
             Err(message) => return refuse(&message),
         };
         let readiness = readiness(&chat, &presence);
-        let started = start(config, &key, chat, &presence, &readiness, budget);
+        let started = start(
+            config,
+            &key,
+            chat,
+            &presence,
+            &readiness,
+            budget,
+            tls.clone(),
+        );
         let server = match started.await {
             Ok(server) => server,
             Err(message) => return refuse(&message),
         };
+        tokio::spawn(Reloader::new(args, loaded, tls, log).run(hang_ups));
         print_served(config, &key, server.local_addrs());
         let failure = tokio::select! {
             () = signals.recv() => None,
@@ -77,12 +104,12 @@ pub(crate) fn serve(config: &Config) -> ExitCode {
         readiness.end();
         if let Some(failure) = &failure {
             // Half of a server is worse than one that begins anew: whoever looks after the process starts it again.
-            eprintln!("sockeye: {failure}, stopping");
+            notices.fail(&format!("{failure}, stopping"));
         }
-        if notice(config, &server, &mut signals).await == Patience::Left {
+        if notice(config, &server, notices, &mut signals).await == Patience::Left {
             // Whoever follows the changes would hold the drain up.
             presence.end_changes();
-            drain(config, &server, &mut signals).await;
+            drain(config, &server, notices, &mut signals).await;
         }
         presence.close().await;
         match failure {
@@ -115,10 +142,11 @@ async fn start(
     presence: &Presence,
     readiness: &Readiness,
     budget: MemoryBudget,
+    tls: Option<ServerTls>,
 ) -> Result<ServerHandle, String> {
     let trusted = config.trusted_proxies.iter();
     let mut server = Server::unbound().trusted_proxies(trusted.map(|network| &network.0));
-    let tls = tls(config)?;
+    let connections = ConnectionLog(config.log_connections);
     for listen in &config.listen {
         server = match (config.proxy_protocol, &tls) {
             (Switch::On, tls) => server.listen_behind_proxy(listen, tls.clone()),
@@ -128,11 +156,11 @@ async fn start(
     }
     let chat_paths = chat_paths(config);
     for path in &chat_paths {
-        server = server.mount(chat.route(path, settings(config).limits));
+        server = server.mount(chat.route(connections, path, settings(config).limits));
     }
     let login = Login::new(chat.clone(), config.login_lifetime.0);
-    server = server.mount(login.route(settings(config).limits));
-    for (path, route) in endpoints(presence) {
+    server = server.mount(login.route(connections, settings(config).limits));
+    for (path, route) in endpoints(connections, presence) {
         // Whoever gives the chat a path means that path.
         if !chat_paths.contains(&path) {
             // These endpoints believe any name that they are told and guard nothing: any page may use them.
@@ -163,12 +191,12 @@ async fn start(
 }
 
 /// What is open to everybody. Who names a client is here while the session is open.
-fn endpoints(presence: &Presence) -> [(&'static str, Route); 3] {
+fn endpoints(connections: ConnectionLog, presence: &Presence) -> [(&'static str, Route); 3] {
     let room = Group::new();
     let (for_echo, for_room) = (presence.clone(), presence.clone());
-    let root = Route::new("/", move |_| Ok(Echo));
-    let echo = Route::new("/echo", move |_| Ok(Tracked::new(Echo, &for_echo, "echo")));
-    let broadcast = Route::new("/websocket/ws", move |_| {
+    let root = connections.route("/", move |_| Ok(Echo));
+    let echo = connections.route("/echo", move |_| Ok(Tracked::new(Echo, &for_echo, "echo")));
+    let broadcast = connections.route("/websocket/ws", move |_| {
         Ok(Tracked::new(Place(room.clone()), &for_room, "room"))
     });
     [
@@ -317,15 +345,6 @@ fn memory_budget(config: &Config) -> MemoryBudget {
     budget
 }
 
-fn tls(config: &Config) -> Result<Option<ServerTls>, String> {
-    let (Some(cert), Some(key)) = (&config.tls_cert, &config.tls_key) else {
-        return Ok(None);
-    };
-    ServerTls::from_files(cert, key)
-        .map(Some)
-        .map_err(|error| with_causes(&error))
-}
-
 /// Says where each listener is and what it serves. Programs read these lines: `ws://HOST:PORT` is the chosen one.
 fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
     use std::io::Write as _;
@@ -333,7 +352,12 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
         Some(_) => ("https", "wss"),
         None => ("http", "ws"),
     };
-    let mut text = format!("sockeye {}\n", env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
+    let json = config.log_format == LogFormat::Json;
+    let mut text = match json {
+        true => Notices::served("starting", json!({ "version": version })),
+        false => format!("sockeye {version}\n"),
+    };
     for addr in addrs {
         // Nobody can dial "every address".
         let host = match addr.ip() {
@@ -365,15 +389,25 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
         let served = pages.into_iter().chain(endpoints).chain(chats);
         for (scheme, path, what) in served {
             let url = format!("{scheme}://{host}{path}");
-            text.push_str(&format!("  {url:<42} {what}\n"));
+            text.push_str(&match json {
+                true => Notices::served("serving", json!({ "url": url, "what": what })),
+                false => format!("  {url:<42} {what}\n"),
+            });
         }
     }
     if let Some(key) = key.made() {
-        text.push_str(&format!(
-            "  key for /api, for this run: {key}  (--api-key sets one that stays)\n"
-        ));
+        text.push_str(&match json {
+            true => Notices::served("key for /api, for this run", json!({ "key": key })),
+            false => {
+                format!("  key for /api, for this run: {key}  (--api-key sets one that stays)\n")
+            }
+        });
     }
-    text.push_str("ctrl-C drains and stops, twice stops at once\n");
+    let last = "ctrl-C drains and stops, twice stops at once";
+    text.push_str(&match json {
+        true => Notices::served(last, json!(null)),
+        false => format!("{last}\n"),
+    });
     let mut stdout = std::io::stdout().lock();
     // A closed stdout is no reason not to serve.
     let _ = stdout
@@ -389,25 +423,32 @@ enum Patience {
 }
 
 /// Goes on serving while the word spreads that newcomers should go elsewhere.
-async fn notice(config: &Config, server: &ServerHandle, signals: &mut Signals) -> Patience {
+async fn notice(
+    config: &Config,
+    server: &ServerHandle,
+    notices: Notices,
+    signals: &mut Signals,
+) -> Patience {
     if config.drain_notice.0.is_zero() {
         return Patience::Left;
     }
-    eprintln!(
-        "sockeye: not ready any more, draining in {:?}",
-        config.drain_notice.0
+    let delay = config.drain_notice.0;
+    notices.say(
+        &format!("not ready any more, draining in {delay:?}"),
+        "not ready any more",
+        json!({ "draining_in_ms": delay.as_millis() as u64 }),
     );
     tokio::select! {
         () = tokio::time::sleep(config.drain_notice.0) => Patience::Left,
         () = signals.recv() => {
-            eprintln!("sockeye: stopped at once, {} cut off", server.sessions());
+            stopped_at_once(notices, server);
             Patience::Lost
         }
     }
 }
 
 /// Closes all sessions at the configured pace, says how many remain, and reports. A second signal cuts it short.
-async fn drain(config: &Config, server: &ServerHandle, signals: &mut Signals) {
+async fn drain(config: &Config, server: &ServerHandle, notices: Notices, signals: &mut Signals) {
     let mut drain = Drain::default();
     drain.per_second = config.drain_rate.0;
     drain.timeout = config.drain_timeout.0;
@@ -417,25 +458,43 @@ async fn drain(config: &Config, server: &ServerHandle, signals: &mut Signals) {
         after: config.drain_retry_after.0,
         spread: config.drain_retry_spread.0,
     });
-    eprintln!("sockeye: draining, {} open", server.sessions());
+    let open = server.sessions();
+    notices.say(
+        &format!("draining, {open} open"),
+        "draining",
+        json!({ "open": open }),
+    );
     let mut progress = tokio::time::interval(PROGRESS_INTERVAL);
     progress.tick().await;
     let mut drained = std::pin::pin!(server.drain(drain));
     loop {
         tokio::select! {
-            report = &mut drained => return print_report(&report),
-            _ = progress.tick() => eprintln!("sockeye: draining, {} remain", server.sessions()),
-            () = signals.recv() => {
-                return eprintln!("sockeye: stopped at once, {} cut off", server.sessions());
+            report = &mut drained => return say_drained(notices, &report),
+            _ = progress.tick() => {
+                let open = server.sessions();
+                let text = format!("draining, {open} remain");
+                notices.say(&text, "draining", json!({ "open": open }));
             }
+            () = signals.recv() => return stopped_at_once(notices, server),
         }
     }
 }
 
-fn print_report(report: &DrainReport) {
-    eprintln!(
-        "sockeye: drained, {} closed, {} timed out, {} aborted",
-        report.closed, report.timed_out, report.aborted
+fn stopped_at_once(notices: Notices, server: &ServerHandle) {
+    let open = server.sessions();
+    notices.say(
+        &format!("stopped at once, {open} cut off"),
+        "stopped at once",
+        json!({ "cut_off": open }),
+    );
+}
+
+fn say_drained(notices: Notices, report: &DrainReport) {
+    let (closed, timed_out, aborted) = (report.closed, report.timed_out, report.aborted);
+    notices.say(
+        &format!("drained, {closed} closed, {timed_out} timed out, {aborted} aborted"),
+        "drained",
+        json!({ "closed": closed, "timed_out": timed_out, "aborted": aborted }),
     );
 }
 
@@ -454,9 +513,4 @@ fn with_causes(error: &Error) -> String {
         cause = error.source();
     }
     text.replace('\n', " ")
-}
-
-fn refuse(message: &str) -> ExitCode {
-    eprintln!("sockeye: {message}");
-    ExitCode::from(2)
 }

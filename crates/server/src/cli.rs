@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     ffi::{OsStr, OsString},
+    fmt,
     process::ExitCode,
 };
 
@@ -13,8 +14,9 @@ use clap::{
 
 use crate::{
     bench::BenchArgs,
-    config::{self, Config, ConfigError, Loaded},
+    config::{self, Config, ConfigError, Loaded, LogFormat},
     connect::ConnectArgs,
+    log::Notices,
 };
 
 /// WebSocket server and client in one binary.
@@ -67,6 +69,8 @@ pub(crate) struct NoArgs {}
 const SERVE_AFTER_HELP: &str = "\
 A value is taken from the flag, else from the environment, else from the file, else it is the default.
 
+SIGHUP reads the certificate, its key and log-filter again; what else has changed holds from the next start on.
+
 Exit code:
   0  ended by ctrl-C or SIGTERM
   2  could not start: bad flag, bad configuration, port in use, bad certificate";
@@ -88,6 +92,15 @@ pub(crate) enum CliError {
     /// Help and version are "errors" too; clap knows the stream and the exit code.
     Usage(clap::Error),
     Config(ConfigError),
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+        }
+    }
 }
 
 /// Reads the command line, the environment and the configuration file.
@@ -153,9 +166,13 @@ fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// Prints help, version or what is wrong with the command line, and says how to exit.
-pub(crate) fn explain(error: &clap::Error) -> ExitCode {
+pub(crate) fn explain(error: &clap::Error, notices: Notices) -> ExitCode {
     match (bad_value(error), error.source()) {
-        (Some(flag), Some(reason)) => eprintln!("sockeye: {flag}: {reason}"),
+        (Some(flag), Some(reason)) => notices.fail(&format!("{flag}: {reason}")),
+        // Help goes to stdout, and is for people.
+        _ if error.use_stderr() && notices.0 == LogFormat::Json => {
+            notices.fail(error.to_string().trim());
+        }
         _ => {
             let _ = error.print();
         }

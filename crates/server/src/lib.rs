@@ -18,10 +18,12 @@
 mod api;
 mod app;
 mod bench;
+mod certificate;
 mod chat;
 mod cli;
 mod config;
 mod connect;
+mod connection_log;
 mod data;
 mod dial;
 mod echo;
@@ -31,6 +33,7 @@ mod login;
 mod page;
 mod presence;
 mod readiness;
+mod reload;
 mod room;
 mod signal;
 mod tty;
@@ -39,22 +42,30 @@ mod welcome;
 use std::{ffi::OsString, process::ExitCode};
 
 use cli::{CliError, Order};
+use log::Notices;
 
 /// Runs the command that `args` ask for; `args` begin with the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match cli::parse(args) {
-        Ok(Order::Serve(loaded)) => app::serve(&loaded.config),
+    let args: Vec<OsString> = args.into_iter().collect();
+    let notices = Notices(log::format_asked_for(&args));
+    match cli::parse(args.iter().cloned()) {
+        Ok(Order::Serve(loaded)) => app::serve(loaded, args),
         Ok(Order::Connect(args)) => connect::run(&args),
         Ok(Order::Bench(args)) => bench::run(&args),
-        Ok(Order::ConfigCheck(loaded)) => print(&config::checked(&loaded)),
+        Ok(Order::ConfigCheck(loaded)) => match certificate::read(&loaded.config) {
+            Ok(_) => print(&config::checked(&loaded)),
+            Err(message) => fail(notices, &message),
+        },
         Ok(Order::ConfigDefault) => print(&config::defaults()),
         Ok(Order::ConfigReference) => print(&config::reference()),
-        Err(CliError::Usage(error)) => cli::explain(&error),
-        Err(CliError::Config(error)) => {
-            eprintln!("sockeye: {error}");
-            ExitCode::from(2)
-        }
+        Err(CliError::Usage(error)) => cli::explain(&error, notices),
+        Err(CliError::Config(error)) => fail(notices, &error.to_string()),
     }
+}
+
+fn fail(notices: Notices, message: &str) -> ExitCode {
+    notices.fail(message);
+    ExitCode::from(2)
 }
 
 fn print(text: &str) -> ExitCode {

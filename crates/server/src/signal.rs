@@ -1,4 +1,4 @@
-//! The signals that ask a process to end.
+//! The signals that ask a process to end, and the one that asks a server to read its files again.
 
 use tokio::signal;
 #[cfg(unix)]
@@ -63,6 +63,35 @@ impl Signals {
         if signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// SIGHUP as a server knows it: read your files again. Caught from the moment this value exists.
+pub(crate) struct HangUps {
+    #[cfg(unix)]
+    signal: Option<Signal>,
+}
+
+impl HangUps {
+    #[cfg(unix)]
+    pub(crate) fn catch() -> std::io::Result<Self> {
+        let signal = signal::unix::signal(SignalKind::hangup())?;
+        Ok(Self {
+            signal: Some(signal),
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn catch() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next one. Cancel safe.
+    pub(crate) async fn recv(&mut self) {
+        #[cfg(unix)]
+        next(&mut self.signal).await;
+        #[cfg(not(unix))]
+        std::future::pending::<()>().await;
     }
 }
 

@@ -233,3 +233,34 @@ fn a_process_under_nohup_outlives_its_terminal() {
     terminal.press(CTRL_D);
     assert_eq!(terminal.wait().code, Some(0));
 }
+
+// Issue 13, D.26.
+#[test]
+fn colours_are_for_terminals_that_can_show_them_when_nobody_objects() {
+    for (name, value, has_colors) in [
+        ("TERM", "xterm", true),
+        ("NO_COLOR", "1", false),
+        ("NO_COLOR", "", true),
+        ("TERM", "dumb", false),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let mut command = sockeye(directory.path());
+        // With a directory there is a line to log.
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data", "data"]);
+        command
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .env(name, value);
+        let mut terminal = Terminal::start(command, directory);
+        terminal.wait_until_shown("twice stops at once");
+        terminal.press(CTRL_C);
+        let ended = terminal.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.shown);
+        assert!(
+            ended.shown.contains("what must last is kept"),
+            "{}",
+            ended.shown
+        );
+        assert_eq!(ended.shown.contains('\u{1b}'), has_colors, "{name}={value}");
+    }
+}

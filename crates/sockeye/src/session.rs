@@ -381,10 +381,10 @@ impl Shared {
             tracing::debug!(
                 session = id,
                 path,
-                ?peer_addr,
-                ?client_addr,
-                ?subprotocol,
-                ?deflate,
+                peer_addr = peer_addr.map(display),
+                client_addr = client_addr.map(display),
+                subprotocol = subprotocol.as_deref(),
+                deflate = deflate.is_some(),
                 "open"
             );
         }
@@ -461,7 +461,12 @@ impl Shared {
         }
         let closed = self.wire().finish();
         let Closed { sent, received, .. } = &closed;
-        tracing::debug!(session = self.id, ?sent, ?received, "{closed}");
+        tracing::debug!(
+            session = self.id,
+            sent = sent.map(u16::from),
+            received = received.map(u16::from),
+            "{closed}"
+        );
         closed
     }
 }

@@ -16,6 +16,7 @@ use super::{
     Limits, Tokens, archive::Archive, desk::Desk, identities::Identities, job::Job, queue::Queue,
     visitor::Visitor,
 };
+use crate::connection_log::ConnectionLog;
 
 /// The chat. Cheap to clone; it ends with the last one.
 #[derive(Clone)]
@@ -110,10 +111,15 @@ impl Chat {
     }
 
     /// The endpoint on `path`, with the server's limits but for the size of a message.
-    pub(crate) fn route(&self, path: &str, mut limits: sockeye::Limits) -> Route {
+    pub(crate) fn route(
+        &self,
+        connections: ConnectionLog,
+        path: &str,
+        mut limits: sockeye::Limits,
+    ) -> Route {
         let chat = self.clone();
         limits.message_bytes_max = chat.limits().message_bytes_max;
-        Route::new(path, move |_| Ok(Visitor::new(chat.clone())))
+        connections.route(path, move |_| Ok(Visitor::new(chat.clone())))
             // Who somebody is, they say themselves, by a uuid that no other site's page knows. No cookie counts here.
             .origins(Origins::Any)
             .limits(limits)

@@ -382,4 +382,13 @@ pub(crate) struct Config {
         help_heading = "log"
     )]
     pub(crate) log_format: LogFormat,
+
+    /// Log a line at level info when a WebSocket has ended: path, client, duration, messages received, how it ended
+    #[arg(
+        long,
+        value_name = "on|off",
+        default_value = "off",
+        help_heading = "log"
+    )]
+    pub(crate) log_connections: Switch,
 }

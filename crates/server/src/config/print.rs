@@ -89,7 +89,10 @@ const REFERENCE_HEAD: &str = "\
 default. The file is `sockeye.toml` in the working directory if it is there, or the one that `--config` names.
 `sockeye config check` reads all of them as `serve` would and says where each value comes from;
 `sockeye config default` prints a file to start from. An unknown key or a bad value is one line that names the
-file, the line, the key and what is allowed, and exit code 2.
+file, the line, the key and what is allowed, and exit code 2. The check reads the certificate and its key too.
+
+SIGHUP has a running server read all of it again and use the certificate, its key and `log.filter` from then on; what
+else has changed holds from the next start on. What can't be read is logged, and the server goes on with what it had.
 ";
 
 /// Every value with its origin, as a file that could be used.

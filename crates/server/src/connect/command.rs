@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use super::{ConnectArgs, ending::Ending, stay, talk};
 use crate::{
     config::{Filter, LogFormat},
-    log,
+    log::Log,
 };
 
 /// Connects, talks, and tells by its exit code how it ended.
 pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
     if args.verbose > 1 {
-        log::start(&Filter("sockeye=debug".to_owned()), LogFormat::Text);
+        Log::start(&Filter("sockeye=debug".to_owned()), LogFormat::Text);
     }
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -28,6 +28,7 @@ use crate::{
         Chat, Cookie, Cookies, Lifetime, PERSON_COOKIE, Person, RECEIPT_COOKIE, SameSite, event,
         label, tell,
     },
+    connection_log::ConnectionLog,
     page::Page,
 };
 
@@ -64,10 +65,10 @@ impl Login {
     }
 
     /// Where the browser waits, with the server's limits but for the size of a message.
-    pub(crate) fn route(&self, mut limits: sockeye::Limits) -> Route {
+    pub(crate) fn route(&self, connections: ConnectionLog, mut limits: sockeye::Limits) -> Route {
         let login = self.clone();
         limits.message_bytes_max = BODY_BYTES_MAX;
-        Route::new("/login/ws", move |request| {
+        connections.route("/login/ws", move |request| {
             Waiting::new(login.clone(), request)
         })
         // Here a cookie counts, so no other site's page may open it.

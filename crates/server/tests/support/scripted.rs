@@ -87,3 +87,19 @@ pub(crate) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
     assert!(frame.len() <= 127, "a control frame carries 125 bytes");
     frame
 }
+
+/// A client that opens `/echo`, closes with this code and reason, and reads until the end.
+pub(crate) fn close_with(addr: &str, code: u16, reason: &str) {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    let request = format!(
+        "GET /echo HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut frame = close_frame(code, reason);
+    // Masked with zeroes, which changes nothing.
+    frame[1] |= 0x80;
+    frame.splice(2..2, [0; 4]);
+    stream.write_all(&frame).unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+}

@@ -67,7 +67,8 @@ impl Keeper {
                 Err(outage) => outage,
             };
             let retry_in = self.verdict(&outage, &mut schedule);
-            tracing::debug!(%outage, ?retry_in, "no connection");
+            let retry_in_s = retry_in.map(|delay| delay.as_secs_f64());
+            tracing::debug!(%outage, retry_in_s, "no connection");
             line.lose(outage, retry_in);
             match retry_in {
                 Some(delay) if self.wait(delay).await => {}

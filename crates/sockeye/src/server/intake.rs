@@ -66,8 +66,15 @@ pub(crate) async fn take_tcp(mut stream: TcpStream, ways: Ways, mut accepted: Ac
         match until_drain(&accepted.shared, read).await {
             // Whom the proxy names is the peer; of itself it keeps silent.
             Some(Ok(Ok(source))) => accepted.peer_addr = source.or(proxy_addr),
-            Some(Ok(Err(error))) => return tracing::debug!(?proxy_addr, %error, "no PROXY head"),
-            Some(Err(_)) => return tracing::debug!(?proxy_addr, "a PROXY head took too long"),
+            Some(Ok(Err(error))) => {
+                return tracing::debug!(proxy_addr = proxy_addr.map(display), %error, "no PROXY head");
+            }
+            Some(Err(_)) => {
+                return tracing::debug!(
+                    proxy_addr = proxy_addr.map(display),
+                    "a PROXY head took too long"
+                );
+            }
             None => return,
         }
     }
@@ -91,8 +98,10 @@ pub(crate) async fn take_tcp(mut stream: TcpStream, ways: Ways, mut accepted: Ac
                 false => read_and_serve(stream, Tls::Yes, deadline, accepted).await,
             }
         }
-        Some(Ok(Err(error))) => tracing::debug!(?peer_addr, %error, "no TLS"),
-        Some(Err(_)) => tracing::debug!(?peer_addr, "TLS took too long"),
+        Some(Ok(Err(error))) => {
+            tracing::debug!(peer_addr = peer_addr.map(display), %error, "no TLS");
+        }
+        Some(Err(_)) => tracing::debug!(peer_addr = peer_addr.map(display), "TLS took too long"),
         None => {}
     }
 }

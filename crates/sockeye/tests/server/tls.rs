@@ -189,3 +189,38 @@ fn wrong_certificates_are_named() {
     let error = ServerTls::from_files("/nowhere/chain.pem", "/nowhere/key.pem").unwrap_err();
     assert!(error.to_string().contains("/nowhere/chain.pem"), "{error}");
 }
+
+// Issue 13, D.26.
+#[tokio::test]
+async fn a_certificate_is_replaced_while_the_server_runs() {
+    let (tls, old_roots) = identity();
+    let server = Server::unbound()
+        .listen_tls("127.0.0.1:0", tls.clone())
+        .route("/echo", |_request| Ok(Echo))
+        .start()
+        .await
+        .unwrap();
+    let addr = server.local_addrs()[0];
+    let stream = dial(old_roots.clone(), addr, &[]).await;
+    let (mut open, _) = open_on(stream, "/echo", &[]).await;
+    let (renewed, new_roots) = identity();
+    tls.replace_certificate(&renewed).unwrap();
+    let stream = dial(new_roots, addr, &[]).await;
+    let (mut websocket, _) = open_on(stream, "/echo", &[]).await;
+    assert_echoes(&mut websocket, "new").await;
+    assert_echoes(&mut open, "old").await;
+
+    let foreign = ServerTls::from_rustls(Arc::new(
+        rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new())),
+    ));
+    for error in [
+        foreign.replace_certificate(&renewed),
+        tls.replace_certificate(&foreign),
+    ] {
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Config);
+    }
+}

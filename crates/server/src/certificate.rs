@@ -1,0 +1,15 @@
+//! The certificate that the configuration names.
+
+use sockeye::ServerTls;
+
+use crate::{config::Config, dial::with_causes};
+
+/// Reads the certificate and its key; `None` without TLS.
+pub(crate) fn read(config: &Config) -> Result<Option<ServerTls>, String> {
+    let (Some(cert), Some(key)) = (&config.tls_cert, &config.tls_key) else {
+        return Ok(None);
+    };
+    ServerTls::from_files(cert, key)
+        .map(Some)
+        .map_err(|error| with_causes(&error))
+}

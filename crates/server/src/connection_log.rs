@@ -1,0 +1,98 @@
+//! One log line for each WebSocket that has ended.
+
+use std::{net::IpAddr, time::Instant};
+
+use sockeye::{Closed, Endpoint, Error, Message, Refusal, Reply, Request, Route, Session, Side};
+
+use crate::config::Switch;
+
+/// Makes routes, whose connections are logged if that is switched on. Switched off, nothing stands between a connection
+/// and its endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionLog(pub(crate) Switch);
+
+impl ConnectionLog {
+    /// As [`Route::new`].
+    pub(crate) fn route<F, E>(self, path: &str, factory: F) -> Route
+    where
+        F: Fn(&Request) -> Result<E, Refusal> + Send + Sync + 'static,
+        E: Endpoint,
+    {
+        match self.0 {
+            Switch::Off => Route::new(path, factory),
+            Switch::On => Route::new(path, move |request| {
+                let endpoint = factory(request)?;
+                Ok(Logged::new(endpoint, request))
+            }),
+        }
+    }
+}
+
+/// An endpoint whose end is logged.
+struct Logged<E> {
+    endpoint: E,
+    path: Box<str>,
+    client_addr: Option<IpAddr>,
+    opened: Instant,
+    received_messages: u64,
+    /// Of their payloads, inflated.
+    received_bytes: u64,
+}
+
+impl<E> Logged<E> {
+    fn new(endpoint: E, request: &Request) -> Self {
+        Self {
+            endpoint,
+            path: request.path().into(),
+            client_addr: request.client_addr(),
+            opened: Instant::now(),
+            received_messages: 0,
+            received_bytes: 0,
+        }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Logged<E> {
+    fn on_open(&mut self, session: &Session) {
+        self.endpoint.on_open(session);
+    }
+
+    fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
+        self.received_messages += 1;
+        self.received_bytes += message.len() as u64;
+        self.endpoint.on_message(session, message)
+    }
+
+    fn on_ping(&mut self, session: &Session, payload: &[u8]) {
+        self.endpoint.on_ping(session, payload);
+    }
+
+    fn on_pong(&mut self, session: &Session, payload: &[u8]) {
+        self.endpoint.on_pong(session, payload);
+    }
+
+    fn on_close(&mut self, session: &Session, closed: &Closed) {
+        let by = match closed.by {
+            Side::Us => "server",
+            Side::Peer => "client",
+            _ => "network",
+        };
+        tracing::info!(
+            session = session.id(),
+            path = &*self.path,
+            client_addr = self.client_addr.map(tracing::field::display),
+            duration_ms = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
+            received_messages = self.received_messages,
+            received_bytes = self.received_bytes,
+            closed_by = by,
+            code = u16::from(closed.code),
+            reason = (!closed.reason.is_empty()).then_some(closed.reason.as_str()),
+            "connection ended"
+        );
+        self.endpoint.on_close(session, closed);
+    }
+
+    fn on_error(&mut self, session: &Session, error: &Error) {
+        self.endpoint.on_error(session, error);
+    }
+}

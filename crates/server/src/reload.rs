@@ -1,0 +1,102 @@
+//! What a running server reads again at SIGHUP: its certificate, and what to log.
+
+use std::ffi::OsString;
+
+use sockeye::ServerTls;
+
+use crate::{
+    certificate,
+    cli::{self, Order},
+    config::Loaded,
+    log::Log,
+    signal::HangUps,
+};
+
+/// Reads the configuration again at each SIGHUP and takes from it what can change while the server runs. What can't be
+/// read is logged, and the old one stays.
+pub(crate) struct Reloader {
+    args: Vec<OsString>,
+    started_with: Loaded,
+    tls: Option<ServerTls>,
+    log: Log,
+}
+
+impl Reloader {
+    /// The command line `args` gave `started_with`, and that gave `tls`.
+    pub(crate) fn new(
+        args: Vec<OsString>,
+        started_with: Loaded,
+        tls: Option<ServerTls>,
+        log: Log,
+    ) -> Self {
+        Self {
+            args,
+            started_with,
+            tls,
+            log,
+        }
+    }
+
+    /// Reloads at each signal, for ever.
+    pub(crate) async fn run(self, mut hang_ups: HangUps) {
+        loop {
+            hang_ups.recv().await;
+            self.reload();
+        }
+    }
+
+    fn reload(&self) {
+        let renewed = match cli::parse(self.args.iter().cloned()) {
+            Ok(Order::Serve(renewed)) => renewed,
+            // The same arguments give the same command.
+            Ok(_) => return,
+            Err(error) => {
+                let error = error.to_string();
+                return tracing::error!(error, "SIGHUP: the configuration can't be read");
+            }
+        };
+        // The filter first: what follows is logged as it says.
+        self.log.refilter(&renewed.config.log_filter);
+        let log_filter = renewed.config.log_filter.0.as_str();
+        tracing::info!(log_filter, "SIGHUP: logging as the configuration says");
+        self.renew_certificate(&renewed);
+        let waiting = self.changed(&renewed);
+        if !waiting.is_empty() {
+            let keys = waiting.join(", ");
+            tracing::warn!(keys, "SIGHUP: these settings hold from the next start on");
+        }
+    }
+
+    fn renew_certificate(&self, renewed: &Loaded) {
+        let Some(tls) = &self.tls else {
+            return;
+        };
+        let replaced = match certificate::read(&renewed.config) {
+            Ok(Some(renewed)) => tls
+                .replace_certificate(&renewed)
+                .map_err(|error| error.to_string()),
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        match replaced {
+            Ok(()) => tracing::info!("SIGHUP: new connections get the certificate read now"),
+            Err(error) => tracing::error!(error, "SIGHUP: the old certificate stays"),
+        }
+    }
+
+    /// Keys with another value than at the start, which can't change while the server runs.
+    fn changed(&self, renewed: &Loaded) -> Vec<String> {
+        let has_tls = |loaded: &Loaded| loaded.config.tls_cert.is_some();
+        let is_reloaded = |key: &str| match key {
+            "log_filter" => true,
+            "tls_cert" | "tls_key" => has_tls(renewed) && has_tls(&self.started_with),
+            _ => false,
+        };
+        let values = renewed.values.iter();
+        values
+            .filter(|(key, values)| self.started_with.values.get(*key) != Some(values))
+            .map(|(key, _)| key.clone())
+            .filter(|key| !is_reloaded(key))
+            .collect()
+    }
+}
