@@ -18,12 +18,14 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use super::{HttpSettings, Refusal};
-use crate::drain::later;
+use crate::{MemoryAccount, MemoryBudget, MemoryPressure, drain::later};
 
-/// The body of a plain request. It breaks off when it is too large or too slow.
+/// The body of a plain request. It breaks off when it is too large or too slow, or the process short of memory.
 pub(super) struct LimitedBody<B> {
     body: B,
     bytes_left: u64,
+    /// What was handed over of it: whoever collects it holds that much.
+    account: MemoryAccount,
     /// Between two pieces.
     timeout: Duration,
     /// For the whole.
@@ -43,6 +45,7 @@ pub(super) struct BodyFate(Arc<AtomicU8>);
 enum Excess {
     Bytes = 1,
     Time = 2,
+    Memory = 3,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
@@ -54,6 +57,7 @@ impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
     pub(super) fn limit(
         request: Request<B>,
         settings: &HttpSettings,
+        budget: &MemoryBudget,
     ) -> Result<(Request<Self>, Option<BodyFate>), Refusal> {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -65,6 +69,7 @@ impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
         let request = request.map(|body| Self {
             body,
             bytes_left: settings.body_bytes_max,
+            account: budget.account(),
             timeout: settings.body_timeout,
             deadline: later(Instant::now(), settings.body_time_max),
             timer: None,
@@ -107,8 +112,12 @@ where
             Poll::Pending => ready!(this.poll_limits(cx)),
             Poll::Ready(Some(Ok(frame))) => {
                 this.is_waiting = false;
-                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                match this.bytes_left.checked_sub(bytes) {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                this.account.charge(bytes);
+                match this.bytes_left.checked_sub(bytes as u64) {
+                    Some(_) if this.account.budget().pressure() == MemoryPressure::Hard => {
+                        Excess::Memory
+                    }
                     // One who sends a byte now and then isn't late for any of them.
                     Some(_) if Instant::now() >= this.deadline => Excess::Time,
                     Some(left) => {
@@ -139,7 +148,7 @@ impl BodyFate {
     /// The answer, if the body broke off.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         let excess = self.0.load(Ordering::Acquire);
-        [Excess::Bytes, Excess::Time]
+        [Excess::Bytes, Excess::Time, Excess::Memory]
             .into_iter()
             .find(|known| *known as u8 == excess)
             .map(Excess::refusal)
@@ -154,6 +163,7 @@ impl Excess {
                 "the body of the request is too large\n",
             ),
             Self::Time => Refusal::too_late(),
+            Self::Memory => Refusal::unavailable("the server is short of memory\n"),
         }
     }
 }
@@ -163,6 +173,7 @@ impl fmt::Display for Excess {
         f.write_str(match self {
             Self::Bytes => "the body is too large",
             Self::Time => "the body took too long",
+            Self::Memory => "there is no memory for the body",
         })
     }
 }

@@ -105,7 +105,8 @@ impl Desk {
             return Refusal::text(StatusCode::NOT_FOUND, "not found\n").into_response();
         };
         replace_host(&mut request);
-        let (request, fate) = match LimitedBody::limit(request, &self.shared.http) {
+        let budget = &self.shared.settings.memory_budget;
+        let (request, fate) = match LimitedBody::limit(request, &self.shared.http, budget) {
             Ok(limited) => limited,
             Err(refusal) => return unread(refusal),
         };

@@ -19,7 +19,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpSettings {
-    /// Bytes of a request's body. Beyond it the answer is 413. Default 2 MiB, as axum's own extractors have it.
+    /// Bytes of a request's body, which are charged to [`crate::Server::memory_budget`] while it is read;
+    /// where that is used up the answer is 503. Beyond it the answer is 413. Default 2 MiB, as axum's own extractors have it.
     pub body_bytes_max: u64,
     /// Between two pieces of a request's body. Beyond it the answer is 408. Default 20 s.
     pub body_timeout: Duration,

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{Request, StatusCode};
-use sockeye::{HttpSettings, Server, ServerHandle};
+use sockeye::{HttpSettings, MemoryBudget, Server, ServerHandle};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     time::{Instant, sleep},
@@ -144,6 +144,48 @@ async fn a_body_that_is_too_large_is_answered_with_413() {
         let is_closed = head.to_lowercase().contains("connection: close");
         assert_eq!(is_closed, expected == 413, "{head}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_are_charged_to_the_memory_budget() {
+    let budget = MemoryBudget::new(1 << 20);
+    let pages = Router::new().route(
+        "/length",
+        post(|body: Bytes| async move { body.len().to_string() }),
+    );
+    let server = Server::unbound()
+        .fallback(pages)
+        .memory_budget(budget.clone())
+        .start()
+        .await
+        .unwrap();
+    let body = [b'x'; 1000].repeat(1000);
+    let head = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n";
+    let mut held = Vec::new();
+    for expected in [None, Some(503)] {
+        let (mut reader, mut writer) = tokio::io::split(connect(&server));
+        writer.write_all(head.as_bytes()).await.unwrap();
+        match expected {
+            // All but the last byte.
+            None => writer.write_all(&body).await.unwrap(),
+            Some(expected) => {
+                let sending = async {
+                    let _ = writer.write_all(&body).await;
+                    std::future::pending::<()>().await;
+                };
+                let head = tokio::select! {
+                    head = read_head(&mut reader) => head,
+                    () = sending => unreachable!(),
+                };
+                assert_eq!(status_of(&head), expected, "{head}");
+            }
+        }
+        held.push((reader, writer));
+    }
+    drop(held);
+    emptied(&server).await;
+    // What a thread has not reported yet is less than 16 KiB.
+    assert!(budget.used_bytes() < 16 << 10, "{}", budget.used_bytes());
 }
 
 #[tokio::test(start_paused = true)]

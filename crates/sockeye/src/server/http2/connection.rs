@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use bytes::Bytes;
-use h2::{Ping, PingPong, server::Builder};
+use h2::{Ping, PingPong, Reason, server::Builder};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
@@ -59,6 +59,10 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
             () = &mut timer => match watch.handle_timer(Instant::now(), signs.last()) {
                 Act::Nothing => {}
                 Act::Ping => ping(pings.as_mut()).await,
+                // One whose last answer is out is told in one frame; what it asks meanwhile it may ask again.
+                Act::SayGoodbye if !connection.has_streams() => {
+                    connection.abrupt_shutdown(Reason::NO_ERROR);
+                }
                 Act::SayGoodbye => connection.graceful_shutdown(),
                 Act::End => return,
             },

@@ -124,7 +124,7 @@ impl Watch {
 }
 
 /// How long a guest may stay without a request under way.
-const GUEST_KEEPALIVE: Duration = Duration::from_secs(1);
+const GUEST_KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// A peer without a sign of life for this long is asked for one.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
