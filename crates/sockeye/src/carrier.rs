@@ -31,8 +31,8 @@ pub(crate) enum Carrier {
 /// A stream of tokio's.
 pub(crate) struct Polled {
     stream: Box<dyn Stream>,
-    /// Bytes that it has taken since something was read from it.
-    taken: u64,
+    /// Bytes that it has taken; wraps around.
+    taken: u32,
 }
 
 /// What one read has brought.
@@ -122,7 +122,6 @@ impl Carrier {
                 let mut buffer = ReadBuf::new(buffer);
                 ready!(Pin::new(&mut stream.stream).poll_read(cx, &mut buffer))?;
                 let len = buffer.filled().len();
-                stream.taken = 0;
                 let drained = Drained::No;
                 Poll::Ready(Ok(Received { len, drained }))
             }
@@ -227,7 +226,7 @@ impl Polled {
             _ => stream.poll_write_vectored(cx, slices),
         };
         if let Poll::Ready(Ok(len)) = written {
-            self.taken += len as u64;
+            self.taken = self.taken.wrapping_add(len as u32);
         }
         written
     }

@@ -11,10 +11,56 @@ use crate::tcp_info::TcpInfo;
 pub(crate) enum Outbound {
     /// All that the kernel knows.
     Tcp(TcpInfo),
-    /// How many it has taken since something came from the peer.
-    Counted(u64),
+    /// How many it has taken; wraps around.
+    Counted(u32),
     /// Nothing: TCP of a kernel that doesn't tell.
     Unknown,
+}
+
+/// What the peer may still have to read, as far as four bytes for each connection can tell: what comes to it, less
+/// what goes through the slowest line in use.
+#[derive(Default)]
+pub(crate) struct Unread {
+    /// Up to where it had come when a ping was sent last.
+    position: u16,
+    /// What may have been unread then.
+    pages: u16,
+}
+
+impl Unread {
+    /// A ping is due, an interval after the last.
+    pub(crate) fn handle_ping(&mut self, outbound: Outbound, interval: Duration) {
+        let read = interval.as_secs_f64() * f64::from(SLOWEST_PAGES_PER_SECOND);
+        self.pages = self.pages_now(outbound).saturating_sub(read as u16);
+        self.position = outbound.position();
+    }
+
+    /// How long it may take to read what may be unread.
+    fn time(&self, outbound: Outbound) -> Duration {
+        Duration::from_secs((self.pages_now(outbound) / SLOWEST_PAGES_PER_SECOND).into())
+    }
+
+    fn pages_now(&self, outbound: Outbound) -> u16 {
+        let come = outbound.position().wrapping_sub(self.position);
+        self.pages.saturating_add(come).min(UNREAD_PAGES_MAX)
+    }
+}
+
+impl Outbound {
+    /// Whether something is on its way, and the peer's kernel hasn't said a word for so long.
+    pub(crate) fn is_unanswered(self, time: Duration) -> bool {
+        matches!(self, Self::Tcp(info) if info.is_in_flight && info.since_ack >= time)
+    }
+
+    /// Up to where it has come, in pages, as far as is known; wraps around.
+    fn position(self) -> u16 {
+        let bytes = match self {
+            Self::Tcp(info) => info.acked,
+            Self::Counted(taken) => taken,
+            Self::Unknown => 0,
+        };
+        (bytes / PAGE_BYTES) as u16
+    }
 }
 
 /// What to do about a late peer.
@@ -32,8 +78,8 @@ pub(crate) enum Verdict {
 ///
 /// A ping waits behind all that was sent before it: in our kernel's memory, on the way, and in the memory of the
 /// peer's kernel until the peer reads it. So nobody is gone whose kernel acknowledges more and more of what was
-/// sent before the ping, nor who has more and more room in his kernel, for he reads. Who is only acknowledged, and
-/// reads nothing, isn't there: for a program that has stopped, its kernel answers.
+/// sent before the ping, nor who has more and more room in his kernel, for he reads; nor who has got so much that it
+/// takes him a while. Who is only acknowledged isn't there: for a program that has stopped, its kernel answers.
 pub(crate) struct Doubt {
     before: Outbound,
     /// Whether all that was sent before our ping, and the ping, are with the peer's kernel since `before`.
@@ -55,25 +101,24 @@ impl Doubt {
     pub(crate) fn judge(
         &mut self,
         outbound: Outbound,
+        unread: &Unread,
         now: Instant,
         owed_for: Duration,
         timeout: Duration,
         progress_timeout: Option<Duration>,
     ) -> Verdict {
         let before = std::mem::replace(&mut self.before, outbound);
+        let is_reading = owed_for < timeout.saturating_add(unread.time(outbound));
         let (before, info) = match (before, outbound) {
             (Outbound::Tcp(before), Outbound::Tcp(info)) => (before, info),
-            (_, Outbound::Counted(bytes)) => {
-                let slowest = Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
-                return busy_if(owed_for < timeout.saturating_add(slowest));
-            }
+            (_, Outbound::Counted(_)) => return busy_if(is_reading),
             _ => return busy_if(owed_for < timeout.saturating_mul(UNKNOWN_TIMEOUTS)),
         };
         if info.acked != before.acked {
             self.moved_at = now;
         }
         if self.is_delivered {
-            return busy_if(info.window > before.window);
+            return busy_if(is_reading || info.window > before.window);
         }
         if info.has_acked(before.written) {
             // It may have come only now.
@@ -101,9 +146,15 @@ fn busy_if(is_busy: bool) -> Verdict {
     }
 }
 
-/// Where only the bytes are known that a transport has taken, they are thought to be on their way for as long as
-/// on a line that is as slow as any in use.
-const SLOWEST_BYTES_PER_SECOND: u64 = 16 << 10;
+/// So coarse that two bytes count as much as anybody gets between two pings.
+const PAGE_BYTES: u32 = 4 << 10;
+
+/// A line that is as slow as any in use, or a program that reads as slowly: 16 KiB a second.
+const SLOWEST_PAGES_PER_SECOND: u16 = 4;
+
+/// What may be unread, or on its way where that isn't known: a mebibyte, 64 s at that rate. More would keep those who
+/// have vanished for too long, and beyond it a queue is full and tells.
+const UNREAD_PAGES_MAX: u16 = 256;
 
 /// Where nothing is known: so many timeouts in all. Seven of the default are 70 s, in which a mebibyte comes
 /// through so slow a line.
@@ -127,9 +178,17 @@ mod tests {
         }
     }
 
+    fn none_unread(outbound: Outbound) -> Unread {
+        Unread {
+            position: outbound.position(),
+            pages: 0,
+        }
+    }
+
     /// Looks every ten seconds, beginning after five.
     struct Looks {
         doubt: Doubt,
+        unread: Unread,
         began: Instant,
         seconds: u64,
     }
@@ -137,8 +196,10 @@ mod tests {
     impl Looks {
         fn begin(info: TcpInfo) -> Self {
             let began = Instant::now();
+            let unread = none_unread(Outbound::Tcp(info));
             Self {
                 doubt: Doubt::new(Outbound::Tcp(info), began),
+                unread,
                 began,
                 seconds: 5,
             }
@@ -153,7 +214,7 @@ mod tests {
             let since = Duration::from_secs(self.seconds);
             let now = self.began + since;
             self.doubt
-                .judge(outbound, now, since, TIMEOUT, Some(PROGRESS))
+                .judge(outbound, &self.unread, now, since, TIMEOUT, Some(PROGRESS))
         }
     }
 
@@ -178,7 +239,8 @@ mod tests {
         for left in (0..1_000_000).rev().step_by(100_000).skip(1) {
             assert_eq!(looks.next(sending(left)), Verdict::Busy, "{left}");
         }
-        // All has come just now: it has the timeout to answer, and no more.
+        // All has come just now: it has the timeout to answer, and as long as reading takes.
+        looks.unread = none_unread(Outbound::Tcp(clear(end)));
         assert_eq!(looks.next(clear(end)), Verdict::Busy);
         assert_eq!(looks.next(clear(end + 10)), Verdict::Silent);
     }
@@ -239,16 +301,34 @@ mod tests {
     }
 
     #[test]
-    fn where_only_the_sent_bytes_are_known_they_may_be_on_a_slow_line() {
-        let mut looks = Looks::begin(clear(0));
-        let mebibyte = Outbound::Counted(1 << 20);
-        // Ten seconds, and 64 for the bytes.
-        for second in (15..74).step_by(10) {
-            assert_eq!(looks.next_of(mebibyte), Verdict::Busy, "{second}");
+    fn who_has_got_much_has_time_to_read_it() {
+        for outbound in [Outbound::Tcp(clear(1 << 20)), Outbound::Counted(1 << 20)] {
+            let mut looks = Looks::begin(clear(1 << 20));
+            looks.unread = Unread::default();
+            // Ten seconds, and 64 for the bytes.
+            for second in (15..74).step_by(10) {
+                assert_eq!(looks.next_of(outbound), Verdict::Busy, "{second}");
+            }
+            assert_eq!(looks.next_of(outbound), Verdict::Silent);
         }
-        assert_eq!(looks.next_of(mebibyte), Verdict::Silent);
         let mut looks = Looks::begin(clear(0));
         assert_eq!(looks.next_of(Outbound::Counted(20)), Verdict::Silent);
+    }
+
+    #[test]
+    fn what_has_come_is_read_in_time() {
+        let mut unread = Unread::default();
+        let minute = Duration::from_secs(60);
+        // More than is remembered.
+        unread.handle_ping(Outbound::Counted(3_000_000_000), minute);
+        assert_eq!(unread.pages, 256 - 60 * 4);
+        // The positions wrap around.
+        let on = Outbound::Counted(3_000_000_000_u32.wrapping_add(2_000_000_000));
+        assert_eq!(unread.time(on), Duration::from_secs(64));
+        let same = Outbound::Counted(3_000_000_000);
+        assert_eq!(unread.time(same), Duration::from_secs(4));
+        unread.handle_ping(same, minute);
+        assert_eq!(unread.time(same), Duration::ZERO);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
     agenda::{Agenda, Cause, Owed},
     appetite::Appetite,
     carrier::{Drained, Received},
+    doubt::Unread,
     drain::later,
     established::Established,
     group::Slice,
@@ -48,6 +49,8 @@ pub(crate) struct Driver {
     vigil: Vigil,
     /// Whether a message came, or a part of one, since the vigil was kept last.
     traffic: Traffic,
+    /// What the peer may still have to read.
+    unread: Unread,
     /// What is still to be done; nothing, for a calm connection.
     agenda: Option<Box<Agenda>>,
 }
@@ -158,6 +161,7 @@ impl Driver {
             vigil: Vigil::new(settings, session.id(), Instant::now()),
             session,
             traffic: Traffic::Quiet,
+            unread: Unread::default(),
             receiver,
             role,
             stage: Stage::Open,

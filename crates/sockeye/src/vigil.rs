@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     Settings, Side,
-    doubt::{Doubt, Outbound, Verdict},
+    doubt::{Doubt, Outbound, Unread, Verdict},
     drain::{fraction, later},
 };
 
@@ -101,13 +101,14 @@ impl Vigil {
     }
 
     /// What is due, after all that has come was read. `traffic`: of messages, since the last look. `outbound` is
-    /// asked only if the peer is late.
+    /// asked only with a ping, and if the peer is late.
     pub(crate) fn handle_timeout(
         &mut self,
         now: Instant,
         settings: &Settings,
         hearing: Hearing,
         traffic: Traffic,
+        unread: &mut Unread,
         outbound: impl FnOnce() -> Outbound,
     ) -> Due {
         // What can't be heard can't be late.
@@ -126,13 +127,16 @@ impl Vigil {
         }
         match beat {
             Beat::Wait => Due::Nothing,
-            Beat::Ping => Due::Ping,
+            Beat::Ping => {
+                unread.handle_ping(outbound(), rhythm.interval);
+                Due::Ping
+            }
             Beat::Doubt => {
                 let doubt = Doubt::new(outbound(), now);
                 self.rarity.get_or_insert_default().doubt = Some(doubt);
                 Due::PingAgain
             }
-            Beat::Dead => self.judge(now, settings, rhythm.timeout, outbound()),
+            Beat::Dead => self.judge(now, settings, rhythm.timeout, unread, outbound()),
         }
     }
 
@@ -143,6 +147,7 @@ impl Vigil {
         now: Instant,
         settings: &Settings,
         timeout: Duration,
+        unread: &Unread,
         outbound: Outbound,
     ) -> Due {
         let owed_for = self.heartbeat.owed_for(since_origin(now));
@@ -150,7 +155,7 @@ impl Vigil {
         let verdict = match doubt {
             Some(doubt) => {
                 let progress_timeout = settings.progress_timeout;
-                doubt.judge(outbound, now, owed_for, timeout, progress_timeout)
+                doubt.judge(outbound, unread, now, owed_for, timeout, progress_timeout)
             }
             // Until now it could not be heard.
             None => {
@@ -337,7 +342,8 @@ mod tests {
         let at = |second| began + Duration::from_secs(second);
         let mut vigil = Vigil::new(&settings, 1, began);
         let look = |vigil: &mut Vigil, second, hearing, traffic| {
-            vigil.handle_timeout(at(second), &settings, hearing, traffic, || {
+            let mut unread = Unread::default();
+            vigil.handle_timeout(at(second), &settings, hearing, traffic, &mut unread, || {
                 Outbound::Unknown
             })
         };

@@ -41,14 +41,23 @@ impl Driver {
         let traffic = std::mem::replace(&mut self.traffic, Traffic::Quiet);
         let shared = self.session.shared();
         let outbound = || shared.wire().outbound();
-        match (self.vigil).handle_timeout(now, settings, hearing, traffic, outbound) {
+        let (vigil, unread) = (&mut self.vigil, &mut self.unread);
+        match vigil.handle_timeout(now, settings, hearing, traffic, unread, outbound) {
             Due::Nothing => {}
             Due::Ping => {
                 let payload = self.vigil.payload();
                 let mut wire = self.session.shared().wire();
-                // Behind other bytes it would wait: whether they move is another question.
-                if !wire.is_clear() || wire.ping(&payload).is_err() {
-                    self.vigil.withdraw();
+                if wire.is_clear() && wire.ping(&payload).is_ok() {
+                    return;
+                }
+                // Behind other bytes it would wait. Whether the peer takes them is another question, but it is gone if
+                // not even its kernel answers.
+                let timeout = settings.heartbeat.as_ref().map(|rhythm| rhythm.timeout);
+                let is_gone = timeout.is_some_and(|timeout| wire.outbound().is_unanswered(timeout));
+                drop(wire);
+                match is_gone {
+                    true => self.lapse(Lapse::Silent, sink),
+                    false => self.vigil.withdraw(),
                 }
             }
             Due::PingAgain => {
