@@ -5,7 +5,7 @@
 //! - [`autobahn`]: the Autobahn test suite against the real binary, both roles;
 //! - [`callgrind`]: instructions of the protocol core;
 //! - what end-to-end tests stand on: a [`Process`] that cannot outlive its test, the real `sockeye` as
-//!   [`Server`], a [`Browser`], a [`Redis`], a [`Network`] that can be broken, and [`need`], which says what is missing on
+//!   [`Server`], a [`Browser`], a [`Redis`], a [`Network`] that can be broken or slow, and [`need`], which says what is missing on
 //!   this machine.
 //!
 //! What it is not:
@@ -27,6 +27,7 @@ mod process;
 mod redis;
 mod reverse_proxy;
 mod server;
+mod shaped_link;
 pub mod tidy;
 
 pub use browser::{Browser, Tab};
@@ -37,3 +38,4 @@ pub use process::{Ended, Line, Process, Source, let_pass};
 pub use redis::Redis;
 pub use reverse_proxy::{ReverseProxy, blocks_of_page, replaced};
 pub use server::{Server, sockeye};
+pub use shaped_link::Shape;

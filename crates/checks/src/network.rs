@@ -1,9 +1,18 @@
-//! A network of our own, which can be broken.
+//! A network of our own, which can be broken, or be slow.
 
+use std::env;
+use std::fs::File;
+use std::net::UdpSocket;
+use std::os::fd::AsFd as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::SystemTime;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::need;
+use crate::shaped_link::{Shape, ShapedLink, Side};
 
 /// Two places with a router between them, each in a network namespace of its own.
 ///
@@ -12,9 +21,11 @@ use crate::need;
 /// ```
 ///
 /// What the router is told to lose is lost without a word, as on a radio that is out of reach: neither
-/// end gets an error. Dropped, it takes the namespaces with it.
+/// end gets an error. A [`Network::shaped`] has a [`Shape`]d link for its router. Dropped, it takes the namespaces
+/// with it.
 pub struct Network {
     name: String,
+    link: Option<ShapedLink>,
 }
 
 /// One of the two ends.
@@ -33,27 +44,112 @@ impl Network {
     /// If it could, and doesn't.
     #[must_use]
     pub fn new() -> Option<Self> {
+        let network = Self::begin("router")?;
+        network.build();
+        Some(network)
+    }
+
+    /// The same with a link of this shape between the two places. Its segments have at most 1,400 bytes.
+    ///
+    /// Which packets are lost follows from a seed that is printed; the variable `CHECKS_SEED` sets it. `None` as
+    /// above.
+    ///
+    /// # Panics
+    /// As above.
+    #[must_use]
+    pub fn shaped(shape: Shape) -> Option<Self> {
+        let mut network = Self::begin("router")?;
+        network.build();
+        let sides = [Place::Client, Place::Server].map(|place| network.wrap(place));
+        let [Some(client), Some(server)] = sides else {
+            return need::missing("VXLAN devices", "modprobe vxlan");
+        };
+        let seed = seed();
+        println!("{shape:?}, CHECKS_SEED={seed}");
+        network.link = Some(ShapedLink::new(shape, seed, client, server));
+        Some(network)
+    }
+
+    /// A device at `place` whose packets come to a socket of the router's, and the address of the place is its.
+    fn wrap(&self, place: Place) -> Option<Side> {
+        let (name, outer) = (place.name(), place.subnet());
+        let (near, far) = (format!("{outer}.1"), format!("{outer}.2"));
+        let namespace = self.namespace(name);
+        let (port, wrapped) = (VXLAN_PORT.to_string(), ["type", "vxlan", "id", "1"]);
+        let ends = ["local", &far, "remote", &near, "dstport", &port];
+        let add = ["-n", &namespace, "link", "add", "wrapped"];
+        run(&[&add[..], &wrapped, &ends].concat()).ok()?;
+        // One segment for each packet, as if it had to go through a real device.
+        let up = ["link", "set", "wrapped", "mtu", MTU, "gso_max_segs", "1"];
+        self.ip(name, &up);
+        let address = format!("{}/16", place.address_on_shaped_link());
+        self.ip(name, &["address", "add", &address, "dev", "wrapped"]);
+        self.ip(name, &["link", "set", "wrapped", "up"]);
+        let socket = thread::scope(|scope| {
+            let bind = scope.spawn(|| {
+                self.move_to("router");
+                UdpSocket::bind((&*near, VXLAN_PORT)).expect("a port of a namespace of its own")
+            });
+            bind.join().expect("a socket")
+        });
+        let device = format!("{far}:{VXLAN_PORT}").parse().expect("an address");
+        Some(Side { socket, device })
+    }
+
+    /// Its first namespace, if this machine can have one.
+    fn begin(place: &str) -> Option<Self> {
         need::ip()?;
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let network = Self {
             name: format!("sockeye-{}-{count}", std::process::id()),
+            link: None,
         };
-        if let Err(error) = run(&["netns", "add", &network.namespace("router")]) {
+        if let Err(error) = run(&["netns", "add", &network.namespace(place)]) {
             // Root in a container without that right: nothing that could be set up.
             eprintln!("skipped: this machine allows no network namespaces: {error}");
             return None;
         }
-        network.build();
         Some(network)
+    }
+
+    /// From now on the calling thread is at a place: its sockets, and those of the threads that it starts.
+    ///
+    /// # Panics
+    /// If it can't be there.
+    pub fn enter(&self, place: Place) {
+        self.move_to(place.name());
+    }
+
+    fn move_to(&self, place: &str) {
+        let path = format!("/run/netns/{}", self.namespace(place));
+        let namespace = File::open(path).expect("a namespace");
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+            .expect("a thread may move");
+    }
+
+    /// From now on nothing comes through the shaped link.
+    pub fn cut(&self) {
+        self.set_cut(true);
+    }
+
+    /// Everything does again.
+    pub fn mend(&self) {
+        self.set_cut(false);
+    }
+
+    fn set_cut(&self, is_cut: bool) {
+        let link = self.link.as_ref().expect("a shaped link");
+        link.set_cut(is_cut);
     }
 
     /// The address of a place.
     #[must_use]
     pub fn address(&self, place: Place) -> &'static str {
-        match place {
-            Place::Client => "10.77.1.2",
-            Place::Server => "10.77.2.2",
+        match (&self.link, place) {
+            (Some(_), place) => place.address_on_shaped_link(),
+            (None, Place::Client) => "10.77.1.2",
+            (None, Place::Server) => "10.77.2.2",
         }
     }
 
@@ -127,6 +223,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        self.link = None;
         for place in ["client", "server", "router"] {
             let _ = run(&["netns", "delete", &self.namespace(place)]);
         }
@@ -141,6 +238,13 @@ impl Place {
         }
     }
 
+    fn address_on_shaped_link(self) -> &'static str {
+        match self {
+            Self::Client => "10.78.1.2",
+            Self::Server => "10.78.2.2",
+        }
+    }
+
     fn subnet(self) -> &'static str {
         match self {
             Self::Client => "10.77.1",
@@ -148,6 +252,22 @@ impl Place {
         }
     }
 }
+
+/// What the variable `CHECKS_SEED` says, or any.
+fn seed() -> u64 {
+    let set = env::var("CHECKS_SEED").ok();
+    set.and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos() as u64)
+    })
+}
+
+/// Bytes of a packet: a segment of 1,400 bytes, and 40 of headers.
+const MTU: &str = "1440";
+
+/// The one that is meant for it (RFC 7348).
+const VXLAN_PORT: u16 = 4789;
 
 fn must(arguments: &[&str]) {
     if let Err(error) = run(arguments) {

@@ -4,4 +4,5 @@
 mod clock;
 mod network;
 mod processes;
+mod slow_links;
 mod support;
