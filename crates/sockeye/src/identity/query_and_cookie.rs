@@ -1,7 +1,7 @@
 //! A name that stands in the request as it is.
 
 use http::StatusCode;
-use url::form_urlencoded;
+use percent_encoding::percent_decode_str;
 
 use super::{BadClientId, ClientId, Identify};
 use crate::{Refusal, Request};
@@ -21,7 +21,7 @@ impl FromQuery {
 
 impl Identify for FromQuery {
     fn identify(&self, request: &Request) -> Result<Option<ClientId>, Refusal> {
-        match parameter(request, &self.0) {
+        match parameter(request, &self.0)? {
             Some(text) => checked(&text, "query", &self.0),
             None => Ok(None),
         }
@@ -51,11 +51,25 @@ impl Identify for FromCookie {
 }
 
 /// The first parameter of that name in the query, decoded as a form is.
-pub(super) fn parameter(request: &Request, name: &str) -> Option<String> {
-    let query = request.query()?.as_bytes();
-    let mut pairs = form_urlencoded::parse(query);
-    let (_, value) = pairs.find(|(key, _)| key == name)?;
-    Some(value.into_owned())
+///
+/// # Errors
+///
+/// It is no UTF-8. To replace what can't be read, as browsers do, would make one name of many.
+pub(super) fn parameter(request: &Request, name: &str) -> Result<Option<String>, Refusal> {
+    let pairs = request.query().unwrap_or_default().split('&');
+    let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let Some((_, value)) = pairs.find(|(key, _)| *decoded(key) == *name.as_bytes()) else {
+        return Ok(None);
+    };
+    String::from_utf8(decoded(value)).map(Some).map_err(|_| {
+        let body = format!("query {name:?}: not UTF-8\n");
+        Refusal::text(StatusCode::BAD_REQUEST, &body)
+    })
+}
+
+/// As the URL standard has it for forms: `+` is a space, and a `%` that encodes nothing is itself.
+fn decoded(text: &str) -> Vec<u8> {
+    percent_decode_str(&text.replace('+', " ")).collect()
 }
 
 fn checked(text: &str, place: &str, name: &str) -> Result<Option<ClientId>, Refusal> {
@@ -68,6 +82,45 @@ fn checked(text: &str, place: &str, name: &str) -> Result<Option<ClientId>, Refu
         Err(error @ BadClientId) => {
             let body = format!("{place} {name:?}: {error}\n");
             Err(Refusal::text(StatusCode::BAD_REQUEST, &body))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(query: &str) -> Result<Option<String>, u16> {
+        let request = Request {
+            uri: format!("/?{query}").parse().unwrap(),
+            ..Request::default()
+        };
+        let found = FromQuery::new("client id").identify(&request);
+        let found = found.map_err(|refusal| refusal.status().as_u16())?;
+        Ok(found.map(|client| client.to_string()))
+    }
+
+    #[test]
+    fn a_name_is_decoded_as_forms_are_and_must_be_utf8() {
+        for (query, name) in [
+            ("client+id=ann", "ann"),
+            ("a=b&client%20id=a+b%2Bc&client+id=x", "a b+c"),
+            ("client+id=%E9%B1%BC", "\u{9c7c}"),
+            ("client+id=50%", "50%"),
+            ("client+id=50%zz", "50%zz"),
+        ] {
+            assert_eq!(named(query), Ok(Some(name.to_owned())), "{query}");
+        }
+        for nobody in ["", "client+id", "client+id=", "client=ann", "%ff=ann"] {
+            assert_eq!(named(nobody), Ok(None), "{nobody}");
+        }
+        for bad in [
+            "client+id=%ff",
+            "client+id=a%c3",
+            "client+id=%ed%a0%80",
+            "client+id=%00",
+        ] {
+            assert_eq!(named(bad), Err(400), "{bad}");
         }
     }
 }

@@ -76,7 +76,7 @@ impl<T: Tokens> Identify for FromToken<T> {
     fn identify(&self, request: &Request) -> Result<Option<ClientId>, Refusal> {
         let token = match bearer(request) {
             Some(token) => Some(token.to_owned()),
-            None => parameter(request, &self.parameter).filter(|token| !token.is_empty()),
+            None => parameter(request, &self.parameter)?.filter(|token| !token.is_empty()),
         };
         // RFC 6750 section 3: no error code for who showed nothing.
         match (token, self.need) {
