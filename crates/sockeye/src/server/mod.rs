@@ -31,6 +31,7 @@ mod listener;
 mod log_limit;
 mod opener;
 mod origin;
+mod path;
 mod preface;
 mod refusal;
 mod registry;

@@ -12,7 +12,7 @@ use std::{
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
-use super::{Origins, Refusal, opener::Opener};
+use super::{Origins, Refusal, opener::Opener, path};
 use crate::{
     AppHeartbeat, Deflate, Endpoint, Error, ErrorKind, Identify, Limits, MemoryBudget, Request,
     Settings, WebSocket, terms::Terms,
@@ -289,8 +289,8 @@ impl Routes {
                 authorize: route.authorize,
                 factory: route.factory,
             };
-            if !route.path.starts_with('/') {
-                let message = format!("route {:?} does not begin with /", route.path);
+            if let Err(why) = path::check(&route.path) {
+                let message = format!("route {:?}: {why}", route.path);
                 return Err(Error::new(ErrorKind::Config, message));
             }
             router.insert(&route.path, Arc::new(leg)).map_err(|error| {

@@ -330,6 +330,10 @@ async fn wrong_routes_are_refused_at_the_start() {
         (["/{a}", "/{b}"], "route /{b}"),
         (["/a", "b"], "does not begin with /"),
         (["/a", "/{"], "route /{"),
+        // These would be taken and never match.
+        (["/a", "/x/:id"], "a parameter is written {id}, not :id"),
+        (["/a", "/x/*"], "all that is left is written {*rest}, not *"),
+        (["/a", "/{id}/{id}"], "two parameters are named \"id\""),
     ] {
         let server = Server::bind("127.0.0.1:0")
             .route(paths[0], |_request| Ok(Echo))
