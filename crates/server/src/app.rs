@@ -5,6 +5,7 @@ use std::{ffi::OsString, net::SocketAddr, process::ExitCode, time::Duration};
 use axum::{
     Router,
     http::{HeaderMap, StatusCode, Version, header},
+    middleware,
     response::{IntoResponse as _, Response},
     routing,
 };
@@ -16,6 +17,7 @@ use sockeye::{
 };
 
 use crate::{
+    address_rates::{self, AddressRates, limit_posts},
     api, certificate,
     chat::{self, Chat, Tokens},
     config::{Config, Loaded, LogFormat, MemoryMax, Switch},
@@ -158,6 +160,7 @@ async fn start(
     for path in &chat_paths {
         server = server.mount(chat.route(connections, path, settings(config).limits));
     }
+    let rates = AddressRates::new(config);
     let login = Login::new(chat.clone(), config.login_lifetime.0);
     server = server.mount(login.route(connections, settings(config).limits));
     for (path, route) in endpoints(connections, presence) {
@@ -171,8 +174,8 @@ async fn start(
             server = server.mount(route);
         }
     }
-    let others = api::router(key.clone(), presence)
-        .merge(chat.router())
+    let others = api::router(key.clone(), rates.clone(), presence)
+        .merge(chat.router(rates.clone()))
         .merge(login.router())
         .route("/health/ready", readiness.route());
     if let Some(workers) = config.workers {
@@ -184,7 +187,8 @@ async fn start(
         .connections_max(config.connections_max.0 as usize)
         .connections_reserve(config.connections_reserve.0 as usize)
         .http(http_settings(config))
-        .fallback(pages(config, others))
+        .address_limits(address_rates::limits(config))
+        .fallback(pages(config, others).layer(middleware::from_fn_with_state(rates, limit_posts)))
         .start()
         .await
         .map_err(|error| with_causes(&error))

@@ -15,6 +15,7 @@
 //!                                                       └──> connect, bench ──> dial   └── welcome, health, api
 //! ```
 
+mod address_rates;
 mod api;
 mod app;
 mod bench;

@@ -51,6 +51,7 @@ fn code_in_a_how_to_page_is_an_excerpt_of_an_example() {
     for (page, example) in [
         ("reconnect-without-losing-messages.md", "reconnect.rs"),
         ("keep-connections-alive.md", "heartbeat.rs"),
+        ("origins.md", "origins.rs"),
     ] {
         let page = fs::read_to_string(root().join("docs/howto").join(page)).unwrap();
         let example = fs::read_to_string(root().join("examples").join(example)).unwrap();

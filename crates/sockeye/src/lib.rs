@@ -65,6 +65,7 @@
 //! [`Error::closed`] tells who closed, with which code and why: a server that failed (1011) or is overloaded
 //! (1013) isn't taken for one that had no more to say.
 
+mod address;
 mod agenda;
 mod annex;
 mod app_heartbeat;
@@ -116,6 +117,7 @@ mod websocket;
 mod wire;
 mod worker;
 
+pub use address::{AddressLimits, AddressRateLimiter, Rate, RetryAfter};
 pub use app_heartbeat::AppHeartbeat;
 pub use client::{Connect, Connecting, Http2, connect};
 pub use closed::{Closed, Side};

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::{Error, ErrorKind};
+
 /// All addresses whose first `bits` bits are those of `address`: `10.0.0.0/8`, `fd00::/8`, `::1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Network {
@@ -31,6 +33,20 @@ impl Network {
             address: address.to_canonical(),
             bits: canonical_bits(address, bits)?,
         })
+    }
+
+    /// # Errors
+    ///
+    /// Kind `Config`, for what is neither an address nor a range.
+    pub(crate) fn parse_all(texts: &[String]) -> Result<Vec<Self>, Error> {
+        let parse = |text: &String| {
+            Self::parse(text).ok_or_else(|| {
+                let message =
+                    format!("{text:?} is no network; allowed: 127.0.0.1, 10.0.0.0/8, fd00::/8");
+                Error::new(ErrorKind::Config, message)
+            })
+        };
+        texts.iter().map(parse).collect()
     }
 
     pub(crate) fn contains(&self, address: IpAddr) -> bool {

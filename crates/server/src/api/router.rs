@@ -9,23 +9,36 @@ use axum::{
     routing,
 };
 
+use sockeye::RequestInfo;
 use sockeye_hub::presence::Presence;
 
 use super::{Key, answer, presence};
+use crate::address_rates::AddressRates;
 
 /// Everything below `/api`.
-pub(crate) fn router(key: Key, presence: &Presence) -> Router {
+pub(crate) fn router(key: Key, rates: AddressRates, presence: &Presence) -> Router {
     presence::routes(presence.clone())
         .method_not_allowed_fallback(wrong_method)
         .route("/api", routing::any(unknown))
         .route("/api/{*path}", routing::any(unknown))
-        .route_layer(middleware::from_fn_with_state(key, ask_for_key))
+        .route_layer(middleware::from_fn_with_state((key, rates), ask_for_key))
 }
 
-async fn ask_for_key(State(key): State<Key>, request: Request, next: Next) -> Response {
+async fn ask_for_key(
+    State((key, rates)): State<(Key, AddressRates)>,
+    info: RequestInfo,
+    request: Request,
+    next: Next,
+) -> Response {
+    // Before the key is looked at, so that nobody finds it by trying.
+    if let Err(error) = rates.wrong_keys.check(&info) {
+        return answer::too_many(error);
+    }
     if key.is_shown(request.headers()) {
         return next.run(request).await;
     }
+    // It was there a moment ago; if not, the next one is refused.
+    let _ = rates.wrong_keys.count(&info);
     answer::error(
         StatusCode::UNAUTHORIZED,
         "unauthorized",

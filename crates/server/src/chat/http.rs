@@ -23,10 +23,11 @@ use super::{
     receipt::Receipt,
     service::Refusal,
 };
+use crate::address_rates::AddressRates;
 
 impl Chat {
     /// Both paths.
-    pub(crate) fn router(&self) -> Router {
+    pub(crate) fn router(&self, rates: AddressRates) -> Router {
         let (asked, fetched) = (self.clone(), self.clone());
         Router::new()
             .route(
@@ -35,7 +36,7 @@ impl Chat {
                     move |method: Method, info: RequestInfo, headers: HeaderMap| async move {
                         match turn_away(&method, &headers) {
                             Some(response) => response,
-                            None => asked.identify(&headers, Cookies::of(&info)).await,
+                            None => asked.identify(&info, &headers, &rates).await,
                         }
                     },
                 ),
@@ -60,17 +61,31 @@ impl Chat {
     }
 
     /// Who this browser is. Somebody new, if it doesn't say.
-    async fn identify(&self, request: &HeaderMap, cookies: Cookies) -> Response {
-        let identified = self.recognise(request, cookies).await.and_then(|known| {
-            let person = known.unwrap_or_else(|| self.identities().make());
-            // The browser that shows what it has got needn't be given it again.
-            self.hand_over(Job::Issue(person, receipt(request, cookies)))?;
-            Ok(person)
-        });
-        let person = match identified {
-            Ok(person) => person,
+    async fn identify(
+        &self,
+        info: &RequestInfo,
+        request: &HeaderMap,
+        rates: &AddressRates,
+    ) -> Response {
+        let cookies = Cookies::of(info);
+        let known = match self.recognise(request, cookies).await {
+            Ok(known) => known,
             Err(refusal) => return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message()),
         };
+        if known.is_none()
+            && let Err(error) = rates.identities.count(info)
+        {
+            let message = error.to_string();
+            let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, &message);
+            let secs = HeaderValue::from(error.as_secs());
+            response.headers_mut().insert(header::RETRY_AFTER, secs);
+            return response;
+        }
+        let person = known.unwrap_or_else(|| self.identities().make());
+        // The browser that shows what it has got needn't be given it again.
+        if let Err(refusal) = self.hand_over(Job::Issue(person, receipt(request, cookies))) {
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message());
+        }
         let data = json!({ "uuid": person.to_string(), "address": person.address() });
         let fields = vec![cookies.set(PERSON_COOKIE, &person.to_string())];
         answer(StatusCode::OK, "ok", &data, fields)

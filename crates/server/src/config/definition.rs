@@ -147,6 +147,70 @@ pub(crate) struct Config {
     )]
     pub(crate) connections_reserve: Count,
 
+    /// Limits for each client address, those named address-…; one that is beyond them is answered with 429
+    #[arg(
+        long,
+        value_name = "on|off",
+        default_value = "on",
+        help_heading = "limits"
+    )]
+    pub(crate) address_limits: Switch,
+
+    /// Addresses and ranges that have no such limits; may be given many times, and replaces the default
+    #[arg(
+        long,
+        value_name = "NETWORK",
+        value_delimiter = ',',
+        default_values = ["127.0.0.0/8", "::1"],
+        help_heading = "limits"
+    )]
+    pub(crate) address_exempt: Vec<Network>,
+
+    /// Most open connections of one address; of IPv6 the first 64 bits are one
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "16384",
+        help_heading = "limits"
+    )]
+    pub(crate) address_connections_max: Count,
+
+    /// New connections of one address per second, in the long run; 20 seconds' worth may come at once
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "500",
+        help_heading = "limits"
+    )]
+    pub(crate) address_handshakes_per_second: Count,
+
+    /// POSTs of one address per minute, over all paths
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "600",
+        help_heading = "limits"
+    )]
+    pub(crate) address_posts_per_minute: Count,
+
+    /// Identities of the chat and the login that are made for one address per hour
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "3000",
+        help_heading = "limits"
+    )]
+    pub(crate) address_identities_per_hour: Count,
+
+    /// Wrong keys and tokens of one address per minute; beyond that the right one isn't looked at either
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "60",
+        help_heading = "limits"
+    )]
+    pub(crate) address_wrong_keys_per_minute: Count,
+
     /// What may wait for a session whose peer reads slowly
     #[arg(
         long,

@@ -8,12 +8,14 @@ use super::{
     Failure, HttpSettings, Phase, Refusal, Registry, Route, ServerHandle, Shared,
     connections::Connections,
     forwarded::TrustedProxies,
-    listen::{Bound, Listen, Preface},
+    listen::{Bound, Listen, Listening, Preface},
     listener::{Listener, Ways},
     route::Routes,
+    shared::LogLimits,
 };
 use crate::{
-    Endpoint, Error, ErrorKind, MemoryBudget, Request, ServerTls, Settings,
+    AddressLimits, Endpoint, Error, ErrorKind, MemoryBudget, Request, ServerTls, Settings,
+    address::Addresses,
     worker::{Crew, Entrance},
 };
 
@@ -47,6 +49,7 @@ pub struct Server {
     http: HttpSettings,
     workers: NonZero<usize>,
     trusted_proxies: Vec<String>,
+    address_limits: AddressLimits,
 }
 
 impl Server {
@@ -71,6 +74,7 @@ impl Server {
             http: HttpSettings::default(),
             workers: available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             trusted_proxies: Vec::new(),
+            address_limits: AddressLimits::default(),
         }
     }
 
@@ -191,6 +195,12 @@ impl Server {
         self
     }
 
+    /// What one client address may take. Default: see [`AddressLimits`].
+    pub fn address_limits(mut self, limits: AddressLimits) -> Self {
+        self.address_limits = limits;
+        self
+    }
+
     /// How long a connection may be silent before the kernel asks whether the peer's is still there,
     /// and how long between two such questions. `None` never asks. Default 60 s.
     pub fn tcp_keepalive(mut self, time: Option<Duration>) -> Self {
@@ -224,9 +234,11 @@ impl Server {
         }
         let routes = Routes::new(self.routes, &self.settings)?;
         let trusted_proxies = TrustedProxies::parse(&self.trusted_proxies)?;
+        let addresses = Addresses::new(self.address_limits)?;
         let (crew, rests) = Crew::assemble(self.workers).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot set up the workers").with_source(error)
         })?;
+        let listening = Listening::default();
         let mut listeners = Vec::new();
         let mut entrances = Vec::new();
         entrances.resize_with(self.workers.get(), Vec::new);
@@ -235,6 +247,10 @@ impl Server {
             let is_for_workers = listen.is_for_workers();
             for bound in listen.bind(self.workers).await? {
                 local_addrs.push(bound.local_addr);
+                listening.add(&bound).map_err(|error| {
+                    let message = format!("cannot listen on {}", bound.local_addr);
+                    Error::new(ErrorKind::Io, message).with_source(error)
+                })?;
                 match is_for_workers {
                     true => deal_out(bound, self.tcp_keepalive, &mut entrances)?,
                     false => listeners.extend(listeners_of(bound)?),
@@ -244,16 +260,20 @@ impl Server {
         let shared = Arc::new(Shared {
             routes,
             trusted_proxies,
+            log_limits: LogLimits::default(),
             fallback: self.fallback,
             settings: self.settings,
             tcp_keepalive: self.tcp_keepalive,
             connections_max: self.connections_max,
-            connections: Connections::default(),
+            connections: Connections::new(addresses.table()),
+            addresses,
+            overflow: Connections::default(),
             reserve: Connections::default(),
             reserve_max: self.connections_reserve,
             http: self.http,
             registry: Arc::new(Registry::default()),
             phase: watch::Sender::new(Phase::Serving),
+            listening,
             crew,
             failure: Failure::default(),
         });

@@ -7,6 +7,8 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
+use crate::address::{AddressPermit, AddressTable, Key};
+
 /// A count with a limit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections(Arc<Inner>);
@@ -16,9 +18,18 @@ struct Inner {
     open: AtomicUsize,
     /// Told whenever `open` becomes 0.
     emptied: Notify,
+    addresses: Option<Arc<AddressTable>>,
 }
 
 impl Connections {
+    /// None yet. `addresses` are those for which permits count.
+    pub(crate) fn new(addresses: &Arc<AddressTable>) -> Self {
+        Self(Arc::new(Inner {
+            addresses: Some(Arc::clone(addresses)),
+            ..Inner::default()
+        }))
+    }
+
     /// One more, unless there are `max`.
     pub(crate) fn admit(&self, max: usize) -> Option<Permit> {
         self.0
@@ -27,7 +38,10 @@ impl Connections {
                 (open < max).then(|| open + 1)
             })
             .ok()
-            .map(|_| Permit(Arc::clone(&self.0)))
+            .map(|_| Permit {
+                connections: Arc::clone(&self.0),
+                key: None,
+            })
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -51,12 +65,39 @@ impl Connections {
 /// One connection is counted while its permit lives. Whoever shares it puts it into an `Arc`, so that
 /// those who don't pay for none.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Inner>);
+pub(crate) struct Permit {
+    connections: Arc<Inner>,
+    /// The address for which it counts too. Not an [`AddressPermit`], which would double its size.
+    key: Option<Key>,
+}
+
+impl Permit {
+    /// Counts for an address too, one of the table that its connections know.
+    pub(crate) fn counting_for(mut self, address: Option<AddressPermit>) -> Self {
+        if let Some(address) = address {
+            self.leave_address();
+            self.key = Some(address.into_key());
+        }
+        self
+    }
+
+    /// The address for which it counts.
+    pub(crate) fn key(&self) -> Option<Key> {
+        self.key
+    }
+
+    fn leave_address(&mut self) {
+        if let (Some(key), Some(addresses)) = (self.key.take(), &self.connections.addresses) {
+            addresses.leave(key);
+        }
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.emptied.notify_waiters();
+        self.leave_address();
+        if self.connections.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.connections.emptied.notify_waiters();
         }
     }
 }

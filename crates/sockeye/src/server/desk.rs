@@ -16,7 +16,7 @@ use super::{
     Accepted, Admitted, Permit, Refusal, RequestInfo, Shared, Shown, body::LimitedBody,
     intake::Standing, origin::Tls, registry::Stay, request_info::host_of,
 };
-use crate::upgrade;
+use crate::{RetryAfter, upgrade};
 
 /// Who answers the requests of one connection.
 pub(crate) struct Desk {
@@ -26,6 +26,8 @@ pub(crate) struct Desk {
     /// once; whether it is lent can be seen from the number of those who hold it.
     permit: Mutex<Arc<Permit>>,
     place: Place,
+    /// Why the connection is there only to be refused: its address has too many.
+    excess: Option<RetryAfter>,
     shared: Arc<Shared>,
 }
 
@@ -40,15 +42,17 @@ pub(crate) enum Place {
 
 impl Desk {
     pub(crate) fn new(tls: Tls, accepted: Accepted) -> Self {
-        let (permit, place) = match accepted.standing {
-            Standing::Welcome(permit) => (permit, Place::Regular),
-            Standing::Reserve(permit) => (permit, Place::Reserve),
+        let (permit, place, excess) = match accepted.standing {
+            Standing::Welcome(permit) => (permit, Place::Regular, None),
+            Standing::Reserve(permit) => (permit, Place::Reserve, None),
+            Standing::Excess(permit, error) => (permit, Place::Reserve, Some(error)),
         };
         Self {
             peer_addr: accepted.peer_addr,
             tls,
             permit: Mutex::new(Arc::new(permit)),
             place,
+            excess,
             shared: accepted.shared,
         }
     }
@@ -72,8 +76,9 @@ impl Desk {
         &self,
         incoming: upgrade::Incoming,
     ) -> Result<(Admitted, Stay), Refusal> {
+        self.check_address()?;
         let permit = self.permit_for_websocket()?;
-        let admitted = self.shared.admit(incoming).settled().await?;
+        let admitted = self.shared.admit(incoming, None).settled().await?;
         Ok((admitted, self.shared.stay(permit)))
     }
 
@@ -84,6 +89,13 @@ impl Desk {
     ) -> Result<(Admitted, Stay), Refusal> {
         let incoming = upgrade::Incoming::from_http(request, self.peer_addr, self.tls)?;
         self.admit(incoming).await
+    }
+
+    fn check_address(&self) -> Result<(), Refusal> {
+        match self.excess {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 
     fn permit_for_websocket(&self) -> Result<Arc<Permit>, Refusal> {
@@ -101,6 +113,9 @@ impl Desk {
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        if let Err(refusal) = self.check_address() {
+            return refusal.into_response();
+        }
         let Some(fallback) = &self.shared.fallback else {
             return Refusal::text(StatusCode::NOT_FOUND, "not found\n").into_response();
         };
@@ -133,7 +148,7 @@ impl Desk {
             tls: self.tls,
             host: host_of(request.uri(), request.headers()),
         };
-        RequestInfo::derive(shown, &self.shared.trusted_proxies, || request.headers())
+        self.shared.info(shown, || request.headers())
     }
 }
 

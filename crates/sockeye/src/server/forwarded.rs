@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, header};
 use sockeye_proto::handshake::is_authority;
 
 use super::{log_limit::LogLimit, origin::Tls};
-use crate::{Error, ErrorKind, network::Network};
+use crate::{Error, network::Network};
 
 /// Whose word about others is taken.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Told {
     pub(crate) tls: Option<Tls>,
     /// Host and port that the client has asked for.
     pub(crate) host: Option<Arc<str>>,
+    /// Whether something was told and can't be believed. Nothing else is here then.
+    pub(crate) is_doubted: bool,
 }
 
 /// Why nothing of what a trusted proxy has passed on is believed. Whoever is behind it could have written it:
@@ -63,15 +65,8 @@ impl TrustedProxies {
     ///
     /// Kind `Config`, for what is neither an address nor a range.
     pub(crate) fn parse(networks: &[String]) -> Result<Self, Error> {
-        let parse = |text: &String| {
-            Network::parse(text).ok_or_else(|| {
-                let message =
-                    format!("{text:?} is no network; allowed: 127.0.0.1, 10.0.0.0/8, fd00::/8");
-                Error::new(ErrorKind::Config, message)
-            })
-        };
         Ok(Self {
-            networks: networks.iter().map(parse).collect::<Result<_, _>>()?,
+            networks: Network::parse_all(networks)?,
             complaints: LogLimit::default(),
         })
     }
@@ -96,11 +91,11 @@ impl TrustedProxies {
                     doubt.text()
                 );
             }
-            Told::default()
+            Told::doubted()
         })
     }
 
-    fn trusts(&self, addr: IpAddr) -> bool {
+    pub(crate) fn trusts(&self, addr: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(addr))
     }
 
@@ -130,6 +125,7 @@ impl TrustedProxies {
                 },
                 tls: transposed(proto).ok_or(malformed)?,
                 host: transposed(host).ok_or(malformed)?,
+                is_doubted: false,
             };
             if !matches!(node, Some(Node::Addr(_))) {
                 break;
@@ -162,11 +158,19 @@ impl TrustedProxies {
             client_addr,
             tls: transposed(proto.map(parse_proto)).ok_or(Doubt::Malformed("X-Forwarded-Proto"))?,
             host: transposed(host.map(parse_host)).ok_or(Doubt::Malformed("X-Forwarded-Host"))?,
+            is_doubted: false,
         })
     }
 }
 
 impl Told {
+    fn doubted() -> Self {
+        Self {
+            is_doubted: true,
+            ..Self::default()
+        }
+    }
+
     /// What two kinds of fields tell together. The proxy writes one of them, and whoever is behind it may have
     /// written the other.
     fn joined(self, other: Self) -> Result<Self, Doubt> {
@@ -174,6 +178,7 @@ impl Told {
             client_addr: agreed(self.client_addr, other.client_addr)?,
             tls: agreed(self.tls, other.tls)?,
             host: agreed(self.host, other.host)?,
+            is_doubted: false,
         })
     }
 }

@@ -9,12 +9,13 @@ use super::{
     Refusal, Shared, Shown,
     connections::Permit,
     opener::Opener,
-    origin::Tls,
+    origin::{self, Tls},
     registry::Stay,
     route::{BoxFuture, Found, Leg, Verdict},
 };
 use crate::{
     Request, RequestInfo, Stream,
+    address::{AddressPermit, Key},
     carrier::Carrier,
     established::Established,
     upgrade::{Agreement, Incoming},
@@ -35,26 +36,54 @@ pub(crate) struct Admitted {
     pub(crate) agreement: Agreement,
     pub(crate) request: Arc<Request>,
     pub(crate) opener: Opener,
+    /// Of the client's address, if the connection doesn't count for it.
+    address: Option<AddressPermit>,
 }
 
 impl Shared {
     /// Whether `incoming` becomes a WebSocket. Nothing was sent yet, so that a refusal is a whole
     /// HTTP answer.
-    pub(crate) fn admit(&self, incoming: Incoming) -> Admission {
+    ///
+    /// `counted` is the address for which the connection counts, if this is its first request: a proxy's
+    /// connection, and one that carries many requests, pays for each of them.
+    pub(crate) fn admit(&self, incoming: Incoming, counted: Option<Key>) -> Admission {
         let Incoming {
             mut request,
             handshake,
         } = incoming;
+        request.info = self.info_of(&request);
+        let address = match self.enter_again(&request.info, counted) {
+            Ok(address) => address,
+            Err(refusal) => return Admission::Now(Err(refusal)),
+        };
         let leg = match self.leg_for(&mut request) {
             Ok(leg) => leg,
             Err(refusal) => return Admission::Now(Err(refusal)),
         };
+        let admitted = move |leg: &Leg, request| {
+            let mut admitted = Admitted::new(leg, handshake, request)?;
+            admitted.address = address;
+            Ok(admitted)
+        };
         match leg.authorize(request) {
-            Verdict::Now(request) => Admission::Now(Admitted::new(&leg, handshake, request)),
-            Verdict::Later(verdict) => Admission::Later(Box::pin(async move {
-                Admitted::new(&leg, handshake, verdict.await?)
-            })),
+            Verdict::Now(request) => Admission::Now(admitted(&leg, request)),
+            Verdict::Later(verdict) => {
+                Admission::Later(Box::pin(async move { admitted(&leg, verdict.await?) }))
+            }
         }
+    }
+
+    /// Counts a request for its client's address, unless its connection did.
+    fn enter_again(
+        &self,
+        info: &RequestInfo,
+        counted: Option<Key>,
+    ) -> Result<Option<AddressPermit>, Refusal> {
+        let key = info.key();
+        if key == counted {
+            return Ok(None);
+        }
+        Ok(self.enter_for(key, info.client_addr())?)
     }
 
     /// The route of a request that may take it, as far as that can be seen from the request.
@@ -64,12 +93,8 @@ impl Shared {
         }
         let Found { leg, params } = self.routes.find(request.path())?;
         request.params = params;
-        request.info = self.info_of(request);
         if !leg.origins.admit(&request.fields, &request.info) {
-            return Err(Refusal::text(
-                StatusCode::FORBIDDEN,
-                "pages of this origin may not connect here\n",
-            ));
+            return Err(origin::refuse(request, &self.log_limits.origin));
         }
         Ok(leg)
     }
@@ -85,7 +110,7 @@ impl Shared {
             },
             host: host.and_then(|host| str::from_utf8(host).ok()),
         };
-        RequestInfo::derive(shown, &self.trusted_proxies, || request.headers())
+        self.info(shown, || request.headers())
     }
 
     /// The count of one session, and its place in the registry.
@@ -112,6 +137,7 @@ impl Admitted {
             handshake,
             request,
             opener,
+            address: None,
         })
     }
 
@@ -150,12 +176,13 @@ impl Admitted {
             established,
             response,
             endpoint,
-            permit,
+            permit: permit.counting_for(self.address),
         })
     }
 
     /// Begins in a task, after the response was sent. `leftover` are bytes that came behind the head.
     pub(crate) fn open(self, stream: Box<dyn Stream>, leftover: Vec<u8>, stay: Stay) {
+        let stay = stay.counting_for(self.address);
         let established = Established {
             carrier: Carrier::from_boxed(stream),
             leftover,

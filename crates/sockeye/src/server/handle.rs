@@ -19,6 +19,21 @@ use crate::{
 ///
 /// Dropping it stops accepting and sends close code 1001 to every session at once, without waiting
 /// for anything. [`ServerHandle::drain`] does it with care.
+///
+/// # Starting again
+///
+/// On Linux its addresses are free when the drop returns, or when a drain has begun: another server of the
+/// same process can listen on them at once, while the sessions of this one still end. On other systems a
+/// moment passes until its threads have closed their sockets; [`crate::Server::start`] may have to be tried
+/// again there.
+///
+/// ```no_run
+/// # async fn example(make: impl Fn() -> sockeye::Server) -> Result<(), sockeye::Error> {
+/// let server = make().start().await?;
+/// drop(server);
+/// let server = make().start().await?;
+/// # Ok(()) }
+/// ```
 pub struct ServerHandle {
     shared: Arc<Shared>,
     local_addrs: Vec<SocketAddr>,
@@ -54,7 +69,7 @@ impl ServerHandle {
     ///
     /// Outside a tokio runtime.
     pub fn accept(&self, stream: impl Stream, peer_addr: Option<SocketAddr>) {
-        if let Some(standing) = Standing::new(&self.shared) {
+        if let Some(standing) = Standing::new(&self.shared, peer_addr) {
             let accepted = Accepted {
                 peer_addr,
                 standing,

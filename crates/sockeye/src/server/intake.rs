@@ -14,7 +14,7 @@ use super::{
     Admission, Permit, Phase, Refusal, Shared, first::First, http1, http2, listen::Preface,
     listener::Ways, origin::Tls, preface, replay::Replay,
 };
-use crate::{Stream, drain::later, upgrade::Incoming, worker};
+use crate::{RetryAfter, Stream, address::Key, drain::later, upgrade::Incoming, worker};
 
 /// What is known of a connection before its first byte.
 pub(crate) struct Accepted {
@@ -32,20 +32,60 @@ pub(crate) enum Standing {
     /// There is none but in the reserve: a plain request is answered, a WebSocket is only if there is
     /// room by then.
     Reserve(Permit),
+    /// Its address has too many, or makes too many in a short time: whatever it asks, it is refused.
+    Excess(Permit, RetryAfter),
 }
 
 impl Standing {
-    /// Counts one more connection. `None` if there is no room even in the reserve.
-    pub(crate) fn new(shared: &Shared) -> Option<Self> {
-        let welcome = shared.connections.admit(shared.connections_max);
-        welcome.map(Self::Welcome).or_else(|| {
-            let reserve = shared.reserve.admit(shared.reserve_max)?;
-            Some(Self::Reserve(reserve))
-        })
+    /// Counts one more connection, from an address if there is one. `None` if there is no room even for
+    /// telling it so.
+    pub(crate) fn new(shared: &Shared, peer_addr: Option<SocketAddr>) -> Option<Self> {
+        match shared.connections.admit(shared.connections_max) {
+            Some(permit) => Self::Welcome(permit).of(shared, peer_addr),
+            None => shared.reserve.admit(shared.reserve_max).map(Self::Reserve),
+        }
+    }
+
+    /// Counts it for the address too. In the reserve it counts when it leaves it.
+    fn of(self, shared: &Shared, peer_addr: Option<SocketAddr>) -> Option<Self> {
+        match (self, peer_addr) {
+            (Self::Welcome(permit), Some(peer_addr)) => match shared.enter(peer_addr.ip()) {
+                Ok(address) => Some(Self::Welcome(permit.counting_for(address))),
+                Err(error) => {
+                    let permit = shared.overflow.admit(OVERFLOW_MAX)?;
+                    Some(Self::Excess(permit, error))
+                }
+            },
+            (standing, _) => Some(standing),
+        }
+    }
+
+    /// The address for which it counts.
+    pub(crate) fn key(&self) -> Option<Key> {
+        match self {
+            Self::Welcome(permit) => permit.key(),
+            Self::Reserve(_) | Self::Excess(..) => None,
+        }
+    }
+
+    /// The answer to whatever it asks, if its address has too many.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Welcome(_) | Self::Reserve(_) => None,
+            Self::Excess(_, error) => Some((*error).into()),
+        }
+    }
+
+    /// Why it can't become a WebSocket, if it can't: it moves to those who may do all, if there is room.
+    pub(crate) fn refusal_of_websocket(&mut self, shared: &Shared) -> Option<Refusal> {
+        match self.leave_reserve(shared) {
+            true => self.refusal(),
+            false => Some(Refusal::too_many()),
+        }
     }
 
     /// Moves to those who may do all, where a WebSocket must be. Whether there is room.
-    pub(crate) fn leave_reserve(&mut self, shared: &Shared) -> bool {
+    fn leave_reserve(&mut self, shared: &Shared) -> bool {
         if let Self::Reserve(_) = self {
             match shared.connections.admit(shared.connections_max) {
                 Some(permit) => *self = Self::Welcome(permit),
@@ -65,7 +105,13 @@ pub(crate) async fn take_tcp(mut stream: TcpStream, ways: Ways, mut accepted: Ac
         let proxy_addr = accepted.peer_addr;
         match until_drain(&accepted.shared, read).await {
             // Whom the proxy names is the peer; of itself it keeps silent.
-            Some(Ok(Ok(source))) => accepted.peer_addr = source.or(proxy_addr),
+            Some(Ok(Ok(source))) => {
+                accepted.peer_addr = source.or(proxy_addr);
+                accepted.standing = match accepted.standing.of(&accepted.shared, source) {
+                    Some(standing) => standing,
+                    None => return,
+                };
+            }
             Some(Ok(Err(error))) => {
                 return tracing::debug!(proxy_addr = proxy_addr.map(display), %error, "no PROXY head");
             }
@@ -152,8 +198,14 @@ pub(crate) async fn serve<S: Stream>(
             drop(buffer);
             open(stream, *incoming, leftover, accepted).await;
         }
-        First::Refused(refusal) => refuse(stream, &refusal).await,
-        First::Http1(..) => http1::serve(stream, buffer, tls, accepted).await,
+        First::Refused(refusal) => {
+            let refusal = accepted.standing.refusal().unwrap_or(refusal);
+            refuse(stream, &refusal).await;
+        }
+        First::Http1(..) => match accepted.standing.refusal() {
+            Some(refusal) => refuse(stream, &refusal).await,
+            None => http1::serve(stream, buffer, tls, accepted).await,
+        },
     }
 }
 
@@ -181,10 +233,11 @@ async fn read_first<S: Stream>(
 
 /// The seam: above it there are routes and endpoints, below it sockets.
 async fn open<S: Stream>(stream: S, incoming: Incoming, leftover: Vec<u8>, mut accepted: Accepted) {
-    if !accepted.standing.leave_reserve(&accepted.shared) {
-        return refuse(stream, &Refusal::too_many()).await;
+    if let Some(refusal) = accepted.standing.refusal_of_websocket(&accepted.shared) {
+        return refuse(stream, &refusal).await;
     }
-    let admission = accepted.shared.admit(incoming);
+    let counted = accepted.standing.key();
+    let admission = accepted.shared.admit(incoming, counted);
     settle(stream, admission, leftover, accepted).await;
 }
 
@@ -278,6 +331,10 @@ async fn until_drain<F: Future>(shared: &Shared, future: F) -> Option<F::Output>
         () = shared.reached(Phase::Draining) => None,
     }
 }
+
+/// Connections of addresses with too many that are told so at the same time. Beyond that they are just
+/// closed, because who is told costs a task and a descriptor as well.
+const OVERFLOW_MAX: usize = 64;
 
 /// Bytes. Most heads fit one read; cookies and tokens make some longer.
 const READ_BYTES: usize = 2048;

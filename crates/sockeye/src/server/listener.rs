@@ -66,6 +66,10 @@ impl Listener {
                 }
                 Err(error) => error,
             };
+            // It was ended.
+            if !shared.is_serving() {
+                return;
+            }
             if let Some(pause) = patience.handle_error(&error, self.local_addr, Instant::now()) {
                 tokio::select! {
                     () = &mut draining => return,
@@ -77,7 +81,9 @@ impl Listener {
 
     /// Counts the connection and gives it a task, which ends when it is known what it wants.
     fn take(&self, stream: TcpStream, peer_addr: SocketAddr, shared: &Arc<Shared>) {
-        let Some(standing) = Standing::new(shared) else {
+        // What the proxy says is the address that counts.
+        let counted = (self.ways.preface == Preface::Nothing).then_some(peer_addr);
+        let Some(standing) = Standing::new(shared, counted) else {
             return;
         };
         if let Err(error) = tune(&SockRef::from(&stream), shared.tcp_keepalive) {

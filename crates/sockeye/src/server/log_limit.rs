@@ -17,6 +17,13 @@ struct State {
 }
 
 impl LogLimit {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(State {
+            written: None,
+            untold: 0,
+        }))
+    }
+
     /// How many lines were left out since the last one, if one may be written now.
     pub(crate) fn due(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock();

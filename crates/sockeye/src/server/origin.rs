@@ -1,9 +1,11 @@
 //! From which web pages a WebSocket may be opened (RFC 6455 section 10.2).
 
-use http::header;
+use std::time::Instant;
 
-use super::RequestInfo;
-use crate::fields::Fields;
+use http::{StatusCode, header};
+
+use super::{Refusal, RequestInfo, log_limit::LogLimit};
+use crate::{Request, fields::Fields};
 
 /// From which web pages a WebSocket may be opened.
 ///
@@ -60,6 +62,32 @@ impl Origins {
         }
     }
 }
+
+/// The answer to a page of an origin that isn't let in. A browser tells nobody why its WebSocket fails, so
+/// that the log is the only place to find out.
+pub(crate) fn refuse(request: &Request, limit: &LogLimit) -> Refusal {
+    if let Some(untold) = limit.due(Instant::now()) {
+        let origin = request.fields.values(&header::ORIGIN).next();
+        let origin = origin.unwrap_or_default();
+        let shown = &origin[..origin.len().min(SHOWN_BYTES_MAX)];
+        let path = &request.path()[..request.path().len().min(SHOWN_BYTES_MAX)];
+        tracing::warn!(
+            origin = %shown.escape_ascii(),
+            host = request.host().unwrap_or_default(),
+            path,
+            untold,
+            "a page of another origin was refused: if it is yours, allow it with Route::origins; if a proxy has \
+             changed Host, name it as a trusted proxy (docs/howto/origins.md)"
+        );
+    }
+    Refusal::text(
+        StatusCode::FORBIDDEN,
+        "pages of this origin may not connect here\n",
+    )
+}
+
+/// Bytes of what a stranger sent that stand in a log line: more than any host has.
+const SHOWN_BYTES_MAX: usize = 300;
 
 /// Whether TLS carries the request, as far as we can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

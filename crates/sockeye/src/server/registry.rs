@@ -13,7 +13,7 @@ use super::{
     connections::Permit,
     tally::{Ending, Tally},
 };
-use crate::{Closed, Endpoint, Error, Reply, Session, drain::Farewell};
+use crate::{Closed, Endpoint, Error, Reply, Session, address::AddressPermit, drain::Farewell};
 
 /// Every open session of a server.
 ///
@@ -119,6 +119,8 @@ pub(crate) struct Stay {
     id: Option<u64>,
     /// Shared with the other streams of an HTTP/2 connection, and with a conversation's socket.
     permit: Arc<Permit>,
+    /// Held for its drop.
+    address: Option<AddressPermit>,
 }
 
 impl Stay {
@@ -127,7 +129,14 @@ impl Stay {
             registry,
             id: None,
             permit,
+            address: None,
         }
+    }
+
+    /// Counts for an address too, if its connection doesn't.
+    pub(crate) fn counting_for(mut self, address: Option<AddressPermit>) -> Self {
+        self.address = address;
+        self
     }
 
     /// For those who outlive the stay.

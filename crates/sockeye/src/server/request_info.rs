@@ -13,6 +13,7 @@ use super::{
     forwarded::{Told, TrustedProxies},
     origin::{self, Tls},
 };
+use crate::address::{Addresses, Key};
 
 /// Scheme and host that the client has asked for (RFC 9110 section 7.1: its target URI), and the client's
 /// address.
@@ -40,6 +41,8 @@ pub struct RequestInfo {
     tls: Option<Tls>,
     host: Option<Arc<str>>,
     client_addr: Option<IpAddr>,
+    /// What limits for an address count it as; none if it isn't limited.
+    key: Option<Key>,
 }
 
 /// What the connection shows of a request.
@@ -105,10 +108,16 @@ impl RequestInfo {
             .is_some_and(|host| origin::is_at_host(origin, host, tls))
     }
 
+    /// What limits for an address count it as; none if it isn't limited.
+    pub(crate) fn key(&self) -> Option<Key> {
+        self.key
+    }
+
     /// `headers` are looked at only if the peer is a trusted proxy.
     pub(crate) fn derive<'h>(
         shown: Shown<'_>,
         proxies: &TrustedProxies,
+        addresses: &Addresses,
         headers: impl FnOnce() -> &'h HeaderMap,
     ) -> Self {
         let peer = shown.peer_addr.map(|addr| addr.ip().to_canonical());
@@ -116,20 +125,32 @@ impl RequestInfo {
             client_addr,
             tls,
             host,
+            is_doubted,
         } = proxies.told(peer, headers);
+        let client_addr = client_addr.or(peer);
+        let key = match is_doubted {
+            // Or a request that can't be believed would be a way around the limits.
+            true => client_addr.map(Key::of),
+            false => client_addr
+                .filter(|addr| !proxies.trusts(*addr))
+                .and_then(|addr| addresses.key(addr)),
+        };
         Self {
             tls: Some(tls.unwrap_or(shown.tls)),
             host: host.or_else(|| shown.host.map(Arc::from)),
-            client_addr: client_addr.or(peer),
+            client_addr,
+            key,
         }
     }
 
     /// Where no proxy is trusted.
     pub(crate) fn shown(shown: Shown<'_>) -> Self {
+        let client_addr = shown.peer_addr.map(|addr| addr.ip().to_canonical());
         Self {
             tls: Some(shown.tls),
             host: shown.host.map(Arc::from),
-            client_addr: shown.peer_addr.map(|addr| addr.ip().to_canonical()),
+            client_addr,
+            key: client_addr.map(Key::of),
         }
     }
 

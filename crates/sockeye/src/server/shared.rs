@@ -1,19 +1,30 @@
 //! What all connections of a server share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use http::HeaderMap;
 use tokio::sync::watch;
 
 use super::{
-    Failure, HttpSettings, Registry, connections::Connections, forwarded::TrustedProxies,
-    route::Routes,
+    Failure, HttpSettings, Registry, RequestInfo, Shown, connections::Connections,
+    forwarded::TrustedProxies, listen::Listening, log_limit::LogLimit, route::Routes,
 };
-use crate::{Settings, worker::Crew};
+use crate::{
+    RetryAfter, Settings,
+    address::{AddressPermit, Addresses, Key},
+    worker::Crew,
+};
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
     pub(crate) routes: Routes,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) addresses: Addresses,
+    pub(crate) log_limits: LogLimits,
     /// For requests that are not a WebSocket's.
     pub(crate) fallback: Option<axum::Router>,
     /// For the time before a route is known, and for routes that have none of their own.
@@ -21,15 +32,25 @@ pub(crate) struct Shared {
     pub(crate) tcp_keepalive: Option<Duration>,
     pub(crate) connections_max: usize,
     pub(crate) connections: Connections,
+    /// Those of addresses that have too many, which are there to be told so.
+    pub(crate) overflow: Connections,
     /// Connections over the limit that are there for plain requests.
     pub(crate) reserve: Connections,
     pub(crate) reserve_max: usize,
     pub(crate) http: HttpSettings,
     pub(crate) registry: Arc<Registry>,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) listening: Listening,
     pub(crate) crew: Crew,
     /// Whether a thread or a task of its own has panicked.
     pub(crate) failure: Failure,
+}
+
+/// Of log lines that strangers can cause.
+#[derive(Debug, Default)]
+pub(crate) struct LogLimits {
+    address: LogLimit,
+    pub(crate) origin: LogLimit,
 }
 
 /// The life of a server. Never goes back.
@@ -43,6 +64,40 @@ pub(crate) enum Phase {
 }
 
 impl Shared {
+    /// What a client has asked for, whatever stands between it and us.
+    pub(crate) fn info<'h>(
+        &self,
+        shown: Shown<'_>,
+        headers: impl FnOnce() -> &'h HeaderMap,
+    ) -> RequestInfo {
+        RequestInfo::derive(shown, &self.trusted_proxies, &self.addresses, headers)
+    }
+
+    /// Counts one more connection of an address, unless it is that of a trusted proxy, whose requests count
+    /// for the addresses that it tells.
+    pub(crate) fn enter(&self, peer: IpAddr) -> Result<Option<AddressPermit>, RetryAfter> {
+        if self.trusted_proxies.trusts(peer) {
+            return Ok(None);
+        }
+        self.enter_for(self.addresses.key(peer), Some(peer))
+    }
+
+    /// Counts one more handshake and one more connection of an address.
+    pub(crate) fn enter_for(
+        &self,
+        key: Option<Key>,
+        addr: Option<IpAddr>,
+    ) -> Result<Option<AddressPermit>, RetryAfter> {
+        let counted = self.addresses.count_handshake(key);
+        let entered = counted.and_then(|()| self.addresses.enter(key));
+        entered.inspect_err(|_| {
+            if let (Some(untold), Some(addr)) = (self.log_limits.address.due(Instant::now()), addr)
+            {
+                tracing::warn!(%addr, untold, "an address has reached its limits and is refused");
+            }
+        })
+    }
+
     /// Goes on to `phase`, if it is not there or beyond.
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.send_if_modified(|current| {
@@ -50,6 +105,9 @@ impl Shared {
             *current = phase.max(*current);
             is_news
         });
+        if phase > Phase::Serving {
+            self.listening.end();
+        }
         self.crew.tell_phase();
     }
 

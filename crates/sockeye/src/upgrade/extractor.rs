@@ -14,8 +14,13 @@ use sockeye_proto::Role;
 
 use super::{Agreement, Incoming, small_writes::SmallWrites};
 use crate::{
-    Deflate, Endpoint, Limits, Origins, Refusal, Request, RequestInfo, Settings, WebSocket,
-    carrier::Carrier, endpoint, established::Established, server::Tls, terms::Terms,
+    Deflate, Endpoint, Error, ErrorKind, Limits, Origins, Refusal, Request, RequestInfo, Settings,
+    WebSocket,
+    carrier::Carrier,
+    endpoint,
+    established::Established,
+    server::{LogLimit, Tls, refuse_origin},
+    terms::Terms,
 };
 
 /// A request of somebody else's server that will become a WebSocket.
@@ -54,6 +59,7 @@ pub struct WebSocketUpgrade {
     origins: Origins,
     subprotocols: Vec<String>,
     settings: Settings,
+    failed: Option<Box<dyn FnOnce(Error) + Send>>,
 }
 
 /// Checks a request that hyper read, and takes its connection over.
@@ -77,8 +83,9 @@ pub struct WebSocketUpgrade {
 ///
 /// # Errors
 ///
-/// The answer for a request that is not a right handshake, or cannot be upgraded because the server
-/// does not serve `with_upgrades`.
+/// The answer for a request that is not a right handshake, or that comes from a server which can't give its
+/// connections away. That hyper serves HTTP/1.1 without `with_upgrades` shows only after the answer:
+/// [`WebSocketUpgrade::on_failed_upgrade`].
 pub fn upgrade<B>(request: &mut http::Request<B>) -> Result<WebSocketUpgrade, Refusal> {
     let stream = request.extensions_mut().remove::<OnUpgrade>();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
@@ -98,6 +105,7 @@ pub fn upgrade<B>(request: &mut http::Request<B>) -> Result<WebSocketUpgrade, Re
         origins: Origins::default(),
         subprotocols: Vec::new(),
         settings: Settings::default(),
+        failed: None,
     })
 }
 
@@ -138,6 +146,14 @@ impl WebSocketUpgrade {
         self
     }
 
+    /// What to do if the connection isn't handed over after the answer, so that neither a conversation nor an
+    /// endpoint begins: the peer was gone (kind `Io`), or hyper was told to serve without `with_upgrades`
+    /// (kind `Config`), which is logged as an error too. Default: nothing more.
+    pub fn on_failed_upgrade(mut self, failed: impl FnOnce(Error) + Send + 'static) -> Self {
+        self.failed = Some(Box::new(failed));
+        self
+    }
+
     /// Answers, and holds a conversation in a task of its own. The answer is 403 if the origin is
     /// refused; there is no conversation then.
     pub fn on_upgrade<F, T>(self, talk: F) -> Response
@@ -170,8 +186,7 @@ impl WebSocketUpgrade {
     {
         let Incoming { request, handshake } = self.incoming;
         if !self.origins.admit(&request.fields, &request.info) {
-            let text = "pages of this origin may not connect here\n";
-            return Refusal::text(StatusCode::FORBIDDEN, text).into_response();
+            return refuse_origin(&request, &ORIGIN_LOG).into_response();
         }
         let plain = Terms {
             settings: self.settings,
@@ -180,12 +195,15 @@ impl WebSocketUpgrade {
         };
         let agreement = Agreement::new(&handshake, &Arc::new(plain), &self.subprotocols);
         let (status, headers) = agreement.response_parts(&handshake, self.version);
-        let (stream, version) = (self.stream, self.version);
+        let (stream, version, failed) = (self.stream, self.version, self.failed);
         tokio::spawn(async move {
             let stream = match stream.await {
                 Ok(stream) => stream,
                 Err(error) => {
-                    tracing::debug!(%error, "the peer was gone before its upgrade");
+                    let error = upgrade_error(error);
+                    if let Some(failed) = failed {
+                        failed(error);
+                    }
                     return;
                 }
             };
@@ -208,6 +226,26 @@ impl WebSocketUpgrade {
         response
     }
 }
+
+/// Why a connection was not handed over.
+fn upgrade_error(error: hyper::Error) -> Error {
+    match error.is_user() {
+        true => {
+            let message = "the HTTP server was not told to give connections away: with hyper, serve the \
+                           connection `.with_upgrades()`";
+            tracing::error!(%error, "{message}");
+            Error::new(ErrorKind::Config, message)
+        }
+        false => {
+            tracing::debug!(%error, "the peer was gone before its upgrade");
+            Error::new(ErrorKind::Io, "the peer was gone before its upgrade")
+        }
+    }
+    .with_source(error)
+}
+
+/// For all servers of the process, since a foreign server has no place of ours to keep it.
+static ORIGIN_LOG: LogLimit = LogLimit::new();
 
 impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
     type Rejection = Refusal;

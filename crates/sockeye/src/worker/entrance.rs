@@ -57,7 +57,12 @@ impl Entrance {
         self.is_paused = false;
     }
 
-    pub(crate) fn accept(&mut self, keepalive: Option<Duration>) -> Arrival {
+    /// `is_serving` is asked when accepting fails: the socket of a server that ends does.
+    pub(crate) fn accept(
+        &mut self,
+        keepalive: Option<Duration>,
+        is_serving: impl Fn() -> bool,
+    ) -> Arrival {
         if self.is_paused {
             return Arrival::Nobody;
         }
@@ -71,6 +76,7 @@ impl Entrance {
                     continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Arrival::Nobody,
+                Err(_) if !is_serving() => return Arrival::Nobody,
                 Err(error) => error,
             };
             let now = Instant::now();
@@ -99,9 +105,9 @@ mod tests {
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut entrance = Entrance::new(socket.into(), addr, None).unwrap();
         for _ in 0..3 {
-            assert!(matches!(entrance.accept(None), Arrival::Pause(_)));
-            assert!(matches!(entrance.accept(None), Arrival::Nobody));
-            assert!(matches!(entrance.accept(None), Arrival::Nobody));
+            assert!(matches!(entrance.accept(None, || true), Arrival::Pause(_)));
+            assert!(matches!(entrance.accept(None, || true), Arrival::Nobody));
+            assert!(matches!(entrance.accept(None, || true), Arrival::Nobody));
             entrance.end_pause();
         }
     }

@@ -398,9 +398,10 @@ impl ReadinessLoop {
             let Some(entrance) = self.entrances.get_mut(number) else {
                 return;
             };
-            match entrance.accept(self.shared.tcp_keepalive) {
+            let is_serving = || self.shared.is_serving();
+            match entrance.accept(self.shared.tcp_keepalive, is_serving) {
                 Arrival::Guest(socket, peer_addr) => {
-                    if let Some(standing) = Standing::new(&self.shared) {
+                    if let Some(standing) = Standing::new(&self.shared, Some(peer_addr)) {
                         self.welcome(socket, peer_addr, standing, deadline);
                     }
                 }
@@ -454,15 +455,17 @@ impl ReadinessLoop {
             Step::Gone => {
                 self.guests.remove(place);
             }
-            Step::Asked(..) if !opening.standing.leave_reserve(&self.shared) => {
-                self.hand_over(place, Stranger::Refused(Refusal::too_many()));
-            }
-            Step::Asked(incoming, leftover) => match self.shared.admit(*incoming) {
-                Admission::Now(Ok(admitted)) if admitted.is_for_worker() => {
-                    self.serve(place, admitted, leftover, short_read);
+            Step::Asked(incoming, leftover) => {
+                if let Some(refusal) = opening.standing.refusal_of_websocket(&self.shared) {
+                    return self.hand_over(place, Stranger::Refused(refusal));
                 }
-                admission => self.hand_over(place, Stranger::Asked(admission, leftover)),
-            },
+                match self.shared.admit(*incoming, opening.standing.key()) {
+                    Admission::Now(Ok(admitted)) if admitted.is_for_worker() => {
+                        self.serve(place, admitted, leftover, short_read);
+                    }
+                    admission => self.hand_over(place, Stranger::Asked(admission, leftover)),
+                }
+            }
             Step::Other(first, bytes) => self.hand_over(place, Stranger::Other(first, bytes)),
         }
     }

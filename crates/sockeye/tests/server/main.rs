@@ -1,5 +1,6 @@
 //! The server over real sockets.
 
+mod address_limits;
 mod behind_proxy;
 mod drain;
 mod fairness;
@@ -18,6 +19,7 @@ mod orders;
 mod panics;
 mod remains;
 mod request_info;
+mod restart;
 mod rooms;
 mod routes;
 mod slow_peers;

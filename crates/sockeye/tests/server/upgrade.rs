@@ -172,3 +172,38 @@ async fn hyper_service_opens_a_websocket() {
     let plain = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     assert_eq!(status(addr, plain).await, 426);
 }
+
+#[tokio::test]
+async fn a_connection_that_hyper_does_not_give_away_is_an_error_to_the_program() {
+    use std::sync::Mutex;
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+    async fn serve(
+        mut request: Request<Incoming>,
+        errors: UnboundedSender<sockeye::ErrorKind>,
+    ) -> Result<Response<Body>, Infallible> {
+        let upgrade = sockeye::upgrade::upgrade(&mut request).expect("a right handshake");
+        let upgrade = upgrade.on_failed_upgrade(move |error| {
+            let _ = errors.send(error.kind());
+        });
+        Ok(upgrade.endpoint(Echo))
+    }
+    let (errors, mut told) = unbounded_channel();
+    let errors = Mutex::new(errors);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let errors = errors.lock().unwrap().clone();
+            let service = service_fn(move |request| serve(request, errors.clone()));
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            // Forgotten: `.with_upgrades()`.
+            tokio::spawn(connection);
+        }
+    });
+    let (mut websocket, _) = open(addr, "/anywhere", &[]).await;
+    assert_eq!(soon(told.recv()).await, Some(sockeye::ErrorKind::Config));
+    // And the peer isn't left waiting.
+    assert!(soon(websocket.recv()).await.is_err());
+}

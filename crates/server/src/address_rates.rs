@@ -1,0 +1,74 @@
+//! How often each client address may do what costs the server more than an answer.
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use sockeye::{AddressLimits, AddressRateLimiter, Rate, Refusal, RequestInfo};
+
+use crate::config::{Config, Switch};
+
+/// How often each client address may do what costs the server more than an answer. Cheap to clone, and all
+/// clones count together.
+///
+/// `count(&info)` before it is done; of a [`sockeye::RetryAfter`] a [`Refusal`] is made, 429, or an answer in
+/// the words of the path's own API.
+#[derive(Clone, Debug)]
+pub(crate) struct AddressRates {
+    /// Requests that change something, of all paths: [`limit_posts`] counts them, nobody else has to.
+    posts: AddressRateLimiter,
+    /// Identities that the server makes, by the chat or the login.
+    pub(crate) identities: AddressRateLimiter,
+    /// Keys and tokens that are wrong. `check` before one is looked at, `count` if it is wrong.
+    pub(crate) wrong_keys: AddressRateLimiter,
+}
+
+impl AddressRates {
+    pub(crate) fn new(config: &Config) -> Self {
+        let limiter = |rate| match config.address_limits {
+            Switch::On => AddressRateLimiter::new(rate),
+            Switch::Off => AddressRateLimiter::off(),
+        };
+        Self {
+            posts: limiter(Rate::per_minute(config.address_posts_per_minute.0)),
+            identities: limiter(Rate::per_hour(config.address_identities_per_hour.0)),
+            wrong_keys: limiter(Rate::per_minute(config.address_wrong_keys_per_minute.0)),
+        }
+    }
+}
+
+/// Those that the library keeps.
+pub(crate) fn limits(config: &Config) -> AddressLimits {
+    if config.address_limits == Switch::Off {
+        return AddressLimits::off();
+    }
+    let per_second = config.address_handshakes_per_second.0;
+    let mut limits = AddressLimits::default();
+    limits.connections_max = config.address_connections_max.0;
+    limits.handshakes =
+        Some(Rate::per_second(per_second).burst(per_second.saturating_mul(BURST_SECONDS)));
+    let exempt = config.address_exempt.iter();
+    limits.exempt = exempt.map(|network| network.0.clone()).collect();
+    limits
+}
+
+/// Stands before all pages and APIs.
+pub(crate) async fn limit_posts(
+    State(rates): State<AddressRates>,
+    info: RequestInfo,
+    request: Request,
+    next: Next,
+) -> Response {
+    // RFC 9110 section 9.2.1.
+    if !request.method().is_safe()
+        && let Err(error) = rates.posts.count(&info)
+    {
+        return Refusal::from(error).into_response();
+    }
+    next.run(request).await
+}
+
+/// Handshakes of so many seconds may come at once: all who are behind an address come back together when a
+/// server was restarted.
+const BURST_SECONDS: u32 = 20;

@@ -1,0 +1,37 @@
+//! What counts as one client address.
+
+use std::{net::IpAddr, num::NonZero};
+
+/// What counts as one client address: one of IPv4, or the first 64 bits of one of IPv6, of which whoever has
+/// one has all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key(NonZero<u64>);
+
+impl Key {
+    pub(crate) fn of(addr: IpAddr) -> Self {
+        let number = match addr.to_canonical() {
+            IpAddr::V4(addr) => IPV4 | u64::from(addr.to_bits()),
+            IpAddr::V6(addr) => (addr.to_bits() >> 64) as u64,
+        };
+        // 0 is where `::1` is, and 1 is nobody's.
+        Self(NonZero::new(number).unwrap_or(NonZero::<u64>::MIN))
+    }
+}
+
+/// Where IPv6 has multicast addresses, from which nobody comes.
+const IPV4: u64 = 0xffff_ffff << 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_network_of_64_bits_is_one_address() {
+        let key = |addr: &str| Key::of(addr.parse().unwrap());
+        assert_eq!(key("2001:db8:0:1::1"), key("2001:db8:0:1:ffff::"));
+        assert_ne!(key("2001:db8:0:1::1"), key("2001:db8:0:2::1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+        assert_eq!(key("192.0.2.1"), key("::ffff:192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("::192.0.2.1"));
+    }
+}

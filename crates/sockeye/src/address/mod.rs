@@ -1,0 +1,18 @@
+//! Limits for each client address: how many connections it may hold, and how often it may do what.
+//!
+//! ```text
+//!   RequestInfo ──> key ──> table: connections and rate of each address ──> permit | RetryAfter
+//!                  (/64 of IPv6)   (bounded, sharded)
+//! ```
+
+mod key;
+mod limits;
+mod rate;
+mod table;
+
+pub use limits::{AddressLimits, AddressRateLimiter};
+pub use rate::{Rate, RetryAfter};
+
+pub(crate) use key::Key;
+pub(crate) use limits::Addresses;
+pub(crate) use table::{AddressPermit, AddressTable};

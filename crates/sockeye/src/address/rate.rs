@@ -1,0 +1,144 @@
+//! How often something may happen.
+
+use std::{fmt, num::NonZero, time::Duration};
+
+use http::{HeaderValue, StatusCode, header};
+
+use crate::Refusal;
+
+/// How often something may happen: so many at once, and then one after the other at an even pace.
+///
+/// ```
+/// use sockeye::Rate;
+///
+/// let rate = Rate::per_second(10).burst(100);
+/// assert_eq!(Rate::per_minute(60).burst(10), Rate::per_second(1).burst(10));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Until one more may happen.
+    interval: Duration,
+    burst: NonZero<u32>,
+}
+
+/// It happened too often: when it may happen again, at the soonest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryAfter(Duration);
+
+impl Rate {
+    /// So many a second, and as many at once; at least 1.
+    #[must_use]
+    pub fn per_second(count: u32) -> Self {
+        Self::per(Duration::from_secs(1), count)
+    }
+
+    /// So many a minute, and as many at once; at least 1.
+    #[must_use]
+    pub fn per_minute(count: u32) -> Self {
+        Self::per(Duration::from_secs(60), count)
+    }
+
+    /// So many an hour, and as many at once; at least 1.
+    #[must_use]
+    pub fn per_hour(count: u32) -> Self {
+        Self::per(Duration::from_secs(3600), count)
+    }
+
+    /// How many may happen at once, after nothing has happened for a while; at least 1.
+    #[must_use]
+    pub fn burst(mut self, burst: u32) -> Self {
+        self.burst = NonZero::new(burst).unwrap_or(NonZero::<u32>::MIN);
+        self
+    }
+
+    fn per(time: Duration, count: u32) -> Self {
+        let count = NonZero::new(count).unwrap_or(NonZero::<u32>::MIN);
+        Self {
+            interval: time / count.get(),
+            burst: count,
+        }
+    }
+
+    /// Counts one more (the generic cell rate algorithm). `full_at` is when the whole burst is there again: one
+    /// number is all that there is to know. Returns what it is then.
+    pub(super) fn count(self, full_at: Duration, now: Duration) -> Result<Duration, RetryAfter> {
+        let next = full_at.max(now) + self.interval;
+        match next.checked_sub(now + self.interval * self.burst.get()) {
+            Some(early) if !early.is_zero() => Err(RetryAfter(early)),
+            _ => Ok(next),
+        }
+    }
+}
+
+impl RetryAfter {
+    pub(crate) fn new(time: Duration) -> Self {
+        Self(time)
+    }
+
+    /// Whole seconds, rounded up and at least 1: the value of `Retry-After`.
+    #[must_use]
+    pub fn as_secs(self) -> u64 {
+        let secs = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
+        secs.max(1)
+    }
+}
+
+impl fmt::Display for RetryAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.as_secs();
+        write!(f, "too many from your address, come back in {secs} s")
+    }
+}
+
+impl std::error::Error for RetryAfter {}
+
+/// 429 (RFC 6585 section 4) with `Retry-After`.
+impl From<RetryAfter> for Refusal {
+    fn from(error: RetryAfter) -> Self {
+        Self::text(StatusCode::TOO_MANY_REQUESTS, &format!("{error}\n"))
+            .header(header::RETRY_AFTER, HeaderValue::from(error.as_secs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_taken_at_once_and_comes_back_at_the_pace() {
+        let rate = Rate::per_second(10).burst(3);
+        let ms = Duration::from_millis;
+        let mut full_at = Duration::ZERO;
+        let mut count = |now| {
+            let counted = rate.count(full_at, now);
+            full_at = counted.unwrap_or(full_at);
+            counted.map(|_| ()).map_err(|RetryAfter(early)| early)
+        };
+        for _ in 0..3 {
+            assert_eq!(count(ms(5000)), Ok(()));
+        }
+        // What is refused isn't counted.
+        assert_eq!(count(ms(5000)), Err(ms(100)));
+        assert_eq!(count(ms(5040)), Err(ms(60)));
+        assert_eq!(count(ms(5100)), Ok(()));
+        assert_eq!(count(ms(5100)), Err(ms(100)));
+        for _ in 0..3 {
+            assert_eq!(count(ms(9000)), Ok(()));
+        }
+        assert!(count(ms(9000)).is_err());
+    }
+
+    #[test]
+    fn who_is_refused_is_told_whole_seconds() {
+        for (millis, secs) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
+            let refusal = Refusal::from(RetryAfter::new(Duration::from_millis(millis)));
+            assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS);
+            let bytes = refusal.to_bytes(std::time::SystemTime::UNIX_EPOCH);
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(
+                text.contains(&format!("\r\nretry-after: {secs}\r\n")),
+                "{text}"
+            );
+        }
+    }
+}
