@@ -13,12 +13,24 @@ use crate::{
 /// the thread's buffer and handed out from there.
 pub(crate) const INFLATE_STEP_BYTES: usize = 64 << 10;
 
+/// Bytes. How far a compressed message is inflated ahead of its end, whatever has come of it: enough to find out soon
+/// that most are wrong, if they are.
+const INFLATE_AHEAD_BYTES: usize = 64 << 10;
+
+/// How many bytes are inflated ahead of a message's end for each compressed one that has come: as many as text and
+/// data usually give, so that most messages are inflated as they come. What gives more waits as it came. Otherwise a
+/// few kilobytes that never end would hold as much memory as the largest message.
+const INFLATE_AHEAD_RATIO: usize = 8;
+
+/// Bytes. With room for less, ahead of a message's end, inflation waits: for a few bytes it costs too much.
+const AHEAD_STEP_BYTES: usize = 16 << 10;
+
 /// Bytes. What a message may reserve before any of it has come: a lie in a header costs no more.
 const RESERVE_UNSEEN_BYTES: usize = 64 << 10;
 
-/// Bytes. What a message may reserve once some of it has come, the default limit: beyond it a message
+/// Bytes. What a message may reserve once some of it has come: beyond it a message
 /// reserves as much again as it has, so that no header can ask for memory that isn't there.
-const RESERVE_ANNOUNCED_BYTES: usize = 16 << 20;
+const RESERVE_ANNOUNCED_BYTES: usize = 1 << 20;
 
 /// Bytes of payload that a frame must still bring so that its message is built in recycled memory and
 /// read into directly. To copy less costs less than the read that is spared by taking it along with
@@ -69,6 +81,10 @@ struct Open {
     continuations: u32,
     /// Payload bytes after inflation, handed out or kept; <= `Limits::message_bytes_max`.
     bytes: usize,
+    /// Payload bytes as they came.
+    wire_bytes: u64,
+    /// Of a compressed message: what isn't inflated yet.
+    backlog: Backlog,
     utf8: Utf8Checker,
     gathered: Gathered,
 }
@@ -80,6 +96,15 @@ enum Gathered {
     /// Whole characters only; the begin of the next one is in `Open::utf8`.
     Text(String),
     Binary(Binary),
+}
+
+/// Compressed payload that is inflated later.
+#[derive(Default)]
+struct Backlog {
+    /// `bytes[inflated..]` waits.
+    bytes: Vec<u8>,
+    /// 0 <= inflated <= bytes.len()
+    inflated: usize,
 }
 
 /// A binary payload that may be written to beyond its end.
@@ -148,6 +173,8 @@ impl Assembler {
             compressed: head.compressed,
             continuations: 0,
             bytes: 0,
+            wire_bytes: 0,
+            backlog: Backlog::default(),
             utf8: Utf8Checker::default(),
             gathered: match (delivery, kind) {
                 (Delivery::Parts, _) => Gathered::Parts,
@@ -178,6 +205,9 @@ impl Assembler {
             return Ok(());
         };
         // What comes first counts: bad text before the limit, or the limit.
+        if !open.compressed {
+            open.wire_bytes += payload.len() as u64;
+        }
         let room = message_bytes_max.saturating_sub(open.bytes);
         let (payload, beyond) = payload.split_at(payload.len().min(room));
         open.bytes += payload.len();
@@ -202,12 +232,53 @@ impl Assembler {
     }
 
     /// Inflates the next payload bytes. In parts, what came out lies in `pool.scratch`; in whole
-    /// messages it is kept here.
+    /// messages it is kept here, and what is far ahead of the message's end isn't inflated yet. At the end of each
+    /// frame it is inflated as far as may be, so that it doesn't matter how the frame was cut.
     pub(crate) fn handle_compressed(
         &mut self,
-        mut payload: &[u8],
+        payload: &[u8],
+        frame_end: End,
         end: End,
         message_bytes_max: usize,
+        inflater: &mut Inflater,
+        pool: &mut Pool,
+    ) -> Result<(), ProtocolError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        open.wire_bytes += payload.len() as u64;
+        let ahead_max = open.ahead_max(end);
+        if frame_end == End::No && ahead_max < open.bytes.saturating_add(AHEAD_STEP_BYTES) {
+            open.backlog.append(payload);
+            return Ok(());
+        }
+        let mut backlog = core::mem::take(&mut open.backlog);
+        let mut waiting = match backlog.is_empty() {
+            true => payload,
+            false => {
+                backlog.append(payload);
+                backlog.waiting()
+            }
+        };
+        let limits = (message_bytes_max, ahead_max);
+        let result = self.inflate(&mut waiting, end, limits, inflater, pool);
+        let left = waiting.len();
+        if let Some(open) = &mut self.open {
+            match backlog.is_empty() {
+                true => backlog.append(&payload[payload.len() - left..]),
+                false => backlog.keep(left),
+            }
+            open.backlog = backlog;
+        }
+        result
+    }
+
+    /// Inflates `input` until the message is longer than the first of `limits`, or would be longer than the second.
+    fn inflate(
+        &mut self,
+        input: &mut &[u8],
+        end: End,
+        (message_bytes_max, ahead_max): (usize, usize),
         inflater: &mut Inflater,
         pool: &mut Pool,
     ) -> Result<(), ProtocolError> {
@@ -217,12 +288,16 @@ impl Assembler {
             let seen = self.open.as_ref().map_or(0, |open| open.bytes);
             // One byte over the limit is enough to know that it is broken.
             let room = message_bytes_max.saturating_sub(seen).saturating_add(1);
-            let step = if parts {
-                room
-            } else {
-                room.min(INFLATE_STEP_BYTES)
+            let step = match parts {
+                true => room,
+                false => room
+                    .min(INFLATE_STEP_BYTES)
+                    .min(ahead_max.saturating_sub(seen)),
             };
-            let progress = inflater.inflate(pool, &mut payload, end, &mut scratch, step);
+            if step == 0 {
+                break Ok(());
+            }
+            let progress = inflater.inflate(pool, input, end, &mut scratch, step);
             // Text before an error is checked before the error is told, so that it doesn't matter
             // how the payload was cut.
             if let Err(error) = self.handle_payload(&scratch, 0, message_bytes_max) {
@@ -277,6 +352,7 @@ impl Assembler {
         {
             binary.settle(len, unmask);
             open.bytes += len;
+            open.wire_bytes += len as u64;
         }
     }
 
@@ -285,23 +361,38 @@ impl Assembler {
         self.open.as_ref().map_or(Kind::Binary, |open| open.kind)
     }
 
-    /// Payload bytes kept.
+    /// Payload bytes of the open message that have come, as on the wire; 0 if none is open.
+    pub(crate) fn wire_bytes(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.wire_bytes)
+    }
+
+    /// Bytes of memory for the payload that is kept, as far as it has been touched: what is reserved beyond costs nothing.
     pub(crate) fn buffered_bytes(&self) -> usize {
-        match &self.open {
-            Some(Open {
-                gathered: Gathered::Text(text),
-                ..
-            }) => text.capacity(),
-            Some(Open {
-                gathered: Gathered::Binary(binary),
-                ..
-            }) => binary.bytes.capacity(),
-            _ => 0,
-        }
+        let Some(open) = &self.open else {
+            return 0;
+        };
+        let gathered = match &open.gathered {
+            Gathered::Parts => 0,
+            Gathered::Text(text) => text.len(),
+            Gathered::Binary(binary) => binary.bytes.len(),
+        };
+        gathered + open.backlog.bytes.len()
     }
 }
 
 impl Open {
+    /// Up to which length the message may be inflated now.
+    fn ahead_max(&self, end: End) -> usize {
+        let is_kept = !matches!(self.gathered, Gathered::Parts);
+        match end {
+            End::No if is_kept => usize::try_from(self.wire_bytes)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(INFLATE_AHEAD_RATIO)
+                .saturating_add(INFLATE_AHEAD_BYTES),
+            _ => usize::MAX,
+        }
+    }
+
     /// Makes room: for little at first, for what is announced once some of it has come.
     fn reserve(&mut self, now: usize, expected: u64) {
         let believed = if self.bytes >= RESERVE_UNSEEN_BYTES {
@@ -335,6 +426,33 @@ fn pull(bytes: &mut [u8], lead: usize, mut unmask: impl FnMut(&mut [u8])) {
         let piece = start..end.min(start + MOVE_BYTES);
         bytes.copy_within(piece.start + lead..piece.end + lead, start);
         unmask(&mut bytes[piece]);
+    }
+}
+
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.waiting().is_empty()
+    }
+
+    fn waiting(&self) -> &[u8] {
+        &self.bytes[self.inflated..]
+    }
+
+    fn append(&mut self, payload: &[u8]) {
+        // Each byte moves at most once on average.
+        if self.inflated > self.bytes.len() / 2 {
+            self.bytes.drain(..self.inflated);
+            self.inflated = 0;
+        }
+        self.bytes.extend_from_slice(payload);
+    }
+
+    /// All but the last `left` bytes are inflated.
+    fn keep(&mut self, left: usize) {
+        match left {
+            0 => *self = Self::default(),
+            _ => self.inflated = self.bytes.len() - left,
+        }
     }
 }
 

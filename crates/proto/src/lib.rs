@@ -70,7 +70,7 @@ pub use heartbeat::{Beat, Hearing, Heartbeat, Pong, Rhythm};
 pub use limits::Limits;
 pub use message::{Kind, Message};
 pub use printable::Printable;
-pub use receiver::{Event, Part, Receiver};
+pub use receiver::{Event, Pace, Part, Receiver};
 pub use role::Role;
 pub use sender::{
     PreparedForm, SendError, Sender, encode_compressed, encode_head, encode_into, encode_plain,

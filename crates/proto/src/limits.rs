@@ -16,12 +16,22 @@ pub struct Limits {
     /// Payload bytes of one frame, as on the wire. Default `None`: as many as a message of
     /// [`Limits::message_bytes_max`] takes, also if compression makes it a little larger.
     pub frame_bytes_max: Option<usize>,
-    /// Payload bytes of one message, after reassembly and inflation. Default 16 MiB.
+    /// Payload bytes of one message, after reassembly and inflation. Default 1 MiB.
     pub message_bytes_max: usize,
     /// Continuation frames of one message, so one less than its frames. Default `None`: one for each
     /// 256 bytes of [`Limits::message_bytes_max`], and at least 65,536, which is enough for 4 MiB in
     /// fragments of 64 bytes and for the empty frame with which some senders end.
     pub fragments_max: Option<u32>,
+    /// In each such time a message that has begun must end, or bring [`Limits::message_rate_min`] for each second
+    /// of it. Default 60 s; [`Duration::MAX`] waits for ever.
+    ///
+    /// No plain deadline: 16 MiB over a link of 50 KiB/s take five minutes and a half, and are welcome. Nor a deadline
+    /// for the next byte, which a peer that sends one a minute keeps for ever. A message that the program takes in parts
+    /// ([`crate::Delivery::Parts`]) holds nothing, and may take its time.
+    pub message_timeout: Duration,
+    /// Payload bytes in a second, as on the wire, below which a message comes too slowly; 0 asks for nothing. Default
+    /// 1 KiB.
+    pub message_rate_min: u32,
     /// From the first byte (of TCP, or of TLS) to the end of the handshake. Default 10 s.
     pub handshake_timeout: Duration,
     /// From our Close frame to the peer's, and from both to the end of TCP. Default 5 s.
@@ -47,6 +57,13 @@ impl Limits {
         }
     }
 
+    /// Returns the payload bytes, as on the wire, that an unfinished message must bring in
+    /// [`Limits::message_timeout`].
+    pub(crate) fn message_bytes_due(&self) -> u64 {
+        let millis = self.message_timeout.as_millis() * u128::from(self.message_rate_min);
+        u64::try_from(millis / 1000).unwrap_or(u64::MAX)
+    }
+
     /// Returns the most continuation frames of one message.
     pub(crate) fn fragments(&self) -> u32 {
         self.fragments_max.unwrap_or_else(|| {
@@ -62,8 +79,10 @@ impl Default for Limits {
             head_bytes_max: 16 << 10,
             headers_max: 100,
             frame_bytes_max: None,
-            message_bytes_max: 16 << 20,
+            message_bytes_max: 1 << 20,
             fragments_max: None,
+            message_timeout: Duration::from_secs(60),
+            message_rate_min: 1 << 10,
             handshake_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
         }

@@ -1,9 +1,10 @@
 //! The receiving half of a connection: bytes to events.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use crate::{
-    CloseFrame, Kind, Limits, Message, ProtocolError, Role,
+    CloseFrame, Hearing, Kind, Limits, Message, ProtocolError, Role,
     assembler::{Assembler, Delivery, INFLATE_STEP_BYTES},
     decoder::{self, Dialect, Input, WholeFrame},
     extension::{DeflateParams, End, Inflater, Pool, Progress},
@@ -36,6 +37,16 @@ pub struct Part<'a> {
     pub payload: &'a [u8],
     /// Whether the message ends here.
     pub last: bool,
+}
+
+/// How an unfinished message comes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Fast enough, or there is none.
+    Enough,
+    /// In all of [`Limits::message_timeout`] it brought less than [`Limits::message_rate_min`] asks for: close with
+    /// [`crate::CloseCode::POLICY_VIOLATION`].
+    TooSlow,
 }
 
 /// The receiving half of a connection.
@@ -273,6 +284,30 @@ impl Receiver {
             + inflater.map_or(0, |inflater| inflater.held_bytes())
     }
 
+    /// Bytes of memory that it holds: [`Receiver::buffered_bytes`], and what inflation needs to go on, which under
+    /// context takeover is up to 32 KiB between messages, too.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let inflater = self.inflater.as_ref();
+        self.buffered_bytes() + inflater.map_or(0, |inflater| inflater.held_bytes())
+    }
+
+    /// Whether [`Receiver::held_bytes`] may be more than 0. Cheaper than to ask that.
+    #[must_use]
+    #[inline]
+    pub fn may_hold(&self) -> bool {
+        self.unfinished.is_some() || self.inflater.is_some()
+    }
+
+    /// Looks how the message or frame comes on that isn't whole yet, if there is one; to be called some times within
+    /// each [`Limits::message_timeout`]. `hearing`: whether all that has come was read since the last look.
+    pub fn handle_timeout(&mut self, now: Duration, hearing: Hearing, limits: &Limits) -> Pace {
+        match &mut self.unfinished {
+            Some(unfinished) => unfinished.handle_timeout(now, hearing, limits),
+            None => Pace::Enough,
+        }
+    }
+
     /// Whether it owns anything: some of a message, or of a frame, has come.
     #[must_use]
     #[inline]
@@ -292,10 +327,11 @@ impl Receiver {
         (self.unfinished.as_ref()).is_none_or(|unfinished| unfinished.is_between_messages())
     }
 
-    /// Receives nothing more: all further input is eaten and ignored.
+    /// Receives nothing more: all further input is eaten and ignored, and the memory for it is free.
     pub fn end(&mut self) {
         self.listening = Listening::Ended;
         self.unfinished = None;
+        self.inflater = None;
     }
 
     /// Whether nothing more will be received: after Close, an error or [`Receiver::end`].
@@ -444,7 +480,7 @@ impl Receiver {
         if progress.is_err() {
             return Err(ProtocolError::InvalidDeflate);
         }
-        assembler.handle_compressed(payload, End::Yes, max, inflater, pool)?;
+        assembler.handle_compressed(payload, End::Yes, End::Yes, max, inflater, pool)?;
         Ok(match assembler.finish()? {
             Some(message) => Found::Assembled(message),
             None => Found::Nothing,

@@ -1,9 +1,10 @@
 //! What lies in more than one input: a header, a frame, a message.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use crate::{
-    Limits, Message, Part, ProtocolError,
+    Hearing, Limits, Message, Pace, Part, ProtocolError,
     assembler::{Assembler, Delivery},
     decoder::{Chunk, Decoder, Dialect, Input},
     extension::{End, Inflater, Pool},
@@ -20,6 +21,16 @@ pub(crate) struct Unfinished {
     control: Option<Box<SplitControl>>,
     /// Whether bytes of a message have come since that was asked last.
     has_advanced: bool,
+    /// From which its pace is judged.
+    look: Option<Look>,
+}
+
+/// How much of a message had come at a time.
+#[derive(Clone, Copy)]
+struct Look {
+    at: Duration,
+    /// Payload bytes, as on the wire.
+    bytes: u64,
 }
 
 #[derive(Default)]
@@ -37,6 +48,7 @@ impl Unfinished {
             assembler: Assembler::default(),
             control: None,
             has_advanced: false,
+            look: None,
         }
     }
 
@@ -63,6 +75,31 @@ impl Unfinished {
     pub(crate) fn buffered_bytes(&self) -> usize {
         let control = self.control.as_ref().map_or(0, |_| CONTROL_BYTES_MAX);
         control + self.assembler.buffered_bytes()
+    }
+
+    /// Looks how it comes on. Each [`Limits::message_timeout`] is judged by itself: who brings enough in one has a
+    /// whole one before it again.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Duration,
+        hearing: Hearing,
+        limits: &Limits,
+    ) -> Pace {
+        let bytes = self.assembler.wire_bytes();
+        // What is handed out as it comes holds nothing; what can't be heard can't be late.
+        let is_free = self.is_between_messages()
+            || self.assembler.delivery() == Some(Delivery::Parts)
+            || hearing == Hearing::Paused;
+        let look = match self.look {
+            Some(look) if !is_free => look,
+            _ => *self.look.insert(Look { at: now, bytes }),
+        };
+        if bytes - look.bytes >= limits.message_bytes_due() {
+            self.look = Some(Look { at: now, bytes });
+        } else if now.saturating_sub(look.at) >= limits.message_timeout {
+            return Pace::TooSlow;
+        }
+        Pace::Enough
     }
 
     /// Where the next payload bytes may be put as they come.
@@ -145,9 +182,10 @@ impl Unfinished {
         self.has_advanced |= !payload.is_empty();
         let bytes = match inflater {
             Some(inflater) if self.assembler.is_compressed() => {
+                let frame_end = if chunk.last { End::Yes } else { End::No };
                 let end = if last { End::Yes } else { End::No };
                 self.assembler
-                    .handle_compressed(payload, end, max, inflater, pool)?;
+                    .handle_compressed(payload, frame_end, end, max, inflater, pool)?;
                 pool.scratch.len()
             }
             _ => {

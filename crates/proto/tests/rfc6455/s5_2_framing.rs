@@ -230,6 +230,6 @@ fn server_reserves_no_memory_for_a_length_that_is_only_announced() {
                 Ok(None)
             );
         }
-        assert!(receiver.buffered_bytes() <= 32 << 20);
+        assert!(receiver.buffered_bytes() <= 1 << 20);
     }
 }

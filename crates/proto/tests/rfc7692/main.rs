@@ -5,3 +5,4 @@ mod s7_1_1_takeover;
 mod s7_2_payload;
 #[path = "../rfc6455/story.rs"]
 mod story;
+mod unfinished;
