@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use sockeye_proto::ProtocolError;
 use tokio::time::Instant;
 
-use crate::{doubt::Outbound, group::Slice};
+use crate::{doubt::Outbound, group::Slice, memory::Holding};
 
 /// How long the answer to a Close frame, or to a broken rule, may wait for the program to answer the
 /// messages before it. Browsers give a server 2 s.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a connection still has to do; a calm one has no agenda.
+/// What a connection still has to do, and what it holds; a calm one has no agenda.
 #[derive(Default)]
 pub(crate) struct Agenda {
     /// Input that came while nobody had room for what is in it: `pending[handled..]`, still masked.
@@ -29,6 +29,10 @@ pub(crate) struct Agenda {
     pub(crate) stall: Option<Stall>,
     /// Whether the program has panicked in a callback.
     pub(crate) has_panicked: bool,
+    /// Whether there is something to do of which no event may tell.
+    pub(crate) has_more: bool,
+    /// What the connection holds for its peer, but for what waits to be written; nothing, if that is little.
+    pub(crate) holding: Option<Holding>,
 }
 
 /// Bytes that wait because the transport takes no more.
@@ -57,12 +61,22 @@ pub(crate) enum Cause {
 
 impl Agenda {
     pub(crate) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
-            && self.owed.is_none()
-            && self.deadline.is_none()
-            && self.stall.is_none()
-            && self.backlog.is_none()
-            && !self.has_panicked
+        self.holding.is_none() && !self.is_pressing()
+    }
+
+    /// Whether there is anything to do but to read.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_pressing() || self.holding.as_ref().is_some_and(Holding::calls)
+    }
+
+    fn is_pressing(&self) -> bool {
+        self.has_more
+            || !self.pending.is_empty()
+            || self.owed.is_some()
+            || self.deadline.is_some()
+            || self.stall.is_some()
+            || self.backlog.is_some()
+            || self.has_panicked
     }
 }
 

@@ -121,11 +121,12 @@ impl Core {
             attending.handle_found(&mut state);
             return Poll::Ready(self.hand_out(&state, found));
         }
-        // Nothing is left to answer.
+        // Nothing is left to answer, nor to be taken.
         state.release();
+        state.settle_held();
         attending.begin(cx.waker());
         // Asked behind that: whoever wakes from now on finds the caller.
-        if self.attendant.is_quiet() && !state.driver.has_agenda() && !state.driver.has_ended() {
+        if self.attendant.is_quiet() && !state.driver.is_busy() && !state.driver.has_ended() {
             attending.handle_nothing(&mut state, cx);
             return Poll::Pending;
         }
@@ -219,6 +220,12 @@ impl State {
                 item => return Some(item),
             }
         }
+    }
+
+    /// What the program has taken isn't held any more.
+    #[inline]
+    fn settle_held(&mut self) {
+        self.driver.settle_held(&self.inbox);
     }
 
     /// What has gathered goes out, and what is sent from now on goes to the socket at once.

@@ -1,5 +1,6 @@
 //! The loop between a socket and a connection: read, hand out, answer, flush, close.
 
+mod memory;
 mod panic;
 mod stint;
 mod turn;
@@ -131,6 +132,12 @@ pub(crate) trait Sink {
     /// Whether another event can be taken.
     fn has_room(&self) -> bool;
 
+    /// Bytes that were received and that the program has not taken.
+    fn held_bytes(&self) -> usize;
+
+    /// Lets go of them: memory is short.
+    fn shed(&mut self);
+
     /// Whether the program has answered all that it was given, or could have.
     fn is_idle(&self) -> bool;
 
@@ -237,8 +244,8 @@ impl Driver {
 
     /// Whether there is anything but reading to do.
     #[inline]
-    pub(crate) fn has_agenda(&self) -> bool {
-        self.agenda.is_some()
+    pub(crate) fn is_busy(&self) -> bool {
+        self.agenda.as_ref().is_some_and(|agenda| agenda.is_busy())
     }
 
     /// When it wants to be driven, even if nothing happens.
@@ -264,7 +271,7 @@ impl Driver {
                 Stage::Open => {
                     let drained = ready!(self.poll_open(cx, sink, lent));
                     let is_last = drained == Drained::Yes && short_read == ShortRead::Last;
-                    if is_last && self.agenda.is_none() {
+                    if is_last && !self.is_busy() {
                         return Poll::Pending;
                     }
                 }
@@ -305,7 +312,7 @@ impl Driver {
     ) -> Poll<Drained> {
         let mut wire = self.session.shared().wire_for_turn();
         wire.attend(cx);
-        if self.agenda.is_some() || !wire.is_calm() || !sink.has_room() {
+        if self.is_busy() || !wire.is_calm() || !sink.has_room() {
             drop(wire);
             if let Some(outcome) = self.poll_busy(cx, sink, lent) {
                 return outcome;
@@ -398,12 +405,25 @@ impl Driver {
             self.lapse(Lapse::Stalled, sink);
             return Some(Poll::Ready(Drained::No));
         }
+        if self.is_condemned(&wire) {
+            drop(wire);
+            self.expel(Lapse::Shed, sink);
+            return Some(Poll::Ready(Drained::No));
+        }
+        wire.charge_to(&session.shared().terms().settings.memory_budget);
         wire.pause();
-        let is_held = self.is_held();
-        if self.receiver.has_ended() || !wire.has_room() || !sink.has_room() || is_held {
+        let has_room = wire.may_read() && sink.has_room();
+        if self.receiver.has_ended() || !has_room || self.is_held() {
             return Some(Poll::Pending);
         }
         if !self.has_pending() {
+            // What is here already is worked off all the same: that frees memory.
+            if self.must_wait(&wire) {
+                return Some(Poll::Pending);
+            }
+            if let Some(agenda) = &mut self.agenda {
+                agenda.has_more = false;
+            }
             self.agenda.take_if(|agenda| agenda.is_empty());
             return None;
         }
@@ -465,10 +485,7 @@ impl Driver {
     /// How it ended is settled: says so.
     fn finish(&mut self, sink: &mut impl Sink) -> Closed {
         let closed = self.shared().finish();
-        if let Some(agenda) = &mut self.agenda {
-            agenda.pending = Vec::new();
-            agenda.handled = 0;
-        }
+        self.let_go();
         // RFC 6455 section 7.1.1: the server ends TCP first; a client waits for it, unless it fails
         // the connection.
         self.stage = match self.role {

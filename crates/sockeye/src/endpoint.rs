@@ -276,6 +276,12 @@ impl Sink for Box<dyn Endpoint> {
         true
     }
 
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    fn shed(&mut self) {}
+
     fn is_idle(&self) -> bool {
         true
     }

@@ -202,6 +202,14 @@ impl From<Lapse> for Error {
             ),
             Lapse::Idle => (ErrorKind::Timeout, "the peer sent no message"),
             Lapse::Expired => (ErrorKind::Timeout, "the connection's lifetime is over"),
+            Lapse::Unfinished => (
+                ErrorKind::Timeout,
+                "a message of the peer's came too slowly",
+            ),
+            Lapse::Shed => (
+                ErrorKind::Limit,
+                "memory is short, and the connection held most of it",
+            ),
         };
         Self::new(kind, message)
     }

@@ -230,6 +230,14 @@ impl Sink for Inbox {
         self.is_empty() || self.bytes < self.bytes_max
     }
 
+    fn held_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn shed(&mut self) {
+        self.discard();
+    }
+
     fn is_idle(&self) -> bool {
         self.discards || (self.idle && self.is_empty())
     }

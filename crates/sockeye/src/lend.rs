@@ -136,6 +136,7 @@ pub(crate) fn outbox() -> Box<Outbox> {
 /// Takes it back, empty.
 #[inline]
 pub(crate) fn take_back(mut outbox: Box<Outbox>) {
+    outbox.end_holding();
     outbox.shrink_to(OUTBOX_BYTES_KEPT);
     OUTBOX.set(Some(outbox));
 }

@@ -1,11 +1,11 @@
 //! The bytes that wait to be written.
 
-use std::{collections::VecDeque, io::IoSlice};
+use std::{collections::VecDeque, io::IoSlice, task::Waker};
 
 use bytes::{Buf as _, Bytes};
 use sockeye_proto::Message;
 
-use crate::lend;
+use crate::{lend, memory::Holding};
 
 /// Slices of one vectored write: what a large read may hold, and 1 KiB of the stack.
 pub(crate) const SLICES_MAX: usize = 64;
@@ -33,6 +33,12 @@ pub(crate) struct Outbox {
     written: usize,
     /// The sum of all that waits.
     bytes: usize,
+    /// Of that, what others hold too.
+    shared_bytes: usize,
+    /// Of that, what answers the peer, but for what is behind other bytes.
+    answer_bytes: usize,
+    /// What is charged for it, while it waits because the transport takes no more.
+    pub(crate) holding: Option<Holding>,
     /// Whether a large answer waits: until all is out, what has made it must not be read again.
     holds_answer: bool,
 }
@@ -73,6 +79,7 @@ impl Outbox {
             return self.push(bytes);
         }
         self.bytes += bytes.len();
+        self.shared_bytes += bytes.len();
         let segment = Segment::Shared(Bytes::copy_from_slice(bytes));
         self.segments.push_front(segment);
     }
@@ -84,6 +91,7 @@ impl Outbox {
         }
         self.seal();
         self.bytes += bytes.len();
+        self.shared_bytes += bytes.len();
         self.segments.push_back(Segment::Shared(bytes));
     }
 
@@ -102,6 +110,29 @@ impl Outbox {
     /// An answer was left here: if it is large, that is so until all is out.
     pub(crate) fn hold_answer(&mut self) {
         self.holds_answer |= self.segments.iter().any(Segment::is_large);
+    }
+
+    /// So many bytes of what was appended answer the peer.
+    #[inline]
+    pub(crate) fn count_answer(&mut self, bytes: usize) {
+        self.answer_bytes += bytes;
+    }
+
+    /// Answers that wait, at most: what goes out is counted as if it was theirs.
+    #[inline]
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.answer_bytes.min(self.bytes)
+    }
+
+    /// Charges the memory for what waits, if it is charged. What others hold too counts for an eighth: there is one copy
+    /// for all of them.
+    #[inline]
+    pub(crate) fn settle_held(&mut self, waker: impl FnOnce() -> Waker) {
+        if let Some(holding) = &mut self.holding {
+            let own = self.bytes - self.shared_bytes;
+            let own = own.max(self.tail.capacity());
+            holding.set(own + self.shared_bytes / 8, waker);
+        }
     }
 
     /// Whether a large answer waits, or what has come behind it.
@@ -128,6 +159,7 @@ impl Outbox {
     #[inline]
     pub(crate) fn advance(&mut self, count: usize) {
         self.bytes -= count;
+        self.answer_bytes = self.answer_bytes.saturating_sub(count);
         if !self.segments.is_empty() {
             return self.advance_segments(count);
         }
@@ -138,6 +170,9 @@ impl Outbox {
     fn advance_segments(&mut self, mut count: usize) {
         while let Some(segment) = self.segments.front_mut() {
             let waiting = segment.waiting().len();
+            if matches!(segment, Segment::Shared(_)) {
+                self.shared_bytes -= count.min(waiting);
+            }
             if count < waiting {
                 return segment.advance(count);
             }
@@ -156,6 +191,7 @@ impl Outbox {
         if self.bytes == 0 {
             self.tail.clear();
             self.written = 0;
+            self.answer_bytes = 0;
             self.holds_answer = false;
         }
     }
@@ -165,6 +201,14 @@ impl Outbox {
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         if self.tail.capacity() > bytes {
             self.tail.shrink_to(bytes);
+        }
+    }
+
+    /// Nothing waits any more: it goes to whoever needs one next.
+    #[inline]
+    pub(crate) fn end_holding(&mut self) {
+        if self.holding.is_some() {
+            self.holding = None;
         }
     }
 
@@ -191,6 +235,7 @@ impl Outbox {
     fn seal(&mut self) {
         if self.tail.len() > self.written {
             let rest = Bytes::copy_from_slice(&self.tail[self.written..]);
+            self.shared_bytes += rest.len();
             self.segments.push_back(Segment::Shared(rest));
         }
         self.tail.clear();

@@ -41,13 +41,18 @@ impl TaskDriver {
     /// ends the connection with 1011, and harms nobody else who is driven by the same task.
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
         loop {
-            match lend::reading(|lent| self.poll_turns(cx, sink, lent)) {
+            let turn = lend::reading(|lent| self.poll_turns(cx, sink, lent));
+            self.driver.settle_held(sink);
+            match turn {
                 Poll::Ready(Turn::Done) => return Poll::Ready(()),
                 Poll::Ready(Turn::Over) => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
                 Poll::Pending => {}
+            }
+            if let Some(look) = self.driver.message_look() {
+                self.vigil_due = Some(self.vigil_due.map_or(look, |due| due.min(look)));
             }
             let Some(alarm) = self.alarm() else {
                 (self.sleep, self.is_set) = (None, false);

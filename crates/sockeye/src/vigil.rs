@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sockeye_proto::{Beat, Hearing, Heartbeat, Pong, Rhythm};
+use sockeye_proto::{Beat, CloseCode, Hearing, Heartbeat, Pong, Rhythm};
 use tokio::time::Instant;
 
 use crate::{
@@ -60,7 +60,7 @@ pub(crate) enum Due {
     Lapse(Lapse),
 }
 
-/// Why time has ended a connection.
+/// Why we have ended a connection: its time was over, or memory was short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lapse {
     /// The peer gave no sign of life.
@@ -71,6 +71,10 @@ pub(crate) enum Lapse {
     Idle,
     /// It has lasted as long as it may.
     Expired,
+    /// A message of the peer's came too slowly.
+    Unfinished,
+    /// It held most when memory was short.
+    Shed,
 }
 
 impl Vigil {
@@ -246,6 +250,8 @@ impl Lapse {
             Self::Stalled => "reads nothing",
             Self::Idle => "idle",
             Self::Expired => "lifetime",
+            Self::Unfinished => "message too slow",
+            Self::Shed => "short of memory",
         }
     }
 
@@ -253,13 +259,22 @@ impl Lapse {
     pub(crate) fn side(self) -> Side {
         match self {
             Self::Silent => Side::Network,
-            Self::Stalled | Self::Idle | Self::Expired => Side::Us,
+            Self::Stalled | Self::Idle | Self::Expired | Self::Unfinished | Self::Shed => Side::Us,
+        }
+    }
+
+    /// What the peer is told, where it can be told.
+    pub(crate) fn code(self) -> CloseCode {
+        match self {
+            Self::Unfinished => CloseCode::POLICY_VIOLATION,
+            Self::Shed => CloseCode::TRY_AGAIN_LATER,
+            _ => CloseCode::GOING_AWAY,
         }
     }
 }
 
 /// So short a limit is a mistake, and must not keep a worker busy.
-const SHORTEST_LOOK: Duration = Duration::from_millis(1);
+pub(crate) const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 
 /// What a connection without a heartbeat keeps.
 const NEVER: Rhythm = Rhythm {
@@ -286,7 +301,7 @@ static KEY: LazyLock<u64> = LazyLock::new(|| {
     }
 });
 
-fn since_origin(instant: Instant) -> Duration {
+pub(crate) fn since_origin(instant: Instant) -> Duration {
     instant.saturating_duration_since(*ORIGIN)
 }
 

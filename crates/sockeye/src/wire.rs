@@ -1,6 +1,7 @@
 //! The socket of one session, and what waits to be written to it.
 
 mod delivery;
+mod memory;
 mod output;
 mod turn;
 
@@ -27,6 +28,9 @@ use crate::{
     waiters::Waiters,
     worker::{Mailbox, Note},
 };
+
+/// Bytes. While more of the answers wait, or a quarter of what may wait at all, nothing is read.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes. 14: the longest frame header, counted for each message that waits.
 pub(crate) const HEAD_BYTES: usize = 14;
@@ -151,6 +155,16 @@ impl Wire {
     pub(crate) fn has_room(&self) -> bool {
         let holds_answer = (self.outbox.as_ref()).is_some_and(|outbox| outbox.holds_answer());
         !holds_answer && self.buffered_bytes() <= self.outbox_bytes_max()
+    }
+
+    /// Whether the peer may be read from: who sends without reading the answers has few of them waiting.
+    #[inline]
+    pub(crate) fn may_read(&self) -> bool {
+        let answers = self
+            .outbox
+            .as_ref()
+            .map_or(0, |outbox| outbox.answer_bytes());
+        self.has_room() && answers <= ANSWER_BYTES_MAX.min(self.outbox_bytes_max() / 4)
     }
 
     /// Whether messages can still be sent.
@@ -322,7 +336,9 @@ impl Wire {
     pub(crate) fn answer(&mut self, event: &Event<'_>) {
         let sender = &mut self.sender;
         let outbox = self.outbox.get_or_insert_with(lend::outbox);
+        let before = outbox.bytes();
         outbox.append(|tail| sender.answer(event, tail));
+        outbox.count_answer(outbox.bytes() - before);
         self.settle();
     }
 
@@ -403,7 +419,7 @@ impl Wire {
         }
     }
 
-    /// Why time has ended it, if it was time.
+    /// Why we have ended it, if it was for time or memory.
     pub(crate) fn lapsed(&self) -> Option<Lapse> {
         self.annex.as_ref()?.lapse
     }
@@ -439,7 +455,7 @@ impl Wire {
 
     /// Reading stops until there is room: then the driver is woken.
     pub(crate) fn pause(&mut self) {
-        self.paused = !self.has_room();
+        self.paused = !self.may_read();
     }
 
     /// Who drives from now on. A worker stays.
@@ -464,6 +480,15 @@ impl Wire {
             Attendance::Nobody => {}
             Attendance::Task(waker) => waker.wake_by_ref(),
             Attendance::Worker { mailbox, place } => mailbox.post(Note::Look(*place)),
+        }
+    }
+
+    /// What wakes the driver.
+    pub(crate) fn waker(&self) -> Waker {
+        match &self.attendance {
+            Attendance::Nobody => Waker::noop().clone(),
+            Attendance::Task(waker) => (**waker).clone(),
+            Attendance::Worker { mailbox, place } => Mailbox::waker(mailbox, *place),
         }
     }
 

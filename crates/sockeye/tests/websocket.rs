@@ -30,6 +30,13 @@ fn pair() -> (WebSocket, WebSocket) {
     pair_with(Settings::default(), Settings::default())
 }
 
+/// For messages of up to 16 MiB.
+fn generous() -> Settings {
+    let mut settings = Settings::default();
+    settings.limits.message_bytes_max = 16 << 20;
+    settings
+}
+
 /// A server whose client is played by the test, byte by byte.
 fn server_and_wire() -> (WebSocket, DuplexStream) {
     let (left, right) = duplex(1 << 20);
@@ -62,7 +69,7 @@ async fn messages_arrive_in_order_in_both_directions() {
 
 #[tokio::test]
 async fn a_message_larger_than_every_buffer_arrives_whole() {
-    let (mut server, mut client) = pair();
+    let (mut server, mut client) = pair_with(generous(), generous());
     let big = vec![0xA5; 5 << 20];
     let (sent, received) = tokio::join!(client.send(&big), server.recv());
     sent.unwrap();

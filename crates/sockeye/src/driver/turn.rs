@@ -81,7 +81,7 @@ impl Driver {
     /// One turn: one read, the answers, one write.
     #[inline(always)]
     fn turn(&mut self, sink: &mut impl Sink, lent: &mut lend::Reading) -> Left {
-        if self.stage != Stage::Open || self.agenda.is_some() {
+        if self.stage != Stage::Open || self.is_busy() {
             return Left::Others;
         }
         match self.receiver.is_unfinished() {
@@ -127,7 +127,7 @@ impl Driver {
         let (buffer, pool) = (&mut lent.buffer, &mut lent.pool);
         self.handle_read(len, direct_max, buffer, pool, replies, sink);
         match () {
-            () if self.agenda.is_some() => Left::Others,
+            () if self.is_busy() => Left::Others,
             () if len < len_max => Left::PerhapsTheEnd,
             () => Left::Reading,
         }
@@ -347,8 +347,7 @@ impl Driver {
         let is_closing = wire.close_sent().is_some() || wire.is_lost();
         drop(wire);
         if is_closing {
-            // There is something to do, though no event may come that tells of it.
-            self.agenda();
+            self.agenda().has_more = true;
         }
     }
 }

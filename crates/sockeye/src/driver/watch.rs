@@ -1,6 +1,6 @@
 //! What only time tells about a connection.
 
-use sockeye_proto::Hearing;
+use sockeye_proto::{Hearing, Pace};
 use tokio::time::Instant;
 
 use super::{Driver, Sink};
@@ -8,7 +8,7 @@ use crate::{
     agenda::Stall,
     doubt::Outbound,
     drain::later,
-    vigil::{Due, Lapse, Traffic},
+    vigil::{Due, Lapse, Traffic, since_origin},
     wire::Wire,
 };
 
@@ -17,7 +17,10 @@ impl Driver {
     pub(crate) fn vigil_due(&self, now: Instant) -> Option<Instant> {
         match self.has_ended() {
             true => None,
-            false => self.vigil.due(now, &self.shared().terms().settings),
+            false => {
+                let due = self.vigil.due(now, &self.shared().terms().settings);
+                due.into_iter().chain(self.message_look()).min()
+            }
         }
     }
 
@@ -27,7 +30,16 @@ impl Driver {
         if self.has_ended() {
             return;
         }
-        let can_hear = !self.receiver.has_ended() && sink.has_room() && !self.is_held();
+        let waits = self.waits_for_memory();
+        if self.is_message_late(now, sink) {
+            // Who is not read can't help it, but holds memory that is short.
+            let lapse = match waits {
+                true => Lapse::Shed,
+                false => Lapse::Unfinished,
+            };
+            return self.expel(lapse, sink);
+        }
+        let can_hear = !self.receiver.has_ended() && sink.has_room() && !self.is_held() && !waits;
         let is_clear = can_hear && self.shared().wire().is_clear();
         let hearing = match is_clear {
             true => Hearing::Clear,
@@ -69,6 +81,21 @@ impl Driver {
             }
             Due::Lapse(lapse) => self.lapse(lapse, sink),
         }
+    }
+
+    /// Whether the message under way comes too slowly. That it isn't read because memory is short is no excuse: who holds
+    /// most is to end or to go.
+    fn is_message_late(&mut self, now: Instant, sink: &impl Sink) -> bool {
+        let is_read = sink.has_room() && !self.is_held() && self.shared().wire().may_read();
+        let hearing = match is_read {
+            true => Hearing::Clear,
+            false => Hearing::Paused,
+        };
+        let limits = &self.session.shared().terms().settings.limits;
+        let pace = self
+            .receiver
+            .handle_timeout(since_origin(now), hearing, limits);
+        pace == Pace::TooSlow
     }
 
     /// Whether bytes wait, and have waited for too long without any being taken: by the transport, or by the peer,

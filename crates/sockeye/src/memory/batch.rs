@@ -22,13 +22,17 @@ struct Batch {
     bytes: isize,
 }
 
-/// Charges `bytes`, or releases them if there are fewer than none.
+/// Charges `bytes`, or releases them if there are fewer than none. May wake others, if it is reported.
 pub(super) fn add(budget: &MemoryBudget, bytes: isize) {
-    let added = BATCH.try_with(|batch| batch.borrow_mut().add(budget, bytes));
-    if added.is_err() {
+    let reported = BATCH.try_with(|batch| batch.borrow_mut().add(budget, bytes));
+    match reported {
+        Ok(Reported::No) => return,
+        Ok(Reported::Yes) => {}
         // The thread is about to end.
-        budget.count().add(bytes);
+        Err(_) => budget.count().add(bytes),
     }
+    // Not while the batch is borrowed: who is woken may come by here.
+    budget.count().follow_up();
 }
 
 /// Reports what this thread has not reported yet.
@@ -36,16 +40,24 @@ pub(super) fn report() {
     let _ = BATCH.try_with(|batch| batch.borrow_mut().report());
 }
 
+/// Whether the budget was told.
+enum Reported {
+    Yes,
+    No,
+}
+
 impl Batch {
-    fn add(&mut self, budget: &MemoryBudget, bytes: isize) {
+    fn add(&mut self, budget: &MemoryBudget, bytes: isize) -> Reported {
         if !self.budget.as_ref().is_some_and(|own| own.is(budget)) {
             self.report();
             self.budget = Some(budget.clone());
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes.unsigned_abs() >= BATCH_BYTES {
-            self.report();
+        if self.bytes.unsigned_abs() < BATCH_BYTES {
+            return Reported::No;
         }
+        self.report();
+        Reported::Yes
     }
 
     fn report(&mut self) {

@@ -4,11 +4,15 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicIsize, Ordering},
+        atomic::{AtomicIsize, AtomicUsize, Ordering},
     },
 };
 
-use super::{MemoryAccount, batch, system};
+use super::{
+    MemoryAccount, batch,
+    ledger::{LARGE_BYTES, Ledger},
+    system,
+};
 
 /// A bound on the memory that peers can make a process hold: unfinished messages, what waits to be sent, what
 /// was received and not yet taken, bodies of HTTP requests, and whatever else a program charges to it.
@@ -57,6 +61,11 @@ pub(super) struct Count {
     /// What threads have reported. For a moment it may be negative: the thread that releases may report
     /// before the one that has charged.
     used: AtomicIsize,
+    /// When less is used, those who wait for room are woken. 0: nobody waits.
+    wake_below: AtomicUsize,
+    /// When more is used, those who hold most are looked for.
+    condemn_above: AtomicUsize,
+    ledger: Ledger,
 }
 
 impl MemoryBudget {
@@ -68,6 +77,9 @@ impl MemoryBudget {
             bytes_max,
             soft_bytes_max: bytes_max - bytes_max / SOFT_SHARE,
             used: AtomicIsize::new(0),
+            wake_below: AtomicUsize::new(0),
+            condemn_above: AtomicUsize::new(bytes_max),
+            ledger: Ledger::default(),
         }))
     }
 
@@ -147,13 +159,74 @@ impl fmt::Debug for MemoryBudget {
 }
 
 impl Count {
-    /// Adds what a thread has charged, or takes off what it has released.
+    /// Adds what a thread has charged, or takes off what it has released. Call [`Count::follow_up`] after it.
     pub(super) fn add(&self, bytes: isize) {
-        self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.used.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// What follows from how much is used now. Wakes others: not to be called under a lock that they may want.
+    pub(super) fn follow_up(&self) {
+        let used = self.used_bytes();
+        if used > self.bytes_max {
+            return self.relieve(used);
+        }
+        if self.condemn_above.load(Ordering::Relaxed) != self.bytes_max {
+            self.condemn_above.store(self.bytes_max, Ordering::Relaxed);
+        }
+        if used < self.wake_below.load(Ordering::SeqCst) {
+            self.wake_below.store(0, Ordering::SeqCst);
+            self.ledger.wake_waiting();
+        }
+    }
+
+    /// So much one connection may hold and be read from all the same. Without a limit below the soft mark; from
+    /// 16 MiB there to 64 KiB at the hard one, halved with each eighth of the way, so that whoever holds least is
+    /// restricted last.
+    pub(super) fn share(&self) -> usize {
+        let used = self.used_bytes();
+        match self.bytes_max.checked_sub(used) {
+            _ if used <= self.soft_bytes_max => usize::MAX,
+            Some(free) => LARGE_BYTES << (free * 8 / self.step_bytes()).min(8),
+            None => HARD_SHARE_BYTES,
+        }
+    }
+
+    /// Somebody waits from now on, and looks at [`Count::share`] again.
+    pub(super) fn begin_wait(&self) {
+        // A little less, so that little that comes and goes doesn't wake all of them again and again.
+        let below = self.used_bytes().saturating_sub(self.step_bytes() / 8);
+        self.wake_below.fetch_max(below.max(1), Ordering::SeqCst);
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Bytes between the marks.
+    fn step_bytes(&self) -> usize {
+        (self.bytes_max - self.soft_bytes_max).max(1)
+    }
+
+    /// Sees to it that those go who hold most.
+    #[cold]
+    fn relieve(&self, used: usize) {
+        if used <= self.condemn_above.load(Ordering::Relaxed) {
+            return;
+        }
+        let next = used.saturating_add(self.bytes_max / 64);
+        self.condemn_above.store(next, Ordering::Relaxed);
+        let target = self.bytes_max - self.bytes_max / SPARE_SHARE;
+        let count = self.ledger.condemn(used - target);
+        tracing::warn!(
+            used,
+            bytes_max = self.bytes_max,
+            closed = count,
+            "memory is short: those who hold most are closed"
+        );
     }
 
     fn used_bytes(&self) -> usize {
-        self.used.load(Ordering::Relaxed).max(0) as usize
+        self.used.load(Ordering::SeqCst).max(0) as usize
     }
 
     fn pressure(&self) -> MemoryPressure {
@@ -167,6 +240,13 @@ impl Count {
 
 /// The soft mark is this part of the budget below the hard one.
 const SOFT_SHARE: usize = 4;
+
+/// This part of the budget is free after those were closed who hold most, so that it isn't needed again at once.
+const SPARE_SHARE: usize = 16;
+
+/// Bytes. What a connection may hold beyond the hard mark and be read from all the same: a short message that came in
+/// two pieces.
+const HARD_SHARE_BYTES: usize = 4 << 10;
 
 /// The part of a process's memory that peers may have. The others are for what isn't counted: vectors that have
 /// grown to twice what is in them, holes of the allocator, the kernel's buffers, threads, pages and stores.

@@ -3,7 +3,6 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use http::StatusCode;
-use sockeye_proto::Limits;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -14,7 +13,10 @@ use super::{
     Admission, Permit, Phase, Refusal, Shared, first::First, http1, http2, listen::Preface,
     listener::Ways, origin::Tls, preface, replay::Replay,
 };
-use crate::{RetryAfter, Stream, address::Key, drain::later, upgrade::Incoming, worker};
+use crate::{
+    MemoryPressure, RetryAfter, Settings, Stream, address::Key, drain::later, upgrade::Incoming,
+    worker,
+};
 
 /// What is known of a connection before its first byte.
 pub(crate) struct Accepted {
@@ -40,7 +42,7 @@ impl Standing {
     /// Counts one more connection, from an address if there is one. `None` if there is no room even for
     /// telling it so.
     pub(crate) fn new(shared: &Shared, peer_addr: Option<SocketAddr>) -> Option<Self> {
-        match shared.connections.admit(shared.connections_max) {
+        match Self::admit(shared) {
             Some(permit) => Self::Welcome(permit).of(shared, peer_addr),
             None => shared.reserve.admit(shared.reserve_max).map(Self::Reserve),
         }
@@ -84,10 +86,18 @@ impl Standing {
         }
     }
 
+    /// Counts one who may do all, if there is room: for the connection, and in memory for what it will hold.
+    fn admit(shared: &Shared) -> Option<Permit> {
+        match shared.settings.memory_budget.pressure() {
+            MemoryPressure::Hard => None,
+            _ => shared.connections.admit(shared.connections_max),
+        }
+    }
+
     /// Moves to those who may do all, where a WebSocket must be. Whether there is room.
     fn leave_reserve(&mut self, shared: &Shared) -> bool {
         if let Self::Reserve(_) = self {
-            match shared.connections.admit(shared.connections_max) {
+            match Self::admit(shared) {
                 Some(permit) => *self = Self::Welcome(permit),
                 None => return false,
             }
@@ -167,9 +177,9 @@ fn deadline(accepted: &Accepted) -> Instant {
 
 async fn read_and_serve<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, accepted: Accepted) {
     let mut buffer = Vec::new();
-    let limits = accepted.shared.settings.limits.clone();
+    let settings = accepted.shared.settings.clone();
     let first = {
-        let read = read_first(&mut stream, &mut buffer, &limits, accepted.peer_addr, tls);
+        let read = read_first(&mut stream, &mut buffer, &settings, accepted.peer_addr, tls);
         match until_drain(&accepted.shared, timeout_at(deadline, read)).await {
             Some(Ok(Some(first))) => first,
             Some(Ok(None)) => return,
@@ -214,17 +224,19 @@ pub(crate) async fn serve<S: Stream>(
 async fn read_first<S: Stream>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
-    limits: &Limits,
+    settings: &Settings,
     peer_addr: Option<SocketAddr>,
     tls: Tls,
 ) -> Option<First> {
+    let mut account = settings.memory_budget.account();
     loop {
         buffer.reserve(READ_BYTES);
+        account.set(buffer.capacity());
         match stream.read_buf(buffer).await {
             Ok(0) | Err(_) => return None,
             Ok(_) => {}
         }
-        let first = First::judge(buffer, limits, peer_addr, tls);
+        let first = First::judge(buffer, &settings.limits, peer_addr, tls);
         if first.is_some() {
             return first;
         }

@@ -15,6 +15,8 @@ pub(crate) struct Tally {
     stalled: AtomicUsize,
     idle: AtomicUsize,
     expired: AtomicUsize,
+    unfinished: AtomicUsize,
+    shed: AtomicUsize,
 }
 
 /// How a session ended.
@@ -42,6 +44,10 @@ pub struct Endings {
     pub idle: usize,
     /// They lasted as long as they may: see [`crate::Settings::lifetime`].
     pub expired: usize,
+    /// A message of the peer's came too slowly: see [`crate::Limits::message_timeout`].
+    pub unfinished: usize,
+    /// They held most when memory was short: see [`crate::MemoryBudget`].
+    pub shed: usize,
     /// Otherwise: the network failed, the peer hung up or didn't answer our Close frame in time.
     pub unclean: usize,
 }
@@ -50,7 +56,14 @@ impl Endings {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> usize {
-        self.clean + self.silent + self.stalled + self.idle + self.expired + self.unclean
+        self.clean
+            + self.silent
+            + self.stalled
+            + self.idle
+            + self.expired
+            + self.unfinished
+            + self.shed
+            + self.unclean
     }
 }
 
@@ -69,6 +82,8 @@ impl Tally {
             Ending::Lapse(Lapse::Stalled) => &self.stalled,
             Ending::Lapse(Lapse::Idle) => &self.idle,
             Ending::Lapse(Lapse::Expired) => &self.expired,
+            Ending::Lapse(Lapse::Unfinished) => &self.unfinished,
+            Ending::Lapse(Lapse::Shed) => &self.shed,
         };
         endings.fetch_add(1, Ordering::Relaxed);
         // Last: whoever sees that it is not open any more sees how it ended.
@@ -87,6 +102,8 @@ impl Tally {
             stalled: self.stalled.load(Ordering::Relaxed),
             idle: self.idle.load(Ordering::Relaxed),
             expired: self.expired.load(Ordering::Relaxed),
+            unfinished: self.unfinished.load(Ordering::Relaxed),
+            shed: self.shed.load(Ordering::Relaxed),
             unclean: self.unclean.load(Ordering::Relaxed),
         }
     }

@@ -23,6 +23,9 @@ impl Wire {
     pub(crate) fn reply(&mut self, message: &Message<'_>) {
         self.catch_up();
         self.send(message);
+        if let Some(outbox) = &mut self.outbox {
+            outbox.count_answer(message.len());
+        }
     }
 
     /// The same, with nothing before it that groups have sent.
@@ -107,11 +110,13 @@ impl Wire {
     /// isn't needed.
     pub(crate) fn reply_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
         self.catch_up();
+        let len = message.len();
         let spare = self.send_owned(message);
-        if spare.is_none()
-            && let Some(outbox) = &mut self.outbox
-        {
-            outbox.hold_answer();
+        if let Some(outbox) = &mut self.outbox {
+            outbox.count_answer(len);
+            if spare.is_none() {
+                outbox.hold_answer();
+            }
         }
         spare
     }
@@ -289,6 +294,7 @@ impl Wire {
                 self.unstick();
             } else {
                 outbox.trim();
+                outbox.settle_held(|| self.waker());
                 self.outbox = Some(outbox);
                 self.stick();
             }
@@ -389,7 +395,7 @@ impl Wire {
 
     /// Wakes the driver if it waits for the room that there is now.
     pub(super) fn resume(&mut self) {
-        if self.paused && self.has_room() {
+        if self.paused && self.may_read() {
             self.paused = false;
             self.wake_driver();
         }

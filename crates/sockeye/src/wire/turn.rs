@@ -37,9 +37,9 @@ impl Wire {
         if !bytes.is_empty() {
             let written = self.carrier.try_write_plain(bytes).unwrap_or(0);
             if written < bytes.len() {
-                self.outbox
-                    .get_or_insert_with(lend::outbox)
-                    .push(&bytes[written..]);
+                let outbox = self.outbox.get_or_insert_with(lend::outbox);
+                outbox.push(&bytes[written..]);
+                outbox.count_answer(bytes.len() - written);
                 self.flush_slowly();
             }
         }
@@ -68,6 +68,7 @@ impl Wire {
         }
         self.cork = Cork::Batch;
         let outbox = self.outbox.get_or_insert_with(lend::outbox);
+        outbox.count_answer(replies.bytes() - written);
         replies.leave_to(outbox, written);
         outbox.hold_answer();
         replies.close();
@@ -85,6 +86,7 @@ impl Wire {
             if !replies.as_slice().is_empty() {
                 let outbox = self.outbox.get_or_insert_with(lend::outbox);
                 outbox.push_front(replies.as_slice());
+                outbox.count_answer(replies.as_slice().len());
             }
             replies.close();
         }

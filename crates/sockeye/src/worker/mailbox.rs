@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
+    task::{Wake, Waker},
 };
 
 use tokio::sync::oneshot;
@@ -78,6 +79,12 @@ impl Mailbox {
         }
     }
 
+    /// What asks the worker to look at `place`.
+    pub(crate) fn waker(mailbox: &Arc<Self>, place: u32) -> Waker {
+        let mailbox = Arc::clone(mailbox);
+        Waker::from(Arc::new(Look { mailbox, place }))
+    }
+
     /// Takes all notes. `notes` must be empty; its memory is used for the next ones.
     pub(crate) fn take(&self, notes: &mut Vec<Note>) {
         if self.state.load(Ordering::Acquire) != NOTED {
@@ -138,6 +145,18 @@ impl Mailbox {
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Note>>> {
         // Nothing panics while it holds the lock.
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks a worker to look at a place.
+struct Look {
+    mailbox: Arc<Mailbox>,
+    place: u32,
+}
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        self.mailbox.post(Note::Look(self.place));
     }
 }
 

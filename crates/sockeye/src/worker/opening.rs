@@ -10,6 +10,7 @@ use sockeye_proto::Limits;
 use tokio::time::Instant;
 
 use crate::{
+    MemoryAccount,
     server::{First, Standing, Tls},
     upgrade::Incoming,
 };
@@ -23,6 +24,8 @@ pub(crate) struct Opening {
     pub(crate) deadline: Instant,
     /// What has come, if it came in pieces.
     pub(crate) bytes: Vec<u8>,
+    /// What is charged for it.
+    pub(crate) account: MemoryAccount,
 }
 
 /// What became of it.
@@ -65,6 +68,7 @@ impl Opening {
                 None if self.bytes.is_empty() => self.bytes.extend_from_slice(came),
                 None => {}
             }
+            self.account.set(self.bytes.capacity());
         }
     }
 }

@@ -428,6 +428,7 @@ impl ReadinessLoop {
             standing,
             deadline,
             bytes: Vec::new(),
+            account: self.shared.settings.memory_budget.account(),
         };
         let place = self.guests.insert(Guest::Opening(Box::new(opening)));
         let Some(Guest::Opening(opening)) = self.guests.at_mut(place) else {

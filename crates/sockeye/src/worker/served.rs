@@ -87,7 +87,7 @@ impl Served {
     pub(crate) fn say_first(&mut self) -> bool {
         let mut wire = self.session().shared().wire();
         wire.uncork();
-        wire.is_calm() && !self.driver.has_agenda()
+        wire.is_calm() && !self.driver.is_busy()
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -96,12 +96,13 @@ impl Served {
 
     #[inline]
     pub(crate) fn has_alarm(&self) -> bool {
-        self.driver.has_agenda()
+        self.driver.is_busy() || self.driver.is_unfinished()
     }
 
     /// When it wants to be driven, even if nothing happens.
     pub(crate) fn alarm(&self) -> Option<Instant> {
-        self.driver.alarm()
+        let alarm = self.driver.alarm().into_iter();
+        alarm.chain(self.driver.message_look()).min()
     }
 
     /// Works until nothing more can be done now. A panic of the endpoint's ends its session with 1011,
@@ -126,6 +127,7 @@ impl Served {
             self.driver.take_in(&mut lent.framed);
             return self.handle_panic(counted, tally);
         };
+        self.driver.settle_held(&self.endpoint);
         if self.driver.has_ended() {
             self.count_out(counted, tally);
         }

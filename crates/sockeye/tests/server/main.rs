@@ -15,6 +15,7 @@ mod http_time;
 mod identity;
 mod lapses;
 mod limits;
+mod memory;
 mod orders;
 mod panics;
 mod remains;

@@ -127,7 +127,18 @@ async fn large_messages_pass_both_ways_over_tls() {
     let fixture = start(Settings::default()).await;
     let (mut websocket, _) = open_on(fixture.connect(&[]).await, "/echo", &[]).await;
     let session = websocket.session().clone();
-    let messages = [1, 16 << 10, 70_000, 4 << 20, 3, 1 << 20].map(|len| vec![7_u8; len]);
+    let messages = [
+        1,
+        16 << 10,
+        70_000,
+        1 << 20,
+        3,
+        1 << 20,
+        1 << 20,
+        1 << 20,
+        1 << 20,
+    ]
+    .map(|len| vec![7_u8; len]);
     let expected = messages.clone();
     let sending = tokio::spawn(async move {
         for message in messages {

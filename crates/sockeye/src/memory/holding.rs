@@ -1,0 +1,212 @@
+//! What one connection holds, and what follows from it when memory is short.
+
+use std::{sync::Arc, task::Waker};
+
+use super::{
+    MemoryAccount, MemoryBudget,
+    ledger::{Entry, LARGE_BYTES},
+};
+
+/// What one connection holds, and what follows from it when memory is short: whoever holds much is in the budget's
+/// ledger, where it is found when somebody has to be closed, or to be woken when there is room.
+pub(crate) struct Holding {
+    account: MemoryAccount,
+    entry: Option<Arc<Entry>>,
+}
+
+impl Holding {
+    pub(crate) fn new(budget: &MemoryBudget) -> Self {
+        Self {
+            account: budget.account(),
+            entry: None,
+        }
+    }
+
+    /// Says how much is held. `waker`: of whoever drives the connection.
+    pub(crate) fn set(&mut self, bytes: usize, waker: impl FnOnce() -> Waker) {
+        match &self.entry {
+            Some(entry) => entry.set(bytes),
+            None if bytes >= LARGE_BYTES => self.enter(bytes, waker()),
+            None => {}
+        }
+        // Behind that: if it is too much for all, this holder is known already.
+        self.account.set(bytes);
+        if !self.is_beyond_share() {
+            self.end_wait();
+        }
+    }
+
+    /// Whether the driver has something to do about it: to close, or to wait.
+    pub(crate) fn calls(&self) -> bool {
+        self.is_condemned() || self.is_beyond_share()
+    }
+
+    /// Whether it must be closed, because it holds most and memory is short.
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.entry
+            .as_ref()
+            .is_some_and(|entry| entry.is_condemned())
+    }
+
+    /// Whether so much is held that nothing more may be read now. Then `waker` is woken when there may be room.
+    pub(crate) fn must_wait(&mut self, waker: impl FnOnce() -> Waker) -> bool {
+        if !self.is_beyond_share() {
+            return false;
+        }
+        if self.entry.is_none() {
+            self.enter(self.account.bytes(), waker());
+        }
+        if let Some(entry) = &self.entry {
+            entry.wait();
+        }
+        self.account.budget().count().begin_wait();
+        // What was released before that has woken nobody.
+        self.is_beyond_share()
+    }
+
+    /// Nobody else may see that it needn't wait any more.
+    fn end_wait(&self) {
+        if let Some(entry) = &self.entry {
+            entry.end_wait();
+        }
+    }
+
+    fn is_beyond_share(&self) -> bool {
+        self.account.bytes() > self.account.budget().count().share()
+    }
+
+    fn enter(&mut self, bytes: usize, waker: Waker) {
+        let ledger = self.account.budget().count().ledger();
+        self.entry = Some(ledger.enter(bytes, waker));
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.end_wait();
+        if let Some(entry) = self.entry.take() {
+            self.account.budget().count().ledger().leave(&entry);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Wake,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    const MIB: usize = 1 << 20;
+
+    fn holding(budget: &MemoryBudget, bytes: usize) -> Holding {
+        let mut holding = Holding::new(budget);
+        holding.set(bytes, || Waker::noop().clone());
+        holding
+    }
+
+    #[test]
+    fn below_the_soft_mark_nobody_waits_and_beyond_it_those_who_hold_most_do() {
+        let budget = MemoryBudget::new(64 * MIB);
+        let mut large = holding(&budget, 20 * MIB);
+        let mut medium = holding(&budget, MIB);
+        let mut small = holding(&budget, 60 << 10);
+        let must_wait = |holding: &mut Holding| holding.must_wait(|| Waker::noop().clone());
+        assert!(!must_wait(&mut large));
+        let mut others = budget.account();
+        // 49, 57 and 63 of 64: a little, a half and nearly all of what is between the marks.
+        for (mib, waits) in [
+            (49, [true, false, false]),
+            (57, [true, true, false]),
+            (63, [true, true, false]),
+            (65, [true, true, true]),
+            (40, [false, false, false]),
+        ] {
+            others.set(mib * MIB - 21 * MIB - (60 << 10));
+            let all = [&mut large, &mut medium, &mut small];
+            assert_eq!(all.map(must_wait), waits, "{mib} MiB are used");
+        }
+    }
+
+    #[test]
+    fn who_waits_is_woken_when_there_is_room_and_once() {
+        let budget = MemoryBudget::new(64 * MIB);
+        let counter = Arc::new(Counter::default());
+        let woken = || counter.0.load(Ordering::SeqCst);
+        let mut others = budget.account();
+        others.set(60 * MIB);
+        let mut waiter = Holding::new(&budget);
+        let waker = || Waker::from(Arc::clone(&counter));
+        waiter.set(2 * MIB, waker);
+        assert!(waiter.must_wait(waker));
+        others.release(MIB / 2);
+        assert_eq!(woken(), 0);
+        others.release(20 * MIB);
+        assert_eq!(woken(), 1);
+        assert!(!waiter.must_wait(waker));
+        others.release(20 * MIB);
+        assert_eq!(woken(), 1);
+    }
+
+    #[test]
+    fn who_waits_and_gives_back_what_it_holds_itself_is_woken_too() {
+        let budget = MemoryBudget::new(64 * MIB);
+        let counter = Arc::new(Counter::default());
+        let mut others = budget.account();
+        others.set(60 * MIB);
+        for after in [Some(1), None] {
+            let mut waiter = Holding::new(&budget);
+            let waker = || Waker::from(Arc::clone(&counter));
+            waiter.set(2 * MIB, waker);
+            assert!(waiter.must_wait(waker));
+            let before = counter.0.load(Ordering::SeqCst);
+            match after {
+                Some(bytes) => waiter.set(bytes, waker),
+                None => drop(waiter),
+            }
+            assert_eq!(counter.0.load(Ordering::SeqCst), before + 1);
+        }
+    }
+
+    #[test]
+    fn beyond_the_hard_mark_those_who_hold_most_are_condemned_until_it_is_enough() {
+        let budget = MemoryBudget::new(64 * MIB);
+        let counter = Arc::new(Counter::default());
+        let mut holdings: Vec<Holding> = (1..=10)
+            .map(|mib| {
+                let mut holding = Holding::new(&budget);
+                holding.set(mib * MIB, || Waker::from(Arc::clone(&counter)));
+                holding
+            })
+            .collect();
+        let condemned = |holdings: &[Holding]| {
+            let condemned = holdings.iter().filter(|holding| holding.is_condemned());
+            condemned
+                .map(|holding| holding.account.bytes() / MIB)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(condemned(&holdings), []);
+        let mut straw = holding(&budget, 10 * MIB);
+        // 65 are used, 60 should be left.
+        let first = condemned(&holdings);
+        let more = usize::from(straw.is_condemned());
+        assert_eq!(first.len() + more, 1, "{first:?}");
+        assert_eq!(counter.0.load(Ordering::SeqCst), first.len());
+        straw.set(20 * MIB, || Waker::noop().clone());
+        holdings.retain(|holding| !holding.is_condemned());
+        drop(straw);
+        assert!(budget.used_bytes() <= 55 * MIB);
+        assert_eq!(condemned(&holdings), []);
+    }
+}

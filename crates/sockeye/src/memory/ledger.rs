@@ -1,0 +1,152 @@
+//! Who holds much: those who are asked to wait, and those who are closed, when memory is short.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+use parking_lot::Mutex;
+
+/// Everybody who holds much of one budget, or waits for room in it. Hardly more than fit the budget, [`LARGE_BYTES`]
+/// each.
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// By the entry's address.
+    entries: Mutex<HashMap<usize, Arc<Entry>>>,
+}
+
+/// One who holds much, for as long as that is so.
+pub(crate) struct Entry {
+    bytes: AtomicUsize,
+    /// Whether it is to be closed. Never taken back.
+    condemned: AtomicBool,
+    /// Whether it reads no more until there is room.
+    waits: AtomicBool,
+    /// Who drives it.
+    waker: Waker,
+}
+
+/// Bytes. Who holds less isn't in the ledger, and isn't closed.
+pub(crate) const LARGE_BYTES: usize = 64 << 10;
+
+impl Ledger {
+    pub(super) fn enter(&self, bytes: usize, waker: Waker) -> Arc<Entry> {
+        let entry = Arc::new(Entry {
+            bytes: AtomicUsize::new(bytes),
+            condemned: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+            waker,
+        });
+        let key = Arc::as_ptr(&entry).addr();
+        self.entries.lock().insert(key, Arc::clone(&entry));
+        entry
+    }
+
+    pub(super) fn leave(&self, entry: &Arc<Entry>) {
+        let key = Arc::as_ptr(entry).addr();
+        let entry = self.entries.lock().remove(&key);
+        // Without the lock: what goes with a waker may come by here.
+        drop(entry);
+    }
+
+    /// Those who wait may look whether there is room for them.
+    pub(super) fn wake_waiting(&self) {
+        let entries = self.entries.lock();
+        let waiting = entries
+            .values()
+            .filter(|entry| entry.waits.swap(false, Ordering::SeqCst));
+        let wakers: Vec<Waker> = waiting.map(|entry| entry.waker.clone()).collect();
+        drop(entries);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Condemns those who hold most, until all who are condemned hold `bytes` together, or nobody is left. How many are
+    /// new among them.
+    pub(super) fn condemn(&self, bytes: usize) -> usize {
+        // Somebody is at it.
+        let Some(entries) = self.entries.try_lock() else {
+            return 0;
+        };
+        let mut open = Vec::new();
+        let mut condemned_bytes = 0_usize;
+        for entry in entries.values() {
+            let held = entry.bytes.load(Ordering::Relaxed);
+            match entry.is_condemned() {
+                true => condemned_bytes = condemned_bytes.saturating_add(held),
+                false if held >= LARGE_BYTES => open.push((held, entry)),
+                false => {}
+            }
+        }
+        open.sort_unstable_by_key(|(held, _)| std::cmp::Reverse(*held));
+        let mut wakers = Vec::new();
+        for (held, entry) in open {
+            if condemned_bytes >= bytes {
+                break;
+            }
+            condemned_bytes = condemned_bytes.saturating_add(held);
+            entry.condemned.store(true, Ordering::Relaxed);
+            wakers.push(entry.waker.clone());
+        }
+        drop(entries);
+        let count = wakers.len();
+        wakers.into_iter().for_each(Waker::wake);
+        count
+    }
+}
+
+impl Entry {
+    /// From now on it waits for [`Ledger::wake_waiting`].
+    pub(super) fn wait(&self) {
+        self.waits.store(true, Ordering::SeqCst);
+    }
+
+    /// It needn't wait any more.
+    pub(super) fn end_wait(&self) {
+        if self.waits.swap(false, Ordering::SeqCst) {
+            self.waker.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn set(&self, bytes: usize) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether it is to be closed, because it holds most and memory is short.
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_hold_most_are_condemned_and_no_more_than_are_needed() {
+        let ledger = Ledger::default();
+        let holds = [100, 500, 300, 400, 200].map(|kib| kib << 10);
+        let entries = holds.map(|bytes| ledger.enter(bytes, Waker::noop().clone()));
+        let condemned = || {
+            let condemned = entries.iter().filter(|entry| entry.is_condemned());
+            condemned
+                .map(|entry| entry.bytes.load(Ordering::Relaxed) >> 10)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ledger.condemn(0), 0);
+        assert_eq!(ledger.condemn(501 << 10), 2);
+        assert_eq!(condemned(), [500, 400]);
+        // They haven't gone yet, and are enough.
+        assert_eq!(ledger.condemn(900 << 10), 0);
+        ledger.leave(&entries[1]);
+        assert_eq!(ledger.condemn(500 << 10), 1);
+        assert_eq!(condemned(), [500, 300, 400]);
+        let small = ledger.enter(LARGE_BYTES - 1, Waker::noop().clone());
+        assert_eq!(ledger.condemn(usize::MAX), 2);
+        assert!(!small.is_condemned());
+        assert_eq!(ledger.condemn(usize::MAX), 0);
+    }
+}

@@ -1,0 +1,389 @@
+//! What peers make the server hold is bounded by one budget, and a message doesn't take for ever.
+
+use std::time::Duration;
+
+use sockeye::{
+    CloseCode, Endpoint, Error, ErrorKind, MemoryBudget, MemoryPressure, Message, Reply, Route,
+    Server, ServerHandle, Session, Settings,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    support::{
+        Announcer, Echo, assert_echoes, connect, http2_client, http2_connect, open, read_head,
+        request, soon, upgraded,
+    },
+    tls,
+};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// What threads may not have reported, and what a few connections hold that is not counted.
+const SLACK_BYTES: usize = 256 * KIB;
+
+/// Echoes on `/`, and charges what it holds to a budget of its own.
+async fn serve(bytes_max: usize, settings: Settings) -> (ServerHandle, MemoryBudget) {
+    let budget = MemoryBudget::new(bytes_max);
+    let server = Server::bind("127.0.0.1:0")
+        .settings(settings)
+        .memory_budget(budget.clone())
+        .route("/", |_| Ok(Echo));
+    (server.start().await.unwrap(), budget)
+}
+
+/// The head of a binary frame of a mebibyte, masked with the key 0.
+fn head_of_mebibyte() -> Vec<u8> {
+    let mut head = vec![0x82, 0xff];
+    head.extend((MIB as u64).to_be_bytes());
+    head.extend([0; 4]);
+    head
+}
+
+async fn begin_message(stream: &mut (impl AsyncWrite + Unpin), bytes: usize) {
+    stream.write_all(&head_of_mebibyte()).await.unwrap();
+    stream.write_all(&vec![7; bytes]).await.unwrap();
+}
+
+/// Waits until what is held is as it should be.
+async fn until_used(budget: &MemoryBudget, is_right: impl Fn(usize) -> bool) {
+    let right = async {
+        while !is_right(budget.used_bytes()) {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    if timeout(Duration::from_secs(30), right).await.is_err() {
+        panic!("{budget:?}");
+    }
+}
+
+/// Reads until the end. The code of the Close frame, if there was one: it is the last that comes.
+async fn close_code(stream: &mut (impl AsyncRead + Unpin)) -> Option<u16> {
+    let mut bytes = Vec::new();
+    // A reset is an end too.
+    let _ = stream.read_to_end(&mut bytes).await;
+    let start = bytes.iter().rposition(|byte| *byte == 0x88)?;
+    let code = bytes.get(start + 2..start + 4)?;
+    Some(u16::from_be_bytes([code[0], code[1]]))
+}
+
+#[tokio::test]
+async fn what_an_unfinished_message_holds_is_charged_on_every_transport_and_given_back() {
+    let (identity, roots) = tls::identity();
+    let budget = MemoryBudget::new(256 * MIB);
+    let server = Server::bind("127.0.0.1:0")
+        .listen_tls("127.0.0.1:0", identity)
+        .memory_budget(budget.clone())
+        .route("/", |_| Ok(Echo))
+        .mount(Route::conversation("/loop", |_, mut ws| async move {
+            while let Ok(Some(message)) = ws.recv().await {
+                let _ = ws.send(message).await;
+            }
+        }))
+        .start()
+        .await
+        .unwrap();
+    let [plain, secure] = server.local_addrs() else {
+        panic!("two addresses");
+    };
+    let mut http2 = http2_client(*plain).await;
+    let response = http2_connect(&mut http2, "/", &[]).await;
+    let stream = soon(hyper::upgrade::on(response)).await.unwrap();
+    let over_http2 = hyper_util::rt::TokioIo::new(stream);
+    charges(&budget, over_http2).await;
+    charges(&budget, upgraded(*plain).await).await;
+    for path in ["/", "/loop"] {
+        let mut stream = tls::dial(roots.clone(), *secure, &[]).await;
+        let request = request(path, &[]);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        read_head(&mut stream).await;
+        charges(&budget, stream).await;
+    }
+}
+
+async fn charges(budget: &MemoryBudget, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    begin_message(&mut stream, 600 * KIB).await;
+    until_used(budget, |used| used >= 600 * KIB - SLACK_BYTES).await;
+    stream.write_all(&vec![7; MIB - 600 * KIB]).await.unwrap();
+    let mut echo = vec![0; MIB + 10];
+    soon(stream.read_exact(&mut echo)).await.unwrap();
+    until_used(budget, |used| used <= SLACK_BYTES).await;
+    // And by one who goes in the midst of it.
+    begin_message(&mut stream, 600 * KIB).await;
+    until_used(budget, |used| used >= 600 * KIB - SLACK_BYTES).await;
+    drop(stream);
+    until_used(budget, |used| used <= SLACK_BYTES).await;
+}
+
+#[tokio::test]
+async fn beyond_the_budget_those_who_hold_most_are_closed_with_1013_and_others_notice_nothing() {
+    let (server, budget) = serve(4 * MIB, Settings::default()).await;
+    let addr = server.local_addrs()[0];
+    let (mut friend, _) = open(addr, "/", &[]).await;
+    let mut attackers = Vec::new();
+    for _ in 0..20 {
+        let mut attacker = upgraded(addr).await;
+        // It may be closed while it sends.
+        let _ = attacker.write_all(&head_of_mebibyte()).await;
+        let _ = attacker.write_all(&vec![7; 700 * KIB]).await;
+        attackers.push(attacker);
+        assert_echoes(&mut friend, "still here").await;
+    }
+    // 14 MiB in all.
+    soon(async {
+        while server.endings().shed < 10 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    until_used(&budget, |used| used <= 4 * MIB).await;
+    assert_echoes(&mut friend, "and still").await;
+    // Most were closed; those who hold little enough are still here.
+    let (codes, mut told) = unbounded_channel();
+    for mut attacker in attackers {
+        let codes = codes.clone();
+        tokio::spawn(async move { codes.send(close_code(&mut attacker).await) });
+    }
+    while soon(told.recv()).await.unwrap() != Some(1013) {}
+    assert_echoes(&mut friend, "at the end").await;
+}
+
+#[tokio::test]
+async fn beyond_the_soft_mark_who_holds_most_is_read_again_when_there_is_room() {
+    let (server, budget) = serve(8 * MIB, Settings::default()).await;
+    let addr = server.local_addrs()[0];
+    let (mut friend, _) = open(addr, "/", &[]).await;
+    let mut uploader = upgraded(addr).await;
+    begin_message(&mut uploader, 500 * KIB).await;
+    until_used(&budget, |used| used >= 500 * KIB - SLACK_BYTES).await;
+    let mut others = budget.account();
+    others.set(7 * MIB + 128 * KIB);
+    until_used(&budget, |used| used >= 7 * MIB + 400 * KIB).await;
+    assert_eq!(budget.pressure(), MemoryPressure::Soft);
+    uploader.write_all(&vec![7; MIB - 500 * KIB]).await.unwrap();
+    let mut echo = vec![0; MIB + 10];
+    for _ in 0..100 {
+        assert_echoes(&mut friend, "small").await;
+    }
+    // If it isn't read, it isn't answered.
+    let early = timeout(Duration::from_millis(300), uploader.read(&mut echo[..1])).await;
+    assert!(early.is_err(), "it was read beyond the soft mark");
+    drop(others);
+    soon(uploader.read_exact(&mut echo)).await.unwrap();
+    assert_eq!(server.endings().total(), 0);
+}
+
+#[tokio::test]
+async fn what_waits_for_those_who_do_not_read_is_charged_and_those_for_whom_most_waits_are_cut() {
+    let budget = MemoryBudget::new(4 * MIB);
+    let (sessions, mut opened) = unbounded_channel();
+    let mut settings = Settings::default();
+    settings.outbox_bytes_max = 16 * MIB;
+    let server = Server::bind("127.0.0.1:0")
+        .settings(settings)
+        .memory_budget(budget.clone())
+        .route("/", move |_| Ok(Announcer(sessions.clone())))
+        .start()
+        .await
+        .unwrap();
+    let addr = server.local_addrs()[0];
+    let mut deaf = Vec::new();
+    for _ in 0..4 {
+        deaf.push(upgraded(addr).await);
+        let session = soon(opened.recv()).await.unwrap();
+        while session.try_send(vec![7; 32 * KIB]).is_ok() {}
+    }
+    until_used(&budget, |used| used <= 4 * MIB).await;
+    soon(async {
+        while server.endings().shed < 3 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let (mut friend, _) = open(addr, "/", &[]).await;
+    assert_echoes(&mut friend, "still here").await;
+}
+
+/// Small ones, so that no rule about large messages helps.
+#[tokio::test]
+async fn who_sends_without_reading_is_not_read_long_before_the_outbox_is_full() {
+    let (sessions, mut opened) = unbounded_channel();
+    let mut settings = Settings::default();
+    settings.outbox_bytes_max = 64 * MIB;
+    let server = Server::bind("127.0.0.1:0")
+        .settings(settings)
+        .route("/", move |_| Ok(Announcer(sessions.clone())))
+        .start()
+        .await
+        .unwrap();
+    let (mut reader, mut writer) = upgraded(server.local_addrs()[0]).await.into_split();
+    let session = soon(opened.recv()).await.unwrap();
+    let mut frame = vec![0x82, 0xfe, 0x04, 0x00, 0, 0, 0, 0];
+    frame.resize(8 + KIB, 7);
+    let many = frame.repeat(64);
+    let mut sent = 0;
+    // Until nobody takes any more: if that seems so too soon, the test finds less, but nothing wrong.
+    while timeout(Duration::from_millis(500), writer.write_all(&many))
+        .await
+        .is_ok()
+    {
+        sent += 64;
+        assert!(sent < 1 << 20, "all is read");
+        // 64 KiB may wait, and what one read brings comes on top.
+        let waiting = session.buffered_bytes();
+        assert!(waiting <= 512 * KIB, "{waiting} bytes wait");
+    }
+    // Nothing is lost, and reading goes on.
+    let mut echoes = vec![0; (4 + KIB) * sent];
+    soon(reader.read_exact(&mut echoes)).await.unwrap();
+}
+
+/// Holds the conversation's messages until it is told to take them.
+#[tokio::test]
+async fn what_a_program_has_not_taken_is_charged_until_it_takes_it() {
+    let budget = MemoryBudget::new(256 * MIB);
+    let (take, taken) = tokio::sync::watch::channel(false);
+    let server = Server::bind("127.0.0.1:0")
+        .memory_budget(budget.clone())
+        .mount(Route::conversation("/", move |_, mut ws| {
+            let mut taken = taken.clone();
+            async move {
+                let _ = taken.wait_for(|taken| *taken).await;
+                while let Ok(Some(_)) = ws.recv().await {}
+            }
+        }))
+        .start()
+        .await
+        .unwrap();
+    let mut stream = upgraded(server.local_addrs()[0]).await;
+    let mut frame = vec![0x82, 0xfe, 0x04, 0x00, 0, 0, 0, 0];
+    frame.resize(8 + KIB, 7);
+    stream.write_all(&frame.repeat(700)).await.unwrap();
+    until_used(&budget, |used| used >= 500 * KIB).await;
+    take.send(true).unwrap();
+    until_used(&budget, |used| used <= SLACK_BYTES).await;
+    drop(stream);
+}
+
+/// Tells of errors.
+struct Complainer(UnboundedSender<ErrorKind>);
+
+impl Endpoint for Complainer {
+    fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+        Reply::Echo
+    }
+
+    fn on_error(&mut self, _: &Session, error: &Error) {
+        let _ = self.0.send(error.kind());
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_stops_ends_with_1008_on_every_transport_and_one_that_comes_on_does_not() {
+    let (identity, roots) = tls::identity();
+    let (errors, mut told) = unbounded_channel();
+    let mut settings = Settings::default();
+    settings.limits.message_timeout = Duration::from_millis(400);
+    settings.heartbeat = None;
+    let server = Server::bind("127.0.0.1:0")
+        .listen_tls("127.0.0.1:0", identity)
+        .settings(settings)
+        .route("/", move |_| Ok(Complainer(errors.clone())))
+        .start()
+        .await
+        .unwrap();
+    let [plain, secure] = server.local_addrs() else {
+        panic!("two addresses");
+    };
+    // Half of a header, of a payload and of a ping.
+    for piece in [&b"\x81"[..], b"\x82\x85\0\0\0\0ab", b"\x89\x85\0\0\0\0ab"] {
+        let mut stream = upgraded(*plain).await;
+        stream.write_all(piece).await.unwrap();
+        assert_eq!(soon(close_code(&mut stream)).await, Some(1008));
+        assert_eq!(soon(told.recv()).await, Some(ErrorKind::Timeout));
+    }
+    let mut stream = tls::dial(roots, *secure, &[]).await;
+    stream
+        .write_all(request("/", &[]).as_bytes())
+        .await
+        .unwrap();
+    read_head(&mut stream).await;
+    stream.write_all(b"\x81\x85\0\0\0\0ab").await.unwrap();
+    assert_eq!(soon(close_code(&mut stream)).await, Some(1008));
+    let mut http2 = http2_client(*plain).await;
+    let response = http2_connect(&mut http2, "/", &[]).await;
+    let stream = soon(hyper::upgrade::on(response)).await.unwrap();
+    let mut over_http2 = hyper_util::rt::TokioIo::new(stream);
+    over_http2.write_all(b"\x81\x85\0\0\0\0ab").await.unwrap();
+    assert_eq!(soon(close_code(&mut over_http2)).await, Some(1008));
+    soon(async {
+        while server.sessions() > 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let endings = server.endings();
+    assert_eq!((endings.unfinished, endings.total()), (5, 5));
+    // Between two messages anybody may be silent.
+    let (mut silent, _) = open(*plain, "/", &[]).await;
+    sleep(Duration::from_millis(1200)).await;
+    assert_echoes(&mut silent, "still here").await;
+}
+
+#[tokio::test]
+async fn a_message_in_parts_may_take_its_time() {
+    let mut settings = Settings::default();
+    settings.limits.message_timeout = Duration::from_millis(200);
+    let server = Server::bind("127.0.0.1:0")
+        .settings(settings)
+        .mount(Route::conversation("/", |_, mut ws| async move {
+            let session = ws.session().clone();
+            while let Ok(Some(mut message)) = ws.recv_stream().await {
+                let mut bytes = Vec::new();
+                if message.read_to_end(&mut bytes).await.is_err() {
+                    return;
+                }
+                let _ = session.send(bytes).await;
+            }
+        }))
+        .start()
+        .await
+        .unwrap();
+    let mut stream = upgraded(server.local_addrs()[0]).await;
+    let mut answer = [0; 3];
+    // From the first message on they are taken in parts.
+    stream.write_all(b"\x81\x81\0\0\0\0a").await.unwrap();
+    soon(stream.read_exact(&mut answer)).await.unwrap();
+    stream.write_all(b"\x81\x82\0\0\0\0b").await.unwrap();
+    sleep(Duration::from_millis(1000)).await;
+    stream.write_all(b"c").await.unwrap();
+    let mut answer = [0; 4];
+    soon(stream.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"\x82\x02bc");
+}
+
+#[tokio::test]
+async fn beyond_the_budget_newcomers_are_told_to_come_back() {
+    let (server, budget) = serve(MIB, Settings::default()).await;
+    let addr = server.local_addrs()[0];
+    let (mut friend, _) = open(addr, "/", &[]).await;
+    let mut others = budget.account();
+    others.set(2 * MIB);
+    let mut stream: TcpStream = connect(addr).await;
+    stream
+        .write_all(request("/", &[]).as_bytes())
+        .await
+        .unwrap();
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_echoes(&mut friend, "those who are here are served").await;
+    drop(others);
+    let (mut websocket, _) = open(addr, "/", &[]).await;
+    assert_echoes(&mut websocket, "and others again").await;
+    soon(websocket.close(CloseCode::NORMAL, "")).await;
+}
