@@ -169,6 +169,20 @@ impl Process {
         }
     }
 
+    /// The most memory that it has had resident so far, in bytes, as Linux tells it.
+    ///
+    /// # Panics
+    /// If it has ended.
+    #[track_caller]
+    pub fn peak_memory_bytes(&self) -> usize {
+        let path = format!("/proc/{}/status", self.pid().as_raw_nonzero());
+        let status = std::fs::read_to_string(path).expect("a process that runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib =
+            line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok());
+        kib.expect("a size") << 10
+    }
+
     /// Everything read so far, one line each, for a failure's message.
     pub fn transcript(&self) -> String {
         transcript(&self.log)

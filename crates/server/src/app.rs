@@ -163,7 +163,7 @@ async fn start(
     let rates = AddressRates::new(config);
     let login = Login::new(chat.clone(), config.login_lifetime.0);
     server = server.mount(login.route(connections, settings(config).limits));
-    for (path, route) in endpoints(connections, presence) {
+    for (path, route) in endpoints(config, connections, presence) {
         // Whoever gives the chat a path means that path.
         if !chat_paths.contains(&path) {
             // These endpoints believe any name that they are told and guard nothing: any page may use them.
@@ -195,7 +195,11 @@ async fn start(
 }
 
 /// What is open to everybody. Who names a client is here while the session is open.
-fn endpoints(connections: ConnectionLog, presence: &Presence) -> [(&'static str, Route); 3] {
+fn endpoints(
+    config: &Config,
+    connections: ConnectionLog,
+    presence: &Presence,
+) -> [(&'static str, Route); 3] {
     let room = Group::new();
     let (for_echo, for_room) = (presence.clone(), presence.clone());
     let root = connections.route("/", move |_| Ok(Echo));
@@ -203,6 +207,10 @@ fn endpoints(connections: ConnectionLog, presence: &Presence) -> [(&'static str,
     let broadcast = connections.route("/websocket/ws", move |_| {
         Ok(Tracked::new(Place(room.clone()), &for_room, "room"))
     });
+    // Conformance suites come here, and ask for more than strangers elsewhere should have.
+    let mut limits = settings(config).limits;
+    limits.message_bytes_max = config.echo_message_bytes_max.0;
+    let echo = echo.limits(limits);
     [
         ("/", root),
         ("/echo", echo.identify(presence::by_name())),
@@ -248,7 +256,7 @@ fn chat_limits(config: &Config, data: Option<&DataDir>) -> chat::Limits {
 
 /// Plain HTTP, with what others serve.
 fn pages(config: &Config, others: Router) -> Router {
-    let page = welcome::page(config.message_bytes_max.0);
+    let page = welcome::page(config.message_bytes_max.0, config.echo_message_bytes_max.0);
     let chat_page = chat::page(chat_path(config));
     let pages = Router::new()
         .route(
@@ -315,6 +323,8 @@ fn settings(config: &Config) -> Settings {
     limits.head_bytes_max = config.head_bytes_max.0;
     limits.message_bytes_max = config.message_bytes_max.0;
     limits.fragments_max = config.fragments_max.map(|count| count.0);
+    limits.message_timeout = config.message_timeout.0.unwrap_or(Duration::MAX);
+    limits.message_rate_min = u32::try_from(config.message_rate_min.0).unwrap_or(u32::MAX);
     limits.handshake_timeout = config.handshake_timeout.0;
     limits.close_timeout = config.close_timeout.0;
     let mut settings = Settings::default();

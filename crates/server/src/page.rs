@@ -109,6 +109,7 @@ mod tests {
             let html = std::str::from_utf8(&page.html).unwrap();
             let filled = [
                 "{message-bytes-max}",
+                "{echo-message-bytes-max}",
                 "{chat-path}",
                 "{head}",
                 "{style}",
@@ -186,7 +187,11 @@ mod tests {
     fn pages() -> [(&'static str, Page, Sources); 4] {
         let [login, confirm] = crate::login::sources();
         [
-            ("welcome", crate::welcome::page(7), crate::welcome::SOURCES),
+            (
+                "welcome",
+                crate::welcome::page(7, 8),
+                crate::welcome::SOURCES,
+            ),
             ("chat", crate::chat::page("/chat"), crate::chat::SOURCES),
             ("login", crate::login::login_page(), login),
             ("confirm", crate::login::confirm_page(), confirm),

@@ -2,6 +2,7 @@
 //! doesn't concern. Each test prints how long it took beside its bound.
 
 mod clock;
+mod memory;
 mod network;
 mod processes;
 mod slow_links;

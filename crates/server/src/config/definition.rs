@@ -115,14 +115,42 @@ pub(crate) struct Config {
     )]
     pub(crate) memory_max: MemoryMax,
 
-    /// Largest message taken, after reassembly and inflation
+    /// Largest message taken, after reassembly and inflation; on /echo that is --echo-message-bytes-max
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "1MiB",
+        help_heading = "limits"
+    )]
+    pub(crate) message_bytes_max: Bytes,
+
+    /// Largest message that /echo takes
     #[arg(
         long,
         value_name = "SIZE",
         default_value = "16MiB",
         help_heading = "limits"
     )]
-    pub(crate) message_bytes_max: Bytes,
+    pub(crate) echo_message_bytes_max: Bytes,
+
+    /// In each such time a message that has begun must end, or bring --message-rate-min for each second of it; else the
+    /// client is closed with 1008
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "60s",
+        help_heading = "limits"
+    )]
+    pub(crate) message_timeout: Term,
+
+    /// Bytes in a second, below which a message comes too slowly
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "1KiB",
+        help_heading = "limits"
+    )]
+    pub(crate) message_rate_min: Bytes,
 
     /// Most continuation frames of one message; without it 65536, or one for each 256 bytes that the largest message
     /// may have if that is more
@@ -215,7 +243,7 @@ pub(crate) struct Config {
     #[arg(
         long,
         value_name = "SIZE",
-        default_value = "16MiB",
+        default_value = "1MiB",
         help_heading = "limits"
     )]
     pub(crate) outbox_bytes_max: Bytes,

@@ -2,9 +2,13 @@
 
 use crate::page::{Page, Sources};
 
-/// `message_bytes_max` is told to the page, which refuses larger files before it sends them.
-pub(crate) fn page(message_bytes_max: usize) -> Page {
-    let filled = [("message-bytes-max", message_bytes_max.to_string())];
+/// How large a message may be, in the room and in the echo, is told to the page, which refuses larger files before it
+/// sends them.
+pub(crate) fn page(message_bytes_max: usize, echo_message_bytes_max: usize) -> Page {
+    let filled = [
+        ("message-bytes-max", message_bytes_max.to_string()),
+        ("echo-message-bytes-max", echo_message_bytes_max.to_string()),
+    ];
     Page::join(
         SOURCES,
         &filled

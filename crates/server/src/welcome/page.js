@@ -6,7 +6,8 @@ const PENDING_MAX = 256;        // sent messages whose return is awaited
 const REASON_BYTES_MAX = 123;   // RFC 6455 section 5.5: a control frame's 125 bytes less the code
 const SAVED_MAX = 8;            // binary messages that can be saved, per log
 
-const MESSAGE_BYTES_MAX = Number(document.documentElement.dataset.messageBytesMax) || 16 * 1024 * 1024;
+const LIMITS = document.documentElement.dataset;
+const MESSAGE_BYTES_MAX = 1024 * 1024;
 const panels = [];
 
 function size(bytes) {
@@ -35,6 +36,7 @@ class Panel {
   constructor(name, path) {
     this.name = name;
     this.url = ORIGIN + path;
+    this.bytesMax = Number(name === 'echo' ? LIMITS.echoMessageBytesMax : LIMITS.messageBytesMax) || MESSAGE_BYTES_MAX;
     this.pending = [];
     this.samples = [];
     this.saved = [];
@@ -133,8 +135,8 @@ class Panel {
       return false;
     }
     const bytes = bytesOf(payload);
-    if (bytes > MESSAGE_BYTES_MAX) {
-      this.note(texts.tooBig(name || texts.message, size(MESSAGE_BYTES_MAX)), 'bad');
+    if (bytes > this.bytesMax) {
+      this.note(texts.tooBig(name || texts.message, size(this.bytesMax)), 'bad');
       return false;
     }
     if (this.pending.length === PENDING_MAX) this.pending.shift();
@@ -148,7 +150,7 @@ class Panel {
   async sendFiles(files) {
     for (const file of files) {
       // Before it is read: a file of gigabytes is refused by its size alone.
-      if (file.size > MESSAGE_BYTES_MAX) this.note(texts.tooBig(file.name, size(MESSAGE_BYTES_MAX)), 'bad');
+      if (file.size > this.bytesMax) this.note(texts.tooBig(file.name, size(this.bytesMax)), 'bad');
       else this.send(await file.arrayBuffer(), file.name);
     }
   }
