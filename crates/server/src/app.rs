@@ -314,7 +314,10 @@ fn http_settings(config: &Config) -> HttpSettings {
     http.body_timeout = config.http_body_timeout.0;
     http.body_time_max = config.http_body_time_max.0;
     http.keepalive_timeout = config.http_keepalive_timeout.0;
-    http.send_timeout = config.http_send_timeout.0;
+    let send_timeout = config.http_send_timeout.map(|period| period.0);
+    http.send_timeout = send_timeout
+        .or(config.progress_timeout.0)
+        .unwrap_or(http.send_timeout);
     http
 }
 

@@ -329,14 +329,10 @@ pub(crate) struct Config {
     )]
     pub(crate) http_keepalive_timeout: Period,
 
-    /// How long an answer of plain HTTP may wait for a client that reads nothing of it before it is cut
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "30s",
-        help_heading = "http"
-    )]
-    pub(crate) http_send_timeout: Period,
+    /// How long an answer of plain HTTP may wait for a client that reads nothing of it before it is cut; without it as
+    /// long as progress-timeout says, or 30s if that is off
+    #[arg(long, value_name = "TIME", help_heading = "http")]
+    pub(crate) http_send_timeout: Option<Period>,
 
     /// How long a connection may last before it is closed with 1001
     #[arg(
