@@ -152,7 +152,7 @@ impl Heartbeat {
     pub fn handle_timeout(&mut self, now: Duration, rhythm: &Rhythm, hearing: Hearing) -> Beat {
         let now = micros(now);
         if core::mem::take(&mut self.heard) {
-            (self.debt, self.forgiven) = (Debt::None, false);
+            (self.debt, self.extension, self.forgiven) = (Debt::None, 0, false);
         }
         let is_clear = hearing == Hearing::Clear;
         let since = now.saturating_sub(self.pinged_at + self.extension());
@@ -162,7 +162,9 @@ impl Heartbeat {
         if self.debt == Debt::Waiting && !is_clear {
             // What can't be heard leaves no doubt.
             self.debt = Debt::Doubting;
-            return Beat::Wait;
+            if since < self.due(rhythm) {
+                return Beat::Wait;
+            }
         }
         if self.debt != Debt::None && is_clear {
             let timeout = micros(rhythm.timeout);

@@ -110,7 +110,8 @@ async fn a_close_with_1008_is_final_and_one_with_1012_is_not() {
         connected(&mut feed).await;
         let (outage, retry_in) = disconnected(&mut feed).await;
         assert_eq!(outage.closed().unwrap().code, code);
-        assert!(outage.error().is_none(), "a clean close is no error");
+        let error = outage.error().expect("not a normal close");
+        assert_eq!(error.closed().unwrap().code, code);
         assert_eq!(retry_in.is_none(), code == CloseCode::POLICY_VIOLATION);
     }
     assert!(feed.next().await.is_none());

@@ -104,7 +104,7 @@ fn server_refuses_a_frame_over_its_limit_by_its_header() {
             ProtocolError::FrameTooBig,
         ),
         (
-            "82 ff 0000000001000001 00000000",
+            "82 ff 0000000000100001 00000000",
             ProtocolError::MessageTooBig,
         ),
     ] {
@@ -116,7 +116,7 @@ fn server_refuses_a_frame_over_its_limit_by_its_header() {
 fn client_refuses_a_frame_over_its_limit_by_its_header() {
     for (header, error) in [
         ("82 7f 7fffffffffffffff", ProtocolError::FrameTooBig),
-        ("82 7f 0000000001000001", ProtocolError::MessageTooBig),
+        ("82 7f 0000000000100001", ProtocolError::MessageTooBig),
     ] {
         receive(Role::Client, header).failed_with(error, 1009);
     }
