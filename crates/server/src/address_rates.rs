@@ -20,6 +20,8 @@ pub(crate) struct AddressRates {
     posts: AddressRateLimiter,
     /// Identities that the server makes, by the chat or the login.
     pub(crate) identities: AddressRateLimiter,
+    /// Codes that the login shows.
+    pub(crate) tickets: AddressRateLimiter,
     /// Keys and tokens that are wrong. `check` before one is looked at, `count` if it is wrong.
     pub(crate) wrong_keys: AddressRateLimiter,
 }
@@ -33,6 +35,7 @@ impl AddressRates {
         Self {
             posts: limiter(Rate::per_minute(config.address_posts_per_minute.0)),
             identities: limiter(Rate::per_hour(config.address_identities_per_hour.0)),
+            tickets: limiter(Rate::per_minute(config.address_tickets_per_minute.0)),
             wrong_keys: limiter(Rate::per_minute(config.address_wrong_keys_per_minute.0)),
         }
     }

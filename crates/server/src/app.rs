@@ -157,11 +157,12 @@ async fn start(
         };
     }
     let chat_paths = chat_paths(config);
-    for path in &chat_paths {
-        server = server.mount(chat.route(connections, path, settings(config).limits));
-    }
     let rates = AddressRates::new(config);
-    let login = Login::new(chat.clone(), config.login_lifetime.0);
+    for path in &chat_paths {
+        let limits = settings(config).limits;
+        server = server.mount(chat.route(connections, path, limits, rates.clone()));
+    }
+    let login = Login::new(chat.clone(), config.login_lifetime.0, rates.clone());
     server = server.mount(login.route(connections, settings(config).limits));
     for (path, route) in endpoints(config, connections, presence) {
         // Whoever gives the chat a path means that path.

@@ -46,6 +46,29 @@ fn an_address_that_tries_keys_is_answered_429_and_another_one_is_not() {
     }
 }
 
+#[tokio::test]
+async fn an_address_that_tries_tokens_of_the_chat_is_closed_and_then_answered_429() {
+    let server = start(&[
+        "--chat-token",
+        "s3cret",
+        "--address-wrong-keys-per-minute",
+        "1",
+    ]);
+    let url = server.ws("/chat");
+    let mut websocket = sockeye::connect(&*url).await.unwrap();
+    let wrong = r#"{"url":"/chat/heart-beat","chat_token":"wrong"}"#;
+    websocket.send(wrong).await.unwrap();
+    let closed = loop {
+        match websocket.recv().await {
+            Ok(message) => assert!(message.is_some(), "not a normal end"),
+            Err(error) => break error.closed().unwrap().code,
+        }
+    };
+    assert_eq!(closed, sockeye::CloseCode::POLICY_VIOLATION);
+    let refused = sockeye::connect(&*url).await.unwrap_err();
+    assert_eq!(refused.status().unwrap(), 429);
+}
+
 #[test]
 fn posts_of_an_address_are_counted_over_all_paths() {
     let server = start(&["--address-posts-per-minute", "1"]);

@@ -104,7 +104,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "\n[limits]\nlisten = 1",
-            "f.toml:3: unknown key limits.listen; did you mean listen?; allowed here: memory_max, message_bytes_max, echo_message_bytes_max, message_timeout, message_rate_min, fragments_max, connections_max, connections_reserve, address_limits, address_exempt, address_connections_max, address_handshakes_per_second, address_posts_per_minute, address_identities_per_hour, address_wrong_keys_per_minute, outbox_bytes_max, head_bytes_max, handshake_timeout, close_timeout, idle_timeout, progress_timeout",
+            "f.toml:3: unknown key limits.listen; did you mean listen?; allowed here: memory_max, message_bytes_max, echo_message_bytes_max, message_timeout, message_rate_min, fragments_max, connections_max, connections_reserve, address_limits, address_exempt, address_connections_max, address_handshakes_per_second, address_posts_per_minute, address_identities_per_hour, address_tickets_per_minute, address_wrong_keys_per_minute, outbox_bytes_max, head_bytes_max, handshake_timeout, close_timeout, idle_timeout, progress_timeout",
         ),
         (
             "[hub]\n",

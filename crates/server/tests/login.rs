@@ -282,6 +282,51 @@ impl Scene {
     }
 }
 
+// Issue 13, A.7.
+#[test]
+fn codes_and_identities_are_counted_for_each_address() {
+    talk(async {
+        let server = Server::start(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--trusted-proxies",
+            "127.0.0.1",
+            "--address-tickets-per-minute",
+            "1",
+            "--address-identities-per-hour",
+            "1",
+        ]);
+        let page = format!("http://{}", server.addrs[0]);
+        let at = |address| {
+            let mut client = Client::new(&server, &page, &[("X-Forwarded-For", address)]);
+            client.get("/login");
+            client
+        };
+        for (screen, is_made) in [("192.0.2.1", true), ("192.0.2.2", false)] {
+            let (screen, mut phone) = (at(screen), at("192.0.2.9"));
+            let mut websocket = screen.wait().await;
+            let ticket = hear(&mut websocket).await["response"].take();
+            let url = ticket["url"].as_str().unwrap().to_owned();
+            let ticket = url.split_once('#').unwrap().1;
+            let scan = phone.post("/login/scan", &json!({ "ticket": ticket }));
+            let said = json!({ "ticket": ticket, "csrf": scan.body["csrf"], "name": "Ann" });
+            let answer = phone.post("/login/confirm", &said);
+            assert_eq!(answer.status == 200, is_made, "{}", answer.body);
+            if !is_made {
+                assert_eq!(
+                    (answer.status, &answer.body["error"]),
+                    (429, &json!("too_many"))
+                );
+                assert_eq!(answer.fields("retry-after").len(), 1);
+            }
+            // One more code for the same address is one too many.
+            let error = screen.wait().await.recv().await.unwrap_err();
+            assert_eq!(error.closed().unwrap().code, CloseCode::TRY_AGAIN_LATER);
+        }
+    });
+}
+
 /// Plain HTTP from a page of some origin, with a jar of cookies.
 struct Client {
     addr: String,

@@ -9,14 +9,14 @@ use std::{
     thread,
 };
 
-use sockeye::{MemoryBudget, Origins, Route, Session};
+use sockeye::{MemoryBudget, Origins, Request, Route, Session};
 use sockeye_hub::{StoreError, presence::Presence};
 
 use super::{
     Limits, Tokens, archive::Archive, desk::Desk, identities::Identities, job::Job, queue::Queue,
     visitor::Visitor,
 };
-use crate::connection_log::ConnectionLog;
+use crate::{address_rates::AddressRates, connection_log::ConnectionLog};
 
 /// The chat. Cheap to clone; it ends with the last one.
 #[derive(Clone)]
@@ -116,10 +116,12 @@ impl Chat {
         connections: ConnectionLog,
         path: &str,
         mut limits: sockeye::Limits,
+        rates: AddressRates,
     ) -> Route {
         let chat = self.clone();
         limits.message_bytes_max = chat.limits().message_bytes_max;
-        connections.route(path, move |_| Ok(Visitor::new(chat.clone())))
+        let visit = move |request: &Request| Visitor::new(chat.clone(), request, rates.clone());
+        connections.route(path, visit)
             // Who somebody is, they say themselves, by a uuid that no other site's page knows. No cookie counts here.
             .origins(Origins::Any)
             .limits(limits)

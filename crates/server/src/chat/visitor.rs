@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde_json::json;
-use sockeye::{CloseCode, Closed, Endpoint, Message, Reply, Session};
+use sockeye::{CloseCode, Closed, Endpoint, Message, Reply, Request, RequestInfo, Session};
 
 use super::{
     Chat,
@@ -13,6 +13,7 @@ use super::{
     rate::{Allowance, Pace},
     service::Refusal,
 };
+use crate::address_rates::AddressRates;
 
 /// One page's connection.
 #[derive(Debug)]
@@ -20,16 +21,36 @@ pub(crate) struct Visitor {
     chat: Chat,
     allowance: Allowance,
     since: Instant,
+    /// Whose wrong tokens are counted.
+    info: RequestInfo,
+    rates: AddressRates,
 }
 
 impl Visitor {
-    pub(crate) fn new(chat: Chat) -> Self {
+    /// # Errors
+    ///
+    /// The address has tried too many keys and tokens: none of it is looked at.
+    pub(crate) fn new(
+        chat: Chat,
+        request: &Request,
+        rates: AddressRates,
+    ) -> Result<Self, sockeye::Refusal> {
+        let info = request.info().clone();
+        rates.wrong_keys.check(&info)?;
         let since = Instant::now();
-        Self {
+        Ok(Self {
             allowance: Allowance::new(chat.limits(), since.elapsed()),
             chat,
             since,
-        }
+            info,
+            rates,
+        })
+    }
+
+    /// Counts a wrong token. Whether the address may try more.
+    fn may_try_again(&self) -> bool {
+        let limiter = &self.rates.wrong_keys;
+        limiter.count(&self.info).is_ok() && limiter.check(&self.info).is_ok()
     }
 
     /// Takes what the page says as far as it can be taken without the desk.
@@ -74,7 +95,8 @@ impl Endpoint for Visitor {
             Ok(reply) => reply,
             Err((trouble, echoed)) => {
                 tell_error(session, trouble, &echoed);
-                match trouble.is_fatal() {
+                let is_over = trouble == Trouble::BadToken && !self.may_try_again();
+                match is_over || trouble.is_fatal() {
                     true => Reply::Close(CloseCode::POLICY_VIOLATION, trouble.code().into()),
                     false => Reply::None,
                 }

@@ -230,6 +230,15 @@ pub(crate) struct Config {
     )]
     pub(crate) address_identities_per_hour: Count,
 
+    /// Codes that the login shows to one address per minute
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "600",
+        help_heading = "limits"
+    )]
+    pub(crate) address_tickets_per_minute: Count,
+
     /// Wrong keys and tokens of one address per minute; beyond that the right one isn't looked at either
     #[arg(
         long,

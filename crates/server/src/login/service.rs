@@ -15,7 +15,7 @@ use axum::{
     routing,
 };
 use serde_json::{Value, json};
-use sockeye::{Origins, RequestInfo, Route, Session};
+use sockeye::{Origins, RequestInfo, RetryAfter, Route, Session};
 
 use super::{
     key::Key,
@@ -24,6 +24,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
+    address_rates::AddressRates,
     chat::{
         Chat, Cookie, Cookies, Lifetime, PERSON_COOKIE, Person, RECEIPT_COOKIE, SameSite, event,
         label, tell,
@@ -36,6 +37,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
     chat: Chat,
+    rates: AddressRates,
     shared: Arc<Mutex<Shared>>,
     origin: Instant,
 }
@@ -52,13 +54,14 @@ type Refused = (StatusCode, &'static str);
 
 impl Login {
     /// `lifetime` is how long a code can be scanned and confirmed.
-    pub(crate) fn new(chat: Chat, lifetime: Duration) -> Self {
+    pub(crate) fn new(chat: Chat, lifetime: Duration, rates: AddressRates) -> Self {
         let shared = Shared {
             tickets: Tickets::new(lifetime, TICKETS_MAX),
             waiting: HashMap::new(),
         };
         Self {
             chat,
+            rates,
             shared: Arc::new(Mutex::new(shared)),
             origin: Instant::now(),
         }
@@ -125,6 +128,11 @@ impl Login {
         Ok((ticket, shared.tickets.lifetime()))
     }
 
+    /// Counts a ticket for the address of its browser. Whether it may be issued.
+    pub(crate) fn admits_ticket(&self, info: &RequestInfo) -> bool {
+        self.rates.tickets.count(info).is_ok()
+    }
+
     pub(crate) fn end_session(&self, session: &Session) {
         let mut shared = self.lock();
         shared.waiting.remove(&session.id());
@@ -149,6 +157,7 @@ impl Login {
         let person = self.chat.recognise(headers, cookies).await;
         let person = person.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "busy"))?;
         let question = Question {
+            info,
             browser,
             person,
             cookies,
@@ -158,7 +167,7 @@ impl Login {
     }
 
     /// The phone has the ticket and wants to know who is asking.
-    fn scan(&self, asked: &Question) -> Result<Response, Refused> {
+    fn scan(&self, asked: &Question<'_>) -> Result<Response, Refused> {
         let ticket = asked.key("ticket")?;
         let scan = self
             .lock()
@@ -178,10 +187,15 @@ impl Login {
     }
 
     /// The phone says yes: whoever it is, the browser is too.
-    fn confirm(&self, asked: &Question) -> Result<Response, Refused> {
+    fn confirm(&self, asked: &Question<'_>) -> Result<Response, Refused> {
         let (ticket, csrf) = (asked.key("ticket")?, asked.key("csrf")?);
         let name = label(&asked.said["name"], "name", self.chat.limits());
         let name = name.map_err(|_| (StatusCode::BAD_REQUEST, "name"))?;
+        if asked.person.is_none()
+            && let Err(error) = self.rates.identities.count(asked.info)
+        {
+            return Ok(too_many(error));
+        }
         let made = || self.chat.identities().make();
         let person = asked.person.unwrap_or_else(made);
         let guest = Guest { person, name };
@@ -198,7 +212,7 @@ impl Login {
         Ok(answer(&json!({ "state": "confirmed" }), cookie))
     }
 
-    fn deny(&self, asked: &Question) -> Result<Response, Refused> {
+    fn deny(&self, asked: &Question<'_>) -> Result<Response, Refused> {
         let (ticket, csrf) = (asked.key("ticket")?, asked.key("csrf")?);
         let session = self
             .lock()
@@ -210,7 +224,7 @@ impl Login {
     }
 
     /// The browser takes what it was promised over its socket, which can't set a cookie.
-    fn exchange(&self, asked: &Question) -> Result<Response, Refused> {
+    fn exchange(&self, asked: &Question<'_>) -> Result<Response, Refused> {
         let code = asked.key("code")?;
         let consent = match asked.said["replace"] == true {
             true => Consent::Given,
@@ -227,12 +241,12 @@ impl Login {
     }
 
     /// Whether the browser is somebody already.
-    fn identity(&self, asked: &Question) -> Result<Response, Refused> {
+    fn identity(&self, asked: &Question<'_>) -> Result<Response, Refused> {
         Ok(answer(&json!({ "is_known": asked.person.is_some() }), []))
     }
 
     /// From now on the browser is nobody.
-    fn log_out(&self, asked: &Question) -> Result<Response, Refused> {
+    fn log_out(&self, asked: &Question<'_>) -> Result<Response, Refused> {
         let removed = [PERSON_COOKIE, RECEIPT_COOKIE, BROWSER_COOKIE];
         let removed = removed.map(|cookie| asked.cookies.remove(cookie));
         Ok(answer(&json!({ "state": "logged_out" }), removed))
@@ -254,11 +268,12 @@ impl Login {
     }
 }
 
-type Answer = fn(&Login, &Question) -> Result<Response, Refused>;
+type Answer = fn(&Login, &Question<'_>) -> Result<Response, Refused>;
 
 /// What a page asks, and who it is.
 #[derive(Debug)]
-struct Question {
+struct Question<'a> {
+    info: &'a RequestInfo,
     /// The browser's own cookie, or the phone's.
     browser: Key,
     /// Who it is in the chat.
@@ -267,7 +282,7 @@ struct Question {
     said: Value,
 }
 
-impl Question {
+impl Question<'_> {
     fn key(&self, field: &'static str) -> Result<Key, Refused> {
         let key = self.said[field].as_str().and_then(Key::parse);
         key.ok_or((StatusCode::BAD_REQUEST, field))
@@ -315,6 +330,13 @@ fn denied(denial: Denial) -> Refused {
         Denial::NotScanned | Denial::WrongBrowser => StatusCode::FORBIDDEN,
     };
     (status, denial.code())
+}
+
+fn too_many(error: RetryAfter) -> Response {
+    let mut response = refuse((StatusCode::TOO_MANY_REQUESTS, "too_many"));
+    let secs = HeaderValue::from(error.as_secs());
+    response.headers_mut().insert(header::RETRY_AFTER, secs);
+    response
 }
 
 fn refuse((status, code): Refused) -> Response {

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sockeye::{CloseCode, Closed, Endpoint, Message, Refusal, Reply, Request, Session};
+use sockeye::{
+    CloseCode, Closed, Endpoint, Message, Refusal, Reply, Request, RequestInfo, Session,
+};
 
 use super::{
     agent,
@@ -20,6 +22,7 @@ pub(crate) struct Waiting {
     login: Login,
     browser: Key,
     asker: Asker,
+    info: RequestInfo,
     /// `https://example.com`: what the browser's own address line shows, which is this server.
     origin: String,
     /// How many it has shown.
@@ -58,6 +61,7 @@ impl Waiting {
             login,
             browser,
             asker,
+            info: request.info().clone(),
             origin,
             tickets: 0,
             full_at: Instant::now(),
@@ -73,6 +77,9 @@ impl Waiting {
         self.full_at = self.full_at.max(now) + TICKET_INTERVAL;
         if self.full_at > now + TICKET_INTERVAL * TICKETS_AT_ONCE {
             return Reply::Close(CloseCode::POLICY_VIOLATION, "too many codes".into());
+        }
+        if !self.login.admits_ticket(&self.info) {
+            return Reply::Close(CloseCode::TRY_AGAIN_LATER, "too many codes".into());
         }
         let asker = Asker {
             time: now_ms(),
