@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sockeye::{
-    CloseCode, Endpoint, Error, ErrorKind, MemoryBudget, MemoryPressure, Message, Reply, Route,
-    Server, ServerHandle, Session, Settings,
+    CloseCode, Endpoint, Error, ErrorKind, MemoryBudget, MemoryPressure, Message, Reply, Rhythm,
+    Route, Server, ServerHandle, Session, Settings, WebSocket,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -386,4 +386,51 @@ async fn beyond_the_budget_newcomers_are_told_to_come_back() {
     let (mut websocket, _) = open(addr, "/", &[]).await;
     assert_echoes(&mut websocket, "and others again").await;
     soon(websocket.close(CloseCode::NORMAL, "")).await;
+}
+
+#[tokio::test]
+async fn what_streams_of_http2_send_ahead_of_their_readers_is_charged_and_ends_them_when_memory_is_short()
+ {
+    const STREAMS: usize = 20;
+    // Messages of a KiB, masked with the key 0.
+    let messages = [&b"\x82\xfe\x04\x00\0\0\0\0"[..], &[7; KIB]].concat();
+    let messages = messages.repeat(58);
+    for (bytes_max, is_cut) in [(64 * MIB, false), (MIB / 2, true)] {
+        let mut settings = Settings::default();
+        settings.inbox_bytes_max = KIB;
+        // Whose peer has gone is noticed when a ping can't be written.
+        settings.heartbeat = Some(Rhythm::new(
+            Duration::from_millis(300),
+            Duration::from_secs(10),
+        ));
+        let budget = MemoryBudget::new(bytes_max);
+        let deaf = Route::conversation("/", |_, websocket: WebSocket| async move {
+            websocket.session().closed().await;
+        });
+        let server = Server::bind("127.0.0.1:0")
+            .settings(settings)
+            .memory_budget(budget.clone())
+            .mount(deaf);
+        let server = server.start().await.unwrap();
+        let mut sender = http2_client(server.local_addrs()[0]).await;
+        let mut streams = Vec::new();
+        for _ in 0..STREAMS {
+            let response = http2_connect(&mut sender, "/", &[]).await;
+            let stream = soon(hyper::upgrade::on(response)).await.unwrap();
+            streams.push(hyper_util::rt::TokioIo::new(stream));
+        }
+        for stream in &mut streams {
+            // It fails where the connection has been cut.
+            let _ = soon(stream.write_all(&messages)).await;
+        }
+        if is_cut {
+            for stream in &mut streams {
+                let _ = soon(stream.read_to_end(&mut Vec::new())).await;
+            }
+        } else {
+            until_used(&budget, |used| used >= STREAMS * 50 * KIB).await;
+            drop((streams, sender));
+        }
+        until_used(&budget, |used| used < SLACK_BYTES).await;
+    }
 }

@@ -1,10 +1,16 @@
 //! One connection of HTTP/2.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::{Poll, Waker},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use h2::{Ping, PingPong, Reason, server::Builder};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
     answer::answer,
@@ -14,6 +20,7 @@ use super::{
 };
 use crate::{
     Stream,
+    memory::Holding,
     server::{
         Accepted, Phase, Shared, Tls,
         desk::{Desk, Place},
@@ -34,6 +41,9 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
     };
     let mut pings = connection.ping_pong();
     let streams = Streams::default();
+    // What its streams have sent ahead of their readers lies in h2, where no session counts it.
+    let mut unread = Holding::new(&shared.settings.memory_budget);
+    let mut unread_bytes = 0;
     let mut watch = match desk.place() {
         Place::Regular => Watch::new(deadline, shared.http.keepalive_timeout),
         Place::Reserve => Watch::of_guest(deadline),
@@ -45,9 +55,9 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
-                Some(Ok((request, respond))) => {
+                Some(Ok((mut request, respond))) => {
                     watch.handle_request();
-                    let stream = streams.open();
+                    let stream = streams.open(request.body_mut());
                     tokio::spawn(answer(Arc::clone(&desk), request, respond, stream));
                 }
                 Some(Err(error)) => return tracing::debug!(%error, "HTTP/2 connection failed"),
@@ -66,11 +76,20 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
                 Act::SayGoodbye => connection.graceful_shutdown(),
                 Act::End => return,
             },
+            () = signs.much_input() => {}
+            // They are read without a word to this task.
+            () = sleep(UNREAD_INTERVAL), if unread_bytes > 0 => {}
             () = &mut draining, if !is_draining => {
                 is_draining = true;
                 connection.graceful_shutdown();
             }
             () = &mut ended => return,
+        }
+        unread_bytes = streams.unread_bytes();
+        unread.set(unread_bytes, || Waker::noop().clone());
+        if unread.is_condemned() {
+            tracing::warn!(unread_bytes, "an HTTP/2 connection is cut: short of memory");
+            return;
         }
         let due = watch.due(signs.last());
         if timer.deadline() != due || timer.is_elapsed() {
@@ -116,6 +135,9 @@ const STREAMS_MAX: u32 = 256;
 /// may send as much ahead, 16 MiB: however many of them aren't read, the others are not held up. The price of
 /// so small a window is that one stream is sent to us no faster than 64 KiB each round trip.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+
+/// How often it is looked at what is unread of what came, as long as something is.
+const UNREAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Bytes of one stream that h2 may hold, which have left an outbox and are not in the socket yet.
 const SEND_BUFFER_BYTES_MAX: usize = 64 << 10;

@@ -5,13 +5,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,15 @@ pub(super) struct SignsOfLife {
     began: Instant,
     /// Nanoseconds after `began`: an answer may come within a microsecond.
     last: Arc<AtomicU64>,
+    input: Arc<Input>,
+}
+
+/// How much has come since somebody looked at what of it is unread.
+#[derive(Debug, Default)]
+struct Input {
+    bytes: AtomicUsize,
+    /// Told when it is [`LOOK_BYTES`] or more.
+    is_much: Notify,
 }
 
 impl SignsOfLife {
@@ -31,6 +41,20 @@ impl SignsOfLife {
         Self {
             began: Instant::now(),
             last: Arc::default(),
+            input: Arc::default(),
+        }
+    }
+
+    /// Waits until so much has come that it is worth a look at what of it is unread.
+    pub(super) async fn much_input(&self) {
+        self.input.is_much.notified().await;
+        self.input.bytes.store(0, Ordering::Relaxed);
+    }
+
+    fn note_input(&self, bytes: usize) {
+        self.note();
+        if self.input.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes >= LOOK_BYTES {
+            self.input.is_much.notify_one();
         }
     }
 
@@ -79,8 +103,9 @@ impl<S: Stream> AsyncRead for Watched<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            this.signs.note();
+        let came = buffer.filled().len() - before;
+        if came > 0 {
+            this.signs.note_input(came);
         }
         Poll::Ready(Ok(()))
     }
@@ -119,3 +144,6 @@ impl<S: Stream> AsyncWrite for Watched<S> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
+
+/// Bytes that may come between two looks at what is unread.
+const LOOK_BYTES: usize = 64 << 10;
