@@ -207,11 +207,12 @@ impl Pressing {
     }
 }
 
-/// The command, by way of `setsid --ctty`, which makes its stdin the controlling terminal.
+/// The command, by way of `setsid --ctty`, which makes its stdin the controlling terminal, and with the signals that a
+/// terminal sends as they are by default: a job in the background of a shell ignores them.
 fn in_session_of_its_own(command: &Command) -> Command {
-    let mut wrapped = Command::new("setsid");
+    let mut wrapped = Command::new("env");
     wrapped
-        .arg("--ctty")
+        .args(["--default-signal=INT,QUIT,HUP", "setsid", "--ctty"])
         .arg(command.get_program())
         .args(command.get_args());
     for (name, value) in command.get_envs() {
