@@ -173,10 +173,7 @@ async fn slow_clients_stay_on_tcp_and_tls() {
 
 #[tokio::test]
 async fn slow_clients_stay_over_http2() {
-    let mut settings = settings();
-    // A stream of HTTP/2 takes much at once, and then nothing for a while.
-    settings.progress_timeout = None;
-    let (server, _) = start(settings).await;
+    let (server, _) = start(settings()).await;
     let addr = server.local_addrs()[0];
     let mut clients = JoinSet::new();
     for path in ["/", "/loop"] {
