@@ -6,12 +6,6 @@
 //!                    └─> slice of the tasks ── at once ──> members
 //! ```
 
-pub(crate) mod backlog;
-mod batch;
-mod membership;
-mod pending;
-mod slice;
-
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
@@ -19,12 +13,10 @@ use std::{
 
 use sockeye_proto::Message;
 
-pub(crate) use self::{
-    batch::Batch,
-    membership::{Memberships, Step},
-    slice::{Progress, Slice},
+use crate::{
+    connection::{Prepared, Session, Slice},
+    server::Mailbox,
 };
-use crate::{Prepared, Session, worker::Mailbox};
 
 /// Sessions that get the same messages: a room, a topic, everybody. Cheap to clone.
 ///

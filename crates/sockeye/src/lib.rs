@@ -66,82 +66,38 @@
 //! (1013) isn't taken for one that had no more to say.
 
 mod address;
-mod agenda;
-mod annex;
-mod app_heartbeat;
-mod appetite;
-mod attendant;
-mod busy_poll;
-mod carrier;
 mod client;
 mod closed;
-mod doubt;
-mod drain;
-mod driver;
+mod connection;
 mod endpoint;
 mod error;
-mod established;
-mod exchange;
-mod fields;
 mod group;
-mod happy_eyeballs;
-mod http2_stream;
-pub mod identity;
-mod inbox;
-mod lend;
-mod lull;
+mod handshake;
 mod memory;
-mod message_reader;
-mod message_writer;
 mod network;
-mod outbox;
-mod prepared;
-mod proxy;
-pub mod reconnect;
-mod replies;
-mod request;
-mod round;
 mod server;
-mod session;
 mod settings;
-mod shelf;
-mod stream;
-mod task_driver;
-mod tcp_info;
-mod terms;
 mod tls;
 pub mod upgrade;
-mod vigil;
-mod waiters;
 mod websocket;
-mod wire;
-mod worker;
 
 pub use address::{AddressLimits, AddressRateLimiter, Rate, RetryAfter};
-pub use app_heartbeat::AppHeartbeat;
-pub use client::{Connect, Connecting, Http2, connect};
+pub use client::{Connect, Connecting, Http2, Proxy, connect, reconnect};
 pub use closed::{Closed, Side};
-pub use drain::{Drain, DrainReport, Retry};
-pub use endpoint::{Endpoint, Reply};
+pub use connection::{Prepared, Session, Stream, TrySendError};
+pub use endpoint::{AppHeartbeat, Endpoint, Reply};
 pub use error::{Error, ErrorKind, Refused};
 pub use group::Group;
-pub use identity::{ClientId, Identify};
-pub use inbox::Control;
+pub use handshake::{ClientId, Refusal, Request, RequestInfo};
 pub use memory::{MemoryAccount, MemoryBudget, MemoryPressure};
-pub use message_reader::MessageReader;
-pub use message_writer::MessageWriter;
-pub use prepared::Prepared;
-pub use proxy::Proxy;
-pub use request::Request;
 pub use server::{
-    Endings, HttpSettings, Origins, Refusal, RequestInfo, Route, Server, ServerHandle,
+    Drain, DrainReport, Endings, HttpSettings, Identify, Origins, Retry, Route, Server,
+    ServerHandle, identity,
 };
-pub use session::{Session, TrySendError};
 pub use settings::{Lifetime, Settings};
 pub use sockeye_proto::{
     CloseCode, CloseFrame, Kind, Limits, Message, Printable, Rhythm, Role,
     extension::{Deflate, DeflateParams},
 };
-pub use stream::Stream;
 pub use tls::{ClientTls, ServerTls};
-pub use websocket::WebSocket;
+pub use websocket::{Control, MessageReader, MessageWriter, WebSocket};

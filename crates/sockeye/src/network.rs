@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// All addresses whose first `bits` bits are those of `address`: `10.0.0.0/8`, `fd00::/8`, `::1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

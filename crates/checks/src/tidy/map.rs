@@ -71,7 +71,9 @@ fn places(text: &str) -> Vec<String> {
 
 fn place(folders: &[String], name: &str) -> String {
     match folders {
-        [crates, home] if crates == "crates/" => format!("{crates}{home}src/{name}"),
+        [crates, home, inner @ ..] if crates == "crates/" => {
+            format!("{crates}{home}src/{}{name}", inner.concat())
+        }
         _ => format!("{}{name}", folders.concat()),
     }
 }
@@ -108,13 +110,14 @@ mod tests {
 
     #[test]
     fn a_map_is_read_by_its_indentation() {
-        let map = "# Map\n```text\ncrates/\n  a/    crate-a   what, it is\n    b, f/   two\n\
+        let map = "# Map\n```text\ncrates/\n  a/    crate-a   what, it is\n    b   two\n    f/\n      g/   three\n\
                    docs/x.md   page\nfuzz/, benches/\n```\n```text\nz/\n```\n";
         let expected = [
             "crates/",
             "crates/a/",
             "crates/a/src/b",
             "crates/a/src/f/",
+            "crates/a/src/f/g/",
             "docs/x.md",
             "fuzz/",
             "benches/",

@@ -2,8 +2,16 @@
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use super::{AddressPermit, AddressTable, Key, Rate, RetryAfter};
-use crate::{Error, RequestInfo, network::Network};
+use crate::{
+    address::{
+        key::Key,
+        rate::{Rate, RetryAfter},
+        table::{AddressPermit, AddressTable},
+    },
+    error::Error,
+    handshake::RequestInfo,
+    network::Network,
+};
 
 /// What one client address may take of a server: [`crate::Server::address_limits`].
 ///

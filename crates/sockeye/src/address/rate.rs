@@ -4,7 +4,7 @@ use std::{fmt, num::NonZero, time::Duration};
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::Refusal;
+use crate::handshake::Refusal;
 
 /// How often something may happen: so many at once, and then one after the other at an even pace.
 ///

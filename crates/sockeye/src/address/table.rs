@@ -9,7 +9,10 @@ use std::{
 use indexmap::{IndexMap, map::Entry as MapEntry};
 use parking_lot::Mutex;
 
-use super::{Key, Rate, RetryAfter};
+use crate::address::{
+    key::Key,
+    rate::{Rate, RetryAfter},
+};
 
 /// What is known of each client address: how many connections it holds, and how often it has done something.
 ///

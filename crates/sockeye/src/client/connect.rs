@@ -12,23 +12,22 @@ use std::{
 use http::{HeaderMap, Uri, header};
 use sockeye_proto::{Role, handshake::Agreed};
 
-use super::{
-    Target,
-    dial::{Dialer, HttpVersion, Transport},
-    hop::Hop,
-    http1::{self, Answer},
-    http2::{self, Http2Answer},
-    phase::Timeouts,
-    redirect::{next_target, refusal},
-};
 use crate::{
     ClientTls, Deflate, Endpoint, Error, Limits, Proxy, Refused, Request, RequestInfo, Session,
     Settings, Stream, WebSocket,
-    carrier::Carrier,
+    client::{
+        dial::{Dialer, HttpVersion, Transport},
+        hop::Hop,
+        http1::{self, Answer},
+        http2::{self, Http2Answer},
+        phase::Timeouts,
+        redirect::{next_target, refusal},
+        target::Target,
+    },
+    connection::{Carrier, Established},
     endpoint,
-    established::Established,
-    server::{Shown, Tls},
-    terms::Terms,
+    handshake::{Shown, Terms},
+    server::Tls,
     tls::Alpn,
 };
 
@@ -439,7 +438,7 @@ impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Connect")
-            .field("url", &super::shown(&self.url))
+            .field("url", &crate::client::target::shown(&self.url))
             .field("headers", &headers)
             .field("subprotocols", &self.subprotocols)
             .field("settings", &self.settings)

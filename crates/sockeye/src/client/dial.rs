@@ -8,13 +8,18 @@ use tokio::{
 };
 use url::Host;
 
-use super::{
-    Target,
-    phase::{Timeouts, within},
-};
 use crate::{
-    ClientTls, Error, ErrorKind, Limits, Proxy, Stream, happy_eyeballs,
-    proxy::{Destination, ProxyScheme, ProxyServer, Socks5Error, socks5, tunnel},
+    ClientTls, Error, ErrorKind, Limits, Proxy, Stream,
+    client::{
+        happy_eyeballs,
+        phase::{Timeouts, within},
+        proxy::{
+            http_connect::tunnel,
+            server::{ProxyScheme, ProxyServer},
+            socks5::{Destination, Socks5Error, socks5},
+        },
+        target::Target,
+    },
     tls::Alpn,
 };
 

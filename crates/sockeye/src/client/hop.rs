@@ -3,8 +3,10 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sockeye_proto::handshake::{ClientHandshake, FieldError, RequestHead};
 
-use super::{Connect, Target, redirect::is_for_any_origin};
-use crate::{ClientTls, Error, ErrorKind, Limits};
+use crate::{
+    ClientTls, Error, ErrorKind, Limits,
+    client::{connect::Connect, redirect::is_for_any_origin, target::Target},
+};
 
 /// One target on the way, and what is said there. Made before anything is dialled, so that
 /// mistakes of the program cost no network.

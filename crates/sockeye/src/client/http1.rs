@@ -4,10 +4,13 @@ use http::{HeaderMap, header};
 use sockeye_proto::handshake::{Agreed, ClientHandshake, HandshakeError};
 use tokio::time::{Instant, timeout_at};
 
-use super::{phase::took_too_long, redirect::is_redirect};
 use crate::{
     Error, ErrorKind, Limits, Refused, Stream,
-    exchange::{Exchange, ExchangeError},
+    client::{
+        exchange::{Exchange, ExchangeError},
+        phase::took_too_long,
+        redirect::is_redirect,
+    },
 };
 
 /// What the server answered.

@@ -20,14 +20,15 @@ use tokio::{
     time::{sleep, timeout, timeout_at},
 };
 
-use super::{
-    hop::Hop,
-    http1::{bad_answer, deadline, handshake_took_too_long},
-    redirect::is_redirect,
-};
 use crate::{
-    Error, ErrorKind, Limits, Refused, Stream, exchange::REFUSED_BODY_TIMEOUT,
-    http2_stream::Http2Stream,
+    Error, ErrorKind, Limits, Refused, Stream,
+    client::{
+        exchange::REFUSED_BODY_TIMEOUT,
+        hop::Hop,
+        http1::{bad_answer, deadline, handshake_took_too_long},
+        redirect::is_redirect,
+    },
+    connection::Http2Stream,
 };
 
 /// What came of it.

@@ -8,12 +8,16 @@
 
 mod connect;
 mod dial;
+mod exchange;
+mod happy_eyeballs;
 mod hop;
 mod http1;
 mod http2;
 mod phase;
+mod proxy;
+pub mod reconnect;
 mod redirect;
 mod target;
 
 pub use connect::{Connect, Connecting, Http2, connect};
-pub(crate) use target::{Scheme, Target, basic_authorization, shown};
+pub use proxy::Proxy;

@@ -4,7 +4,7 @@ use std::{fmt::Display, future::Future, time::Duration};
 
 use tokio::time::timeout;
 
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// How long each phase of dialling may take. The opening handshake has its limit in
 /// [`crate::Limits`], since servers have it too.

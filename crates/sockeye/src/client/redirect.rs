@@ -2,8 +2,10 @@
 
 use http::{StatusCode, header};
 
-use super::Target;
-use crate::{Error, ErrorKind, Refused};
+use crate::{
+    client::target::Target,
+    error::{Error, ErrorKind, Refused},
+};
 
 /// Where an answer other than 101 leads.
 ///

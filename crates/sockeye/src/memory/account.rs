@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{MemoryBudget, batch};
+use crate::memory::{batch, budget::MemoryBudget};
 
 /// What one holder has charged to a [`MemoryBudget`]: a connection, a body, a cache. Given back when it is
 /// dropped.

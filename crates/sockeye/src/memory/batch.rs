@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::MemoryBudget;
+use crate::memory::budget::MemoryBudget;
 
 /// Bytes. So much a thread charges, or releases, before it reports that: the budget's count is one word for all
 /// threads, and small holders come and go with each message.

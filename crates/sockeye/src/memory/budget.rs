@@ -8,8 +8,9 @@ use std::{
     },
 };
 
-use super::{
-    MemoryAccount, batch,
+use crate::memory::{
+    account::MemoryAccount,
+    batch,
     ledger::{LARGE_BYTES, Ledger},
     system,
 };

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, task::Waker};
 
-use super::{
-    MemoryAccount, MemoryBudget,
+use crate::memory::{
+    account::MemoryAccount,
+    budget::MemoryBudget,
     ledger::{Entry, LARGE_BYTES},
 };
 

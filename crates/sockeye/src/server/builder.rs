@@ -4,19 +4,24 @@ use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Dur
 
 use tokio::sync::watch;
 
-use super::{
-    Failure, HttpSettings, Phase, Refusal, Registry, Route, ServerHandle, Shared,
-    connections::Connections,
-    forwarded::TrustedProxies,
-    listen::{Bound, Listen, Listening, Preface},
-    listener::{Listener, Ways},
-    route::Routes,
-    shared::LogLimits,
-};
 use crate::{
-    AddressLimits, Endpoint, Error, ErrorKind, MemoryBudget, Request, ServerTls, Settings,
-    address::Addresses,
-    worker::{Crew, Entrance},
+    address::{AddressLimits, Addresses},
+    connection::Connections,
+    endpoint::Endpoint,
+    error::{Error, ErrorKind},
+    handshake::{Refusal, Request},
+    memory::MemoryBudget,
+    server::{
+        admit::{Route, Routes, TrustedProxies},
+        handle::ServerHandle,
+        http::{Failure, HttpSettings},
+        listen::{Bound, Listen, Listener, Listening, Preface, Ways},
+        registry::Registry,
+        shared::{LogLimits, Phase, Shared},
+        worker::{Crew, Entrance},
+    },
+    settings::Settings,
+    tls::ServerTls,
 };
 
 /// A WebSocket server: where it listens, which routes it has, and what answers plain HTTP.

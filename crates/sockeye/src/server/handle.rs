@@ -4,13 +4,14 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use sockeye_proto::CloseCode;
 
-use super::{
-    Endings, Phase, Shared,
-    intake::{self, Accepted, Standing},
-};
 use crate::{
-    Stream,
-    drain::{self, Drain, DrainReport, Farewell},
+    connection::Stream,
+    server::{
+        admit::{Accepted, Standing, intake},
+        drain::{self, Drain, DrainReport, Farewell},
+        shared::{Phase, Shared},
+        tally::Endings,
+    },
 };
 
 /// A running server.

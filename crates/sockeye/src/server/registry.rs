@@ -9,11 +9,17 @@ use std::{
 use sockeye_proto::Message;
 use tokio::task::AbortHandle;
 
-use super::{
-    connections::Permit,
-    tally::{Ending, Tally},
+use crate::{
+    address::AddressPermit,
+    closed::Closed,
+    connection::{Permit, Session},
+    endpoint::{Endpoint, Reply},
+    error::Error,
+    server::{
+        drain::Farewell,
+        tally::{Ending, Tally},
+    },
 };
-use crate::{Closed, Endpoint, Error, Reply, Session, address::AddressPermit, drain::Farewell};
 
 /// Every open session of a server.
 ///

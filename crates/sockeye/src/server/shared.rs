@@ -9,14 +9,18 @@ use std::{
 use http::HeaderMap;
 use tokio::sync::watch;
 
-use super::{
-    Failure, HttpSettings, Registry, RequestInfo, Shown, connections::Connections,
-    forwarded::TrustedProxies, listen::Listening, log_limit::LogLimit, route::Routes,
-};
 use crate::{
-    RetryAfter, Settings,
-    address::{AddressPermit, Addresses, Key},
-    worker::Crew,
+    address::{AddressPermit, Addresses, Key, RetryAfter},
+    connection::Connections,
+    handshake::{RequestInfo, Shown},
+    server::{
+        admit::{LogLimit, Routes, TrustedProxies},
+        http::{Failure, HttpSettings},
+        listen::Listening,
+        registry::Registry,
+        worker::Crew,
+    },
+    settings::Settings,
 };
 
 /// What all connections of a server share.

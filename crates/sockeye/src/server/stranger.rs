@@ -4,12 +4,9 @@ use std::net::TcpStream as StdTcpStream;
 
 use tokio::{net::TcpStream, time::Instant};
 
-use super::{
-    Refusal,
-    first::First,
-    gate::Admission,
-    intake::{self, Accepted},
-    origin::Tls,
+use crate::{
+    handshake::Refusal,
+    server::admit::{Accepted, Admission, First, Tls, intake},
 };
 
 /// Who came to a worker and isn't its business: tokio takes care of it.

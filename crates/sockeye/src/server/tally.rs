@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::{Closed, vigil::Lapse};
+use crate::{closed::Closed, connection::Lapse};
 
 /// How many sessions are open, and how the others ended, since the server began. Counted by tasks and
 /// threads alike, without a lock.

@@ -19,8 +19,11 @@ use tokio::sync::OnceCell;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Host;
 
-use super::root_or_itself::RootOrItself;
-use crate::{Error, ErrorKind, Stream};
+use crate::{
+    connection::Stream,
+    error::{Error, ErrorKind},
+    tls::root_or_itself::RootOrItself,
+};
 
 /// TLS as a client: whom it trusts, who it says it is.
 ///

@@ -12,15 +12,14 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use sockeye_proto::Role;
 
-use super::{Agreement, Incoming, small_writes::SmallWrites};
 use crate::{
     Deflate, Endpoint, Error, ErrorKind, Limits, Origins, Refusal, Request, RequestInfo, Settings,
     WebSocket,
-    carrier::Carrier,
+    connection::{Carrier, Established},
     endpoint,
-    established::Established,
+    handshake::{Agreement, Incoming, Terms},
     server::{LogLimit, Tls, refuse_origin},
-    terms::Terms,
+    upgrade::small_writes::SmallWrites,
 };
 
 /// A request of somebody else's server that will become a WebSocket.

@@ -8,12 +8,7 @@
 //!                     (checked)    agreement          └──> hyper's upgrade ──> WebSocket | Endpoint
 //! ```
 
-mod agreement;
 mod extractor;
-mod incoming;
 mod small_writes;
 
 pub use extractor::{WebSocketUpgrade, upgrade};
-
-pub(crate) use agreement::Agreement;
-pub(crate) use incoming::Incoming;

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::Stream;
+use crate::connection::Stream;
 
 /// A stream that takes little of what is written at a time.
 ///

@@ -1,0 +1,19 @@
+//! What groups send: framed once, left with each worker that has members, and given to each member in order.
+//!
+//! ```text
+//!   Prepared ──> slice of a worker: pending ── end of its round ──> batch ──> members
+//!            └─> slice of the tasks ── at once ──> members
+//! ```
+
+pub(crate) mod backlog;
+mod batch;
+mod membership;
+mod pending;
+mod prepared;
+mod slice;
+
+pub(crate) use backlog::Backlog;
+pub(crate) use batch::Batch;
+pub(crate) use membership::{Memberships, Step};
+pub use prepared::Prepared;
+pub(crate) use slice::{Progress, Slice};

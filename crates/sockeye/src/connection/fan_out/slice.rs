@@ -1,0 +1,449 @@
+//! The members of a group that one worker carries.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::{
+    connection::{
+        fan_out::{
+            backlog,
+            batch::Batch,
+            membership::Membership,
+            pending::{Pending, Publication},
+            prepared::Prepared,
+        },
+        session::{self, Session},
+    },
+    server::{Mailbox, Note},
+};
+
+/// The members of a group that one worker carries, or those that tasks drive.
+///
+/// What is sent to a worker's members is pending until the worker has time. A member that is sent
+/// something else before gets it at that moment, so that the order stays: it remembers the number of
+/// the publication that is next for it.
+pub(crate) struct Slice {
+    /// `None`: tasks drive them, and they get all at once.
+    mailbox: Option<Arc<Mailbox>>,
+    len: AtomicUsize,
+    members: Mutex<Members>,
+    pending: Mutex<Pending>,
+}
+
+#[derive(Default)]
+struct Members {
+    /// The one at `index` has a membership that says so.
+    sessions: Vec<Session>,
+    walk: Option<Walk>,
+}
+
+/// A delivery on its way through the members, from the last to the first: then whoever takes the place
+/// of a member that has left has been visited, and whoever joins isn't.
+struct Walk {
+    batch: Batch,
+    /// Those in `sessions[..left]` haven't got it, and perhaps some that have are among them.
+    left: usize,
+}
+
+/// How far a slice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// There is more to deliver.
+    More,
+    /// All members have got all.
+    Done,
+}
+
+/// What is written to members before the worker looks after its other connections: one or two milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Portion {
+    members: usize,
+    bytes: usize,
+}
+
+const PORTION: Portion = Portion {
+    members: 1024,
+    bytes: 2 << 20,
+};
+
+impl Portion {
+    /// How many members get a batch of so many bytes: one at least.
+    fn members_for(self, batch_bytes: usize) -> usize {
+        (self.bytes / batch_bytes.max(1)).clamp(1, self.members)
+    }
+}
+
+impl Slice {
+    pub(crate) fn new(mailbox: Option<Arc<Mailbox>>) -> Self {
+        Self {
+            mailbox,
+            len: AtomicUsize::new(0),
+            members: Mutex::default(),
+            pending: Mutex::default(),
+        }
+    }
+
+    /// Delivers a portion of what is pending.
+    pub(crate) fn deliver(&self) -> Progress {
+        self.walk(&mut self.members(), PORTION)
+    }
+
+    /// Whether `mailbox` is that of its worker; `None` stands for the tasks.
+    pub(crate) fn is_of(&self, mailbox: Option<&Arc<Mailbox>>) -> bool {
+        match (&self.mailbox, mailbox) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Acquire)
+    }
+
+    /// Whether no other slice of this worker has anything pending.
+    #[inline]
+    pub(crate) fn is_sole_pending(&self) -> bool {
+        self.mailbox
+            .as_ref()
+            .is_none_or(|mailbox| mailbox.undelivered() == 1)
+    }
+
+    pub(crate) fn has(&self, session: &session::Shared) -> bool {
+        let mut wire = session.wire();
+        wire.memberships()
+            .is_some_and(|memberships| memberships.of(self).is_some())
+    }
+
+    /// Sends to all members but `except`. How many there are.
+    pub(crate) fn publish(self: &Arc<Self>, message: &Prepared, except: Option<u64>) -> usize {
+        let len = self.len();
+        if len == 0 {
+            return 0;
+        }
+        let Some(mailbox) = &self.mailbox else {
+            for session in &self.members().sessions {
+                if Some(session.id()) != except {
+                    session.shared().wire().give(message);
+                }
+            }
+            backlog::note_given(len);
+            return len;
+        };
+        let (was_empty, is_full) = {
+            let mut pending = self.pending();
+            let was_empty = pending.is_empty();
+            if was_empty {
+                mailbox.begin_delivery();
+            }
+            pending.push(Publication {
+                message: message.clone(),
+                except,
+                stamp: mailbox.next_stamp(),
+            });
+            (was_empty, pending.is_full())
+        };
+        if was_empty {
+            mailbox.post(Note::Deliver(Arc::clone(self)));
+        }
+        if is_full {
+            self.handle_full();
+        }
+        len
+    }
+
+    /// Whether its senders should wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.pending().is_full()
+    }
+
+    pub(crate) fn add(self: &Arc<Self>, session: &Session) {
+        let mut members = self.members();
+        let mut wire = session.shared().wire();
+        let membership = Membership {
+            slice: Arc::downgrade(self),
+            next: self.pending().next(),
+            index: members.sessions.len(),
+        };
+        if wire.annex().memberships.add(session.id(), membership) {
+            members.sessions.push(session.clone());
+            self.len.store(members.sessions.len(), Ordering::Release);
+        }
+        wire.tidy();
+    }
+
+    /// It gets what was sent before.
+    pub(crate) fn remove(&self, session: &session::Shared) {
+        let mut members = self.members();
+        let membership = {
+            let mut wire = session.wire();
+            wire.catch_up();
+            let membership = wire
+                .memberships()
+                .and_then(|memberships| memberships.remove(self));
+            wire.tidy();
+            membership
+        };
+        let Some(Membership { index, .. }) = membership else {
+            return;
+        };
+        let gone = members.sessions.swap_remove(index);
+        self.len.store(members.sessions.len(), Ordering::Release);
+        if let Some(moved) = members.sessions.get(index) {
+            let mut wire = moved.shared().wire();
+            let membership = wire
+                .memberships()
+                .and_then(|memberships| memberships.of(self));
+            if let Some(membership) = membership {
+                membership.index = index;
+            }
+        }
+        drop(members);
+        drop(gone);
+    }
+
+    /// Appends to `owed` what a member that is at number `next` hasn't got. The number that is next then.
+    pub(crate) fn owed_since(&self, next: u64, id: u64, owed: &mut Vec<Publication>) -> u64 {
+        let pending = self.pending();
+        let publications = pending.since(next);
+        owed.extend(
+            publications
+                .filter(|publication| publication.except != Some(id))
+                .cloned(),
+        );
+        pending.next()
+    }
+
+    /// The sender waits, if it is one that can; otherwise it delivers until there is room.
+    #[cold]
+    fn handle_full(self: &Arc<Self>) {
+        let has_enough = match backlog::note_full(self) {
+            true => Pending::is_overfull,
+            false => Pending::is_full,
+        };
+        while has_enough(&self.pending()) {
+            let mut members = self.members();
+            self.walk(&mut members, PORTION);
+            // The worker may have waited for the lock: it goes next, and on to its other connections.
+            MutexGuard::unlock_fair(members);
+        }
+    }
+
+    /// Gives the batch that is on its way, or the next one, to a portion of the members.
+    fn walk(&self, members: &mut Members, portion: Portion) -> Progress {
+        let Members { sessions, walk } = members;
+        let Walk { mut batch, left } = match walk.take() {
+            Some(walk) => walk,
+            None => match self.pending().batch() {
+                Some(batch) => Walk {
+                    batch,
+                    left: sessions.len(),
+                },
+                None => return Progress::Done,
+            },
+        };
+        let from = left.min(sessions.len());
+        let left = from.saturating_sub(portion.members_for(batch.bytes()));
+        for session in sessions[left..from].iter().rev() {
+            session.shared().wire().deliver(&mut batch, self);
+        }
+        if left > 0 {
+            *walk = Some(Walk { batch, left });
+            return Progress::More;
+        }
+        let mut pending = self.pending();
+        pending.forget(batch.end());
+        if !pending.is_empty() {
+            return Progress::More;
+        }
+        if let Some(mailbox) = &self.mailbox {
+            mailbox.end_delivery();
+        }
+        Progress::Done
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock()
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Waker},
+    };
+
+    use sockeye_proto::Role;
+    use tokio::io::{AsyncRead as _, DuplexStream, ReadBuf, duplex};
+
+    use super::{super::backlog::Backlog, *};
+    use crate::{
+        connection::{established::Established, read::Driver},
+        settings::Settings,
+    };
+
+    struct Place {
+        driver: Driver,
+        peer: DuplexStream,
+    }
+
+    impl Place {
+        fn new(mailbox: &Arc<Mailbox>) -> Self {
+            let (ours, peer) = duplex(1 << 10);
+            let established = Established::bare(ours, Role::Server, Settings::default());
+            let driver = Driver::new(established).unwrap();
+            let mut wire = driver.session().shared().wire();
+            wire.attend_on_worker(Arc::clone(mailbox), 0);
+            drop(wire);
+            Self { driver, peer }
+        }
+
+        fn session(&self) -> &Session {
+            self.driver.session()
+        }
+
+        /// The payloads that have come, of a byte each.
+        fn heard(&mut self) -> String {
+            let mut bytes = [0; 1 << 10];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let cx = &mut Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut self.peer).poll_read(cx, &mut buffer);
+            let frames = buffer.filled().chunks(3);
+            frames.map(|frame| char::from(frame[2])).collect()
+        }
+    }
+
+    const TWO: Portion = Portion {
+        members: 2,
+        bytes: usize::MAX,
+    };
+
+    #[test]
+    fn a_portion_is_bounded_by_members_and_by_bytes() {
+        let portion = Portion {
+            members: 100,
+            bytes: 1000,
+        };
+        let members = [0, 1, 10, 11, 99, 500, 501, 5000].map(|bytes| portion.members_for(bytes));
+        assert_eq!(members, [100, 100, 100, 90, 10, 2, 1, 1]);
+    }
+
+    /// A worker and its one slice, of which nothing is delivered by itself.
+    fn slice_of_a_worker(members: usize) -> (mio::Poll, Arc<Slice>, Vec<Place>) {
+        let poll = mio::Poll::new().unwrap();
+        let mailbox = Arc::new(Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
+        let slice = Arc::new(Slice::new(Some(Arc::clone(&mailbox))));
+        let places: Vec<Place> = (0..members).map(|_| Place::new(&mailbox)).collect();
+        for place in &places {
+            slice.add(place.session());
+        }
+        (poll, slice, places)
+    }
+
+    #[test]
+    fn an_endpoint_that_sends_too_much_waits_and_delivers_nothing_itself() {
+        std::thread::spawn(|| {
+            let (_poll, slice, mut places) = slice_of_a_worker(3);
+            backlog::begin_work();
+            let message = Prepared::new("x");
+            while !backlog::is_behind() {
+                assert!(!slice.is_full());
+                slice.publish(&message, None);
+            }
+            assert!(slice.is_full());
+            assert_eq!(places[0].heard(), "");
+            let waits_for = backlog::take();
+            assert!(
+                matches!(waits_for, Some(Backlog::Slice(known)) if Arc::ptr_eq(&known, &slice))
+            );
+            assert!(!backlog::is_behind() && backlog::take().is_none());
+            while slice.deliver() == Progress::More {}
+            assert!(!slice.is_full());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn an_endpoint_that_sends_without_end_from_one_call_does_the_work_itself() {
+        std::thread::spawn(|| {
+            let (_poll, slice, _places) = slice_of_a_worker(1);
+            backlog::begin_work();
+            let message = Prepared::new(vec![7; 256 << 10]);
+            for _ in 0..100 {
+                slice.publish(&message, None);
+                assert!(!slice.pending().is_overfull());
+            }
+            // What is larger by itself is taken.
+            slice.publish(&Prepared::new(vec![7; 20 << 20]), None);
+            assert!(slice.is_full() && !slice.pending().is_overfull());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn any_other_thread_does_the_work_itself() {
+        let (_poll, slice, _places) = slice_of_a_worker(1);
+        for _ in 0..100 {
+            slice.publish(&Prepared::new(vec![7; 256 << 10]), None);
+            assert!(!slice.is_full() && !backlog::is_behind());
+        }
+    }
+
+    #[test]
+    fn members_that_tasks_drive_get_all_at_once_and_then_it_is_the_turn_of_others() {
+        std::thread::spawn(|| {
+            backlog::begin_work();
+            let slice = Arc::new(Slice::new(None));
+            let (ours, _peer) = duplex(1 << 20);
+            let established = Established::bare(ours, Role::Server, Settings::default());
+            let driver = Driver::new(established).unwrap();
+            slice.add(driver.session());
+            let message = Prepared::new("x");
+            let mut sent = 0;
+            while !backlog::is_behind() {
+                sent += slice.publish(&message, None);
+            }
+            assert_eq!(sent, 1024);
+            assert!(matches!(backlog::take(), Some(Backlog::Turn)));
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn who_comes_goes_or_speaks_between_two_portions_gets_all_once_and_in_order() {
+        let poll = mio::Poll::new().unwrap();
+        let mailbox = Arc::new(Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
+        let slice = Arc::new(Slice::new(Some(Arc::clone(&mailbox))));
+        let mut places: Vec<Place> = (0..7).map(|_| Place::new(&mailbox)).collect();
+        for place in &places[..6] {
+            slice.add(place.session());
+        }
+        let publish = |text: &'static str| slice.publish(&Prepared::new(text), None);
+        assert_eq!((publish("1"), publish("2")), (6, 6));
+        assert_eq!(slice.walk(&mut slice.members(), TWO), Progress::More);
+        // Before its turn and after it.
+        places[0].session().try_send("x").unwrap();
+        places[5].session().try_send("x").unwrap();
+        slice.remove(places[1].session().shared());
+        assert_eq!(publish("3"), 5);
+        slice.add(places[6].session());
+        assert_eq!(publish("4"), 6);
+        while slice.walk(&mut slice.members(), TWO) == Progress::More {}
+        let heard: Vec<String> = places.iter_mut().map(Place::heard).collect();
+        assert_eq!(heard, ["12x34", "12", "1234", "1234", "1234", "12x34", "4"]);
+        assert_eq!(mailbox.undelivered(), 0);
+        assert!(slice.pending().is_empty());
+    }
+}

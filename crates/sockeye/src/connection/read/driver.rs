@@ -1,0 +1,532 @@
+//! The loop between a socket and a connection: read, hand out, answer, flush, close.
+
+mod memory;
+mod panic;
+mod stint;
+mod turn;
+mod watch;
+
+use std::{
+    io,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use sockeye_proto::{CloseCode, Receiver, Role, Sender};
+use tokio::time::Instant;
+
+use crate::{
+    closed::Closed,
+    connection::{
+        agenda::{Agenda, Cause, Owed},
+        established::Established,
+        fan_out::Slice,
+        io::{Drained, Received},
+        lend,
+        read::{
+            appetite::Appetite,
+            doubt::Unread,
+            driver::stint::Stint,
+            vigil::{Lapse, Traffic, Vigil},
+        },
+        session::{Session, Shared},
+        sink::Sink,
+        write::{Cork, Replies, Wire},
+    },
+    error::{Error, ErrorKind},
+    server::later,
+};
+
+/// The receiving side of one connection and its end. Driven by the endpoint's task, by whoever is in
+/// `recv`, or by a worker; it doesn't know by whom.
+///
+/// ```text
+///           Close both ways, or failure          our direction ended      peer's ended
+///   Open ───────────────────────────────> Ending ───────────────────> Draining ───────> Done
+///     └────────────── transport gone ───────────────────────────────────────────────────^
+/// ```
+pub(crate) struct Driver {
+    session: Session,
+    receiver: Receiver,
+    role: Role,
+    stage: Stage,
+    appetite: Appetite,
+    vigil: Vigil,
+    /// Whether a message came, or a part of one, since the vigil was kept last.
+    traffic: Traffic,
+    /// What the peer may still have to read.
+    unread: Unread,
+    /// What is still to be done; nothing, for a calm connection.
+    agenda: Option<Box<Agenda>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    Ending,
+    Draining,
+    Done,
+}
+
+/// Whether a read that brings less than it could is the last for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShortRead {
+    /// It is: the system will tell of whatever comes after it.
+    Last,
+    /// The peer's end may be behind it, of which nobody will tell again.
+    ReadOn,
+}
+
+impl Driver {
+    pub(crate) fn new(established: Established) -> Result<Self, Error> {
+        let Established {
+            carrier,
+            leftover,
+            role,
+            terms,
+            request,
+        } = established;
+        let agreed = terms.deflate.zip(terms.settings.deflate.as_ref());
+        let sender = match role {
+            Role::Server => Sender::server(agreed),
+            Role::Client => Sender::client(entropy()?, agreed),
+        };
+        let receiver = Receiver::new(role, terms.deflate);
+        let outbox_bytes_max = terms.settings.outbox_bytes_max;
+        let wire = Wire::new(carrier, sender, outbox_bytes_max, request);
+        let session = Session::new(Arc::new(Shared::new(terms, wire)));
+        let settings = &session.shared().terms().settings;
+        let mut driver = Self {
+            vigil: Vigil::new(settings, session.id(), Instant::now()),
+            session,
+            traffic: Traffic::Quiet,
+            unread: Unread::default(),
+            receiver,
+            role,
+            stage: Stage::Open,
+            appetite: Appetite::Modest,
+            agenda: None,
+        };
+        if !leftover.is_empty() {
+            driver.agenda().pending = leftover;
+        }
+        Ok(driver)
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(crate) fn receiver(&mut self) -> &mut Receiver {
+        &mut self.receiver
+    }
+
+    /// Whether no more events come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stage != Stage::Open
+    }
+
+    /// What has gathered goes out, and what is sent from now on goes to the socket at once.
+    pub(crate) fn release(&self) {
+        self.shared().wire().uncork();
+    }
+
+    /// The program has more messages to look at: what it sends gathers until [`Driver::release`].
+    pub(crate) fn gather(&self) {
+        self.shared().wire().set_cork(Cork::Inbox);
+    }
+
+    /// The program has taken the last message of a batch. Whether its answers gather still; without any, what
+    /// is sent from now on goes to the socket at once.
+    pub(crate) fn gathers(&self) -> bool {
+        self.shared().wire().gathers()
+    }
+
+    /// Whether the transport is gone.
+    pub(crate) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// It isn't read from until `slice` has room again. Then it must be driven.
+    pub(crate) fn hold(&mut self, slice: Arc<Slice>) {
+        if !self.has_ended() {
+            self.agenda().backlog = Some(slice);
+        }
+    }
+
+    /// Whether it isn't read from because of what its endpoint has sent to a group.
+    fn is_held(&mut self) -> bool {
+        let Some(agenda) = &mut self.agenda else {
+            return false;
+        };
+        agenda.backlog.take_if(|slice| !slice.is_full());
+        agenda.backlog.is_some()
+    }
+
+    /// Sees to it that somebody drives.
+    pub(crate) fn wake(&self) {
+        self.shared().wire().wake_driver();
+    }
+
+    /// How long to spin before sleeping.
+    #[inline]
+    pub(crate) fn spin_max(&self) -> Duration {
+        self.shared().terms().settings.busy_poll
+    }
+
+    /// Whether there is anything but reading to do.
+    #[inline]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.agenda.as_ref().is_some_and(|agenda| agenda.is_busy())
+    }
+
+    /// When it wants to be driven, even if nothing happens.
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        let agenda = self.agenda.as_ref()?;
+        let owed = agenda.owed.as_ref().map(|owed| owed.due);
+        let due = owed.into_iter().chain(agenda.deadline);
+        let stall = agenda.stall.as_ref().map(|stall| stall.due);
+        due.chain(stall).min()
+    }
+
+    /// Works until nothing more can be done now. Ready once the transport is gone.
+    pub(crate) fn poll_drive(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+        short_read: ShortRead,
+    ) -> Poll<Turn> {
+        let mut stint = Stint::default();
+        loop {
+            match self.stage {
+                Stage::Open => {
+                    let drained = ready!(self.poll_open(cx, sink, lent));
+                    let is_last = drained == Drained::Yes && short_read == ShortRead::Last;
+                    if is_last && !self.is_busy() {
+                        return Poll::Pending;
+                    }
+                }
+                Stage::Ending => ready!(self.poll_ending(cx)),
+                Stage::Draining => ready!(self.poll_draining(cx, lent)),
+                Stage::Done => return Poll::Ready(Turn::Done),
+            }
+            if stint.is_over() {
+                return Poll::Ready(Turn::Over);
+            }
+        }
+    }
+
+    /// Sends a Close frame with `code`, unless it has ended: before [`Driver::abort`].
+    pub(crate) fn break_off(&self, code: CloseCode) {
+        if !self.has_ended() {
+            // It may have been in the middle of a batch, after which nothing would be flushed.
+            self.release();
+            self.session.close(code, "");
+        }
+    }
+
+    /// Ends it without ceremony, as when the runtime goes down.
+    pub(crate) fn abort(&mut self, sink: &mut impl Sink) {
+        if self.stage == Stage::Open {
+            self.finish(sink);
+        }
+        self.done();
+    }
+
+    /// One read and all that follows from it. Ready: go on.
+    #[inline]
+    fn poll_open(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+    ) -> Poll<Drained> {
+        let mut wire = self.session.shared().wire_for_turn();
+        wire.attend(cx);
+        if self.is_busy() || !wire.is_calm() || !sink.has_room() {
+            drop(wire);
+            if let Some(outcome) = self.poll_busy(cx, sink, lent) {
+                return outcome;
+            }
+            wire = self.session.shared().wire_for_turn();
+        }
+        let (direct_max, read) = match self.receiver.wanted() {
+            Some(wanted) => (wanted.len(), wire.poll_read(cx, wanted)),
+            None => {
+                let buffer = self.appetite.part_of(&mut lent.buffer);
+                (0, wire.poll_read(cx, buffer))
+            }
+        };
+        match read {
+            Poll::Ready(Ok(Received { len, drained })) if len > 0 => {
+                wire.set_cork(Cork::Batch);
+                drop(wire);
+                let lend::Reading {
+                    buffer,
+                    pool,
+                    framed,
+                } = lent;
+                self.handle_read(len, direct_max, buffer, pool, Replies::new(framed), sink);
+                Poll::Ready(drained)
+            }
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(_)) if wire.close_sent().is_some() => {
+                // The peer hung up on our Close frame.
+                drop(wire);
+                self.finish(sink);
+                self.done();
+                Poll::Ready(Drained::No)
+            }
+            Poll::Ready(result) => {
+                let end_of_stream = io::ErrorKind::UnexpectedEof.into();
+                wire.fail_transport(result.err().unwrap_or(end_of_stream));
+                Poll::Ready(Drained::No)
+            }
+        }
+    }
+
+    /// What is to be done besides reading, or before it. `None`: read now.
+    #[cold]
+    fn poll_busy(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+    ) -> Option<Poll<Drained>> {
+        self.pay(sink);
+        let session = self.session.clone();
+        let mut wire = session.shared().wire();
+        // What the program answers to what it was given gathers still, if it has more to look at.
+        wire.set_cork(sink.cork());
+        let flushed = wire.flush();
+        lend::collect(&mut lent.pool);
+        if wire.is_lost() {
+            // What the peer said before it went may still be there, a Close frame above all.
+            let is_over = self.receiver.has_ended() || !sink.has_room();
+            if !is_over && !self.has_pending() && !self.is_late() {
+                let read = wire.poll_read(cx, &mut lent.buffer);
+                if let Poll::Ready(Ok(received)) = read {
+                    self.agenda().pending = lent.buffer[..received.len].to_vec();
+                }
+            }
+            if is_over || !self.has_pending() {
+                drop(wire);
+                return Some(self.lose(sink));
+            }
+        }
+        if self.receiver.has_ended() && !self.is_owing() && flushed {
+            let is_on_socket = wire.is_on_socket();
+            drop(wire);
+            let closed = self.finish(sink);
+            if closed.is_clean() && is_on_socket {
+                // After its Close frame the peer sends nothing (RFC 6455 section 5.5.1), so that no byte comes unread
+                // which the kernel would answer with a reset: it needs neither shutdown(2) nor the peer's end.
+                self.done();
+            }
+            return Some(Poll::Ready(Drained::No));
+        }
+        if wire.close_sent().is_some() && self.is_late() {
+            drop(wire);
+            self.finish(sink);
+            self.done();
+            return Some(Poll::Ready(Drained::No));
+        }
+        if self.is_stalled(&mut wire) {
+            drop(wire);
+            self.lapse(Lapse::Stalled, sink);
+            return Some(Poll::Ready(Drained::No));
+        }
+        if self.is_condemned(&wire) {
+            drop(wire);
+            self.expel(Lapse::Shed, sink);
+            return Some(Poll::Ready(Drained::No));
+        }
+        wire.charge_to(&session.shared().terms().settings.memory_budget);
+        wire.pause();
+        let has_room = wire.may_read() && sink.has_room();
+        if self.receiver.has_ended() || !has_room || self.is_held() {
+            return Some(Poll::Pending);
+        }
+        if !self.has_pending() {
+            // What is here already is worked off all the same: that frees memory.
+            if self.must_wait(&wire) {
+                return Some(Poll::Pending);
+            }
+            if let Some(agenda) = &mut self.agenda {
+                agenda.has_more = false;
+            }
+            self.agenda.take_if(|agenda| agenda.is_empty());
+            return None;
+        }
+        wire.set_cork(Cork::Batch);
+        drop(wire);
+        let lend::Reading { pool, framed, .. } = lent;
+        let agenda = self.agenda();
+        let (mut pending, start) = (std::mem::take(&mut agenda.pending), agenda.handled);
+        let mut replies = Replies::new(framed);
+        let rest = self.look_through(&mut pending[start..], pool, &mut replies, sink);
+        let left = rest.len();
+        self.end_turn(&mut replies, pool, sink);
+        drop(replies);
+        let agenda = self.agenda();
+        agenda.handled = 0;
+        // It stays where it is: copied, the rest would be copied again for each message in it.
+        if left > 0 {
+            agenda.handled = pending.len() - left;
+            agenda.pending = pending;
+        }
+        Some(Poll::Ready(Drained::No))
+    }
+
+    /// Sends the Close frame that is owed, once the program is idle or has had its time.
+    fn pay(&mut self, sink: &mut impl Sink) {
+        let due = |owed: &mut Owed| sink.is_idle() || Instant::now() >= owed.due;
+        let owed = self
+            .agenda
+            .as_mut()
+            .and_then(|agenda| agenda.owed.take_if(due));
+        let Some(owed) = owed else {
+            return;
+        };
+        match owed.cause {
+            Cause::PeerClosed => self.shared().wire().answer_close(),
+            Cause::Broken(error) => {
+                self.shared().wire().fail(error);
+                sink.handle_error(&self.session, error.into());
+            }
+        }
+    }
+
+    /// The transport is gone.
+    fn lose(&mut self, sink: &mut impl Sink) -> Poll<Drained> {
+        let failure = self.shared().wire().failure();
+        if let Some(failure) = failure {
+            let message = match failure.kind() {
+                io::ErrorKind::UnexpectedEof => "the peer hung up without a Close frame",
+                _ => "the connection was lost",
+            };
+            let error = Error::new(ErrorKind::Io, message).with_source(failure);
+            sink.handle_error(&self.session, error);
+        }
+        self.finish(sink);
+        self.done();
+        Poll::Ready(Drained::No)
+    }
+
+    /// How it ended is settled: says so.
+    fn finish(&mut self, sink: &mut impl Sink) -> Closed {
+        let closed = self.shared().finish();
+        self.let_go();
+        // RFC 6455 section 7.1.1: the server ends TCP first; a client waits for it, unless it fails
+        // the connection.
+        self.stage = match self.role {
+            Role::Client if closed.is_clean() => Stage::Draining,
+            _ => Stage::Ending,
+        };
+        sink.handle_closed(&self.session, &closed);
+        closed
+    }
+
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let shutdown = {
+            let mut wire = self.shared().wire();
+            wire.attend(cx);
+            wire.poll_shutdown(cx)
+        };
+        if shutdown.is_ready() {
+            self.stage = Stage::Draining;
+        } else if self.is_late() {
+            self.done();
+        } else {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads to the end, so that the kernel doesn't answer unread bytes with a reset that overtakes
+    /// our Close frame.
+    fn poll_draining(&mut self, cx: &mut Context<'_>, lent: &mut lend::Reading) -> Poll<()> {
+        // Before the read: to a peer that sends without end, there is always something to read.
+        if self.is_late() {
+            self.done();
+            return Poll::Ready(());
+        }
+        let read = {
+            let mut wire = self.shared().wire();
+            wire.attend(cx);
+            wire.poll_read(cx, &mut lent.buffer)
+        };
+        match ready!(read) {
+            Ok(Received { len: 1.., .. }) => {}
+            Ok(_) | Err(_) => self.done(),
+        }
+        Poll::Ready(())
+    }
+
+    fn done(&mut self) {
+        self.shared().wire().drop_carrier();
+        self.agenda = None;
+        self.stage = Stage::Done;
+    }
+
+    fn shared(&self) -> &Shared {
+        self.session.shared()
+    }
+
+    fn agenda(&mut self) -> &mut Agenda {
+        self.agenda.get_or_insert_default()
+    }
+
+    fn has_pending(&self) -> bool {
+        self.agenda
+            .as_ref()
+            .is_some_and(|agenda| !agenda.pending.is_empty())
+    }
+
+    fn is_owing(&self) -> bool {
+        self.agenda
+            .as_ref()
+            .is_some_and(|agenda| agenda.owed.is_some())
+    }
+
+    /// Whether the time for closing is over. Starts the clock at the first call.
+    fn is_late(&mut self) -> bool {
+        let close_timeout = self.shared().terms().settings.limits.close_timeout;
+        let now = Instant::now();
+        now >= *self
+            .agenda()
+            .deadline
+            .get_or_insert_with(|| later(now, close_timeout))
+    }
+}
+
+/// Why [`Driver::poll_drive`] has stopped, though it doesn't wait for anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It was long enough; there is more to do.
+    Over,
+    /// The transport is gone.
+    Done,
+}
+
+impl Drop for Driver {
+    /// The runtime went down around it: whoever waits for the end hears of it, and groups let go.
+    fn drop(&mut self) {
+        if self.stage == Stage::Open {
+            self.shared().finish();
+        }
+        if self.stage != Stage::Done {
+            self.done();
+        }
+    }
+}
+
+fn entropy() -> Result<[u8; 32], Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| {
+        Error::new(ErrorKind::Config, "the system gives no entropy").with_source(error)
+    })?;
+    Ok(seed)
+}

@@ -1,0 +1,38 @@
+//! What becomes of a connection whose program has panicked.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sockeye_proto::CloseCode;
+
+use crate::connection::{
+    read::driver::Driver,
+    sink::Sink,
+    write::{Framed, Replies},
+};
+
+impl Driver {
+    /// Goes on after a panic of the program's, wherever that was: nothing more is received, and our Close frame
+    /// says 1011. Drive on then, for the end is still to come.
+    #[cold]
+    pub(crate) fn handle_panic(&mut self, sink: &mut impl Sink) {
+        tracing::error!(session = self.session.id(), "a program panicked");
+        sink.handle_panic();
+        self.receiver.end();
+        let agenda = self.agenda();
+        let is_second = std::mem::replace(&mut agenda.has_panicked, true);
+        (agenda.pending, agenda.handled, agenda.owed) = (Vec::new(), 0, None);
+        // The transport may be the program's, too, and panic again.
+        let broken_off = catch_unwind(AssertUnwindSafe(|| match is_second {
+            false => self.break_off(CloseCode::INTERNAL_ERROR),
+            true => self.abort(sink),
+        }));
+        if broken_off.is_err() {
+            let _ = catch_unwind(AssertUnwindSafe(|| self.abort(sink)));
+        }
+    }
+
+    /// Puts what was answered before a panic, and lies in the thread's memory still, on its way.
+    pub(crate) fn take_in(&self, framed: &mut Framed) {
+        self.shared().wire().take_in(&mut Replies::new(framed));
+    }
+}

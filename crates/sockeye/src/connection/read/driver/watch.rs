@@ -1,0 +1,146 @@
+//! What only time tells about a connection.
+
+use sockeye_proto::{Hearing, Pace};
+use tokio::time::Instant;
+
+use crate::{
+    connection::{
+        agenda::Stall,
+        read::{
+            doubt::Outbound,
+            driver::Driver,
+            vigil::{Due, Lapse, Traffic, since_origin},
+        },
+        sink::Sink,
+        write::Wire,
+    },
+    server::later,
+};
+
+impl Driver {
+    /// When [`Driver::keep_vigil`] is due, if ever, for somebody who has looked just now.
+    pub(crate) fn vigil_due(&self, now: Instant) -> Option<Instant> {
+        match self.has_ended() {
+            true => None,
+            false => {
+                let due = self.vigil.due(now, &self.shared().terms().settings);
+                due.into_iter().chain(self.message_look()).min()
+            }
+        }
+    }
+
+    /// Looks at what no event tells of. Call it after [`Driver::poll_drive`], so that all that has come is
+    /// read: nobody is late whose bytes are here.
+    pub(crate) fn keep_vigil(&mut self, now: Instant, sink: &mut impl Sink) {
+        if self.has_ended() {
+            return;
+        }
+        let waits = self.waits_for_memory();
+        if self.is_message_late(now, sink) {
+            // Who is not read can't help it, but holds memory that is short.
+            let lapse = match waits {
+                true => Lapse::Shed,
+                false => Lapse::Unfinished,
+            };
+            return self.expel(lapse, sink);
+        }
+        let can_hear = !self.receiver.has_ended() && sink.has_room() && !self.is_held() && !waits;
+        let is_clear = can_hear && self.shared().wire().is_clear();
+        let hearing = match is_clear {
+            true => Hearing::Clear,
+            false => Hearing::Paused,
+        };
+        let settings = &self.session.shared().terms().settings;
+        // A message that is under way counts as one that has come.
+        if self.receiver.take_progress() {
+            self.traffic = Traffic::Busy;
+        }
+        let traffic = std::mem::replace(&mut self.traffic, Traffic::Quiet);
+        let shared = self.session.shared();
+        let outbound = || shared.wire().outbound();
+        let (vigil, unread) = (&mut self.vigil, &mut self.unread);
+        match vigil.handle_timeout(now, settings, hearing, traffic, unread, outbound) {
+            Due::Nothing => {}
+            Due::Ping => {
+                let payload = self.vigil.payload();
+                let mut wire = self.session.shared().wire();
+                if wire.is_clear() && wire.ping(&payload).is_ok() {
+                    return;
+                }
+                // Behind other bytes it would wait. Whether the peer takes them is another question, but it is gone if
+                // not even its kernel answers.
+                let timeout = settings.heartbeat.as_ref().map(|rhythm| rhythm.timeout);
+                let is_gone = timeout.is_some_and(|timeout| wire.outbound().is_unanswered(timeout));
+                drop(wire);
+                match is_gone {
+                    true => self.lapse(Lapse::Silent, sink),
+                    false => self.vigil.withdraw(),
+                }
+            }
+            Due::PingAgain => {
+                let payload = self.vigil.payload();
+                let _ = self.shared().wire().ping(&payload);
+            }
+            Due::Lapse(lapse @ (Lapse::Idle | Lapse::Expired)) => {
+                self.shared().wire().retire(lapse);
+            }
+            Due::Lapse(lapse) => self.lapse(lapse, sink),
+        }
+    }
+
+    /// Whether the message under way comes too slowly. That it isn't read because memory is short is no excuse: who holds
+    /// most is to end or to go.
+    fn is_message_late(&mut self, now: Instant, sink: &impl Sink) -> bool {
+        let is_read = sink.has_room() && !self.is_held() && self.shared().wire().may_read();
+        let hearing = match is_read {
+            true => Hearing::Clear,
+            false => Hearing::Paused,
+        };
+        let limits = &self.session.shared().terms().settings.limits;
+        let pace = self
+            .receiver
+            .handle_timeout(since_origin(now), hearing, limits);
+        pace == Pace::TooSlow
+    }
+
+    /// Whether bytes wait, and have waited for too long without any being taken: by the transport, or by the peer,
+    /// as far as the kernel tells. It takes more only when much of what it holds is gone, which can take a slow peer
+    /// a long time.
+    pub(super) fn is_stalled(&mut self, wire: &mut Wire) -> bool {
+        let timeout = self.shared().terms().settings.progress_timeout;
+        let Some(timeout) = timeout.filter(|_| wire.is_open() && wire.is_stuck()) else {
+            if let Some(agenda) = &mut self.agenda {
+                agenda.stall = None;
+            }
+            return false;
+        };
+        let now = Instant::now();
+        let has_moved = wire.has_moved();
+        let stall = &mut self.agenda().stall;
+        let Some(stall) = stall.as_mut().filter(|_| !has_moved) else {
+            *stall = Some(Stall {
+                due: later(now, timeout / 2),
+                before: None,
+            });
+            return false;
+        };
+        if stall.due > now {
+            return false;
+        }
+        stall.due = later(now, timeout);
+        let outbound = wire.outbound();
+        match (stall.before.replace(outbound), outbound) {
+            (None, _) => false,
+            (Some(Outbound::Tcp(before)), Outbound::Tcp(info)) => before.acked == info.acked,
+            (Some(_), _) => true,
+        }
+    }
+
+    /// Its time is over: the socket is let go at once, for there is nobody to say goodbye to.
+    pub(super) fn lapse(&mut self, lapse: Lapse, sink: &mut impl Sink) {
+        self.shared().wire().lapse(lapse);
+        sink.handle_error(&self.session, lapse.into());
+        self.finish(sink);
+        self.done();
+    }
+}

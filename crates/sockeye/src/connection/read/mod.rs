@@ -1,0 +1,18 @@
+//! The receiving side: reads, hands out events, and sees to what no event tells of.
+//!
+//! ```text
+//!   io ──> driver ──> Sink
+//!            ├── appetite: how much is read at once
+//!            └── vigil ── doubt ── tcp_info: whether the peer still lives, or is only late
+//! ```
+
+mod appetite;
+mod doubt;
+mod driver;
+mod tcp_info;
+mod vigil;
+
+pub(crate) use doubt::Outbound;
+pub(crate) use driver::{Driver, ShortRead, Turn};
+pub(crate) use tcp_info::TcpInfo;
+pub(crate) use vigil::Lapse;

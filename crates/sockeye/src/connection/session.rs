@@ -1,0 +1,522 @@
+//! One open WebSocket, as an endpoint sees it.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use http::HeaderMap;
+use parking_lot::{Mutex, MutexGuard};
+use sockeye_proto::{CloseCode, Kind, Message, Role, extension::DeflateParams};
+
+use crate::{
+    closed::Closed,
+    connection::{
+        connections::Permit,
+        established::Established,
+        fan_out::Prepared,
+        io::Stream,
+        lend,
+        waiters::{Ticket, Waiters},
+        write::{Refused, Wire},
+    },
+    endpoint::{self, Endpoint},
+    error::{Error, ErrorKind},
+    handshake::{Request, Terms},
+    server::Ending,
+    settings::Settings,
+    websocket::MessageWriter,
+};
+
+/// One open WebSocket: cheap to clone, sends from any task and any thread.
+///
+/// # Slow reader
+///
+/// What the socket doesn't take waits in the outbox, up to [`crate::Settings::outbox_bytes_max`].
+/// Beyond it [`Session::try_send`] gives the message back and [`Session::send`] waits.
+///
+/// # Closing
+///
+/// [`Session::close`] sends the Close frame behind what waits; after it nothing is taken.
+/// [`Session::closed`] tells how it ended.
+#[derive(Clone)]
+pub struct Session(Arc<Shared>);
+
+/// What all handles of one connection share.
+pub(crate) struct Shared {
+    id: u64,
+    terms: Arc<Terms>,
+    /// Whether anybody but the driver has had the lock since the driver's turn began.
+    touched: AtomicBool,
+    /// Microseconds of the last round trip that was measured; [`UNMEASURED`] before.
+    latency_micros: AtomicU32,
+    wire: Mutex<Wire>,
+}
+
+/// As a time it would be more than an hour.
+const UNMEASURED: u32 = u32::MAX;
+
+/// A message that was not taken, given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrySendError<M> {
+    /// No room in the outbox now.
+    Full(M),
+    /// The connection is closing or closed.
+    Closed(M),
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    /// Runs `endpoint` on a stream whose opening handshake is done, without extensions and without a
+    /// request, in a task of its own.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no entropy for a client's masks.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn from_stream(
+        stream: impl Stream,
+        role: Role,
+        settings: Settings,
+        endpoint: impl Endpoint,
+    ) -> Result<Self, Error> {
+        endpoint::spawn(
+            Established::bare(stream, role, settings),
+            Box::new(endpoint),
+        )
+    }
+
+    /// Unique within the process, never used again.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// The request that opened it, while it is kept: an endpoint in a server can ask for it until
+    /// its `on_open` has returned, and always if its route says [`crate::Route::keep_request`]; in a
+    /// client it is always there. Its header fields are most of what an idle connection would cost.
+    #[must_use]
+    pub fn request(&self) -> Option<Arc<Request>> {
+        self.0.wire().request().cloned()
+    }
+
+    /// In a client the header fields of the server's answer; empty in a server.
+    #[must_use]
+    pub fn response_headers(&self) -> &HeaderMap {
+        &self.0.terms.response_headers
+    }
+
+    /// The subprotocol agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.0.terms.subprotocol.as_deref()
+    }
+
+    /// The parameters of permessage-deflate, if it was agreed on.
+    #[must_use]
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.0.terms.deflate
+    }
+
+    /// Sends a message now or gives it back. It goes to the socket at once, unless others wait
+    /// before it or a batch is being worked off.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] if the outbox has no room, [`TrySendError::Closed`] after a Close frame.
+    pub fn try_send<'m, M>(&self, message: M) -> Result<(), TrySendError<Message<'m>>>
+    where
+        M: Into<Message<'m>>,
+    {
+        let mut message = message.into();
+        let sent = self.0.wire().try_send_owned(&mut message);
+        match sent {
+            Ok(()) => {
+                lend::recycle(message);
+                Ok(())
+            }
+            Err(Refused::Full) => Err(TrySendError::Full(message)),
+            Err(Refused::Closed) => Err(TrySendError::Closed(message)),
+        }
+    }
+
+    /// Sends a message, waiting for room in the outbox. Admitted is not delivered: only an answer of
+    /// the peer says that it has come.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] once the connection is closing or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, nothing of the message was sent.
+    pub fn send<'m>(
+        &self,
+        message: impl Into<Message<'m>>,
+    ) -> impl Future<Output = Result<(), Error>> {
+        let mut message = message.into();
+        // No `async fn`: the message would lie in its future twice.
+        async move {
+            let sent = self.0.wire().try_send_owned(&mut message);
+            match sent {
+                Ok(()) => {}
+                Err(Refused::Closed) => return Err(Error::not_open(self.closed_now())),
+                // Boxed: a task that sends is no larger for what it needs only now and then.
+                Err(Refused::Full) => {
+                    Box::pin(self.admitted(|wire| wire.try_send_owned(&mut message))).await?;
+                }
+            }
+            lend::recycle(message);
+            Ok(())
+        }
+    }
+
+    /// Sends a prepared message now, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::try_send`].
+    pub fn try_send_prepared(&self, message: &Prepared) -> Result<(), TrySendError<()>> {
+        self.0
+            .wire()
+            .try_send_prepared(message)
+            .map_err(|refused| match refused {
+                Refused::Full => TrySendError::Full(()),
+                Refused::Closed => TrySendError::Closed(()),
+            })
+    }
+
+    /// Sends a prepared message, waiting for room in the outbox.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Session::send`].
+    pub async fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
+        self.admitted(|wire| wire.try_send_prepared(message)).await
+    }
+
+    /// Begins one message whose bytes are written one after the other. Waits while another such message
+    /// is unfinished. Whole messages sent meanwhile wait behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, nothing was sent.
+    pub async fn send_stream(&self, kind: Kind) -> Result<MessageWriter, Error> {
+        self.admitted(Wire::begin_parts).await?;
+        Ok(MessageWriter::new(Arc::clone(&self.0), kind))
+    }
+
+    /// Sends a ping with at most 125 bytes; the rest is cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError`] as [`Session::try_send`].
+    pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError<()>> {
+        self.0
+            .wire()
+            .ping(payload)
+            .map_err(|refused| match refused {
+                Refused::Full => TrySendError::Full(()),
+                Refused::Closed => TrySendError::Closed(()),
+            })
+    }
+
+    /// Begins to close: the Close frame goes out behind what waits, then the peer has
+    /// [`crate::Limits::close_timeout`] to answer. Without effect if it is closing already.
+    ///
+    /// A reason over 123 bytes is cut; a code that may not stand on the wire, such as 1005, makes an
+    /// empty Close frame.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        self.0.wire().close(code, reason);
+    }
+
+    /// Waits until the connection has ended, and tells how.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling it has no effect.
+    pub async fn closed(&self) -> Closed {
+        let mut place = Place::new(Wire::watching);
+        poll_fn(|cx| {
+            let mut wire = self.0.wire();
+            match wire.closed() {
+                Some(closed) => Poll::Ready(closed.clone()),
+                None => {
+                    place.wait(&self.0, &mut wire, cx.waker());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether messages can still be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.wire().is_open()
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.0.wire().buffered_bytes()
+    }
+
+    /// The round-trip time that the last heartbeat has measured, to the peer's WebSocket and back; `None`
+    /// before the first. See [`Settings::heartbeat`].
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.0.latency()
+    }
+
+    /// Returns the answer, if `message` is a heartbeat of the application's that is answered here.
+    pub(crate) fn answer_to_heartbeat(&self, message: &Message<'_>) -> Option<Message<'static>> {
+        let heartbeat = self.0.terms.settings.app_heartbeat.as_ref()?;
+        heartbeat.answer(message)
+    }
+
+    /// How it has ended, for the count.
+    pub(crate) fn ending(&self) -> Ending {
+        let wire = self.0.wire();
+        match (wire.lapsed(), wire.closed()) {
+            (Some(lapse), _) => Ending::Lapse(lapse),
+            (None, Some(closed)) => Ending::of(closed),
+            (None, None) => Ending::Unclean,
+        }
+    }
+
+    /// Keeps `permit` as long as the transport.
+    pub(crate) fn keep(&self, permit: Arc<Permit>) {
+        self.0.wire().keep(permit);
+    }
+
+    pub(crate) fn closed_now(&self) -> Option<Closed> {
+        self.0.wire().closed().cloned()
+    }
+
+    async fn admitted(
+        &self,
+        mut admit: impl FnMut(&mut Wire) -> Result<(), Refused>,
+    ) -> Result<(), Error> {
+        let mut place = Place::new(Wire::waiting);
+        poll_fn(|cx| {
+            let mut wire = self.0.wire();
+            match admit(&mut wire) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(Refused::Closed) => Poll::Ready(Err(Error::not_open(wire.closed().cloned()))),
+                Err(Refused::Full) => {
+                    place.wait(&self.0, &mut wire, cx.waker());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// A place in one of the wire's lists of waiters, given up on drop. Costs nothing until it is used,
+/// for a send that finds room never waits.
+pub(crate) struct Place {
+    list: fn(&mut Wire) -> &mut Waiters,
+    ticket: Ticket,
+    /// Whose wire it is in; `Some` from the first use on.
+    shared: Option<Arc<Shared>>,
+}
+
+impl Place {
+    pub(crate) fn new(list: fn(&mut Wire) -> &mut Waiters) -> Self {
+        Self {
+            list,
+            ticket: Ticket::default(),
+            shared: None,
+        }
+    }
+
+    /// Waits in the list of `wire`, which is the one of `shared`.
+    pub(crate) fn wait(&mut self, shared: &Arc<Shared>, wire: &mut Wire, waker: &Waker) {
+        self.shared.get_or_insert_with(|| Arc::clone(shared));
+        (self.list)(wire).wait(&mut self.ticket, waker);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            let mut wire = shared.wire();
+            (self.list)(&mut wire).strike(&mut self.ticket);
+            wire.tidy();
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(terms: Arc<Terms>, wire: Wire) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        if let Some(request) = wire.request() {
+            let (path, peer_addr) = (request.path(), request.peer_addr());
+            let client_addr = request.client_addr();
+            let Terms {
+                subprotocol,
+                deflate,
+                ..
+            } = &*terms;
+            tracing::debug!(
+                session = id,
+                path,
+                peer_addr = peer_addr.map(display),
+                client_addr = client_addr.map(display),
+                subprotocol = subprotocol.as_deref(),
+                deflate = deflate.is_some(),
+                "open"
+            );
+        }
+        Self {
+            id,
+            terms,
+            touched: AtomicBool::new(false),
+            latency_micros: AtomicU32::new(UNMEASURED),
+            wire: Mutex::new(wire),
+        }
+    }
+
+    /// Lets the request go, but for those who asked to keep it.
+    pub(crate) fn forget_request(&self) {
+        if !self.terms.keeps_request {
+            let request = self.wire().forget_request();
+            // Not under the lock: what goes with it may use the session.
+            drop(request);
+        }
+    }
+
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    #[inline]
+    pub(crate) fn wire(&self) -> MutexGuard<'_, Wire> {
+        let wire = self.wire_for_turn();
+        self.touched.store(true, Ordering::Relaxed);
+        wire
+    }
+
+    /// Whether anybody has had the lock by [`Shared::wire`] since [`Shared::begin_turn`]. Who is told of
+    /// something that was done under the lock sees it here, too.
+    #[inline]
+    pub(crate) fn was_touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
+    }
+
+    /// To be called under the lock.
+    #[inline]
+    pub(crate) fn begin_turn(&self) {
+        self.touched.store(false, Ordering::Relaxed);
+    }
+
+    /// The lock, for the driver at the begin and at the end of its turn.
+    #[inline]
+    pub(crate) fn wire_for_turn(&self) -> MutexGuard<'_, Wire> {
+        // A panic under the lock can only come from a stream of the user's; the wire stays usable.
+        self.wire.lock()
+    }
+
+    /// The peer has answered a heartbeat after this time.
+    pub(crate) fn measure(&self, latency: Duration) {
+        let micros = u32::try_from(latency.as_micros()).unwrap_or(UNMEASURED);
+        self.latency_micros
+            .store(micros.min(UNMEASURED - 1), Ordering::Relaxed);
+    }
+
+    /// The round-trip time measured last.
+    fn latency(&self) -> Option<Duration> {
+        let micros = self.latency_micros.load(Ordering::Relaxed);
+        (micros != UNMEASURED).then(|| Duration::from_micros(micros.into()))
+    }
+
+    /// Leaves all groups, and fixes how it ended.
+    pub(crate) fn finish(&self) -> Closed {
+        // One at a time: the lock of a group's members is taken before that of the wire.
+        loop {
+            let Some(slice) = self.wire().annex().memberships.end() else {
+                break;
+            };
+            slice.remove(self);
+        }
+        let closed = self.wire().finish();
+        let Closed { sent, received, .. } = &closed;
+        tracing::debug!(
+            session = self.id,
+            sent = sent.map(u16::from),
+            received = received.map(u16::from),
+            "{closed}"
+        );
+        closed
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.0.id)
+            .field("is_open", &self.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> fmt::Display for TrySendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the outbox is full",
+            Self::Closed(_) => "the connection is closed",
+        })
+    }
+}
+
+impl<M: fmt::Debug> std::error::Error for TrySendError<M> {}
+
+impl<M> From<TrySendError<M>> for Error {
+    fn from(error: TrySendError<M>) -> Self {
+        match error {
+            TrySendError::Full(_) => Self::new(ErrorKind::Limit, "the outbox is full"),
+            TrySendError::Closed(_) => Self::not_open(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_handles_of_a_session_share_is_small() {
+        // With the counters of its Arc, 144 bytes of the allocator: one more word would cost sixteen. A
+        // build with assertions has a word more in it, mio's.
+        let assertions = 8 * usize::from(cfg!(debug_assertions));
+        assert!(size_of::<Shared>() <= 120 + assertions);
+    }
+}

@@ -1,0 +1,15 @@
+//! The sending side: messages become frames, frames leave in as few writes as possible, and what the socket
+//! refuses waits in a bounded queue.
+//!
+//! ```text
+//!   Session::send ──> wire ──> outbox ──> io
+//!   Reply ──> replies ──^
+//! ```
+
+mod outbox;
+mod replies;
+mod wire;
+
+pub(crate) use outbox::Outbox;
+pub(crate) use replies::{Framed, LARGE_BYTES_MIN, Replies};
+pub(crate) use wire::{Cork, HEAD_BYTES, Refused, Wire, with_pool};

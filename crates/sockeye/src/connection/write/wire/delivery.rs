@@ -1,0 +1,116 @@
+//! What groups send to a session.
+
+use std::sync::Arc;
+
+use sockeye_proto::{CloseCode, PreparedForm};
+
+use crate::{
+    connection::{
+        fan_out::{Batch, Memberships, Prepared, Slice, Step},
+        write::wire::{Attendance, Cork, Refused, Wire},
+    },
+    server::Mailbox,
+};
+
+impl Wire {
+    /// What its groups have sent before goes out before what the session is sent now.
+    #[inline]
+    pub(crate) fn catch_up(&mut self) {
+        // Whoever is in a group has an annex, a calm session that isn't has none.
+        if self.annex.is_some() {
+            self.take_owed();
+        }
+    }
+
+    /// Gives it `batch` of `slice`, as far as it is a member and hasn't got it.
+    #[inline]
+    pub(crate) fn deliver(&mut self, batch: &mut Batch, slice: &Slice) {
+        let Some(annex) = &mut self.annex else {
+            return;
+        };
+        match annex.memberships.step(slice, batch) {
+            Step::Whole => self.give_batch(batch),
+            Step::Nothing => {}
+            Step::Owed => self.take_owed(),
+        }
+    }
+
+    /// Gives it a message of a group; a session that can't take it reads too slowly, and ends.
+    pub(crate) fn give(&mut self, message: &Prepared) {
+        if self.offer(message) == Err(Refused::Full) {
+            self.close(CloseCode::TRY_AGAIN_LATER, "reads too slowly");
+        }
+    }
+
+    pub(crate) fn memberships(&mut self) -> Option<&mut Memberships> {
+        self.annex.as_mut().map(|annex| &mut annex.memberships)
+    }
+
+    /// That of its worker, if it has one.
+    pub(crate) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
+        match &self.attendance {
+            Attendance::Worker { mailbox, .. } => Some(mailbox),
+            Attendance::Nobody | Attendance::Task(_) => None,
+        }
+    }
+
+    #[inline(never)]
+    fn take_owed(&mut self) {
+        if self
+            .mailbox()
+            .is_none_or(|mailbox| mailbox.undelivered() == 0)
+        {
+            return;
+        }
+        let Some(memberships) = self.memberships() else {
+            return;
+        };
+        let owed = memberships.take_owed();
+        let bytes = owed.iter().map(Prepared::wire_bytes_max).sum();
+        self.give_all(&owed, bytes);
+    }
+
+    #[inline]
+    fn give_batch(&mut self, batch: &mut Batch) {
+        if !self.is_open() {
+            return;
+        }
+        let waiting = self.buffered_bytes();
+        let fits = waiting + batch.bytes() <= self.outbox_bytes_max();
+        let is_one = batch.messages().len() == 1;
+        match self.common_form(batch) {
+            Some(form) if fits || waiting == 0 && is_one => {
+                self.transmit_shared(batch.joined(form));
+            }
+            _ => self.give_all(batch.messages(), batch.bytes()),
+        }
+    }
+
+    /// The form in which all of `batch` goes out, if it is one that is shared.
+    #[inline]
+    fn common_form(&self, batch: &Batch) -> Option<PreparedForm> {
+        let (min, max) = batch.payload_bytes();
+        let form = self.sender.prepared_form(max).ok()?;
+        let is_common = min == max || self.sender.prepared_form(min) == Ok(form);
+        (is_common && form != PreparedForm::Own).then_some(form)
+    }
+
+    /// One after the other, in one write if `bytes`, which they have at most, fit the outbox.
+    fn give_all(&mut self, messages: &[Prepared], bytes: usize) {
+        let gathers = messages.len() > 1
+            && self.cork == Cork::Off
+            && self.buffered_bytes() + bytes <= self.outbox_bytes_max();
+        if gathers {
+            self.cork = Cork::Batch;
+        }
+        for message in messages {
+            self.give(message);
+        }
+        if gathers {
+            self.cork = Cork::Off;
+            if self.outbox.is_some() {
+                self.flush();
+            }
+        }
+    }
+}

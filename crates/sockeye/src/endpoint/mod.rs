@@ -1,0 +1,17 @@
+//! The callback style: one value per connection, called for each event.
+//!
+//! ```text
+//!   driver ──> Endpoint ──> Reply ──> wire
+//!     ^
+//!     └── a task of tokio's (task_driver), or a worker
+//! ```
+
+mod app_heartbeat;
+mod endpoint;
+mod task_driver;
+
+pub(crate) use app_heartbeat::Answering;
+pub use app_heartbeat::AppHeartbeat;
+pub use endpoint::{Endpoint, Reply};
+pub(crate) use endpoint::{open, serve, spawn};
+pub(crate) use task_driver::TaskDriver;

@@ -1,0 +1,132 @@
+//! A connection that a task of tokio's drives.
+
+use std::{
+    future::Future as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::connection::{Driver, ShortRead, Sink, Turn, lend};
+
+/// A connection that a task of tokio's drives: the driver, and one timer for all that it waits for.
+pub(crate) struct TaskDriver {
+    driver: Driver,
+    /// When the driver's vigil is due.
+    vigil_due: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whether the timer knows whom to wake. Who drives it always has the same waker, so that it need not
+    /// be polled again for each message.
+    is_set: bool,
+}
+
+impl TaskDriver {
+    pub(crate) fn new(driver: Driver) -> Self {
+        let vigil_due = driver.vigil_due(Instant::now());
+        Self {
+            driver,
+            vigil_due,
+            // Made here: later it may be driven by somebody who isn't in the runtime.
+            sleep: vigil_due.map(|due| Box::pin(sleep_until(due))),
+            is_set: false,
+        }
+    }
+
+    /// Works until nothing more can be done now. Ready once the transport is gone. A panic of the program's
+    /// ends the connection with 1011, and harms nobody else who is driven by the same task.
+    pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
+        loop {
+            let turn = lend::reading(|lent| self.poll_turns(cx, sink, lent));
+            self.driver.settle_held(sink);
+            match turn {
+                Poll::Ready(Turn::Done) => return Poll::Ready(()),
+                Poll::Ready(Turn::Over) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => {}
+            }
+            if let Some(look) = self.driver.message_look() {
+                self.vigil_due = Some(self.vigil_due.map_or(look, |due| due.min(look)));
+            }
+            let Some(alarm) = self.alarm() else {
+                (self.sleep, self.is_set) = (None, false);
+                return Poll::Pending;
+            };
+            if self.poll_sleep(cx, alarm).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if self.vigil_due.is_some_and(|due| due <= now) {
+                let driver = &mut self.driver;
+                let kept = catch_unwind(AssertUnwindSafe(|| driver.keep_vigil(now, sink)));
+                if kept.is_err() {
+                    self.driver.handle_panic(sink);
+                }
+                self.vigil_due = self.driver.vigil_due(now);
+            }
+        }
+    }
+
+    fn poll_turns(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+        lent: &mut lend::Reading,
+    ) -> Poll<Turn> {
+        let driver = &mut self.driver;
+        let driven = catch_unwind(AssertUnwindSafe(|| {
+            driver.poll_drive(cx, sink, lent, ShortRead::ReadOn)
+        }));
+        driven.unwrap_or_else(|_| {
+            self.driver.take_in(&mut lent.framed);
+            self.driver.handle_panic(sink);
+            Poll::Ready(Turn::Over)
+        })
+    }
+
+    fn alarm(&self) -> Option<Instant> {
+        let alarm = self.driver.alarm();
+        alarm.into_iter().chain(self.vigil_due).min()
+    }
+
+    /// Ready at the alarm.
+    fn poll_sleep(&mut self, cx: &mut Context<'_>, alarm: Instant) -> Poll<()> {
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(alarm)));
+        // An alarm that moves away is looked at again when its old time has come: it moves often.
+        if alarm < sleep.deadline() {
+            sleep.as_mut().reset(alarm);
+            self.is_set = false;
+        }
+        if self.is_set && !sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if alarm <= Instant::now() {
+                self.is_set = false;
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(alarm);
+        }
+        self.is_set = true;
+        Poll::Pending
+    }
+}
+
+impl std::ops::Deref for TaskDriver {
+    type Target = Driver;
+
+    fn deref(&self) -> &Driver {
+        &self.driver
+    }
+}
+
+impl std::ops::DerefMut for TaskDriver {
+    fn deref_mut(&mut self) -> &mut Driver {
+        &mut self.driver
+    }
+}

@@ -1,0 +1,119 @@
+//! What the first bytes of a connection ask for.
+
+use std::net::SocketAddr;
+
+use sockeye_proto::{
+    Limits,
+    handshake::{self, BodyLength, RequestHead},
+};
+
+use crate::{
+    handshake::{Incoming, Refusal},
+    server::admit::origin::Tls,
+};
+
+/// What the first request of a connection is.
+#[derive(Debug)]
+pub(crate) enum First {
+    /// A WebSocket's, and the bytes of its head.
+    WebSocket(Box<Incoming>, usize),
+    /// Something else over HTTP/1.1: the bytes of its head, and what body follows it.
+    Http1(usize, BodyLength),
+    /// HTTP/2 without TLS, by prior knowledge (RFC 9113 section 3.3).
+    Http2,
+    Refused(Refusal),
+}
+
+impl First {
+    /// What `buffer`, all that a connection has sent, asks for. `None` if that can't be told yet.
+    pub(crate) fn judge(
+        buffer: &[u8],
+        limits: &Limits,
+        peer_addr: Option<SocketAddr>,
+        tls: Tls,
+    ) -> Option<Self> {
+        let preface_bytes = buffer.len().min(HTTP2_PREFACE.len());
+        if buffer[..preface_bytes] == HTTP2_PREFACE[..preface_bytes] {
+            return (preface_bytes == HTTP2_PREFACE.len()).then_some(Self::Http2);
+        }
+        Self::judge_http1(buffer, limits, peer_addr, tls)
+    }
+
+    /// The same where only HTTP/1.1 can come: a later request of a connection is held to the same rules.
+    pub(crate) fn judge_http1(
+        buffer: &[u8],
+        limits: &Limits,
+        peer_addr: Option<SocketAddr>,
+        tls: Tls,
+    ) -> Option<Self> {
+        match RequestHead::parse(buffer, limits) {
+            Ok(None) => None,
+            Ok(Some((head, head_bytes))) if !head.wants_websocket() => {
+                Some(match BodyLength::check(&head) {
+                    Ok(body) => Self::Http1(head_bytes, body),
+                    Err(refusal) => Self::Refused(refusal.into()),
+                })
+            }
+            Ok(Some((head, head_bytes))) => {
+                Some(match Incoming::from_head(&head, peer_addr, tls) {
+                    Ok(incoming) => Self::WebSocket(Box::new(incoming), head_bytes),
+                    Err(refusal) => Self::Refused(refusal),
+                })
+            }
+            Err(error) => Some(Self::Refused(handshake::Refusal::from(error).into())),
+        }
+    }
+}
+
+/// RFC 9113 section 3.4.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEBSOCKET: &str = "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    fn judge(bytes: &[u8]) -> Option<First> {
+        First::judge(bytes, &Limits::default(), None, Tls::No)
+    }
+
+    #[test]
+    fn nothing_is_told_before_the_head_is_whole() {
+        for whole in [WEBSOCKET.as_bytes(), HTTP2_PREFACE] {
+            for cut in 0..whole.len() {
+                assert!(judge(&whole[..cut]).is_none(), "{cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_behind_the_head_are_not_part_of_it() {
+        let bytes = [WEBSOCKET.as_bytes(), b"\x81\x80more"].concat();
+        let Some(First::WebSocket(incoming, head_bytes)) = judge(&bytes) else {
+            panic!("not a WebSocket");
+        };
+        assert_eq!(incoming.request.path(), "/echo");
+        assert_eq!(head_bytes, WEBSOCKET.len());
+    }
+
+    #[test]
+    fn each_kind_of_request_is_told_apart() {
+        assert!(matches!(
+            judge(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            Some(First::Http1(27, BodyLength::Bytes(0)))
+        ));
+        let Some(First::Refused(refusal)) = judge(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n") else {
+            panic!("taken with a host that is none");
+        };
+        assert_eq!(refusal.status().as_u16(), 400);
+        assert!(matches!(judge(HTTP2_PREFACE), Some(First::Http2)));
+        let without_key = WEBSOCKET.replace("Sec-WebSocket-Key", "X-Key");
+        let Some(First::Refused(refusal)) = judge(without_key.as_bytes()) else {
+            panic!("taken without a key");
+        };
+        assert_eq!(refusal.status().as_u16(), 400);
+        assert!(matches!(judge(b"\x16\x03\x01"), Some(First::Refused(_))));
+    }
+}

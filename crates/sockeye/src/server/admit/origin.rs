@@ -1,0 +1,298 @@
+//! From which web pages a WebSocket may be opened (RFC 6455 section 10.2).
+
+use std::time::Instant;
+
+use http::{StatusCode, header};
+
+use crate::{
+    handshake::{Fields, Refusal, Request, RequestInfo},
+    server::admit::log_limit::LogLimit,
+};
+
+/// From which web pages a WebSocket may be opened.
+///
+/// Browsers send `Origin` and no page can forge it; so this keeps other sites' pages from using
+/// the cookies of your users. Programs send what they like, or nothing: a request without `Origin`
+/// doesn't come from a browser and is let through. It is no replacement for credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origins {
+    /// The page comes from the host and port that the request names in `Host`. `null` does not.
+    ///
+    /// Over TLS the scheme counts too, as far as it decides the port: `http://example.com` is not
+    /// `wss://example.com`. Without TLS a proxy may stand in front that has it, so that the scheme
+    /// of `Origin` decides which port a `Host` without one means. What a trusted proxy says
+    /// ([`crate::Server::trusted_proxies`]) counts instead.
+    #[default]
+    Same,
+    /// Any page, also `null`. For endpoints that carry no identity, or take it from something else
+    /// than cookies.
+    Any,
+    /// Pages of these origins, such as `https://example.com`. A port that is the scheme's own may
+    /// be there or not; `null` is allowed if listed.
+    List(Vec<String>),
+}
+
+impl Origins {
+    /// The first of the list that no `Origin` can equal.
+    pub(crate) fn unmeetable(&self) -> Option<&str> {
+        let Self::List(list) = self else {
+            return None;
+        };
+        let is_meetable = |listed: &&String| *listed == "null" || Parts::parse(listed).is_some();
+        list.iter()
+            .find(|listed| !is_meetable(listed))
+            .map(String::as_str)
+    }
+
+    /// Whether the policy lets the request through.
+    pub(crate) fn admit(&self, fields: &Fields, info: &RequestInfo) -> bool {
+        let mut origins = fields.values(&header::ORIGIN);
+        let Some(origin) = origins.next() else {
+            return true;
+        };
+        if *self == Self::Any {
+            return true;
+        }
+        // RFC 6454 section 7.3: a client sends one at most.
+        let (Some(origin), None) = (visible(origin), origins.next()) else {
+            return false;
+        };
+        match self {
+            Self::Any => true,
+            Self::List(list) => list.iter().any(|listed| is_same_origin(listed, origin)),
+            Self::Same => info.is_same_origin(origin),
+        }
+    }
+}
+
+/// The answer to a page of an origin that isn't let in. A browser tells nobody why its WebSocket fails, so
+/// that the log is the only place to find out.
+pub(crate) fn refuse(request: &Request, limit: &LogLimit) -> Refusal {
+    if let Some(untold) = limit.due(Instant::now()) {
+        let origin = request.fields.values(&header::ORIGIN).next();
+        let origin = origin.unwrap_or_default();
+        let shown = &origin[..origin.len().min(SHOWN_BYTES_MAX)];
+        let path = &request.path()[..request.path().len().min(SHOWN_BYTES_MAX)];
+        tracing::warn!(
+            origin = %shown.escape_ascii(),
+            host = request.host().unwrap_or_default(),
+            path,
+            untold,
+            "a page of another origin was refused: if it is yours, allow it with Route::origins; if a proxy has \
+             changed Host, name it as a trusted proxy (docs/howto/origins.md)"
+        );
+    }
+    Refusal::text(
+        StatusCode::FORBIDDEN,
+        "pages of this origin may not connect here\n",
+    )
+}
+
+/// Bytes of what a stranger sent that stand in a log line: more than any host has.
+const SHOWN_BYTES_MAX: usize = 300;
+
+/// Whether TLS carries the request, as far as we can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tls {
+    Yes,
+    No,
+}
+
+/// `scheme://host[:port]`, taken apart.
+struct Parts<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Parts<'a> {
+    fn parse(origin: &'a str) -> Option<Self> {
+        let (scheme, authority) = origin.split_once("://")?;
+        let (host, port) = split_authority(authority)?;
+        (is_scheme(scheme) && !host.is_empty()).then_some(Self {
+            scheme,
+            host,
+            port: port.or(default_port(scheme)),
+        })
+    }
+}
+
+/// `value`, if it has nothing but what can be seen.
+fn visible(value: &[u8]) -> Option<&str> {
+    let is_visible = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
+    let text = str::from_utf8(value).ok()?;
+    value.iter().all(is_visible).then_some(text)
+}
+
+fn is_same_origin(listed: &str, origin: &str) -> bool {
+    match (Parts::parse(listed), Parts::parse(origin)) {
+        (Some(listed), Some(origin)) => {
+            listed.scheme.eq_ignore_ascii_case(origin.scheme)
+                && listed.host.eq_ignore_ascii_case(origin.host)
+                && listed.port == origin.port
+        }
+        _ => listed == origin,
+    }
+}
+
+pub(crate) fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
+    let (Some(origin), Some((host, port))) = (Parts::parse(origin), split_authority(host)) else {
+        return false;
+    };
+    let host_port = port.or(match tls {
+        Tls::Yes => Some(443),
+        Tls::No => default_port(origin.scheme),
+    });
+    host.eq_ignore_ascii_case(origin.host) && host_port == origin.port && host_port.is_some()
+}
+
+/// RFC 3986 section 3.1, but for the digits that no scheme of a web page has.
+fn is_scheme(scheme: &str) -> bool {
+    !scheme.is_empty()
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || b"+-.".contains(&byte))
+}
+
+/// Host and port. `None` if it is not an authority or has a user name.
+pub(crate) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
+    let host_end = match authority.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(host_end);
+    if host.contains(['/', '@', '?', '#']) {
+        return None;
+    }
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => None,
+        Some("") => None,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse().ok()?)
+        }
+        _ => return None,
+    };
+    Some((host, port))
+}
+
+pub(crate) fn default_port(scheme: &str) -> Option<u16> {
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+    match () {
+        () if is("http") || is("ws") => Some(80),
+        () if is("https") || is("wss") => Some(443),
+        () => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::handshake::Shown;
+
+    fn info(host: &str, tls: Tls) -> RequestInfo {
+        RequestInfo::shown(Shown {
+            peer_addr: None,
+            tls,
+            host: Some(host),
+        })
+    }
+
+    fn fields(origins: &[&str]) -> Fields {
+        let mut headers = HeaderMap::new();
+        for origin in origins {
+            headers.append(header::ORIGIN, origin.parse().unwrap());
+        }
+        headers.into()
+    }
+
+    #[test]
+    fn same_origin_compares_host_and_port() {
+        use Tls::{No, Yes};
+        for (host, origin, tls, admitted) in [
+            ("a.example", "http://a.example", No, true),
+            ("a.example", "http://A.EXAMPLE", No, true),
+            ("a.example:80", "http://a.example", No, true),
+            ("a.example", "http://a.example:80", No, true),
+            ("a.example", "https://a.example", No, true),
+            ("a.example:443", "https://a.example", No, true),
+            ("a.example:8080", "http://a.example:8080", No, true),
+            ("[::1]:8080", "http://[::1]:8080", No, true),
+            ("a.example", "https://a.example", Yes, true),
+            ("a.example:8443", "https://a.example:8443", Yes, true),
+            ("a.example", "http://a.example", Yes, false),
+            ("a.example:8080", "http://a.example", No, false),
+            ("a.example", "http://a.example:8080", No, false),
+            ("a.example", "http://b.example", No, false),
+            ("a.example", "http://sub.a.example", No, false),
+            ("a.example", "http://a.example.evil", No, false),
+            ("a.example", "http://a.example@evil", No, false),
+            ("a.example", "http://evil/a.example", No, false),
+            ("a.example", "null", No, false),
+            ("a.example", "", No, false),
+            ("a.example", "a.example", No, false),
+            ("a.example", "chrome-extension://a.example", No, false),
+            ("[::1]", "http://[::2]", No, false),
+        ] {
+            assert_eq!(
+                Origins::Same.admit(&fields(&[origin]), &info(host, tls)),
+                admitted,
+                "{host} {origin} {tls:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn request_without_origin_is_no_browsers() {
+        for origins in [Origins::Same, Origins::Any, Origins::List(vec![])] {
+            assert!(origins.admit(&fields(&[]), &info("a", Tls::No)));
+        }
+    }
+
+    #[test]
+    fn two_origins_are_none() {
+        let (fields, info) = (fields(&["http://a", "http://a"]), info("a", Tls::No));
+        assert!(!Origins::Same.admit(&fields, &info));
+        assert!(!Origins::List(vec!["http://a".into()]).admit(&fields, &info));
+        assert!(Origins::Any.admit(&fields, &info));
+    }
+
+    #[test]
+    fn entry_that_is_no_origin_is_found() {
+        let list = |entry: &str| Origins::List(vec!["null".into(), entry.into()]);
+        for entry in ["https://a.example", "http://a:1", "http://[::1]", "app://x"] {
+            assert_eq!(list(entry).unmeetable(), None, "{entry}");
+        }
+        for entry in [
+            "a.example",
+            "https://a.example/",
+            "https://",
+            "*",
+            "https://u@a",
+            "",
+        ] {
+            assert_eq!(list(entry).unmeetable(), Some(entry));
+        }
+        assert_eq!(Origins::Same.unmeetable(), None);
+    }
+
+    #[test]
+    fn list_compares_whole_origins() {
+        let origins = Origins::List(vec!["https://a.example".into(), "null".into()]);
+        for (origin, admitted) in [
+            ("https://a.example", true),
+            ("https://A.example:443", true),
+            ("null", true),
+            ("http://a.example", false),
+            ("https://a.example:8443", false),
+            ("https://b.example", false),
+        ] {
+            assert_eq!(
+                origins.admit(&fields(&[origin]), &info("x", Tls::Yes)),
+                admitted,
+                "{origin}"
+            );
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The body of a plain request, and how large and slow it may be.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::Future as _,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Duration, Instant, Sleep, sleep_until};
+
+use crate::{
+    handshake::Refusal,
+    memory::{MemoryAccount, MemoryBudget, MemoryPressure},
+    server::{drain::later, http::http_settings::HttpSettings},
+};
+
+/// The body of a plain request. It breaks off when it is too large or too slow, or the process short of memory.
+pub(super) struct LimitedBody<B> {
+    body: B,
+    bytes_left: u64,
+    /// What was handed over of it: whoever collects it holds that much.
+    account: MemoryAccount,
+    /// Between two pieces.
+    timeout: Duration,
+    /// For the whole.
+    deadline: Instant,
+    /// Runs while somebody waits for the next piece. None before that: most bodies are there at once.
+    timer: Option<Pin<Box<Sleep>>>,
+    is_waiting: bool,
+    fate: BodyFate,
+}
+
+/// What became of a body, for whoever answers the request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct BodyFate(Arc<AtomicU8>);
+
+/// Why a body broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Excess {
+    Bytes = 1,
+    Time = 2,
+    Memory = 3,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
+    /// Limits the body of `request`, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// The answer for a request that says itself that it is too large.
+    pub(super) fn limit(
+        request: Request<B>,
+        settings: &HttpSettings,
+        budget: &MemoryBudget,
+    ) -> Result<(Request<Self>, Option<BodyFate>), Refusal> {
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > settings.body_bytes_max) {
+            return Err(Excess::Bytes.refusal());
+        }
+        let fate = BodyFate::default();
+        let has_body = !request.body().is_end_stream();
+        let request = request.map(|body| Self {
+            body,
+            bytes_left: settings.body_bytes_max,
+            account: budget.account(),
+            timeout: settings.body_timeout,
+            deadline: later(Instant::now(), settings.body_time_max),
+            timer: None,
+            is_waiting: false,
+            fate: fate.clone(),
+        });
+        Ok((request, has_body.then_some(fate)))
+    }
+
+    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<Excess> {
+        if !self.is_waiting {
+            self.is_waiting = true;
+            let until = later(Instant::now(), self.timeout).min(self.deadline);
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(until),
+                None => self.timer = Some(Box::pin(sleep_until(until))),
+            }
+        }
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().poll(cx).map(|()| Excess::Time),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<B> Body for LimitedBody<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = Box<dyn StdError + Send + Sync>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        let excess = match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Pending => ready!(this.poll_limits(cx)),
+            Poll::Ready(Some(Ok(frame))) => {
+                this.is_waiting = false;
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                this.account.charge(bytes);
+                match this.bytes_left.checked_sub(bytes as u64) {
+                    Some(_) if this.account.budget().pressure() == MemoryPressure::Hard => {
+                        Excess::Memory
+                    }
+                    // One who sends a byte now and then isn't late for any of them.
+                    Some(_) if Instant::now() >= this.deadline => Excess::Time,
+                    Some(left) => {
+                        this.bytes_left = left;
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                    None => Excess::Bytes,
+                }
+            }
+            Poll::Ready(other) => {
+                return Poll::Ready(other.map(|frame| frame.map_err(Into::into)));
+            }
+        };
+        this.fate.0.store(excess as u8, Ordering::Release);
+        Poll::Ready(Some(Err(Box::new(excess))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl BodyFate {
+    /// The answer, if the body broke off.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        let excess = self.0.load(Ordering::Acquire);
+        [Excess::Bytes, Excess::Time, Excess::Memory]
+            .into_iter()
+            .find(|known| *known as u8 == excess)
+            .map(Excess::refusal)
+    }
+}
+
+impl Excess {
+    fn refusal(self) -> Refusal {
+        match self {
+            Self::Bytes => Refusal::text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body of the request is too large\n",
+            ),
+            Self::Time => Refusal::too_late(),
+            Self::Memory => Refusal::unavailable("the server is short of memory\n"),
+        }
+    }
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes => "the body is too large",
+            Self::Time => "the body took too long",
+            Self::Memory => "there is no memory for the body",
+        })
+    }
+}
+
+impl StdError for Excess {}

@@ -1,0 +1,120 @@
+//! One connection of HTTP/1.1, from its first plain request on.
+
+use std::{convert::Infallible, pin::pin, sync::Arc};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use hyper::{body::Incoming as RequestBody, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use crate::{
+    connection::Stream,
+    handshake::{Incoming, Refusal},
+    server::{
+        admit::{Accepted, Tls},
+        http::{
+            desk::Desk,
+            http1::{
+                checked_heads::{CheckedHeads, HeadContext},
+                turn::{Answer, Head, Turn},
+            },
+        },
+        shared::Phase,
+    },
+};
+
+/// Serves HTTP/1.1 until the peer or a drain ends it; `bytes` were read already. A later request may still
+/// become a WebSocket.
+pub(crate) async fn serve<S: Stream>(stream: S, bytes: Vec<u8>, tls: Tls, accepted: Accepted) {
+    let shared = Arc::clone(&accepted.shared);
+    let limits = &shared.settings.limits;
+    let turn = Turn::new();
+    let context = HeadContext {
+        shared: Arc::clone(&shared),
+        peer_addr: accepted.peer_addr,
+        tls,
+    };
+    let stream = CheckedHeads::new(stream, bytes, turn.clone(), context);
+    let desk = Arc::new(Desk::new(tls, accepted));
+    let service = service_fn(move |request| answer(Arc::clone(&desk), turn.clone(), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // All time is limited below hyper, where the bytes come and go.
+        .header_read_timeout(None)
+        .max_headers(limits.headers_max)
+        .max_buf_size(limits.head_bytes_max.max(HYPER_BUFFER_BYTES_MIN))
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = shared.reached(Phase::Draining) => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ = connection => {}
+        () = shared.reached(Phase::Ended) => {}
+    }
+}
+
+async fn answer(
+    desk: Arc<Desk>,
+    turn: Turn,
+    request: Request<RequestBody>,
+) -> Result<Response, Infallible> {
+    let is_connect = *request.method() == Method::CONNECT;
+    let decided = match turn.begin() {
+        Some(Head::Plain) => Ok(desk.plain(request).await),
+        Some(Head::WebSocket(incoming)) => websocket(&desk, *incoming, request).await,
+        Some(Head::Refused(refusal)) => Err(refusal),
+        None => Err(Refusal::new(StatusCode::BAD_REQUEST)),
+    };
+    let is_refused = decided.is_err();
+    let mut response = decided.unwrap_or_else(Refusal::into_response);
+    let is_upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS
+        || is_connect && response.status().is_success();
+    if is_upgraded {
+        turn.become_opaque();
+    } else if is_refused || desk.is_last_answer(&response) {
+        close_after(&mut response);
+    }
+    Ok(response.map(|body| Body::new(Answer::new(body, turn))))
+}
+
+/// A WebSocket on a connection that began with something else.
+async fn websocket(
+    desk: &Desk,
+    incoming: Incoming,
+    mut request: Request<RequestBody>,
+) -> Result<Response, Refusal> {
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (admitted, stay) = desk.admit(incoming).await?;
+    let (status, headers) = admitted.response_parts(request.version());
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(stream) => admitted.open(Box::new(TokioIo::new(stream)), Vec::new(), stay),
+            Err(error) => tracing::debug!(%error, "the peer was gone before its upgrade"),
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// RFC 9110 section 7.8: whoever sends Upgrade names it in Connection.
+fn close_after(response: &mut Response) {
+    let connection = match response.headers().contains_key(header::UPGRADE) {
+        true => "upgrade, close",
+        false => "close",
+    };
+    let connection = HeaderValue::from_static(connection);
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, connection);
+}
+
+/// Bytes. hyper's own minimum.
+const HYPER_BUFFER_BYTES_MIN: usize = 8192;

@@ -1,0 +1,73 @@
+//! How long writing may make no progress.
+
+use std::{
+    future::Future as _,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::server::drain::later;
+
+/// A timer that is armed while something waits, and owns no memory before it has waited once.
+#[derive(Debug)]
+pub(super) struct Stall {
+    timeout: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    is_armed: bool,
+}
+
+impl Stall {
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            timer: None,
+            is_armed: false,
+        }
+    }
+
+    /// Whether something waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.is_armed
+    }
+
+    /// What `polled` means: an error once it was pending for too long.
+    pub(super) fn watch<T>(
+        &mut self,
+        polled: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.is_armed = false;
+            return polled;
+        }
+        if !self.is_armed {
+            self.is_armed = true;
+            arm(&mut self.timer, later(Instant::now(), self.timeout));
+        }
+        match poll_timer(&mut self.timer, cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Sets a timer, which is made if there is none.
+pub(super) fn arm(timer: &mut Option<Pin<Box<Sleep>>>, deadline: Instant) {
+    match timer {
+        Some(timer) if timer.deadline() == deadline => {}
+        Some(timer) => timer.as_mut().reset(deadline),
+        None => *timer = Some(Box::pin(sleep_until(deadline))),
+    }
+}
+
+/// Waits for a timer; never ends if there is none.
+pub(super) fn poll_timer(timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
+    match timer {
+        Some(timer) => timer.as_mut().poll(cx),
+        None => Poll::Pending,
+    }
+}

@@ -1,0 +1,229 @@
+//! From an address to the sockets that listen there.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    num::NonZero,
+};
+
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::lookup_host;
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    error::{Error, ErrorKind},
+    tls::ServerTls,
+};
+
+/// Where to listen, as the builder was told.
+#[derive(Clone, Debug)]
+pub(crate) struct Listen {
+    pub(crate) addr: String,
+    pub(crate) tls: Option<ServerTls>,
+    pub(crate) preface: Preface,
+}
+
+/// What comes before the first byte of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preface {
+    Nothing,
+    /// The head of the PROXY protocol.
+    ProxyHead,
+}
+
+/// One address that is listened on.
+pub(crate) struct Bound {
+    pub(crate) local_addr: SocketAddr,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) preface: Preface,
+    /// At least one, none of which blocks. Each new connection goes to one of them.
+    pub(crate) sockets: Vec<TcpListener>,
+}
+
+impl Listen {
+    /// Whether workers accept there: they know plain HTTP alone, and lose no time with asking.
+    pub(crate) fn is_for_workers(&self) -> bool {
+        self.tls.is_none() && self.preface == Preface::Nothing
+    }
+
+    /// Binds every address that the name resolves to: `localhost` means IPv4 and IPv6. An address
+    /// of a family that this machine doesn't have is passed over, if another one can be bound.
+    ///
+    /// If workers accept there, there are `count` sockets for each address, as far as the system can share
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// Kind `Resolve` or `Io`, naming the address.
+    pub(crate) async fn bind(self, count: NonZero<usize>) -> Result<Vec<Bound>, Error> {
+        let fail = |kind, error: io::Error| {
+            Error::new(kind, format!("cannot listen on {}", self.addr)).with_source(error)
+        };
+        let addrs = lookup_host(&self.addr)
+            .await
+            .map_err(|error| fail(ErrorKind::Resolve, error))?;
+        let count = match self.is_for_workers() {
+            true => count,
+            false => NonZero::<usize>::MIN,
+        };
+        let mut all: Vec<Bound> = Vec::new();
+        let mut absent = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for addr in addrs {
+            match bind(addr, count) {
+                Ok((local_addr, sockets)) => all.push(Bound {
+                    local_addr,
+                    tls: self.tls.as_ref().map(ServerTls::acceptor),
+                    preface: self.preface,
+                    sockets,
+                }),
+                Err(error) if is_family_absent(&error) => absent = error,
+                Err(error) => return Err(fail(ErrorKind::Io, error)),
+            }
+            // Any free port is one port.
+            if addr.port() == 0 && !all.is_empty() {
+                break;
+            }
+        }
+        match all.is_empty() {
+            true => Err(fail(ErrorKind::Io, absent)),
+            false => Ok(all),
+        }
+    }
+}
+
+/// The sockets of a server that listens, so that they end at once when it does. Whoever accepts has them too,
+/// on other threads, which may have something else to do at that moment.
+#[derive(Debug, Default)]
+pub(crate) struct Listening(Mutex<Vec<TcpListener>>);
+
+impl Listening {
+    /// # Errors
+    ///
+    /// The system has no more descriptors.
+    pub(crate) fn add(&self, bound: &Bound) -> io::Result<()> {
+        let sockets = bound.sockets.iter().map(TcpListener::try_clone);
+        let sockets: Vec<TcpListener> = sockets.collect::<io::Result<_>>()?;
+        self.0.lock().extend(sockets);
+        Ok(())
+    }
+
+    /// None of them listens any more when this returns, on Linux; elsewhere it is those who accept that close
+    /// them, a moment later.
+    pub(crate) fn end(&self) {
+        for socket in self.0.lock().drain(..) {
+            // Elsewhere it is an error for a socket that isn't connected.
+            let _ = SockRef::from(&socket).shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+/// The sockets of one address, and the address with its port.
+fn bind(addr: SocketAddr, count: NonZero<usize>) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    // Alone at first, so that somebody else's port is an error: SO_REUSEPORT would let two servers of
+    // one user share it unawares. Only when the port is surely ours it is opened to our other sockets.
+    let first = socket(addr)?;
+    first.bind(&addr.into())?;
+    first.listen(BACKLOG)?;
+    let others = others(&first, count.get() - 1)?;
+    let first = TcpListener::from(first);
+    let local_addr = first.local_addr()?;
+    let mut sockets = vec![first];
+    sockets.extend(others);
+    Ok((local_addr, sockets))
+}
+
+/// Up to `count` more sockets on the port of `first`, among which the kernel spreads new connections.
+#[cfg(target_os = "linux")]
+fn others(first: &Socket, count: usize) -> io::Result<Vec<TcpListener>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    first.set_reuse_port(true)?;
+    let addr = first.local_addr()?;
+    let one_more = || {
+        let socket = socket(addr.as_socket().ok_or(io::ErrorKind::Unsupported)?)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&addr)?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    (0..count).map(|_| one_more()).collect()
+}
+
+/// Elsewhere the option is missing, or only the last socket gets connections.
+#[cfg(not(target_os = "linux"))]
+fn others(_first: &Socket, _count: usize) -> io::Result<Vec<TcpListener>> {
+    Ok(Vec::new())
+}
+
+fn socket(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // Elsewhere than on Unix it would let two servers share a port.
+    if cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Errors that tell of a machine without IPv6, or without IPv4.
+fn is_family_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+    ) || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// "Address family not supported by protocol" on Linux, for which std has no kind.
+const EAFNOSUPPORT: i32 = 97;
+
+/// Connections that the kernel holds for us while we are busy, for each socket. It may cut the number
+/// down (`net.core.somaxconn`, 4096 on Linux today).
+const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+
+    const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    fn count(count: usize) -> NonZero<usize> {
+        NonZero::new(count).unwrap()
+    }
+
+    #[test]
+    fn port_of_another_server_is_refused_however_many_sockets_it_has() {
+        for ours in [1, 4] {
+            let (addr, _sockets) = bind(ANY_PORT, count(ours)).unwrap();
+            for theirs in [1, 4] {
+                let error = bind(addr, count(theirs)).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{ours} {theirs}");
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn sockets_of_one_address_share_its_connections() {
+        let (addr, sockets) = bind(ANY_PORT, count(4)).unwrap();
+        assert_eq!(sockets.len(), 4);
+        // Spread by a hash: that one socket gets none of two hundred is one case in 10^24.
+        let streams: Vec<TcpStream> = (0..200)
+            .map(|_| TcpStream::connect(addr).unwrap())
+            .collect();
+        let mut accepted = 0;
+        for socket in sockets {
+            assert_eq!(socket.local_addr().unwrap(), addr);
+            let mut own = 0;
+            while socket.accept().is_ok() {
+                own += 1;
+            }
+            assert!(own > 0);
+            accepted += own;
+        }
+        assert_eq!(accepted, streams.len());
+    }
+}

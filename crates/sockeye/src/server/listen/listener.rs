@@ -1,0 +1,102 @@
+//! An accept loop on tokio.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Instant};
+
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::server::{
+    admit::{Accepted, Standing, intake},
+    listen::{
+        accept::{Patience, tune},
+        listen::Preface,
+    },
+    shared::{Phase, Shared},
+};
+
+/// One listening socket in tokio's hands.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    ways: Ways,
+    local_addr: SocketAddr,
+}
+
+/// How connections begin that are accepted at one address.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    pub(crate) preface: Preface,
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+impl Listener {
+    /// # Errors
+    ///
+    /// The system watches no more sockets.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O.
+    pub(crate) fn new(
+        socket: std::net::TcpListener,
+        ways: Ways,
+        local_addr: SocketAddr,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            socket: TcpListener::from_std(socket)?,
+            ways,
+            local_addr,
+        })
+    }
+
+    /// Accepts until the server drains.
+    pub(crate) async fn run(self, shared: Arc<Shared>) {
+        let mut patience = Patience::new();
+        let draining = shared.reached(Phase::Draining);
+        tokio::pin!(draining);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut draining => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            let error = match accepted {
+                Ok((stream, peer_addr)) => {
+                    patience.handle_success();
+                    self.take(stream, peer_addr, &shared);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            // It was ended.
+            if !shared.is_serving() {
+                return;
+            }
+            if let Some(pause) = patience.handle_error(&error, self.local_addr, Instant::now()) {
+                tokio::select! {
+                    () = &mut draining => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        }
+    }
+
+    /// Counts the connection and gives it a task, which ends when it is known what it wants.
+    fn take(&self, stream: TcpStream, peer_addr: SocketAddr, shared: &Arc<Shared>) {
+        // What the proxy says is the address that counts.
+        let counted = (self.ways.preface == Preface::Nothing).then_some(peer_addr);
+        let Some(standing) = Standing::new(shared, counted) else {
+            return;
+        };
+        if let Err(error) = tune(&SockRef::from(&stream), shared.tcp_keepalive) {
+            tracing::debug!(%peer_addr, %error, "the peer was gone at once");
+            return;
+        }
+        let accepted = Accepted {
+            peer_addr: Some(peer_addr),
+            standing,
+            shared: Arc::clone(shared),
+        };
+        tokio::spawn(intake::take_tcp(stream, self.ways.clone(), accepted));
+    }
+}

@@ -1,0 +1,10 @@
+//! Addresses that the server listens on, and the connections that come there.
+
+mod accept;
+mod listen;
+mod listener;
+pub(crate) mod preface;
+
+pub(crate) use accept::{Patience, tune};
+pub(crate) use listen::{Bound, Listen, Listening, Preface};
+pub(crate) use listener::{Listener, Ways};

@@ -1,0 +1,252 @@
+//! What has been received and not yet taken.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sockeye_proto::{Event, Kind, Message, extension::Pool};
+
+use crate::{
+    closed::Closed,
+    connection::{Cork, Replies, Room, Session, Sink},
+    error::Error,
+    settings::Settings,
+    websocket::shelf::{Item, Shelf},
+};
+
+/// A ping, pong or Close frame as it arrives, for those who want to watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Control<'a> {
+    /// A ping; it is answered already.
+    Ping(&'a [u8]),
+    /// A pong.
+    Pong(&'a [u8]),
+    /// A Close frame; it is answered already.
+    Close(sockeye_proto::CloseFrame<'a>),
+}
+
+/// The observer of control frames.
+pub(crate) type Observer = Box<dyn FnMut(Control<'_>) + Send>;
+
+/// What has been received and not yet taken, in order. Over its limit reading pauses.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    /// While something waits; lent by the thread.
+    shelf: Option<Box<Shelf>>,
+    /// The sum of the payloads, and [`ITEM_BYTES`] for each item.
+    bytes: usize,
+    bytes_max: usize,
+    error: Option<Error>,
+    /// Whether the program has taken all, and come back for more.
+    idle: bool,
+    /// Nobody wants what comes: the connection is being closed.
+    discards: bool,
+    observer: Option<Observer>,
+    /// Whether heartbeats of the application's are answered here.
+    answers_heartbeats: bool,
+    /// Whether the last thing that came is a part of a message that goes on.
+    is_amid_parts: bool,
+}
+
+/// Bytes. What an item costs besides its payload, so that many empty ones are bounded too.
+const ITEM_BYTES: usize = 64;
+
+impl Inbox {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            bytes_max: settings.inbox_bytes_max,
+            answers_heartbeats: settings.app_heartbeat.is_some(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shelf.is_none()
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Item> {
+        let Some(shelf) = &mut self.shelf else {
+            self.idle = true;
+            return None;
+        };
+        let item = shelf.pop()?;
+        self.idle = false;
+        self.bytes -= cost(item.len());
+        if shelf.is_empty()
+            && let Some(shelf) = self.shelf.take()
+        {
+            shelf.give_back();
+        }
+        Some(item)
+    }
+
+    /// Takes a short message, if there are others behind it, and if nothing else follows from there being one less.
+    #[inline]
+    pub(crate) fn pop_amid(&mut self) -> Option<Message<'static>> {
+        if !self.has_much_room() {
+            return None;
+        }
+        let message = self.shelf.as_mut()?.pop_amid()?;
+        self.bytes -= cost(message.len());
+        Some(message)
+    }
+
+    /// Whether half of the bound is free: worth a task of its own that reads on.
+    pub(crate) fn has_much_room(&self) -> bool {
+        self.bytes <= self.bytes_max / 2
+    }
+
+    pub(crate) fn error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+
+    pub(crate) fn discard(&mut self) {
+        self.discards = true;
+        self.shelf = None;
+        self.bytes = 0;
+    }
+
+    /// Answers a heartbeat of the application's, if it is one.
+    #[inline(never)]
+    fn answer(&self, session: &Session, message: &Message<'_>) -> Option<Room> {
+        let pong = session.answer_to_heartbeat(message)?;
+        let mut wire = session.shared().wire();
+        wire.reply(&pong);
+        Some(match wire.has_room() {
+            true => self.room(),
+            false => Room::None,
+        })
+    }
+
+    fn room(&self) -> Room {
+        match self.has_room() {
+            true => Room::Left,
+            false => Room::None,
+        }
+    }
+
+    /// Lets `push` put something of `len` bytes on the shelf, if anybody wants it.
+    #[inline]
+    fn take_in(&mut self, len: usize, push: impl FnOnce(&mut Shelf)) -> Room {
+        if !self.discards {
+            self.bytes += cost(len);
+            push(self.shelf.get_or_insert_with(Shelf::lent));
+        }
+        self.room()
+    }
+}
+
+/// What an item with so many bytes counts.
+fn cost(len: usize) -> usize {
+    ITEM_BYTES + len
+}
+
+impl Sink for Inbox {
+    fn handle_message(
+        &mut self,
+        session: &Session,
+        message: Message<'_>,
+        _: &mut Replies<'_>,
+    ) -> Room {
+        if self.answers_heartbeats
+            && let Some(room) = self.answer(session, &message)
+        {
+            return room;
+        }
+        self.take_in(message.len(), |shelf| shelf.push_message(message))
+    }
+
+    fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
+        let control = match event {
+            Event::Message(_) => return self.room(),
+            Event::Part(part) => {
+                let is_whole = part.last && !self.is_amid_parts;
+                self.is_amid_parts = !part.last;
+                if self.answers_heartbeats
+                    && is_whole
+                    && part.kind == Kind::Text
+                    && let Ok(text) = str::from_utf8(part.payload)
+                    && let Some(room) = self.answer(session, &Message::from(text))
+                {
+                    return room;
+                }
+                let item = Item::Part {
+                    kind: part.kind,
+                    payload: part.payload.to_vec(),
+                    last: part.last,
+                };
+                return self.take_in(item.len(), |shelf| shelf.push(item));
+            }
+            Event::Ping(payload) => Control::Ping(payload),
+            Event::Pong(payload) => Control::Pong(payload),
+            Event::Close(frame) => Control::Close(frame),
+        };
+        if let Some(observer) = &mut self.observer {
+            observer(control);
+        }
+        self.room()
+    }
+
+    fn handle_lasting<'b>(
+        &mut self,
+        _: &Session,
+        message: Message<'b>,
+        pool: &mut Pool,
+        _: &mut Replies<'b>,
+    ) -> Room {
+        self.take_in(message.len(), |shelf| {
+            shelf.push(Item::Message(pool.own(message)));
+        })
+    }
+
+    fn handle_large<'b>(
+        &mut self,
+        _: &Session,
+        message: Message<'static>,
+        _: &mut Pool,
+        _: &mut Replies<'b>,
+    ) -> Room {
+        let item = Item::Message(message);
+        self.take_in(item.len(), |shelf| shelf.push(item))
+    }
+
+    fn handle_error(&mut self, _: &Session, error: Error) {
+        self.error.get_or_insert(error);
+    }
+
+    fn handle_closed(&mut self, _: &Session, _: &Closed) {}
+
+    fn handle_panic(&mut self) {
+        let observer = self.observer.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(observer)));
+    }
+
+    fn has_room(&self) -> bool {
+        // One item may always come, however small the bound.
+        self.is_empty() || self.bytes < self.bytes_max
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn shed(&mut self) {
+        self.discard();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.discards || (self.idle && self.is_empty())
+    }
+
+    fn cork(&self) -> Cork {
+        if self.is_empty() {
+            Cork::Off
+        } else {
+            Cork::Inbox
+        }
+    }
+}

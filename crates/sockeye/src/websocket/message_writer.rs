@@ -1,0 +1,158 @@
+//! One outgoing message as a stream of bytes.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use sockeye_proto::{CloseCode, Kind, extension::End};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::{
+    connection::{Place, Refused, Shared, Wire},
+    error::Error,
+};
+
+/// Bytes. One fragment, but for the last one and for what is flushed. Peers count fragments, and some allow few.
+const FRAGMENT_BYTES: usize = 64 << 10;
+
+/// One outgoing message as a stream of bytes, from [`crate::Session::send_stream`].
+///
+/// Writes gather until they make a fragment of 64 KiB. To send less, because more may take its time, call
+/// `flush`. [`tokio::io::copy`] does that whenever its source has nothing to read.
+///
+/// # Slow reader
+///
+/// A write waits for room in the outbox.
+///
+/// # Closing
+///
+/// [`MessageWriter::finish`] (or `shutdown`) ends the message. Dropped without it, the message can't
+/// be completed, and the connection is closed with 1011: the peer must not take a part for the whole.
+pub struct MessageWriter {
+    shared: Arc<Shared>,
+    kind: Kind,
+    finished: bool,
+    place: Place,
+    /// Written and not yet sent; `len <= FRAGMENT_BYTES`.
+    gathered: Vec<u8>,
+}
+
+impl MessageWriter {
+    pub(crate) fn new(shared: Arc<Shared>, kind: Kind) -> Self {
+        Self {
+            place: Place::new(Wire::waiting),
+            shared,
+            kind,
+            finished: false,
+            gathered: Vec::new(),
+        }
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    ///
+    /// The connection is closing or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled before it is ready, the message is abandoned as if the writer were dropped.
+    pub async fn finish(mut self) -> Result<(), Error> {
+        let finished = self.shutdown().await;
+        finished.map_err(|_| Error::not_open(self.shared.wire().closed().cloned()))
+    }
+
+    /// Sends what has gathered.
+    fn poll_gathered(&mut self, cx: &mut Context<'_>, end: End) -> Poll<io::Result<()>> {
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let sent = self.poll_part(cx, &gathered, end);
+        if sent.is_ready() {
+            gathered.clear();
+        }
+        self.gathered = gathered;
+        sent
+    }
+
+    fn poll_part(
+        &mut self,
+        cx: &mut Context<'_>,
+        payload: &[u8],
+        end: End,
+    ) -> Poll<io::Result<()>> {
+        let mut wire = self.shared.wire();
+        match wire.try_send_part(self.kind, payload, end) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Refused::Closed) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Err(Refused::Full) => {
+                self.place.wait(&self.shared, &mut wire, cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl AsyncWrite for MessageWriter {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // What gathers touches no socket, so that nothing else would tell.
+        if self.finished || !self.shared.wire().is_open() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if self.gathered.len() == FRAGMENT_BYTES {
+            ready!(self.poll_gathered(cx, End::No))?;
+        }
+        let room = FRAGMENT_BYTES - self.gathered.len();
+        let payload = &bytes[..bytes.len().min(room)];
+        if payload.len() == FRAGMENT_BYTES {
+            ready!(self.poll_part(cx, payload, End::No))?;
+            return Poll::Ready(Ok(payload.len()));
+        }
+        self.gathered.extend_from_slice(payload);
+        if self.gathered.len() == FRAGMENT_BYTES
+            && let Poll::Ready(Err(error)) = self.poll_gathered(cx, End::No)
+        {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(payload.len()))
+    }
+
+    /// Sends what has gathered. Ready once the outbox has it.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.gathered.is_empty() {
+            ready!(self.poll_gathered(cx, End::No))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.finished {
+            ready!(self.poll_gathered(cx, End::Yes))?;
+            self.finished = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for MessageWriter {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.shared
+                .wire()
+                .close(CloseCode::INTERNAL_ERROR, "message abandoned");
+        }
+    }
+}
+
+impl fmt::Debug for MessageWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageWriter")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
