@@ -186,6 +186,64 @@ fn a_host_of_ones_own_is_sent_instead_of_the_urls() {
     assert!(refused.stderr.contains("\"a b\""), "{}", refused.stderr);
 }
 
+#[test]
+fn a_given_address_is_connected_to_in_place_of_the_names() {
+    let server = serve();
+    let port = server.addrs[0].rsplit(':').next().unwrap();
+    let url = format!("ws://no-such-host.invalid:{port}/echo");
+    let other = format!("no-such-host.invalid:1:{}", "10.0.0.1");
+    let meant = format!("no-such-host.invalid:{port}:127.0.0.1");
+    let args = ["connect", &url, "-v", "--exit-after", "1"];
+    let given = ["--resolve", &other, "--resolve", &meant];
+    let talk = run_with_stdin(&[&args[..], &given[..]].concat(), b"hi\n");
+    assert_eq!(
+        (talk.code, talk.stdout.as_str()),
+        (Some(0), "hi\n"),
+        "{}",
+        talk.stderr
+    );
+    let host = format!("> host: no-such-host.invalid:{port}\n");
+    assert!(talk.stderr.contains(&host), "{}", talk.stderr);
+
+    for bad in ["no-such-host.invalid:1", "a b:1:10.0.0.1"] {
+        let refused = run(&["connect", &url, "--resolve", bad]);
+        assert_eq!(refused.code, Some(2), "{bad}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn any_certificate_is_accepted_on_demand_and_that_is_told() {
+    let directory = TempDir::new().unwrap();
+    let certificate = rcgen::generate_simple_self_signed(["elsewhere.example".to_owned()]).unwrap();
+    let (cert, key) = (
+        directory.path().join("cert.pem"),
+        directory.path().join("key.pem"),
+    );
+    std::fs::write(&cert, certificate.cert.pem()).unwrap();
+    std::fs::write(&key, certificate.signing_key.serialize_pem()).unwrap();
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let listen = ["--listen", "127.0.0.1:0"];
+    let server = Server::start(&[&listen[..], &["--tls-cert", cert, "--tls-key", key]].concat());
+    let url = server.ws("/echo").replace("ws:", "wss:");
+    let args = ["connect", &url, "--exit-after", "1"];
+    let refused = run_with_stdin(&args, b"hi\n");
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    for flag in ["-k", "--insecure"] {
+        let talk = run_with_stdin(&[&args[..], &[flag]].concat(), b"hi\n");
+        assert_eq!(
+            (talk.code, talk.stdout.as_str()),
+            (Some(0), "hi\n"),
+            "{}",
+            talk.stderr
+        );
+        assert!(
+            talk.stderr.starts_with("sockeye: warning: any certificate"),
+            "{}",
+            talk.stderr
+        );
+    }
+}
+
 // Issue 13, C.21 and D.29.
 #[test]
 fn who_mixes_up_ws_and_wss_is_told() {

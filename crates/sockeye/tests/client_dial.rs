@@ -33,6 +33,36 @@ async fn name_is_resolved_and_dead_addresses_are_passed_over() {
 }
 
 #[tokio::test]
+async fn given_addresses_are_dialled_in_place_of_the_resolvers_and_the_name_stays() {
+    let (listener, address) = listen().await;
+    let url = format!("ws://no-such-host.invalid:{}/", address.port());
+    let client = connect(&url)
+        // For another port, so not meant.
+        .resolve("no-such-host.invalid", 1, [])
+        .resolve("No-Such-Host.invalid", address.port(), [address.ip()]);
+    let server = async {
+        let mut stream = accept(&listener).await;
+        (greet(&mut stream).await, stream)
+    };
+    let (websocket, (head, _stream)) = join!(client.clone(), server);
+    let host = format!("no-such-host.invalid:{}", address.port());
+    assert_eq!(head.field("Host"), Some(host.as_str()));
+    let websocket = websocket.unwrap();
+    assert_eq!(websocket.request().unwrap().peer_addr(), Some(address));
+
+    let nowhere = client.clone();
+    let nowhere = nowhere.resolve("no-such-host.invalid", address.port(), []);
+    let error = nowhere.await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Resolve, "{error}");
+    let error = client
+        .resolve("a b", 80, [address.ip()])
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+}
+
+#[tokio::test]
 async fn unknown_name_and_closed_port_are_told_apart() {
     let error = connect("ws://no-such-host.invalid/").await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Resolve);

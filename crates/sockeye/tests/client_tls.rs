@@ -64,6 +64,27 @@ async fn own_root_is_trusted_and_name_and_alpn_are_asked_for() {
 }
 
 #[tokio::test]
+async fn a_host_field_and_a_given_address_leave_the_urls_name_to_tls() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("front.invalid", &["http/1.1"]);
+    let tls = ClientTls::new().roots_only(&authority.pem).unwrap();
+    let (listener, address) = listen().await;
+    let port = address.port();
+    let client = connect(format!("wss://front.invalid:{port}/"))
+        .tls(tls)
+        .resolve("front.invalid", port, [address.ip()])
+        .header("Host", "behind.example");
+    let server = async {
+        let mut stream = accept_tls(&listener, &acceptor).await;
+        (greet(&mut stream).await, stream)
+    };
+    let (websocket, (head, stream)) = join!(client, server);
+    assert_greeted(websocket).await;
+    assert_eq!(head.field("Host"), Some("behind.example"));
+    assert_eq!(stream.get_ref().1.server_name(), Some("front.invalid"));
+}
+
+#[tokio::test]
 async fn address_in_the_url_is_checked_against_the_certificate() {
     let authority = Authority::new();
     let tls = ClientTls::new().roots_only(&authority.pem).unwrap();

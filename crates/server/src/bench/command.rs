@@ -10,10 +10,14 @@ use super::{
     measurement::{Failure, measure, wanted},
     report::Report,
 };
-use crate::{config::Switch, dial::dial};
+use crate::{
+    config::Switch,
+    dial::{dial, warn_if_insecure},
+};
 
 /// Measures, prints, and tells by its exit code whether all went well.
 pub(crate) fn run(args: &BenchArgs) -> ExitCode {
+    warn_if_insecure(&args.dial);
     match measured(args) {
         Ok(report) => {
             print(args, &report);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::{ConnectArgs, ending::Ending, stay, talk};
 use crate::{
     config::{Filter, LogFormat},
+    dial::warn_if_insecure,
     log::Log,
 };
 
@@ -13,6 +14,7 @@ pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
     if args.verbose > 1 {
         Log::start(&Filter("sockeye=debug".to_owned()), LogFormat::Text);
     }
+    warn_if_insecure(&args.dial);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::resolve::Resolve;
 use crate::config::{Bytes, Period};
 
 /// Options.
@@ -13,7 +14,8 @@ pub(crate) struct DialArgs {
     #[arg(value_name = "URL", help_heading = None::<&'static str>)]
     pub(crate) url: String,
 
-    /// Header field of the handshake; may be given many times
+    /// Header field of the handshake; may be given many times. `Host` replaces the URL's, and TLS still asks for
+    /// the URL's name
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) header: Vec<(String, String)>,
 
@@ -28,6 +30,10 @@ pub(crate) struct DialArgs {
     /// Largest message to take, after reassembly and inflation
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     pub(crate) max_message: Bytes,
+
+    /// Connect to this address for HOST and PORT without asking DNS; may be given many times
+    #[arg(long, value_name = "HOST:PORT:ADDR")]
+    pub(crate) resolve: Vec<Resolve>,
 
     /// Proxy: http://[USER:PASSWORD@]HOST:PORT, socks5://… or socks5h://…
     /// [default: ALL_PROXY, HTTPS_PROXY, HTTP_PROXY, NO_PROXY]
@@ -51,7 +57,7 @@ pub(crate) struct DialArgs {
     pub(crate) key: Option<PathBuf>,
 
     /// Accept any certificate: the connection can be read and changed on its way
-    #[arg(long)]
+    #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
     /// Use HTTP/2 if the server offers it (wss only)

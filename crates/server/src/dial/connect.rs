@@ -1,6 +1,6 @@
 //! From the options to a connection.
 
-use std::path::Path;
+use std::{io::Write as _, path::Path};
 
 use sockeye::{ClientTls, Connect, Error, Http2, Proxy, Settings};
 
@@ -12,6 +12,10 @@ pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, S
     let mut connect = sockeye::connect(url(&args.url));
     for (name, value) in &args.header {
         connect = connect.header(name, value);
+    }
+    for resolve in &args.resolve {
+        let addresses = resolve.addresses.iter().copied();
+        connect = connect.resolve(&resolve.host, resolve.port, addresses);
     }
     if let Some(origin) = &args.origin {
         connect = connect.header("Origin", origin);
@@ -41,6 +45,17 @@ pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, S
         connect = connect.http2(Http2::Auto);
     }
     Ok(connect)
+}
+
+/// Says on stderr that `--insecure` trusts everybody.
+pub(crate) fn warn_if_insecure(args: &DialArgs) {
+    if args.insecure {
+        // A closed stderr is no reason not to connect.
+        let _ = writeln!(
+            std::io::stderr(),
+            "sockeye: warning: any certificate is accepted (--insecure); who is on the way can read and change all"
+        );
+    }
 }
 
 /// `example.com/feed` means `ws://example.com/feed`; `http` and `https` are what people copy from an address bar.

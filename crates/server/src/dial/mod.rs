@@ -3,7 +3,8 @@
 mod args;
 mod causes;
 mod connect;
+mod resolve;
 
 pub(crate) use args::DialArgs;
 pub(crate) use causes::{reason, with_causes};
-pub(crate) use connect::dial;
+pub(crate) use connect::{dial, warn_if_insecure};

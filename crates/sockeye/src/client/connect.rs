@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Future, IntoFuture},
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -16,6 +17,7 @@ use crate::{
     ClientTls, Deflate, Endpoint, Error, Limits, Proxy, Refused, Request, RequestInfo, Session,
     Settings, Stream, WebSocket,
     client::{
+        address_overrides::AddressOverrides,
         dial::{Dialer, HttpVersion, Transport},
         hop::Hop,
         http1::{self, Answer},
@@ -49,6 +51,7 @@ pub fn connect(url: impl Into<String>) -> Connect {
     Connect {
         url: url.into(),
         headers: Vec::new(),
+        addresses: AddressOverrides::default(),
         subprotocols: Vec::new(),
         settings: Settings::default(),
         tls: ClientTls::new(),
@@ -86,6 +89,7 @@ pub fn connect(url: impl Into<String>) -> Connect {
 pub struct Connect {
     pub(super) url: String,
     pub(super) headers: Vec<(String, String)>,
+    pub(super) addresses: AddressOverrides,
     pub(super) subprotocols: Vec<String>,
     pub(super) settings: Settings,
     pub(super) tls: ClientTls,
@@ -178,6 +182,35 @@ impl Connect {
     /// can't choose a subprotocol; dial it directly to offer some.
     pub fn redirects_max(mut self, redirects: u32) -> Self {
         self.redirects_max = redirects;
+        self
+    }
+
+    /// Connects to these addresses for a host and a port, and doesn't ask the resolver: for a server that DNS
+    /// doesn't name yet, or for one of several behind a name. May be called for many hosts; a later call for the same
+    /// host and port replaces the earlier one. Default none.
+    ///
+    /// The request, SNI and the check of the certificate keep the name of the URL. The addresses hold for targets of
+    /// redirects too, and for a proxy's own host. They don't hold for a host that the proxy itself resolves: that
+    /// is every target behind an HTTP proxy or `socks5h`.
+    ///
+    /// A `host` that no URL can have is an error of kind `Config`; no address at all is one of kind `Resolve`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sockeye::Error> {
+    /// let canary = std::net::IpAddr::from([10, 0, 0, 7]);
+    /// let websocket = sockeye::connect("wss://example.com/feed")
+    ///     .resolve("example.com", 443, [canary])
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn resolve(
+        mut self,
+        host: impl Into<String>,
+        port: u16,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Self {
+        self.addresses
+            .add(host.into(), port, addresses.into_iter().collect());
         self
     }
 
@@ -292,6 +325,7 @@ impl Connect {
     /// and which may be there to load a server of its own.
     async fn establish(&self) -> Result<Established, Error> {
         let mut hop = Hop::new(self, Target::parse(&self.url)?)?;
+        self.addresses.check()?;
         let mut redirects_left = self.redirects_max;
         loop {
             let refused = match self.open(&hop).await? {
@@ -310,6 +344,7 @@ impl Connect {
     async fn open(&self, hop: &Hop) -> Result<Outcome, Error> {
         let dialer = Dialer {
             timeouts: &self.timeouts,
+            addresses: &self.addresses,
             proxy: self.proxy.as_ref(),
             tls: &hop.tls,
             limits: &self.settings.limits,
@@ -440,6 +475,7 @@ impl fmt::Debug for Connect {
         f.debug_struct("Connect")
             .field("url", &crate::client::target::shown(&self.url))
             .field("headers", &headers)
+            .field("addresses", &self.addresses)
             .field("subprotocols", &self.subprotocols)
             .field("settings", &self.settings)
             .field("tls", &self.tls)

@@ -11,6 +11,7 @@ use url::Host;
 use crate::{
     ClientTls, Error, ErrorKind, Limits, Proxy, Stream,
     client::{
+        address_overrides::AddressOverrides,
         happy_eyeballs,
         phase::{Timeouts, within},
         proxy::{
@@ -26,6 +27,7 @@ use crate::{
 /// All that dialling depends on.
 pub(crate) struct Dialer<'a> {
     pub(crate) timeouts: &'a Timeouts,
+    pub(crate) addresses: &'a AddressOverrides,
     pub(crate) proxy: Option<&'a Proxy>,
     pub(crate) tls: &'a ClientTls,
     pub(crate) limits: &'a Limits,
@@ -157,6 +159,9 @@ impl Dialer<'_> {
     }
 
     async fn resolve(&self, host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, Error> {
+        if let Some(addresses) = self.addresses.find(host, port) {
+            return Ok(addresses);
+        }
         let name = match host {
             Host::Ipv4(address) => return Ok(vec![(*address, port).into()]),
             Host::Ipv6(address) => return Ok(vec![(*address, port).into()]),

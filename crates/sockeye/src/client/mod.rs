@@ -6,6 +6,7 @@
 //!                +-------------------------- redirect -------------------------+
 //! ```
 
+mod address_overrides;
 mod connect;
 mod dial;
 mod exchange;
