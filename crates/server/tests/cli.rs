@@ -37,6 +37,8 @@ fn bad_command_line_exits_with_2() {
         &["connect"],
         &["connect", "ws://a", "--echo", "--binary"],
         &["connect", "ws://a", "-H", "no colon"],
+        &["connect", "ws://a", "-0", "--binary"],
+        &["connect", "ws://a", "--json", "--echo"],
         &["connect", "ws://a", "--cert", "only.pem"],
         &["bench"],
         &["bench", "ws://a", "-m", "dance"],

@@ -10,9 +10,10 @@ use std::{
     time::Instant,
 };
 
+use serde_json::{Value, json};
 use support::{
     PATIENCE, Run, Server, run, run_with_stdin,
-    scripted::{answer_and_hold, say_and_end, say_and_hold},
+    scripted::{answer_and_hold, close_frame, say_and_end, say_and_hold},
     sockeye,
 };
 use tempfile::TempDir;
@@ -275,6 +276,151 @@ fn hexadecimal_lines_are_binary_messages() {
         b"00 ff 7f\n",
     );
     assert_eq!(talk.stdout, "00ff7f\n");
+}
+
+#[test]
+fn nul_separates_texts_that_have_newlines() {
+    let server = serve();
+    let url = server.ws("/echo");
+    let args = ["connect", &url, "-0", "--exit-after", "4"];
+    // The last one has no end of its own; the second is empty.
+    let talk = run_with_stdin(&args, b"one\ntwo\r\n\0\0{\n}\0last");
+    assert_eq!(
+        (talk.code, talk.stdout.as_str()),
+        (Some(0), "one\ntwo\r\n\0\0{\n}\0last\0"),
+        "{}",
+        talk.stderr
+    );
+    let refused = run_with_stdin(&["connect", &url, "--null"], b"fine\0\xff\0");
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("message 2: not UTF-8"),
+        "{}",
+        refused.stderr
+    );
+}
+
+/// Runs with `--json`, and reads each line of stdout.
+fn events(args: &[&str], input: &[u8]) -> (Run, Vec<Value>) {
+    let run = run_with_stdin(&[&["connect", "--json"], args].concat(), input);
+    let lines = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let events = lines.collect();
+    (run, events)
+}
+
+#[test]
+fn json_tells_each_event_of_a_conversation() {
+    let server = serve();
+    for extra in [&[][..], &["--reconnect"], &["-v"]] {
+        let url = server.ws("/echo");
+        let args = [&[&url, "--exit-after", "1"], extra].concat();
+        let (run, events) = events(&args, "zwei\t你好\n".as_bytes());
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+        assert_eq!(events.len(), 3, "{events:?}");
+        assert_eq!(events[0]["event"], "open");
+        assert_eq!(events[0]["status"], 101);
+        assert_eq!(events[0]["headers"]["upgrade"], json!(["websocket"]));
+        assert_eq!(events[0]["subprotocol"], Value::Null);
+        let message = json!({"event": "message", "type": "text", "data": "zwei\t你好"});
+        assert_eq!(events[1], message);
+        let close = json!({"event": "close", "code": 1000, "reason": "", "by": "us"});
+        assert_eq!(events[2], close);
+    }
+}
+
+#[test]
+fn json_tells_binary_messages_control_frames_and_who_closed() {
+    let mut frames = b"\x82\x02\xff\x00\x89\x02hi\x8a\x00".to_vec();
+    frames.extend(close_frame(4001, "bye"));
+    let (url, server) = say_and_end(frames);
+    // Stdin stays open until the server has closed.
+    let run = open_stdin(&["connect", "--json", &url]);
+    server.join().unwrap();
+    assert_eq!(run.code, Some(1));
+    let events: Vec<Value> = run
+        .stdout
+        .lines()
+        .skip(1)
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for event in [
+        json!({"event": "message", "type": "binary", "data": "/wA="}),
+        json!({"event": "ping", "data": "aGk="}),
+        json!({"event": "pong", "data": "", "round_trip_ms": null}),
+    ] {
+        assert!(events.contains(&event), "{event} is missing in {events:?}");
+    }
+    let close = json!({"event": "close", "code": 4001, "reason": "bye", "by": "peer"});
+    assert_eq!((events.len(), events.last()), (4, Some(&close)));
+}
+
+#[test]
+fn json_tells_what_went_wrong() {
+    let server = serve();
+    let (run, refused) = events(&[&server.ws("/nowhere")], b"");
+    assert_eq!((run.code, refused.len()), (Some(3), 1), "{}", run.stdout);
+    assert_eq!(refused[0]["event"], "error");
+    assert_eq!(refused[0]["kind"], "refused");
+    assert_eq!(refused[0]["status"], 404);
+    assert!(
+        refused[0]["headers"]["content-length"].is_array(),
+        "{refused:?}"
+    );
+    assert!(refused[0]["body"].is_string());
+
+    let (url, scripted) = say_and_end(vec![0x83, 0]);
+    let run = open_stdin(&["connect", "--json", &url]);
+    scripted.join().unwrap();
+    assert_eq!(run.code, Some(4), "{}", run.stdout);
+    let events: Vec<Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(events[1]["event"], "error");
+    assert_eq!(events[1]["kind"], "protocol");
+    assert_eq!(events[1]["status"], Value::Null);
+    assert_eq!(
+        (&events[2]["event"], &events[2]["by"]),
+        (&json!("close"), &json!("us"))
+    );
+    assert_eq!((&events[2]["code"], events.len()), (&json!(1002), 3));
+}
+
+#[test]
+fn json_tells_of_each_attempt_to_connect_again() {
+    let (url, server) = say_and_end(close_frame(4002, "again"));
+    let directory = TempDir::new().unwrap();
+    let mut child = sockeye(directory.path())
+        .args(["connect", "--json", "--reconnect", &url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut event = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(event()["event"], "open");
+    let (mut kinds, mut last) = (Vec::new(), event());
+    while last["event"] != "retry" {
+        kinds.push(last["event"].clone());
+        last = event();
+    }
+    assert_eq!(kinds.last(), Some(&json!("close")), "{kinds:?}");
+    assert!(last["in_ms"].is_number(), "{last}");
+    server.join().unwrap();
+    // Nobody listens there any more.
+    let lost = event();
+    assert_eq!(
+        (&lost["event"], &lost["kind"]),
+        (&json!("error"), &json!("io"))
+    );
+    assert_eq!(event()["event"], "retry");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

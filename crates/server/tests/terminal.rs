@@ -41,6 +41,70 @@ fn lines_are_messages_and_both_keys_end_the_conversation() {
 }
 
 #[test]
+fn a_ping_shows_its_round_trip() {
+    let server = serve();
+    for extra in [&[][..], &["-v"], &["--reconnect"]] {
+        let mut terminal = at_terminal(&[&["connect", &server.ws("/echo")], extra].concat());
+        terminal.wait_until_shown("> ");
+        if extra == ["--reconnect"] {
+            // A ping needs a connection.
+            terminal.press("hello\r");
+            terminal.wait_until_shown("< hello");
+        }
+        terminal.press("/ping\r");
+        terminal.wait_until_shown("< pong \"1\" time=");
+        terminal.press("/ping again\r");
+        terminal.wait_until_shown("< pong \"again\" time=");
+        terminal.press(CTRL_D);
+        let ended = terminal.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.shown);
+        let times: Vec<&str> = ended
+            .shown
+            .split(" time=")
+            .skip(1)
+            .map(|rest| rest.split_once(" ms").unwrap().0)
+            .collect();
+        assert_eq!(times.len(), 2, "{}", ended.shown);
+        for time in times {
+            assert!(time.parse::<f64>().unwrap() > 0.0, "{time}");
+            assert_eq!(time.split_once('.').unwrap().1.len(), 3, "{time}");
+        }
+    }
+}
+
+#[test]
+fn json_at_a_terminal_commands_it_no_more_than_text_and_pings_are_timed() {
+    let evil = "\u{1b}[2J\u{9b}31m\u{202e}";
+    let mut frames = vec![0x81, evil.len() as u8];
+    frames.extend_from_slice(evil.as_bytes());
+    frames.extend_from_slice(&close_frame(4000, &format!("reason {evil}")));
+    let (url, server) = say_and_end(frames);
+    let ended = at_terminal(&["connect", "--json", &url]).wait();
+    for hostile in ["\u{1b}[2J\u{9b}", "\u{9b}31m", "\u{202e}"] {
+        assert!(
+            !ended.shown.contains(hostile),
+            "{hostile:?}: {:?}",
+            ended.shown
+        );
+    }
+    for shown in [
+        r#""data":"\u001b[2J\u009b31m\u202e""#,
+        r#""reason":"reason \u001b"#,
+    ] {
+        assert!(ended.shown.contains(shown), "{shown}: {:?}", ended.shown);
+    }
+    drop(server);
+
+    let server = serve();
+    let mut terminal = at_terminal(&["connect", "--json", &server.ws("/echo")]);
+    terminal.wait_until_shown(r#"{"event":"open""#);
+    terminal.press("/ping hi\r");
+    terminal.wait_until_shown(r#"{"event":"pong","data":"aGk=","round_trip_ms":0."#);
+    terminal.press(CTRL_D);
+    assert_eq!(terminal.wait().code, Some(0));
+}
+
+#[test]
 fn who_waits_for_a_server_can_leave_whatever_happens_meanwhile() {
     // Nobody listens; somebody listens, and says nothing: to a request, to a TLS handshake.
     let absent = Port::reserve();

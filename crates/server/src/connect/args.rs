@@ -12,9 +12,9 @@ use crate::{
 
 /// Shown at the end of `sockeye connect --help`.
 pub(crate) const EXIT_CODES: &str = "\
-At a terminal, each line you enter is a text message; /ping [TEXT] sends a ping,
+At a terminal, each line you enter is a text message; /ping [TEXT] sends a ping and shows the round trip,
 /close [CODE [REASON]] closes, and so do ctrl-D and ctrl-C; ctrl-C once more doesn't wait for the server.
-From a pipe, each line of stdin is a message; after the last one sockeye waits for answers
+From a pipe, each line of stdin is a message (see -0 for texts with newlines); after the last one sockeye waits for answers
 (see --wait and --exit-after), then closes with 1000.
 
 With --reconnect what you enter meanwhile waits for the connection, and goes out first; what had been sent
@@ -63,6 +63,14 @@ pub(crate) struct ConnectArgs {
     #[arg(long)]
     pub(crate) hex: bool,
 
+    /// Messages on stdin and texts on stdout end with NUL instead of a newline
+    #[arg(short = '0', long, conflicts_with_all = ["echo", "binary", "hex"])]
+    pub(crate) null: bool,
+
+    /// Print each event on stdout as one line of JSON (docs/reference/connect.md)
+    #[arg(long, conflicts_with = "echo")]
+    pub(crate) json: bool,
+
     /// After the end of stdin, close when nothing has come for so long [default: 1s, with --exit-after 10s]
     #[arg(long, value_name = "TIME")]
     pub(crate) wait: Option<Period>,
@@ -87,10 +95,18 @@ impl ConnectArgs {
         }
     }
 
+    /// Ends each message on stdin and each text on stdout.
+    pub(crate) fn separator(&self) -> u8 {
+        match self.null {
+            true => b'\0',
+            false => b'\n',
+        }
+    }
+
     /// What is said of the server's close before the conversation is over.
     pub(crate) fn said(&self, source: &Source) -> Said {
         match source {
-            _ if self.verbose > 0 => Said::CloseFrame,
+            _ if self.verbose > 0 && !self.json => Said::CloseFrame,
             Source::Terminal(_) => Said::NothingToPerson,
             Source::Pipe => Said::NothingToProgram,
         }

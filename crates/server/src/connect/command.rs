@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            return Ending::usage(format!("cannot start: {error}")).tell();
+            return Ending::usage(format!("cannot start: {error}")).tell(args);
         }
     };
     let ending = runtime.block_on(async {
@@ -33,5 +33,5 @@ pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
     });
     // A thread may still wait for a line of stdin; nobody waits for the thread.
     runtime.shutdown_background();
-    ending.tell()
+    ending.tell(args)
 }

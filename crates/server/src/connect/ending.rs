@@ -1,9 +1,17 @@
 //! How a conversation ended, as an exit code and a line on stderr.
 
-use std::{io::Write as _, process::ExitCode, time::Duration};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
 
 use sockeye::{CloseCode, Closed, Error, ErrorKind, Printable, Side};
 
+use super::{
+    ConnectArgs,
+    event::{Event, Failure, Reader},
+};
 use crate::dial::{reason, with_causes};
 
 /// An exit code, and what a person should know beside it.
@@ -11,6 +19,10 @@ use crate::dial::{reason, with_causes};
 pub(crate) struct Ending {
     code: u8,
     text: Option<String>,
+    /// What went wrong, for `--json`.
+    failure: Option<Failure>,
+    /// How the connection ended, for `--json`.
+    closed: Option<Closed>,
 }
 
 impl Ending {
@@ -19,12 +31,14 @@ impl Ending {
         Self {
             code: 0,
             text: None,
+            failure: None,
+            closed: None,
         }
     }
 
     /// The connection was open and is not any more.
     pub(crate) fn closed(closed: &Closed, said: Said) -> Self {
-        match (closed.by, closed.code) {
+        let ending = match (closed.by, closed.code) {
             // We close with these only to say what the peer did wrong; our reason names it.
             (Side::Us, CloseCode::PROTOCOL_ERROR | CloseCode::INVALID_PAYLOAD) => {
                 let what = Printable(&closed.reason);
@@ -53,42 +67,52 @@ impl Ending {
                 Self {
                     code,
                     text: is_news.then(|| closed_by_server(closed)),
+                    ..Self::success()
                 }
             }
             _ => Self::new(OTHER_CLOSE, "connection lost".to_owned()),
-        }
+        };
+        ending.with_closed(closed)
+    }
+
+    /// Adds how the connection ended.
+    pub(crate) fn with_closed(mut self, closed: &Closed) -> Self {
+        self.closed = Some(closed.clone());
+        self
     }
 
     /// There was no connection.
     pub(crate) fn not_connected(error: &Error) -> Self {
         match error.kind() {
-            ErrorKind::Url | ErrorKind::Config => Self::usage(with_causes(error)),
-            _ => Self::new(NOT_CONNECTED, reason(error)),
+            ErrorKind::Url | ErrorKind::Config => {
+                Self::new(USAGE, with_causes(error)).with_failure(Failure::of(error))
+            }
+            _ => Self::new(NOT_CONNECTED, reason(error)).with_failure(Failure::of(error)),
         }
     }
 
     /// Told to stop before there was a connection.
     pub(crate) fn stopped_early() -> Self {
         let text = "stopped before there was a connection";
-        Self::new(NOT_CONNECTED, text.to_owned())
+        Self::failure(NOT_CONNECTED, "interrupted", text.to_owned())
     }
 
     /// Told to stop for the second time, while the server had not answered our Close frame yet.
     pub(crate) fn not_waited_for() -> Self {
         let text = "stopped at once, before the server had closed too";
-        Self::new(OTHER_CLOSE, text.to_owned())
+        Self::failure(OTHER_CLOSE, "interrupted", text.to_owned())
     }
 
     /// Nothing came of dialling in time.
     pub(crate) fn no_answer(limit: Duration) -> Self {
         let text = format!("no connection within {limit:?} (--timeout)");
-        Self::new(NOT_CONNECTED, text)
+        Self::failure(NOT_CONNECTED, "timeout", text)
     }
 
     /// The open connection failed.
     pub(crate) fn failed(error: &Error) -> Self {
         let text = with_causes(error);
-        match error.kind() {
+        let ending = match error.kind() {
             ErrorKind::Protocol => {
                 Self::new(PROTOCOL, format!("the server broke the protocol: {text}"))
             }
@@ -97,7 +121,8 @@ impl Ending {
                 Self::new(PROTOCOL, text)
             }
             _ => Self::new(OTHER_CLOSE, text),
-        }
+        };
+        ending.with_failure(Failure::of(error))
     }
 
     /// `--wait` was over before `--exit-after` messages had come.
@@ -105,19 +130,44 @@ impl Ending {
         let text = format!(
             "{received} of {wanted} messages came (--exit-after), none for {wait:?} (--wait)"
         );
-        Self::new(OTHER_CLOSE, text)
+        Self::failure(OTHER_CLOSE, "too_few", text)
     }
 
     /// We were asked for what can't be done.
     pub(crate) fn usage(text: String) -> Self {
-        Self::new(USAGE, text)
+        Self::failure(USAGE, "usage", text)
+    }
+
+    fn failure(code: u8, kind: &'static str, text: String) -> Self {
+        let failure = Failure::new(kind, &text);
+        Self::new(code, text).with_failure(failure)
+    }
+
+    fn with_failure(mut self, failure: Failure) -> Self {
+        self.failure = Some(failure);
+        self
     }
 
     fn new(code: u8, text: String) -> Self {
         Self {
             code,
             text: Some(text),
+            ..Self::success()
         }
+    }
+
+    fn print_events(&self) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        let reader = match stdout.is_terminal() {
+            true => Reader::Person,
+            false => Reader::Program,
+        };
+        let failure = self.failure.as_ref().map(Event::Error);
+        let close = self.closed.as_ref().map(Event::close);
+        for event in failure.into_iter().chain(close) {
+            stdout.write_all(event.line(reader).as_bytes())?;
+        }
+        stdout.flush()
     }
 
     /// Whether the exit code says that all is well.
@@ -125,8 +175,12 @@ impl Ending {
         self.code == 0
     }
 
-    /// Says it on stderr. The terminal must not be in raw mode any more.
-    pub(crate) fn tell(self) -> ExitCode {
+    /// Says it on stderr, and with `--json` on stdout too. The terminal must not be in raw mode any more.
+    pub(crate) fn tell(self, args: &ConnectArgs) -> ExitCode {
+        if args.json {
+            // A reader that went away (`| head`) has had enough.
+            let _ = self.print_events();
+        }
         if let Some(text) = &self.text {
             // A terminal that has gone is no reason to end with another code.
             let _ = writeln!(std::io::stderr(), "sockeye: {text}");

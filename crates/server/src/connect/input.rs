@@ -43,8 +43,9 @@ impl Source {
 
 /// Reads stdin from now on, until its end.
 pub(crate) fn start(args: &ConnectArgs) -> (Source, mpsc::Receiver<Input>, Screen) {
+    let is_raw = args.binary || args.null;
     let interactive =
-        io::stdin().is_terminal() && io::stdout().is_terminal() && !args.binary && !tty::is_dumb();
+        io::stdin().is_terminal() && io::stdout().is_terminal() && !is_raw && !tty::is_dumb();
     let inputs_max = if interactive {
         TYPED_INPUTS_MAX
     } else {
@@ -53,6 +54,7 @@ pub(crate) fn start(args: &ConnectArgs) -> (Source, mpsc::Receiver<Input>, Scree
     let (sender, receiver) = mpsc::channel(inputs_max);
     let reading = Reading {
         form: Form::of(args),
+        separator: args.separator(),
         message_bytes_max: args.dial.max_message.0,
         sender,
     };
@@ -89,6 +91,8 @@ impl Form {
 #[derive(Clone)]
 pub(crate) struct Reading {
     form: Form,
+    /// Ends each message of a pipe.
+    separator: u8,
     message_bytes_max: usize,
     sender: mpsc::Sender<Input>,
 }
@@ -106,6 +110,10 @@ impl Reading {
 
     fn lines(&self) -> Result<(), String> {
         let mut stdin = io::stdin().lock();
+        let what = match self.separator {
+            b'\n' => "line",
+            _ => "message",
+        };
         let mut line = Vec::new();
         // Two characters of hexadecimal to the byte, and the line's end.
         let line_bytes_max = 2 * self.message_bytes_max as u64 + 2;
@@ -114,18 +122,20 @@ impl Reading {
             let count = stdin
                 .by_ref()
                 .take(line_bytes_max)
-                .read_until(b'\n', &mut line);
+                .read_until(self.separator, &mut line);
             match count.map_err(|error| format!("cannot read stdin: {error}"))? {
                 0 => break,
-                _ if line.ends_with(b"\r\n") => line.truncate(line.len() - 2),
-                _ if line.ends_with(b"\n") => line.truncate(line.len() - 1),
+                _ if self.separator == b'\n' && line.ends_with(b"\r\n") => {
+                    line.truncate(line.len() - 2);
+                }
+                _ if line.ends_with(&[self.separator]) => line.truncate(line.len() - 1),
                 _ => {}
             }
             let text = str::from_utf8(&line)
-                .map_err(|_| format!("stdin, line {number}: not UTF-8; use --binary"))?;
+                .map_err(|_| format!("stdin, {what} {number}: not UTF-8; use --binary"))?;
             let message = self
                 .message(text)
-                .map_err(|hint| format!("stdin, line {number}: {hint}"))?;
+                .map_err(|hint| format!("stdin, {what} {number}: {hint}"))?;
             if self.push_blocking(Input::Message(message)).is_err() {
                 break;
             }

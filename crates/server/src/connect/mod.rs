@@ -3,7 +3,7 @@
 //! ```text
 //!   terminal ──┐                              ┌──> screen (stdout: messages, stderr: the rest)
 //!              ├──> Input ──> talk ──> Session │
-//!   pipe ──────┘              <── WebSocket ───┘
+//!   pipe ──────┘              <── WebSocket ───┘       --json: an Event a line on stdout
 //!   --reconnect: stay instead of talk, Reconnecting instead of WebSocket
 //!   --echo: an endpoint that answers each message with itself, nothing in between
 //! ```
@@ -11,7 +11,9 @@
 mod args;
 mod command;
 mod ending;
+mod event;
 mod input;
+mod pings;
 mod raw_mode;
 mod screen;
 mod stay;

@@ -1,23 +1,51 @@
-//! What a conversation shows: messages on stdout, everything else on stderr.
+//! What a conversation shows: messages on stdout, everything else on stderr; with `--json` every event on stdout.
 
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal, Write as _},
+    time::Duration,
 };
 
 use http::HeaderMap;
 use rustyline_async::SharedWriter;
-use sockeye::{Control, Error, Message, Printable, Request, Session};
+use sockeye::{Control, Error, Message, Printable, Request, Session, reconnect::Outage};
 
-use super::ConnectArgs;
+use super::{
+    ConnectArgs,
+    event::{Event, Failure, Reader},
+    pings::Pings,
+};
+use crate::dial::reason;
 
 /// Cheap to clone: the conversation and its control frames write to the same screen.
 #[derive(Clone)]
 pub(crate) struct Screen {
     out: Out,
+    format: Format,
     binary: Binary,
-    /// A person reads: nothing that comes may command the terminal.
-    person: bool,
+    /// Ends what is written of a text.
+    separator: u8,
+    /// At a terminal nothing that comes may command it.
+    reader: Reader,
+    verbosity: Verbosity,
+}
+
+/// How events are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// Messages as they are, notes about the rest.
+    Text,
+    /// Each event as a line of JSON.
+    Json,
+}
+
+/// What is shown beside messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verbosity {
+    /// What was asked for, and what went wrong.
+    Quiet,
+    /// Handshakes and control frames too.
+    Verbose,
 }
 
 #[derive(Clone)]
@@ -48,30 +76,45 @@ impl Screen {
     }
 
     fn new(out: Out, args: &ConnectArgs) -> Self {
-        let person = io::stdout().is_terminal();
+        let reader = match io::stdout().is_terminal() {
+            true => Reader::Person,
+            false => Reader::Program,
+        };
         let binary = match (args.binary, args.hex) {
             // What commands a terminal belongs into a file or a pipe.
-            (true, _) if !person => Binary::Raw,
+            (true, _) if reader == Reader::Program => Binary::Raw,
             (_, true) => Binary::Hex,
             _ => Binary::Glance,
         };
         Self {
             out,
+            format: match args.json {
+                true => Format::Json,
+                false => Format::Text,
+            },
             binary,
-            person,
+            separator: args.separator(),
+            reader,
+            verbosity: match args.verbose {
+                0 => Verbosity::Quiet,
+                _ => Verbosity::Verbose,
+            },
         }
     }
 
     /// Fails when nobody reads stdout any more.
     pub(crate) async fn message(&self, message: &Message<'_>) -> io::Result<()> {
-        let line = match (message, self.binary) {
+        if self.format == Format::Json {
+            return self.write(&Event::message(message).line(self.reader)).await;
+        }
+        let mut line = match (message, self.binary) {
             (_, Binary::Raw) => {
                 let mut stdout = io::stdout().lock();
                 return stdout
                     .write_all(message.as_bytes())
                     .and_then(|()| stdout.flush());
             }
-            (Message::Text(text), _) if self.person => text
+            (Message::Text(text), _) if self.reader == Reader::Person => text
                 .split('\n')
                 .map(|line| Printable(line).to_string())
                 .collect::<Vec<_>>()
@@ -80,10 +123,18 @@ impl Screen {
             (Message::Binary(bytes), Binary::Hex) => hex(bytes),
             (Message::Binary(bytes), _) => glance(bytes),
         };
+        if let Out::Editor(_) = self.out {
+            line.insert_str(0, "< ");
+        }
+        line.push(char::from(self.separator));
+        self.write(&line).await
+    }
+
+    /// Fails when nobody reads stdout any more.
+    async fn write(&self, line: &str) -> io::Result<()> {
         match &self.out {
             Out::Editor(writer) => {
                 let mut writer = writer.clone();
-                let line = format!("< {line}\n");
                 let mut unwritten = line.as_bytes();
                 // The writer keeps what the editor has no room for: nothing to write again, only to try.
                 while let Err(error) = writer.write(unwritten) {
@@ -98,29 +149,49 @@ impl Screen {
             Out::Stdout => {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(line.as_bytes())?;
-                stdout.write_all(b"\n")?;
                 stdout.flush()
             }
         }
     }
 
     /// A ping, a pong or a close that came.
-    pub(crate) fn control(&self, frame: &Control<'_>) {
-        match frame {
-            Control::Ping(payload) => self.note(&format!("< ping{}", quoted(payload))),
-            Control::Pong(payload) => self.note(&format!("< pong{}", quoted(payload))),
-            Control::Close(close) => self.note(&format!("< close {} {}", close.code, close.reason)),
+    pub(crate) fn control(&self, frame: &Control<'_>, pings: &Pings) {
+        match (frame, self.format) {
+            (Control::Ping(payload), Format::Json) => self.event(&Event::ping(payload)),
+            (Control::Pong(payload), Format::Json) => {
+                self.event(&Event::pong(payload, pings.answered(payload)));
+            }
+            // How the connection ended is told at its end.
+            (_, Format::Json) => {}
+            (Control::Pong(payload), Format::Text) => match pings.answered(payload) {
+                Some(time) => {
+                    self.note(&format!("< pong{} time={}", quoted(payload), shown(time)));
+                }
+                None => self.detail(&format!("< pong{}", quoted(payload))),
+            },
+            (Control::Ping(payload), Format::Text) => {
+                self.detail(&format!("< ping{}", quoted(payload)));
+            }
+            (Control::Close(close), Format::Text) => {
+                self.detail(&format!("< close {} {}", close.code, close.reason));
+            }
             _ => {}
         }
     }
 
-    /// A ping or a close that goes.
+    /// A close that goes.
     pub(crate) fn sent(&self, what: &str) {
-        self.note(&format!("> {what}"));
+        self.detail(&format!("> {what}"));
     }
 
     /// The handshake.
     pub(crate) fn opened(&self, session: &Session) {
+        if self.format == Format::Json {
+            return self.event(&Event::open(session));
+        }
+        if self.verbosity == Verbosity::Quiet {
+            return;
+        }
         if let Some(request) = session.request() {
             self.request(&request);
         }
@@ -133,6 +204,10 @@ impl Screen {
 
     /// The handshake that failed, as far as it went.
     pub(crate) fn not_opened(&self, error: &Error) {
+        // With `--json` the event of the error has all of it.
+        if self.format == Format::Json || self.verbosity == Verbosity::Quiet {
+            return;
+        }
         if let Some(request) = error.request() {
             self.request(request);
         }
@@ -154,6 +229,57 @@ impl Screen {
         }
     }
 
+    /// There is a connection again.
+    pub(crate) fn reconnected(&self) {
+        if self.format == Format::Text {
+            self.note("connected");
+        }
+    }
+
+    /// The connection is gone, or could not be opened, and another attempt follows.
+    pub(crate) fn disconnected(&self, outage: &Outage, retry_in: Duration) {
+        if self.format == Format::Text {
+            let (why, seconds) = (why(outage), retry_in.as_secs_f64());
+            return self.note(&format!("disconnected ({why}), again in {seconds:.1} s"));
+        }
+        if let Some(error) = outage.error() {
+            self.event(&Event::Error(&Failure::of(error)));
+        }
+        if let Some(closed) = outage.closed() {
+            self.event(&Event::close(closed));
+        }
+        self.event(&Event::retry(retry_in));
+    }
+
+    /// A message that was not handed to any connection.
+    pub(crate) fn unsent(&self, message: &Message<'_>) {
+        match self.format {
+            Format::Text => self.note(&format!("not sent: {}", start_of(message))),
+            Format::Json => self.event(&Event::unsent(message)),
+        }
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let line = event.line(self.reader);
+        // Whoever receives messages learns that nobody reads any more.
+        let _ = match &self.out {
+            Out::Editor(writer) => writer.clone().write_all(line.as_bytes()),
+            Out::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout
+                    .write_all(line.as_bytes())
+                    .and_then(|()| stdout.flush())
+            }
+        };
+    }
+
+    /// Something that only `-v` shows.
+    fn detail(&self, text: &str) {
+        if self.verbosity == Verbosity::Verbose && self.format == Format::Text {
+            self.note(text);
+        }
+    }
+
     /// Something that a person should know.
     pub(crate) fn note(&self, text: &str) {
         let text = Printable(text);
@@ -162,6 +288,31 @@ impl Screen {
             Out::Editor(writer) => writeln!(writer.clone(), "{text}"),
             Out::Stdout => writeln!(io::stderr(), "{text}"),
         };
+    }
+}
+
+/// Milliseconds with three digits behind the point.
+fn shown(time: Duration) -> String {
+    format!("{:.3} ms", time.as_secs_f64() * 1e3)
+}
+
+/// Why there is no connection, on one line.
+fn why(outage: &Outage) -> String {
+    match (outage.error(), outage.closed()) {
+        (Some(error), _) => reason(error),
+        (None, Some(closed)) => closed.to_string(),
+        (None, None) => "no connection".to_owned(),
+    }
+}
+
+/// What a person recognises a message by.
+pub(super) fn start_of(message: &Message<'_>) -> String {
+    match message.as_text() {
+        Some(text) => {
+            let start: String = text.chars().take(START_CHARS).collect();
+            Printable(start).to_string()
+        }
+        None => format!("[binary, {} bytes]", message.len()),
     }
 }
 
@@ -199,6 +350,9 @@ fn glance(bytes: &[u8]) -> String {
 
 /// Bytes shown of a binary message: what fits a line beside its size.
 const GLANCE_BYTES: usize = 16;
+
+/// Characters shown of a message that was not sent: what fits a line beside the rest.
+const START_CHARS: usize = 60;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sockeye::{
-    CloseCode, ErrorKind, Message, Printable, TrySendError,
+    CloseCode, ErrorKind, Message, TrySendError,
     reconnect::{Dropped, Event, Outage, Policy, Queue, Reconnecting, Sender},
 };
 use tokio::{sync::mpsc, task::JoinHandle, time};
@@ -12,11 +12,12 @@ use super::{
     ConnectArgs,
     ending::{Ending, Said},
     input::{self, Input, Source},
-    screen::Screen,
+    pings::Pings,
+    screen::{Screen, start_of},
     stop_requests::StopRequests,
     talk::settings,
 };
-use crate::dial::{dial, reason};
+use crate::dial::dial;
 
 /// Sends what stdin says and shows what comes, over one connection after the other.
 pub(crate) async fn stay(args: &ConnectArgs) -> Ending {
@@ -28,10 +29,9 @@ pub(crate) async fn stay(args: &ConnectArgs) -> Ending {
     let stops = StopRequests::catch(&mut source);
     let queue = Queue::reject_when_full().bytes_max(2 * args.dial.max_message.0);
     let mut feed = connect.reconnect(Policy::new().queue(queue));
-    if args.verbose > 0 {
-        let control = screen.clone();
-        feed.on_control(move |frame| control.control(&frame));
-    }
+    let pings = Pings::default();
+    let (control, answered) = (screen.clone(), pings.clone());
+    feed.on_control(move |frame| control.control(&frame, &answered));
     let (when_full, input_ends) = match source {
         Source::Terminal(_) => (Full::Tell, InputEnd::Quits),
         Source::Pipe => (Full::Wait, InputEnd::AwaitsAnswers),
@@ -40,11 +40,13 @@ pub(crate) async fn stay(args: &ConnectArgs) -> Ending {
         sender: feed.sender().clone(),
         full: when_full,
         screen: screen.clone(),
+        pings: pings.clone(),
     };
     let sending = tokio::spawn(sending.send_all(inputs));
     let mut stay = Stay {
         args,
         screen,
+        pings,
         stops,
         input_ends,
         said: args.said(&source),
@@ -63,6 +65,7 @@ pub(crate) async fn stay(args: &ConnectArgs) -> Ending {
 struct Stay<'a> {
     args: &'a ConnectArgs,
     screen: Screen,
+    pings: Pings,
     stops: StopRequests,
     input_ends: InputEnd,
     said: Said,
@@ -137,11 +140,10 @@ impl Stay<'_> {
         };
         match event {
             Event::Connected(session) => {
-                if self.args.verbose > 0 {
-                    self.screen.opened(&session);
-                }
+                self.pings.forget();
+                self.screen.opened(&session);
                 if self.last.take().is_some() {
-                    self.screen.note("connected");
+                    self.screen.reconnected();
                 }
                 self.connected = true;
             }
@@ -156,17 +158,11 @@ impl Stay<'_> {
             }
             Event::Disconnected { closed, retry_in } => {
                 self.connected = false;
-                if self.args.verbose > 0
-                    && let Some(error) = closed.error()
-                {
+                if let Some(error) = closed.error() {
                     self.screen.not_opened(error);
                 }
                 if let Some(delay) = retry_in {
-                    let seconds = delay.as_secs_f64();
-                    self.screen.note(&format!(
-                        "disconnected ({}), again in {seconds:.1} s",
-                        why(&closed)
-                    ));
+                    self.screen.disconnected(&closed, delay);
                 }
                 self.last = Some(closed);
                 return retry_in.is_none().then_some(Stopped::Final);
@@ -180,7 +176,7 @@ impl Stay<'_> {
     /// Closes what is open, and tells how it ended.
     async fn end(mut self, feed: &mut Reconnecting, stopped: Stopped) -> Ending {
         let is_orderly = matches!(stopped, Stopped::Done | Stopped::Quiet);
-        if self.args.verbose > 0 && self.connected && is_orderly {
+        if self.connected && is_orderly {
             self.screen.sent("close 1000");
         }
         let closing = feed.close(CloseCode::NORMAL, "");
@@ -195,8 +191,8 @@ impl Stay<'_> {
         let ending = match (closed, self.last.take()) {
             (Some(closed), _) => Ending::closed(&closed, self.said),
             (None, Some(outage)) => match (outage.closed(), outage.error()) {
-                (Some(_), Some(error)) if error.kind() != ErrorKind::Closed => {
-                    Ending::failed(error)
+                (Some(closed), Some(error)) if error.kind() != ErrorKind::Closed => {
+                    Ending::failed(error).with_closed(closed)
                 }
                 (Some(closed), _) => Ending::closed(closed, self.said),
                 (None, Some(error)) => Ending::not_connected(error),
@@ -214,8 +210,7 @@ impl Stay<'_> {
     }
 
     fn lost(&self, dropped: &Dropped) {
-        self.screen
-            .note(&format!("not sent: {}", glance(&dropped.message)));
+        self.screen.unsent(&dropped.message);
     }
 }
 
@@ -224,6 +219,7 @@ struct Sending {
     sender: Sender,
     full: Full,
     screen: Screen,
+    pings: Pings,
 }
 
 /// Whether the input had ended when sending did. If it hadn't, the connection's end follows.
@@ -253,7 +249,7 @@ impl Sending {
                     }
                 }
                 Input::Ping(payload) => match self.sender.session() {
-                    Some(session) => drop(session.ping(&payload)),
+                    Some(session) => self.pings.send(&session, &payload),
                     None => self.screen.note("not sent: a ping needs a connection"),
                 },
                 Input::Close(code, reason) => {
@@ -273,14 +269,14 @@ impl Sending {
             message = match self.sender.send(message).await {
                 Ok(()) => return true,
                 Err(TrySendError::Closed(unsent)) => {
-                    self.screen.note(&format!("not sent: {}", glance(&unsent)));
+                    self.screen.unsent(&unsent);
                     return false;
                 }
                 Err(TrySendError::Full(unsent)) => unsent,
             };
             if self.full == Full::Tell {
                 let count = self.sender.waiting();
-                let text = glance(&message);
+                let text = start_of(&message);
                 self.screen
                     .note(&format!("not sent, {count} messages wait already: {text}"));
                 return true;
@@ -289,26 +285,3 @@ impl Sending {
         }
     }
 }
-
-/// Why there is no connection, on one line.
-fn why(outage: &Outage) -> String {
-    match (outage.error(), outage.closed()) {
-        (Some(error), _) => reason(error),
-        (None, Some(closed)) => closed.to_string(),
-        (None, None) => "no connection".to_owned(),
-    }
-}
-
-/// What a person recognises a message by.
-fn glance(message: &Message<'_>) -> String {
-    match message.as_text() {
-        Some(text) => {
-            let start: String = text.chars().take(GLANCE_CHARS).collect();
-            Printable(start).to_string()
-        }
-        None => format!("[binary, {} bytes]", message.len()),
-    }
-}
-
-/// Characters: what fits a line beside the rest.
-const GLANCE_CHARS: usize = 60;

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use sockeye::{CloseCode, Deflate, Error, ErrorKind, Rhythm, Session, Settings, WebSocket};
-use tokio::{sync::mpsc, time};
+use tokio::{sync::mpsc, task::JoinHandle, time};
 
 use super::{
     ConnectArgs,
     ending::{Ending, Said},
     input::{self, Input, Source},
+    pings::Pings,
     screen::Screen,
     stop_requests::StopRequests,
 };
@@ -26,14 +27,16 @@ pub(crate) async fn talk(args: &ConnectArgs) -> Ending {
     };
     let (mut source, inputs, screen) = input::start(args);
     let mut stops = StopRequests::catch(&mut source);
-    if args.verbose > 0 {
-        screen.opened(websocket.session());
-        let control = screen.clone();
-        websocket.on_control(move |frame| control.control(&frame));
-    }
+    screen.opened(websocket.session());
+    let pings = Pings::default();
+    let (control, answered) = (screen.clone(), pings.clone());
+    websocket.on_control(move |frame| control.control(&frame, &answered));
     let said = args.said(&source);
-    let stopped = converse(args, &mut websocket, &source, inputs, &screen, &mut stops).await;
-    if args.verbose > 0 && stopped.is_orderly() && websocket.session().is_open() {
+    // Sending has a task of its own: while it waits for room, we must go on receiving, or two
+    // peers with full buffers wait for each other.
+    let sender = tokio::spawn(send_all(websocket.session().clone(), inputs, pings));
+    let stopped = converse(args, &mut websocket, &source, sender, &screen, &mut stops).await;
+    if stopped.is_orderly() && websocket.session().is_open() {
         screen.sent("close 1000");
     }
     let closing = websocket.close(CloseCode::NORMAL, "");
@@ -41,17 +44,21 @@ pub(crate) async fn talk(args: &ConnectArgs) -> Ending {
     if let Source::Terminal(terminal) = source {
         terminal.stop().await;
     }
-    let ending = match (&stopped, closed) {
+    let ending = match (&stopped, &closed) {
         (Stopped::Failed(error), _) => Ending::failed(error),
         (Stopped::BadInput(message), _) => Ending::usage(message.clone()),
-        (_, Some(closed)) => Ending::closed(&closed, said),
+        (_, Some(closed)) => Ending::closed(closed, said),
         (_, None) => Ending::not_waited_for(),
     };
-    match (stopped, args.exit_after) {
+    let ending = match (stopped, args.exit_after) {
         (Stopped::Quiet { received }, Some(wanted)) if ending.is_success() => {
             Ending::too_few(received, wanted, args.wait())
         }
         _ => ending,
+    };
+    match &closed {
+        Some(closed) => ending.with_closed(closed),
+        None => ending,
     }
 }
 
@@ -115,13 +122,10 @@ async fn converse(
     args: &ConnectArgs,
     websocket: &mut WebSocket,
     source: &Source,
-    inputs: mpsc::Receiver<Input>,
+    mut sender: JoinHandle<Result<(), String>>,
     screen: &Screen,
     stops: &mut StopRequests,
 ) -> Stopped {
-    // Sending has a task of its own: while it waits for room, we must go on receiving, or two
-    // peers with full buffers wait for each other.
-    let mut sender = tokio::spawn(send_all(websocket.session().clone(), inputs));
     let patience = source.patience(args.wait());
     let mut all_sent = false;
     let mut received = 0;
@@ -162,11 +166,18 @@ async fn converse(
 }
 
 /// Ends when the input ends, when the session ends, or at the first bad input.
-async fn send_all(session: Session, mut inputs: mpsc::Receiver<Input>) -> Result<(), String> {
+async fn send_all(
+    session: Session,
+    mut inputs: mpsc::Receiver<Input>,
+    pings: Pings,
+) -> Result<(), String> {
     while let Some(input) = inputs.recv().await {
         let sent = match input {
             Input::Message(message) => session.send(message).await.map_err(drop),
-            Input::Ping(payload) => session.ping(&payload).map_err(drop),
+            Input::Ping(payload) => {
+                pings.send(&session, &payload);
+                Ok(())
+            }
             Input::Close(code, reason) => {
                 session.close(code, &reason);
                 session.closed().await;
@@ -191,9 +202,7 @@ async fn within<T>(
     match time::timeout(limit, dialling).await {
         Ok(Ok(open)) => Ok(open),
         Ok(Err(error)) => {
-            if args.verbose > 0 {
-                Screen::pipe(args).not_opened(&error);
-            }
+            Screen::pipe(args).not_opened(&error);
             Err(Ending::not_connected(&error))
         }
         Err(_) => Err(Ending::no_answer(limit)),
