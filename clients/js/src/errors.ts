@@ -5,9 +5,7 @@ export class QueueFullError extends Error {
   override readonly name = "QueueFullError";
 
   constructor(limit: string) {
-    super(
-      `Not connected, and no more may wait: the queue has reached ${limit}. Listen to "state" to know when to send.`,
-    );
+    super(`Not connected, and the queue is at ${limit}. Listen to "state" to know when to send.`);
   }
 }
 

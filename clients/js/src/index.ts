@@ -9,4 +9,4 @@ export { type MiniProgram, type MiniProgramOptions, miniProgram } from "./mini-p
 export type { Fresh, Options, WebSocketConstructor, WebSocketLike } from "./options.js";
 export type { QueueOptions } from "./queue.js";
 export { ReconnectingSocket, type SocketEventMap } from "./socket.js";
-export type { Cause, Ended, State, StateName } from "./state.js";
+export type { Cause, Ended, State, StateName, StopReason } from "./state.js";

@@ -42,6 +42,14 @@ export interface Options {
    * this one.
    */
   readonly retry?: (ended: Ended, failures: number) => boolean;
+  /**
+   * How many attempts in a row may fail after a connection was lost, or after the first attempt failed. When all of them
+   * have, the socket is closed, and its `state` event has the `stopReason` "maxRetries". Attempts that are made while
+   * the browser reports no network don't count. Default `Infinity`; 0 never reconnects.
+   */
+  readonly maxRetries?: number;
+  /** Whether to start closed, without an attempt, until `connect()` or `reconnect()` is called. Default false. */
+  readonly startClosed?: boolean;
   /** Milliseconds for one attempt, including the functions for `url` and `protocols`. Default 10 000. */
   readonly connectTimeoutMs?: number;
   /** Milliseconds that `close()` waits for the other side's goodbye. Default 5 000. */
@@ -57,6 +65,8 @@ export interface Settings {
   readonly heartbeat: (HeartbeatOptions & typeof HEARTBEAT_DEFAULTS) | undefined;
   readonly queue: Required<QueueOptions>;
   readonly retry: (ended: Ended, failures: number) => boolean;
+  readonly maxRetries: number;
+  readonly startClosed: boolean;
   readonly connectTimeoutMs: number;
   readonly closeTimeoutMs: number;
   readonly WebSocket: WebSocketConstructor;
@@ -67,7 +77,7 @@ export interface Settings {
 export function settings(options: Options): Settings {
   const implementation = options.WebSocket ?? (typeof WebSocket === "function" ? WebSocket : undefined);
   if (typeof implementation !== "function") {
-    throw new TypeError("There is no WebSocket here: give one as options.WebSocket, for example that of npm `ws`");
+    throw new TypeError("No WebSocket here: pass one as options.WebSocket, such as npm `ws`");
   }
   const { finalCodes = [POLICY_VIOLATION] } = options;
   const result: Settings = {
@@ -75,6 +85,8 @@ export function settings(options: Options): Settings {
     heartbeat: options.heartbeat && { ...HEARTBEAT_DEFAULTS, ...options.heartbeat },
     queue: { ...QUEUE_DEFAULTS, ...options.queue },
     retry: options.retry ?? ((ended) => !finalCodes.includes(ended.code)),
+    maxRetries: options.maxRetries ?? Infinity,
+    startClosed: options.startClosed ?? false,
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     closeTimeoutMs: options.closeTimeoutMs ?? 5_000,
     WebSocket: implementation as WebSocketConstructor,
@@ -87,7 +99,7 @@ export function settings(options: Options): Settings {
   checkNames("options.environment", options.environment, PLATFORM);
   if (result.heartbeat && result.heartbeat.message === undefined) {
     // Text that the server doesn't expect could be passed on to everybody in a room, or end the connection.
-    throw new TypeError("options.heartbeat.message is missing: a message that this server understands");
+    throw new TypeError("options.heartbeat.message is missing");
   }
   checkNumbers({ ...result.backoff, ...result.heartbeat, ...result.queue, ...result });
   return result;
@@ -97,7 +109,7 @@ export function settings(options: Options): Settings {
 function checkNames(place: string, given: object | undefined, known: object): void {
   const names = Object.keys(known);
   for (const name of Object.keys(given ?? {})) {
-    if (!names.includes(name)) throw new TypeError(`There is no ${place}.${name}: there are ${names}`);
+    if (!names.includes(name)) throw new TypeError(`Unknown ${place}.${name}: known are ${names}`);
   }
 }
 
@@ -106,8 +118,8 @@ function checkNumbers(values: object): void {
   for (const [name, value] of Object.entries(values)) {
     // A heart that beats without a pause would be the end of the page.
     const least = name === "intervalMs" ? 1 : 0;
-    if (/(Ms|Max)$/.test(name) && !(value >= least))
-      throw new RangeError(`${name}: ${value} is no number from ${least} on`);
+    if (/(Ms|Max|Retries)$/.test(name) && !(value >= least))
+      throw new RangeError(`${name}: ${value} is not a number >= ${least}`);
   }
 }
 

@@ -46,12 +46,11 @@ export class Queue {
   push(data: Data, now: number): Data[] {
     const { messagesMax, bytesMax, lifetimeMs, whenFull } = this.#options;
     const bytes = byteLength(data);
-    // Not even an empty queue has room for it, so dropping the others would be no use.
-    if (messagesMax < 1) throw new QueueFullError(`its limit of ${messagesMax} messages`);
-    if (bytes > bytesMax) throw new QueueFullError(`its limit of ${bytesMax} bytes`);
+    // If not even an empty queue has room for it, dropping the others is of no use.
+    const neverFits = messagesMax < 1 || bytes > bytesMax;
     const dropped: Data[] = [];
     while (this.#waiting.length >= messagesMax || this.#bytes + bytes > bytesMax) {
-      if (whenFull === "reject") {
+      if (neverFits || whenFull === "reject") {
         throw new QueueFullError(`its limit of ${messagesMax} messages or ${bytesMax} bytes`);
       }
       dropped.push(...this.#shift());

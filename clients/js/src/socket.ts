@@ -54,14 +54,40 @@ export interface ReconnectingSocket {
  * ```
  */
 export class ReconnectingSocket extends Emitter implements WebSocket {
-  static readonly CONNECTING = 0;
-  static readonly OPEN = 1;
-  static readonly CLOSING = 2;
-  static readonly CLOSED = 3;
+  declare static readonly CONNECTING: 0;
+  declare static readonly OPEN: 1;
+  declare static readonly CLOSING: 2;
+  declare static readonly CLOSED: 3;
   declare readonly CONNECTING: 0;
   declare readonly OPEN: 1;
   declare readonly CLOSING: 2;
   declare readonly CLOSED: 3;
+  declare onopen: Handler<Event>;
+  declare onmessage: Handler<MessageEvent>;
+  declare onerror: Handler<Event>;
+  declare onclose: Handler<CloseEvent>;
+  declare onstate: ((this: ReconnectingSocket, event: StateEvent) => unknown) | null;
+  declare ondropped: ((this: ReconnectingSocket, event: DroppedEvent) => unknown) | null;
+
+  static {
+    for (const [name, value] of Object.entries({ CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 })) {
+      for (const target of [ReconnectingSocket, ReconnectingSocket.prototype]) {
+        Object.defineProperty(target, name, { value, enumerable: true });
+      }
+    }
+    for (const type of ["open", "message", "error", "close", "state", "dropped"]) {
+      Object.defineProperty(ReconnectingSocket.prototype, `on${type}`, {
+        get(this: ReconnectingSocket) {
+          return this.handler(type);
+        },
+        set(this: ReconnectingSocket, handler: unknown) {
+          this.setHandler(type, handler);
+        },
+        configurable: true,
+        enumerable: true,
+      });
+    }
+  }
 
   readonly #url: Fresh<string | URL>;
   readonly #protocols: Fresh<string | string[] | undefined>;
@@ -97,7 +123,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
    */
   constructor(url: Fresh<string | URL>, protocols?: Fresh<string | string[] | undefined>, options: Options = {}) {
     super();
-    if (arguments.length === 0) throw new TypeError("A socket needs an address");
+    if (arguments.length === 0) throw new TypeError("A socket needs a URL");
     this.#url = url;
     this.#protocols = protocols;
     this.#settings = settings(options);
@@ -110,6 +136,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
       random: environment.random,
       retry: (ended, failures) => this.#retry(ended, failures),
     });
+    if (this.#settings.startClosed) return;
     this.#machine.start(environment.now(), environment.online());
     // What the WebSocket constructor throws now is the caller's mistake, and thrown as it would be there.
     this.#run("first");
@@ -148,34 +175,6 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     if (type !== "blob" && type !== "arraybuffer") return;
     this.#binaryType = type;
     if (this.#socket) this.#socket.binaryType = type;
-  }
-
-  get onopen(): Handler<Event> {
-    return this.handler("open");
-  }
-  set onopen(handler: Handler<Event>) {
-    this.setHandler("open", handler);
-  }
-
-  get onmessage(): Handler<MessageEvent> {
-    return this.handler("message");
-  }
-  set onmessage(handler: Handler<MessageEvent>) {
-    this.setHandler("message", handler);
-  }
-
-  get onerror(): Handler<Event> {
-    return this.handler("error");
-  }
-  set onerror(handler: Handler<Event>) {
-    this.setHandler("error", handler);
-  }
-
-  get onclose(): Handler<CloseEvent> {
-    return this.handler("close");
-  }
-  set onclose(handler: Handler<CloseEvent>) {
-    this.setHandler("close", handler);
   }
 
   /**
@@ -227,18 +226,9 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     return this.#machine.state(this.#environment.now());
   }
 
-  get onstate(): ((this: ReconnectingSocket, event: StateEvent) => unknown) | null {
-    return this.handler("state");
-  }
-  set onstate(handler: ((this: ReconnectingSocket, event: StateEvent) => unknown) | null) {
-    this.setHandler("state", handler);
-  }
-
-  get ondropped(): ((this: ReconnectingSocket, event: DroppedEvent) => unknown) | null {
-    return this.handler("dropped");
-  }
-  set ondropped(handler: ((this: ReconnectingSocket, event: DroppedEvent) => unknown) | null) {
-    this.setHandler("dropped", handler);
+  /** Connects if the socket is closed or closing; does nothing if it is open or has an attempt under way or to come. */
+  connect(): void {
+    if (this.readyState >= ReconnectingSocket.CLOSING) this.reconnect();
   }
 
   /**
@@ -275,7 +265,8 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     switch (effect.do) {
       case "dial":
         // A listener of the state may have closed it.
-        return this.readyState === ReconnectingSocket.CONNECTING ? this.#dial(when) : undefined;
+        if (this.readyState === ReconnectingSocket.CONNECTING) this.#dial(when);
+        return;
       case "beat":
         return this.#beat();
       case "abandon":
@@ -480,10 +471,6 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   }
 }
 
-for (const [name, value] of Object.entries({ CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 })) {
-  Object.defineProperty(ReconnectingSocket.prototype, name, { value, enumerable: true });
-}
-
 async function fresh<T>(value: Fresh<T>): Promise<T> {
   return typeof value === "function" ? (value as () => T | PromiseLike<T>)() : value;
 }
@@ -496,12 +483,12 @@ function goodbye(code: unknown, reason: unknown): [number?, string?] {
     // WebIDL [Clamp] unsigned short.
     number = Math.round(Math.min(Math.max(Number(code) || 0, 0), 65_535));
     if (number !== 1000 && (number < 3000 || number > 4999)) {
-      throw domException("InvalidAccessError", `The close code must be 1000 or in 3000..=4999, and is ${number}`);
+      throw domException("InvalidAccessError", `Close code ${number} is neither 1000 nor in 3000..=4999`);
     }
   }
   if (text === undefined) return number === undefined ? [] : [number];
   if (utf8Length(text) > REASON_BYTES_MAX) {
-    throw domException("SyntaxError", `The reason must have at most ${REASON_BYTES_MAX} bytes in UTF-8`);
+    throw domException("SyntaxError", `The close reason is longer than ${REASON_BYTES_MAX} bytes`);
   }
   // A reason without a code: the code of a close that is nobody's fault.
   return [number ?? 1000, text];

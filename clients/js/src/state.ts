@@ -20,6 +20,16 @@ export type StateName = "connecting" | "open" | "waiting" | "offline" | "closed"
  */
 export type Cause = "lost" | "failed" | "timeout" | "heartbeat" | "sleep" | "offline" | "replaced" | "closed";
 
+/**
+ * Why a closed socket makes no further attempt:
+ *
+ * - `close`: `close()` was called;
+ * - `final`: the close code is one of `finalCodes`, or `retry` returned false;
+ * - `maxRetries`: as many attempts in a row have failed as `maxRetries` allows;
+ * - `startClosed`: that option is set, and neither `connect()` nor `reconnect()` has been called.
+ */
+export type StopReason = "close" | "final" | "maxRetries" | "startClosed";
+
 /** How a connection or an attempt ended. */
 export interface Ended {
   readonly cause: Cause;
@@ -36,10 +46,12 @@ export interface State {
   readonly name: StateName;
   /** Milliseconds until the next attempt, as of this event; in `waiting` and `offline`. */
   readonly retryIn?: number;
-  /** Attempts in a row that failed, or opened and didn't last; 0 after a connection that did. */
+  /** Connections and attempts in a row that have ended; one that lasted at least `minUptimeMs` begins the count anew. */
   readonly failures: number;
   /** How the last connection or attempt ended. */
   readonly ended?: Ended;
+  /** Why no attempt follows; in `closed`. */
+  readonly stopReason?: StopReason;
 }
 
 /** What the driver has to do, in this order. */
@@ -65,6 +77,8 @@ export interface Rules {
   readonly random: () => number;
   /** Whether to try again after this ending. */
   readonly retry: (ended: Ended, failures: number) => boolean;
+  /** Failures in a row after which no attempt follows, while there is a network. */
+  readonly maxRetries: number;
 }
 
 type Phase = "connecting" | "open" | "waiting" | "closing" | "closed";
@@ -89,6 +103,8 @@ export class Machine {
   /** Failures in a row, each of which doubles the next delay. */
   #failures = 0;
   #ended: Ended | undefined;
+  /** Reported in `closed` only. */
+  #stopReason: StopReason = "startClosed";
   readonly #effects: Effect[] = [];
 
   /** Ends the phase: the attempt in `connecting`, the pause in `waiting`, our patience in `closing`. */
@@ -118,6 +134,7 @@ export class Machine {
   close(now: number, hasSocket: boolean): void {
     if (this.#phase === "closing" || this.#phase === "closed") return;
     this.#phase = "closing";
+    this.#stopReason = "close";
     // Without a connection the ending is only put off until the caller has returned, as a browser does it.
     this.#phaseEndsAt = hasSocket ? now + this.#rules.closeTimeoutMs : now;
   }
@@ -231,11 +248,13 @@ export class Machine {
 
   state(now: number): State {
     const retryIn = this.#phase === "waiting" ? Math.max(0, Math.ceil(this.#phaseEndsAt - now)) : undefined;
+    const name = this.#name();
     return {
-      name: this.#name(),
+      name,
       failures: this.#failures,
       ...(retryIn !== undefined && { retryIn }),
       ...(this.#ended && { ended: this.#ended }),
+      ...(name === "closed" && { stopReason: this.#stopReason }),
     };
   }
 
@@ -262,10 +281,15 @@ export class Machine {
     if (this.#phase !== "connecting" && this.#phase !== "open") return;
     const lasted = this.#phase === "open" && now - this.#openedAt >= this.#rules.backoff.minUptimeMs;
     if (lasted) this.#failures = 0;
-    if (!this.#rules.retry(ended, this.#failures)) return this.#finish(now, ended, failed, how);
-    const delay = delayMs(this.#rules.backoff, this.#failures, this.#rules.random());
-    const hint = hintMs(ended);
+    const failuresBefore = this.#failures;
     this.#failures += 1;
+    const isFinal = !this.#rules.retry(ended, failuresBefore);
+    if (isFinal || (this.#online && failuresBefore >= this.#rules.maxRetries)) {
+      this.#stopReason = isFinal ? "final" : "maxRetries";
+      return this.#finish(now, ended, failed, how);
+    }
+    const delay = delayMs(this.#rules.backoff, failuresBefore, this.#rules.random());
+    const hint = hintMs(ended);
     this.#phase = "waiting";
     this.#notBefore = now + hint;
     // On top of the hint: all its clients got the same one.

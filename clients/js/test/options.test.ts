@@ -8,6 +8,7 @@ const { WebSocket } = new World();
 test("what isn't said has a default", () => {
   const all = settings({ WebSocket });
   assert.deepEqual(all.backoff, { baseMs: 500, maxMs: 30_000, minUptimeMs: 10_000 });
+  assert.deepEqual([all.maxRetries, all.startClosed], [Infinity, false]);
   assert.deepEqual([all.connectTimeoutMs, all.closeTimeoutMs, all.heartbeat], [10_000, 5_000, undefined]);
   assert.deepEqual(settings({ WebSocket, heartbeat: { message: "ping" } }).heartbeat, {
     intervalMs: 25_000,
@@ -35,6 +36,7 @@ test("a server that says 1008 doesn't want us back, unless told otherwise", () =
 test("a number that is none is refused with its name", () => {
   assert.throws(() => settings({ WebSocket, backoff: { baseMs: -1 } }), /RangeError: baseMs: -1/);
   assert.throws(() => settings({ WebSocket, queue: { bytesMax: Number.NaN } }), /bytesMax: NaN/);
+  assert.throws(() => settings({ WebSocket, maxRetries: -1 }), /maxRetries: -1/);
   assert.throws(() => settings({ WebSocket, heartbeat: { message: "ping", intervalMs: 0 } }), /intervalMs: 0/);
 });
 
@@ -47,7 +49,7 @@ test("a heartbeat needs a message that the server understands", () => {
 
 test("an option that there isn't is refused with its name, and those that there are", () => {
   for (const [options, message] of [
-    [{ maxRetries: 5 }, /TypeError: .*maxRetries.*retry/],
+    [{ maxEnqueuedMessages: 5 }, /TypeError: .*maxEnqueuedMessages.*queue/],
     [{ heartBeat: {} }, /heartBeat.*heartbeat/],
     [{ backoff: { base: 5 } }, /backoff\.base.*baseMs/],
     [{ queue: { maxMessages: 5 } }, /queue\.maxMessages.*messagesMax/],

@@ -281,6 +281,57 @@ test("an attempt without an answer is given up after its time", () => {
   assert.deepEqual(world.last.goodbye, [3008, "timeout"]);
 });
 
+test("after maxRetries it is closed and told why, and connect begins again", () => {
+  const world = new World();
+  world.manner = "refuses";
+  const { socket, news } = page({ maxRetries: 2 }, world);
+  const states: unknown[] = [];
+  socket.onstate = ({ state }) => states.push(state.stopReason);
+  socket.send("waits");
+  world.pass(600_000);
+  assert.equal(world.dials.length, 3);
+  assert.match(news(), /CONNECTING, error, close 1006, CLOSED, dropped closed waits 5$/);
+  assert.deepEqual([socket.readyState, states.at(-1), world.timers, world.subscriptions], [3, "maxRetries", 0, 0]);
+  world.manner = "serves";
+  socket.connect();
+  world.pass(100);
+  assert.equal(news(), "CONNECTING, open, OPEN");
+});
+
+test("startClosed dials nobody and holds on to nothing until connect or reconnect is called", () => {
+  for (const method of ["connect", "reconnect"] as const) {
+    const { world, socket, news } = page({ startClosed: true });
+    world.pass(100_000);
+    assert.deepEqual([world.dials.length, world.timers, world.subscriptions, news()], [0, 0, 0, ""]);
+    assert.deepEqual([socket.readyState, socket.state.stopReason, socket.url], [3, "startClosed", ""]);
+    socket.send("early");
+    assert.equal(news(), "dropped closed early 5");
+    // Nothing is open, so there is nothing to close.
+    socket.close();
+    world.pass(100);
+    assert.equal(news(), "");
+    socket[method]();
+    world.pass(100);
+    assert.deepEqual([news(), socket.bufferedAmount], ["CONNECTING, open, OPEN", 0]);
+  }
+});
+
+test("connect changes nothing unless it is closed, and ends a close that is under way", () => {
+  const { world, socket, news } = openPage();
+  socket.connect();
+  world.last.break();
+  news();
+  socket.connect();
+  assert.equal(news(), "");
+  world.pass(1_000);
+  assert.equal(news(), "CONNECTING, open, OPEN");
+  assert.equal(world.dials.length, 2);
+  socket.close(4001, "mistake");
+  socket.connect();
+  world.pass(100);
+  assert.equal(news(), "close 1000 clean, CONNECTING, open, OPEN");
+});
+
 test("close and reconnect from inside an event do what they say", () => {
   const { world, socket, news } = openPage();
   socket.addEventListener("close", () => socket.close(), { once: true });

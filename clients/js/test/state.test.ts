@@ -10,6 +10,7 @@ const RULES: Rules = {
   heartbeat: undefined,
   random: () => 0.5,
   retry: (ended) => ended.code !== 1008,
+  maxRetries: Infinity,
 };
 
 const BROKEN = { code: 1006, reason: "", wasClean: false };
@@ -240,4 +241,66 @@ test("reconnect dials at once, whatever the state", () => {
   effects(machine);
   machine.reconnect(0, true, ended);
   assert.equal(effects(machine), "CONNECTING dial");
+});
+
+test("after maxRetries failed attempts in a row it is closed, and says why", () => {
+  const machine = new Machine({ ...RULES, maxRetries: 2 });
+  machine.start(0, true);
+  for (const failures of [1, 2]) {
+    machine.handleEnd(0, BROKEN, true);
+    assert.deepEqual([machine.state(0).name, machine.state(0).failures], ["waiting", failures]);
+    machine.handleTimeout(machine.pollTimeout());
+  }
+  effects(machine);
+  machine.handleEnd(0, BROKEN, true);
+  assert.equal(effects(machine), "close:failed:1006 CLOSED rest");
+  const { name, failures, stopReason, ended } = machine.state(0);
+  assert.deepEqual([name, failures, stopReason, ended?.cause], ["closed", 3, "maxRetries", "failed"]);
+  assert.equal(machine.pollTimeout(), Infinity);
+});
+
+test("a lasting connection and reconnect begin the count of maxRetries anew", () => {
+  const machine = open({ maxRetries: 1 });
+  for (let count = 0; count < 5; count += 1) {
+    const now = 100_000 * (count + 1);
+    machine.handleEnd(now, BROKEN, true);
+    assert.equal(machine.state(now).name, "waiting");
+    machine.handleTimeout(machine.pollTimeout());
+    machine.handleOpen(now + 1_000);
+  }
+  // This one doesn't last.
+  machine.handleEnd(501_001, BROKEN, true);
+  assert.equal(machine.state(501_001).stopReason, "maxRetries");
+  machine.reconnect(501_001, true, { ...BROKEN, cause: "replaced" });
+  machine.handleEnd(501_002, BROKEN, true);
+  assert.deepEqual([machine.state(501_002).name, machine.state(501_002).stopReason], ["waiting", undefined]);
+});
+
+test("attempts without a network don't count towards maxRetries", () => {
+  const machine = open({ maxRetries: 1 });
+  machine.handleNetwork(100, false);
+  for (let count = 0; count < 5; count += 1) {
+    machine.handleTimeout(machine.pollTimeout());
+    machine.handleEnd(1_000, BROKEN, true);
+  }
+  assert.equal(machine.state(1_000).name, "offline");
+  machine.handleNetwork(2_000, true);
+  machine.handleTimeout(2_000);
+  machine.handleEnd(2_000, BROKEN, true);
+  assert.equal(machine.state(2_000).name, "waiting");
+  machine.handleTimeout(machine.pollTimeout());
+  machine.handleEnd(3_000, BROKEN, true);
+  assert.equal(machine.state(3_000).stopReason, "maxRetries");
+});
+
+test("a closed machine says whether the rule or the caller has closed it", () => {
+  const unstarted = new Machine(RULES);
+  assert.deepEqual([unstarted.state(0).name, unstarted.state(0).stopReason], ["closed", "startClosed"]);
+  const refused = open();
+  refused.handleEnd(0, { code: 1008, reason: "", wasClean: true }, false);
+  assert.equal(refused.state(0).stopReason, "final");
+  const closed = open();
+  assert.equal(closed.state(0).stopReason, undefined);
+  closed.close(0, true);
+  assert.equal(closed.state(0).stopReason, "close");
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { runInNewContext } from "node:vm";
 
@@ -99,7 +99,23 @@ test("the how-to shows lines of an example", () => {
 
 test("the examples compile against what is published", () => {
   run("cp", "-r", join(PACKAGE, "examples"), project);
-  const options = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom", "--types", ""];
+  // The types of React, which one of the examples imports. The published package doesn't.
+  for (const name of ["@types/react", "csstype"]) {
+    run("mkdir", "-p", join(project, "node_modules", dirname(name)));
+    run("ln", "-s", join(PACKAGE, "node_modules", name), join(project, "node_modules", name));
+  }
+  const options = [
+    "--noEmit",
+    "--strict",
+    "--target",
+    "es2022",
+    "--lib",
+    "es2022,dom",
+    "--types",
+    "",
+    "--jsx",
+    "react-jsx",
+  ];
   for (const [module, resolution] of [
     ["nodenext", "nodenext"],
     ["esnext", "bundler"],
