@@ -1,4 +1,4 @@
-// Builds what is published into dist/: ESM, CJS, one file for <script>, and the types for both kinds of import.
+// Builds dist/, which is published: ESM, CommonJS, a script for <script>, and types for `import` and `require`.
 import { execFileSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
@@ -14,7 +14,7 @@ const script = { ...shared, entryPoints: ["src/script.ts"], format: "iife", glob
 await build({ ...script, minify: true, outfile: "dist/sockeye.min.js" });
 
 execFileSync("node_modules/.bin/tsc", ["-p", "tsconfig.build.json"], { stdio: "inherit" });
-// `require` looks for its types in .d.cts, and those must name their neighbours so.
+// With `require`, TypeScript reads .d.cts files, which have to import .cjs files.
 for (const name of readdirSync("dist").filter((name) => name.endsWith(".d.ts"))) {
   const types = readFileSync(`dist/${name}`, "utf8");
   writeFileSync(

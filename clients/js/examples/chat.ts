@@ -1,8 +1,8 @@
-// A chat page: says how it stands, comes back with a fresh token, and keeps what is typed meanwhile.
+// A chat page that shows the state of its connection, gets a fresh token for each attempt, and queues what is typed offline.
 import { ReconnectingSocket } from "sockeye-client";
 
 const socket = new ReconnectingSocket(
-  // Asked before each attempt, so the token is never stale.
+  // Called before each attempt, so the token has not expired.
   async () => {
     const { token } = await (await fetch("/token")).json();
     return `wss://example.com/chat?token=${token}`;
@@ -21,10 +21,10 @@ const status = document.createElement("p");
 document.body.append(status);
 
 socket.onstate = ({ state }) => {
-  const retry = state.retryIn === undefined ? "" : `, again in ${Math.ceil(state.retryIn / 1000)} s`;
+  const retry = state.retryIn === undefined ? "" : `, next attempt in ${Math.ceil(state.retryIn / 1000)} s`;
   status.textContent = `${state.name}${retry}`;
 };
-// What open listeners send goes before what waited.
+// What `open` listeners send goes before the queued messages.
 socket.onopen = () => socket.send('{"url":"/chat/online"}');
 socket.onmessage = ({ data }) => {
   document.body.append(String(data));

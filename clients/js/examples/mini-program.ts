@@ -1,4 +1,4 @@
-// WeChat: `wx` as it is. In uni-app write `uni` instead.
+// WeChat: pass `wx`. uni-app: pass `uni`.
 import { type MiniProgram, miniProgram, ReconnectingSocket } from "sockeye-client";
 
 declare const wx: MiniProgram;

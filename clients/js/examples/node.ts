@@ -1,4 +1,4 @@
-// Node: 22 and later have a WebSocket; for older ones there is npm `ws`.
+// Node 22 and later have a global WebSocket; on Node 20 pass the class of npm `ws`.
 import { ReconnectingSocket } from "sockeye-client";
 
 export function follow(url: string, webSocket: unknown = globalThis.WebSocket): ReconnectingSocket {

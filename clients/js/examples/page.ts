@@ -1,4 +1,4 @@
-// What docs/howto/stay-connected-from-a-page.md shows, line by line. With a bundler there is no `Sockeye.` before the names.
+// The code of docs/howto/stay-connected-from-a-page.md. With a bundler, import the names and drop the prefix `Sockeye.`.
 import * as Sockeye from "sockeye-client";
 
 const banner = document.createElement("p");
@@ -12,9 +12,9 @@ socket.onstate = ({ state }) => {
   banner.textContent = {
     connecting: "connecting …",
     open: "",
-    waiting: `connection lost, again in ${Math.ceil((state.retryIn ?? 0) / 1000)} s`,
+    waiting: `connection lost, next attempt in ${Math.ceil((state.retryIn ?? 0) / 1000)} s`,
     offline: "no network",
-    closed: "the server doesn't want us back",
+    closed: "connection closed",
   }[state.name];
 };
 retryButton.onclick = () => socket.reconnect();
@@ -22,10 +22,10 @@ retryButton.onclick = () => socket.reconnect();
 const watched = new Sockeye.ReconnectingSocket(url, [], { heartbeat: { message: "ping", reply: "pong" } });
 
 const withToken = async () => `wss://example.com/feed?token=${await (await fetch("/token")).text()}`;
-const known = new Sockeye.ReconnectingSocket(withToken, [], { finalCodes: [1008, 4401] });
+const authorized = new Sockeye.ReconnectingSocket(withToken, [], { finalCodes: [1008, 4401] });
 
 socket.ondropped = ({ reason, messages }) => {
   banner.textContent = `${messages.length} messages were not sent: ${reason}`;
 };
 
-export { known, socket, watched };
+export { authorized, socket, watched };

@@ -3,8 +3,8 @@ import { useEffect, useRef, useState } from "react";
 import { type Options, ReconnectingSocket, type State } from "sockeye-client";
 
 /**
- * Keeps a connection to `url` for as long as the component is mounted, and renders it again when the state changes.
- * `options` are read when `url` changes; `onMessage` may be another function at each rendering.
+ * Keeps a connection to `url` while the component is mounted, and renders the component when the state changes.
+ * `options` are read when `url` changes; `onMessage` may be a new function at each rendering.
  */
 export function useReconnectingSocket(
   url: string,
@@ -21,7 +21,7 @@ export function useReconnectingSocket(
     latestOptions.current = options;
   });
 
-  // An effect runs in browsers only, so a page that is rendered on a server dials nobody there.
+  // Effects run in browsers only, so rendering on a server makes no connection.
   useEffect(() => {
     const made = new ReconnectingSocket(url, [], { ...latestOptions.current, startClosed: true });
     made.onmessage = (event) => latestOnMessage.current(event);
@@ -38,7 +38,7 @@ export function useReconnectingSocket(
   return { socket, state };
 }
 
-/** Shows what the server sends, and how the connection is. */
+/** Shows what the server sends, and the state of the connection. */
 export function Feed({ url }: { readonly url: string }) {
   const [lines, setLines] = useState<readonly string[]>([]);
   const { socket, state } = useReconnectingSocket(

@@ -1,6 +1,6 @@
-// Events: the browser's EventTarget, or a small one where there is none (mini programs), and the `on…` properties.
+// EventTarget and Event: the browser's own, or small replacements where there are none (mini programs); `on…` properties.
 
-/** Whether this place has events of its own. Old ones have the names and refuse to construct. */
+/** Whether EventTarget and Event can be constructed here. Old mini programs have the names only. */
 const native = (() => {
   try {
     return new EventTarget() && new Event("x") && true;
@@ -9,7 +9,7 @@ const native = (() => {
   }
 })();
 
-/** As much of an Event as a listener looks at. */
+/** The properties and methods of an Event that listeners use. */
 class PlainEvent {
   target: unknown = null;
   currentTarget: unknown = null;
@@ -32,7 +32,7 @@ interface Registered {
   readonly once: boolean;
 }
 
-/** As much of an EventTarget as a WebSocket needs: nothing bubbles here. */
+/** An EventTarget without bubbling and capturing, which a WebSocket doesn't need. */
 class PlainTarget {
   #registered: Registered[] = [];
 
@@ -53,7 +53,7 @@ class PlainTarget {
   dispatchEvent(event: Event): boolean {
     Object.assign(event, { target: this, currentTarget: this });
     for (const one of this.#registered) {
-      // A listener that an earlier one has removed isn't called.
+      // A listener that an earlier listener has removed isn't called.
       if (one.type !== event.type || !this.#registered.includes(one)) continue;
       if (one.once) this.removeEventListener(one.type, one.listener);
       try {
@@ -67,22 +67,22 @@ class PlainTarget {
   }
 }
 
-/** The error of somebody's function: it is shown as uncaught, and stops nobody else. */
+/** Throws the error of a listener or an option outside of our call stack, so that it is logged as uncaught and stops nothing. */
 export function report(error: unknown): void {
   setTimeout(() => {
     throw error;
   });
 }
 
-/** What a socket is. */
+/** The base class of a socket. */
 export const Target = (native ? EventTarget : PlainTarget) as typeof EventTarget;
 
-/** What its events are. */
+/** The base class of its events. */
 export const BaseEvent = (native ? Event : PlainEvent) as typeof Event;
 
 type Handler = (event: Event) => unknown;
 
-/** An EventTarget with properties such as `onopen`, each of which is a listener that can be replaced in its place. */
+/** An EventTarget with properties such as `onopen`: a new handler takes the place of the old one in the order of listeners. */
 export class Emitter extends Target {
   readonly #handlers = new Map<string, Handler | null>();
 
@@ -93,7 +93,7 @@ export class Emitter extends Target {
   protected setHandler(type: string, value: unknown): void {
     const handler = typeof value === "function" ? (value as Handler) : null;
     if (!this.#handlers.get(type)) {
-      // HTML, "event handlers": the place in the order is that of the first function; without one there is none.
+      // HTML, "event handlers": a handler keeps the place in the order that its first function got, until it is null.
       this.removeEventListener(type, this.#call);
       if (handler) this.addEventListener(type, this.#call);
     }

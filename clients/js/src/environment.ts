@@ -1,24 +1,24 @@
-// What is around the socket: clock, timers, luck, and what the browser knows of network and page.
+// What the socket needs from its platform: clock, timers, random numbers, network status and page visibility.
 
-/** Can be given in parts: what is missing is the browser's, or Node's. */
+/** Every part can be replaced by itself; the others stay the browser's, or Node's. */
 export interface Environment {
-  /** Milliseconds since any moment. Must not go back, and should go on while the machine sleeps. */
+  /** Returns milliseconds since any moment. Must never go back, and should go on while the machine sleeps. */
   now(): number;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   random(): number;
   setTimeout(callback: () => void, delayMs: number): unknown;
   clearTimeout(timer: unknown): void;
-  /** The browser's opinion of the network, at the start. */
+  /** Returns whether the browser reports a network. Asked before the first attempt. */
   online(): boolean;
-  /** Calls back when the network goes or returns; answers with a function that ends that. */
+  /** Calls back when the browser reports that the network is lost or restored; returns a function that unsubscribes. */
   onNetwork(callback: (online: boolean) => void): () => void;
-  /** Calls back when the page is looked at again or the program is woken; answers with a function that ends that. */
+  /** Calls back when the page becomes visible or the program is resumed; returns a function that unsubscribes. */
   onVisible(callback: () => void): () => void;
 }
 
-/** The environment of a page, a worker or Node: whatever of it is there. */
+/** The environment of a page, a worker or Node. Parts that the platform lacks do nothing. */
 export const PLATFORM: Environment = {
-  now: steadyClock(),
+  now: monotonicClock(),
   random: () => Math.random(),
   setTimeout: (callback, delay) => setTimeout(callback, Math.min(delay, TIMER_MS_MAX)),
   clearTimeout: (timer) => clearTimeout(timer as number),
@@ -26,15 +26,15 @@ export const PLATFORM: Environment = {
   onNetwork(callback) {
     const online = () => callback(true);
     const offline = () => callback(false);
-    return joined(listen(globalThis, "online", online), listen(globalThis, "offline", offline));
+    return endAll(listen(globalThis, "online", online), listen(globalThis, "offline", offline));
   },
   onVisible(callback) {
     if (typeof document !== "object") return () => {};
     const visible = () => {
       if (document.visibilityState === "visible") callback();
     };
-    // `resume`: a tab that was frozen; `pageshow`: one that comes back out of the history.
-    return joined(
+    // `resume`: the tab was frozen. `pageshow`: the page comes from the back/forward cache.
+    return endAll(
       listen(document, "visibilitychange", visible),
       listen(document, "resume", callback),
       listen(globalThis, "pageshow", callback),
@@ -43,10 +43,10 @@ export const PLATFORM: Environment = {
 };
 
 /**
- * `Date.now`, which goes on while the machine sleeps (`performance.now` doesn't everywhere), but for steps back: when
- * somebody sets the clock back by an hour, nothing here shall wait for an hour.
+ * Returns a clock like `Date.now` that never goes back, so that no timer is an hour late when the clock is set back by an
+ * hour. `performance.now` is no substitute: on some platforms it stops while the machine sleeps.
  */
-export function steadyClock(): () => number {
+export function monotonicClock(): () => number {
   let last = Date.now();
   let lost = 0;
   return () => {
@@ -62,11 +62,11 @@ function listen(target: Partial<EventTarget>, type: string, listener: () => void
   return () => target.removeEventListener?.(type, listener);
 }
 
-function joined(...ends: (() => void)[]): () => void {
+function endAll(...ends: (() => void)[]): () => void {
   return () => {
     for (const end of ends) end();
   };
 }
 
-/** A timer can't be set for longer; one that fires early is set again. */
+/** Milliseconds. The longest delay of `setTimeout`; a timer that fires early is set again. */
 const TIMER_MS_MAX = 0x7fffffff;

@@ -1,6 +1,6 @@
-// What is thrown: the browser's own exceptions by name, and one of ours.
+// The exceptions: those that a browser's WebSocket throws, and QueueFullError.
 
-/** The queue is full and its policy is to reject. Nothing was kept of the message; send it again later, or not. */
+/** `send` found the queue full, and `queue.whenFull` is "reject". The message was not kept. */
 export class QueueFullError extends Error {
   override readonly name = "QueueFullError";
 
@@ -9,7 +9,7 @@ export class QueueFullError extends Error {
   }
 }
 
-/** The exception that a browser's WebSocket throws. Mini programs have no DOMException: there it is an Error. */
+/** Returns a DOMException as a browser's WebSocket throws it, or an Error of that name in mini programs, which have none. */
 export function domException(name: "InvalidAccessError" | "SyntaxError", message: string): Error {
   if (typeof DOMException === "function") return new DOMException(message, name);
   const error = new Error(message);

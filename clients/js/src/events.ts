@@ -1,9 +1,9 @@
-// The events of a socket: the browser's own four, and two more.
+// The events of a socket: the four of a WebSocket, `state` and `dropped`.
 import { BaseEvent } from "./emitter.js";
 import type { Data } from "./message.js";
 import type { State } from "./state.js";
 
-/** Something has changed that a page may want to show. */
+/** The state has changed. */
 export class StateEvent extends BaseEvent {
   readonly state: State;
 
@@ -14,15 +14,19 @@ export class StateEvent extends BaseEvent {
 }
 
 /**
- * Why messages are gone: no room for them (`overflow`), waited longer than `lifetimeMs` (`expired`), no connection will
- * come for them (`closed`), or the connection broke before the browser had handed them to the network (`unsent`).
+ * Why messages were dropped:
+ *
+ * - `overflow`: the queue was full;
+ * - `expired`: they waited longer than `queue.lifetimeMs`;
+ * - `closed`: the socket is closed, so no connection will send them;
+ * - `unsent`: the connection was lost before the browser had passed them to the network.
  */
 export type DropReason = "overflow" | "expired" | "closed" | "unsent";
 
-/** Messages of the page will not arrive. */
+/** Messages that `send` accepted will not be sent. */
 export class DroppedEvent extends BaseEvent {
   readonly reason: DropReason;
-  /** Oldest first. Empty for `unsent`: a browser tells how much it still had, not which messages. */
+  /** Oldest first. Empty for `unsent`: a browser reports how many bytes it had not sent, but not which messages. */
   readonly messages: readonly Data[];
   readonly bytes: number;
 
@@ -34,9 +38,9 @@ export class DroppedEvent extends BaseEvent {
   }
 }
 
-/** An attempt or a connection has failed. As in browsers, the `close` event that follows says how it ended. */
+/** An attempt or a connection has failed. As with a WebSocket, the `close` event that follows has code and reason. */
 export class FailureEvent extends BaseEvent {
-  /** What a function for `url` or `protocols` has thrown, or the WebSocket constructor. */
+  /** The exception of a function for `url` or `protocols`, or of the WebSocket constructor; otherwise undefined. */
   readonly error: unknown;
   readonly message: string;
 
@@ -47,17 +51,17 @@ export class FailureEvent extends BaseEvent {
   }
 }
 
-/** A message has come. */
+/** Returns a `message` event. */
 export function messageEvent(data: unknown, origin: string): MessageEvent {
   return event("message", { data, origin, lastEventId: "", source: null, ports: [] }, () => MessageEvent);
 }
 
-/** A connection or an attempt has ended. */
+/** Returns a `close` event. */
 export function closeEvent(code: number, reason: string, wasClean: boolean): CloseEvent {
   return event("close", { code, reason, wasClean }, () => CloseEvent);
 }
 
-/** The browser's own event, or where there is none (Node 20, mini programs) one with the same properties. */
+/** Returns the browser's own event, or one with the same properties where there is none (Node 20, mini programs). */
 function event<E extends Event, I extends object>(
   type: string,
   properties: I,
@@ -67,9 +71,9 @@ function event<E extends Event, I extends object>(
   try {
     Native = native();
   } catch {
-    // The name isn't defined here.
+    // The class isn't defined on this platform.
   }
-  // Only if it is the kind of event that our target dispatches.
+  // Our EventTarget dispatches only events that are derived from its own Event class.
   if (Native && Native.prototype instanceof BaseEvent) return new Native(type, properties);
   return Object.assign(new BaseEvent(type), properties) as unknown as E;
 }

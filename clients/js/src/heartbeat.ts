@@ -1,67 +1,69 @@
-// When to ask whether the other side is alive, and when to stop waiting for the answer. No timer, no clock:
+// When to send a heartbeat, and when a missing reply means that the connection is dead. No timer, no clock:
 // `now` is milliseconds since an origin that the caller picks.
 
-/** What the page can send, to a server that has nothing to say and to proxies that cut silent connections. */
+/** Messages that detect a dead connection, and keep proxies from closing an idle one. */
 export interface HeartbeatOptions {
-  /** Milliseconds between two beats. Default 25 000, below the 60 s after which most proxies cut. */
+  /** Milliseconds between two heartbeats. Default 25 000, below the 60 s after which most proxies close idle connections. */
   readonly intervalMs?: number;
   /**
-   * Milliseconds. When nothing has come for this long after a beat, the connection is given up at once. Default
-   * 10 000. `Infinity`: nobody answers these beats.
+   * Milliseconds. When nothing has been received for this long after a heartbeat, the connection is dropped at once.
+   * Default 10 000. `Infinity`: the server doesn't reply to heartbeats.
    */
   readonly timeoutMs?: number;
   /**
-   * Milliseconds. A long message looks like silence until all of it is there, so each connection that is given up makes
-   * the next one's time-out twice as long, up to this. It halves again with every twenty answers in a row that came
-   * within `timeoutMs`. Default 300 000.
+   * Milliseconds. A browser reports a long message only when all of it has been received. Each connection that is dropped
+   * therefore doubles the timeout of the next one, up to this limit. Every twenty replies in a row within `timeoutMs` halve
+   * it again. Default 300 000.
    */
   readonly timeoutMsMax?: number;
   /**
-   * What is sent, or a function that makes it. Browsers can't send pings, so it is a message, and the server has to
-   * understand it. There is no default: a broadcast room would pass it on to everybody.
+   * The message to send, or a function that returns it. Browsers can't send ping frames, so a heartbeat is a message that
+   * the server has to understand. There is no default: a broadcast room would forward it to everybody.
    */
   readonly message: string | ArrayBufferLike | ArrayBufferView<ArrayBufferLike> | (() => string | ArrayBufferLike);
   /**
-   * The answer. One for each beat is kept from the page, whenever it comes; every other message is life too, and goes to
-   * the page. A function tells by the data. Default: any message is taken for an answer, and goes to the page.
+   * The server's reply, or a function that recognises it. One reply for each heartbeat is not dispatched as a `message`
+   * event. Every message, reply or not, proves that the connection is alive. Default: any message counts as the reply, and
+   * all of them are dispatched.
    */
   readonly reply?: string | ((data: unknown) => boolean);
 }
 
-/** Milliseconds. Proxies cut after 60 s; 300 s are 5 MB at 16 KiB/s. */
+/** Milliseconds. Most proxies close idle connections after 60 s; at 16 KiB/s, 300 s are enough for 5 MB. */
 export const HEARTBEAT_DEFAULTS = { intervalMs: 25_000, timeoutMs: 10_000, timeoutMsMax: 300_000 };
 
 /**
- * Inputs are `start`, `handleLife`, `handleAnswer` and `handleTimeout`; afterwards ask `pollTimeout` when to call again.
+ * Call an input (`start`, `handleActivity`, `handleReply`, `handleTimeout`), then ask `pollTimeout` when to call
+ * `handleTimeout` next.
  *
  * ```text
- *            intervalMs                    patience
- *   quiet ───────────────> "beat": asked ─────────────> "dead": the next connection has twice the patience
- *     ^                      │  timer ran late: "beat" again, once
- *     └────── any message ───┘
+ *          intervalMs                 reply timeout
+ *   idle ─────────────> "send": waiting ────────────> "timeout": the next connection has twice the reply timeout
+ *    ^                     │  the timer ran late: "send" again, once
+ *    └──── any message ────┘
  * ```
  *
- * Whether the other side answers at all is taken for granted at first. Once a connection has ended as dead before any
- * answer ever came, it is doubted: beats go out, and nobody waits for an answer until there has been one.
+ * A server may not reply to heartbeats at all. When the first connection has timed out before any reply was received,
+ * heartbeats are still sent, but a missing reply has no consequence until a first reply has been received.
  */
 export class Heartbeat {
-  /** The next beat, whether or not an answer is missing. */
-  #beatAt = Infinity;
-  /** `Infinity` while no answer is waited for. */
+  /** When to send the next heartbeat, whether or not a reply is missing. */
+  #sendAt = Infinity;
+  /** When the connection is dead without a reply; `Infinity` while no reply is expected. */
   #deadline = Infinity;
-  #lifeAt = 0;
-  /** When the answer that is waited for was asked for. */
+  #lastActivityAt = 0;
+  /** When the heartbeat was sent whose reply sets the deadline. */
   #askedAt = 0;
-  /** Beats of this connection that have no answer yet. */
-  #owed = 0;
-  /** `timeoutMs <= #patienceMs`, over all connections. */
-  #patienceMs: number;
-  /** Waits in a row that ended within `timeoutMs`. */
-  #prompt = 0;
-  /** Whether the other side answers; `undefined`: taken for granted. */
-  #answers: boolean | undefined;
-  /** A late timer has been forgiven since the last sign of life. */
-  #forgiven = false;
+  /** Heartbeats of this connection without a reply. */
+  #pending = 0;
+  /** `timeoutMs <= #replyTimeoutMs <= #timeoutMsMax`; kept from one connection to the next. */
+  #replyTimeoutMs: number;
+  /** Replies in a row that came within `timeoutMs`. */
+  #quickReplies = 0;
+  /** Whether the server replies to heartbeats; `undefined`: not known yet, so a reply is expected. */
+  #replies: boolean | undefined;
+  /** A heartbeat was sent again after a late timer, and nothing has been received since. */
+  #askedAgain = false;
 
   readonly #intervalMs: number;
   readonly #timeoutMs: number;
@@ -71,90 +73,90 @@ export class Heartbeat {
     this.#intervalMs = intervalMs;
     this.#timeoutMs = timeoutMs;
     this.#timeoutMsMax = Math.max(timeoutMs, timeoutMsMax);
-    this.#patienceMs = timeoutMs;
+    this.#replyTimeoutMs = timeoutMs;
   }
 
-  /** A connection has opened. */
+  /** Starts the timers of a new connection. */
   start(now: number): void {
-    this.#beatAt = now + this.#intervalMs;
-    this.#owed = 0;
+    this.#sendAt = now + this.#intervalMs;
+    this.#pending = 0;
     this.#deadline = Infinity;
-    this.handleLife(now);
+    this.handleActivity(now);
   }
 
-  /** Something came from the other side. */
-  handleLife(now: number): void {
-    if (this.waits) {
-      this.#prompt = now - this.#askedAt > this.#timeoutMs ? 0 : this.#prompt + 1;
-      if (this.#prompt >= PROMPT) {
-        this.#prompt = 0;
-        this.#patienceMs = Math.max(this.#timeoutMs, this.#patienceMs / 2);
+  /** Takes note that the peer is alive: a message was received, or an upload made progress. */
+  handleActivity(now: number): void {
+    if (this.isWaiting) {
+      this.#quickReplies = now - this.#askedAt > this.#timeoutMs ? 0 : this.#quickReplies + 1;
+      if (this.#quickReplies >= QUICK_REPLIES) {
+        this.#quickReplies = 0;
+        this.#replyTimeoutMs = Math.max(this.#timeoutMs, this.#replyTimeoutMs / 2);
       }
     }
-    this.#lifeAt = now;
+    this.#lastActivityAt = now;
     this.#deadline = Infinity;
-    this.#forgiven = false;
+    this.#askedAgain = false;
   }
 
-  /** One of the beats was answered. */
-  handleAnswer(): void {
-    this.#owed -= 1;
-    this.#answers = true;
+  /** Takes note of the reply to a heartbeat. */
+  handleReply(): void {
+    this.#pending -= 1;
+    this.#replies = true;
   }
 
-  /** What is to be done now, if anything. After "beat" the beat counts as sent. */
-  handleTimeout(now: number): "beat" | "dead" | undefined {
+  /** Returns what has to be done now, if anything. The heartbeat of "send" counts as sent. */
+  handleTimeout(now: number): "send" | "timeout" | undefined {
     if (now >= this.#deadline) {
-      // A timer that runs this late slept with the machine or was held back in a hidden tab; the answer may lie
-      // in the queue behind it. Ask once more before calling it dead, but only once.
-      if (this.#forgiven || now - this.#deadline < this.#patienceMs) {
-        this.#patienceMs = Math.min(this.#patienceMs * 2, this.#timeoutMsMax);
-        this.#prompt = 0;
-        this.#answers ??= false;
-        return "dead";
+      // A timer this late means that the machine slept or that the browser throttles a hidden tab: the event with the
+      // reply may still be in the event queue. Send one more heartbeat before the connection counts as dead.
+      if (this.#askedAgain || now - this.#deadline < this.#replyTimeoutMs) {
+        this.#replyTimeoutMs = Math.min(this.#replyTimeoutMs * 2, this.#timeoutMsMax);
+        this.#quickReplies = 0;
+        this.#replies ??= false;
+        return "timeout";
       }
-      this.#forgiven = true;
+      this.#askedAgain = true;
       this.#deadline = Infinity;
-      return this.#beat(now);
+      return this.#send(now);
     }
-    return now >= this.#beatAt ? this.#beat(now) : undefined;
+    return now >= this.#sendAt ? this.#send(now) : undefined;
   }
 
-  /** Is asked for outside the rhythm, when there is reason to doubt: it beats unless life was seen lately. */
-  check(now: number): "beat" | undefined {
-    return now - this.#lifeAt >= this.#intervalMs && !this.waits ? this.#beat(now) : undefined;
+  /** Asks for a heartbeat outside the interval, unless something was received within the last interval. */
+  check(now: number): "send" | undefined {
+    return now - this.#lastActivityAt >= this.#intervalMs && !this.isWaiting ? this.#send(now) : undefined;
   }
 
   pollTimeout(): number {
-    return Math.min(this.#beatAt, this.#deadline);
+    return Math.min(this.#sendAt, this.#deadline);
   }
 
-  /** An answer is waited for. */
-  get waits(): boolean {
+  /** Whether a reply is missing that has a deadline. */
+  get isWaiting(): boolean {
     return this.#deadline !== Infinity;
   }
 
-  /** An answer may come. */
-  get owed(): boolean {
-    return this.#owed > 0;
+  /** Whether a heartbeat has had no reply. */
+  get expectsReply(): boolean {
+    return this.#pending > 0;
   }
 
-  /** Silence after a beat is a sign of death. */
-  get isAnswered(): boolean {
-    return this.#answers !== false && this.#timeoutMs !== Infinity;
+  /** Whether a missing reply means that the connection is dead. */
+  get detectsSilence(): boolean {
+    return this.#replies !== false && this.#timeoutMs !== Infinity;
   }
 
-  #beat(now: number): "beat" {
-    this.#beatAt = now + this.#intervalMs;
-    this.#owed += 1;
-    // The first question that nobody answered sets the deadline.
-    if (!this.waits && this.isAnswered) {
+  #send(now: number): "send" {
+    this.#sendAt = now + this.#intervalMs;
+    this.#pending += 1;
+    // The oldest heartbeat without a reply sets the deadline.
+    if (!this.isWaiting && this.detectsSilence) {
       this.#askedAt = now;
-      this.#deadline = now + this.#patienceMs;
+      this.#deadline = now + this.#replyTimeoutMs;
     }
-    return "beat";
+    return "send";
   }
 }
 
-/** Eight minutes' worth at the default rhythm: a page that loads something long every few minutes stays with what it needs. */
-const PROMPT = 20;
+/** Eight minutes at the default interval, so that a page with a long download every few minutes keeps its longer timeout. */
+const QUICK_REPLIES = 20;

@@ -1,4 +1,4 @@
-// What this package exports.
+// The exports of the package.
 export type { BackoffOptions } from "./backoff.js";
 export type { Environment } from "./environment.js";
 export { QueueFullError } from "./errors.js";

@@ -1,15 +1,15 @@
-// One message of the page: what `send` takes, how long it is, and how it is kept.
+// One message: what `send` takes, its length, and a copy of it for the queue.
 
-/** What a WebSocket can send. */
+/** What `send` takes. */
 export type Data = string | ArrayBufferLike | Blob | ArrayBufferView<ArrayBufferLike>;
 
-/** Bytes that the message has on the wire. */
+/** Returns the bytes of the message's payload. */
 export function byteLength(data: Data): number {
   if (typeof data === "string") return utf8Length(data);
   return isBlob(data) ? data.size : data.byteLength;
 }
 
-/** The message as it is now: a page may change its buffer while the message waits. */
+/** Returns a copy of a buffer, because the page may change it while the message is queued. */
 export function snapshot(data: Data): Data {
   if (typeof data === "string" || isBlob(data)) return data;
   const bytes = ArrayBuffer.isView(data)
@@ -18,13 +18,13 @@ export function snapshot(data: Data): Data {
   return bytes.slice().buffer;
 }
 
-/** As WebIDL does it: what is neither text nor binary becomes text. */
+/** Converts what is neither text nor binary to text, as WebIDL does. */
 export function toData(value: unknown): Data {
   if (typeof value === "string" || ArrayBuffer.isView(value) || isBuffer(value) || isBlob(value)) return value;
   return String(value);
 }
 
-/** Bytes of a text in UTF-8, without an encoder: mini programs have none. A lone surrogate is sent as U+FFFD. */
+/** Returns the bytes of a text in UTF-8. Mini programs have no TextEncoder. A lone surrogate counts as U+FFFD. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let at = 0; at < text.length; at += 1) {
@@ -33,7 +33,7 @@ export function utf8Length(text: string): number {
     bytes += 1;
     if (unit < 0x800) continue;
     const isPair = unit >= 0xd800 && unit < 0xdc00 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00;
-    // A pair is 2 units and 4 bytes, everything else up here 1 unit and 3 bytes.
+    // A surrogate pair is 2 units and 4 bytes; any other unit from U+0800 on is 3 bytes.
     if (isPair) at += 1;
     bytes += 1;
   }

@@ -1,8 +1,8 @@
-// WeChat mini programs and uni-app, whose sockets are made by `connectSocket`, as a WebSocket.
+// The sockets of WeChat mini programs and uni-app, which `connectSocket` makes, as a WebSocket.
 import type { Environment } from "./environment.js";
 import type { WebSocketConstructor, WebSocketLike } from "./options.js";
 
-/** What `wx` and `uni` have in common; both fit as they are. */
+/** The part of `wx` and `uni` that is used; both can be passed as they are. */
 export interface MiniProgram {
   connectSocket(options: {
     url: string;
@@ -16,7 +16,7 @@ export interface MiniProgram {
   offAppShow?(callback: () => void): void;
 }
 
-/** What `connectSocket` answers with. */
+/** What `connectSocket` returns. */
 interface SocketTask {
   send(options: { data: string | ArrayBuffer; fail?: (failure: { errMsg: string }) => void }): void;
   close(options: { code?: number; reason?: string; fail?: (failure: { errMsg: string }) => void }): void;
@@ -26,22 +26,22 @@ interface SocketTask {
   onClose(callback: (closed: { code?: number; reason?: string }) => void): void;
 }
 
-/** What a page can't set and a mini program can. */
+/** Options that a mini program has and a page doesn't. */
 export interface MiniProgramOptions {
   /** Header fields of the handshake, for example `Authorization`. */
   readonly header?: Record<string, string>;
 }
 
-/** Options for a ReconnectingSocket in a mini program: `{ ...miniProgram(wx), connectTimeoutMs: 20_000 }`. */
+/** Returns options for a ReconnectingSocket in a mini program: `{ ...miniProgram(wx), connectTimeoutMs: 20_000 }`. */
 export function miniProgram(
   program: MiniProgram,
   options: MiniProgramOptions = {},
 ): { WebSocket: WebSocketConstructor; environment: Pick<Environment, "online" | "onNetwork" | "onVisible"> } {
-  const unopened = new Unopened();
+  const closedEarly = new ClosedEarly();
   return {
     WebSocket: class extends TaskSocket {
       constructor(url: string | URL, protocols: string | string[] = []) {
-        super(program, String(url), typeof protocols === "string" ? [protocols] : protocols, options, unopened);
+        super(program, String(url), typeof protocols === "string" ? [protocols] : protocols, options, closedEarly);
       }
     },
     environment: {
@@ -62,16 +62,16 @@ export function miniProgram(
 type Listener = (event: never) => void;
 
 /**
- * The tasks of an adapter that were given up before they opened. Such a task can't be closed, may open still, and counts
- * among the five that a program may have: until it has opened or failed, no new one is made.
+ * The tasks that were closed before they were open. Such a task can't be closed yet, may still open, and counts towards the
+ * five that a program may have. No new task is made until it has opened, to be closed at once, or has failed.
  */
-class Unopened {
-  /** Since when. */
+class ClosedEarly {
+  /** The values: when the task was closed, by `Date.now`. */
   readonly #tasks = new Map<TaskSocket, number>();
   readonly #waiting = new Map<TaskSocket, () => void>();
 
   add(socket: TaskSocket): void {
-    // One that waits has no task yet.
+    // A socket that waits for its turn has no task yet.
     if (!this.#waiting.delete(socket)) this.#tasks.set(socket, Date.now());
   }
 
@@ -80,9 +80,9 @@ class Unopened {
     this.#start();
   }
 
-  /** Calls `start` when there is none left. */
+  /** Calls `start` when there are no such tasks. */
   wait(socket: TaskSocket, start: () => void): void {
-    for (const [task, since] of this.#tasks) if (Date.now() - since > UNOPENED_MS_MAX) this.#tasks.delete(task);
+    for (const [task, since] of this.#tasks) if (Date.now() - since > CLOSED_EARLY_MS_MAX) this.#tasks.delete(task);
     this.#waiting.set(socket, start);
     this.#start();
   }
@@ -95,54 +95,54 @@ class Unopened {
   }
 }
 
-/** Twice the time after which `connectSocket` gives up unless told otherwise: such a task will not say anything any more. */
-const UNOPENED_MS_MAX = 120_000;
+/** Milliseconds. Twice the default timeout of `connectSocket`, after which no callback is expected any more. */
+const CLOSED_EARLY_MS_MAX = 120_000;
 
-/** One SocketTask behind the interface of a WebSocket. */
+/** A SocketTask with the interface of a WebSocket. */
 class TaskSocket implements WebSocketLike {
   onopen: Listener | null = null;
   onmessage: Listener | null = null;
   onerror: Listener | null = null;
   onclose: Listener | null = null;
-  /** There are no blobs here. */
+  /** Mini programs have no blobs. */
   binaryType = "arraybuffer";
-  /** Nobody tells. */
+  /** Mini programs don't report it. */
   readonly bufferedAmount = 0;
   readonly extensions = "";
   protocol = "";
   readyState = 0;
   readonly url: string;
-  readonly #unopened: Unopened;
+  readonly #closedEarly: ClosedEarly;
   #task: SocketTask | undefined;
-  /** Of `close`, for a task that has yet to open. */
-  #goodbye = { code: 1000, reason: "" };
+  /** The arguments of `close`, for a task that isn't open yet. */
+  #closeFrame = { code: 1000, reason: "" };
 
   constructor(
     program: MiniProgram,
     url: string,
     protocols: string[],
     { header }: MiniProgramOptions,
-    unopened: Unopened,
+    closedEarly: ClosedEarly,
   ) {
     this.url = url;
-    this.#unopened = unopened;
-    unopened.wait(this, () => {
+    this.#closedEarly = closedEarly;
+    closedEarly.wait(this, () => {
       const task = program.connectSocket({
         url,
         ...(protocols.length > 0 && { protocols }),
         ...(header && { header }),
-        // uni-app answers with the task itself only if one of its three callbacks is given. It is also how too many
-        // sockets, or a domain that isn't on the list, are told; perhaps before anybody listens.
+        // uni-app returns the task only if one of its three callbacks is given. `fail` also reports too many sockets and a
+        // domain that isn't allowed, perhaps before `connectSocket` has returned.
         fail: ({ errMsg }) => {
-          unopened.delete(this);
+          closedEarly.delete(this);
           this.#endSoon(errMsg);
         },
       }) as SocketTask | undefined;
       this.#task = task;
       task?.onOpen(({ header: fields = {} }) => {
         if (this.readyState > 0) {
-          task.close(this.#goodbye);
-          return unopened.delete(this);
+          task.close(this.#closeFrame);
+          return closedEarly.delete(this);
         }
         const field = Object.keys(fields).find((name) => name.toLowerCase() === "sec-websocket-protocol");
         this.protocol = (field && fields[field]) || "";
@@ -150,10 +150,10 @@ class TaskSocket implements WebSocketLike {
         call(this.onopen, {});
       });
       task?.onMessage(({ data }) => call(this.onmessage, { data, origin: "" }));
-      // After an error onClose may come or not, depending on system and version.
-      task?.onError(({ errMsg }) => this.#break(errMsg));
+      // Whether onClose is called after an error depends on system and version.
+      task?.onError(({ errMsg }) => this.#fail(errMsg));
       task?.onClose(({ code, reason }) => {
-        unopened.delete(this);
+        closedEarly.delete(this);
         this.#end(code ?? 1005, reason ?? "");
       });
     });
@@ -166,30 +166,30 @@ class TaskSocket implements WebSocketLike {
     if (typeof bytes !== "string" && !(bytes instanceof ArrayBuffer)) {
       throw new TypeError("A mini program sends text or an ArrayBuffer");
     }
-    this.#task?.send({ data: bytes, fail: ({ errMsg }) => this.#break(errMsg) });
+    this.#task?.send({ data: bytes, fail: ({ errMsg }) => this.#fail(errMsg) });
   }
 
   close(code = 1000, reason = ""): void {
     if (this.readyState > 1) return;
-    this.#goodbye = { code, reason };
+    this.#closeFrame = { code, reason };
     if (this.readyState === 0) {
-      this.#unopened.add(this);
+      this.#closedEarly.add(this);
       this.#endSoon("");
     } else {
-      // If it can't be closed it isn't open.
+      // A task that can't be closed isn't open.
       this.#task?.close({ code, reason, fail: ({ errMsg }) => this.#end(1006, errMsg) });
     }
     this.readyState = 2;
   }
 
-  /** As a WebSocket, which tells nothing before its maker has returned. */
+  /** Ends it after the caller has returned, as a WebSocket does. */
   #endSoon(reason: string): void {
     void Promise.resolve().then(() => this.#end(1006, reason));
   }
 
-  /** Something went wrong, and the connection may stand for all that. */
-  #break(reason: string): void {
-    this.#unopened.delete(this);
+  /** Ends it after an error, and closes the task, which may still be open. */
+  #fail(reason: string): void {
+    this.#closedEarly.delete(this);
     this.#task?.close({});
     this.#end(1006, reason);
   }

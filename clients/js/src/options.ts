@@ -1,14 +1,14 @@
-// What a socket can be told, and what holds if it isn't.
+// The options of a socket, their defaults and their checks.
 import { BACKOFF_DEFAULTS, type BackoffOptions } from "./backoff.js";
 import { type Environment, PLATFORM } from "./environment.js";
 import { HEARTBEAT_DEFAULTS, type HeartbeatOptions } from "./heartbeat.js";
 import { QUEUE_DEFAULTS, type QueueOptions } from "./queue.js";
 import type { Ended } from "./state.js";
 
-/** A value, or a function that makes it before each attempt: fresh tokens. */
+/** A value, or a function that is called before each attempt, for example to get a fresh token. */
 export type Fresh<T> = T | (() => T | PromiseLike<T>);
 
-/** What this library needs of a WebSocket; the browser's, Node's and npm `ws`'s have it. */
+/** The part of WebSocket that this library uses. The WebSockets of browsers, Node and npm `ws` have it. */
 export interface WebSocketLike {
   binaryType: string;
   readonly bufferedAmount: number;
@@ -20,26 +20,27 @@ export interface WebSocketLike {
   onmessage: ((event: never) => void) | null;
   onerror: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
-  // A method, so that one which takes less than everything is good enough.
+  // A method and not a property, so that an implementation may accept fewer types.
   send(data: never): void;
   close(code?: number, reason?: string): void;
 }
 
-/** Makes such a WebSocket: the class itself. */
+/** The class of such a WebSocket. */
 export type WebSocketConstructor = new (url: string | URL, protocols?: string | string[]) => WebSocketLike;
 
+/** The options of a ReconnectingSocket. */
 export interface Options {
-  /** How long to wait before the next attempt. */
+  /** The delay before the next attempt. */
   readonly backoff?: BackoffOptions;
-  /** Off unless given: it needs a message that the server understands. */
+  /** Sends messages to keep the connection open and to detect a dead one. Off by default. */
   readonly heartbeat?: HeartbeatOptions;
-  /** What is kept while there is no connection. */
+  /** The messages that are sent while there is no connection. */
   readonly queue?: QueueOptions;
-  /** Close codes after which it would be no use to come back. Default `[1008]`. */
+  /** Close codes after which the socket doesn't reconnect. Default `[1008]`. */
   readonly finalCodes?: readonly number[];
   /**
-   * Decides instead of `finalCodes` whether to try again. `failures` counts the attempts in a row that failed before
-   * this one.
+   * Returns whether to reconnect, instead of `finalCodes`. `failures` is `State.failures` before this ending. If it throws,
+   * the error is reported as uncaught and the socket reconnects.
    */
   readonly retry?: (ended: Ended, failures: number) => boolean;
   /**
@@ -50,16 +51,17 @@ export interface Options {
   readonly maxRetries?: number;
   /** Whether to start closed, without an attempt, until `connect()` or `reconnect()` is called. Default false. */
   readonly startClosed?: boolean;
-  /** Milliseconds for one attempt, including the functions for `url` and `protocols`. Default 10 000. */
+  /** Milliseconds. The time limit of one attempt, including the functions for `url` and `protocols`. Default 10 000. */
   readonly connectTimeoutMs?: number;
-  /** Milliseconds that `close()` waits for the other side's goodbye. Default 5 000. */
+  /** Milliseconds. How long `close()` waits for the server's Close frame. Default 5 000. */
   readonly closeTimeoutMs?: number;
-  /** The implementation. Default: the global one. */
+  /** The WebSocket class to use. Default: the global one. */
   readonly WebSocket?: unknown;
-  /** Clock, timers, luck, network and page: for tests, and for places that aren't browsers. */
+  /** Clock, timers, random numbers, network and page visibility: for tests, and for platforms that aren't browsers. */
   readonly environment?: Partial<Environment>;
 }
 
+/** The options with their defaults filled in. */
 export interface Settings {
   readonly backoff: Required<BackoffOptions>;
   readonly heartbeat: (HeartbeatOptions & typeof HEARTBEAT_DEFAULTS) | undefined;
@@ -73,7 +75,7 @@ export interface Settings {
   readonly environment: Environment;
 }
 
-/** Fills in the defaults; refuses what can't work, and what there isn't. */
+/** Fills in the defaults; throws a TypeError for an unknown or missing option, a RangeError for a wrong number. */
 export function settings(options: Options): Settings {
   const implementation = options.WebSocket ?? (typeof WebSocket === "function" ? WebSocket : undefined);
   if (typeof implementation !== "function") {
@@ -98,14 +100,14 @@ export function settings(options: Options): Settings {
   checkNames("options.queue", options.queue, QUEUE_DEFAULTS);
   checkNames("options.environment", options.environment, PLATFORM);
   if (result.heartbeat && result.heartbeat.message === undefined) {
-    // Text that the server doesn't expect could be passed on to everybody in a room, or end the connection.
+    // There is no default: a server could forward a text that it doesn't expect to everybody, or close the connection.
     throw new TypeError("options.heartbeat.message is missing");
   }
   checkNumbers({ ...result.backoff, ...result.heartbeat, ...result.queue, ...result });
   return result;
 }
 
-/** An option that nobody reads, such as one of another library, would be missed in silence. */
+/** Throws for a name that isn't an option: a misspelt one, or one of another library, would otherwise be ignored. */
 function checkNames(place: string, given: object | undefined, known: object): void {
   const names = Object.keys(known);
   for (const name of Object.keys(given ?? {})) {
@@ -113,15 +115,15 @@ function checkNames(place: string, given: object | undefined, known: object): vo
   }
 }
 
-/** A limit that is no number would be no limit. */
+/** Throws for a limit that is negative or not a number: comparisons with NaN are false, so it would limit nothing. */
 function checkNumbers(values: object): void {
   for (const [name, value] of Object.entries(values)) {
-    // A heart that beats without a pause would be the end of the page.
+    // A heartbeat every 0 ms would block the page.
     const least = name === "intervalMs" ? 1 : 0;
     if (/(Ms|Max|Retries)$/.test(name) && !(value >= least))
       throw new RangeError(`${name}: ${value} is not a number >= ${least}`);
   }
 }
 
-/** RFC 6455 section 7.4.1: "when there is no other more suitable status code" to say that we aren't wanted. */
+/** RFC 6455 section 7.4.1: the server ends the connection because of the client, and gives no better code. */
 const POLICY_VIOLATION = 1008;

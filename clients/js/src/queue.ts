@@ -1,22 +1,22 @@
-// What the page sent while there was no connection. Bounded, in order, and never silent about what it loses.
+// The messages that were sent while there was no connection: bounded, in order, and every dropped message is returned.
 import { QueueFullError } from "./errors.js";
 import { byteLength, type Data, snapshot } from "./message.js";
 
-/** How much may wait while there is no connection, for how long, and what happens beyond that. */
+/** How many messages are kept while there is no connection, for how long, and what happens when the queue is full. */
 export interface QueueOptions {
   /** Messages. Default 1 000; 0 keeps nothing. */
   readonly messagesMax?: number;
   /** Bytes of all messages together. Default 1 MiB. */
   readonly bytesMax?: number;
   /**
-   * Milliseconds. A message that has waited longer is dropped, with a `dropped` event. Default `Infinity`.
+   * Milliseconds. A message that has been queued for longer is dropped, with a `dropped` event. Default `Infinity`.
    */
   readonly lifetimeMs?: number;
-  /** What `send` does when the queue is full: throw a `QueueFullError`, or drop the oldest. Default "reject". */
+  /** What `send` does when the queue is full: throw a QueueFullError, or drop the oldest messages. Default "reject". */
   readonly whenFull?: "reject" | "drop-oldest";
 }
 
-/** Bytes: 1 MiB is more than anybody types, and nothing to a phone. */
+/** 1 MiB is more than anybody types, and little for a phone. */
 export const QUEUE_DEFAULTS: Required<QueueOptions> = {
   messagesMax: 1_000,
   bytesMax: 1 << 20,
@@ -24,65 +24,66 @@ export const QUEUE_DEFAULTS: Required<QueueOptions> = {
   whenFull: "reject",
 };
 
-interface Waiting {
+interface QueuedMessage {
   readonly data: Data;
   readonly bytes: number;
-  /** `Infinity`: waits as long as it takes. */
+  /** `Infinity`: never. */
   readonly expiresAt: number;
 }
 
+/** A queue of messages with limits for their number, bytes and age. */
 export class Queue {
   readonly #options: Required<QueueOptions>;
-  /** Oldest first; `expiresAt` never falls. */
-  readonly #waiting: Waiting[] = [];
-  /** The sum of `bytes` over what waits. */
+  /** Oldest first; `expiresAt` never decreases. */
+  readonly #messages: QueuedMessage[] = [];
+  /** The sum of `bytes` of all messages. */
   #bytes = 0;
 
   constructor(options: Required<QueueOptions>) {
     this.#options = options;
   }
 
-  /** Keeps a message, or throws a QueueFullError; answers with what had to go for it. */
+  /** Appends a message and returns the older messages that were dropped for it; throws a QueueFullError if it doesn't fit. */
   push(data: Data, now: number): Data[] {
     const { messagesMax, bytesMax, lifetimeMs, whenFull } = this.#options;
     const bytes = byteLength(data);
-    // If not even an empty queue has room for it, dropping the others is of no use.
+    // An empty queue has no room for it either, so nothing is dropped for it.
     const neverFits = messagesMax < 1 || bytes > bytesMax;
     const dropped: Data[] = [];
-    while (this.#waiting.length >= messagesMax || this.#bytes + bytes > bytesMax) {
+    while (this.#messages.length >= messagesMax || this.#bytes + bytes > bytesMax) {
       if (neverFits || whenFull === "reject") {
         throw new QueueFullError(`its limit of ${messagesMax} messages or ${bytesMax} bytes`);
       }
       dropped.push(...this.#shift());
     }
-    this.#waiting.push({ data: snapshot(data), bytes, expiresAt: now + lifetimeMs });
+    this.#messages.push({ data: snapshot(data), bytes, expiresAt: now + lifetimeMs });
     this.#bytes += bytes;
     return dropped;
   }
 
-  /** Takes the oldest message: none or one. */
+  /** Removes and returns the oldest message. */
   shift(): Data | undefined {
     return this.#shift()[0];
   }
 
-  /** Takes what has waited for too long. */
+  /** Removes and returns the messages that have expired. */
   expire(now: number): Data[] {
     const expired: Data[] = [];
     while (now >= this.pollTimeout()) expired.push(...this.#shift());
     return expired;
   }
 
-  /** Takes everything. */
+  /** Removes and returns all messages. */
   clear(): Data[] {
-    const all = this.#waiting.map((waiting) => waiting.data);
-    this.#waiting.length = 0;
+    const all = this.#messages.map(({ data }) => data);
+    this.#messages.length = 0;
     this.#bytes = 0;
     return all;
   }
 
-  /** When the oldest message expires. */
+  /** Returns when the oldest message expires. */
   pollTimeout(): number {
-    return this.#waiting[0]?.expiresAt ?? Infinity;
+    return this.#messages[0]?.expiresAt ?? Infinity;
   }
 
   get bytes(): number {
@@ -90,11 +91,11 @@ export class Queue {
   }
 
   get length(): number {
-    return this.#waiting.length;
+    return this.#messages.length;
   }
 
   #shift(): Data[] {
-    const oldest = this.#waiting.shift();
+    const oldest = this.#messages.shift();
     if (!oldest) return [];
     this.#bytes -= oldest.bytes;
     return [oldest.data];

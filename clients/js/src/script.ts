@@ -1,4 +1,4 @@
-// What a <script> gets as `Sockeye`. No adapters: where they are needed there are no scripts.
+// The global `Sockeye` of a <script>. Without `miniProgram`: mini programs have no <script>.
 export { QueueFullError } from "./errors.js";
 export { DroppedEvent, FailureEvent, StateEvent } from "./events.js";
 export { ReconnectingSocket } from "./socket.js";

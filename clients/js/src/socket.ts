@@ -1,4 +1,4 @@
-// A WebSocket that comes back: the browser's interface on top, one WebSocket after another below.
+// A WebSocket that reconnects: it has the interface of WebSocket, and makes one WebSocket after another.
 
 import { BaseEvent, Emitter, report } from "./emitter.js";
 import type { Environment } from "./environment.js";
@@ -10,7 +10,7 @@ import { type Fresh, type Options, type Settings, settings, type WebSocketLike }
 import { Queue } from "./queue.js";
 import { type Effect, type Ended, Machine, type State } from "./state.js";
 
-/** What can be listened to. */
+/** The events and their types. */
 export interface SocketEventMap extends WebSocketEventMap {
   error: FailureEvent;
   state: StateEvent;
@@ -44,8 +44,8 @@ export interface ReconnectingSocket {
 }
 
 /**
- * The interface of `WebSocket`, so that it can stand in its place, and what a page needs beside it: it comes back when
- * the connection is lost, keeps what is sent meanwhile, notices when the other side is gone, and says how it stands.
+ * A WebSocket that reconnects. It can replace `WebSocket`, whose interface it has; in addition it queues messages while
+ * there is no connection, detects dead connections, and reports its state.
  *
  * ```text
  *   page ── send ──> Queue ──> WebSocket ══> server
@@ -96,30 +96,31 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   readonly #queue: Queue;
   readonly #machine: Machine;
 
-  /** The one that counts: there is never a second. */
+  /** The current WebSocket. There is never a second one whose events are handled. */
   #socket: WebSocketLike | undefined;
-  /** The last one that was made: what was agreed on can still be read after its end. */
-  #latest: WebSocketLike | undefined;
-  /** Of the current attempt: what an earlier one still brings is ignored. */
+  /** The last WebSocket that was made: `protocol` and `extensions` can be read after it has ended. */
+  #lastSocket: WebSocketLike | undefined;
+  /** The number of the current attempt. Results of earlier attempts are ignored. */
   #attempt = 0;
   #binaryType: BinaryType = "blob";
-  /** As it was resolved last. */
+  /** The `url` of the last WebSocket. */
   #lastUrl = "";
-  /** Bytes given to `send` when it was too late, which `bufferedAmount` has to count. */
-  #lateBytes = 0;
-  /** What the browser had when we last looked, and what it was given since: a long upload is a sign of life. */
-  #bufferedSeen = 0;
-  #given = 0;
+  /** Bytes that were passed to `send` after `close`, which `bufferedAmount` has to count. */
+  #bytesAfterClose = 0;
+  /** The WebSocket's `bufferedAmount` at the last check, and the bytes passed to it since. */
+  #lastBuffered = 0;
+  #bytesSent = 0;
   #timer: unknown;
-  /** Ends the subscriptions to network and page; there while we aren't closed. */
+  /** Unsubscribes from network and visibility events; undefined while the socket is closed. */
   #unsubscribe: (() => void) | undefined;
-  /** Effects are being carried out: whoever asks for more only adds to them. */
+  /** Whether `#run` is on the call stack, which will carry out all effects. */
   #running = false;
 
   /**
-   * @param url where to: as for `WebSocket`, or a function that is asked before each attempt
-   * @param protocols the subprotocols, or a function
-   * @throws what `new WebSocket` throws, if url and protocols are values; TypeError and RangeError for wrong options
+   * @param url the URL as for `WebSocket`, or a function that is called before each attempt
+   * @param protocols the subprotocols as for `WebSocket`, or a function that is called before each attempt
+   * @throws what `new WebSocket` throws, unless `url` or `protocols` is a function or the socket starts closed; a TypeError
+   *   or RangeError for wrong options
    */
   constructor(url: Fresh<string | URL>, protocols?: Fresh<string | string[] | undefined>, options: Options = {}) {
     super();
@@ -138,7 +139,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     });
     if (this.#settings.startClosed) return;
     this.#machine.start(environment.now(), environment.online());
-    // What the WebSocket constructor throws now is the caller's mistake, and thrown as it would be there.
+    // An exception of the WebSocket constructor is thrown to our caller.
     this.#run("first");
   }
 
@@ -148,22 +149,22 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     return this.#machine.readyState;
   }
 
-  /** The last address, as the WebSocket resolved it; empty until a function has answered for the first time. */
+  /** The URL of the last attempt, as the WebSocket resolved it; empty before the first one. */
   get url(): string {
     return this.#lastUrl;
   }
 
   get protocol(): string {
-    return this.#latest?.protocol ?? "";
+    return this.#lastSocket?.protocol ?? "";
   }
 
   get extensions(): string {
-    return this.#latest?.extensions ?? "";
+    return this.#lastSocket?.extensions ?? "";
   }
 
-  /** Bytes that wait here or in the browser. */
+  /** Bytes in our queue and in the browser's buffer. */
   get bufferedAmount(): number {
-    return this.#queue.bytes + (this.#socket?.bufferedAmount ?? 0) + this.#lateBytes;
+    return this.#queue.bytes + (this.#socket?.bufferedAmount ?? 0) + this.#bytesAfterClose;
   }
 
   get binaryType(): BinaryType {
@@ -178,23 +179,24 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   }
 
   /**
-   * Sends a message, or keeps it until there is a connection. Messages leave in the order of the calls, each at most
-   * once; what `open` listeners send goes before what waited.
+   * Sends a message, or queues it until there is a connection. Messages are sent in the order of the calls, each at most
+   * once. Messages that `open` listeners send go before the queued ones. After `close`, and before `connect()` of a socket
+   * that starts closed, the message is dropped with a `dropped` event.
    *
-   * @throws QueueFullError if it has to wait and there is no room, unless the policy is to drop the oldest
+   * @throws QueueFullError if there is no connection and the queue is full, unless `queue.whenFull` is "drop-oldest"
    */
   send(data: string | ArrayBufferLike | Blob | ArrayBufferView<ArrayBufferLike>): void {
     if (arguments.length === 0) throw new TypeError("send needs a message");
     const message = toData(data);
-    // Ours may be open still when the browser's is closing: what it would swallow waits for the next one.
+    // The WebSocket may be closing before its `close` event. It would discard the message; the queue keeps it.
     if (this.readyState === ReconnectingSocket.OPEN && this.#socket?.readyState === ReconnectingSocket.OPEN) {
       this.#socket.send(message as never);
-      this.#given += byteLength(message);
+      this.#bytesSent += byteLength(message);
       return;
     }
     if (this.readyState >= ReconnectingSocket.CLOSING) {
-      // As in a browser, it counts and isn't sent. Unlike there, somebody hears of it.
-      this.#lateBytes += byteLength(message);
+      // As in a browser, the message counts as buffered and is not sent; in addition a `dropped` event reports it.
+      this.#bytesAfterClose += byteLength(message);
       this.#drop("closed", [message]);
       return;
     }
@@ -203,25 +205,25 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   }
 
   /**
-   * Closes for good. What still waits for a connection is dropped, with a `dropped` event.
+   * Closes without reconnecting. Queued messages are dropped, with a `dropped` event.
    *
    * @throws InvalidAccessError if the code is neither 1000 nor in 3000..=4999
    * @throws SyntaxError if the reason has more than 123 bytes in UTF-8
    */
   close(code?: number, reason?: string): void {
-    const words = goodbye(code, reason);
+    const closeArgs = closeArguments(code, reason);
     if (this.readyState >= ReconnectingSocket.CLOSING) return;
-    this.#look();
+    this.#uploadProgressed();
     this.#machine.close(this.#environment.now(), this.#socket !== undefined);
-    // Also an attempt that still waits for its address.
+    // Also ends an attempt that still waits for the function for `url` or `protocols`.
     this.#attempt += 1;
-    this.#socket?.close(...words);
+    this.#socket?.close(...closeArgs);
     this.#run();
   }
 
-  // ---- Beside it ----
+  // ---- In addition to WebSocket ----
 
-  /** How it stands: what the last `state` event told, with `retryIn` as of now. */
+  /** The state as in the last `state` event, with the current `retryIn`. */
   get state(): State {
     return this.#machine.state(this.#environment.now());
   }
@@ -232,28 +234,28 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   }
 
   /**
-   * Connects now: instead of waiting, in place of the connection there is (which is closed with code and reason), or
-   * again after it was closed.
+   * Connects now: before the delay is over, after `close`, or in place of the current connection, which is closed with
+   * `code` and `reason`.
    *
-   * @throws as `close` does
+   * @throws what `close` throws
    */
   reconnect(code?: number, reason?: string): void {
-    const [checked = 1000, text = ""] = goodbye(code, reason);
+    const [checked = 1000, text = ""] = closeArguments(code, reason);
     const ended: Ended = { cause: "replaced", code: checked, reason: text, wasClean: true };
-    this.#lateBytes = 0;
+    this.#bytesAfterClose = 0;
     this.#machine.reconnect(this.#environment.now(), this.#environment.online(), ended);
     this.#run();
   }
 
-  // ---- What the machine asks for ----
+  // ---- The effects of the machine ----
 
-  /** `first`: from the constructor, whose caller gets the exception of a WebSocket that can't be made. */
+  /** Carries out all effects. `first`: called from the constructor, which throws what the WebSocket constructor throws. */
   #run(when: "first" | "later" = "later"): void {
     if (this.#running) return;
     this.#running = true;
     try {
       for (let effect = this.#machine.pollEffect(); effect; effect = this.#machine.pollEffect()) {
-        this.#carryOut(effect, when);
+        this.#perform(effect, when);
       }
     } finally {
       this.#running = false;
@@ -261,24 +263,24 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     this.#setTimer();
   }
 
-  #carryOut(effect: Effect, when: "first" | "later"): void {
+  #perform(effect: Effect, when: "first" | "later"): void {
     switch (effect.do) {
       case "dial":
-        // A listener of the state may have closed it.
+        // A listener of the `state` event may have closed the socket.
         if (this.readyState === ReconnectingSocket.CONNECTING) this.#dial(when);
         return;
-      case "beat":
-        return this.#beat();
+      case "heartbeat":
+        return this.#sendHeartbeat();
       case "abandon":
         return this.#abandon(effect.ended);
       case "open":
         return this.#open();
       case "close":
-        return this.#tellClose(effect.ended, effect.failed);
+        return this.#dispatchClose(effect.ended, effect.failed);
       case "state":
         this.dispatchEvent(new StateEvent(effect.state));
         return;
-      case "rest":
+      case "stop":
         this.#unsubscribe?.();
         this.#unsubscribe = undefined;
         return this.#drop("closed", this.#queue.clear());
@@ -314,14 +316,14 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     const { WebSocket } = this.#settings;
     const socket = protocols === undefined ? new WebSocket(url) : new WebSocket(url, protocols);
     this.#socket = socket;
-    this.#latest = socket;
+    this.#lastSocket = socket;
     this.#lastUrl = socket.url || String(url);
-    // npm `ws` has a default of its own, so it is always said.
+    // npm `ws` has another default.
     socket.binaryType = this.#binaryType;
     this.#listen(socket);
   }
 
-  /** Hears what the socket says, for as long as it is the one in charge. */
+  /** Handles the events of the WebSocket until `detach`. */
   #listen(socket: WebSocketLike): void {
     let failed = false;
     socket.onopen = () => {
@@ -330,24 +332,24 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     };
     socket.onmessage = (event: MessageEvent) => this.#receive(event);
     socket.onerror = () => {
-      // It is told together with the end that follows: until then `send` would still find an open connection.
+      // Dispatched together with the `close` event that follows, so that `send` in a listener finds no open connection.
       failed = true;
     };
     socket.onclose = (event: CloseEvent) => {
-      silence(socket);
+      detach(socket);
       this.#socket = undefined;
       const { code, reason, wasClean } = event;
       this.#end({ code, reason, wasClean }, failed);
-      this.#tellUnsent(socket);
+      this.#reportUnsent(socket);
     };
   }
 
   #receive(event: MessageEvent): void {
     const reply = this.#settings.heartbeat?.reply;
-    this.#machine.handleLife(this.#environment.now());
-    if (this.#machine.owesReply) {
+    this.#machine.handleActivity(this.#environment.now());
+    if (this.#machine.expectsReply) {
       const isReply = typeof reply === "function" ? reply(event.data) : event.data === (reply ?? event.data);
-      if (isReply) this.#machine.handleAnswer();
+      if (isReply) this.#machine.handleReply();
       if (isReply && reply !== undefined) return;
     }
     this.dispatchEvent(messageEvent(event.data, event.origin));
@@ -359,49 +361,49 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
   }
 
   #open(): void {
-    this.#look();
+    this.#uploadProgressed();
     this.dispatchEvent(new BaseEvent("open"));
-    // A listener may have closed it.
+    // A listener may have closed the socket.
     while (this.#queue.length > 0 && this.#socket?.readyState === ReconnectingSocket.OPEN) {
-      this.#given += this.#queue.bytes;
+      this.#bytesSent += this.#queue.bytes;
       this.#socket.send(this.#queue.shift() as never);
-      this.#given -= this.#queue.bytes;
+      this.#bytesSent -= this.#queue.bytes;
     }
   }
 
-  #beat(): void {
+  #sendHeartbeat(): void {
     const message = this.#settings.heartbeat?.message;
     try {
       this.#socket?.send((typeof message === "function" ? message() : message) as never);
     } catch (error) {
-      // A function of the page: its mistake is shown, and the deadline holds as if it had been sent.
+      // The function of the page has failed. The deadline for the reply stays.
       report(error);
     }
   }
 
   #abandon(ended: Ended): void {
-    // Also an attempt that still waits for its address.
+    // Also ends an attempt that still waits for the function for `url` or `protocols`.
     this.#attempt += 1;
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
-    silence(socket);
-    this.#tellUnsent(socket);
+    detach(socket);
+    this.#reportUnsent(socket);
     try {
-      if (ended.code === 1006) socket.close(TIMEOUT, ended.cause);
+      if (ended.code === 1006) socket.close(TIMEOUT_CODE, ended.cause);
       else socket.close(ended.code, ended.reason);
     } catch {
-      // One that never opened may refuse; nobody listens to it any more.
+      // Some implementations throw before the connection is open. It is detached, so nothing is missed.
     }
   }
 
-  #tellClose(ended: Ended, failed: boolean): void {
+  #dispatchClose(ended: Ended, failed: boolean): void {
     if (failed) this.dispatchEvent(new FailureEvent(ended.reason || ended.cause, ended.error));
     this.dispatchEvent(closeEvent(ended.code, ended.reason, ended.wasClean));
   }
 
-  /** The browser's own buffer dies with the connection. */
-  #tellUnsent(socket: WebSocketLike): void {
+  /** Reports what the browser still had in its buffer when the connection ended. */
+  #reportUnsent(socket: WebSocketLike): void {
     if (socket.bufferedAmount > 0) this.dispatchEvent(new DroppedEvent("unsent", [], socket.bufferedAmount));
   }
 
@@ -420,7 +422,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     }
   }
 
-  // ---- What is around ----
+  // ---- The environment ----
 
   #subscribe(): void {
     if (this.#unsubscribe) return;
@@ -439,7 +441,7 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
     };
   }
 
-  /** One timer for everything: the soonest. */
+  /** Sets the only timer to the earliest deadline. */
   #setTimer(): void {
     if (this.#running) return;
     const { now, setTimeout, clearTimeout } = this.#environment;
@@ -452,22 +454,22 @@ export class ReconnectingSocket extends Emitter implements WebSocket {
 
   #wake(): void {
     const now = this.#environment.now();
-    if (this.#look()) this.#machine.handleLife(now);
+    if (this.#uploadProgressed()) this.#machine.handleActivity(now);
     this.#drop("expired", this.#queue.expire(now));
     this.#machine.handleTimeout(now);
     this.#run();
   }
 
   /**
-   * Whether more has gone out since the last look, which is as good as an answer. It says nothing unless something waited
-   * then: an idle kernel takes what it is given, whether or not anybody is there.
+   * Returns whether the peer has received more of an upload since the last check, which proves that it is alive. Only bytes
+   * that were buffered then count: an idle kernel accepts bytes whether or not the peer is alive.
    */
-  #look(): boolean {
-    const before = this.#bufferedSeen;
-    const given = this.#given;
-    this.#bufferedSeen = this.#socket?.bufferedAmount ?? 0;
-    this.#given = 0;
-    return before > 0 && this.#bufferedSeen < before + given;
+  #uploadProgressed(): boolean {
+    const before = this.#lastBuffered;
+    const given = this.#bytesSent;
+    this.#lastBuffered = this.#socket?.bufferedAmount ?? 0;
+    this.#bytesSent = 0;
+    return before > 0 && this.#lastBuffered < before + given;
   }
 }
 
@@ -475,8 +477,8 @@ async function fresh<T>(value: Fresh<T>): Promise<T> {
   return typeof value === "function" ? (value as () => T | PromiseLike<T>)() : value;
 }
 
-/** What `close` passes on, checked as WHATWG WebSockets, `close(code, reason)`, says. */
-function goodbye(code: unknown, reason: unknown): [number?, string?] {
+/** Returns the arguments for `close`, checked as the WHATWG WebSockets standard says. */
+function closeArguments(code: unknown, reason: unknown): [number?, string?] {
   const text = reason === undefined ? undefined : String(reason);
   let number: number | undefined;
   if (code !== undefined) {
@@ -490,21 +492,21 @@ function goodbye(code: unknown, reason: unknown): [number?, string?] {
   if (utf8Length(text) > REASON_BYTES_MAX) {
     throw domException("SyntaxError", `The close reason is longer than ${REASON_BYTES_MAX} bytes`);
   }
-  // A reason without a code: the code of a close that is nobody's fault.
+  // A reason needs a code: 1000, normal closure.
   return [number ?? 1000, text];
 }
 
-/** From now on nobody hears it. Not null: npm `ws` throws an error that nobody listens for. */
-function silence(socket: WebSocketLike): void {
-  const nobody = () => {};
-  socket.onopen = nobody;
-  socket.onmessage = nobody;
-  socket.onerror = nobody;
-  socket.onclose = nobody;
+/** Ignores all later events of the WebSocket. Not null: npm `ws` throws an `error` event that has no listener. */
+function detach(socket: WebSocketLike): void {
+  const ignore = () => {};
+  socket.onopen = ignore;
+  socket.onmessage = ignore;
+  socket.onerror = ignore;
+  socket.onclose = ignore;
 }
 
-/** IANA's registry: "Timeout". What an abandoned connection is told, should it still be listening. */
-const TIMEOUT = 3008;
+/** "Timeout" in IANA's registry: the close code for a connection that is dropped. */
+const TIMEOUT_CODE = 3008;
 
-/** RFC 6455 section 5.5: a control frame has 125 bytes, two of which are the code. */
+/** RFC 6455 section 5.5: a control frame has at most 125 bytes, two of which are the code. */
 const REASON_BYTES_MAX = 123;

@@ -1,20 +1,20 @@
-// When to dial, when to give a connection up, and what the page is told. No socket, no timer, no clock: `now` is
-// milliseconds since an origin that the caller picks, luck is an argument.
+// When to connect, when to drop a connection, and which events to dispatch. No socket, no timer, no clock: `now` is
+// milliseconds since an origin that the caller picks; random numbers are an argument.
 import { type BackoffOptions, delayMs } from "./backoff.js";
 import type { Heartbeat } from "./heartbeat.js";
 
-/** What the page can show. */
+/** The name of a state. */
 export type StateName = "connecting" | "open" | "waiting" | "offline" | "closed";
 
 /**
  * Why a connection or an attempt ended:
  *
- * - `lost`: an open connection ended, by the other side or by the network; the close code says more;
- * - `failed`: an attempt didn't get as far as `open`, or the function for `url` or `protocols` failed;
+ * - `lost`: the server or the network ended an open connection; the close code says more;
+ * - `failed`: an attempt ended before it was open, or the function for `url` or `protocols` failed;
  * - `timeout`: an attempt took longer than `connectTimeoutMs`;
- * - `heartbeat`: no answer within the heartbeat's `timeoutMs`;
- * - `sleep`: the machine slept, and there is no heartbeat to ask whether the connection still stands;
- * - `offline`: the browser says that the network has gone;
+ * - `heartbeat`: nothing was received within the heartbeat's `timeoutMs`;
+ * - `sleep`: the machine slept, and there is no heartbeat to check whether the connection survived;
+ * - `offline`: the browser reported that the network is lost;
  * - `replaced`: `reconnect()` was called;
  * - `closed`: `close()` was called.
  */
@@ -33,18 +33,18 @@ export type StopReason = "close" | "final" | "maxRetries" | "startClosed";
 /** How a connection or an attempt ended. */
 export interface Ended {
   readonly cause: Cause;
-  /** As in the `close` event. */
+  /** Code, reason and `wasClean` are those of the `close` event. */
   readonly code: number;
   readonly reason: string;
   readonly wasClean: boolean;
-  /** What a function of the page has thrown, or the WebSocket constructor. */
+  /** The exception of a function for `url` or `protocols`, or of the WebSocket constructor. */
   readonly error?: unknown;
 }
 
-/** What the page is told with each `state` event, and what `socket.state` holds. */
+/** The state of a socket, as in a `state` event and in `socket.state`. */
 export interface State {
   readonly name: StateName;
-  /** Milliseconds until the next attempt, as of this event; in `waiting` and `offline`. */
+  /** Milliseconds until the next attempt, at the time of the event; in `waiting` and `offline`. */
   readonly retryIn?: number;
   /** Connections and attempts in a row that have ended; one that lasted at least `minUptimeMs` begins the count anew. */
   readonly failures: number;
@@ -54,37 +54,38 @@ export interface State {
   readonly stopReason?: StopReason;
 }
 
-/** What the driver has to do, in this order. */
+/** What the driver has to do, in the order of `pollEffect`. */
 export type Effect =
   | { readonly do: "dial" }
-  | { readonly do: "beat" }
-  /** Let go of the connection or attempt at once; whatever it still says isn't heard. */
+  | { readonly do: "heartbeat" }
+  /** Drop the connection or attempt at once, and ignore its later events. */
   | { readonly do: "abandon"; readonly ended: Ended }
   | { readonly do: "open" }
-  /** `failed`: an `error` event goes before the `close` event. */
+  /** Dispatch a `close` event; if `failed`, an `error` event before it. */
   | { readonly do: "close"; readonly ended: Ended; readonly failed: boolean }
   | { readonly do: "state"; readonly state: State }
-  /** Nothing comes after this, unless `reconnect` is called. */
-  | { readonly do: "rest" };
+  /** Release everything: no effect follows until `reconnect` is called. */
+  | { readonly do: "stop" };
 
-/** What the machine goes by. */
+/** The parameters of a Machine. */
 export interface Rules {
   readonly backoff: Required<BackoffOptions>;
   readonly connectTimeoutMs: number;
   readonly closeTimeoutMs: number;
   readonly heartbeat: Heartbeat | undefined;
-  /** Uniform in [0, 1). */
+  /** Returns a random number, uniform in [0, 1). */
   readonly random: () => number;
-  /** Whether to try again after this ending. */
+  /** Returns whether to reconnect after this ending. */
   readonly retry: (ended: Ended, failures: number) => boolean;
-  /** Failures in a row after which no attempt follows, while there is a network. */
+  /** The number of failures in a row after which no attempt follows, while the browser reports a network. */
   readonly maxRetries: number;
 }
 
 type Phase = "connecting" | "open" | "waiting" | "closing" | "closed";
 
 /**
- * Call an input or an order, then carry out `pollEffect` until it is empty, then call `handleTimeout` at `pollTimeout`.
+ * The state machine of a socket. Call an input (`handle…`) or an order, then carry out the effects of `pollEffect` until
+ * there is none, then call `handleTimeout` at the time of `pollTimeout`.
  *
  * ```text
  *                 ┌────────────── retry time, online, visible ─────────────┐
@@ -94,27 +95,27 @@ type Phase = "connecting" | "open" | "waiting" | "closing" | "closed";
  *              │  └─ failed, timeout ┼─────────────────────────────────────┘ │
  *              v                     v                                       v
  *            closing <──────────── close() ─────────────────────────────> closing
- *              └── ended ──> closed <── the rule says "final" ── connecting, open
+ *              └── ended ──> closed <── final code, maxRetries ── connecting, open
  * ```
  */
 export class Machine {
   #phase: Phase = "closed";
   #online = true;
-  /** Failures in a row, each of which doubles the next delay. */
+  /** Failures in a row; each doubles the upper limit of the next delay. */
   #failures = 0;
   #ended: Ended | undefined;
   /** Reported in `closed` only. */
   #stopReason: StopReason = "startClosed";
   readonly #effects: Effect[] = [];
 
-  /** Ends the phase: the attempt in `connecting`, the pause in `waiting`, our patience in `closing`. */
+  /** When the phase ends: the attempt in `connecting`, the delay in `waiting`, the wait for the peer in `closing`. */
   #phaseEndsAt = Infinity;
-  /** In `waiting`: what the server has asked for; nothing dials before. */
+  /** In `waiting`: no attempt before this time, because the server asked for it. */
   #notBefore = 0;
   #dialledAt = -Infinity;
   #openedAt = 0;
-  /** In `open`: the next look at the clock, to notice that it jumped. */
-  #watchAt = Infinity;
+  /** In `open`: when to check the clock next, to notice that it jumped. */
+  #checkAt = Infinity;
 
   readonly #rules: Rules;
 
@@ -124,22 +125,22 @@ export class Machine {
 
   // ---- Orders ----
 
-  /** The first attempt. */
+  /** Begins the first attempt. */
   start(now: number, online: boolean): void {
     this.#online = online;
     this.#dial(now);
   }
 
-  /** Ends it for good. The driver says whether there is a connection that can still say goodbye. */
+  /** Closes without reconnecting. `hasSocket`: there is a connection to send a Close frame on. */
   close(now: number, hasSocket: boolean): void {
     if (this.#phase === "closing" || this.#phase === "closed") return;
     this.#phase = "closing";
     this.#stopReason = "close";
-    // Without a connection the ending is only put off until the caller has returned, as a browser does it.
+    // Without a connection there is nothing to wait for. As in a browser, the events come after the caller has returned.
     this.#phaseEndsAt = hasSocket ? now + this.#rules.closeTimeoutMs : now;
   }
 
-  /** Dials at once, whatever the state; a connection that stands is replaced. */
+  /** Connects at once, in any phase; an open connection is replaced. */
   reconnect(now: number, online: boolean, ended: Ended): void {
     this.#online = online;
     if (this.#phase !== "waiting" && this.#phase !== "closed") this.#end(ended, false, "abandon");
@@ -154,31 +155,31 @@ export class Machine {
     this.#phase = "open";
     this.#phaseEndsAt = Infinity;
     this.#openedAt = now;
-    this.#watchAt = now + WATCH_MS;
+    this.#checkAt = now + CHECK_MS;
     this.#rules.heartbeat?.start(now);
-    // It works, whatever the browser thinks of the network.
+    // There is a network, even if the browser reports none.
     this.#online = true;
     this.#effects.push({ do: "open" });
-    this.#tell(now);
+    this.#emitState(now);
   }
 
-  /** A message came, or the other side has taken more of what we send. */
-  handleLife(now: number): void {
-    this.#rules.heartbeat?.handleLife(now);
-    // Our goodbye waits behind what goes out still.
+  /** Takes note that the peer is alive: a message was received, or an upload made progress. */
+  handleActivity(now: number): void {
+    this.#rules.heartbeat?.handleActivity(now);
+    // The Close frame is sent after everything that was sent before it.
     if (this.#phase === "closing") this.#phaseEndsAt = now + this.#rules.closeTimeoutMs;
   }
 
-  /** What came answers one of the beats. */
-  handleAnswer(): void {
-    this.#rules.heartbeat?.handleAnswer();
+  /** Takes note of the reply to a heartbeat. */
+  handleReply(): void {
+    this.#rules.heartbeat?.handleReply();
   }
 
-  /** The connection or the attempt in charge has ended by itself. `failed`: the browser called it an error. */
+  /** Takes note that the current connection or attempt has ended. `failed`: the browser dispatched an `error` event. */
   handleEnd(now: number, ended: Omit<Ended, "cause">, failed: boolean): void {
     if (this.#phase === "closing") return this.#finish(now, { ...ended, cause: "closed" }, failed, "close");
     const cause = this.#phase === "open" ? "lost" : "failed";
-    this.#lose(now, { ...ended, cause }, failed, "close");
+    this.#retryOrFinish(now, { ...ended, cause }, failed, "close");
   }
 
   handleTimeout(now: number): void {
@@ -186,39 +187,39 @@ export class Machine {
       if (this.#phase === "waiting") return this.#dial(now);
       if (this.#phase === "connecting") {
         const text = `no connection within ${this.#rules.connectTimeoutMs} ms`;
-        return this.#lose(now, unclean("timeout", text), true, "abandon");
+        return this.#retryOrFinish(now, unclean("timeout", text), true, "abandon");
       }
       if (this.#phase === "closing") return this.#finish(now, unclean("closed", ""), false, "abandon");
     }
-    if (this.#phase === "open") this.#watch(now, "timer");
+    if (this.#phase === "open") this.#checkLiveness(now, "timer");
   }
 
-  /** The browser's opinion, which is sometimes wrong: "offline" makes nothing impossible. */
+  /** Takes note of what the browser reports. It may be wrong, so attempts go on without a network. */
   handleNetwork(now: number, online: boolean): void {
     if (online === this.#online) return;
     this.#online = online;
     if (!online) {
-      if (this.#phase === "waiting") this.#tell(now);
-      // What is sent now would be lost in a dead connection; in the queue it waits.
-      else this.#lose(now, unclean("offline", "the network is gone"), true, "abandon");
+      if (this.#phase === "waiting") this.#emitState(now);
+      // On a dead connection messages would be lost; in the queue they are kept.
+      else this.#retryOrFinish(now, unclean("offline", "no network"), true, "abandon");
       return;
     }
     this.#failures = 0;
     if (this.#phase === "waiting") {
-      this.#hurry(now, now);
-      this.#tell(now);
+      this.#advanceTo(now, now);
+      this.#emitState(now);
     } else if (this.#phase === "connecting") {
-      // It was begun without network, and may take long to find out that there is one now.
-      this.#end(unclean("offline", "the network was gone"), true, "abandon");
+      // The attempt began without a network, and may take long to fail.
+      this.#end(unclean("offline", "no network"), true, "abandon");
       this.#dial(now);
     }
   }
 
-  /** The page is looked at again, or the program was woken. */
+  /** The page has become visible, or the program was resumed. */
   handleVisible(now: number): void {
-    // Whoever switches to and fro doesn't dial more often than the first delay.
-    if (this.#phase === "waiting") this.#hurry(now, this.#dialledAt + this.#rules.backoff.baseMs);
-    if (this.#phase === "open") this.#watch(now, "visible");
+    // Not more often than the first delay, even if the user switches tabs all the time.
+    if (this.#phase === "waiting") this.#advanceTo(now, this.#dialledAt + this.#rules.backoff.baseMs);
+    if (this.#phase === "open") this.#checkLiveness(now, "visible");
   }
 
   // ---- Outputs ----
@@ -229,21 +230,21 @@ export class Machine {
 
   pollTimeout(): number {
     if (this.#phase !== "open") return this.#phaseEndsAt;
-    return Math.min(this.#watchAt, this.#rules.heartbeat?.pollTimeout() ?? Infinity);
+    return Math.min(this.#checkAt, this.#rules.heartbeat?.pollTimeout() ?? Infinity);
   }
 
   // ---- Looks ----
 
-  /** As `WebSocket.readyState`: waiting for the next attempt is connecting. */
+  /** The `readyState` of a WebSocket; `waiting` is CONNECTING. */
   get readyState(): 0 | 1 | 2 | 3 {
     if (this.#phase === "open") return 1;
     if (this.#phase === "closing") return 2;
     return this.#phase === "closed" ? 3 : 0;
   }
 
-  /** A beat has no answer yet. */
-  get owesReply(): boolean {
-    return this.#rules.heartbeat?.owed ?? false;
+  /** Whether a heartbeat has had no reply. */
+  get expectsReply(): boolean {
+    return this.#rules.heartbeat?.expectsReply ?? false;
   }
 
   state(now: number): State {
@@ -271,13 +272,13 @@ export class Machine {
     this.#phase = "connecting";
     this.#dialledAt = now;
     this.#phaseEndsAt = now + this.#rules.connectTimeoutMs;
-    // An attempt without network is a hope, not news.
-    if (!wasOffline) this.#tell(now);
+    // Without a network an attempt is unlikely to succeed: the state stays `offline`.
+    if (!wasOffline) this.#emitState(now);
     this.#effects.push({ do: "dial" });
   }
 
-  /** The connection or attempt is over: again later, or never. */
-  #lose(now: number, ended: Ended, failed: boolean, how: "close" | "abandon"): void {
+  /** Ends the connection or attempt, and then waits for the next one or closes. */
+  #retryOrFinish(now: number, ended: Ended, failed: boolean, how: "close" | "abandon"): void {
     if (this.#phase !== "connecting" && this.#phase !== "open") return;
     const lasted = this.#phase === "open" && now - this.#openedAt >= this.#rules.backoff.minUptimeMs;
     if (lasted) this.#failures = 0;
@@ -292,18 +293,18 @@ export class Machine {
     const hint = hintMs(ended);
     this.#phase = "waiting";
     this.#notBefore = now + hint;
-    // On top of the hint: all its clients got the same one.
+    // On top of the hint, because the server sent the same hint to all its clients.
     this.#phaseEndsAt = this.#notBefore + delay;
     this.#end(ended, failed, how);
-    this.#tell(now);
+    this.#emitState(now);
   }
 
   #finish(now: number, ended: Ended, failed: boolean, how: "close" | "abandon"): void {
     this.#phase = "closed";
     this.#phaseEndsAt = Infinity;
     this.#end(ended, failed, how);
-    this.#tell(now);
-    this.#effects.push({ do: "rest" });
+    this.#emitState(now);
+    this.#effects.push({ do: "stop" });
   }
 
   #end(ended: Ended, failed: boolean, how: "close" | "abandon"): void {
@@ -312,48 +313,49 @@ export class Machine {
     this.#effects.push({ do: "close", ended, failed });
   }
 
-  /** Brings the next attempt forward to `at`, but not before the server wants us. */
-  #hurry(now: number, at: number): void {
+  /** Moves the next attempt forward to `at`, but not before the time that the server asked for. */
+  #advanceTo(now: number, at: number): void {
     this.#phaseEndsAt = Math.min(this.#phaseEndsAt, Math.max(now, at, this.#notBefore));
   }
 
-  /** Looks whether the connection is alive. */
-  #watch(now: number, why: "timer" | "visible"): void {
+  /** Checks whether the connection is alive. */
+  #checkLiveness(now: number, why: "timer" | "visible"): void {
     const { heartbeat } = this.#rules;
-    const canAsk = heartbeat?.isAnswered;
-    const slept = now - this.#watchAt >= SLEEP_MS;
-    this.#watchAt = now + WATCH_MS;
-    if (slept && !canAsk) return this.#lose(now, unclean("sleep", "the machine has slept"), true, "abandon");
+    const canCheck = heartbeat?.detectsSilence;
+    const slept = now - this.#checkAt >= SLEEP_MS;
+    this.#checkAt = now + CHECK_MS;
+    if (slept && !canCheck) return this.#retryOrFinish(now, unclean("sleep", "the machine slept"), true, "abandon");
     if (!heartbeat) return;
     const verdict = heartbeat.handleTimeout(now) ?? (slept || why === "visible" ? heartbeat.check(now) : undefined);
-    if (verdict === "beat") this.#effects.push({ do: "beat" });
-    if (verdict === "dead") this.#lose(now, unclean("heartbeat", "no sign of life"), true, "abandon");
+    if (verdict === "send") this.#effects.push({ do: "heartbeat" });
+    if (verdict === "timeout")
+      this.#retryOrFinish(now, unclean("heartbeat", "no reply to the heartbeat"), true, "abandon");
   }
 
-  #tell(now: number): void {
+  #emitState(now: number): void {
     this.#effects.push({ do: "state", state: this.state(now) });
   }
 }
 
-/** Milliseconds that the server asks us to stay away: `retry_ms=NUMBER`, a word of its own in the reason of its Close. */
+/** Returns the milliseconds in `retry_ms=NUMBER`, a word in the reason of the server's Close frame: how long to stay away. */
 function hintMs(ended: Ended): number {
   const hint = /(?:^|[\s,;()])retry_ms=(\d+)(?=$|[\s,;()])/.exec(ended.reason)?.[1];
   return Math.min(Number(hint ?? 0), HINT_MS_MAX);
 }
 
-/** A connection that we let go of: as far as a browser would know, it ended abnormally. */
+/** Returns the ending of a connection that we dropped: 1006, as if the network had ended it. */
 function unclean(cause: Cause, reason: string): Ended {
   return { cause, code: 1006, reason, wasClean: false };
 }
 
-/** An hour. A server that asks for more has made a mistake. */
+/** Milliseconds. One hour; a longer hint is taken for a mistake. */
 const HINT_MS_MAX = 3_600_000;
 
-/** Between two looks at the clock. */
-const WATCH_MS = 15_000;
+/** Milliseconds between two checks of the clock. */
+const CHECK_MS = 15_000;
 
 /**
- * A look that comes this late means that the machine slept. Browsers hold the timers of hidden tabs back for a
- * minute; that is no sleep.
+ * Milliseconds. A check this late means that the machine slept. Browsers delay the timers of hidden tabs by up to a
+ * minute, which is not sleep.
  */
 const SLEEP_MS = 75_000;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BACKOFF_DEFAULTS, delayMs } from "../src/backoff.js";
-import { luck } from "./simulated.js";
+import { seededRandom } from "./simulated.js";
 
-test("the ceiling doubles until the maximum", () => {
+test("the upper limit of the delay doubles up to the maximum", () => {
   const almostOne = 1 - Number.EPSILON;
   const ceilings = [0, 1, 2, 5, 6, 31, 5_000].map((failures) =>
     Math.ceil(delayMs(BACKOFF_DEFAULTS, failures, almostOne)),
@@ -11,8 +11,8 @@ test("the ceiling doubles until the maximum", () => {
   assert.deepEqual(ceilings, [500, 1000, 2000, 16_000, 30_000, 30_000, 30_000]);
 });
 
-test("a delay is the random share of its ceiling", () => {
-  const random = luck(7);
+test("a delay is a random part of its upper limit", () => {
+  const random = seededRandom(7);
   for (let failures = 0; failures < 200; failures += 1) {
     const share = random();
     const delay = delayMs(BACKOFF_DEFAULTS, failures, share);

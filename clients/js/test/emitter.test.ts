@@ -11,7 +11,7 @@ class Bell extends Emitter {
   }
 }
 
-test("it is the EventTarget of this place", () => {
+test("an emitter is the platform's EventTarget", () => {
   const bell = new Bell();
   assert.ok(bell instanceof EventTarget);
   const heard: unknown[] = [];
@@ -21,7 +21,7 @@ test("it is the EventTarget of this place", () => {
   assert.deepEqual(heard, [bell]);
 });
 
-test("a handler keeps its place among the listeners until it is taken away", () => {
+test("a handler keeps its place among the listeners until it is null", () => {
   const bell = new Bell();
   const heard: string[] = [];
   const ring = () => {
@@ -39,7 +39,7 @@ test("a handler keeps its place among the listeners until it is taken away", () 
   assert.equal(ring(), "listener again");
 });
 
-test("what is no function is no handler", () => {
+test("a handler that isn't a function is null", () => {
   const bell = new Bell();
   assert.equal(bell.onring, null);
   bell.onring = "ring";

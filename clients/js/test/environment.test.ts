@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PLATFORM, steadyClock } from "../src/environment.js";
+import { monotonicClock, PLATFORM } from "../src/environment.js";
 
-/** Puts things into the global scope for as long as `run` takes. */
-function having(things: Record<string, unknown>, run: () => void): void {
+/** Defines global variables while `run` runs. */
+function withGlobals(things: Record<string, unknown>, run: () => void): void {
   const before = Object.keys(things).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const);
   for (const [name, value] of Object.entries(things)) {
     Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
@@ -18,13 +18,13 @@ function having(things: Record<string, unknown>, run: () => void): void {
   }
 }
 
-test("without browser there is a network, no page, and nothing to listen to", () => {
+test("outside of a browser there is a network, and there are no events", () => {
   assert.equal(PLATFORM.online(), true);
   PLATFORM.onVisible(() => assert.fail("no page"))();
   PLATFORM.onNetwork(() => assert.fail("no network events"))();
 });
 
-test("a browser's opinion of the network is asked and listened to", () => {
+test("navigator.onLine is read, and its events are listened to", () => {
   const page = new EventTarget();
   const opinions: boolean[] = [];
   const listening = {
@@ -32,7 +32,7 @@ test("a browser's opinion of the network is asked and listened to", () => {
     addEventListener: page.addEventListener.bind(page),
     removeEventListener: page.removeEventListener.bind(page),
   };
-  having(listening, () => {
+  withGlobals(listening, () => {
     assert.equal(PLATFORM.online(), false);
     const end = PLATFORM.onNetwork((online) => opinions.push(online));
     page.dispatchEvent(new Event("offline"));
@@ -43,10 +43,10 @@ test("a browser's opinion of the network is asked and listened to", () => {
   assert.deepEqual(opinions, [false, true]);
 });
 
-test("a page that becomes visible or is woken calls, one that is hidden doesn't", () => {
+test("a page that becomes visible or is resumed calls back, a hidden one doesn't", () => {
   const document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
   let calls = 0;
-  having({ document }, () => {
+  withGlobals({ document }, () => {
     const end = PLATFORM.onVisible(() => {
       calls += 1;
     });
@@ -63,16 +63,16 @@ test("a page that becomes visible or is woken calls, one that is hidden doesn't"
   assert.equal(calls, 2);
 });
 
-test("a timer that is too far away for the platform is cut, not fired at once", () => {
+test("a delay beyond the platform's maximum is shortened, not fired at once", () => {
   const timer = PLATFORM.setTimeout(() => assert.fail("too early"), 2 ** 40) as NodeJS.Timeout;
   assert.ok(timer.hasRef());
   PLATFORM.clearTimeout(timer);
 });
 
-test("a clock that is set back stands still for that moment, and jumps ahead with the machine", (context) => {
+test("a clock that is set back doesn't go back, and it jumps forward after sleep", (context) => {
   let wall = 1_000_000;
   context.mock.method(Date, "now", () => wall);
-  const now = steadyClock();
+  const now = monotonicClock();
   const start = now();
   wall += 500;
   assert.equal(now() - start, 500);

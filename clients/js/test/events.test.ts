@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { closeEvent, DroppedEvent, FailureEvent, messageEvent, StateEvent } from "../src/events.js";
 
-test("the browser's events are the browser's own where there are any", () => {
+test("message and close events are the platform's own where it has them", () => {
   const message = messageEvent("hello", "ws://example.com");
   assert.ok(message instanceof MessageEvent);
   assert.deepEqual([message.type, message.data, message.origin], ["message", "hello", "ws://example.com"]);
@@ -12,7 +12,7 @@ test("the browser's events are the browser's own where there are any", () => {
   assert.deepEqual([close.type, close.code, close.reason, close.wasClean], ["close", 4001, "bye", true]);
 });
 
-test("a CloseEvent of this place is used if it is there", () => {
+test("the platform's CloseEvent is used if there is one", () => {
   class Close extends Event {
     readonly init: unknown;
     constructor(type: string, init: unknown) {
@@ -31,7 +31,7 @@ test("a CloseEvent of this place is used if it is there", () => {
   }
 });
 
-test("ours carry what happened", () => {
+test("state, dropped and error events have their properties", () => {
   const state = { name: "waiting", failures: 2, retryIn: 700 } as const;
   assert.deepEqual(new StateEvent(state).state, state);
   const dropped = new DroppedEvent("expired", ["a"], 1);

@@ -8,120 +8,120 @@ function started(): Heartbeat {
   return heartbeat;
 }
 
-test("it beats at every interval, whether or not something came", () => {
+test("a heartbeat is sent at every interval, whether or not something was received", () => {
   const heartbeat = started();
   assert.equal(heartbeat.pollTimeout(), 25_000);
-  heartbeat.handleLife(24_999);
+  heartbeat.handleActivity(24_999);
   assert.equal(heartbeat.handleTimeout(24_999), undefined);
-  assert.equal(heartbeat.handleTimeout(25_000), "beat");
-  heartbeat.handleLife(25_040);
+  assert.equal(heartbeat.handleTimeout(25_000), "send");
+  heartbeat.handleActivity(25_040);
   assert.equal(heartbeat.pollTimeout(), 50_000);
-  assert.equal(heartbeat.handleTimeout(50_000), "beat");
+  assert.equal(heartbeat.handleTimeout(50_000), "send");
 });
 
-test("without an answer within the timeout the connection is dead", () => {
+test("without a reply within the timeout the connection is dead", () => {
   const heartbeat = started();
   heartbeat.handleTimeout(25_000);
-  assert.ok(heartbeat.waits);
+  assert.ok(heartbeat.isWaiting);
   assert.equal(heartbeat.pollTimeout(), 35_000);
   assert.equal(heartbeat.handleTimeout(34_999), undefined);
-  assert.equal(heartbeat.handleTimeout(35_000), "dead");
+  assert.equal(heartbeat.handleTimeout(35_000), "timeout");
 });
 
-test("any sign of life ends the wait", () => {
+test("anything that is received ends the deadline", () => {
   const heartbeat = started();
   heartbeat.handleTimeout(25_000);
-  heartbeat.handleLife(34_999);
-  assert.ok(!heartbeat.waits);
+  heartbeat.handleActivity(34_999);
+  assert.ok(!heartbeat.isWaiting);
   assert.equal(heartbeat.handleTimeout(35_000), undefined);
 });
 
-test("a deadline longer than the interval counts from the first beat without an answer", () => {
+test("a timeout longer than the interval counts from the first heartbeat without a reply", () => {
   const heartbeat = new Heartbeat({ intervalMs: 1_000, timeoutMs: 2_500, timeoutMsMax: 2_500 });
   heartbeat.start(0);
-  assert.equal(heartbeat.handleTimeout(1_000), "beat");
-  assert.equal(heartbeat.handleTimeout(2_000), "beat");
-  assert.equal(heartbeat.handleTimeout(3_000), "beat");
-  assert.equal(heartbeat.handleTimeout(3_500), "dead");
+  assert.equal(heartbeat.handleTimeout(1_000), "send");
+  assert.equal(heartbeat.handleTimeout(2_000), "send");
+  assert.equal(heartbeat.handleTimeout(3_000), "send");
+  assert.equal(heartbeat.handleTimeout(3_500), "timeout");
 });
 
-test("a timer that runs late is forgiven once", () => {
+test("a late timer sends another heartbeat, once", () => {
   const heartbeat = started();
   heartbeat.handleTimeout(25_000);
-  // The tab is hidden: the timer for 35 000 runs a minute late. The answer may lie behind it.
-  assert.equal(heartbeat.handleTimeout(95_000), "beat");
-  assert.equal(heartbeat.handleTimeout(160_000), "dead");
+  // The tab is hidden: the timer for 35 000 runs a minute late, and the reply may be in the event queue.
+  assert.equal(heartbeat.handleTimeout(95_000), "send");
+  assert.equal(heartbeat.handleTimeout(160_000), "timeout");
 });
 
-test("after a sign of life a late timer is forgiven again", () => {
+test("after something was received a late timer sends another heartbeat again", () => {
   const heartbeat = started();
   heartbeat.handleTimeout(25_000);
-  assert.equal(heartbeat.handleTimeout(95_000), "beat");
-  heartbeat.handleLife(95_050);
-  assert.equal(heartbeat.handleTimeout(120_000), "beat");
-  assert.equal(heartbeat.handleTimeout(190_000), "beat");
+  assert.equal(heartbeat.handleTimeout(95_000), "send");
+  heartbeat.handleActivity(95_050);
+  assert.equal(heartbeat.handleTimeout(120_000), "send");
+  assert.equal(heartbeat.handleTimeout(190_000), "send");
 });
 
-test("nobody needs to answer when the timeout is infinite", () => {
+test("with an infinite timeout a missing reply has no consequence", () => {
   const heartbeat = new Heartbeat({ intervalMs: 1_000, timeoutMs: Infinity, timeoutMsMax: 0 });
   heartbeat.start(0);
-  for (let now = 1_000; now < 100_000; now += 1_000) assert.equal(heartbeat.handleTimeout(now), "beat");
+  for (let now = 1_000; now < 100_000; now += 1_000) assert.equal(heartbeat.handleTimeout(now), "send");
 });
 
-test("a check beats at once, unless life was seen within the interval or an answer is waited for", () => {
+test("a check sends a heartbeat, unless something was received within the interval or a reply is expected", () => {
   const heartbeat = started();
   assert.equal(heartbeat.check(24_999), undefined);
-  assert.equal(heartbeat.check(25_000), "beat");
+  assert.equal(heartbeat.check(25_000), "send");
   assert.equal(heartbeat.check(25_001), undefined);
   assert.equal(heartbeat.pollTimeout(), 35_000);
 });
 
-/** Answers a beat of `heartbeat` after so many milliseconds, and says when that was. */
+/** Replies to a heartbeat after `afterMs`, and returns when the next one is due. */
 function answered(heartbeat: Heartbeat, at: number, afterMs: number): number {
-  assert.equal(heartbeat.handleTimeout(at), "beat");
-  heartbeat.handleLife(at + afterMs);
-  heartbeat.handleAnswer();
+  assert.equal(heartbeat.handleTimeout(at), "send");
+  heartbeat.handleActivity(at + afterMs);
+  heartbeat.handleReply();
   return at + 25_000;
 }
 
-test("each connection that is given up doubles the next one's time, up to a limit, and prompt answers halve it", () => {
+test("each dropped connection doubles the timeout, up to a limit, and quick replies halve it", () => {
   const heartbeat = new Heartbeat({ intervalMs: 25_000, timeoutMs: 10_000, timeoutMsMax: 35_000 });
   heartbeat.start(0);
   answered(heartbeat, 25_000, 40);
   for (const patience of [10_000, 20_000, 35_000, 35_000]) {
     heartbeat.start(0);
     heartbeat.handleTimeout(25_000);
-    // Of longer times the next beat comes first.
+    // With a longer timeout the next heartbeat comes first.
     while (heartbeat.pollTimeout() < 25_000 + patience) heartbeat.handleTimeout(heartbeat.pollTimeout());
-    assert.equal(heartbeat.handleTimeout(25_000 + patience), "dead");
+    assert.equal(heartbeat.handleTimeout(25_000 + patience), "timeout");
   }
   heartbeat.start(0);
   let at = 25_000;
   for (let count = 0; count < 19; count += 1) at = answered(heartbeat, at, 9_999);
-  // One that came late begins the count anew.
+  // A late reply begins the count anew.
   at = answered(heartbeat, at, 10_001);
   for (let count = 0; count < 20; count += 1) at = answered(heartbeat, at, 40);
   heartbeat.handleTimeout(at);
   assert.equal(heartbeat.pollTimeout(), at + 17_500);
-  // Never below what was asked for.
-  heartbeat.handleLife(at + 40);
-  heartbeat.handleAnswer();
+  // Never below `timeoutMs`.
+  heartbeat.handleActivity(at + 40);
+  heartbeat.handleReply();
   for (let count = 0; count < 40; count += 1) at = answered(heartbeat, at + 25_000, 40) - 25_000;
   heartbeat.handleTimeout(at + 25_000);
   assert.equal(heartbeat.pollTimeout(), at + 35_000);
 });
 
-test("who never answered is asked and not waited for, until there is an answer", () => {
+test("a server that never replied has no deadline until its first reply", () => {
   const heartbeat = started();
   heartbeat.handleTimeout(25_000);
-  assert.equal(heartbeat.handleTimeout(35_000), "dead");
+  assert.equal(heartbeat.handleTimeout(35_000), "timeout");
   heartbeat.start(100_000);
-  assert.ok(!heartbeat.isAnswered);
-  assert.equal(heartbeat.handleTimeout(125_000), "beat");
+  assert.ok(!heartbeat.detectsSilence);
+  assert.equal(heartbeat.handleTimeout(125_000), "send");
   assert.equal(heartbeat.pollTimeout(), 150_000);
-  heartbeat.handleLife(125_040);
-  heartbeat.handleAnswer();
-  assert.ok(heartbeat.isAnswered);
+  heartbeat.handleActivity(125_040);
+  heartbeat.handleReply();
+  assert.ok(heartbeat.detectsSilence);
   heartbeat.handleTimeout(150_000);
-  assert.ok(heartbeat.waits);
+  assert.ok(heartbeat.isWaiting);
 });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byteLength, snapshot, toData, utf8Length } from "../src/message.js";
-import { luck } from "./simulated.js";
+import { seededRandom } from "./simulated.js";
 
-test("the length of a text is that of an encoder's bytes, lone surrogates included", () => {
-  const random = luck(3);
+test("the length of a text is that of TextEncoder's bytes, lone surrogates included", () => {
+  const random = seededRandom(3);
   const units = [0x41, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xd800, 0xdbff, 0xdc00, 0xdfff, 0xe000, 0xffff];
   for (let round = 0; round < 2_000; round += 1) {
     const length = Math.floor(random() * 8);
@@ -33,7 +33,7 @@ test("what is neither text nor binary becomes text, as in a browser", () => {
   assert.deepEqual(binary.map(toData), binary);
 });
 
-test("a snapshot is a copy of just the part that was shown", () => {
+test("a snapshot copies only the bytes of the view", () => {
   const whole = new Uint8Array([1, 2, 3, 4]);
   const copies = [whole.buffer, whole.subarray(2), new DataView(whole.buffer, 1, 1)].map(snapshot);
   whole.fill(0);

@@ -14,8 +14,8 @@ type Callback = (event: never) => void;
 class Program implements MiniProgram {
   readonly tasks: Task[] = [];
   readonly world: World;
-  /** What `connectSocket` does: the last is uni-app's way when it is given no callback. */
-  manner: "opens" | "fails" | "errs without a close" = "opens";
+  /** What `connectSocket` does. */
+  mode: "opens" | "fails" | "errs without a close" = "opens";
   /** Milliseconds until a task opens. */
   opensAfterMs = 10;
   network: Callback | undefined;
@@ -29,20 +29,20 @@ class Program implements MiniProgram {
     // uni-app: "at least one of success, fail and complete", or the answer is a promise.
     if (!["success", "fail", "complete"].some((name) => name in options)) return Promise.resolve();
     const fail = options.fail as ((failure: { errMsg: string }) => void) | undefined;
-    if (this.manner === "fails" || this.standing >= 5) {
+    if (this.mode === "fails" || this.standing >= 5) {
       fail?.({ errMsg: "connectSocket:fail" });
       return undefined;
     }
     const task = new Task(options);
     this.tasks.push(task);
     this.world.after(this.opensAfterMs, () => {
-      if (this.manner === "errs without a close") task.emit("error", { errMsg: "timeout" });
+      if (this.mode === "errs without a close") task.emit("error", { errMsg: "timeout" });
       else task.open();
     });
     return task;
   }
 
-  /** Tasks that are open, or may open. */
+  /** Tasks that are open, or may still open. */
   get standing(): number {
     return this.tasks.filter((task) => task.readyState < 2).length;
   }
@@ -106,10 +106,10 @@ class Task {
   }
 }
 
-function started(manner: Program["manner"] = "opens", opensAfterMs = 10) {
+function started(mode: Program["mode"] = "opens", opensAfterMs = 10) {
   const world = new World();
   const program = new Program(world);
-  program.manner = manner;
+  program.mode = mode;
   program.opensAfterMs = opensAfterMs;
   const adapter = miniProgram(program, { header: { Authorization: "Bearer x" } });
   const { now, random, setTimeout, clearTimeout } = world.environment;
@@ -127,10 +127,10 @@ function started(manner: Program["manner"] = "opens", opensAfterMs = 10) {
   return { world, program, socket, heard, task };
 }
 
-test("a socket task is a WebSocket: it opens, talks, and comes back", () => {
+test("a socket task opens, sends, receives and reconnects", () => {
   const { world, program, socket, heard, task } = started();
   socket.send("waits");
-  world.pass(10);
+  world.advance(10);
   assert.deepEqual([socket.readyState, socket.protocol, socket.url], [1, "v1", "wss://example.com/feed"]);
   assert.deepEqual(task().options.protocols, ["v1"]);
   assert.deepEqual(task().options.header, { Authorization: "Bearer x" });
@@ -139,14 +139,14 @@ test("a socket task is a WebSocket: it opens, talks, and comes back", () => {
   assert.deepEqual(task().sent, ["waits", bytes.slice(1, 3).buffer]);
   task().emit("message", { data: "hello" });
   task().end(1006, "abnormal closure");
-  world.pass(1_000);
+  world.advance(1_000);
   assert.equal(program.tasks.length, 2);
   assert.deepEqual(heard, ["open", "message hello", "error", "close 1006 abnormal closure", "open"]);
 });
 
-test("it closes with code and reason", () => {
+test("close passes code and reason", () => {
   const { world, socket, heard, task } = started();
-  world.pass(10);
+  world.advance(10);
   socket.close(4001, "bye");
   assert.deepEqual([task().closed?.code, task().closed?.reason], [4001, "bye"]);
   task().emit("close", { code: 4001, reason: "bye" });
@@ -160,23 +160,23 @@ test("a task that can't be closed yet is closed as soon as it opens", async () =
   assert.equal(program.standing, 1);
   await world.settle();
   assert.deepEqual([socket.readyState, heard], [3, ["error", "close 1006"]]);
-  world.pass(10);
+  world.advance(10);
   assert.deepEqual([task().closed?.code, task().closed?.reason, program.standing], [4001, "bye", 0]);
-  world.pass(100_000);
+  world.advance(100_000);
   assert.deepEqual([program.tasks.length, heard.length, world.timers], [1, 2, 0]);
 });
 
-test("attempts that time out never have two tasks, and the next one begins when the last can't open any more", async () => {
+test("attempts that time out never have two tasks; the next begins when the last can't open any more", async () => {
   const { world, program, socket, task } = started("opens", 45_000);
   for (let second = 0; second < 44; second += 1) {
-    world.pass(1_000);
+    world.advance(1_000);
     await world.settle();
     assert.ok(program.standing <= 1, `${program.standing} after ${second} s`);
   }
   assert.deepEqual([program.tasks.length, socket.state.failures >= 2], [1, true]);
   program.opensAfterMs = 10;
   for (let second = 0; second < 60 && socket.readyState !== 1; second += 1) {
-    world.pass(1_000);
+    world.advance(1_000);
     await world.settle();
     assert.ok(program.standing <= 1, `${program.standing}`);
   }
@@ -186,47 +186,47 @@ test("attempts that time out never have two tasks, and the next one begins when 
   assert.deepEqual(task().sent, ["here"]);
 });
 
-test("a task that fails after it was given up makes way for the next one", async () => {
+test("a task that fails after it was dropped lets the next one begin", async () => {
   for (const end of [
     (task: Task) => task.emit("error", { errMsg: "timeout" }),
     (task: Task) => task.end(1006, "abnormal closure"),
     (task: Task) => (task.options.fail as (failure: object) => void)({ errMsg: "connectSocket:fail" }),
   ]) {
     const { world, program, socket } = started("opens", Infinity);
-    world.pass(10_000);
+    world.advance(10_000);
     await world.settle();
     program.opensAfterMs = 10;
-    world.pass(2_000);
+    world.advance(2_000);
     assert.equal(program.tasks.length, 1);
     const [first] = program.tasks;
     assert.ok(first);
     end(first);
     await world.settle();
-    world.pass(3_000);
+    world.advance(3_000);
     assert.deepEqual([program.tasks.length, socket.readyState], [2, 1]);
   }
 });
 
-test("a task that never says anything doesn't keep the next one waiting for ever", async (context) => {
+test("a task without any callback delays the next one for two minutes at most", async (context) => {
   const { world, program, socket } = started("opens", Infinity);
   context.mock.method(Date, "now", () => world.now);
   for (let second = 0; second < 180 && program.tasks.length === 1; second += 1) {
     program.opensAfterMs = 10;
-    world.pass(1_000);
+    world.advance(1_000);
     await world.settle();
   }
-  world.pass(10);
+  world.advance(10);
   assert.deepEqual([program.tasks.length, socket.readyState], [2, 1]);
 });
 
-test("whoever closes while it waits for an old task begins none", async () => {
+test("a socket that is closed while it waits for an old task makes none", async () => {
   const { world, program, socket } = started("opens", 60_000);
-  world.pass(10_000);
+  world.advance(10_000);
   await world.settle();
-  world.pass(5_000);
+  world.advance(5_000);
   socket.close();
   await world.settle();
-  world.pass(100_000);
+  world.advance(100_000);
   assert.deepEqual([socket.readyState, program.tasks.length, program.standing], [3, 1, 0]);
 });
 
@@ -236,55 +236,55 @@ test("two sockets may share an adapter", () => {
   const adapter = miniProgram(program);
   const environment = { ...world.environment, ...adapter.environment };
   const sockets = ["a", "b"].map((name) => new ReconnectingSocket(`wss://${name}`, [], { ...adapter, environment }));
-  world.pass(10);
+  world.advance(10);
   assert.deepEqual(
     sockets.map(({ readyState }) => readyState),
     [1, 1],
   );
 });
 
-test("a connection that can't send, or tells of an error, is closed before the next one", () => {
+test("a connection that fails to send, or reports an error, is closed before the next one", () => {
   const { world, program, socket, task } = started();
-  world.pass(10);
+  world.advance(10);
   const [first] = program.tasks;
   assert.ok(first);
   first.send = ({ fail }) => fail?.({ errMsg: "sendSocketMessage:fail" });
   socket.send("lost");
-  world.pass(2_000);
+  world.advance(2_000);
   assert.deepEqual([program.tasks.length, program.standing], [2, 1]);
   task().emit("error", { errMsg: "broken" });
-  world.pass(2_000);
+  world.advance(2_000);
   assert.deepEqual([program.tasks.length, program.standing, socket.readyState], [3, 1, 1]);
 });
 
 test("an error without a close, and a socket that can't be made, are failed attempts", async () => {
-  for (const manner of ["errs without a close", "fails"] as const) {
-    const { world, program, socket, heard } = started(manner);
+  for (const mode of ["errs without a close", "fails"] as const) {
+    const { world, program, socket, heard } = started(mode);
     await world.settle();
-    world.pass(10);
+    world.advance(10);
     assert.match(heard.join(), /^error,close 1006 (timeout|connectSocket:fail)$/);
-    program.manner = "opens";
-    world.pass(2_000);
+    program.mode = "opens";
+    world.advance(2_000);
     assert.equal(socket.readyState, 1);
   }
 });
 
-test("a message that can't be sent ends the connection, and its return is noticed", () => {
+test("a message that can't be sent ends the connection, and the socket reconnects", () => {
   const { world, program, socket, task } = started();
-  world.pass(10);
+  world.advance(10);
   task().readyState = 3;
   socket.send("lost");
-  world.pass(2_000);
+  world.advance(2_000);
   assert.equal(program.tasks.length, 2);
 });
 
-test("network and foreground are heard as the program tells them, and not after close", () => {
+test("network and foreground events are handled until close", () => {
   const { world, program, socket } = started();
-  world.pass(10);
+  world.advance(10);
   program.network?.({ isConnected: false } as never);
   assert.equal(socket.state.name, "offline");
   program.network?.({ isConnected: true } as never);
-  world.pass(20);
+  world.advance(20);
   assert.deepEqual([socket.state.name, program.tasks.length], ["open", 2]);
   program.shown?.({} as never);
   socket.close();
@@ -319,9 +319,9 @@ test("it runs where there is neither EventTarget nor Event nor DOMException nor 
     try { socket.close(1); } catch (error) { heard.push(error.name); }`,
     place,
   );
-  world.pass(10);
+  world.advance(10);
   program.tasks[0]?.emit("message", { data: "one" });
-  assert.throws(() => world.pass(1), /page's mistake/);
+  assert.throws(() => world.advance(1), /page's mistake/);
   program.tasks[0]?.end(1001, "");
   assert.deepEqual(
     [...place.heard],

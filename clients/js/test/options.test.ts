@@ -5,7 +5,7 @@ import { World } from "./simulated.js";
 
 const { WebSocket } = new World();
 
-test("what isn't said has a default", () => {
+test("every option has a default", () => {
   const all = settings({ WebSocket });
   assert.deepEqual(all.backoff, { baseMs: 500, maxMs: 30_000, minUptimeMs: 10_000 });
   assert.deepEqual([all.maxRetries, all.startClosed], [Infinity, false]);
@@ -19,7 +19,7 @@ test("what isn't said has a default", () => {
   assert.equal(settings({ WebSocket, queue: { messagesMax: 3 } }).queue.bytesMax, 1 << 20);
 });
 
-test("a server that says 1008 doesn't want us back, unless told otherwise", () => {
+test("1008 is final by default", () => {
   const ended = (code: number) => ({ cause: "lost", code, reason: "", wasClean: true }) as const;
   const final = (code: number, options = {}) => !settings({ WebSocket, ...options }).retry(ended(code), 0);
   assert.deepEqual(
@@ -33,7 +33,7 @@ test("a server that says 1008 doesn't want us back, unless told otherwise", () =
   assert.ok(!final(1008, { retry: () => true }));
 });
 
-test("a number that is none is refused with its name", () => {
+test("a number that is negative or NaN is refused by name", () => {
   assert.throws(() => settings({ WebSocket, backoff: { baseMs: -1 } }), /RangeError: baseMs: -1/);
   assert.throws(() => settings({ WebSocket, queue: { bytesMax: Number.NaN } }), /bytesMax: NaN/);
   assert.throws(() => settings({ WebSocket, maxRetries: -1 }), /maxRetries: -1/);
@@ -47,7 +47,7 @@ test("a heartbeat needs a message that the server understands", () => {
   }
 });
 
-test("an option that there isn't is refused with its name, and those that there are", () => {
+test("an unknown option is refused by name, with a list of the known ones", () => {
   for (const [options, message] of [
     [{ maxEnqueuedMessages: 5 }, /TypeError: .*maxEnqueuedMessages.*queue/],
     [{ heartBeat: {} }, /heartBeat.*heartbeat/],
@@ -61,6 +61,6 @@ test("an option that there isn't is refused with its name, and those that there 
   settings({ WebSocket, heartbeat: undefined, retry: undefined } as unknown as Options);
 });
 
-test("without a WebSocket it says where to get one", () => {
+test("without a WebSocket the error says how to pass one", () => {
   assert.throws(() => settings({ WebSocket: "ws" }), /TypeError: .*options\.WebSocket/);
 });

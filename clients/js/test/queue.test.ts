@@ -5,13 +5,13 @@ import { QUEUE_DEFAULTS, Queue, type QueueOptions } from "../src/queue.js";
 
 const queue = (options: QueueOptions = {}) => new Queue({ ...QUEUE_DEFAULTS, ...options });
 
-test("what waited longest leaves first", () => {
+test("the oldest message leaves first", () => {
   const one = queue();
   for (const text of ["a", "b", ""]) assert.deepEqual(one.push(text, 0), []);
   assert.deepEqual([one.shift(), one.shift(), one.shift(), one.shift()], ["a", "b", "", undefined]);
 });
 
-test("a full queue rejects and keeps what it has", () => {
+test("a full queue rejects a message and keeps the others", () => {
   const one = queue({ messagesMax: 2 });
   one.push("a", 0);
   one.push("b", 0);
@@ -27,7 +27,7 @@ test("bytes are a limit too, in UTF-8", () => {
   assert.throws(() => one.push("!", 0), /1000 messages or 6 bytes/);
 });
 
-test("the oldest go for the newest, as many as have to", () => {
+test("as many of the oldest are dropped as the newest needs", () => {
   const one = queue({ bytesMax: 4, whenFull: "drop-oldest" });
   for (const text of ["a", "b", "cc"]) one.push(text, 0);
   assert.deepEqual(one.push("ddd", 0), ["a", "b", "cc"]);
@@ -35,7 +35,7 @@ test("the oldest go for the newest, as many as have to", () => {
   assert.equal(one.bytes, 0);
 });
 
-test("what can never fit is rejected, and nothing goes for it", () => {
+test("a message that can never fit is rejected, and nothing is dropped for it", () => {
   const one = queue({ bytesMax: 4, whenFull: "drop-oldest" });
   one.push("a", 0);
   assert.throws(() => one.push("12345", 0), QueueFullError);
@@ -43,7 +43,7 @@ test("what can never fit is rejected, and nothing goes for it", () => {
   assert.throws(() => queue({ messagesMax: 0, whenFull: "drop-oldest" }).push("a", 0), QueueFullError);
 });
 
-test("what waited too long expires, oldest first", () => {
+test("messages expire, oldest first", () => {
   const one = queue({ lifetimeMs: 100 });
   one.push("a", 0);
   one.push("b", 50);
@@ -55,7 +55,7 @@ test("what waited too long expires, oldest first", () => {
   assert.equal(one.pollTimeout(), Infinity);
 });
 
-test("a buffer is kept as it was when it was sent", () => {
+test("a buffer is copied when it is queued", () => {
   const one = queue();
   const bytes = new Uint8Array([1, 2, 3, 4]);
   one.push(bytes.subarray(1, 3), 0);

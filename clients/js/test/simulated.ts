@@ -1,31 +1,31 @@
-// A world whose clock we move: timers, network, page, luck, and a server with WebSockets to it. Nothing here waits.
+// A simulated world: clock, timers, network, page visibility, random numbers, and a server. Nothing waits for real time.
 import type { Environment, Options } from "../src/index.js";
 import type { WebSocketConstructor, WebSocketLike } from "../src/options.js";
 
-/** Milliseconds from one side to the other. */
+/** Milliseconds, one way. */
 const LATENCY_MS = 20;
 
-/** How the server treats who comes. */
-export type Manner = "serves" | "refuses" | "hangs up" | "doesn't answer";
+/** What the server does with a new connection. */
+export type ServerMode = "serves" | "refuses" | "closes at once" | "is silent";
 
 export class World {
   now = 1_000_000;
   online = true;
-  manner: Manner = "serves";
-  /** Messages as they reached the server, in order. */
+  mode: ServerMode = "serves";
+  /** The messages that the server has received, in order. */
   readonly received: unknown[] = [];
-  /** Messages that were on their way when the connection broke. */
+  /** Messages that were in flight when the connection broke. */
   readonly lostOnTheWay: unknown[] = [];
-  /** All sockets ever made, oldest first, and when. */
+  /** All sockets, oldest first, and when they were made. */
   readonly sockets: SimulatedSocket[] = [];
   readonly dials: number[] = [];
-  /** What the server answers to a message, if anything. */
+  /** Returns the server's reply to a message, if any. */
   reply: (data: unknown) => string | undefined = () => undefined;
-  /** Of the link, each way: what is sent waits until what was sent before it is through. */
+  /** The bandwidth of the link, each way. */
   bytesPerSecond = Infinity;
-  /** Bytes that the kernel takes of an upload at once, and that `bufferedAmount` no longer counts. */
+  /** The size of the kernel's send buffer, whose bytes `bufferedAmount` doesn't count. */
   kernelBytes = 0;
-  /** Timers fire only when a multiple of this has passed: a hidden tab, held back by its browser. */
+  /** Timers fire only at multiples of this, like the throttled timers of a hidden tab. */
   timerGrainMs = 1;
   random: () => number;
 
@@ -38,7 +38,7 @@ export class World {
   #visibleListeners = new Set<() => void>();
 
   constructor(seed = 1) {
-    this.random = luck(seed);
+    this.random = seededRandom(seed);
     this.environment = {
       now: () => this.now,
       random: () => this.random(),
@@ -73,12 +73,12 @@ export class World {
     return this.#lastTimer;
   }
 
-  /** Lets time pass, timer by timer. */
-  pass(ms: number): void {
+  /** Advances the clock, timer by timer. */
+  advance(ms: number): void {
     const end = this.now + ms;
     for (;;) {
       let first: [number, { at: number; run: () => void }] | undefined;
-      // In the order in which they were set, so of two at the same moment the older one stays first.
+      // Of two timers for the same moment the one that was set first fires first.
       for (const timer of this.#timers) if (timer[1].at < (first?.[1].at ?? Infinity)) first = timer;
       if (!first || first[1].at > end) break;
       this.#timers.delete(first[0]);
@@ -88,12 +88,12 @@ export class World {
     this.now = end;
   }
 
-  /** The clock jumps: nothing runs meanwhile, what is due runs afterwards. */
+  /** Lets the clock jump, as after sleep: due timers fire afterwards. */
   sleep(ms: number): void {
     this.now += ms;
   }
 
-  /** Lets promises go on. */
+  /** Lets pending promises settle. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
   }
@@ -103,7 +103,7 @@ export class World {
     for (const listener of [...this.#networkListeners]) listener(online);
   }
 
-  show(): void {
+  becomeVisible(): void {
     for (const listener of [...this.#visibleListeners]) listener();
   }
 
@@ -121,14 +121,14 @@ export class World {
     return last;
   }
 
-  /** The server dies and the kernel says so; who comes is refused. */
+  /** Kills the server: all connections break, and new ones are refused. */
   kill(): void {
-    this.manner = "refuses";
+    this.mode = "refuses";
     for (const socket of this.sockets) socket.break();
   }
 }
 
-/** A WebSocket as a browser has it, to the server of its world. */
+/** A browser's WebSocket, connected to the simulated server. */
 export class SimulatedSocket implements WebSocketLike {
   onopen: ((event: never) => void) | null = null;
   onmessage: ((event: never) => void) | null = null;
@@ -139,35 +139,35 @@ export class SimulatedSocket implements WebSocketLike {
   protocol = "";
   readyState = 0;
   readonly url: string;
-  /** What `close` was called with. */
-  goodbye: [number?, string?] | undefined;
-  /** The network swallows everything, and nobody is told. */
+  /** The arguments of `close`. */
+  closedWith: [number?, string?] | undefined;
+  /** The network drops everything without an event. */
   dead = false;
 
   readonly #world: World;
-  /** When everything that was sent so far is through the link. */
+  /** When the link has carried everything that was sent so far. */
   #upFreeAt = 0;
   #downFreeAt = 0;
-  /** Said by a test, instead of what the link makes of it. */
+  /** Set by a test, in place of what the link computes. */
   #buffered: number | undefined;
 
   constructor(world: World, url: string, protocols: string | string[] = []) {
-    // The checks that a browser makes before anything else.
+    // A browser's checks of the URL.
     const parsed = new URL(url);
     if (!/^wss?:$/.test(parsed.protocol)) throw new DOMException(`not a WebSocket's address: ${url}`, "SyntaxError");
     this.#world = world;
     this.url = parsed.href;
     world.sockets.push(this);
     world.dials.push(world.now);
-    const { manner } = world;
-    if (manner === "doesn't answer") return;
+    const { mode } = world;
+    if (mode === "is silent") return;
     world.after(2 * LATENCY_MS, () => {
       if (this.readyState !== 0) return;
-      if (manner === "refuses" || world.manner === "refuses") return this.break();
+      if (mode === "refuses" || world.mode === "refuses") return this.break();
       this.readyState = 1;
       this.protocol = [protocols].flat()[0] ?? "";
       this.onopen?.({ type: "open" } as never);
-      if (manner === "hangs up") this.end(1011, "busy");
+      if (mode === "closes at once") this.end(1011, "busy");
     });
   }
 
@@ -184,7 +184,7 @@ export class SimulatedSocket implements WebSocketLike {
 
   send(data: unknown): void {
     if (this.readyState === 0) throw new DOMException("still connecting", "InvalidStateError");
-    // A browser swallows it without a word.
+    // A browser discards it silently.
     if (this.readyState !== 1) throw new Error("a message for a socket that isn't open");
     this.#upFreeAt = Math.max(this.#upFreeAt, this.#world.now) + this.#transferMs(data);
     this.#world.after(this.#upFreeAt - this.#world.now + LATENCY_MS, () => {
@@ -201,7 +201,7 @@ export class SimulatedSocket implements WebSocketLike {
 
   close(code?: number, reason?: string): void {
     if (this.readyState >= 2) return;
-    this.goodbye = reason === undefined ? (code === undefined ? [] : [code]) : [code ?? 1000, reason];
+    this.closedWith = reason === undefined ? (code === undefined ? [] : [code]) : [code ?? 1000, reason];
     const wasOpen = this.readyState === 1;
     this.readyState = 2;
     const uploadMs = wasOpen ? Math.max(0, this.#upFreeAt - this.#world.now) : 0;
@@ -211,23 +211,23 @@ export class SimulatedSocket implements WebSocketLike {
     });
   }
 
-  /** The server says something. */
+  /** Sends a message from the server. */
   message(data: unknown): void {
     this.#downFreeAt = Math.max(this.#downFreeAt, this.#world.now) + this.#transferMs(data);
     const hear = () => {
-      // As a browser does it: only whole messages, and none while closing.
+      // As in a browser: only whole messages, and none while closing.
       if (!this.dead && this.readyState === 1) this.onmessage?.({ type: "message", data, origin: this.url } as never);
     };
     if (this.#downFreeAt <= this.#world.now) hear();
     else this.#world.after(this.#downFreeAt - this.#world.now, hear);
   }
 
-  /** The server closes. */
+  /** Closes the connection from the server. */
   end(code: number, reason = ""): void {
     this.#closed(code, reason, true);
   }
 
-  /** The connection breaks, and the browser knows. */
+  /** Breaks the connection, with events. */
   break(): void {
     if (this.readyState === 3 || this.dead) return;
     this.readyState = 3;
@@ -241,8 +241,8 @@ export class SimulatedSocket implements WebSocketLike {
   }
 }
 
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-export function luck(seed: number): () => number {
+/** Returns a random number generator for [0, 1) with a seed (mulberry32). */
+export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -2,29 +2,29 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ReconnectingSocket } from "../src/index.js";
-import { luck, World } from "./simulated.js";
+import { seededRandom, World } from "./simulated.js";
 
 const SEEDS = 300;
 const URL = "ws://example.com/feed";
 
-/** An hour of breaking, silence, restarts, sleep and no network, while messages are sent. */
-function storm(seed: number) {
+/** Simulates an hour of lost and dead connections, restarts, sleep and no network, while messages are sent. */
+function simulate(seed: number) {
   const world = new World(seed);
-  const random = luck(seed ^ 0x5eed);
+  const random = seededRandom(seed ^ 0x5eed);
   world.reply = (data) => (data === "ping" ? "pong" : undefined);
   const heartbeat = { intervalMs: 20_000, timeoutMs: 5_000, message: "ping", reply: "pong" };
   const queue = { messagesMax: 20, whenFull: "drop-oldest" } as const;
   const socket = new ReconnectingSocket(URL, [], world.options({ heartbeat, queue }));
-  const told = { dropped: [] as unknown[], open: 0, close: 0, openNow: false };
-  socket.addEventListener("dropped", ({ messages }) => told.dropped.push(...messages));
+  const log = { dropped: [] as unknown[], open: 0, close: 0, openNow: false };
+  socket.addEventListener("dropped", ({ messages }) => log.dropped.push(...messages));
   socket.addEventListener("open", () => {
-    assert.ok(!told.openNow, "open twice");
-    told.openNow = true;
-    told.open += 1;
+    assert.ok(!log.openNow, "open twice");
+    log.openNow = true;
+    log.open += 1;
   });
   socket.addEventListener("close", () => {
-    told.openNow = false;
-    told.close += 1;
+    log.openNow = false;
+    log.close += 1;
   });
   const faults: (() => void)[] = [
     () => world.last.break(),
@@ -35,18 +35,18 @@ function storm(seed: number) {
     },
     () => world.kill(),
     () => {
-      world.manner = "hangs up";
+      world.mode = "closes at once";
     },
     () => {
-      world.manner = "doesn't answer";
+      world.mode = "is silent";
     },
     () => {
-      world.manner = "serves";
+      world.mode = "serves";
     },
     () => world.setOnline(false),
     () => world.setOnline(true),
     () => world.sleep(random() * 600_000),
-    () => world.show(),
+    () => world.becomeVisible(),
     () => {
       world.timerGrainMs = random() < 0.5 ? 1 : 60_000;
     },
@@ -60,16 +60,16 @@ function storm(seed: number) {
       socket.send(PREFIX + sent);
       sent += 1;
     }
-    world.pass(random() * 10_000);
+    world.advance(random() * 10_000);
     const standing = world.sockets.filter(({ readyState }) => readyState < 2);
     assert.ok(standing.length <= 1, `${standing.length} sockets at once`);
   }
-  // Whatever happened, it comes back when everything is well again.
-  world.manner = "serves";
+  // It reconnects once the faults are over.
+  world.mode = "serves";
   world.timerGrainMs = 1;
   world.setOnline(true);
-  world.pass(120_000);
-  return { world, socket, told, sent };
+  world.advance(120_000);
+  return { world, socket, log, sent };
 }
 
 function forSeeds(check: (seed: number) => void): void {
@@ -84,7 +84,7 @@ function forSeeds(check: (seed: number) => void): void {
 
 const PREFIX = "message ";
 
-/** The numbers of the page's messages; beats have none. */
+/** The numbers of the page's messages. Heartbeats have none. */
 function numbersOf(messages: unknown[]): number[] {
   const own = messages.map(String).filter((data) => data.startsWith(PREFIX));
   return own.map((data) => Number(data.slice(PREFIX.length)));
@@ -92,16 +92,16 @@ function numbersOf(messages: unknown[]): number[] {
 
 const sorted = (numbers: number[]) => [...new Set(numbers)].sort((one, other) => one - other);
 
-test("never two at once, always back, nothing twice, in order, nothing lost in silence", () => {
+test("one connection at a time, always reconnected, no message twice, in order, every loss reported", () => {
   let survived = 0;
   forSeeds((seed) => {
-    const { world, socket, told, sent } = storm(seed);
+    const { world, socket, log, sent } = simulate(seed);
     assert.equal(socket.readyState, 1);
-    assert.ok(told.openNow && told.open > 1 && told.close >= told.open - 1);
+    assert.ok(log.openNow && log.open > 1 && log.close >= log.open - 1);
     const numbers = numbersOf(world.received);
     assert.deepEqual(numbers, sorted(numbers), "out of order, or twice");
-    // Every message came, or was told as dropped, or was on its way when a connection broke; and only one of them.
-    const fates = [...numbers, ...numbersOf(told.dropped), ...numbersOf(world.lostOnTheWay)];
+    // Every message was received, or reported as dropped, or in flight when a connection broke; exactly one of them.
+    const fates = [...numbers, ...numbersOf(log.dropped), ...numbersOf(world.lostOnTheWay)];
     assert.deepEqual(
       fates.sort((one, other) => one - other),
       Array.from({ length: sent }, (_, number) => number),
@@ -111,55 +111,55 @@ test("never two at once, always back, nothing twice, in order, nothing lost in s
   assert.ok(survived > SEEDS * 100);
 });
 
-test("messages sent while there is no connection all arrive, or are told", () => {
+test("messages sent while there is no connection all arrive", () => {
   forSeeds((seed) => {
     const world = new World(seed);
     const socket = new ReconnectingSocket(URL, [], world.options({ queue: { messagesMax: 50 } }));
-    world.manner = "refuses";
+    world.mode = "refuses";
     const sent = Array.from({ length: 50 }, (_, number) => `message ${number}`);
     for (const message of sent) {
       socket.send(message);
-      world.pass(world.random() * 1_000);
+      world.advance(world.random() * 1_000);
     }
-    world.manner = "serves";
-    world.pass(60_000);
+    world.mode = "serves";
+    world.advance(60_000);
     assert.deepEqual(world.received, sent);
   });
 });
 
-test("two thousand clients of a killed server come back spread out, all of them", () => {
+test("two thousand clients of a killed server reconnect spread over time, all of them", () => {
   const clients = Array.from({ length: 2_000 }, (_, index) => {
     const world = new World(index + 1);
     const socket = new ReconnectingSocket(URL, [], world.options());
-    world.pass(10_000);
+    world.advance(10_000);
     world.kill();
     return { world, socket, killedAt: world.now };
   });
   const back: number[] = [];
   for (const { world, socket, killedAt } of clients) {
-    world.pass(8_000);
-    world.manner = "serves";
-    world.pass(40_000);
+    world.advance(8_000);
+    world.mode = "serves";
+    world.advance(40_000);
     assert.equal(socket.readyState, 1);
     const dial = world.dials.at(-1) ?? 0;
     back.push(dial - killedAt - 8_000);
   }
-  // While it was away each of them tried a few times, no more.
+  // Each of them tried a few times while the server was down.
   const tries = clients.map(({ world }) => world.dials.length - 2).sort((one, other) => one - other);
   assert.ok((tries.at(-1) ?? 0) < 25 && (tries[1_000] ?? 0) < 8, `${tries[1_000]}, at most ${tries.at(-1)}`);
-  // And no moment saw more than a small part of them.
+  // No second saw more than a part of them.
   const perSecond = new Map<number, number>();
   for (const at of back) perSecond.set(Math.floor(at / 1_000), (perSecond.get(Math.floor(at / 1_000)) ?? 0) + 1);
   const most = Math.max(...perSecond.values());
   assert.ok(most < 600 && Math.min(...back) >= 0, `${most} of 2 000 in one second`);
 });
 
-test("a server that accepts and hangs up isn't hammered", () => {
+test("a server that accepts and closes at once is dialled with backoff", () => {
   forSeeds((seed) => {
     const world = new World(seed);
-    world.manner = "hangs up";
+    world.mode = "closes at once";
     new ReconnectingSocket(URL, [], world.options());
-    world.pass(600_000);
+    world.advance(600_000);
     // With a ceiling of 30 s the mean is 15 s.
     assert.ok(world.dials.length < 90, `${world.dials.length} attempts in ten minutes`);
   });

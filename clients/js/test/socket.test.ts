@@ -5,7 +5,7 @@ import { World } from "./simulated.js";
 
 const URL = "ws://example.com/feed";
 
-/** A socket in a world, and what its page hears, one word per event. */
+/** A socket in a simulated world, and a log of its events, one word each. */
 function page(options: Options = {}, world = new World()) {
   const socket = new ReconnectingSocket(URL, undefined, world.options(options));
   const heard: string[] = [];
@@ -17,14 +17,14 @@ function page(options: Options = {}, world = new World()) {
   socket.addEventListener("dropped", ({ reason, messages, bytes }) =>
     heard.push(`dropped ${reason} ${messages.join()} ${bytes}`),
   );
-  /** What was heard since the last time. */
+  /** Returns the events since the last call. */
   const news = () => heard.splice(0).join(", ");
   return { world, socket, news };
 }
 
 function openPage(options: Options = {}) {
   const all = page(options);
-  all.world.pass(100);
+  all.world.advance(100);
   assert.equal(all.news(), "open, OPEN");
   return all;
 }
@@ -40,17 +40,17 @@ test("it is a WebSocket to TypeScript and has a WebSocket's constants", () => {
   assert.ok(socket instanceof EventTarget);
 });
 
-test("the properties are those of the WebSocket below", () => {
+test("the properties are those of the current WebSocket", () => {
   const world = new World();
   const socket = new ReconnectingSocket("ws://example.com/a/../b", ["v2", "v1"], world.options());
   assert.deepEqual([socket.url, socket.protocol, socket.readyState], ["ws://example.com/b", "", 0]);
-  world.pass(100);
+  world.advance(100);
   assert.deepEqual([socket.protocol, socket.extensions, socket.readyState], ["v2", "", 1]);
   world.last.bufferedAmount = 7;
   assert.equal(socket.bufferedAmount, 7);
 });
 
-test("a wrong address is thrown by the constructor, as there", () => {
+test("the constructor throws for a wrong URL, as WebSocket's does", () => {
   const world = new World();
   assert.throws(() => new ReconnectingSocket("http://example.com", [], world.options()), { name: "SyntaxError" });
   assert.throws(() => Reflect.construct(ReconnectingSocket, []), TypeError);
@@ -58,18 +58,18 @@ test("a wrong address is thrown by the constructor, as there", () => {
   assert.equal(world.subscriptions, 0);
 });
 
-test("binaryType is passed on to every connection, and nonsense is ignored", () => {
+test("binaryType is set on every connection, and other values are ignored", () => {
   const { world, socket } = openPage();
   assert.equal(socket.binaryType, "blob");
   socket.binaryType = "arraybuffer";
   socket.binaryType = "text" as BinaryType;
   assert.deepEqual([socket.binaryType, world.last.binaryType], ["arraybuffer", "arraybuffer"]);
   world.last.break();
-  world.pass(1_000);
+  world.advance(1_000);
   assert.deepEqual([world.sockets.length, world.last.binaryType], [2, "arraybuffer"]);
 });
 
-test("the on… properties are called with the event, which knows its socket", () => {
+test("handlers are called with the event, whose target is the socket", () => {
   const world = new World();
   const socket = new ReconnectingSocket(URL, [], world.options());
   const heard: unknown[] = [];
@@ -80,7 +80,7 @@ test("the on… properties are called with the event, which knows its socket", (
   socket.onclose = ({ code }) => heard.push(code);
   socket.onerror = ({ type }) => heard.push(type);
   socket.onstate = (event) => heard.push(event instanceof StateEvent && event.state.name);
-  world.pass(100);
+  world.advance(100);
   world.last.message("hello");
   world.last.break();
   assert.deepEqual(heard, ["open", true, true, "open", "hello", URL, "error", 1006, "waiting"]);
@@ -95,138 +95,138 @@ test("close takes the codes and reasons that a browser takes", () => {
   assert.throws(() => socket.close(1000, "é".repeat(62)), { name: "SyntaxError" });
   assert.equal(socket.readyState, 1);
   socket.close(4001, `${"é".repeat(61)}!`);
-  assert.deepEqual(world.last.goodbye, [4001, `${"é".repeat(61)}!`]);
+  assert.deepEqual(world.last.closedWith, [4001, `${"é".repeat(61)}!`]);
 });
 
 test("close without arguments closes without a code", () => {
   const { world, socket, news } = openPage();
   socket.close();
-  assert.deepEqual([world.last.goodbye, socket.readyState], [[], 2]);
-  world.pass(100);
+  assert.deepEqual([world.last.closedWith, socket.readyState], [[], 2]);
+  world.advance(100);
   assert.equal(news(), "close 1005 clean, CLOSED");
   assert.equal(socket.readyState, 3);
 });
 
-test("after close it says no more, and holds on to nothing", () => {
+test("after close it dispatches no event, and holds no timer or listener", () => {
   const { world, socket, news } = openPage({ heartbeat: { message: "ping" } });
   socket.close(1000, "done");
-  world.pass(100);
+  world.advance(100);
   assert.equal(news(), "close 1000 clean, CLOSED");
   assert.deepEqual([world.timers, world.subscriptions], [0, 0]);
-  world.pass(1_000_000);
+  world.advance(1_000_000);
   socket.close();
   assert.deepEqual([news(), world.sockets.length], ["", 1]);
 });
 
-test("close during an attempt ends it as a browser does", () => {
+test("close during an attempt dispatches what a browser does", () => {
   const { world, socket, news } = page();
   socket.close();
-  world.pass(100);
+  world.advance(100);
   assert.equal(news(), "error, close 1006, CLOSED");
 });
 
-test("close doesn't wait for ever for the other side", () => {
+test("close waits no longer than closeTimeoutMs for the peer", () => {
   const { world, socket, news } = openPage();
   world.last.dead = true;
   socket.close();
-  world.pass(4_999);
+  world.advance(4_999);
   assert.equal(news(), "");
-  world.pass(1);
+  world.advance(1);
   assert.equal(news(), "close 1006, CLOSED");
 });
 
-test("send needs an argument, and makes text of what is neither text nor binary", () => {
+test("send needs an argument, and converts what is neither text nor binary to text", () => {
   const { world, socket } = openPage();
   assert.throws(() => (socket.send as () => void)(), TypeError);
   socket.send({ toString: () => "object" } as unknown as string);
   const bytes = new Uint8Array([1, 2]);
   socket.send(bytes);
-  world.pass(100);
+  world.advance(100);
   assert.deepEqual(world.received, ["object", bytes]);
 });
 
-test("send after close isn't sent, counts as buffered, and is told", () => {
+test("a message after close isn't sent, counts as buffered, and is reported", () => {
   const { world, socket, news } = openPage();
   socket.close();
   socket.send("late");
   assert.equal(socket.bufferedAmount, 4);
   assert.equal(news(), "dropped closed late 4");
-  world.pass(100);
+  world.advance(100);
   socket.send("later");
   assert.equal(socket.bufferedAmount, 9);
   assert.deepEqual(world.received, []);
 });
 
-// ---- Coming back ----
+// ---- Reconnecting ----
 
-test("every attempt tells what a WebSocket of its own would tell", () => {
+test("every attempt dispatches the events of a WebSocket of its own", () => {
   const { world, socket, news } = openPage();
   world.random = () => 0.5;
   world.kill();
   assert.equal(news(), "error, close 1006, WAITING");
   assert.equal(socket.readyState, 0);
-  world.pass(300);
+  world.advance(300);
   assert.equal(news(), "CONNECTING, error, close 1006, WAITING");
-  world.manner = "serves";
-  world.pass(600);
+  world.mode = "serves";
+  world.advance(600);
   assert.equal(news(), "CONNECTING, open, OPEN");
   world.last.message("back");
   assert.equal(news(), "message back");
 });
 
-test("inside the close event of a lost connection it is connecting, and takes messages", () => {
+test("inside the close event of a lost connection it is CONNECTING, and queues messages", () => {
   const { world, socket } = openPage();
   socket.onclose = () => {
     assert.equal(socket.readyState, ReconnectingSocket.CONNECTING);
     socket.send("kept");
   };
   world.last.break();
-  world.pass(1_000);
+  world.advance(1_000);
   assert.deepEqual(world.received, ["kept"]);
 });
 
-test("what is sent meanwhile leaves in order when it is back, after what `open` listeners send", () => {
+test("queued messages are sent in order after reconnecting, after those of `open` listeners", () => {
   const { world, socket } = page();
   socket.onopen = () => socket.send("login");
   socket.send("one");
   socket.send("two");
   assert.equal(socket.bufferedAmount, 6);
-  world.pass(100);
+  world.advance(100);
   socket.send("three");
-  world.pass(100);
+  world.advance(100);
   assert.deepEqual(world.received, ["login", "one", "two", "three"]);
   assert.equal(socket.bufferedAmount, 0);
 });
 
-test("a message in the moment between the server's goodbye and the close event isn't lost", () => {
+test("a message between the server's Close frame and the close event isn't lost", () => {
   const { world, socket } = openPage();
-  // The browser has the Close frame and hasn't told yet.
+  // The browser has received the Close frame and hasn't dispatched the event.
   world.last.readyState = 2;
   socket.send("kept");
   world.last.end(1001);
-  world.pass(1_000);
+  world.advance(1_000);
   assert.deepEqual(world.received, ["kept"]);
 });
 
-test("a full queue rejects the message loudly", () => {
+test("send throws when the queue is full", () => {
   const { world, socket } = page({ queue: { messagesMax: 1 } });
   socket.send("a");
   assert.throws(() => socket.send("b"), QueueFullError);
-  world.pass(100);
+  world.advance(100);
   assert.deepEqual(world.received, ["a"]);
 });
 
-test("what goes for a newer message, or waited too long, is told", () => {
+test("messages that are dropped for newer ones, or that expire, are reported", () => {
   const { world, socket, news } = page({ queue: { messagesMax: 2, lifetimeMs: 3_000, whenFull: "drop-oldest" } });
-  world.manner = "refuses";
+  world.mode = "refuses";
   for (const text of ["a", "bb", "ccc"]) socket.send(text);
   assert.equal(news(), "dropped overflow a 1");
-  world.pass(3_000);
+  world.advance(3_000);
   assert.match(news(), /dropped expired bb,ccc 5/);
   assert.equal(socket.bufferedAmount, 0);
 });
 
-test("what waits when it is closed is told", () => {
+test("messages that are queued at close are reported", () => {
   const { world, socket, news } = page();
   const dropped: DroppedEvent[] = [];
   socket.ondropped = (event) => dropped.push(event);
@@ -234,23 +234,23 @@ test("what waits when it is closed is told", () => {
   socket.send("a");
   socket.send(blob);
   socket.close();
-  world.pass(100);
+  world.advance(100);
   assert.match(news(), /close 1006, CLOSED, dropped closed a,.* 6/);
   assert.ok(dropped[0] instanceof DroppedEvent);
   assert.deepEqual(dropped[0].messages, ["a", blob]);
 });
 
-test("what the browser still had when the connection broke is told", () => {
+test("bytes that the browser had buffered when the connection broke are reported", () => {
   const { world, news } = openPage();
   world.last.bufferedAmount = 1_000;
   world.last.break();
   assert.equal(news(), "error, close 1006, WAITING, dropped unsent  1000");
 });
 
-test("1008 is final, a closure decides otherwise", () => {
+test("1008 is final unless `retry` decides otherwise", () => {
   const { world, news } = openPage();
   world.last.end(1008, "banned");
-  world.pass(100_000);
+  world.advance(100_000);
   assert.equal(news(), "close 1008 clean, CLOSED");
 
   const asked: unknown[] = [];
@@ -261,9 +261,9 @@ test("1008 is final, a closure decides otherwise", () => {
     },
   });
   other.world.last.end(1008);
-  other.world.pass(1_000);
+  other.world.advance(1_000);
   other.world.last.end(4000);
-  other.world.pass(100_000);
+  other.world.advance(100_000);
   assert.deepEqual(asked, [
     [1008, "lost", 0],
     [4000, "lost", 1],
@@ -271,47 +271,47 @@ test("1008 is final, a closure decides otherwise", () => {
   assert.equal(other.socket.readyState, 3);
 });
 
-test("an attempt without an answer is given up after its time", () => {
+test("an attempt without an answer is dropped after connectTimeoutMs", () => {
   const world = new World();
-  world.manner = "doesn't answer";
+  world.mode = "is silent";
   const { socket, news } = page({ connectTimeoutMs: 2_000 }, world);
-  world.pass(2_000);
+  world.advance(2_000);
   assert.equal(news(), "error, close 1006, WAITING");
   assert.equal(socket.state.ended?.cause, "timeout");
-  assert.deepEqual(world.last.goodbye, [3008, "timeout"]);
+  assert.deepEqual(world.last.closedWith, [3008, "timeout"]);
 });
 
-test("after maxRetries it is closed and told why, and connect begins again", () => {
+test("after maxRetries the closed state has that stopReason, and connect begins again", () => {
   const world = new World();
-  world.manner = "refuses";
+  world.mode = "refuses";
   const { socket, news } = page({ maxRetries: 2 }, world);
   const states: unknown[] = [];
   socket.onstate = ({ state }) => states.push(state.stopReason);
   socket.send("waits");
-  world.pass(600_000);
+  world.advance(600_000);
   assert.equal(world.dials.length, 3);
   assert.match(news(), /CONNECTING, error, close 1006, CLOSED, dropped closed waits 5$/);
   assert.deepEqual([socket.readyState, states.at(-1), world.timers, world.subscriptions], [3, "maxRetries", 0, 0]);
-  world.manner = "serves";
+  world.mode = "serves";
   socket.connect();
-  world.pass(100);
+  world.advance(100);
   assert.equal(news(), "CONNECTING, open, OPEN");
 });
 
-test("startClosed dials nobody and holds on to nothing until connect or reconnect is called", () => {
+test("startClosed dials nobody, and holds no timer or listener, until connect or reconnect is called", () => {
   for (const method of ["connect", "reconnect"] as const) {
     const { world, socket, news } = page({ startClosed: true });
-    world.pass(100_000);
+    world.advance(100_000);
     assert.deepEqual([world.dials.length, world.timers, world.subscriptions, news()], [0, 0, 0, ""]);
     assert.deepEqual([socket.readyState, socket.state.stopReason, socket.url], [3, "startClosed", ""]);
     socket.send("early");
     assert.equal(news(), "dropped closed early 5");
     // Nothing is open, so there is nothing to close.
     socket.close();
-    world.pass(100);
+    world.advance(100);
     assert.equal(news(), "");
     socket[method]();
-    world.pass(100);
+    world.advance(100);
     assert.deepEqual([news(), socket.bufferedAmount], ["CONNECTING, open, OPEN", 0]);
   }
 });
@@ -323,55 +323,55 @@ test("connect changes nothing unless it is closed, and ends a close that is unde
   news();
   socket.connect();
   assert.equal(news(), "");
-  world.pass(1_000);
+  world.advance(1_000);
   assert.equal(news(), "CONNECTING, open, OPEN");
   assert.equal(world.dials.length, 2);
   socket.close(4001, "mistake");
   socket.connect();
-  world.pass(100);
+  world.advance(100);
   assert.equal(news(), "close 1000 clean, CONNECTING, open, OPEN");
 });
 
-test("close and reconnect from inside an event do what they say", () => {
+test("close and reconnect work inside a listener", () => {
   const { world, socket, news } = openPage();
   socket.addEventListener("close", () => socket.close(), { once: true });
   world.last.break();
-  world.pass(100);
+  world.advance(100);
   assert.equal(news(), "error, close 1006, WAITING, close 1006, CLOSED");
   socket.addEventListener("close", () => socket.reconnect(), { once: true });
   socket.reconnect();
-  world.pass(100);
+  world.advance(100);
   assert.equal(news(), "CONNECTING, open, OPEN");
   world.last.break();
-  world.pass(41);
+  world.advance(41);
   assert.equal(news(), "error, close 1006, WAITING, CONNECTING, open, OPEN");
 });
 
-test("close when an attempt is announced dials nobody", () => {
+test("close in the listener of the state connecting dials nobody", () => {
   const { world, socket, news } = openPage();
   socket.onstate = ({ state }) => {
     if (state.name === "connecting") socket.close();
   };
   world.last.break();
-  world.pass(1_000);
+  world.advance(1_000);
   assert.equal(news(), "error, close 1006, WAITING, CONNECTING, close 1006, CLOSED");
   assert.equal(world.sockets.length, 1);
 });
 
-test("reconnect replaces the connection, and the old one is told why", () => {
+test("reconnect replaces the connection, and closes the old one with code and reason", () => {
   const { world, socket, news } = openPage();
   const [old] = world.sockets;
   socket.reconnect(4005, "new token");
-  assert.deepEqual(old?.goodbye, [4005, "new token"]);
+  assert.deepEqual(old?.closedWith, [4005, "new token"]);
   old?.message("ghost");
-  world.pass(100);
+  world.advance(100);
   assert.equal(news(), "close 4005 clean, CONNECTING, open, OPEN");
   assert.throws(() => socket.reconnect(1001), { name: "InvalidAccessError" });
 });
 
-// ---- Fresh addresses ----
+// ---- Functions for url and protocols ----
 
-test("url and protocols can be functions, asked before each attempt", async () => {
+test("url and protocols can be functions, which are called before each attempt", async () => {
   const world = new World();
   let token = 0;
   const url = async () => {
@@ -381,15 +381,15 @@ test("url and protocols can be functions, asked before each attempt", async () =
   const socket = new ReconnectingSocket(url, () => ["v1"], world.options());
   assert.equal(socket.url, "");
   await world.settle();
-  world.pass(100);
+  world.advance(100);
   assert.deepEqual([socket.url, socket.protocol], ["ws://example.com/?token=1", "v1"]);
   world.last.break();
-  world.pass(600);
+  world.advance(600);
   await world.settle();
   assert.equal(socket.url, "ws://example.com/?token=2");
 });
 
-test("a function that fails is a failed attempt, whose error is told", async () => {
+test("an exception of a function is a failed attempt, and its error is reported", async () => {
   const world = new World();
   const failure = new Error("401");
   let asked = 0;
@@ -408,13 +408,13 @@ test("a function that fails is a failed attempt, whose error is told", async () 
   await world.settle();
   assert.deepEqual(errors, [failure]);
   assert.deepEqual(retried, [["failed", failure]]);
-  world.pass(600);
+  world.advance(600);
   await world.settle();
-  world.pass(100);
+  world.advance(100);
   assert.deepEqual([socket.readyState, asked], [1, 2]);
 });
 
-test("an address that a function makes and nobody can dial is a failed attempt", async () => {
+test("an invalid URL from a function is a failed attempt", async () => {
   const world = new World();
   const socket = new ReconnectingSocket(() => "nowhere", [], world.options());
   await world.settle();
@@ -423,15 +423,15 @@ test("an address that a function makes and nobody can dial is a failed attempt",
   assert.equal(world.subscriptions, 2);
 });
 
-test("a function that answers too late, or after close, dials nobody", async () => {
+test("a function that resolves too late, or after close, dials nobody", async () => {
   const world = new World();
   const answers: ((url: string) => void)[] = [];
   const url = () => new Promise<string>((resolve) => answers.push(resolve));
   const socket = new ReconnectingSocket(url, [], world.options({ connectTimeoutMs: 1_000 }));
   await world.settle();
-  world.pass(1_000);
+  world.advance(1_000);
   assert.equal(socket.state.ended?.cause, "timeout");
-  world.pass(600);
+  world.advance(600);
   await world.settle();
   assert.equal(answers.length, 2);
   answers[0]?.("ws://example.com/late");
@@ -440,78 +440,78 @@ test("a function that answers too late, or after close, dials nobody", async () 
   socket.close();
   answers[1]?.("ws://example.com/closed");
   await world.settle();
-  world.pass(100);
+  world.advance(100);
   assert.deepEqual([world.sockets.length, socket.readyState], [0, 3]);
 });
 
-// ---- Signs of life ----
+// ---- Heartbeat, sleep and network ----
 
-test("a heartbeat's answer stays away from the page, other messages don't", () => {
+test("the reply to a heartbeat isn't dispatched, other messages are", () => {
   const { world, news } = openPage({
     heartbeat: { intervalMs: 1_000, timeoutMs: 500, message: "ping", reply: "pong" },
   });
   world.reply = (data) => (data === "ping" ? "pong" : undefined);
-  world.pass(10_000);
+  world.advance(10_000);
   assert.equal(world.received.length, 10);
   assert.equal(news(), "");
-  // Nobody waits for this one, so it is the page's.
+  // No heartbeat is without a reply, so this message is dispatched.
   world.last.message("pong");
   assert.equal(news(), "message pong");
 });
 
 // Issue 13, C.19.
-test("an answer is known whenever it comes, whatever came before it", () => {
+test("a reply is recognised after other messages", () => {
   const { world, news } = openPage({
     heartbeat: { intervalMs: 1_000, timeoutMs: 5_000, message: "ping", reply: "pong" },
   });
-  world.pass(1_000);
+  world.advance(1_000);
   world.last.message('{"news":1}');
-  world.pass(100);
+  world.advance(100);
   world.last.message("pong");
   assert.equal(news(), 'message {"news":1}');
-  // Two beats are on their way, and so are two answers.
-  world.pass(2_000);
+  // Two heartbeats have been sent, so two replies will come.
+  world.advance(2_000);
   assert.deepEqual(world.received, ["ping", "ping", "ping"]);
   for (const data of ["a", "pong", "b", "pong", "pong"]) world.last.message(data);
   assert.equal(news(), "message a, message b, message pong");
 });
 
-test("an answer that a connection still owes isn't expected of the next one", () => {
+test("a reply that is missing on one connection isn't expected on the next", () => {
   const { world, news } = openPage({ heartbeat: { intervalMs: 1_000, message: "ping", reply: "pong" } });
-  world.pass(1_000);
+  world.advance(1_000);
   world.last.break();
-  world.pass(700);
+  world.advance(700);
   world.last.message("pong");
   assert.equal(news(), "error, close 1006, WAITING, CONNECTING, open, OPEN, message pong");
 });
 
 // Issue 13, D.25.
-test("a server that never answers beats is left once, and then kept", () => {
+test("a server that never replies to heartbeats is dropped once, and then kept", () => {
   const { world, socket } = openPage({ heartbeat: { message: "ping" } });
-  world.pass(3_600_000);
+  world.advance(3_600_000);
   assert.equal(world.sockets.length, 2);
   assert.deepEqual([socket.readyState, socket.state.ended?.cause], [1, "heartbeat"]);
-  // The beats still keep proxies from cutting.
+  // Heartbeats are still sent, to keep proxies from closing the connection.
   assert.ok(world.received.length > 140, `${world.received.length}`);
 });
 
-test("a server that answers after all is watched from then on", () => {
+test("after its first reply a server has to reply", () => {
   const { world, socket } = openPage({ heartbeat: { message: "ping", reply: "pong" } });
-  world.pass(300_000);
+  world.advance(300_000);
   assert.equal(world.sockets.length, 2);
-  // What others say in a room is life, but no answer.
+  // The message of another client in a room is not a reply.
   world.last.message("hello");
-  world.pass(300_000);
+  world.advance(300_000);
   assert.equal(world.sockets.length, 2);
   world.reply = () => "pong";
-  world.pass(60_000);
+  world.advance(60_000);
   world.last.dead = true;
-  world.pass(60_000);
+  world.advance(60_000);
   assert.deepEqual([world.sockets.length, socket.readyState], [3, 1]);
 });
 
 // Issue 13, A.3.
-test("a download that is longer than the time-out arrives, because each connection is given twice as long", () => {
+test("a download that takes longer than the timeout arrives, because each dropped connection doubles the timeout", () => {
   const world = new World();
   world.reply = (data) => (data === "get" ? "x".repeat(1 << 20) : "pong");
   const { socket } = page({ heartbeat: { message: "ping", reply: "pong" } }, world);
@@ -522,44 +522,44 @@ test("a download that is longer than the time-out arrives, because each connecti
     world.bytesPerSecond = Infinity;
   };
   world.bytesPerSecond = 16 << 10;
-  // 64 s for each try: 10 s, 20 s and 40 s after the beat it is given up.
-  world.pass(600_000);
+  // Each try takes 64 s. It is dropped 10 s, 20 s and 40 s after the heartbeat.
+  world.advance(600_000);
   assert.deepEqual(lengths, [1 << 20]);
   assert.ok(world.sockets.length <= 4, `${world.sockets.length} connections`);
 });
 
-test("an upload that the kernel has swallowed arrives, though nobody sees it move", () => {
+test("an upload arrives whose progress is invisible in the kernel's buffer", () => {
   const world = new World();
   world.reply = (data) => (data === "ping" ? "pong" : undefined);
   world.kernelBytes = 4 << 20;
   world.bytesPerSecond = 16 << 10;
   const { socket } = page({ heartbeat: { message: "ping", reply: "pong" } }, world);
   socket.onopen = () => socket.send("x".repeat(1 << 20));
-  world.pass(600_000);
+  world.advance(600_000);
   assert.ok(world.sockets.length <= 4, `${world.sockets.length} connections`);
   assert.equal(socket.readyState, 1);
 });
 
-test("an upload that goes on is a sign of life, however much the page adds to it", () => {
+test("a progressing upload keeps the connection, however much the page adds to it", () => {
   const world = new World();
   world.reply = (data) => (data === "ping" ? "pong" : undefined);
   world.bytesPerSecond = 16 << 10;
   const { socket } = page({ heartbeat: { message: "ping", reply: "pong" } }, world);
   socket.send("x".repeat(1 << 20));
   for (let second = 0; second < 300; second += 1) {
-    world.pass(1_000);
-    // More than the link carries, so that what waits only grows.
+    world.advance(1_000);
+    // More than the link carries, so that the buffer only grows.
     socket.send("x".repeat(20 << 10));
   }
   assert.deepEqual([world.sockets.length, socket.readyState], [1, 1]);
 });
 
-test("close waits for an upload that goes on, as a WebSocket does, and not for one that stands still", () => {
+test("close waits for a progressing upload, as a WebSocket does, and not for a stalled one", () => {
   const { world, socket, news } = openPage();
   world.bytesPerSecond = 16 << 10;
   socket.send("x".repeat(1 << 20));
   socket.close(1000, "done");
-  world.pass(70_000);
+  world.advance(70_000);
   assert.equal(news(), "close 1000 clean, CLOSED");
   assert.deepEqual(
     world.received.map((data) => String(data).length),
@@ -570,18 +570,18 @@ test("close waits for an upload that goes on, as a WebSocket does, and not for o
   other.world.last.bufferedAmount = 1_000;
   other.world.last.dead = true;
   other.socket.close();
-  other.world.pass(5_000);
+  other.world.advance(5_000);
   assert.equal(other.news(), "dropped unsent  1000, close 1006, CLOSED");
 });
 
-test("after sleep a connection whose beats nobody answers is replaced, because there is no way to ask", () => {
+test("after sleep a connection is replaced if the server doesn't reply to heartbeats", () => {
   const { world, socket } = openPage({ heartbeat: { message: "ping", timeoutMs: Infinity } });
   world.sleep(8 * 3_600_000);
-  world.pass(15_000);
+  world.advance(15_000);
   assert.deepEqual([world.sockets.length, socket.readyState, socket.state.ended?.cause], [2, 1, "sleep"]);
 });
 
-test("a heartbeat can be a function, and its answer be known by one", () => {
+test("message and reply of a heartbeat can be functions", () => {
   let count = 0;
   const { world, news } = openPage({
     heartbeat: {
@@ -594,23 +594,23 @@ test("a heartbeat can be a function, and its answer be known by one", () => {
     },
   });
   world.reply = () => "alive!";
-  world.pass(2_100);
+  world.advance(2_100);
   assert.deepEqual(world.received, ['{"url":"/chat/heart-beat","n":1}', '{"url":"/chat/heart-beat","n":2}']);
   assert.equal(news(), "");
 });
 
-test("when the other side is silent the socket is abandoned at once, and its ghost isn't heard", () => {
+test("without a reply the connection is dropped at once, and its later events are ignored", () => {
   const { world, socket, news } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500, message: "ping" } });
   const [old] = world.sockets;
   world.last.dead = true;
   // It has been open for 60 ms.
-  world.pass(1_439);
+  world.advance(1_439);
   assert.equal(news(), "");
-  world.pass(1);
+  world.advance(1);
   assert.equal(news(), "error, close 1006, WAITING");
   assert.equal(socket.state.ended?.cause, "heartbeat");
-  assert.deepEqual(old?.goodbye, [3008, "heartbeat"]);
-  world.pass(600);
+  assert.deepEqual(old?.closedWith, [3008, "heartbeat"]);
+  world.advance(600);
   assert.equal(news(), "CONNECTING, open, OPEN");
   if (old) old.dead = false;
   old?.message("ghost");
@@ -618,44 +618,44 @@ test("when the other side is silent the socket is abandoned at once, and its gho
   assert.equal(news(), "");
 });
 
-test("an upload that goes on is a sign of life, one that stands still isn't", () => {
+test("a progressing upload keeps the connection, a stalled one doesn't", () => {
   const { world, socket } = openPage({ heartbeat: { intervalMs: 1_000, timeoutMs: 500, message: "ping" } });
   world.last.bufferedAmount = 100_000;
   for (let step = 0; step < 20; step += 1) {
-    world.pass(250);
+    world.advance(250);
     world.last.bufferedAmount -= 1_000;
   }
   assert.equal(socket.readyState, 1);
-  world.pass(2_000);
-  assert.equal(world.sockets[0]?.goodbye?.[1], "heartbeat");
+  world.advance(2_000);
+  assert.equal(world.sockets[0]?.closedWith?.[1], "heartbeat");
 });
 
-test("a hidden tab's timers don't make a living connection look dead", () => {
+test("throttled timers of a hidden tab don't make a live connection look dead", () => {
   const { world, news } = openPage({ heartbeat: { message: "ping", reply: "pong" } });
   world.reply = () => "pong";
   world.timerGrainMs = 60_000;
-  world.pass(30 * 60_000);
+  world.advance(30 * 60_000);
   assert.equal(news(), "");
   assert.ok(world.received.length >= 28, `${world.received.length}`);
 });
 
-test("a hidden tab notices a dead connection after three of its slow timers", () => {
+test("a hidden tab detects a dead connection after three throttled timers", () => {
   const { world, news } = openPage({ heartbeat: { message: "ping" } });
   world.timerGrainMs = 60_000;
   world.last.dead = true;
-  world.pass(5 * 60_000);
+  world.advance(5 * 60_000);
   assert.match(news(), /^error, close 1006, WAITING/);
 });
 
-test("after sleep a living connection stays, asked at once", () => {
+test("after sleep a live connection is kept, and a heartbeat is sent at once", () => {
   const { world, news } = openPage({ heartbeat: { message: "ping", reply: "pong" } });
   world.reply = () => "pong";
-  world.pass(1_000);
+  world.advance(1_000);
   world.sleep(8 * 3_600_000);
-  world.show();
-  world.pass(50);
+  world.becomeVisible();
+  world.advance(50);
   assert.deepEqual(world.received, ["ping"]);
-  world.pass(60_000);
+  world.advance(60_000);
   assert.equal(news(), "");
 });
 
@@ -664,13 +664,13 @@ test("after sleep a dead connection is replaced within the heartbeat's timeout",
   const [old] = world.sockets;
   if (old) old.dead = true;
   world.sleep(8 * 3_600_000);
-  world.pass(10_000);
+  world.advance(10_000);
   assert.equal(news(), "error, close 1006, WAITING");
-  world.pass(600);
+  world.advance(600);
   assert.equal(news(), "CONNECTING, open, OPEN");
 });
 
-test("a beat that can't be made is told as uncaught, and isn't the end", (context) => {
+test("an exception of `message` is reported as uncaught, and the connection is kept", (context) => {
   const { world, socket } = openPage({
     heartbeat: {
       intervalMs: 1_000,
@@ -681,32 +681,32 @@ test("a beat that can't be made is told as uncaught, and isn't the end", (contex
   });
   const uncaught: (() => void)[] = [];
   context.mock.method(globalThis, "setTimeout", (callback: () => void) => uncaught.push(callback));
-  world.pass(1_000);
+  world.advance(1_000);
   assert.equal(socket.readyState, 1);
   assert.throws(uncaught[0] ?? (() => {}), /page's mistake/);
 });
 
-test("offline is told at once, messages wait, and the network's return dials at once", () => {
+test("offline is reported at once, messages are queued, and the restored network dials at once", () => {
   const { world, socket, news } = openPage({ backoff: { baseMs: 60_000, maxMs: 60_000 } });
   world.setOnline(false);
-  world.manner = "refuses";
+  world.mode = "refuses";
   assert.equal(news(), "error, close 1006, OFFLINE");
   socket.send("kept");
-  world.pass(1_000);
-  world.manner = "serves";
+  world.advance(1_000);
+  world.mode = "serves";
   world.setOnline(true);
-  world.pass(50);
+  world.advance(50);
   assert.equal(news(), "WAITING, CONNECTING, open, OPEN");
-  world.pass(50);
+  world.advance(50);
   assert.deepEqual(world.received, ["kept"]);
 });
 
-test("the state counts down", () => {
+test("retryIn counts down", () => {
   const { world, socket } = openPage();
   world.last.break();
   const { retryIn = 0, failures, ended } = socket.state;
   assert.ok(retryIn > 0 && retryIn <= 500);
   assert.deepEqual([failures, ended?.cause, ended?.code], [1, "lost", 1006]);
-  world.pass(1);
+  world.advance(1);
   assert.equal(socket.state.retryIn, retryIn - 1);
 });

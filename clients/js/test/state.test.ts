@@ -15,7 +15,7 @@ const RULES: Rules = {
 
 const BROKEN = { code: 1006, reason: "", wasClean: false };
 
-/** What there is to do, in words. */
+/** The effects, one word each. */
 function effects(machine: Machine): string {
   const words: string[] = [];
   for (let effect = machine.pollEffect(); effect; effect = machine.pollEffect()) words.push(word(effect));
@@ -36,7 +36,7 @@ function open(rules: Partial<Rules> = {}): Machine {
   return machine;
 }
 
-test("it dials, and opens", () => {
+test("a started machine dials, and opens", () => {
   const machine = new Machine(RULES);
   machine.start(0, true);
   assert.equal(effects(machine), "CONNECTING dial");
@@ -46,7 +46,7 @@ test("it dials, and opens", () => {
   assert.equal(machine.readyState, 1);
 });
 
-test("a lost connection is dialled again after a random part of the ceiling, which doubles with each failure", () => {
+test("the delay after a lost connection is a random part of a limit that doubles with each failure", () => {
   const machine = open();
   machine.handleEnd(0, BROKEN, true);
   assert.equal(effects(machine), "close:lost:1006 WAITING");
@@ -64,7 +64,7 @@ test("a lost connection is dialled again after a random part of the ceiling, whi
   }
 });
 
-test("only a connection that lasted makes the failures forgotten", () => {
+test("only a connection that lasted resets the count of failures", () => {
   const machine = open();
   machine.handleEnd(4_999, BROKEN, true);
   assert.equal(machine.state(4_999).failures, 1);
@@ -78,14 +78,14 @@ test("only a connection that lasted makes the failures forgotten", () => {
   assert.deepEqual([machine.state(25_000).failures, machine.state(25_000).retryIn], [1, 250]);
 });
 
-test("a final code is final", () => {
+test("after a final code it is closed", () => {
   const machine = open();
   machine.handleEnd(0, { code: 1008, reason: "banned", wasClean: true }, false);
-  assert.equal(effects(machine), "close:lost:1008 CLOSED rest");
+  assert.equal(effects(machine), "close:lost:1008 CLOSED stop");
   assert.deepEqual([machine.readyState, machine.pollTimeout()], [3, Infinity]);
 });
 
-test("an attempt that takes too long is abandoned", () => {
+test("an attempt that exceeds connectTimeoutMs is abandoned", () => {
   const machine = new Machine(RULES);
   machine.start(0, true);
   effects(machine);
@@ -94,7 +94,7 @@ test("an attempt that takes too long is abandoned", () => {
   assert.equal(effects(machine), "abandon close:timeout:1006 WAITING");
 });
 
-test("the server's hint is waited for, and the random delay on top of it", () => {
+test("the next attempt waits for retry_ms plus the random delay", () => {
   for (const [reason, hint] of [
     ["retry_ms=4000", 4_000],
     ["restarting; retry_ms=4000, thanks", 4_000],
@@ -113,7 +113,7 @@ test("the server's hint is waited for, and the random delay on top of it", () =>
   }
 });
 
-test("neither network nor eyes make it dial before the server's hint is over", () => {
+test("neither the network nor visibility makes it dial before retry_ms is over", () => {
   const machine = open();
   machine.handleEnd(0, { code: 1012, reason: "retry_ms=4000", wasClean: true }, false);
   machine.handleNetwork(100, false);
@@ -122,12 +122,12 @@ test("neither network nor eyes make it dial before the server's hint is over", (
   assert.equal(machine.pollTimeout(), 4_000);
 });
 
-test("without network an open connection is given up at once, and the next is dialled when it returns", () => {
+test("without a network an open connection is dropped at once, and the next is dialled when the network is restored", () => {
   const machine = open();
   machine.handleNetwork(100, false);
   assert.equal(effects(machine), "abandon close:offline:1006 OFFLINE");
   assert.equal(machine.state(100).retryIn, 250);
-  // It might be wrong, so it tries; that isn't worth telling.
+  // The browser may be wrong, so it tries, without a `state` event.
   machine.handleTimeout(350);
   assert.equal(effects(machine), "dial");
   machine.handleEnd(400, BROKEN, true);
@@ -140,7 +140,7 @@ test("without network an open connection is given up at once, and the next is di
   assert.equal(machine.state(450).failures, 0);
 });
 
-test("an attempt from the time without network is replaced when it returns", () => {
+test("an attempt that began without a network is replaced when the network is restored", () => {
   const machine = open();
   machine.handleNetwork(100, false);
   machine.handleTimeout(350);
@@ -149,7 +149,7 @@ test("an attempt from the time without network is replaced when it returns", () 
   assert.equal(effects(machine), "abandon close:offline:1006 CONNECTING dial");
 });
 
-test("a connection that opens without network proves the browser wrong", () => {
+test("a connection that opens ends the state offline", () => {
   const machine = new Machine(RULES);
   machine.start(0, false);
   assert.equal(effects(machine), "OFFLINE dial");
@@ -159,7 +159,7 @@ test("a connection that opens without network proves the browser wrong", () => {
   assert.equal(effects(machine), "");
 });
 
-test("whoever looks at the page again doesn't wait, and can't hammer", () => {
+test("a page that becomes visible dials at once, but not more often than baseMs", () => {
   const machine = open({ random: () => 0.99 });
   for (let failures = 0; failures < 8; failures += 1) {
     machine.handleEnd(machine.pollTimeout(), BROKEN, true);
@@ -176,45 +176,45 @@ test("whoever looks at the page again doesn't wait, and can't hammer", () => {
   assert.equal(machine.pollTimeout(), at + 500);
 });
 
-test("a heartbeat without an answer abandons the connection", () => {
+test("a heartbeat without a reply abandons the connection", () => {
   const machine = open({ heartbeat: new Heartbeat({ intervalMs: 1_000, timeoutMs: 400, timeoutMsMax: 400 }) });
   machine.handleTimeout(1_000);
-  assert.equal(effects(machine), "beat");
-  assert.ok(machine.owesReply);
+  assert.equal(effects(machine), "heartbeat");
+  assert.ok(machine.expectsReply);
   machine.handleTimeout(1_400);
   assert.equal(effects(machine), "abandon close:heartbeat:1006 WAITING");
 });
 
-test("a page that is looked at again after a long silence beats at once", () => {
+test("a page that becomes visible after a long silence sends a heartbeat at once", () => {
   const machine = open({ heartbeat: new Heartbeat({ intervalMs: 25_000, timeoutMs: 10_000, timeoutMsMax: 300_000 }) });
   machine.handleVisible(10_000);
   assert.equal(effects(machine), "");
   machine.handleVisible(600_000);
-  assert.equal(effects(machine), "beat");
+  assert.equal(effects(machine), "heartbeat");
 });
 
-test("after the machine has slept a connection without heartbeat is replaced", () => {
+test("after sleep a connection without a heartbeat is replaced", () => {
   const machine = open();
   assert.equal(machine.pollTimeout(), 15_000);
-  // Browsers hold the timers of hidden tabs back for a minute.
+  // Browsers delay the timers of hidden tabs by up to a minute.
   machine.handleTimeout(75_000);
   assert.equal(effects(machine), "");
   machine.handleTimeout(75_000 + 15_000 + 3_600_000);
   assert.equal(effects(machine), "abandon close:sleep:1006 WAITING");
 });
 
-test("close waits for the other side's goodbye, for a while", () => {
+test("close waits closeTimeoutMs for the peer's Close", () => {
   const machine = open();
   machine.close(0, true);
   assert.equal(machine.readyState, 2);
   machine.handleEnd(100, { code: 1000, reason: "", wasClean: true }, false);
-  assert.equal(effects(machine), "close:closed:1000 CLOSED rest");
+  assert.equal(effects(machine), "close:closed:1000 CLOSED stop");
 
   const patient = open();
   patient.close(0, true);
   assert.equal(patient.pollTimeout(), 5_000);
   patient.handleTimeout(5_000);
-  assert.equal(effects(patient), "abandon close:closed:1006 CLOSED rest");
+  assert.equal(effects(patient), "abandon close:closed:1006 CLOSED stop");
 });
 
 test("close without a connection ends after the caller has returned", () => {
@@ -224,10 +224,10 @@ test("close without a connection ends after the caller has returned", () => {
   machine.close(10, false);
   assert.deepEqual([machine.readyState, effects(machine), machine.pollTimeout()], [2, "", 10]);
   machine.handleTimeout(10);
-  assert.equal(effects(machine), "abandon close:closed:1006 CLOSED rest");
+  assert.equal(effects(machine), "abandon close:closed:1006 CLOSED stop");
 });
 
-test("reconnect dials at once, whatever the state", () => {
+test("reconnect dials at once in every phase", () => {
   const ended = { cause: "replaced", code: 1000, reason: "", wasClean: true } as const;
   const machine = open();
   machine.reconnect(0, true, ended);
@@ -243,7 +243,7 @@ test("reconnect dials at once, whatever the state", () => {
   assert.equal(effects(machine), "CONNECTING dial");
 });
 
-test("after maxRetries failed attempts in a row it is closed, and says why", () => {
+test("after maxRetries failed attempts in a row it is closed, with that stopReason", () => {
   const machine = new Machine({ ...RULES, maxRetries: 2 });
   machine.start(0, true);
   for (const failures of [1, 2]) {
@@ -253,7 +253,7 @@ test("after maxRetries failed attempts in a row it is closed, and says why", () 
   }
   effects(machine);
   machine.handleEnd(0, BROKEN, true);
-  assert.equal(effects(machine), "close:failed:1006 CLOSED rest");
+  assert.equal(effects(machine), "close:failed:1006 CLOSED stop");
   const { name, failures, stopReason, ended } = machine.state(0);
   assert.deepEqual([name, failures, stopReason, ended?.cause], ["closed", 3, "maxRetries", "failed"]);
   assert.equal(machine.pollTimeout(), Infinity);
@@ -293,7 +293,7 @@ test("attempts without a network don't count towards maxRetries", () => {
   assert.equal(machine.state(3_000).stopReason, "maxRetries");
 });
 
-test("a closed machine says whether the rule or the caller has closed it", () => {
+test("stopReason tells startClosed, final and close apart", () => {
   const unstarted = new Machine(RULES);
   assert.deepEqual([unstarted.state(0).name, unstarted.state(0).stopReason], ["closed", "startClosed"]);
   const refused = open();

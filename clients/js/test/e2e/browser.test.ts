@@ -1,4 +1,4 @@
-// Chromium against the real server: what the network, the server and the page's visibility do to a socket.
+// Chromium with the real server: lost networks, killed servers, hidden and frozen pages.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** Makes `socket`, whose every event is a word in `heard`. Runs in the page. */
+/** Makes `socket`, and logs its events in `heard`. Runs in the page. */
 const FOLLOW = `
   const heard = [];
   function follow(url, options) {
@@ -36,7 +36,7 @@ const becomes = (page: Page, expression: string) =>
 
 const heard = (page: Page): Promise<string[]> => page.evaluate("heard.splice(0)");
 
-/** Tells everything that a program can see of a WebSocket's life; runs in the page with either class. */
+/** Returns everything that a program can observe of a WebSocket; runs in the page with either class. */
 const LIFE = `async (name, url) => {
   const Socket = name === "WebSocket" ? WebSocket : Sockeye.ReconnectingSocket;
   const seen = [];
@@ -88,7 +88,7 @@ const LIFE = `async (name, url) => {
   return seen.map(String);
 }`;
 
-test("a program can't tell it from the browser's own WebSocket", { skip }, async () => {
+test("it behaves like the browser's own WebSocket", { skip }, async () => {
   await using server = await Server.start();
   const page = await pageOf(browser, server, SCRIPT);
   const lives = ["WebSocket", "ReconnectingSocket"].map((name) =>
@@ -99,7 +99,7 @@ test("a program can't tell it from the browser's own WebSocket", { skip }, async
   assert.ok((theirs?.length ?? 0) > 40);
 });
 
-test("a page sees the server die, waits, and is back with what was sent meanwhile", { skip }, async () => {
+test("after the server was killed a page reconnects and sends what was queued", { skip }, async () => {
   await using server = await Server.start();
   const page = await follow(server, `${server.url}/echo`);
   await server.kill();
@@ -115,9 +115,9 @@ test("a page sees the server die, waits, and is back with what was sent meanwhil
   assert.deepEqual(words.slice(0, 2), ["open", "waiting"]);
 });
 
-test("a page is told at once that the network is gone, and is back at once when it returns", { skip }, async () => {
+test("a page is offline at once, and reconnects at once when the network is restored", { skip }, async () => {
   await using server = await Server.start();
-  // Without the event of the network's return it would wait for up to a minute.
+  // Without the `online` event it would wait for up to a minute.
   const page = await follow(server, `${server.url}/echo`, { backoff: { baseMs: 60_000, maxMs: 60_000 } });
   await page.evaluate("Math.random = () => 0.9");
   await heard(page);
@@ -129,7 +129,7 @@ test("a page is told at once that the network is gone, and is back at once when 
   assert.deepEqual(await heard(page), ["offline", "waiting", "connecting", "open", "message kept"]);
 });
 
-test("a socket that is made without network opens when there is one", { skip }, async () => {
+test("a socket that is made without a network opens when there is one", { skip }, async () => {
   await using server = await Server.start();
   const page = await pageOf(browser, server, SCRIPT, FOLLOW);
   await page.context().setOffline(true);
@@ -139,7 +139,7 @@ test("a socket that is made without network opens when there is one", { skip }, 
   await becomes(page, "socket.readyState === 1");
 });
 
-test("behind a proxy that cuts silent connections a heartbeat keeps one, and without it the page comes back", {
+test("a heartbeat keeps a connection through a proxy that closes idle ones, and without it the page reconnects", {
   skip,
 }, async () => {
   await using server = await Server.start();
@@ -156,7 +156,7 @@ test("behind a proxy that cuts silent connections a heartbeat keeps one, and wit
   assert.deepEqual([beating.cuts, beating.connections, await heard(alive)], [0, 1, ["open"]]);
 });
 
-/** A tab and another one, which is looked at first. */
+/** Opens a tab, and another one that hides it. */
 async function hiddenTab(server: Server, url: string, options: object) {
   const tab = await Tab.open(browser, `${server.origin}/health/live`);
   await until("the page is there", async () => (await tab.evaluate("document.contentType")) === "text/plain");
@@ -169,7 +169,7 @@ async function hiddenTab(server: Server, url: string, options: object) {
   return { tab, becomes };
 }
 
-test("a page that was frozen returns when it is woken, cut off by its browser or unanswered", { skip }, async () => {
+test("a frozen page reconnects when it is resumed", { skip }, async () => {
   await using server = await Server.start();
   using middlebox = await Middlebox.start(server.port, 60_000);
   const heartbeat = { intervalMs: 300, timeoutMs: 3_000, message: "beat", reply: "beat" };
@@ -181,7 +181,7 @@ test("a page that was frozen returns when it is woken, cut off by its browser or
   await tab.wake();
   await becomes("heard.filter((word) => word === 'open').length === 2");
   assert.ok(middlebox.connections >= 2);
-  // Chromium used to leave a frozen page its WebSockets, and takes them away in newer releases: this one tells.
+  // Older releases of Chromium keep the WebSockets of a frozen page, newer ones close them.
   const cause = await tab.evaluate("socket.state.ended.cause");
   if (cause === "lost") await becomes("plain.readyState === 3");
   else assert.deepEqual([cause, await tab.evaluate("plain.readyState")], ["heartbeat", 1]);
@@ -217,14 +217,14 @@ test("it works in a worker", { skip }, async () => {
   assert.equal(answer, "from a worker");
 });
 
-// ---- What other people's pages use ----
+// ---- Other libraries ----
 
-const RIVALS = {
+const OTHER_LIBRARIES = {
   "reconnecting-websocket": foreign("reconnecting-websocket/dist/reconnecting-websocket-iife.min.js"),
   partysocket: bundled('import WebSocket from "partysocket/ws"; globalThis.ReconnectingWebSocket = WebSocket;'),
 };
-for (const [name, script] of Object.entries(RIVALS)) {
-  test(`a page with npm ${name} finds our server again after it was killed`, { skip }, async () => {
+for (const [name, script] of Object.entries(OTHER_LIBRARIES)) {
+  test(`a page with npm ${name} reconnects to our server after it was killed`, { skip }, async () => {
     await using server = await Server.start();
     const page = await pageOf(browser, server, script);
     await page.evaluate(`
@@ -241,7 +241,7 @@ for (const [name, script] of Object.entries(RIVALS)) {
 }
 
 for (const check of ["xhr", "image"]) {
-  test(`Offline.js sees our server go and return, by ${check}`, { skip }, async () => {
+  test(`Offline.js detects a killed and restarted server, by ${check}`, { skip }, async () => {
     await using server = await Server.start();
     const page = await pageOf(
       browser,
@@ -250,7 +250,7 @@ for (const check of ["xhr", "image"]) {
       foreign("offline-js/offline.min.js"),
       'window.heard = []; for (const name of ["up", "down"]) Offline.on(name, () => heard.push(name));',
     );
-    /** Asks, as its users do, and waits for the answer. */
+    /** Runs a check, as its users do, and waits for the result. */
     const ask = (answer: string) =>
       page.evaluate(`new Promise((resolve) => {
         Offline.on("confirmed-${answer}", resolve);
@@ -260,13 +260,13 @@ for (const check of ["xhr", "image"]) {
     await server.kill();
     assert.equal(await ask("down"), "down");
     await server.restart();
-    // By itself: it asks again after a while.
+    // It checks again by itself.
     await becomes(page, 'Offline.state === "up"');
     assert.deepEqual(await page.evaluate("heard"), ["down", "up"]);
   });
 }
 
-test("Offline.js on a page from elsewhere may ask too", { skip }, async () => {
+test("Offline.js on a page of another origin can check our server", { skip }, async () => {
   await using server = await Server.start();
   await using elsewhere = await Server.start();
   const page = await pageOf(

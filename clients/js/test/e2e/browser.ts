@@ -1,4 +1,4 @@
-// A real Chromium, whose pages seem to come from the server they talk to.
+// Chromium with pages whose origin is the server that they connect to.
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
@@ -20,12 +20,12 @@ export function executable(): string | undefined {
 export function launch(...args: string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: executable() ?? "",
-    // Root, as in a container, has no sandbox; and it would look for its maker's servers.
+    // Root, as in a container, can't use the sandbox. Background networking would contact its vendor.
     args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", ...args],
   });
 }
 
-/** What is published for pages. */
+/** The published script. */
 export const SCRIPT = readFileSync(join(import.meta.dirname, "../../dist/sockeye.min.js"), "utf8");
 
 /** A script of an npm package, or a bundle of a module that has none. */
@@ -43,17 +43,17 @@ export function bundled(contents: string): string {
   return bundle?.text ?? "";
 }
 
-/** A page at the server's address, made of these scripts. */
+/** Opens a page at the server's address, and adds these scripts. */
 export async function pageOf(browser: Browser, server: Server, ...scripts: string[]): Promise<Page> {
   const page = await browser.newPage();
-  // A document that is the server's own, or Chromium wouldn't let it talk to this machine.
+  // A document of the server itself, or Chromium would not let it connect to a local address.
   await page.goto(`${server.origin}/health/live`);
   const tags = scripts.map((script) => `<script>${script.replaceAll("</script", "<\\/script")}</script>`);
   await page.setContent(`<!doctype html><title>test</title><body>${tags.join("\n")}</body>`);
   return page;
 }
 
-/** A tab as a user has it. Playwright's are told that they are looked at, whatever happens, so this one isn't its own. */
+/** A tab that can be hidden. Playwright's own pages always report that they are visible. */
 export class Tab {
   readonly #session: CDPSession;
   readonly #target: string;
@@ -85,12 +85,12 @@ export class Tab {
     return result?.value;
   }
 
-  /** Brings it before all others. */
+  /** Brings the tab to the front. */
   async show(): Promise<void> {
     await this.#session.send("Target.activateTarget", { targetId: this.#target });
   }
 
-  /** As the browser does it to hidden tabs: neither timers nor events until it is woken. */
+  /** Freezes it, as a browser does with hidden tabs: no timers and no events until `wake`. */
   async freeze(): Promise<void> {
     await this.#send("Page.setWebLifecycleState", { state: "frozen" });
   }

@@ -1,13 +1,13 @@
-// A proxy in the way, as nginx is: it cuts connections on which nothing has come for a while, or swallows everything.
+// A TCP proxy that closes idle connections, as nginx does, or stops forwarding.
 
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 export class Middlebox {
-  /** Connections that were cut because nothing came. */
+  /** The number of connections that were closed because they were idle. */
   cuts = 0;
   connections = 0;
-  /** Bytes that came from clients. */
+  /** The number of bytes that clients sent. */
   heard = 0;
   /** From the server to each client. */
   bytesPerSecond = Infinity;
@@ -30,7 +30,7 @@ export class Middlebox {
     return `ws://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
   }
 
-  /** From now on the connections that there are stand and carry nothing, not even their end: a pulled cable. */
+  /** Stops forwarding on all current connections, even their end, as if the cable were pulled. */
   swallow(): void {
     for (const pair of this.#pairs) {
       for (const socket of pair) {
@@ -59,7 +59,7 @@ export class Middlebox {
       server.destroy();
     };
     for (const socket of pair) socket.on("error", end).on("close", end);
-    // As nginx's proxy_read_timeout: counted from what the server says.
+    // Like nginx's proxy_read_timeout: the time since the server sent something.
     const cut = setTimeout(() => {
       this.cuts += 1;
       end();

@@ -1,4 +1,4 @@
-// Pages that our users wrote for WebSocket, with that one word changed, while the server is killed and comes back.
+// Pages that were written for WebSocket, with ReconnectingSocket in its place, while the server is killed and restarted.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { binary, Server, until } from "./server.js";
 
 const skip = binary() === undefined || executable() === undefined;
 
-/** A seed, in which `new WebSocket` is `new ReconnectingSocket`; nothing else is touched. */
+/** Returns the script of a page with `new ReconnectingSocket` for `new WebSocket`, and nothing else changed. */
 function seed(name: string): string {
   const text = readFileSync(join(import.meta.dirname, "../../../../crates/checks/tests/seeds", name), "utf8");
   const changed = text.replaceAll("new WebSocket(", "new ReconnectingSocket(");
@@ -19,7 +19,7 @@ function seed(name: string): string {
 
 const NAMED = `${SCRIPT}; var ReconnectingSocket = Sockeye.ReconnectingSocket;`;
 
-/** A seed's page; the addresses that it has in its code lead to our server. */
+/** Opens such a page. The addresses in its code are mapped to our server. */
 async function open(server: Server, ...scripts: string[]) {
   const rules = ["localhost:9998", "localhost:8080", "localhost:9605", "127.0.0.1:80"];
   const mapped = rules.map((from) => `MAP ${from} 127.0.0.1:${server.port}`).join(", ");
@@ -36,8 +36,8 @@ async function open(server: Server, ...scripts: string[]) {
   return { browser, page, said, count, [Symbol.asyncDispose]: () => browser.close() };
 }
 
-/** Kills the server, and starts it again once the page has noticed. */
-async function blink(server: Server, noticed: () => boolean | Promise<boolean>): Promise<void> {
+/** Kills the server, and restarts it once the page has noticed. */
+async function killAndRestart(server: Server, noticed: () => boolean | Promise<boolean>): Promise<void> {
   await server.kill();
   await until("the page says that the connection is closed", noticed);
   await server.restart();
@@ -45,20 +45,20 @@ async function blink(server: Server, noticed: () => boolean | Promise<boolean>):
 
 const run = (page: Page, script: string) => page.addScriptTag({ content: script });
 
-test("the page that alerts does so again after the server's return", { skip }, async () => {
+test("the page with alerts shows them again after a restart", { skip }, async () => {
   await using server = await Server.start();
   await using site = await open(server);
   await run(site.page, seed("alert.js"));
   await until("the echo", () => site.count("数据已接收...") === 1);
-  await blink(server, () => site.count("连接已关闭...") > 0);
+  await killAndRestart(server, () => site.count("连接已关闭...") > 0);
   await until("the echo again", () => site.count("数据已接收...") === 2);
   assert.equal(site.count("数据发送中..."), 2);
   assert.equal(site.count("uncaught"), 0, site.said.join("\n"));
 });
 
-test("the page that broadcasts goes on, with what was said meanwhile", { skip }, async () => {
+test("the page of the broadcast room goes on, with the queued message", { skip }, async () => {
   await using server = await Server.start();
-  // Markup up to the end of the two buttons, script from there.
+  // The file has markup up to the end of the two buttons, then a script.
   const [buttons = "", script = ""] = seed("broadcast.txt").split("</div>\n");
   await using site = await open(server);
   const { page } = site;
@@ -70,30 +70,30 @@ test("the page that broadcasts goes on, with what was said meanwhile", { skip },
   await page.fill("#content", "大家好");
   await page.click("input[value=发送]");
   await until("the room's answer", shows("对方：大家好"));
-  await blink(server, shows("系统：已和服务器断开连接！！！"));
+  await killAndRestart(server, shows("系统：已和服务器断开连接！！！"));
   await page.fill("#content", "还在吗");
   await page.click("input[value=发送]");
   await until("the room's answer again", shows("对方：还在吗"));
 });
 
-test("the page with a link sends again whenever it is back", { skip }, async () => {
+test("the page with a link sends again after each reconnect", { skip }, async () => {
   await using server = await Server.start();
   await using site = await open(server);
   const [, script = ""] = /<script[^>]*>([\s\S]*)<\/script>/.exec(seed("click.html")) ?? [];
   await run(site.page, script);
   await site.page.evaluate("WebSocketTest()");
-  // The echo arrives, and the page's misprint is all that keeps it from being read.
+  // The echo arrives; the page's handler has a typo and throws.
   await until("the echo", () => site.count("evt is not defined") === 1);
-  await blink(server, () => site.count("连接已关闭...") > 0);
+  await killAndRestart(server, () => site.count("连接已关闭...") > 0);
   await until("the echo again", () => site.count("evt is not defined") === 2);
 });
 
-test("the page that logs to the console tells every life", { skip }, async () => {
+test("the page that logs to the console logs each connection", { skip }, async () => {
   await using server = await Server.start();
   await using site = await open(server);
   await run(site.page, seed("console.js"));
   await until("the echo", () => site.count("hello") === 1);
-  await blink(server, () => site.count("close") > 0);
+  await killAndRestart(server, () => site.count("close") > 0);
   await until("the echo again", () => site.count("hello") === 2);
   assert.equal(site.count("open"), 2);
 });

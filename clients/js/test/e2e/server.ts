@@ -1,4 +1,4 @@
-// The real `sockeye`, on a port that it gets back after it was killed.
+// The real `sockeye`, which can be killed and restarted on the same port.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -8,10 +8,10 @@ import { createInterface } from "node:readline";
 
 const ROOT = join(import.meta.dirname, "../../../..");
 
-/** Outside of what the system hands out to whoever dials, so that nobody takes it while the server is away. */
+/** Below the ephemeral ports, so that no outgoing connection takes the port while the server is down. */
 const PORTS = { first: 20_000, count: 12_000 };
 
-/** Milliseconds. Only a failure takes as long. */
+/** Milliseconds. The limit of a wait; only a failing test reaches it. */
 export const LIMIT_MS = 30_000;
 
 /** The binary that `CHECKS_SOCKEYE` names, or the one that `make e2e` has built. */
@@ -20,7 +20,7 @@ export function binary(): string | undefined {
   return existsSync(path) ? path : missing("the binary `sockeye`", "cargo build -p sockeye-server");
 }
 
-/** Says why a check doesn't run here; where it has to run that is a failure. */
+/** Reports why a check is skipped on this machine; with CI=true that is an error. */
 export function missing(what: string, remedy: string): undefined {
   const line = `${what}: not on this machine. To set it up: ${remedy}`;
   if (process.env.CI === "true") throw new Error(line);
@@ -35,7 +35,7 @@ export class Server {
     this.port = port;
   }
 
-  /** Starts a server on a port that nobody has. */
+  /** Starts a server on a free port. */
   static async start(): Promise<Server> {
     for (const end = Date.now() + LIMIT_MS; ; ) {
       const server = new Server(PORTS.first + Math.floor(Math.random() * PORTS.count));
@@ -52,17 +52,17 @@ export class Server {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** As `kill -9`: nobody says goodbye, and who dials is refused. */
+  /** Kills it with SIGKILL: no Close frame is sent, and new connections are refused. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
   }
 
-  /** As an operator stops it: everybody hears a Close. */
+  /** Stops it with SIGTERM: every client receives a Close frame. */
   async stop(): Promise<void> {
     await this.#end("SIGTERM");
   }
 
-  /** Stops it in its tracks: connections stand, and nothing answers. */
+  /** Stops the process with SIGSTOP: connections stay open, and nothing replies. */
   freeze(): void {
     this.#process?.kill("SIGSTOP");
   }
@@ -85,7 +85,7 @@ export class Server {
   async #start(): Promise<boolean> {
     const environment = Object.entries(process.env).filter(([name]) => !/^SOCKEYE_|_PROXY$/i.test(name));
     const started = spawn(binary() ?? "", ["serve", "--listen", `127.0.0.1:${this.port}`], {
-      // No `sockeye.toml` lies there.
+      // A directory without a `sockeye.toml`.
       cwd: tmpdir(),
       env: Object.fromEntries(environment),
       stdio: ["ignore", "pipe", "ignore"],

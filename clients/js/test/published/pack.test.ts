@@ -1,4 +1,4 @@
-// What `npm publish` would publish, looked at as those do who install it.
+// The package as `npm publish` would publish it, installed in a project.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -20,7 +20,7 @@ const run = (command: string, ...args: string[]) =>
 before(() => {
   project = mkdtempSync(join(tmpdir(), "sockeye-client-"));
   installed = join(project, "node_modules/sockeye-client");
-  // `make js` has built it just now.
+  // `npm run check` has built it.
   run("npm", "pack", PACKAGE, "--ignore-scripts", "--pack-destination", project);
   run("mkdir", "-p", installed);
   run("tar", "-xzf", tarball(), "--strip-components", "1", "-C", installed);
