@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sockeye_proto::{Event, Input, Limits, Message, Receiver, Role, extension::Pool};
+use sockeye_proto::{Event, Input, Limits, Message, Receiver, Role, driver, extension::Pool};
 
 /// Bytes of payload.
 const SIZES: [usize; 3] = [256 << 10, 1 << 20, 4 << 20];
@@ -42,13 +42,13 @@ fn micros(wire: &[u8], way: Way) -> f64 {
         let start = Instant::now();
         let mut rest = wire;
         while !rest.is_empty() {
-            let whole = match receiver.wanted() {
+            let whole = match driver::wanted(&mut receiver) {
                 Some(room) if way == Way::Direct => {
                     let (piece, after) =
                         rest.split_at(room.len().min(DIRECT_BYTES).min(rest.len()));
                     room[..piece.len()].copy_from_slice(piece);
                     rest = after;
-                    receiver.handle_filled(piece.len())
+                    driver::handle_filled(&mut receiver, piece.len())
                 }
                 _ => {
                     let (piece, after) = rest.split_at(INPUT_BYTES.min(rest.len()));

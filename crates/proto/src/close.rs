@@ -1,8 +1,6 @@
-//! Close codes and the body of a Close frame.
+//! Close codes, and how long a reason may be.
 
 use core::fmt;
-
-use crate::{ProtocolError, Violation};
 
 /// A status code of RFC 6455 section 7.4 (and of its IANA registry).
 ///
@@ -81,36 +79,6 @@ impl fmt::Display for CloseCode {
 impl fmt::Debug for CloseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CloseCode({})", self.0)
-    }
-}
-
-/// The body of a received Close frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CloseFrame<'a> {
-    /// [`CloseCode::NO_STATUS`] if the body was empty.
-    pub code: CloseCode,
-    /// At most 123 bytes of UTF-8.
-    pub reason: &'a str,
-}
-
-impl<'a> CloseFrame<'a> {
-    /// From the body of the frame (RFC 6455 section 5.5.1): nothing, or a code and a reason in UTF-8.
-    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, ProtocolError> {
-        let Some((&code, reason)) = body.split_first_chunk() else {
-            return match body {
-                [] => Ok(Self {
-                    code: CloseCode::NO_STATUS,
-                    reason: "",
-                }),
-                _ => Err(ProtocolError::Violation(Violation::CloseBody)),
-            };
-        };
-        let code = CloseCode::new(u16::from_be_bytes(code));
-        if !code.is_sendable() {
-            return Err(ProtocolError::Violation(Violation::CloseCode));
-        }
-        let reason = core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
-        Ok(Self { code, reason })
     }
 }
 

@@ -39,39 +39,49 @@
 
 extern crate alloc;
 
-mod assembler;
-mod backoff;
 mod close;
-mod connection;
-mod decoder;
-mod encoder;
 mod error;
-pub mod extension;
-mod frame;
-pub mod handshake;
-mod heartbeat;
 mod limits;
-mod mask;
 mod message;
 mod printable;
-mod receiver;
 mod role;
-mod sender;
-mod unfinished;
+
+mod frame;
+mod mask;
 mod utf8;
+
+mod decoder;
+mod encoder;
+
+mod assembler;
+mod event;
+mod unfinished;
+
+mod receiver;
+mod sender;
+
+mod connection;
+
+pub mod extension;
+pub mod handshake;
+
+mod backoff;
+mod heartbeat;
+
+pub mod driver;
 
 pub use assembler::Delivery;
 pub use backoff::Backoff;
-pub use close::{CloseCode, CloseFrame};
+pub use close::CloseCode;
 pub use connection::Connection;
 pub use decoder::Input;
 pub use error::{ProtocolError, Violation};
+pub use event::{CloseFrame, Event, Part};
 pub use heartbeat::{Beat, Hearing, Heartbeat, Pong, Rhythm};
 pub use limits::Limits;
 pub use message::{Kind, Message};
 pub use printable::Printable;
-pub use receiver::{Event, Pace, Part, Receiver};
+pub use receiver::Receiver;
 pub use role::Role;
-pub use sender::{
-    PreparedForm, SendError, Sender, encode_compressed, encode_head, encode_into, encode_plain,
-};
+pub use sender::{SendError, Sender};
+pub use unfinished::Pace;

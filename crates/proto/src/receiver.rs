@@ -4,50 +4,15 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::{
-    CloseFrame, Hearing, Kind, Limits, Message, ProtocolError, Role,
+    CloseFrame, Event, Hearing, Kind, Limits, Message, Pace, Part, ProtocolError, Role,
     assembler::{Assembler, Delivery, INFLATE_STEP_BYTES},
     decoder::{self, Dialect, Input, WholeFrame},
+    event::Found,
     extension::{DeflateParams, End, Inflater, Pool, Progress},
     frame::{CompressedBit, FrameHead, Opcode},
     mask,
     unfinished::Unfinished,
 };
-
-/// What the peer did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A whole message.
-    Message(Message<'a>),
-    /// A piece of a message, where [`Delivery::Parts`] was asked for.
-    Part(Part<'a>),
-    /// A ping. Answer it with a pong of the same payload ([`crate::Sender::answer`]).
-    Ping(&'a [u8]),
-    /// A pong, asked for or not.
-    Pong(&'a [u8]),
-    /// The peer's Close frame: the last event. Answer it ([`crate::Sender::answer`]).
-    Close(CloseFrame<'a>),
-}
-
-/// A piece of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part<'a> {
-    /// The kind of the whole message.
-    pub kind: Kind,
-    /// Text may be cut within a character; it is checked all the same.
-    pub payload: &'a [u8],
-    /// Whether the message ends here.
-    pub last: bool,
-}
-
-/// How an unfinished message comes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// Fast enough, or there is none.
-    Enough,
-    /// In all of [`Limits::message_timeout`] it brought less than [`Limits::message_rate_min`] asks for: close with
-    /// [`crate::CloseCode::POLICY_VIOLATION`].
-    TooSlow,
-}
 
 /// The receiving half of a connection.
 ///
@@ -72,18 +37,6 @@ enum Listening {
     Parts,
     /// After Close or an error: nothing is heard any more.
     Ended,
-}
-
-/// Where an event's payload lies. Borrowed only at the end, so that the search may go on.
-pub(crate) enum Found<'i> {
-    Nothing,
-    Message { kind: Kind, payload: &'i [u8] },
-    Inflated { kind: Kind },
-    Assembled(Message<'static>),
-    Part(Part<'i>),
-    InflatedPart { kind: Kind, last: bool },
-    Control { opcode: Opcode, payload: &'i [u8] },
-    SplitControl { opcode: Opcode },
 }
 
 impl Receiver {
@@ -160,7 +113,7 @@ impl Receiver {
     ///
     /// As [`Receiver::poll_event`].
     #[inline(always)] // As above.
-    pub fn poll_short<'e>(
+    pub(crate) fn poll_short<'e>(
         &mut self,
         input: &mut Input<'e>,
         limits: &Limits,
@@ -180,7 +133,7 @@ impl Receiver {
     ///
     /// As [`Receiver::poll_event`].
     #[inline]
-    pub fn poll_long<'e>(
+    pub(crate) fn poll_long<'e>(
         &mut self,
         input: &mut Input<'e>,
         limits: &Limits,
@@ -199,7 +152,7 @@ impl Receiver {
     ///
     /// As [`Receiver::poll_event`].
     #[inline(never)]
-    pub fn poll_other<'e>(
+    pub(crate) fn poll_other<'e>(
         &'e mut self,
         input: &'e mut Input<'_>,
         pool: &'e mut Pool,
@@ -258,7 +211,7 @@ impl Receiver {
     /// To be asked when an input is used up. Put any number of bytes at the begin of the slice, then
     /// call [`Receiver::handle_filled`].
     #[inline]
-    pub fn wanted(&mut self) -> Option<&mut [u8]> {
+    pub(crate) fn wanted(&mut self) -> Option<&mut [u8]> {
         self.unfinished.as_mut()?.wanted()
     }
 
@@ -268,7 +221,7 @@ impl Receiver {
     /// # Panics
     ///
     /// If there was no room for so many.
-    pub fn handle_filled(&mut self, len: usize) -> Option<Message<'static>> {
+    pub(crate) fn handle_filled(&mut self, len: usize) -> Option<Message<'static>> {
         let message = self.unfinished.as_mut()?.handle_filled(len)?;
         self.unfinished = None;
         Some(message)

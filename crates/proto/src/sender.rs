@@ -21,22 +21,6 @@ pub enum SendError {
     MidMessage,
 }
 
-/// What a prepared frame must be for this connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PreparedForm {
-    /// The plain frame, as [`encode_plain`] makes it.
-    Plain,
-    /// A frame as [`encode_compressed`] makes it with this window.
-    Compressed {
-        /// 8..=15.
-        window_bits: u8,
-        /// 0..=9.
-        level: u8,
-    },
-    /// None: this connection masks, or compresses with a context of its own.
-    Own,
-}
-
 /// The sending half of a connection: every order appends whole frames to the caller's `out`.
 ///
 /// ```text
@@ -44,24 +28,24 @@ pub enum PreparedForm {
 ///   open ───────────────────────────> closing: no order has an effect any more
 /// ```
 pub struct Sender {
-    encoder: Encoder,
-    deflater: Option<Box<OwnDeflater>>,
+    pub(crate) encoder: Encoder,
+    pub(crate) deflater: Option<Box<OwnDeflater>>,
     /// The message that is being sent in parts.
-    stream: Option<Stream>,
+    pub(crate) stream: Option<Stream>,
     /// The code in our Close frame.
-    close_sent: Option<CloseCode>,
+    pub(crate) close_sent: Option<CloseCode>,
 }
 
-struct OwnDeflater {
+pub(crate) struct OwnDeflater {
     deflater: Deflater,
-    threshold_bytes: usize,
-    level: u8,
-    window_bits: u8,
-    takeover: Takeover,
+    pub(crate) threshold_bytes: usize,
+    pub(crate) level: u8,
+    pub(crate) window_bits: u8,
+    pub(crate) takeover: Takeover,
 }
 
 #[derive(Clone, Copy)]
-struct Stream {
+pub(crate) struct Stream {
     compressed: bool,
     /// Whether a frame of it is out.
     begun: bool,
@@ -127,47 +111,6 @@ impl Sender {
         Ok(())
     }
 
-    /// Appends only the header for a message of `len` bytes, if its payload may go to the wire as it
-    /// is: then the caller sends exactly those bytes next. Otherwise appends nothing and gives `false`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::send`].
-    #[inline]
-    pub fn send_head(
-        &mut self,
-        kind: Kind,
-        len: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<bool, SendError> {
-        self.admit_message()?;
-        let compresses = self
-            .deflater
-            .as_ref()
-            .is_some_and(|own| len >= own.threshold_bytes);
-        if compresses || self.encoder.masks() {
-            return Ok(false);
-        }
-        self.encoder.head(
-            FrameHead {
-                len: len as u64,
-                ..head(kind, false)
-            },
-            out,
-        );
-        Ok(true)
-    }
-
-    /// Payload bytes below which a whole message goes out as [`encode_plain`] makes it; 0 if none does.
-    #[must_use]
-    #[inline]
-    pub fn plain_end(&self) -> usize {
-        if self.close_sent.is_some() || self.stream.is_some() || self.encoder.masks() {
-            return 0;
-        }
-        (self.deflater.as_ref()).map_or(usize::MAX, |own| own.threshold_bytes)
-    }
-
     /// Begins a message that is sent in parts: every [`Sender::send_part`] is a fragment.
     ///
     /// # Errors
@@ -227,26 +170,6 @@ impl Sender {
             _ => self.encoder.frame(head, payload, out),
         }
         Ok(())
-    }
-
-    /// Which prepared frame may be appended to the outgoing bytes as a message of its own.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::send`].
-    #[inline]
-    pub fn prepared_form(&self, payload_bytes: usize) -> Result<PreparedForm, SendError> {
-        self.admit_message()?;
-        Ok(match &self.deflater {
-            _ if self.encoder.masks() => PreparedForm::Own,
-            Some(own) if payload_bytes < own.threshold_bytes => PreparedForm::Plain,
-            Some(own) if own.takeover == Takeover::Yes => PreparedForm::Own,
-            Some(own) => PreparedForm::Compressed {
-                window_bits: own.window_bits,
-                level: own.level,
-            },
-            None => PreparedForm::Plain,
-        })
     }
 
     /// Sends a ping; `payload` is cut to 125 bytes.
@@ -331,7 +254,7 @@ impl Sender {
     }
 
     #[inline]
-    fn admit_message(&self) -> Result<(), SendError> {
+    pub(crate) fn admit_message(&self) -> Result<(), SendError> {
         self.admit()?;
         match self.stream {
             Some(_) => Err(SendError::MidMessage),
@@ -356,63 +279,8 @@ impl Sender {
     }
 }
 
-/// Appends a server's frame with `payload` as it is, for [`PreparedForm::Plain`].
-#[inline]
-pub fn encode_plain(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
-    Encoder::server().message(kind, payload, out);
-}
-
-/// Writes a server's frame with `payload` as it is to the begin of `room`, and gives its length. `None` if
-/// the payload has more than 65,535 bytes, or the frame more than there is room for.
-#[inline(always)]
-pub fn encode_into(kind: Kind, payload: &[u8], room: &mut [u8]) -> Option<usize> {
-    let len = payload.len();
-    let first = FrameHead::message(kind).first_byte();
-    if len <= CONTROL_BYTES_MAX {
-        let frame = room.get_mut(..2 + len)?;
-        frame[..2].copy_from_slice(&[first, len as u8]);
-        frame[2..].copy_from_slice(payload);
-        return Some(2 + len);
-    }
-    let [high, low] = u16::try_from(len).ok()?.to_be_bytes();
-    let frame = room.get_mut(..4 + len)?;
-    frame[..4].copy_from_slice(&[first, 126, high, low]);
-    frame[4..].copy_from_slice(payload);
-    Some(4 + len)
-}
-
-/// Writes the header of a server's frame whose payload of `payload_bytes` follows as it is to the begin of
-/// `room`, and gives its length. `None` if there is no room for it; ten bytes are always enough.
-#[inline]
-pub fn encode_head(kind: Kind, payload_bytes: usize, room: &mut [u8]) -> Option<usize> {
-    let mut head = FrameHead::message(kind);
-    head.len = payload_bytes as u64;
-    let (bytes, len) = head.to_bytes();
-    room.get_mut(..len)?.copy_from_slice(&bytes[..len]);
-    Some(len)
-}
-
-/// Appends a server's frame with `payload` compressed on its own, for [`PreparedForm::Compressed`]
-/// with these numbers; plain if that is smaller.
-pub fn encode_compressed(
-    kind: Kind,
-    payload: &[u8],
-    window_bits: u8,
-    level: u8,
-    pool: &mut Pool,
-    out: &mut Vec<u8>,
-) {
-    let mut compressed = pool.take_buffer();
-    let mut deflater = Deflater::new(window_bits, Takeover::No, level);
-    match deflater.deflate_whole(pool, payload, &mut compressed) {
-        Worth::Smaller => Encoder::server().frame(head(kind, true), &compressed, out),
-        Worth::NotSmaller => encode_plain(kind, payload, out),
-    }
-    pool.return_buffer(compressed);
-}
-
 /// The header of an unfragmented message; the encoder puts length and mask in.
-fn head(kind: Kind, compressed: bool) -> FrameHead {
+pub(crate) fn head(kind: Kind, compressed: bool) -> FrameHead {
     FrameHead {
         compressed,
         ..FrameHead::message(kind)

@@ -4,14 +4,24 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::{
-    Hearing, Limits, Message, Pace, Part, ProtocolError,
+    Hearing, Limits, Message, Part, ProtocolError,
     assembler::{Assembler, Delivery},
     decoder::{Chunk, Decoder, Dialect, Input},
+    event::Found,
     extension::{End, Inflater, Pool},
     frame::{CONTROL_BYTES_MAX, FrameHead, Opcode},
     mask,
-    receiver::Found,
 };
+
+/// How an unfinished message comes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Fast enough, or there is none.
+    Enough,
+    /// In all of [`Limits::message_timeout`] it brought less than [`Limits::message_rate_min`] asks for: close with
+    /// [`crate::CloseCode::POLICY_VIOLATION`].
+    TooSlow,
+}
 
 /// What lies in more than one input.
 pub(crate) struct Unfinished {

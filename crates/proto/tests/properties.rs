@@ -5,8 +5,8 @@ mod story;
 
 use proptest::prelude::*;
 use sockeye_proto::{
-    CloseCode, Delivery, Event, Input, Kind, Message, PreparedForm, Receiver, Role, Sender,
-    encode_compressed, encode_head, encode_into, encode_plain,
+    CloseCode, Delivery, Event, Input, Kind, Message, Receiver, Role, Sender,
+    driver::{self, PreparedForm, encode_compressed, encode_head, encode_into, encode_plain},
     extension::{Deflate, DeflateParams, End, Pool},
 };
 use story::{Seen, Setting, from_peer, note};
@@ -191,12 +191,12 @@ fn send_whole(
     let form = match how {
         How::Send => PreparedForm::Own,
         How::Head => {
-            if sender.send_head(kind, payload.len(), out).unwrap() {
+            if driver::send_head(sender, kind, payload.len(), out).unwrap() {
                 return out.extend_from_slice(payload);
             }
             PreparedForm::Own
         }
-        How::Prepared => sender.prepared_form(payload.len()).unwrap(),
+        How::Prepared => driver::prepared_form(sender, payload.len()).unwrap(),
     };
     match form {
         PreparedForm::Own => sender.send(message, pool, out).unwrap(),
@@ -359,13 +359,13 @@ proptest! {
         let mut direct_bytes = direct_bytes.into_iter().cycle();
         let mut rest = wire.as_mut_slice();
         while !rest.is_empty() {
-            let message = if let Some(room) = receiver.wanted() {
+            let message = if let Some(room) = driver::wanted(&mut receiver) {
                 prop_assert!(!room.is_empty());
                 let len = room.len().min(rest.len()).min(direct_bytes.next().unwrap_or(1));
                 let (direct, after) = std::mem::take(&mut rest).split_at_mut(len);
                 room[..len].copy_from_slice(direct);
                 rest = after;
-                receiver.handle_filled(len)
+                driver::handle_filled(&mut receiver, len)
             } else {
                 let len = input_bytes.min(rest.len());
                 let (piece, after) = std::mem::take(&mut rest).split_at_mut(len);

@@ -6,12 +6,13 @@ use core::fmt;
 use zlib_rs::DeflateFlush;
 
 use super::{
-    End, Pool, Takeover,
+    DeflateParams, End, Pool, Takeover, Worth,
+    codec::{GIVEN_BYTES_MAX, TAIL},
     condenser::{HISTORY_BYTES_MAX, TEXT_BYTES_MAX},
     history::History,
-    inflater::{GIVEN_BYTES_MAX, TAIL},
     pool::{Compressor, Place},
 };
+use crate::Role;
 
 /// Deflates the messages of one direction, one after the other.
 ///
@@ -36,15 +37,6 @@ pub struct Deflater {
     history: History,
     /// Under takeover, from the first message on: where we are.
     place: Option<Place>,
-}
-
-/// Whether compression paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worth {
-    /// The compressed message was appended, and is smaller.
-    Smaller,
-    /// Nothing was appended, nothing remembered: send the message as it is.
-    NotSmaller,
 }
 
 impl Deflater {
@@ -180,6 +172,15 @@ impl Deflater {
             let bytes_max = HISTORY_BYTES_MAX.min(1 << self.window_bits);
             self.history.append(text, bytes_max);
         }
+    }
+}
+
+impl DeflateParams {
+    /// The deflater of an endpoint in this role, at `level` 0 to 9.
+    #[must_use]
+    pub fn deflater(&self, role: Role, level: u8) -> Deflater {
+        let (bits, takeover) = self.direction(role);
+        Deflater::new(bits, takeover, level)
     }
 }
 

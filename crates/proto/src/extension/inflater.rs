@@ -5,7 +5,12 @@ use core::fmt;
 
 use zlib_rs::{InflateFlush, Status};
 
-use super::{End, Pool, Takeover, history::History};
+use super::{
+    DeflateParams, End, InflateError, Pool, Progress, Takeover,
+    codec::{GIVEN_BYTES_MAX, TAIL},
+    history::History,
+};
+use crate::Role;
 
 /// Inflates the messages of one direction, one after the other.
 ///
@@ -37,27 +42,6 @@ pub struct Inflater {
     last: [u8; 4],
     /// A byte of plain text for which there was no room. In `history` already.
     spilled: Option<u8>,
-}
-
-/// How far a call to [`Inflater::inflate`] came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// All input is used, all its text is out, the message goes on.
-    NeedInput,
-    /// `output_bytes_max` is reached and the message is longer than that. Some input may be left.
-    Full,
-    /// All input is used, the message is complete. The next call starts the next one.
-    End,
-}
-
-/// The peer sent something that does not inflate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InflateError {
-    /// Not deflate blocks, or a reference to before the window.
-    Corrupt,
-    /// The message ends within a block.
-    Truncated,
 }
 
 impl Inflater {
@@ -283,6 +267,15 @@ impl Inflater {
     }
 }
 
+impl DeflateParams {
+    /// The inflater of an endpoint in this role: it reads what the other role wrote.
+    #[must_use]
+    pub fn inflater(&self, role: Role) -> Inflater {
+        let (bits, takeover) = self.direction(role.peer());
+        Inflater::new(bits, takeover)
+    }
+}
+
 /// What one call of zlib did.
 struct Step {
     /// Bytes of plain text.
@@ -331,20 +324,6 @@ impl fmt::Debug for Inflater {
     }
 }
 
-impl fmt::Display for InflateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Corrupt => "compressed message is corrupt",
-            Self::Truncated => "compressed message is truncated",
-        })
-    }
-}
-
-impl core::error::Error for InflateError {}
-
-/// RFC 7692 section 7.2.1: LEN and NLEN of an empty stored block, which a sender takes off.
-pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-
 /// The tail, then an empty stored block that is final.
 const ENDING: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
 
@@ -356,6 +335,3 @@ const STEP_BYTES_MIN: usize = 512;
 
 /// Bytes. Beyond this a larger step saves nothing, and zeroing should stay within the fast caches.
 const STEP_BYTES_MAX: usize = 32 << 10;
-
-/// Bytes. zlib counts what it is given with 32 bits.
-pub(super) const GIVEN_BYTES_MAX: usize = 1 << 30;

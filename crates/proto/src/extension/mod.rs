@@ -10,20 +10,27 @@
 //!
 //! There is no trait for extensions: one is in use, and a trait would be drawn from a single case.
 
+mod codec;
 mod condenser;
 mod deflater;
+mod error;
 mod grammar;
 mod history;
 mod inflater;
 mod negotiation;
+mod params;
 mod pool;
+mod settings;
 
-pub use deflater::{Deflater, Worth};
+pub use codec::{End, InflateError, Progress, Takeover, Worth};
+pub use deflater::Deflater;
+pub use error::ExtensionError;
 pub use grammar::{Extension, Extensions, Parameter, check};
-pub use inflater::{InflateError, Inflater, Progress};
-pub use negotiation::{Deflate, DeflateParams, ExtensionError};
+pub use inflater::Inflater;
+pub use params::DeflateParams;
+pub use pool::Pool;
 pub(crate) use pool::emptied;
-pub use pool::{End, Pool, Takeover};
+pub use settings::Deflate;
 
 #[cfg(test)]
 mod tests;

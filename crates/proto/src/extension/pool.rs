@@ -6,27 +6,9 @@ use zlib_rs::{DeflateConfig, Strategy};
 
 use super::{
     condenser::Condenser,
-    negotiation::{WINDOW_BITS_MAX, WINDOW_BITS_MIN},
+    params::{WINDOW_BITS_MAX, WINDOW_BITS_MIN},
 };
 use crate::Message;
-
-/// Whether a message may refer back to the messages before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takeover {
-    /// The window survives from message to message.
-    Yes,
-    /// Each message starts with an empty window.
-    No,
-}
-
-/// Whether the message ends with this input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It does.
-    Yes,
-    /// More of it comes.
-    No,
-}
 
 /// Deflate contexts that wait for their next message, and buffers.
 ///

@@ -1,6 +1,7 @@
 //! Offers, answers and refusals of permessage-deflate.
 
 use super::*;
+use crate::Role;
 
 fn settings() -> Deflate {
     Deflate::default()

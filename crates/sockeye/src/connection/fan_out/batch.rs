@@ -1,7 +1,7 @@
 //! Publications that members get in one write.
 
 use bytes::{Bytes, BytesMut};
-use sockeye_proto::PreparedForm;
+use sockeye_proto::driver::PreparedForm;
 
 use crate::connection::fan_out::{pending::Publication, prepared::Prepared};
 

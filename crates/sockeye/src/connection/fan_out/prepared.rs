@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use sockeye_proto::{Message, PreparedForm, encode_compressed, encode_plain};
+use sockeye_proto::{
+    Message,
+    driver::{PreparedForm, encode_compressed, encode_plain},
+};
 
 use crate::connection::write::{HEAD_BYTES, with_pool};
 

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use sockeye_proto::{Message, encode_head, encode_into, encode_plain, extension::Pool};
+use sockeye_proto::{
+    Message,
+    driver::{encode_head, encode_into, encode_plain},
+    extension::Pool,
+};
 
 use crate::connection::{
     sink::Room,

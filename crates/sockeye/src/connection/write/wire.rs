@@ -12,7 +12,8 @@ use std::{
 };
 
 use sockeye_proto::{
-    CloseCode, CloseFrame, Event, Kind, Message, PreparedForm, ProtocolError, SendError, Sender,
+    CloseCode, CloseFrame, Event, Kind, Message, ProtocolError, SendError, Sender,
+    driver::{PreparedForm, prepared_form},
     extension::{End, Pool},
 };
 
@@ -274,7 +275,7 @@ impl Wire {
     fn offer(&mut self, prepared: &Prepared) -> Result<(), Refused> {
         let message = prepared.message();
         self.admit(message.len())?;
-        match self.sender.prepared_form(message.len()) {
+        match prepared_form(&self.sender, message.len()) {
             Ok(PreparedForm::Own) | Err(SendError::MidMessage) => self.send(message),
             Ok(PreparedForm::Plain) => self.transmit_shared(prepared.plain_frame()),
             Ok(form) => self.transmit_shared(&prepared.frame(form)),

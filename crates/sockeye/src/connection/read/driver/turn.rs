@@ -2,7 +2,11 @@
 
 use std::{io, task::Poll};
 
-use sockeye_proto::{Event, Input, Message, Pong, ProtocolError, extension::Pool};
+use sockeye_proto::{
+    Event, Input, Message, Pong, ProtocolError,
+    driver::{handle_filled, poll_long, poll_other, poll_short, wanted},
+    extension::Pool,
+};
 
 use crate::connection::{
     agenda::{Cause, Owed},
@@ -108,7 +112,7 @@ impl Driver {
         let buffer = self.appetite.part_of(&mut lent.buffer);
         let wanted = match place {
             Place::Between => None,
-            Place::Within => self.receiver.wanted(),
+            Place::Within => wanted(&mut self.receiver),
         };
         let (direct_max, len_max, read) = match wanted {
             None => (0, buffer.len(), wire.try_read_plain(buffer)),
@@ -177,7 +181,7 @@ impl Driver {
         sink: &mut impl Sink,
     ) -> Room {
         self.traffic = Traffic::Busy;
-        match self.receiver.handle_filled(len) {
+        match handle_filled(&mut self.receiver, len) {
             Some(message) => self.hand_out_large(message, pool, replies, sink),
             None => Room::Left,
         }
@@ -234,7 +238,7 @@ impl Driver {
         let mut input = Input::new(bytes);
         loop {
             let limits = &self.session.shared().terms().settings.limits;
-            let Some(message) = self.receiver.poll_short(&mut input, limits) else {
+            let Some(message) = poll_short(&mut self.receiver, &mut input, limits) else {
                 match self.look_further(&mut input, pool, replies, sink) {
                     Some(_) if backlog::is_behind() => return input.into_rest(),
                     Some(Room::Left) => continue,
@@ -270,7 +274,7 @@ impl Driver {
         let mut was_long = false;
         loop {
             let limits = &self.session.shared().terms().settings.limits;
-            match self.receiver.poll_long(input, limits) {
+            match poll_long(&mut self.receiver, input, limits) {
                 Some(Ok(message)) => {
                     self.traffic = Traffic::Busy;
                     let room = self.hand_out_long(message, pool, replies, sink);
@@ -289,7 +293,7 @@ impl Driver {
             }
         }
         let limits = &self.session.shared().terms().settings.limits;
-        match self.receiver.poll_other(input, pool, limits) {
+        match poll_other(&mut self.receiver, input, pool, limits) {
             Ok(None) => None,
             Ok(Some(Event::Message(message))) => {
                 self.traffic = Traffic::Busy;

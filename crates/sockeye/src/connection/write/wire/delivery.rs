@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use sockeye_proto::{CloseCode, PreparedForm};
+use sockeye_proto::{
+    CloseCode,
+    driver::{PreparedForm, prepared_form},
+};
 
 use crate::{
     connection::{
@@ -90,8 +93,8 @@ impl Wire {
     #[inline]
     fn common_form(&self, batch: &Batch) -> Option<PreparedForm> {
         let (min, max) = batch.payload_bytes();
-        let form = self.sender.prepared_form(max).ok()?;
-        let is_common = min == max || self.sender.prepared_form(min) == Ok(form);
+        let form = prepared_form(&self.sender, max).ok()?;
+        let is_common = min == max || prepared_form(&self.sender, min) == Ok(form);
         (is_common && form != PreparedForm::Own).then_some(form)
     }
 

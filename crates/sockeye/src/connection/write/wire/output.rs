@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use sockeye_proto::{Message, encode_plain};
+use sockeye_proto::{
+    Message,
+    driver::{encode_plain, plain_end, send_head},
+};
 
 use crate::connection::{
     io::Carrier,
@@ -46,7 +49,7 @@ impl Wire {
         }
         let outbox = self.outbox.get_or_insert_with(lend::outbox);
         let sender = &mut self.sender;
-        outbox.append(|tail| match sender.send_head(kind, len, tail) {
+        outbox.append(|tail| match send_head(sender, kind, len, tail) {
             Ok(true) => tail.extend_from_slice(message.as_bytes()),
             // Compressed or masked.
             Ok(false) => {
@@ -73,7 +76,7 @@ impl Wire {
     #[inline]
     fn gather(&mut self, message: &Message<'_>) -> bool {
         let len = message.len();
-        let plain_end = self.sender.plain_end().min(LARGE_IN_BATCH_BYTES_MIN);
+        let plain_end = plain_end(&self.sender).min(LARGE_IN_BATCH_BYTES_MIN);
         // Who has an annex may have to wait for others.
         let is_in_way = self.cork != Cork::Inbox || self.annex.is_some() || len >= plain_end;
         if is_in_way || self.admit(len).is_err() {
@@ -132,7 +135,7 @@ impl Wire {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         let (kind, len) = (message.kind(), message.len());
         let is_large = len >= self.large_bytes_min();
-        if !is_large || self.sender.send_head(kind, len, &mut head) != Ok(true) {
+        if !is_large || send_head(&mut self.sender, kind, len, &mut head) != Ok(true) {
             self.send(&message);
             return Some(message);
         }
@@ -238,10 +241,7 @@ impl Wire {
     /// Writes header and payload from where they lie. `false`: it must go the usual way.
     fn send_large(&mut self, message: &Message<'_>) -> bool {
         let mut head = Vec::with_capacity(HEAD_BYTES);
-        match self
-            .sender
-            .send_head(message.kind(), message.len(), &mut head)
-        {
+        match send_head(&mut self.sender, message.kind(), message.len(), &mut head) {
             Ok(true) => self.write_on(&head, message.as_bytes()),
             Ok(false) => return false,
             Err(_) => {}

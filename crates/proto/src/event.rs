@@ -1,0 +1,71 @@
+//! What a peer does: events, and where their payload lies until they are handed out.
+
+use crate::{CloseCode, Kind, Message, ProtocolError, Violation, frame::Opcode};
+
+/// What the peer did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A whole message.
+    Message(Message<'a>),
+    /// A piece of a message, where [`Delivery::Parts`] was asked for.
+    Part(Part<'a>),
+    /// A ping. Answer it with a pong of the same payload ([`crate::Sender::answer`]).
+    Ping(&'a [u8]),
+    /// A pong, asked for or not.
+    Pong(&'a [u8]),
+    /// The peer's Close frame: the last event. Answer it ([`crate::Sender::answer`]).
+    Close(CloseFrame<'a>),
+}
+
+/// A piece of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// The kind of the whole message.
+    pub kind: Kind,
+    /// Text may be cut within a character; it is checked all the same.
+    pub payload: &'a [u8],
+    /// Whether the message ends here.
+    pub last: bool,
+}
+
+/// The body of a received Close frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseFrame<'a> {
+    /// [`CloseCode::NO_STATUS`] if the body was empty.
+    pub code: CloseCode,
+    /// At most 123 bytes of UTF-8.
+    pub reason: &'a str,
+}
+
+impl<'a> CloseFrame<'a> {
+    /// From the body of the frame (RFC 6455 section 5.5.1): nothing, or a code and a reason in UTF-8.
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, ProtocolError> {
+        let Some((&code, reason)) = body.split_first_chunk() else {
+            return match body {
+                [] => Ok(Self {
+                    code: CloseCode::NO_STATUS,
+                    reason: "",
+                }),
+                _ => Err(ProtocolError::Violation(Violation::CloseBody)),
+            };
+        };
+        let code = CloseCode::new(u16::from_be_bytes(code));
+        if !code.is_sendable() {
+            return Err(ProtocolError::Violation(Violation::CloseCode));
+        }
+        let reason = core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
+        Ok(Self { code, reason })
+    }
+}
+
+/// Where an event's payload lies. Borrowed only at the end, so that the search may go on.
+pub(crate) enum Found<'i> {
+    Nothing,
+    Message { kind: Kind, payload: &'i [u8] },
+    Inflated { kind: Kind },
+    Assembled(Message<'static>),
+    Part(Part<'i>),
+    InflatedPart { kind: Kind, last: bool },
+    Control { opcode: Opcode, payload: &'i [u8] },
+    SplitControl { opcode: Opcode },
+}
