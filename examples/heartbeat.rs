@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use sockeye::{AppHeartbeat, Closed, Endpoint, Message, Reply, Rhythm, Server, Session, Settings};
+use sockeye::{
+    AppHeartbeat, Closed, Endpoint, HeartbeatConfig, Message, Reply, Server, Session, Settings,
+};
 
 struct Watched;
 
@@ -26,7 +28,10 @@ impl Endpoint for Watched {
 #[tokio::main]
 async fn main() -> Result<(), sockeye::Error> {
     let mut settings = Settings::default();
-    settings.heartbeat = Some(Rhythm::new(Duration::from_secs(5), Duration::from_secs(2)));
+    settings.heartbeat = Some(HeartbeatConfig::new(
+        Duration::from_secs(5),
+        Duration::from_secs(2),
+    ));
     settings.idle_timeout = Some(Duration::from_secs(600));
     // Pages can't send pings: the text `ping` of theirs is answered with `pong`.
     settings.app_heartbeat = Some(AppHeartbeat::default());

@@ -42,13 +42,13 @@ fn micros(wire: &[u8], way: Way) -> f64 {
         let start = Instant::now();
         let mut rest = wire;
         while !rest.is_empty() {
-            let whole = match driver::wanted(&mut receiver) {
+            let whole = match driver::payload_buffer(&mut receiver) {
                 Some(room) if way == Way::Direct => {
                     let (piece, after) =
                         rest.split_at(room.len().min(DIRECT_BYTES).min(rest.len()));
                     room[..piece.len()].copy_from_slice(piece);
                     rest = after;
-                    driver::handle_filled(&mut receiver, piece.len())
+                    driver::commit(&mut receiver, piece.len())
                 }
                 _ => {
                     let (piece, after) = rest.split_at(INPUT_BYTES.min(rest.len()));

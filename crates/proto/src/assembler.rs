@@ -3,10 +3,10 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
-    Kind, Limits, Message, ProtocolError, Violation,
+    Limits, Message, MessageKind, ProtocolError, Violation,
     extension::{End, Inflater, Pool, Progress, emptied},
     frame::{FrameHead, HEAD_BYTES_MAX, Opcode},
-    utf8::{InvalidUtf8, Joint, Utf8Checker},
+    utf8::{InvalidUtf8, SplitChar, Utf8Checker},
 };
 
 /// Bytes. What one step of inflation may give, so that a small compressed message is inflated into
@@ -66,16 +66,16 @@ pub enum Delivery {
 ///
 /// ```text
 ///            first frame, not final             final frame
-///   (none) ─────────────────────────> Open ─────────────────> (none)
+///   (none) ─────────────────────────> OpenMessage ─────────────────> (none)
 ///      └── a whole frame: never opens     └─ more frames ─┘
 /// ```
 #[derive(Default)]
 pub(crate) struct Assembler {
-    open: Option<Open>,
+    open: Option<OpenMessage>,
 }
 
-struct Open {
-    kind: Kind,
+struct OpenMessage {
+    kind: MessageKind,
     compressed: bool,
     /// Continuation frames begun; <= `Limits::fragments_max`.
     continuations: u32,
@@ -86,14 +86,14 @@ struct Open {
     /// Of a compressed message: what isn't inflated yet.
     backlog: Backlog,
     utf8: Utf8Checker,
-    gathered: Gathered,
+    gathered: Payload,
 }
 
 /// Where the payload is kept.
-enum Gathered {
+enum Payload {
     /// Nowhere: it is handed out as it comes.
     Parts,
-    /// Whole characters only; the begin of the next one is in `Open::utf8`.
+    /// Whole characters only; the begin of the next one is in `OpenMessage::utf8`.
     Text(String),
     Binary(Binary),
 }
@@ -120,7 +120,7 @@ impl Assembler {
     /// Whether a message is under way, and how it is being handed out.
     pub(crate) fn delivery(&self) -> Option<Delivery> {
         self.open.as_ref().map(|open| match open.gathered {
-            Gathered::Parts => Delivery::Parts,
+            Payload::Parts => Delivery::Parts,
             _ => Delivery::Whole,
         })
     }
@@ -165,10 +165,10 @@ impl Assembler {
             _ => Vec::new(),
         };
         let kind = match head.opcode {
-            Opcode::Text => Kind::Text,
-            _ => Kind::Binary,
+            Opcode::Text => MessageKind::Text,
+            _ => MessageKind::Binary,
         };
-        self.open = Some(Open {
+        self.open = Some(OpenMessage {
             kind,
             compressed: head.compressed,
             continuations: 0,
@@ -177,9 +177,9 @@ impl Assembler {
             backlog: Backlog::default(),
             utf8: Utf8Checker::default(),
             gathered: match (delivery, kind) {
-                (Delivery::Parts, _) => Gathered::Parts,
-                (Delivery::Whole, Kind::Text) => Gathered::Text(emptied(memory)),
-                (Delivery::Whole, Kind::Binary) => Gathered::Binary(Binary {
+                (Delivery::Parts, _) => Payload::Parts,
+                (Delivery::Whole, MessageKind::Text) => Payload::Text(emptied(memory)),
+                (Delivery::Whole, MessageKind::Binary) => Payload::Binary(Binary {
                     bytes: memory,
                     len: 0,
                 }),
@@ -213,17 +213,17 @@ impl Assembler {
         open.bytes += payload.len();
         open.reserve(payload.len(), expected);
         match &mut open.gathered {
-            Gathered::Binary(binary) => binary.append(payload),
-            Gathered::Text(text) => {
-                let mut joint = Joint::default();
-                let (head, body) = open.utf8.check(payload, &mut joint)?;
+            Payload::Binary(binary) => binary.append(payload),
+            Payload::Text(text) => {
+                let mut split = SplitChar::default();
+                let (head, body) = open.utf8.check(payload, &mut split)?;
                 text.push_str(head);
                 text.push_str(body);
             }
-            Gathered::Parts if open.kind == Kind::Text => {
-                open.utf8.check(payload, &mut Joint::default())?;
+            Payload::Parts if open.kind == MessageKind::Text => {
+                open.utf8.check(payload, &mut SplitChar::default())?;
             }
-            Gathered::Parts => {}
+            Payload::Parts => {}
         }
         match beyond {
             [] => Ok(()),
@@ -318,19 +318,19 @@ impl Assembler {
         let Some(mut open) = self.open.take() else {
             return Ok(None);
         };
-        if open.kind == Kind::Text {
+        if open.kind == MessageKind::Text {
             open.utf8.finish()?;
         }
         Ok(match open.gathered {
-            Gathered::Parts => None,
-            Gathered::Text(text) => Some(Message::from(text)),
-            Gathered::Binary(binary) => Some(Message::from(binary.into_bytes())),
+            Payload::Parts => None,
+            Payload::Text(text) => Some(Message::from(text)),
+            Payload::Binary(binary) => Some(Message::from(binary.into_bytes())),
         })
     }
 
     /// Where the next payload bytes may be put as they come, if they are to lie there as they are.
     /// `expected` more are announced.
-    pub(crate) fn wanted(&mut self, expected: u64) -> Option<&mut [u8]> {
+    pub(crate) fn payload_buffer(&mut self, expected: u64) -> Option<&mut [u8]> {
         let Some(open) = &mut self.open else {
             return None;
         };
@@ -339,16 +339,16 @@ impl Assembler {
         }
         open.reserve(0, expected.saturating_add(LEAD_BYTES as u64));
         match &mut open.gathered {
-            Gathered::Binary(binary) => Some(binary.room(expected)),
+            Payload::Binary(binary) => Some(binary.room(expected)),
             _ => None,
         }
     }
 
-    /// `len` bytes were put where [`Assembler::wanted`] said: shows them to `unmask`, in pieces of a multiple
+    /// `len` bytes were put where [`Assembler::payload_buffer`] said: shows them to `unmask`, in pieces of a multiple
     /// of four bytes but for the last, and keeps them.
-    pub(crate) fn handle_filled(&mut self, len: usize, unmask: impl FnMut(&mut [u8])) {
+    pub(crate) fn commit(&mut self, len: usize, unmask: impl FnMut(&mut [u8])) {
         if let Some(open) = &mut self.open
-            && let Gathered::Binary(binary) = &mut open.gathered
+            && let Payload::Binary(binary) = &mut open.gathered
         {
             binary.settle(len, unmask);
             open.bytes += len;
@@ -357,8 +357,10 @@ impl Assembler {
     }
 
     /// The kind of the open message.
-    pub(crate) fn kind(&self) -> Kind {
-        self.open.as_ref().map_or(Kind::Binary, |open| open.kind)
+    pub(crate) fn kind(&self) -> MessageKind {
+        self.open
+            .as_ref()
+            .map_or(MessageKind::Binary, |open| open.kind)
     }
 
     /// Payload bytes of the open message that have come, as on the wire; 0 if none is open.
@@ -372,18 +374,18 @@ impl Assembler {
             return 0;
         };
         let gathered = match &open.gathered {
-            Gathered::Parts => 0,
-            Gathered::Text(text) => text.len(),
-            Gathered::Binary(binary) => binary.bytes.len(),
+            Payload::Parts => 0,
+            Payload::Text(text) => text.len(),
+            Payload::Binary(binary) => binary.bytes.len(),
         };
         gathered + open.backlog.bytes.len()
     }
 }
 
-impl Open {
+impl OpenMessage {
     /// Up to which length the message may be inflated now.
     fn ahead_max(&self, end: End) -> usize {
-        let is_kept = !matches!(self.gathered, Gathered::Parts);
+        let is_kept = !matches!(self.gathered, Payload::Parts);
         match end {
             End::No if is_kept => usize::try_from(self.wire_bytes)
                 .unwrap_or(usize::MAX)
@@ -405,8 +407,8 @@ impl Open {
             .saturating_add(now);
         let wanted = announced.min(believed).max(now);
         match &mut self.gathered {
-            Gathered::Text(text) if text.capacity() - text.len() < wanted => text.reserve(wanted),
-            Gathered::Binary(binary) if binary.bytes.capacity() - binary.len < wanted => {
+            Payload::Text(text) if text.capacity() - text.len() < wanted => text.reserve(wanted),
+            Payload::Binary(binary) if binary.bytes.capacity() - binary.len < wanted => {
                 let ready = binary.bytes.len() - binary.len;
                 binary.bytes.reserve(wanted - ready);
             }

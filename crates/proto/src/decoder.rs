@@ -146,12 +146,12 @@ pub(crate) struct Chunk<'i> {
 
 /// What all frames of one connection have in common.
 #[derive(Clone, Copy)]
-pub(crate) struct Dialect {
+pub(crate) struct FrameRules {
     pub(crate) sender: Role,
     pub(crate) bit: CompressedBit,
 }
 
-impl Dialect {
+impl FrameRules {
     #[inline]
     fn parse(self, bytes: &[u8]) -> Result<Option<(FrameHead, usize)>, ProtocolError> {
         FrameHead::parse(bytes, self.sender, self.bit)
@@ -184,7 +184,7 @@ impl Dialect {
 
 /// Cuts bytes into frames. Keeps no payload: at most a header that has not come whole.
 pub(crate) struct Decoder {
-    dialect: Dialect,
+    rules: FrameRules,
     /// Whether `frame`'s payload is being read; else a header is.
     within: bool,
     /// 0 <= head_len < HEAD_BYTES_MAX; the begin of a header is `head[..head_len]`.
@@ -195,9 +195,9 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    pub(crate) fn new(dialect: Dialect) -> Self {
+    pub(crate) fn new(rules: FrameRules) -> Self {
         Self {
-            dialect,
+            rules,
             within: false,
             head_len: 0,
             head: [0; HEAD_BYTES_MAX],
@@ -280,7 +280,7 @@ impl Decoder {
     #[inline]
     fn poll_head(&mut self, input: &mut Input<'_>) -> Result<Option<FrameHead>, ProtocolError> {
         if self.head_len == 0
-            && let Some((head, head_bytes)) = self.dialect.parse(input.rest)?
+            && let Some((head, head_bytes)) = self.rules.parse(input.rest)?
         {
             input.take(head_bytes);
             return Ok(Some(head));
@@ -298,7 +298,7 @@ impl Decoder {
             self.head[self.head_len as usize] = byte;
             self.head_len += 1;
             let bytes = &self.head[..self.head_len as usize];
-            if let Some((head, _)) = self.dialect.parse(bytes)? {
+            if let Some((head, _)) = self.rules.parse(bytes)? {
                 self.head_len = 0;
                 return Ok(Some(head));
             }

@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Event, Input, Kind, Limits, Message, ProtocolError, Receiver, SendError, Sender,
+    Event, Input, Limits, Message, MessageKind, ProtocolError, Receiver, SendError, Sender,
     encoder::Encoder,
-    extension::{Deflater, Pool, Takeover, Worth},
+    extension::{Compression, Deflater, Pool, Takeover},
     frame::{CONTROL_BYTES_MAX, FrameHead},
     sender::head,
 };
@@ -59,20 +59,20 @@ pub fn poll_other<'e>(
 /// binary message that is under way. They need no copy then. `None`: give the next bytes as input.
 ///
 /// To be asked when an input is used up. Put any number of bytes at the begin of the slice, then
-/// call [`handle_filled`].
+/// call [`commit`].
 #[inline]
-pub fn wanted(receiver: &mut Receiver) -> Option<&mut [u8]> {
-    receiver.wanted()
+pub fn payload_buffer(receiver: &mut Receiver) -> Option<&mut [u8]> {
+    receiver.payload_buffer()
 }
 
-/// `len` bytes were put where [`wanted`] said. The message, if it is whole now; give its
+/// `len` bytes were put where [`payload_buffer`] said. The message, if it is whole now; give its
 /// memory back to the pool when it is handled ([`Pool::recycle`]).
 ///
 /// # Panics
 ///
 /// If there was no room for so many.
-pub fn handle_filled(receiver: &mut Receiver, len: usize) -> Option<Message<'static>> {
-    receiver.handle_filled(len)
+pub fn commit(receiver: &mut Receiver, len: usize) -> Option<Message<'static>> {
+    receiver.commit(len)
 }
 
 /// Appends only the header for a message of `len` bytes, if its payload may go to the wire as it
@@ -84,7 +84,7 @@ pub fn handle_filled(receiver: &mut Receiver, len: usize) -> Option<Message<'sta
 #[inline]
 pub fn send_head(
     sender: &mut Sender,
-    kind: Kind,
+    kind: MessageKind,
     len: usize,
     out: &mut Vec<u8>,
 ) -> Result<bool, SendError> {
@@ -109,8 +109,8 @@ pub fn send_head(
 /// Payload bytes below which a whole message goes out as [`encode_plain`] makes it; 0 if none does.
 #[must_use]
 #[inline]
-pub fn plain_end(sender: &Sender) -> usize {
-    if sender.close_sent.is_some() || sender.stream.is_some() || sender.encoder.masks() {
+pub fn plain_len_limit(sender: &Sender) -> usize {
+    if sender.close_sent.is_some() || sender.fragmented.is_some() || sender.encoder.masks() {
         return 0;
     }
     (sender.deflater.as_ref()).map_or(usize::MAX, |own| own.threshold_bytes)
@@ -154,14 +154,14 @@ pub fn prepared_form(sender: &Sender, payload_bytes: usize) -> Result<PreparedFo
 
 /// Appends a server's frame with `payload` as it is, for [`PreparedForm::Plain`].
 #[inline]
-pub fn encode_plain(kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
+pub fn encode_plain(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
     Encoder::server().message(kind, payload, out);
 }
 
 /// Writes a server's frame with `payload` as it is to the begin of `room`, and gives its length. `None` if
 /// the payload has more than 65,535 bytes, or the frame more than there is room for.
 #[inline(always)]
-pub fn encode_into(kind: Kind, payload: &[u8], room: &mut [u8]) -> Option<usize> {
+pub fn encode_into(kind: MessageKind, payload: &[u8], room: &mut [u8]) -> Option<usize> {
     let len = payload.len();
     let first = FrameHead::message(kind).first_byte();
     if len <= CONTROL_BYTES_MAX {
@@ -180,7 +180,7 @@ pub fn encode_into(kind: Kind, payload: &[u8], room: &mut [u8]) -> Option<usize>
 /// Writes the header of a server's frame whose payload of `payload_bytes` follows as it is to the begin of
 /// `room`, and gives its length. `None` if there is no room for it; ten bytes are always enough.
 #[inline]
-pub fn encode_head(kind: Kind, payload_bytes: usize, room: &mut [u8]) -> Option<usize> {
+pub fn encode_head(kind: MessageKind, payload_bytes: usize, room: &mut [u8]) -> Option<usize> {
     let mut head = FrameHead::message(kind);
     head.len = payload_bytes as u64;
     let (bytes, len) = head.to_bytes();
@@ -191,7 +191,7 @@ pub fn encode_head(kind: Kind, payload_bytes: usize, room: &mut [u8]) -> Option<
 /// Appends a server's frame with `payload` compressed on its own, for [`PreparedForm::Compressed`]
 /// with these numbers; plain if that is smaller.
 pub fn encode_compressed(
-    kind: Kind,
+    kind: MessageKind,
     payload: &[u8],
     window_bits: u8,
     level: u8,
@@ -201,8 +201,8 @@ pub fn encode_compressed(
     let mut compressed = pool.take_buffer();
     let mut deflater = Deflater::new(window_bits, Takeover::No, level);
     match deflater.deflate_whole(pool, payload, &mut compressed) {
-        Worth::Smaller => Encoder::server().frame(head(kind, true), &compressed, out),
-        Worth::NotSmaller => encode_plain(kind, payload, out),
+        Compression::Smaller => Encoder::server().frame(head(kind, true), &compressed, out),
+        Compression::NotSmaller => encode_plain(kind, payload, out),
     }
     pool.return_buffer(compressed);
 }

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, vec::Vec};
 use sha1::{Digest, Sha1};
 
 use crate::{
-    Kind,
+    MessageKind,
     frame::{CONTROL_BYTES_MAX, FrameHead, HEAD_BYTES_MAX},
     mask,
 };
@@ -40,7 +40,7 @@ impl Encoder {
 
     /// Appends a whole message in one frame.
     #[inline]
-    pub(crate) fn message(&mut self, kind: Kind, payload: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn message(&mut self, kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
         if payload.len() > CONTROL_BYTES_MAX || self.masks() {
             return self.frame(FrameHead::message(kind), payload, out);
         }

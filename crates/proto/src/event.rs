@@ -1,6 +1,6 @@
 //! What a peer does: events, and where their payload lies until they are handed out.
 
-use crate::{CloseCode, Kind, Message, ProtocolError, Violation, frame::Opcode};
+use crate::{CloseCode, Message, MessageKind, ProtocolError, Violation, frame::Opcode};
 
 /// What the peer did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
     /// The kind of the whole message.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// Text may be cut within a character; it is checked all the same.
     pub payload: &'a [u8],
     /// Whether the message ends here.
@@ -61,11 +61,24 @@ impl<'a> CloseFrame<'a> {
 /// Where an event's payload lies. Borrowed only at the end, so that the search may go on.
 pub(crate) enum Found<'i> {
     Nothing,
-    Message { kind: Kind, payload: &'i [u8] },
-    Inflated { kind: Kind },
+    Message {
+        kind: MessageKind,
+        payload: &'i [u8],
+    },
+    Inflated {
+        kind: MessageKind,
+    },
     Assembled(Message<'static>),
     Part(Part<'i>),
-    InflatedPart { kind: Kind, last: bool },
-    Control { opcode: Opcode, payload: &'i [u8] },
-    SplitControl { opcode: Opcode },
+    InflatedPart {
+        kind: MessageKind,
+        last: bool,
+    },
+    Control {
+        opcode: Opcode,
+        payload: &'i [u8],
+    },
+    SplitControl {
+        opcode: Opcode,
+    },
 }

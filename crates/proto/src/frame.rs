@@ -9,7 +9,7 @@
 
 use alloc::vec::Vec;
 
-use crate::{Kind, ProtocolError, Role, Violation};
+use crate::{MessageKind, ProtocolError, Role, Violation};
 
 /// Bytes. 14 = 2 fixed + 8 length + 4 mask.
 pub(crate) const HEAD_BYTES_MAX: usize = 14;
@@ -69,13 +69,13 @@ pub(crate) struct FrameHead {
 impl FrameHead {
     /// Of a whole message in one frame, with no payload so far.
     #[inline]
-    pub(crate) fn message(kind: Kind) -> Self {
+    pub(crate) fn message(kind: MessageKind) -> Self {
         Self {
             fin: true,
             compressed: false,
             opcode: match kind {
-                Kind::Text => Opcode::Text,
-                Kind::Binary => Opcode::Binary,
+                MessageKind::Text => Opcode::Text,
+                MessageKind::Binary => Opcode::Binary,
             },
             mask: None,
             len: 0,

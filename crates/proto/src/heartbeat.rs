@@ -8,14 +8,14 @@ use core::time::Duration;
 ///
 /// ```
 /// use core::time::Duration;
-/// use sockeye_proto::Rhythm;
+/// use sockeye_proto::HeartbeatConfig;
 ///
-/// let rhythm = Rhythm::default();
-/// assert_eq!(rhythm.interval, Duration::from_secs(25));
-/// assert_eq!(rhythm.timeout, Duration::from_secs(10));
+/// let config = HeartbeatConfig::default();
+/// assert_eq!(config.interval, Duration::from_secs(25));
+/// assert_eq!(config.timeout, Duration::from_secs(10));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rhythm {
+pub struct HeartbeatConfig {
     /// From one ping to the next. Default 25 s: many proxies and NATs forget a connection that is
     /// silent for 30 or 60.
     pub interval: Duration,
@@ -48,16 +48,16 @@ pub struct Heartbeat {
     /// Whether any byte came since this was looked at last.
     heard: bool,
     /// Whether the peer owes a sign of life.
-    debt: Debt,
+    peer: PeerState,
     /// Whether a pong to the last ping would tell a round-trip time.
     measuring: bool,
     /// Whether the peer was given more time, because we were late ourselves.
-    forgiven: bool,
+    is_extended_for_us: bool,
 }
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beat {
+pub enum HeartbeatAction {
     /// Nothing yet.
     Wait,
     /// Send a ping with [`Heartbeat::payload`].
@@ -72,12 +72,12 @@ pub enum Beat {
 
 /// Whether the peer owes a sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Debt {
-    None,
+enum PeerState {
+    Alive,
     /// Since the ping.
     Waiting,
     /// For half of the timeout at least, and that was told.
-    Doubting,
+    Doubted,
 }
 
 /// Whose pong it is.
@@ -91,15 +91,15 @@ pub enum Pong {
 
 /// Whether the peer can be heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hearing {
+pub enum ReadState {
     /// All that has come was read.
-    Clear,
+    CaughtUp,
     /// Reading is paused by back-pressure, or our ping waits behind other bytes: what can't be heard
     /// can't be late.
     Paused,
 }
 
-impl Default for Rhythm {
+impl Default for HeartbeatConfig {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(25),
@@ -108,7 +108,7 @@ impl Default for Rhythm {
     }
 }
 
-impl Rhythm {
+impl HeartbeatConfig {
     /// A ping every `interval`, and `timeout` to answer it.
     #[must_use]
     pub fn new(interval: Duration, timeout: Duration) -> Self {
@@ -119,14 +119,14 @@ impl Rhythm {
 impl Heartbeat {
     /// A heartbeat that sends its first ping at `first_at`, at most an interval from now.
     #[must_use]
-    pub fn new(first_at: Duration, rhythm: &Rhythm) -> Self {
+    pub fn new(first_at: Duration, config: &HeartbeatConfig) -> Self {
         Self {
-            pinged_at: micros(first_at) - interval(rhythm),
+            pinged_at: micros(first_at) - interval(config),
             extension: 0,
             heard: false,
-            debt: Debt::None,
+            peer: PeerState::Alive,
             measuring: false,
-            forgiven: false,
+            is_extended_for_us: false,
         }
     }
 
@@ -149,51 +149,56 @@ impl Heartbeat {
     }
 
     /// Says what is due, after all that has come was read.
-    pub fn handle_timeout(&mut self, now: Duration, rhythm: &Rhythm, hearing: Hearing) -> Beat {
+    pub fn handle_timeout(
+        &mut self,
+        now: Duration,
+        config: &HeartbeatConfig,
+        read_state: ReadState,
+    ) -> HeartbeatAction {
         let now = micros(now);
         if core::mem::take(&mut self.heard) {
-            (self.debt, self.extension, self.forgiven) = (Debt::None, 0, false);
+            (self.peer, self.extension, self.is_extended_for_us) = (PeerState::Alive, 0, false);
         }
-        let is_clear = hearing == Hearing::Clear;
+        let is_clear = read_state == ReadState::CaughtUp;
         let since = now.saturating_sub(self.pinged_at + self.extension());
-        if since < self.due(rhythm) {
-            return Beat::Wait;
+        if since < self.due(config) {
+            return HeartbeatAction::Wait;
         }
-        if self.debt == Debt::Waiting && !is_clear {
+        if self.peer == PeerState::Waiting && !is_clear {
             // What can't be heard leaves no doubt.
-            self.debt = Debt::Doubting;
-            if since < self.due(rhythm) {
-                return Beat::Wait;
+            self.peer = PeerState::Doubted;
+            if since < self.due(config) {
+                return HeartbeatAction::Wait;
             }
         }
-        if self.debt != Debt::None && is_clear {
-            let timeout = micros(rhythm.timeout);
+        if self.peer != PeerState::Alive && is_clear {
+            let timeout = micros(config.timeout);
             // We have slept, and so may have the network: what the peer sent may have to be sent again.
-            if self.forgiven || since - timeout <= timeout / 2 {
-                if self.debt == Debt::Doubting {
-                    return Beat::Dead;
+            if self.is_extended_for_us || since - timeout <= timeout / 2 {
+                if self.peer == PeerState::Doubted {
+                    return HeartbeatAction::Dead;
                 }
-                self.debt = Debt::Doubting;
+                self.peer = PeerState::Doubted;
                 if since >= timeout {
                     // The doubt is late: as much time follows it as always.
                     self.extend_to(now - timeout / 2);
                 }
-                return Beat::Doubt;
+                return HeartbeatAction::Doubt;
             }
-            self.forgiven = true;
+            self.is_extended_for_us = true;
         }
         // If it is paused, the answer may have been there all the time: it has all its time again.
         (self.pinged_at, self.extension) = (now, 0);
-        (self.debt, self.measuring) = (Debt::Waiting, is_clear);
-        Beat::Ping
+        (self.peer, self.measuring) = (PeerState::Waiting, is_clear);
+        HeartbeatAction::Ping
     }
 
     /// The ping that was due could not be sent: nobody owes an answer to it.
     pub fn withdraw(&mut self) {
-        (self.debt, self.measuring) = (Debt::None, false);
+        (self.peer, self.measuring) = (PeerState::Alive, false);
     }
 
-    /// The peer that [`Beat::Dead`] tells of is there, and busy with what was sent before the ping: it has all
+    /// The peer that [`HeartbeatAction::Dead`] tells of is there, and busy with what was sent before the ping: it has all
     /// the timeout again.
     pub fn extend(&mut self, now: Duration) {
         self.extend_to(micros(now));
@@ -202,14 +207,14 @@ impl Heartbeat {
     /// Whether the peer owes a sign of life, and has owed it for half of the timeout.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
-        self.debt == Debt::Doubting
+        self.peer == PeerState::Doubted
     }
 
     /// Since the last ping, if the peer owes a sign of life.
     #[must_use]
-    pub fn owed_for(&self, now: Duration) -> Duration {
-        match self.debt {
-            Debt::None => Duration::ZERO,
+    pub fn unanswered_for(&self, now: Duration) -> Duration {
+        match self.peer {
+            PeerState::Alive => Duration::ZERO,
             _ => Duration::from_micros(
                 micros(now)
                     .saturating_sub(self.pinged_at)
@@ -221,15 +226,15 @@ impl Heartbeat {
 
     /// When [`Heartbeat::handle_timeout`] must be called next; `now` is when it was called last.
     #[must_use]
-    pub fn poll_timeout(&self, now: Duration, rhythm: &Rhythm) -> Duration {
-        let interval = interval(rhythm);
-        let due = match self.debt {
-            Debt::None => self.pinged_at.saturating_add(interval),
+    pub fn poll_timeout(&self, now: Duration, config: &HeartbeatConfig) -> Duration {
+        let interval = interval(config);
+        let due = match self.peer {
+            PeerState::Alive => self.pinged_at.saturating_add(interval),
             // Also after each interval: if there was a sign of life by then, the next ping is due.
-            Debt::Waiting | Debt::Doubting => {
+            PeerState::Waiting | PeerState::Doubted => {
                 let intervals = (micros(now).saturating_sub(self.pinged_at) / interval).max(0) + 1;
                 let look = interval.saturating_mul(intervals);
-                let end = self.due(rhythm).saturating_add(self.extension());
+                let end = self.due(config).saturating_add(self.extension());
                 self.pinged_at.saturating_add(look.min(end))
             }
         };
@@ -248,11 +253,11 @@ impl Heartbeat {
     }
 
     /// Microseconds after `pinged_at` and the extension when something is due.
-    fn due(&self, rhythm: &Rhythm) -> i64 {
-        match self.debt {
-            Debt::None => interval(rhythm),
-            Debt::Waiting => micros(rhythm.timeout) / 2,
-            Debt::Doubting => micros(rhythm.timeout),
+    fn due(&self, config: &HeartbeatConfig) -> i64 {
+        match self.peer {
+            PeerState::Alive => interval(config),
+            PeerState::Waiting => micros(config.timeout) / 2,
+            PeerState::Doubted => micros(config.timeout),
         }
     }
 
@@ -272,8 +277,8 @@ impl Heartbeat {
 const NEVER: i64 = 100 * 365 * 86_400 * 1_000_000;
 
 /// Microseconds; a millisecond at least, so that nobody does nothing but ping.
-fn interval(rhythm: &Rhythm) -> i64 {
-    micros(rhythm.interval).max(1000)
+fn interval(config: &HeartbeatConfig) -> i64 {
+    micros(config.interval).max(1000)
 }
 
 fn micros(duration: Duration) -> i64 {

@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::{
-    CloseFrame, Event, Hearing, Kind, Limits, Message, Pace, Part, ProtocolError, Role,
+    CloseFrame, Event, Limits, Message, MessageKind, Pace, Part, ProtocolError, ReadState, Role,
     assembler::{Assembler, Delivery, INFLATE_STEP_BYTES},
-    decoder::{self, Dialect, Input, WholeFrame},
+    decoder::{self, FrameRules, Input, WholeFrame},
     event::Found,
     extension::{DeflateParams, End, Inflater, Pool, Progress},
     frame::{CompressedBit, FrameHead, Opcode},
@@ -26,13 +26,13 @@ pub struct Receiver {
     /// `None` between messages, unless the last event was a control frame out of several inputs.
     unfinished: Option<Box<Unfinished>>,
     inflater: Option<Box<Inflater>>,
-    dialect: Dialect,
-    listening: Listening,
+    rules: FrameRules,
+    state: RecvState,
 }
 
 /// What becomes of the messages that begin from now on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Listening {
+enum RecvState {
     Whole,
     Parts,
     /// After Close or an error: nothing is heard any more.
@@ -50,21 +50,21 @@ impl Receiver {
         Self {
             unfinished: None,
             inflater: deflate.map(|params| Box::new(params.inflater(role))),
-            dialect: Dialect {
+            rules: FrameRules {
                 sender: role.peer(),
                 bit,
             },
-            listening: Listening::Whole,
+            state: RecvState::Whole,
         }
     }
 
     /// Says how the messages that begin from now on are handed out. The one under way, if any,
     /// stays as it is.
     pub fn deliver(&mut self, delivery: Delivery) {
-        if self.listening != Listening::Ended {
-            self.listening = match delivery {
-                Delivery::Whole => Listening::Whole,
-                Delivery::Parts => Listening::Parts,
+        if self.state != RecvState::Ended {
+            self.state = match delivery {
+                Delivery::Whole => RecvState::Whole,
+                Delivery::Parts => RecvState::Parts,
             };
         }
     }
@@ -165,25 +165,25 @@ impl Receiver {
         Ok(Some(match found {
             Found::Nothing => return Ok(None),
             Found::Message {
-                kind: Kind::Binary,
+                kind: MessageKind::Binary,
                 payload,
             } => Event::Message(Message::from(payload)),
             Found::Message {
-                kind: Kind::Text,
+                kind: MessageKind::Text,
                 payload,
             } => match simdutf8::basic::from_utf8(payload) {
                 Ok(text) => Event::Message(Message::from(text)),
                 Err(_) => return self.fail(input, ProtocolError::InvalidUtf8),
             },
-            Found::Inflated { kind: Kind::Binary } => {
-                Event::Message(Message::from(pool.scratch.as_slice()))
-            }
-            Found::Inflated { kind: Kind::Text } => {
-                match simdutf8::basic::from_utf8(&pool.scratch) {
-                    Ok(text) => Event::Message(Message::from(text)),
-                    Err(_) => return self.fail(input, ProtocolError::InvalidUtf8),
-                }
-            }
+            Found::Inflated {
+                kind: MessageKind::Binary,
+            } => Event::Message(Message::from(pool.scratch.as_slice())),
+            Found::Inflated {
+                kind: MessageKind::Text,
+            } => match simdutf8::basic::from_utf8(&pool.scratch) {
+                Ok(text) => Event::Message(Message::from(text)),
+                Err(_) => return self.fail(input, ProtocolError::InvalidUtf8),
+            },
             Found::Assembled(message) => Event::Message(message),
             Found::Part(part) => Event::Part(part),
             Found::InflatedPart { kind, last } => Event::Part(Part {
@@ -192,15 +192,15 @@ impl Receiver {
                 last,
             }),
             Found::Control { opcode, payload } => {
-                return control_event(opcode, payload, &mut self.listening).map(Some);
+                return control_event(opcode, payload, &mut self.state).map(Some);
             }
             Found::SplitControl { opcode } => {
-                let listening = &mut self.listening;
+                let state = &mut self.state;
                 let control = match &self.unfinished {
                     Some(unfinished) => unfinished.control_payload(),
                     None => &[],
                 };
-                return control_event(opcode, control, listening).map(Some);
+                return control_event(opcode, control, state).map(Some);
             }
         }))
     }
@@ -209,20 +209,20 @@ impl Receiver {
     /// binary message that is under way. They need no copy then. `None`: give the next bytes as input.
     ///
     /// To be asked when an input is used up. Put any number of bytes at the begin of the slice, then
-    /// call [`Receiver::handle_filled`].
+    /// call [`Receiver::commit`].
     #[inline]
-    pub(crate) fn wanted(&mut self) -> Option<&mut [u8]> {
-        self.unfinished.as_mut()?.wanted()
+    pub(crate) fn payload_buffer(&mut self) -> Option<&mut [u8]> {
+        self.unfinished.as_mut()?.payload_buffer()
     }
 
-    /// `len` bytes were put where [`Receiver::wanted`] said. The message, if it is whole now; give its
+    /// `len` bytes were put where [`Receiver::payload_buffer`] said. The message, if it is whole now; give its
     /// memory back to the pool when it is handled ([`Pool::recycle`]).
     ///
     /// # Panics
     ///
     /// If there was no room for so many.
-    pub(crate) fn handle_filled(&mut self, len: usize) -> Option<Message<'static>> {
-        let message = self.unfinished.as_mut()?.handle_filled(len)?;
+    pub(crate) fn commit(&mut self, len: usize) -> Option<Message<'static>> {
+        let message = self.unfinished.as_mut()?.commit(len)?;
         self.unfinished = None;
         Some(message)
     }
@@ -253,10 +253,15 @@ impl Receiver {
     }
 
     /// Looks how the message or frame comes on that isn't whole yet, if there is one; to be called some times within
-    /// each [`Limits::message_timeout`]. `hearing`: whether all that has come was read since the last look.
-    pub fn handle_timeout(&mut self, now: Duration, hearing: Hearing, limits: &Limits) -> Pace {
+    /// each [`Limits::message_timeout`]. `read_state`: whether all that has come was read since the last look.
+    pub fn handle_timeout(
+        &mut self,
+        now: Duration,
+        read_state: ReadState,
+        limits: &Limits,
+    ) -> Pace {
         match &mut self.unfinished {
-            Some(unfinished) => unfinished.handle_timeout(now, hearing, limits),
+            Some(unfinished) => unfinished.handle_timeout(now, read_state, limits),
             None => Pace::Enough,
         }
     }
@@ -282,7 +287,7 @@ impl Receiver {
 
     /// Receives nothing more: all further input is eaten and ignored, and the memory for it is free.
     pub fn end(&mut self) {
-        self.listening = Listening::Ended;
+        self.state = RecvState::Ended;
         self.unfinished = None;
         self.inflater = None;
     }
@@ -290,7 +295,7 @@ impl Receiver {
     /// Whether nothing more will be received: after Close, an error or [`Receiver::end`].
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.listening == Listening::Ended
+        self.state == RecvState::Ended
     }
 
     #[cold]
@@ -307,7 +312,7 @@ impl Receiver {
     /// Whether a whole message of a client would be handed out as it is.
     #[inline(always)]
     fn hears_plain_messages(&self) -> bool {
-        self.listening == Listening::Whole && self.dialect.sender == Role::Client
+        self.state == RecvState::Whole && self.rules.sender == Role::Client
     }
 
     #[inline(always)]
@@ -324,7 +329,7 @@ impl Receiver {
         match mask::mask_text(payload, key) {
             Some(text) => Ok(Message::from(text)),
             None => {
-                self.listening = Listening::Ended;
+                self.state = RecvState::Ended;
                 Err(ProtocolError::InvalidUtf8)
             }
         }
@@ -337,7 +342,7 @@ impl Receiver {
         pool: &mut Pool,
         limits: &Limits,
     ) -> Result<Found<'i>, ProtocolError> {
-        if self.unfinished.is_none() && self.listening == Listening::Whole {
+        if self.unfinished.is_none() && self.state == RecvState::Whole {
             let admit = |head: &FrameHead| {
                 if head.opcode.is_control() {
                     return Ok(true);
@@ -345,7 +350,7 @@ impl Receiver {
                 Assembler::default().admit(head, limits)?;
                 Ok(head.fin)
             };
-            if let Some(frame) = self.dialect.whole_frame(input, admit)? {
+            if let Some(frame) = self.rules.whole_frame(input, admit)? {
                 return self.handle_whole(&frame, pool, limits);
             }
         }
@@ -360,10 +365,10 @@ impl Receiver {
         pool: &mut Pool,
         limits: &Limits,
     ) -> Result<Found<'i>, ProtocolError> {
-        let delivery = match self.listening {
-            Listening::Whole => Delivery::Whole,
-            Listening::Parts => Delivery::Parts,
-            Listening::Ended => {
+        let delivery = match self.state {
+            RecvState::Whole => Delivery::Whole,
+            RecvState::Parts => Delivery::Parts,
+            RecvState::Ended => {
                 self.unfinished = None;
                 input.discard();
                 return Ok(Found::Nothing);
@@ -376,7 +381,7 @@ impl Receiver {
         }
         let unfinished = self
             .unfinished
-            .get_or_insert_with(|| Box::new(Unfinished::new(self.dialect)));
+            .get_or_insert_with(|| Box::new(Unfinished::new(self.rules)));
         let found = unfinished.search(input, &mut self.inflater, delivery, pool, limits)?;
         if !matches!(found, Found::SplitControl { .. }) && unfinished.is_between_messages() {
             self.unfinished = None;
@@ -394,8 +399,8 @@ impl Receiver {
     ) -> Result<Found<'i>, ProtocolError> {
         let WholeFrame { head, payload } = frame;
         let kind = match head.opcode {
-            Opcode::Text => Kind::Text,
-            Opcode::Binary => Kind::Binary,
+            Opcode::Text => MessageKind::Text,
+            Opcode::Binary => MessageKind::Binary,
             opcode => return Ok(Found::Control { opcode, payload }),
         };
         if !head.compressed {
@@ -409,7 +414,7 @@ impl Receiver {
         &mut self,
         head: &FrameHead,
         mut payload: &[u8],
-        kind: Kind,
+        kind: MessageKind,
         pool: &mut Pool,
         limits: &Limits,
     ) -> Result<Found<'i>, ProtocolError> {
@@ -444,12 +449,12 @@ impl Receiver {
 fn control_event<'e>(
     opcode: Opcode,
     payload: &'e [u8],
-    listening: &mut Listening,
+    state: &mut RecvState,
 ) -> Result<Event<'e>, ProtocolError> {
     match opcode {
         Opcode::Ping => Ok(Event::Ping(payload)),
         Opcode::Close => {
-            *listening = Listening::Ended;
+            *state = RecvState::Ended;
             CloseFrame::parse(payload).map(Event::Close)
         }
         _ => Ok(Event::Pong(payload)),

@@ -4,10 +4,10 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use crate::{
-    CloseCode, Event, Kind, Message, ProtocolError, Role,
+    CloseCode, Event, Message, MessageKind, ProtocolError, Role,
     close::fitting_reason,
     encoder::Encoder,
-    extension::{Deflate, DeflateParams, Deflater, End, Pool, Takeover, Worth},
+    extension::{Compression, Deflate, DeflateParams, Deflater, End, Pool, Takeover},
     frame::{CONTROL_BYTES_MAX, FrameHead, Opcode},
 };
 
@@ -31,7 +31,7 @@ pub struct Sender {
     pub(crate) encoder: Encoder,
     pub(crate) deflater: Option<Box<OwnDeflater>>,
     /// The message that is being sent in parts.
-    pub(crate) stream: Option<Stream>,
+    pub(crate) fragmented: Option<FragmentedMessage>,
     /// The code in our Close frame.
     pub(crate) close_sent: Option<CloseCode>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct OwnDeflater {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Stream {
+pub(crate) struct FragmentedMessage {
     compressed: bool,
     /// Whether a frame of it is out.
     begun: bool,
@@ -78,7 +78,7 @@ impl Sender {
                     takeover,
                 })
             }),
-            stream: None,
+            fragmented: None,
             close_sent: None,
         }
     }
@@ -101,8 +101,8 @@ impl Sender {
             Some(own) if payload.len() >= own.threshold_bytes => {
                 let mut compressed = pool.take_buffer();
                 match own.deflater.deflate_whole(pool, payload, &mut compressed) {
-                    Worth::Smaller => self.encoder.frame(head(kind, true), &compressed, out),
-                    Worth::NotSmaller => self.encoder.frame(head(kind, false), payload, out),
+                    Compression::Smaller => self.encoder.frame(head(kind, true), &compressed, out),
+                    Compression::NotSmaller => self.encoder.frame(head(kind, false), payload, out),
                 }
                 pool.return_buffer(compressed);
             }
@@ -118,7 +118,7 @@ impl Sender {
     /// As [`Sender::send`].
     pub fn begin_parts(&mut self) -> Result<(), SendError> {
         self.admit_message()?;
-        self.stream = Some(Stream {
+        self.fragmented = Some(FragmentedMessage {
             compressed: self.deflater.is_some(),
             begun: false,
         });
@@ -132,17 +132,18 @@ impl Sender {
     /// Nothing was appended: we are closing.
     pub fn send_part(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         payload: &[u8],
         end: End,
         pool: &mut Pool,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         self.admit()?;
-        let Stream { compressed, begun } = self.stream.unwrap_or(Stream {
-            compressed: false,
-            begun: false,
-        });
+        let FragmentedMessage { compressed, begun } =
+            self.fragmented.unwrap_or(FragmentedMessage {
+                compressed: false,
+                begun: false,
+            });
         let fin = end == End::Yes;
         let head = if begun {
             FrameHead {
@@ -156,7 +157,7 @@ impl Sender {
                 ..head(kind, compressed)
             }
         };
-        self.stream = (!fin).then_some(Stream {
+        self.fragmented = (!fin).then_some(FragmentedMessage {
             compressed,
             begun: true,
         });
@@ -242,7 +243,7 @@ impl Sender {
     /// Whether a message of parts is unfinished.
     #[must_use]
     pub fn is_mid_message(&self) -> bool {
-        self.stream.is_some()
+        self.fragmented.is_some()
     }
 
     #[inline]
@@ -256,7 +257,7 @@ impl Sender {
     #[inline]
     pub(crate) fn admit_message(&self) -> Result<(), SendError> {
         self.admit()?;
-        match self.stream {
+        match self.fragmented {
             Some(_) => Err(SendError::MidMessage),
             None => Ok(()),
         }
@@ -272,7 +273,7 @@ impl Sender {
         let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
         let head = FrameHead {
             opcode,
-            ..head(Kind::Binary, false)
+            ..head(MessageKind::Binary, false)
         };
         self.encoder.frame(head, payload, out);
         Ok(())
@@ -280,7 +281,7 @@ impl Sender {
 }
 
 /// The header of an unfragmented message; the encoder puts length and mask in.
-pub(crate) fn head(kind: Kind, compressed: bool) -> FrameHead {
+pub(crate) fn head(kind: MessageKind, compressed: bool) -> FrameHead {
     FrameHead {
         compressed,
         ..FrameHead::message(kind)

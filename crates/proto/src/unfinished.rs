@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::{
-    Hearing, Limits, Message, Part, ProtocolError,
+    Limits, Message, Part, ProtocolError, ReadState,
     assembler::{Assembler, Delivery},
-    decoder::{Chunk, Decoder, Dialect, Input},
+    decoder::{Chunk, Decoder, FrameRules, Input},
     event::Found,
     extension::{End, Inflater, Pool},
     frame::{CONTROL_BYTES_MAX, FrameHead, Opcode},
@@ -32,12 +32,12 @@ pub(crate) struct Unfinished {
     /// Whether bytes of a message have come since that was asked last.
     has_advanced: bool,
     /// From which its pace is judged.
-    look: Option<Look>,
+    sample: Option<PaceSample>,
 }
 
 /// How much of a message had come at a time.
 #[derive(Clone, Copy)]
-struct Look {
+struct PaceSample {
     at: Duration,
     /// Payload bytes, as on the wire.
     bytes: u64,
@@ -52,13 +52,13 @@ struct SplitControl {
 }
 
 impl Unfinished {
-    pub(crate) fn new(dialect: Dialect) -> Self {
+    pub(crate) fn new(rules: FrameRules) -> Self {
         Self {
-            decoder: Decoder::new(dialect),
+            decoder: Decoder::new(rules),
             assembler: Assembler::default(),
             control: None,
             has_advanced: false,
-            look: None,
+            sample: None,
         }
     }
 
@@ -92,35 +92,35 @@ impl Unfinished {
     pub(crate) fn handle_timeout(
         &mut self,
         now: Duration,
-        hearing: Hearing,
+        read_state: ReadState,
         limits: &Limits,
     ) -> Pace {
         let bytes = self.assembler.wire_bytes();
         // What is handed out as it comes holds nothing; what can't be heard can't be late.
         let is_free = self.is_between_messages()
             || self.assembler.delivery() == Some(Delivery::Parts)
-            || hearing == Hearing::Paused;
-        let look = match self.look {
-            Some(look) if !is_free => look,
-            _ => *self.look.insert(Look { at: now, bytes }),
+            || read_state == ReadState::Paused;
+        let sample = match self.sample {
+            Some(sample) if !is_free => sample,
+            _ => *self.sample.insert(PaceSample { at: now, bytes }),
         };
-        if bytes - look.bytes >= limits.message_bytes_due() {
-            self.look = Some(Look { at: now, bytes });
-        } else if now.saturating_sub(look.at) >= limits.message_timeout {
+        if bytes - sample.bytes >= limits.message_bytes_due() {
+            self.sample = Some(PaceSample { at: now, bytes });
+        } else if now.saturating_sub(sample.at) >= limits.message_timeout {
             return Pace::TooSlow;
         }
         Pace::Enough
     }
 
     /// Where the next payload bytes may be put as they come.
-    pub(crate) fn wanted(&mut self) -> Option<&mut [u8]> {
-        self.assembler.wanted(self.decoder.expected())
+    pub(crate) fn payload_buffer(&mut self) -> Option<&mut [u8]> {
+        self.assembler.payload_buffer(self.decoder.expected())
     }
 
-    /// `len` bytes were put where [`Unfinished::wanted`] said. The message, if they were its last.
-    pub(crate) fn handle_filled(&mut self, len: usize) -> Option<Message<'static>> {
+    /// `len` bytes were put where [`Unfinished::payload_buffer`] said. The message, if they were its last.
+    pub(crate) fn commit(&mut self, len: usize) -> Option<Message<'static>> {
         let (key, last) = self.decoder.pass(len);
-        self.assembler.handle_filled(len, |payload| {
+        self.assembler.commit(len, |payload| {
             if let Some(key) = key {
                 mask::mask(payload, key);
             }

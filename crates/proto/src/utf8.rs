@@ -17,13 +17,13 @@ pub(crate) struct Utf8Checker {
 
 impl Utf8Checker {
     /// Checks the next `bytes`. Returns the characters that they complete: the one that an earlier
-    /// chunk began (in `joint`), then the rest. Fails at the first byte that can't be right.
+    /// chunk began (in `split`), then the rest. Fails at the first byte that can't be right.
     pub(crate) fn check<'a>(
         &mut self,
         bytes: &'a [u8],
-        joint: &'a mut Joint,
+        split: &'a mut SplitChar,
     ) -> Result<(&'a str, &'a str), InvalidUtf8> {
-        let rest = self.complete(bytes, joint)?;
+        let rest = self.complete(bytes, split)?;
         let tail_at = incomplete_tail(rest);
         let (body, tail) = rest.split_at(tail_at);
         let body = simdutf8::basic::from_utf8(body).map_err(|_| InvalidUtf8)?;
@@ -33,7 +33,7 @@ impl Utf8Checker {
             self.carry[..tail.len()].copy_from_slice(tail);
             self.carried = tail.len() as u8;
         }
-        Ok((joint.as_str(), body))
+        Ok((split.as_str(), body))
     }
 
     /// Checks that nothing is left unfinished, and is ready for another text.
@@ -48,9 +48,9 @@ impl Utf8Checker {
     fn complete<'a>(
         &mut self,
         bytes: &'a [u8],
-        joint: &mut Joint,
+        split: &mut SplitChar,
     ) -> Result<&'a [u8], InvalidUtf8> {
-        joint.len = 0;
+        split.len = 0;
         let mut taken = 0;
         while self.carried > 0 && taken < bytes.len() {
             self.carry[self.carried as usize] = bytes[taken];
@@ -58,8 +58,8 @@ impl Utf8Checker {
             taken += 1;
             let character = &self.carry[..self.carried as usize];
             if str::from_utf8(character).is_ok() {
-                joint.bytes = self.carry;
-                joint.len = core::mem::take(&mut self.carried);
+                split.bytes = self.carry;
+                split.len = core::mem::take(&mut self.carried);
             } else {
                 is_prefix(character)?;
             }
@@ -70,12 +70,12 @@ impl Utf8Checker {
 
 /// Where a character that two chunks share is put together.
 #[derive(Default)]
-pub(crate) struct Joint {
+pub(crate) struct SplitChar {
     bytes: [u8; 4],
     len: u8,
 }
 
-impl Joint {
+impl SplitChar {
     fn as_str(&self) -> &str {
         str::from_utf8(&self.bytes[..self.len as usize]).expect("checked when it became whole")
     }
@@ -117,9 +117,9 @@ mod tests {
         let mut checker = Utf8Checker::default();
         let mut text = String::new();
         for (index, chunk) in chunks.iter().enumerate() {
-            let mut joint = Joint::default();
+            let mut split = SplitChar::default();
             let (head, body) = checker
-                .check(chunk, &mut joint)
+                .check(chunk, &mut split)
                 .map_err(|error| (index, error))?;
             text.push_str(head);
             text.push_str(body);

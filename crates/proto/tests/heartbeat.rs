@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use sockeye_proto::{Beat, Hearing, Heartbeat, Pong, Rhythm};
+use sockeye_proto::{Heartbeat, HeartbeatAction, HeartbeatConfig, Pong, ReadState};
 
 const SEEDS: u64 = 5000;
 
@@ -37,7 +37,7 @@ impl Luck {
 /// One end of a connection, its wire and its peer. All times are since the origin.
 struct World {
     luck: Luck,
-    rhythm: Rhythm,
+    config: HeartbeatConfig,
     heartbeat: Heartbeat,
     now: Duration,
     /// Bytes on their way to us: when they come, and whose pong they are.
@@ -57,16 +57,16 @@ const KEY: u64 = 42;
 impl World {
     fn new(seed: u64) -> Self {
         let mut luck = Luck(seed);
-        let rhythm = Rhythm::new(luck.millis(100, 30_000), luck.millis(100, 20_000));
+        let config = HeartbeatConfig::new(luck.millis(100, 30_000), luck.millis(100, 20_000));
         let now = luck.millis(0, 1_000_000);
         let first_at = now
-            + rhythm
+            + config
                 .interval
                 .mul_f64((1 + luck.below(1000)) as f64 / 1000.0);
         Self {
-            heartbeat: Heartbeat::new(first_at, &rhythm),
+            heartbeat: Heartbeat::new(first_at, &config),
             luck,
-            rhythm,
+            config,
             now,
             arriving: Vec::new(),
             paused_until: Duration::ZERO,
@@ -98,16 +98,16 @@ impl World {
         }
     }
 
-    fn look(&mut self) -> Beat {
+    fn look(&mut self) -> HeartbeatAction {
         self.read();
-        let hearing = match self.is_paused() {
-            true => Hearing::Paused,
-            false => Hearing::Clear,
+        let read_state = match self.is_paused() {
+            true => ReadState::Paused,
+            false => ReadState::CaughtUp,
         };
-        let beat = self
+        let action = self
             .heartbeat
-            .handle_timeout(self.now, &self.rhythm, hearing);
-        if beat == Beat::Ping {
+            .handle_timeout(self.now, &self.config, read_state);
+        if action == HeartbeatAction::Ping {
             self.pings += 1;
             if self.is_full_at_times && self.luck.one_in(10) {
                 self.heartbeat.withdraw();
@@ -115,12 +115,12 @@ impl World {
                 self.answer();
             }
         }
-        beat
+        action
     }
 
     /// The peer answers a ping, if it is there: with a pong, or with another byte, within the timeout.
     fn answer(&mut self) {
-        let most = self.rhythm.timeout.as_millis() as u64;
+        let most = self.config.timeout.as_millis() as u64;
         let at = self.now + self.luck.millis(0, most);
         if self.vanishes_at.is_some_and(|vanishes_at| vanishes_at < at) {
             return;
@@ -131,7 +131,7 @@ impl World {
 
     /// To the next moment at which anything happens, or beyond it.
     fn pass(&mut self) {
-        let due = self.heartbeat.poll_timeout(self.now, &self.rhythm);
+        let due = self.heartbeat.poll_timeout(self.now, &self.config);
         assert!(due > self.now, "a look that is due at once would never end");
         let arrival = self.arriving.iter().map(|(at, _)| *at).min();
         let resumes = self.is_paused().then_some(self.paused_until);
@@ -171,7 +171,11 @@ fn a_peer_that_answers_in_time_is_never_given_up() {
                 }
                 _ => world.pass(),
             }
-            assert_ne!(world.look(), Beat::Dead, "seed {seed}, step {step}");
+            assert_ne!(
+                world.look(),
+                HeartbeatAction::Dead,
+                "seed {seed}, step {step}"
+            );
         }
         pings += world.pings;
         latencies += world.latencies.len();
@@ -188,18 +192,18 @@ fn a_peer_whose_answer_was_lost_with_the_sleeping_network_has_time_to_repeat_it(
         world.is_full_at_times = false;
         loop {
             world.pass();
-            if world.look() == Beat::Ping {
+            if world.look() == HeartbeatAction::Ping {
                 break;
             }
         }
         // The answer is lost; the machine sleeps for more than one and a half of the timeout.
         world.arriving.clear();
-        world.now += world.rhythm.timeout * 3 / 2 + world.luck.millis(1, 1_000_000);
-        assert_eq!(world.look(), Beat::Ping, "seed {seed}");
+        world.now += world.config.timeout * 3 / 2 + world.luck.millis(1, 1_000_000);
+        assert_eq!(world.look(), HeartbeatAction::Ping, "seed {seed}");
         // From here on all is well.
         for _ in 0..50 {
             world.pass();
-            assert_ne!(world.look(), Beat::Dead, "seed {seed}");
+            assert_ne!(world.look(), HeartbeatAction::Dead, "seed {seed}");
         }
     }
 }
@@ -215,7 +219,7 @@ fn a_peer_that_has_vanished_is_given_up_in_time() {
                 world.paused_until = world.now + world.luck.millis(0, 60_000);
             }
             world.pass();
-            assert_ne!(world.look(), Beat::Dead, "seed {seed}");
+            assert_ne!(world.look(), HeartbeatAction::Dead, "seed {seed}");
         }
         world.vanishes_at = Some(world.now);
         world.is_full_at_times = false;
@@ -225,10 +229,10 @@ fn a_peer_that_has_vanished_is_given_up_in_time() {
             .unwrap_or(world.now)
             .max(world.paused_until)
             .max(world.now);
-        let bound = world.rhythm.interval + world.rhythm.timeout;
+        let bound = world.config.interval + world.config.timeout;
         loop {
             world.pass();
-            if world.look() == Beat::Dead {
+            if world.look() == HeartbeatAction::Dead {
                 break;
             }
             assert!(world.now < heard + bound * 100, "seed {seed}: never");

@@ -5,7 +5,7 @@ mod story;
 
 use proptest::prelude::*;
 use sockeye_proto::{
-    CloseCode, Delivery, Event, Input, Kind, Message, Receiver, Role, Sender,
+    CloseCode, Delivery, Event, Input, Message, MessageKind, Receiver, Role, Sender,
     driver::{self, PreparedForm, encode_compressed, encode_head, encode_into, encode_plain},
     extension::{Deflate, DeflateParams, End, Pool},
 };
@@ -17,7 +17,7 @@ enum Order {
     Text(String, How),
     Binary(Vec<u8>, How),
     /// A message in parts, with a ping before each of them.
-    Parts(Kind, Vec<u8>, Vec<prop::sample::Index>),
+    Parts(MessageKind, Vec<u8>, Vec<prop::sample::Index>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
 }
@@ -108,8 +108,8 @@ fn order() -> impl Strategy<Value = Order> {
     prop_oneof![
         3 => (text(), how()).prop_map(|(text, how)| Order::Text(text, how)),
         3 => (binary(), how()).prop_map(|(bytes, how)| Order::Binary(bytes, how)),
-        2 => (text(), cuts()).prop_map(|(text, cuts)| Order::Parts(Kind::Text, text.into(), cuts)),
-        2 => (binary(), cuts()).prop_map(|(bytes, cuts)| Order::Parts(Kind::Binary, bytes, cuts)),
+        2 => (text(), cuts()).prop_map(|(text, cuts)| Order::Parts(MessageKind::Text, text.into(), cuts)),
+        2 => (binary(), cuts()).prop_map(|(bytes, cuts)| Order::Parts(MessageKind::Binary, bytes, cuts)),
         1 => prop::collection::vec(any::<u8>(), 0..=125).prop_map(Order::Ping),
         1 => prop::collection::vec(any::<u8>(), 0..=125).prop_map(Order::Pong),
     ]
@@ -161,8 +161,8 @@ fn send(setting: &Setting, orders: &[Order]) -> (Vec<u8>, Vec<Seen>) {
                     from = *cut;
                 }
                 seen.push(match kind {
-                    Kind::Text => Seen::Text(String::from_utf8(bytes.clone()).unwrap()),
-                    Kind::Binary => Seen::Binary(bytes.clone()),
+                    MessageKind::Text => Seen::Text(String::from_utf8(bytes.clone()).unwrap()),
+                    MessageKind::Binary => Seen::Binary(bytes.clone()),
                 });
             }
             Order::Ping(payload) => {
@@ -220,7 +220,7 @@ fn send_whole(
 
 /// Parts put together again, in the place where the message ended.
 fn joined(seen: Vec<Seen>) -> Vec<Seen> {
-    let mut open: Option<(Kind, Vec<u8>)> = None;
+    let mut open: Option<(MessageKind, Vec<u8>)> = None;
     let mut whole = Vec::new();
     for one in seen {
         let Seen::Part(kind, payload, last) = one else {
@@ -231,8 +231,8 @@ fn joined(seen: Vec<Seen>) -> Vec<Seen> {
         bytes.extend(payload);
         if last && let Some((kind, bytes)) = open.take() {
             whole.push(match kind {
-                Kind::Text => Seen::Text(String::from_utf8(bytes).unwrap()),
-                Kind::Binary => Seen::Binary(bytes),
+                MessageKind::Text => Seen::Text(String::from_utf8(bytes).unwrap()),
+                MessageKind::Binary => Seen::Binary(bytes),
             });
         }
     }
@@ -347,7 +347,7 @@ proptest! {
             let payload = (0..bytes).map(|index| (index.wrapping_mul(index) >> 7) as u8 ^ seed).collect();
             orders.push(match cuts.as_slice() {
                 [] => Order::Binary(payload, How::Send),
-                _ => Order::Parts(Kind::Binary, payload, cuts),
+                _ => Order::Parts(MessageKind::Binary, payload, cuts),
             });
             orders.push(Order::Text(text.clone(), How::Send));
         }
@@ -359,13 +359,13 @@ proptest! {
         let mut direct_bytes = direct_bytes.into_iter().cycle();
         let mut rest = wire.as_mut_slice();
         while !rest.is_empty() {
-            let message = if let Some(room) = driver::wanted(&mut receiver) {
+            let message = if let Some(room) = driver::payload_buffer(&mut receiver) {
                 prop_assert!(!room.is_empty());
                 let len = room.len().min(rest.len()).min(direct_bytes.next().unwrap_or(1));
                 let (direct, after) = std::mem::take(&mut rest).split_at_mut(len);
                 room[..len].copy_from_slice(direct);
                 rest = after;
-                driver::handle_filled(&mut receiver, len)
+                driver::commit(&mut receiver, len)
             } else {
                 let len = input_bytes.min(rest.len());
                 let (piece, after) = std::mem::take(&mut rest).split_at_mut(len);

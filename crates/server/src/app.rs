@@ -11,9 +11,9 @@ use axum::{
 };
 use serde_json::json;
 use sockeye::{
-    AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Error, Group, HttpSettings, Lifetime,
-    Limits, MemoryBudget, Origins, Refusal, Retry, Rhythm, Route, Server, ServerHandle, ServerTls,
-    Settings,
+    AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Error, Group, HeartbeatConfig,
+    HttpSettings, Lifetime, Limits, MemoryBudget, Origins, Refusal, Retry, Route, Server,
+    ServerHandle, ServerTls, Settings,
 };
 
 use crate::{
@@ -337,7 +337,7 @@ fn settings(config: &Config) -> Settings {
     settings.deflate = (config.deflate == Switch::On).then(Deflate::default);
     settings.heartbeat = config.heartbeat_interval.0.map(|interval| {
         let timeout = config.heartbeat_timeout.0.unwrap_or(Duration::MAX);
-        Rhythm::new(interval, timeout)
+        HeartbeatConfig::new(interval, timeout)
     });
     if config.busy_poll == Switch::Off {
         settings.busy_poll = Duration::ZERO;

@@ -96,7 +96,7 @@ pub use server::{
 };
 pub use settings::{Lifetime, Settings};
 pub use sockeye_proto::{
-    CloseCode, CloseFrame, Kind, Limits, Message, Printable, Rhythm, Role,
+    CloseCode, CloseFrame, HeartbeatConfig, Limits, Message, MessageKind, Printable, Role,
     extension::{Deflate, DeflateParams},
 };
 pub use tls::{ClientTls, ServerTls};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye_proto::Rhythm;
+use sockeye_proto::HeartbeatConfig;
 
 use crate::{AppHeartbeat, Deflate, Limits, MemoryBudget};
 
@@ -31,7 +31,7 @@ pub struct Settings {
     /// with 1006, and nobody waits for its Close frame. While reading is paused because the inbox or the
     /// outbox is full, and while bytes wait before the ping, nobody is late: also in the kernel and on the way, as
     /// long as the peer's kernel takes some of them, which Linux knows. See `docs/howto/keep-connections-alive.md`.
-    pub heartbeat: Option<Rhythm>,
+    pub heartbeat: Option<HeartbeatConfig>,
     /// A text message that is answered with another as soon as it comes, before messages that wait, and is
     /// handed to nobody: for peers that can't send pings of RFC 6455, as the programs of browsers. It counts
     /// as a message for `idle_timeout`. Default `None`: the program hears every message.
@@ -81,7 +81,7 @@ impl Default for Settings {
             deflate: None,
             outbox_bytes_max: 1 << 20,
             inbox_bytes_max: 1 << 20,
-            heartbeat: Some(Rhythm::default()),
+            heartbeat: Some(HeartbeatConfig::default()),
             app_heartbeat: None,
             idle_timeout: None,
             lifetime: None,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use sockeye::{CloseCode, Error, ErrorKind, Kind, Message, Role, Settings, Side, WebSocket};
+use sockeye::{CloseCode, Error, ErrorKind, Message, MessageKind, Role, Settings, Side, WebSocket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 const NORMAL: [CloseCode; 3] = [
@@ -156,7 +156,7 @@ async fn a_stream_of_messages_fails_after_a_close_that_is_not_normal() {
 async fn a_reader_whose_message_is_cut_off_tells_how_the_connection_ended() {
     for code in [CloseCode::INTERNAL_ERROR, CloseCode::GOING_AWAY] {
         let (mut websocket, peer) = pair(Role::Client);
-        let mut writer = peer.send_stream(Kind::Binary).await.unwrap();
+        let mut writer = peer.send_stream(MessageKind::Binary).await.unwrap();
         writer.write_all(b"half").await.unwrap();
         writer.flush().await.unwrap();
         let mut reader = websocket.recv_stream().await.unwrap().unwrap();

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use sockeye::{
-    AppHeartbeat, CloseCode, Closed, Endpoint, Error, Group, Kind, Message, Prepared, Reply, Role,
-    Session, Settings, Side, WebSocket,
+    AppHeartbeat, CloseCode, Closed, Endpoint, Error, Group, Message, MessageKind, Prepared, Reply,
+    Role, Session, Settings, Side, WebSocket,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
@@ -381,7 +381,7 @@ async fn an_endpoint_reads_on_after_a_stream_that_its_replies_waited_for() {
     tiny.outbox_bytes_max = 100;
     let session = Session::from_stream(left, Role::Server, tiny, Echo).unwrap();
     let mut client = WebSocket::from_stream(right, Role::Client, Settings::default()).unwrap();
-    let writer = session.send_stream(Kind::Binary).await.unwrap();
+    let writer = session.send_stream(MessageKind::Binary).await.unwrap();
     for number in 0..50_u8 {
         client.send(vec![number; 50]).await.unwrap();
     }

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use sockeye::{CloseCode, ErrorKind, Kind, Message, Role, Settings, WebSocket};
+use sockeye::{CloseCode, ErrorKind, Message, MessageKind, Role, Settings, WebSocket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 fn pair() -> (WebSocket, WebSocket) {
@@ -49,14 +49,14 @@ async fn a_message_goes_out_and_comes_in_as_a_stream() {
     let big: Vec<u8> = (0..3_000_000_u32).map(|index| index as u8).collect();
     let expected = big.clone();
     let sending = tokio::spawn(async move {
-        let mut writer = client.send_stream(Kind::Binary).await.unwrap();
+        let mut writer = client.send_stream(MessageKind::Binary).await.unwrap();
         client.send("behind").await.unwrap();
         writer.write_all(&big).await.unwrap();
         writer.finish().await.unwrap();
         client
     });
     let mut reader = server.recv_stream().await.unwrap().unwrap();
-    assert_eq!(reader.kind(), Kind::Binary);
+    assert_eq!(reader.kind(), MessageKind::Binary);
     let mut received = Vec::new();
     reader.read_to_end(&mut received).await.unwrap();
     drop(reader);
@@ -99,7 +99,7 @@ async fn a_stream_ends_with_an_error_if_the_peer_hangs_up_within_the_message() {
 #[tokio::test]
 async fn an_abandoned_writer_closes_with_1011() {
     let (server, mut client) = pair();
-    let mut writer = server.send_stream(Kind::Text).await.unwrap();
+    let mut writer = server.send_stream(MessageKind::Text).await.unwrap();
     writer.write_all(b"half").await.unwrap();
     drop(writer);
     let error = client.recv().await.unwrap_err();
@@ -114,7 +114,7 @@ async fn small_writes_of_a_stream_gather_to_fragments_of_64_kib() {
         .collect();
     let source = copied.clone();
     let sending = tokio::spawn(async move {
-        let mut writer = server.send_stream(Kind::Binary).await.unwrap();
+        let mut writer = server.send_stream(MessageKind::Binary).await.unwrap();
         // 8 KiB at a time.
         tokio::io::copy(&mut &*source, &mut writer).await.unwrap();
         writer.finish().await.unwrap();
@@ -140,7 +140,7 @@ async fn small_writes_of_a_stream_gather_to_fragments_of_64_kib() {
 #[tokio::test]
 async fn a_flush_sends_what_was_written_of_a_stream() {
     let (server, mut wire) = server_and_wire();
-    let mut writer = server.send_stream(Kind::Text).await.unwrap();
+    let mut writer = server.send_stream(MessageKind::Text).await.unwrap();
     for (first, line) in [(0x01, "live: 1"), (0x00, "live: 2"), (0x00, "live: 3")] {
         for piece in line.as_bytes().chunks(2) {
             writer.write_all(piece).await.unwrap();
@@ -160,7 +160,7 @@ async fn a_flush_sends_what_was_written_of_a_stream() {
 #[tokio::test]
 async fn writing_to_a_stream_fails_as_soon_as_the_connection_is_closed() {
     let (server, client) = pair();
-    let mut writer = server.send_stream(Kind::Binary).await.unwrap();
+    let mut writer = server.send_stream(MessageKind::Binary).await.unwrap();
     client.session().close(CloseCode::GOING_AWAY, "");
     client.session().closed().await;
     let error = timeout(writer.write_all(b"late")).await.unwrap_err();

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use sockeye::{AppHeartbeat, CloseCode, ErrorKind, Kind, Message, Role, Settings, Side, WebSocket};
+use sockeye::{
+    AppHeartbeat, CloseCode, ErrorKind, Message, MessageKind, Role, Settings, Side, WebSocket,
+};
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
 };
@@ -503,7 +505,7 @@ async fn messages_that_wait_behind_a_stream_leave_it_room() {
     let mut tiny = Settings::default();
     tiny.outbox_bytes_max = 1000;
     let (server, mut client) = pair_with(tiny, Settings::default());
-    let mut writer = server.send_stream(Kind::Binary).await.unwrap();
+    let mut writer = server.send_stream(MessageKind::Binary).await.unwrap();
     let mut waiting = 0;
     while server.try_send(vec![1; 100]).is_ok() {
         waiting += 1;
@@ -877,7 +879,7 @@ async fn an_app_heartbeat_is_answered_even_if_nobody_receives() {
     assert_eq!(server.recv().await.unwrap(), Some("question".into()));
     // Also while messages are handed out in parts, if it is one and whole.
     client.send("ping").await.unwrap();
-    let mut writer = client.send_stream(Kind::Text).await.unwrap();
+    let mut writer = client.send_stream(MessageKind::Text).await.unwrap();
     for part in [&b"pi"[..], b"ping"] {
         writer.write_all(part).await.unwrap();
         writer.flush().await.unwrap();

@@ -1,7 +1,7 @@
 //! Two ends that write, read and close in any order, over a wire that may be slow or damaged.
 
 use sockeye_proto::{
-    CloseCode, Delivery, Kind, Limits, Message, Receiver, Role, SendError, Sender,
+    CloseCode, Delivery, Limits, Message, MessageKind, Receiver, Role, SendError, Sender,
     extension::{End, Pool},
 };
 
@@ -23,7 +23,7 @@ struct Party {
     said: Vec<Seen>,
     heard: Witness,
     /// Kind and text of the message in parts.
-    open: Option<(Kind, Vec<u8>)>,
+    open: Option<(MessageKind, Vec<u8>)>,
     /// Whether its bytes were damaged on the way.
     damaged: bool,
 }
@@ -179,7 +179,7 @@ impl Party {
         };
         // Text in a message of text, anything in one of bytes.
         let payload = match (*kind, part.kind()) {
-            (Kind::Text, Kind::Binary) => b"",
+            (MessageKind::Text, MessageKind::Binary) => b"",
             _ => part.as_bytes(),
         };
         let sent = self

@@ -1,7 +1,7 @@
 //! Any bytes as compressed payload.
 
 use sockeye_proto::extension::{
-    Deflater, End, InflateError, Inflater, Pool, Progress, Takeover, Worth,
+    Compression, Deflater, End, InflateError, Inflater, Pool, Progress, Takeover,
 };
 
 use crate::choices::Choices;
@@ -88,8 +88,8 @@ fn is_identity(text: &[u8], window_bits: u8, takeover: Takeover, level: u8) {
         wire.clear();
         // Whole, and at level 1 without zlib.
         match deflater.deflate_whole(&mut pool, text, &mut wire) {
-            Worth::NotSmaller => assert!(wire.is_empty()),
-            Worth::Smaller => {
+            Compression::NotSmaller => assert!(wire.is_empty()),
+            Compression::Smaller => {
                 let back = inflated(&mut inflater, &mut pool, &[&wire], usize::MAX);
                 assert_eq!(back.expect("our own"), Some(text.to_vec()));
             }

@@ -1,11 +1,11 @@
 //! Who writes down what a receiver gives.
 
-use sockeye_proto::{Event, Input, Kind, Limits, ProtocolError, Receiver, extension::Pool};
+use sockeye_proto::{Event, Input, Limits, MessageKind, ProtocolError, Receiver, extension::Pool};
 
 /// An event, owned. A message in parts is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    Message(Kind, Vec<u8>),
+    Message(MessageKind, Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16, String),
@@ -65,7 +65,8 @@ impl Witness {
                 assert!(self.parts.len() <= limits.message_bytes_max);
                 if part.last {
                     let bytes = std::mem::take(&mut self.parts);
-                    let is_right = part.kind == Kind::Binary || str::from_utf8(&bytes).is_ok();
+                    let is_right =
+                        part.kind == MessageKind::Binary || str::from_utf8(&bytes).is_ok();
                     assert!(is_right, "text that is not UTF-8");
                     self.seen.push(Seen::Message(part.kind, bytes));
                 }

@@ -22,7 +22,7 @@ pub enum End {
 
 /// Whether compression paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worth {
+pub enum Compression {
     /// The compressed message was appended, and is smaller.
     Smaller,
     /// Nothing was appended, nothing remembered: send the message as it is.

@@ -6,11 +6,11 @@ use core::fmt;
 use zlib_rs::DeflateFlush;
 
 use super::{
-    DeflateParams, End, Pool, Takeover, Worth,
+    Compression, DeflateParams, End, Pool, Takeover,
     codec::{GIVEN_BYTES_MAX, TAIL},
-    condenser::{HISTORY_BYTES_MAX, TEXT_BYTES_MAX},
+    fast_deflate::{HISTORY_BYTES_MAX, TEXT_BYTES_MAX},
     history::History,
-    pool::{Compressor, Place},
+    pool::{Compressor, StreamPosition},
 };
 use crate::Role;
 
@@ -36,7 +36,7 @@ pub struct Deflater {
     /// Under takeover the last plain text; else empty.
     history: History,
     /// Under takeover, from the first message on: where we are.
-    place: Option<Place>,
+    position: Option<StreamPosition>,
 }
 
 impl Deflater {
@@ -50,7 +50,7 @@ impl Deflater {
             level: level.min(9),
             context: None,
             history: History::default(),
-            place: None,
+            position: None,
         }
     }
 
@@ -79,7 +79,7 @@ impl Deflater {
             output.push(0x00);
         }
         if let Some(context) = self.context.take() {
-            pool.return_deflater(context, self.next_place());
+            pool.return_deflater(context, self.next_position());
         }
     }
 
@@ -88,28 +88,38 @@ impl Deflater {
     /// # Panics
     ///
     /// In debug builds, if a message in parts has not ended.
-    pub fn deflate_whole(&mut self, pool: &mut Pool, input: &[u8], output: &mut Vec<u8>) -> Worth {
+    pub fn deflate_whole(
+        &mut self,
+        pool: &mut Pool,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Compression {
         debug_assert!(self.context.is_none(), "a message in parts must end first");
         if input.is_empty() {
-            return Worth::NotSmaller;
+            return Compression::NotSmaller;
         }
         if self.level != 1 || input.len() > TEXT_BYTES_MAX {
             return self.deflate_with_zlib(pool, input, output);
         }
         let history = self.history.halves();
-        let condenser = pool.condenser();
-        let worth = condenser.condense(history, input, self.window_bits, output);
-        if worth == Worth::Smaller {
+        let fast_deflate = pool.fast_deflate();
+        let compression = fast_deflate.deflate(history, input, self.window_bits, output);
+        if compression == Compression::Smaller {
             self.remember(input);
             // A context that was left here has not seen this message.
-            if let Some(place) = &mut self.place {
-                place.messages += 1;
+            if let Some(position) = &mut self.position {
+                position.messages += 1;
             }
         }
-        worth
+        compression
     }
 
-    fn deflate_with_zlib(&mut self, pool: &mut Pool, input: &[u8], output: &mut Vec<u8>) -> Worth {
+    fn deflate_with_zlib(
+        &mut self,
+        pool: &mut Pool,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Compression {
         let start = output.len();
         let mut context = self.primed_context(pool);
         compress(&mut context.zlib, input, output);
@@ -118,11 +128,11 @@ impl Deflater {
             output.truncate(start);
             // It has seen what the peer will never see.
             pool.return_deflater(context, None);
-            return Worth::NotSmaller;
+            return Compression::NotSmaller;
         }
-        pool.return_deflater(context, self.next_place());
+        pool.return_deflater(context, self.next_position());
         self.remember(input);
-        Worth::Smaller
+        Compression::Smaller
     }
 
     /// Bytes of memory held for this direction, without the deflater itself: 0 while idle, with
@@ -137,8 +147,8 @@ impl Deflater {
     }
 
     fn primed_context(&mut self, pool: &mut Pool) -> Box<Compressor> {
-        if let Some(place) = &self.place
-            && let Some(context) = pool.take_deflater_at(place)
+        if let Some(position) = &self.position
+            && let Some(context) = pool.take_deflater_at(position)
         {
             return context;
         }
@@ -154,17 +164,17 @@ impl Deflater {
         context
     }
 
-    /// Moves on to the place after this message.
-    fn next_place(&mut self) -> Option<Place> {
+    /// Moves on to the position after this message.
+    fn next_position(&mut self) -> Option<StreamPosition> {
         if self.takeover == Takeover::No {
             return None;
         }
-        let place = self.place.get_or_insert_with(|| Place {
+        let position = self.position.get_or_insert_with(|| StreamPosition {
             direction: Arc::new(()),
             messages: 0,
         });
-        place.messages += 1;
-        Some(place.clone())
+        position.messages += 1;
+        Some(position.clone())
     }
 
     fn remember(&mut self, text: &[u8]) {

@@ -153,7 +153,7 @@ impl Inflater {
                 output.truncate(start + step.produced);
                 step
             };
-            if step.stream == Stream::Final {
+            if step.stream == StreamState::Final {
                 // The next stream may refer to this one's text: the window is the message's (or,
                 // with takeover, the direction's), not the stream's.
                 if self.spilled.is_none() {
@@ -165,10 +165,10 @@ impl Inflater {
             if self.spilled.is_some() {
                 return Ok(Progress::Full);
             }
-            if step.stream == Stream::Corrupt {
+            if step.stream == StreamState::Corrupt {
                 return Err(InflateError::Corrupt);
             }
-            text_waits = step.space == Space::Used && step.stream == Stream::Open;
+            text_waits = step.space == Space::Used && step.stream == StreamState::Open;
         }
 
         match end {
@@ -181,7 +181,7 @@ impl Inflater {
     }
 
     /// One call of zlib. All input is used unless all `space` is, or the stream ended or is corrupt.
-    fn step(&mut self, pool: &mut Pool, input: &mut &[u8], space: &mut [u8]) -> Step {
+    fn step(&mut self, pool: &mut Pool, input: &mut &[u8], space: &mut [u8]) -> InflateStep {
         let mut context = match self.context.take() {
             Some(context) => context,
             None => self.primed_context(pool),
@@ -205,12 +205,12 @@ impl Inflater {
             Space::Left
         };
         let stream = match status {
-            Ok(Status::StreamEnd) => Stream::Final,
+            Ok(Status::StreamEnd) => StreamState::Final,
             // zlib stops for want of input or of space; for anything else it has errors.
-            Ok(_) if consumed == given.len() || space == Space::Used => Stream::Open,
-            Ok(_) | Err(_) => Stream::Corrupt,
+            Ok(_) if consumed == given.len() || space == Space::Used => StreamState::Open,
+            Ok(_) | Err(_) => StreamState::Corrupt,
         };
-        Step {
+        InflateStep {
             produced,
             stream,
             space,
@@ -277,15 +277,15 @@ impl DeflateParams {
 }
 
 /// What one call of zlib did.
-struct Step {
+struct InflateStep {
     /// Bytes of plain text.
     produced: usize,
-    stream: Stream,
+    stream: StreamState,
     space: Space,
 }
 
 #[derive(PartialEq, Eq)]
-enum Stream {
+enum StreamState {
     Open,
     /// Its final block is complete.
     Final,

@@ -5,15 +5,15 @@
 //!                                                     │
 //!             compressed payload ──> Inflater <───────┼───────> Deflater ──> compressed payload
 //!                                        └── contexts from the thread's Pool ──┘
-//!                                            (a Condenser for short messages)
+//!                                            (a FastDeflate for short messages)
 //! ```
 //!
 //! There is no trait for extensions: one is in use, and a trait would be drawn from a single case.
 
 mod codec;
-mod condenser;
 mod deflater;
 mod error;
+mod fast_deflate;
 mod grammar;
 mod history;
 mod inflater;
@@ -22,7 +22,7 @@ mod params;
 mod pool;
 mod settings;
 
-pub use codec::{End, InflateError, Progress, Takeover, Worth};
+pub use codec::{Compression, End, InflateError, Progress, Takeover};
 pub use deflater::Deflater;
 pub use error::ExtensionError;
 pub use grammar::{Extension, Extensions, Parameter, check};

@@ -44,7 +44,7 @@ impl Deflate {
         let offer = offers
             .iter()
             .filter(|extension| extension.name == NAME)
-            .find_map(|extension| Parameters::parse(extension, Side::Offer).ok())?;
+            .find_map(|extension| Parameters::parse(extension, Direction::Offer).ok())?;
 
         // Section 7.1.1.2: a server may demand it of a client that didn't offer it. Tornado's client doesn't
         // hear that, so that the settings leave it out unless told otherwise.
@@ -104,7 +104,7 @@ impl Deflate {
             [extension] if extension.name == NAME => extension,
             _ => return Err(ExtensionError::NotOffered),
         };
-        let answer = Parameters::parse(extension, Side::Response)?;
+        let answer = Parameters::parse(extension, Direction::Response)?;
 
         // Sections 7.1.1.1 and 7.1.2.1: who accepts the offer of these repeats them. There are servers that
         // leave them out and do as they like, Tornado's among them; we can read that, and keep their window.
@@ -137,7 +137,7 @@ impl Deflate {
 
 /// Which way the header travels; the two have different rules for values.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum Direction {
     Offer,
     Response,
 }
@@ -163,7 +163,7 @@ enum ClientBits {
 }
 
 impl Parameters {
-    fn parse(extension: &Extension<'_>, side: Side) -> Result<Self, ExtensionError> {
+    fn parse(extension: &Extension<'_>, direction: Direction) -> Result<Self, ExtensionError> {
         let mut parameters = Self::default();
         for Parameter { name, value } in &extension.parameters {
             let value = value.as_deref();
@@ -181,10 +181,10 @@ impl Parameters {
                     parameters.server_max_window_bits.replace(bits).is_some()
                 }
                 "client_max_window_bits" => {
-                    let bits = match (value, side) {
+                    let bits = match (value, direction) {
                         (Some(value), _) => ClientBits::AtMost(window_bits(value)?),
-                        (None, Side::Offer) => ClientBits::Any,
-                        (None, Side::Response) => return Err(ExtensionError::BadValue),
+                        (None, Direction::Offer) => ClientBits::Any,
+                        (None, Direction::Response) => return Err(ExtensionError::BadValue),
                     };
                     let before = core::mem::replace(&mut parameters.client_max_window_bits, bits);
                     before != ClientBits::Absent

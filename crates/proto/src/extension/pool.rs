@@ -5,7 +5,7 @@ use alloc::{borrow::Cow, boxed::Box, string::String, sync::Arc, vec::Vec};
 use zlib_rs::{DeflateConfig, Strategy};
 
 use super::{
-    condenser::Condenser,
+    fast_deflate::FastDeflate,
     params::{WINDOW_BITS_MAX, WINDOW_BITS_MIN},
 };
 use crate::Message;
@@ -32,7 +32,7 @@ pub struct Pool {
     /// `len <= DEFLATERS_MAX`, the one used last at the end. Their state is whatever was left.
     deflaters: Vec<Box<Compressor>>,
     /// For short messages at level 1; `None` until there is one.
-    condenser: Option<Condenser>,
+    fast_deflate: Option<FastDeflate>,
     /// `len <= BUFFERS_MAX`; each is empty, its capacity `<= BUFFER_BYTES_MAX`.
     buffers: Vec<Vec<u8>>,
     /// Memory of messages that were handled, for the next large ones, the one that came last at the end: of
@@ -52,19 +52,19 @@ pub(super) struct Compressor {
     /// 0 to 9.
     level: u8,
     /// Whose text it has seen, if all of that text went out. Then that direction can go on with it.
-    at: Option<Place>,
+    at: Option<StreamPosition>,
 }
 
-/// A place between two messages of one direction.
+/// A position between two messages of one direction.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct StreamPosition {
     /// Compared by address: no other direction has the same while one holds it.
     pub(super) direction: Arc<()>,
-    /// Counts the messages before this place.
+    /// Counts the messages before this position.
     pub(super) messages: u64,
 }
 
-impl PartialEq for Place {
+impl PartialEq for StreamPosition {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.direction, &other.direction) && self.messages == other.messages
     }
@@ -185,13 +185,16 @@ impl Pool {
     }
 
     /// For one message: it knows of no other.
-    pub(super) fn condenser(&mut self) -> &mut Condenser {
-        self.condenser.get_or_insert_with(Condenser::new)
+    pub(super) fn fast_deflate(&mut self) -> &mut FastDeflate {
+        self.fast_deflate.get_or_insert_with(FastDeflate::new)
     }
 
-    /// The compressor that was left at this place, if it is still here: it needs no priming.
-    pub(super) fn take_deflater_at(&mut self, place: &Place) -> Option<Box<Compressor>> {
-        let is_there = |one: &Box<_>| is_at(one, place);
+    /// The compressor that was left at this position, if it is still here: it needs no priming.
+    pub(super) fn take_deflater_at(
+        &mut self,
+        position: &StreamPosition,
+    ) -> Option<Box<Compressor>> {
+        let is_there = |one: &Box<_>| is_at(one, position);
         let index = self.deflaters.iter().rposition(is_there)?;
         Some(self.deflaters.remove(index))
     }
@@ -243,7 +246,11 @@ impl Pool {
     }
 
     /// `at` is where its direction may go on with it.
-    pub(super) fn return_deflater(&mut self, mut compressor: Box<Compressor>, at: Option<Place>) {
+    pub(super) fn return_deflater(
+        &mut self,
+        mut compressor: Box<Compressor>,
+        at: Option<StreamPosition>,
+    ) {
         if self.deflaters.len() == DEFLATERS_MAX {
             self.deflaters.remove(0);
         }
@@ -252,8 +259,8 @@ impl Pool {
     }
 }
 
-fn is_at(compressor: &Compressor, place: &Place) -> bool {
-    compressor.at.as_ref() == Some(place)
+fn is_at(compressor: &Compressor, position: &StreamPosition) -> bool {
+    compressor.at.as_ref() == Some(position)
 }
 
 impl core::fmt::Debug for Pool {

@@ -386,8 +386,8 @@ fn short_messages_at_level_1_need_no_context_of_zlib() {
     for takeover in [Takeover::Yes, Takeover::No] {
         let mut deflater = Deflater::new(15, takeover, 1);
         for bytes in [100, 1_000, 16_384] {
-            let worth = deflater.deflate_whole(&mut pool, &prose(bytes), &mut Vec::new());
-            assert_eq!(worth, Worth::Smaller);
+            let compression = deflater.deflate_whole(&mut pool, &prose(bytes), &mut Vec::new());
+            assert_eq!(compression, Compression::Smaller);
         }
     }
     assert!(format!("{pool:?}").contains("deflaters: 0"));
@@ -450,8 +450,8 @@ fn message_that_does_not_shrink_leaves_no_trace() {
         let mut deflater = Deflater::new(15, Takeover::Yes, level);
         let mut wire = vec![1, 2, 3];
         for text in [&noise(3_000)[..], b"", b"a", b"ab", &noise(100_000)] {
-            let worth = deflater.deflate_whole(&mut pool, text, &mut wire);
-            assert_eq!(worth, Worth::NotSmaller);
+            let compression = deflater.deflate_whole(&mut pool, text, &mut wire);
+            assert_eq!(compression, Compression::NotSmaller);
             assert_eq!(wire, [1, 2, 3]);
             assert_eq!(deflater.held_bytes(), 0);
         }
@@ -521,11 +521,11 @@ fn context_is_gone_on_with_only_by_the_direction_that_left_it() {
         let mut wire = Vec::new();
         assert_eq!(
             deflater.deflate_whole(pool, &noise(300 + index), &mut wire),
-            Worth::NotSmaller
+            Compression::NotSmaller
         );
         assert_eq!(
             deflater.deflate_whole(pool, text, &mut wire),
-            Worth::Smaller
+            Compression::Smaller
         );
         assert_eq!(inflate(inflater, &mut peers, &[&wire]).as_ref(), Ok(text));
         wire.clear();
@@ -550,8 +550,8 @@ fn large_messages_at_level_1_go_on_with_their_context_unless_a_short_one_came_be
         (&large, 14_000..20_000),
     ] {
         wire.clear();
-        let worth = deflater.deflate_whole(&mut pool, text, &mut wire);
-        assert_eq!(worth, Worth::Smaller);
+        let compression = deflater.deflate_whole(&mut pool, text, &mut wire);
+        assert_eq!(compression, Compression::Smaller);
         assert!(shrinks_to.contains(&wire.len()), "{}", wire.len());
         assert_eq!(
             inflate(&mut inflater, &mut pool, &[&wire]).as_deref(),
@@ -697,11 +697,11 @@ proptest! {
         for text in messages {
             let mut wire = Vec::new();
             match deflater.deflate_whole(&mut pool, &text, &mut wire) {
-                Worth::Smaller => {
+                Compression::Smaller => {
                     prop_assert!(wire.len() < text.len());
                     prop_assert_eq!(inflate(&mut inflater, &mut pool, &[&wire]), Ok(text));
                 }
-                Worth::NotSmaller => prop_assert!(wire.is_empty()),
+                Compression::NotSmaller => prop_assert!(wire.is_empty()),
             }
         }
     }
@@ -722,7 +722,7 @@ proptest! {
             let mut wire = Vec::new();
             if !whole {
                 deflater.deflate(&mut pool, &text, End::Yes, &mut wire);
-            } else if deflater.deflate_whole(&mut pool, &text, &mut wire) == Worth::NotSmaller {
+            } else if deflater.deflate_whole(&mut pool, &text, &mut wire) == Compression::NotSmaller {
                 prop_assert!(wire.is_empty());
                 continue;
             }

@@ -65,7 +65,7 @@ impl<'a> RequestHead<'a> {
         let Some(end) = head_end(bytes, start, limits)? else {
             return Ok(None);
         };
-        let mut slots = Slots::new();
+        let mut slots = HeaderSlots::new();
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(&bytes[start..end], slots.of(limits)) {
             Ok(httparse::Status::Complete(read)) if start + read == end => {}
@@ -128,7 +128,7 @@ impl<'a> ResponseHead<'a> {
         let Some(end) = head_end(bytes, 0, limits)? else {
             return Ok(None);
         };
-        let mut slots = Slots::new();
+        let mut slots = HeaderSlots::new();
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
         let slots = slots.of(limits);
@@ -278,13 +278,13 @@ fn empty_lines_bytes(bytes: &[u8]) -> usize {
 }
 
 /// Where the parser puts fields.
-struct Slots<'a> {
+struct HeaderSlots<'a> {
     /// For as many as nearly everybody allows: costs nothing, since nobody fills what isn't used.
     few: [MaybeUninit<httparse::Header<'a>>; FEW],
     many: Vec<MaybeUninit<httparse::Header<'a>>>,
 }
 
-impl<'a> Slots<'a> {
+impl<'a> HeaderSlots<'a> {
     fn new() -> Self {
         Self {
             few: [const { MaybeUninit::uninit() }; FEW],
@@ -339,5 +339,5 @@ const WEBSOCKET_PREFIX: &str = "Sec-WebSocket-";
 
 const HTTP1: &[u8] = b"HTTP/1.";
 
-/// Slots. The default of [`Limits::headers_max`] is 100; 4 KiB of the stack.
+/// HeaderSlots. The default of [`Limits::headers_max`] is 100; 4 KiB of the stack.
 const FEW: usize = 128;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const RHYTHM: Rhythm = Rhythm {
+const HEARTBEAT: HeartbeatConfig = HeartbeatConfig {
     interval: Duration::from_secs(25),
     timeout: Duration::from_secs(10),
 };
@@ -14,145 +14,145 @@ fn seconds(seconds: u64) -> Duration {
 
 /// Began at 100 s, so that the first ping is due at 125 s.
 fn heartbeat() -> Heartbeat {
-    Heartbeat::new(seconds(125), &RHYTHM)
+    Heartbeat::new(seconds(125), &HEARTBEAT)
 }
 
 impl Heartbeat {
-    fn at(&mut self, second: u64) -> Beat {
-        self.handle_timeout(seconds(second), &RHYTHM, Hearing::Clear)
+    fn at(&mut self, second: u64) -> HeartbeatAction {
+        self.handle_timeout(seconds(second), &HEARTBEAT, ReadState::CaughtUp)
     }
 
     fn due_after(&self, second: u64) -> Duration {
-        self.poll_timeout(seconds(second), &RHYTHM)
+        self.poll_timeout(seconds(second), &HEARTBEAT)
     }
 }
 
 #[test]
 fn silence_is_pinged_and_then_given_up() {
     let mut heartbeat = heartbeat();
-    assert_eq!(heartbeat.at(124), Beat::Wait);
+    assert_eq!(heartbeat.at(124), HeartbeatAction::Wait);
     assert_eq!(heartbeat.due_after(124), seconds(125));
-    assert_eq!(heartbeat.at(125), Beat::Ping);
+    assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
     assert_eq!(heartbeat.due_after(125), seconds(130));
-    assert_eq!(heartbeat.at(126), Beat::Wait);
+    assert_eq!(heartbeat.at(126), HeartbeatAction::Wait);
     assert!(!heartbeat.is_in_doubt());
-    assert_eq!(heartbeat.at(130), Beat::Doubt);
+    assert_eq!(heartbeat.at(130), HeartbeatAction::Doubt);
     assert!(heartbeat.is_in_doubt());
     assert_eq!(heartbeat.due_after(130), seconds(135));
-    assert_eq!(heartbeat.at(134), Beat::Wait);
-    assert_eq!(heartbeat.at(135), Beat::Dead);
+    assert_eq!(heartbeat.at(134), HeartbeatAction::Wait);
+    assert_eq!(heartbeat.at(135), HeartbeatAction::Dead);
 }
 
 #[test]
 fn who_is_known_to_be_busy_has_all_the_timeout_again() {
     let mut heartbeat = heartbeat();
-    assert_eq!(heartbeat.at(125), Beat::Ping);
+    assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
     let ping = heartbeat.payload(KEY);
-    assert_eq!(heartbeat.at(130), Beat::Doubt);
+    assert_eq!(heartbeat.at(130), HeartbeatAction::Doubt);
     for second in [135, 146, 157] {
-        assert_eq!(heartbeat.at(second), Beat::Dead);
+        assert_eq!(heartbeat.at(second), HeartbeatAction::Dead);
         heartbeat.extend(seconds(second));
         assert!(heartbeat.due_after(second) > seconds(second));
-        assert_eq!(heartbeat.at(second + 9), Beat::Wait);
+        assert_eq!(heartbeat.at(second + 9), HeartbeatAction::Wait);
     }
-    assert_eq!(heartbeat.owed_for(seconds(160)), seconds(35));
+    assert_eq!(heartbeat.unanswered_for(seconds(160)), seconds(35));
     // The answer is to the ping that was sent then, and has taken so long.
     let pong = heartbeat.handle_pong(&ping, KEY, seconds(165));
     assert_eq!(pong, Pong::Ours(Some(seconds(40))));
     heartbeat.handle_bytes();
-    assert_eq!(heartbeat.at(167), Beat::Ping);
+    assert_eq!(heartbeat.at(167), HeartbeatAction::Ping);
     assert_eq!(heartbeat.due_after(167), seconds(172));
 }
 
 #[test]
 fn a_doubt_that_comes_late_leaves_half_of_the_timeout() {
     let mut heartbeat = heartbeat();
-    assert_eq!(heartbeat.at(125), Beat::Ping);
-    assert_eq!(heartbeat.at(138), Beat::Doubt);
-    assert_eq!(heartbeat.at(142), Beat::Wait);
-    assert_eq!(heartbeat.at(144), Beat::Dead);
+    assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
+    assert_eq!(heartbeat.at(138), HeartbeatAction::Doubt);
+    assert_eq!(heartbeat.at(142), HeartbeatAction::Wait);
+    assert_eq!(heartbeat.at(144), HeartbeatAction::Dead);
 }
 
 #[test]
 fn any_byte_is_life_and_the_next_ping_keeps_its_time() {
     let mut heartbeat = heartbeat();
-    assert_eq!(heartbeat.at(125), Beat::Ping);
+    assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
     heartbeat.handle_bytes();
-    assert_eq!(heartbeat.at(135), Beat::Wait);
+    assert_eq!(heartbeat.at(135), HeartbeatAction::Wait);
     assert_eq!(heartbeat.due_after(135), seconds(150));
     heartbeat.handle_bytes();
-    assert_eq!(heartbeat.at(150), Beat::Ping);
+    assert_eq!(heartbeat.at(150), HeartbeatAction::Ping);
 }
 
 #[test]
 fn a_byte_before_the_ping_is_no_answer_to_it() {
     let mut heartbeat = heartbeat();
     heartbeat.handle_bytes();
-    assert_eq!(heartbeat.at(125), Beat::Ping);
-    assert_eq!(heartbeat.at(130), Beat::Doubt);
-    assert_eq!(heartbeat.at(135), Beat::Dead);
+    assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
+    assert_eq!(heartbeat.at(130), HeartbeatAction::Doubt);
+    assert_eq!(heartbeat.at(135), HeartbeatAction::Dead);
 }
 
 #[test]
 fn nobody_is_late_while_reading_is_paused() {
     let mut heartbeat = heartbeat();
     let paused = |heartbeat: &mut Heartbeat, second| {
-        heartbeat.handle_timeout(seconds(second), &RHYTHM, Hearing::Paused)
+        heartbeat.handle_timeout(seconds(second), &HEARTBEAT, ReadState::Paused)
     };
-    assert_eq!(heartbeat.at(125), Beat::Ping);
+    assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
     // It is pinged again, for whoever forgets a silent connection.
     for second in [125, 135] {
-        assert_eq!(paused(&mut heartbeat, second + 5), Beat::Wait);
+        assert_eq!(paused(&mut heartbeat, second + 5), HeartbeatAction::Wait);
         assert_eq!(heartbeat.due_after(second + 5), seconds(second + 10));
-        assert_eq!(paused(&mut heartbeat, second + 10), Beat::Ping);
+        assert_eq!(paused(&mut heartbeat, second + 10), HeartbeatAction::Ping);
     }
     assert_eq!(heartbeat.due_after(145), seconds(150));
-    assert_eq!(heartbeat.at(150), Beat::Doubt);
-    assert_eq!(heartbeat.at(154), Beat::Wait);
-    assert_eq!(heartbeat.at(155), Beat::Dead);
+    assert_eq!(heartbeat.at(150), HeartbeatAction::Doubt);
+    assert_eq!(heartbeat.at(154), HeartbeatAction::Wait);
+    assert_eq!(heartbeat.at(155), HeartbeatAction::Dead);
 }
 
 #[test]
 fn a_ping_that_was_not_sent_needs_no_answer() {
     let mut heartbeat = heartbeat();
-    assert_eq!(heartbeat.at(125), Beat::Ping);
+    assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
     heartbeat.withdraw();
-    assert_eq!(heartbeat.at(135), Beat::Wait);
+    assert_eq!(heartbeat.at(135), HeartbeatAction::Wait);
     assert_eq!(heartbeat.due_after(135), seconds(150));
 }
 
 #[test]
 fn who_has_slept_asks_once_more_before_giving_up() {
     let mut heartbeat = heartbeat();
-    assert_eq!(heartbeat.at(125), Beat::Ping);
-    assert_eq!(heartbeat.at(4000), Beat::Ping);
-    assert_eq!(heartbeat.at(4004), Beat::Wait);
-    assert_eq!(heartbeat.at(4005), Beat::Doubt);
+    assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
+    assert_eq!(heartbeat.at(4000), HeartbeatAction::Ping);
+    assert_eq!(heartbeat.at(4004), HeartbeatAction::Wait);
+    assert_eq!(heartbeat.at(4005), HeartbeatAction::Doubt);
     // But not for ever: who always comes late gives up, too.
-    assert_eq!(heartbeat.at(8000), Beat::Dead);
+    assert_eq!(heartbeat.at(8000), HeartbeatAction::Dead);
 }
 
 #[test]
 fn with_a_timeout_of_many_intervals_the_next_ping_is_not_late() {
-    let rhythm = Rhythm::new(seconds(1), seconds(10));
-    let mut heartbeat = Heartbeat::new(seconds(1), &rhythm);
-    let beat = |heartbeat: &mut Heartbeat, second| {
-        heartbeat.handle_timeout(seconds(second), &rhythm, Hearing::Clear)
+    let config = HeartbeatConfig::new(seconds(1), seconds(10));
+    let mut heartbeat = Heartbeat::new(seconds(1), &config);
+    let action_at = |heartbeat: &mut Heartbeat, second| {
+        heartbeat.handle_timeout(seconds(second), &config, ReadState::CaughtUp)
     };
-    assert_eq!(beat(&mut heartbeat, 1), Beat::Ping);
-    assert_eq!(heartbeat.poll_timeout(seconds(1), &rhythm), seconds(2));
+    assert_eq!(action_at(&mut heartbeat, 1), HeartbeatAction::Ping);
+    assert_eq!(heartbeat.poll_timeout(seconds(1), &config), seconds(2));
     heartbeat.handle_bytes();
-    assert_eq!(beat(&mut heartbeat, 2), Beat::Ping);
+    assert_eq!(action_at(&mut heartbeat, 2), HeartbeatAction::Ping);
     for second in 3..12 {
         let expected = match second {
-            7 => Beat::Doubt,
-            _ => Beat::Wait,
+            7 => HeartbeatAction::Doubt,
+            _ => HeartbeatAction::Wait,
         };
-        assert_eq!(beat(&mut heartbeat, second), expected);
-        let next = heartbeat.poll_timeout(seconds(second), &rhythm);
+        assert_eq!(action_at(&mut heartbeat, second), expected);
+        let next = heartbeat.poll_timeout(seconds(second), &config);
         assert_eq!(next, seconds(second + 1));
     }
-    assert_eq!(beat(&mut heartbeat, 12), Beat::Dead);
+    assert_eq!(action_at(&mut heartbeat, 12), HeartbeatAction::Dead);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn only_the_first_answer_to_the_last_ping_tells_the_latency() {
     let pong = |heartbeat: &mut Heartbeat, payload: &[u8], second| {
         heartbeat.handle_pong(payload, KEY, seconds(second))
     };
-    assert_eq!(heartbeat.at(125), Beat::Ping);
+    assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
     let first = heartbeat.payload(KEY);
     assert_eq!(pong(&mut heartbeat, b"", 126), Pong::Foreign);
     assert_eq!(pong(&mut heartbeat, b"12345678", 126), Pong::Foreign);
@@ -171,7 +171,7 @@ fn only_the_first_answer_to_the_last_ping_tells_the_latency() {
     );
     assert_eq!(pong(&mut heartbeat, &first, 128), Pong::Ours(None));
     heartbeat.handle_bytes();
-    assert_eq!(heartbeat.at(150), Beat::Ping);
+    assert_eq!(heartbeat.at(150), HeartbeatAction::Ping);
     assert_eq!(pong(&mut heartbeat, &first, 151), Pong::Foreign);
     assert_ne!(heartbeat.payload(KEY), first);
     assert_ne!(heartbeat.payload(KEY), heartbeat.payload(KEY + 1));
@@ -179,14 +179,14 @@ fn only_the_first_answer_to_the_last_ping_tells_the_latency() {
 
 #[test]
 fn never_is_a_time_too() {
-    let rhythm = Rhythm::new(Duration::MAX, Duration::MAX);
-    let mut heartbeat = Heartbeat::new(Duration::MAX, &rhythm);
+    let config = HeartbeatConfig::new(Duration::MAX, Duration::MAX);
+    let mut heartbeat = Heartbeat::new(Duration::MAX, &config);
     let year = seconds(365 * 86_400);
     assert_eq!(
-        heartbeat.handle_timeout(year, &rhythm, Hearing::Clear),
-        Beat::Wait
+        heartbeat.handle_timeout(year, &config, ReadState::CaughtUp),
+        HeartbeatAction::Wait
     );
-    assert!(heartbeat.poll_timeout(year, &rhythm) > 10 * year);
+    assert!(heartbeat.poll_timeout(year, &config) > 10 * year);
 }
 
 #[test]

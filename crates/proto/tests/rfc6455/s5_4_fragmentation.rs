@@ -1,7 +1,7 @@
 //! RFC 6455 section 5.4: messages in several frames.
 
 use sockeye_proto::{
-    Delivery, Kind, Limits, ProtocolError, Receiver, Role, SendError, Sender, Violation,
+    Delivery, Limits, MessageKind, ProtocolError, Receiver, Role, SendError, Sender, Violation,
     extension::{End, Pool},
 };
 
@@ -100,10 +100,10 @@ in_each_role!(
             ],
         ));
         story.saw(&[
-            Seen::Part(Kind::Text, "grüße".into(), true),
-            Seen::Part(Kind::Binary, vec![], true),
-            Seen::Part(Kind::Binary, b"x".to_vec(), true),
-            Seen::Part(Kind::Text, b"y".to_vec(), true),
+            Seen::Part(MessageKind::Text, "grüße".into(), true),
+            Seen::Part(MessageKind::Binary, vec![], true),
+            Seen::Part(MessageKind::Binary, b"x".to_vec(), true),
+            Seen::Part(MessageKind::Text, b"y".to_vec(), true),
         ]);
     }
 );
@@ -122,7 +122,7 @@ in_each_role!(
         let (mut sender, mut pool, mut out) = (sender(role), Pool::new(), Vec::new());
         sender.begin_parts().unwrap();
         sender
-            .send_part(Kind::Text, b"Hel", End::No, &mut pool, &mut out)
+            .send_part(MessageKind::Text, b"Hel", End::No, &mut pool, &mut out)
             .unwrap();
         sender.ping(b"?", &mut out).unwrap();
         assert_eq!(
@@ -130,10 +130,10 @@ in_each_role!(
             Err(SendError::MidMessage)
         );
         sender
-            .send_part(Kind::Text, b"", End::No, &mut pool, &mut out)
+            .send_part(MessageKind::Text, b"", End::No, &mut pool, &mut out)
             .unwrap();
         sender
-            .send_part(Kind::Text, b"lo", End::Yes, &mut pool, &mut out)
+            .send_part(MessageKind::Text, b"lo", End::Yes, &mut pool, &mut out)
             .unwrap();
         sender.send(&"yes".into(), &mut pool, &mut out).unwrap();
         if role == Role::Server {

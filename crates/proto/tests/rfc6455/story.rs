@@ -8,7 +8,7 @@
 )]
 
 use sockeye_proto::{
-    Connection, Delivery, Event, Input, Kind, Limits, ProtocolError, Role, Violation,
+    Connection, Delivery, Event, Input, Limits, MessageKind, ProtocolError, Role, Violation,
     extension::{Deflate, DeflateParams},
 };
 
@@ -17,8 +17,8 @@ use sockeye_proto::{
 pub(crate) enum Seen {
     Text(String),
     Binary(Vec<u8>),
-    /// Kind, payload, whether it is the last.
-    Part(Kind, Vec<u8>, bool),
+    /// MessageKind, payload, whether it is the last.
+    Part(MessageKind, Vec<u8>, bool),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16, String),

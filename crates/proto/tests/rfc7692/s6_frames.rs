@@ -159,7 +159,7 @@ in_each_role!(
             starts.push(out.len());
             sender
                 .send_part(
-                    sockeye_proto::Kind::Text,
+                    sockeye_proto::MessageKind::Text,
                     part.as_bytes(),
                     end,
                     &mut pool,

@@ -2,7 +2,7 @@
 
 use sockeye_proto::{
     Role,
-    extension::{Deflate, Pool, Progress, Worth},
+    extension::{Compression, Deflate, Pool, Progress},
 };
 
 /// What Chromium and Tornado's client offer.
@@ -79,8 +79,8 @@ fn measure(settings: &Deflate, level: u8) -> (usize, usize, usize) {
         let (mut wire, mut back) = (Vec::new(), Vec::new());
         plain_bytes += message.len();
         match deflater.deflate_whole(&mut client, message.as_bytes(), &mut wire) {
-            Worth::NotSmaller => wire_bytes += message.len(),
-            Worth::Smaller => {
+            Compression::NotSmaller => wire_bytes += message.len(),
+            Compression::Smaller => {
                 wire_bytes += wire.len();
                 let mut input = wire.as_slice();
                 let end = sockeye_proto::extension::End::Yes;

@@ -1,7 +1,7 @@
 //! RFC 7692 section 7.2: what is in a compressed message.
 
 use sockeye_proto::{
-    Connection, Delivery, Kind, Limits, Message, ProtocolError, Role,
+    Connection, Delivery, Limits, Message, MessageKind, ProtocolError, Role,
     extension::{Deflate, DeflateParams, Deflater, End, Pool, Takeover},
 };
 
@@ -243,7 +243,7 @@ in_each_role!(
             };
             story
                 .receive_in(&frame, &[7])
-                .saw(&[Seen::Part(Kind::Binary, payload, true)]);
+                .saw(&[Seen::Part(MessageKind::Binary, payload, true)]);
         }
     }
 );

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sockeye_proto::{
-    Event, Hearing, Input, Limits, Pace, ProtocolError, Receiver, Role,
+    Event, Input, Limits, Pace, ProtocolError, ReadState, Receiver, Role,
     extension::{DeflateParams, Deflater, End, Pool, Takeover},
 };
 
@@ -146,7 +146,8 @@ fn begun() -> Receiver {
 #[test]
 fn a_message_that_stops_is_too_slow_after_the_timeout_and_not_before() {
     let mut receiver = begun();
-    let mut look = |seconds| receiver.handle_timeout(seconds * SECOND, Hearing::Clear, &limits());
+    let mut look =
+        |seconds| receiver.handle_timeout(seconds * SECOND, ReadState::CaughtUp, &limits());
     assert_eq!(look(100), Pace::Enough);
     assert_eq!(look(130), Pace::Enough);
     assert_eq!(look(159), Pace::Enough);
@@ -163,7 +164,7 @@ fn a_message_that_comes_on_may_take_as_long_as_it_needs() {
         for quarter in 0..60_u32 {
             let now = quarter * 15 * SECOND;
             if last == Pace::Enough {
-                last = receiver.handle_timeout(now, Hearing::Clear, &limits);
+                last = receiver.handle_timeout(now, ReadState::CaughtUp, &limits);
                 let mut payload = vec![7; each_quarter];
                 receive(&mut receiver, &mut payload, usize::MAX).unwrap();
             }
@@ -176,11 +177,12 @@ fn a_message_that_comes_on_may_take_as_long_as_it_needs() {
 fn while_reading_is_paused_no_message_is_late() {
     let mut receiver = begun();
     let limits = limits();
-    let mut look = |seconds, hearing| receiver.handle_timeout(seconds * SECOND, hearing, &limits);
-    assert_eq!(look(0, Hearing::Clear), Pace::Enough);
-    assert_eq!(look(59, Hearing::Paused), Pace::Enough);
-    assert_eq!(look(110, Hearing::Clear), Pace::Enough);
-    assert_eq!(look(119, Hearing::Clear), Pace::TooSlow);
+    let mut look =
+        |seconds, read_state| receiver.handle_timeout(seconds * SECOND, read_state, &limits);
+    assert_eq!(look(0, ReadState::CaughtUp), Pace::Enough);
+    assert_eq!(look(59, ReadState::Paused), Pace::Enough);
+    assert_eq!(look(110, ReadState::CaughtUp), Pace::Enough);
+    assert_eq!(look(119, ReadState::CaughtUp), Pace::TooSlow);
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn each_message_has_its_own_time() {
             _ => [rest, first].concat(),
         };
         receive(&mut receiver, &mut wire, usize::MAX).unwrap();
-        let pace = receiver.handle_timeout(quarter * 15 * SECOND, Hearing::Clear, &limits());
+        let pace = receiver.handle_timeout(quarter * 15 * SECOND, ReadState::CaughtUp, &limits());
         assert_eq!(pace, Pace::Enough);
     }
 }
@@ -203,14 +205,14 @@ fn each_message_has_its_own_time() {
 fn nothing_under_way_is_never_late_nor_is_anything_with_a_timeout_without_end() {
     let mut receiver = Receiver::new(Role::Server, None);
     for seconds in [0, 1000] {
-        let pace = receiver.handle_timeout(seconds * SECOND, Hearing::Clear, &limits());
+        let pace = receiver.handle_timeout(seconds * SECOND, ReadState::CaughtUp, &limits());
         assert_eq!(pace, Pace::Enough);
     }
     let mut limits = limits();
     limits.message_timeout = Duration::MAX;
     let mut receiver = begun();
     for seconds in [0, 1_000_000] {
-        let pace = receiver.handle_timeout(seconds * SECOND, Hearing::Clear, &limits);
+        let pace = receiver.handle_timeout(seconds * SECOND, ReadState::CaughtUp, &limits);
         assert_eq!(pace, Pace::Enough);
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sockeye::{Connect, Kind};
+use sockeye::{Connect, MessageKind};
 use tokio::time;
 
 use super::{
@@ -297,11 +297,11 @@ impl Measurement<'_> {
         }
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> MessageKind {
         if self.args.binary {
-            Kind::Binary
+            MessageKind::Binary
         } else {
-            Kind::Text
+            MessageKind::Text
         }
     }
 

@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 
-use sockeye::{Kind, Message};
+use sockeye::{Message, MessageKind};
 
 /// A long text of which each message of an echo run is a window. No two windows near each other are equal,
 /// so an answer that is somebody else's, late or damaged shows, and sending copies nothing.
 pub(crate) struct Payload {
     text: String,
     bytes: usize,
-    kind: Kind,
+    kind: MessageKind,
 }
 
 impl Payload {
-    pub(crate) fn new(bytes: usize, kind: Kind) -> Self {
+    pub(crate) fn new(bytes: usize, kind: MessageKind) -> Self {
         let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
         let text = (0..bytes + WINDOWS)
             .map(|_| {
@@ -34,8 +34,8 @@ impl Payload {
             % WINDOWS;
         let text = &self.text[window..window + self.bytes];
         match self.kind {
-            Kind::Text => Message::Text(Cow::Borrowed(text)),
-            Kind::Binary => Message::Binary(Cow::Borrowed(text.as_bytes())),
+            MessageKind::Text => Message::Text(Cow::Borrowed(text)),
+            MessageKind::Binary => Message::Binary(Cow::Borrowed(text.as_bytes())),
         }
     }
 }
@@ -43,13 +43,13 @@ impl Payload {
 /// A publication of a fan-out run: it says which run it belongs to and its number.
 pub(crate) struct Stamp {
     run: u64,
-    kind: Kind,
+    kind: MessageKind,
     filler: String,
 }
 
 impl Stamp {
-    pub(crate) fn new(run: u64, bytes: usize, kind: Kind) -> Self {
-        let payload = Payload::new(bytes - STAMP_BYTES, Kind::Text);
+    pub(crate) fn new(run: u64, bytes: usize, kind: MessageKind) -> Self {
+        let payload = Payload::new(bytes - STAMP_BYTES, MessageKind::Text);
         let filler = payload.text[..payload.bytes].to_owned();
         Self { run, kind, filler }
     }
@@ -57,8 +57,8 @@ impl Stamp {
     pub(crate) fn message(&self, number: u64) -> Message<'static> {
         let text = format!("{:016x}{number:016x}{}", self.run, self.filler);
         match self.kind {
-            Kind::Text => Message::from(text),
-            Kind::Binary => Message::from(text.into_bytes()),
+            MessageKind::Text => Message::from(text),
+            MessageKind::Binary => Message::from(text.into_bytes()),
         }
     }
 
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn neighbours_differ_and_repeat_themselves_exactly() {
-        let payload = Payload::new(20, Kind::Text);
+        let payload = Payload::new(20, MessageKind::Text);
         assert_eq!(payload.message(3, 9), payload.message(3, 9));
         assert_ne!(payload.message(3, 9), payload.message(3, 10));
         assert_ne!(payload.message(3, 9), payload.message(4, 9));
@@ -120,14 +120,14 @@ mod tests {
 
     #[test]
     fn a_publication_is_told_from_a_damaged_and_a_foreign_one() {
-        let stamp = Stamp::new(7, 40, Kind::Text);
+        let stamp = Stamp::new(7, 40, MessageKind::Text);
         assert_eq!(stamp.message(5).len(), 40);
         assert_eq!(stamp.read(&stamp.message(5)), Read::Number(5));
         let text = stamp.message(5).as_text().unwrap().to_owned();
         assert_eq!(stamp.read(&text[..39].into()), Read::Damaged);
         assert_eq!(stamp.read(&text.as_bytes().into()), Read::Damaged);
         assert_eq!(
-            stamp.read(&Stamp::new(8, 40, Kind::Text).message(5)),
+            stamp.read(&Stamp::new(8, 40, MessageKind::Text).message(5)),
             Read::Foreign
         );
         assert_eq!(stamp.read(&"hello".into()), Read::Foreign);

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use sockeye::{CloseCode, Deflate, Error, ErrorKind, Rhythm, Session, Settings, WebSocket};
+use sockeye::{
+    CloseCode, Deflate, Error, ErrorKind, HeartbeatConfig, Session, Settings, WebSocket,
+};
 use tokio::{sync::mpsc, task::JoinHandle, time};
 
 use super::{
@@ -87,7 +89,7 @@ pub(super) fn settings(args: &ConnectArgs) -> Settings {
     let mut settings = Settings::default();
     settings.heartbeat = args.heartbeat_interval.0.map(|interval| {
         let timeout = args.heartbeat_timeout.0.unwrap_or(Duration::MAX);
-        Rhythm::new(interval, timeout)
+        HeartbeatConfig::new(interval, timeout)
     });
     settings.deflate = (args.deflate == Switch::On).then(|| {
         let mut deflate = Deflate::default();

@@ -13,7 +13,7 @@ use std::{
 
 use http::HeaderMap;
 use parking_lot::{Mutex, MutexGuard};
-use sockeye_proto::{CloseCode, Kind, Message, Role, extension::DeflateParams};
+use sockeye_proto::{CloseCode, Message, MessageKind, Role, extension::DeflateParams};
 
 use crate::{
     closed::Closed,
@@ -226,7 +226,7 @@ impl Session {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, nothing was sent.
-    pub async fn send_stream(&self, kind: Kind) -> Result<MessageWriter, Error> {
+    pub async fn send_stream(&self, kind: MessageKind) -> Result<MessageWriter, Error> {
         self.admitted(Wire::begin_parts).await?;
         Ok(MessageWriter::new(Arc::clone(&self.0), kind))
     }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use sockeye_proto::{Event, Kind, Message, extension::Pool};
+use sockeye_proto::{Event, Message, MessageKind, extension::Pool};
 
 use crate::{
     closed::Closed,
@@ -168,7 +168,7 @@ impl Sink for Inbox {
                 self.is_amid_parts = !part.last;
                 if self.answers_heartbeats
                     && is_whole
-                    && part.kind == Kind::Text
+                    && part.kind == MessageKind::Text
                     && let Ok(text) = str::from_utf8(part.payload)
                     && let Some(room) = self.answer(session, &Message::from(text))
                 {

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use sockeye_proto::Kind;
+use sockeye_proto::MessageKind;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 pub struct MessageReader<'a> {
     core: &'a Core,
     attending: Attending<'a>,
-    kind: Kind,
+    kind: MessageKind,
     /// `current[read..]` has been received and not been read.
     current: Vec<u8>,
     read: usize,
@@ -38,7 +38,7 @@ pub struct MessageReader<'a> {
 }
 
 impl<'a> MessageReader<'a> {
-    pub(crate) fn new(core: &'a Core, kind: Kind, begin: Item) -> Self {
+    pub(crate) fn new(core: &'a Core, kind: MessageKind, begin: Item) -> Self {
         let (current, last) = match begin {
             Item::Message(message) => (into_bytes(message), true),
             Item::Part { payload, last, .. } => (payload, last),
@@ -55,7 +55,7 @@ impl<'a> MessageReader<'a> {
 
     /// Text or binary.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         self.kind
     }
 }

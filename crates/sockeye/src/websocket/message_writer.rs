@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use sockeye_proto::{CloseCode, Kind, extension::End};
+use sockeye_proto::{CloseCode, MessageKind, extension::End};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::{
@@ -33,7 +33,7 @@ const FRAGMENT_BYTES: usize = 64 << 10;
 /// be completed, and the connection is closed with 1011: the peer must not take a part for the whole.
 pub struct MessageWriter {
     shared: Arc<Shared>,
-    kind: Kind,
+    kind: MessageKind,
     finished: bool,
     place: Place,
     /// Written and not yet sent; `len <= FRAGMENT_BYTES`.
@@ -41,7 +41,7 @@ pub struct MessageWriter {
 }
 
 impl MessageWriter {
-    pub(crate) fn new(shared: Arc<Shared>, kind: Kind) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, kind: MessageKind) -> Self {
         Self {
             place: Place::new(Wire::waiting),
             shared,

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, collections::VecDeque};
 
-use sockeye_proto::{Kind, Message};
+use sockeye_proto::{Message, MessageKind};
 
 use crate::connection::{SHORT_BYTES_END, lend};
 
@@ -20,7 +20,7 @@ thread_local! {
 pub(crate) enum Item {
     Message(Message<'static>),
     Part {
-        kind: Kind,
+        kind: MessageKind,
         payload: Vec<u8>,
         last: bool,
     },
@@ -52,7 +52,7 @@ impl Item {
 
 enum Slot {
     /// A short message of so many bytes.
-    Short(Kind, usize),
+    Short(MessageKind, usize),
     Item(Item),
 }
 
@@ -118,9 +118,9 @@ impl Shelf {
 
     /// The next of the short messages.
     #[inline]
-    fn take_short(&mut self, kind: Kind, len: usize) -> Message<'static> {
+    fn take_short(&mut self, kind: MessageKind, len: usize) -> Message<'static> {
         match kind {
-            Kind::Binary => {
+            MessageKind::Binary => {
                 let end = self.bytes_taken + len;
                 let message = lend::binary(&self.bytes[self.bytes_taken..end]);
                 self.bytes_taken = end;
@@ -130,7 +130,7 @@ impl Shelf {
                 }
                 message
             }
-            Kind::Text => {
+            MessageKind::Text => {
                 let end = self.text_taken + len;
                 let message = lend::text(&self.text[self.text_taken..end]);
                 self.text_taken = end;

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::poll_fn, sync::Arc};
 
-use sockeye_proto::{CloseCode, Delivery, Kind, Message, Role};
+use sockeye_proto::{CloseCode, Delivery, Message, MessageKind, Role};
 
 use crate::{
     closed::Closed,
@@ -162,7 +162,10 @@ impl WebSocket {
     /// # Cancel safety
     ///
     /// As [`WebSocket::send`].
-    pub fn send_stream(&self, kind: Kind) -> impl Future<Output = Result<MessageWriter, Error>> {
+    pub fn send_stream(
+        &self,
+        kind: MessageKind,
+    ) -> impl Future<Output = Result<MessageWriter, Error>> {
         self.session.send_stream(kind)
     }
 
@@ -248,7 +251,7 @@ impl State {
     }
 
     /// The beginning of the next message.
-    fn next_begin(&mut self) -> Option<Result<Option<(Kind, Item)>, Error>> {
+    fn next_begin(&mut self) -> Option<Result<Option<(MessageKind, Item)>, Error>> {
         self.driver.receiver().deliver(Delivery::Parts);
         if !self.joined.is_empty() {
             // A cancelled `recv` has joined some parts: the message begins with those.
@@ -282,10 +285,10 @@ impl State {
 }
 
 /// Parts joined to a message. Text was checked as it came.
-fn whole(kind: Kind, bytes: Vec<u8>) -> Message<'static> {
+fn whole(kind: MessageKind, bytes: Vec<u8>) -> Message<'static> {
     match kind {
-        Kind::Binary => Message::from(bytes),
-        Kind::Text => Message::from(String::from_utf8(bytes).expect("checked as it came")),
+        MessageKind::Binary => Message::from(bytes),
+        MessageKind::Text => Message::from(String::from_utf8(bytes).expect("checked as it came")),
     }
 }
 

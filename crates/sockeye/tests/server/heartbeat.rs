@@ -7,8 +7,8 @@ use std::{
 };
 
 use sockeye::{
-    CloseCode, Closed, Endpoint, Error, ErrorKind, Message, Reply, Rhythm, Role, Route, Server,
-    ServerHandle, Session, Settings, Side, WebSocket,
+    CloseCode, Closed, Endpoint, Error, ErrorKind, HeartbeatConfig, Message, Reply, Role, Route,
+    Server, ServerHandle, Session, Settings, Side, WebSocket,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -25,13 +25,13 @@ use crate::{
     tls,
 };
 
-const RHYTHM: Rhythm = Rhythm {
+const HEARTBEAT: HeartbeatConfig = HeartbeatConfig {
     interval: Duration::from_millis(300),
     timeout: Duration::from_millis(200),
 };
 
 /// For peers that answer, on a machine that may stop for a while.
-const LENIENT: Rhythm = Rhythm {
+const LENIENT: HeartbeatConfig = HeartbeatConfig {
     interval: Duration::from_millis(300),
     timeout: Duration::from_secs(3),
 };
@@ -85,9 +85,9 @@ struct Watched {
     pongs: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-fn beating(rhythm: Rhythm) -> Settings {
+fn beating(config: HeartbeatConfig) -> Settings {
     let mut settings = Settings::default();
-    settings.heartbeat = Some(rhythm);
+    settings.heartbeat = Some(config);
     settings
 }
 
@@ -120,7 +120,7 @@ impl Watched {
     }
 
     /// The peer has been silent since `since`: it is gone soon, and not too soon.
-    async fn assert_given_up(&mut self, since: Instant, rhythm: Rhythm) {
+    async fn assert_given_up(&mut self, since: Instant, config: HeartbeatConfig) {
         let ended = soon(self.ends.recv()).await.unwrap();
         assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
         assert_eq!(
@@ -130,8 +130,8 @@ impl Watched {
         assert_eq!((ended.closed.sent, ended.closed.received), (None, None));
         let took = ended.at - since;
         // The first ping comes after a half of the interval at least.
-        assert!(took >= rhythm.interval / 2 + rhythm.timeout, "{took:?}");
-        let bound = rhythm.interval + rhythm.timeout;
+        assert!(took >= config.interval / 2 + config.timeout, "{took:?}");
+        let bound = config.interval + config.timeout;
         eprintln!("noticed after {took:?}, bound {bound:?}");
         // What this machine does besides is not the heartbeat's affair.
         assert!(took < bound + Duration::from_secs(10), "{took:?}");
@@ -158,10 +158,10 @@ async fn open_deaf(addr: SocketAddr) -> TcpStream {
 
 #[tokio::test]
 async fn peer_without_a_sign_of_life_is_given_up() {
-    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(RHYTHM)).await;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(HEARTBEAT)).await;
     let began = Instant::now();
     let mut deaf = open_deaf(watched.addr()).await;
-    watched.assert_given_up(began, RHYTHM).await;
+    watched.assert_given_up(began, HEARTBEAT).await;
     // It was asked, and after half of the time once more; its socket is reset: nothing of ours waits in the kernel
     // for it.
     let mut pings = [0; 20];
@@ -176,7 +176,7 @@ async fn peer_without_a_sign_of_life_is_given_up() {
 async fn peer_without_a_sign_of_life_is_given_up_on_tls() {
     let (identity, roots) = tls::identity();
     let server = Server::unbound().listen_tls("127.0.0.1:0", identity);
-    let mut watched = watched(server, beating(RHYTHM)).await;
+    let mut watched = watched(server, beating(HEARTBEAT)).await;
     let mut stream = tls::dial(roots, watched.addr(), &[]).await;
     let began = Instant::now();
     stream
@@ -184,19 +184,19 @@ async fn peer_without_a_sign_of_life_is_given_up_on_tls() {
         .await
         .unwrap();
     read_head(&mut stream).await;
-    watched.assert_given_up(began, RHYTHM).await;
+    watched.assert_given_up(began, HEARTBEAT).await;
 }
 
 #[tokio::test]
 async fn peer_without_a_sign_of_life_is_given_up_over_http2() {
-    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(RHYTHM)).await;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(HEARTBEAT)).await;
     let mut sender = http2_client_on(connect(watched.addr()).await).await;
     let began = Instant::now();
     let response = http2_connect(&mut sender, "/", &[]).await;
     let stream = soon(hyper::upgrade::on(response)).await.unwrap();
     let ended = soon(watched.ends.recv()).await.unwrap();
     assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
-    assert!(ended.at - began >= RHYTHM.interval / 2 + RHYTHM.timeout);
+    assert!(ended.at - began >= HEARTBEAT.interval / 2 + HEARTBEAT.timeout);
     // The others on the same TCP connection don't notice.
     let response = http2_connect(&mut sender, "/", &[]).await;
     assert_echoes(&mut http2_websocket(response).await, "here").await;
@@ -252,7 +252,7 @@ async fn any_byte_is_life_and_no_pong_but_the_answer_is_measured() {
 async fn guest_at_a_used_place_has_a_heartbeat_of_its_own() {
     // One worker, so that all of them come to the same place.
     let server = Server::bind("127.0.0.1:0").workers(1);
-    let mut watched = watched(server, beating(RHYTHM)).await;
+    let mut watched = watched(server, beating(HEARTBEAT)).await;
     for _ in 0..20 {
         let (mut websocket, _) = open(watched.addr(), "/", &[]).await;
         soon(websocket.close(CloseCode::NORMAL, "")).await;
@@ -263,7 +263,7 @@ async fn guest_at_a_used_place_has_a_heartbeat_of_its_own() {
     let _deaf = open_deaf(watched.addr()).await;
     let ended = soon(watched.ends.recv()).await.unwrap();
     assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
-    assert!(ended.at - began >= RHYTHM.interval / 2 + RHYTHM.timeout);
+    assert!(ended.at - began >= HEARTBEAT.interval / 2 + HEARTBEAT.timeout);
     assert_eq!(watched.server.endings().clean, 20);
 }
 
@@ -290,7 +290,7 @@ async fn conversation_hears_of_a_dead_peer_when_it_looks() {
         }
     });
     let server = Server::bind("127.0.0.1:0")
-        .settings(beating(RHYTHM))
+        .settings(beating(HEARTBEAT))
         .mount(route)
         .start()
         .await
@@ -307,11 +307,11 @@ async fn conversation_hears_of_a_dead_peer_when_it_looks() {
 #[tokio::test]
 async fn client_notices_a_dead_server() {
     let (left, _deaf) = tokio::io::duplex(1024);
-    let mut client = WebSocket::from_stream(left, Role::Client, beating(RHYTHM)).unwrap();
+    let mut client = WebSocket::from_stream(left, Role::Client, beating(HEARTBEAT)).unwrap();
     let began = Instant::now();
     let error = soon(client.recv()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Heartbeat);
-    assert!(began.elapsed() >= RHYTHM.interval / 2 + RHYTHM.timeout);
+    assert!(began.elapsed() >= HEARTBEAT.interval / 2 + HEARTBEAT.timeout);
     assert_eq!(soon(client.recv()).await.unwrap(), None);
     assert_eq!(client.closed().unwrap().by, Side::Network);
 }

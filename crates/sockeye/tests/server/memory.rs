@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sockeye::{
-    CloseCode, Endpoint, Error, ErrorKind, MemoryBudget, MemoryPressure, Message, Reply, Rhythm,
-    Route, Server, ServerHandle, Session, Settings, WebSocket,
+    CloseCode, Endpoint, Error, ErrorKind, HeartbeatConfig, MemoryBudget, MemoryPressure, Message,
+    Reply, Route, Server, ServerHandle, Session, Settings, WebSocket,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -399,7 +399,7 @@ async fn what_streams_of_http2_send_ahead_of_their_readers_is_charged_and_ends_t
         let mut settings = Settings::default();
         settings.inbox_bytes_max = KIB;
         // Whose peer has gone is noticed when a ping can't be written.
-        settings.heartbeat = Some(Rhythm::new(
+        settings.heartbeat = Some(HeartbeatConfig::new(
             Duration::from_millis(300),
             Duration::from_secs(10),
         ));

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use sockeye::{
-    Endpoint, Message, Reply, Rhythm, Role, Route, Server, ServerHandle, Session, Settings,
-    WebSocket,
+    Endpoint, HeartbeatConfig, Message, Reply, Role, Route, Server, ServerHandle, Session,
+    Settings, WebSocket,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -35,7 +35,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 fn settings() -> Settings {
     let mut settings = Settings::default();
-    settings.heartbeat = Some(Rhythm::new(Duration::from_millis(500), TIMEOUT));
+    settings.heartbeat = Some(HeartbeatConfig::new(Duration::from_millis(500), TIMEOUT));
     settings.progress_timeout = Some(Duration::from_secs(1));
     settings.outbox_bytes_max = 2 * MESSAGES * MESSAGE_BYTES;
     settings

@@ -75,7 +75,10 @@ impl Prepared {
         frame
     }
 
-    fn encode(&self, encode: impl FnOnce(sockeye_proto::Kind, &[u8], &mut Vec<u8>)) -> Bytes {
+    fn encode(
+        &self,
+        encode: impl FnOnce(sockeye_proto::MessageKind, &[u8], &mut Vec<u8>),
+    ) -> Bytes {
         let mut out = Vec::with_capacity(self.wire_bytes_max());
         encode(self.0.message.kind(), self.0.message.as_bytes(), &mut out);
         out.into()

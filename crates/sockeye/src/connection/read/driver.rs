@@ -252,7 +252,7 @@ impl Driver {
             }
             wire = self.session.shared().wire_for_turn();
         }
-        let (direct_max, read) = match sockeye_proto::driver::wanted(&mut self.receiver) {
+        let (direct_max, read) = match sockeye_proto::driver::payload_buffer(&mut self.receiver) {
             Some(wanted) => (wanted.len(), wire.poll_read(cx, wanted)),
             None => {
                 let buffer = self.appetite.part_of(&mut lent.buffer);

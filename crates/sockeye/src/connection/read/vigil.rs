@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sockeye_proto::{Beat, CloseCode, Hearing, Heartbeat, Pong, Rhythm};
+use sockeye_proto::{CloseCode, Heartbeat, HeartbeatAction, HeartbeatConfig, Pong, ReadState};
 use tokio::time::Instant;
 
 use crate::{
@@ -81,10 +81,10 @@ pub(crate) enum Lapse {
 impl Vigil {
     /// `id` spreads the first pings, so that those who came together are not pinged together.
     pub(crate) fn new(settings: &Settings, id: u64, now: Instant) -> Self {
-        let rhythm = settings.heartbeat.unwrap_or(NEVER);
-        let first_at = since_origin(now) + spread(rhythm.interval.min(NEVER.interval), id);
+        let config = settings.heartbeat.unwrap_or(NEVER);
+        let first_at = since_origin(now) + spread(config.interval.min(NEVER.interval), id);
         Self {
-            heartbeat: Heartbeat::new(first_at, &rhythm),
+            heartbeat: Heartbeat::new(first_at, &config),
             rarity: Limits::of(settings, id, now).map(|limits| {
                 Box::new(Rarity {
                     limits: Some(limits),
@@ -111,37 +111,37 @@ impl Vigil {
         &mut self,
         now: Instant,
         settings: &Settings,
-        hearing: Hearing,
+        read_state: ReadState,
         traffic: Traffic,
         unread: &mut Unread,
         outbound: impl FnOnce() -> Outbound,
     ) -> Due {
         // What can't be heard can't be late.
-        let is_busy = traffic == Traffic::Busy || hearing == Hearing::Paused;
+        let is_busy = traffic == Traffic::Busy || read_state == ReadState::Paused;
         let limits = (self.rarity.as_mut()).and_then(|rarity| rarity.limits.as_mut());
         if let Some(lapse) = limits.and_then(|limits| limits.handle_timeout(now, is_busy)) {
             return Due::Lapse(lapse);
         }
-        let Some(rhythm) = &settings.heartbeat else {
+        let Some(config) = &settings.heartbeat else {
             return Due::Nothing;
         };
         let heartbeat = &mut self.heartbeat;
-        let beat = heartbeat.handle_timeout(since_origin(now), rhythm, hearing);
+        let action = heartbeat.handle_timeout(since_origin(now), config, read_state);
         if !heartbeat.is_in_doubt() {
             self.forget_doubt();
         }
-        match beat {
-            Beat::Wait => Due::Nothing,
-            Beat::Ping => {
-                unread.handle_ping(outbound(), rhythm.interval);
+        match action {
+            HeartbeatAction::Wait => Due::Nothing,
+            HeartbeatAction::Ping => {
+                unread.handle_ping(outbound(), config.interval);
                 Due::Ping
             }
-            Beat::Doubt => {
+            HeartbeatAction::Doubt => {
                 let doubt = Doubt::new(outbound(), now);
                 self.rarity.get_or_insert_default().doubt = Some(doubt);
                 Due::PingAgain
             }
-            Beat::Dead => self.judge(now, settings, rhythm.timeout, unread, outbound()),
+            HeartbeatAction::Dead => self.judge(now, settings, config.timeout, unread, outbound()),
         }
     }
 
@@ -155,12 +155,19 @@ impl Vigil {
         unread: &Unread,
         outbound: Outbound,
     ) -> Due {
-        let owed_for = self.heartbeat.owed_for(since_origin(now));
+        let unanswered_for = self.heartbeat.unanswered_for(since_origin(now));
         let doubt = &mut self.rarity.get_or_insert_default().doubt;
         let verdict = match doubt {
             Some(doubt) => {
                 let progress_timeout = settings.progress_timeout;
-                doubt.judge(outbound, unread, now, owed_for, timeout, progress_timeout)
+                doubt.judge(
+                    outbound,
+                    unread,
+                    now,
+                    unanswered_for,
+                    timeout,
+                    progress_timeout,
+                )
             }
             // Until now it could not be heard.
             None => {
@@ -197,8 +204,8 @@ impl Vigil {
 
     /// When to look next, having looked just now.
     pub(crate) fn due(&self, now: Instant, settings: &Settings) -> Option<Instant> {
-        let beat = settings.heartbeat.as_ref().map(|rhythm| {
-            let due = self.heartbeat.poll_timeout(since_origin(now), rhythm);
+        let beat = settings.heartbeat.as_ref().map(|config| {
+            let due = self.heartbeat.poll_timeout(since_origin(now), config);
             later(*ORIGIN, due)
         });
         let limits = (self.rarity.as_ref()).and_then(|rarity| rarity.limits.as_ref());
@@ -278,7 +285,7 @@ impl Lapse {
 pub(crate) const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 
 /// What a connection without a heartbeat keeps.
-const NEVER: Rhythm = Rhythm {
+const NEVER: HeartbeatConfig = HeartbeatConfig {
     interval: Duration::from_secs(10 * 365 * 86_400),
     timeout: Duration::from_secs(10 * 365 * 86_400),
 };
@@ -357,13 +364,18 @@ mod tests {
         let began = Instant::now();
         let at = |second| began + Duration::from_secs(second);
         let mut vigil = Vigil::new(&settings, 1, began);
-        let look = |vigil: &mut Vigil, second, hearing, traffic| {
+        let look = |vigil: &mut Vigil, second, read_state, traffic| {
             let mut unread = Unread::default();
-            vigil.handle_timeout(at(second), &settings, hearing, traffic, &mut unread, || {
-                Outbound::Unknown
-            })
+            vigil.handle_timeout(
+                at(second),
+                &settings,
+                read_state,
+                traffic,
+                &mut unread,
+                || Outbound::Unknown,
+            )
         };
-        let (clear, paused) = (Hearing::Clear, Hearing::Paused);
+        let (clear, paused) = (ReadState::CaughtUp, ReadState::Paused);
         let (busy, quiet) = (Traffic::Busy, Traffic::Quiet);
         assert_eq!(vigil.due(began, &settings), Some(at(25)));
         vigil.handle_bytes();
@@ -385,9 +397,9 @@ mod tests {
         let now = Instant::now();
         let vigil = Vigil::new(&settings, 1, now);
         assert_eq!(vigil.due(now, &settings), None);
-        settings.heartbeat = Some(Rhythm::default());
+        settings.heartbeat = Some(HeartbeatConfig::default());
         let vigil = Vigil::new(&settings, 1, now);
         let due = vigil.due(now, &settings).unwrap();
-        assert!(due > now && due <= now + Rhythm::default().interval);
+        assert!(due > now && due <= now + HeartbeatConfig::default().interval);
     }
 }

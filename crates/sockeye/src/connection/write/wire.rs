@@ -12,7 +12,7 @@ use std::{
 };
 
 use sockeye_proto::{
-    CloseCode, CloseFrame, Event, Kind, Message, ProtocolError, SendError, Sender,
+    CloseCode, CloseFrame, Event, Message, MessageKind, ProtocolError, SendError, Sender,
     driver::{PreparedForm, prepared_form},
     extension::{End, Pool},
 };
@@ -299,7 +299,7 @@ impl Wire {
     /// Sends a part, if it fits.
     pub(crate) fn try_send_part(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         payload: &[u8],
         end: End,
     ) -> Result<(), Refused> {

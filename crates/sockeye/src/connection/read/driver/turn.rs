@@ -4,7 +4,7 @@ use std::{io, task::Poll};
 
 use sockeye_proto::{
     Event, Input, Message, Pong, ProtocolError,
-    driver::{handle_filled, poll_long, poll_other, poll_short, wanted},
+    driver::{commit, payload_buffer, poll_long, poll_other, poll_short},
     extension::Pool,
 };
 
@@ -112,7 +112,7 @@ impl Driver {
         let buffer = self.appetite.part_of(&mut lent.buffer);
         let wanted = match place {
             Place::Between => None,
-            Place::Within => wanted(&mut self.receiver),
+            Place::Within => payload_buffer(&mut self.receiver),
         };
         let (direct_max, len_max, read) = match wanted {
             None => (0, buffer.len(), wire.try_read_plain(buffer)),
@@ -181,7 +181,7 @@ impl Driver {
         sink: &mut impl Sink,
     ) -> Room {
         self.traffic = Traffic::Busy;
-        match handle_filled(&mut self.receiver, len) {
+        match commit(&mut self.receiver, len) {
             Some(message) => self.hand_out_large(message, pool, replies, sink),
             None => Room::Left,
         }

@@ -1,6 +1,6 @@
 //! What only time tells about a connection.
 
-use sockeye_proto::{Hearing, Pace};
+use sockeye_proto::{Pace, ReadState};
 use tokio::time::Instant;
 
 use crate::{
@@ -46,9 +46,9 @@ impl Driver {
         }
         let can_hear = !self.receiver.has_ended() && sink.has_room() && !self.is_held() && !waits;
         let is_clear = can_hear && self.shared().wire().is_clear();
-        let hearing = match is_clear {
-            true => Hearing::Clear,
-            false => Hearing::Paused,
+        let read_state = match is_clear {
+            true => ReadState::CaughtUp,
+            false => ReadState::Paused,
         };
         let settings = &self.session.shared().terms().settings;
         // A message that is under way counts as one that has come.
@@ -59,7 +59,7 @@ impl Driver {
         let shared = self.session.shared();
         let outbound = || shared.wire().outbound();
         let (vigil, unread) = (&mut self.vigil, &mut self.unread);
-        match vigil.handle_timeout(now, settings, hearing, traffic, unread, outbound) {
+        match vigil.handle_timeout(now, settings, read_state, traffic, unread, outbound) {
             Due::Nothing => {}
             Due::Ping => {
                 let payload = self.vigil.payload();
@@ -69,7 +69,7 @@ impl Driver {
                 }
                 // Behind other bytes it would wait. Whether the peer takes them is another question, but it is gone if
                 // not even its kernel answers.
-                let timeout = settings.heartbeat.as_ref().map(|rhythm| rhythm.timeout);
+                let timeout = settings.heartbeat.as_ref().map(|config| config.timeout);
                 let is_gone = timeout.is_some_and(|timeout| wire.outbound().is_unanswered(timeout));
                 drop(wire);
                 match is_gone {
@@ -92,14 +92,14 @@ impl Driver {
     /// most is to end or to go.
     fn is_message_late(&mut self, now: Instant, sink: &impl Sink) -> bool {
         let is_read = sink.has_room() && !self.is_held() && self.shared().wire().may_read();
-        let hearing = match is_read {
-            true => Hearing::Clear,
-            false => Hearing::Paused,
+        let read_state = match is_read {
+            true => ReadState::CaughtUp,
+            false => ReadState::Paused,
         };
         let limits = &self.session.shared().terms().settings.limits;
         let pace = self
             .receiver
-            .handle_timeout(since_origin(now), hearing, limits);
+            .handle_timeout(since_origin(now), read_state, limits);
         pace == Pace::TooSlow
     }
 

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use sockeye_proto::{
     Message,
-    driver::{encode_plain, plain_end, send_head},
+    driver::{encode_plain, plain_len_limit, send_head},
 };
 
 use crate::connection::{
@@ -76,9 +76,9 @@ impl Wire {
     #[inline]
     fn gather(&mut self, message: &Message<'_>) -> bool {
         let len = message.len();
-        let plain_end = plain_end(&self.sender).min(LARGE_IN_BATCH_BYTES_MIN);
+        let plain_len_limit = plain_len_limit(&self.sender).min(LARGE_IN_BATCH_BYTES_MIN);
         // Who has an annex may have to wait for others.
-        let is_in_way = self.cork != Cork::Inbox || self.annex.is_some() || len >= plain_end;
+        let is_in_way = self.cork != Cork::Inbox || self.annex.is_some() || len >= plain_len_limit;
         if is_in_way || self.admit(len).is_err() {
             return false;
         }

@@ -1,6 +1,6 @@
 //! One turn of a worker's session: what its endpoint answers to the messages of one read.
 
-use sockeye_proto::{driver::plain_end, extension::Pool};
+use sockeye_proto::{driver::plain_len_limit, extension::Pool};
 
 use crate::connection::{
     lend,
@@ -107,6 +107,6 @@ impl Wire {
         if is_member {
             return 0;
         }
-        plain_end(&self.sender)
+        plain_len_limit(&self.sender)
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
-use super::Worth;
+use super::Compression;
 
 /// Compresses whole messages of at most [`TEXT_BYTES_MAX`].
 ///
@@ -15,18 +15,18 @@ use super::Worth;
 /// zlib clears 128 KiB before each message, or keeps 290 KiB for each connection. Here a table in the
 /// nearest caches, as large as the message needs, is filled anew from the history, and nothing but that
 /// history is kept for a connection. What comes out depends on history and text alone.
-pub(super) struct Condenser {
+pub(super) struct FastDeflate {
     /// By the hash of four bytes, where they stood last. A wrong place costs a comparison, no more.
-    places: Box<[u16; PLACES_MAX]>,
+    table: Box<[u16; TABLE_ENTRIES_MAX]>,
     /// History and text of the message under way, if there is history.
     joined: Vec<u8>,
 }
 
-impl Condenser {
+impl FastDeflate {
     pub(super) fn new() -> Self {
-        let places = vec![0; PLACES_MAX].into_boxed_slice();
+        let table = vec![0; TABLE_ENTRIES_MAX].into_boxed_slice();
         Self {
-            places: places.try_into().expect("so many were made"),
+            table: table.try_into().expect("so many were made"),
             joined: Vec::new(),
         }
     }
@@ -34,13 +34,13 @@ impl Condenser {
     /// Appends the compressed form of `text`, unless that is no smaller. It refers back no further than
     /// 2 to the power of `window_bits` (8 to 15), and no further than `history`, which is
     /// [`HISTORY_BYTES_MAX`] at most.
-    pub(super) fn condense(
+    pub(super) fn deflate(
         &mut self,
         history: [&[u8]; 2],
         text: &[u8],
         window_bits: u8,
         output: &mut Vec<u8>,
-    ) -> Worth {
+    ) -> Compression {
         let history_bytes = history[0].len() + history[1].len();
         debug_assert!(history_bytes <= HISTORY_BYTES_MAX && text.len() <= TEXT_BYTES_MAX);
         let joined = if history_bytes == 0 {
@@ -52,12 +52,12 @@ impl Condenser {
             }
             &self.joined
         };
-        let bits = joined.len().ilog2().clamp(PLACES_BITS_MIN, PLACES_BITS_MAX);
-        self.places[..1 << bits].fill(0);
+        let bits = joined.len().ilog2().clamp(TABLE_BITS_MIN, TABLE_BITS_MAX);
+        self.table[..1 << bits].fill(0);
         let mut matcher = Matcher {
             text: joined,
             window_bytes: 1 << window_bits,
-            places: &mut self.places,
+            table: &mut self.table,
             shift: 32 - bits,
             lazy_bytes_max: if text.len() <= LAZY_TEXT_BYTES_MAX {
                 LAZY_BYTES_MAX
@@ -69,7 +69,7 @@ impl Condenser {
 
         let start = output.len();
         output.resize(start + text.len(), 0);
-        let mut writer = Writer::new(&mut output[start..]);
+        let mut writer = BitWriter::new(&mut output[start..]);
         writer.put(FIXED_BLOCK, 3);
         matcher.write(history_bytes, &mut writer);
         writer.put(END_OF_BLOCK, 7);
@@ -77,11 +77,11 @@ impl Condenser {
         match writer.finish() {
             Some(len) if len < text.len() => {
                 output.truncate(start + len);
-                Worth::Smaller
+                Compression::Smaller
             }
             _ => {
                 output.truncate(start);
-                Worth::NotSmaller
+                Compression::NotSmaller
             }
         }
     }
@@ -90,7 +90,7 @@ impl Condenser {
 struct Matcher<'a> {
     text: &'a [u8],
     window_bytes: usize,
-    places: &'a mut [u16; PLACES_MAX],
+    table: &'a mut [u16; TABLE_ENTRIES_MAX],
     /// Leaves as many bits of a hash as the table in use has.
     shift: u32,
     /// A reference as long as this is taken without looking whether the next byte begins a longer one.
@@ -117,7 +117,7 @@ impl Matcher<'_> {
     }
 
     /// Writes what stands from `start` on.
-    fn write(&mut self, start: usize, writer: &mut Writer<'_>) {
+    fn write(&mut self, start: usize, writer: &mut BitWriter<'_>) {
         let text = self.text;
         // 0 <= written <= at: what is written, and what is known to begin no reference.
         let (mut written, mut at) = (start, start);
@@ -172,8 +172,8 @@ impl Matcher<'_> {
     #[inline(always)]
     fn remember(&mut self, word: u32, at: usize) -> usize {
         let hash = word.wrapping_mul(HASH_FACTOR) >> self.shift;
-        let place = &mut self.places[hash as usize % PLACES_MAX];
-        usize::from(core::mem::replace(place, at as u16))
+        let entry = &mut self.table[hash as usize % TABLE_ENTRIES_MAX];
+        usize::from(core::mem::replace(entry, at as u16))
     }
 }
 
@@ -202,7 +202,7 @@ fn common(text: &[u8], before: usize, at: usize) -> usize {
 }
 
 /// Writes bits, the lowest first (RFC 1951 section 3.1.1).
-struct Writer<'a> {
+struct BitWriter<'a> {
     room: &'a mut [u8],
     /// Bytes written. Beyond the room's length: it was too small.
     at: usize,
@@ -212,7 +212,7 @@ struct Writer<'a> {
     count: u32,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> BitWriter<'a> {
     fn new(room: &'a mut [u8]) -> Self {
         Self {
             room,
@@ -286,27 +286,27 @@ impl<'a> Writer<'a> {
 
 /// A code as it is written, extra bits included.
 #[derive(Clone, Copy)]
-struct Code {
+struct HuffmanCode {
     bits: u16,
     count: u8,
 }
 
 /// The fixed code of a literal, of the end of a block or of a length (RFC 1951 section 3.2.6), the highest
 /// bit first.
-const fn fixed(symbol: u16) -> Code {
+const fn fixed(symbol: u16) -> HuffmanCode {
     let (bits, count) = match symbol {
         0..=143 => (0x30 + symbol, 8),
         144..=255 => (0x190 + symbol - 144, 9),
         256..=279 => (symbol - 256, 7),
         _ => (0xc0 + symbol - 280, 8),
     };
-    Code {
+    HuffmanCode {
         bits: bits.reverse_bits() >> (16 - count),
         count: count as u8,
     }
 }
 
-static LITERALS: [Code; 256] = {
+static LITERALS: [HuffmanCode; 256] = {
     let mut codes = [fixed(0); 256];
     let mut byte = 0;
     while byte < codes.len() {
@@ -317,7 +317,7 @@ static LITERALS: [Code; 256] = {
 };
 
 /// By the length; those below 3 don't exist.
-static LENGTHS: [Code; LENGTH_MAX + 1] = {
+static LENGTHS: [HuffmanCode; LENGTH_MAX + 1] = {
     let mut codes = [fixed(0); LENGTH_MAX + 1];
     let mut len = 3;
     while len <= LENGTH_MAX {
@@ -355,11 +355,11 @@ pub(super) const HISTORY_BYTES_MAX: usize = 4 << 10;
 pub(super) const TEXT_BYTES_MAX: usize = 16 << 10;
 
 /// Places, 2 bytes each.
-const PLACES_BITS_MAX: u32 = 14;
-const PLACES_MAX: usize = 1 << PLACES_BITS_MAX;
+const TABLE_BITS_MAX: u32 = 14;
+const TABLE_ENTRIES_MAX: usize = 1 << TABLE_BITS_MAX;
 
 /// Fewer would save no time.
-const PLACES_BITS_MIN: u32 = 8;
+const TABLE_BITS_MIN: u32 = 8;
 
 /// 2 to the power of 32 by the golden ratio: spreads neighbours, and the highest bits depend on all bytes.
 const HASH_FACTOR: u32 = 0x9e37_79b1;
@@ -404,16 +404,17 @@ mod tests {
 
     #[test]
     fn gives_up_when_there_is_no_room_and_leaves_the_output_as_it_was() {
-        let mut condenser = Condenser::new();
+        let mut fast_deflate = FastDeflate::new();
         let mut output = vec![1, 2, 3];
         for text in [&b"a"[..], b"abc", b"no four of these are twice here"] {
-            let worth = condenser.condense([b"", b""], text, 15, &mut output);
+            let compression = fast_deflate.deflate([b"", b""], text, 15, &mut output);
             assert_eq!(
-                (worth, output.as_slice()),
-                (Worth::NotSmaller, &[1, 2, 3][..])
+                (compression, output.as_slice()),
+                (Compression::NotSmaller, &[1, 2, 3][..])
             );
         }
-        let worth = condenser.condense([b"again ", b"and "], b"again and again", 15, &mut output);
-        assert_eq!((worth, output.len()), (Worth::Smaller, 3 + 4));
+        let compression =
+            fast_deflate.deflate([b"again ", b"and "], b"again and again", 15, &mut output);
+        assert_eq!((compression, output.len()), (Compression::Smaller, 3 + 4));
     }
 }
