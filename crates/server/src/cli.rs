@@ -14,9 +14,11 @@ use clap::{
 
 use crate::{
     bench::BenchArgs,
+    completions::{self, CompletionsArgs},
     config::{self, Config, ConfigError, Loaded, LogFormat},
     connect::ConnectArgs,
     log::Notices,
+    man::{self, ManArgs},
 };
 
 /// WebSocket server and client in one binary.
@@ -50,6 +52,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Print the script that completes commands and options in a shell
+    #[command(after_help = completions::WHERE_TO)]
+    Completions(CompletionsArgs),
+    /// Print a manual page in roff, or write those of all commands
+    #[command(after_help = man::EXAMPLES)]
+    Man(ManArgs),
 }
 
 #[derive(Subcommand, Debug)]
@@ -84,6 +92,8 @@ pub(crate) enum Order {
     ConfigCheck(Loaded),
     ConfigDefault,
     ConfigReference,
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Why there is no [`Order`].
@@ -132,6 +142,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Order, C
         Command::Serve(_) => Order::Serve(load(&["serve"])?),
         Command::Connect(connect) => Order::Connect(connect),
         Command::Bench(bench) => Order::Bench(bench),
+        Command::Completions(args) => Order::Completions(args),
+        Command::Man(args) => Order::Man(args),
         Command::Config { command } => match command {
             ConfigCommand::Check(_) => Order::ConfigCheck(load(&["config", "check"])?),
             ConfigCommand::Default(_) => Order::ConfigDefault,

@@ -4,7 +4,8 @@
 //! - `sockeye serve`: echo endpoints, a broadcast room, a welcome page, an API for back ends;
 //! - `sockeye connect`: a WebSocket client for the terminal and for pipes;
 //! - `sockeye bench`: a load generator that measures any WebSocket server;
-//! - `sockeye config`: the configuration, checked and explained.
+//! - `sockeye config`: the configuration, checked and explained;
+//! - `sockeye completions` and `sockeye man`: what a shell and a reader need of the command line.
 //!
 //! What it is not:
 //! - a library: the crate `sockeye` is.
@@ -22,6 +23,7 @@ mod bench;
 mod certificate;
 mod chat;
 mod cli;
+mod completions;
 mod config;
 mod connect;
 mod connection_log;
@@ -31,6 +33,7 @@ mod echo;
 mod hsts;
 mod log;
 mod login;
+mod man;
 mod page;
 mod presence;
 mod readiness;
@@ -54,11 +57,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Order::Connect(args)) => connect::run(&args),
         Ok(Order::Bench(args)) => bench::run(&args),
         Ok(Order::ConfigCheck(loaded)) => match certificate::read(&loaded.config) {
-            Ok(_) => print(&config::checked(&loaded)),
+            Ok(_) => print(config::checked(&loaded).as_bytes()),
             Err(message) => fail(notices, &message),
         },
-        Ok(Order::ConfigDefault) => print(&config::defaults()),
-        Ok(Order::ConfigReference) => print(&config::reference()),
+        Ok(Order::ConfigDefault) => print(config::defaults().as_bytes()),
+        Ok(Order::ConfigReference) => print(config::reference().as_bytes()),
+        Ok(Order::Completions(args)) => print(&completions::script(args.shell)),
+        Ok(Order::Man(args)) => man::run(&args, notices),
         Err(CliError::Usage(error)) => cli::explain(&error, notices),
         Err(CliError::Config(error)) => fail(notices, &error.to_string()),
     }
@@ -69,9 +74,9 @@ fn fail(notices: Notices, message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn print(text: &str) -> ExitCode {
+fn print(text: &[u8]) -> ExitCode {
     use std::io::Write as _;
     // A reader that went away (`| head`) has had enough.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all(text);
     ExitCode::SUCCESS
 }

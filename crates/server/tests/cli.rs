@@ -2,7 +2,10 @@
 
 mod support;
 
-use support::{run, snapshot};
+use std::{fs, process::Command};
+
+use support::{run, run_in, snapshot};
+use tempfile::TempDir;
 
 #[test]
 fn help_is_what_we_meant() {
@@ -12,6 +15,8 @@ fn help_is_what_we_meant() {
         ("help-connect.txt", &["connect", "--help"]),
         ("help-bench.txt", &["bench", "--help"]),
         ("help-config.txt", &["config", "--help"]),
+        ("help-completions.txt", &["completions", "--help"]),
+        ("help-man.txt", &["man", "--help"]),
     ] {
         let help = run(args);
         assert_eq!(help.code, Some(0));
@@ -44,10 +49,93 @@ fn bad_command_line_exits_with_2() {
         &["bench", "ws://a", "-m", "dance"],
         &["bench", "ws://a", "-c", "0"],
         &["config"],
+        &["completions", "cmd"],
+        &["man", "dance"],
+        &["man", "connect", "--dir", "pages"],
     ] {
         let run = run(args);
         assert_eq!(run.code, Some(2), "{args:?}");
         assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn bash_completes_commands_and_options() {
+    let directory = TempDir::new().unwrap();
+    let script = directory.path().join("sockeye.bash");
+    fs::write(&script, run(&["completions", "bash"]).stdout).unwrap();
+    for (words, expected) in [
+        ("sockeye conn", "connect"),
+        ("sockeye connect --reso", "--resolve"),
+        ("sockeye config che", "check"),
+        ("sockeye bench --mode fan", "fan-out"),
+    ] {
+        let (before, last) = words.rsplit_once(' ').unwrap();
+        let previous = before.rsplit(' ').next().unwrap();
+        let count = words.split(' ').count() - 1;
+        // As bash calls it when somebody presses tab.
+        let line = format!(
+            "source '{}'; COMP_WORDS=({words}); COMP_CWORD={count}; \
+             _sockeye sockeye '{last}' '{previous}'; echo \"${{COMPREPLY[*]}}\"",
+            script.display()
+        );
+        let completed = Command::new("bash").args(["-c", &line]).output().unwrap();
+        let completed = String::from_utf8(completed.stdout).unwrap();
+        assert_eq!(completed.trim(), expected, "{words}");
+    }
+}
+
+#[test]
+fn every_shell_gets_a_script_that_knows_the_options() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run(&["completions", shell]);
+        assert_eq!(script.code, Some(0), "{shell}: {}", script.stderr);
+        for word in ["connect", "subprotocol", "fan-out"] {
+            assert!(script.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+#[test]
+fn each_command_has_its_manual_page() {
+    let directory = TempDir::new().unwrap();
+    let written = run_in(directory.path(), &["man", "--dir", "pages/man1"], &[]);
+    assert_eq!(
+        (written.code, written.stdout.as_str()),
+        (Some(0), ""),
+        "{}",
+        written.stderr
+    );
+    let mut names: Vec<String> = fs::read_dir(directory.path().join("pages/man1"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let expected = [
+        "sockeye-bench.1",
+        "sockeye-completions.1",
+        "sockeye-config-check.1",
+        "sockeye-config-default.1",
+        "sockeye-config-reference.1",
+        "sockeye-config.1",
+        "sockeye-connect.1",
+        "sockeye-man.1",
+        "sockeye-serve.1",
+        "sockeye.1",
+    ];
+    assert_eq!(names, expected);
+    for (command, name) in [
+        (&[][..], "sockeye.1"),
+        (&["connect"], "sockeye-connect.1"),
+        (&["config", "check"], "sockeye-config-check.1"),
+    ] {
+        let printed = run(&[&["man"], command].concat()).stdout;
+        let file = directory.path().join("pages/man1").join(name);
+        assert!(printed == fs::read_to_string(file).unwrap(), "{name}");
+        assert!(
+            printed.contains(&format!(".TH {}", name.trim_end_matches(".1"))),
+            "{printed}"
+        );
     }
 }
 
