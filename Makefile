@@ -49,16 +49,19 @@ fmt: ## Formatting.
 	cargo fmt --manifest-path benches/core/Cargo.toml --check
 	cargo fmt --manifest-path benches/Cargo.toml --all --check
 
-lint: ## clippy, and the protocol without std.
+lint: ## clippy, and the protocol with each choice of its features.
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p sockeye-proto --no-default-features -- -D warnings
+	cargo clippy -p sockeye-proto --no-default-features --features deflate -- -D warnings
+	cargo clippy -p sockeye-proto --no-default-features --features std --all-targets -- -D warnings
 	cargo clippy --manifest-path benches/Cargo.toml $(bench_own) --all-targets -- -D warnings
 
 tidy: ## Rules about the tree itself: sizes, module docs, names, dead files.
 	$(call check_tests,tidy)
 
-unit: ## Unit, property and clause tests.
+unit: ## Unit, property and clause tests; those of the protocol also without deflate.
 	$(unit_tests)
+	cargo test -p sockeye-proto --no-default-features --features std --lib --tests
 
 js: client ## The client for browsers: types, lint, tests, build, and what would be published.
 	@[ ! -e $(CLIENT)/node_modules/ready ] || { set -x; cd $(CLIENT) && npm run --silent check; }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::{
     Event, Input, Limits, Message, MessageKind, ProtocolError, Receiver, SendError, Sender,
     encoder::Encoder,
-    extension::{Compression, Deflater, Pool, Takeover},
+    extension::{Compression, Pool, Takeover, deflate_once},
     frame::{CONTROL_BYTES_MAX, FrameHead},
     sender::head,
 };
@@ -199,8 +199,7 @@ pub fn encode_compressed(
     out: &mut Vec<u8>,
 ) {
     let mut compressed = pool.take_buffer();
-    let mut deflater = Deflater::new(window_bits, Takeover::No, level);
-    match deflater.deflate_whole(pool, payload, &mut compressed) {
+    match deflate_once(pool, payload, window_bits, level, &mut compressed) {
         Compression::Smaller => Encoder::server().frame(head(kind, true), &compressed, out),
         Compression::NotSmaller => encode_plain(kind, payload, out),
     }

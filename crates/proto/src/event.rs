@@ -7,7 +7,7 @@ use crate::{CloseCode, Message, MessageKind, ProtocolError, Violation, frame::Op
 pub enum Event<'a> {
     /// A whole message.
     Message(Message<'a>),
-    /// A piece of a message, where [`Delivery::Parts`] was asked for.
+    /// A piece of a message, where [`crate::Delivery::Parts`] was asked for.
     Part(Part<'a>),
     /// A ping. Answer it with a pong of the same payload ([`crate::Sender::answer`]).
     Ping(&'a [u8]),

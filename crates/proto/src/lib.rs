@@ -18,7 +18,10 @@
 //! [`Connection`] joins the two directions; a driver that keeps them apart takes [`Receiver`] and
 //! [`Sender`].
 //!
-//! Without the default feature `std` the crate is `no_std` + `alloc`.
+//! Cargo features, both on by default:
+//! - `std` picks SIMD at run time for UTF-8 validation; without it the crate is `no_std` + `alloc`;
+//! - `deflate` is permessage-deflate (RFC 7692); without it no client offers the extension, every server declines it, and
+//!   zlib-rs is not built.
 //!
 //! ```
 //! use sockeye_proto::{Connection, Event, Input, Limits, Message};

@@ -71,11 +71,11 @@ impl Sender {
             deflater: deflate.map(|(params, settings)| {
                 let (window_bits, takeover) = params.direction(role);
                 Box::new(OwnDeflater {
-                    deflater: params.deflater(role, settings.level),
                     threshold_bytes: settings.threshold_bytes,
                     level: settings.level,
                     window_bits,
                     takeover,
+                    deflater: params.deflater(role, settings.level),
                 })
             }),
             fragmented: None,

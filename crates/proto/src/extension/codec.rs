@@ -29,7 +29,7 @@ pub enum Compression {
     NotSmaller,
 }
 
-/// How far a call to [`super::Inflater::inflate`] came.
+/// How far a call to `Inflater::inflate` came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// All input is used, all its text is out, the message goes on.
@@ -60,9 +60,3 @@ impl fmt::Display for InflateError {
 }
 
 impl core::error::Error for InflateError {}
-
-/// RFC 7692 section 7.2.1: LEN and NLEN of an empty stored block, which a sender takes off.
-pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-
-/// Bytes. zlib counts what it is given with 32 bits.
-pub(super) const GIVEN_BYTES_MAX: usize = 1 << 30;

@@ -7,10 +7,10 @@ use zlib_rs::DeflateFlush;
 
 use super::{
     Compression, DeflateParams, End, Pool, Takeover,
-    codec::{GIVEN_BYTES_MAX, TAIL},
+    contexts::{Compressor, GIVEN_BYTES_MAX, StreamPosition},
     fast_deflate::{HISTORY_BYTES_MAX, TEXT_BYTES_MAX},
     history::History,
-    pool::{Compressor, StreamPosition},
+    inflater::TAIL,
 };
 use crate::Role;
 
@@ -79,7 +79,7 @@ impl Deflater {
             output.push(0x00);
         }
         if let Some(context) = self.context.take() {
-            pool.return_deflater(context, self.next_position());
+            pool.contexts.return_deflater(context, self.next_position());
         }
     }
 
@@ -102,7 +102,7 @@ impl Deflater {
             return self.deflate_with_zlib(pool, input, output);
         }
         let history = self.history.halves();
-        let fast_deflate = pool.fast_deflate();
+        let fast_deflate = pool.contexts.fast_deflate();
         let compression = fast_deflate.deflate(history, input, self.window_bits, output);
         if compression == Compression::Smaller {
             self.remember(input);
@@ -127,10 +127,10 @@ impl Deflater {
         if output.len() - start >= input.len() {
             output.truncate(start);
             // It has seen what the peer will never see.
-            pool.return_deflater(context, None);
+            pool.contexts.return_deflater(context, None);
             return Compression::NotSmaller;
         }
-        pool.return_deflater(context, self.next_position());
+        pool.contexts.return_deflater(context, self.next_position());
         self.remember(input);
         Compression::Smaller
     }
@@ -148,11 +148,11 @@ impl Deflater {
 
     fn primed_context(&mut self, pool: &mut Pool) -> Box<Compressor> {
         if let Some(position) = &self.position
-            && let Some(context) = pool.take_deflater_at(position)
+            && let Some(context) = pool.contexts.take_deflater_at(position)
         {
             return context;
         }
-        let mut context = pool.take_deflater(self.window_bits, self.level);
+        let mut context = pool.contexts.take_deflater(self.window_bits, self.level);
         for half in self.history.halves() {
             if !half.is_empty() {
                 context
@@ -192,6 +192,17 @@ impl DeflateParams {
         let (bits, takeover) = self.direction(role);
         Deflater::new(bits, takeover, level)
     }
+}
+
+/// Appends the compressed form of a message that refers to no other, unless that is no smaller than the message.
+pub(crate) fn deflate_once(
+    pool: &mut Pool,
+    payload: &[u8],
+    window_bits: u8,
+    level: u8,
+    output: &mut Vec<u8>,
+) -> Compression {
+    Deflater::new(window_bits, Takeover::No, level).deflate_whole(pool, payload, output)
 }
 
 /// Appends all of `input`, flushed, so that it ends with [`TAIL`].

@@ -6,8 +6,7 @@ use core::fmt;
 use zlib_rs::{InflateFlush, Status};
 
 use super::{
-    DeflateParams, End, InflateError, Pool, Progress, Takeover,
-    codec::{GIVEN_BYTES_MAX, TAIL},
+    DeflateParams, End, InflateError, Pool, Progress, Takeover, contexts::GIVEN_BYTES_MAX,
     history::History,
 };
 use crate::Role;
@@ -244,7 +243,7 @@ impl Inflater {
     }
 
     fn primed_context(&mut self, pool: &mut Pool) -> Box<zlib_rs::Inflate> {
-        let mut context = pool.take_inflater();
+        let mut context = pool.contexts.take_inflater();
         for half in self.history.halves() {
             if !half.is_empty() {
                 context
@@ -261,7 +260,7 @@ impl Inflater {
 
     fn return_context(&mut self, pool: &mut Pool) {
         if let Some(context) = self.context.take() {
-            pool.return_inflater(context);
+            pool.contexts.return_inflater(context);
         }
         self.last = TAIL;
     }
@@ -323,6 +322,9 @@ impl fmt::Debug for Inflater {
             .finish_non_exhaustive()
     }
 }
+
+/// RFC 7692 section 7.2.1: LEN and NLEN of an empty stored block, which a sender takes off.
+pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// The tail, then an empty stored block that is final.
 const ENDING: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];

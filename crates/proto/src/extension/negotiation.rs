@@ -7,6 +7,11 @@ use super::{
 };
 use alloc::{format, string::String};
 
+/// Returns what a client writes into `Sec-WebSocket-Extensions`.
+pub(crate) fn offer(settings: &Deflate) -> Option<String> {
+    Some(settings.offer())
+}
+
 impl Deflate {
     /// The client's header value.
     #[must_use]

@@ -14,6 +14,9 @@ pub struct DeflateParams {
     pub server_max_window_bits: u8,
     /// 8 to 15: the client's window is at most 2 to this power.
     pub client_max_window_bits: u8,
+    /// Without the feature `deflate` nothing can be agreed on, so there is no value of this type.
+    #[cfg(not(feature = "deflate"))]
+    pub(super) absent: core::convert::Infallible,
 }
 
 impl DeflateParams {
@@ -33,6 +36,7 @@ impl DeflateParams {
 }
 
 /// RFC 7692 section 7.1.2: the smallest window, 256 bytes.
+#[cfg(feature = "deflate")]
 pub(super) const WINDOW_BITS_MIN: u8 = 8;
 
 /// RFC 7692 section 7.1.2: the largest window, 32 KiB, and what holds if nothing is said.

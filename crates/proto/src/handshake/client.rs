@@ -12,7 +12,7 @@ use super::{
     authority::is_authority,
     field, target, token,
 };
-use crate::extension::{Deflate, DeflateParams, ExtensionError};
+use crate::extension::{self, Deflate, DeflateParams, ExtensionError};
 
 /// One handshake of a client. Call [`ClientHandshake::request`], then [`ClientHandshake::verify`];
 /// over HTTP/2 [`ClientHandshake::connect_headers`], then [`ClientHandshake::verify_connect`].
@@ -107,8 +107,8 @@ impl ClientHandshake {
         if !subprotocols.is_empty() {
             fields.push(("Sec-WebSocket-Protocol", subprotocols.join(", ")));
         }
-        if let Some(deflate) = deflate {
-            fields.push(("Sec-WebSocket-Extensions", deflate.offer()));
+        if let Some(offer) = deflate.and_then(extension::offer) {
+            fields.push(("Sec-WebSocket-Extensions", offer));
         }
         self.subprotocols = subprotocols.to_vec();
         self.deflate = deflate.cloned();

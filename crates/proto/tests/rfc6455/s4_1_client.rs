@@ -199,6 +199,7 @@ fn client_refuses_an_extension_that_it_did_not_offer() {
     }
 }
 
+#[cfg(feature = "deflate")]
 #[test]
 fn client_and_server_agree_on_deflate() {
     let settings = Deflate::default();
@@ -214,6 +215,20 @@ fn client_and_server_agree_on_deflate() {
         .unwrap()
         .unwrap();
     assert_eq!(client.verify(&head).unwrap().deflate, Some(params));
+}
+
+#[cfg(not(feature = "deflate"))]
+#[test]
+fn client_built_without_deflate_offers_none_and_refuses_it() {
+    let mut client = ClientHandshake::new(NONCE);
+    let fields = client
+        .connect_headers(&[], Some(&Deflate::default()))
+        .unwrap();
+    assert_eq!(fields, [("Sec-WebSocket-Version", "13".to_string())]);
+    let fields: [(&str, &[u8]); 1] = [("sec-websocket-extensions", b"permessage-deflate")];
+    let error = client.verify_connect(200, fields).unwrap_err();
+    assert_eq!(error, HandshakeError::Extension(ExtensionError::NotOffered));
+    assert_eq!(client.verify_connect(200, []).unwrap().deflate, None);
 }
 
 #[test]

@@ -299,6 +299,16 @@ fn server_refuses_malformed_extensions_with_400() {
     check_with(&["Sec-WebSocket-Extensions: x-unknown; a=1, permessage-deflate"]).unwrap();
 }
 
+#[cfg(not(feature = "deflate"))]
+#[test]
+fn server_built_without_deflate_declines_it_and_still_checks_the_grammar() {
+    let offered = check_with(&["Sec-WebSocket-Extensions: permessage-deflate"]).unwrap();
+    assert_eq!(offered.select_deflate(&Deflate::default()), None);
+    let malformed = check_with(&["Sec-WebSocket-Extensions: permessage-deflate;"]);
+    assert_eq!(malformed.unwrap_err().status, 400);
+}
+
+#[cfg(feature = "deflate")]
 #[test]
 fn server_agrees_to_deflate_only_if_offered() {
     let settings = Deflate::default();
