@@ -67,3 +67,71 @@ impl fmt::Display for Closed {
         Ok(())
     }
 }
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// With a Close frame in both directions.
+    Clean,
+    /// By time.
+    Lapse(Lapse),
+    /// Otherwise.
+    Unclean,
+}
+
+impl Ending {
+    pub(crate) fn of(closed: &Closed) -> Self {
+        match closed.is_clean() {
+            true => Self::Clean,
+            false => Self::Unclean,
+        }
+    }
+}
+
+/// Why we have ended a connection: its time was over, or memory was short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lapse {
+    /// The peer gave no sign of life.
+    Silent,
+    /// The peer took nothing of what waits for it.
+    Stalled,
+    /// The peer has sent no message for too long.
+    Idle,
+    /// It has lasted as long as it may.
+    Expired,
+    /// A message of the peer's came too slowly.
+    Unfinished,
+    /// It held most when memory was short.
+    Shed,
+}
+
+impl Lapse {
+    /// For people, and the reason of the [`crate::Closed`].
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Silent => "no sign of life",
+            Self::Stalled => "reads nothing",
+            Self::Idle => "idle",
+            Self::Expired => "lifetime",
+            Self::Unfinished => "message too slow",
+            Self::Shed => "short of memory",
+        }
+    }
+
+    /// Who ends it.
+    pub(crate) fn side(self) -> Side {
+        match self {
+            Self::Silent => Side::Network,
+            Self::Stalled | Self::Idle | Self::Expired | Self::Unfinished | Self::Shed => Side::Us,
+        }
+    }
+
+    /// What the peer is told, where it can be told.
+    pub(crate) fn code(self) -> CloseCode {
+        match self {
+            Self::Unfinished => CloseCode::POLICY_VIOLATION,
+            Self::Shed => CloseCode::TRY_AGAIN_LATER,
+            _ => CloseCode::GOING_AWAY,
+        }
+    }
+}

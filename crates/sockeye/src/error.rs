@@ -5,7 +5,10 @@ use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc};
 use http::{HeaderMap, StatusCode};
 use sockeye_proto::{Printable, ProtocolError};
 
-use crate::{closed::Closed, connection::Lapse, handshake::Request};
+use crate::{
+    closed::{Closed, Lapse},
+    handshake::Request,
+};
 
 /// What went wrong: a stable [`ErrorKind`], one line for people, and the cause.
 ///

@@ -13,10 +13,7 @@ use std::{
 
 use sockeye_proto::Message;
 
-use crate::{
-    connection::{Prepared, Session, Slice},
-    server::Mailbox,
-};
+use crate::connection::{Mailbox, Prepared, Session, Slice};
 
 /// Sessions that get the same messages: a room, a topic, everybody. Cheap to clone.
 ///

@@ -77,27 +77,28 @@ mod memory;
 mod network;
 mod server;
 mod settings;
+mod time;
 mod tls;
 pub mod upgrade;
 mod websocket;
 
-pub use address::{AddressLimits, AddressRateLimiter, Rate, RetryAfter};
+pub use address::{Rate, RetryAfter};
 pub use client::{Connect, Connecting, Http2, Proxy, connect, reconnect};
 pub use closed::{Closed, Side};
-pub use connection::{Prepared, Session, Stream, TrySendError};
-pub use endpoint::{AppHeartbeat, Endpoint, Reply};
+pub use connection::{MessageWriter, Prepared, Session, Stream, TrySendError};
+pub use endpoint::{Endpoint, Reply};
 pub use error::{Error, ErrorKind, Refused};
 pub use group::Group;
 pub use handshake::{ClientId, Refusal, Request, RequestInfo};
 pub use memory::{MemoryAccount, MemoryBudget, MemoryPressure};
 pub use server::{
-    Drain, DrainReport, Endings, HttpSettings, Identify, Origins, Retry, Route, Server,
-    ServerHandle, identity,
+    AddressLimits, AddressRateLimiter, Drain, DrainReport, Endings, HttpSettings, Identify,
+    Origins, Retry, Route, Server, ServerHandle, identity,
 };
-pub use settings::{Lifetime, Settings};
+pub use settings::{AppHeartbeat, Lifetime, Settings};
 pub use sockeye_proto::{
     CloseCode, CloseFrame, HeartbeatConfig, Limits, Message, MessageKind, Printable, Role,
     extension::{Deflate, DeflateParams},
 };
 pub use tls::{ClientTls, ServerTls};
-pub use websocket::{Control, MessageReader, MessageWriter, WebSocket};
+pub use websocket::{Control, MessageReader, WebSocket};

@@ -1,10 +1,10 @@
 //! How a connection is run.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use sockeye_proto::HeartbeatConfig;
+use sockeye_proto::{HeartbeatConfig, Message};
 
-use crate::{AppHeartbeat, Deflate, Limits, MemoryBudget};
+use crate::{Deflate, Limits, MemoryBudget};
 
 /// How a connection is run: its limits, its queues, its compression.
 #[derive(Clone, Debug)]
@@ -89,5 +89,34 @@ impl Default for Settings {
             busy_poll: Duration::from_micros(30),
             memory_budget: MemoryBudget::of_process(),
         }
+    }
+}
+
+/// A heartbeat of the application's own: a text message that is answered with another, and handed to nobody.
+///
+/// The programs of browsers can't send the ping of RFC 6455, so that they send one of their own to see whether
+/// the server still answers; the clients of many chats do. See [`crate::Settings::app_heartbeat`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppHeartbeat {
+    /// The whole text of the question, below 4 KiB. Default `ping`.
+    pub ping: Cow<'static, str>,
+    /// The whole text of the answer. Default `pong`.
+    pub pong: Cow<'static, str>,
+}
+
+impl Default for AppHeartbeat {
+    fn default() -> Self {
+        Self {
+            ping: Cow::Borrowed("ping"),
+            pong: Cow::Borrowed("pong"),
+        }
+    }
+}
+
+impl AppHeartbeat {
+    /// Returns the answer, if `message` is the question.
+    pub(crate) fn answer(&self, message: &Message<'_>) -> Option<Message<'static>> {
+        let is_ping = message.as_text() == Some(&*self.ping);
+        is_ping.then(|| Message::Text(self.pong.clone()))
     }
 }

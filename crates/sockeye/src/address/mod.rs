@@ -6,13 +6,10 @@
 //! ```
 
 mod key;
-mod limits;
 mod rate;
 mod table;
 
-pub use limits::{AddressLimits, AddressRateLimiter};
 pub use rate::{Rate, RetryAfter};
 
 pub(crate) use key::Key;
-pub(crate) use limits::Addresses;
 pub(crate) use table::{AddressPermit, AddressTable};

@@ -2,10 +2,6 @@
 
 use std::{fmt, num::NonZero, time::Duration};
 
-use http::{HeaderValue, StatusCode, header};
-
-use crate::handshake::Refusal;
-
 /// How often something may happen: so many at once, and then one after the other at an even pace.
 ///
 /// ```
@@ -92,14 +88,6 @@ impl fmt::Display for RetryAfter {
 
 impl std::error::Error for RetryAfter {}
 
-/// 429 (RFC 6585 section 4) with `Retry-After`.
-impl From<RetryAfter> for Refusal {
-    fn from(error: RetryAfter) -> Self {
-        Self::text(StatusCode::TOO_MANY_REQUESTS, &format!("{error}\n"))
-            .header(header::RETRY_AFTER, HeaderValue::from(error.as_secs()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,19 +114,5 @@ mod tests {
             assert_eq!(count(ms(9000)), Ok(()));
         }
         assert!(count(ms(9000)).is_err());
-    }
-
-    #[test]
-    fn who_is_refused_is_told_whole_seconds() {
-        for (millis, secs) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
-            let refusal = Refusal::from(RetryAfter::new(Duration::from_millis(millis)));
-            assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS);
-            let bytes = refusal.to_bytes(std::time::SystemTime::UNIX_EPOCH);
-            let text = String::from_utf8(bytes).unwrap();
-            assert!(
-                text.contains(&format!("\r\nretry-after: {secs}\r\n")),
-                "{text}"
-            );
-        }
     }
 }

@@ -28,8 +28,7 @@ use crate::{
     },
     connection::{Carrier, Established},
     endpoint,
-    handshake::{Shown, Terms},
-    server::Tls,
+    handshake::{Shown, Terms, Tls},
     tls::Alpn,
 };
 

@@ -11,6 +11,7 @@ use crate::{
         phase::took_too_long,
         redirect::is_redirect,
     },
+    time::later,
 };
 
 /// What the server answered.
@@ -97,8 +98,5 @@ pub(crate) fn handshake_took_too_long(limits: &Limits, server: &str) -> Error {
 
 /// When the handshake must be through.
 pub(crate) fn deadline(limits: &Limits) -> Instant {
-    let now = Instant::now();
-    // "Never" is a century from now.
-    let never = std::time::Duration::from_secs(100 * 365 * 24 * 3600);
-    now + limits.handshake_timeout.min(never)
+    later(Instant::now(), limits.handshake_timeout)
 }

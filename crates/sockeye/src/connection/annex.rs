@@ -5,8 +5,8 @@ use std::{collections::VecDeque, io, sync::Arc};
 use sockeye_proto::{CloseCode, Message};
 
 use crate::{
-    closed::{Closed, Side},
-    connection::{fan_out::Memberships, read::Lapse, waiters::Waiters},
+    closed::{Closed, Lapse, Side},
+    connection::{fan_out::Memberships, waiters::Waiters},
     handshake::Request,
 };
 

@@ -13,25 +13,20 @@ use std::{
 
 use http::HeaderMap;
 use parking_lot::{Mutex, MutexGuard};
-use sockeye_proto::{CloseCode, Message, MessageKind, Role, extension::DeflateParams};
+use sockeye_proto::{CloseCode, Message, MessageKind, extension::DeflateParams};
 
 use crate::{
-    closed::Closed,
+    closed::{Closed, Ending},
     connection::{
         connections::Permit,
-        established::Established,
         fan_out::Prepared,
-        io::Stream,
         lend,
+        message_writer::MessageWriter,
         waiters::{Ticket, Waiters},
         write::{Refused, Wire},
     },
-    endpoint::{self, Endpoint},
     error::{Error, ErrorKind},
     handshake::{Request, Terms},
-    server::Ending,
-    settings::Settings,
-    websocket::MessageWriter,
 };
 
 /// One open WebSocket: cheap to clone, sends from any task and any thread.
@@ -79,28 +74,6 @@ impl Session {
     #[inline]
     pub(crate) fn shared(&self) -> &Shared {
         &self.0
-    }
-
-    /// Runs `endpoint` on a stream whose opening handshake is done, without extensions and without a
-    /// request, in a task of its own.
-    ///
-    /// # Errors
-    ///
-    /// The system gives no entropy for a client's masks.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime.
-    pub fn from_stream(
-        stream: impl Stream,
-        role: Role,
-        settings: Settings,
-        endpoint: impl Endpoint,
-    ) -> Result<Self, Error> {
-        endpoint::spawn(
-            Established::bare(stream, role, settings),
-            Box::new(endpoint),
-        )
     }
 
     /// Unique within the process, never used again.

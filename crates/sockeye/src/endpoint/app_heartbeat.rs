@@ -1,7 +1,5 @@
 //! Heartbeats of the application's own, for peers that can't send those of RFC 6455.
 
-use std::borrow::Cow;
-
 use sockeye_proto::Message;
 
 use crate::{
@@ -9,36 +7,8 @@ use crate::{
     connection::Session,
     endpoint::endpoint::{Endpoint, Reply},
     error::Error,
+    settings::AppHeartbeat,
 };
-
-/// A heartbeat of the application's own: a text message that is answered with another, and handed to nobody.
-///
-/// The programs of browsers can't send the ping of RFC 6455, so that they send one of their own to see whether
-/// the server still answers; the clients of many chats do. See [`crate::Settings::app_heartbeat`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppHeartbeat {
-    /// The whole text of the question, below 4 KiB. Default `ping`.
-    pub ping: Cow<'static, str>,
-    /// The whole text of the answer. Default `pong`.
-    pub pong: Cow<'static, str>,
-}
-
-impl Default for AppHeartbeat {
-    fn default() -> Self {
-        Self {
-            ping: Cow::Borrowed("ping"),
-            pong: Cow::Borrowed("pong"),
-        }
-    }
-}
-
-impl AppHeartbeat {
-    /// Returns the answer, if `message` is the question.
-    pub(crate) fn answer(&self, message: &Message<'_>) -> Option<Message<'static>> {
-        let is_ping = message.as_text() == Some(&*self.ping);
-        is_ping.then(|| Message::Text(self.pong.clone()))
-    }
-}
 
 /// An endpoint that hears everything but the application's heartbeats, which are answered.
 pub(crate) struct Answering(Box<dyn Endpoint>);

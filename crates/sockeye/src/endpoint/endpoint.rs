@@ -7,13 +7,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use sockeye_proto::{CloseCode, Event, Message, extension::Pool};
+use sockeye_proto::{CloseCode, Event, Message, Role, extension::Pool};
 
 use crate::{
     closed::Closed,
-    connection::{Cork, Driver, Established, Replies, Room, Session, Sink},
+    connection::{Cork, Driver, Established, Replies, Room, Session, Sink, Stream},
     endpoint::{app_heartbeat::Answering, task_driver::TaskDriver},
     error::Error,
+    settings::Settings,
 };
 
 /// One value per connection, callbacks that never block.
@@ -66,6 +67,30 @@ pub enum Reply {
     Message(Message<'static>),
     /// The end.
     Close(CloseCode, String),
+}
+
+impl Session {
+    /// Runs `endpoint` on a stream whose opening handshake is done, without extensions and without a
+    /// request, in a task of its own.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no entropy for a client's masks.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn from_stream(
+        stream: impl Stream,
+        role: Role,
+        settings: Settings,
+        endpoint: impl Endpoint,
+    ) -> Result<Self, Error> {
+        spawn(
+            Established::bare(stream, role, settings),
+            Box::new(endpoint),
+        )
+    }
 }
 
 /// Runs `endpoint` on the connection, in a task of its own.

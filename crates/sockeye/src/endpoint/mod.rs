@@ -11,7 +11,6 @@ mod endpoint;
 mod task_driver;
 
 pub(crate) use app_heartbeat::Answering;
-pub use app_heartbeat::AppHeartbeat;
 pub use endpoint::{Endpoint, Reply};
 pub(crate) use endpoint::{open, serve, spawn};
 pub(crate) use task_driver::TaskDriver;

@@ -9,6 +9,8 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use sockeye_proto::handshake;
 
+use crate::address::RetryAfter;
+
 /// The HTTP answer in place of a WebSocket: what a route's `authorize` or factory returns to say no.
 ///
 /// ```
@@ -179,6 +181,14 @@ impl From<StatusCode> for Refusal {
     }
 }
 
+/// 429 (RFC 6585 section 4) with `Retry-After`.
+impl From<RetryAfter> for Refusal {
+    fn from(error: RetryAfter) -> Self {
+        Self::text(StatusCode::TOO_MANY_REQUESTS, &format!("{error}\n"))
+            .header(header::RETRY_AFTER, HeaderValue::from(error.as_secs()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -211,5 +221,19 @@ mod tests {
         let response = refusal.into_response();
         assert_eq!(response.headers()["content-type"], "application/json");
         assert_eq!(response.headers().len(), 1);
+    }
+
+    #[test]
+    fn who_is_refused_is_told_whole_seconds() {
+        for (millis, secs) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
+            let refusal = Refusal::from(RetryAfter::new(Duration::from_millis(millis)));
+            assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS);
+            let bytes = refusal.to_bytes(std::time::SystemTime::UNIX_EPOCH);
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(
+                text.contains(&format!("\r\nretry-after: {secs}\r\n")),
+                "{text}"
+            );
+        }
     }
 }

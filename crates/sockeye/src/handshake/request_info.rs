@@ -9,10 +9,7 @@ use std::{
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{HeaderMap, Uri, header, request, uri::Scheme};
 
-use crate::{
-    address::{Addresses, Key},
-    server::{Tls, Told, TrustedProxies, admit::origin},
-};
+use crate::{address::Key, handshake::web_origin};
 
 /// Scheme and host that the client has asked for (RFC 9110 section 7.1: its target URI), and the client's
 /// address.
@@ -42,6 +39,13 @@ pub struct RequestInfo {
     client_addr: Option<IpAddr>,
     /// What limits for an address count it as; none if it isn't limited.
     key: Option<Key>,
+}
+
+/// Whether TLS carries the request, as far as we can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tls {
+    Yes,
+    No,
 }
 
 /// What the connection shows of a request.
@@ -87,11 +91,11 @@ impl RequestInfo {
     /// without a port that is the scheme's own. None without a host.
     #[must_use]
     pub fn origin(&self) -> Option<String> {
-        let (host, port) = origin::split_authority(self.host()?)?;
+        let (host, port) = web_origin::split_authority(self.host()?)?;
         let host = host.to_ascii_lowercase();
         let scheme = self.scheme();
         Some(
-            match port.filter(|port| Some(*port) != origin::default_port(scheme)) {
+            match port.filter(|port| Some(*port) != web_origin::default_port(scheme)) {
                 Some(port) => format!("{scheme}://{host}:{port}"),
                 None => format!("{scheme}://{host}"),
             },
@@ -104,7 +108,7 @@ impl RequestInfo {
     pub fn is_same_origin(&self, origin: &str) -> bool {
         let tls = self.tls.unwrap_or(Tls::No);
         self.host()
-            .is_some_and(|host| origin::is_at_host(origin, host, tls))
+            .is_some_and(|host| web_origin::is_at_host(origin, host, tls))
     }
 
     /// What limits for an address count it as; none if it isn't limited.
@@ -112,31 +116,15 @@ impl RequestInfo {
         self.key
     }
 
-    /// `headers` are looked at only if the peer is a trusted proxy.
-    pub(crate) fn derive<'h>(
-        shown: Shown<'_>,
-        proxies: &TrustedProxies,
-        addresses: &Addresses,
-        headers: impl FnOnce() -> &'h HeaderMap,
+    pub(crate) fn new(
+        tls: Tls,
+        host: Option<Arc<str>>,
+        client_addr: Option<IpAddr>,
+        key: Option<Key>,
     ) -> Self {
-        let peer = shown.peer_addr.map(|addr| addr.ip().to_canonical());
-        let Told {
-            client_addr,
-            tls,
-            host,
-            is_doubted,
-        } = proxies.told(peer, headers);
-        let client_addr = client_addr.or(peer);
-        let key = match is_doubted {
-            // Or a request that can't be believed would be a way around the limits.
-            true => client_addr.map(Key::of),
-            false => client_addr
-                .filter(|addr| !proxies.trusts(*addr))
-                .and_then(|addr| addresses.key(addr)),
-        };
         Self {
-            tls: Some(tls.unwrap_or(shown.tls)),
-            host: host.or_else(|| shown.host.map(Arc::from)),
+            tls: Some(tls),
+            host,
             client_addr,
             key,
         }

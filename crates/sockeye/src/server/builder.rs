@@ -5,13 +5,13 @@ use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Dur
 use tokio::sync::watch;
 
 use crate::{
-    address::{AddressLimits, Addresses},
     connection::Connections,
     endpoint::Endpoint,
     error::{Error, ErrorKind},
     handshake::{Refusal, Request},
     memory::MemoryBudget,
     server::{
+        address_limits::{AddressLimits, Addresses},
         admit::{Route, Routes, TrustedProxies},
         handle::ServerHandle,
         http::{Failure, HttpSettings},

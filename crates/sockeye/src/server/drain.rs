@@ -11,6 +11,7 @@ use crate::{
         shared::{Phase, Shared},
         tally::Endings,
     },
+    time::{fraction, later},
 };
 
 /// How to empty a server: how fast to say goodbye, and how long to wait.
@@ -118,12 +119,6 @@ impl Farewell {
 /// Bytes of a Close frame's reason (RFC 6455 section 5.5): 125 without the code.
 const REASON_BYTES_MAX: usize = 123;
 
-/// From 0 to 1. Steps of the golden ratio: however many numbers there have been, they are spread evenly.
-pub(crate) fn fraction(id: u64) -> f64 {
-    let bits = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    bits as f64 / f64::from(1 << 24)
-}
-
 /// How the sessions of a server ended that was drained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -163,13 +158,6 @@ pub(crate) async fn run(shared: &Shared, drain: &Drain) -> DrainReport {
     shared.advance(Phase::Ended);
     shared.registry.cut();
     report(before, after, timed_out, began.elapsed())
-}
-
-/// `instant + duration`, or so late that nobody sees it: somebody who wants no limit sets
-/// [`Duration::MAX`], which no clock can hold.
-pub(crate) fn later(instant: Instant, duration: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
-    instant + duration.min(NEVER)
 }
 
 async fn say_goodbye(sessions: Vec<Session>, farewell: &Farewell, per_second: u32) {

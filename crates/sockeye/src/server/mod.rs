@@ -11,7 +11,8 @@
 //!
 //! `registry` knows every open session, so that `drain` can say goodbye; a message passes it by.
 
-pub(crate) mod admit;
+mod address_limits;
+mod admit;
 mod builder;
 mod drain;
 mod handle;
@@ -23,6 +24,7 @@ mod stranger;
 mod tally;
 mod worker;
 
+pub use address_limits::{AddressLimits, AddressRateLimiter};
 pub use admit::{Identify, Origins, Route, identity};
 pub use builder::Server;
 pub use drain::{Drain, DrainReport, Retry};
@@ -30,7 +32,4 @@ pub use handle::ServerHandle;
 pub use http::HttpSettings;
 pub use tally::Endings;
 
-pub(crate) use admit::{LogLimit, Tls, Told, TrustedProxies, refuse_origin};
-pub(crate) use drain::{fraction, later};
-pub(crate) use tally::Ending;
-pub(crate) use worker::{Mailbox, Note};
+pub(crate) use admit::{LogLimit, refuse_origin};

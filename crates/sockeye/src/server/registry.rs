@@ -11,14 +11,11 @@ use tokio::task::AbortHandle;
 
 use crate::{
     address::AddressPermit,
-    closed::Closed,
+    closed::{Closed, Ending},
     connection::{Permit, Session},
     endpoint::{Endpoint, Reply},
     error::Error,
-    server::{
-        drain::Farewell,
-        tally::{Ending, Tally},
-    },
+    server::{drain::Farewell, tally::Tally},
 };
 
 /// Every open session of a server.

@@ -10,10 +10,11 @@ use http::HeaderMap;
 use tokio::sync::watch;
 
 use crate::{
-    address::{AddressPermit, Addresses, Key, RetryAfter},
+    address::{AddressPermit, Key, RetryAfter},
     connection::Connections,
     handshake::{RequestInfo, Shown},
     server::{
+        address_limits::Addresses,
         admit::{LogLimit, Routes, TrustedProxies},
         http::{Failure, HttpSettings},
         listen::Listening,
@@ -74,7 +75,8 @@ impl Shared {
         shown: Shown<'_>,
         headers: impl FnOnce() -> &'h HeaderMap,
     ) -> RequestInfo {
-        RequestInfo::derive(shown, &self.trusted_proxies, &self.addresses, headers)
+        self.trusted_proxies
+            .request_info(shown, &self.addresses, headers)
     }
 
     /// Counts one more connection of an address, unless it is that of a trusted proxy, whose requests count

@@ -5,8 +5,8 @@ use std::net::TcpStream as StdTcpStream;
 use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
-    handshake::Refusal,
-    server::admit::{Accepted, Admission, First, Tls, intake},
+    handshake::{Refusal, Tls},
+    server::admit::{Accepted, Admission, First, intake},
 };
 
 /// Who came to a worker and isn't its business: tokio takes care of it.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::{closed::Closed, connection::Lapse};
+use crate::closed::{Ending, Lapse};
 
 /// How many sessions are open, and how the others ended, since the server began. Counted by tasks and
 /// threads alike, without a lock.
@@ -17,17 +17,6 @@ pub(crate) struct Tally {
     expired: AtomicUsize,
     unfinished: AtomicUsize,
     shed: AtomicUsize,
-}
-
-/// How a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// With a Close frame in both directions.
-    Clean,
-    /// By time.
-    Lapse(Lapse),
-    /// Otherwise.
-    Unclean,
 }
 
 /// How many sessions have ended since the server began, and how. Each is counted once.
@@ -105,15 +94,6 @@ impl Tally {
             unfinished: self.unfinished.load(Ordering::Relaxed),
             shed: self.shed.load(Ordering::Relaxed),
             unclean: self.unclean.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl Ending {
-    pub(crate) fn of(closed: &Closed) -> Self {
-        match closed.is_clean() {
-            true => Self::Clean,
-            false => Self::Unclean,
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::{
     WebSocket,
     connection::{Carrier, Established},
     endpoint,
-    handshake::{Agreement, Incoming, Terms},
-    server::{LogLimit, Tls, refuse_origin},
+    handshake::{Agreement, Incoming, Terms, Tls},
+    server::{LogLimit, refuse_origin},
     upgrade::small_writes::SmallWrites,
 };
 

@@ -10,12 +10,10 @@ mod attendant;
 mod inbox;
 mod lull;
 mod message_reader;
-mod message_writer;
 mod round;
 mod shelf;
 mod websocket;
 
 pub use inbox::Control;
 pub use message_reader::MessageReader;
-pub use message_writer::MessageWriter;
 pub use websocket::WebSocket;

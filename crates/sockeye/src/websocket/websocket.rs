@@ -6,7 +6,7 @@ use sockeye_proto::{CloseCode, Delivery, Message, MessageKind, Role};
 
 use crate::{
     closed::Closed,
-    connection::{Driver, Established, Prepared, Session, Stream, TrySendError},
+    connection::{Driver, Established, MessageWriter, Prepared, Session, Stream, TrySendError},
     endpoint::TaskDriver,
     error::Error,
     handshake::Request,
@@ -15,7 +15,6 @@ use crate::{
         attendant::{Core, Presence, State},
         inbox::{Control, Inbox},
         message_reader::MessageReader,
-        message_writer::MessageWriter,
         shelf::Item,
     },
 };

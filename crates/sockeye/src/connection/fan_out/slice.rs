@@ -7,18 +7,16 @@ use std::sync::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{
-    connection::{
-        fan_out::{
-            backlog,
-            batch::Batch,
-            membership::Membership,
-            pending::{Pending, Publication},
-            prepared::Prepared,
-        },
-        session::{self, Session},
+use crate::connection::{
+    fan_out::{
+        backlog,
+        batch::Batch,
+        membership::Membership,
+        pending::{Pending, Publication},
+        prepared::Prepared,
     },
-    server::{Mailbox, Note},
+    mailbox::{Mailbox, Note},
+    session::{self, Session},
 };
 
 /// The members of a group that one worker carries, or those that tasks drive.

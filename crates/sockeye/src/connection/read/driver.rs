@@ -17,7 +17,7 @@ use sockeye_proto::{CloseCode, Receiver, Role, Sender};
 use tokio::time::Instant;
 
 use crate::{
-    closed::Closed,
+    closed::{Closed, Lapse},
     connection::{
         agenda::{Agenda, Cause, Owed},
         established::Established,
@@ -28,14 +28,14 @@ use crate::{
             appetite::Appetite,
             doubt::Unread,
             driver::stint::Stint,
-            vigil::{Lapse, Traffic, Vigil},
+            vigil::{Traffic, Vigil},
         },
         session::{Session, Shared},
         sink::Sink,
         write::{Cork, Replies, Wire},
     },
     error::{Error, ErrorKind},
-    server::later,
+    time::later,
 };
 
 /// The receiving side of one connection and its end. Driven by the endpoint's task, by whoever is in

@@ -15,4 +15,3 @@ mod vigil;
 pub(crate) use doubt::Outbound;
 pub(crate) use driver::{Driver, ShortRead, Turn};
 pub(crate) use tcp_info::TcpInfo;
-pub(crate) use vigil::Lapse;

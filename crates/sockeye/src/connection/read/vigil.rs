@@ -5,14 +5,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sockeye_proto::{CloseCode, Heartbeat, HeartbeatAction, HeartbeatConfig, Pong, ReadState};
+use sockeye_proto::{Heartbeat, HeartbeatAction, HeartbeatConfig, Pong, ReadState};
 use tokio::time::Instant;
 
 use crate::{
-    closed::Side,
+    closed::Lapse,
     connection::read::doubt::{Doubt, Outbound, Unread, Verdict},
-    server::{fraction, later},
     settings::Settings,
+    time::{fraction, later},
 };
 
 /// Watches over an open connection, for what no event tells of: whether the peer still lives, is idle,
@@ -59,23 +59,6 @@ pub(crate) enum Due {
     PingAgain,
     /// The end.
     Lapse(Lapse),
-}
-
-/// Why we have ended a connection: its time was over, or memory was short.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lapse {
-    /// The peer gave no sign of life.
-    Silent,
-    /// The peer took nothing of what waits for it.
-    Stalled,
-    /// The peer has sent no message for too long.
-    Idle,
-    /// It has lasted as long as it may.
-    Expired,
-    /// A message of the peer's came too slowly.
-    Unfinished,
-    /// It held most when memory was short.
-    Shed,
 }
 
 impl Vigil {
@@ -247,37 +230,6 @@ impl Limits {
         // Not in the past, which would be looked at without end.
         let end = end.max(now + SHORTEST_LOOK);
         look.min(end).min(self.expires_at.max(now + SHORTEST_LOOK))
-    }
-}
-
-impl Lapse {
-    /// For people, and the reason of the [`crate::Closed`].
-    pub(crate) fn reason(self) -> &'static str {
-        match self {
-            Self::Silent => "no sign of life",
-            Self::Stalled => "reads nothing",
-            Self::Idle => "idle",
-            Self::Expired => "lifetime",
-            Self::Unfinished => "message too slow",
-            Self::Shed => "short of memory",
-        }
-    }
-
-    /// Who ends it.
-    pub(crate) fn side(self) -> Side {
-        match self {
-            Self::Silent => Side::Network,
-            Self::Stalled | Self::Idle | Self::Expired | Self::Unfinished | Self::Shed => Side::Us,
-        }
-    }
-
-    /// What the peer is told, where it can be told.
-    pub(crate) fn code(self) -> CloseCode {
-        match self {
-            Self::Unfinished => CloseCode::POLICY_VIOLATION,
-            Self::Shed => CloseCode::TRY_AGAIN_LATER,
-            _ => CloseCode::GOING_AWAY,
-        }
     }
 }
 

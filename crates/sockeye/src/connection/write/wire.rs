@@ -18,19 +18,19 @@ use sockeye_proto::{
 };
 
 use crate::{
-    closed::{Closed, Side},
+    closed::{Closed, Lapse, Side},
     connection::{
         annex::Annex,
         connections::Permit,
         fan_out::Prepared,
         io::{Carrier, Received},
         lend,
-        read::{Lapse, Outbound},
+        mailbox::{Mailbox, Note},
+        read::Outbound,
         waiters::Waiters,
         write::outbox::Outbox,
     },
     handshake::Request,
-    server::{Mailbox, Note},
 };
 
 /// Bytes. While more of the answers wait, or a quarter of what may wait at all, nothing is read.

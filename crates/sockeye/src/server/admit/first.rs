@@ -7,10 +7,7 @@ use sockeye_proto::{
     handshake::{self, BodyLength, RequestHead},
 };
 
-use crate::{
-    handshake::{Incoming, Refusal},
-    server::admit::origin::Tls,
-};
+use crate::handshake::{Incoming, Refusal, Tls};
 
 /// What the first request of a connection is.
 #[derive(Debug)]

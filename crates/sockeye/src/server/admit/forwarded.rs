@@ -10,9 +10,11 @@ use http::{HeaderMap, HeaderName, header};
 use sockeye_proto::handshake::is_authority;
 
 use crate::{
+    address::Key,
     error::Error,
+    handshake::{RequestInfo, Shown, Tls},
     network::Network,
-    server::admit::{log_limit::LogLimit, origin::Tls},
+    server::{address_limits::Addresses, admit::log_limit::LogLimit},
 };
 
 /// Whose word about others is taken.
@@ -72,6 +74,32 @@ impl TrustedProxies {
             networks: Network::parse_all(networks)?,
             complaints: LogLimit::default(),
         })
+    }
+
+    /// Returns what the server takes a request for. `headers` are looked at only if the peer is a trusted proxy.
+    pub(crate) fn request_info<'h>(
+        &self,
+        shown: Shown<'_>,
+        addresses: &Addresses,
+        headers: impl FnOnce() -> &'h HeaderMap,
+    ) -> RequestInfo {
+        let peer = shown.peer_addr.map(|addr| addr.ip().to_canonical());
+        let Told {
+            client_addr,
+            tls,
+            host,
+            is_doubted,
+        } = self.told(peer, headers);
+        let client_addr = client_addr.or(peer);
+        let key = match is_doubted {
+            // Or a request that can't be believed would be a way around the limits.
+            true => client_addr.map(Key::of),
+            false => client_addr
+                .filter(|addr| !self.trusts(*addr))
+                .and_then(|addr| addresses.key(addr)),
+        };
+        let host = host.or_else(|| shown.host.map(Arc::from));
+        RequestInfo::new(tls.unwrap_or(shown.tls), host, client_addr, key)
     }
 
     /// What is known of a request beyond its connection; nothing if the peer isn't trusted, or nothing of

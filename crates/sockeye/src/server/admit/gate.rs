@@ -8,11 +8,11 @@ use sockeye_proto::{Role, handshake::ServerHandshake};
 use crate::{
     address::{AddressPermit, Key},
     connection::{Carrier, Established, Permit, Stream},
-    handshake::{Agreement, Incoming, Refusal, Request, RequestInfo, Shown},
+    handshake::{Agreement, Incoming, Refusal, Request, RequestInfo, Shown, Tls},
     server::{
         admit::{
             opener::Opener,
-            origin::{self, Tls},
+            origin,
             route::{BoxFuture, Found, Leg, Verdict},
         },
         registry::Stay,

@@ -12,17 +12,17 @@ use tokio::{
 use crate::{
     address::{Key, RetryAfter},
     connection::{Permit, Stream},
-    handshake::{Incoming, Refusal},
+    handshake::{Incoming, Refusal, Tls},
     memory::MemoryPressure,
     server::{
-        admit::{first::First, gate::Admission, origin::Tls},
-        drain::later,
+        admit::{first::First, gate::Admission},
         http::{Replay, http1, http2},
         listen::{Preface, Ways, preface},
         shared::{Phase, Shared},
         worker,
     },
     settings::Settings,
+    time::later,
 };
 
 /// What is known of a connection before its first byte.

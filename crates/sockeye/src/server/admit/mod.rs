@@ -16,12 +16,12 @@ mod path;
 mod route;
 
 pub(crate) use first::First;
-pub(crate) use forwarded::{Told, TrustedProxies};
+pub(crate) use forwarded::TrustedProxies;
 pub(crate) use gate::{Admission, Admitted};
 pub use identity::Identify;
 pub(crate) use intake::{Accepted, Standing};
 pub(crate) use log_limit::LogLimit;
 pub use origin::Origins;
-pub(crate) use origin::{Tls, refuse as refuse_origin};
+pub(crate) use origin::refuse as refuse_origin;
 pub use route::Route;
 pub(crate) use route::Routes;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::{StatusCode, header};
 
 use crate::{
-    handshake::{Fields, Refusal, Request, RequestInfo},
+    handshake::{Fields, Refusal, Request, RequestInfo, WebOrigin, is_same_origin},
     server::admit::log_limit::LogLimit,
 };
 
@@ -38,7 +38,8 @@ impl Origins {
         let Self::List(list) = self else {
             return None;
         };
-        let is_meetable = |listed: &&String| *listed == "null" || Parts::parse(listed).is_some();
+        let is_meetable =
+            |listed: &&String| *listed == "null" || WebOrigin::parse(listed).is_some();
         list.iter()
             .find(|listed| !is_meetable(listed))
             .map(String::as_str)
@@ -91,32 +92,6 @@ pub(crate) fn refuse(request: &Request, limit: &LogLimit) -> Refusal {
 /// Bytes of what a stranger sent that stand in a log line: more than any host has.
 const SHOWN_BYTES_MAX: usize = 300;
 
-/// Whether TLS carries the request, as far as we can see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tls {
-    Yes,
-    No,
-}
-
-/// `scheme://host[:port]`, taken apart.
-struct Parts<'a> {
-    scheme: &'a str,
-    host: &'a str,
-    port: Option<u16>,
-}
-
-impl<'a> Parts<'a> {
-    fn parse(origin: &'a str) -> Option<Self> {
-        let (scheme, authority) = origin.split_once("://")?;
-        let (host, port) = split_authority(authority)?;
-        (is_scheme(scheme) && !host.is_empty()).then_some(Self {
-            scheme,
-            host,
-            port: port.or(default_port(scheme)),
-        })
-    }
-}
-
 /// `value`, if it has nothing but what can be seen.
 fn visible(value: &[u8]) -> Option<&str> {
     let is_visible = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
@@ -124,72 +99,12 @@ fn visible(value: &[u8]) -> Option<&str> {
     value.iter().all(is_visible).then_some(text)
 }
 
-fn is_same_origin(listed: &str, origin: &str) -> bool {
-    match (Parts::parse(listed), Parts::parse(origin)) {
-        (Some(listed), Some(origin)) => {
-            listed.scheme.eq_ignore_ascii_case(origin.scheme)
-                && listed.host.eq_ignore_ascii_case(origin.host)
-                && listed.port == origin.port
-        }
-        _ => listed == origin,
-    }
-}
-
-pub(crate) fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
-    let (Some(origin), Some((host, port))) = (Parts::parse(origin), split_authority(host)) else {
-        return false;
-    };
-    let host_port = port.or(match tls {
-        Tls::Yes => Some(443),
-        Tls::No => default_port(origin.scheme),
-    });
-    host.eq_ignore_ascii_case(origin.host) && host_port == origin.port && host_port.is_some()
-}
-
-/// RFC 3986 section 3.1, but for the digits that no scheme of a web page has.
-fn is_scheme(scheme: &str) -> bool {
-    !scheme.is_empty()
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphabetic() || b"+-.".contains(&byte))
-}
-
-/// Host and port. `None` if it is not an authority or has a user name.
-pub(crate) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
-    let host_end = match authority.strip_prefix('[') {
-        Some(rest) => rest.find(']')? + 2,
-        None => authority.find(':').unwrap_or(authority.len()),
-    };
-    let (host, port) = authority.split_at(host_end);
-    if host.contains(['/', '@', '?', '#']) {
-        return None;
-    }
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => None,
-        Some("") => None,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(digits.parse().ok()?)
-        }
-        _ => return None,
-    };
-    Some((host, port))
-}
-
-pub(crate) fn default_port(scheme: &str) -> Option<u16> {
-    let is = |name: &str| scheme.eq_ignore_ascii_case(name);
-    match () {
-        () if is("http") || is("ws") => Some(80),
-        () if is("https") || is("wss") => Some(443),
-        () => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderMap;
 
     use super::*;
-    use crate::handshake::Shown;
+    use crate::handshake::{Shown, Tls};
 
     fn info(host: &str, tls: Tls) -> RequestInfo {
         RequestInfo::shown(Shown {

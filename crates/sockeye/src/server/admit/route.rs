@@ -13,10 +13,11 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
 use crate::{
-    AppHeartbeat, Deflate, Endpoint, Error, ErrorKind, Identify, Limits, MemoryBudget, Request,
-    Settings, WebSocket,
+    Deflate, Endpoint, Error, ErrorKind, Identify, Limits, MemoryBudget, Request, Settings,
+    WebSocket,
     handshake::{Refusal, Terms},
     server::admit::{opener::Opener, origin::Origins, path},
+    settings::AppHeartbeat,
 };
 
 /// Where a WebSocket leads: a path, who may take it, and what waits at its end.

@@ -20,7 +20,8 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until};
 use crate::{
     handshake::Refusal,
     memory::{MemoryAccount, MemoryBudget, MemoryPressure},
-    server::{drain::later, http::http_settings::HttpSettings},
+    server::http::http_settings::HttpSettings,
+    time::later,
 };
 
 /// The body of a plain request. It breaks off when it is too large or too slow, or the process short of memory.

@@ -15,9 +15,9 @@ use tower_service::Service as _;
 use crate::{
     address::RetryAfter,
     connection::Permit,
-    handshake::{Incoming, Refusal, RequestInfo, Shown, host_of},
+    handshake::{Incoming, Refusal, RequestInfo, Shown, Tls, host_of},
     server::{
-        admit::{Accepted, Admitted, Standing, Tls},
+        admit::{Accepted, Admitted, Standing},
         http::body::LimitedBody,
         registry::Stay,
         shared::Shared,

@@ -20,7 +20,7 @@ use crate::{
         worker::{
             adoption::Adoption,
             entrance::Entrance,
-            mailbox::{Mailbox, Note},
+            orders::{Order, Orders},
             readiness::{ReadinessLoop, Rest},
         },
     },
@@ -28,7 +28,7 @@ use crate::{
 
 /// All workers of a server, as the rest of it sees them.
 pub(crate) struct Crew {
-    mailboxes: Vec<Arc<Mailbox>>,
+    workers: Vec<Arc<Orders>>,
     /// Counts adoptions, to spread them.
     adopted: AtomicUsize,
 }
@@ -43,12 +43,9 @@ impl Crew {
         let rests: Vec<Rest> = (0..count.get())
             .map(|_| Rest::new())
             .collect::<io::Result<_>>()?;
-        let mailboxes = rests
-            .iter()
-            .map(|rest| Arc::clone(rest.mailbox()))
-            .collect();
+        let workers = rests.iter().map(|rest| Arc::clone(rest.orders())).collect();
         let crew = Self {
-            mailboxes,
+            workers,
             adopted: AtomicUsize::new(0),
         };
         Ok((crew, rests))
@@ -83,21 +80,21 @@ impl Crew {
     /// Gives the connection to one of the workers.
     pub(crate) fn adopt(&self, adoption: Adoption) {
         let turn = self.adopted.fetch_add(1, Ordering::Relaxed);
-        let mailbox = &self.mailboxes[turn % self.mailboxes.len()];
-        mailbox.post(Note::Adopt(Box::new(adoption)));
+        let worker = &self.workers[turn % self.workers.len()];
+        worker.post(Order::Adopt(Box::new(adoption)));
     }
 
     /// Says goodbye to whoever comes from now on; those who are here are returned.
     pub(crate) async fn begin_farewell(&self, farewell: &Farewell) -> Vec<Session> {
-        let ask = |mailbox: &Arc<Mailbox>| {
+        let ask = |worker: &Arc<Orders>| {
             let (roll, sessions) = oneshot::channel();
-            mailbox.post(Note::Farewell {
+            worker.post(Order::Farewell {
                 farewell: Box::new(farewell.clone()),
                 roll: Some(roll),
             });
             sessions
         };
-        let rolls: Vec<_> = self.mailboxes.iter().map(ask).collect();
+        let rolls: Vec<_> = self.workers.iter().map(ask).collect();
         let mut sessions = Vec::new();
         for roll in rolls {
             // A worker that has gone has no sessions.
@@ -108,8 +105,8 @@ impl Crew {
 
     /// Says goodbye to all, at once.
     pub(crate) fn farewell(&self, farewell: &Farewell) {
-        for mailbox in &self.mailboxes {
-            mailbox.post(Note::Farewell {
+        for worker in &self.workers {
+            worker.post(Order::Farewell {
                 farewell: Box::new(farewell.clone()),
                 roll: None,
             });
@@ -118,8 +115,8 @@ impl Crew {
 
     /// Tells that the server's phase has changed.
     pub(crate) fn tell_phase(&self) {
-        for mailbox in &self.mailboxes {
-            mailbox.post(Note::Phase);
+        for worker in &self.workers {
+            worker.post(Order::Phase);
         }
     }
 }
@@ -127,7 +124,7 @@ impl Crew {
 impl fmt::Debug for Crew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Crew")
-            .field("workers", &self.mailboxes.len())
+            .field("workers", &self.workers.len())
             .finish()
     }
 }

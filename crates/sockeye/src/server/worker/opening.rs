@@ -10,9 +10,9 @@ use sockeye_proto::Limits;
 use tokio::time::Instant;
 
 use crate::{
-    handshake::Incoming,
+    handshake::{Incoming, Tls},
     memory::MemoryAccount,
-    server::admit::{First, Standing, Tls},
+    server::admit::{First, Standing},
 };
 
 /// A connection whose first request isn't whole yet.

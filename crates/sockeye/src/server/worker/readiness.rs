@@ -12,11 +12,14 @@ use mio::{Events, Interest, Token, event::Event};
 use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
-    connection::{Backlog, Carrier, Established, Session, ShortRead, Turn, fan_out::backlog, lend},
+    connection::{
+        Backlog, Carrier, Established, Mailbox, Note, Session, ShortRead, Turn, fan_out::backlog,
+        lend,
+    },
     handshake::Refusal,
     server::{
         admit::{Accepted, Admission, Admitted, Standing},
-        drain::{Farewell, later},
+        drain::Farewell,
         shared::{Phase, Shared},
         stranger::Stranger,
         worker::{
@@ -26,23 +29,25 @@ use crate::{
             deliveries::Deliveries,
             entrance::{Arrival, Entrance},
             lobby::{Lobby, Waiting},
-            mailbox::{Mailbox, Note},
             numbers::{
                 ALARM_CLOCK, LOBBY_ALARM, MAILBOX, alarm_of_entrance, entrance_number,
                 entrance_of_alarm, entrance_token,
             },
             opening::{Opening, Step},
+            orders::{Order, Orders},
             served::Served,
             slab::Slab,
             sleeper::Sleeper,
         },
     },
+    time::later,
 };
 
 /// A worker that doesn't work yet: it can get notes already.
 pub(crate) struct Rest {
     poll: mio::Poll,
     mailbox: Arc<Mailbox>,
+    orders: Arc<Orders>,
 }
 
 /// The loop of one worker: waits until a socket is ready, a note comes or a deadline passes, and does
@@ -51,6 +56,7 @@ pub(crate) struct ReadinessLoop {
     poll: mio::Poll,
     sleeper: Sleeper,
     mailbox: Arc<Mailbox>,
+    orders: Arc<Orders>,
     shared: Arc<Shared>,
     /// The server's, as it was told last.
     phase: Phase,
@@ -90,11 +96,16 @@ impl Rest {
     pub(crate) fn new() -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(poll.registry(), MAILBOX)?);
-        Ok(Self { poll, mailbox })
+        let orders = Arc::new(Orders::new(Arc::clone(&mailbox)));
+        Ok(Self {
+            poll,
+            mailbox,
+            orders,
+        })
     }
 
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.mailbox
+    pub(crate) fn orders(&self) -> &Arc<Orders> {
+        &self.orders
     }
 }
 
@@ -113,6 +124,7 @@ impl ReadinessLoop {
             poll: rest.poll,
             sleeper: Sleeper::new(shared.settings.busy_poll),
             mailbox: rest.mailbox,
+            orders: rest.orders,
             phase: shared.phase(),
             shared,
             runtime,
@@ -158,9 +170,13 @@ impl ReadinessLoop {
             }
             // What was sent without anybody's turn holds nobody up.
             backlog::take();
-            self.mailbox.take(&mut notes);
-            for note in notes.drain(..) {
-                self.handle_note(note);
+            if self.mailbox.take(&mut notes) {
+                for note in notes.drain(..) {
+                    self.handle_note(note);
+                }
+                for order in self.orders.take() {
+                    self.handle_order(order);
+                }
             }
             if self.alarm_clock.may_be_due() {
                 let now = Instant::now();
@@ -249,8 +265,14 @@ impl ReadinessLoop {
     fn handle_note(&mut self, note: Note) {
         match note {
             Note::Look(place) => self.look(place, ShortRead::ReadOn),
-            Note::Adopt(adoption) => self.adopt(*adoption),
-            Note::Farewell { farewell, roll } => {
+            Note::Deliver(slice) => self.deliveries.add(slice),
+        }
+    }
+
+    fn handle_order(&mut self, order: Order) {
+        match order {
+            Order::Adopt(adoption) => self.adopt(*adoption),
+            Order::Farewell { farewell, roll } => {
                 let sessions = self.sessions();
                 match roll {
                     // Nobody takes it if the drain was given up; those who are here stay then.
@@ -263,8 +285,7 @@ impl ReadinessLoop {
                 }
                 self.farewell = Some(farewell);
             }
-            Note::Deliver(slice) => self.deliveries.add(slice),
-            Note::Phase => self.handle_phase(),
+            Order::Phase => self.handle_phase(),
         }
     }
 
@@ -577,6 +598,7 @@ impl Drop for ReadinessLoop {
     /// Also if it has panicked: whoever waits for an answer to a note must not wait for ever.
     fn drop(&mut self) {
         self.mailbox.close();
+        self.orders.close();
     }
 }
 

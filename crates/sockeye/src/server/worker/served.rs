@@ -10,12 +10,9 @@ use sockeye_proto::CloseCode;
 use tokio::time::Instant;
 
 use crate::{
-    connection::{Driver, Permit, Session, ShortRead, Sink as _, Slice, Turn, lend},
+    connection::{Driver, Mailbox, Permit, Session, ShortRead, Sink as _, Slice, Turn, lend},
     endpoint::{self, Answering, Endpoint},
-    server::{
-        tally::Tally,
-        worker::{adoption::Adoption, mailbox::Mailbox},
-    },
+    server::{tally::Tally, worker::adoption::Adoption},
 };
 
 /// One session on a worker: its endpoint, and what drives it.

@@ -3,16 +3,17 @@
 use tokio::time::Instant;
 
 use crate::{
+    closed::Lapse,
     connection::{
         read::{
             driver::{Driver, Stage},
-            vigil::{Lapse, SHORTEST_LOOK},
+            vigil::SHORTEST_LOOK,
         },
         sink::Sink,
         write::Wire,
     },
     memory::Holding,
-    server::later,
+    time::later,
 };
 
 /// Bytes. Less isn't counted: it is little beside what each connection costs anyway.

@@ -4,17 +4,18 @@ use sockeye_proto::{Pace, ReadState};
 use tokio::time::Instant;
 
 use crate::{
+    closed::Lapse,
     connection::{
         agenda::Stall,
         read::{
             doubt::Outbound,
             driver::Driver,
-            vigil::{Due, Lapse, Traffic, since_origin},
+            vigil::{Due, Traffic, since_origin},
         },
         sink::Sink,
         write::Wire,
     },
-    server::later,
+    time::later,
 };
 
 impl Driver {

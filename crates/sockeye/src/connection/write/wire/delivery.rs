@@ -7,12 +7,10 @@ use sockeye_proto::{
     driver::{PreparedForm, prepared_form},
 };
 
-use crate::{
-    connection::{
-        fan_out::{Batch, Memberships, Prepared, Slice, Step},
-        write::wire::{Attendance, Cork, Refused, Wire},
-    },
-    server::Mailbox,
+use crate::connection::{
+    fan_out::{Batch, Memberships, Prepared, Slice, Step},
+    mailbox::Mailbox,
+    write::wire::{Attendance, Cork, Refused, Wire},
 };
 
 impl Wire {

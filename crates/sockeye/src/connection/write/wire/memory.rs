@@ -1,7 +1,8 @@
 //! What waits to be written, when memory is short.
 
 use crate::{
-    connection::{read::Lapse, write::wire::Wire},
+    closed::Lapse,
+    connection::write::wire::Wire,
     memory::{Holding, MemoryBudget},
 };
 

@@ -17,10 +17,9 @@ use tokio::{
 
 use crate::{
     connection::Stream,
-    handshake::Refusal,
+    handshake::{Refusal, Tls},
     server::{
-        admit::{First, Tls},
-        drain::later,
+        admit::First,
         http::{
             http_settings::HttpSettings,
             http1::{
@@ -31,6 +30,7 @@ use crate::{
         },
         shared::Shared,
     },
+    time::later,
 };
 
 /// A connection of HTTP/1.1 on which every head is judged before hyper sees it, by the same rules as the

@@ -12,9 +12,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::{
     connection::Stream,
-    handshake::{Incoming, Refusal},
+    handshake::{Incoming, Refusal, Tls},
     server::{
-        admit::{Accepted, Tls},
+        admit::Accepted,
         http::{
             desk::Desk,
             http1::{

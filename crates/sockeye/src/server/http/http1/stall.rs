@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::server::drain::later;
+use crate::time::later;
 
 /// A timer that is armed while something waits, and owns no memory before it has waited once.
 #[derive(Debug)]

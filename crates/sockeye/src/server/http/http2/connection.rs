@@ -14,9 +14,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::{
     connection::Stream,
+    handshake::Tls,
     memory::Holding,
     server::{
-        admit::{Accepted, Tls},
+        admit::Accepted,
         http::{
             desk::{Desk, Place},
             http2::{

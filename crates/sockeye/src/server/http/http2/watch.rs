@@ -2,7 +2,7 @@
 
 use tokio::time::{Duration, Instant};
 
-use crate::server::drain::later;
+use crate::time::later;
 
 /// When a connection of HTTP/2 is asked whether it lives, told to go, and ended. A pure function of time:
 ///

@@ -3,11 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use crate::{
-    address::{
-        key::Key,
-        rate::{Rate, RetryAfter},
-        table::{AddressPermit, AddressTable},
-    },
+    address::{AddressPermit, AddressTable, Key, Rate, RetryAfter},
     error::Error,
     handshake::RequestInfo,
     network::Network,

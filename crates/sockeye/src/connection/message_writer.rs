@@ -11,7 +11,10 @@ use sockeye_proto::{CloseCode, MessageKind, extension::End};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::{
-    connection::{Place, Refused, Shared, Wire},
+    connection::{
+        session::{Place, Shared},
+        write::{Refused, Wire},
+    },
     error::Error,
 };
 

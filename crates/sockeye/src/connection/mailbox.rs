@@ -1,4 +1,4 @@
-//! How other threads speak to a worker.
+//! What others ask of a worker for the connections that it drives.
 
 use std::{
     fmt, io,
@@ -9,14 +9,9 @@ use std::{
     task::{Wake, Waker},
 };
 
-use tokio::sync::oneshot;
+use crate::connection::fan_out::Slice;
 
-use crate::{
-    connection::{Session, Slice},
-    server::{drain::Farewell, worker::adoption::Adoption},
-};
-
-/// How other threads speak to a worker: notes that it reads between two waits.
+/// What others ask of a worker for the connections that it drives: notes that it reads between two waits.
 ///
 /// As many notes as there are connections, and a few: each connection asks for a look only when it
 /// begins to close and when a pause ends. And each slice of a group has one delivery under way at most.
@@ -35,18 +30,8 @@ pub(crate) struct Mailbox {
 pub(crate) enum Note {
     /// There is something to do at this place. If somebody else is there by now, it doesn't hurt.
     Look(u32),
-    /// A connection that was accepted elsewhere.
-    Adopt(Box<Adoption>),
-    /// Who comes from now on is told goodbye. And who is here?
-    Farewell {
-        farewell: Box<Farewell>,
-        /// Gets those who are here; without it they are told goodbye at once.
-        roll: Option<oneshot::Sender<Vec<Session>>>,
-    },
     /// There is something to deliver to the members of a group, once all else is done.
     Deliver(Arc<Slice>),
-    /// The server's phase has changed.
-    Phase,
 }
 
 /// The worker waits for its sockets, and must be woken for a note.
@@ -75,6 +60,11 @@ impl Mailbox {
             Some(notes) => notes.push(note),
             None => return,
         }
+        self.notify();
+    }
+
+    /// Has the worker look for notes, and for whatever else it looks for with them.
+    pub(crate) fn notify(&self) {
         if self.state.swap(NOTED, Ordering::AcqRel) == WAITING
             && let Err(error) = self.waker.wake()
         {
@@ -88,16 +78,18 @@ impl Mailbox {
         Waker::from(Arc::new(Look { mailbox, place }))
     }
 
-    /// Takes all notes. `notes` must be empty; its memory is used for the next ones.
-    pub(crate) fn take(&self, notes: &mut Vec<Note>) {
+    /// Takes all notes. `notes` must be empty; its memory is used for the next ones. Returns whether the worker
+    /// was notified since it was asked last.
+    pub(crate) fn take(&self, notes: &mut Vec<Note>) -> bool {
         if self.state.load(Ordering::Acquire) != NOTED {
-            return;
+            return false;
         }
         // Before the notes are taken: a note that comes in between is found in the next round.
         self.state.store(AWAKE, Ordering::Release);
         if let Some(posted) = &mut *self.lock() {
             std::mem::swap(posted, notes);
         }
+        true
     }
 
     /// The worker is going to wait. `false`: it must not, for there are notes.
@@ -141,8 +133,7 @@ impl Mailbox {
 
     /// The worker goes: nobody reads notes any more.
     pub(crate) fn close(&self) {
-        // Dropped after the lock: an endpoint that never began may have something to say to others.
-        let _notes = self.lock().take();
+        drop(self.lock().take());
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Note>>> {
