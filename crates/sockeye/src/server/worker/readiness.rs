@@ -1,5 +1,7 @@
 //! The loop of one worker.
 
+mod orders;
+
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,8 +15,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     connection::{
-        Backlog, Carrier, Established, Mailbox, Note, Session, ShortRead, Turn, fan_out::backlog,
-        lend,
+        Backlog, Carrier, Established, Mailbox, Note, ShortRead, Turn, fan_out::backlog, lend,
     },
     handshake::Refusal,
     server::{
@@ -34,7 +35,7 @@ use crate::{
                 entrance_of_alarm, entrance_token,
             },
             opening::{Opening, Step},
-            orders::{Order, Orders},
+            orders::Orders,
             served::Served,
             slab::Slab,
             sleeper::Sleeper,
@@ -266,50 +267,6 @@ impl ReadinessLoop {
         match note {
             Note::Look(place) => self.look(place, ShortRead::ReadOn),
             Note::Deliver(slice) => self.deliveries.add(slice),
-        }
-    }
-
-    fn handle_order(&mut self, order: Order) {
-        match order {
-            Order::Adopt(adoption) => self.adopt(*adoption),
-            Order::Farewell { farewell, roll } => {
-                let sessions = self.sessions();
-                match roll {
-                    // Nobody takes it if the drain was given up; those who are here stay then.
-                    Some(roll) => drop(roll.send(sessions)),
-                    None => {
-                        for session in sessions {
-                            farewell.say_to(&session);
-                        }
-                    }
-                }
-                self.farewell = Some(farewell);
-            }
-            Order::Phase => self.handle_phase(),
-        }
-    }
-
-    fn handle_phase(&mut self) {
-        self.phase = self.shared.phase();
-        match self.phase {
-            Phase::Serving => {}
-            Phase::Draining => self.entrances.clear(),
-            Phase::Ended => {
-                self.entrances.clear();
-                for place in self.guests.numbers() {
-                    if let Some(Guest::Served(served)) = self.guests.at_mut(place) {
-                        served.cut(self.shared.registry.tally());
-                        let_go(self.guests.remove(place));
-                    }
-                }
-            }
-        }
-        if self.phase != Phase::Serving {
-            for place in self.guests.numbers() {
-                if let Some(Guest::Opening(_)) = self.guests.at_mut(place) {
-                    self.hand_over(place, Stranger::Refused(Refusal::going_away()));
-                }
-            }
         }
     }
 
@@ -581,16 +538,6 @@ impl ReadinessLoop {
         };
         self.runtime
             .spawn(stranger.take_in(socket.into(), deadline, accepted));
-    }
-
-    fn sessions(&mut self) -> Vec<Session> {
-        let mut sessions = Vec::new();
-        for place in self.guests.numbers() {
-            if let Some(Guest::Served(served)) = self.guests.at_mut(place) {
-                sessions.push(served.session().clone());
-            }
-        }
-        sessions
     }
 }
 
