@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use support::root;
 
@@ -43,23 +43,33 @@ fn code_in_the_readmes_is_an_example_that_compiles() {
 }
 
 #[test]
-fn code_in_a_how_to_page_is_an_excerpt_of_an_example() {
+fn code_in_a_how_to_page_is_an_excerpt_of_an_example_that_it_names() {
     let excerpt = |text: &str| {
         let lines = text.lines().map(str::trim);
         lines.map(|line| format!("{line}\n")).collect::<String>()
     };
-    for (page, example) in [
-        ("reconnect-without-losing-messages.md", "reconnect.rs"),
-        ("keep-connections-alive.md", "heartbeat.rs"),
-        ("origins.md", "origins.rs"),
-    ] {
-        let page = fs::read_to_string(root().join("docs/howto").join(page)).unwrap();
-        let example = fs::read_to_string(root().join("examples").join(example)).unwrap();
-        assert!(!blocks(&page).is_empty());
+    let mut pages_with_code = 0;
+    for path in files_below("docs/howto", "md") {
+        let page = fs::read_to_string(&path).unwrap();
+        let examples: Vec<String> = page
+            .split("](../../examples/")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(".rs)"))
+            .map(|(name, _)| root().join(format!("examples/{name}.rs")))
+            .map(|example| excerpt(&fs::read_to_string(example).unwrap()))
+            .collect();
         for block in blocks(&page) {
-            assert!(excerpt(&example).contains(&excerpt(&block)), "{block}");
+            assert!(
+                examples
+                    .iter()
+                    .any(|example| example.contains(&excerpt(&block))),
+                "{} shows code that is in no example that it names:\n{block}",
+                path.display()
+            );
         }
+        pages_with_code += usize::from(page.contains("```rust\n"));
     }
+    assert!(pages_with_code >= 5, "{pages_with_code}");
 }
 
 #[test]
@@ -82,42 +92,68 @@ fn every_example_begins_with_its_command_and_is_built() {
 }
 
 #[test]
-fn links_of_how_to_pages_lead_somewhere() {
-    let folder = root().join("docs/howto");
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
+fn links_between_our_pages_lead_somewhere() {
+    let mut pages = files_below("docs", "md");
+    for entry in fs::read_dir(root()).unwrap() {
+        pages.push(entry.unwrap().path());
+    }
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    assert!(pages.len() > 15, "{pages:?}");
+    for path in pages {
         let page = fs::read_to_string(&path).unwrap();
         let links = page.split("](").skip(1);
         for link in links.map(|rest| rest.split(')').next().unwrap()) {
-            let file = link.split('#').next().unwrap();
-            let is_there = link.contains("://") || folder.join(file).exists();
-            assert!(is_there, "{} links to {link}", path.display());
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            if link.contains("://") {
+                continue;
+            }
+            let target = match file {
+                "" => path.clone(),
+                file => path.parent().unwrap().join(file),
+            };
+            assert!(target.exists(), "{} links to {link}", path.display());
+            if !heading.is_empty() {
+                let headings = headings(&fs::read_to_string(&target).unwrap());
+                let place = path.display();
+                assert!(
+                    headings.iter().any(|one| one == heading),
+                    "{place} links to {link}: {headings:?}"
+                );
+            }
         }
     }
 }
 
-#[test]
-fn links_between_our_pages_lead_somewhere() {
-    for name in [
-        "README.md",
-        "README.zh-CN.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "STYLE.md",
-        "SECURITY.md",
-    ] {
-        let page = fs::read_to_string(root().join(name)).unwrap();
-        for link in page
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap())
-        {
-            if !link.contains("://") {
-                let file = link.split('#').next().unwrap();
-                assert!(root().join(file).exists(), "{name} links to {link}");
+/// The anchors of a page's headings, as the hosts of repositories make them.
+fn headings(page: &str) -> Vec<String> {
+    let lines = page.lines().filter_map(|line| line.strip_prefix('#'));
+    let texts = lines.map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    texts
+        .map(|text| {
+            let kept = text.chars().filter(|&letter| {
+                letter.is_alphanumeric() || letter == ' ' || letter == '-' || letter == '_'
+            });
+            kept.map(|letter| if letter == ' ' { '-' } else { letter })
+                .collect()
+        })
+        .collect()
+}
+
+/// All files of a folder and the folders in it that end in `.extension`.
+fn files_below(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut folders = vec![root().join(folder)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|one| one == extension) {
+                files.push(path);
             }
         }
     }
+    files
 }
 
 #[test]
@@ -137,10 +173,5 @@ fn code_in_the_tutorial_stands_in_the_chat() {
             files.iter().any(|file| file.contains(&block)),
             "the tutorial shows code that is not there:\n{block}"
         );
-    }
-    for link in page.split("](").skip(1) {
-        let file = link.split([')', '#']).next().unwrap();
-        let path = root().join("docs/tutorial").join(file);
-        assert!(path.exists(), "the tutorial links to {file}");
     }
 }
