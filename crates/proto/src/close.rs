@@ -1,4 +1,4 @@
-//! Close codes, and how long a reason may be.
+//! Close codes (RFC 6455 section 7.4).
 
 use core::fmt;
 
@@ -82,14 +82,6 @@ impl fmt::Debug for CloseCode {
     }
 }
 
-/// Bytes. A control frame carries at most 125, of which the code takes 2 (RFC 6455 section 5.5).
-pub(crate) const REASON_BYTES_MAX: usize = 123;
-
-/// `reason`, cut at a character boundary so that it fits a Close frame.
-pub(crate) fn fitting_reason(reason: &str) -> &str {
-    &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,12 +96,5 @@ mod tests {
         ] {
             assert!(CloseCode::new(code).is_sendable(), "{code}");
         }
-    }
-
-    #[test]
-    fn long_reason_is_cut_between_characters() {
-        let reason = "é".repeat(100);
-        assert_eq!(fitting_reason(&reason).len(), 122);
-        assert_eq!(fitting_reason("bye"), "bye");
     }
 }

@@ -38,6 +38,26 @@ pub struct CloseFrame<'a> {
 }
 
 impl<'a> CloseFrame<'a> {
+    /// Bytes. A control frame carries at most 125, of which the code takes 2 (RFC 6455 section 5.5).
+    pub const REASON_BYTES_MAX: usize = 123;
+
+    /// Returns the beginning of `reason` that fits a Close frame, cut between characters.
+    ///
+    /// `reserved_bytes` of [`CloseFrame::REASON_BYTES_MAX`] stay free, for something that the caller appends.
+    ///
+    /// ```
+    /// use sockeye_proto::CloseFrame;
+    ///
+    /// let reason = "é".repeat(100);
+    /// assert_eq!(CloseFrame::fitting_reason(&reason, 0).len(), 122);
+    /// assert_eq!(CloseFrame::fitting_reason(&reason, 120), "é");
+    /// ```
+    #[must_use]
+    pub fn fitting_reason(reason: &str, reserved_bytes: usize) -> &str {
+        let bytes_max = Self::REASON_BYTES_MAX.saturating_sub(reserved_bytes);
+        &reason[..reason.floor_char_boundary(bytes_max)]
+    }
+
     /// From the body of the frame (RFC 6455 section 5.5.1): nothing, or a code and a reason in UTF-8.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, ProtocolError> {
         let Some((&code, reason)) = body.split_first_chunk() else {
@@ -81,4 +101,18 @@ pub(crate) enum Found<'i> {
     SplitControl {
         opcode: Opcode,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_reason_is_cut_between_characters() {
+        let reason = "é".repeat(100);
+        assert_eq!(CloseFrame::fitting_reason(&reason, 0).len(), 122);
+        assert_eq!(CloseFrame::fitting_reason("bye", 0), "bye");
+        assert_eq!(CloseFrame::fitting_reason("bye", 121), "by");
+        assert_eq!(CloseFrame::fitting_reason("bye", 124), "");
+    }
 }

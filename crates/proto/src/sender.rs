@@ -4,8 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use crate::{
-    CloseCode, Event, Message, MessageKind, ProtocolError, Role,
-    close::fitting_reason,
+    CloseCode, CloseFrame, Event, Message, MessageKind, ProtocolError, Role,
     encoder::Encoder,
     extension::{Compression, Deflate, DeflateParams, Deflater, End, Pool, Takeover},
     frame::{CONTROL_BYTES_MAX, FrameHead, Opcode},
@@ -15,7 +14,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Our Close frame is out: nothing may follow it (RFC 6455 section 5.5.1).
+    /// Our Close frame is sent, and nothing may follow it (RFC 6455 section 5.5.1); or the peer has ended TCP.
     Closing,
     /// A message is being sent in parts, and no other may begin within it (section 5.4).
     MidMessage,
@@ -207,7 +206,7 @@ impl Sender {
         let mut body = [0; CONTROL_BYTES_MAX];
         let mut len = 0;
         if code.is_sendable() {
-            let reason = fitting_reason(reason).as_bytes();
+            let reason = CloseFrame::fitting_reason(reason, 0).as_bytes();
             len = 2 + reason.len();
             body[..2].copy_from_slice(&code.as_u16().to_be_bytes());
             body[2..len].copy_from_slice(reason);

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use sockeye_proto::CloseCode;
+use sockeye_proto::{CloseCode, CloseFrame};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
@@ -109,15 +109,12 @@ impl Farewell {
             "" => hint,
             // The hint is for programs, and must not be cut off.
             reason => {
-                let room = REASON_BYTES_MAX - hint.len() - 1;
-                format!("{} {hint}", &reason[..reason.floor_char_boundary(room)])
+                let reason = CloseFrame::fitting_reason(reason, hint.len() + 1);
+                format!("{reason} {hint}")
             }
         }
     }
 }
-
-/// Bytes of a Close frame's reason (RFC 6455 section 5.5): 125 without the code.
-const REASON_BYTES_MAX: usize = 123;
 
 /// How the sessions of a server ended that was drained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,7 +223,7 @@ mod tests {
                 .starts_with("restart retry_ms=")
         );
         let reason = farewell(&"\u{9c7c}".repeat(60)).reason_for(1);
-        assert!(reason.len() <= REASON_BYTES_MAX);
+        assert!(reason.len() <= CloseFrame::REASON_BYTES_MAX);
         let (_, time) = reason.split_once(" retry_ms=").unwrap();
         assert!(time.parse::<u64>().is_ok(), "{reason}");
     }

@@ -40,7 +40,7 @@ pub struct MessageReader<'a> {
 impl<'a> MessageReader<'a> {
     pub(crate) fn new(core: &'a Core, kind: MessageKind, begin: Item) -> Self {
         let (current, last) = match begin {
-            Item::Message(message) => (into_bytes(message), true),
+            Item::Message(message) => (message.into_vec(), true),
             Item::Part { payload, last, .. } => (payload, last),
         };
         Self {
@@ -113,14 +113,7 @@ fn next_part(state: &mut State) -> Option<Result<(Vec<u8>, bool), Closed>> {
     match state.next_item() {
         Some(Item::Part { payload, last, .. }) => Some(Ok((payload, last))),
         // Within a message of parts nothing else comes.
-        Some(Item::Message(message)) => Some(Ok((into_bytes(message), true))),
+        Some(Item::Message(message)) => Some(Ok((message.into_vec(), true))),
         None => state.closed().map(Err),
-    }
-}
-
-fn into_bytes(message: sockeye_proto::Message<'static>) -> Vec<u8> {
-    match message {
-        sockeye_proto::Message::Text(text) => text.into_owned().into_bytes(),
-        sockeye_proto::Message::Binary(bytes) => bytes.into_owned(),
     }
 }
