@@ -2,7 +2,7 @@
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
-/// Text or binary.
+/// The kind of a message: text or binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// UTF-8, checked on arrival.
@@ -13,8 +13,17 @@ pub enum MessageKind {
 
 /// One whole text or binary payload, after reassembly and inflation.
 ///
-/// Borrowed where the bytes lie in somebody's buffer, owned where they don't; [`Message::into_owned`]
-/// makes one that lives as long as you like.
+/// A received message borrows its payload from the input wherever it can; [`Message::into_owned`] makes it independent of
+/// the input. A message to be sent may borrow or own its payload: `From` takes both without a copy.
+///
+/// ```
+/// use sockeye_proto::Message;
+///
+/// let received = Message::from("hello");
+/// assert_eq!(received.as_text(), Some("hello"));
+/// assert_eq!(received.into_text().unwrap(), "hello");
+/// assert!(Message::from(vec![1, 2, 3]).into_text().is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// UTF-8 text.
@@ -24,7 +33,7 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Text or binary.
+    /// Returns whether this is text or binary.
     #[must_use]
     pub fn kind(&self) -> MessageKind {
         match self {
@@ -33,7 +42,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The payload, whatever its kind.
+    /// Returns the payload of either kind.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -42,7 +51,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The text, if it is text.
+    /// Returns the text, or `None` if the message is binary.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -51,19 +60,19 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Payload bytes.
+    /// Returns the length of the payload in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty, which is a message like any other.
+    /// Returns whether the payload has no bytes. Such a message is valid.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the payload is its own, not borrowed.
+    /// Returns whether the message owns its payload.
     #[must_use]
     pub fn is_owned(&self) -> bool {
         matches!(
@@ -72,7 +81,7 @@ impl<'a> Message<'a> {
         )
     }
 
-    /// The same message, borrowed.
+    /// Returns a message that borrows this one's payload.
     #[must_use]
     pub fn as_ref(&self) -> Message<'_> {
         match self {
@@ -81,7 +90,19 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The payload's bytes; a copy only if it is borrowed.
+    /// Returns the text without a copy.
+    ///
+    /// # Errors
+    ///
+    /// The message is binary; the error is the message itself.
+    pub fn into_text(self) -> Result<Cow<'a, str>, Self> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(_) => Err(self),
+        }
+    }
+
+    /// Returns the payload of either kind. Copies it if it is borrowed.
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
         match self {
@@ -90,13 +111,19 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The same message, owning its payload. Copies it if it was borrowed.
+    /// Returns the message with a payload of its own. Copies it if it is borrowed.
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {
         match self {
             Self::Text(text) => Message::Text(Cow::Owned(text.into_owned())),
             Self::Binary(bytes) => Message::Binary(Cow::Owned(bytes.into_owned())),
         }
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Message<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::Text(text)
     }
 }
 
@@ -115,6 +142,12 @@ impl From<String> for Message<'_> {
 impl<'a> From<&'a String> for Message<'a> {
     fn from(text: &'a String) -> Self {
         Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl<'a> From<Cow<'a, [u8]>> for Message<'a> {
+    fn from(bytes: Cow<'a, [u8]>) -> Self {
+        Self::Binary(bytes)
     }
 }
 
