@@ -23,21 +23,29 @@
 //! - `deflate` is permessage-deflate (RFC 7692); without it no client offers the extension, every server declines it, and
 //!   zlib-rs is not built.
 //!
+//! Both ends of a WebSocket, without a network between them:
+//!
 //! ```
-//! use sockeye_proto::{Connection, Event, Input, Limits, Message};
+//! use sockeye_proto::{CloseCode, Connection, Event, Input, Limits, Message};
 //!
 //! let mut client = Connection::client(Limits::default(), None, [7; 32]);
 //! let mut server = Connection::server(Limits::default(), None);
 //!
 //! client.send(&Message::from("hello"))?;
-//! let mut wire = Vec::new();
-//! client.poll_transmit(&mut wire);
+//! client.close(CloseCode::NORMAL, "")?;
+//! let mut bytes = Vec::new();
+//! client.poll_transmit(&mut bytes);
 //!
-//! let mut input = Input::new(&mut wire);
+//! let mut input = Input::new(&mut bytes);
 //! assert_eq!(server.poll_event(&mut input)?, Some(Event::Message("hello".into())));
+//! assert!(matches!(server.poll_event(&mut input)?, Some(Event::Close(_))));
 //! assert_eq!(server.poll_event(&mut input)?, None);
+//! assert!(server.is_closed());
+//! assert_eq!(server.close_code(), Some(CloseCode::NORMAL));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! `examples/protocol.rs` of the repository is a complete echo server on `std::net::TcpStream`, handshake included.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;

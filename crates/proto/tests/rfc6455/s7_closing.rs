@@ -1,6 +1,10 @@
 //! RFC 6455 sections 5.5.1 and 7: the end of a connection.
 
-use sockeye_proto::{CloseCode, Input, Message, ProtocolError, Role, SendError, Violation};
+use std::time::Duration;
+
+use sockeye_proto::{
+    CloseCode, Input, Message, Pace, ProtocolError, ReadState, Role, SendError, Violation,
+};
 
 use crate::story::{Seen, Setting, from_peer, hex, in_each_role, receive, receive_frames};
 
@@ -281,3 +285,85 @@ fn both_roles_read_a_close_with_code_and_reason() {
         seen
     );
 }
+
+in_each_role!(
+    server_calls_an_end_without_a_close_frame_abnormal,
+    client_calls_an_end_without_a_close_frame_abnormal,
+    |role| {
+        let mut connection = Setting::new(role).connection();
+        assert_eq!(
+            (connection.close_code(), connection.is_closed()),
+            (None, false)
+        );
+        connection.handle_eof();
+        // Section 7.1.5: 1006.
+        assert_eq!(connection.close_code(), Some(CloseCode::ABNORMAL));
+        assert!(connection.is_closed());
+        assert_eq!(
+            connection.send(&Message::from("a")),
+            Err(SendError::Closing)
+        );
+        assert_eq!(connection.ping(b""), Err(SendError::Closing));
+        assert_eq!(
+            connection.close(CloseCode::NORMAL, ""),
+            Err(SendError::Closing)
+        );
+        let mut out = Vec::new();
+        connection.poll_transmit(&mut out);
+        assert_eq!(out, b"");
+    }
+);
+
+in_each_role!(
+    server_keeps_the_close_code_when_the_input_ends,
+    client_keeps_the_close_code_when_the_input_ends,
+    |role| {
+        let mut connection = Setting::new(role).connection();
+        let mut bytes = from_peer(role, &[(0x88, &close(1001, "bye"))]);
+        connection.poll_event(&mut Input::new(&mut bytes)).unwrap();
+        assert_eq!(connection.close_code(), Some(CloseCode::GOING_AWAY));
+        connection.handle_eof();
+        assert_eq!(connection.close_code(), Some(CloseCode::GOING_AWAY));
+        let mut out = Vec::new();
+        connection.poll_transmit(&mut out);
+        assert!(
+            !out.is_empty(),
+            "the answer to the Close frame is still sent"
+        );
+    }
+);
+
+in_each_role!(
+    server_whose_close_is_not_answered_ends_abnormally,
+    client_whose_close_is_not_answered_ends_abnormally,
+    |role| {
+        let mut connection = Setting::new(role).connection();
+        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(!connection.is_closed());
+        connection.handle_eof();
+        assert_eq!(connection.close_code(), Some(CloseCode::ABNORMAL));
+        assert!(connection.is_closed());
+    }
+);
+
+in_each_role!(
+    server_closes_with_1008_when_a_message_comes_too_slowly,
+    client_closes_with_1008_when_a_message_comes_too_slowly,
+    |role| {
+        let mut connection = Setting::new(role).connection();
+        let whole = from_peer(role, &[(0x82, &[0; 100])]);
+        let mut begin = whole[..50].to_vec();
+        let mut input = Input::new(&mut begin);
+        assert_eq!(connection.poll_event(&mut input).unwrap(), None);
+        let mut pace_at =
+            |seconds| connection.handle_timeout(Duration::from_secs(seconds), ReadState::CaughtUp);
+        assert_eq!(pace_at(0), Pace::Enough);
+        assert_eq!(pace_at(59), Pace::Enough);
+        assert_eq!(pace_at(60), Pace::TooSlow);
+        assert!(connection.is_closed());
+        let mut out = Vec::new();
+        connection.poll_transmit(&mut out);
+        let story = Setting::new(role.peer()).receive(&out);
+        assert_eq!(story.seen, [Seen::Close(1008, "message too slow".into())]);
+    }
+);
