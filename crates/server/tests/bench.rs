@@ -5,11 +5,13 @@ mod support;
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,
+    sync::{Arc, Mutex},
 };
 
 use serde_json::Value;
 use sockeye::{
-    CloseCode, Endpoint, Group, Message, Origins, Reply, Route, Server, ServerHandle, Session,
+    CloseCode, Endpoint, Group, Message, Origins, Refusal, Reply, Route, Server, ServerHandle,
+    Session,
 };
 use support::{Run, run, sockeye};
 use tempfile::TempDir;
@@ -276,6 +278,249 @@ async fn fan_out_needs_a_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fixed_rate_sends_what_is_due_and_counts_each_answer() {
+    let room = Group::new();
+    let (_echo, echo) = serve(|| Echo).await;
+    let (_room, room) = serve(move || Place(room.clone())).await;
+    let fan_out = ["-m", "fan-out", "-c", "3", "--rate", "200"];
+    for (url, args) in [
+        (&echo, &["-c", "4", "--rate", "200"][..]),
+        (&room, &fan_out),
+    ] {
+        let (run, json) = bench(url, args).await;
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        assert_eq!(json["asked"]["rate"], 200);
+        assert_eq!(json["schedule"]["rate"], 200);
+        let due = number(&json, "/schedule/due");
+        // The measured time includes what it takes to notice that it is over.
+        assert!(
+            (200.0 * number(&json, "/measured_s") - due).abs() <= 20.0,
+            "{json}"
+        );
+        let sent = number(&json, "/schedule/sent");
+        assert!(sent > 0.0 && sent <= due, "{json}");
+        assert!(is_ordered(&json, "/schedule/late_us"), "{json}");
+        let counted = json["round_trips"]["count"].as_f64();
+        let counted = counted.or_else(|| json["publications"]["count"].as_f64());
+        assert_eq!(counted, Some(sent), "each answer counts, whenever it comes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stalls_is_asked_as_often_and_each_wait_is_in_its_times() {
+    /// Answers no message before the 50th has come, and then all of them at once, again and again.
+    struct Stalling(Vec<Message<'static>>);
+    impl Endpoint for Stalling {
+        fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
+            self.0.push(message.into_owned());
+            if self.0.len() == 50 {
+                for message in self.0.drain(..) {
+                    session.try_send(message).unwrap();
+                }
+            }
+            Reply::None
+        }
+    }
+    let (_server, url) = serve(|| Stalling(Vec::new())).await;
+    let args = ["-c", "1", "--rate", "500", "--patience", "300ms"];
+    let (run, json) = bench(&url, &args).await;
+    // The last ones wait for others that don't come.
+    assert!(run.code == Some(0) || run.code == Some(1), "{}", run.stderr);
+    assert!(number(&json, "/round_trips/count") >= 50.0, "{json}");
+    // The first of 50 waits for 98 ms, the last one for nothing. A closed loop would wait for ever.
+    assert!(
+        number(&json, "/round_trips/time_us/p50") >= 40_000.0,
+        "{json}"
+    );
+    assert!(
+        number(&json, "/round_trips/time_us/max") >= 90_000.0,
+        "{json}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_that_the_generator_does_not_reach_is_told() {
+    let (_server, url) = serve(|| Echo).await;
+    let (run, json) = bench(&url, &["-c", "1", "--rate", "4000000000"]).await;
+    assert_eq!(json["schedule"]["is_late"], true, "{json}");
+    assert!(number(&json, "/schedule/sent") < number(&json, "/schedule/due"));
+    assert!(run.stderr.contains("was late itself"), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_does_not_take_or_answer_is_lost_and_not_kept_for_ever() {
+    struct Silent;
+    impl Endpoint for Silent {
+        fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+            Reply::None
+        }
+    }
+    let (_server, url) = serve(|| Silent).await;
+    let args = ["-c", "1", "--rate", "40000", "--patience", "10ms"];
+    let (run, json) = bench(&url, &args).await;
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(
+        number(&json, "/messages/lost") >= number(&json, "/schedule/sent"),
+        "{json}"
+    );
+    assert_eq!(json["round_trips"]["count"], 0);
+
+    let (run, json) = bench(&url, &["-c", "2", "--rate", "500", "--expect", "none"]).await;
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(json["round_trips"], Value::Null);
+    assert_eq!(json["asked"]["expect"], "none");
+    assert!(number(&json, "/schedule/sent") > 0.0);
+    assert!(number(&json, "/schedule/per_second") > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_answer_counts_where_any_is_expected() {
+    let treat: fn(Message<'_>) -> Reply = |_| Reply::Message("something else".into());
+    let (_server, url) = serve(move || Odd { count: 0, treat }).await;
+    for extra in [&["-p", "3"][..], &["--rate", "300"]] {
+        let args = [&["-c", "2", "--expect", "any"], extra].concat();
+        let (run, json) = bench(&url, &args).await;
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        assert!(number(&json, "/round_trips/count") > 0.0);
+        assert_eq!(json["messages"]["wrong"], 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_given_message_is_what_the_server_gets() {
+    /// Each message once.
+    struct Remembers(Arc<Mutex<Vec<Message<'static>>>>);
+    impl Endpoint for Remembers {
+        fn on_message(&mut self, _: &Session, message: Message<'_>) -> Reply {
+            let mut heard = self.0.lock().unwrap();
+            if !heard.contains(&message) {
+                heard.push(message.into_owned());
+            }
+            Reply::Echo
+        }
+    }
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("message");
+    std::fs::write(&file, b"\xffline\n").unwrap();
+    let at_file = format!("@{}", file.display());
+    for (message, extra, expected) in [
+        (
+            r#"{"type":"ping"}"#,
+            &[][..],
+            Message::from(r#"{"type":"ping"}"#),
+        ),
+        (&at_file, &["--binary"], Message::from(&b"\xffline\n"[..])),
+    ] {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let remembers = Arc::clone(&heard);
+        let (_server, url) = serve(move || Remembers(Arc::clone(&remembers))).await;
+        let args = [&["-c", "2", "-p", "4", "--message", message], extra].concat();
+        let (run, json) = bench(&url, &args).await;
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        assert_eq!(json["asked"]["message"], "given");
+        assert_eq!(json["asked"]["message_bytes"], expected.len());
+        assert_eq!(*heard.lock().unwrap(), [expected]);
+    }
+    let refused =
+        |args: &[&str]| run(&[&["bench", "ws://127.0.0.1:1/", "--message"], args].concat());
+    for (args, part) in [
+        (&[at_file.as_str()][..], "--binary"),
+        (&["@/nowhere/at/all"], "/nowhere/at/all"),
+    ] {
+        let run = refused(args);
+        assert_eq!(run.code, Some(2), "{args:?}: {}", run.stderr);
+        assert!(run.stderr.contains(part), "{args:?}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_take_turns_in_the_url_a_header_or_a_subprotocol() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("tokens");
+    std::fs::write(&file, "sesame&1\n\nsesame+2\nsesame-3\n").unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let route = Route::new("/", {
+        let seen = Arc::clone(&seen);
+        move |request| {
+            let field = |name: &str| {
+                let value = request.headers().get(name);
+                value.map(|value| value.to_str().unwrap().to_owned())
+            };
+            seen.lock().unwrap().push((
+                request.query().unwrap_or_default().to_owned(),
+                field("authorization"),
+                field("sec-websocket-protocol"),
+            ));
+            Ok(Echo)
+        }
+    });
+    let server = Server::bind("127.0.0.1:0")
+        .mount(route.origins(Origins::Any))
+        .start();
+    let server = server.await.unwrap();
+    let url = format!("ws://{}/", server.local_addrs()[0]);
+    let query = format!("{url}?token={{token}}");
+    let tokens = [
+        "-m",
+        "idle",
+        "-c",
+        "5",
+        "--token-file",
+        file.to_str().unwrap(),
+    ];
+    let (bearer, offered) = ("Authorization: Bearer {token}", "v2,{token}");
+    let header_and_name = ["-H", bearer, "--subprotocol", offered];
+    for (url, extra) in [(&query, &[][..]), (&url, &header_and_name)] {
+        let (run, _) = bench(url, &[&tokens[..], extra].concat()).await;
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+        seen.sort();
+        let expected = ["sesame&1", "sesame&1", "sesame+2", "sesame+2", "sesame-3"].map(|token| {
+            let encoded = token.replace('&', "%26").replace('+', "%2B");
+            match extra.is_empty() {
+                true => (format!("token={encoded}"), None, None),
+                false => (
+                    String::new(),
+                    Some(format!("Bearer {token}")),
+                    Some(format!("v2, {token}")),
+                ),
+            }
+        });
+        assert_eq!(seen, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_secrets() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("tokens");
+    let refusing = Route::new("/", |_| -> Result<Echo, _> {
+        Err(Refusal::new(http::StatusCode::UNAUTHORIZED))
+    });
+    let server = Server::bind("127.0.0.1:0")
+        .mount(refusing.origins(Origins::Any))
+        .start();
+    let server = server.await.unwrap();
+    let url = format!("ws://{}/?t={{token}}", server.local_addrs()[0]);
+    for (tokens, part) in [
+        ("open+sesame", "401"),
+        ("open sesame", "line 1"),
+        ("", "no token"),
+    ] {
+        std::fs::write(&file, tokens).unwrap();
+        let (run, _) = bench(&url, &["--token-file", file.to_str().unwrap()]).await;
+        assert!(run.code > Some(1), "{}", run.stderr);
+        assert!(run.stderr.contains(part), "{}", run.stderr);
+        assert!(!run.stderr.contains("sesame"), "{}", run.stderr);
+    }
+    std::fs::write(&file, "open+sesame").unwrap();
+    let place_less = url.replace("{token}", "");
+    let (run, _) = bench(&place_less, &["--token-file", file.to_str().unwrap()]).await;
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("put {token} where"), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_json_it_prints_a_table_and_on_request_progress() {
     let (_server, url) = serve(|| Echo).await;
     let text = tokio::task::spawn_blocking(move || {
@@ -366,6 +611,15 @@ fn what_cannot_be_measured_is_one_line_and_an_exit_code() {
     refused(&["ws://127.0.0.1:1/"], 3, "refused");
     refused(&["ftp://127.0.0.1/"], 2, "ftp");
     refused(&["ws://127.0.0.1:1/", "-d", "0s"], 2, "--duration");
+    for (args, part) in [
+        (&["--expect", "none"][..], "--rate"),
+        (&["-m", "idle", "--rate", "1"], "--rate"),
+        (&["-m", "fan-out", "--message", "hi"], "--message"),
+        (&["-m", "connect", "--expect", "any"], "--expect"),
+        (&["--token-file", "/nowhere/at/all"], "/nowhere/at/all"),
+    ] {
+        refused(&[&["ws://127.0.0.1:1/"], args].concat(), 2, part);
+    }
 }
 
 #[cfg(unix)]

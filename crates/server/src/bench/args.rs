@@ -1,19 +1,29 @@
 //! The options of `sockeye bench`.
 
-use std::time::Duration;
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
+use sockeye::MessageKind;
 
 use crate::{
     config::{Bytes, Count, Period, Switch},
     dial::DialArgs,
 };
 
+use super::payload::STAMP_BYTES;
+
 /// Shown at the end of `sockeye bench --help`.
 pub(crate) const EXIT_CODES: &str = "\
 Examples:
   sockeye bench ws://127.0.0.1:8080/echo
   sockeye bench ws://127.0.0.1:8080/echo -c 1000 -p 16 -s 1KiB --binary
+  sockeye bench ws://127.0.0.1:8080/echo -c 100 --rate 5000
   sockeye bench ws://127.0.0.1:8080/echo -m idle -c 10000 -d 1m
   sockeye bench ws://127.0.0.1:8080/echo -m connect
   sockeye bench ws://127.0.0.1:8080/websocket/ws -m fan-out -c 1000
@@ -38,6 +48,42 @@ pub(crate) enum Mode {
     /// A room where everybody gets what one sends: deliveries per second, time to the last receiver
     FanOut,
 }
+
+/// What answers a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Expect {
+    /// The same message, unchanged
+    Echo,
+    /// Any message: each that comes answers the oldest that waits
+    Any,
+    /// Nothing: what comes is ignored, and what was sent counts; needs --rate
+    None,
+}
+
+/// What is sent, as it was given.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenMessage(Vec<u8>);
+
+impl FromStr for GivenMessage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(name) = text.strip_prefix('@') else {
+            return Ok(Self(text.as_bytes().to_vec()));
+        };
+        let mut message = Vec::new();
+        File::open(name)
+            .and_then(|file| file.take(MESSAGE_BYTES_MAX + 1).read_to_end(&mut message))
+            .map_err(|error| format!("{name}: {error}"))?;
+        match message.len() as u64 > MESSAGE_BYTES_MAX {
+            true => Err(format!("{name}: it is larger than 1 GiB")),
+            false => Ok(Self(message)),
+        }
+    }
+}
+
+/// Bytes. The largest that --message-bytes takes.
+const MESSAGE_BYTES_MAX: u64 = 1 << 30;
 
 /// Options.
 #[derive(Args, Clone, Debug)]
@@ -72,6 +118,19 @@ pub(crate) struct BenchArgs {
     #[arg(short = 'p', long, value_name = "COUNT", default_value = "1")]
     pub(crate) in_flight: Count,
 
+    /// Send so many messages per second in all, each at its time whatever the server does; a round trip counts
+    /// from that time. For echo and fan-out
+    #[arg(short, long, value_name = "COUNT", conflicts_with = "in_flight")]
+    pub(crate) rate: Option<Count>,
+
+    /// Send this text, or what a file holds, in place of generated messages. For echo
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with = "message_bytes")]
+    message: Option<GivenMessage>,
+
+    /// What answers a message. For echo
+    #[arg(long, value_enum, default_value = "echo")]
+    pub(crate) expect: Expect,
+
     /// Handshakes under way at once while the connections are opened
     #[arg(long, value_name = "COUNT", default_value = "64")]
     pub(crate) opening: Count,
@@ -98,11 +157,23 @@ pub(crate) struct BenchArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) progress: bool,
 
+    /// Tokens, one a line, for one connection after the other: each stands in for {token} in the URL, in a
+    /// --header or in a --subprotocol
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    token_file: Option<PathBuf>,
+
     #[command(flatten, next_help_heading = "Connection")]
     pub(crate) dial: DialArgs,
 }
 
 impl BenchArgs {
+    pub(crate) fn kind(&self) -> MessageKind {
+        match self.binary {
+            true => MessageKind::Binary,
+            false => MessageKind::Text,
+        }
+    }
+
     /// Connections, or receivers in fan-out.
     pub(crate) fn connections(&self) -> usize {
         match (self.connections, self.mode) {
@@ -120,9 +191,48 @@ impl BenchArgs {
         }
     }
 
-    pub(crate) fn message_bytes(&self) -> usize {
+    /// Finds options that have no meaning together.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let only =
+            |flag: &str, modes: &str| Err(format!("{flag}: it has a meaning only for {modes}"));
+        if self.duration.0.is_zero() {
+            return Err("--duration: nothing is measured in no time".to_owned());
+        }
         match self.mode {
-            Mode::FanOut => self.message_bytes.0.max(super::payload::STAMP_BYTES),
+            Mode::Idle | Mode::Connect if self.rate.is_some() => only("--rate", "echo and fan-out"),
+            Mode::Echo if self.expect == Expect::None && self.rate.is_none() => {
+                Err("--expect none: it needs --rate, since no answer sets the pace".to_owned())
+            }
+            Mode::Echo => Ok(()),
+            _ if self.message.is_some() => only("--message", "echo"),
+            _ if self.expect != Expect::Echo => only("--expect", "echo"),
+            _ => Ok(()),
+        }
+    }
+
+    /// What --message says.
+    pub(crate) fn message(&self) -> Option<&[u8]> {
+        self.message.as_ref().map(|message| message.0.as_slice())
+    }
+
+    pub(crate) fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
+    }
+
+    /// Messages on their way at once in a closed loop; none with --rate, where nothing waits for an answer.
+    pub(crate) fn closed_loop(&self) -> usize {
+        match self.rate {
+            Some(_) => 0,
+            None => self.in_flight.0 as usize,
+        }
+    }
+
+    pub(crate) fn message_bytes(&self) -> usize {
+        if let Some(message) = &self.message {
+            return message.0.len();
+        }
+        match self.mode {
+            Mode::FanOut => self.message_bytes.0.max(STAMP_BYTES),
             _ => self.message_bytes.0,
         }
     }
@@ -146,6 +256,17 @@ impl Mode {
             Self::Idle => "idle",
             Self::Connect => "connect",
             Self::FanOut => "fan-out",
+        }
+    }
+}
+
+impl Expect {
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Any => "any",
+            Self::None => "none",
         }
     }
 }

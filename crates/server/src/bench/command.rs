@@ -1,6 +1,6 @@
 //! The command itself: a runtime, a measurement, what is printed, the exit code.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, sync::Arc};
 
 use sockeye::{Deflate, Settings};
 
@@ -8,12 +8,12 @@ use super::{
     args::BenchArgs,
     machine,
     measurement::{Failure, measure, wanted},
+    payload::Payload,
     report::Report,
+    schedule::UNANSWERED_MAX,
+    tokens::Dials,
 };
-use crate::{
-    config::Switch,
-    dial::{dial, warn_if_insecure},
-};
+use crate::{config::Switch, dial::warn_if_insecure};
 
 /// Measures, prints, and tells by its exit code whether all went well.
 pub(crate) fn run(args: &BenchArgs) -> ExitCode {
@@ -63,19 +63,19 @@ fn print(args: &BenchArgs, report: &Report) {
              Try more --threads, or another machine for the load"
         );
     }
+    if let Some(schedule) = report.schedule.as_ref().filter(|schedule| schedule.is_late) {
+        eprintln!("sockeye: {}", schedule.warning());
+    }
 }
 
 fn measured(args: &BenchArgs) -> Result<Report, Failure> {
-    if args.duration.0.is_zero() {
-        return Err(Failure::Usage(
-            "--duration: nothing is measured in no time".to_owned(),
-        ));
-    }
+    args.check().map_err(Failure::Usage)?;
+    let payload = payload(args).map_err(Failure::Usage)?;
     machine::allow_connections(wanted(args)).map_err(Failure::Usage)?;
     let mut dialled = args.dial.clone();
     // What we send, we must be able to take back.
     dialled.max_message.0 = dialled.max_message.0.max(args.message_bytes());
-    let connect = dial(&dialled, settings(args)).map_err(Failure::Usage)?;
+    let dials = Dials::new(&dialled, settings(args), args.token_file()).map_err(Failure::Usage)?;
     let mut builder = match args.threads() {
         // Cheaper than a pool of one.
         1 => tokio::runtime::Builder::new_current_thread(),
@@ -89,25 +89,42 @@ fn measured(args: &BenchArgs) -> Result<Report, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Usage(format!("cannot start threads: {error}")))?;
-    let report = runtime.block_on(measure(args, connect));
+    let report = runtime.block_on(measure(args, Arc::new(dials), payload));
     // A name may still be looked up; nobody waits for it.
     runtime.shutdown_background();
     report
 }
 
+fn payload(args: &BenchArgs) -> Result<Payload, String> {
+    match args.message() {
+        None => Ok(Payload::generated(args.message_bytes(), args.kind())),
+        Some(message) => Payload::given(message.to_vec(), args.kind())
+            .map_err(|error| format!("--message: {error}; use --binary")),
+    }
+}
+
 fn settings(args: &BenchArgs) -> Settings {
     let mut settings = Settings::default();
-    // Room for all that may be on its way, so that sending never has to wait.
     let message_bytes = args.message_bytes() + FRAME_BYTES;
-    settings.outbox_bytes_max = settings
-        .outbox_bytes_max
-        .max(message_bytes.saturating_mul(args.in_flight.0 as usize + 1));
+    let messages_bytes = |count: usize| message_bytes.saturating_mul(count);
+    let needed = match args.rate {
+        // Room for all that may be on its way, so that sending never has to wait.
+        None => messages_bytes(args.in_flight.0 as usize + 1),
+        // Messages that wait for a server that takes nothing; one at least has room.
+        Some(_) => messages_bytes(UNANSWERED_MAX)
+            .min(WAITING_BYTES_MAX)
+            .max(messages_bytes(2)),
+    };
+    settings.outbox_bytes_max = settings.outbox_bytes_max.max(needed);
     settings.limits.close_timeout = args.patience.0;
     // What is measured is the load, and nothing of our own beside it.
     settings.heartbeat = None;
     settings.deflate = (args.deflate == Switch::On).then(Deflate::default);
     settings
 }
+
+/// Bytes. With `--rate` so much may wait in one connection; what comes on top is not sent, and lost.
+const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes that a message may grow by on its way to the wire: a header of 14, and 5 for each 16 KiB that deflate
 /// can't make smaller. A page is more than both for what fits 16 MiB.

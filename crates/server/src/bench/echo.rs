@@ -6,11 +6,13 @@ use std::{
     time::Instant,
 };
 
-use sockeye::{Closed, Endpoint, Error, Message, Reply, Session};
+use sockeye::{Closed, Endpoint, Error, Message, Reply, Session, TrySendError};
 
 use super::{
-    link::{Ending, Phase, Run},
+    args::{BenchArgs, Expect},
+    link::{Ending, Run},
     payload::Payload,
+    schedule::{Departure, UNANSWERED_MAX},
     tally::{Tally, lock},
 };
 
@@ -18,17 +20,19 @@ use super::{
 pub(crate) struct Echoes {
     pub(crate) run: Arc<Run>,
     pub(crate) payload: Payload,
-    pub(crate) in_flight: usize,
+    /// 0 in an open loop: nothing waits for an answer.
+    in_flight: usize,
+    expect: Expect,
     pub(crate) times: Tally,
     lanes: Vec<Arc<Lane>>,
 }
 
-/// What is on its way on one connection. `answered + times.len()` is the number of the next message.
+/// What is on its way on one connection. `answered + waiting.len()` is the number of the next message.
 #[derive(Default)]
 struct Flight {
     answered: u64,
-    /// When each was sent, the oldest first.
-    times: VecDeque<Instant>,
+    /// Messages that wait for an answer, the oldest first; with [`Expect::None`] there are none.
+    waiting: VecDeque<Departure>,
 }
 
 struct Lane {
@@ -40,8 +44,7 @@ impl Echoes {
     pub(crate) fn new(
         run: Arc<Run>,
         payload: Payload,
-        connections: usize,
-        in_flight: usize,
+        args: &BenchArgs,
         shards: usize,
     ) -> Arc<Self> {
         let lane = |number| {
@@ -53,9 +56,10 @@ impl Echoes {
         Arc::new(Self {
             run,
             payload,
-            in_flight,
+            in_flight: args.closed_loop(),
+            expect: args.expect,
             times: Tally::new(shards),
-            lanes: (0..connections).map(lane).collect(),
+            lanes: (0..args.connections()).map(lane).collect(),
         })
     }
 
@@ -78,23 +82,91 @@ impl Echoes {
 
     /// Sends until enough is on its way.
     fn fill(&self, lane: &Lane, flight: &mut Flight, session: &Session, now: Instant) {
-        while flight.times.len() < self.in_flight && self.run.is_sending() {
-            let number = flight.answered + flight.times.len() as u64;
+        while flight.waiting.len() < self.in_flight && self.run.is_sending() {
+            let number = flight.next();
             let message = self.payload.message(lane.number, number);
             // The outbox has room for all of them, so this fails only where the connection ends.
             if session.try_send(message).is_err() {
                 return;
             }
-            flight.times.push_back(now);
+            flight.waiting.push_back(Departure::now(now));
         }
+    }
+
+    /// Sends one message of an open loop, on the first of these connections that stands. Says whether its outbox
+    /// took it; otherwise the message is lost.
+    pub(crate) fn send<'a>(
+        &self,
+        sessions: impl IntoIterator<Item = &'a (usize, Session)>,
+        departure: Departure,
+    ) -> bool {
+        for (number, session) in sessions {
+            let lane = &self.lanes[*number];
+            // Not locked while it is handed over: the connection may be about to lock it with an answer.
+            let message = match lock(&lane.flight).depart(self.expect, departure) {
+                Some(message) => self.payload.message(lane.number, message),
+                None => return self.not_sent("so many messages wait for an answer"),
+            };
+            match session.try_send(message) {
+                Ok(()) => return true,
+                Err(refused) => {
+                    lock(&lane.flight).stay(self.expect);
+                    if matches!(refused, TrySendError::Full(_)) {
+                        return self.not_sent("the server takes nothing more");
+                    }
+                }
+            }
+        }
+        self.not_sent("no connection is left")
+    }
+
+    fn not_sent(&self, why: &str) -> bool {
+        self.run.lost.fetch_add(1, Ordering::Relaxed);
+        self.run.trouble(format!("not sent: {why}"));
+        false
     }
 
     /// Messages whose answer hasn't come.
     pub(crate) fn outstanding(&self) -> usize {
         self.lanes
             .iter()
-            .map(|lane| lock(&lane.flight).times.len())
+            .map(|lane| lock(&lane.flight).waiting.len())
             .sum()
+    }
+}
+
+impl Flight {
+    /// The number of the next message.
+    fn next(&self) -> u64 {
+        self.answered + self.waiting.len() as u64
+    }
+
+    /// Counts a message that is about to be sent, and returns its number; none if too many wait already.
+    fn depart(&mut self, expect: Expect, departure: Departure) -> Option<u64> {
+        let number = self.next();
+        match expect {
+            Expect::None => self.answered += 1,
+            Expect::Echo | Expect::Any if self.waiting.len() < UNANSWERED_MAX => {
+                self.waiting.push_back(departure);
+            }
+            Expect::Echo | Expect::Any => return None,
+        }
+        Some(number)
+    }
+
+    /// Takes back the last message: it was not sent.
+    fn stay(&mut self, expect: Expect) {
+        match expect {
+            Expect::None => self.answered -= 1,
+            Expect::Echo | Expect::Any => drop(self.waiting.pop_back()),
+        }
+    }
+
+    /// Takes the oldest message that waits.
+    fn answer_oldest(&mut self) -> Option<Departure> {
+        let oldest = self.waiting.pop_front()?;
+        self.answered += 1;
+        Some(oldest)
     }
 }
 
@@ -107,24 +179,31 @@ pub(crate) struct EchoClient {
 
 impl EchoClient {
     /// Finds out which message this answers.
-    fn answer(&self, flight: &mut Flight, message: &Message<'_>) -> Option<Instant> {
+    fn answer(&self, flight: &mut Flight, message: &Message<'_>) -> Option<Departure> {
+        match self.echoes.expect {
+            Expect::Echo => self.answer_equal(flight, message),
+            // What comes unasked is no answer, and nothing is wrong with it.
+            Expect::Any => flight.answer_oldest(),
+            Expect::None => None,
+        }
+    }
+
+    fn answer_equal(&self, flight: &mut Flight, message: &Message<'_>) -> Option<Departure> {
         let run = &self.echoes.run;
         let is_at = |skipped: &usize| {
             let number = flight.answered + *skipped as u64;
             *message == self.echoes.payload.message(self.lane.number, number)
         };
-        let Some(skipped) = (0..flight.times.len()).find(is_at) else {
+        let Some(skipped) = (0..flight.waiting.len()).find(is_at) else {
             // It stands for the oldest, if it stands for anything.
             run.wrong.fetch_add(1, Ordering::Relaxed);
-            if flight.times.pop_front().is_some() {
-                flight.answered += 1;
-            }
+            flight.answer_oldest();
             return None;
         };
         run.lost.fetch_add(skipped as u64, Ordering::Relaxed);
-        flight.answered += skipped as u64 + 1;
-        flight.times.drain(..skipped);
-        flight.times.pop_front()
+        flight.answered += skipped as u64;
+        flight.waiting.drain(..skipped);
+        flight.answer_oldest()
     }
 }
 
@@ -134,9 +213,9 @@ impl Endpoint for EchoClient {
         let mut flight = lock(&self.lane.flight);
         let sent = self.answer(&mut flight, &message);
         if let Some(sent) = sent
-            && self.echoes.run.phase() == Phase::Measure
+            && sent.is_counted(&self.echoes.run)
         {
-            self.echoes.times.record(self.lane.number, now - sent);
+            self.echoes.times.record(self.lane.number, now - sent.at);
         }
         self.echoes.fill(&self.lane, &mut flight, session, now);
         Reply::None
@@ -148,7 +227,7 @@ impl Endpoint for EchoClient {
 
     fn on_close(&mut self, _session: &Session, closed: &Closed) {
         if self.ending.handle_close(&self.echoes.run, closed) {
-            let lost = std::mem::take(&mut lock(&self.lane.flight).times).len();
+            let lost = std::mem::take(&mut lock(&self.lane.flight).waiting).len();
             self.echoes
                 .run
                 .lost

@@ -12,8 +12,9 @@ use std::{
 use sockeye::{Closed, Endpoint, Error, Message, Reply, Session};
 
 use super::{
-    link::{Ending, Phase, Run},
+    link::{Ending, Run},
     payload::{Read, Stamp},
+    schedule::{Departure, UNANSWERED_MAX},
     tally::{Tally, lock},
 };
 
@@ -21,7 +22,7 @@ use super::{
 pub(crate) struct FanOut {
     pub(crate) run: Arc<Run>,
     pub(crate) stamp: Stamp,
-    /// Publications on their way at once.
+    /// Publications on their way at once; 0 in an open loop, where none waits for another.
     pub(crate) in_flight: usize,
     /// How long a publication may be on its way.
     pub(crate) patience: Duration,
@@ -48,7 +49,7 @@ struct Board {
 }
 
 struct Flight {
-    at: Instant,
+    departure: Departure,
     /// Receivers that haven't got it and may yet. `<= receivers()`.
     missing: u64,
     /// Everybody got it as it was sent.
@@ -125,7 +126,7 @@ impl FanOut {
         let now = Instant::now();
         let mut board = lock(&self.board);
         for flight in &mut board.flights {
-            if now - flight.at > self.patience {
+            if now.saturating_duration_since(flight.departure.at) > self.patience {
                 self.lose(std::mem::take(&mut flight.missing));
                 flight.is_whole = false;
             }
@@ -157,8 +158,9 @@ impl FanOut {
             && flight.missing > 0
         {
             flight.missing -= 1;
-            if self.run.phase() == Phase::Measure {
-                self.deliveries.record(receiver, now - flight.at);
+            let departure = flight.departure;
+            if departure.is_counted(&self.run) {
+                self.deliveries.record(receiver, now - departure.at);
             }
         }
         self.settle(&mut board, now);
@@ -169,8 +171,8 @@ impl FanOut {
         while let Some(flight) = board.flights.front()
             && flight.missing == 0
         {
-            if flight.is_whole && self.run.phase() == Phase::Measure {
-                self.lasts.record(0, now - flight.at);
+            if flight.is_whole && flight.departure.is_counted(&self.run) {
+                self.lasts.record(0, now - flight.departure.at);
             }
             board.flights.pop_front();
             board.first += 1;
@@ -178,24 +180,44 @@ impl FanOut {
         self.fill(board, now);
     }
 
-    /// Under the lock, so that numbers go out in their order.
+    /// Publishes until enough is on its way.
     fn fill(&self, board: &mut Board, now: Instant) {
         while board.flights.len() < self.in_flight && board.receivers() > 0 && self.run.is_sending()
         {
-            let number = board.first + board.flights.len() as u64;
-            let receivers = board.receivers();
-            let Some(publisher) = &board.publisher else {
-                return;
-            };
-            if publisher.try_send(self.stamp.message(number)).is_err() {
+            if !self.publish(board, Departure::now(now)) {
                 return;
             }
-            board.flights.push_back(Flight {
-                at: now,
-                missing: receivers,
-                is_whole: true,
-            });
         }
+    }
+
+    /// Publishes once in an open loop. Says whether the outbox took it; otherwise it is lost for all receivers.
+    pub(crate) fn send(&self, departure: Departure) -> bool {
+        let mut board = lock(&self.board);
+        if board.flights.len() < UNANSWERED_MAX && self.publish(&mut board, departure) {
+            return true;
+        }
+        self.lose(board.receivers());
+        self.run
+            .trouble("not sent: the server takes nothing more, or delivers too little".to_owned());
+        false
+    }
+
+    /// Under the lock, so that numbers go out in their order.
+    fn publish(&self, board: &mut Board, departure: Departure) -> bool {
+        let number = board.first + board.flights.len() as u64;
+        let missing = board.receivers();
+        let Some(publisher) = &board.publisher else {
+            return false;
+        };
+        if publisher.try_send(self.stamp.message(number)).is_err() {
+            return false;
+        }
+        board.flights.push_back(Flight {
+            departure,
+            missing,
+            is_whole: true,
+        });
+        true
     }
 }
 

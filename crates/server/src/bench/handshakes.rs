@@ -1,23 +1,29 @@
 //! Opening and closing, again and again.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use sockeye::{CloseCode, Connect, Endpoint, Message, Reply, Session};
+use sockeye::{CloseCode, Endpoint, Message, Reply, Session};
 use tokio::{task::JoinSet, time};
 
 use super::{
     link::{Phase, Run},
     opening::{count_refusal, within},
     tally::Tally,
+    tokens::Dials,
 };
 
 /// Everybody who dials.
 pub(crate) struct Handshakes {
     pub(crate) run: Arc<Run>,
-    pub(crate) connect: Connect,
+    pub(crate) dials: Arc<Dials>,
+    /// The number of the next dial.
+    pub(crate) next: AtomicUsize,
     pub(crate) timeout: Duration,
     /// From the name to the 101; closing is not in it.
     pub(crate) times: Tally,
@@ -40,11 +46,12 @@ impl Handshakes {
 
     async fn dial_and_close(&self, number: usize) {
         let begun = Instant::now();
-        let dialling = self.connect.clone().endpoint(Silent);
+        let dialled = self.next.fetch_add(1, Ordering::Relaxed);
+        let dialling = self.dials.connect(dialled).endpoint(Silent);
         let session = match within(self.timeout, dialling).await {
             Ok(session) => session,
             Err(error) => {
-                count_refusal(&self.run, &error);
+                count_refusal(&self.run, &self.dials, dialled, &error);
                 // A server that refuses at once need not be asked a hundred thousand times a second.
                 return time::sleep(REFUSED_PAUSE).await;
             }

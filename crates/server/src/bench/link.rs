@@ -3,9 +3,10 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use sockeye::{Closed, Error};
@@ -31,6 +32,8 @@ pub(crate) enum Phase {
 /// What all connections of a run share.
 pub(crate) struct Run {
     phase: AtomicU8,
+    measured_from: OnceLock<Instant>,
+    measured_until: OnceLock<Instant>,
     /// Messages that came back changed, twice or unasked.
     pub(crate) wrong: AtomicU64,
     /// Messages that will not come any more.
@@ -46,6 +49,8 @@ impl Run {
     pub(crate) fn new() -> Self {
         Self {
             phase: AtomicU8::new(Phase::Open as u8),
+            measured_from: OnceLock::new(),
+            measured_until: OnceLock::new(),
             wrong: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -55,6 +60,13 @@ impl Run {
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
+        let now = Instant::now();
+        // The first time counts: a phase may be entered twice.
+        let _ = match phase {
+            Phase::Open | Phase::WarmUp => Ok(()),
+            Phase::Measure => self.measured_from.set(now),
+            Phase::Drain | Phase::Close => self.measured_until.set(now),
+        };
         self.phase.store(phase as u8, Ordering::Release);
     }
 
@@ -66,6 +78,17 @@ impl Run {
             3 => Phase::Drain,
             _ => Phase::Close,
         }
+    }
+
+    /// Whether what is due at this time belongs to the measurement.
+    pub(crate) fn is_measured_at(&self, time: Instant) -> bool {
+        self.measured_from.get().is_some_and(|from| time >= *from)
+            && self.measured_until.get().is_none_or(|until| time < *until)
+    }
+
+    /// When the measurement began and ended.
+    pub(crate) fn measured(&self) -> Option<(Instant, Instant)> {
+        Some((*self.measured_from.get()?, *self.measured_until.get()?))
     }
 
     /// Whether new messages go out.

@@ -5,16 +5,15 @@ use std::{
     hash::{BuildHasher as _, Hasher as _},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use sockeye::{Connect, MessageKind};
 use tokio::time;
 
 use super::{
-    args::{BenchArgs, Mode},
+    args::{BenchArgs, Expect, Mode},
     echo::Echoes,
     fan_out::FanOut,
     handshakes::Handshakes,
@@ -24,22 +23,31 @@ use super::{
     opening::{NoConnection, Opened, Opening, close, until},
     payload::{Payload, Stamp},
     quantity,
-    report::{Asked, Connections, FORMAT, Measured, Messages, Processor, Report, Times, Trouble},
+    report::{
+        Asked, Connections, FORMAT, Measured, Messages, Processor, Report, Scheduled, Times,
+        Trouble,
+    },
+    schedule::{Departure, Schedule, Sending},
     tally::Tally,
+    tokens::Dials,
     watch::Watch,
 };
 use crate::config::Switch;
 
 /// Measures what the options ask for.
-pub(crate) async fn measure(args: &BenchArgs, connect: Connect) -> Result<Report, Failure> {
+pub(crate) async fn measure(
+    args: &BenchArgs,
+    dials: Arc<Dials>,
+    payload: Payload,
+) -> Result<Report, Failure> {
     let mut measurement = Measurement {
         args,
-        connect,
+        dials,
         run: Arc::new(Run::new()),
         watch: Watch::new(args.progress),
     };
     match args.mode {
-        Mode::Echo => measurement.echo().await,
+        Mode::Echo => measurement.echo(payload).await,
         Mode::Idle => measurement.idle().await,
         Mode::Connect => measurement.handshakes().await,
         Mode::FanOut => measurement.fan_out().await,
@@ -70,7 +78,7 @@ impl From<NoConnection> for Failure {
 /// One measurement.
 struct Measurement<'a> {
     args: &'a BenchArgs,
-    connect: Connect,
+    dials: Arc<Dials>,
     run: Arc<Run>,
     watch: Watch,
 }
@@ -82,15 +90,9 @@ struct Span {
 }
 
 impl Measurement<'_> {
-    async fn echo(&mut self) -> Result<Report, Failure> {
+    async fn echo(&mut self, payload: Payload) -> Result<Report, Failure> {
         let args = self.args;
-        let echoes = Echoes::new(
-            Arc::clone(&self.run),
-            Payload::new(args.message_bytes(), self.kind()),
-            args.connections(),
-            args.in_flight.0 as usize,
-            self.shards(),
-        );
+        let echoes = Echoes::new(Arc::clone(&self.run), payload, args, self.shards());
         let clients = Arc::clone(&echoes);
         let opening = self.opening();
         let opened = opening
@@ -100,19 +102,37 @@ impl Measurement<'_> {
             .await?;
         let open = opened.sessions.len() as u64;
         self.run.enter(Phase::WarmUp);
+        let schedule = self.schedule(|| {
+            let (echoes, sessions) = (Arc::clone(&echoes), opened.sessions.clone());
+            let mut next = 0;
+            move |departure| {
+                next = (next + 1) % sessions.len();
+                let (before, from) = sessions.split_at(next);
+                echoes.send(from.iter().chain(before), departure)
+            }
+        });
         echoes.start(&opened.sessions);
         let run = Arc::clone(&self.run);
         let all_lost = || run.dropped.load(Ordering::Relaxed) >= open;
-        let span = self
-            .time(|| echoes.times.count(), "round trips", all_lost)
-            .await;
+        let span = match (args.expect, &schedule) {
+            (Expect::None, Some((schedule, _))) => {
+                let schedule = Arc::clone(schedule);
+                self.time(|| schedule.sent(), "messages", all_lost).await
+            }
+            _ => {
+                self.time(|| echoes.times.count(), "round trips", all_lost)
+                    .await
+            }
+        };
         self.drain(|| echoes.outstanding() == 0).await;
         self.run
             .lost
             .fetch_add(echoes.outstanding() as u64, Ordering::Relaxed);
         self.close(&opened).await;
         let mut report = self.report(&span, Some(&opened));
-        report.round_trips = Some(Measured::new(&echoes.times.sum(), span.lasted));
+        report.round_trips =
+            (args.expect != Expect::None).then(|| Measured::new(&echoes.times.sum(), span.lasted));
+        report.schedule = schedule.map(|schedule| scheduled(schedule, span.lasted));
         Ok(report)
     }
 
@@ -143,7 +163,8 @@ impl Measurement<'_> {
         self.close(&opened).await;
         let handshakes = Arc::new(Handshakes {
             run: Arc::clone(&self.run),
-            connect: self.connect.clone(),
+            dials: Arc::clone(&self.dials),
+            next: AtomicUsize::new(1),
             timeout: self.args.dial.timeout.0,
             times: Tally::new(self.shards()),
         });
@@ -168,9 +189,9 @@ impl Measurement<'_> {
             Stamp::new(
                 RandomState::new().build_hasher().finish(),
                 args.message_bytes(),
-                self.kind(),
+                args.kind(),
             ),
-            args.in_flight.0 as usize,
+            args.closed_loop(),
             args.patience.0,
             self.shards(),
         );
@@ -186,6 +207,10 @@ impl Measurement<'_> {
         fan_out.seat(opened.sessions[0].1.clone(), receivers);
         self.gather(&fan_out, receivers).await?;
         self.run.enter(Phase::WarmUp);
+        let schedule = self.schedule(|| {
+            let fan_out = Arc::clone(&fan_out);
+            move |departure| fan_out.send(departure)
+        });
         fan_out.start();
         let is_over = || {
             fan_out.expire();
@@ -200,6 +225,7 @@ impl Measurement<'_> {
         let mut report = self.report(&span, Some(&opened));
         report.publications = Some(Measured::new(&fan_out.lasts.sum(), span.lasted));
         report.deliveries = Some(Measured::new(&fan_out.deliveries.sum(), span.lasted));
+        report.schedule = schedule.map(|schedule| scheduled(schedule, span.lasted));
         Ok(report)
     }
 
@@ -268,6 +294,16 @@ impl Measurement<'_> {
         }
     }
 
+    /// Starts to send at a fixed rate, if the options ask for that. `make` makes what sends one message.
+    fn schedule<S: FnMut(Departure) -> bool + Send + 'static>(
+        &self,
+        make: impl FnOnce() -> S,
+    ) -> Option<(Arc<Schedule>, Sending)> {
+        let schedule = Schedule::new(Arc::clone(&self.run), self.args.rate?.0);
+        let sending = schedule.start(make());
+        Some((schedule, sending))
+    }
+
     /// Sends nothing new, and waits for what is on its way.
     async fn drain(&mut self, is_done: impl FnMut() -> bool) {
         self.run.enter(Phase::Drain);
@@ -290,18 +326,10 @@ impl Measurement<'_> {
 
     fn opening(&self) -> Opening {
         Opening {
-            connect: self.connect.clone(),
+            dials: Arc::clone(&self.dials),
             timeout: self.args.dial.timeout.0,
             wanted: wanted(self.args),
             at_once: self.args.opening.0 as usize,
-        }
-    }
-
-    fn kind(&self) -> MessageKind {
-        if self.args.binary {
-            MessageKind::Binary
-        } else {
-            MessageKind::Text
         }
     }
 
@@ -319,7 +347,8 @@ impl Measurement<'_> {
         let open = opened.map_or(0, |opened| opened.sessions.len() as u64);
         let lost = count(&run.dropped);
         let processors = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
-        let own_threads = args.threads().min(processors);
+        // The one that sends at a fixed rate comes on top.
+        let own_threads = (args.threads() + usize::from(args.rate.is_some())).min(processors);
         Report {
             format: FORMAT,
             mode: args.mode.name(),
@@ -330,6 +359,12 @@ impl Measurement<'_> {
                 message_bytes: args.message_bytes(),
                 kind: if args.binary { "binary" } else { "text" },
                 in_flight: args.in_flight.0,
+                rate: args.rate.map(|rate| rate.0),
+                expect: args.expect.name(),
+                message: match args.message() {
+                    Some(_) => "given",
+                    None => "generated",
+                },
                 duration_s: args.duration.0.as_secs_f64(),
                 warm_up_s: args.warm_up().as_secs_f64(),
                 deflate: args.deflate == Switch::On,
@@ -350,6 +385,7 @@ impl Measurement<'_> {
             handshakes: None,
             publications: None,
             deliveries: None,
+            schedule: None,
             messages: Messages {
                 wrong: count(&run.wrong),
                 lost: count(&run.lost),
@@ -364,6 +400,12 @@ impl Measurement<'_> {
                 .collect(),
         }
     }
+}
+
+/// Waits for the thread that sends, and sums up what it did.
+fn scheduled((schedule, sending): (Arc<Schedule>, Sending), measured: Duration) -> Scheduled {
+    let begun = sending.join();
+    Scheduled::new(&schedule, schedule.due(begun), measured)
 }
 
 /// Often enough that gathering takes no time to speak of, seldom enough to be no load.

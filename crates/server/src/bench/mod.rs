@@ -1,11 +1,11 @@
 //! `sockeye bench`: how much a WebSocket server carries, measured from outside.
 //!
 //! ```text
-//!   args ──> command ──> opening ──┬──> echo ─────────┐
-//!              │                   ├──> idle          ├──> tally, troubles ──> Report ──> text or JSON
-//!              │                   ├──> fan_out ──────┘                          ^
-//!              │                   └──> handshakes (opens for itself)            │
-//!              └── watch: time, ctrl-C, the progress line          machine: processor, open files
+//!   args, tokens ──> command ──> opening ──┬──> echo ─────────┐ <── schedule (--rate)
+//!                      │                   ├──> idle          ├──> tally, troubles ──> Report ──> text or JSON
+//!                      │                   ├──> fan_out ──────┘                          ^
+//!                      │                   └──> handshakes (opens for itself)            │
+//!                      └── watch: time, ctrl-C, the progress line          machine: processor, open files
 //! ```
 
 mod args;
@@ -21,7 +21,9 @@ mod opening;
 mod payload;
 mod quantity;
 mod report;
+mod schedule;
 mod tally;
+mod tokens;
 mod watch;
 
 pub(crate) use args::{BenchArgs, EXIT_CODES};

@@ -8,20 +8,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sockeye::{CloseCode, Connect, Endpoint, Error, ErrorKind, Session};
+use sockeye::{CloseCode, Endpoint, Error, ErrorKind, Session};
 use tokio::{task::JoinSet, time};
 
 use super::{
     link::{Phase, Run},
     quantity,
     tally::{Tally, lock},
+    tokens::Dials,
     watch::Watch,
 };
 use crate::dial::reason;
 
 /// Whom to dial, how many times, how fast.
 pub(crate) struct Opening {
-    pub(crate) connect: Connect,
+    pub(crate) dials: Arc<Dials>,
     /// For one connection, from its name to its 101.
     pub(crate) timeout: Duration,
     pub(crate) wanted: usize,
@@ -69,7 +70,7 @@ impl Opening {
             .await;
         match first {
             Some(first) => {
-                let first = first.map_err(|error| no_connection(&error))?;
+                let first = first.map_err(|error| no_connection(&shared.opening.dials, &error))?;
                 lock(&shared.sessions).push((0, first));
             }
             None => return Err(NoConnection::Unreachable("interrupted".to_owned())),
@@ -124,14 +125,15 @@ impl<E: Endpoint, M: Fn(usize) -> E> Shared<M> {
             }
             match self.dial(number).await {
                 Ok(session) => lock(&self.sessions).push((number, session)),
-                Err(error) => count_refusal(run, &error),
+                Err(error) => count_refusal(run, &self.opening.dials, number, &error),
             }
         }
     }
 
     async fn dial(&self, number: usize) -> Result<Session, Error> {
         let begun = Instant::now();
-        let dialling = self.opening.connect.clone().endpoint((self.make)(number));
+        let connect = self.opening.dials.connect(number);
+        let dialling = connect.endpoint((self.make)(number));
         let session = within(self.opening.timeout, dialling).await?;
         self.times.record(number, begun.elapsed());
         Ok(session)
@@ -149,17 +151,19 @@ pub(crate) async fn within(
     })
 }
 
-/// One more that could not be opened.
-pub(crate) fn count_refusal(run: &Run, error: &Error) {
+/// Counts one more that could not be opened: the one with this number.
+pub(crate) fn count_refusal(run: &Run, dials: &Dials, number: usize, error: &Error) {
     run.refused.fetch_add(1, Ordering::Relaxed);
-    run.trouble(format!("not connected: {}", reason(error)));
+    let reason = dials.without_token(number, reason(error));
+    run.trouble(format!("not connected: {reason}"));
 }
 
-/// Why there is nothing to measure.
-pub(crate) fn no_connection(error: &Error) -> NoConnection {
+/// Returns why there is nothing to measure, as the first connection tells.
+fn no_connection(dials: &Dials, error: &Error) -> NoConnection {
+    let reason = dials.without_token(0, reason(error));
     match error.kind() {
-        ErrorKind::Url | ErrorKind::Config => NoConnection::Usage(reason(error)),
-        _ => NoConnection::Unreachable(reason(error)),
+        ErrorKind::Url | ErrorKind::Config => NoConnection::Usage(reason),
+        _ => NoConnection::Unreachable(reason),
     }
 }
 

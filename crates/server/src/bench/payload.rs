@@ -1,29 +1,55 @@
 //! What is sent, made once: a message is a window on one long text.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, str::Utf8Error};
 
 use sockeye::{Message, MessageKind};
 
-/// A long text of which each message of an echo run is a window. No two windows near each other are equal,
+/// What an echo run sends: generated messages, or the same one again and again.
+///
+/// Generated: a long text of which each message of an echo run is a window. No two windows near each other are equal,
 /// so an answer that is somebody else's, late or damaged shows, and sending copies nothing.
 pub(crate) struct Payload {
-    text: String,
+    source: Source,
+    /// Bytes of a message.
     bytes: usize,
-    kind: MessageKind,
+    /// Messages that differ: 1 if it is always the same.
+    windows: usize,
+}
+
+/// What messages are windows of.
+enum Source {
+    Text(String),
+    Binary(Vec<u8>),
 }
 
 impl Payload {
-    pub(crate) fn new(bytes: usize, kind: MessageKind) -> Self {
-        let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
-        let text = (0..bytes + WINDOWS)
-            .map(|_| {
-                noise = noise
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                char::from(LETTERS[(noise >> 58) as usize])
-            })
-            .collect();
-        Self { text, bytes, kind }
+    /// Messages of this size.
+    pub(crate) fn generated(bytes: usize, kind: MessageKind) -> Self {
+        let text = noise(bytes + WINDOWS);
+        Self {
+            source: match kind {
+                MessageKind::Text => Source::Text(text),
+                MessageKind::Binary => Source::Binary(text.into_bytes()),
+            },
+            bytes,
+            windows: WINDOWS,
+        }
+    }
+
+    /// This message each time. Fails if a text is not UTF-8.
+    pub(crate) fn given(message: Vec<u8>, kind: MessageKind) -> Result<Self, Utf8Error> {
+        let bytes = message.len();
+        let source = match kind {
+            MessageKind::Text => {
+                Source::Text(String::from_utf8(message).map_err(|error| error.utf8_error())?)
+            }
+            MessageKind::Binary => Source::Binary(message),
+        };
+        Ok(Self {
+            source,
+            bytes,
+            windows: 1,
+        })
     }
 
     /// The message with this number of a connection.
@@ -31,13 +57,26 @@ impl Payload {
         let window = (connection
             .wrapping_mul(STRIDE)
             .wrapping_add(number as usize))
-            % WINDOWS;
-        let text = &self.text[window..window + self.bytes];
-        match self.kind {
-            MessageKind::Text => Message::Text(Cow::Borrowed(text)),
-            MessageKind::Binary => Message::Binary(Cow::Borrowed(text.as_bytes())),
+            % self.windows;
+        let window = window..window + self.bytes;
+        match &self.source {
+            Source::Text(text) => Message::Text(Cow::Borrowed(&text[window])),
+            Source::Binary(bytes) => Message::Binary(Cow::Borrowed(&bytes[window])),
         }
     }
+}
+
+/// Letters without a pattern.
+fn noise(bytes: usize) -> String {
+    let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
+    (0..bytes)
+        .map(|_| {
+            noise = noise
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            char::from(LETTERS[(noise >> 58) as usize])
+        })
+        .collect()
 }
 
 /// A publication of a fan-out run: it says which run it belongs to and its number.
@@ -49,9 +88,11 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub(crate) fn new(run: u64, bytes: usize, kind: MessageKind) -> Self {
-        let payload = Payload::new(bytes - STAMP_BYTES, MessageKind::Text);
-        let filler = payload.text[..payload.bytes].to_owned();
-        Self { run, kind, filler }
+        Self {
+            run,
+            kind,
+            filler: noise(bytes - STAMP_BYTES),
+        }
     }
 
     pub(crate) fn message(&self, number: u64) -> Message<'static> {
@@ -111,11 +152,20 @@ mod tests {
 
     #[test]
     fn neighbours_differ_and_repeat_themselves_exactly() {
-        let payload = Payload::new(20, MessageKind::Text);
+        let payload = Payload::generated(20, MessageKind::Text);
         assert_eq!(payload.message(3, 9), payload.message(3, 9));
         assert_ne!(payload.message(3, 9), payload.message(3, 10));
         assert_ne!(payload.message(3, 9), payload.message(4, 9));
         assert_eq!(payload.message(3, u64::MAX).len(), 20);
+    }
+
+    #[test]
+    fn a_given_message_is_sent_as_it_is() {
+        let text = Payload::given(b"h\xc3\xa9".to_vec(), MessageKind::Text).unwrap();
+        assert_eq!(text.message(3, 9), "hé".into());
+        assert!(Payload::given(b"\xff".to_vec(), MessageKind::Text).is_err());
+        let binary = Payload::given(b"\xff".to_vec(), MessageKind::Binary).unwrap();
+        assert_eq!(binary.message(3, 10), b"\xff".into());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::quantity;
+use super::{quantity, schedule::Schedule};
 
 /// What was measured. Its JSON is described in `docs/reference/bench.md`; a change that breaks its readers
 /// needs a new [`FORMAT`].
@@ -24,6 +24,7 @@ pub(crate) struct Report {
     pub(crate) handshakes: Option<Measured>,
     pub(crate) publications: Option<Measured>,
     pub(crate) deliveries: Option<Measured>,
+    pub(crate) schedule: Option<Scheduled>,
     pub(crate) messages: Messages,
     pub(crate) processor: Option<Processor>,
     pub(crate) troubles: Vec<Trouble>,
@@ -39,6 +40,9 @@ pub(crate) struct Asked {
     pub(crate) message_bytes: usize,
     pub(crate) kind: &'static str,
     pub(crate) in_flight: u32,
+    pub(crate) rate: Option<u32>,
+    pub(crate) expect: &'static str,
+    pub(crate) message: &'static str,
     pub(crate) duration_s: f64,
     pub(crate) warm_up_s: f64,
     pub(crate) deflate: bool,
@@ -64,6 +68,21 @@ pub(crate) struct Measured {
     pub(crate) count: u64,
     pub(crate) per_second: f64,
     pub(crate) time_us: Times,
+}
+
+/// What became of a fixed rate.
+#[derive(Debug, Serialize)]
+pub(crate) struct Scheduled {
+    pub(crate) rate: u32,
+    /// Messages whose time was within the measurement.
+    pub(crate) due: u64,
+    /// Those that a connection took.
+    pub(crate) sent: u64,
+    pub(crate) per_second: f64,
+    /// From a message's time to the moment when it was handed over.
+    pub(crate) late_us: Times,
+    /// The generator didn't keep its times: what is measured is partly its own.
+    pub(crate) is_late: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,6 +144,38 @@ impl Measured {
     }
 }
 
+impl Scheduled {
+    pub(crate) fn new(schedule: &Schedule, due: u64, measured: Duration) -> Self {
+        let (sent, lateness) = (schedule.sent(), schedule.lateness());
+        let (handed_over, late_us) = (lateness.len(), Times::new(&lateness));
+        Self {
+            rate: schedule.rate(),
+            due,
+            sent,
+            per_second: sent as f64 / measured.as_secs_f64().max(1e-9),
+            is_late: late_us.p99 > LATE_US || (handed_over as f64) < due as f64 * KEPT_SHARE,
+            late_us,
+        }
+    }
+
+    /// One line for whoever reads the figures.
+    pub(crate) fn warning(&self) -> String {
+        format!(
+            "this process was late itself: 1 % of the messages went out more than {} after their time, {} of {} \
+             were sent. Try a lower --rate, or another machine for the load",
+            quantity::time(self.late_us.p99),
+            quantity::count(self.sent),
+            quantity::count(self.due)
+        )
+    }
+}
+
+/// Microseconds. What a machine with nothing else to do stays far below.
+const LATE_US: f64 = 1000.0;
+
+/// Of the messages that were due. The last ones may be cut off by the end of the measurement.
+const KEPT_SHARE: f64 = 0.99;
+
 impl Times {
     /// From nanoseconds. All zero if there is nothing.
     pub(crate) fn new(times: &Histogram<u64>) -> Self {
@@ -174,6 +225,21 @@ impl fmt::Display for Report {
             let volume = format!(", {}/s each way", quantity::bytes(trips.per_second * bytes));
             write_measured(f, ["round trips", "round trip"], trips, &volume)?;
         }
+        if let Some(schedule) = &self.schedule {
+            let volume = match self.round_trips.is_none() && self.deliveries.is_none() {
+                true => format!(", {}/s", quantity::bytes(schedule.per_second * bytes)),
+                false => String::new(),
+            };
+            writeln!(
+                f,
+                "  {:<14}{} of {} due ({}/s{volume})",
+                "sent",
+                quantity::count(schedule.sent),
+                quantity::count(schedule.due),
+                quantity::count(schedule.per_second as u64)
+            )?;
+            writeln!(f, "  {:<14}{}", "sent late", schedule.late_us)?;
+        }
         if let Some(handshakes) = &self.handshakes {
             write_measured(f, ["handshakes", "handshake"], handshakes, "")?;
         }
@@ -186,7 +252,7 @@ impl fmt::Display for Report {
         }
         self.fmt_connections(f)?;
         let Messages { wrong, lost } = self.messages;
-        if self.round_trips.is_some() || self.deliveries.is_some() {
+        if self.round_trips.is_some() || self.deliveries.is_some() || self.schedule.is_some() {
             writeln!(
                 f,
                 "  {:<14}{} wrong, {} lost",
@@ -222,6 +288,7 @@ impl Report {
             message_bytes,
             kind,
             in_flight,
+            rate,
             warm_up_s,
             deflate,
             ..
@@ -230,9 +297,14 @@ impl Report {
         let connections = quantity::count(*connections as u64);
         let deflate = if *deflate { ", deflate" } else { "" };
         let messages = format!("{bytes} {kind}{deflate}");
+        let pace = match (rate, self.mode) {
+            (Some(rate), _) => format!("{}/s in all", quantity::count(u64::from(*rate))),
+            (None, "echo") => format!("{in_flight} in flight each"),
+            (None, _) => format!("{in_flight} in flight"),
+        };
         let what = match self.mode {
-            "echo" => format!("{connections} connections, {messages}, {in_flight} in flight each"),
-            "fan-out" => format!("{connections} receivers, {messages}, {in_flight} in flight"),
+            "echo" => format!("{connections} connections, {messages}, {pace}"),
+            "fan-out" => format!("{connections} receivers, {messages}, {pace}"),
             "connect" => format!("{connections} at once"),
             _ => format!("{connections} connections"),
         };

@@ -59,7 +59,7 @@ pub(crate) fn warn_if_insecure(args: &DialArgs) {
 }
 
 /// `example.com/feed` means `ws://example.com/feed`; `http` and `https` are what people copy from an address bar.
-fn url(text: &str) -> String {
+pub(crate) fn url(text: &str) -> String {
     for (theirs, ours) in [("http://", "ws://"), ("https://", "wss://")] {
         if let Some(rest) = text.strip_prefix(theirs) {
             return format!("{ours}{rest}");

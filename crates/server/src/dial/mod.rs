@@ -7,4 +7,4 @@ mod resolve;
 
 pub(crate) use args::DialArgs;
 pub(crate) use causes::{reason, with_causes};
-pub(crate) use connect::{dial, warn_if_insecure};
+pub(crate) use connect::{dial, url, warn_if_insecure};

@@ -1,0 +1,141 @@
+//! Dials that differ by a token.
+
+use std::path::Path;
+
+use sockeye::{Connect, Settings};
+
+use crate::dial::{DialArgs, dial, url};
+
+/// The dials of all connections: the same, but for a token where one is asked for.
+pub(crate) struct Dials {
+    /// Without what holds [`PLACE`].
+    base: Connect,
+    places: Places,
+    /// Empty if nothing differs.
+    tokens: Vec<String>,
+}
+
+/// What holds [`PLACE`].
+struct Places {
+    url: Option<String>,
+    headers: Vec<(String, String)>,
+    /// All of them, since their order counts; empty if none holds it.
+    subprotocols: Vec<String>,
+}
+
+impl Dials {
+    /// Reads the tokens, and finds out what is wrong with the options.
+    pub(crate) fn new(
+        args: &DialArgs,
+        settings: Settings,
+        token_file: Option<&Path>,
+    ) -> Result<Self, String> {
+        let Some(file) = token_file else {
+            return Ok(Self {
+                base: dial(args, settings)?,
+                places: Places::none(),
+                tokens: Vec::new(),
+            });
+        };
+        let tokens =
+            read(file).map_err(|what| format!("--token-file {}: {what}", file.display()))?;
+        let mut args = args.clone();
+        let has_place = |text: &str| text.contains(PLACE);
+        let mut places = Places::none();
+        places.url = has_place(&args.url).then(|| args.url.clone());
+        (places.headers, args.header) = args
+            .header
+            .into_iter()
+            .partition(|(_, value)| has_place(value));
+        if args.subprotocol.iter().any(|name| has_place(name)) {
+            places.subprotocols = std::mem::take(&mut args.subprotocol);
+        }
+        if places.is_none() {
+            return Err(format!(
+                "--token-file: put {PLACE} where the token goes: into the URL, a --header or a --subprotocol"
+            ));
+        }
+        Ok(Self {
+            base: dial(&args, settings)?,
+            places,
+            tokens,
+        })
+    }
+
+    /// Returns the dial of the connection with this number.
+    pub(crate) fn connect(&self, number: usize) -> Connect {
+        let mut connect = self.base.clone();
+        let Some(token) = self.token(number) else {
+            return connect;
+        };
+        if let Some(place) = &self.places.url {
+            connect = connect.url(url(&place.replace(PLACE, &encoded(token))));
+        }
+        for (name, value) in &self.places.headers {
+            connect = connect.header(name, value.replace(PLACE, token));
+        }
+        if !self.places.subprotocols.is_empty() {
+            let names = self.places.subprotocols.iter();
+            connect = connect.subprotocols(names.map(|name| name.replace(PLACE, token)));
+        }
+        connect
+    }
+
+    /// Returns what is told about the connection with this number, without its token.
+    pub(crate) fn without_token(&self, number: usize, text: String) -> String {
+        match self.token(number) {
+            Some(token) => text.replace(&encoded(token), PLACE).replace(token, PLACE),
+            None => text,
+        }
+    }
+
+    fn token(&self, number: usize) -> Option<&str> {
+        let index = number.checked_rem(self.tokens.len())?;
+        self.tokens.get(index).map(String::as_str)
+    }
+}
+
+impl Places {
+    fn none() -> Self {
+        Self {
+            url: None,
+            headers: Vec::new(),
+            subprotocols: Vec::new(),
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.url.is_none() && self.headers.is_empty() && self.subprotocols.is_empty()
+    }
+}
+
+/// One token a line; empty lines are passed over.
+fn read(file: &Path) -> Result<Vec<String>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let mut tokens = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let token = line.trim();
+        // What a header field's value may hold without quoting (RFC 9110 section 5.5). Not shown: it is a secret.
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!(
+                "line {}: a token is visible ASCII without blanks",
+                index + 1
+            ));
+        }
+        if !token.is_empty() {
+            tokens.push(token.to_owned());
+        }
+    }
+    match tokens.is_empty() {
+        true => Err("there is no token in it".to_owned()),
+        false => Ok(tokens),
+    }
+}
+
+/// As it stands in a query.
+fn encoded(token: &str) -> String {
+    url::form_urlencoded::byte_serialize(token.as_bytes()).collect()
+}
+
+/// Where the token goes.
+const PLACE: &str = "{token}";
