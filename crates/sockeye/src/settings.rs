@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use sockeye_proto::{HeartbeatConfig, Message};
 
-use crate::{Deflate, Limits, MemoryBudget};
+use crate::{Deflate, Limits, memory::MemoryBudget};
 
 /// How a connection is run: its limits, its queues, its compression.
 #[derive(Clone, Debug)]

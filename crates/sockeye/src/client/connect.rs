@@ -14,8 +14,7 @@ use http::{HeaderMap, Uri, header};
 use sockeye_proto::{Role, handshake::Agreed};
 
 use crate::{
-    ClientTls, Deflate, Endpoint, Error, Limits, Proxy, Refused, Request, RequestInfo, Session,
-    Settings, Stream, WebSocket,
+    Deflate, Limits,
     client::{
         address_overrides::AddressOverrides,
         dial::{Dialer, HttpVersion, Transport},
@@ -23,13 +22,17 @@ use crate::{
         http1::{self, Answer},
         http2::{self, Http2Answer},
         phase::Timeouts,
+        proxy::Proxy,
         redirect::{next_target, refusal},
         target::Target,
     },
-    connection::{Carrier, Established},
-    endpoint,
-    handshake::{Shown, Terms, Tls},
-    tls::Alpn,
+    connection::{Carrier, Established, Session, Stream},
+    endpoint::{self, Endpoint},
+    error::{Error, Refused},
+    handshake::{Request, RequestInfo, Shown, Terms, Tls},
+    settings::Settings,
+    tls::{Alpn, ClientTls},
+    websocket::WebSocket,
 };
 
 /// Dials a WebSocket: `ws://…` or `wss://…`.

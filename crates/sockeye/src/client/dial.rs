@@ -9,19 +9,17 @@ use tokio::{
 use url::Host;
 
 use crate::{
-    ClientTls, Error, ErrorKind, Limits, Proxy, Stream,
+    Limits,
     client::{
         address_overrides::AddressOverrides,
         happy_eyeballs,
         phase::{Timeouts, within},
-        proxy::{
-            http_connect::tunnel,
-            server::{ProxyScheme, ProxyServer},
-            socks5::{Destination, Socks5Error, socks5},
-        },
+        proxy::{Destination, Proxy, ProxyScheme, ProxyServer, Socks5Error, socks5, tunnel},
         target::Target,
     },
-    tls::Alpn,
+    connection::Stream,
+    error::{Error, ErrorKind},
+    tls::{Alpn, ClientTls},
 };
 
 /// All that dialling depends on.

@@ -9,7 +9,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Error, ErrorKind, Limits, Refused, Stream};
+use crate::{
+    Limits,
+    connection::Stream,
+    error::{Error, ErrorKind, Refused},
+};
 
 /// Sends one request, reads its response, and keeps what comes behind it.
 pub(crate) struct Exchange<'a, S> {

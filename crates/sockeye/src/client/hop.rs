@@ -4,8 +4,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sockeye_proto::handshake::{ClientHandshake, FieldError, RequestHead};
 
 use crate::{
-    ClientTls, Error, ErrorKind, Limits,
+    Limits,
     client::{connect::Connect, redirect::is_for_any_origin, target::Target},
+    error::{Error, ErrorKind},
+    tls::ClientTls,
 };
 
 /// One target on the way, and what is said there. Made before anything is dialled, so that

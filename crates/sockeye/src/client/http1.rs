@@ -5,12 +5,14 @@ use sockeye_proto::handshake::{Agreed, ClientHandshake, HandshakeError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    Error, ErrorKind, Limits, Refused, Stream,
+    Limits,
     client::{
         exchange::{Exchange, ExchangeError},
         phase::took_too_long,
         redirect::is_redirect,
     },
+    connection::Stream,
+    error::{Error, ErrorKind, Refused},
     time::later,
 };
 

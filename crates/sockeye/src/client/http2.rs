@@ -21,14 +21,15 @@ use tokio::{
 };
 
 use crate::{
-    Error, ErrorKind, Limits, Refused, Stream,
+    Limits,
     client::{
         exchange::REFUSED_BODY_TIMEOUT,
         hop::Hop,
         http1::{bad_answer, deadline, handshake_took_too_long},
         redirect::is_redirect,
     },
-    connection::Http2Stream,
+    connection::{Http2Stream, Stream},
+    error::{Error, ErrorKind, Refused},
 };
 
 /// What came of it.

@@ -6,7 +6,7 @@ use sockeye_proto::ProtocolError;
 use tokio::time::Instant;
 
 use crate::{
-    connection::{fan_out::Slice, read::Outbound},
+    connection::{fan_out::Slice, io::Outbound},
     memory::Holding,
 };
 

@@ -19,11 +19,10 @@ use crate::{
     closed::{Closed, Ending},
     connection::{
         connections::Permit,
-        fan_out::Prepared,
         lend,
         message_writer::MessageWriter,
         waiters::{Ticket, Waiters},
-        write::{Refused, Wire},
+        write::{Prepared, Refused, Wire},
     },
     error::{Error, ErrorKind},
     handshake::{Request, Terms},

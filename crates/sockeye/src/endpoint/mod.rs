@@ -8,9 +8,10 @@
 
 mod app_heartbeat;
 mod endpoint;
+mod run;
 mod task_driver;
 
 pub(crate) use app_heartbeat::Answering;
 pub use endpoint::{Endpoint, Reply};
-pub(crate) use endpoint::{open, serve, spawn};
+pub(crate) use run::{open, serve, spawn};
 pub(crate) use task_driver::TaskDriver;

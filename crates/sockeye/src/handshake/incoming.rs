@@ -10,7 +10,7 @@ use sockeye_proto::handshake::{Header, RequestHead, ServerHandshake, Target};
 
 use crate::handshake::{
     authority::check as check_authority, fields::Fields, refusal::Refusal, request::Request,
-    request_info::Tls,
+    tls::Tls,
 };
 
 /// A request that asks for a WebSocket and does it right, whatever HTTP it came by.

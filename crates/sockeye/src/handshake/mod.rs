@@ -15,6 +15,7 @@ mod refusal;
 mod request;
 mod request_info;
 mod terms;
+mod tls;
 mod web_origin;
 
 pub(crate) use agreement::Agreement;
@@ -25,6 +26,7 @@ pub(crate) use incoming::Incoming;
 pub use refusal::Refusal;
 pub use request::Request;
 pub use request_info::RequestInfo;
-pub(crate) use request_info::{Shown, Tls, host_of};
+pub(crate) use request_info::{Shown, host_of};
 pub(crate) use terms::Terms;
+pub(crate) use tls::Tls;
 pub(crate) use web_origin::{WebOrigin, is_same_origin};

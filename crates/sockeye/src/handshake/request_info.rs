@@ -9,7 +9,10 @@ use std::{
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{HeaderMap, Uri, header, request, uri::Scheme};
 
-use crate::{address::Key, handshake::web_origin};
+use crate::{
+    address::Key,
+    handshake::{tls::Tls, web_origin},
+};
 
 /// Scheme and host that the client has asked for (RFC 9110 section 7.1: its target URI), and the client's
 /// address.
@@ -39,13 +42,6 @@ pub struct RequestInfo {
     client_addr: Option<IpAddr>,
     /// What limits for an address count it as; none if it isn't limited.
     key: Option<Key>,
-}
-
-/// Whether TLS carries the request, as far as we can see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tls {
-    Yes,
-    No,
 }
 
 /// What the connection shows of a request.

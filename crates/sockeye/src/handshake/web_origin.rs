@@ -1,6 +1,6 @@
 //! The origin of a web page, as browsers write it in `Origin` (RFC 6454).
 
-use crate::handshake::request_info::Tls;
+use crate::handshake::tls::Tls;
 
 /// `scheme://host[:port]`, taken apart.
 pub(crate) struct WebOrigin<'a> {

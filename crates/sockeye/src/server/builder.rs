@@ -11,14 +11,16 @@ use crate::{
     handshake::{Refusal, Request},
     memory::MemoryBudget,
     server::{
-        address_limits::{AddressLimits, Addresses},
-        admit::{Route, Routes, TrustedProxies},
+        failure::Failure,
+        first_request::{Preface, Ways},
         handle::ServerHandle,
-        http::{Failure, HttpSettings},
-        listen::{Bound, Listen, Listener, Listening, Preface, Ways},
+        http_settings::HttpSettings,
+        listen::{Bound, Listen, Listener},
+        listening::Listening,
         registry::Registry,
+        route::{AddressLimits, Addresses, Route, Routes, TrustedProxies},
         shared::{LogLimits, Phase, Shared},
-        worker::{Crew, Entrance},
+        worker::{self, Entrance},
     },
     settings::Settings,
     tls::ServerTls,
@@ -240,7 +242,7 @@ impl Server {
         let routes = Routes::new(self.routes, &self.settings)?;
         let trusted_proxies = TrustedProxies::parse(&self.trusted_proxies)?;
         let addresses = Addresses::new(self.address_limits)?;
-        let (crew, rests) = Crew::assemble(self.workers).map_err(|error| {
+        let (crew, rests) = worker::assemble(self.workers).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot set up the workers").with_source(error)
         })?;
         let listening = Listening::default();
@@ -252,7 +254,7 @@ impl Server {
             let is_for_workers = listen.is_for_workers();
             for bound in listen.bind(self.workers).await? {
                 local_addrs.push(bound.local_addr);
-                listening.add(&bound).map_err(|error| {
+                listening.add(&bound.sockets).map_err(|error| {
                     let message = format!("cannot listen on {}", bound.local_addr);
                     Error::new(ErrorKind::Io, message).with_source(error)
                 })?;
@@ -284,7 +286,7 @@ impl Server {
         });
         // From here on the workers end when nobody holds the server any more.
         let handle = ServerHandle::new(Arc::clone(&shared), local_addrs);
-        Crew::begin(rests, entrances, &shared).map_err(|error| {
+        worker::begin(rests, entrances, &shared).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot start the workers").with_source(error)
         })?;
         for listener in listeners {

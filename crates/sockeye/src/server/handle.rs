@@ -7,8 +7,10 @@ use sockeye_proto::CloseCode;
 use crate::{
     connection::Stream,
     server::{
-        admit::{Accepted, Standing, intake},
-        drain::{self, Drain, DrainReport, Farewell},
+        admit::{Accepted, Standing},
+        drain::{self, Drain, DrainReport},
+        farewell::Farewell,
+        first_request::intake,
         shared::{Phase, Shared},
         tally::Endings,
     },

@@ -11,25 +11,29 @@
 //!
 //! `registry` knows every open session, so that `drain` can say goodbye; a message passes it by.
 
-mod address_limits;
 mod admit;
 mod builder;
 mod drain;
+mod failure;
+mod farewell;
+mod first_request;
 mod handle;
+mod handoff;
 mod http;
+mod http_settings;
 mod listen;
+mod listening;
 mod registry;
+mod route;
 mod shared;
-mod stranger;
 mod tally;
 mod worker;
 
-pub use address_limits::{AddressLimits, AddressRateLimiter};
-pub use admit::{Identify, Origins, Route, identity};
 pub use builder::Server;
-pub use drain::{Drain, DrainReport, Retry};
+pub use drain::{Drain, DrainReport};
+pub use farewell::Retry;
 pub use handle::ServerHandle;
-pub use http::HttpSettings;
+pub use http_settings::HttpSettings;
+pub use route::{AddressLimits, AddressRateLimiter, Identify, Origins, Route, identity};
+pub(crate) use route::{LogLimit, refuse_origin};
 pub use tally::Endings;
-
-pub(crate) use admit::{LogLimit, refuse_origin};

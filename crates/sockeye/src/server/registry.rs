@@ -15,7 +15,7 @@ use crate::{
     connection::{Permit, Session},
     endpoint::{Endpoint, Reply},
     error::Error,
-    server::{drain::Farewell, tally::Tally},
+    server::{farewell::Farewell, tally::Tally},
 };
 
 /// Every open session of a server.

@@ -14,12 +14,12 @@ use crate::{
     connection::Connections,
     handshake::{RequestInfo, Shown},
     server::{
-        address_limits::Addresses,
-        admit::{LogLimit, Routes, TrustedProxies},
-        http::{Failure, HttpSettings},
-        listen::Listening,
+        failure::Failure,
+        handoff::Crew,
+        http_settings::HttpSettings,
+        listening::Listening,
         registry::Registry,
-        worker::Crew,
+        route::{Addresses, LogLimit, Routes, TrustedProxies},
     },
     settings::Settings,
 };

@@ -13,13 +13,15 @@ use hyper_util::rt::TokioIo;
 use sockeye_proto::Role;
 
 use crate::{
-    Deflate, Endpoint, Error, ErrorKind, Limits, Origins, Refusal, Request, RequestInfo, Settings,
-    WebSocket,
+    Deflate, Limits,
     connection::{Carrier, Established},
-    endpoint,
-    handshake::{Agreement, Incoming, Terms, Tls},
-    server::{LogLimit, refuse_origin},
+    endpoint::{self, Endpoint},
+    error::{Error, ErrorKind},
+    handshake::{Agreement, Incoming, Refusal, Request, RequestInfo, Terms, Tls},
+    server::{LogLimit, Origins, refuse_origin},
+    settings::Settings,
     upgrade::small_writes::SmallWrites,
+    websocket::WebSocket,
 };
 
 /// A request of somebody else's server that will become a WebSocket.

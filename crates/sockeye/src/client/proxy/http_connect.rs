@@ -1,11 +1,13 @@
 //! A tunnel through an HTTP proxy: RFC 9110 section 9.3.6.
 
 use crate::{
-    Error, ErrorKind, Limits, Stream,
+    Limits,
     client::{
         exchange::{Exchange, ExchangeError},
         proxy::server::ProxyServer,
     },
+    connection::Stream,
+    error::{Error, ErrorKind},
 };
 
 /// Asks the proxy at the other end of `stream` to lead it on to `authority`.

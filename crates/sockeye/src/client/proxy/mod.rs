@@ -11,3 +11,9 @@ pub(super) mod server;
 pub(super) mod socks5;
 
 pub use choice::Proxy;
+pub(crate) use http_connect::tunnel;
+pub(crate) use server::ProxyScheme;
+pub(crate) use server::ProxyServer;
+pub(crate) use socks5::Destination;
+pub(crate) use socks5::Socks5Error;
+pub(crate) use socks5::socks5;

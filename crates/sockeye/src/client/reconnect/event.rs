@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Message, Session, client::reconnect::outage::Outage};
+use crate::{Message, client::reconnect::outage::Outage, connection::Session};
 
 /// What happens to a connection that comes back.
 #[derive(Clone, Debug)]

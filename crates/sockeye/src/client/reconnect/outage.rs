@@ -7,7 +7,11 @@ use std::{
 
 use http::{HeaderMap, StatusCode, header};
 
-use crate::{CloseCode, Closed, Error, ErrorKind, Side};
+use crate::{
+    CloseCode,
+    closed::{Closed, Side},
+    error::{Error, ErrorKind},
+};
 
 /// Why there is no connection: one that was open has ended, or an attempt has failed.
 ///

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use sockeye_proto::driver::PreparedForm;
 
-use crate::connection::fan_out::{pending::Publication, prepared::Prepared};
+use crate::connection::{fan_out::pending::Publication, write::Prepared};
 
 /// Publications that members get in one write: their frames, joined once for each form.
 pub(crate) struct Batch {

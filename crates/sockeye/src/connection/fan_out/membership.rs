@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::connection::fan_out::{batch::Batch, prepared::Prepared, slice::Slice};
+use crate::connection::{
+    fan_out::{batch::Batch, slice::Slice},
+    write::Prepared,
+};
 
 /// The groups that a session is in: what it has got from each, and where it stands there, so that it
 /// can leave them when it ends.

@@ -9,11 +9,9 @@ pub(crate) mod backlog;
 mod batch;
 mod membership;
 mod pending;
-mod prepared;
 mod slice;
 
 pub(crate) use backlog::Backlog;
 pub(crate) use batch::Batch;
 pub(crate) use membership::{Memberships, Step};
-pub use prepared::Prepared;
 pub(crate) use slice::{Progress, Slice};

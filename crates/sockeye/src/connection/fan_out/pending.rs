@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::connection::fan_out::{batch::Batch, prepared::Prepared};
+use crate::connection::{fan_out::batch::Batch, write::Prepared};
 
 /// One message to the members of a slice.
 #[derive(Clone)]

@@ -13,10 +13,10 @@ use crate::connection::{
         batch::Batch,
         membership::Membership,
         pending::{Pending, Publication},
-        prepared::Prepared,
     },
     mailbox::{Mailbox, Note},
     session::{self, Session},
+    write::Prepared,
 };
 
 /// The members of a group that one worker carries, or those that tasks drive.

@@ -13,12 +13,10 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
-use crate::connection::{
-    io::{
-        stream::{Stream, socket_beneath},
-        tls_socket::TlsSocket,
-    },
-    read::{Outbound, TcpInfo},
+use crate::connection::io::{
+    stream::{Stream, socket_beneath},
+    tcp_info::{Outbound, TcpInfo},
+    tls_socket::TlsSocket,
 };
 
 /// What carries the bytes of one session: something of tokio's, polled by a task, or a socket on a

@@ -3,9 +3,12 @@
 mod carrier;
 mod http2_stream;
 mod stream;
+pub(crate) mod tcp_info;
 mod tls_socket;
 
 pub(crate) use carrier::{Carrier, Drained, Received};
 pub(crate) use http2_stream::{Http2Stream, poll_room};
 pub use stream::Stream;
+pub(crate) use tcp_info::Outbound;
+
 pub(crate) use tls_socket::TlsSocket;

@@ -4,18 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::connection::read::tcp_info::TcpInfo;
-
-/// What is known of the bytes that a transport has taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outbound {
-    /// All that the kernel knows.
-    Tcp(TcpInfo),
-    /// How many it has taken; wraps around.
-    Counted(u32),
-    /// Nothing: TCP of a kernel that doesn't tell.
-    Unknown,
-}
+use crate::connection::io::Outbound;
 
 /// What the peer may still have to read, as far as four bytes for each connection can tell: what comes to it, less
 /// what goes through the slowest line in use.
@@ -163,6 +152,7 @@ const UNKNOWN_TIMEOUTS: u32 = 7;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::io::tcp_info::TcpInfo;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
     const PROGRESS: Duration = Duration::from_secs(30);

@@ -9,9 +9,6 @@
 mod appetite;
 mod doubt;
 mod driver;
-mod tcp_info;
 mod vigil;
 
-pub(crate) use doubt::Outbound;
 pub(crate) use driver::{Driver, ShortRead, Turn};
-pub(crate) use tcp_info::TcpInfo;

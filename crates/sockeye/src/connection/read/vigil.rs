@@ -10,7 +10,10 @@ use tokio::time::Instant;
 
 use crate::{
     closed::Lapse,
-    connection::read::doubt::{Doubt, Outbound, Unread, Verdict},
+    connection::{
+        io::Outbound,
+        read::doubt::{Doubt, Unread, Verdict},
+    },
     settings::Settings,
     time::{fraction, later},
 };

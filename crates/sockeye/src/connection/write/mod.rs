@@ -7,9 +7,11 @@
 //! ```
 
 mod outbox;
+mod prepared;
 mod replies;
 mod wire;
 
 pub(crate) use outbox::Outbox;
+pub use prepared::Prepared;
 pub(crate) use replies::{Framed, LARGE_BYTES_MIN, Replies};
-pub(crate) use wire::{Cork, HEAD_BYTES, Refused, Wire, with_pool};
+pub(crate) use wire::{Cork, Refused, Wire};

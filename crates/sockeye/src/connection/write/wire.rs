@@ -22,13 +22,11 @@ use crate::{
     connection::{
         annex::Annex,
         connections::Permit,
-        fan_out::Prepared,
-        io::{Carrier, Received},
+        io::{Carrier, Outbound, Received},
         lend,
         mailbox::{Mailbox, Note},
-        read::Outbound,
         waiters::Waiters,
-        write::outbox::Outbox,
+        write::{outbox::Outbox, prepared::Prepared},
     },
     handshake::Request,
 };

@@ -10,14 +10,10 @@ use crate::{
     connection::{Carrier, Established, Permit, Stream},
     handshake::{Agreement, Incoming, Refusal, Request, RequestInfo, Shown, Tls},
     server::{
-        admit::{
-            opener::Opener,
-            origin,
-            route::{BoxFuture, Found, Leg, Verdict},
-        },
+        handoff::Adoption,
         registry::Stay,
+        route::{BoxFuture, Found, Leg, Opener, Verdict, refuse_origin},
         shared::Shared,
-        worker::Adoption,
     },
 };
 
@@ -93,7 +89,7 @@ impl Shared {
         let Found { leg, params } = self.routes.find(request.path())?;
         request.params = params;
         if !leg.origins.admit(&request.fields, &request.info) {
-            return Err(origin::refuse(request, &self.log_limits.origin));
+            return Err(refuse_origin(request, &self.log_limits.origin));
         }
         Ok(leg)
     }

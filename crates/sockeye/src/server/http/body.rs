@@ -20,7 +20,7 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until};
 use crate::{
     handshake::Refusal,
     memory::{MemoryAccount, MemoryBudget, MemoryPressure},
-    server::http::http_settings::HttpSettings,
+    server::http_settings::HttpSettings,
     time::later,
 };
 

@@ -6,12 +6,8 @@
 
 mod body;
 mod desk;
-mod failure;
 pub(crate) mod http1;
 pub(crate) mod http2;
-mod http_settings;
 mod replay;
 
-pub(crate) use failure::Failure;
-pub use http_settings::HttpSettings;
 pub(crate) use replay::Replay;

@@ -6,13 +6,13 @@ use std::{
     num::NonZero,
 };
 
-use parking_lot::Mutex;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::lookup_host;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     error::{Error, ErrorKind},
+    server::first_request::Preface,
     tls::ServerTls,
 };
 
@@ -22,14 +22,6 @@ pub(crate) struct Listen {
     pub(crate) addr: String,
     pub(crate) tls: Option<ServerTls>,
     pub(crate) preface: Preface,
-}
-
-/// What comes before the first byte of a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Preface {
-    Nothing,
-    /// The head of the PROXY protocol.
-    ProxyHead,
 }
 
 /// One address that is listened on.
@@ -88,32 +80,6 @@ impl Listen {
         match all.is_empty() {
             true => Err(fail(ErrorKind::Io, absent)),
             false => Ok(all),
-        }
-    }
-}
-
-/// The sockets of a server that listens, so that they end at once when it does. Whoever accepts has them too,
-/// on other threads, which may have something else to do at that moment.
-#[derive(Debug, Default)]
-pub(crate) struct Listening(Mutex<Vec<TcpListener>>);
-
-impl Listening {
-    /// # Errors
-    ///
-    /// The system has no more descriptors.
-    pub(crate) fn add(&self, bound: &Bound) -> io::Result<()> {
-        let sockets = bound.sockets.iter().map(TcpListener::try_clone);
-        let sockets: Vec<TcpListener> = sockets.collect::<io::Result<_>>()?;
-        self.0.lock().extend(sockets);
-        Ok(())
-    }
-
-    /// None of them listens any more when this returns, on Linux; elsewhere it is those who accept that close
-    /// them, a moment later.
-    pub(crate) fn end(&self) {
-        for socket in self.0.lock().drain(..) {
-            // Elsewhere it is an error for a socket that isn't connected.
-            let _ = SockRef::from(&socket).shutdown(std::net::Shutdown::Both);
         }
     }
 }

@@ -4,14 +4,11 @@ use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 
 use crate::server::{
-    admit::{Accepted, Standing, intake},
-    listen::{
-        accept::{Patience, tune},
-        listen::Preface,
-    },
+    admit::{Accepted, Standing},
+    first_request::{Preface, Ways, intake},
+    listen::accept::{Patience, tune},
     shared::{Phase, Shared},
 };
 
@@ -20,13 +17,6 @@ pub(crate) struct Listener {
     socket: TcpListener,
     ways: Ways,
     local_addr: SocketAddr,
-}
-
-/// How connections begin that are accepted at one address.
-#[derive(Clone)]
-pub(crate) struct Ways {
-    pub(crate) preface: Preface,
-    pub(crate) tls: Option<TlsAcceptor>,
 }
 
 impl Listener {

@@ -3,8 +3,7 @@
 mod accept;
 mod listen;
 mod listener;
-pub(crate) mod preface;
 
 pub(crate) use accept::{Patience, tune};
-pub(crate) use listen::{Bound, Listen, Listening, Preface};
-pub(crate) use listener::{Listener, Ways};
+pub(crate) use listen::{Bound, Listen};
+pub(crate) use listener::Listener;

@@ -9,22 +9,19 @@
 //! A connection stays with its worker: a record in the slab, no task, no buffer. Endpoints are plain
 //! calls. Whoever else wants something of a connection leaves a note in the worker's mailbox.
 
-mod adoption;
 mod alarm_clock;
 mod alarms;
-mod crew;
 mod deliveries;
 mod entrance;
 mod lobby;
 mod numbers;
 mod opening;
-mod orders;
 mod readiness;
 mod served;
 mod slab;
 mod sleeper;
+mod start;
 mod wheel;
 
-pub(crate) use adoption::{Adoption, socket_of};
-pub(crate) use crew::Crew;
 pub(crate) use entrance::Entrance;
+pub(crate) use start::{assemble, begin};

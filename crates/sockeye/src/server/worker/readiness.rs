@@ -20,11 +20,11 @@ use crate::{
     handshake::Refusal,
     server::{
         admit::{Accepted, Admission, Admitted, Standing},
-        drain::Farewell,
+        farewell::Farewell,
+        first_request::Stranger,
+        handoff::{Adoption, Orders},
         shared::{Phase, Shared},
-        stranger::Stranger,
         worker::{
-            adoption::Adoption,
             alarm_clock::AlarmClock,
             alarms::Alarms,
             deliveries::Deliveries,
@@ -35,7 +35,6 @@ use crate::{
                 entrance_of_alarm, entrance_token,
             },
             opening::{Opening, Step},
-            orders::Orders,
             served::Served,
             slab::Slab,
             sleeper::Sleeper,

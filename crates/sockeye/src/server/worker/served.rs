@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     connection::{Driver, Mailbox, Permit, Session, ShortRead, Sink as _, Slice, Turn, lend},
     endpoint::{self, Answering, Endpoint},
-    server::{tally::Tally, worker::adoption::Adoption},
+    server::{handoff::Adoption, tally::Tally},
 };
 
 /// One session on a worker: its endpoint, and what drives it.

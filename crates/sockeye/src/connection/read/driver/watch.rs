@@ -7,8 +7,8 @@ use crate::{
     closed::Lapse,
     connection::{
         agenda::Stall,
+        io::Outbound,
         read::{
-            doubt::Outbound,
             driver::Driver,
             vigil::{Due, Traffic, since_origin},
         },

@@ -8,9 +8,12 @@ use sockeye_proto::{
 };
 
 use crate::connection::{
-    fan_out::{Batch, Memberships, Prepared, Slice, Step},
+    fan_out::{Batch, Memberships, Slice, Step},
     mailbox::Mailbox,
-    write::wire::{Attendance, Cork, Refused, Wire},
+    write::{
+        prepared::Prepared,
+        wire::{Attendance, Cork, Refused, Wire},
+    },
 };
 
 impl Wire {

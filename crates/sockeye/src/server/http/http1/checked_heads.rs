@@ -20,14 +20,12 @@ use crate::{
     handshake::{Refusal, Tls},
     server::{
         admit::First,
-        http::{
-            http_settings::HttpSettings,
-            http1::{
-                chunks::{Chunks, Found},
-                stall::{Stall, arm, poll_timer},
-                turn::{Head, Stage, Turn},
-            },
+        http::http1::{
+            chunks::{Chunks, Found},
+            stall::{Stall, arm, poll_timer},
+            turn::{Head, Stage, Turn},
         },
+        http_settings::HttpSettings,
         shared::Shared,
     },
     time::later,

@@ -4,12 +4,10 @@ use crate::{
     connection::Session,
     handshake::Refusal,
     server::{
+        first_request::Stranger,
+        handoff::Order,
         shared::Phase,
-        stranger::Stranger,
-        worker::{
-            orders::Order,
-            readiness::{Guest, ReadinessLoop, let_go},
-        },
+        worker::readiness::{Guest, ReadinessLoop, let_go},
     },
 };
 

@@ -13,11 +13,14 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
 use crate::{
-    Deflate, Endpoint, Error, ErrorKind, Identify, Limits, MemoryBudget, Request, Settings,
-    WebSocket,
-    handshake::{Refusal, Terms},
-    server::admit::{opener::Opener, origin::Origins, path},
-    settings::AppHeartbeat,
+    Deflate, Limits,
+    endpoint::Endpoint,
+    error::{Error, ErrorKind},
+    handshake::{Refusal, Request, Terms},
+    memory::MemoryBudget,
+    server::route::{identity::Identify, opener::Opener, origin::Origins, path},
+    settings::{AppHeartbeat, Settings},
+    websocket::WebSocket,
 };
 
 /// Where a WebSocket leads: a path, who may take it, and what waits at its end.

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::{Mailbox, Session},
-    server::{drain::Farewell, worker::adoption::Adoption},
+    server::{farewell::Farewell, handoff::adoption::Adoption},
 };
 
 /// What the server asks of a worker, which looks for it whenever it looks into its mailbox.

@@ -18,6 +18,17 @@ pub(crate) struct TcpInfo {
     pub(crate) since_ack: Duration,
 }
 
+/// What is known of the bytes that a transport has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outbound {
+    /// All that the kernel knows.
+    Tcp(TcpInfo),
+    /// How many it has taken; wraps around.
+    Counted(u32),
+    /// Nothing: TCP of a kernel that doesn't tell.
+    Unknown,
+}
+
 impl TcpInfo {
     /// `None` if it isn't TCP, or the kernel doesn't tell.
     pub(crate) fn of(socket: BorrowedFd<'_>) -> Option<Self> {
@@ -44,7 +55,7 @@ mod kernel {
         sys::socket::{GetSockOpt as _, sockopt::GetStruct},
     };
 
-    use crate::connection::read::tcp_info::TcpInfo;
+    use crate::connection::io::tcp_info::TcpInfo;
 
     sockopt_impl!(
         /// How a TCP connection is.
@@ -151,7 +162,7 @@ mod kernel {
 mod kernel {
     use std::os::fd::BorrowedFd;
 
-    use crate::connection::read::tcp_info::TcpInfo;
+    use crate::connection::io::tcp_info::TcpInfo;
 
     pub(super) fn info(_: BorrowedFd<'_>) -> Option<TcpInfo> {
         None

@@ -6,7 +6,10 @@ use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
     handshake::{Refusal, Tls},
-    server::admit::{Accepted, Admission, First, intake},
+    server::{
+        admit::{Accepted, Admission, First},
+        first_request::intake,
+    },
 };
 
 /// Who came to a worker and isn't its business: tokio takes care of it.

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     handshake::{RequestInfo, Shown, Tls},
     network::Network,
-    server::{address_limits::Addresses, admit::log_limit::LogLimit},
+    server::route::{address_limits::Addresses, log_limit::LogLimit},
 };
 
 /// Whose word about others is taken.

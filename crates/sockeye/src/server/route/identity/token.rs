@@ -6,7 +6,7 @@ use http::{StatusCode, header};
 
 use crate::{
     handshake::{ClientId, Refusal, Request},
-    server::admit::identity::{identify::Identify, query_and_cookie::parameter},
+    server::route::identity::{identify::Identify, query_and_cookie::parameter},
 };
 
 /// Whose a token is: a table, or a function that checks a signature.

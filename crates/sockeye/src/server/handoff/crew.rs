@@ -1,27 +1,22 @@
 //! All workers of a server.
 
 use std::{
-    fmt, io,
-    num::NonZero,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
 };
 
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     connection::Session,
     server::{
-        drain::Farewell,
-        shared::Shared,
-        worker::{
+        farewell::Farewell,
+        handoff::{
             adoption::Adoption,
-            entrance::Entrance,
             orders::{Order, Orders},
-            readiness::{ReadinessLoop, Rest},
         },
     },
 };
@@ -34,47 +29,11 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// So many workers, which rest until [`Crew::begin`].
-    ///
-    /// # Errors
-    ///
-    /// The system has no more descriptors.
-    pub(crate) fn assemble(count: NonZero<usize>) -> io::Result<(Self, Vec<Rest>)> {
-        let rests: Vec<Rest> = (0..count.get())
-            .map(|_| Rest::new())
-            .collect::<io::Result<_>>()?;
-        let workers = rests.iter().map(|rest| Arc::clone(rest.orders())).collect();
-        let crew = Self {
+    pub(crate) fn new(workers: Vec<Arc<Orders>>) -> Self {
+        Self {
             workers,
             adopted: AtomicUsize::new(0),
-        };
-        Ok((crew, rests))
-    }
-
-    /// Starts a thread for each; `entrances` are dealt out among them.
-    ///
-    /// # Errors
-    ///
-    /// The system has no more threads.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime.
-    pub(crate) fn begin(
-        rests: Vec<Rest>,
-        entrances: Vec<Vec<Entrance>>,
-        shared: &Arc<Shared>,
-    ) -> io::Result<()> {
-        let mut entrances = entrances.into_iter();
-        for (number, rest) in rests.into_iter().enumerate() {
-            let own = entrances.next().unwrap_or_default();
-            let mut worker = ReadinessLoop::new(rest, own, Arc::clone(shared), Handle::current())?;
-            let (name, shared) = (format!("sockeye-worker-{number}"), Arc::clone(shared));
-            let thread = thread::Builder::new().name(name.clone());
-            // Dropped after a panic too, the worker closes its connections and its mailbox.
-            thread.spawn(move || shared.failure.watch_over(&name, || worker.run()))?;
         }
-        Ok(())
     }
 
     /// Gives the connection to one of the workers.

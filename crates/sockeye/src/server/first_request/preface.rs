@@ -4,6 +4,22 @@ use std::{io, net::SocketAddr};
 
 use sockeye_proto::handshake::ProxyHead;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio_rustls::TlsAcceptor;
+
+/// How connections begin that are accepted at one address.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    pub(crate) preface: Preface,
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+/// What comes before the first byte of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preface {
+    Nothing,
+    /// The head of the PROXY protocol.
+    ProxyHead,
+}
 
 /// Reads the head of the PROXY protocol and not one byte more: what follows is the peer's, maybe TLS.
 /// Returns for whom the proxy speaks, if it says.

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::{
     handshake::{BadClientId, ClientId, Refusal, Request},
-    server::admit::identity::identify::Identify,
+    server::route::identity::identify::Identify,
 };
 
 /// The client that the query names: `?client_id=ann`. Anybody can say it, so it tells who somebody wants to

@@ -1,0 +1,287 @@
+//! An endpoint as what a driver hands events to, and the task that runs one.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use sockeye_proto::{CloseCode, Event, Message, Role, extension::Pool};
+
+use crate::{
+    closed::Closed,
+    connection::{Cork, Driver, Established, Replies, Room, Session, Sink, Stream},
+    endpoint::{app_heartbeat::Answering, task_driver::TaskDriver},
+    error::Error,
+    settings::Settings,
+};
+
+use crate::endpoint::endpoint::{Endpoint, Reply};
+
+impl Session {
+    /// Runs `endpoint` on a stream whose opening handshake is done, without extensions and without a
+    /// request, in a task of its own.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no entropy for a client's masks.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn from_stream(
+        stream: impl Stream,
+        role: Role,
+        settings: Settings,
+        endpoint: impl Endpoint,
+    ) -> Result<Self, Error> {
+        spawn(
+            Established::bare(stream, role, settings),
+            Box::new(endpoint),
+        )
+    }
+}
+
+/// Runs `endpoint` on the connection, in a task of its own.
+///
+/// # Errors
+///
+/// The system gives no entropy for a client's masks.
+///
+/// # Panics
+///
+/// Outside a tokio runtime.
+pub(crate) fn spawn(
+    established: Established,
+    endpoint: Box<dyn Endpoint>,
+) -> Result<Session, Error> {
+    let (task, session) = serve(established, endpoint)?;
+    tokio::spawn(task);
+    Ok(session)
+}
+
+/// The future that runs `endpoint` on the connection until its end, and the session.
+pub(crate) fn serve(
+    established: Established,
+    endpoint: Box<dyn Endpoint>,
+) -> Result<(impl Future<Output = ()> + Send + use<>, Session), Error> {
+    let heartbeat = established.terms.settings.app_heartbeat.as_ref();
+    let endpoint = Answering::wrap(endpoint, heartbeat);
+    let driver = Driver::new(established)?;
+    let session = driver.session().clone();
+    let task = EndpointTask {
+        driver: TaskDriver::new(driver),
+        endpoint,
+        opened: false,
+    };
+    Ok((task, session))
+}
+
+struct EndpointTask {
+    driver: TaskDriver,
+    endpoint: Box<dyn Endpoint>,
+    opened: bool,
+}
+
+impl Future for EndpointTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if !this.opened {
+            this.opened = true;
+            let (endpoint, session) = (&mut this.endpoint, this.driver.session());
+            let opened = catch_unwind(AssertUnwindSafe(|| open(endpoint, session)));
+            if opened.is_err() {
+                this.driver.handle_panic(&mut this.endpoint);
+            }
+        }
+        this.driver.poll_drive(cx, &mut this.endpoint)
+    }
+}
+
+impl Drop for EndpointTask {
+    /// The runtime goes down, or somebody has stopped the task: the session ends all the same.
+    fn drop(&mut self) {
+        let Self {
+            driver, endpoint, ..
+        } = self;
+        let aborted = catch_unwind(AssertUnwindSafe(|| {
+            driver.break_off(CloseCode::GOING_AWAY);
+            driver.abort(endpoint);
+        }));
+        if aborted.is_err() {
+            endpoint.handle_panic();
+            let _ = catch_unwind(AssertUnwindSafe(|| driver.abort(endpoint)));
+        }
+    }
+}
+
+/// The first call, after which the request isn't kept but for those who asked for it.
+pub(crate) fn open(endpoint: &mut Box<dyn Endpoint>, session: &Session) {
+    endpoint.on_open(session);
+    session.shared().forget_request();
+}
+
+/// Answers `message` under the session's lock, behind what is there.
+#[inline(never)]
+fn reply_by_wire(
+    session: &Session,
+    message: &Message<'_>,
+    reply: Reply,
+    replies: &mut Replies<'_>,
+) -> Room {
+    let mut wire = session.shared().wire();
+    wire.take_in(replies);
+    match reply {
+        Reply::None => {}
+        Reply::Echo => wire.reply(message),
+        Reply::Message(reply) => wire.reply(&reply),
+        Reply::Close(code, reason) => wire.close(code, &reason),
+    }
+    Room::of(&wire)
+}
+
+impl Sink for Box<dyn Endpoint> {
+    #[inline(always)] // Into the driver's turn.
+    fn handle_message(
+        &mut self,
+        session: &Session,
+        message: Message<'_>,
+        replies: &mut Replies<'_>,
+    ) -> Room {
+        let reply = self.on_message(session, message.as_ref());
+        let answer = match &reply {
+            // What the endpoint has sent itself was admitted by the outbox.
+            Reply::None => return Room::Left,
+            Reply::Echo => Some(&message),
+            Reply::Message(answer) => Some(answer),
+            Reply::Close(..) => None,
+        };
+        match answer {
+            Some(answer) if replies.takes(answer) && !session.shared().was_touched() => {
+                replies.push(answer)
+            }
+            _ => reply_by_wire(session, &message, reply, replies),
+        }
+    }
+
+    fn handle_lasting<'b>(
+        &mut self,
+        session: &Session,
+        message: Message<'b>,
+        _: &mut Pool,
+        replies: &mut Replies<'b>,
+    ) -> Room {
+        let answer = match self.on_message(session, message.as_ref()) {
+            Reply::None => return Room::Left,
+            Reply::Echo => message,
+            Reply::Message(answer) => answer,
+            reply @ Reply::Close(..) => return reply_by_wire(session, &message, reply, replies),
+        };
+        if replies.takes(&answer) && !session.shared().was_touched() {
+            return replies.push_lasting(answer);
+        }
+        let mut wire = session.shared().wire();
+        wire.take_in(replies);
+        wire.reply(&answer);
+        Room::of(&wire)
+    }
+
+    fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
+        match event {
+            Event::Ping(payload) => self.on_ping(session, payload),
+            Event::Pong(payload) => self.on_pong(session, payload),
+            Event::Message(_) | Event::Part(_) | Event::Close(_) => {}
+        }
+        Room::Left
+    }
+
+    fn handle_large<'b>(
+        &mut self,
+        session: &Session,
+        message: Message<'static>,
+        pool: &mut Pool,
+        replies: &mut Replies<'b>,
+    ) -> Room {
+        let (answer, spare) = match self.on_message(session, message.as_ref()) {
+            Reply::None => (None, Some(message)),
+            Reply::Echo => (Some(message), None),
+            Reply::Message(answer) => (Some(answer), Some(message)),
+            reply @ Reply::Close(..) => {
+                reply_by_wire(session, &message, reply, replies);
+                (None, Some(message))
+            }
+        };
+        if let Some(spare) = spare {
+            pool.recycle(spare);
+        }
+        let Some(answer) = answer else {
+            return Room::Left;
+        };
+        if replies.takes(&answer) && !session.shared().was_touched() {
+            return replies.push_lasting(answer);
+        }
+        let mut wire = session.shared().wire();
+        wire.take_in(replies);
+        if let Some(spare) = wire.reply_owned(answer) {
+            pool.recycle(spare);
+        }
+        Room::of(&wire)
+    }
+
+    fn handle_error(&mut self, session: &Session, error: Error) {
+        self.on_error(session, &error);
+    }
+
+    fn handle_closed(&mut self, session: &Session, closed: &Closed) {
+        self.on_close(session, closed);
+    }
+
+    fn handle_panic(&mut self) {
+        let endpoint = std::mem::replace(self, Box::new(Panicked(None)));
+        *self = Box::new(Panicked(Some(endpoint)));
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    fn shed(&mut self) {}
+
+    fn is_idle(&self) -> bool {
+        true
+    }
+
+    fn cork(&self) -> Cork {
+        Cork::Off
+    }
+}
+
+/// An endpoint that has panicked: it hears of the end, unless it has, and of nothing else.
+struct Panicked(Option<Box<dyn Endpoint>>);
+
+impl Endpoint for Panicked {
+    fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+        Reply::None
+    }
+
+    fn on_close(&mut self, session: &Session, closed: &Closed) {
+        if let Some(endpoint) = &mut self.0 {
+            // Its panic is told by the hook that all panics come by.
+            let _ = catch_unwind(AssertUnwindSafe(|| endpoint.on_close(session, closed)));
+        }
+    }
+}
+
+impl Drop for Panicked {
+    fn drop(&mut self) {
+        let endpoint = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(endpoint)));
+    }
+}
