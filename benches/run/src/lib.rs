@@ -28,6 +28,7 @@ mod server;
 mod setting;
 mod smoke;
 mod table;
+mod verdict;
 mod whole;
 mod workshop;
 

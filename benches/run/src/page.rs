@@ -8,6 +8,7 @@ use crate::{
     record::Record,
     rounds::Outcome,
     table::{self, figure},
+    verdict::verdict,
 };
 
 /// Everything that was recorded of the plan.
@@ -98,27 +99,6 @@ fn best_other<'p>(outcome: &Outcome, peers: &'p [Peer]) -> Option<(&'p str, f64)
         .max_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
-/// Who is ahead, in the plainest words.
-fn verdict(outcome: &Outcome, peers: &[Peer]) -> String {
-    let Some(ours) = outcome.ratio(OURS, REFERENCE, |one| one.per_second) else {
-        return "Sockeye has no figure here.".to_owned();
-    };
-    let ahead: Vec<&str> = peers
-        .iter()
-        .filter(|peer| !peer.name.starts_with(OURS) && !peer.can(crate::peer::Can::Raw))
-        .filter(|peer| {
-            outcome
-                .ratio(&peer.name, REFERENCE, |one| one.per_second)
-                .is_some_and(|theirs| theirs > ours)
-        })
-        .map(|peer| peer.name.as_str())
-        .collect();
-    if ahead.is_empty() {
-        return "Sockeye is ahead.".to_owned();
-    }
-    format!("Not won: {} ahead of Sockeye.", ahead.join(", "))
-}
-
 /// Processor, cores, system, congestion control, date.
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -162,6 +142,8 @@ const READING: &str = "\nHow to read it:\n\n\
     read, and the length of all). A server with a wrong answer has no figure. Where `load busy` is near 1 the load generator was as busy as the\n  \
     server and the true distance is larger: `server ns each`, the server's processor time for one message, shows it. It is too much for a\n  \
     server that is ahead of the load generator: that one waits for its sockets more often, and finds fewer of them ready.\n\
+    - Ahead means by more than the noise: the median of the rounds' ratios to Sockeye differs from 1 by more than half the distance between the\n  \
+    least and the greatest of them (with five rounds, the least and the greatest but one), and by more than 2 %. Everything else is level.\n\
     - `x 16` in a cell's name: so many messages under way at the same time on each connection.\n\
     - uWebSockets is its C++ library, compiled with `-O3 -flto -march=native`. raw-epoll and raw-tokio echo bytes and know no WebSocket. tungstenite is\n  \
     tokio-tungstenite as it comes, tungstenite-tuned has small read buffers; it, sockudo-ws, tokio-websockets and yawc flush once for all messages\n  \
@@ -175,3 +157,42 @@ const READING: &str = "\nHow to read it:\n\n\
     - Memory: what each connection adds to the server's resident memory. The server has served one connection before, so that what it needs\n  \
     only once, such as the pages of its own code, doesn't count.\n\n\
     The figures of every round: [speed.csv](benchmarks/speed.csv), [memory.csv](benchmarks/memory.csv), [instructions.csv](benchmarks/instructions.csv).\n";
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Everything but the line that tells when and where it was measured.
+    fn without_machine(page: &str) -> String {
+        let lines = page
+            .lines()
+            .filter(|line| !line.starts_with("Measured with"));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// `BLESS=1` writes the page anew after a change of its words.
+    #[test]
+    fn the_published_page_is_made_of_the_published_figures() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let record = Record::in_folder(&docs.join("benchmarks")).unwrap();
+        let made = page(&Plan::full(), &record, &BTreeMap::new()).unwrap();
+        let path = docs.join("benchmarks.md");
+        let published = fs::read_to_string(&path).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            let measured = |page: &str| -> String {
+                let mut lines = page.lines();
+                let line = lines.find(|line| line.starts_with("Measured with"));
+                line.unwrap().to_owned()
+            };
+            let text = made.replace(&measured(&made), &measured(&published));
+            fs::write(&path, text).unwrap();
+            return;
+        }
+        let (made, published) = (without_machine(&made), without_machine(&published));
+        let mut lines = made.lines().zip(published.lines());
+        assert_eq!(lines.find(|(made, published)| made != published), None);
+        assert_eq!(made.len(), published.len());
+    }
+}

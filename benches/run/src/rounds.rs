@@ -101,11 +101,21 @@ impl Outcome {
         to: &str,
         value: impl Fn(&Measurement) -> f64,
     ) -> Option<f64> {
-        median(
-            self.rounds
-                .iter()
-                .filter_map(|round| Some(value(round.get(peer)?) / value(round.get(to)?))),
-        )
+        median(self.ratios(peer, to, value).into_iter())
+    }
+
+    /// The rounds' ratios of two peers, of the rounds that have a figure of both.
+    pub(crate) fn ratios(
+        &self,
+        peer: &str,
+        to: &str,
+        value: impl Fn(&Measurement) -> f64,
+    ) -> Vec<f64> {
+        let ratios = self
+            .rounds
+            .iter()
+            .filter_map(|round| Some(value(round.get(peer)?) / value(round.get(to)?)));
+        ratios.filter(|ratio| ratio.is_finite()).collect()
     }
 }
 
