@@ -175,3 +175,55 @@ fn code_in_the_tutorial_stands_in_the_chat() {
         );
     }
 }
+
+/// The crates that are published, and where they are.
+const PUBLISHED: &[&str] = &["proto", "sockeye", "hub", "server"];
+
+#[test]
+fn every_published_crate_describes_itself_to_registries() {
+    for name in PUBLISHED {
+        let folder = root().join("crates").join(name);
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        let package = manifest["package"].as_table().unwrap();
+        let texts = |key: &str| -> Vec<String> {
+            let list = package[key].as_array().unwrap();
+            let texts = list.iter().map(|one| one.as_str().unwrap().to_owned());
+            texts.collect()
+        };
+        assert!(
+            package["description"].as_str().unwrap().len() > 50,
+            "{name}"
+        );
+        let readme = folder.join(package["readme"].as_str().unwrap());
+        assert!(readme.exists(), "{name}: {}", readme.display());
+        // What crates.io accepts.
+        let keywords = texts("keywords");
+        assert!((1..=5).contains(&keywords.len()), "{name}: {keywords:?}");
+        for keyword in keywords {
+            let is_allowed = keyword.len() <= 20
+                && keyword.starts_with(|first: char| first.is_ascii_alphanumeric())
+                && (keyword.chars()).all(|one| one.is_ascii_alphanumeric() || "_-+".contains(one));
+            assert!(is_allowed, "{name}: {keyword}");
+        }
+        assert!((1..=5).contains(&texts("categories").len()), "{name}");
+        assert!(package["metadata"]["docs"].get("rs").is_some(), "{name}");
+    }
+}
+
+#[test]
+fn the_readme_of_the_protocol_shows_the_example_of_its_documentation() {
+    let folder = root().join("crates/proto");
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let documentation = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+    let documentation: String = documentation
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!"))
+        .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
+        .collect();
+    let blocks = blocks(&readme);
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        assert!(documentation.contains(&block), "{block}");
+    }
+}
