@@ -212,8 +212,8 @@ fn a_given_address_is_connected_to_in_place_of_the_names() {
     }
 }
 
-#[test]
-fn any_certificate_is_accepted_on_demand_and_that_is_told() {
+/// Serves with a certificate that nobody has signed, for another name.
+fn serve_with_tls() -> (Server, String) {
     let directory = TempDir::new().unwrap();
     let certificate = rcgen::generate_simple_self_signed(["elsewhere.example".to_owned()]).unwrap();
     let (cert, key) = (
@@ -226,6 +226,23 @@ fn any_certificate_is_accepted_on_demand_and_that_is_told() {
     let listen = ["--listen", "127.0.0.1:0"];
     let server = Server::start(&[&listen[..], &["--tls-cert", cert, "--tls-key", key]].concat());
     let url = server.ws("/echo").replace("ws:", "wss:");
+    (server, url)
+}
+
+#[test]
+fn json_tells_the_status_of_http2_too() {
+    let (_server, url) = serve_with_tls();
+    for (flag, status) in [("--http2", 200), ("-v", 101)] {
+        let (run, events) = events(&[&url, "-k", flag, "--exit-after", "1"], b"hi\n");
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        assert_eq!(events[0]["status"], status, "{flag}: {events:?}");
+        assert_eq!(events[1]["data"], "hi");
+    }
+}
+
+#[test]
+fn any_certificate_is_accepted_on_demand_and_that_is_told() {
+    let (_server, url) = serve_with_tls();
     let args = ["connect", &url, "--exit-after", "1"];
     let refused = run_with_stdin(&args, b"hi\n");
     assert_eq!(refused.code, Some(3), "{}", refused.stderr);

@@ -71,6 +71,23 @@ async fn data(recv: &mut RecvStream, bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_host_of_the_programs_is_the_authority_and_no_field() {
+    let server = Server::new(&["h2"]).await;
+    let client = server.client.clone().header("Host", "behind.example:81");
+    let serving = async {
+        let (request, mut respond) = next(server.accept(&websocket()).await).await;
+        let send = respond.send_response(Response::new(()), false).unwrap();
+        (request, send)
+    };
+    // The certificate is still checked against the name of the URL.
+    let (result, (request, _send)) = join!(client, serving);
+    result.unwrap();
+    let authority = request.uri().authority().unwrap();
+    assert_eq!(authority.as_str(), "behind.example:81");
+    assert!(!request.headers().contains_key("host"));
+}
+
+#[tokio::test]
 async fn websocket_opens_in_a_stream_and_carries_frames_both_ways() {
     let server = Server::new(&["h2", "http/1.1"]).await;
     let client = server

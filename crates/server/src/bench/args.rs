@@ -210,7 +210,7 @@ impl BenchArgs {
         }
     }
 
-    /// What --message says.
+    /// Returns what --message says.
     pub(crate) fn message(&self) -> Option<&[u8]> {
         self.message.as_ref().map(|message| message.0.as_slice())
     }
@@ -219,7 +219,8 @@ impl BenchArgs {
         self.token_file.as_deref()
     }
 
-    /// Messages on their way at once in a closed loop; none with --rate, where nothing waits for an answer.
+    /// Returns how many messages are on their way at once in a closed loop; 0 with --rate, where none waits for an
+    /// answer.
     pub(crate) fn closed_loop(&self) -> usize {
         match self.rate {
             Some(_) => 0,

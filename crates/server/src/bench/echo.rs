@@ -136,7 +136,7 @@ impl Echoes {
 }
 
 impl Flight {
-    /// The number of the next message.
+    /// Returns the number of the next message.
     fn next(&self) -> u64 {
         self.answered + self.waiting.len() as u64
     }

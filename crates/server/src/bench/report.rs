@@ -158,7 +158,7 @@ impl Scheduled {
         }
     }
 
-    /// One line for whoever reads the figures.
+    /// Returns one line that tells how late the generator was.
     pub(crate) fn warning(&self) -> String {
         format!(
             "this process was late itself: 1 % of the messages went out more than {} after their time, {} of {} \

@@ -19,7 +19,7 @@ pub(crate) struct Schedule {
     run: Arc<Run>,
     /// Messages per second.
     rate: u32,
-    /// Messages of the measurement that were handed over.
+    /// Messages of the measurement that a connection took.
     sent: AtomicU64,
     /// From the time of each message of the measurement to the moment when it was handed over, or refused.
     lateness: Tally,
@@ -41,7 +41,7 @@ enum Counts {
 }
 
 impl Departure {
-    /// A message of a closed loop, sent now.
+    /// Describes a message of a closed loop, sent now.
     pub(crate) fn now(at: Instant) -> Self {
         Self {
             at,
@@ -49,7 +49,7 @@ impl Departure {
         }
     }
 
-    /// Whether an answer that comes now counts.
+    /// Tells whether an answer that comes now counts.
     pub(crate) fn is_counted(self, run: &Run) -> bool {
         match self.counts {
             Counts::ByAnswer => run.phase() == Phase::Measure,
@@ -81,7 +81,7 @@ impl Schedule {
         }
     }
 
-    /// Messages of the measurement that were handed over.
+    /// Returns how many messages of the measurement a connection took.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -94,7 +94,7 @@ impl Schedule {
         self.lateness.sum()
     }
 
-    /// Messages that were due while the measurement lasted.
+    /// Returns how many messages were due while the measurement lasted.
     pub(crate) fn due(&self, begun: Instant) -> u64 {
         let Some((from, until)) = self.run.measured() else {
             return 0;
@@ -154,13 +154,13 @@ impl Sending {
     }
 }
 
-/// When the message with this number is due, since the first one.
+/// Returns when the message with this number is due, counted from the first one.
 fn offset(number: u64, rate: u32) -> Duration {
     let nanos = u128::from(number) * NANOS_PER_SECOND / u128::from(rate);
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// How many messages are due before this time.
+/// Returns how many messages are due before this time.
 fn number_at(time: Duration, rate: u32) -> u64 {
     let number = (time.as_nanos() * u128::from(rate)).div_ceil(NANOS_PER_SECOND);
     u64::try_from(number).unwrap_or(u64::MAX)

@@ -109,7 +109,7 @@ impl Places {
     }
 }
 
-/// One token a line; empty lines are passed over.
+/// Reads the tokens, one a line; empty lines are passed over.
 fn read(file: &Path) -> Result<Vec<String>, String> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let mut tokens = Vec::new();
@@ -132,7 +132,7 @@ fn read(file: &Path) -> Result<Vec<String>, String> {
     }
 }
 
-/// As it stands in a query.
+/// Percent-encodes a token for a query.
 fn encoded(token: &str) -> String {
     url::form_urlencoded::byte_serialize(token.as_bytes()).collect()
 }

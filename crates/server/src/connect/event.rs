@@ -63,6 +63,7 @@ pub(super) struct Failure {
 }
 
 impl<'a> Event<'a> {
+    /// Describes the handshake of an open WebSocket.
     pub(super) fn open(session: &'a Session) -> Self {
         let headers = session.response_headers();
         // HTTP/1.1 demands this field in the response (RFC 6455 section 4.2.2), HTTP/2 forbids it.
@@ -116,7 +117,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// One line of JSON, with its end.
+    /// Returns one line of JSON, with its newline.
     pub(super) fn line(&self, reader: Reader) -> String {
         let json =
             serde_json::to_string(self).expect("an event holds nothing but text and numbers");
@@ -153,7 +154,7 @@ impl<'a> Payload<'a> {
 }
 
 impl Failure {
-    /// An error of the connection, or of opening it.
+    /// Describes an error of the connection, or of opening it.
     pub(super) fn of(error: &Error) -> Self {
         let refused = error.refused();
         Self {
@@ -165,7 +166,7 @@ impl Failure {
         }
     }
 
-    /// An error that is not the connection's.
+    /// Describes what went wrong outside the connection.
     pub(super) fn new(kind: &'static str, message: &str) -> Self {
         Self {
             kind,
@@ -205,13 +206,13 @@ fn all_values(fields: &HeaderMap) -> Headers {
     headers
 }
 
-/// Milliseconds with three digits behind the point.
+/// Returns milliseconds, rounded to three decimal places.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// The same JSON, with escapes for each character that would command a terminal. Such characters stand in strings
-/// only, where JSON allows an escape for any.
+/// Escapes each character that would command a terminal. Such characters stand in strings only, where JSON allows an
+/// escape for any character.
 fn without_commands(json: &str) -> String {
     let mut buffer = [0; 4];
     let mut line = String::with_capacity(json.len());

@@ -30,7 +30,7 @@ impl Pings {
     /// Sends a ping. One without a text carries a number, so that its pong is told from others.
     pub(super) fn send(&self, session: &Session, text: &[u8]) {
         let payload = self.lock().add(text, Instant::now());
-        // Whoever receives learns that the connection has ended.
+        // That the connection has ended is told by the reader.
         let _ = session.ping(&payload);
     }
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn pings_that_nobody_answers_are_bounded() {
+    fn unanswered_pings_are_bounded() {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
         for _ in 0..=PINGS_MAX {
             waiting.add(b"", now);

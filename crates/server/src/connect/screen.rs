@@ -229,14 +229,14 @@ impl Screen {
         }
     }
 
-    /// There is a connection again.
+    /// Shows that there is a connection again.
     pub(crate) fn reconnected(&self) {
         if self.format == Format::Text {
             self.note("connected");
         }
     }
 
-    /// The connection is gone, or could not be opened, and another attempt follows.
+    /// Shows that there is no connection, why, and when the next attempt follows.
     pub(crate) fn disconnected(&self, outage: &Outage, retry_in: Duration) {
         if self.format == Format::Text {
             let (why, seconds) = (why(outage), retry_in.as_secs_f64());
@@ -251,7 +251,7 @@ impl Screen {
         self.event(&Event::retry(retry_in));
     }
 
-    /// A message that was not handed to any connection.
+    /// Shows a message that was not handed to any connection.
     pub(crate) fn unsent(&self, message: &Message<'_>) {
         match self.format {
             Format::Text => self.note(&format!("not sent: {}", start_of(message))),
@@ -261,7 +261,7 @@ impl Screen {
 
     fn event(&self, event: &Event<'_>) {
         let line = event.line(self.reader);
-        // Whoever receives messages learns that nobody reads any more.
+        // A closed stdout ends the conversation at the next message.
         let _ = match &self.out {
             Out::Editor(writer) => writer.clone().write_all(line.as_bytes()),
             Out::Stdout => {
@@ -273,7 +273,7 @@ impl Screen {
         };
     }
 
-    /// Something that only `-v` shows.
+    /// Shows what only `-v` asks for.
     fn detail(&self, text: &str) {
         if self.verbosity == Verbosity::Verbose && self.format == Format::Text {
             self.note(text);
@@ -291,12 +291,12 @@ impl Screen {
     }
 }
 
-/// Milliseconds with three digits behind the point.
+/// Formats a time in milliseconds with three decimal places.
 fn shown(time: Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
 }
 
-/// Why there is no connection, on one line.
+/// Says on one line why there is no connection.
 fn why(outage: &Outage) -> String {
     match (outage.error(), outage.closed()) {
         (Some(error), _) => reason(error),
@@ -305,7 +305,7 @@ fn why(outage: &Outage) -> String {
     }
 }
 
-/// What a person recognises a message by.
+/// Returns the start of a message, enough to recognise it.
 pub(super) fn start_of(message: &Message<'_>) -> String {
     match message.as_text() {
         Some(text) => {

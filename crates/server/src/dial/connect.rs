@@ -47,13 +47,13 @@ pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, S
     Ok(connect)
 }
 
-/// Says on stderr that `--insecure` trusts everybody.
+/// Warns on stderr of what `--insecure` gives up.
 pub(crate) fn warn_if_insecure(args: &DialArgs) {
     if args.insecure {
         // A closed stderr is no reason not to connect.
         let _ = writeln!(
             std::io::stderr(),
-            "sockeye: warning: any certificate is accepted (--insecure); who is on the way can read and change all"
+            "sockeye: warning: any certificate is accepted (--insecure): the connection can be read and changed on its way"
         );
     }
 }
