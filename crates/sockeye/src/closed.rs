@@ -74,7 +74,7 @@ pub(crate) enum Ending {
     /// With a Close frame in both directions.
     Clean,
     /// By time.
-    Lapse(Lapse),
+    EndCause(EndCause),
     /// Otherwise.
     Unclean,
 }
@@ -90,7 +90,7 @@ impl Ending {
 
 /// Why we have ended a connection: its time was over, or memory was short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lapse {
+pub(crate) enum EndCause {
     /// The peer gave no sign of life.
     Silent,
     /// The peer took nothing of what waits for it.
@@ -105,7 +105,7 @@ pub(crate) enum Lapse {
     Shed,
 }
 
-impl Lapse {
+impl EndCause {
     /// For people, and the reason of the [`crate::Closed`].
     pub(crate) fn reason(self) -> &'static str {
         match self {

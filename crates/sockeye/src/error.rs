@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use sockeye_proto::{Printable, ProtocolError};
 
 use crate::{
-    closed::{Closed, Lapse},
+    closed::{Closed, EndCause},
     handshake::Request,
 };
 
@@ -18,7 +18,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
-    refused: Option<Refused>,
+    rejection: Option<Rejection>,
     request: Option<Arc<Request>>,
     closed: Option<Closed>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -26,7 +26,7 @@ struct Inner {
 
 /// What a server answered instead of 101.
 #[derive(Clone, Debug)]
-pub struct Refused {
+pub struct Rejection {
     /// The HTTP status.
     pub status: StatusCode,
     /// Its header fields.
@@ -51,7 +51,7 @@ pub enum ErrorKind {
     Proxy,
     /// The peer's answer to the opening handshake is not a WebSocket's.
     Handshake,
-    /// The server refused with an HTTP status: see [`Error::refused`].
+    /// The server refused with an HTTP status: see [`Error::rejection`].
     Refused,
     /// The peer broke RFC 6455 or RFC 7692 on the open connection.
     Protocol,
@@ -76,7 +76,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
-            refused: None,
+            rejection: None,
             request: None,
             closed: None,
             source: None,
@@ -90,8 +90,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_refused(mut self, refused: Refused) -> Self {
-        self.0.refused = Some(refused);
+    pub(crate) fn with_rejection(mut self, rejection: Rejection) -> Self {
+        self.0.rejection = Some(rejection);
         self
     }
 
@@ -134,8 +134,8 @@ impl Error {
 
     /// The server's answer, if it refused the handshake.
     #[must_use]
-    pub fn refused(&self) -> Option<&Refused> {
-        self.0.refused.as_ref()
+    pub fn rejection(&self) -> Option<&Rejection> {
+        self.0.rejection.as_ref()
     }
 
     /// The request that the client sent, if it came as far as that and the opening handshake failed.
@@ -147,7 +147,7 @@ impl Error {
     /// The HTTP status, if the server refused the handshake.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
-        self.refused().map(|refused| refused.status)
+        self.rejection().map(|rejection| rejection.status)
     }
 }
 
@@ -167,8 +167,8 @@ impl fmt::Debug for Error {
         let mut debug = f.debug_struct("Error");
         debug.field("kind", &self.0.kind);
         debug.field("message", &self.0.message);
-        if let Some(refused) = &self.0.refused {
-            debug.field("refused", refused);
+        if let Some(rejection) = &self.0.rejection {
+            debug.field("rejection", rejection);
         }
         if let Some(closed) = &self.0.closed {
             debug.field("closed", closed);
@@ -192,24 +192,24 @@ impl From<io::Error> for Error {
     }
 }
 
-impl From<Lapse> for Error {
-    fn from(lapse: Lapse) -> Self {
-        let (kind, message) = match lapse {
-            Lapse::Silent => (
+impl From<EndCause> for Error {
+    fn from(end_cause: EndCause) -> Self {
+        let (kind, message) = match end_cause {
+            EndCause::Silent => (
                 ErrorKind::Heartbeat,
                 "the peer was pinged and gave no sign of life",
             ),
-            Lapse::Stalled => (
+            EndCause::Stalled => (
                 ErrorKind::Timeout,
                 "the peer took nothing of what waits for it",
             ),
-            Lapse::Idle => (ErrorKind::Timeout, "the peer sent no message"),
-            Lapse::Expired => (ErrorKind::Timeout, "the connection's lifetime is over"),
-            Lapse::Unfinished => (
+            EndCause::Idle => (ErrorKind::Timeout, "the peer sent no message"),
+            EndCause::Expired => (ErrorKind::Timeout, "the connection's lifetime is over"),
+            EndCause::Unfinished => (
                 ErrorKind::Timeout,
                 "a message of the peer's came too slowly",
             ),
-            Lapse::Shed => (
+            EndCause::Shed => (
                 ErrorKind::Limit,
                 "memory is short, and the connection held most of it",
             ),

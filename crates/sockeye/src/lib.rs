@@ -66,6 +66,7 @@
 //! (1013) isn't taken for one that had no more to say.
 
 mod address;
+mod cidr;
 mod client;
 mod closed;
 mod connection;
@@ -74,7 +75,6 @@ mod error;
 mod group;
 mod handshake;
 mod memory;
-mod network;
 mod server;
 mod settings;
 mod time;
@@ -87,7 +87,7 @@ pub use client::{Connect, Connecting, Http2, Proxy, connect, reconnect};
 pub use closed::{Closed, Side};
 pub use connection::{MessageWriter, Prepared, Session, Stream, TrySendError};
 pub use endpoint::{Endpoint, Reply};
-pub use error::{Error, ErrorKind, Refused};
+pub use error::{Error, ErrorKind, Rejection};
 pub use group::Group;
 pub use handshake::{ClientId, Refusal, Request, RequestInfo};
 pub use memory::{MemoryAccount, MemoryBudget, MemoryPressure};

@@ -193,7 +193,7 @@ async fn refusal_brings_status_fields_and_body() {
     .await;
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(error.status().unwrap(), 401);
-    let refused = error.refused().unwrap();
+    let refused = error.rejection().unwrap();
     assert_eq!(refused.headers["www-authenticate"], "Basic realm=\"x\"");
     assert_eq!(refused.body, b"who is it?");
     assert!(error.to_string().contains("401"), "{error}");
@@ -211,7 +211,7 @@ async fn body_of_a_refusal_is_bounded_in_bytes() {
     let body = "x".repeat(1 << 15);
     let error = refused_with(|_| format!("HTTP/1.1 500 No\r\n\r\n{body}")).await;
     assert_eq!(
-        error.refused().unwrap().body.len(),
+        error.rejection().unwrap().body.len(),
         Limits::default().head_bytes_max
     );
 }
@@ -229,7 +229,7 @@ async fn body_of_a_refusal_is_bounded_in_time() {
     let (result, _) = join!(client, answer);
     let error = result.err().unwrap();
     assert_eq!(error.status().unwrap(), 503);
-    assert_eq!(error.refused().unwrap().body, b"later");
+    assert_eq!(error.rejection().unwrap().body, b"later");
 }
 
 #[tokio::test]
@@ -401,7 +401,7 @@ async fn a_refusal_without_an_end_is_told_soon_with_what_came() {
         let begun = Instant::now();
         let (result, _) = join!(client, answer(&mut theirs, &refusal));
         let error = result.err().unwrap();
-        assert_eq!(error.refused().unwrap().body, b"who are you?");
+        assert_eq!(error.rejection().unwrap().body, b"who are you?");
         assert!(
             error
                 .request()

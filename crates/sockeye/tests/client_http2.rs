@@ -206,7 +206,7 @@ async fn refusal_over_http2_brings_status_and_body() {
     let (result, ()) = join!(server.client.clone(), serving);
     let error = result.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Refused);
-    let refused = error.refused().unwrap();
+    let refused = error.rejection().unwrap();
     assert_eq!(
         (refused.status.as_u16(), &refused.headers["x"]),
         (403, &"y".parse().unwrap())

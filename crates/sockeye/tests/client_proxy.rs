@@ -65,7 +65,7 @@ async fn refusal_of_an_http_proxy_brings_its_answer() {
     let error = result.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Proxy);
     assert_eq!(error.status().unwrap(), 407);
-    assert_eq!(error.refused().unwrap().body, b"who");
+    assert_eq!(error.rejection().unwrap().body, b"who");
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 

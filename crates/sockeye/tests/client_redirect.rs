@@ -112,7 +112,7 @@ async fn redirect_is_an_error_by_default_and_says_where_it_leads() {
     let error = result.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(error.status().unwrap(), 301);
-    assert_eq!(error.refused().unwrap().headers["location"], "/new");
+    assert_eq!(error.rejection().unwrap().headers["location"], "/new");
     assert!(
         error.to_string().contains(&format!("ws://{address}/new")),
         "{error}"
@@ -143,6 +143,6 @@ async fn refusal_behind_a_redirect_is_the_last_servers() {
     };
     let (result, _) = join!(client, server);
     let error = result.err().unwrap();
-    assert_eq!(error.refused().unwrap().body, b"gone");
+    assert_eq!(error.rejection().unwrap().body, b"gone");
     assert!(error.to_string().contains("/x"), "{error}");
 }

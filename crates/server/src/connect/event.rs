@@ -156,7 +156,7 @@ impl<'a> Payload<'a> {
 impl Failure {
     /// Describes an error of the connection, or of opening it.
     pub(super) fn of(error: &Error) -> Self {
-        let refused = error.refused();
+        let refused = error.rejection();
         Self {
             kind: kind(error.kind()),
             message: with_causes(error),

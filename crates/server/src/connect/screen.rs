@@ -211,7 +211,7 @@ impl Screen {
         if let Some(request) = error.request() {
             self.request(request);
         }
-        if let Some(refused) = error.refused() {
+        if let Some(refused) = error.rejection() {
             self.note(&format!("< {}", refused.status));
             self.fields('<', &refused.headers);
         }

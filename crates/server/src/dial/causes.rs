@@ -7,7 +7,7 @@ use sockeye::{Error, Printable};
 /// Why nothing came of dialling, on one line, with the start of what the server answered.
 pub(crate) fn reason(error: &Error) -> String {
     let body = error
-        .refused()
+        .rejection()
         .map(|refused| String::from_utf8_lossy(&refused.body).into_owned());
     let body = body
         .as_deref()

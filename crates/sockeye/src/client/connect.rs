@@ -26,10 +26,10 @@ use crate::{
         redirect::{next_target, refusal},
         target::Target,
     },
-    connection::{Carrier, Established, Session, Stream},
+    connection::{Established, Io, Session, Stream},
     endpoint::{self, Endpoint},
-    error::{Error, Refused},
-    handshake::{Request, RequestInfo, Shown, Terms, Tls},
+    error::{Error, Rejection},
+    handshake::{Negotiated, Request, RequestInfo, Shown, Tls},
     settings::Settings,
     tls::{Alpn, ClientTls},
     websocket::WebSocket,
@@ -75,7 +75,7 @@ pub fn connect(url: impl Into<String>) -> Connect {
 /// - `Url` or `Config` for what was said wrong here, before anything is dialled;
 /// - `Resolve`, `Io`, `Proxy` or `Tls` for what went wrong on the way to the server;
 /// - `Timeout`, with the phase and the peer that took too long;
-/// - `Refused` if the server answers with an HTTP status: [`Error::refused`] has the answer;
+/// - `Refused` if the server answers with an HTTP status: [`Error::rejection`] has the answer;
 /// - `Handshake` if its answer is no right answer;
 /// - `Limit` if its answer is too long.
 ///
@@ -316,7 +316,7 @@ impl Connect {
         let hop = Hop::new(&self, target)?;
         match Box::pin(self.open_http1(&hop, transport)).await? {
             Outcome::Established(established) => WebSocket::new(*established),
-            Outcome::Refused(refused) => Err(self.explained(refusal(&hop.target, refused), &hop)),
+            Outcome::Rejection(refused) => Err(self.explained(refusal(&hop.target, refused), &hop)),
         }
     }
 
@@ -332,7 +332,7 @@ impl Connect {
         loop {
             let refused = match self.open(&hop).await? {
                 Outcome::Established(established) => return Ok(*established),
-                Outcome::Refused(refused) => refused,
+                Outcome::Rejection(refused) => refused,
             };
             let next = next_target(&hop.target, refused, redirects_left)
                 .map_err(|error| self.explained(error, &hop))?;
@@ -379,14 +379,14 @@ impl Connect {
             } => {
                 let sent = hop.sent();
                 Ok(Outcome::Established(Box::new(Established {
-                    carrier: Carrier::from_stream(transport.stream),
+                    io: Io::from_stream(transport.stream),
                     leftover,
                     role: Role::Client,
-                    terms: self.terms(agreed, headers),
+                    negotiated: self.negotiated(agreed, headers),
                     request: Arc::new(self.request(hop, sent, transport.peer_addr)),
                 })))
             }
-            Answer::Refused(refused) => Ok(Outcome::Refused(refused)),
+            Answer::Rejection(refused) => Ok(Outcome::Rejection(refused)),
         }
     }
 
@@ -402,19 +402,19 @@ impl Connect {
                 request,
                 headers,
             } => Outcome::Established(Box::new(Established {
-                carrier: Carrier::from_stream(stream),
+                io: Io::from_stream(stream),
                 leftover: Vec::new(),
                 role: Role::Client,
-                terms: self.terms(agreed, headers),
+                negotiated: self.negotiated(agreed, headers),
                 request: Arc::new(self.request(hop, request, peer_addr)),
             })),
-            Http2Answer::Refused(refused) => Outcome::Refused(refused),
+            Http2Answer::Rejection(refused) => Outcome::Rejection(refused),
             Http2Answer::Unable => return Ok(None),
         }))
     }
 
-    fn terms(&self, agreed: Agreed, response_headers: HeaderMap) -> Arc<Terms> {
-        Arc::new(Terms {
+    fn negotiated(&self, agreed: Agreed, response_headers: HeaderMap) -> Arc<Negotiated> {
+        Arc::new(Negotiated {
             settings: self.settings.clone(),
             deflate: agreed.deflate,
             subprotocol: agreed.subprotocol,
@@ -510,5 +510,5 @@ impl fmt::Debug for Connecting {
 /// What one target answered.
 enum Outcome {
     Established(Box<Established>),
-    Refused(Refused),
+    Rejection(Rejection),
 }

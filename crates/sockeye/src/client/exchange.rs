@@ -12,7 +12,7 @@ use tokio::{
 use crate::{
     Limits,
     connection::Stream,
-    error::{Error, ErrorKind, Refused},
+    error::{Error, ErrorKind, Rejection},
 };
 
 /// Sends one request, reads its response, and keeps what comes behind it.
@@ -101,7 +101,7 @@ impl<'a, S: Stream> Exchange<'a, S> {
     /// allows. A body that breaks off is better than none: whoever reads it wants to know why they were refused.
     ///
     /// Cancel safety: what was read is kept; [`refused`](Self::refused) returns it.
-    pub(crate) async fn read_refused(&mut self) -> Refused {
+    pub(crate) async fn read_refused(&mut self) -> Rejection {
         let reading = async {
             let bytes_max = self.limits.head_bytes_max;
             while !self.body().1 && self.buffer.len() - self.head_bytes < bytes_max {
@@ -116,10 +116,10 @@ impl<'a, S: Stream> Exchange<'a, S> {
     }
 
     /// The same, of what was read so far.
-    pub(crate) fn refused(&self) -> Refused {
+    pub(crate) fn refused(&self) -> Rejection {
         let (mut body, _) = self.body();
         body.truncate(self.limits.head_bytes_max);
-        Refused {
+        Rejection {
             status: self.status(),
             headers: self.headers(),
             body,
@@ -288,7 +288,7 @@ mod tests {
         ours
     }
 
-    async fn refused(bytes: &[u8]) -> Refused {
+    async fn refused(bytes: &[u8]) -> Rejection {
         let mut stream = stream_with(bytes).await;
         let limits = Limits::default();
         let mut reader = Exchange::new(&mut stream, &limits);

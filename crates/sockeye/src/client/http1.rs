@@ -12,7 +12,7 @@ use crate::{
         redirect::is_redirect,
     },
     connection::Stream,
-    error::{Error, ErrorKind, Refused},
+    error::{Error, ErrorKind, Rejection},
     time::later,
 };
 
@@ -25,7 +25,7 @@ pub(crate) enum Answer {
         /// What came behind the response: frames already.
         leftover: Vec<u8>,
     },
-    Refused(Refused),
+    Rejection(Rejection),
 }
 
 /// Sends `request`, which `handshake` made, and reads the answer. `server` names the server, for errors.
@@ -71,10 +71,10 @@ pub(crate) async fn upgrade<S: Stream>(
             let refused = exchange.refused();
             // Nobody reads the body of a redirect.
             if is_redirect(refused.status) && refused.headers.contains_key(header::LOCATION) {
-                return Ok(Answer::Refused(refused));
+                return Ok(Answer::Rejection(refused));
             }
             let complete = timeout_at(deadline, exchange.read_refused()).await;
-            Ok(Answer::Refused(
+            Ok(Answer::Rejection(
                 complete.unwrap_or_else(|_| exchange.refused()),
             ))
         }

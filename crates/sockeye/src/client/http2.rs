@@ -29,7 +29,7 @@ use crate::{
         redirect::is_redirect,
     },
     connection::{Http2Stream, Stream},
-    error::{Error, ErrorKind, Refused},
+    error::{Error, ErrorKind, Rejection},
 };
 
 /// What came of it.
@@ -42,7 +42,7 @@ pub(crate) enum Http2Answer {
         /// The fields of the response.
         headers: HeaderMap,
     },
-    Refused(Refused),
+    Rejection(Rejection),
     /// The server has HTTP/2, but not for WebSocket.
     Unable,
 }
@@ -100,7 +100,7 @@ pub(crate) async fn upgrade(
                 let reading = driven(&mut connection, reading);
                 let _ = timeout_at(deadline, timeout(REFUSED_BODY_TIMEOUT, reading)).await;
             }
-            Ok(Http2Answer::Refused(Refused {
+            Ok(Http2Answer::Rejection(Rejection {
                 status: head.status,
                 headers: head.headers,
                 body: bytes,

@@ -4,7 +4,7 @@ use http::{StatusCode, header};
 
 use crate::{
     client::target::Target,
-    error::{Error, ErrorKind, Refused},
+    error::{Error, ErrorKind, Rejection},
 };
 
 /// Where an answer other than 101 leads.
@@ -13,11 +13,12 @@ use crate::{
 /// [`ErrorKind::Refused`] with the answer if it leads nowhere, or where we don't go.
 pub(crate) fn next_target(
     target: &Target,
-    refused: Refused,
+    refused: Rejection,
     redirects_left: u32,
 ) -> Result<Target, Error> {
     let status = refused.status;
-    let stay = |why: String| Err(Error::new(ErrorKind::Refused, why).with_refused(refused.clone()));
+    let stay =
+        |why: String| Err(Error::new(ErrorKind::Refused, why).with_rejection(refused.clone()));
     if !is_redirect(status) {
         return stay(format!("{target} answered {status}"));
     }
@@ -33,7 +34,7 @@ pub(crate) fn next_target(
         Err(error) => {
             let message = format!("{target} redirects to what can't be followed");
             let stays = Error::new(ErrorKind::Refused, message).with_source(error);
-            return Err(stays.with_refused(refused));
+            return Err(stays.with_rejection(refused));
         }
     };
     if redirects_left == 0 {
@@ -49,9 +50,9 @@ pub(crate) fn next_target(
 }
 
 /// The error for an answer that leads nowhere.
-pub(crate) fn refusal(target: &Target, refused: Refused) -> Error {
+pub(crate) fn refusal(target: &Target, refused: Rejection) -> Error {
     let message = format!("{target} answered {}", refused.status);
-    Error::new(ErrorKind::Refused, message).with_refused(refused)
+    Error::new(ErrorKind::Refused, message).with_rejection(refused)
 }
 
 /// RFC 9110 section 15.4; all of them repeat a GET as a GET.
@@ -78,7 +79,7 @@ mod tests {
         if !location.is_empty() {
             headers.insert(header::LOCATION, location.parse().unwrap());
         }
-        let refused = Refused {
+        let refused = Rejection {
             status: StatusCode::from_u16(status).unwrap(),
             headers,
             body: b"body".to_vec(),
@@ -95,7 +96,7 @@ mod tests {
             let error = next("ws://a/", status, "/b", 1).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Refused);
             assert_eq!(error.status().unwrap(), status);
-            assert_eq!(error.refused().unwrap().body, b"body");
+            assert_eq!(error.rejection().unwrap().body, b"body");
         }
     }
 

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use sockeye_proto::Role;
 
 use crate::{
-    connection::io::{Carrier, Stream},
-    handshake::{Request, Terms},
+    connection::io::{Io, Stream},
+    handshake::{Negotiated, Request},
     settings::Settings,
 };
 
 /// What dialling and accepting agree on, whatever way they took.
 pub(crate) struct Established {
-    pub(crate) carrier: Carrier,
+    pub(crate) io: Io,
     /// Bytes that came behind the peer's head, in the same segment.
     pub(crate) leftover: Vec<u8>,
     pub(crate) role: Role,
-    pub(crate) terms: Arc<Terms>,
+    pub(crate) negotiated: Arc<Negotiated>,
     /// In the server the request received, in a client the request sent.
     pub(crate) request: Arc<Request>,
 }
@@ -24,16 +24,16 @@ pub(crate) struct Established {
 impl Established {
     /// A stream whose handshake somebody else has done.
     pub(crate) fn bare(stream: impl Stream, role: Role, settings: Settings) -> Self {
-        let terms = Terms {
+        let negotiated = Negotiated {
             settings,
             keeps_request: true,
-            ..Terms::default()
+            ..Negotiated::default()
         };
         Self {
-            carrier: Carrier::from_stream(stream),
+            io: Io::from_stream(stream),
             leftover: Vec::new(),
             role,
-            terms: Arc::new(terms),
+            negotiated: Arc::new(negotiated),
             request: Arc::default(),
         }
     }

@@ -12,8 +12,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::{
     connection::{
-        session::{Place, Shared},
-        write::{Refused, Wire},
+        session::{Place, SessionShared},
+        write::{OutboxError, Writer},
     },
     error::Error,
 };
@@ -35,7 +35,7 @@ const FRAGMENT_BYTES: usize = 64 << 10;
 /// [`MessageWriter::finish`] (or `shutdown`) ends the message. Dropped without it, the message can't
 /// be completed, and the connection is closed with 1011: the peer must not take a part for the whole.
 pub struct MessageWriter {
-    shared: Arc<Shared>,
+    shared: Arc<SessionShared>,
     kind: MessageKind,
     finished: bool,
     place: Place,
@@ -44,9 +44,9 @@ pub struct MessageWriter {
 }
 
 impl MessageWriter {
-    pub(crate) fn new(shared: Arc<Shared>, kind: MessageKind) -> Self {
+    pub(crate) fn new(shared: Arc<SessionShared>, kind: MessageKind) -> Self {
         Self {
-            place: Place::new(Wire::waiting),
+            place: Place::new(Writer::waiting),
             shared,
             kind,
             finished: false,
@@ -65,7 +65,7 @@ impl MessageWriter {
     /// Cancelled before it is ready, the message is abandoned as if the writer were dropped.
     pub async fn finish(mut self) -> Result<(), Error> {
         let finished = self.shutdown().await;
-        finished.map_err(|_| Error::not_open(self.shared.wire().closed().cloned()))
+        finished.map_err(|_| Error::not_open(self.shared.writer().closed().cloned()))
     }
 
     /// Sends what has gathered.
@@ -85,12 +85,12 @@ impl MessageWriter {
         payload: &[u8],
         end: End,
     ) -> Poll<io::Result<()>> {
-        let mut wire = self.shared.wire();
-        match wire.try_send_part(self.kind, payload, end) {
+        let mut writer = self.shared.writer();
+        match writer.try_send_part(self.kind, payload, end) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(Refused::Closed) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            Err(Refused::Full) => {
-                self.place.wait(&self.shared, &mut wire, cx.waker());
+            Err(OutboxError::Closed) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Err(OutboxError::Full) => {
+                self.place.wait(&self.shared, &mut writer, cx.waker());
                 Poll::Pending
             }
         }
@@ -104,7 +104,7 @@ impl AsyncWrite for MessageWriter {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         // What gathers touches no socket, so that nothing else would tell.
-        if self.finished || !self.shared.wire().is_open() {
+        if self.finished || !self.shared.writer().is_open() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if self.gathered.len() == FRAGMENT_BYTES {
@@ -146,7 +146,7 @@ impl Drop for MessageWriter {
     fn drop(&mut self) {
         if !self.finished {
             self.shared
-                .wire()
+                .writer()
                 .close(CloseCode::INTERNAL_ERROR, "message abandoned");
         }
     }

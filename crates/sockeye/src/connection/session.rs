@@ -18,14 +18,14 @@ use sockeye_proto::{CloseCode, Message, MessageKind, extension::DeflateParams};
 use crate::{
     closed::{Closed, Ending},
     connection::{
-        connections::Permit,
-        lend,
+        buffers,
         message_writer::MessageWriter,
+        permit::Permit,
         waiters::{Ticket, Waiters},
-        write::{Prepared, Refused, Wire},
+        write::{OutboxError, Prepared, Writer},
     },
     error::{Error, ErrorKind},
-    handshake::{Request, Terms},
+    handshake::{Negotiated, Request},
 };
 
 /// One open WebSocket: cheap to clone, sends from any task and any thread.
@@ -40,17 +40,17 @@ use crate::{
 /// [`Session::close`] sends the Close frame behind what waits; after it nothing is taken.
 /// [`Session::closed`] tells how it ended.
 #[derive(Clone)]
-pub struct Session(Arc<Shared>);
+pub struct Session(Arc<SessionShared>);
 
 /// What all handles of one connection share.
-pub(crate) struct Shared {
+pub(crate) struct SessionShared {
     id: u64,
-    terms: Arc<Terms>,
+    negotiated: Arc<Negotiated>,
     /// Whether anybody but the driver has had the lock since the driver's turn began.
     touched: AtomicBool,
     /// Microseconds of the last round trip that was measured; [`UNMEASURED`] before.
     latency_micros: AtomicU32,
-    wire: Mutex<Wire>,
+    writer: Mutex<Writer>,
 }
 
 /// As a time it would be more than an hour.
@@ -66,12 +66,12 @@ pub enum TrySendError<M> {
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<SessionShared>) -> Self {
         Self(shared)
     }
 
     #[inline]
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &SessionShared {
         &self.0
     }
 
@@ -86,25 +86,25 @@ impl Session {
     /// client it is always there. Its header fields are most of what an idle connection would cost.
     #[must_use]
     pub fn request(&self) -> Option<Arc<Request>> {
-        self.0.wire().request().cloned()
+        self.0.writer().request().cloned()
     }
 
     /// In a client the header fields of the server's answer; empty in a server.
     #[must_use]
     pub fn response_headers(&self) -> &HeaderMap {
-        &self.0.terms.response_headers
+        &self.0.negotiated.response_headers
     }
 
     /// The subprotocol agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.0.terms.subprotocol.as_deref()
+        self.0.negotiated.subprotocol.as_deref()
     }
 
     /// The parameters of permessage-deflate, if it was agreed on.
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
-        self.0.terms.deflate
+        self.0.negotiated.deflate
     }
 
     /// Sends a message now or gives it back. It goes to the socket at once, unless others wait
@@ -118,14 +118,14 @@ impl Session {
         M: Into<Message<'m>>,
     {
         let mut message = message.into();
-        let sent = self.0.wire().try_send_owned(&mut message);
+        let sent = self.0.writer().try_send_owned(&mut message);
         match sent {
             Ok(()) => {
-                lend::recycle(message);
+                buffers::recycle(message);
                 Ok(())
             }
-            Err(Refused::Full) => Err(TrySendError::Full(message)),
-            Err(Refused::Closed) => Err(TrySendError::Closed(message)),
+            Err(OutboxError::Full) => Err(TrySendError::Full(message)),
+            Err(OutboxError::Closed) => Err(TrySendError::Closed(message)),
         }
     }
 
@@ -146,16 +146,16 @@ impl Session {
         let mut message = message.into();
         // No `async fn`: the message would lie in its future twice.
         async move {
-            let sent = self.0.wire().try_send_owned(&mut message);
+            let sent = self.0.writer().try_send_owned(&mut message);
             match sent {
                 Ok(()) => {}
-                Err(Refused::Closed) => return Err(Error::not_open(self.closed_now())),
+                Err(OutboxError::Closed) => return Err(Error::not_open(self.closed_now())),
                 // Boxed: a task that sends is no larger for what it needs only now and then.
-                Err(Refused::Full) => {
-                    Box::pin(self.admitted(|wire| wire.try_send_owned(&mut message))).await?;
+                Err(OutboxError::Full) => {
+                    Box::pin(self.admitted(|writer| writer.try_send_owned(&mut message))).await?;
                 }
             }
-            lend::recycle(message);
+            buffers::recycle(message);
             Ok(())
         }
     }
@@ -167,11 +167,11 @@ impl Session {
     /// As [`Session::try_send`].
     pub fn try_send_prepared(&self, message: &Prepared) -> Result<(), TrySendError<()>> {
         self.0
-            .wire()
+            .writer()
             .try_send_prepared(message)
             .map_err(|refused| match refused {
-                Refused::Full => TrySendError::Full(()),
-                Refused::Closed => TrySendError::Closed(()),
+                OutboxError::Full => TrySendError::Full(()),
+                OutboxError::Closed => TrySendError::Closed(()),
             })
     }
 
@@ -185,7 +185,8 @@ impl Session {
     ///
     /// As [`Session::send`].
     pub async fn send_prepared(&self, message: &Prepared) -> Result<(), Error> {
-        self.admitted(|wire| wire.try_send_prepared(message)).await
+        self.admitted(|writer| writer.try_send_prepared(message))
+            .await
     }
 
     /// Begins one message whose bytes are written one after the other. Waits while another such message
@@ -199,7 +200,7 @@ impl Session {
     ///
     /// Dropped before it is ready, nothing was sent.
     pub async fn send_stream(&self, kind: MessageKind) -> Result<MessageWriter, Error> {
-        self.admitted(Wire::begin_parts).await?;
+        self.admitted(Writer::begin_parts).await?;
         Ok(MessageWriter::new(Arc::clone(&self.0), kind))
     }
 
@@ -210,11 +211,11 @@ impl Session {
     /// [`TrySendError`] as [`Session::try_send`].
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError<()>> {
         self.0
-            .wire()
+            .writer()
             .ping(payload)
             .map_err(|refused| match refused {
-                Refused::Full => TrySendError::Full(()),
-                Refused::Closed => TrySendError::Closed(()),
+                OutboxError::Full => TrySendError::Full(()),
+                OutboxError::Closed => TrySendError::Closed(()),
             })
     }
 
@@ -224,7 +225,7 @@ impl Session {
     /// A reason over 123 bytes is cut; a code that may not stand on the wire, such as 1005, makes an
     /// empty Close frame.
     pub fn close(&self, code: CloseCode, reason: &str) {
-        self.0.wire().close(code, reason);
+        self.0.writer().close(code, reason);
     }
 
     /// Waits until the connection has ended, and tells how.
@@ -233,13 +234,13 @@ impl Session {
     ///
     /// Cancelling it has no effect.
     pub async fn closed(&self) -> Closed {
-        let mut place = Place::new(Wire::watching);
+        let mut place = Place::new(Writer::watching);
         poll_fn(|cx| {
-            let mut wire = self.0.wire();
-            match wire.closed() {
+            let mut writer = self.0.writer();
+            match writer.closed() {
                 Some(closed) => Poll::Ready(closed.clone()),
                 None => {
-                    place.wait(&self.0, &mut wire, cx.waker());
+                    place.wait(&self.0, &mut writer, cx.waker());
                     Poll::Pending
                 }
             }
@@ -250,13 +251,13 @@ impl Session {
     /// Whether messages can still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.0.wire().is_open()
+        self.0.writer().is_open()
     }
 
     /// Bytes that wait to be written.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        self.0.wire().buffered_bytes()
+        self.0.writer().buffered_bytes()
     }
 
     /// The round-trip time that the last heartbeat has measured, to the peer's WebSocket and back; `None`
@@ -268,15 +269,15 @@ impl Session {
 
     /// Returns the answer, if `message` is a heartbeat of the application's that is answered here.
     pub(crate) fn answer_to_heartbeat(&self, message: &Message<'_>) -> Option<Message<'static>> {
-        let heartbeat = self.0.terms.settings.app_heartbeat.as_ref()?;
+        let heartbeat = self.0.negotiated.settings.app_heartbeat.as_ref()?;
         heartbeat.answer(message)
     }
 
     /// How it has ended, for the count.
     pub(crate) fn ending(&self) -> Ending {
-        let wire = self.0.wire();
-        match (wire.lapsed(), wire.closed()) {
-            (Some(lapse), _) => Ending::Lapse(lapse),
+        let writer = self.0.writer();
+        match (writer.lapsed(), writer.closed()) {
+            (Some(end_cause), _) => Ending::EndCause(end_cause),
             (None, Some(closed)) => Ending::of(closed),
             (None, None) => Ending::Unclean,
         }
@@ -284,25 +285,27 @@ impl Session {
 
     /// Keeps `permit` as long as the transport.
     pub(crate) fn keep(&self, permit: Arc<Permit>) {
-        self.0.wire().keep(permit);
+        self.0.writer().keep(permit);
     }
 
     pub(crate) fn closed_now(&self) -> Option<Closed> {
-        self.0.wire().closed().cloned()
+        self.0.writer().closed().cloned()
     }
 
     async fn admitted(
         &self,
-        mut admit: impl FnMut(&mut Wire) -> Result<(), Refused>,
+        mut admit: impl FnMut(&mut Writer) -> Result<(), OutboxError>,
     ) -> Result<(), Error> {
-        let mut place = Place::new(Wire::waiting);
+        let mut place = Place::new(Writer::waiting);
         poll_fn(|cx| {
-            let mut wire = self.0.wire();
-            match admit(&mut wire) {
+            let mut writer = self.0.writer();
+            match admit(&mut writer) {
                 Ok(()) => Poll::Ready(Ok(())),
-                Err(Refused::Closed) => Poll::Ready(Err(Error::not_open(wire.closed().cloned()))),
-                Err(Refused::Full) => {
-                    place.wait(&self.0, &mut wire, cx.waker());
+                Err(OutboxError::Closed) => {
+                    Poll::Ready(Err(Error::not_open(writer.closed().cloned())))
+                }
+                Err(OutboxError::Full) => {
+                    place.wait(&self.0, &mut writer, cx.waker());
                     Poll::Pending
                 }
             }
@@ -314,14 +317,14 @@ impl Session {
 /// A place in one of the wire's lists of waiters, given up on drop. Costs nothing until it is used,
 /// for a send that finds room never waits.
 pub(crate) struct Place {
-    list: fn(&mut Wire) -> &mut Waiters,
+    list: fn(&mut Writer) -> &mut Waiters,
     ticket: Ticket,
     /// Whose wire it is in; `Some` from the first use on.
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<SessionShared>>,
 }
 
 impl Place {
-    pub(crate) fn new(list: fn(&mut Wire) -> &mut Waiters) -> Self {
+    pub(crate) fn new(list: fn(&mut Writer) -> &mut Waiters) -> Self {
         Self {
             list,
             ticket: Ticket::default(),
@@ -329,35 +332,35 @@ impl Place {
         }
     }
 
-    /// Waits in the list of `wire`, which is the one of `shared`.
-    pub(crate) fn wait(&mut self, shared: &Arc<Shared>, wire: &mut Wire, waker: &Waker) {
+    /// Waits in the list of `writer`, which is the one of `shared`.
+    pub(crate) fn wait(&mut self, shared: &Arc<SessionShared>, writer: &mut Writer, waker: &Waker) {
         self.shared.get_or_insert_with(|| Arc::clone(shared));
-        (self.list)(wire).wait(&mut self.ticket, waker);
+        (self.list)(writer).wait(&mut self.ticket, waker);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(shared) = &self.shared {
-            let mut wire = shared.wire();
-            (self.list)(&mut wire).strike(&mut self.ticket);
-            wire.tidy();
+            let mut writer = shared.writer();
+            (self.list)(&mut writer).strike(&mut self.ticket);
+            writer.tidy();
         }
     }
 }
 
-impl Shared {
-    pub(crate) fn new(terms: Arc<Terms>, wire: Wire) -> Self {
+impl SessionShared {
+    pub(crate) fn new(negotiated: Arc<Negotiated>, writer: Writer) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        if let Some(request) = wire.request() {
+        if let Some(request) = writer.request() {
             let (path, peer_addr) = (request.path(), request.peer_addr());
             let client_addr = request.client_addr();
-            let Terms {
+            let Negotiated {
                 subprotocol,
                 deflate,
                 ..
-            } = &*terms;
+            } = &*negotiated;
             tracing::debug!(
                 session = id,
                 path,
@@ -370,34 +373,34 @@ impl Shared {
         }
         Self {
             id,
-            terms,
+            negotiated,
             touched: AtomicBool::new(false),
             latency_micros: AtomicU32::new(UNMEASURED),
-            wire: Mutex::new(wire),
+            writer: Mutex::new(writer),
         }
     }
 
     /// Lets the request go, but for those who asked to keep it.
     pub(crate) fn forget_request(&self) {
-        if !self.terms.keeps_request {
-            let request = self.wire().forget_request();
+        if !self.negotiated.keeps_request {
+            let request = self.writer().forget_request();
             // Not under the lock: what goes with it may use the session.
             drop(request);
         }
     }
 
-    pub(crate) fn terms(&self) -> &Terms {
-        &self.terms
+    pub(crate) fn negotiated(&self) -> &Negotiated {
+        &self.negotiated
     }
 
     #[inline]
-    pub(crate) fn wire(&self) -> MutexGuard<'_, Wire> {
-        let wire = self.wire_for_turn();
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
+        let writer = self.writer_for_turn();
         self.touched.store(true, Ordering::Relaxed);
-        wire
+        writer
     }
 
-    /// Whether anybody has had the lock by [`Shared::wire`] since [`Shared::begin_turn`]. Who is told of
+    /// Whether anybody has had the lock by [`SessionShared::writer`] since [`SessionShared::begin_turn`]. Who is told of
     /// something that was done under the lock sees it here, too.
     #[inline]
     pub(crate) fn was_touched(&self) -> bool {
@@ -412,9 +415,9 @@ impl Shared {
 
     /// The lock, for the driver at the begin and at the end of its turn.
     #[inline]
-    pub(crate) fn wire_for_turn(&self) -> MutexGuard<'_, Wire> {
+    pub(crate) fn writer_for_turn(&self) -> MutexGuard<'_, Writer> {
         // A panic under the lock can only come from a stream of the user's; the wire stays usable.
-        self.wire.lock()
+        self.writer.lock()
     }
 
     /// The peer has answered a heartbeat after this time.
@@ -434,12 +437,12 @@ impl Shared {
     pub(crate) fn finish(&self) -> Closed {
         // One at a time: the lock of a group's members is taken before that of the wire.
         loop {
-            let Some(slice) = self.wire().annex().memberships.end() else {
+            let Some(slice) = self.writer().cold_state().memberships.end() else {
                 break;
             };
             slice.remove(self);
         }
-        let closed = self.wire().finish();
+        let closed = self.writer().finish();
         let Closed { sent, received, .. } = &closed;
         tracing::debug!(
             session = self.id,
@@ -489,6 +492,6 @@ mod tests {
         // With the counters of its Arc, 144 bytes of the allocator: one more word would cost sixteen. A
         // build with assertions has a word more in it, mio's.
         let assertions = 8 * usize::from(cfg!(debug_assertions));
-        assert!(size_of::<Shared>() <= 120 + assertions);
+        assert!(size_of::<SessionShared>() <= 120 + assertions);
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     closed::Closed,
     connection::{
         session::Session,
-        write::{Cork, Replies, Wire},
+        write::{Cork, ReplyBatch, Writer},
     },
     error::Error,
 };
@@ -20,8 +20,8 @@ pub(crate) enum Room {
 
 impl Room {
     #[inline]
-    pub(crate) fn of(wire: &Wire) -> Self {
-        match wire.has_room() {
+    pub(crate) fn of(writer: &Writer) -> Self {
+        match writer.has_room() {
             true => Self::Left,
             false => Self::None,
         }
@@ -35,7 +35,7 @@ pub(crate) trait Sink {
         &mut self,
         session: &Session,
         message: Message<'_>,
-        replies: &mut Replies<'_>,
+        replies: &mut ReplyBatch<'_>,
     ) -> Room;
 
     /// The same for a large message that lies where it is until the turn ends. Whoever needs it longer may have memory
@@ -45,7 +45,7 @@ pub(crate) trait Sink {
         session: &Session,
         message: Message<'b>,
         pool: &mut Pool,
-        replies: &mut Replies<'b>,
+        replies: &mut ReplyBatch<'b>,
     ) -> Room;
 
     /// Whatever isn't a whole message. Pings are answered already.
@@ -57,7 +57,7 @@ pub(crate) trait Sink {
         session: &Session,
         message: Message<'static>,
         pool: &mut Pool,
-        replies: &mut Replies<'b>,
+        replies: &mut ReplyBatch<'b>,
     ) -> Room;
 
     fn handle_error(&mut self, session: &Session, error: Error);

@@ -1,7 +1,7 @@
 //! The callback style: one value per connection, called for each event.
 //!
 //! ```text
-//!   driver ──> Endpoint ──> Reply ──> wire
+//!   driver ──> Endpoint ──> Reply ──> writer
 //!     ^
 //!     └── a task of tokio's (task_driver), or a worker
 //! ```

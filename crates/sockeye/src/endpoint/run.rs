@@ -11,7 +11,7 @@ use sockeye_proto::{CloseCode, Event, Message, Role, extension::Pool};
 
 use crate::{
     closed::Closed,
-    connection::{Cork, Driver, Established, Replies, Room, Session, Sink, Stream},
+    connection::{Cork, Driver, Established, ReplyBatch, Room, Session, Sink, Stream},
     endpoint::{app_heartbeat::Answering, task_driver::TaskDriver},
     error::Error,
     settings::Settings,
@@ -66,7 +66,7 @@ pub(crate) fn serve(
     established: Established,
     endpoint: Box<dyn Endpoint>,
 ) -> Result<(impl Future<Output = ()> + Send + use<>, Session), Error> {
-    let heartbeat = established.terms.settings.app_heartbeat.as_ref();
+    let heartbeat = established.negotiated.settings.app_heartbeat.as_ref();
     let endpoint = Answering::wrap(endpoint, heartbeat);
     let driver = Driver::new(established)?;
     let session = driver.session().clone();
@@ -126,21 +126,21 @@ pub(crate) fn open(endpoint: &mut Box<dyn Endpoint>, session: &Session) {
 
 /// Answers `message` under the session's lock, behind what is there.
 #[inline(never)]
-fn reply_by_wire(
+fn reply_by_writer(
     session: &Session,
     message: &Message<'_>,
     reply: Reply,
-    replies: &mut Replies<'_>,
+    replies: &mut ReplyBatch<'_>,
 ) -> Room {
-    let mut wire = session.shared().wire();
-    wire.take_in(replies);
+    let mut writer = session.shared().writer();
+    writer.take_in(replies);
     match reply {
         Reply::None => {}
-        Reply::Echo => wire.reply(message),
-        Reply::Message(reply) => wire.reply(&reply),
-        Reply::Close(code, reason) => wire.close(code, &reason),
+        Reply::Echo => writer.reply(message),
+        Reply::Message(reply) => writer.reply(&reply),
+        Reply::Close(code, reason) => writer.close(code, &reason),
     }
-    Room::of(&wire)
+    Room::of(&writer)
 }
 
 impl Sink for Box<dyn Endpoint> {
@@ -149,7 +149,7 @@ impl Sink for Box<dyn Endpoint> {
         &mut self,
         session: &Session,
         message: Message<'_>,
-        replies: &mut Replies<'_>,
+        replies: &mut ReplyBatch<'_>,
     ) -> Room {
         let reply = self.on_message(session, message.as_ref());
         let answer = match &reply {
@@ -163,7 +163,7 @@ impl Sink for Box<dyn Endpoint> {
             Some(answer) if replies.takes(answer) && !session.shared().was_touched() => {
                 replies.push(answer)
             }
-            _ => reply_by_wire(session, &message, reply, replies),
+            _ => reply_by_writer(session, &message, reply, replies),
         }
     }
 
@@ -172,21 +172,21 @@ impl Sink for Box<dyn Endpoint> {
         session: &Session,
         message: Message<'b>,
         _: &mut Pool,
-        replies: &mut Replies<'b>,
+        replies: &mut ReplyBatch<'b>,
     ) -> Room {
         let answer = match self.on_message(session, message.as_ref()) {
             Reply::None => return Room::Left,
             Reply::Echo => message,
             Reply::Message(answer) => answer,
-            reply @ Reply::Close(..) => return reply_by_wire(session, &message, reply, replies),
+            reply @ Reply::Close(..) => return reply_by_writer(session, &message, reply, replies),
         };
         if replies.takes(&answer) && !session.shared().was_touched() {
             return replies.push_lasting(answer);
         }
-        let mut wire = session.shared().wire();
-        wire.take_in(replies);
-        wire.reply(&answer);
-        Room::of(&wire)
+        let mut writer = session.shared().writer();
+        writer.take_in(replies);
+        writer.reply(&answer);
+        Room::of(&writer)
     }
 
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
@@ -203,14 +203,14 @@ impl Sink for Box<dyn Endpoint> {
         session: &Session,
         message: Message<'static>,
         pool: &mut Pool,
-        replies: &mut Replies<'b>,
+        replies: &mut ReplyBatch<'b>,
     ) -> Room {
         let (answer, spare) = match self.on_message(session, message.as_ref()) {
             Reply::None => (None, Some(message)),
             Reply::Echo => (Some(message), None),
             Reply::Message(answer) => (Some(answer), Some(message)),
             reply @ Reply::Close(..) => {
-                reply_by_wire(session, &message, reply, replies);
+                reply_by_writer(session, &message, reply, replies);
                 (None, Some(message))
             }
         };
@@ -223,12 +223,12 @@ impl Sink for Box<dyn Endpoint> {
         if replies.takes(&answer) && !session.shared().was_touched() {
             return replies.push_lasting(answer);
         }
-        let mut wire = session.shared().wire();
-        wire.take_in(replies);
-        if let Some(spare) = wire.reply_owned(answer) {
+        let mut writer = session.shared().writer();
+        writer.take_in(replies);
+        if let Some(spare) = writer.reply_owned(answer) {
             pool.recycle(spare);
         }
-        Room::of(&wire)
+        Room::of(&writer)
     }
 
     fn handle_error(&mut self, session: &Session, error: Error) {

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::connection::{Driver, ShortRead, Sink, Turn, lend};
+use crate::connection::{Driver, ShortRead, Sink, Turn, buffers};
 
 /// A connection that a task of tokio's drives: the driver, and one timer for all that it waits for.
 pub(crate) struct TaskDriver {
@@ -38,7 +38,7 @@ impl TaskDriver {
     /// ends the connection with 1011, and harms nobody else who is driven by the same task.
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
         loop {
-            let turn = lend::reading(|lent| self.poll_turns(cx, sink, lent));
+            let turn = buffers::reading(|lent| self.poll_turns(cx, sink, lent));
             self.driver.settle_held(sink);
             match turn {
                 Poll::Ready(Turn::Done) => return Poll::Ready(()),
@@ -51,11 +51,11 @@ impl TaskDriver {
             if let Some(look) = self.driver.message_look() {
                 self.vigil_due = Some(self.vigil_due.map_or(look, |due| due.min(look)));
             }
-            let Some(alarm) = self.alarm() else {
+            let Some(timer) = self.timer() else {
                 (self.sleep, self.is_set) = (None, false);
                 return Poll::Pending;
             };
-            if self.poll_sleep(cx, alarm).is_pending() {
+            if self.poll_sleep(cx, timer).is_pending() {
                 return Poll::Pending;
             }
             let now = Instant::now();
@@ -74,7 +74,7 @@ impl TaskDriver {
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
-        lent: &mut lend::Reading,
+        lent: &mut buffers::Reading,
     ) -> Poll<Turn> {
         let driver = &mut self.driver;
         let driven = catch_unwind(AssertUnwindSafe(|| {
@@ -87,30 +87,30 @@ impl TaskDriver {
         })
     }
 
-    fn alarm(&self) -> Option<Instant> {
-        let alarm = self.driver.alarm();
-        alarm.into_iter().chain(self.vigil_due).min()
+    fn timer(&self) -> Option<Instant> {
+        let timer = self.driver.timer();
+        timer.into_iter().chain(self.vigil_due).min()
     }
 
     /// Ready at the alarm.
-    fn poll_sleep(&mut self, cx: &mut Context<'_>, alarm: Instant) -> Poll<()> {
+    fn poll_sleep(&mut self, cx: &mut Context<'_>, timer: Instant) -> Poll<()> {
         let sleep = self
             .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(alarm)));
+            .get_or_insert_with(|| Box::pin(sleep_until(timer)));
         // An alarm that moves away is looked at again when its old time has come: it moves often.
-        if alarm < sleep.deadline() {
-            sleep.as_mut().reset(alarm);
+        if timer < sleep.deadline() {
+            sleep.as_mut().reset(timer);
             self.is_set = false;
         }
         if self.is_set && !sleep.is_elapsed() {
             return Poll::Pending;
         }
         while sleep.as_mut().poll(cx).is_ready() {
-            if alarm <= Instant::now() {
+            if timer <= Instant::now() {
                 self.is_set = false;
                 return Poll::Ready(());
             }
-            sleep.as_mut().reset(alarm);
+            sleep.as_mut().reset(timer);
         }
         self.is_set = true;
         Poll::Pending

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use sockeye_proto::handshake::ServerHandshake;
 
-use crate::handshake::terms::Terms;
+use crate::handshake::negotiated::Negotiated;
 
 /// What both ends will speak once the WebSocket is open: chosen from the client's offers.
 #[derive(Debug)]
 pub(crate) struct Agreement {
-    terms: Arc<Terms>,
+    negotiated: Arc<Negotiated>,
     /// The value of `Sec-WebSocket-Extensions` that tells of deflate.
     extensions: Option<String>,
 }
@@ -20,36 +20,39 @@ impl Agreement {
     /// preference.
     pub(crate) fn new(
         handshake: &ServerHandshake,
-        plain: &Arc<Terms>,
+        plain: &Arc<Negotiated>,
         subprotocols: &[String],
     ) -> Self {
         let deflate = plain.settings.deflate.as_ref();
         let chosen = deflate.and_then(|deflate| handshake.select_deflate(deflate));
         let (deflate, extensions) = chosen.unzip();
         let subprotocol = handshake.select_subprotocol(subprotocols);
-        let terms = match (deflate, subprotocol) {
+        let negotiated = match (deflate, subprotocol) {
             (None, None) => Arc::clone(plain),
-            _ => Arc::new(Terms {
+            _ => Arc::new(Negotiated {
                 settings: plain.settings.clone(),
                 deflate,
                 subprotocol: subprotocol.map(str::to_owned),
                 keeps_request: plain.keeps_request,
-                ..Terms::default()
+                ..Negotiated::default()
             }),
         };
-        Self { terms, extensions }
+        Self {
+            negotiated,
+            extensions,
+        }
     }
 
     /// What the session needs to know of it.
-    pub(crate) fn terms(self) -> Arc<Terms> {
-        self.terms
+    pub(crate) fn negotiated(self) -> Arc<Negotiated> {
+        self.negotiated
     }
 
     /// The 101 over HTTP/1.1, as bytes.
     pub(crate) fn response_bytes(&self, handshake: &ServerHandshake) -> Vec<u8> {
         handshake
             .response(
-                self.terms.subprotocol.as_deref(),
+                self.negotiated.subprotocol.as_deref(),
                 self.extensions.as_deref(),
                 &[],
             )
@@ -77,7 +80,7 @@ impl Agreement {
                 StatusCode::SWITCHING_PROTOCOLS
             }
         };
-        if let Some(name) = &self.terms.subprotocol {
+        if let Some(name) = &self.negotiated.subprotocol {
             insert(&mut headers, header::SEC_WEBSOCKET_PROTOCOL, name);
         }
         if let Some(value) = &self.extensions {

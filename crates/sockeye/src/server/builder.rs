@@ -19,8 +19,8 @@ use crate::{
         listening::Listening,
         registry::Registry,
         route::{AddressLimits, Addresses, Route, Routes, TrustedProxies},
-        shared::{LogLimits, Phase, Shared},
-        worker::{self, Entrance},
+        shared::{LogLimits, Phase, ServerShared},
+        worker::{self, Acceptor},
     },
     settings::Settings,
     tls::ServerTls,
@@ -132,12 +132,12 @@ impl Server {
     /// The proxy must set or remove these fields itself, or its peers can write there what they like. If
     /// `Forwarded` and the others disagree, or one of them is malformed where a proxy's word should stand,
     /// none of them is believed: the client's address is the proxy's own then, and a warning is logged.
-    pub fn trusted_proxies<I>(mut self, networks: I) -> Self
+    pub fn trusted_proxies<I>(mut self, cidrs: I) -> Self
     where
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        self.trusted_proxies = networks.into_iter().map(Into::into).collect();
+        self.trusted_proxies = cidrs.into_iter().map(Into::into).collect();
         self
     }
 
@@ -242,13 +242,13 @@ impl Server {
         let routes = Routes::new(self.routes, &self.settings)?;
         let trusted_proxies = TrustedProxies::parse(&self.trusted_proxies)?;
         let addresses = Addresses::new(self.address_limits)?;
-        let (crew, rests) = worker::assemble(self.workers).map_err(|error| {
+        let (workers, idle_workers) = worker::prepare(self.workers).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot set up the workers").with_source(error)
         })?;
         let listening = Listening::default();
         let mut listeners = Vec::new();
-        let mut entrances = Vec::new();
-        entrances.resize_with(self.workers.get(), Vec::new);
+        let mut acceptors = Vec::new();
+        acceptors.resize_with(self.workers.get(), Vec::new);
         let mut local_addrs = Vec::with_capacity(self.listens.len());
         for listen in self.listens {
             let is_for_workers = listen.is_for_workers();
@@ -259,12 +259,12 @@ impl Server {
                     Error::new(ErrorKind::Io, message).with_source(error)
                 })?;
                 match is_for_workers {
-                    true => deal_out(bound, self.tcp_keepalive, &mut entrances)?,
+                    true => deal_out(bound, self.tcp_keepalive, &mut acceptors)?,
                     false => listeners.extend(listeners_of(bound)?),
                 }
             }
         }
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServerShared {
             routes,
             trusted_proxies,
             log_limits: LogLimits::default(),
@@ -281,12 +281,12 @@ impl Server {
             registry: Arc::new(Registry::default()),
             phase: watch::Sender::new(Phase::Serving),
             listening,
-            crew,
+            workers,
             failure: Failure::default(),
         });
         // From here on the workers end when nobody holds the server any more.
         let handle = ServerHandle::new(Arc::clone(&shared), local_addrs);
-        worker::begin(rests, entrances, &shared).map_err(|error| {
+        worker::begin(idle_workers, acceptors, &shared).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot start the workers").with_source(error)
         })?;
         for listener in listeners {
@@ -336,15 +336,15 @@ impl fmt::Debug for Server {
 fn deal_out(
     bound: Bound,
     keepalive: Option<Duration>,
-    entrances: &mut [Vec<Entrance>],
+    acceptors: &mut [Vec<Acceptor>],
 ) -> Result<(), Error> {
     let local_addr = bound.local_addr;
-    for (socket, entrances) in bound.sockets.into_iter().zip(entrances) {
-        let entrance = Entrance::new(socket, local_addr, keepalive).map_err(|error| {
+    for (socket, acceptors) in bound.sockets.into_iter().zip(acceptors) {
+        let acceptor = Acceptor::new(socket, local_addr, keepalive).map_err(|error| {
             let message = format!("cannot listen on {local_addr}");
             Error::new(ErrorKind::Io, message).with_source(error)
         })?;
-        entrances.push(entrance);
+        acceptors.push(acceptor);
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use crate::{
     connection::Session,
     server::{
         farewell::{Farewell, Retry},
-        shared::{Phase, Shared},
-        tally::Endings,
+        shared::{Phase, ServerShared},
+        stats::Endings,
     },
     time::later,
 };
@@ -71,17 +71,17 @@ pub struct DrainReport {
 }
 
 /// Empties the server.
-pub(crate) async fn run(shared: &Shared, drain: &Drain) -> DrainReport {
+pub(crate) async fn run(shared: &ServerShared, drain: &Drain) -> DrainReport {
     let began = Instant::now();
     let deadline = later(began, drain.timeout);
-    let before = shared.registry.tally().endings();
+    let before = shared.registry.stats().endings();
     shared.advance(Phase::Draining);
     let farewell = Farewell::new(drain.code).with(&drain.reason, drain.retry);
     let mut sessions = shared.registry.begin_farewell(&farewell);
     let in_order = async {
         // Within the time: an endpoint that blocks its worker must not hold up the others' drain.
-        let crew = &shared.crew;
-        sessions.extend(crew.begin_farewell(&farewell).await);
+        let workers = &shared.workers;
+        sessions.extend(workers.begin_farewell(&farewell).await);
         say_goodbye(sessions, &farewell, drain.per_second).await;
         // Sessions, requests in progress, handshakes that were under way.
         shared.connections.emptied().await;
@@ -91,7 +91,7 @@ pub(crate) async fn run(shared: &Shared, drain: &Drain) -> DrainReport {
         Ok(()) => 0,
         Err(_) => shared.registry.len(),
     };
-    let after = shared.registry.tally().endings();
+    let after = shared.registry.stats().endings();
     shared.advance(Phase::Ended);
     shared.registry.cut();
     report(before, after, timed_out, began.elapsed())

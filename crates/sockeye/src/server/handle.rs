@@ -7,12 +7,12 @@ use sockeye_proto::CloseCode;
 use crate::{
     connection::Stream,
     server::{
-        admit::{Accepted, Standing},
+        admit::{Accepted, Capacity},
         drain::{self, Drain, DrainReport},
         farewell::Farewell,
-        first_request::intake,
-        shared::{Phase, Shared},
-        tally::Endings,
+        first_request::first_request,
+        shared::{Phase, ServerShared},
+        stats::Endings,
     },
 };
 
@@ -38,12 +38,12 @@ use crate::{
 /// # Ok(()) }
 /// ```
 pub struct ServerHandle {
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
     local_addrs: Vec<SocketAddr>,
 }
 
 impl ServerHandle {
-    pub(crate) fn new(shared: Arc<Shared>, local_addrs: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(shared: Arc<ServerShared>, local_addrs: Vec<SocketAddr>) -> Self {
         Self {
             shared,
             local_addrs,
@@ -72,13 +72,13 @@ impl ServerHandle {
     ///
     /// Outside a tokio runtime.
     pub fn accept(&self, stream: impl Stream, peer_addr: Option<SocketAddr>) {
-        if let Some(standing) = Standing::new(&self.shared, peer_addr) {
+        if let Some(capacity) = Capacity::new(&self.shared, peer_addr) {
             let accepted = Accepted {
                 peer_addr,
-                standing,
+                capacity,
                 shared: Arc::clone(&self.shared),
             };
-            tokio::spawn(intake::take_stream(stream, accepted));
+            tokio::spawn(first_request::take_stream(stream, accepted));
         }
     }
 
@@ -105,7 +105,7 @@ impl ServerHandle {
     /// How sessions have ended, since it began.
     #[must_use]
     pub fn endings(&self) -> Endings {
-        self.shared.registry.tally().endings()
+        self.shared.registry.stats().endings()
     }
 
     /// Empties the server: stops accepting, says goodbye to every session at a set pace, waits, and
@@ -143,7 +143,7 @@ impl Drop for ServerHandle {
         for session in registry.begin_farewell(&farewell) {
             farewell.say_to(&session);
         }
-        self.shared.crew.farewell(&farewell);
+        self.shared.workers.farewell(&farewell);
     }
 }
 

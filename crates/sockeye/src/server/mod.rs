@@ -1,10 +1,10 @@
 //! The server: listeners, routes, and the way from an accepted socket to an endpoint.
 //!
 //! ```text
-//!   listener ──> intake ──────────────> gate ───────────────> Established ──> endpoint | conversation
-//!   (accept)     TLS, first, deadline   route, origin,         (the seam: what is beneath it may
+//!   listener ──> first_request ──────────────> admission ───────────────> Established ──> endpoint | conversation
+//!   (accept)     TLS, first, deadshared   route, origin,         (the seam: what is beneath it may
 //!                   │                   authorize, factory      change, what is above may not)
-//!                   └──> http1, http2 ──> desk ^
+//!                   └──> http1, http2 ──> http_service ^
 //!                        later requests,  └──> fallback
 //!                        streams
 //! ```
@@ -26,7 +26,7 @@ mod listening;
 mod registry;
 mod route;
 mod shared;
-mod tally;
+mod stats;
 mod worker;
 
 pub use builder::Server;
@@ -36,4 +36,4 @@ pub use handle::ServerHandle;
 pub use http_settings::HttpSettings;
 pub use route::{AddressLimits, AddressRateLimiter, Identify, Origins, Route, identity};
 pub(crate) use route::{LogLimit, refuse_origin};
-pub use tally::Endings;
+pub use stats::Endings;

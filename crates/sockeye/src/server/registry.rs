@@ -15,7 +15,7 @@ use crate::{
     connection::{Permit, Session},
     endpoint::{Endpoint, Reply},
     error::Error,
-    server::{farewell::Farewell, tally::Tally},
+    server::{farewell::Farewell, stats::Stats},
 };
 
 /// Every open session of a server.
@@ -26,7 +26,7 @@ pub(crate) struct Registry {
     /// Sessions in tasks.
     state: Mutex<State>,
     /// Of all sessions, whatever drives them.
-    tally: Tally,
+    stats: Stats,
 }
 
 #[derive(Default)]
@@ -45,11 +45,11 @@ struct Guest {
 impl Registry {
     /// Open sessions.
     pub(crate) fn len(&self) -> usize {
-        self.tally.open()
+        self.stats.open()
     }
 
-    pub(crate) fn tally(&self) -> &Tally {
-        &self.tally
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     /// Says goodbye to whoever opens from now on; those who are open are returned.
@@ -69,7 +69,7 @@ impl Registry {
         let farewell = {
             let mut state = self.lock();
             state.open.insert(session.id(), guest);
-            self.tally.handle_open();
+            self.stats.handle_open();
             state.farewell.clone()
         };
         if let Some(farewell) = farewell {
@@ -102,7 +102,7 @@ impl Registry {
         let mut state = self.lock();
         let guest = state.open.remove(&id);
         if guest.is_some() {
-            self.tally.handle_end(ending);
+            self.stats.handle_end(ending);
         }
         drop(state);
         // After the lock: it may be the session's last clone.
@@ -116,7 +116,7 @@ impl Registry {
 }
 
 /// One session's stay: counted as a connection until dropped, and then surely out of the registry.
-pub(crate) struct Stay {
+pub(crate) struct Registration {
     registry: Arc<Registry>,
     /// The session, once known and until it has left.
     id: Option<u64>,
@@ -126,7 +126,7 @@ pub(crate) struct Stay {
     address: Option<AddressPermit>,
 }
 
-impl Stay {
+impl Registration {
     pub(crate) fn new(registry: Arc<Registry>, permit: Arc<Permit>) -> Self {
         Self {
             registry,
@@ -162,7 +162,7 @@ impl Stay {
     }
 }
 
-impl Drop for Stay {
+impl Drop for Registration {
     fn drop(&mut self) {
         // A task that was stopped.
         if let Some(id) = self.id.take() {
@@ -172,14 +172,14 @@ impl Drop for Stay {
 }
 
 /// An endpoint in a task, whose session is known to the server.
-pub(crate) struct Known {
+pub(crate) struct RegisteredEndpoint {
     pub(crate) endpoint: Box<dyn Endpoint>,
-    pub(crate) stay: Stay,
+    pub(crate) registration: Registration,
 }
 
-impl Endpoint for Known {
+impl Endpoint for RegisteredEndpoint {
     fn on_open(&mut self, session: &Session) {
-        self.stay.begin(session);
+        self.registration.begin(session);
         self.endpoint.on_open(session);
     }
 
@@ -198,7 +198,7 @@ impl Endpoint for Known {
     fn on_close(&mut self, session: &Session, closed: &Closed) {
         let endpoint = &mut self.endpoint;
         let told = catch_unwind(AssertUnwindSafe(|| endpoint.on_close(session, closed)));
-        self.stay.leave(session);
+        self.registration.leave(session);
         if let Err(panic) = told {
             resume_unwind(panic);
         }

@@ -15,7 +15,7 @@ use crate::{
     handshake::{RequestInfo, Shown},
     server::{
         failure::Failure,
-        handoff::Crew,
+        handoff::Workers,
         http_settings::HttpSettings,
         listening::Listening,
         registry::Registry,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What all connections of a server share.
-pub(crate) struct Shared {
+pub(crate) struct ServerShared {
     pub(crate) routes: Routes,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) addresses: Addresses,
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) listening: Listening,
-    pub(crate) crew: Crew,
+    pub(crate) workers: Workers,
     /// Whether a thread or a task of its own has panicked.
     pub(crate) failure: Failure,
 }
@@ -68,7 +68,7 @@ pub(crate) enum Phase {
     Ended,
 }
 
-impl Shared {
+impl ServerShared {
     /// What a client has asked for, whatever stands between it and us.
     pub(crate) fn info<'h>(
         &self,
@@ -114,7 +114,7 @@ impl Shared {
         if phase > Phase::Serving {
             self.listening.end();
         }
-        self.crew.tell_phase();
+        self.workers.tell_phase();
     }
 
     /// Waits until the server is at `phase` or beyond.

@@ -14,10 +14,10 @@ use sockeye_proto::Role;
 
 use crate::{
     Deflate, Limits,
-    connection::{Carrier, Established},
+    connection::{Established, Io},
     endpoint::{self, Endpoint},
     error::{Error, ErrorKind},
-    handshake::{Agreement, Incoming, Refusal, Request, RequestInfo, Terms, Tls},
+    handshake::{Agreement, Incoming, Negotiated, Refusal, Request, RequestInfo, Tls},
     server::{LogLimit, Origins, refuse_origin},
     settings::Settings,
     upgrade::small_writes::SmallWrites,
@@ -189,10 +189,10 @@ impl WebSocketUpgrade {
         if !self.origins.admit(&request.fields, &request.info) {
             return refuse_origin(&request, &ORIGIN_LOG).into_response();
         }
-        let plain = Terms {
+        let plain = Negotiated {
             settings: self.settings,
             keeps_request: true,
-            ..Terms::default()
+            ..Negotiated::default()
         };
         let agreement = Agreement::new(&handshake, &Arc::new(plain), &self.subprotocols);
         let (status, headers) = agreement.response_parts(&handshake, self.version);
@@ -210,13 +210,13 @@ impl WebSocketUpgrade {
             };
             let stream = TokioIo::new(stream);
             let established = Established {
-                carrier: match version {
-                    Version::HTTP_2 => Carrier::from_stream(SmallWrites(stream)),
-                    _ => Carrier::from_stream(stream),
+                io: match version {
+                    Version::HTTP_2 => Io::from_stream(SmallWrites(stream)),
+                    _ => Io::from_stream(stream),
                 },
                 leftover: Vec::new(),
                 role: Role::Server,
-                terms: agreement.terms(),
+                negotiated: agreement.negotiated(),
                 request: Arc::new(request),
             };
             open(established).await;

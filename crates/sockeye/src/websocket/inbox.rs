@@ -6,10 +6,10 @@ use sockeye_proto::{Event, Message, MessageKind, extension::Pool};
 
 use crate::{
     closed::Closed,
-    connection::{Cork, Replies, Room, Session, Sink},
+    connection::{Cork, ReplyBatch, Room, Session, Sink},
     error::Error,
     settings::Settings,
-    websocket::shelf::{Item, Shelf},
+    websocket::message_queue::{Item, MessageQueue},
 };
 
 /// A ping, pong or Close frame as it arrives, for those who want to watch.
@@ -31,7 +31,7 @@ pub(crate) type Observer = Box<dyn FnMut(Control<'_>) + Send>;
 #[derive(Default)]
 pub(crate) struct Inbox {
     /// While something waits; lent by the thread.
-    shelf: Option<Box<Shelf>>,
+    message_queue: Option<Box<MessageQueue>>,
     /// The sum of the payloads, and [`ITEM_BYTES`] for each item.
     bytes: usize,
     bytes_max: usize,
@@ -64,22 +64,22 @@ impl Inbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.shelf.is_none()
+        self.message_queue.is_none()
     }
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Item> {
-        let Some(shelf) = &mut self.shelf else {
+        let Some(message_queue) = &mut self.message_queue else {
             self.idle = true;
             return None;
         };
-        let item = shelf.pop()?;
+        let item = message_queue.pop()?;
         self.idle = false;
         self.bytes -= cost(item.len());
-        if shelf.is_empty()
-            && let Some(shelf) = self.shelf.take()
+        if message_queue.is_empty()
+            && let Some(message_queue) = self.message_queue.take()
         {
-            shelf.give_back();
+            message_queue.give_back();
         }
         Some(item)
     }
@@ -90,7 +90,7 @@ impl Inbox {
         if !self.has_much_room() {
             return None;
         }
-        let message = self.shelf.as_mut()?.pop_amid()?;
+        let message = self.message_queue.as_mut()?.pop_amid()?;
         self.bytes -= cost(message.len());
         Some(message)
     }
@@ -106,7 +106,7 @@ impl Inbox {
 
     pub(crate) fn discard(&mut self) {
         self.discards = true;
-        self.shelf = None;
+        self.message_queue = None;
         self.bytes = 0;
     }
 
@@ -114,9 +114,9 @@ impl Inbox {
     #[inline(never)]
     fn answer(&self, session: &Session, message: &Message<'_>) -> Option<Room> {
         let pong = session.answer_to_heartbeat(message)?;
-        let mut wire = session.shared().wire();
-        wire.reply(&pong);
-        Some(match wire.has_room() {
+        let mut writer = session.shared().writer();
+        writer.reply(&pong);
+        Some(match writer.has_room() {
             true => self.room(),
             false => Room::None,
         })
@@ -131,10 +131,10 @@ impl Inbox {
 
     /// Lets `push` put something of `len` bytes on the shelf, if anybody wants it.
     #[inline]
-    fn take_in(&mut self, len: usize, push: impl FnOnce(&mut Shelf)) -> Room {
+    fn take_in(&mut self, len: usize, push: impl FnOnce(&mut MessageQueue)) -> Room {
         if !self.discards {
             self.bytes += cost(len);
-            push(self.shelf.get_or_insert_with(Shelf::lent));
+            push(self.message_queue.get_or_insert_with(MessageQueue::lent));
         }
         self.room()
     }
@@ -150,14 +150,16 @@ impl Sink for Inbox {
         &mut self,
         session: &Session,
         message: Message<'_>,
-        _: &mut Replies<'_>,
+        _: &mut ReplyBatch<'_>,
     ) -> Room {
         if self.answers_heartbeats
             && let Some(room) = self.answer(session, &message)
         {
             return room;
         }
-        self.take_in(message.len(), |shelf| shelf.push_message(message))
+        self.take_in(message.len(), |message_queue| {
+            message_queue.push_message(message);
+        })
     }
 
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
@@ -179,7 +181,7 @@ impl Sink for Inbox {
                     payload: part.payload.to_vec(),
                     last: part.last,
                 };
-                return self.take_in(item.len(), |shelf| shelf.push(item));
+                return self.take_in(item.len(), |message_queue| message_queue.push(item));
             }
             Event::Ping(payload) => Control::Ping(payload),
             Event::Pong(payload) => Control::Pong(payload),
@@ -196,10 +198,10 @@ impl Sink for Inbox {
         _: &Session,
         message: Message<'b>,
         pool: &mut Pool,
-        _: &mut Replies<'b>,
+        _: &mut ReplyBatch<'b>,
     ) -> Room {
-        self.take_in(message.len(), |shelf| {
-            shelf.push(Item::Message(pool.own(message)));
+        self.take_in(message.len(), |message_queue| {
+            message_queue.push(Item::Message(pool.own(message)));
         })
     }
 
@@ -208,10 +210,10 @@ impl Sink for Inbox {
         _: &Session,
         message: Message<'static>,
         _: &mut Pool,
-        _: &mut Replies<'b>,
+        _: &mut ReplyBatch<'b>,
     ) -> Room {
         let item = Item::Message(message);
-        self.take_in(item.len(), |shelf| shelf.push(item))
+        self.take_in(item.len(), |message_queue| message_queue.push(item))
     }
 
     fn handle_error(&mut self, _: &Session, error: Error) {

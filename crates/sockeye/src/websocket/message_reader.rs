@@ -13,8 +13,8 @@ use crate::{
     closed::Closed,
     error::Error,
     websocket::{
-        attendant::{Attending, Core, Presence, State},
-        shelf::Item,
+        background_driver::{Attending, Presence, RecvState, State},
+        message_queue::Item,
     },
 };
 
@@ -27,7 +27,7 @@ use crate::{
 ///
 /// Text was checked for UTF-8, but a read may end within a character.
 pub struct MessageReader<'a> {
-    core: &'a Core,
+    core: &'a RecvState,
     attending: Attending<'a>,
     kind: MessageKind,
     /// `current[read..]` has been received and not been read.
@@ -38,7 +38,7 @@ pub struct MessageReader<'a> {
 }
 
 impl<'a> MessageReader<'a> {
-    pub(crate) fn new(core: &'a Core, kind: MessageKind, begin: Item) -> Self {
+    pub(crate) fn new(core: &'a RecvState, kind: MessageKind, begin: Item) -> Self {
         let (current, last) = match begin {
             Item::Message(message) => (message.into_vec(), true),
             Item::Part { payload, last, .. } => (payload, last),

@@ -2,16 +2,16 @@
 //!
 //! ```text
 //!   driver ──> inbox ──> WebSocket::recv
-//!     ^          └── shelf: its messages, and the memory for them
-//!     └── the caller of recv, or the attendant in a round of its thread
+//!     ^          └── message_queue: its messages, and the memory for them
+//!     └── the caller of recv, or the background driver in a queue of its thread
 //! ```
 
-mod attendant;
+mod background_driver;
+mod drive_queue;
 mod inbox;
-mod lull;
+mod message_queue;
 mod message_reader;
-mod round;
-mod shelf;
+mod wait;
 mod websocket;
 
 pub use inbox::Control;

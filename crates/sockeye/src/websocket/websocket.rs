@@ -12,10 +12,10 @@ use crate::{
     handshake::Request,
     settings::Settings,
     websocket::{
-        attendant::{Core, Presence, State},
+        background_driver::{Presence, RecvState, State},
         inbox::{Control, Inbox},
+        message_queue::Item,
         message_reader::MessageReader,
-        shelf::Item,
     },
 };
 
@@ -34,7 +34,7 @@ use crate::{
 /// [`WebSocket::close`] closes and waits for the peer. Dropping closes with 1001 in the background, or with
 /// 1011 if its thread is panicking.
 pub struct WebSocket {
-    core: Arc<Core>,
+    core: Arc<RecvState>,
     session: Session,
 }
 
@@ -54,11 +54,11 @@ impl WebSocket {
     }
 
     pub(crate) fn new(established: Established) -> Result<Self, Error> {
-        let inbox = Inbox::new(&established.terms.settings);
+        let inbox = Inbox::new(&established.negotiated.settings);
         let driver = Driver::new(established)?;
         let session = driver.session().clone();
         Ok(Self {
-            core: Core::new(TaskDriver::new(driver), inbox),
+            core: RecvState::new(TaskDriver::new(driver), inbox),
             session,
         })
     }

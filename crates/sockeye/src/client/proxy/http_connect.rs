@@ -41,7 +41,7 @@ pub(crate) async fn tunnel<S: Stream>(
             ErrorKind::Proxy,
             format!("{name} answered {status} to CONNECT {authority}"),
         )
-        .with_refused(refused));
+        .with_rejection(refused));
     }
     // A 2xx has no body, whatever its fields say. What follows comes from the server, and that
     // speaks after us, in TLS and in HTTP.

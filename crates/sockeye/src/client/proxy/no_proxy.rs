@@ -2,7 +2,7 @@
 
 use url::Host;
 
-use crate::network::Network;
+use crate::cidr::Cidr;
 
 /// Hosts that no proxy is used for: the value of `NO_PROXY`.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ enum Hosts {
     All,
     /// This one and all below it. Lower case, no dot at either end.
     Domain(String),
-    Network(Network),
+    Cidr(Cidr),
 }
 
 impl NoProxy {
@@ -40,16 +40,16 @@ impl NoProxy {
 
 impl Rule {
     fn parse(entry: &str) -> Option<Self> {
-        if let Some(network) = Network::parse(entry) {
-            let hosts = Hosts::Network(network);
+        if let Some(cidr) = Cidr::parse(entry) {
+            let hosts = Hosts::Cidr(cidr);
             return Some(Self { hosts, port: None });
         }
         let (hosts, port) = match entry.rsplit_once(':') {
             Some((hosts, port)) => (hosts, Some(port.parse().ok()?)),
             None => (entry, None),
         };
-        let network = Network::parse(hosts).map(Hosts::Network);
-        let hosts = network.or_else(|| Hosts::parse_domain(hosts))?;
+        let cidr = Cidr::parse(hosts).map(Hosts::Cidr);
+        let hosts = cidr.or_else(|| Hosts::parse_domain(hosts))?;
         Some(Self { hosts, port })
     }
 }
@@ -76,8 +76,8 @@ impl Hosts {
                 host.strip_suffix(domain.as_str())
                     .is_some_and(|before| before.is_empty() || before.ends_with('.'))
             }
-            (Self::Network(network), Host::Ipv4(host)) => network.contains((*host).into()),
-            (Self::Network(network), Host::Ipv6(host)) => network.contains((*host).into()),
+            (Self::Cidr(cidr), Host::Ipv4(host)) => cidr.contains((*host).into()),
+            (Self::Cidr(cidr), Host::Ipv6(host)) => cidr.contains((*host).into()),
             _ => false,
         }
     }

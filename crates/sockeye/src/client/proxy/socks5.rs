@@ -40,7 +40,7 @@ pub(crate) async fn socks5<S: Stream>(
         return Err(Socks5Error::Version(version));
     }
     if code != 0 {
-        return Err(Socks5Error::Refused(code));
+        return Err(Socks5Error::Rejection(code));
     }
     let address_bytes = match address_type {
         TYPE_IPV4 => 4,
@@ -148,7 +148,7 @@ pub(crate) enum Socks5Error {
     /// The name of the server is over 255 bytes long.
     NameTooLong,
     /// It answered with this reply code (section 6).
-    Refused(u8),
+    Rejection(u8),
     /// It answered with an unknown type of address.
     AddressType(u8),
 }
@@ -158,7 +158,7 @@ impl Socks5Error {
     pub(crate) fn is_about_address(&self) -> bool {
         matches!(
             self,
-            Self::Refused(
+            Self::Rejection(
                 REPLY_FAILURE
                     | REPLY_NETWORK_UNREACHABLE
                     | REPLY_HOST_UNREACHABLE
@@ -194,7 +194,7 @@ impl fmt::Display for Socks5Error {
             }
             Self::AuthenticationFailed => f.write_str("it refused the user and password"),
             Self::NameTooLong => f.write_str("the server's name is over 255 bytes long"),
-            Self::Refused(code) => match reply_name(*code) {
+            Self::Rejection(code) => match reply_name(*code) {
                 Some(name) => write!(f, "it answered {code}, {name}"),
                 None => write!(f, "it answered {code}, an unassigned code"),
             },

@@ -13,7 +13,7 @@
 //!   connect(url).reconnect(policy)
 //!        │                          ┌───────── lost: Outage ─────────┐
 //!        v                          v                                │
-//!      keeper ──> fresh request ──> dials ──> WebSocket ──> Event::Connected, Message … ──> next()
+//!      supervisor ──> fresh request ──> dials ──> WebSocket ──> Event::Connected, Message … ──> next()
 //!        ^             ^            │ fails       ^
 //!        │             │            v             │ in order, before what is sent later
 //!        │             └─ waits: Schedule      Queue <── Sender::send, while away
@@ -22,8 +22,6 @@
 
 mod backlog;
 mod event;
-mod keeper;
-mod line;
 mod outage;
 mod policy;
 mod queue;
@@ -39,5 +37,7 @@ pub use reconnecting::Reconnecting;
 pub use sender::Sender;
 pub use sockeye_proto::Backoff;
 
+mod shared;
+mod supervisor;
 #[cfg(test)]
 mod tests;

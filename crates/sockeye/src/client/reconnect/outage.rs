@@ -112,7 +112,7 @@ impl Outage {
                 .then(|| hint_in_reason(&closed.reason))
                 .flatten();
         }
-        let refused = self.error.as_ref()?.refused()?;
+        let refused = self.error.as_ref()?.rejection()?;
         hint_in_headers(&refused.headers, now)
     }
 }
@@ -159,7 +159,7 @@ fn hint_in_headers(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Refused;
+    use crate::error::Rejection;
 
     fn closed(by: Side, code: u16, reason: &str) -> Outage {
         Outage::lost(Closed {
@@ -176,12 +176,12 @@ mod tests {
         if let Some(value) = retry_after {
             headers.insert(header::RETRY_AFTER, value.parse().unwrap());
         }
-        let refused = Refused {
+        let refused = Rejection {
             status: StatusCode::from_u16(status).unwrap(),
             headers,
             body: Vec::new(),
         };
-        Outage::failed(Error::new(ErrorKind::Refused, "refused").with_refused(refused))
+        Outage::failed(Error::new(ErrorKind::Refused, "refused").with_rejection(refused))
     }
 
     #[test]

@@ -12,10 +12,10 @@ use crate::{
         connect::Connect,
         reconnect::{
             event::Event,
-            keeper::{Dial, Keeper},
-            line::{Line, Turn},
             policy::Policy,
             sender::Sender,
+            shared::{LinkEvent, ReconnectShared},
+            supervisor::{Dial, Supervisor},
         },
     },
     closed::Closed,
@@ -55,7 +55,7 @@ use crate::{
 /// ```
 pub struct Reconnecting {
     sender: Sender,
-    line: Arc<Line>,
+    shared: Arc<ReconnectShared>,
     /// The connection whose messages are being taken.
     current: Option<Box<WebSocket>>,
     /// What `recv` has told about the end of the last one.
@@ -80,16 +80,16 @@ impl Connect {
 
 impl Reconnecting {
     pub(super) fn start(dial: Dial, policy: Policy) -> Self {
-        let line = Line::new(policy.queue);
-        let keeper = Keeper {
+        let shared = ReconnectShared::new(policy.queue);
+        let supervisor = Supervisor {
             dial,
             policy,
-            line: Arc::clone(&line),
+            shared: Arc::clone(&shared),
         };
-        tokio::spawn(keeper.keep());
+        tokio::spawn(supervisor.keep());
         Self {
-            sender: Sender::new(Arc::clone(&line)),
-            line,
+            sender: Sender::new(Arc::clone(&shared)),
+            shared,
             current: None,
             error: None,
             observer: None,
@@ -105,19 +105,19 @@ impl Reconnecting {
     /// Dropped before it is ready, nothing is lost: the next call gives it.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(dropped) = self.line.next_dropped() {
+            if let Some(dropped) = self.shared.next_dropped() {
                 return Some(Event::Dropped(dropped));
             }
             let step = match &mut self.current {
                 Some(websocket) => tokio::select! {
                     biased;
                     received = websocket.recv() => Step::Received(received),
-                    () = self.line.given_up() => Step::GivenUp,
+                    () = self.shared.given_up() => Step::GivenUp,
                 },
                 None => tokio::select! {
                     biased;
-                    turn = self.line.turn() => Step::Turned(turn),
-                    () = self.line.given_up() => Step::GivenUp,
+                    turn = self.shared.turn() => Step::Turned(turn),
+                    () = self.shared.given_up() => Step::GivenUp,
                 },
             };
             match step {
@@ -127,20 +127,20 @@ impl Reconnecting {
                     self.error = Some(error);
                     self.current = None;
                 }
-                Step::Turned(Some(Turn::Opened(mut websocket))) => {
+                Step::Turned(Some(LinkEvent::Opened(mut websocket))) => {
                     self.observe(&mut websocket);
                     let session = websocket.session().clone();
                     self.current = Some(websocket);
                     self.error = None;
                     return Some(Event::Connected(session));
                 }
-                Step::Turned(Some(Turn::Lost(outage, retry_in))) => {
+                Step::Turned(Some(LinkEvent::Lost(outage, retry_in))) => {
                     let closed = outage.with_error(self.error.take());
                     return Some(Event::Disconnected { closed, retry_in });
                 }
                 Step::Turned(None) => {
-                    self.line.give_up_all();
-                    return self.line.next_dropped().map(Event::Dropped);
+                    self.shared.give_up_all();
+                    return self.shared.next_dropped().map(Event::Dropped);
                 }
                 Step::GivenUp => {}
             }
@@ -197,16 +197,16 @@ impl Reconnecting {
     ///
     /// Cancelled after its first poll, the close goes on.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Option<Closed> {
-        self.line.close(code, reason);
+        self.shared.close(code, reason);
         let mut closed = None;
         loop {
             if let Some(websocket) = &mut self.current {
                 closed = Some(websocket.close(code, reason).await);
                 self.current = None;
             }
-            match self.line.turn().await {
-                Some(Turn::Opened(websocket)) => self.current = Some(websocket),
-                Some(Turn::Lost(..)) => {}
+            match self.shared.turn().await {
+                Some(LinkEvent::Opened(websocket)) => self.current = Some(websocket),
+                Some(LinkEvent::Lost(..)) => {}
                 None => return closed,
             }
         }
@@ -225,13 +225,13 @@ impl Reconnecting {
 /// What came of waiting.
 enum Step {
     Received(Result<Option<Message<'static>>, Error>),
-    Turned(Option<Turn>),
+    Turned(Option<LinkEvent>),
     GivenUp,
 }
 
 impl Drop for Reconnecting {
     fn drop(&mut self) {
-        self.line.abandon();
+        self.shared.abandon();
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use sockeye_proto::{CloseCode, Message};
 
 use crate::{
-    client::reconnect::line::{Line, Link, Way},
+    client::reconnect::shared::{Link, ReconnectShared, SendRoute},
     connection::{Session, TrySendError},
 };
 
@@ -14,11 +14,11 @@ use crate::{
 /// While there is none, a message waits in the [`super::Queue`]. A new connection gets first what has
 /// waited, in order; what is sent meanwhile comes behind it.
 #[derive(Clone)]
-pub struct Sender(Arc<Line>);
+pub struct Sender(Arc<ReconnectShared>);
 
 impl Sender {
-    pub(super) fn new(line: Arc<Line>) -> Self {
-        Self(line)
+    pub(super) fn new(shared: Arc<ReconnectShared>) -> Self {
+        Self(shared)
     }
 
     /// Sends a message, or lets it wait for a connection. Waits itself for room in the outbox of an open
@@ -40,20 +40,20 @@ impl Sender {
         message: impl Into<Message<'m>>,
     ) -> Result<(), TrySendError<Message<'m>>> {
         let mut message = message.into();
-        let line = &self.0;
+        let shared = &self.0;
         loop {
             // Before the look, or a notice between the two would be missed.
-            let noticed = line.senders.notified();
-            let (way, unsent) = line.admit(message)?;
+            let noticed = shared.senders.notified();
+            let (way, unsent) = shared.admit(message)?;
             message = unsent;
             match way {
-                Way::Queued => return Ok(()),
-                Way::Direct(session) => match session.send(&message).await {
+                SendRoute::Queued => return Ok(()),
+                SendRoute::Direct(session) => match session.send(&message).await {
                     Ok(()) => return Ok(()),
                     // Nothing of it was sent.
-                    Err(_) => line.leave(&session),
+                    Err(_) => shared.leave(&session),
                 },
-                Way::Later => noticed.await,
+                SendRoute::Later => noticed.await,
             }
         }
     }
@@ -71,15 +71,15 @@ impl Sender {
         loop {
             let (way, unsent) = self.0.admit(message)?;
             match way {
-                Way::Queued => return Ok(()),
-                Way::Direct(session) => match session.try_send(unsent) {
+                SendRoute::Queued => return Ok(()),
+                SendRoute::Direct(session) => match session.try_send(unsent) {
                     Err(TrySendError::Closed(unsent)) => {
                         self.0.leave(&session);
                         message = unsent;
                     }
                     done => return done,
                 },
-                Way::Later => return Err(TrySendError::Full(unsent)),
+                SendRoute::Later => return Err(TrySendError::Full(unsent)),
             }
         }
     }

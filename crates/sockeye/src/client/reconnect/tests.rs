@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{keeper::Dial, *};
+use super::{supervisor::Dial, *};
 use crate::{
     connection::{Session, TrySendError},
     error::{Error, ErrorKind},

@@ -111,9 +111,10 @@ impl Slice {
             .is_none_or(|mailbox| mailbox.undelivered() == 1)
     }
 
-    pub(crate) fn has(&self, session: &session::Shared) -> bool {
-        let mut wire = session.wire();
-        wire.memberships()
+    pub(crate) fn has(&self, session: &session::SessionShared) -> bool {
+        let mut writer = session.writer();
+        writer
+            .memberships()
             .is_some_and(|memberships| memberships.of(self).is_some())
     }
 
@@ -126,7 +127,7 @@ impl Slice {
         let Some(mailbox) = &self.mailbox else {
             for session in &self.members().sessions {
                 if Some(session.id()) != except {
-                    session.shared().wire().give(message);
+                    session.shared().writer().give(message);
                 }
             }
             backlog::note_given(len);
@@ -161,29 +162,33 @@ impl Slice {
 
     pub(crate) fn add(self: &Arc<Self>, session: &Session) {
         let mut members = self.members();
-        let mut wire = session.shared().wire();
+        let mut writer = session.shared().writer();
         let membership = Membership {
             slice: Arc::downgrade(self),
             next: self.pending().next(),
             index: members.sessions.len(),
         };
-        if wire.annex().memberships.add(session.id(), membership) {
+        if writer
+            .cold_state()
+            .memberships
+            .add(session.id(), membership)
+        {
             members.sessions.push(session.clone());
             self.len.store(members.sessions.len(), Ordering::Release);
         }
-        wire.tidy();
+        writer.tidy();
     }
 
     /// It gets what was sent before.
-    pub(crate) fn remove(&self, session: &session::Shared) {
+    pub(crate) fn remove(&self, session: &session::SessionShared) {
         let mut members = self.members();
         let membership = {
-            let mut wire = session.wire();
-            wire.catch_up();
-            let membership = wire
+            let mut writer = session.writer();
+            writer.catch_up();
+            let membership = writer
                 .memberships()
                 .and_then(|memberships| memberships.remove(self));
-            wire.tidy();
+            writer.tidy();
             membership
         };
         let Some(Membership { index, .. }) = membership else {
@@ -192,8 +197,8 @@ impl Slice {
         let gone = members.sessions.swap_remove(index);
         self.len.store(members.sessions.len(), Ordering::Release);
         if let Some(moved) = members.sessions.get(index) {
-            let mut wire = moved.shared().wire();
-            let membership = wire
+            let mut writer = moved.shared().writer();
+            let membership = writer
                 .memberships()
                 .and_then(|memberships| memberships.of(self));
             if let Some(membership) = membership {
@@ -247,7 +252,7 @@ impl Slice {
         let from = left.min(sessions.len());
         let left = from.saturating_sub(portion.members_for(batch.bytes()));
         for session in sessions[left..from].iter().rev() {
-            session.shared().wire().deliver(&mut batch, self);
+            session.shared().writer().deliver(&mut batch, self);
         }
         if left > 0 {
             *walk = Some(Walk { batch, left });
@@ -299,9 +304,9 @@ mod tests {
             let (ours, peer) = duplex(1 << 10);
             let established = Established::bare(ours, Role::Server, Settings::default());
             let driver = Driver::new(established).unwrap();
-            let mut wire = driver.session().shared().wire();
-            wire.attend_on_worker(Arc::clone(mailbox), 0);
-            drop(wire);
+            let mut writer = driver.session().shared().writer();
+            writer.attend_on_worker(Arc::clone(mailbox), 0);
+            drop(writer);
             Self { driver, peer }
         }
 

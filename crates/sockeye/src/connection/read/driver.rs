@@ -1,10 +1,10 @@
 //! The loop between a socket and a connection: read, hand out, answer, flush, close.
 
+mod fast_path;
 mod memory;
 mod panic;
-mod stint;
-mod turn;
-mod watch;
+mod time_slice;
+mod timeouts;
 
 use std::{
     io,
@@ -17,22 +17,22 @@ use sockeye_proto::{CloseCode, Receiver, Role, Sender};
 use tokio::time::Instant;
 
 use crate::{
-    closed::{Closed, Lapse},
+    closed::{Closed, EndCause},
     connection::{
-        agenda::{Agenda, Cause, Owed},
+        buffers,
         established::Established,
         fan_out::Slice,
         io::{Drained, Received},
-        lend,
+        pending_work::{Cause, Owed, PendingWork},
         read::{
-            appetite::Appetite,
-            doubt::Unread,
-            driver::stint::Stint,
-            vigil::{Traffic, Vigil},
+            driver::time_slice::TimeSlice,
+            late_peer::Unread,
+            read_size::ReadSize,
+            watchdog::{Traffic, Watchdog},
         },
-        session::{Session, Shared},
+        session::{Session, SessionShared},
         sink::Sink,
-        write::{Cork, Replies, Wire},
+        write::{Cork, ReplyBatch, Writer},
     },
     error::{Error, ErrorKind},
     time::later,
@@ -51,14 +51,14 @@ pub(crate) struct Driver {
     receiver: Receiver,
     role: Role,
     stage: Stage,
-    appetite: Appetite,
-    vigil: Vigil,
+    read_size: ReadSize,
+    watchdog: Watchdog,
     /// Whether a message came, or a part of one, since the vigil was kept last.
     traffic: Traffic,
     /// What the peer may still have to read.
     unread: Unread,
     /// What is still to be done; nothing, for a calm connection.
-    agenda: Option<Box<Agenda>>,
+    pending_work: Option<Box<PendingWork>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,35 +81,35 @@ pub(crate) enum ShortRead {
 impl Driver {
     pub(crate) fn new(established: Established) -> Result<Self, Error> {
         let Established {
-            carrier,
+            io,
             leftover,
             role,
-            terms,
+            negotiated,
             request,
         } = established;
-        let agreed = terms.deflate.zip(terms.settings.deflate.as_ref());
+        let agreed = negotiated.deflate.zip(negotiated.settings.deflate.as_ref());
         let sender = match role {
             Role::Server => Sender::server(agreed),
             Role::Client => Sender::client(entropy()?, agreed),
         };
-        let receiver = Receiver::new(role, terms.deflate);
-        let outbox_bytes_max = terms.settings.outbox_bytes_max;
-        let wire = Wire::new(carrier, sender, outbox_bytes_max, request);
-        let session = Session::new(Arc::new(Shared::new(terms, wire)));
-        let settings = &session.shared().terms().settings;
+        let receiver = Receiver::new(role, negotiated.deflate);
+        let outbox_bytes_max = negotiated.settings.outbox_bytes_max;
+        let writer = Writer::new(io, sender, outbox_bytes_max, request);
+        let session = Session::new(Arc::new(SessionShared::new(negotiated, writer)));
+        let settings = &session.shared().negotiated().settings;
         let mut driver = Self {
-            vigil: Vigil::new(settings, session.id(), Instant::now()),
+            watchdog: Watchdog::new(settings, session.id(), Instant::now()),
             session,
             traffic: Traffic::Quiet,
             unread: Unread::default(),
             receiver,
             role,
             stage: Stage::Open,
-            appetite: Appetite::Modest,
-            agenda: None,
+            read_size: ReadSize::Modest,
+            pending_work: None,
         };
         if !leftover.is_empty() {
-            driver.agenda().pending = leftover;
+            driver.pending_work().pending = leftover;
         }
         Ok(driver)
     }
@@ -129,18 +129,18 @@ impl Driver {
 
     /// What has gathered goes out, and what is sent from now on goes to the socket at once.
     pub(crate) fn release(&self) {
-        self.shared().wire().uncork();
+        self.shared().writer().uncork();
     }
 
     /// The program has more messages to look at: what it sends gathers until [`Driver::release`].
     pub(crate) fn gather(&self) {
-        self.shared().wire().set_cork(Cork::Inbox);
+        self.shared().writer().set_cork(Cork::Inbox);
     }
 
     /// The program has taken the last message of a batch. Whether its answers gather still; without any, what
     /// is sent from now on goes to the socket at once.
     pub(crate) fn gathers(&self) -> bool {
-        self.shared().wire().gathers()
+        self.shared().writer().gathers()
     }
 
     /// Whether the transport is gone.
@@ -151,42 +151,44 @@ impl Driver {
     /// It isn't read from until `slice` has room again. Then it must be driven.
     pub(crate) fn hold(&mut self, slice: Arc<Slice>) {
         if !self.has_ended() {
-            self.agenda().backlog = Some(slice);
+            self.pending_work().backlog = Some(slice);
         }
     }
 
     /// Whether it isn't read from because of what its endpoint has sent to a group.
     fn is_held(&mut self) -> bool {
-        let Some(agenda) = &mut self.agenda else {
+        let Some(pending_work) = &mut self.pending_work else {
             return false;
         };
-        agenda.backlog.take_if(|slice| !slice.is_full());
-        agenda.backlog.is_some()
+        pending_work.backlog.take_if(|slice| !slice.is_full());
+        pending_work.backlog.is_some()
     }
 
     /// Sees to it that somebody drives.
     pub(crate) fn wake(&self) {
-        self.shared().wire().wake_driver();
+        self.shared().writer().wake_driver();
     }
 
     /// How long to spin before sleeping.
     #[inline]
     pub(crate) fn spin_max(&self) -> Duration {
-        self.shared().terms().settings.busy_poll
+        self.shared().negotiated().settings.busy_poll
     }
 
     /// Whether there is anything but reading to do.
     #[inline]
     pub(crate) fn is_busy(&self) -> bool {
-        self.agenda.as_ref().is_some_and(|agenda| agenda.is_busy())
+        self.pending_work
+            .as_ref()
+            .is_some_and(|pending_work| pending_work.is_busy())
     }
 
     /// When it wants to be driven, even if nothing happens.
-    pub(crate) fn alarm(&self) -> Option<Instant> {
-        let agenda = self.agenda.as_ref()?;
-        let owed = agenda.owed.as_ref().map(|owed| owed.due);
-        let due = owed.into_iter().chain(agenda.deadline);
-        let stall = agenda.stall.as_ref().map(|stall| stall.due);
+    pub(crate) fn timer(&self) -> Option<Instant> {
+        let pending_work = self.pending_work.as_ref()?;
+        let owed = pending_work.owed.as_ref().map(|owed| owed.due);
+        let due = owed.into_iter().chain(pending_work.deadline);
+        let stall = pending_work.stall.as_ref().map(|stall| stall.due);
         due.chain(stall).min()
     }
 
@@ -195,10 +197,10 @@ impl Driver {
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
-        lent: &mut lend::Reading,
+        lent: &mut buffers::Reading,
         short_read: ShortRead,
     ) -> Poll<Turn> {
-        let mut stint = Stint::default();
+        let mut time_slice = TimeSlice::default();
         loop {
             match self.stage {
                 Stage::Open => {
@@ -212,7 +214,7 @@ impl Driver {
                 Stage::Draining => ready!(self.poll_draining(cx, lent)),
                 Stage::Done => return Poll::Ready(Turn::Done),
             }
-            if stint.is_over() {
+            if time_slice.is_over() {
                 return Poll::Ready(Turn::Over);
             }
         }
@@ -241,47 +243,47 @@ impl Driver {
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
-        lent: &mut lend::Reading,
+        lent: &mut buffers::Reading,
     ) -> Poll<Drained> {
-        let mut wire = self.session.shared().wire_for_turn();
-        wire.attend(cx);
-        if self.is_busy() || !wire.is_calm() || !sink.has_room() {
-            drop(wire);
+        let mut writer = self.session.shared().writer_for_turn();
+        writer.attend(cx);
+        if self.is_busy() || !writer.is_calm() || !sink.has_room() {
+            drop(writer);
             if let Some(outcome) = self.poll_busy(cx, sink, lent) {
                 return outcome;
             }
-            wire = self.session.shared().wire_for_turn();
+            writer = self.session.shared().writer_for_turn();
         }
         let (direct_max, read) = match sockeye_proto::driver::payload_buffer(&mut self.receiver) {
-            Some(wanted) => (wanted.len(), wire.poll_read(cx, wanted)),
+            Some(wanted) => (wanted.len(), writer.poll_read(cx, wanted)),
             None => {
-                let buffer = self.appetite.part_of(&mut lent.buffer);
-                (0, wire.poll_read(cx, buffer))
+                let buffer = self.read_size.part_of(&mut lent.buffer);
+                (0, writer.poll_read(cx, buffer))
             }
         };
         match read {
             Poll::Ready(Ok(Received { len, drained })) if len > 0 => {
-                wire.set_cork(Cork::Batch);
-                drop(wire);
-                let lend::Reading {
+                writer.set_cork(Cork::Batch);
+                drop(writer);
+                let buffers::Reading {
                     buffer,
                     pool,
                     framed,
                 } = lent;
-                self.handle_read(len, direct_max, buffer, pool, Replies::new(framed), sink);
+                self.handle_read(len, direct_max, buffer, pool, ReplyBatch::new(framed), sink);
                 Poll::Ready(drained)
             }
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(_)) if wire.close_sent().is_some() => {
+            Poll::Ready(Ok(_)) if writer.close_sent().is_some() => {
                 // The peer hung up on our Close frame.
-                drop(wire);
+                drop(writer);
                 self.finish(sink);
                 self.done();
                 Poll::Ready(Drained::No)
             }
             Poll::Ready(result) => {
                 let end_of_stream = io::ErrorKind::UnexpectedEof.into();
-                wire.fail_transport(result.err().unwrap_or(end_of_stream));
+                writer.fail_transport(result.err().unwrap_or(end_of_stream));
                 Poll::Ready(Drained::No)
             }
         }
@@ -293,32 +295,32 @@ impl Driver {
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
-        lent: &mut lend::Reading,
+        lent: &mut buffers::Reading,
     ) -> Option<Poll<Drained>> {
         self.pay(sink);
         let session = self.session.clone();
-        let mut wire = session.shared().wire();
+        let mut writer = session.shared().writer();
         // What the program answers to what it was given gathers still, if it has more to look at.
-        wire.set_cork(sink.cork());
-        let flushed = wire.flush();
-        lend::collect(&mut lent.pool);
-        if wire.is_lost() {
+        writer.set_cork(sink.cork());
+        let flushed = writer.flush();
+        buffers::collect(&mut lent.pool);
+        if writer.is_lost() {
             // What the peer said before it went may still be there, a Close frame above all.
             let is_over = self.receiver.has_ended() || !sink.has_room();
             if !is_over && !self.has_pending() && !self.is_late() {
-                let read = wire.poll_read(cx, &mut lent.buffer);
+                let read = writer.poll_read(cx, &mut lent.buffer);
                 if let Poll::Ready(Ok(received)) = read {
-                    self.agenda().pending = lent.buffer[..received.len].to_vec();
+                    self.pending_work().pending = lent.buffer[..received.len].to_vec();
                 }
             }
             if is_over || !self.has_pending() {
-                drop(wire);
+                drop(writer);
                 return Some(self.lose(sink));
             }
         }
         if self.receiver.has_ended() && !self.is_owing() && flushed {
-            let is_on_socket = wire.is_on_socket();
-            drop(wire);
+            let is_on_socket = writer.is_on_socket();
+            drop(writer);
             let closed = self.finish(sink);
             if closed.is_clean() && is_on_socket {
                 // After its Close frame the peer sends nothing (RFC 6455 section 5.5.1), so that no byte comes unread
@@ -327,55 +329,59 @@ impl Driver {
             }
             return Some(Poll::Ready(Drained::No));
         }
-        if wire.close_sent().is_some() && self.is_late() {
-            drop(wire);
+        if writer.close_sent().is_some() && self.is_late() {
+            drop(writer);
             self.finish(sink);
             self.done();
             return Some(Poll::Ready(Drained::No));
         }
-        if self.is_stalled(&mut wire) {
-            drop(wire);
-            self.lapse(Lapse::Stalled, sink);
+        if self.is_stalled(&mut writer) {
+            drop(writer);
+            self.end_cause(EndCause::Stalled, sink);
             return Some(Poll::Ready(Drained::No));
         }
-        if self.is_condemned(&wire) {
-            drop(wire);
-            self.expel(Lapse::Shed, sink);
+        if self.is_condemned(&writer) {
+            drop(writer);
+            self.expel(EndCause::Shed, sink);
             return Some(Poll::Ready(Drained::No));
         }
-        wire.charge_to(&session.shared().terms().settings.memory_budget);
-        wire.pause();
-        let has_room = wire.may_read() && sink.has_room();
+        writer.charge_to(&session.shared().negotiated().settings.memory_budget);
+        writer.pause();
+        let has_room = writer.may_read() && sink.has_room();
         if self.receiver.has_ended() || !has_room || self.is_held() {
             return Some(Poll::Pending);
         }
         if !self.has_pending() {
             // What is here already is worked off all the same: that frees memory.
-            if self.must_wait(&wire) {
+            if self.must_wait(&writer) {
                 return Some(Poll::Pending);
             }
-            if let Some(agenda) = &mut self.agenda {
-                agenda.has_more = false;
+            if let Some(pending_work) = &mut self.pending_work {
+                pending_work.has_more = false;
             }
-            self.agenda.take_if(|agenda| agenda.is_empty());
+            self.pending_work
+                .take_if(|pending_work| pending_work.is_empty());
             return None;
         }
-        wire.set_cork(Cork::Batch);
-        drop(wire);
-        let lend::Reading { pool, framed, .. } = lent;
-        let agenda = self.agenda();
-        let (mut pending, start) = (std::mem::take(&mut agenda.pending), agenda.handled);
-        let mut replies = Replies::new(framed);
+        writer.set_cork(Cork::Batch);
+        drop(writer);
+        let buffers::Reading { pool, framed, .. } = lent;
+        let pending_work = self.pending_work();
+        let (mut pending, start) = (
+            std::mem::take(&mut pending_work.pending),
+            pending_work.handled,
+        );
+        let mut replies = ReplyBatch::new(framed);
         let rest = self.look_through(&mut pending[start..], pool, &mut replies, sink);
         let left = rest.len();
         self.end_turn(&mut replies, pool, sink);
         drop(replies);
-        let agenda = self.agenda();
-        agenda.handled = 0;
+        let pending_work = self.pending_work();
+        pending_work.handled = 0;
         // It stays where it is: copied, the rest would be copied again for each message in it.
         if left > 0 {
-            agenda.handled = pending.len() - left;
-            agenda.pending = pending;
+            pending_work.handled = pending.len() - left;
+            pending_work.pending = pending;
         }
         Some(Poll::Ready(Drained::No))
     }
@@ -384,16 +390,16 @@ impl Driver {
     fn pay(&mut self, sink: &mut impl Sink) {
         let due = |owed: &mut Owed| sink.is_idle() || Instant::now() >= owed.due;
         let owed = self
-            .agenda
+            .pending_work
             .as_mut()
-            .and_then(|agenda| agenda.owed.take_if(due));
+            .and_then(|pending_work| pending_work.owed.take_if(due));
         let Some(owed) = owed else {
             return;
         };
         match owed.cause {
-            Cause::PeerClosed => self.shared().wire().answer_close(),
+            Cause::PeerClosed => self.shared().writer().answer_close(),
             Cause::Broken(error) => {
-                self.shared().wire().fail(error);
+                self.shared().writer().fail(error);
                 sink.handle_error(&self.session, error.into());
             }
         }
@@ -401,7 +407,7 @@ impl Driver {
 
     /// The transport is gone.
     fn lose(&mut self, sink: &mut impl Sink) -> Poll<Drained> {
-        let failure = self.shared().wire().failure();
+        let failure = self.shared().writer().failure();
         if let Some(failure) = failure {
             let message = match failure.kind() {
                 io::ErrorKind::UnexpectedEof => "the peer hung up without a Close frame",
@@ -431,9 +437,9 @@ impl Driver {
 
     fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let shutdown = {
-            let mut wire = self.shared().wire();
-            wire.attend(cx);
-            wire.poll_shutdown(cx)
+            let mut writer = self.shared().writer();
+            writer.attend(cx);
+            writer.poll_shutdown(cx)
         };
         if shutdown.is_ready() {
             self.stage = Stage::Draining;
@@ -447,16 +453,16 @@ impl Driver {
 
     /// Reads to the end, so that the kernel doesn't answer unread bytes with a reset that overtakes
     /// our Close frame.
-    fn poll_draining(&mut self, cx: &mut Context<'_>, lent: &mut lend::Reading) -> Poll<()> {
+    fn poll_draining(&mut self, cx: &mut Context<'_>, lent: &mut buffers::Reading) -> Poll<()> {
         // Before the read: to a peer that sends without end, there is always something to read.
         if self.is_late() {
             self.done();
             return Poll::Ready(());
         }
         let read = {
-            let mut wire = self.shared().wire();
-            wire.attend(cx);
-            wire.poll_read(cx, &mut lent.buffer)
+            let mut writer = self.shared().writer();
+            writer.attend(cx);
+            writer.poll_read(cx, &mut lent.buffer)
         };
         match ready!(read) {
             Ok(Received { len: 1.., .. }) => {}
@@ -466,37 +472,37 @@ impl Driver {
     }
 
     fn done(&mut self) {
-        self.shared().wire().drop_carrier();
-        self.agenda = None;
+        self.shared().writer().drop_carrier();
+        self.pending_work = None;
         self.stage = Stage::Done;
     }
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &SessionShared {
         self.session.shared()
     }
 
-    fn agenda(&mut self) -> &mut Agenda {
-        self.agenda.get_or_insert_default()
+    fn pending_work(&mut self) -> &mut PendingWork {
+        self.pending_work.get_or_insert_default()
     }
 
     fn has_pending(&self) -> bool {
-        self.agenda
+        self.pending_work
             .as_ref()
-            .is_some_and(|agenda| !agenda.pending.is_empty())
+            .is_some_and(|pending_work| !pending_work.pending.is_empty())
     }
 
     fn is_owing(&self) -> bool {
-        self.agenda
+        self.pending_work
             .as_ref()
-            .is_some_and(|agenda| agenda.owed.is_some())
+            .is_some_and(|pending_work| pending_work.owed.is_some())
     }
 
     /// Whether the time for closing is over. Starts the clock at the first call.
     fn is_late(&mut self) -> bool {
-        let close_timeout = self.shared().terms().settings.limits.close_timeout;
+        let close_timeout = self.shared().negotiated().settings.limits.close_timeout;
         let now = Instant::now();
         now >= *self
-            .agenda()
+            .pending_work()
             .deadline
             .get_or_insert_with(|| later(now, close_timeout))
     }

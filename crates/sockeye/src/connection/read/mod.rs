@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   io ──> driver ──> Sink
-//!            ├── appetite: how much is read at once
-//!            └── vigil ── doubt ── tcp_info: whether the peer still lives, or is only late
+//!            ├── read_size: how much is read at once
+//!            └── watchdog ── late_peer ── tcp_info: whether the peer still lives, or is only late
 //! ```
 
-mod appetite;
-mod doubt;
 mod driver;
-mod vigil;
+mod late_peer;
+mod read_size;
+mod watchdog;
 
 pub(crate) use driver::{Driver, ShortRead, Turn};

@@ -2,16 +2,20 @@
 //! refuses waits in a bounded queue.
 //!
 //! ```text
-//!   Session::send ──> wire ──> outbox ──> io
-//!   Reply ──> replies ──^
+//!   Session::send ──> writer ──> outbox ──> io
+//!   Reply ──> reply_batch ──^
 //! ```
 
 mod outbox;
 mod prepared;
-mod replies;
-mod wire;
+mod reply_batch;
+mod writer;
 
 pub(crate) use outbox::Outbox;
 pub use prepared::Prepared;
-pub(crate) use replies::{Framed, LARGE_BYTES_MIN, Replies};
-pub(crate) use wire::{Cork, Refused, Wire};
+pub(crate) use reply_batch::Framed;
+pub(crate) use reply_batch::LARGE_BYTES_MIN;
+pub(crate) use reply_batch::ReplyBatch;
+pub(crate) use writer::Cork;
+pub(crate) use writer::OutboxError;
+pub(crate) use writer::Writer;

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, io::IoSlice, task::Waker};
 use bytes::{Buf as _, Bytes};
 use sockeye_proto::Message;
 
-use crate::{connection::lend, memory::Holding};
+use crate::{connection::buffers, memory::Holding};
 
 /// Slices of one vectored write: what a large read may hold, and 1 KiB of the stack.
 pub(crate) const SLICES_MAX: usize = 64;
@@ -45,7 +45,7 @@ pub(crate) struct Outbox {
 
 enum Segment {
     /// Others hold them too.
-    Shared(Bytes),
+    SessionShared(Bytes),
     /// Memory of its own, of which the first `written` bytes are on the wire.
     Own { memory: Vec<u8>, written: usize },
 }
@@ -80,7 +80,7 @@ impl Outbox {
         }
         self.bytes += bytes.len();
         self.shared_bytes += bytes.len();
-        let segment = Segment::Shared(Bytes::copy_from_slice(bytes));
+        let segment = Segment::SessionShared(Bytes::copy_from_slice(bytes));
         self.segments.push_front(segment);
     }
 
@@ -92,7 +92,7 @@ impl Outbox {
         self.seal();
         self.bytes += bytes.len();
         self.shared_bytes += bytes.len();
-        self.segments.push_back(Segment::Shared(bytes));
+        self.segments.push_back(Segment::SessionShared(bytes));
     }
 
     /// Appends what is behind the first `written` bytes of `memory`, which is recycled afterwards.
@@ -100,7 +100,7 @@ impl Outbox {
         let waiting = &memory[written..];
         if waiting.len() < SHARED_BYTES_MIN {
             self.push(waiting);
-            return lend::recycle(Message::from(memory));
+            return buffers::recycle(Message::from(memory));
         }
         self.seal();
         self.bytes += waiting.len();
@@ -170,7 +170,7 @@ impl Outbox {
     fn advance_segments(&mut self, mut count: usize) {
         while let Some(segment) = self.segments.front_mut() {
             let waiting = segment.waiting().len();
-            if matches!(segment, Segment::Shared(_)) {
+            if matches!(segment, Segment::SessionShared(_)) {
                 self.shared_bytes -= count.min(waiting);
             }
             if count < waiting {
@@ -178,7 +178,7 @@ impl Outbox {
             }
             count -= waiting;
             if let Some(Segment::Own { memory, .. }) = self.segments.pop_front() {
-                lend::recycle(Message::from(memory));
+                buffers::recycle(Message::from(memory));
             }
         }
         self.segments = VecDeque::new();
@@ -236,7 +236,7 @@ impl Outbox {
         if self.tail.len() > self.written {
             let rest = Bytes::copy_from_slice(&self.tail[self.written..]);
             self.shared_bytes += rest.len();
-            self.segments.push_back(Segment::Shared(rest));
+            self.segments.push_back(Segment::SessionShared(rest));
         }
         self.tail.clear();
         self.written = 0;
@@ -251,7 +251,7 @@ impl Segment {
 
     fn waiting(&self) -> &[u8] {
         match self {
-            Self::Shared(bytes) => bytes,
+            Self::SessionShared(bytes) => bytes,
             Self::Own { memory, written } => &memory[*written..],
         }
     }
@@ -259,7 +259,7 @@ impl Segment {
     /// `count` bytes more are on the wire, and not all of them.
     fn advance(&mut self, count: usize) {
         match self {
-            Self::Shared(bytes) => bytes.advance(count),
+            Self::SessionShared(bytes) => bytes.advance(count),
             Self::Own { written, .. } => *written += count,
         }
     }

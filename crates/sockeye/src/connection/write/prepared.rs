@@ -11,7 +11,7 @@ use sockeye_proto::{
     driver::{PreparedForm, encode_compressed, encode_plain},
 };
 
-use crate::connection::write::wire::{HEAD_BYTES, with_pool};
+use crate::connection::write::writer::{HEAD_BYTES, with_pool};
 
 /// One message for many sessions: framed once, compressed once per setting, then shared. Cheap to clone.
 ///

@@ -7,20 +7,20 @@ use crate::{
     connection::Permit,
     handshake::Refusal,
     memory::MemoryPressure,
-    server::shared::Shared,
+    server::shared::ServerShared,
 };
 
 /// What is known of a connection before its first byte.
 pub(crate) struct Accepted {
     /// None if the transport has no such address.
     pub(crate) peer_addr: Option<SocketAddr>,
-    pub(crate) standing: Standing,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) capacity: Capacity,
+    pub(crate) shared: Arc<ServerShared>,
 }
 
 /// Whether there is room for a connection.
 #[derive(Debug)]
-pub(crate) enum Standing {
+pub(crate) enum Capacity {
     /// There is, while the permit lives.
     Welcome(Permit),
     /// There is none but in the reserve: a plain request is answered, a WebSocket is only if there is
@@ -30,10 +30,10 @@ pub(crate) enum Standing {
     Excess(Permit, RetryAfter),
 }
 
-impl Standing {
+impl Capacity {
     /// Counts one more connection, from an address if there is one. `None` if there is no room even for
     /// telling it so.
-    pub(crate) fn new(shared: &Shared, peer_addr: Option<SocketAddr>) -> Option<Self> {
+    pub(crate) fn new(shared: &ServerShared, peer_addr: Option<SocketAddr>) -> Option<Self> {
         match Self::admit(shared) {
             Some(permit) => Self::Welcome(permit).of(shared, peer_addr),
             None => shared.reserve.admit(shared.reserve_max).map(Self::Reserve),
@@ -41,7 +41,7 @@ impl Standing {
     }
 
     /// Counts it for the address too. In the reserve it counts when it leaves it.
-    pub(crate) fn of(self, shared: &Shared, peer_addr: Option<SocketAddr>) -> Option<Self> {
+    pub(crate) fn of(self, shared: &ServerShared, peer_addr: Option<SocketAddr>) -> Option<Self> {
         match (self, peer_addr) {
             (Self::Welcome(permit), Some(peer_addr)) => match shared.enter(peer_addr.ip()) {
                 Ok(address) => Some(Self::Welcome(permit.counting_for(address))),
@@ -50,7 +50,7 @@ impl Standing {
                     Some(Self::Excess(permit, error))
                 }
             },
-            (standing, _) => Some(standing),
+            (capacity, _) => Some(capacity),
         }
     }
 
@@ -71,7 +71,7 @@ impl Standing {
     }
 
     /// Why it can't become a WebSocket, if it can't: it moves to those who may do all, if there is room.
-    pub(crate) fn refusal_of_websocket(&mut self, shared: &Shared) -> Option<Refusal> {
+    pub(crate) fn refusal_of_websocket(&mut self, shared: &ServerShared) -> Option<Refusal> {
         match self.leave_reserve(shared) {
             true => self.refusal(),
             false => Some(Refusal::too_many()),
@@ -79,7 +79,7 @@ impl Standing {
     }
 
     /// Counts one who may do all, if there is room: for the connection, and in memory for what it will hold.
-    fn admit(shared: &Shared) -> Option<Permit> {
+    fn admit(shared: &ServerShared) -> Option<Permit> {
         match shared.settings.memory_budget.pressure() {
             MemoryPressure::Hard => None,
             _ => shared.connections.admit(shared.connections_max),
@@ -87,7 +87,7 @@ impl Standing {
     }
 
     /// Moves to those who may do all, where a WebSocket must be. Whether there is room.
-    pub(crate) fn leave_reserve(&mut self, shared: &Shared) -> bool {
+    pub(crate) fn leave_reserve(&mut self, shared: &ServerShared) -> bool {
         if let Self::Reserve(_) = self {
             match Self::admit(shared) {
                 Some(permit) => *self = Self::Welcome(permit),

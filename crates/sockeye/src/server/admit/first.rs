@@ -18,7 +18,7 @@ pub(crate) enum First {
     Http1(usize, BodyLength),
     /// HTTP/2 without TLS, by prior knowledge (RFC 9113 section 3.3).
     Http2,
-    Refused(Refusal),
+    OutboxError(Refusal),
 }
 
 impl First {
@@ -48,16 +48,16 @@ impl First {
             Ok(Some((head, head_bytes))) if !head.wants_websocket() => {
                 Some(match BodyLength::check(&head) {
                     Ok(body) => Self::Http1(head_bytes, body),
-                    Err(refusal) => Self::Refused(refusal.into()),
+                    Err(refusal) => Self::OutboxError(refusal.into()),
                 })
             }
             Ok(Some((head, head_bytes))) => {
                 Some(match Incoming::from_head(&head, peer_addr, tls) {
                     Ok(incoming) => Self::WebSocket(Box::new(incoming), head_bytes),
-                    Err(refusal) => Self::Refused(refusal),
+                    Err(refusal) => Self::OutboxError(refusal),
                 })
             }
-            Err(error) => Some(Self::Refused(handshake::Refusal::from(error).into())),
+            Err(error) => Some(Self::OutboxError(handshake::Refusal::from(error).into())),
         }
     }
 }
@@ -101,16 +101,20 @@ mod tests {
             judge(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
             Some(First::Http1(27, BodyLength::Bytes(0)))
         ));
-        let Some(First::Refused(refusal)) = judge(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n") else {
+        let Some(First::OutboxError(refusal)) = judge(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+        else {
             panic!("taken with a host that is none");
         };
         assert_eq!(refusal.status().as_u16(), 400);
         assert!(matches!(judge(HTTP2_PREFACE), Some(First::Http2)));
         let without_key = WEBSOCKET.replace("Sec-WebSocket-Key", "X-Key");
-        let Some(First::Refused(refusal)) = judge(without_key.as_bytes()) else {
+        let Some(First::OutboxError(refusal)) = judge(without_key.as_bytes()) else {
             panic!("taken without a key");
         };
         assert_eq!(refusal.status().as_u16(), 400);
-        assert!(matches!(judge(b"\x16\x03\x01"), Some(First::Refused(_))));
+        assert!(matches!(
+            judge(b"\x16\x03\x01"),
+            Some(First::OutboxError(_))
+        ));
     }
 }

@@ -1,13 +1,14 @@
 //! Whether a WebSocket that was asked for is opened.
 //!
 //! ```text
-//!   accepted, first (request) ──> gate: route ──> origin ──> identity ──> authorize ──> Admitted | Refusal
+//!   accepted, first (request) ──> admission: route ──> origin ──> identity ──> authorize ──> Admitted | Refusal
 //! ```
 
 mod accepted;
+mod admission;
 mod first;
-mod gate;
 
-pub(crate) use accepted::{Accepted, Standing};
+pub(crate) use accepted::{Accepted, Capacity};
+pub(crate) use admission::Admission;
+pub(crate) use admission::Admitted;
 pub(crate) use first::First;
-pub(crate) use gate::{Admission, Admitted};

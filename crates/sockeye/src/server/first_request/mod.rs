@@ -1,13 +1,13 @@
 //! From the first byte of a connection to what it wants.
 //!
 //! ```text
-//!   listener ──> preface (PROXY head, TLS) ──> intake (first request, deadline) ──> gate | http1 | http2
-//!   worker ──> stranger (what a worker doesn't carry) ──^
+//!   listener ──> preface (PROXY head, TLS) ──> first_request (first request, deadline) ──> admission | http1 | http2
+//!   worker ──> to_tokio (what a worker doesn't carry) ──^
 //! ```
 
-pub(crate) mod intake;
+pub(crate) mod first_request;
 mod preface;
-mod stranger;
+mod to_tokio;
 
 pub(crate) use preface::{Preface, Ways};
-pub(crate) use stranger::Stranger;
+pub(crate) use to_tokio::ToTokio;

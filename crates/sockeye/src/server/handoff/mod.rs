@@ -1,13 +1,14 @@
 //! How a connection comes to a worker that was accepted elsewhere, and what else the server asks of workers.
 //!
 //! ```text
-//!   gate ──> adoption ──> crew ──> orders of one worker ──> its readiness loop
+//!   admission ──> handoff ──> workers ──> orders of one worker ──> its readiness loop
 //! ```
 
-mod adoption;
-mod crew;
+mod handoff;
 mod orders;
+mod workers;
 
-pub(crate) use adoption::{Adoption, socket_of};
-pub(crate) use crew::Crew;
+pub(crate) use handoff::Handoff;
+pub(crate) use handoff::socket_of;
 pub(crate) use orders::{Order, Orders};
+pub(crate) use workers::Workers;

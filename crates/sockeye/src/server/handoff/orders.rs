@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::{Mailbox, Session},
-    server::{farewell::Farewell, handoff::adoption::Adoption},
+    server::{farewell::Farewell, handoff::handoff::Handoff},
 };
 
 /// What the server asks of a worker, which looks for it whenever it looks into its mailbox.
@@ -20,7 +20,7 @@ pub(crate) struct Orders {
 
 pub(crate) enum Order {
     /// A connection that was accepted elsewhere.
-    Adopt(Box<Adoption>),
+    TakeOver(Box<Handoff>),
     /// Who comes from now on is told goodbye. And who is here?
     Farewell {
         farewell: Box<Farewell>,

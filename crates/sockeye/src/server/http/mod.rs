@@ -1,13 +1,12 @@
 //! Plain HTTP beside WebSockets: what the program's own pages and APIs are served by.
 //!
 //! ```text
-//!   later requests, streams ──> http1 | http2 ──> desk ──> fallback
+//!   later requests, streams ──> http1 | http2 ──> http_service ──> fallback
 //! ```
 
 mod body;
-mod desk;
 pub(crate) mod http1;
 pub(crate) mod http2;
-mod replay;
-
-pub(crate) use replay::Replay;
+mod http_service;
+mod rewind;
+pub(crate) use rewind::Rewind;

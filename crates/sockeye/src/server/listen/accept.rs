@@ -25,7 +25,7 @@ pub(crate) fn tune(socket: &SockRef<'_>, keepalive: Option<Duration>) -> io::Res
 /// What an accept loop does when accepting fails: whatever it is, it goes on. A loop that ends is a
 /// server that looks alive and is not.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct AcceptBackoff {
     /// The next pause.
     pause: Duration,
     /// When it was last said that accepting fails.
@@ -34,7 +34,7 @@ pub(crate) struct Patience {
     untold: u32,
 }
 
-impl Patience {
+impl AcceptBackoff {
     pub(crate) fn new() -> Self {
         Self {
             pause: PAUSE_MIN,
@@ -106,18 +106,18 @@ mod tests {
     fn pauses_grow_up_to_a_bound_and_begin_anew_after_a_success() {
         let addr = SocketAddr::from(([127, 0, 0, 1], 1));
         let now = Instant::now();
-        let mut patience = Patience::new();
-        let mut fail = |kind: io::ErrorKind| patience.handle_error(&kind.into(), addr, now);
+        let mut backoff = AcceptBackoff::new();
+        let mut fail = |kind: io::ErrorKind| backoff.handle_error(&kind.into(), addr, now);
         assert_eq!(fail(io::ErrorKind::ConnectionAborted), None);
         let pauses: Vec<_> = (0..9).filter_map(|_| fail(io::ErrorKind::Other)).collect();
         assert_eq!(pauses[..2], [PAUSE_MIN, PAUSE_MIN * 2]);
         assert_eq!(pauses[7..], [PAUSE_MAX, PAUSE_MAX]);
         // The first is told at once, the others wait for their time.
-        assert_eq!(patience.untold, 8);
-        patience.handle_success();
+        assert_eq!(backoff.untold, 8);
+        backoff.handle_success();
         let error = io::ErrorKind::Other.into();
         let later = now + COMPLAINT_INTERVAL;
-        let pause = patience.handle_error(&error, addr, later);
-        assert_eq!((pause, patience.untold), (Some(PAUSE_MIN), 0));
+        let pause = backoff.handle_error(&error, addr, later);
+        assert_eq!((pause, backoff.untold), (Some(PAUSE_MIN), 0));
     }
 }

@@ -6,10 +6,10 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::{
-    admit::{Accepted, Standing},
-    first_request::{Preface, Ways, intake},
-    listen::accept::{Patience, tune},
-    shared::{Phase, Shared},
+    admit::{Accepted, Capacity},
+    first_request::{Preface, Ways, first_request},
+    listen::accept::{AcceptBackoff, tune},
+    shared::{Phase, ServerShared},
 };
 
 /// One listening socket in tokio's hands.
@@ -40,8 +40,8 @@ impl Listener {
     }
 
     /// Accepts until the server drains.
-    pub(crate) async fn run(self, shared: Arc<Shared>) {
-        let mut patience = Patience::new();
+    pub(crate) async fn run(self, shared: Arc<ServerShared>) {
+        let mut backoff = AcceptBackoff::new();
         let draining = shared.reached(Phase::Draining);
         tokio::pin!(draining);
         loop {
@@ -52,7 +52,7 @@ impl Listener {
             };
             let error = match accepted {
                 Ok((stream, peer_addr)) => {
-                    patience.handle_success();
+                    backoff.handle_success();
                     self.take(stream, peer_addr, &shared);
                     continue;
                 }
@@ -62,7 +62,7 @@ impl Listener {
             if !shared.is_serving() {
                 return;
             }
-            if let Some(pause) = patience.handle_error(&error, self.local_addr, Instant::now()) {
+            if let Some(pause) = backoff.handle_error(&error, self.local_addr, Instant::now()) {
                 tokio::select! {
                     () = &mut draining => return,
                     () = tokio::time::sleep(pause) => {}
@@ -72,10 +72,10 @@ impl Listener {
     }
 
     /// Counts the connection and gives it a task, which ends when it is known what it wants.
-    fn take(&self, stream: TcpStream, peer_addr: SocketAddr, shared: &Arc<Shared>) {
+    fn take(&self, stream: TcpStream, peer_addr: SocketAddr, shared: &Arc<ServerShared>) {
         // What the proxy says is the address that counts.
         let counted = (self.ways.preface == Preface::Nothing).then_some(peer_addr);
-        let Some(standing) = Standing::new(shared, counted) else {
+        let Some(capacity) = Capacity::new(shared, counted) else {
             return;
         };
         if let Err(error) = tune(&SockRef::from(&stream), shared.tcp_keepalive) {
@@ -84,9 +84,9 @@ impl Listener {
         }
         let accepted = Accepted {
             peer_addr: Some(peer_addr),
-            standing,
+            capacity,
             shared: Arc::clone(shared),
         };
-        tokio::spawn(intake::take_tcp(stream, self.ways.clone(), accepted));
+        tokio::spawn(first_request::take_tcp(stream, self.ways.clone(), accepted));
     }
 }

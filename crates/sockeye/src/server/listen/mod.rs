@@ -4,6 +4,6 @@ mod accept;
 mod listen;
 mod listener;
 
-pub(crate) use accept::{Patience, tune};
+pub(crate) use accept::{AcceptBackoff, tune};
 pub(crate) use listen::{Bound, Listen};
 pub(crate) use listener::Listener;

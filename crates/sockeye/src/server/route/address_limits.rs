@@ -4,9 +4,9 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use crate::{
     address::{AddressPermit, AddressTable, Key, Rate, RetryAfter},
+    cidr::Cidr,
     error::Error,
     handshake::RequestInfo,
-    network::Network,
 };
 
 /// What one client address may take of a server: [`crate::Server::address_limits`].
@@ -74,7 +74,7 @@ impl Default for AddressLimits {
 pub(crate) struct Addresses {
     connections_max: u32,
     handshakes: Option<Rate>,
-    exempt: Vec<Network>,
+    exempt: Vec<Cidr>,
     table: Arc<AddressTable>,
 }
 
@@ -86,7 +86,7 @@ impl Addresses {
         Ok(Self {
             connections_max: limits.connections_max,
             handshakes: limits.handshakes,
-            exempt: Network::parse_all(&limits.exempt)?,
+            exempt: Cidr::parse_all(&limits.exempt)?,
             table: Arc::new(AddressTable::new(limits.addresses_max)),
         })
     }
@@ -97,7 +97,7 @@ impl Addresses {
 
     /// What an address counts as, unless it is exempt.
     pub(crate) fn key(&self, addr: IpAddr) -> Option<Key> {
-        let is_exempt = self.exempt.iter().any(|network| network.contains(addr));
+        let is_exempt = self.exempt.iter().any(|cidr| cidr.contains(addr));
         (!is_exempt).then(|| Key::of(addr))
     }
 

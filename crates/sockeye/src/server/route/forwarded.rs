@@ -11,22 +11,22 @@ use sockeye_proto::handshake::is_authority;
 
 use crate::{
     address::Key,
+    cidr::Cidr,
     error::Error,
     handshake::{RequestInfo, Shown, Tls},
-    network::Network,
     server::route::{address_limits::Addresses, log_limit::LogLimit},
 };
 
 /// Whose word about others is taken.
 #[derive(Debug, Default)]
 pub(crate) struct TrustedProxies {
-    networks: Vec<Network>,
+    cidrs: Vec<Cidr>,
     complaints: LogLimit,
 }
 
 /// What a trusted proxy tells of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Forwarded {
     /// The nearest address that isn't trusted; if all are, the farthest.
     pub(crate) client_addr: Option<IpAddr>,
     /// Whether the client uses TLS.
@@ -40,7 +40,7 @@ pub(crate) struct Told {
 /// Why nothing of what a trusted proxy has passed on is believed. Whoever is behind it could have written it:
 /// a proxy removes only the fields that it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doubt {
+enum LatePeer {
     /// A field that can't be read. It doesn't count as absent: that would be a way to have another one
     /// believed.
     Malformed(&'static str),
@@ -69,9 +69,9 @@ impl TrustedProxies {
     /// # Errors
     ///
     /// Kind `Config`, for what is neither an address nor a range.
-    pub(crate) fn parse(networks: &[String]) -> Result<Self, Error> {
+    pub(crate) fn parse(cidrs: &[String]) -> Result<Self, Error> {
         Ok(Self {
-            networks: Network::parse_all(networks)?,
+            cidrs: Cidr::parse_all(cidrs)?,
             complaints: LogLimit::default(),
         })
     }
@@ -84,7 +84,7 @@ impl TrustedProxies {
         headers: impl FnOnce() -> &'h HeaderMap,
     ) -> RequestInfo {
         let peer = shown.peer_addr.map(|addr| addr.ip().to_canonical());
-        let Told {
+        let Forwarded {
             client_addr,
             tls,
             host,
@@ -108,37 +108,37 @@ impl TrustedProxies {
         &self,
         peer: Option<IpAddr>,
         headers: impl FnOnce() -> &'h HeaderMap,
-    ) -> Told {
+    ) -> Forwarded {
         let Some(proxy) = peer.filter(|peer| self.trusts(*peer)) else {
-            return Told::default();
+            return Forwarded::default();
         };
-        self.told_by(proxy, headers()).unwrap_or_else(|doubt| {
+        self.told_by(proxy, headers()).unwrap_or_else(|late_peer| {
             if let Some(untold) = self.complaints.due(Instant::now()) {
                 tracing::warn!(
                     %proxy,
                     untold,
                     "{}: no forwarding field of this request is believed; let the proxy set or remove Forwarded, \
                      X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host",
-                    doubt.text()
+                    late_peer.text()
                 );
             }
-            Told::doubted()
+            Forwarded::doubted()
         })
     }
 
     pub(crate) fn trusts(&self, addr: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(addr))
+        self.cidrs.iter().any(|cidr| cidr.contains(addr))
     }
 
-    fn told_by(&self, proxy: IpAddr, headers: &HeaderMap) -> Result<Told, Doubt> {
+    fn told_by(&self, proxy: IpAddr, headers: &HeaderMap) -> Result<Forwarded, LatePeer> {
         let standard = self.by_forwarded(proxy, headers)?;
         standard.joined(self.by_x_forwarded(proxy, headers)?)
     }
 
-    fn by_forwarded(&self, proxy: IpAddr, headers: &HeaderMap) -> Result<Told, Doubt> {
-        let malformed = Doubt::Malformed("Forwarded");
+    fn by_forwarded(&self, proxy: IpAddr, headers: &HeaderMap) -> Result<Forwarded, LatePeer> {
+        let malformed = LatePeer::Malformed("Forwarded");
         let hops = forwarded(headers).ok_or(malformed)?;
-        let mut told = Told::default();
+        let mut told = Forwarded::default();
         // Back from the proxy as far as the word of each is trusted.
         for hop in hops.iter().rev() {
             let proxy = told.client_addr.unwrap_or(proxy);
@@ -148,7 +148,7 @@ impl TrustedProxies {
             let node = transposed(hop.from.as_deref().map(parse_node)).ok_or(malformed)?;
             let proto = hop.proto.as_deref().map(parse_proto);
             let host = hop.host.as_deref().map(parse_host);
-            told = Told {
+            told = Forwarded {
                 client_addr: match node {
                     Some(Node::Addr(addr)) => Some(addr),
                     Some(Node::Hidden) => Some(proxy),
@@ -165,7 +165,7 @@ impl TrustedProxies {
         Ok(told)
     }
 
-    fn by_x_forwarded(&self, proxy: IpAddr, headers: &HeaderMap) -> Result<Told, Doubt> {
+    fn by_x_forwarded(&self, proxy: IpAddr, headers: &HeaderMap) -> Result<Forwarded, LatePeer> {
         let mut client_addr = None;
         let nodes: Vec<&str> = elements(headers, &X_FORWARDED_FOR).collect();
         for node in nodes.into_iter().rev() {
@@ -173,7 +173,7 @@ impl TrustedProxies {
             if !self.trusts(proxy) {
                 break;
             }
-            let node = parse_node(node).ok_or(Doubt::Malformed("X-Forwarded-For"))?;
+            let node = parse_node(node).ok_or(LatePeer::Malformed("X-Forwarded-For"))?;
             match node {
                 Node::Addr(addr) => client_addr = Some(addr),
                 Node::Hidden => {
@@ -185,16 +185,18 @@ impl TrustedProxies {
         // The nearest proxy's word is the last one. There is no telling to which address the others belong.
         let proto = elements(headers, &X_FORWARDED_PROTO).last();
         let host = elements(headers, &X_FORWARDED_HOST).last();
-        Ok(Told {
+        Ok(Forwarded {
             client_addr,
-            tls: transposed(proto.map(parse_proto)).ok_or(Doubt::Malformed("X-Forwarded-Proto"))?,
-            host: transposed(host.map(parse_host)).ok_or(Doubt::Malformed("X-Forwarded-Host"))?,
+            tls: transposed(proto.map(parse_proto))
+                .ok_or(LatePeer::Malformed("X-Forwarded-Proto"))?,
+            host: transposed(host.map(parse_host))
+                .ok_or(LatePeer::Malformed("X-Forwarded-Host"))?,
             is_doubted: false,
         })
     }
 }
 
-impl Told {
+impl Forwarded {
     fn doubted() -> Self {
         Self {
             is_doubted: true,
@@ -204,7 +206,7 @@ impl Told {
 
     /// What two kinds of fields tell together. The proxy writes one of them, and whoever is behind it may have
     /// written the other.
-    fn joined(self, other: Self) -> Result<Self, Doubt> {
+    fn joined(self, other: Self) -> Result<Self, LatePeer> {
         Ok(Self {
             client_addr: agreed(self.client_addr, other.client_addr)?,
             tls: agreed(self.tls, other.tls)?,
@@ -214,7 +216,7 @@ impl Told {
     }
 }
 
-impl Doubt {
+impl LatePeer {
     fn text(self) -> String {
         match self {
             Self::Malformed(name) => format!("{name} is malformed"),
@@ -223,9 +225,9 @@ impl Doubt {
     }
 }
 
-fn agreed<T: PartialEq>(one: Option<T>, other: Option<T>) -> Result<Option<T>, Doubt> {
+fn agreed<T: PartialEq>(one: Option<T>, other: Option<T>) -> Result<Option<T>, LatePeer> {
     match (one, other) {
-        (Some(one), Some(other)) if one != other => Err(Doubt::Disagreement),
+        (Some(one), Some(other)) if one != other => Err(LatePeer::Disagreement),
         (one, other) => Ok(one.or(other)),
     }
 }

@@ -34,7 +34,7 @@ pub enum Origins {
 
 impl Origins {
     /// The first of the list that no `Origin` can equal.
-    pub(crate) fn unmeetable(&self) -> Option<&str> {
+    pub(crate) fn first_invalid(&self) -> Option<&str> {
         let Self::List(list) = self else {
             return None;
         };
@@ -68,7 +68,7 @@ impl Origins {
 
 /// The answer to a page of an origin that isn't let in. A browser tells nobody why its WebSocket fails, so
 /// that the log is the only place to find out.
-pub(crate) fn refuse(request: &Request, limit: &LogLimit) -> Refusal {
+pub(crate) fn refuse_origin(request: &Request, limit: &LogLimit) -> Refusal {
     if let Some(untold) = limit.due(Instant::now()) {
         let origin = request.fields.values(&header::ORIGIN).next();
         let origin = origin.unwrap_or_default();
@@ -177,7 +177,7 @@ mod tests {
     fn entry_that_is_no_origin_is_found() {
         let list = |entry: &str| Origins::List(vec!["null".into(), entry.into()]);
         for entry in ["https://a.example", "http://a:1", "http://[::1]", "app://x"] {
-            assert_eq!(list(entry).unmeetable(), None, "{entry}");
+            assert_eq!(list(entry).first_invalid(), None, "{entry}");
         }
         for entry in [
             "a.example",
@@ -187,9 +187,9 @@ mod tests {
             "https://u@a",
             "",
         ] {
-            assert_eq!(list(entry).unmeetable(), Some(entry));
+            assert_eq!(list(entry).first_invalid(), Some(entry));
         }
-        assert_eq!(Origins::Same.unmeetable(), None);
+        assert_eq!(Origins::Same.first_invalid(), None);
     }
 
     #[test]

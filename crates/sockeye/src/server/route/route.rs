@@ -16,9 +16,9 @@ use crate::{
     Deflate, Limits,
     endpoint::Endpoint,
     error::{Error, ErrorKind},
-    handshake::{Refusal, Request, Terms},
+    handshake::{Negotiated, Refusal, Request},
     memory::MemoryBudget,
-    server::route::{identity::Identify, opener::Opener, origin::Origins, path},
+    server::route::{handler::Handler, identity::Identify, origin::Origins, path},
     settings::{AppHeartbeat, Settings},
     websocket::WebSocket,
 };
@@ -68,7 +68,7 @@ pub struct Route {
 
 type Authorize = Box<dyn Fn(Request) -> BoxFuture<Result<Arc<Request>, Refusal>> + Send + Sync>;
 
-type Factory = Box<dyn Fn(&Arc<Request>) -> Result<Opener, Refusal> + Send + Sync>;
+type Factory = Box<dyn Fn(&Arc<Request>) -> Result<Handler, Refusal> + Send + Sync>;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -82,7 +82,7 @@ impl Route {
     {
         Self::with_factory(
             path.into(),
-            Box::new(move |request| Ok(Opener::Endpoint(Box::new(factory(request)?)))),
+            Box::new(move |request| Ok(Handler::Endpoint(Box::new(factory(request)?)))),
         )
     }
 
@@ -99,7 +99,7 @@ impl Route {
             Box::new(move |request| {
                 let talk = Arc::clone(&talk);
                 let request = Arc::clone(request);
-                Ok(Opener::conversation(move |websocket| {
+                Ok(Handler::conversation(move |websocket| {
                     talk(request, websocket)
                 }))
             }),
@@ -229,13 +229,13 @@ impl fmt::Debug for Route {
 
 /// All routes of a server, by path.
 #[derive(Default)]
-pub(crate) struct Routes(matchit::Router<Arc<Leg>>);
+pub(crate) struct Routes(matchit::Router<Arc<CompiledRoute>>);
 
 /// A route whose settings are settled.
-pub(crate) struct Leg {
+pub(crate) struct CompiledRoute {
     pub(crate) origins: Origins,
     pub(crate) subprotocols: Vec<String>,
-    pub(crate) terms: Arc<Terms>,
+    pub(crate) negotiated: Arc<Negotiated>,
     identify: Option<Box<dyn Identify>>,
     authorize: Option<Authorize>,
     factory: Factory,
@@ -243,7 +243,7 @@ pub(crate) struct Leg {
 
 /// The route of a path.
 pub(crate) struct Found {
-    pub(crate) leg: Arc<Leg>,
+    pub(crate) leg: Arc<CompiledRoute>,
     /// Names and percent-decoded values, in the path's order.
     pub(crate) params: Vec<(String, String)>,
 }
@@ -268,7 +268,7 @@ impl Routes {
                 let message = format!("route {}: {name:?} is not a subprotocol", route.path);
                 return Err(Error::new(ErrorKind::Config, message));
             }
-            if let Some(origin) = route.origins.unmeetable() {
+            if let Some(origin) = route.origins.first_invalid() {
                 let message = format!("route {}: {origin:?} is not an origin", route.path);
                 return Err(Error::new(ErrorKind::Config, message));
             }
@@ -282,13 +282,13 @@ impl Routes {
             if let Some(heartbeat) = route.app_heartbeat {
                 settings.app_heartbeat = Some(heartbeat);
             }
-            let leg = Leg {
+            let leg = CompiledRoute {
                 origins: route.origins,
                 subprotocols: route.subprotocols,
-                terms: Arc::new(Terms {
+                negotiated: Arc::new(Negotiated {
                     settings,
                     keeps_request: route.keeps_request,
-                    ..Terms::default()
+                    ..Negotiated::default()
                 }),
                 identify: route.identify,
                 authorize: route.authorize,
@@ -328,10 +328,10 @@ impl Routes {
     }
 }
 
-impl Leg {
+impl CompiledRoute {
     pub(crate) fn authorize(&self, mut request: Request) -> Verdict {
         if let Some(identify) = &self.identify {
-            match unharmed(|| identify.identify(&request)) {
+            match catch_panic(|| identify.identify(&request)) {
                 Ok(Some(client)) => _ = request.extensions.insert(client),
                 Ok(None) => {}
                 Err(refusal) => return Verdict::Later(Box::pin(ready(Err(refusal)))),
@@ -340,10 +340,10 @@ impl Leg {
         let Some(authorize) = &self.authorize else {
             return Verdict::Now(Arc::new(request));
         };
-        let verdict = unharmed(|| Ok(authorize(request)));
+        let verdict = catch_panic(|| Ok(authorize(request)));
         Verdict::Later(Box::pin(async move {
             let mut verdict = verdict?;
-            poll_fn(|cx| match unharmed(|| Ok(verdict.as_mut().poll(cx))) {
+            poll_fn(|cx| match catch_panic(|| Ok(verdict.as_mut().poll(cx))) {
                 Ok(polled) => polled,
                 Err(refusal) => Poll::Ready(Err(refusal)),
             })
@@ -351,14 +351,14 @@ impl Leg {
         }))
     }
 
-    pub(crate) fn open(&self, request: &Arc<Request>) -> Result<Opener, Refusal> {
-        unharmed(|| (self.factory)(request))
+    pub(crate) fn open(&self, request: &Arc<Request>) -> Result<Handler, Refusal> {
+        catch_panic(|| (self.factory)(request))
     }
 }
 
 /// Calls the program. Its panic is the answer to one request and harms nobody else, a worker that calls
 /// it above all.
-fn unharmed<T>(call: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+fn catch_panic<T>(call: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
         let answer = "the program behind this path has failed\n";
         Err(Refusal::text(StatusCode::INTERNAL_SERVER_ERROR, answer))

@@ -1,27 +1,27 @@
 //! The server's own readiness loops: one thread per core, which carries the WebSockets of endpoints.
 //!
 //! ```text
-//!   entrance ──> opening ──────────> gate ──────> served ──> endpoint
+//!   acceptor ──> pending_handshake ──────────> admission ──────> active_session ──> endpoint
 //!   (accept)     (head)     │                       ^
-//!                           └─ anything else ──> tokio ── adoption (TLS, slow credentials)
+//!                           └─ anything else ──> tokio ── handoff (TLS, slow credentials)
 //! ```
 //!
 //! A connection stays with its worker: a record in the slab, no task, no buffer. Endpoints are plain
 //! calls. Whoever else wants something of a connection leaves a note in the worker's mailbox.
 
-mod alarm_clock;
-mod alarms;
+mod acceptor;
+mod active_session;
 mod deliveries;
-mod entrance;
-mod lobby;
-mod numbers;
-mod opening;
+mod handshake_deadlines;
+mod pending_handshake;
+mod poller;
 mod readiness;
-mod served;
 mod slab;
-mod sleeper;
 mod start;
-mod wheel;
+mod timer_fd;
+mod timer_wheel;
+mod timers;
+mod tokens;
 
-pub(crate) use entrance::Entrance;
-pub(crate) use start::{assemble, begin};
+pub(crate) use acceptor::Acceptor;
+pub(crate) use start::{begin, prepare};

@@ -15,36 +15,36 @@ use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     connection::{
-        Backlog, Carrier, Established, Mailbox, Note, ShortRead, Turn, fan_out::backlog, lend,
+        Backlog, Established, Io, Mailbox, Note, ShortRead, Turn, buffers, fan_out::backlog,
     },
     handshake::Refusal,
     server::{
-        admit::{Accepted, Admission, Admitted, Standing},
+        admit::{Accepted, Admission, Admitted, Capacity},
         farewell::Farewell,
-        first_request::Stranger,
-        handoff::{Adoption, Orders},
-        shared::{Phase, Shared},
+        first_request::ToTokio,
+        handoff::{Handoff, Orders},
+        shared::{Phase, ServerShared},
         worker::{
-            alarm_clock::AlarmClock,
-            alarms::Alarms,
+            acceptor::{Acceptor, Arrival},
+            active_session::ActiveSession,
             deliveries::Deliveries,
-            entrance::{Arrival, Entrance},
-            lobby::{Lobby, Waiting},
-            numbers::{
-                ALARM_CLOCK, LOBBY_ALARM, MAILBOX, alarm_of_entrance, entrance_number,
-                entrance_of_alarm, entrance_token,
-            },
-            opening::{Opening, Step},
-            served::Served,
+            handshake_deadlines::{HandshakeDeadlines, Waiting},
+            pending_handshake::{PendingHandshake, Step},
+            poller::Poller,
             slab::Slab,
-            sleeper::Sleeper,
+            timer_fd::TimerFd,
+            timers::Timers,
+            tokens::{
+                HANDSHAKE_TIMER, MAILBOX, TIMER_FD, acceptor_number, acceptor_of_timer,
+                acceptor_token, timer_of_acceptor,
+            },
         },
     },
     time::later,
 };
 
 /// A worker that doesn't work yet: it can get notes already.
-pub(crate) struct Rest {
+pub(crate) struct IdleWorker {
     poll: mio::Poll,
     mailbox: Arc<Mailbox>,
     orders: Arc<Orders>,
@@ -54,33 +54,33 @@ pub(crate) struct Rest {
 /// what follows from it.
 pub(crate) struct ReadinessLoop {
     poll: mio::Poll,
-    sleeper: Sleeper,
+    poller: Poller,
     mailbox: Arc<Mailbox>,
     orders: Arc<Orders>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
     /// The server's, as it was told last.
     phase: Phase,
     /// For what isn't a worker's business.
     runtime: Handle,
-    entrances: Vec<Entrance>,
-    guests: Slab<Guest>,
-    lobby: Lobby,
-    alarms: Alarms,
-    alarm_clock: AlarmClock,
+    acceptors: Vec<Acceptor>,
+    slots: Slab<Slot>,
+    handshake_deadlines: HandshakeDeadlines,
+    timers: Timers,
+    timer_fd: TimerFd,
     /// Places where there is more to do, though no event may tell of it.
     unfinished: Vec<u32>,
     /// The same of the round before, worked off: empty, kept for its memory.
     going_on: Vec<u32>,
     deliveries: Deliveries,
-    lent: lend::Reading,
+    lent: buffers::Reading,
     /// Said to whoever opens from now on.
     farewell: Option<Box<Farewell>>,
 }
 
 /// Who is at a place.
-enum Guest {
-    Opening(Box<Opening>),
-    Served(Served),
+enum Slot {
+    PendingHandshake(Box<PendingHandshake>),
+    ActiveSession(ActiveSession),
 }
 
 /// Events taken from the system at once: a round over all of them lasts some milliseconds at most.
@@ -92,7 +92,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// While the server drains, how often it is looked whether all have gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-impl Rest {
+impl IdleWorker {
     pub(crate) fn new() -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(poll.registry(), MAILBOX)?);
@@ -111,32 +111,32 @@ impl Rest {
 
 impl ReadinessLoop {
     pub(crate) fn new(
-        rest: Rest,
-        mut entrances: Vec<Entrance>,
-        shared: Arc<Shared>,
+        rest: IdleWorker,
+        mut acceptors: Vec<Acceptor>,
+        shared: Arc<ServerShared>,
         runtime: Handle,
     ) -> io::Result<Self> {
-        for (number, entrance) in entrances.iter_mut().enumerate() {
-            entrance.register(rest.poll.registry(), entrance_token(number))?;
+        for (number, acceptor) in acceptors.iter_mut().enumerate() {
+            acceptor.register(rest.poll.registry(), acceptor_token(number))?;
         }
-        let alarm_clock = AlarmClock::new(rest.poll.registry(), ALARM_CLOCK)?;
+        let timer_fd = TimerFd::new(rest.poll.registry(), TIMER_FD)?;
         Ok(Self {
             poll: rest.poll,
-            sleeper: Sleeper::new(shared.settings.busy_poll),
+            poller: Poller::new(shared.settings.busy_poll),
             mailbox: rest.mailbox,
             orders: rest.orders,
             phase: shared.phase(),
             shared,
             runtime,
-            entrances,
-            guests: Slab::new(),
-            lobby: Lobby::default(),
-            alarms: Alarms::new(Instant::now()),
-            alarm_clock,
+            acceptors,
+            slots: Slab::new(),
+            handshake_deadlines: HandshakeDeadlines::default(),
+            timers: Timers::new(Instant::now()),
+            timer_fd,
             unfinished: Vec::new(),
             going_on: Vec::new(),
             deliveries: Deliveries::default(),
-            lent: lend::Reading::new(),
+            lent: buffers::Reading::new(),
             farewell: None,
         })
     }
@@ -153,12 +153,12 @@ impl ReadinessLoop {
         while !self.is_over() {
             let is_idle = self.unfinished.is_empty() && self.deliveries.is_empty();
             let may_wait = self.mailbox.begin_wait() && is_idle;
-            let wait_max = self.alarm_clock.set(self.alarms.due());
+            let wait_max = self.timer_fd.set(self.timers.due());
             let timeout = match may_wait {
                 true => self.patience(wait_max),
                 false => Some(Duration::ZERO),
             };
-            let polled = self.sleeper.wait(&mut self.poll, &mut events, timeout);
+            let polled = self.poller.wait(&mut self.poll, &mut events, timeout);
             self.mailbox.end_wait();
             if let Err(error) = polled
                 && error.kind() != io::ErrorKind::Interrupted
@@ -178,13 +178,13 @@ impl ReadinessLoop {
                     self.handle_order(order);
                 }
             }
-            if self.alarm_clock.may_be_due() {
+            if self.timer_fd.may_be_due() {
                 let now = Instant::now();
-                if self.alarms.due().is_some_and(|due| due <= now) {
-                    self.alarms.expired(now, &mut fired);
+                if self.timers.due().is_some_and(|due| due <= now) {
+                    self.timers.expired(now, &mut fired);
                 }
                 for place in fired.drain(..) {
-                    self.handle_alarm(place, now);
+                    self.handle_timer(place, now);
                 }
             }
             self.go_on();
@@ -202,8 +202,8 @@ impl ReadinessLoop {
         places.sort_unstable();
         places.dedup();
         for place in places.drain(..) {
-            match entrance_of_alarm(place) {
-                Some(entrance) => self.accept(entrance),
+            match acceptor_of_timer(place) {
+                Some(acceptor) => self.accept(acceptor),
                 None => self.look(place, ShortRead::ReadOn),
             }
         }
@@ -215,7 +215,7 @@ impl ReadinessLoop {
     /// The session at `place` has sent to groups: whether it has to wait.
     #[cold]
     fn hold(&mut self, place: u32) {
-        let Some(Guest::Served(served)) = self.guests.at_mut(place) else {
+        let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place) else {
             return;
         };
         match backlog::take() {
@@ -223,7 +223,7 @@ impl ReadinessLoop {
             Some(Backlog::Turn) => self.unfinished.push(place),
             Some(Backlog::Slice(slice)) => {
                 self.deliveries.hold(place, &slice);
-                served.hold(slice);
+                active.hold(slice);
             }
         }
     }
@@ -232,8 +232,8 @@ impl ReadinessLoop {
         match self.phase {
             Phase::Serving => false,
             // Whoever is still on the way here is counted as a connection.
-            Phase::Draining => self.guests.len() == 0 && self.shared.connections.count() == 0,
-            Phase::Ended => self.guests.len() == 0,
+            Phase::Draining => self.slots.len() == 0 && self.shared.connections.count() == 0,
+            Phase::Ended => self.slots.len() == 0,
         }
     }
 
@@ -257,8 +257,8 @@ impl ReadinessLoop {
                 self.look(place, short_read);
             }
             Err(_) if event.token() == MAILBOX => {}
-            Err(_) if event.token() == ALARM_CLOCK => self.alarm_clock.handle_ring(),
-            Err(_) => self.accept(entrance_number(event.token())),
+            Err(_) if event.token() == TIMER_FD => self.timer_fd.handle_ring(),
+            Err(_) => self.accept(acceptor_number(event.token())),
         }
     }
 
@@ -269,17 +269,17 @@ impl ReadinessLoop {
         }
     }
 
-    fn handle_alarm(&mut self, place: u32, now: Instant) {
-        if let Some(number) = entrance_of_alarm(place) {
-            if let Some(entrance) = self.entrances.get_mut(number) {
-                entrance.end_pause();
+    fn handle_timer(&mut self, place: u32, now: Instant) {
+        if let Some(number) = acceptor_of_timer(place) {
+            if let Some(acceptor) = self.acceptors.get_mut(number) {
+                acceptor.end_pause();
             }
             return self.accept(number);
         }
-        if place == LOBBY_ALARM {
+        if place == HANDSHAKE_TIMER {
             return self.handle_lobby();
         }
-        if let Some(Guest::Served(_)) = self.guests.at_mut(place) {
+        if let Some(Slot::ActiveSession(_)) = self.slots.at_mut(place) {
             // First what has come is read: nobody is late whose bytes are here.
             self.look(place, ShortRead::ReadOn);
             self.keep_vigil(place, now);
@@ -288,16 +288,16 @@ impl ReadinessLoop {
 
     /// Looks at what no event tells of, and arms the timer for the next look.
     fn keep_vigil(&mut self, place: u32, now: Instant) {
-        let Some(Guest::Served(served)) = self.guests.at_mut(place) else {
+        let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place) else {
             return;
         };
-        let turn = served.keep_vigil(now, self.shared.registry.tally());
-        let due = served.vigil_due(now);
+        let turn = active.keep_vigil(now, self.shared.registry.stats());
+        let due = active.vigil_due(now);
         self.settle(place, turn);
         if turn.is_pending()
             && let Some(due) = due
         {
-            self.alarms.arm_place(place, due);
+            self.timers.arm_place(place, due);
         }
     }
 
@@ -307,10 +307,10 @@ impl ReadinessLoop {
         while let Some(waiting) = self.first_waiting()
             && waiting.deadline <= now
         {
-            self.lobby.forget_first();
-            self.hand_over(waiting.place, Stranger::Refused(Refusal::too_late()));
+            self.handshake_deadlines.forget_first();
+            self.hand_over(waiting.place, ToTokio::OutboxError(Refusal::too_late()));
         }
-        if let Some(deadline) = self.lobby.handle_timer() {
+        if let Some(deadline) = self.handshake_deadlines.handle_timer() {
             self.watch_lobby(deadline);
         }
     }
@@ -318,36 +318,36 @@ impl ReadinessLoop {
     /// The first whose request is awaited still.
     fn first_waiting(&mut self) -> Option<Waiting> {
         loop {
-            let waiting = self.lobby.first()?;
-            match self.guests.at_mut(waiting.place) {
-                Some(Guest::Opening(opening)) if opening.deadline == waiting.deadline => {
+            let waiting = self.handshake_deadlines.first()?;
+            match self.slots.at_mut(waiting.place) {
+                Some(Slot::PendingHandshake(pending)) if pending.deadline == waiting.deadline => {
                     return Some(waiting);
                 }
-                _ => self.lobby.forget_first(),
+                _ => self.handshake_deadlines.forget_first(),
             }
         }
     }
 
     fn watch_lobby(&mut self, deadline: Instant) {
-        self.alarms.arm(LOBBY_ALARM, deadline);
+        self.timers.arm(HANDSHAKE_TIMER, deadline);
     }
 
     /// Does what there is to do at a place.
     #[inline]
     fn look(&mut self, place: u32, short_read: ShortRead) {
-        match self.guests.at_mut(place) {
-            Some(Guest::Served(served)) => {
-                let turn = served.drive(&mut self.lent, short_read, self.shared.registry.tally());
+        match self.slots.at_mut(place) {
+            Some(Slot::ActiveSession(active)) => {
+                let turn = active.drive(&mut self.lent, short_read, self.shared.registry.stats());
                 if backlog::is_behind() {
                     self.hold(place);
                     return self.settle(place, turn);
                 }
-                if turn.is_pending() && !served.has_alarm() {
+                if turn.is_pending() && !active.has_alarm() {
                     return;
                 }
                 self.settle(place, turn);
             }
-            Some(Guest::Opening(_)) => self.read_request(place, short_read),
+            Some(Slot::PendingHandshake(_)) => self.read_request(place, short_read),
             None => {}
         }
     }
@@ -357,15 +357,15 @@ impl ReadinessLoop {
         match turn {
             Poll::Ready(Turn::Over) => self.unfinished.push(place),
             Poll::Ready(Turn::Done) => {
-                let_go(self.guests.remove(place));
+                let_go(self.slots.remove(place));
                 return;
             }
             Poll::Pending => {}
         }
-        if let Some(Guest::Served(served)) = self.guests.at_mut(place)
-            && let Some(alarm) = served.alarm()
+        if let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place)
+            && let Some(timer) = active.timer()
         {
-            self.alarms.arm_place(place, alarm);
+            self.timers.arm_place(place, timer);
         }
     }
 
@@ -373,139 +373,139 @@ impl ReadinessLoop {
         let timeout = self.shared.settings.limits.handshake_timeout;
         let deadline = later(Instant::now(), timeout);
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(entrance) = self.entrances.get_mut(number) else {
+            let Some(acceptor) = self.acceptors.get_mut(number) else {
                 return;
             };
             let is_serving = || self.shared.is_serving();
-            match entrance.accept(self.shared.tcp_keepalive, is_serving) {
-                Arrival::Guest(socket, peer_addr) => {
-                    if let Some(standing) = Standing::new(&self.shared, Some(peer_addr)) {
-                        self.welcome(socket, peer_addr, standing, deadline);
+            match acceptor.accept(self.shared.tcp_keepalive, is_serving) {
+                Arrival::Slot(socket, peer_addr) => {
+                    if let Some(capacity) = Capacity::new(&self.shared, Some(peer_addr)) {
+                        self.welcome(socket, peer_addr, capacity, deadline);
                     }
                 }
                 Arrival::Nobody => return,
                 Arrival::Pause(until) => {
-                    return self.alarms.arm(alarm_of_entrance(number), until);
+                    return self.timers.arm(timer_of_acceptor(number), until);
                 }
             }
         }
         // There may be more, of which no event will tell.
-        self.unfinished.push(alarm_of_entrance(number));
+        self.unfinished.push(timer_of_acceptor(number));
     }
 
     fn welcome(
         &mut self,
         socket: mio::net::TcpStream,
         peer_addr: std::net::SocketAddr,
-        standing: Standing,
+        capacity: Capacity,
         deadline: Instant,
     ) {
-        let opening = Opening {
+        let pending = PendingHandshake {
             socket,
             peer_addr,
-            standing,
+            capacity,
             deadline,
             bytes: Vec::new(),
             account: self.shared.settings.memory_budget.account(),
         };
-        let place = self.guests.insert(Guest::Opening(Box::new(opening)));
-        let Some(Guest::Opening(opening)) = self.guests.at_mut(place) else {
+        let place = self.slots.insert(Slot::PendingHandshake(Box::new(pending)));
+        let Some(Slot::PendingHandshake(pending)) = self.slots.at_mut(place) else {
             return;
         };
-        if let Err(error) = watch(&self.poll, &mut opening.socket, place) {
+        if let Err(error) = watch(&self.poll, &mut pending.socket, place) {
             tracing::error!(%error, "a worker can't watch a socket");
-            self.guests.remove(place);
+            self.slots.remove(place);
             return;
         }
         // So that it holds little more than those who wait.
         self.first_waiting();
-        if let Some(deadline) = self.lobby.enter(Waiting { place, deadline }) {
+        if let Some(deadline) = self.handshake_deadlines.enter(Waiting { place, deadline }) {
             self.watch_lobby(deadline);
         }
     }
 
     fn read_request(&mut self, place: u32, short_read: ShortRead) {
-        let Some(Guest::Opening(opening)) = self.guests.at_mut(place) else {
+        let Some(Slot::PendingHandshake(pending)) = self.slots.at_mut(place) else {
             return;
         };
         let limits = &self.shared.settings.limits;
-        match opening.read(&mut self.lent.buffer, limits) {
+        match pending.read(&mut self.lent.buffer, limits) {
             Step::Wait => {}
             Step::Gone => {
-                self.guests.remove(place);
+                self.slots.remove(place);
             }
             Step::Asked(incoming, leftover) => {
-                if let Some(refusal) = opening.standing.refusal_of_websocket(&self.shared) {
-                    return self.hand_over(place, Stranger::Refused(refusal));
+                if let Some(refusal) = pending.capacity.refusal_of_websocket(&self.shared) {
+                    return self.hand_over(place, ToTokio::OutboxError(refusal));
                 }
-                match self.shared.admit(*incoming, opening.standing.key()) {
+                match self.shared.admit(*incoming, pending.capacity.key()) {
                     Admission::Now(Ok(admitted)) if admitted.is_for_worker() => {
                         self.serve(place, admitted, leftover, short_read);
                     }
-                    admission => self.hand_over(place, Stranger::Asked(admission, leftover)),
+                    admission => self.hand_over(place, ToTokio::Asked(admission, leftover)),
                 }
             }
-            Step::Other(first, bytes) => self.hand_over(place, Stranger::Other(first, bytes)),
+            Step::Other(first, bytes) => self.hand_over(place, ToTokio::Other(first, bytes)),
         }
     }
 
     /// The request is granted: a session begins.
     fn serve(&mut self, place: u32, admitted: Admitted, leftover: Vec<u8>, short_read: ShortRead) {
-        let Some(Guest::Opening(opening)) = self.guests.remove(place) else {
+        let Some(Slot::PendingHandshake(pending)) = self.slots.remove(place) else {
             return;
         };
-        let Standing::Welcome(permit) = opening.standing else {
+        let Capacity::Welcome(permit) = pending.capacity else {
             return;
         };
-        let carrier = Carrier::Socket(opening.socket);
-        let Some(adoption) = admitted.adoption(carrier, leftover, permit) else {
+        let io = Io::Socket(pending.socket);
+        let Some(handoff) = admitted.handoff(io, leftover, permit) else {
             return;
         };
         // The place that was freed last is taken: the socket is watched under its number already.
-        self.begin(adoption, short_read);
+        self.begin(handoff, short_read);
     }
 
     /// Begins the session of a connection that was accepted elsewhere.
-    fn adopt(&mut self, mut adoption: Adoption) {
+    fn take_over(&mut self, mut handoff: Handoff) {
         // Whoever comes now has missed the cut.
         if self.phase == Phase::Ended {
-            return let_go(adoption);
+            return let_go(handoff);
         }
-        let place = self.guests.next();
-        let Established { carrier, .. } = &mut adoption.established;
-        let watched = match carrier {
-            Carrier::Socket(socket) => watch(&self.poll, socket, place),
-            Carrier::Tls(tls) => watch(&self.poll, &mut tls.socket, place),
-            Carrier::None | Carrier::Stream(_) => return let_go(adoption),
+        let place = self.slots.next();
+        let Established { io, .. } = &mut handoff.established;
+        let watched = match io {
+            Io::Socket(socket) => watch(&self.poll, socket, place),
+            Io::Tls(tls) => watch(&self.poll, &mut tls.socket, place),
+            Io::None | Io::Stream(_) => return let_go(handoff),
         };
         match watched {
-            Ok(()) => self.begin(adoption, ShortRead::ReadOn),
+            Ok(()) => self.begin(handoff, ShortRead::ReadOn),
             Err(error) => {
                 tracing::error!(%error, "a worker can't watch a socket");
-                let_go(adoption);
+                let_go(handoff);
             }
         }
     }
 
     /// `short_read`: of its request.
-    fn begin(&mut self, adoption: Adoption, short_read: ShortRead) {
-        let place = self.guests.next();
+    fn begin(&mut self, handoff: Handoff, short_read: ShortRead) {
+        let place = self.slots.next();
         let mailbox = Arc::clone(&self.mailbox);
-        let tally = self.shared.registry.tally();
-        let Some(mut served) = Served::begin(adoption, mailbox, place, tally) else {
+        let stats = self.shared.registry.stats();
+        let Some(mut active) = ActiveSession::begin(handoff, mailbox, place, stats) else {
             return;
         };
         if let Some(farewell) = &self.farewell {
-            farewell.say_to(served.session());
+            farewell.say_to(active.session());
         }
-        let opened = served.open(tally);
+        let opened = active.open(stats);
         let is_done = opened == Poll::Ready(Turn::Done);
         // Whatever comes behind the request makes an event of its own.
-        let is_calm = short_read == ShortRead::Last && !is_done && served.say_first();
-        let due = served.vigil_due(Instant::now());
-        self.guests.insert(Guest::Served(served));
+        let is_calm = short_read == ShortRead::Last && !is_done && active.say_first();
+        let due = active.vigil_due(Instant::now());
+        self.slots.insert(Slot::ActiveSession(active));
         if let Some(due) = due {
-            self.alarms.arm_place(place, due);
+            self.timers.arm_place(place, due);
         }
         match () {
             () if is_done => self.settle(place, opened),
@@ -515,28 +515,28 @@ impl ReadinessLoop {
     }
 
     /// What isn't a worker's business goes to tokio.
-    fn hand_over(&mut self, place: u32, stranger: Stranger) {
-        let Some(Guest::Opening(mut opening)) = self.guests.remove(place) else {
+    fn hand_over(&mut self, place: u32, to_tokio: ToTokio) {
+        let Some(Slot::PendingHandshake(mut pending)) = self.slots.remove(place) else {
             return;
         };
         // Otherwise tokio could not watch it.
-        if let Err(error) = self.poll.registry().deregister(&mut opening.socket) {
+        if let Err(error) = self.poll.registry().deregister(&mut pending.socket) {
             tracing::debug!(%error, "a socket was not watched");
         }
-        let Opening {
+        let PendingHandshake {
             socket,
             peer_addr,
-            standing,
+            capacity,
             deadline,
             ..
-        } = *opening;
+        } = *pending;
         let accepted = Accepted {
             peer_addr: Some(peer_addr),
-            standing,
+            capacity,
             shared: Arc::clone(&self.shared),
         };
         self.runtime
-            .spawn(stranger.take_in(socket.into(), deadline, accepted));
+            .spawn(to_tokio.take_in(socket.into(), deadline, accepted));
     }
 }
 

@@ -5,11 +5,11 @@ use std::{io, num::NonZero, sync::Arc, thread};
 use tokio::runtime::Handle;
 
 use crate::server::{
-    handoff::Crew,
-    shared::Shared,
+    handoff::Workers,
+    shared::ServerShared,
     worker::{
-        entrance::Entrance,
-        readiness::{ReadinessLoop, Rest},
+        acceptor::Acceptor,
+        readiness::{IdleWorker, ReadinessLoop},
     },
 };
 
@@ -18,15 +18,15 @@ use crate::server::{
 /// # Errors
 ///
 /// The system has no more descriptors.
-pub(crate) fn assemble(count: NonZero<usize>) -> io::Result<(Crew, Vec<Rest>)> {
-    let rests: Vec<Rest> = (0..count.get())
-        .map(|_| Rest::new())
+pub(crate) fn prepare(count: NonZero<usize>) -> io::Result<(Workers, Vec<IdleWorker>)> {
+    let idle_workers: Vec<IdleWorker> = (0..count.get())
+        .map(|_| IdleWorker::new())
         .collect::<io::Result<_>>()?;
-    let orders = rests.iter().map(|rest| Arc::clone(rest.orders()));
-    Ok((Crew::new(orders.collect()), rests))
+    let orders = idle_workers.iter().map(|idle| Arc::clone(idle.orders()));
+    Ok((Workers::new(orders.collect()), idle_workers))
 }
 
-/// Starts a thread for each; `entrances` are dealt out among them.
+/// Starts a thread for each; `acceptors` are dealt out among them.
 ///
 /// # Errors
 ///
@@ -36,14 +36,14 @@ pub(crate) fn assemble(count: NonZero<usize>) -> io::Result<(Crew, Vec<Rest>)> {
 ///
 /// Outside a tokio runtime.
 pub(crate) fn begin(
-    rests: Vec<Rest>,
-    entrances: Vec<Vec<Entrance>>,
-    shared: &Arc<Shared>,
+    idle_workers: Vec<IdleWorker>,
+    acceptors: Vec<Vec<Acceptor>>,
+    shared: &Arc<ServerShared>,
 ) -> io::Result<()> {
-    let mut entrances = entrances.into_iter();
-    for (number, rest) in rests.into_iter().enumerate() {
-        let own = entrances.next().unwrap_or_default();
-        let mut worker = ReadinessLoop::new(rest, own, Arc::clone(shared), Handle::current())?;
+    let mut acceptors = acceptors.into_iter();
+    for (number, idle) in idle_workers.into_iter().enumerate() {
+        let own = acceptors.next().unwrap_or_default();
+        let mut worker = ReadinessLoop::new(idle, own, Arc::clone(shared), Handle::current())?;
         let (name, shared) = (format!("sockeye-worker-{number}"), Arc::clone(shared));
         let thread = thread::Builder::new().name(name.clone());
         // Dropped after a panic too, the worker closes its connections and its mailbox.

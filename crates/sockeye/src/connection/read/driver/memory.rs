@@ -3,14 +3,14 @@
 use tokio::time::Instant;
 
 use crate::{
-    closed::Lapse,
+    closed::EndCause,
     connection::{
         read::{
             driver::{Driver, Stage},
-            vigil::SHORTEST_LOOK,
+            watchdog::SHORTEST_LOOK,
         },
         sink::Sink,
-        write::Wire,
+        write::Writer,
     },
     memory::Holding,
     time::later,
@@ -24,28 +24,29 @@ impl Driver {
     #[inline]
     pub(crate) fn settle_held(&mut self, sink: &impl Sink) {
         let in_sink = sink.held_bytes();
-        if self.agenda.is_some() || self.receiver.may_hold() || in_sink > 0 {
+        if self.pending_work.is_some() || self.receiver.may_hold() || in_sink > 0 {
             self.settle_held_slowly(in_sink);
         }
     }
 
     #[inline(never)]
     fn settle_held_slowly(&mut self, in_sink: usize) {
-        let agenda = self.agenda.as_ref();
-        let pending = agenda.map_or(0, |agenda| agenda.pending.capacity());
+        let pending_work = self.pending_work.as_ref();
+        let pending = pending_work.map_or(0, |pending_work| pending_work.pending.capacity());
         let bytes = self.receiver.held_bytes() + pending + in_sink;
         if bytes < COUNTED_BYTES_MIN || self.stage == Stage::Done {
-            if let Some(agenda) = &mut self.agenda {
-                agenda.holding = None;
+            if let Some(pending_work) = &mut self.pending_work {
+                pending_work.holding = None;
             }
-            self.agenda.take_if(|agenda| agenda.is_empty());
+            self.pending_work
+                .take_if(|pending_work| pending_work.is_empty());
             return;
         }
         let shared = self.session.shared();
-        let budget = &shared.terms().settings.memory_budget;
-        let holding = &mut self.agenda.get_or_insert_default().holding;
+        let budget = &shared.negotiated().settings.memory_budget;
+        let holding = &mut self.pending_work.get_or_insert_default().holding;
         let holding = holding.get_or_insert_with(|| Holding::new(budget));
-        holding.set(bytes, || shared.wire().waker());
+        holding.set(bytes, || shared.writer().waker());
     }
 
     /// Whether something of the peer's isn't whole.
@@ -58,52 +59,53 @@ impl Driver {
     /// [`sockeye_proto::Limits::message_timeout`].
     pub(crate) fn message_look(&self) -> Option<Instant> {
         let is_under_way = self.stage == Stage::Open && self.receiver.is_unfinished();
-        let timeout = self.shared().terms().settings.limits.message_timeout;
+        let timeout = self.shared().negotiated().settings.limits.message_timeout;
         is_under_way.then(|| later(Instant::now(), (timeout / LOOKS).max(SHORTEST_LOOK)))
     }
 
     /// Whether it holds so much that nothing is read: see [`Driver::must_wait`].
     pub(super) fn waits_for_memory(&self) -> bool {
-        let agenda = self.agenda.as_ref();
-        agenda.is_some_and(|agenda| agenda.holding.as_ref().is_some_and(Holding::calls))
+        let pending_work = self.pending_work.as_ref();
+        pending_work
+            .is_some_and(|pending_work| pending_work.holding.as_ref().is_some_and(Holding::calls))
     }
 
     /// Whether it holds so much that nothing may be read now. Then it is woken when there may be room.
-    pub(super) fn must_wait(&mut self, wire: &Wire) -> bool {
-        let agenda = self.agenda.as_mut();
-        let holding = agenda.and_then(|agenda| agenda.holding.as_mut());
-        holding.is_some_and(|holding| holding.must_wait(|| wire.waker()))
+    pub(super) fn must_wait(&mut self, writer: &Writer) -> bool {
+        let pending_work = self.pending_work.as_mut();
+        let holding = pending_work.and_then(|pending_work| pending_work.holding.as_mut());
+        holding.is_some_and(|holding| holding.must_wait(|| writer.waker()))
     }
 
     /// Whether it must go, because it holds most and memory is short.
-    pub(super) fn is_condemned(&self, wire: &Wire) -> bool {
-        let agenda = self.agenda.as_ref();
-        let holding = agenda.and_then(|agenda| agenda.holding.as_ref());
-        holding.is_some_and(Holding::is_condemned) || wire.is_condemned()
+    pub(super) fn is_condemned(&self, writer: &Writer) -> bool {
+        let pending_work = self.pending_work.as_ref();
+        let holding = pending_work.and_then(|pending_work| pending_work.holding.as_ref());
+        holding.is_some_and(Holding::is_condemned) || writer.is_condemned()
     }
 
     /// Nothing more is received. The memory for it is free.
     pub(super) fn let_go(&mut self) {
         self.receiver.end();
-        if let Some(agenda) = &mut self.agenda {
-            agenda.pending = Vec::new();
-            agenda.handled = 0;
-            agenda.holding = None;
+        if let Some(pending_work) = &mut self.pending_work {
+            pending_work.pending = Vec::new();
+            pending_work.handled = 0;
+            pending_work.holding = None;
         }
     }
 
     /// Ends it for what it holds: with a Close frame, if that gets through soon.
-    pub(super) fn expel(&mut self, lapse: Lapse, sink: &mut impl Sink) {
+    pub(super) fn expel(&mut self, end_cause: EndCause, sink: &mut impl Sink) {
         self.let_go();
         sink.shed();
-        let was_told = self.shared().wire().expel(lapse);
+        let was_told = self.shared().writer().expel(end_cause);
         if !was_told {
-            return self.lapse(lapse, sink);
+            return self.end_cause(end_cause, sink);
         }
-        let agenda = self.agenda();
-        agenda.owed = None;
-        agenda.has_more = true;
-        sink.handle_error(&self.session, lapse.into());
+        let pending_work = self.pending_work();
+        pending_work.owed = None;
+        pending_work.has_more = true;
+        sink.handle_error(&self.session, end_cause.into());
     }
 }
 

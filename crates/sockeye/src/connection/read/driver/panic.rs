@@ -7,7 +7,7 @@ use sockeye_proto::CloseCode;
 use crate::connection::{
     read::driver::Driver,
     sink::Sink,
-    write::{Framed, Replies},
+    write::{Framed, ReplyBatch},
 };
 
 impl Driver {
@@ -18,9 +18,13 @@ impl Driver {
         tracing::error!(session = self.session.id(), "a program panicked");
         sink.handle_panic();
         self.receiver.end();
-        let agenda = self.agenda();
-        let is_second = std::mem::replace(&mut agenda.has_panicked, true);
-        (agenda.pending, agenda.handled, agenda.owed) = (Vec::new(), 0, None);
+        let pending_work = self.pending_work();
+        let is_second = std::mem::replace(&mut pending_work.has_panicked, true);
+        (
+            pending_work.pending,
+            pending_work.handled,
+            pending_work.owed,
+        ) = (Vec::new(), 0, None);
         // The transport may be the program's, too, and panic again.
         let broken_off = catch_unwind(AssertUnwindSafe(|| match is_second {
             false => self.break_off(CloseCode::INTERNAL_ERROR),
@@ -33,6 +37,6 @@ impl Driver {
 
     /// Puts what was answered before a panic, and lies in the thread's memory still, on its way.
     pub(crate) fn take_in(&self, framed: &mut Framed) {
-        self.shared().wire().take_in(&mut Replies::new(framed));
+        self.shared().writer().take_in(&mut ReplyBatch::new(framed));
     }
 }

@@ -26,7 +26,7 @@ use crate::{
             turn::{Head, Stage, Turn},
         },
         http_settings::HttpSettings,
-        shared::Shared,
+        shared::ServerShared,
     },
     time::later,
 };
@@ -59,7 +59,7 @@ pub(super) struct CheckedHeads<S> {
 
 /// What a head is judged with.
 pub(super) struct HeadContext {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<ServerShared>,
     pub(super) peer_addr: Option<SocketAddr>,
     pub(super) tls: Tls,
 }
@@ -210,7 +210,7 @@ impl<S: Stream> CheckedHeads<S> {
             First::WebSocket(incoming, head_bytes) => {
                 (Head::WebSocket(incoming), head_bytes, Next::Opaque)
             }
-            First::Refused(refusal) => return Some(self.refuse(refusal)),
+            First::OutboxError(refusal) => return Some(self.refuse(refusal)),
             First::Http2 => return None,
         };
         self.turn.put(head);
@@ -219,7 +219,7 @@ impl<S: Stream> CheckedHeads<S> {
 
     /// The head is bad, or late. hyper gets another one in its place, to have something to answer.
     fn refuse(&mut self, refusal: Refusal) -> Reading {
-        self.turn.put(Head::Refused(refusal));
+        self.turn.put(Head::OutboxError(refusal));
         self.bytes = STAND_IN.to_vec();
         self.passed = 0;
         Reading::Pass(STAND_IN.len(), Next::Closed)

@@ -16,7 +16,7 @@ use crate::{
     server::{
         admit::Accepted,
         http::{
-            desk::Desk,
+            http_service::HttpService,
             http1::{
                 checked_heads::{CheckedHeads, HeadContext},
                 turn::{Answer, Head, Turn},
@@ -38,8 +38,9 @@ pub(crate) async fn serve<S: Stream>(stream: S, bytes: Vec<u8>, tls: Tls, accept
         tls,
     };
     let stream = CheckedHeads::new(stream, bytes, turn.clone(), context);
-    let desk = Arc::new(Desk::new(tls, accepted));
-    let service = service_fn(move |request| answer(Arc::clone(&desk), turn.clone(), request));
+    let http_service = Arc::new(HttpService::new(tls, accepted));
+    let service =
+        service_fn(move |request| answer(Arc::clone(&http_service), turn.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // All time is limited below hyper, where the bytes come and go.
@@ -60,15 +61,15 @@ pub(crate) async fn serve<S: Stream>(stream: S, bytes: Vec<u8>, tls: Tls, accept
 }
 
 async fn answer(
-    desk: Arc<Desk>,
+    http_service: Arc<HttpService>,
     turn: Turn,
     request: Request<RequestBody>,
 ) -> Result<Response, Infallible> {
     let is_connect = *request.method() == Method::CONNECT;
     let decided = match turn.begin() {
-        Some(Head::Plain) => Ok(desk.plain(request).await),
-        Some(Head::WebSocket(incoming)) => websocket(&desk, *incoming, request).await,
-        Some(Head::Refused(refusal)) => Err(refusal),
+        Some(Head::Plain) => Ok(http_service.plain(request).await),
+        Some(Head::WebSocket(incoming)) => websocket(&http_service, *incoming, request).await,
+        Some(Head::OutboxError(refusal)) => Err(refusal),
         None => Err(Refusal::new(StatusCode::BAD_REQUEST)),
     };
     let is_refused = decided.is_err();
@@ -77,7 +78,7 @@ async fn answer(
         || is_connect && response.status().is_success();
     if is_upgraded {
         turn.become_opaque();
-    } else if is_refused || desk.is_last_answer(&response) {
+    } else if is_refused || http_service.is_last_answer(&response) {
         close_after(&mut response);
     }
     Ok(response.map(|body| Body::new(Answer::new(body, turn))))
@@ -85,16 +86,16 @@ async fn answer(
 
 /// A WebSocket on a connection that began with something else.
 async fn websocket(
-    desk: &Desk,
+    http_service: &HttpService,
     incoming: Incoming,
     mut request: Request<RequestBody>,
 ) -> Result<Response, Refusal> {
     let upgrade = hyper::upgrade::on(&mut request);
-    let (admitted, stay) = desk.admit(incoming).await?;
+    let (admitted, registration) = http_service.admit(incoming).await?;
     let (status, headers) = admitted.response_parts(request.version());
     tokio::spawn(async move {
         match upgrade.await {
-            Ok(stream) => admitted.open(Box::new(TokioIo::new(stream)), Vec::new(), stay),
+            Ok(stream) => admitted.open(Box::new(TokioIo::new(stream)), Vec::new(), registration),
             Err(error) => tracing::debug!(%error, "the peer was gone before its upgrade"),
         }
     });

@@ -19,7 +19,7 @@ pub(super) enum Head {
     Plain,
     WebSocket(Box<Incoming>),
     /// Answered so; the connection ends then.
-    Refused(Refusal),
+    OutboxError(Refusal),
 }
 
 /// What the two sides of hyper tell each other about the request at hand: below it each head is judged,

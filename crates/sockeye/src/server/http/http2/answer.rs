@@ -21,28 +21,28 @@ use crate::{
     connection::{Http2Stream, poll_room},
     handshake::check as check_authority,
     server::http::{
-        desk::Desk,
+        http_service::HttpService,
         http2::{request_body::RequestBody, streams::OpenStream},
     },
 };
 
 /// Answers one request. Ends when it is answered or its stream is reset; a WebSocket goes on elsewhere.
 pub(super) async fn answer(
-    desk: Arc<Desk>,
+    http_service: Arc<HttpService>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     stream: OpenStream,
 ) {
-    let send_timeout = desk.shared().http.send_timeout;
+    let send_timeout = http_service.shared().http.send_timeout;
     let is_head = *request.method() == Method::HEAD;
     let response = if let Err(refusal) = check_authority(&request) {
         refusal.into_response()
     } else if *request.method() == Method::CONNECT {
-        let decision = until_reset(&mut respond, desk.admit_http(&request)).await;
+        let decision = until_reset(&mut respond, http_service.admit_http(&request)).await;
         match decision {
             None => return,
             Some(Err(refusal)) => refusal.into_response(),
-            Some(Ok((admitted, stay))) => {
+            Some(Ok((admitted, registration))) => {
                 let (status, headers) = admitted.response_parts(Version::HTTP_2);
                 let mut response = http::Response::new(());
                 *response.status_mut() = status;
@@ -51,7 +51,7 @@ pub(super) async fn answer(
                 match respond.send_response(response, false) {
                     Ok(send) => {
                         let stream = Http2Stream::new(send, request.into_body(), stream);
-                        admitted.open(Box::new(stream), Vec::new(), stay);
+                        admitted.open(Box::new(stream), Vec::new(), registration);
                     }
                     Err(error) => tracing::debug!(%error, "the peer was gone before its upgrade"),
                 }
@@ -59,7 +59,7 @@ pub(super) async fn answer(
             }
         }
     } else {
-        match until_reset(&mut respond, desk.plain(request.map(RequestBody))).await {
+        match until_reset(&mut respond, http_service.plain(request.map(RequestBody))).await {
             Some(response) => response,
             None => return,
         }

@@ -19,7 +19,7 @@ use crate::{
     server::{
         admit::Accepted,
         http::{
-            desk::{Desk, Place},
+            http_service::{HttpService, Place},
             http2::{
                 answer::answer,
                 streams::Streams,
@@ -27,14 +27,14 @@ use crate::{
                 watched::{SignsOfLife, Watched},
             },
         },
-        shared::{Phase, Shared},
+        shared::{Phase, ServerShared},
     },
 };
 
 /// Serves HTTP/2, with WebSockets on streams of it, until the peer or a drain ends it, or nobody uses it.
 pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, accepted: Accepted) {
     let shared = Arc::clone(&accepted.shared);
-    let desk = Arc::new(Desk::new(tls, accepted));
+    let http_service = Arc::new(HttpService::new(tls, accepted));
     let signs = SignsOfLife::new();
     let stream = Watched::new(stream, signs.clone());
     let handshake = builder(&shared).handshake::<_, Bytes>(stream);
@@ -48,7 +48,7 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
     // What its streams have sent ahead of their readers lies in h2, where no session counts it.
     let mut unread = Holding::new(&shared.settings.memory_budget);
     let mut unread_bytes = 0;
-    let mut watch = match desk.place() {
+    let mut watch = match http_service.place() {
         Place::Regular => Watch::new(deadline, shared.http.keepalive_timeout),
         Place::Reserve => Watch::of_guest(deadline),
     };
@@ -62,7 +62,7 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
                 Some(Ok((mut request, respond))) => {
                     watch.handle_request();
                     let stream = streams.open(request.body_mut());
-                    tokio::spawn(answer(Arc::clone(&desk), request, respond, stream));
+                    tokio::spawn(answer(Arc::clone(&http_service), request, respond, stream));
                 }
                 Some(Err(error)) => return tracing::debug!(%error, "HTTP/2 connection failed"),
                 None => return,
@@ -102,7 +102,7 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
     }
 }
 
-fn builder(shared: &Shared) -> Builder {
+fn builder(shared: &ServerShared) -> Builder {
     let limits = &shared.settings.limits;
     let mut builder = Builder::new();
     builder

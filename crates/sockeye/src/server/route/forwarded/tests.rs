@@ -11,10 +11,10 @@ fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
     headers
 }
 
-fn told(peer: &str, fields: &[(&'static str, &str)]) -> Told {
-    let networks = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"].map(str::to_owned);
+fn told(peer: &str, fields: &[(&'static str, &str)]) -> Forwarded {
+    let cidrs = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"].map(str::to_owned);
     let headers = headers(fields);
-    let proxies = TrustedProxies::parse(&networks).unwrap();
+    let proxies = TrustedProxies::parse(&cidrs).unwrap();
     proxies.told(Some(peer.parse().unwrap()), || &headers)
 }
 
@@ -30,17 +30,17 @@ fn only_a_trusted_peer_is_asked() {
         ("forwarded", "for=192.0.2.1"),
         ("x-forwarded-for", "192.0.2.1"),
     ] {
-        let stranger = told("198.51.100.1", &[(field, value)]);
-        assert_eq!(stranger, Told::default());
+        let to_tokio = told("198.51.100.1", &[(field, value)]);
+        assert_eq!(to_tokio, Forwarded::default());
         assert_eq!(client("10.1.1.1", &[(field, value)]), "192.0.2.1");
         assert_eq!(client("::ffff:10.1.1.1", &[(field, value)]), "192.0.2.1");
     }
-    assert_eq!(told("10.1.1.1", &[]), Told::default());
+    assert_eq!(told("10.1.1.1", &[]), Forwarded::default());
     let headers = headers(&[("x-forwarded-for", "192.0.2.1")]);
     let nobody = TrustedProxies::default();
     let peer = Some("10.1.1.1".parse().unwrap());
-    assert_eq!(nobody.told(peer, || &headers), Told::default());
-    assert_eq!(nobody.told(None, || &headers), Told::default());
+    assert_eq!(nobody.told(peer, || &headers), Forwarded::default());
+    assert_eq!(nobody.told(None, || &headers), Forwarded::default());
 }
 
 #[test]
@@ -168,10 +168,14 @@ fn what_is_malformed_does_not_count_as_absent() {
         "\u{e9}",
     ] {
         let fields = [&[("forwarded", forwarded)][..], &rest].concat();
-        assert_eq!(told("10.1.1.1", &fields), Told::doubted(), "{forwarded}");
+        assert_eq!(
+            told("10.1.1.1", &fields),
+            Forwarded::doubted(),
+            "{forwarded}"
+        );
         // In whichever field it stands.
         let two = [("forwarded", "for=192.0.2.1"), ("forwarded", forwarded)];
-        assert_eq!(told("10.1.1.1", &two), Told::doubted(), "{forwarded}");
+        assert_eq!(told("10.1.1.1", &two), Forwarded::doubted(), "{forwarded}");
     }
     for (name, value) in [
         ("x-forwarded-for", "6.6.6.6, garbage"),
@@ -184,10 +188,10 @@ fn what_is_malformed_does_not_count_as_absent() {
     ] {
         let mut fields = vec![("forwarded", "for=192.0.2.1;proto=http;host=a.example")];
         fields.push((name, value));
-        assert_eq!(told("10.1.1.1", &fields), Told::doubted(), "{value}");
+        assert_eq!(told("10.1.1.1", &fields), Forwarded::doubted(), "{value}");
         // And without the other kind of fields.
         let alone = [&rest[..], &[(name, value)]].concat();
-        assert_eq!(told("10.1.1.1", &alone), Told::doubted(), "{value}");
+        assert_eq!(told("10.1.1.1", &alone), Forwarded::doubted(), "{value}");
     }
 }
 
@@ -239,7 +243,11 @@ fn two_kinds_of_fields_that_disagree_are_not_believed() {
         ("for=192.0.2.1;host=a", ("x-forwarded-host", "evil")),
     ] {
         let forged = [("forwarded", forwarded), x_forwarded];
-        assert_eq!(told("10.1.1.1", &forged), Told::doubted(), "{forwarded}");
+        assert_eq!(
+            told("10.1.1.1", &forged),
+            Forwarded::doubted(),
+            "{forwarded}"
+        );
     }
 }
 
@@ -261,7 +269,7 @@ fn scheme_and_host_are_those_of_the_client() {
         (by_custom.tls, by_custom.host.as_deref()),
         (Some(Tls::Yes), Some("a.example:8443"))
     );
-    assert_eq!(told("192.0.2.1", &fields), Told::default());
+    assert_eq!(told("192.0.2.1", &fields), Forwarded::default());
 }
 
 #[test]

@@ -4,17 +4,17 @@ use crate::{
     connection::Session,
     handshake::Refusal,
     server::{
-        first_request::Stranger,
+        first_request::ToTokio,
         handoff::Order,
         shared::Phase,
-        worker::readiness::{Guest, ReadinessLoop, let_go},
+        worker::readiness::{ReadinessLoop, Slot, let_go},
     },
 };
 
 impl ReadinessLoop {
     pub(super) fn handle_order(&mut self, order: Order) {
         match order {
-            Order::Adopt(adoption) => self.adopt(*adoption),
+            Order::TakeOver(handoff) => self.take_over(*handoff),
             Order::Farewell { farewell, roll } => {
                 let sessions = self.sessions();
                 match roll {
@@ -36,21 +36,21 @@ impl ReadinessLoop {
         self.phase = self.shared.phase();
         match self.phase {
             Phase::Serving => {}
-            Phase::Draining => self.entrances.clear(),
+            Phase::Draining => self.acceptors.clear(),
             Phase::Ended => {
-                self.entrances.clear();
-                for place in self.guests.numbers() {
-                    if let Some(Guest::Served(served)) = self.guests.at_mut(place) {
-                        served.cut(self.shared.registry.tally());
-                        let_go(self.guests.remove(place));
+                self.acceptors.clear();
+                for place in self.slots.numbers() {
+                    if let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place) {
+                        active.cut(self.shared.registry.stats());
+                        let_go(self.slots.remove(place));
                     }
                 }
             }
         }
         if self.phase != Phase::Serving {
-            for place in self.guests.numbers() {
-                if let Some(Guest::Opening(_)) = self.guests.at_mut(place) {
-                    self.hand_over(place, Stranger::Refused(Refusal::going_away()));
+            for place in self.slots.numbers() {
+                if let Some(Slot::PendingHandshake(_)) = self.slots.at_mut(place) {
+                    self.hand_over(place, ToTokio::OutboxError(Refusal::going_away()));
                 }
             }
         }
@@ -58,9 +58,9 @@ impl ReadinessLoop {
 
     fn sessions(&mut self) -> Vec<Session> {
         let mut sessions = Vec::new();
-        for place in self.guests.numbers() {
-            if let Some(Guest::Served(served)) = self.guests.at_mut(place) {
-                sessions.push(served.session().clone());
+        for place in self.slots.numbers() {
+            if let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place) {
+                sessions.push(active.session().clone());
             }
         }
         sessions

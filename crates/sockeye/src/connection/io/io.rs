@@ -1,0 +1,270 @@
+//! What carries the bytes of one session.
+
+use std::{
+    io::{self, IoSlice, Read as _, Write as _},
+    os::fd::AsFd as _,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use mio::net::TcpStream;
+use rustix::net::{RecvFlags, SendFlags};
+use socket2::SockRef;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+
+use crate::connection::io::{
+    stream::{Stream, socket_beneath},
+    tcp_info::{Outbound, TcpInfo},
+    tls_socket::TlsSocket,
+};
+
+/// What carries the bytes of one session: something of tokio's, polled by a task, or a socket on a
+/// worker, which is tried, and tried again when the worker's loop says so. 16 bytes.
+pub(crate) enum Io {
+    /// The connection has ended.
+    None,
+    /// Boxed, and so a thin pointer: a worker's record stays small.
+    Stream(Box<Polled>),
+    Socket(TcpStream),
+    Tls(Box<TlsSocket>),
+}
+
+/// A stream of tokio's.
+pub(crate) struct Polled {
+    stream: Box<dyn Stream>,
+    /// Bytes that it has taken; wraps around.
+    taken: u32,
+}
+
+/// What one read has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// 0: the peer has ended its direction.
+    pub(crate) len: usize,
+    /// Whether nothing more is there now. `No` is a guess, `Yes` is not, but for the peer's end.
+    pub(crate) drained: Drained,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drained {
+    Yes,
+    No,
+}
+
+impl Drained {
+    /// A stream socket gives all it has (epoll(7), question 9).
+    #[inline]
+    fn after(len: usize, len_max: usize) -> Self {
+        match len < len_max {
+            true => Self::Yes,
+            false => Self::No,
+        }
+    }
+}
+
+impl Io {
+    pub(crate) fn from_stream(stream: impl Stream) -> Self {
+        Self::from_boxed(Box::new(stream))
+    }
+
+    pub(crate) fn from_boxed(stream: Box<dyn Stream>) -> Self {
+        Self::Stream(Box::new(Polled { stream, taken: 0 }))
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    /// Whether it is TCP itself, which needs no word of ours before its end.
+    pub(crate) fn is_socket(&self) -> bool {
+        matches!(self, Self::Socket(_))
+    }
+
+    /// What is known of the bytes that it has taken.
+    pub(crate) fn outbound(&self) -> Outbound {
+        let (socket, otherwise) = match self {
+            Self::Socket(socket) => (Some(socket.as_fd()), Outbound::Unknown),
+            Self::Tls(tls) => (Some(tls.socket.as_fd()), Outbound::Unknown),
+            Self::Stream(polled) => {
+                let taken = Outbound::Counted(polled.taken);
+                (socket_beneath(&*polled.stream), taken)
+            }
+            Self::None => (None, Outbound::Unknown),
+        };
+        let info = socket.and_then(TcpInfo::of);
+        info.map_or(otherwise, Outbound::Tcp)
+    }
+
+    /// Tells the kernel to forget what it holds when the socket is closed, and to reset the peer's if that
+    /// is still there. What carries a stream of tokio's isn't known: that one is only closed.
+    pub(crate) fn reset(&self) {
+        let socket = match self {
+            Self::Socket(socket) => socket,
+            Self::Tls(tls) => &tls.socket,
+            Self::Stream(_) | Self::None => return,
+        };
+        // If it fails the kernel forgets it a little later.
+        let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+    }
+
+    #[inline]
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<Received>> {
+        match self {
+            Self::Socket(socket) => {
+                let len = ready!(attempt(|| receive(socket, buffer)))?;
+                let drained = Drained::after(len, buffer.len());
+                Poll::Ready(Ok(Received { len, drained }))
+            }
+            Self::Stream(stream) => {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut stream.stream).poll_read(cx, &mut buffer))?;
+                let len = buffer.filled().len();
+                let drained = Drained::No;
+                Poll::Ready(Ok(Received { len, drained }))
+            }
+            Self::Tls(tls) => {
+                let len = ready!(attempt(|| tls.read(buffer)))?;
+                let drained = Drained::No;
+                Poll::Ready(Ok(Received { len, drained }))
+            }
+            Self::None => Poll::Ready(Ok(Received {
+                len: 0,
+                drained: Drained::Yes,
+            })),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Socket(socket) => attempt(|| match slices {
+                [slice] => send(socket, slice, SendFlags::empty()),
+                _ => socket.write_vectored(slices),
+            }),
+            Self::Stream(polled) => polled.poll_write(cx, slices),
+            Self::Tls(tls) => attempt(|| tls.write_vectored(slices)),
+            Self::None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Reads from a socket that holds nothing back itself. `None` if it isn't one.
+    #[inline]
+    pub(crate) fn try_read_plain(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        match self {
+            Self::Socket(socket) => Some(receive(socket, buffer)),
+            _ => None,
+        }
+    }
+
+    /// Writes to a socket that holds nothing back itself. `None` if it isn't one, or if there is anything
+    /// to see to: then [`Io::poll_write`] finds it again.
+    #[inline]
+    pub(crate) fn try_write_plain(&mut self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Socket(socket) => send(socket, bytes, SendFlags::empty()).ok(),
+            _ => None,
+        }
+    }
+
+    /// The same for the last bytes: they wait for the socket's end, and go with it in one packet.
+    pub(crate) fn try_write_last(&mut self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Socket(socket) => send(socket, bytes, SendFlags::MORE).ok(),
+            _ => None,
+        }
+    }
+
+    /// The same from several places.
+    pub(crate) fn try_write_slices(&mut self, slices: &[IoSlice<'_>]) -> Option<usize> {
+        match self {
+            Self::Socket(socket) => socket.write_vectored(slices).ok(),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Socket(_) | Self::None => Poll::Ready(Ok(())),
+            Self::Stream(polled) => polled.poll_flush(cx),
+            Self::Tls(tls) => attempt(|| tls.flush()),
+        }
+    }
+
+    /// Ends our direction.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Socket(socket) => {
+                // It fails if the peer is gone, and then it isn't needed.
+                let _ = socket.shutdown(std::net::Shutdown::Write);
+                Poll::Ready(())
+            }
+            Self::Stream(polled) => Pin::new(&mut polled.stream).poll_shutdown(cx).map(|_| ()),
+            Self::Tls(tls) => attempt(|| tls.shutdown()).map(|_| ()),
+            Self::None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Polled {
+    #[inline]
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        let written = match slices {
+            [slice] => stream.poll_write(cx, slice),
+            _ => stream.poll_write_vectored(cx, slices),
+        };
+        if let Poll::Ready(Ok(len)) = written {
+            self.taken = self.taken.wrapping_add(len as u32);
+        }
+        written
+    }
+
+    #[inline]
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+}
+
+/// recv(2), which needs no detour by the C library: there every call looks whether its thread is to be
+/// cancelled, 60 instructions of the 450 that a message may cost.
+#[inline(always)]
+fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let (len, _) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
+    Ok(len)
+}
+
+/// send(2), as above; a peer that is gone is an error and no signal.
+#[inline(always)]
+fn send(socket: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
+    Ok(rustix::net::send(
+        socket,
+        bytes,
+        SendFlags::NOSIGNAL | flags,
+    )?)
+}
+
+/// Tries until it is done, fails, or would block.
+#[inline]
+fn attempt<T>(mut operation: impl FnMut() -> io::Result<T>) -> Poll<io::Result<T>> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return Poll::Ready(result),
+        }
+    }
+}

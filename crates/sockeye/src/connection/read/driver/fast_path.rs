@@ -1,0 +1,393 @@
+//! One read, and all that follows from it.
+
+use std::{io, task::Poll};
+
+use sockeye_proto::{
+    Event, Input, Message, Pong, ProtocolError,
+    driver::{commit, payload_buffer, poll_long, poll_other, poll_short},
+    extension::Pool,
+};
+
+use crate::connection::{
+    buffers,
+    fan_out::backlog,
+    pending_work::{Cause, Owed},
+    read::{
+        driver::{Driver, ShortRead, Stage, Turn, time_slice::TimeSlice},
+        watchdog::Traffic,
+    },
+    session::Session,
+    sink::{Room, Sink},
+    write::{LARGE_BYTES_MIN, ReplyBatch},
+};
+
+/// What a turn has left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Nothing; the system will tell of whatever comes next.
+    Nothing,
+    /// Nothing, but that the peer's end may be there, of which the system has told already.
+    PerhapsTheEnd,
+    /// There may be more to read.
+    Reading,
+    /// Other things: [`Driver::poll_drive`] knows them all.
+    Others,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Between two messages.
+    Between,
+    Within,
+}
+
+/// Bytes. Answers of large messages that are written before the turn ends: so many that a write's own cost
+/// isn't felt, and so few that what is answered lies in the nearer caches still.
+const WRITE_EARLY_BYTES: usize = 128 << 10;
+
+impl Driver {
+    /// Turns of a calm connection on a worker's socket, which most are, until there is nothing to read or it
+    /// was long enough. `None`: there are other things to do, go on with [`Driver::poll_drive`].
+    #[inline(always)] // Into the worker's loop.
+    pub(crate) fn poll_turns(
+        &mut self,
+        sink: &mut impl Sink,
+        lent: &mut buffers::Reading,
+        short_read: ShortRead,
+    ) -> Option<Poll<Turn>> {
+        match self.turn(sink, lent) {
+            Left::Nothing => Some(Poll::Pending),
+            Left::PerhapsTheEnd if short_read == ShortRead::Last => Some(Poll::Pending),
+            Left::PerhapsTheEnd | Left::Reading => self.poll_more_turns(sink, lent, short_read),
+            Left::Others => None,
+        }
+    }
+
+    #[inline(never)]
+    fn poll_more_turns(
+        &mut self,
+        sink: &mut impl Sink,
+        lent: &mut buffers::Reading,
+        short_read: ShortRead,
+    ) -> Option<Poll<Turn>> {
+        let mut time_slice = TimeSlice::default();
+        while !time_slice.is_over() {
+            match self.turn(sink, lent) {
+                Left::Nothing => return Some(Poll::Pending),
+                Left::PerhapsTheEnd if short_read == ShortRead::Last => {
+                    return Some(Poll::Pending);
+                }
+                Left::PerhapsTheEnd | Left::Reading => {}
+                Left::Others => return None,
+            }
+        }
+        Some(Poll::Ready(Turn::Over))
+    }
+
+    /// One turn: one read, the answers, one write.
+    #[inline(always)]
+    fn turn(&mut self, sink: &mut impl Sink, lent: &mut buffers::Reading) -> Left {
+        if self.stage != Stage::Open || self.is_busy() {
+            return Left::Others;
+        }
+        match self.receiver.is_unfinished() {
+            true => self.turn_within(sink, lent),
+            false => self.turn_from(Place::Between, sink, lent),
+        }
+    }
+
+    #[inline(never)]
+    fn turn_within(&mut self, sink: &mut impl Sink, lent: &mut buffers::Reading) -> Left {
+        self.turn_from(Place::Within, sink, lent)
+    }
+
+    #[inline(always)]
+    fn turn_from(
+        &mut self,
+        place: Place,
+        sink: &mut impl Sink,
+        lent: &mut buffers::Reading,
+    ) -> Left {
+        let shared = self.session.shared();
+        let mut writer = shared.writer_for_turn();
+        if !writer.is_calm() {
+            return Left::Others;
+        }
+        let buffer = self.read_size.part_of(&mut lent.buffer);
+        let wanted = match place {
+            Place::Between => None,
+            Place::Within => payload_buffer(&mut self.receiver),
+        };
+        let (direct_max, len_max, read) = match wanted {
+            None => (0, buffer.len(), writer.try_read_plain(buffer)),
+            Some(wanted) => (wanted.len(), wanted.len(), writer.try_read_plain(wanted)),
+        };
+        let len = match read {
+            Some(Ok(len @ 1..)) => len,
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Left::Nothing,
+            Some(Err(error)) if error.kind() != io::ErrorKind::Interrupted => {
+                writer.fail_transport(error);
+                return Left::Others;
+            }
+            _ => return Left::Others,
+        };
+        let mut replies = ReplyBatch::new(&mut lent.framed);
+        shared.begin_turn();
+        writer.begin_turn(&mut replies);
+        drop(writer);
+        let (buffer, pool) = (&mut lent.buffer, &mut lent.pool);
+        self.handle_read(len, direct_max, buffer, pool, replies, sink);
+        match () {
+            () if self.is_busy() => Left::Others,
+            () if len < len_max => Left::PerhapsTheEnd,
+            () => Left::Reading,
+        }
+    }
+
+    /// All that follows from a read of `len` bytes: those that fitted a message's own memory, which had room
+    /// for `direct_max`, and the others at the begin of `buffer`.
+    #[inline(always)]
+    pub(super) fn handle_read<'b>(
+        &mut self,
+        len: usize,
+        direct_max: usize,
+        buffer: &'b mut [u8],
+        pool: &mut Pool,
+        mut replies: ReplyBatch<'b>,
+        sink: &mut impl Sink,
+    ) {
+        self.watchdog.handle_bytes();
+        self.read_size.handle_read(len, direct_max);
+        let direct = len.min(direct_max);
+        let bytes = &mut buffer[..len - direct];
+        let room = match direct {
+            0 => Room::Left,
+            _ => self.handle_direct(direct, pool, &mut replies, sink),
+        };
+        let rest = match room {
+            Room::Left => self.look_through(bytes, pool, &mut replies, sink),
+            Room::None => bytes,
+        };
+        if !rest.is_empty() {
+            self.pending_work().pending = rest.to_vec();
+        }
+        self.end_turn(&mut replies, pool, sink);
+        replies.finish();
+    }
+
+    /// `len` bytes were read into a message's own memory: hands it out, if it is whole.
+    #[inline(never)]
+    fn handle_direct(
+        &mut self,
+        len: usize,
+        pool: &mut Pool,
+        replies: &mut ReplyBatch<'_>,
+        sink: &mut impl Sink,
+    ) -> Room {
+        self.traffic = Traffic::Busy;
+        match commit(&mut self.receiver, len) {
+            Some(message) => self.hand_out_large(message, pool, replies, sink),
+            None => Room::Left,
+        }
+    }
+
+    /// Hands out a message that lies in the input.
+    #[inline(always)] // Into the loop.
+    fn hand_out_long<'b>(
+        &mut self,
+        message: Message<'b>,
+        pool: &mut Pool,
+        replies: &mut ReplyBatch<'b>,
+        sink: &mut impl Sink,
+    ) -> Room {
+        if message.len() < LARGE_BYTES_MIN {
+            return sink.handle_message(&self.session, message, replies);
+        }
+        let room = sink.handle_lasting(&self.session, message, pool, replies);
+        self.write_early(replies, pool);
+        room
+    }
+
+    /// Hands out a message that has memory of its own.
+    fn hand_out_large(
+        &mut self,
+        message: Message<'static>,
+        pool: &mut Pool,
+        replies: &mut ReplyBatch<'_>,
+        sink: &mut impl Sink,
+    ) -> Room {
+        let room = sink.handle_large(&self.session, message, pool, replies);
+        self.write_early(replies, pool);
+        room
+    }
+
+    /// What the program has answered goes out before the turn ends, if it is much: while it is in the nearer
+    /// caches, and so that the peer has something to do.
+    fn write_early(&mut self, replies: &mut ReplyBatch<'_>, pool: &mut Pool) {
+        if replies.bytes() >= WRITE_EARLY_BYTES {
+            let mut writer = self.session.shared().writer_for_turn();
+            writer.write_replies(replies, pool);
+        }
+    }
+
+    /// Hands out what `bytes` hold, as long as there is room. What isn't handed out yet.
+    #[inline(always)] // Into the turn.
+    pub(super) fn look_through<'b>(
+        &mut self,
+        bytes: &'b mut [u8],
+        pool: &mut Pool,
+        replies: &mut ReplyBatch<'b>,
+        sink: &mut impl Sink,
+    ) -> &'b [u8] {
+        let mut input = Input::new(bytes);
+        loop {
+            let limits = &self.session.shared().negotiated().settings.limits;
+            let Some(message) = poll_short(&mut self.receiver, &mut input, limits) else {
+                match self.look_further(&mut input, pool, replies, sink) {
+                    Some(_) if backlog::is_behind() => return input.into_rest(),
+                    Some(Room::Left) => continue,
+                    Some(Room::None) => return input.into_rest(),
+                    None => return &[],
+                }
+            };
+            let room = match message {
+                Ok(message) => {
+                    self.traffic = Traffic::Busy;
+                    sink.handle_message(&self.session, message, replies)
+                }
+                Err(error) => {
+                    self.owe(error);
+                    return &[];
+                }
+            };
+            if room == Room::None || input.is_empty() || backlog::is_behind() {
+                return input.into_rest();
+            }
+        }
+    }
+
+    /// Hands out what comes next, if it isn't a short message. `None` after the last.
+    #[inline(never)]
+    fn look_further<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+        pool: &mut Pool,
+        replies: &mut ReplyBatch<'b>,
+        sink: &mut impl Sink,
+    ) -> Option<Room> {
+        let mut was_long = false;
+        loop {
+            let limits = &self.session.shared().negotiated().settings.limits;
+            match poll_long(&mut self.receiver, input, limits) {
+                Some(Ok(message)) => {
+                    self.traffic = Traffic::Busy;
+                    let room = self.hand_out_long(message, pool, replies, sink);
+                    if room == Room::None || backlog::is_behind() {
+                        return Some(Room::None);
+                    }
+                    // The next one is likely to be as long.
+                    was_long = true;
+                }
+                Some(Err(error)) => {
+                    self.owe(error);
+                    return None;
+                }
+                None if was_long => return Some(Room::Left),
+                None => break,
+            }
+        }
+        let limits = &self.session.shared().negotiated().settings.limits;
+        match poll_other(&mut self.receiver, input, pool, limits) {
+            Ok(None) => None,
+            Ok(Some(Event::Message(message))) => {
+                self.traffic = Traffic::Busy;
+                if message.len() < LARGE_BYTES_MIN || !message.is_owned() {
+                    return Some(sink.handle_message(&self.session, message, replies));
+                }
+                let message = message.into_owned();
+                Some(self.hand_out_large(message, pool, replies, sink))
+            }
+            Ok(Some(event @ Event::Part(_))) => {
+                self.traffic = Traffic::Busy;
+                Some(sink.handle_event(&self.session, event))
+            }
+            Ok(Some(event)) => {
+                if let Event::Pong(payload) = event
+                    && let Pong::Ours(latency) = self.watchdog.handle_pong(payload)
+                {
+                    // Not the program's business: it answers a ping that the program didn't send.
+                    if let Some(latency) = latency {
+                        self.session.shared().measure(latency);
+                    }
+                    return Some(Room::Left);
+                }
+                let mut owed = None;
+                let room = handle_control(&self.session, event, replies, sink, &mut owed);
+                if owed.is_some() {
+                    self.pending_work().owed = owed;
+                }
+                Some(room)
+            }
+            Err(error) => {
+                self.owe(error);
+                None
+            }
+        }
+    }
+
+    /// The peer has broken a rule: a Close frame is owed.
+    #[cold]
+    fn owe(&mut self, error: ProtocolError) {
+        self.pending_work().owed = Some(Owed::new(Cause::Broken(error)));
+    }
+
+    /// What the program has answered goes out.
+    #[inline(always)]
+    pub(super) fn end_turn(
+        &mut self,
+        replies: &mut ReplyBatch<'_>,
+        pool: &mut Pool,
+        sink: &impl Sink,
+    ) {
+        let mut writer = self.session.shared().writer_for_turn();
+        writer.end_turn(replies, pool);
+        writer.set_cork(sink.cork());
+        if writer.is_calm() {
+            return;
+        }
+        let is_closing = writer.close_sent().is_some() || writer.is_lost();
+        drop(writer);
+        if is_closing {
+            self.pending_work().has_more = true;
+        }
+    }
+}
+
+/// A ping is answered; to a Close frame an answer is owed.
+#[cold]
+fn handle_control(
+    session: &Session,
+    event: Event<'_>,
+    replies: &mut ReplyBatch<'_>,
+    sink: &mut impl Sink,
+    owed: &mut Option<Owed>,
+) -> Room {
+    let has_room = {
+        let mut writer = session.shared().writer();
+        writer.take_in(replies);
+        match event {
+            Event::Ping(_) => writer.answer(&event),
+            Event::Close(frame) => {
+                writer.hear_close(frame);
+                *owed = Some(Owed::new(Cause::PeerClosed));
+            }
+            _ => {}
+        }
+        writer.has_room()
+    };
+    match sink.handle_event(session, event) {
+        Room::Left if has_room => Room::Left,
+        _ => Room::None,
+    }
+}

@@ -1,0 +1,148 @@
+//! What only time tells about a connection.
+
+use sockeye_proto::{Pace, ReadState};
+use tokio::time::Instant;
+
+use crate::{
+    closed::EndCause,
+    connection::{
+        io::Outbound,
+        pending_work::Stall,
+        read::{
+            driver::Driver,
+            watchdog::{Due, Traffic, since_origin},
+        },
+        sink::Sink,
+        write::Writer,
+    },
+    time::later,
+};
+
+impl Driver {
+    /// When [`Driver::keep_vigil`] is due, if ever, for somebody who has looked just now.
+    pub(crate) fn vigil_due(&self, now: Instant) -> Option<Instant> {
+        match self.has_ended() {
+            true => None,
+            false => {
+                let due = self.watchdog.due(now, &self.shared().negotiated().settings);
+                due.into_iter().chain(self.message_look()).min()
+            }
+        }
+    }
+
+    /// Looks at what no event tells of. Call it after [`Driver::poll_drive`], so that all that has come is
+    /// read: nobody is late whose bytes are here.
+    pub(crate) fn keep_vigil(&mut self, now: Instant, sink: &mut impl Sink) {
+        if self.has_ended() {
+            return;
+        }
+        let waits = self.waits_for_memory();
+        if self.is_message_late(now, sink) {
+            // Who is not read can't help it, but holds memory that is short.
+            let end_cause = match waits {
+                true => EndCause::Shed,
+                false => EndCause::Unfinished,
+            };
+            return self.expel(end_cause, sink);
+        }
+        let can_hear = !self.receiver.has_ended() && sink.has_room() && !self.is_held() && !waits;
+        let is_clear = can_hear && self.shared().writer().is_clear();
+        let read_state = match is_clear {
+            true => ReadState::CaughtUp,
+            false => ReadState::Paused,
+        };
+        let settings = &self.session.shared().negotiated().settings;
+        // A message that is under way counts as one that has come.
+        if self.receiver.take_progress() {
+            self.traffic = Traffic::Busy;
+        }
+        let traffic = std::mem::replace(&mut self.traffic, Traffic::Quiet);
+        let shared = self.session.shared();
+        let outbound = || shared.writer().outbound();
+        let (watchdog, unread) = (&mut self.watchdog, &mut self.unread);
+        match watchdog.handle_timeout(now, settings, read_state, traffic, unread, outbound) {
+            Due::Nothing => {}
+            Due::Ping => {
+                let payload = self.watchdog.payload();
+                let mut writer = self.session.shared().writer();
+                if writer.is_clear() && writer.ping(&payload).is_ok() {
+                    return;
+                }
+                // Behind other bytes it would wait. Whether the peer takes them is another question, but it is gone if
+                // not even its kernel answers.
+                let timeout = settings.heartbeat.as_ref().map(|config| config.timeout);
+                let is_gone =
+                    timeout.is_some_and(|timeout| writer.outbound().is_unanswered(timeout));
+                drop(writer);
+                match is_gone {
+                    true => self.end_cause(EndCause::Silent, sink),
+                    false => self.watchdog.withdraw(),
+                }
+            }
+            Due::PingAgain => {
+                let payload = self.watchdog.payload();
+                let _ = self.shared().writer().ping(&payload);
+            }
+            Due::EndCause(end_cause @ (EndCause::Idle | EndCause::Expired)) => {
+                self.shared().writer().retire(end_cause);
+            }
+            Due::EndCause(end_cause) => self.end_cause(end_cause, sink),
+        }
+    }
+
+    /// Whether the message under way comes too slowly. That it isn't read because memory is short is no excuse: who holds
+    /// most is to end or to go.
+    fn is_message_late(&mut self, now: Instant, sink: &impl Sink) -> bool {
+        let is_read = sink.has_room() && !self.is_held() && self.shared().writer().may_read();
+        let read_state = match is_read {
+            true => ReadState::CaughtUp,
+            false => ReadState::Paused,
+        };
+        let limits = &self.session.shared().negotiated().settings.limits;
+        let pace = self
+            .receiver
+            .handle_timeout(since_origin(now), read_state, limits);
+        pace == Pace::TooSlow
+    }
+
+    /// Whether bytes wait, and have waited for too long without any being taken: by the transport, or by the peer,
+    /// as far as the kernel tells. It takes more only when much of what it holds is gone, which can take a slow peer
+    /// a long time.
+    pub(super) fn is_stalled(&mut self, writer: &mut Writer) -> bool {
+        let timeout = self.shared().negotiated().settings.progress_timeout;
+        let Some(timeout) = timeout.filter(|_| writer.is_open() && writer.is_stuck()) else {
+            if let Some(pending_work) = &mut self.pending_work {
+                pending_work.stall = None;
+            }
+            return false;
+        };
+        let now = Instant::now();
+        let has_moved = writer.has_moved();
+        let stall = &mut self.pending_work().stall;
+        let Some(stall) = stall.as_mut().filter(|_| !has_moved) else {
+            *stall = Some(Stall {
+                due: later(now, timeout / 2),
+                before: None,
+            });
+            return false;
+        };
+        if stall.due > now {
+            return false;
+        }
+        stall.due = later(now, timeout);
+        let outbound = writer.outbound();
+        match (stall.before.replace(outbound), outbound) {
+            (None, _) => false,
+            (Some(Outbound::Tcp(before)), Outbound::Tcp(info)) => before.acked == info.acked,
+            (Some(_), _) => true,
+        }
+    }
+
+    /// Its time is over: the socket is let go at once, for there is nobody to say goodbye to.
+    pub(super) fn end_cause(&mut self, end_cause: EndCause, sink: &mut impl Sink) {
+        self.shared().writer().end_cause(end_cause);
+        sink.handle_error(&self.session, end_cause.into());
+        self.finish(sink);
+        self.done();
+    }
+}

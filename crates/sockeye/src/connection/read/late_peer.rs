@@ -1,0 +1,332 @@
+//! A peer that is late with its sign of life: whether it is busy with what it was sent before.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::connection::io::Outbound;
+
+/// What the peer may still have to read, as far as four bytes for each connection can tell: what comes to it, less
+/// what goes through the slowest line in use.
+#[derive(Default)]
+pub(crate) struct Unread {
+    /// Up to where it had come when a ping was sent last.
+    position: u16,
+    /// What may have been unread then.
+    pages: u16,
+}
+
+impl Unread {
+    /// A ping is due, an interval after the last.
+    pub(crate) fn handle_ping(&mut self, outbound: Outbound, interval: Duration) {
+        let read = interval.as_secs_f64() * f64::from(SLOWEST_PAGES_PER_SECOND);
+        self.pages = self.pages_now(outbound).saturating_sub(read as u16);
+        self.position = outbound.position();
+    }
+
+    /// How long it may take to read what may be unread.
+    fn time(&self, outbound: Outbound) -> Duration {
+        Duration::from_secs((self.pages_now(outbound) / SLOWEST_PAGES_PER_SECOND).into())
+    }
+
+    fn pages_now(&self, outbound: Outbound) -> u16 {
+        let come = outbound.position().wrapping_sub(self.position);
+        self.pages.saturating_add(come).min(UNREAD_PAGES_MAX)
+    }
+}
+
+impl Outbound {
+    /// Whether something is on its way, and the peer's kernel hasn't said a word for so long.
+    pub(crate) fn is_unanswered(self, time: Duration) -> bool {
+        matches!(self, Self::Tcp(info) if info.is_in_flight && info.since_ack >= time)
+    }
+
+    /// Up to where it has come, in pages, as far as is known; wraps around.
+    fn position(self) -> u16 {
+        let bytes = match self {
+            Self::Tcp(info) => info.acked,
+            Self::Counted(taken) => taken,
+            Self::Unknown => 0,
+        };
+        (bytes / PAGE_BYTES) as u16
+    }
+}
+
+/// What to do about a late peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It has more time: our ping may not have reached it yet.
+    Busy,
+    /// It is gone.
+    Silent,
+    /// It is there, and takes nothing of what waits for it.
+    Stalled,
+}
+
+/// A peer that is late with its sign of life, and what was known of the way to it when that was looked at last.
+///
+/// A ping waits behind all that was sent before it: in our kernel's memory, on the way, and in the memory of the
+/// peer's kernel until the peer reads it. So nobody is gone whose kernel acknowledges more and more of what was
+/// sent before the ping, nor who has more and more room in his kernel, for he reads; nor who has got so much that it
+/// takes him a while. Who is only acknowledged isn't there: for a program that has stopped, its kernel answers.
+pub(crate) struct LatePeer {
+    before: Outbound,
+    /// Whether all that was sent before our ping, and the ping, are with the peer's kernel since `before`.
+    is_delivered: bool,
+    /// When it was found last that the peer's kernel had taken anything.
+    moved_at: Instant,
+}
+
+impl LatePeer {
+    pub(crate) fn new(outbound: Outbound, now: Instant) -> Self {
+        Self {
+            before: outbound,
+            is_delivered: matches!(outbound, Outbound::Tcp(info) if info.has_acked_all()),
+            moved_at: now,
+        }
+    }
+
+    /// The timeout is over. `owed_for`: since the ping.
+    pub(crate) fn judge(
+        &mut self,
+        outbound: Outbound,
+        unread: &Unread,
+        now: Instant,
+        owed_for: Duration,
+        timeout: Duration,
+        progress_timeout: Option<Duration>,
+    ) -> Verdict {
+        let before = std::mem::replace(&mut self.before, outbound);
+        let is_reading = owed_for < timeout.saturating_add(unread.time(outbound));
+        let (before, info) = match (before, outbound) {
+            (Outbound::Tcp(before), Outbound::Tcp(info)) => (before, info),
+            (_, Outbound::Counted(_)) => return busy_if(is_reading),
+            _ => return busy_if(owed_for < timeout.saturating_mul(UNKNOWN_TIMEOUTS)),
+        };
+        if info.acked != before.acked {
+            self.moved_at = now;
+        }
+        if self.is_delivered {
+            return busy_if(is_reading || info.window > before.window);
+        }
+        if info.has_acked(before.written) {
+            // It may have come only now.
+            self.is_delivered = true;
+            return Verdict::Busy;
+        }
+        if info.acked != before.acked {
+            return Verdict::Busy;
+        }
+        // Nothing is taken. A kernel that has room is asked ever more rarely whether it has: that it keeps silent
+        // meanwhile says nothing.
+        let is_heard = !info.is_in_flight || info.since_ack < timeout;
+        match progress_timeout {
+            _ if !is_heard => Verdict::Silent,
+            Some(limit) if now - self.moved_at >= limit => Verdict::Stalled,
+            _ => Verdict::Busy,
+        }
+    }
+}
+
+fn busy_if(is_busy: bool) -> Verdict {
+    match is_busy {
+        true => Verdict::Busy,
+        false => Verdict::Silent,
+    }
+}
+
+/// So coarse that two bytes count as much as anybody gets between two pings.
+const PAGE_BYTES: u32 = 4 << 10;
+
+/// A line that is as slow as any in use, or a program that reads as slowly: 16 KiB a second.
+const SLOWEST_PAGES_PER_SECOND: u16 = 4;
+
+/// What may be unread, or on its way where that isn't known: a mebibyte, 64 s at that rate. More would keep those who
+/// have vanished for too long, and beyond it a queue is full and tells.
+const UNREAD_PAGES_MAX: u16 = 256;
+
+/// Where nothing is known: so many timeouts in all. Seven of the default are 70 s, in which a mebibyte comes
+/// through so slow a line.
+const UNKNOWN_TIMEOUTS: u32 = 7;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::io::tcp_info::TcpInfo;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+    const PROGRESS: Duration = Duration::from_secs(30);
+
+    /// All that was written is acknowledged, and the peer has room for 64 KiB.
+    fn clear(acked: u32) -> TcpInfo {
+        TcpInfo {
+            acked,
+            written: acked,
+            is_in_flight: false,
+            window: 64 << 10,
+            since_ack: Duration::from_millis(100),
+        }
+    }
+
+    fn none_unread(outbound: Outbound) -> Unread {
+        Unread {
+            position: outbound.position(),
+            pages: 0,
+        }
+    }
+
+    /// Looks every ten seconds, beginning after five.
+    struct Looks {
+        late_peer: LatePeer,
+        unread: Unread,
+        began: Instant,
+        seconds: u64,
+    }
+
+    impl Looks {
+        fn begin(info: TcpInfo) -> Self {
+            let began = Instant::now();
+            let unread = none_unread(Outbound::Tcp(info));
+            Self {
+                late_peer: LatePeer::new(Outbound::Tcp(info), began),
+                unread,
+                began,
+                seconds: 5,
+            }
+        }
+
+        fn next(&mut self, info: TcpInfo) -> Verdict {
+            self.next_of(Outbound::Tcp(info))
+        }
+
+        fn next_of(&mut self, outbound: Outbound) -> Verdict {
+            self.seconds += 10;
+            let since = Duration::from_secs(self.seconds);
+            let now = self.began + since;
+            self.late_peer
+                .judge(outbound, &self.unread, now, since, TIMEOUT, Some(PROGRESS))
+        }
+    }
+
+    #[test]
+    fn who_has_got_all_and_says_nothing_is_gone() {
+        // The pings of the meantime were acknowledged by its kernel; that says nothing of the program.
+        let mut looks = Looks::begin(clear(1000));
+        assert_eq!(looks.next(clear(1010)), Verdict::Silent);
+    }
+
+    #[test]
+    fn who_acknowledges_more_and_more_of_what_was_before_the_ping_is_not() {
+        // The position wraps around on the way.
+        let end = 500_000_u32;
+        let sending = |left: u32| TcpInfo {
+            acked: end.wrapping_sub(left),
+            written: end,
+            is_in_flight: true,
+            ..clear(0)
+        };
+        let mut looks = Looks::begin(sending(1_000_000));
+        for left in (0..1_000_000).rev().step_by(100_000).skip(1) {
+            assert_eq!(looks.next(sending(left)), Verdict::Busy, "{left}");
+        }
+        // All has come just now: it has the timeout to answer, and as long as reading takes.
+        looks.unread = none_unread(Outbound::Tcp(clear(end)));
+        assert_eq!(looks.next(clear(end)), Verdict::Busy);
+        assert_eq!(looks.next(clear(end + 10)), Verdict::Silent);
+    }
+
+    #[test]
+    fn what_is_sent_after_the_ping_keeps_nobody_alive() {
+        // Its kernel acknowledges all, and something is always on its way.
+        let trickle = |acked: u32| TcpInfo {
+            written: acked + 100,
+            is_in_flight: true,
+            ..clear(acked)
+        };
+        let mut looks = Looks::begin(trickle(1000));
+        assert_eq!(looks.next(trickle(2000)), Verdict::Busy);
+        assert_eq!(looks.next(trickle(3000)), Verdict::Silent);
+    }
+
+    #[test]
+    fn who_makes_room_in_its_kernel_reads_and_is_not_gone() {
+        let room = |window| TcpInfo {
+            window,
+            ..clear(1000)
+        };
+        let mut looks = Looks::begin(room(1000));
+        assert_eq!(looks.next(room(3000)), Verdict::Busy);
+        assert_eq!(looks.next(room(5000)), Verdict::Busy);
+        assert_eq!(looks.next(room(5000)), Verdict::Silent);
+    }
+
+    #[test]
+    fn whose_kernel_is_silent_while_bytes_are_on_their_way_is_gone() {
+        let lost = |seconds| TcpInfo {
+            acked: 1000,
+            written: 90_000,
+            is_in_flight: true,
+            since_ack: Duration::from_secs(seconds),
+            ..clear(0)
+        };
+        // Before that an acknowledgement of something else may have come.
+        let mut looks = Looks::begin(lost(1));
+        assert_eq!(looks.next(lost(3)), Verdict::Busy);
+        assert_eq!(looks.next(lost(13)), Verdict::Silent);
+    }
+
+    #[test]
+    fn who_has_no_room_is_not_gone_but_cut_in_the_time_for_that() {
+        let full = TcpInfo {
+            acked: 1000,
+            written: 90_000,
+            window: 0,
+            // Asked more and more rarely.
+            since_ack: Duration::from_secs(20),
+            ..clear(0)
+        };
+        let mut looks = Looks::begin(full);
+        let verdicts = [(); 3].map(|()| looks.next(full));
+        assert_eq!(verdicts, [Verdict::Busy, Verdict::Busy, Verdict::Stalled]);
+    }
+
+    #[test]
+    fn who_has_got_much_has_time_to_read_it() {
+        for outbound in [Outbound::Tcp(clear(1 << 20)), Outbound::Counted(1 << 20)] {
+            let mut looks = Looks::begin(clear(1 << 20));
+            looks.unread = Unread::default();
+            // Ten seconds, and 64 for the bytes.
+            for second in (15..74).step_by(10) {
+                assert_eq!(looks.next_of(outbound), Verdict::Busy, "{second}");
+            }
+            assert_eq!(looks.next_of(outbound), Verdict::Silent);
+        }
+        let mut looks = Looks::begin(clear(0));
+        assert_eq!(looks.next_of(Outbound::Counted(20)), Verdict::Silent);
+    }
+
+    #[test]
+    fn what_has_come_is_read_in_time() {
+        let mut unread = Unread::default();
+        let minute = Duration::from_secs(60);
+        // More than is remembered.
+        unread.handle_ping(Outbound::Counted(3_000_000_000), minute);
+        assert_eq!(unread.pages, 256 - 60 * 4);
+        // The positions wrap around.
+        let on = Outbound::Counted(3_000_000_000_u32.wrapping_add(2_000_000_000));
+        assert_eq!(unread.time(on), Duration::from_secs(64));
+        let same = Outbound::Counted(3_000_000_000);
+        assert_eq!(unread.time(same), Duration::from_secs(4));
+        unread.handle_ping(same, minute);
+        assert_eq!(unread.time(same), Duration::ZERO);
+    }
+
+    #[test]
+    fn where_nothing_is_known_it_takes_longer() {
+        let mut looks = Looks::begin(clear(0));
+        for second in (15..70).step_by(10) {
+            assert_eq!(looks.next_of(Outbound::Unknown), Verdict::Busy, "{second}");
+        }
+        assert_eq!(looks.next_of(Outbound::Unknown), Verdict::Silent);
+    }
+}

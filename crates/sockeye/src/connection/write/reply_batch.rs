@@ -1,0 +1,363 @@
+//! What an endpoint answers within one turn, framed without the session's lock.
+
+use std::borrow::Cow;
+
+use sockeye_proto::{
+    Message,
+    driver::{encode_head, encode_into, encode_plain},
+    extension::Pool,
+};
+
+use crate::connection::{
+    sink::Room,
+    write::outbox::{Outbox, Slices},
+};
+
+/// What an endpoint answers to the messages of one read, framed one behind the other: an answer needs
+/// neither the session's lock nor memory of the session's, and a large one no copy.
+///
+/// ```text
+///            Wire::begin_turn                 Wire::end_turn: written, Wire::take_in: moved to the outbox
+///   Closed ───────────────────> Open: push ─────────────────────────────────────────────> Closed
+/// ```
+///
+/// What is in it goes out before all that the wire has gathered since the turn began.
+pub(crate) struct ReplyBatch<'b> {
+    framed: &'b mut Framed,
+    /// Boxed, since most turns have none.
+    large: Option<Box<Large<'b>>>,
+    /// Payload bytes from which on a message isn't taken; 0 while it is closed, and then it is empty.
+    payload_end: usize,
+    /// Beyond so many bytes there is no room for more.
+    bytes_max: usize,
+}
+
+/// The thread's memory for replies. Empty between two turns, unless an endpoint has panicked in one.
+#[derive(Default)]
+pub(crate) struct Framed {
+    /// 0 <= len <= bytes.len(); the replies are `bytes[..len]`, what is behind them is old.
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+/// Payloads that go out from where they lie.
+#[derive(Default)]
+struct Large<'b> {
+    /// In order: how many framed bytes go before it, its header at their end, and the payload.
+    payloads: Vec<(usize, Cow<'b, [u8]>)>,
+    /// The sum of the payloads.
+    bytes: usize,
+}
+
+/// Bytes. What the thread's memory may keep between two turns: the answers to one read, if they aren't larger
+/// than it.
+const BYTES_KEPT: usize = 512 << 10;
+
+/// Bytes. A payload from here on goes out from where it lies: two more slices of a write cost less than the
+/// copy.
+pub(crate) const LARGE_BYTES_MIN: usize = 4 << 10;
+
+impl<'b> ReplyBatch<'b> {
+    /// Closed; what was left in `framed` is in it.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn new(framed: &'b mut Framed) -> Self {
+        Self {
+            framed,
+            large: None,
+            payload_end: 0,
+            bytes_max: 0,
+        }
+    }
+
+    /// Takes messages with less than `payload_end` bytes from now on, until they are more than
+    /// `bytes_max` together.
+    #[inline]
+    pub(crate) fn open(&mut self, payload_end: usize, bytes_max: usize) {
+        debug_assert_eq!(self.bytes(), 0);
+        self.payload_end = payload_end;
+        self.bytes_max = bytes_max;
+    }
+
+    /// Takes nothing any more, and forgets what it has.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn close(&mut self) {
+        self.payload_end = 0;
+        self.framed.clear();
+        if self.has_large() {
+            self.large = None;
+        }
+    }
+
+    /// Forgets what it has, which is on the wire; memory of its own goes to `pool`.
+    pub(crate) fn clear_into(&mut self, pool: &mut Pool) {
+        self.framed.clear();
+        let large = self.large.take().unwrap_or_default();
+        for (_, payload) in large.payloads {
+            pool.recycle(Message::Binary(payload));
+        }
+    }
+
+    /// The turn is over, and it is closed: said here, it isn't asked again whether it owns anything.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn finish(self) {
+        debug_assert!(!self.has_large());
+        std::mem::forget(self);
+    }
+
+    /// Whether it takes `message`.
+    #[inline]
+    pub(crate) fn takes(&self, message: &Message<'_>) -> bool {
+        message.len() < self.payload_end
+    }
+
+    /// Appends a copy of a message that it takes.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn push(&mut self, message: &Message<'_>) -> Room {
+        self.framed.push(message);
+        self.room()
+    }
+
+    /// Appends a message that it takes and that lasts until the turn ends: a large one isn't copied.
+    #[inline]
+    pub(crate) fn push_lasting(&mut self, message: Message<'b>) -> Room {
+        let payload_bytes = message.len();
+        if payload_bytes < LARGE_BYTES_MIN {
+            return self.push(&message);
+        }
+        self.framed.push_head(&message);
+        let payload = match message {
+            Message::Text(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
+            Message::Text(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
+            Message::Binary(payload) => payload,
+        };
+        let large = self.large.get_or_insert_default();
+        large.payloads.push((self.framed.len, payload));
+        large.bytes += payload_bytes;
+        self.room()
+    }
+
+    #[inline]
+    pub(crate) fn has_large(&self) -> bool {
+        self.large.is_some()
+    }
+
+    /// All that is in it, if nothing in it is large.
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        debug_assert!(!self.has_large());
+        self.framed.as_slice()
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.framed.len + self.large.as_ref().map_or(0, |large| large.bytes)
+    }
+
+    /// Appends to `slices` what is behind the first `written` bytes, as far as there are places.
+    pub(crate) fn slices<'s>(&'s self, mut written: usize, slices: &mut Slices<'s>) {
+        for part in self.parts() {
+            let done = written.min(part.len());
+            slices.push(&part[done..]);
+            written -= done;
+        }
+    }
+
+    /// Appends to `outbox` what is behind the first `written` bytes; memory of its own is not copied.
+    pub(crate) fn leave_to(&mut self, outbox: &mut Outbox, mut written: usize) {
+        let mut skip = |len: usize| {
+            let done = written.min(len);
+            written -= done;
+            done
+        };
+        let mut from = 0;
+        let large = self.large.take().unwrap_or_default();
+        for (behind, payload) in large.payloads {
+            let framed = &self.framed.bytes[from..behind];
+            outbox.push(&framed[skip(framed.len())..]);
+            from = behind;
+            let done = skip(payload.len());
+            match payload {
+                Cow::Borrowed(payload) => outbox.push(&payload[done..]),
+                Cow::Owned(payload) => outbox.push_own(payload, done),
+            }
+        }
+        let framed = &self.framed.bytes[from..self.framed.len];
+        outbox.push(&framed[skip(framed.len())..]);
+    }
+
+    /// Copies what is large, so that all of it lies in the thread's memory.
+    #[cold]
+    pub(crate) fn flatten(&mut self) {
+        let mut bytes = Vec::with_capacity(self.bytes());
+        for part in self.parts() {
+            bytes.extend_from_slice(part);
+        }
+        self.large = None;
+        *self.framed = Framed {
+            len: bytes.len(),
+            bytes,
+        };
+    }
+
+    /// All that is in it, in order.
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let payloads = self.large.as_ref().map_or(&[][..], |large| &large.payloads);
+        let mut from = 0;
+        let parts = payloads.iter().flat_map(move |(behind, payload)| {
+            let framed = &self.framed.bytes[from..*behind];
+            from = *behind;
+            [framed, payload]
+        });
+        let last = payloads.last().map_or(0, |(behind, _)| *behind);
+        parts.chain([&self.framed.as_slice()[last..]])
+    }
+
+    #[inline(always)]
+    fn room(&self) -> Room {
+        match self.bytes() <= self.bytes_max {
+            true => Room::Left,
+            false => Room::None,
+        }
+    }
+}
+
+impl Drop for ReplyBatch<'_> {
+    /// In the midst of a panic: what was answered before it is left to whoever picks it up.
+    #[inline]
+    fn drop(&mut self) {
+        if self.has_large() {
+            self.flatten();
+        }
+    }
+}
+
+impl Framed {
+    #[inline(always)] // Into the driver's turn.
+    fn push(&mut self, message: &Message<'_>) {
+        let (kind, payload) = (message.kind(), message.as_bytes());
+        match encode_into(kind, payload, &mut self.bytes[self.len..]) {
+            Some(len) => self.len += len,
+            None => self.push_slowly(message),
+        }
+    }
+
+    #[inline(never)]
+    fn push_slowly(&mut self, message: &Message<'_>) {
+        self.bytes.truncate(self.len);
+        encode_plain(message.kind(), message.as_bytes(), &mut self.bytes);
+        self.len = self.bytes.len();
+    }
+
+    fn push_head(&mut self, message: &Message<'_>) {
+        let (kind, payload_bytes) = (message.kind(), message.len());
+        loop {
+            match encode_head(kind, payload_bytes, &mut self.bytes[self.len..]) {
+                Some(len) => return self.len += len,
+                None => self.bytes.resize(self.len + HEADS_BYTES, 0),
+            }
+        }
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    #[inline(always)] // Into the driver's turn.
+    fn clear(&mut self) {
+        self.len = 0;
+        if self.bytes.len() > BYTES_KEPT {
+            self.shrink();
+        }
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        self.bytes.truncate(BYTES_KEPT);
+        self.bytes.shrink_to_fit();
+    }
+}
+
+/// Bytes. Room for headers that is made at a time: those of the large messages of one read.
+const HEADS_BYTES: usize = 1 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(replies: &ReplyBatch<'_>, written: usize) -> Vec<u8> {
+        let mut slices = Slices::new();
+        replies.slices(written, &mut slices);
+        let slices = slices.as_slice().iter();
+        slices.flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    fn waiting(outbox: &Outbox) -> Vec<u8> {
+        let mut slices = Slices::new();
+        outbox.slices(&mut slices);
+        let slices = slices.as_slice().iter();
+        slices.flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    /// Small, large and borrowed, large and owned, small, larger than 64 KiB.
+    fn messages(large: &[u8]) -> [Message<'_>; 5] {
+        [
+            Message::from("one"),
+            Message::from(large),
+            Message::from(large[1..].to_vec()),
+            Message::from("two"),
+            Message::from(vec![7; 1 << 16]),
+        ]
+    }
+
+    #[test]
+    fn large_and_small_go_out_in_order_wherever_the_socket_stops() {
+        let large: Vec<u8> = (0..LARGE_BYTES_MIN + 1).map(|index| index as u8).collect();
+        let mut expected = Vec::new();
+        for message in messages(&large) {
+            encode_plain(message.kind(), message.as_bytes(), &mut expected);
+        }
+        let end = expected.len();
+        for written in [0, 1, 5, 6, 9, 10, 4200, 8300, 8320, end - 1, end] {
+            let mut framed = Framed::default();
+            let mut replies = ReplyBatch::new(&mut framed);
+            replies.open(usize::MAX, end);
+            for message in messages(&large) {
+                assert_eq!(replies.push_lasting(message), Room::Left);
+            }
+            assert_eq!(replies.bytes(), end);
+            assert_eq!(joined(&replies, written), expected[written..]);
+            let mut outbox = Outbox::default();
+            replies.leave_to(&mut outbox, written);
+            assert_eq!(waiting(&outbox), expected[written..]);
+            replies.close();
+            assert_eq!(replies.bytes(), 0);
+            assert!(!replies.has_large());
+        }
+    }
+
+    #[test]
+    fn what_a_panic_interrupts_is_left_to_the_thread() {
+        let large = vec![3; LARGE_BYTES_MIN];
+        let mut framed = Framed::default();
+        let mut replies = ReplyBatch::new(&mut framed);
+        replies.open(usize::MAX, usize::MAX);
+        let mut expected = Vec::new();
+        for message in messages(&large) {
+            encode_plain(message.kind(), message.as_bytes(), &mut expected);
+            replies.push_lasting(message);
+        }
+        drop(replies);
+        assert_eq!(ReplyBatch::new(&mut framed).as_slice(), expected);
+    }
+
+    #[test]
+    fn beyond_its_limit_there_is_no_room() {
+        let mut framed = Framed::default();
+        let mut replies = ReplyBatch::new(&mut framed);
+        replies.open(usize::MAX, 2 * LARGE_BYTES_MIN);
+        let large = || Message::from(vec![0; LARGE_BYTES_MIN]);
+        assert_eq!(replies.push_lasting(large()), Room::Left);
+        assert_eq!(replies.push_lasting(large()), Room::None);
+    }
+}

@@ -1,0 +1,122 @@
+//! What groups send to a session.
+
+use std::sync::Arc;
+
+use sockeye_proto::{
+    CloseCode,
+    driver::{PreparedForm, prepared_form},
+};
+
+use crate::connection::{
+    fan_out::{Batch, Memberships, Slice, Step},
+    mailbox::Mailbox,
+    write::{
+        prepared::Prepared,
+        writer::{Attendance, Cork, OutboxError, Writer},
+    },
+};
+
+impl Writer {
+    /// What its groups have sent before goes out before what the session is sent now.
+    #[inline]
+    pub(crate) fn catch_up(&mut self) {
+        // Whoever is in a group has an annex, a calm session that isn't has none.
+        if self.cold_state.is_some() {
+            self.take_owed();
+        }
+    }
+
+    /// Gives it `batch` of `slice`, as far as it is a member and hasn't got it.
+    #[inline]
+    pub(crate) fn deliver(&mut self, batch: &mut Batch, slice: &Slice) {
+        let Some(cold_state) = &mut self.cold_state else {
+            return;
+        };
+        match cold_state.memberships.step(slice, batch) {
+            Step::Whole => self.give_batch(batch),
+            Step::Nothing => {}
+            Step::Owed => self.take_owed(),
+        }
+    }
+
+    /// Gives it a message of a group; a session that can't take it reads too slowly, and ends.
+    pub(crate) fn give(&mut self, message: &Prepared) {
+        if self.offer(message) == Err(OutboxError::Full) {
+            self.close(CloseCode::TRY_AGAIN_LATER, "reads too slowly");
+        }
+    }
+
+    pub(crate) fn memberships(&mut self) -> Option<&mut Memberships> {
+        self.cold_state
+            .as_mut()
+            .map(|cold_state| &mut cold_state.memberships)
+    }
+
+    /// That of its worker, if it has one.
+    pub(crate) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
+        match &self.attendance {
+            Attendance::Worker { mailbox, .. } => Some(mailbox),
+            Attendance::Nobody | Attendance::Task(_) => None,
+        }
+    }
+
+    #[inline(never)]
+    fn take_owed(&mut self) {
+        if self
+            .mailbox()
+            .is_none_or(|mailbox| mailbox.undelivered() == 0)
+        {
+            return;
+        }
+        let Some(memberships) = self.memberships() else {
+            return;
+        };
+        let owed = memberships.take_owed();
+        let bytes = owed.iter().map(Prepared::wire_bytes_max).sum();
+        self.give_all(&owed, bytes);
+    }
+
+    #[inline]
+    fn give_batch(&mut self, batch: &mut Batch) {
+        if !self.is_open() {
+            return;
+        }
+        let waiting = self.buffered_bytes();
+        let fits = waiting + batch.bytes() <= self.outbox_bytes_max();
+        let is_one = batch.messages().len() == 1;
+        match self.common_form(batch) {
+            Some(form) if fits || waiting == 0 && is_one => {
+                self.transmit_shared(batch.joined(form));
+            }
+            _ => self.give_all(batch.messages(), batch.bytes()),
+        }
+    }
+
+    /// The form in which all of `batch` goes out, if it is one that is shared.
+    #[inline]
+    fn common_form(&self, batch: &Batch) -> Option<PreparedForm> {
+        let (min, max) = batch.payload_bytes();
+        let form = prepared_form(&self.sender, max).ok()?;
+        let is_common = min == max || prepared_form(&self.sender, min) == Ok(form);
+        (is_common && form != PreparedForm::Own).then_some(form)
+    }
+
+    /// One after the other, in one write if `bytes`, which they have at most, fit the outbox.
+    fn give_all(&mut self, messages: &[Prepared], bytes: usize) {
+        let gathers = messages.len() > 1
+            && self.cork == Cork::Off
+            && self.buffered_bytes() + bytes <= self.outbox_bytes_max();
+        if gathers {
+            self.cork = Cork::Batch;
+        }
+        for message in messages {
+            self.give(message);
+        }
+        if gathers {
+            self.cork = Cork::Off;
+            if self.outbox.is_some() {
+                self.flush();
+            }
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The way of a session's bytes to its socket.
+
+use std::{
+    io::{self, IoSlice},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use sockeye_proto::{
+    Message,
+    driver::{encode_plain, plain_len_limit, send_head},
+};
+
+use crate::connection::{
+    buffers,
+    io::Io,
+    write::{
+        outbox::Slices,
+        writer::{Attendance, Cork, Flow, HEAD_BYTES, OutboxError, Writer},
+    },
+};
+
+/// Bytes. A payload from here on goes to the socket from where it lies, with its header before it.
+const LARGE_BYTES_MIN: usize = 16 << 10;
+
+/// Bytes. The same while a batch is gathered.
+const LARGE_IN_BATCH_BYTES_MIN: usize = 64 << 10;
+
+impl Writer {
+    /// Takes a reply of the endpoint, whatever waits: reading has paused before it could be too much.
+    #[inline]
+    pub(crate) fn reply(&mut self, message: &Message<'_>) {
+        self.catch_up();
+        self.send(message);
+        if let Some(outbox) = &mut self.outbox {
+            outbox.count_answer(message.len());
+        }
+    }
+
+    /// The same, with nothing before it that groups have sent.
+    #[inline]
+    pub(super) fn send(&mut self, message: &Message<'_>) {
+        if self.sender.is_mid_message() {
+            return self.defer(message);
+        }
+        let (kind, len) = (message.kind(), message.len());
+        if len >= self.large_bytes_min() && self.send_large(message) {
+            return;
+        }
+        let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+        let sender = &mut self.sender;
+        outbox.append(|tail| match send_head(sender, kind, len, tail) {
+            Ok(true) => tail.extend_from_slice(message.as_bytes()),
+            // Compressed or masked.
+            Ok(false) => {
+                let _ = buffers::sending(|pool| sender.send(message, pool, tail));
+            }
+            // Closing: it has come too late.
+            Err(_) => {}
+        });
+        self.settle();
+    }
+
+    /// Takes a message that its sender has no more use for, as [`Writer::try_send`] does. What is left of it is
+    /// memory to be used again.
+    #[inline]
+    pub(crate) fn try_send_owned(&mut self, message: &mut Message<'_>) -> Result<(), OutboxError> {
+        if self.gather(message) {
+            return Ok(());
+        }
+        self.try_send_slowly(message)
+    }
+
+    /// Puts a short message behind others that gather, if nothing stands in the way: what most answers to a batch
+    /// are. `false`: it must go the usual way.
+    #[inline]
+    fn gather(&mut self, message: &Message<'_>) -> bool {
+        let len = message.len();
+        let plain_len_limit = plain_len_limit(&self.sender).min(LARGE_IN_BATCH_BYTES_MIN);
+        // Who has an annex may have to wait for others.
+        let is_in_way =
+            self.cork != Cork::Inbox || self.cold_state.is_some() || len >= plain_len_limit;
+        if is_in_way || self.admit(len).is_err() {
+            return false;
+        }
+        let Some(outbox) = &mut self.outbox else {
+            return false;
+        };
+        outbox.append(|tail| encode_plain(message.kind(), message.as_bytes(), tail));
+        true
+    }
+
+    #[inline(never)]
+    fn try_send_slowly(&mut self, message: &mut Message<'_>) -> Result<(), OutboxError> {
+        if message.len() < self.large_bytes_min() || !message.is_owned() {
+            return self.try_send(message);
+        }
+        self.catch_up();
+        self.admit(message.len())?;
+        let owned = std::mem::replace(message, Message::from("")).into_owned();
+        if let Some(spare) = self.send_owned(owned) {
+            *message = spare;
+        }
+        Ok(())
+    }
+
+    /// From how many bytes on a payload goes to the socket from where it lies. In a batch that would be
+    /// a write for each, which costs more than a copy.
+    #[inline]
+    fn large_bytes_min(&self) -> usize {
+        match self.cork {
+            Cork::Batch | Cork::Inbox => LARGE_IN_BATCH_BYTES_MIN,
+            // What the driver keeps goes out first.
+            Cork::Turn => usize::MAX,
+            Cork::Off => LARGE_BYTES_MIN,
+        }
+    }
+
+    /// Takes a reply whose memory may be kept, if it is large, until it is on the wire; given back if that
+    /// isn't needed.
+    pub(crate) fn reply_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
+        self.catch_up();
+        let len = message.len();
+        let spare = self.send_owned(message);
+        if let Some(outbox) = &mut self.outbox {
+            outbox.count_answer(len);
+            if spare.is_none() {
+                outbox.hold_answer();
+            }
+        }
+        spare
+    }
+
+    /// The same of any message, with nothing before it that groups have sent.
+    fn send_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        let (kind, len) = (message.kind(), message.len());
+        let is_large = len >= self.large_bytes_min();
+        if !is_large || send_head(&mut self.sender, kind, len, &mut head) != Ok(true) {
+            self.send(&message);
+            return Some(message);
+        }
+        let written = self.write(&head, message.as_bytes())?;
+        let spare = match written < head.len() + len {
+            true => {
+                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                outbox.push(&head[written.min(head.len())..]);
+                outbox.push_own(message.into_vec(), written.saturating_sub(head.len()));
+                None
+            }
+            false => Some(message),
+        };
+        if self.cork == Cork::Off {
+            // Nobody else flushes, and so nobody would see that it doesn't move.
+            self.release_outbox();
+        }
+        spare
+    }
+
+    /// Writes as much as the socket takes. Whether all is out.
+    #[inline]
+    pub(crate) fn flush(&mut self) -> bool {
+        let Some(mut outbox) = self.outbox.take() else {
+            return !self.unflushed || self.flush_slowly();
+        };
+        // What a batch has gathered, in one write: most of all that is ever sent.
+        if outbox.is_empty() {
+            buffers::take_back(outbox);
+            return !self.unflushed || self.flush_slowly();
+        }
+        if let Some(bytes) = outbox.only_slice()
+            && let Some(written) = self.write_slice(bytes)
+        {
+            outbox.advance(written);
+            self.flow.handle_taken();
+            if outbox.is_empty() {
+                buffers::take_back(outbox);
+                self.unstick();
+                self.handle_room();
+                return !self.unflushed;
+            }
+        }
+        self.outbox = Some(outbox);
+        self.flush_slowly()
+    }
+
+    /// Writes one slice as far as it goes at once. `None` if there is anything to see to, which
+    /// [`Writer::flush_slowly`] finds.
+    #[inline]
+    fn write_slice(&mut self, bytes: &[u8]) -> Option<usize> {
+        let (Io::Stream(polled), Attendance::Task(waker)) = (&mut self.io, &self.attendance) else {
+            return self.io.try_write_plain(bytes);
+        };
+        let cx = &mut Context::from_waker(waker);
+        let written = match polled.poll_write(cx, &[IoSlice::new(bytes)]) {
+            Poll::Ready(Ok(written @ 1..)) => written,
+            Poll::Ready(Err(error)) => return self.note_failure(error),
+            _ => return None,
+        };
+        if written == bytes.len() {
+            match polled.poll_flush(cx) {
+                Poll::Ready(Err(error)) => return self.note_failure(error),
+                flushed => self.unflushed = flushed.is_pending(),
+            }
+        }
+        Some(written)
+    }
+
+    /// Writes what has gathered, behind which nothing comes.
+    pub(super) fn write_last(&mut self) {
+        if let Some(outbox) = &mut self.outbox
+            && let Some(bytes) = outbox.only_slice()
+            && let Some(written) = self.io.try_write_last(bytes)
+        {
+            outbox.advance(written);
+        }
+        self.uncork();
+    }
+
+    #[cold]
+    fn note_failure(&mut self, error: io::Error) -> Option<usize> {
+        self.fail_transport(error);
+        self.wake_driver();
+        None
+    }
+
+    #[cold]
+    pub(super) fn flush_slowly(&mut self) -> bool {
+        self.write(&[], &[]);
+        self.release_outbox();
+        self.outbox.is_none() && !self.unflushed
+    }
+
+    fn defer(&mut self, message: &Message<'_>) {
+        let cold_state = self.cold_state();
+        cold_state.deferred_bytes += message.len() + HEAD_BYTES;
+        cold_state.deferred.push_back(message.clone().into_owned());
+    }
+
+    /// Writes header and payload from where they lie. `false`: it must go the usual way.
+    fn send_large(&mut self, message: &Message<'_>) -> bool {
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        match send_head(&mut self.sender, message.kind(), message.len(), &mut head) {
+            Ok(true) => self.write_on(&head, message.as_bytes()),
+            Ok(false) => return false,
+            Err(_) => {}
+        }
+        true
+    }
+
+    /// Sends bytes that others get too.
+    #[inline]
+    pub(super) fn transmit_shared(&mut self, bytes: &Bytes) {
+        if self.cork != Cork::Off || self.outbox.is_some() {
+            let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+            outbox.push_shared(bytes.clone());
+            return self.settle();
+        }
+        match self.io.try_write_plain(bytes) {
+            Some(written) if written == bytes.len() => {}
+            Some(written) => {
+                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                outbox.push_shared(bytes.slice(written..));
+                self.flush();
+            }
+            None => self.transmit_shared_slowly(bytes),
+        }
+    }
+
+    #[cold]
+    fn transmit_shared_slowly(&mut self, bytes: &Bytes) {
+        match self.write(&[], bytes) {
+            Some(written) if written < bytes.len() => {
+                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                outbox.push_shared(bytes.slice(written..));
+                self.release_outbox();
+            }
+            _ => {}
+        }
+    }
+
+    /// After something was queued: writes it, unless somebody will.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        match self.cork {
+            Cork::Off => {
+                self.flush();
+            }
+            Cork::Batch | Cork::Turn | Cork::Inbox => {}
+        }
+    }
+
+    /// An outbox in which nothing waits goes back to the thread.
+    #[inline]
+    pub(super) fn release_outbox(&mut self) {
+        if let Some(mut outbox) = self.outbox.take() {
+            if outbox.is_empty() {
+                buffers::take_back(outbox);
+                self.unstick();
+            } else {
+                outbox.trim();
+                outbox.settle_held(|| self.waker());
+                self.outbox = Some(outbox);
+                self.stick();
+            }
+        }
+    }
+
+    /// Something waits because the transport takes no more: whoever drives must look whether it moves.
+    fn stick(&mut self) {
+        if self.flow == Flow::Free {
+            self.flow = Flow::Moving;
+            self.wake_driver();
+        }
+    }
+
+    /// Nothing waits any more.
+    #[inline]
+    fn unstick(&mut self) {
+        if self.is_stuck() {
+            self.flow = Flow::Free;
+        }
+    }
+
+    /// Writes what waits, then `head`, then `payload`; keeps a copy of what the socket refuses.
+    fn write_on(&mut self, head: &[u8], payload: &[u8]) {
+        if let Some(written) = self.write(head, payload) {
+            if written < head.len() + payload.len() {
+                let head_written = written.min(head.len());
+                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                outbox.push(&head[head_written..]);
+                outbox.push(&payload[written - head_written..]);
+            }
+            if self.cork == Cork::Off {
+                self.release_outbox();
+            }
+        }
+    }
+
+    /// Writes what waits, then `head`, then `payload`, until the socket refuses. How many bytes of
+    /// the latter two are out; `None` if the transport failed.
+    fn write(&mut self, head: &[u8], payload: &[u8]) -> Option<usize> {
+        let had_room = self.outbox_bytes() <= self.outbox_bytes_max();
+        match self.write_all(head, payload) {
+            Err(error) => {
+                self.fail_transport(error);
+                self.wake_driver();
+                None
+            }
+            Ok(written) => {
+                if had_room || self.outbox_bytes() <= self.outbox_bytes_max() {
+                    self.wake_waiting();
+                }
+                self.resume();
+                Some(written)
+            }
+        }
+    }
+
+    fn write_all(&mut self, head: &[u8], payload: &[u8]) -> io::Result<usize> {
+        let waker = match &self.attendance {
+            Attendance::Task(waker) => waker,
+            _ => Waker::noop(),
+        };
+        let cx = &mut Context::from_waker(waker);
+        let io = &mut self.io;
+        let mut written = 0;
+        loop {
+            let mut slices = Slices::new();
+            if let Some(outbox) = &self.outbox {
+                outbox.slices(&mut slices);
+            }
+            slices.push(&head[written.min(head.len())..]);
+            slices.push(&payload[written.saturating_sub(head.len())..]);
+            if slices.as_slice().is_empty() {
+                self.unflushed = io.poll_flush(cx)?.is_pending();
+                return Ok(written);
+            }
+            match io.poll_write(cx, slices.as_slice())? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(count) => {
+                    self.flow.handle_taken();
+                    let mut queued = 0;
+                    if let Some(outbox) = &mut self.outbox {
+                        queued = count.min(outbox.bytes());
+                        outbox.advance(queued);
+                    }
+                    written += count - queued;
+                }
+                Poll::Pending => return Ok(written),
+            }
+        }
+    }
+
+    pub(super) fn wake_waiting(&mut self) {
+        if let Some(cold_state) = &mut self.cold_state {
+            cold_state.waiting.wake();
+        }
+    }
+
+    /// Wakes the driver if it waits for the room that there is now.
+    pub(super) fn resume(&mut self) {
+        if self.paused && self.may_read() {
+            self.paused = false;
+            self.wake_driver();
+        }
+    }
+
+    /// There is room, perhaps after there was none.
+    #[inline]
+    fn handle_room(&mut self) {
+        if self.cold_state.is_some() {
+            self.wake_waiting();
+        }
+        if self.paused {
+            self.resume();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One turn of a worker's session: what its endpoint answers to the messages of one read.
+
+use sockeye_proto::{driver::plain_len_limit, extension::Pool};
+
+use crate::connection::{
+    buffers,
+    write::{
+        outbox::Slices,
+        reply_batch::ReplyBatch,
+        writer::{Cork, Writer},
+    },
+};
+
+impl Writer {
+    /// The turn of a calm wire begins: what is sent gathers until its end. `replies` are open for the
+    /// messages that need nothing of the wire's.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn begin_turn(&mut self, replies: &mut ReplyBatch<'_>) {
+        debug_assert!(self.is_calm());
+        match self.plain_reply_end() {
+            0 => self.set_cork(Cork::Batch),
+            end => {
+                replies.open(end, self.outbox_bytes_max());
+                self.cork = Cork::Turn;
+            }
+        }
+    }
+
+    /// The turn is over: what has gathered goes to the socket, in one write.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn end_turn(&mut self, replies: &mut ReplyBatch<'_>, pool: &mut Pool) {
+        if self.cork != Cork::Turn || self.outbox.is_some() {
+            self.take_in(replies);
+            return self.uncork();
+        }
+        if replies.has_large() {
+            self.write_replies(replies, pool);
+            replies.close();
+            return self.uncork();
+        }
+        self.cork = Cork::Off;
+        let bytes = replies.as_slice();
+        if !bytes.is_empty() {
+            let written = self.io.try_write_plain(bytes).unwrap_or(0);
+            if written < bytes.len() {
+                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                outbox.push(&bytes[written..]);
+                outbox.count_answer(bytes.len() - written);
+                self.flush_slowly();
+            }
+        }
+        replies.close();
+    }
+
+    /// Writes the replies from where they lie, in the midst of a turn. If all of them are out they stay open;
+    /// otherwise the rest waits here, as [`Writer::take_in`] has it.
+    #[inline(never)]
+    pub(crate) fn write_replies(&mut self, replies: &mut ReplyBatch<'_>, pool: &mut Pool) {
+        if self.cork != Cork::Turn || self.outbox.is_some() {
+            return self.take_in(replies);
+        }
+        let mut written = 0;
+        while written < replies.bytes() {
+            let mut slices = Slices::new();
+            replies.slices(written, &mut slices);
+            let count = self.io.try_write_slices(slices.as_slice());
+            written += count.unwrap_or(0);
+            if count.is_none_or(|count| count < slices.bytes()) {
+                break;
+            }
+        }
+        if written == replies.bytes() {
+            return replies.clear_into(pool);
+        }
+        self.cork = Cork::Batch;
+        let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+        outbox.count_answer(replies.bytes() - written);
+        replies.leave_to(outbox, written);
+        outbox.hold_answer();
+        replies.close();
+    }
+
+    /// Puts the replies before all that has gathered since the turn began, and closes them: what follows
+    /// them comes here.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn take_in(&mut self, replies: &mut ReplyBatch<'_>) {
+        if self.cork == Cork::Turn {
+            self.cork = Cork::Batch;
+            if replies.has_large() {
+                replies.flatten();
+            }
+            if !replies.as_slice().is_empty() {
+                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                outbox.push_front(replies.as_slice());
+                outbox.count_answer(replies.as_slice().len());
+            }
+            replies.close();
+        }
+    }
+
+    /// Payload bytes below which a reply is a plain frame that nothing of the wire's comes before; 0 if
+    /// none is.
+    #[inline(always)] // Into the driver's turn.
+    fn plain_reply_end(&self) -> usize {
+        // What groups have sent before comes first.
+        let is_member =
+            (self.cold_state.as_ref()).is_some_and(|cold_state| !cold_state.memberships.is_empty());
+        if is_member {
+            return 0;
+        }
+        plain_len_limit(&self.sender)
+    }
+}
