@@ -1,5 +1,5 @@
-# The only door. `make` lists the steps; each one prints its commands, sets up what it needs (into .venv/,
-# node_modules/ and .work/, or with apt) and does nothing about what is there already.
+# All checks and builds. `make` lists the steps. Each step prints its commands and sets up what it needs (into .venv/,
+# node_modules/ or .work/, or with apt), unless it is there already.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -16,10 +16,10 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: help test $(STEPS) conformance fuzz perf polling bench bench-peers peers client autobahn chromium proxies iproute2 valgrind redis clean
 
-help: ## Lists the steps.
+help: ## List the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
 
-test: ## Everything, fast first: what has to pass before a change goes in.
+test: ## Run every check, fast ones first: what has to pass before a change is merged.
 	@set -e; for step in $(STEPS); do \
 	  printf '\n=== make %s\n' $$step; start=$$(date +%s); \
 	  $(MAKE) --no-print-directory $$step; \
@@ -43,55 +43,55 @@ check_tests = cargo test --workspace --test $(1)
 long_tests  = cargo test --workspace --test $(1) -- --ignored --nocapture --test-threads 1
 endif
 
-fmt: ## Formatting.
+fmt: ## Check the formatting.
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --all --check
 	cargo fmt --manifest-path benches/core/Cargo.toml --check
 	cargo fmt --manifest-path benches/Cargo.toml --all --check
 
-lint: ## clippy, and the protocol with each choice of its features.
+lint: ## Run clippy, for the protocol with each choice of its features.
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p sockeye-proto --no-default-features -- -D warnings
 	cargo clippy -p sockeye-proto --no-default-features --features deflate -- -D warnings
 	cargo clippy -p sockeye-proto --no-default-features --features std --all-targets -- -D warnings
 	cargo clippy --manifest-path benches/Cargo.toml $(bench_own) --all-targets -- -D warnings
 
-tidy: ## Rules about the tree itself: sizes, module docs, names, dead files.
+tidy: ## Check the rules about the tree: file sizes, module docs, names, dead files.
 	$(call check_tests,tidy)
 
-unit: ## Unit, property and clause tests; those of the protocol also without deflate.
+unit: ## Run unit, property and RFC tests; those of the protocol also without deflate.
 	$(unit_tests)
 	cargo test -p sockeye-proto --no-default-features --features std --lib --tests
 
-js: client ## The client for browsers: types, lint, tests, build, and what would be published.
+js: client ## Check the client for browsers: types, lint, tests, build, and the package.
 	@[ ! -e $(CLIENT)/node_modules/ready ] || { set -x; cd $(CLIENT) && npm run --silent check; }
 
-doctest: ## The examples in the documentation.
+doctest: ## Run the examples in the documentation.
 	cargo test --workspace --doc
 
-doc: ## The documentation, without a broken link.
+doc: ## Build the documentation; a broken link is an error.
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 
 CARGO_DENY := $(or $(shell command -v cargo-deny),.work/bin/cargo-deny)
 
-deny: $(CARGO_DENY) ## Licences, origins and doubles of the dependencies.
+deny: $(CARGO_DENY) ## Check the dependencies: licences, sources, duplicates.
 	$(CARGO_DENY) check licenses bans sources
-	@echo 'Security advisories are not looked at here: that list is on the network. By hand: cargo deny check advisories'
+	@echo 'Security advisories are not checked here, because that needs the network. By hand: cargo deny check advisories'
 
 .work/bin/cargo-deny:
 	cargo install cargo-deny --locked --debug --root .work || { $(call unavailable,cargo-deny); }
 
-corpus: ## What the fuzzers found once, replayed without them.
+corpus: ## Replay what the fuzzers have found.
 	$(call check_tests,fuzz_corpus)
 
-core: valgrind ## Instructions of the protocol core for short messages, the same on every processor.
+core: valgrind ## Count the instructions of the protocol core for short messages, the same on every processor.
 	$(call check_tests,core)
 
-stores: redis ## What is kept outside the process: in files, and in a real Redis that is killed and restarted.
+stores: redis ## Test the stores: files, and a real Redis that is killed and restarted.
 	cargo build --workspace
 	$(call check_tests,stores)
 
-fuzz: .work/bin/cargo-fuzz ## Searches for more, FUZZ_SECONDS (60) for each target.
+fuzz: .work/bin/cargo-fuzz ## Fuzz each target for FUZZ_SECONDS (60).
 	@set -ex; for target in fuzz/fuzz_targets/*.rs; do \
 	  PATH="$$PWD/.work/bin:$$PATH" RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none \
 	    "$$(basename "$$target" .rs)" -- -max_total_time=$(FUZZ_SECONDS); \
@@ -100,52 +100,52 @@ fuzz: .work/bin/cargo-fuzz ## Searches for more, FUZZ_SECONDS (60) for each targ
 .work/bin/cargo-fuzz:
 	cargo install cargo-fuzz --locked --debug --root .work || { $(call unavailable,cargo-fuzz); }
 
-conformance: autobahn peers ## All 517 cases of the Autobahn test suite, both roles (ten minutes).
+conformance: autobahn peers ## Run all 517 cases of the Autobahn test suite, both roles (ten minutes).
 	cargo build --workspace
 	CHECKS_CASES=all $(call long_tests,autobahn)
 
-conformance-groups: autobahn peers ## The same, with five of eighteen message sizes in 12.* and 13.*.
+conformance-groups: autobahn peers ## Run them with five of eighteen message sizes in 12.* and 13.*.
 	cargo build --workspace
 	$(call long_tests,autobahn)
 
-e2e: peers client chromium proxies ## The real binary against browsers, Node, Python and curl, and two thousand clients at once.
+e2e: peers client chromium proxies ## Test the real binary with browsers, Node, Python, curl, proxies, and two thousand clients.
 	cargo build --workspace
 	$(call check_tests,e2e)
 	$(call check_tests,herd)
 	@[ ! -e $(CLIENT)/node_modules/ready ] || { set -x; cd $(CLIENT) && npm run --silent build && npm run --silent e2e; }
 
-faults: iproute2 ## Processes killed and stopped, networks that lose everything, clocks that jump (as root, for its networks).
+faults: iproute2 ## Kill and stop processes, drop packets, make clocks jump (as root, for network namespaces).
 	cargo build --workspace
 	$(call check_tests,faults)
 
-# ---- What is measured -------------------------------------------------------------------------------------
+# ---- Measurements -----------------------------------------------------------------------------------------
 
-perf: valgrind ## What depends on this processor: instructions beside other libraries', unmasking against memcpy (minutes).
+perf: valgrind ## Compare instructions with other libraries, and unmasking with memcpy, on this processor (minutes).
 	$(call long_tests,perf)
 
-polling: ## Measures Ajax polling and long polling against WebSocket, rewrites docs/polling.md (a minute).
+polling: ## Measure polling and long polling against WebSocket, and write docs/polling.md (a minute).
 	cargo run --release --manifest-path benches/polling/Cargo.toml -- --into docs
 
-# Ours, and small. The other peers bring some two hundred packages along; whoever changes one sees it in `make bench`.
+# Without the other servers, which have some two hundred dependencies. `make bench` builds them.
 bench_own = -p bench-load -p bench-run -p bench-door -p peer-raw-epoll -p peer-raw-tokio -p peer-sockeye
 
-bench-smoke: ## Every kind of measurement for a moment: that it runs and that answers are right, no figures.
+bench-smoke: ## Run each kind of measurement for a moment, and check the replies; no figures.
 	cargo build --manifest-path benches/Cargo.toml $(bench_own)
 	cargo test --manifest-path benches/Cargo.toml -p bench-load -p bench-run --lib
 	benches/target/debug/run smoke
 
-bench: bench-peers ## Sockeye beside its peers, into docs/ (most of an hour; QUICK=1 minutes, to the terminal; goes on where it stopped).
+bench: bench-peers ## Compare with other servers, into docs/ (an hour; QUICK=1: minutes, to the terminal). Continues where it stopped.
 	cargo build --release --manifest-path benches/Cargo.toml -p bench-run
 	benches/target/release/run $(if $(QUICK),quick,full) $(BENCH_FLAGS)
 
-bench-peers: ## Sets up what the other servers and the counting need: compilers, OpenSSL's and zlib's headers, valgrind, strace.
+bench-peers: ## Set up what the benchmarks need: a C++ compiler, headers of OpenSSL and zlib, valgrind, strace.
 	@command -v c++ > /dev/null && command -v valgrind > /dev/null && command -v strace > /dev/null && \
 	  printf '\043include <openssl/ssl.h>\n\043include <zlib.h>\n' | c++ -E -x c++ - > /dev/null 2>&1 || \
 	{ set -x; $(call apt,g++ libssl-dev zlib1g-dev valgrind strace); } || { $(call unavailable,a peer of the benchmarks); }
 
-# ---- What the checks need from outside --------------------------------------------------------------------
+# ---- Tools that the checks need ---------------------------------------------------------------------------
 
-# A laptop goes on without it; continuous integration doesn't, because a check that never runs proves nothing.
+# Without the tool the check is skipped. In continuous integration (CI=true) that is a failure: a skipped check proves nothing.
 unavailable = { set +x; } 2> /dev/null; echo "make: $(1) could not be set up on this machine: what needs it $(if $(filter true,$(CI)),fails,is skipped)"; [ "$$CI" != true ]
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -n)
@@ -155,7 +155,7 @@ apt = command -v apt-get > /dev/null && $(SUDO) apt-get -q -o DPkg::Lock::Timeou
 venv = { python3 -m venv $(1) || { $(call apt,python3-venv) && python3 -m venv $(1); }; }
 pip = $(1)/bin/python -m pip --disable-pip-version-check --quiet install
 
-peers: .venv/peers/ready $(PEERS)/node_modules/ready ## Sets up the Node and Python packages that tests talk to.
+peers: .venv/peers/ready $(PEERS)/node_modules/ready ## Set up the Node and Python packages for tests.
 
 .venv/peers/ready: $(PEERS)/requirements.txt
 	@{ set -x; $(call venv,.venv/peers) && $(call pip,.venv/peers) -r $< && touch $@; } || { $(call unavailable,Python with $<); }
@@ -163,19 +163,19 @@ peers: .venv/peers/ready $(PEERS)/node_modules/ready ## Sets up the Node and Pyt
 $(PEERS)/node_modules/ready: $(PEERS)/package-lock.json
 	@{ set -x; (cd $(PEERS) && npm ci --ignore-scripts --no-audit --no-fund) && touch $@; } || { $(call unavailable,Node with $<); }
 
-client: $(CLIENT)/node_modules/ready ## Sets up what the client for browsers is built and tested with.
+client: $(CLIENT)/node_modules/ready ## Set up the packages to build and test the client for browsers.
 
 $(CLIENT)/node_modules/ready: $(CLIENT)/package-lock.json
 	@{ set -x; (cd $(CLIENT) && npm ci --ignore-scripts --no-audit --no-fund) && touch $@; } || { $(call unavailable,Node with $<); }
 
-autobahn: .venv/autobahn/ready ## Sets up the Autobahn test suite, which runs on Python 2.7.
+autobahn: .venv/autobahn/ready ## Set up the Autobahn test suite, which needs Python 2.7.
 
-# Why there is no Autobahn test suite, if there can't be one. Distributions of today have no Python 2.7 any more: where
-# none is found `make test` goes on without it, and says so at its end.
+# The reason why the Autobahn test suite can't be set up. Current distributions have no Python 2.7. Without it `make test` skips
+# the suite, and says so at its end.
 NO_AUTOBAHN := .venv/no-autobahn
 
-# Python 2.7 is `python2.7`, or lies in pyenv (whose `python2.7` may be there and not work), or comes with apt.
-# virtualenv 20.21 is the last one that makes a Python 2.7.
+# Looks for Python 2.7 as `python2.7`, in pyenv (whose shim `python2.7` may exist and not work), and with apt.
+# virtualenv 20.21 is the last version that supports Python 2.7.
 .venv/autobahn/ready: $(PEERS)/autobahn.txt
 	@rm -f $(NO_AUTOBAHN); python=''; \
 	find_python() { \
@@ -194,24 +194,24 @@ NO_AUTOBAHN := .venv/no-autobahn
 	  $(call pip,.venv/autobahn) -r $< && touch $@; \
 	} || { $(call unavailable,the Autobahn test suite on Python 2.7); }; fi
 
-chromium: ## Sets up Chromium, if there is none.
+chromium: ## Set up Chromium, if it is missing.
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || \
 	{ set -x; $(call apt,chromium); } || { $(call unavailable,Chromium); }
 
-iproute2: ## Sets up `ip`, which makes networks, if there is none.
+iproute2: ## Set up `ip`, for network namespaces, if it is missing.
 	@command -v ip || { set -x; $(call apt,iproute2); } || { $(call unavailable,ip); }
 
-proxies: ## Sets up nginx and HAProxy, if they are missing.
+proxies: ## Set up nginx and HAProxy, if they are missing.
 	@{ command -v nginx || test -x /usr/sbin/nginx; } && { command -v haproxy || test -x /usr/sbin/haproxy; } || \
 	{ set -x; $(call apt,nginx-light haproxy); } || { $(call unavailable,nginx or HAProxy); }
 
-valgrind: ## Sets up valgrind, which counts instructions, if there is none.
+valgrind: ## Set up valgrind, which counts instructions, if it is missing.
 	@command -v valgrind || { set -x; $(call apt,valgrind); } || { $(call unavailable,valgrind); }
 
-redis: ## Sets up redis-server, if there is none. It isn't started but by the tests.
+redis: ## Set up redis-server, if it is missing. Only the tests start it.
 	@command -v redis-server || command -v valkey-server || \
 	{ set -x; $(call apt,redis-server); } || { $(call unavailable,redis-server); }
 
-clean: ## Removes everything that was built or set up here.
+clean: ## Remove everything that was built or set up here.
 	cargo clean
 	rm -rf .venv .work $(PEERS)/node_modules $(CLIENT)/node_modules $(CLIENT)/dist benches/target benches/peers/npm-ws/node_modules

@@ -1,6 +1,6 @@
 //! cargo run -p sockeye-examples --example axum
 //!
-//! A WebSocket within somebody else's axum application.
+//! A WebSocket as one route of an axum application.
 
 use axum::{Router, response::Response, routing::any};
 use sockeye::{Error, WebSocket, upgrade::WebSocketUpgrade};

@@ -1,6 +1,6 @@
 //! cargo run -p sockeye-examples --example conversation
 //!
-//! The loop style: one async function per WebSocket, which may wait for other things too.
+//! The loop style: one async function for each WebSocket, which can wait for other things too.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn count_down(mut websocket: WebSocket) -> Result<(), Error> {
 async fn main() -> Result<(), Error> {
     let route = Route::conversation("/countdown", |_request, websocket| async move {
         if let Err(error) = count_down(websocket).await {
-            // Whoever leaves with 1000 or 1001 ends the loop; anything else comes here, with its code.
+            // A close with 1000 or 1001 ends the loop; any other end is an error with its code.
             let code = error.closed().map(|closed| closed.code);
             eprintln!("{error}, code {code:?}");
         }

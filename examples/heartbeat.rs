@@ -1,6 +1,6 @@
 //! cargo run -p sockeye-examples --example heartbeat
 //!
-//! A server that knows who lives, and how far away they are. Open a few clients, and kill or stop
+//! A server that detects lost clients and measures round trips. Connect a few clients, and kill or stop
 //! one of them: `sockeye connect ws://127.0.0.1:9000/`, then `kill -STOP` its process.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ struct Watched;
 impl Endpoint for Watched {
     fn on_message(&mut self, session: &Session, _: Message<'_>) -> Reply {
         let text = match session.latency() {
-            Some(latency) => format!("you are {latency:?} away"),
+            Some(latency) => format!("round trip {latency:?}"),
             None => "ask again after the first ping".to_owned(),
         };
         Reply::Message(text.into())
@@ -33,7 +33,7 @@ async fn main() -> Result<(), sockeye::Error> {
         Duration::from_secs(2),
     ));
     settings.idle_timeout = Some(Duration::from_secs(600));
-    // Pages can't send pings: the text `ping` of theirs is answered with `pong`.
+    // Pages can't send pings. They send the text `ping`, and the library replies with `pong`.
     settings.app_heartbeat = Some(AppHeartbeat::default());
     let server = Server::bind("127.0.0.1:9000").settings(settings);
     server.route("/", |_| Ok(Watched)).serve().await

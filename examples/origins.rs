@@ -1,6 +1,6 @@
 //! cargo run -p sockeye-examples --example origins
 //!
-//! Pages of other origins may connect, behind a proxy or not.
+//! Routes that allow pages of other origins, also behind a proxy.
 
 use sockeye::{Endpoint, Error, Message, Origins, Reply, Route, Server, Session};
 

@@ -1,6 +1,6 @@
 //! cargo run -p sockeye-examples --example reconnect
 //!
-//! Beside a server such as `cargo run`: stop that, start it again, and watch.
+//! A client that reconnects. Start a server with `cargo run`, stop it, and start it again.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ async fn main() -> Result<(), Error> {
     let policy = Policy::new()
         .queue(Queue::drop_oldest().time_to_live(Duration::from_secs(60)))
         .request(|connect| async {
-            // Fetch a token here: the one of an hour ago may be worth nothing.
+            // Fetch a token here, because the old one may have expired.
             Ok(connect.header("Authorization", "Bearer fresh"))
         });
     let mut feed = sockeye::connect("ws://127.0.0.1:8080/echo").reconnect(policy);
 
-    // Anybody may send at any time: without a connection the message waits for one.
+    // Any task may send at any time; without a connection the message is queued.
     let sender = feed.sender().clone();
     tokio::spawn(async move {
         for number in 1.. {

@@ -1,6 +1,6 @@
 //! cargo run -p sockeye-examples --example room
 //!
-//! A chat room per path: whoever dials `ws://127.0.0.1:9000/rooms/river` talks to everybody there.
+//! One chat room for each path: clients of `ws://127.0.0.1:9000/rooms/river` talk to each other.
 
 use std::{
     collections::HashMap,
@@ -10,10 +10,10 @@ use std::{
 use axum::http::StatusCode;
 use sockeye::{Endpoint, Group, Message, Refusal, Reply, Request, Server, Session};
 
-/// Strangers choose the names: without a bound they would choose how much memory we use.
+/// Clients choose the names, so without a limit they would decide how much memory is used.
 const ROOMS_MAX: usize = 1000;
 
-/// The rooms that somebody is in, by name. Only their members keep them.
+/// The rooms by name. A room exists as long as it has members.
 #[derive(Default)]
 struct Rooms(Mutex<HashMap<String, Weak<Room>>>);
 
@@ -29,7 +29,7 @@ impl Rooms {
     }
 }
 
-/// The room of this name, which is made for the first who asks for it.
+/// Returns the room of this name, and makes it if it doesn't exist.
 fn room(rooms: &Arc<Rooms>, name: &str) -> Result<Arc<Room>, Refusal> {
     let mut open = rooms.lock();
     if let Some(room) = open.get(name).and_then(Weak::upgrade) {
@@ -48,10 +48,10 @@ fn room(rooms: &Arc<Rooms>, name: &str) -> Result<Arc<Room>, Refusal> {
 }
 
 impl Drop for Room {
-    /// The last member has gone: the room is forgotten.
+    /// Removes the room from the map, when its last member has left.
     fn drop(&mut self) {
         let mut open = self.rooms.lock();
-        // Meanwhile somebody may have opened another one of the same name.
+        // Another room of the same name may have been made in the meantime.
         if (open.get(&self.name)).is_some_and(|room| room.strong_count() == 0) {
             open.remove(&self.name);
         }
@@ -66,7 +66,7 @@ impl Endpoint for Member {
     }
 
     fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
-        // Framed once, however many are there. The group forgets a session that has ended.
+        // Framed once for all members. The group removes sessions that have ended.
         self.0.members.send_except(session, message);
         Reply::None
     }
