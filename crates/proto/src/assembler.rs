@@ -1,4 +1,4 @@
-//! Frames to messages: fragments joined, inflated, checked for UTF-8, counted against the limits.
+//! Assembles messages from frames: joins fragments, inflates them, checks text for UTF-8 and enforces the limits.
 
 use alloc::{string::String, vec::Vec};
 
@@ -9,64 +9,62 @@ use crate::{
     utf8::{InvalidUtf8, SplitChar, Utf8Checker},
 };
 
-/// Bytes. What one step of inflation may give, so that a small compressed message is inflated into
-/// the thread's buffer and handed out from there.
+/// Bytes. The most that one step of inflation may give, so that a small compressed message is inflated into the thread's
+/// buffer and handed out from there.
 pub(crate) const INFLATE_STEP_BYTES: usize = 64 << 10;
 
-/// Bytes. How far a compressed message is inflated ahead of its end, whatever has come of it: enough to find out soon
-/// that most are wrong, if they are.
+/// Bytes. An unfinished compressed message is inflated up to this length, however little of it has come. Most broken
+/// messages are found so far in.
 const INFLATE_AHEAD_BYTES: usize = 64 << 10;
 
-/// How many bytes are inflated ahead of a message's end for each compressed one that has come: as many as text and
-/// data usually give, so that most messages are inflated as they come. What gives more waits as it came. Otherwise a
-/// few kilobytes that never end would hold as much memory as the largest message.
+/// Bytes. An unfinished compressed message is inflated further by this much for each compressed byte that has come. Text and
+/// data seldom shrink more, so most messages are inflated as they arrive. What would give more waits compressed: otherwise a
+/// few kilobytes of an unfinished message would hold as much memory as the largest message.
 const INFLATE_AHEAD_RATIO: usize = 8;
 
-/// Bytes. With room for less, ahead of a message's end, inflation waits: for a few bytes it costs too much.
+/// Bytes. The inflation of an unfinished message waits until it may give so much: for a few bytes it costs too much.
 const AHEAD_STEP_BYTES: usize = 16 << 10;
 
-/// Bytes. What a message may reserve before any of it has come: a lie in a header costs no more.
+/// Bytes. The most that is reserved before any of the message has come, so that a false length costs no more.
 const RESERVE_UNSEEN_BYTES: usize = 64 << 10;
 
-/// Bytes. What a message may reserve once some of it has come: beyond it a message
-/// reserves as much again as it has, so that no header can ask for memory that isn't there.
+/// Bytes. The most that is reserved once some of the message has come. A longer message reserves as much again as it has, so
+/// that no header alone can make it reserve more.
 const RESERVE_ANNOUNCED_BYTES: usize = 1 << 20;
 
-/// Bytes of payload that a frame must still bring so that its message is built in recycled memory and
-/// read into directly. To copy less costs less than the read that is spared by taking it along with
-/// whatever follows.
+/// Bytes. A frame with so much payload still to come is read directly into the message's memory. For less, a copy is cheaper
+/// than the additional read.
 const DIRECT_BYTES_MIN: u64 = 32 << 10;
 
-/// Bytes. What is made ready at a time to be read into: zeroed first if nobody has used it before, which
-/// should happen in the nearer caches.
+/// Bytes. The most that is offered to one direct read. Memory that is used for the first time is zeroed before, which should
+/// stay within the fast caches.
 const DIRECT_STEP_BYTES: usize = 256 << 10;
 
-/// Bytes. How far behind its place in the message a payload is put that is read into directly and would lie
-/// badly: see [`Binary::lead`].
+/// Bytes. A direct read to a badly aligned address is put so far behind its place in the message: see [`Binary::lead`].
 const LEAD_BYTES: usize = 64;
 
-/// Bytes. The smallest of the kernel's pages.
+/// Bytes. The size of the kernel's smallest page.
 const PAGE_BYTES: usize = 4 << 10;
 
-/// Bytes. What is moved to its place and unmasked at a time, within the nearest cache. A multiple of the
-/// masking key's length.
+/// Bytes. So much is moved to its place and unmasked at a time, within the first-level cache. It is a multiple of the masking
+/// key's length.
 const MOVE_BYTES: usize = 16 << 10;
 
 /// How messages are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// When they are whole.
+    /// Each message when it is whole.
     #[default]
     Whole,
-    /// As their bytes arrive; the connection keeps none of them.
+    /// Parts of a message as they arrive. The connection keeps none of them.
     Parts,
 }
 
-/// The message under way, if any.
+/// The unfinished message, if there is one.
 ///
 /// ```text
 ///            first frame, not final             final frame
-///   (none) ─────────────────────────> OpenMessage ─────────────────> (none)
+///   (none) ─────────────────────────> open ─────────────────> (none)
 ///      └── a whole frame: never opens     └─ more frames ─┘
 /// ```
 #[derive(Default)]
@@ -77,23 +75,23 @@ pub(crate) struct Assembler {
 struct OpenMessage {
     kind: MessageKind,
     compressed: bool,
-    /// Continuation frames begun; <= `Limits::fragments_max`.
+    /// How many continuation frames have begun; <= `Limits::fragments_max`.
     continuations: u32,
     /// Payload bytes after inflation, handed out or kept; <= `Limits::message_bytes_max`.
     bytes: usize,
-    /// Payload bytes as they came.
+    /// Payload bytes as sent, before inflation.
     wire_bytes: u64,
-    /// Of a compressed message: what isn't inflated yet.
+    /// Compressed payload that is inflated later.
     backlog: Backlog,
     utf8: Utf8Checker,
-    gathered: Payload,
+    kept: Payload,
 }
 
 /// Where the payload is kept.
 enum Payload {
-    /// Nowhere: it is handed out as it comes.
+    /// Nowhere: it is handed out as it arrives.
     Parts,
-    /// Whole characters only; the begin of the next one is in `OpenMessage::utf8`.
+    /// Whole characters only; the beginning of the next one is in `OpenMessage::utf8`.
     Text(String),
     Binary(Binary),
 }
@@ -101,36 +99,36 @@ enum Payload {
 /// Compressed payload that is inflated later.
 #[derive(Default)]
 struct Backlog {
-    /// `bytes[inflated..]` waits.
+    /// `bytes[inflated..]` is not inflated yet.
     bytes: Vec<u8>,
     /// 0 <= inflated <= bytes.len()
     inflated: usize,
 }
 
-/// A binary payload that may be written to beyond its end.
+/// A binary payload with room behind its end, into which a read may write.
 #[derive(Default)]
 struct Binary {
-    /// Behind the payload: zeros, or what is left of another message. Never handed out.
+    /// Behind the payload are zeros or bytes of an earlier message, which are never handed out.
     bytes: Vec<u8>,
     /// 0 <= len <= bytes.len(); the payload is `bytes[..len]`.
     len: usize,
 }
 
 impl Assembler {
-    /// Whether a message is under way, and how it is being handed out.
+    /// Returns how the unfinished message is handed out, or `None` between messages.
     pub(crate) fn delivery(&self) -> Option<Delivery> {
-        self.open.as_ref().map(|open| match open.gathered {
+        self.open.as_ref().map(|open| match open.kept {
             Payload::Parts => Delivery::Parts,
             _ => Delivery::Whole,
         })
     }
 
-    /// Whether the open message is compressed.
+    /// Returns whether the unfinished message is compressed.
     pub(crate) fn is_compressed(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.compressed)
     }
 
-    /// Judges a data frame by its header, before its payload (RFC 6455 section 5.4).
+    /// Checks the header of a data frame, before its payload is read (RFC 6455 section 5.4).
     #[inline]
     pub(crate) fn admit(&self, head: &FrameHead, limits: &Limits) -> Result<(), ProtocolError> {
         let (bytes, compressed) = match (&self.open, head.opcode) {
@@ -149,14 +147,14 @@ impl Assembler {
         if head.len > limits.frame_bytes() as u64 {
             return Err(ProtocolError::FrameTooBig);
         }
-        // A compressed length says nothing of the message's, which inflation will find.
+        // Of a compressed message only inflation finds the length.
         if !compressed && head.len > limits.message_bytes_max.saturating_sub(bytes) as u64 {
             return Err(ProtocolError::MessageTooBig);
         }
         Ok(())
     }
 
-    /// A message begins that is not whole in its first frame, or not whole in the input.
+    /// Begins a message that is fragmented or not whole in the input.
     pub(crate) fn begin(&mut self, head: &FrameHead, delivery: Delivery, pool: &mut Pool) {
         let memory = match delivery {
             Delivery::Whole if !head.compressed && head.len >= DIRECT_BYTES_MIN => {
@@ -176,7 +174,7 @@ impl Assembler {
             wire_bytes: 0,
             backlog: Backlog::default(),
             utf8: Utf8Checker::default(),
-            gathered: match (delivery, kind) {
+            kept: match (delivery, kind) {
                 (Delivery::Parts, _) => Payload::Parts,
                 (Delivery::Whole, MessageKind::Text) => Payload::Text(emptied(memory)),
                 (Delivery::Whole, MessageKind::Binary) => Payload::Binary(Binary {
@@ -187,14 +185,14 @@ impl Assembler {
         });
     }
 
-    /// A continuation of the open message begins.
+    /// Begins a continuation frame of the unfinished message.
     pub(crate) fn begin_continuation(&mut self) {
         if let Some(open) = &mut self.open {
             open.continuations += 1;
         }
     }
 
-    /// Keeps or checks the next payload bytes. `expected` more are announced.
+    /// Keeps or checks the next payload bytes. `expected` more bytes of their frame are to come.
     pub(crate) fn handle_payload(
         &mut self,
         payload: &[u8],
@@ -204,7 +202,7 @@ impl Assembler {
         let Some(open) = &mut self.open else {
             return Ok(());
         };
-        // What comes first counts: bad text before the limit, or the limit.
+        // The first mistake counts: bad text before the limit, or the limit.
         if !open.compressed {
             open.wire_bytes += payload.len() as u64;
         }
@@ -212,7 +210,7 @@ impl Assembler {
         let (payload, beyond) = payload.split_at(payload.len().min(room));
         open.bytes += payload.len();
         open.reserve(payload.len(), expected);
-        match &mut open.gathered {
+        match &mut open.kept {
             Payload::Binary(binary) => binary.append(payload),
             Payload::Text(text) => {
                 let mut split = SplitChar::default();
@@ -231,9 +229,11 @@ impl Assembler {
         }
     }
 
-    /// Inflates the next payload bytes. In parts, what came out lies in `pool.scratch`; in whole
-    /// messages it is kept here, and what is far ahead of the message's end isn't inflated yet. At the end of each
-    /// frame it is inflated as far as may be, so that it doesn't matter how the frame was cut.
+    /// Inflates the next payload bytes. The text of a part is left in `pool.scratch`; the text of a whole message is kept
+    /// here, as far as an unfinished message may be inflated.
+    ///
+    /// At the end of each frame everything is inflated that may be, so that the result doesn't depend on how the input was
+    /// split.
     pub(crate) fn handle_compressed(
         &mut self,
         payload: &[u8],
@@ -273,7 +273,7 @@ impl Assembler {
         result
     }
 
-    /// Inflates `input` until the message is longer than the first of `limits`, or would be longer than the second.
+    /// Inflates `input` until the message exceeds the first of the two limits or would exceed the second.
     fn inflate(
         &mut self,
         input: &mut &[u8],
@@ -286,7 +286,7 @@ impl Assembler {
         let parts = self.delivery() == Some(Delivery::Parts);
         let result = loop {
             let seen = self.open.as_ref().map_or(0, |open| open.bytes);
-            // One byte over the limit is enough to know that it is broken.
+            // One byte over the limit is enough to know that the message exceeds it.
             let room = message_bytes_max.saturating_sub(seen).saturating_add(1);
             let step = match parts {
                 true => room,
@@ -298,8 +298,8 @@ impl Assembler {
                 break Ok(());
             }
             let progress = inflater.inflate(pool, input, end, &mut scratch, step);
-            // Text before an error is checked before the error is told, so that it doesn't matter
-            // how the payload was cut.
+            // Text before an error is checked before the error is returned, so that the result doesn't depend on how the
+            // payload was split.
             if let Err(error) = self.handle_payload(&scratch, 0, message_bytes_max) {
                 break Err(error);
             }
@@ -313,7 +313,7 @@ impl Assembler {
         result
     }
 
-    /// The message's last byte is in: hands it out if it was kept.
+    /// Ends the message, and returns it if it was kept.
     pub(crate) fn finish(&mut self) -> Result<Option<Message<'static>>, ProtocolError> {
         let Some(mut open) = self.open.take() else {
             return Ok(None);
@@ -321,15 +321,15 @@ impl Assembler {
         if open.kind == MessageKind::Text {
             open.utf8.finish()?;
         }
-        Ok(match open.gathered {
+        Ok(match open.kept {
             Payload::Parts => None,
             Payload::Text(text) => Some(Message::from(text)),
             Payload::Binary(binary) => Some(Message::from(binary.into_bytes())),
         })
     }
 
-    /// Where the next payload bytes may be put as they come, if they are to lie there as they are.
-    /// `expected` more are announced.
+    /// Returns memory into which the next payload bytes may be read directly, or `None` if they must come as input.
+    /// `expected` more bytes of their frame are to come.
     pub(crate) fn payload_buffer(&mut self, expected: u64) -> Option<&mut [u8]> {
         let Some(open) = &mut self.open else {
             return None;
@@ -338,17 +338,17 @@ impl Assembler {
             return None;
         }
         open.reserve(0, expected.saturating_add(LEAD_BYTES as u64));
-        match &mut open.gathered {
+        match &mut open.kept {
             Payload::Binary(binary) => Some(binary.room(expected)),
             _ => None,
         }
     }
 
-    /// `len` bytes were put where [`Assembler::payload_buffer`] said: shows them to `unmask`, in pieces of a multiple
-    /// of four bytes but for the last, and keeps them.
+    /// Keeps `len` bytes that were read into [`Assembler::payload_buffer`]. `unmask` gets them in pieces; the length of each
+    /// but the last is a multiple of four.
     pub(crate) fn commit(&mut self, len: usize, unmask: impl FnMut(&mut [u8])) {
         if let Some(open) = &mut self.open
-            && let Payload::Binary(binary) = &mut open.gathered
+            && let Payload::Binary(binary) = &mut open.kept
         {
             binary.settle(len, unmask);
             open.bytes += len;
@@ -356,36 +356,36 @@ impl Assembler {
         }
     }
 
-    /// The kind of the open message.
+    /// Returns the kind of the unfinished message.
     pub(crate) fn kind(&self) -> MessageKind {
         self.open
             .as_ref()
             .map_or(MessageKind::Binary, |open| open.kind)
     }
 
-    /// Payload bytes of the open message that have come, as on the wire; 0 if none is open.
+    /// Returns how many payload bytes of the unfinished message have come, as sent; 0 between messages.
     pub(crate) fn wire_bytes(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.wire_bytes)
     }
 
-    /// Bytes of memory for the payload that is kept, as far as it has been touched: what is reserved beyond costs nothing.
+    /// Returns the bytes of memory for the payload that is kept. Memory that is reserved and not yet written costs nothing.
     pub(crate) fn buffered_bytes(&self) -> usize {
         let Some(open) = &self.open else {
             return 0;
         };
-        let gathered = match &open.gathered {
+        let kept = match &open.kept {
             Payload::Parts => 0,
             Payload::Text(text) => text.len(),
             Payload::Binary(binary) => binary.bytes.len(),
         };
-        gathered + open.backlog.bytes.len()
+        kept + open.backlog.bytes.len()
     }
 }
 
 impl OpenMessage {
-    /// Up to which length the message may be inflated now.
+    /// Returns the length up to which the message may be inflated now.
     fn ahead_max(&self, end: End) -> usize {
-        let is_kept = !matches!(self.gathered, Payload::Parts);
+        let is_kept = !matches!(self.kept, Payload::Parts);
         match end {
             End::No if is_kept => usize::try_from(self.wire_bytes)
                 .unwrap_or(usize::MAX)
@@ -395,7 +395,7 @@ impl OpenMessage {
         }
     }
 
-    /// Makes room: for little at first, for what is announced once some of it has come.
+    /// Reserves memory for `now` bytes and for some of those that are to come: few at first, more once some have come.
     fn reserve(&mut self, now: usize, expected: u64) {
         let believed = if self.bytes >= RESERVE_UNSEEN_BYTES {
             RESERVE_ANNOUNCED_BYTES.max(self.bytes)
@@ -406,7 +406,7 @@ impl OpenMessage {
             .unwrap_or(usize::MAX)
             .saturating_add(now);
         let wanted = announced.min(believed).max(now);
-        match &mut self.gathered {
+        match &mut self.kept {
             Payload::Text(text) if text.capacity() - text.len() < wanted => text.reserve(wanted),
             Payload::Binary(binary) if binary.bytes.capacity() - binary.len < wanted => {
                 let ready = binary.bytes.len() - binary.len;
@@ -417,8 +417,8 @@ impl OpenMessage {
     }
 }
 
-/// Moves what is behind the first `lead` bytes to their place, and shows it to `unmask` there: in pieces, of
-/// [`MOVE_BYTES`] but for the last, unless it lies right already.
+/// Moves what is behind the first `lead` bytes to the beginning, and unmasks it there, in pieces of [`MOVE_BYTES`]. With a
+/// `lead` of 0 it unmasks everything at once.
 fn pull(bytes: &mut [u8], lead: usize, mut unmask: impl FnMut(&mut [u8])) {
     if lead == 0 {
         return unmask(bytes);
@@ -441,7 +441,7 @@ impl Backlog {
     }
 
     fn append(&mut self, payload: &[u8]) {
-        // Each byte moves at most once on average.
+        // On average each byte is moved at most once.
         if self.inflated > self.bytes.len() / 2 {
             self.bytes.drain(..self.inflated);
             self.inflated = 0;
@@ -449,7 +449,7 @@ impl Backlog {
         self.bytes.extend_from_slice(payload);
     }
 
-    /// All but the last `left` bytes are inflated.
+    /// Marks all but the last `left` bytes as inflated.
     fn keep(&mut self, left: usize) {
         match left {
             0 => *self = Self::default(),
@@ -467,7 +467,7 @@ impl Binary {
         self.len += payload.len();
     }
 
-    /// Room for some of the bytes that are expected, within what is reserved.
+    /// Returns room for some of the `expected` bytes, within what is reserved.
     fn room(&mut self, expected: u64) -> &mut [u8] {
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         let begin = self.len + self.lead();
@@ -481,7 +481,7 @@ impl Binary {
         &mut room[..len]
     }
 
-    /// `len` bytes were put into [`Binary::room`].
+    /// Adds `len` bytes that were written into [`Binary::room`] to the payload.
     fn settle(&mut self, len: usize, unmask: impl FnMut(&mut [u8])) {
         let lead = self.lead();
         let target = &mut self.bytes[self.len..];
@@ -489,12 +489,13 @@ impl Binary {
         pull(&mut target[..lead + len], lead, unmask);
     }
 
-    /// How far behind their place bytes are put by a read. Processors that copy with `rep movsb` do it at a
-    /// sixteenth of their speed if, modulo the size of a page, the target is up to fifteen bytes behind the
-    /// source (measured on AMD's fourth Zen). That is what comes of a masked frame with the longest header
-    /// which a local sender's kernel has begun a page with, and of memory sixteen bytes behind a page's begin,
-    /// where allocators put what they map. A few bytes on it is harmless, and unmasking, which goes through it
-    /// anyway, takes it along to its place.
+    /// Returns how far behind its place in the message a read puts its bytes: 0 or [`LEAD_BYTES`].
+    ///
+    /// Processors that copy with `rep movsb` do so at a sixteenth of their speed if, modulo the size of a page, the target is
+    /// up to fifteen bytes behind the source (measured on AMD's Zen 4). This happens when a local sender's kernel has put a
+    /// frame with the longest header at the beginning of a page, and the allocator has put our memory sixteen bytes behind
+    /// the beginning of one, as it does with what it maps. A few bytes further on the copy is fast. Unmasking passes over
+    /// the bytes anyway and moves them to their place.
     fn lead(&self) -> usize {
         let into_page = self.bytes.as_ptr().addr() % PAGE_BYTES;
         match into_page > HEAD_BYTES_MAX && into_page < HEAD_BYTES_MAX + 16 {
@@ -522,7 +523,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_ahead_of_its_place_is_pulled_to_it_and_unmasked_there() {
+    fn a_payload_behind_its_place_is_moved_there_and_unmasked() {
         for len in [0, 1, 63, 64, 65, MOVE_BYTES, 3 * MOVE_BYTES + 5] {
             for lead in [0, LEAD_BYTES] {
                 let payload: Vec<u8> = (0..len).map(|index| (index * 7 / 5) as u8).collect();

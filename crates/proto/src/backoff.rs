@@ -1,14 +1,25 @@
-//! When to dial again: a pure function of the attempt and a random number.
+//! When to connect again: a pure function of the number of failures and a random number.
 
 use core::time::Duration;
 
-/// Exponential backoff with full jitter: before attempt n a random time between zero and
-/// `base × 2^n`, at most `max`, so that the clients of a dead server don't come back all at once.
+/// Exponential backoff with full jitter, so that the clients of a failed server don't all reconnect at once.
+///
+/// After `n` failed attempts in a row the delay is random between zero and `base × 2^n`, at most `max`.
+///
+/// ```
+/// use core::time::Duration;
+/// use sockeye_proto::Backoff;
+///
+/// let backoff = Backoff::default();
+/// assert_eq!(backoff.delay(0, 1 << 63), Duration::from_millis(250));
+/// assert_eq!(backoff.delay(3, 1 << 63), Duration::from_secs(2));
+/// assert_eq!(backoff.delay(30, 1 << 63), Duration::from_secs(15));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// The upper end of the first delay. Default 500 ms.
+    /// The longest first delay. Default 500 ms.
     pub base: Duration,
-    /// The upper end of all delays. Default 30 s.
+    /// The longest of all delays. Default 30 s.
     pub max: Duration,
 }
 
@@ -22,8 +33,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// How long to wait before the attempt after `failures` failures in a row (0 for the first);
-    /// `random` is uniform over all of its values.
+    /// Returns how long to wait before the next attempt. `failures` is how many attempts in a row have failed: 0 before the
+    /// first attempt. `random` must be uniform over all values.
     #[must_use]
     pub fn delay(&self, failures: u32, random: u64) -> Duration {
         let ceiling = 2_u32
@@ -31,7 +42,7 @@ impl Backoff {
             .and_then(|factor| self.base.checked_mul(factor))
             .map_or(self.max, |delay| delay.min(self.max));
         let nanos = (ceiling.as_nanos() * u128::from(random)) >> 64;
-        // Below the ceiling, so it fits whatever fits a Duration of 584 years.
+        // It saturates only for a `max` of more than 584 years.
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }

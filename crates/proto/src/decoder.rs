@@ -1,4 +1,4 @@
-//! Bytes to frames, wherever the splits fall.
+//! Cuts bytes into frames, however the input was split.
 
 use crate::{
     ProtocolError, Role,
@@ -6,42 +6,42 @@ use crate::{
     mask,
 };
 
-/// Bytes from the peer, eaten from the front and unmasked in place.
+/// Bytes from the peer. They are consumed from the front and unmasked in place.
 pub struct Input<'i> {
-    /// What hasn't been eaten, still masked.
+    /// What is not consumed yet, still masked.
     rest: &'i mut [u8],
 }
 
 impl<'i> Input<'i> {
-    /// All of `bytes`, as they came.
+    /// Creates an input of all `bytes`, as they were received.
     #[inline]
     pub fn new(bytes: &'i mut [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// What hasn't been eaten yet, still masked: keep it, if you must stop, and begin with it next time.
+    /// Returns what is not consumed yet, still masked. A caller that stops early keeps it and begins with it next time.
     #[must_use]
     #[inline]
     pub fn rest(&self) -> &[u8] {
         self.rest
     }
 
-    /// The same, for as long as the bytes live.
+    /// Returns what [`Input::rest`] returns, for the lifetime of the bytes.
     #[must_use]
     #[inline]
     pub fn into_rest(self) -> &'i [u8] {
         self.rest
     }
 
-    /// Whether all is eaten.
+    /// Returns whether everything is consumed.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Eats a frame if it is whole, a whole message, masked, uncompressed and not longer than 125 bytes:
-    /// what most frames are that a server reads. Its first byte, its masking key, its payload as it came.
+    /// Consumes the next frame if it is whole in the input and is a whole message, masked, uncompressed and at most 125 bytes
+    /// long, as most frames are that a server reads. Returns its first byte, its masking key and its masked payload.
     #[inline(always)]
     pub(crate) fn take_short_message(
         &mut self,
@@ -49,7 +49,7 @@ impl<'i> Input<'i> {
     ) -> Option<(u8, [u8; 4], &'i mut [u8])> {
         let (&[first, second], after) = self.rest.split_first_chunk()?;
         let (&key, after) = after.split_first_chunk()?;
-        // The mask bit taken off; without it, the length seems to be over 127.
+        // This clears the mask bit. In an unmasked frame it sets it, and the length is over 127.
         let len = usize::from(second ^ 0x80);
         let is_message = first == TEXT || first == BINARY;
         if !is_message || len > CONTROL_BYTES_MAX.min(bytes_max) || len > after.len() {
@@ -58,7 +58,7 @@ impl<'i> Input<'i> {
         Some((first, key, &mut self.take_some(6 + len)[6..]))
     }
 
-    /// The same for 126 bytes and more.
+    /// Consumes the next frame like [`Input::take_short_message`], but one of 126 bytes or more.
     #[inline(always)]
     pub(crate) fn take_long_message(
         &mut self,
@@ -79,7 +79,7 @@ impl<'i> Input<'i> {
         Some((first, key, &mut self.take_some(8 + len)[8..]))
     }
 
-    /// The same for 64 KiB and more.
+    /// Consumes the next frame like [`Input::take_short_message`], but one of 64 KiB or more.
     #[inline(never)]
     fn take_huge_message(&mut self, bytes_max: usize) -> Option<(u8, [u8; 4], &'i mut [u8])> {
         let (&[first, second], after) = self.rest.split_first_chunk()?;
@@ -87,14 +87,14 @@ impl<'i> Input<'i> {
         let (&key, after) = after.split_first_chunk()?;
         let len = usize::try_from(u64::from_be_bytes(len)).ok()?;
         let is_message = (first == TEXT || first == BINARY) && second == MASKED_64_BITS;
-        // As above.
+        // Section 5.2: the minimal number of bytes must be used.
         if !is_message || len <= u16::MAX.into() || len > bytes_max || len > after.len() {
             return None;
         }
         Some((first, key, &mut self.take_some(14 + len)[14..]))
     }
 
-    /// Eats `count` bytes; there must be so many.
+    /// Consumes `count` bytes; there must be so many.
     #[inline(always)]
     fn take_some(&mut self, count: usize) -> &'i mut [u8] {
         let (taken, rest) = core::mem::take(&mut self.rest).split_at_mut(count);
@@ -102,7 +102,7 @@ impl<'i> Input<'i> {
         taken
     }
 
-    /// Eats `count` bytes, if there are so many.
+    /// Consumes `count` bytes, if there are so many.
     #[inline]
     pub(crate) fn take(&mut self, count: usize) -> Option<&'i mut [u8]> {
         if count > self.rest.len() {
@@ -116,16 +116,16 @@ impl<'i> Input<'i> {
     }
 }
 
-/// First byte of a text frame that is a whole message: FIN and the opcode.
+/// The first byte of a text frame that is a whole message: FIN and the opcode.
 pub(crate) const TEXT: u8 = 0x81;
 
-/// First byte of a binary frame that is a whole message.
+/// The first byte of a binary frame that is a whole message.
 pub(crate) const BINARY: u8 = 0x82;
 
-/// Second byte of a masked frame whose length follows in two bytes (section 5.2).
+/// The second byte of a masked frame whose length follows in two bytes (section 5.2).
 const MASKED_16_BITS: u8 = 0x80 | 126;
 
-/// The same in eight bytes.
+/// The second byte of a masked frame whose length follows in eight bytes (section 5.2).
 const MASKED_64_BITS: u8 = 0x80 | 127;
 
 /// A frame that was whole in the input, its payload unmasked.
@@ -137,14 +137,14 @@ pub(crate) struct WholeFrame<'i> {
 /// A piece of one frame's payload, unmasked in the input.
 pub(crate) struct Chunk<'i> {
     pub(crate) head: FrameHead,
-    /// Whether the frame begins with it.
+    /// Whether it is the first piece of its frame.
     pub(crate) first: bool,
-    /// Whether the frame ends with it.
+    /// Whether it is the last piece of its frame.
     pub(crate) last: bool,
     pub(crate) payload: &'i [u8],
 }
 
-/// What all frames of one connection have in common.
+/// The rules that all frames of one peer must follow.
 #[derive(Clone, Copy)]
 pub(crate) struct FrameRules {
     pub(crate) sender: Role,
@@ -157,8 +157,8 @@ impl FrameRules {
         FrameHead::parse(bytes, self.sender, self.bit)
     }
 
-    /// Eats the next frame if it is whole in the input and if `admit` wants it whole; else eats
-    /// nothing. Its header is shown to `admit` before any of its payload is touched.
+    /// Consumes the next frame if it is whole in the input and `admit` returns `true`; otherwise consumes nothing. `admit`
+    /// gets the header before any of the payload is unmasked.
     #[inline]
     pub(crate) fn whole_frame<'i>(
         self,
@@ -182,15 +182,15 @@ impl FrameRules {
     }
 }
 
-/// Cuts bytes into frames. Keeps no payload: at most a header that has not come whole.
+/// Cuts bytes into frames. It keeps no payload, only a header that is not whole yet.
 pub(crate) struct Decoder {
     rules: FrameRules,
-    /// Whether `frame`'s payload is being read; else a header is.
+    /// Whether the next byte belongs to the payload of `frame`; otherwise it belongs to a header.
     within: bool,
-    /// 0 <= head_len < HEAD_BYTES_MAX; the begin of a header is `head[..head_len]`.
+    /// 0 <= head_len < HEAD_BYTES_MAX; `head[..head_len]` is the beginning of a header.
     head_len: u8,
     head: [u8; HEAD_BYTES_MAX],
-    /// While `within`: `mask` is rotated to the next payload byte, `len` is what remains.
+    /// While `within`: its `mask` is rotated to the next payload byte, its `len` is what remains.
     frame: FrameHead,
 }
 
@@ -211,9 +211,10 @@ impl Decoder {
         }
     }
 
-    /// Eats the next piece of a frame. `None`: all input is eaten. A frame without payload gives one
-    /// empty piece. A new frame's header is shown to `admit` before any of its payload is touched.
-    /// No piece is longer than `bytes_max`.
+    /// Consumes the next piece of a frame, at most `bytes_max` of payload. Returns `None` if all input is consumed.
+    ///
+    /// A frame without payload gives one empty piece. `admit` gets the header of a new frame before any of its payload is
+    /// unmasked.
     pub(crate) fn poll_chunk<'i>(
         &mut self,
         input: &mut Input<'i>,
@@ -235,8 +236,7 @@ impl Decoder {
         let head = self.frame;
         let last = head.len <= here as u64;
         let len = if last { head.len as usize } else { here };
-        // Of a header that came alone the frame is kept in `frame`; for the reader it begins with
-        // this empty first piece.
+        // After a header that came alone the first piece is empty.
         let payload = input.take(len).unwrap_or_default();
         if let Some(key) = head.mask {
             mask::mask(payload, key);
@@ -252,13 +252,13 @@ impl Decoder {
         }))
     }
 
-    /// Payload bytes that the frame under way still brings; 0 between frames.
+    /// Returns how many payload bytes of the current frame are still to come; 0 between frames.
     pub(crate) fn expected(&self) -> u64 {
         if self.within { self.frame.len } else { 0 }
     }
 
-    /// `len` bytes of the frame under way went by another way: unmasked with the key that this gives, if
-    /// any. Whether the frame's message ends with them.
+    /// Skips `len` payload bytes of the current frame, which the caller read past the decoder. Returns the key to unmask them
+    /// with, if any, and whether the message ends with them.
     pub(crate) fn pass(&mut self, len: usize) -> (Option<[u8; 4]>, bool) {
         let key = self.frame.mask;
         self.frame.mask = key.map(|key| mask::rotated(key, len));
@@ -267,12 +267,12 @@ impl Decoder {
         (key, self.frame.fin && !self.within)
     }
 
-    /// Whether the input ended between two frames.
+    /// Returns whether the next byte begins a frame.
     pub(crate) fn is_between_frames(&self) -> bool {
         !self.within && self.head_len == 0
     }
 
-    /// Whether the input ended within the payload of a control frame.
+    /// Returns whether the next byte belongs to the payload of a control frame.
     pub(crate) fn is_within_control(&self) -> bool {
         self.within && self.frame.opcode.is_control()
     }
@@ -288,7 +288,7 @@ impl Decoder {
         self.poll_split_head(input)
     }
 
-    /// The header lies in more than one input: collect it byte by byte, which happens at most 13 times.
+    /// Collects a header that lies in more than one input, byte by byte: at most 14 of them.
     #[cold]
     fn poll_split_head(
         &mut self,

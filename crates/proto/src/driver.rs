@@ -1,4 +1,11 @@
-//! What a driver needs beyond the contract of [`Receiver`] and [`Sender`], to be fast.
+//! The fast path of [`Receiver`] and [`Sender`], for a driver that counts copies and instructions.
+//!
+//! It does nothing that the methods of the two don't do. Each of the three groups can be used alone:
+//! - [`poll_short`], [`poll_long`] and [`poll_other`] are [`Receiver::poll_event`] in three parts. The first two return messages
+//!   that borrow the input alone, so that the driver may use the receiver while it holds a batch of them.
+//! - [`payload_buffer`] and [`commit`] let a read put the payload of a large message in its place.
+//! - [`send_head`], [`plain_len_limit`], [`prepared_form`] and the `encode_*` functions frame a payload without copying it, or
+//!   once for many connections.
 
 use alloc::vec::Vec;
 
@@ -10,13 +17,13 @@ use crate::{
     sender::head,
 };
 
-/// The next message, if it is what most are that a server hears: short, in one frame, not compressed and
-/// whole in the input. `None`: go on with [`poll_long`].
+/// Returns the next message if it is short (at most 125 bytes), in one frame, not compressed and whole in the input, as most
+/// messages are that a server receives. On `None` go on with [`poll_long`].
 ///
 /// # Errors
 ///
-/// As [`Receiver::poll_event`].
-#[inline(always)] // Into the caller's loop: half of the instructions.
+/// Those of [`Receiver::poll_event`].
+#[inline(always)] // Inlining into the caller's loop saves half of the instructions.
 pub fn poll_short<'e>(
     receiver: &mut Receiver,
     input: &mut Input<'e>,
@@ -25,12 +32,11 @@ pub fn poll_short<'e>(
     receiver.poll_short(input, limits)
 }
 
-/// The same for a message that isn't short. `None`: go on with [`poll_other`]; together the
-/// three are [`Receiver::poll_event`], but what the first two hand out lives as long as the input.
+/// Returns the next message like [`poll_short`], but one of 126 bytes or more. On `None` go on with [`poll_other`].
 ///
 /// # Errors
 ///
-/// As [`Receiver::poll_event`].
+/// Those of [`Receiver::poll_event`].
 #[inline]
 pub fn poll_long<'e>(
     receiver: &mut Receiver,
@@ -40,11 +46,11 @@ pub fn poll_long<'e>(
     receiver.poll_long(input, limits)
 }
 
-/// Whatever isn't a whole message in one frame: see [`poll_short`].
+/// Returns the next event of any other kind, or `None` if all of the input is consumed.
 ///
 /// # Errors
 ///
-/// As [`Receiver::poll_event`].
+/// Those of [`Receiver::poll_event`].
 #[inline]
 pub fn poll_other<'e>(
     receiver: &'e mut Receiver,
@@ -55,32 +61,32 @@ pub fn poll_other<'e>(
     receiver.poll_other(input, pool, limits)
 }
 
-/// Where the next bytes from the peer may be put, instead of into an input: the memory of a large
-/// binary message that is under way. They need no copy then. `None`: give the next bytes as input.
+/// Returns memory into which the next bytes from the peer may be read without a copy: that of a large unfinished binary
+/// message. On `None` read into a buffer of your own and give it as input.
 ///
-/// To be asked when an input is used up. Put any number of bytes at the begin of the slice, then
-/// call [`commit`].
+/// Call it when an input is consumed. Write any number of bytes to the beginning of the slice, then call [`commit`].
 #[inline]
 pub fn payload_buffer(receiver: &mut Receiver) -> Option<&mut [u8]> {
     receiver.payload_buffer()
 }
 
-/// `len` bytes were put where [`payload_buffer`] said. The message, if it is whole now; give its
-/// memory back to the pool when it is handled ([`Pool::recycle`]).
+/// Adds `len` bytes that were written into [`payload_buffer`] to the message, and returns the message if it is whole now.
+///
+/// Give its memory back to the pool when it is handled ([`Pool::recycle`]).
 ///
 /// # Panics
 ///
-/// If there was no room for so many.
+/// `len` is more than the length of the buffer.
 pub fn commit(receiver: &mut Receiver, len: usize) -> Option<Message<'static>> {
     receiver.commit(len)
 }
 
-/// Appends only the header for a message of `len` bytes, if its payload may go to the wire as it
-/// is: then the caller sends exactly those bytes next. Otherwise appends nothing and gives `false`.
+/// Appends only the header of a message of `len` bytes and returns `true`, if its payload may be sent as it is. The caller
+/// must send exactly `len` bytes next. Otherwise appends nothing and returns `false`.
 ///
 /// # Errors
 ///
-/// As [`Sender::send`].
+/// Those of [`Sender::send`].
 #[inline]
 pub fn send_head(
     sender: &mut Sender,
@@ -106,7 +112,7 @@ pub fn send_head(
     Ok(true)
 }
 
-/// Payload bytes below which a whole message goes out as [`encode_plain`] makes it; 0 if none does.
+/// Returns the limit in bytes below which a whole message is sent as [`encode_plain`] frames it; 0 if none is.
 #[must_use]
 #[inline]
 pub fn plain_len_limit(sender: &Sender) -> usize {
@@ -116,27 +122,27 @@ pub fn plain_len_limit(sender: &Sender) -> usize {
     (sender.deflater.as_ref()).map_or(usize::MAX, |own| own.threshold_bytes)
 }
 
-/// What a prepared frame must be for this connection.
+/// The form that a prepared frame must have for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PreparedForm {
-    /// The plain frame, as [`encode_plain`] makes it.
+    /// An uncompressed frame, as [`encode_plain`] writes it.
     Plain,
-    /// A frame as [`encode_compressed`] makes it with this window.
+    /// A compressed frame, as [`encode_compressed`] writes it with these parameters.
     Compressed {
-        /// 8..=15.
+        /// 8 to 15. The window has at most 2 to the power of this many bytes.
         window_bits: u8,
-        /// 0..=9.
+        /// 0 to 9: how hard the deflater tries.
         level: u8,
     },
-    /// None: this connection masks, or compresses with a context of its own.
+    /// None: this connection masks its frames, or compresses them with a context of its own.
     Own,
 }
 
-/// Which prepared frame may be appended to the outgoing bytes as a message of its own.
+/// Returns the form of a prepared frame that may be appended to the outgoing bytes as a message of `payload_bytes`.
 ///
 /// # Errors
 ///
-/// As [`Sender::send`].
+/// Those of [`Sender::send`].
 #[inline]
 pub fn prepared_form(sender: &Sender, payload_bytes: usize) -> Result<PreparedForm, SendError> {
     sender.admit_message()?;
@@ -152,14 +158,14 @@ pub fn prepared_form(sender: &Sender, payload_bytes: usize) -> Result<PreparedFo
     })
 }
 
-/// Appends a server's frame with `payload` as it is, for [`PreparedForm::Plain`].
+/// Appends a server's frame with an uncompressed `payload`, for [`PreparedForm::Plain`].
 #[inline]
 pub fn encode_plain(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
     Encoder::server().message(kind, payload, out);
 }
 
-/// Writes a server's frame with `payload` as it is to the begin of `room`, and gives its length. `None` if
-/// the payload has more than 65,535 bytes, or the frame more than there is room for.
+/// Writes a server's frame with an uncompressed `payload` to the beginning of `room`, and returns the length of the frame.
+/// Returns `None` if the payload has more than 65,535 bytes, or if the frame has more bytes than `room`.
 #[inline(always)]
 pub fn encode_into(kind: MessageKind, payload: &[u8], room: &mut [u8]) -> Option<usize> {
     let len = payload.len();
@@ -177,8 +183,8 @@ pub fn encode_into(kind: MessageKind, payload: &[u8], room: &mut [u8]) -> Option
     Some(4 + len)
 }
 
-/// Writes the header of a server's frame whose payload of `payload_bytes` follows as it is to the begin of
-/// `room`, and gives its length. `None` if there is no room for it; ten bytes are always enough.
+/// Writes the header of a server's frame with an uncompressed payload of `payload_bytes` to the beginning of `room`, and
+/// returns the length of the header. Returns `None` if `room` is too small; ten bytes are always enough.
 #[inline]
 pub fn encode_head(kind: MessageKind, payload_bytes: usize, room: &mut [u8]) -> Option<usize> {
     let mut head = FrameHead::message(kind);
@@ -188,8 +194,8 @@ pub fn encode_head(kind: MessageKind, payload_bytes: usize, room: &mut [u8]) -> 
     Some(len)
 }
 
-/// Appends a server's frame with `payload` compressed on its own, for [`PreparedForm::Compressed`]
-/// with these numbers; plain if that is smaller.
+/// Appends a server's frame with `payload` compressed without context, for [`PreparedForm::Compressed`] with these
+/// parameters. The payload stays uncompressed if compression doesn't make it smaller.
 pub fn encode_compressed(
     kind: MessageKind,
     payload: &[u8],

@@ -1,4 +1,4 @@
-//! Frames to bytes: shortest headers, and masks from a client.
+//! Writes frames: with the shortest header, and masked if they are from a client.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -10,9 +10,9 @@ use crate::{
     mask,
 };
 
-/// Writes frames, masked or not.
+/// Writes frames.
 pub(crate) struct Encoder {
-    /// A client's; a server has none.
+    /// The masking keys of a client; a server has none.
     keys: Option<Box<Keys>>,
 }
 
@@ -31,7 +31,7 @@ impl Encoder {
         self.keys.is_some()
     }
 
-    /// Appends the header as it is. Only where nothing is masked.
+    /// Appends the header as it is, for a server.
     #[inline]
     pub(crate) fn head(&self, head: FrameHead, out: &mut Vec<u8>) {
         debug_assert!(!self.masks());
@@ -44,13 +44,13 @@ impl Encoder {
         if payload.len() > CONTROL_BYTES_MAX || self.masks() {
             return self.frame(FrameHead::message(kind), payload, out);
         }
-        // What most answers of a server are: room is made once, and the header is two bytes.
+        // Most replies of a server are short: one reservation, and a header of two bytes.
         out.reserve(2 + payload.len());
         out.extend_from_slice(&[FrameHead::message(kind).first_byte(), payload.len() as u8]);
         out.extend_from_slice(payload);
     }
 
-    /// Appends the frame; its length and mask are put in here.
+    /// Appends a frame, and sets the length and the mask of its header.
     #[inline(never)]
     pub(crate) fn frame(&mut self, mut head: FrameHead, payload: &[u8], out: &mut Vec<u8>) {
         head.len = payload.len() as u64;
@@ -65,17 +65,17 @@ impl Encoder {
     }
 }
 
-/// Masking keys that nobody who sees some of them can foretell (RFC 6455 section 10.3): SHA-1 over
-/// a secret seed and a counter, five keys a block.
+/// The masking keys of a client: SHA-1 over a secret seed and a counter, five keys a block. They can't be predicted from
+/// earlier ones (RFC 6455 section 10.3).
 struct Keys {
     seed: [u8; 32],
     blocks: u64,
     block: [u8; 20],
-    /// 0 <= drawn <= 5: keys taken from `block`.
+    /// 0 <= drawn <= 5; so many keys of `block` are used.
     drawn: usize,
 }
 
-/// Four bytes of a block's twenty each.
+/// Keys. Each is four of a block's twenty bytes.
 const KEYS_PER_BLOCK: usize = 5;
 
 impl Keys {
@@ -117,7 +117,7 @@ mod tests {
         let keys: BTreeSet<[u8; 4]> = (0..1000)
             .flat_map(|_| [first.draw(), second.draw()])
             .collect();
-        // 2,000 draws of 2^32: a single repetition has a chance of 1 in 2,000, and the seeds are fixed.
+        // 2,000 draws of 2^32 values: the chance of a repetition is 1 in 2,000, and the seeds are fixed.
         assert_eq!(keys.len(), 2000);
     }
 }

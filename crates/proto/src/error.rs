@@ -1,64 +1,64 @@
-//! What a peer can do wrong on an open connection, and the close code that answers it.
+//! Mistakes of a peer on an open connection, and the close code that answers each.
 
 use core::fmt;
 
 use crate::CloseCode;
 
-/// The peer broke the protocol or went over a limit; the connection must fail (RFC 6455 section 7.1.7).
+/// A mistake of the peer: it broke the protocol or exceeded a limit. The connection must fail (RFC 6455 section 7.1.7).
 ///
-/// After one of these the receiving half yields nothing more; send a Close frame with
-/// [`ProtocolError::close_code`] and end the transport.
+/// The receiving half returns no more events. Send a Close frame with [`ProtocolError::close_code`], then end TCP;
+/// [`crate::Connection`] writes that frame itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A rule of RFC 6455 or RFC 7692 was broken. Close code 1002.
+    /// The peer broke a rule of RFC 6455 or RFC 7692. Close code 1002.
     Violation(Violation),
-    /// Text, or the reason of a Close frame, was not UTF-8 (section 8.1). Close code 1007.
+    /// Text, or the reason of a Close frame, is not UTF-8 (section 8.1). Close code 1007.
     InvalidUtf8,
-    /// A compressed message did not inflate (RFC 7692 section 7.2.2). Close code 1007.
+    /// A compressed message does not inflate (RFC 7692 section 7.2.2). Close code 1007.
     InvalidDeflate,
-    /// A frame was announced with more than [`crate::Limits::frame_bytes_max`] bytes. Close code 1009.
+    /// A frame has more than [`crate::Limits::frame_bytes_max`] bytes of payload. Close code 1009.
     FrameTooBig,
-    /// A message grew over [`crate::Limits::message_bytes_max`], before or after inflation. Close code 1009.
+    /// A message has more than [`crate::Limits::message_bytes_max`] bytes, before or after inflation. Close code 1009.
     MessageTooBig,
-    /// A message had more continuation frames than [`crate::Limits::fragments_max`]. Close code 1009.
+    /// A message has more continuation frames than [`crate::Limits::fragments_max`]. Close code 1009.
     TooManyFragments,
 }
 
-/// Which rule was broken.
+/// The rule that the peer broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// RSV1, RSV2 or RSV3 set without an extension that gives it a meaning (section 5.2).
+    /// RSV1, RSV2 or RSV3 is set, and no agreed extension gives it a meaning (section 5.2).
     ReservedBit,
-    /// RSV1 on a control frame or on a continuation (RFC 7692 section 6.1).
+    /// RSV1 is set on a control frame or on a continuation (RFC 7692 section 6.1).
     CompressedBit,
-    /// Opcode 3–7 or 11–15 (section 5.2).
+    /// The opcode is 3–7 or 11–15 (section 5.2).
     ReservedOpcode,
-    /// A client's frame without a mask (section 5.1).
+    /// A client's frame is not masked (section 5.1).
     Unmasked,
-    /// A server's frame with a mask (section 5.1).
+    /// A server's frame is masked (section 5.1).
     Masked,
-    /// A length written in more bytes than it needs (section 5.2).
+    /// A length takes more bytes than it needs (section 5.2).
     LongLength,
-    /// A 64-bit length with its highest bit set (section 5.2).
+    /// A 64-bit length has its highest bit set (section 5.2).
     LengthHighBit,
-    /// A control frame with FIN clear (section 5.5).
+    /// A control frame is fragmented: its FIN bit is clear (section 5.5).
     FragmentedControl,
-    /// A control frame with more than 125 bytes (section 5.5).
+    /// A control frame has more than 125 bytes of payload (section 5.5).
     LongControl,
-    /// A continuation with no message to continue (section 5.4).
+    /// A continuation frame comes between two messages (section 5.4).
     StrayContinuation,
-    /// A new message within an unfinished one (section 5.4).
+    /// A new message begins within an unfinished one (section 5.4).
     InterleavedMessage,
-    /// A Close frame with a body of one byte (section 5.5.1).
+    /// The body of a Close frame has one byte (section 5.5.1).
     CloseBody,
-    /// A Close frame with a code that must not be sent (section 7.4).
+    /// A Close frame has a code that must not be sent (section 7.4).
     CloseCode,
 }
 
 impl ProtocolError {
-    /// The code for our Close frame (RFC 6455 section 7.4.1).
+    /// Returns the code for our Close frame (RFC 6455 section 7.4.1).
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
@@ -70,7 +70,7 @@ impl ProtocolError {
         }
     }
 
-    /// One line, also the reason in our Close frame.
+    /// Returns one line of text, which is also the reason in our Close frame.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

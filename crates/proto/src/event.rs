@@ -1,37 +1,38 @@
-//! What a peer does: events, and where their payload lies until they are handed out.
+//! Events, which tell what the peer did, and where their payload lies until they are handed out.
 
 use crate::{CloseCode, Message, MessageKind, ProtocolError, Violation, frame::Opcode};
 
-/// What the peer did.
+/// Something that the peer did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A whole message.
     Message(Message<'a>),
-    /// A piece of a message, where [`crate::Delivery::Parts`] was asked for.
+    /// A part of a message, with [`crate::Delivery::Parts`].
     Part(Part<'a>),
-    /// A ping. Answer it with a pong of the same payload ([`crate::Sender::answer`]).
+    /// A ping. It must be answered ([`crate::Sender::answer`]); [`crate::Connection`] does so itself.
     Ping(&'a [u8]),
-    /// A pong, asked for or not.
+    /// A pong: the answer to a ping, or unsolicited.
     Pong(&'a [u8]),
-    /// The peer's Close frame: the last event. Answer it ([`crate::Sender::answer`]).
+    /// The peer's Close frame, the last event. It must be answered ([`crate::Sender::answer`]); [`crate::Connection`] does
+    /// so itself.
     Close(CloseFrame<'a>),
 }
 
-/// A piece of a message.
+/// A part of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
     /// The kind of the whole message.
     pub kind: MessageKind,
-    /// Text may be cut within a character; it is checked all the same.
+    /// Text may be cut within a character. It is checked for UTF-8 all the same.
     pub payload: &'a [u8],
-    /// Whether the message ends here.
+    /// Whether the message ends with this part.
     pub last: bool,
 }
 
 /// The body of a received Close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseFrame<'a> {
-    /// [`CloseCode::NO_STATUS`] if the body was empty.
+    /// [`CloseCode::NO_STATUS`] if the body is empty.
     pub code: CloseCode,
     /// At most 123 bytes of UTF-8.
     pub reason: &'a str,
@@ -58,7 +59,7 @@ impl<'a> CloseFrame<'a> {
         &reason[..reason.floor_char_boundary(bytes_max)]
     }
 
-    /// From the body of the frame (RFC 6455 section 5.5.1): nothing, or a code and a reason in UTF-8.
+    /// Parses the body of the frame (RFC 6455 section 5.5.1): nothing, or a code and a reason in UTF-8.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, ProtocolError> {
         let Some((&code, reason)) = body.split_first_chunk() else {
             return match body {
@@ -78,7 +79,9 @@ impl<'a> CloseFrame<'a> {
     }
 }
 
-/// Where an event's payload lies. Borrowed only at the end, so that the search may go on.
+/// What a search in the input found, and where its payload lies.
+///
+/// An [`Event`] borrows the receiver or the pool; this borrows the input only, so that a search may go on with both.
 pub(crate) enum Found<'i> {
     Nothing,
     Message {

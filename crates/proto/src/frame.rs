@@ -1,4 +1,4 @@
-//! One frame's header (RFC 6455 section 5.2): parse and write.
+//! Parses and writes the header of one frame (RFC 6455 section 5.2).
 //!
 //! ```text
 //!   byte 0             byte 1            0, 2 or 8 bytes    0 or 4 bytes
@@ -14,10 +14,10 @@ use crate::{MessageKind, ProtocolError, Role, Violation};
 /// Bytes. 14 = 2 fixed + 8 length + 4 mask.
 pub(crate) const HEAD_BYTES_MAX: usize = 14;
 
-/// Bytes. What a control frame carries at most (section 5.5).
+/// Bytes. The longest payload of a control frame (section 5.5).
 pub(crate) const CONTROL_BYTES_MAX: usize = 125;
 
-/// What a frame is for (section 11.8).
+/// The opcode of a frame (section 11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opcode {
     Continuation = 0,
@@ -46,16 +46,16 @@ impl Opcode {
     }
 }
 
-/// Whether a bit of the first byte has a meaning here.
+/// Whether RSV1 has a meaning on this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CompressedBit {
-    /// permessage-deflate was agreed on: RSV1 marks a compressed message.
+    /// permessage-deflate is agreed on: RSV1 marks a compressed message.
     Known,
-    /// No extension: RSV1 must be clear.
+    /// No extension is agreed on: RSV1 must be clear.
     Unknown,
 }
 
-/// A frame's header.
+/// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHead {
     pub(crate) fin: bool,
@@ -67,7 +67,7 @@ pub(crate) struct FrameHead {
 }
 
 impl FrameHead {
-    /// Of a whole message in one frame, with no payload so far.
+    /// Creates the header of a whole message in one frame; the caller sets its length.
     #[inline]
     pub(crate) fn message(kind: MessageKind) -> Self {
         Self {
@@ -82,8 +82,8 @@ impl FrameHead {
         }
     }
 
-    /// Reads the header at the start of `bytes`, sent by `sender`: the header and its length, or
-    /// `None` if more bytes are needed. Fails as soon as the bytes at hand are wrong.
+    /// Parses the header at the beginning of `bytes`, which `sender` sent. Returns the header and its length, or `None` if it
+    /// needs more bytes. Fails as soon as the bytes that are there are wrong.
     #[inline]
     pub(crate) fn parse(
         bytes: &[u8],
@@ -111,7 +111,7 @@ impl FrameHead {
         let &[second, ref rest @ ..] = rest else {
             return Ok(None);
         };
-        // Section 5.1: clients mask, servers don't.
+        // Section 5.1: a client masks all frames, a server none.
         let masked = second & 0x80 != 0;
         match sender {
             Role::Client if !masked => return violation(Violation::Unmasked),
@@ -173,7 +173,7 @@ impl FrameHead {
         out.extend_from_slice(&head[..len]);
     }
 
-    /// The header in its shortest form, and how many of the bytes it is.
+    /// Returns the header in its shortest form, at the beginning of the array, and its length.
     #[inline]
     pub(crate) fn to_bytes(self) -> ([u8; HEAD_BYTES_MAX], usize) {
         let mut head = [0; HEAD_BYTES_MAX];

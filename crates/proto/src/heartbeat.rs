@@ -1,10 +1,10 @@
-//! When to ping, when to give up: a pure function of the time.
+//! When to ping a peer and when to give it up: a pure function of the time.
 
 use core::time::Duration;
 
 /// How often to ping a peer, and how long to wait for a sign of life.
 ///
-/// A peer that vanishes is given up within `interval + timeout`.
+/// A peer that has vanished is given up within `interval + timeout`.
 ///
 /// ```
 /// use core::time::Duration;
@@ -16,86 +16,86 @@ use core::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeartbeatConfig {
-    /// From one ping to the next. Default 25 s: many proxies and NATs forget a connection that is
-    /// silent for 30 or 60.
+    /// The time from one ping to the next. Default 25 s: many proxies and NATs drop a connection that is silent for 30 or
+    /// 60 s. At least 1 ms; a smaller value is taken as that.
     pub interval: Duration,
-    /// From a ping to the last moment for any byte of the peer. Default 10 s.
+    /// The time from a ping to the deadline for any byte from the peer. Default 10 s.
     pub timeout: Duration,
 }
 
-/// When to ping, when to give up. Times are since an origin that the driver picks.
+/// The heartbeat of one connection. Times are since an origin that the driver picks.
 ///
-/// It pings on a schedule, whether the peer is silent or not: so a sign of life is a mark without a
-/// time, and there is a round-trip time for busy connections too.
+/// It pings at a fixed interval, whether the peer is silent or not: a sign of life is then a flag without a time, and busy
+/// connections get a round-trip time too.
 ///
 /// ```text
 ///             interval               half of the timeout            all of it
-///   calm ──────────────────> waiting ───────────────────> doubting ───────────> dead
+///   alive ─────────────────> waiting ───────────────────> doubted ────────────> dead
 ///    ^      sends a ping        │    without a byte         │  ^ ───────┐
 ///    └─────── any byte ─────────┴───────────────────────────┘  └ extend ┘
 /// ```
 ///
-/// Inputs: [`Heartbeat::handle_bytes`], [`Heartbeat::handle_pong`], [`Heartbeat::handle_timeout`],
-/// [`Heartbeat::extend`]; output: [`Heartbeat::poll_timeout`] says when the next `handle_timeout` is due.
-/// 16 bytes.
+/// Inputs are [`Heartbeat::handle_bytes`], [`Heartbeat::handle_pong`] and [`Heartbeat::handle_timeout`], which returns what
+/// to do. Orders are [`Heartbeat::extend`] and [`Heartbeat::withdraw`]. The output [`Heartbeat::poll_timeout`] says when to
+/// call `handle_timeout` next. A heartbeat takes 16 bytes.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
-    /// Microseconds. When the last ping was sent, or when the wait for an answer to it began anew.
-    /// Before the first one: an interval before it is due.
+    /// Microseconds. When the last ping was sent; before the first ping, one interval before it is due.
     pinged_at: i64,
-    /// Milliseconds after `pinged_at`, from which on the timeout counts.
+    /// Milliseconds from `pinged_at` to the beginning of the timeout.
     extension: u32,
-    /// Whether any byte came since this was looked at last.
+    /// Whether any byte has come since the last `handle_timeout`.
     heard: bool,
-    /// Whether the peer owes a sign of life.
+    /// Whether a sign of life is due from the peer.
     peer: PeerState,
-    /// Whether a pong to the last ping would tell a round-trip time.
+    /// Whether the first pong to the last ping gives a round-trip time.
     measuring: bool,
-    /// Whether the peer was given more time, because we were late ourselves.
-    is_extended_for_us: bool,
+    /// Whether the peer got more time because this end was late itself.
+    was_late: bool,
 }
 
-/// What is due.
+/// What the driver has to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeartbeatAction {
-    /// Nothing yet.
+    /// Nothing. Wait until [`Heartbeat::poll_timeout`].
     Wait,
     /// Send a ping with [`Heartbeat::payload`].
     Ping,
-    /// A half of the timeout is over without a byte. Who can find out what has become of what was sent looks now,
-    /// to compare when all of it is over.
+    /// Note, if the driver can, how much of what was sent the peer has acknowledged. Half of the timeout is over without a
+    /// byte, and at [`HeartbeatAction::Dead`] the driver compares.
     Doubt,
-    /// The peer is gone: end the connection, unless it is known to be there, busy with what was sent before the
-    /// ping. Then call [`Heartbeat::extend`].
+    /// End the connection: the peer is gone. Call [`Heartbeat::extend`] instead if the driver knows that the peer is still
+    /// busy with what was sent before the ping.
     Dead,
 }
 
-/// Whether the peer owes a sign of life.
+/// Whether a sign of life is due from the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PeerState {
+    /// None is due.
     Alive,
-    /// Since the ping.
+    /// One is due since the ping.
     Waiting,
-    /// For half of the timeout at least, and that was told.
+    /// One is due for half of the timeout or more, and `handle_timeout` has returned `Doubt`, or reading is paused.
     Doubted,
 }
 
-/// Whose pong it is.
+/// The ping that a pong answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pong {
-    /// The answer to our last ping, with the round-trip time if this is its first and was waited for.
+    /// Our last ping. The round-trip time is there if this is the first answer and the ping was sent while the driver had
+    /// read everything.
     Ours(Option<Duration>),
-    /// An answer to somebody else's, or to none.
+    /// No ping of this heartbeat, or an earlier one.
     Foreign,
 }
 
-/// Whether the peer can be heard.
+/// Whether the driver has read all that has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadState {
-    /// All that has come was read.
+    /// It has.
     CaughtUp,
-    /// Reading is paused by back-pressure, or our ping waits behind other bytes: what can't be heard
-    /// can't be late.
+    /// It has not: back-pressure pauses reading, or our ping waits behind other bytes. The peer can't be late then.
     Paused,
 }
 
@@ -109,7 +109,7 @@ impl Default for HeartbeatConfig {
 }
 
 impl HeartbeatConfig {
-    /// A ping every `interval`, and `timeout` to answer it.
+    /// Sends a ping every `interval`, and gives the peer `timeout` for any byte.
     #[must_use]
     pub fn new(interval: Duration, timeout: Duration) -> Self {
         Self { interval, timeout }
@@ -117,7 +117,7 @@ impl HeartbeatConfig {
 }
 
 impl Heartbeat {
-    /// A heartbeat that sends its first ping at `first_at`, at most an interval from now.
+    /// Creates a heartbeat whose first ping is due at `first_at`, which is at most one interval from now.
     #[must_use]
     pub fn new(first_at: Duration, config: &HeartbeatConfig) -> Self {
         Self {
@@ -126,17 +126,17 @@ impl Heartbeat {
             heard: false,
             peer: PeerState::Alive,
             measuring: false,
-            is_extended_for_us: false,
+            was_late: false,
         }
     }
 
-    /// Any byte is a sign of life. One store: this is called for each read.
+    /// Handles any byte from the peer, which is a sign of life. It costs one store, because it is called for each read.
     #[inline]
     pub fn handle_bytes(&mut self) {
         self.heard = true;
     }
 
-    /// A pong came.
+    /// Handles a pong with this `payload`. `key` is the one that [`Heartbeat::payload`] was called with.
     pub fn handle_pong(&mut self, payload: &[u8], key: u64, now: Duration) -> Pong {
         if payload != self.payload(key) {
             return Pong::Foreign;
@@ -148,7 +148,7 @@ impl Heartbeat {
         Pong::Ours(Some(Duration::from_micros(micros.unsigned_abs())))
     }
 
-    /// Says what is due, after all that has come was read.
+    /// Returns what the driver has to do now. Call it after reading all that has arrived.
     pub fn handle_timeout(
         &mut self,
         now: Duration,
@@ -157,60 +157,61 @@ impl Heartbeat {
     ) -> HeartbeatAction {
         let now = micros(now);
         if core::mem::take(&mut self.heard) {
-            (self.peer, self.extension, self.is_extended_for_us) = (PeerState::Alive, 0, false);
+            (self.peer, self.extension, self.was_late) = (PeerState::Alive, 0, false);
         }
-        let is_clear = read_state == ReadState::CaughtUp;
+        let is_caught_up = read_state == ReadState::CaughtUp;
         let since = now.saturating_sub(self.pinged_at + self.extension());
         if since < self.due(config) {
             return HeartbeatAction::Wait;
         }
-        if self.peer == PeerState::Waiting && !is_clear {
-            // What can't be heard leaves no doubt.
+        if self.peer == PeerState::Waiting && !is_caught_up {
+            // While reading is paused, silence is no reason to doubt.
             self.peer = PeerState::Doubted;
             if since < self.due(config) {
                 return HeartbeatAction::Wait;
             }
         }
-        if self.peer != PeerState::Alive && is_clear {
+        if self.peer != PeerState::Alive && is_caught_up {
             let timeout = micros(config.timeout);
-            // We have slept, and so may have the network: what the peer sent may have to be sent again.
-            if self.is_extended_for_us || since - timeout <= timeout / 2 {
+            // This call is late by half of a timeout or more: this machine slept. The network may have slept with it, and
+            // what the peer sent may have to be sent again.
+            if self.was_late || since - timeout <= timeout / 2 {
                 if self.peer == PeerState::Doubted {
                     return HeartbeatAction::Dead;
                 }
                 self.peer = PeerState::Doubted;
                 if since >= timeout {
-                    // The doubt is late: as much time follows it as always.
+                    // The doubt comes late. Half of the timeout follows it all the same.
                     self.extend_to(now - timeout / 2);
                 }
                 return HeartbeatAction::Doubt;
             }
-            self.is_extended_for_us = true;
+            self.was_late = true;
         }
-        // If it is paused, the answer may have been there all the time: it has all its time again.
+        // While reading is paused the answer may wait unread: the peer gets the whole timeout again.
         (self.pinged_at, self.extension) = (now, 0);
-        (self.peer, self.measuring) = (PeerState::Waiting, is_clear);
+        (self.peer, self.measuring) = (PeerState::Waiting, is_caught_up);
         HeartbeatAction::Ping
     }
 
-    /// The ping that was due could not be sent: nobody owes an answer to it.
+    /// Withdraws the ping that was due and could not be sent: the peer need not answer it.
     pub fn withdraw(&mut self) {
         (self.peer, self.measuring) = (PeerState::Alive, false);
     }
 
-    /// The peer that [`HeartbeatAction::Dead`] tells of is there, and busy with what was sent before the ping: it has all
-    /// the timeout again.
+    /// Gives the peer the whole timeout again, after [`HeartbeatAction::Dead`], because it is busy with what was sent before
+    /// the ping.
     pub fn extend(&mut self, now: Duration) {
         self.extend_to(micros(now));
     }
 
-    /// Whether the peer owes a sign of life, and has owed it for half of the timeout.
+    /// Returns whether a sign of life has been due for half of the timeout or more.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         self.peer == PeerState::Doubted
     }
 
-    /// Since the last ping, if the peer owes a sign of life.
+    /// Returns the time since the last ping if a sign of life is due, otherwise zero.
     #[must_use]
     pub fn unanswered_for(&self, now: Duration) -> Duration {
         match self.peer {
@@ -224,13 +225,13 @@ impl Heartbeat {
         }
     }
 
-    /// When [`Heartbeat::handle_timeout`] must be called next; `now` is when it was called last.
+    /// Returns when to call [`Heartbeat::handle_timeout`] next. `now` is when it was called last.
     #[must_use]
     pub fn poll_timeout(&self, now: Duration, config: &HeartbeatConfig) -> Duration {
         let interval = interval(config);
         let due = match self.peer {
             PeerState::Alive => self.pinged_at.saturating_add(interval),
-            // Also after each interval: if there was a sign of life by then, the next ping is due.
+            // Also after each interval: after a sign of life the next ping is due then.
             PeerState::Waiting | PeerState::Doubted => {
                 let intervals = (micros(now).saturating_sub(self.pinged_at) / interval).max(0) + 1;
                 let look = interval.saturating_mul(intervals);
@@ -241,18 +242,17 @@ impl Heartbeat {
         Duration::from_micros(due.max(0).unsigned_abs())
     }
 
-    /// What the last ping carries: not to be guessed by who doesn't know `key`, so that no pong but the
-    /// answer counts.
+    /// Returns the payload of the last ping. It can't be guessed without `key`, so that only an answer to the ping counts.
     #[must_use]
     pub fn payload(&self, key: u64) -> [u8; 8] {
-        // splitmix64.
+        // The finalizer of splitmix64.
         let mut mixed = key.wrapping_add(self.pinged_at.cast_unsigned());
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)).to_be_bytes()
     }
 
-    /// Microseconds after `pinged_at` and the extension when something is due.
+    /// Returns microseconds: when something is due, counted from `pinged_at` and the extension.
     fn due(&self, config: &HeartbeatConfig) -> i64 {
         match self.peer {
             PeerState::Alive => interval(config),
@@ -261,22 +261,22 @@ impl Heartbeat {
         }
     }
 
-    /// Microseconds.
+    /// Returns microseconds.
     fn extension(&self) -> i64 {
         i64::from(self.extension) * 1000
     }
 
-    /// The timeout counts from `micros` on.
+    /// Lets the timeout begin at `micros`.
     fn extend_to(&mut self, micros: i64) {
         let millis = micros.saturating_sub(self.pinged_at) / 1000 + 1;
         self.extension = u32::try_from(millis.max(0)).unwrap_or(u32::MAX);
     }
 }
 
-/// Microseconds. A hundred years, for those who mean never: sums of two are far from the end of `i64`.
+/// Microseconds. A hundred years stand for "never": the sum of two is far below the end of `i64`.
 const NEVER: i64 = 100 * 365 * 86_400 * 1_000_000;
 
-/// Microseconds; a millisecond at least, so that nobody does nothing but ping.
+/// Returns microseconds: at least a millisecond, so that a driver does not ping without a pause.
 fn interval(config: &HeartbeatConfig) -> i64 {
     micros(config.interval).max(1000)
 }

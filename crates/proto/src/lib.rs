@@ -2,12 +2,12 @@
 //!
 //! What it is:
 //! - bytes in, events and bytes out, for both roles;
-//! - strict: every MUST of the two RFCs is checked, every refusal names its close code or HTTP status;
+//! - strict: every MUST of the two RFCs is checked, and every refusal has a close code or an HTTP status;
 //! - bounded: everything that a peer can make grow has a named limit ([`Limits`]).
 //!
 //! What it is not:
-//! - no socket, no clock, no task, no global random number: those are the caller's, and arguments here;
-//! - no HTTP library: it reads the one request or response that a handshake is.
+//! - not an I/O library: sockets, clocks, tasks and random numbers belong to the caller and are arguments here;
+//! - not an HTTP library: it reads and writes the one request and the one response of a handshake ([`handshake`]).
 //!
 //! ```text
 //!   network                                                                        application
@@ -15,8 +15,8 @@
 //!   bytes <── encoder <── frame <── (deflate) <── message / ping / close
 //! ```
 //!
-//! [`Connection`] joins the two directions; a driver that keeps them apart takes [`Receiver`] and
-//! [`Sender`].
+//! [`Connection`] joins the two directions. A driver that holds them under different locks uses [`Receiver`] and
+//! [`Sender`]; what such a driver needs to be fast is in [`driver`].
 //!
 //! Cargo features, both on by default:
 //! - `std` picks SIMD at run time for UTF-8 validation; without it the crate is `no_std` + `alloc`;

@@ -1,40 +1,39 @@
-//! Everything that a peer could make grow, with its bound.
+//! The limits on everything that a peer could make grow.
 
 use core::time::Duration;
 
-/// Everything that a peer could make grow, with its bound.
+/// The limits on everything that a peer could make grow.
 ///
-/// Going over a limit of the handshake is answered with an HTTP status, over a limit of the
-/// open connection with close code 1009.
+/// A peer that exceeds a limit of the handshake is answered with an HTTP status, a peer that exceeds a limit of the open
+/// connection with close code 1009.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of the request or response head, start line and final blank line included. Default 16 KiB.
+    /// Bytes of the request's or response's head, with its start line and its final blank line. Default 16 KiB.
     pub head_bytes_max: usize,
     /// Header fields in the head. Default 100.
     pub headers_max: usize,
-    /// Payload bytes of one frame, as on the wire. Default `None`: as many as a message of
-    /// [`Limits::message_bytes_max`] takes, also if compression makes it a little larger.
+    /// Payload bytes of one frame, as sent. Default `None`: as many as a message of [`Limits::message_bytes_max`] needs,
+    /// even if compression makes it a little larger.
     pub frame_bytes_max: Option<usize>,
     /// Payload bytes of one message, after reassembly and inflation. Default 1 MiB.
     pub message_bytes_max: usize,
-    /// Continuation frames of one message, so one less than its frames. Default `None`: one for each
-    /// 256 bytes of [`Limits::message_bytes_max`], and at least 65,536, which is enough for 4 MiB in
-    /// fragments of 64 bytes and for the empty frame with which some senders end.
+    /// Continuation frames of one message: the number of its frames less one. Default `None`: one for each 256 bytes of
+    /// [`Limits::message_bytes_max`], but at least 65,536. These suffice for 4 MiB in fragments of 64 bytes and for the
+    /// empty last frame of some senders.
     pub fragments_max: Option<u32>,
-    /// In each such time a message that has begun must end, or bring [`Limits::message_rate_min`] for each second
-    /// of it. Default 60 s; [`Duration::MAX`] waits for ever.
+    /// The period in which an unfinished message must end or must bring [`Limits::message_rate_min`] for each second.
+    /// Default 60 s; [`Duration::MAX`] waits for ever.
     ///
-    /// No plain deadline: 16 MiB over a link of 50 KiB/s take five minutes and a half, and are welcome. Nor a deadline
-    /// for the next byte, which a peer that sends one a minute keeps for ever. A message that the program takes in parts
-    /// ([`crate::Delivery::Parts`]) holds nothing, and may take its time.
+    /// A deadline for the whole message would refuse 16 MiB over a link of 50 KiB/s, which take five and a half minutes.
+    /// A deadline for the next byte would let a peer send one byte a minute for ever. A message in parts
+    /// ([`crate::Delivery::Parts`]) has no such limit, because the connection keeps none of it.
     pub message_timeout: Duration,
-    /// Payload bytes in a second, as on the wire, below which a message comes too slowly; 0 asks for nothing. Default
-    /// 1 KiB.
+    /// Payload bytes per second, as sent, that an unfinished message must bring; 0 turns the rule off. Default 1 KiB.
     pub message_rate_min: u32,
-    /// From the first byte (of TCP, or of TLS) to the end of the handshake. Default 10 s.
+    /// The time from the first byte (of TCP or of TLS) to the end of the handshake. Default 10 s. The driver enforces it.
     pub handshake_timeout: Duration,
-    /// From our Close frame to the peer's, and from both to the end of TCP. Default 5 s.
+    /// The time from our Close frame to the peer's, and from both to the end of TCP. Default 5 s. The driver enforces it.
     pub close_timeout: Duration,
 }
 
@@ -57,7 +56,7 @@ impl Limits {
         }
     }
 
-    /// Returns the payload bytes, as on the wire, that an unfinished message must bring in
+    /// Returns the payload bytes, as sent, that an unfinished message must bring in
     /// [`Limits::message_timeout`].
     pub(crate) fn message_bytes_due(&self) -> u64 {
         let millis = self.message_timeout.as_millis() * u128::from(self.message_rate_min);
@@ -89,15 +88,14 @@ impl Default for Limits {
     }
 }
 
-/// Bytes. Text that doesn't shrink grows, by five for each stored block: that is within a 256th part but for small
-/// messages that are flushed often.
+/// Bytes. Compression adds five bytes for each stored block to text that doesn't shrink: less than a 256th of the
+/// message, except for small messages that are flushed often.
 const DEFLATE_GROWTH_BYTES: usize = 64 << 10;
 
-/// Bytes. A sender that cuts a large message into smaller fragments than this, on average, costs more for
-/// their headers than for their payload.
+/// Bytes. In smaller fragments, on average, a large message costs more for its headers than for its payload.
 const FRAGMENT_BYTES_AVERAGE_MIN: usize = 256;
 
-/// Continuation frames that a message of any size may have.
+/// Continuation frames. A message of any size may have so many.
 const FRAGMENTS_MIN: u32 = 65_536;
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
 //! Masking (RFC 6455 section 5.3): XOR with a key of four bytes, at memory speed.
 //!
-//! The one file with `unsafe`: calls to code compiled for AVX2 and AVX-512, made only where the CPU has them, and
-//! text that is taken for UTF-8 because it was seen to be that while it was unmasked. The slow twins are
-//! `mask_bytewise` and the standard library's check, and the tests compare.
+//! The one file with `unsafe`. It calls code compiled for AVX2 and AVX-512 where the CPU has them, and it takes text for
+//! UTF-8 that was checked while it was unmasked. The slow twins are `mask_bytewise` and the standard library's check; the
+//! tests compare.
 #![expect(
     unsafe_code,
-    reason = "calling a target_feature function is unsafe; the CPU is asked first. A second look at short text would cost more than unmasking it"
+    reason = "calling a target_feature function is unsafe; the CPU is asked first. A second pass over short text would cost more than unmasking it"
 )]
 
 use core::str;
 
-/// Bytes. Below this the call through the CPU check costs more than wide registers save.
+/// Bytes. For less, the check of the CPU costs more than wide registers save.
 const WIDE_BYTES_MIN: usize = 128;
 
-/// XORs `bytes` with `key`, beginning at the key's first byte.
+/// XORs `bytes` with `key`, beginning with the first byte of the key.
 #[inline]
 pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
     if bytes.len() < WIDE_BYTES_MIN {
@@ -23,20 +23,20 @@ pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
     }
 }
 
-/// XORs `bytes`, and gives them as text if they are UTF-8 then.
+/// XORs `bytes` with `key`, and returns the result if it is UTF-8.
 #[inline]
 pub(crate) fn mask_text(bytes: &mut [u8], key: [u8; 4]) -> Option<&str> {
     if bytes.len() < WIDE_BYTES_MIN {
         if mask_short(bytes, key) & NOT_ASCII == 0 {
-            // SAFETY: `mask_short` gives all bytes ored together, so that each is below 0x80: ASCII.
+            // SAFETY: `mask_short` returns the OR of all bytes, so each is below 0x80, which is ASCII.
             return Some(unsafe { str::from_utf8_unchecked(bytes) });
         }
     } else {
         #[cfg(target_arch = "x86_64")]
         if avx512::available() {
-            // SAFETY: the CPU has what the function asks for.
+            // SAFETY: the CPU has AVX-512 F and BW, the features that the function needs.
             let is_text = unsafe { avx512::unmask_text(bytes, key) };
-            // SAFETY: the function has seen that they are UTF-8.
+            // SAFETY: the function has checked that they are UTF-8.
             return is_text.then(|| unsafe { str::from_utf8_unchecked(bytes) });
         }
         mask_long(bytes, key);
@@ -47,10 +47,10 @@ pub(crate) fn mask_text(bytes: &mut [u8], key: [u8; 4]) -> Option<&str> {
 /// The highest bit of each byte.
 const NOT_ASCII: u64 = 0x8080_8080_8080_8080;
 
-/// XORs a few bytes, and gives the or of all of them as they are then (each in some byte of the word).
+/// XORs a few bytes, and returns the OR of the results, each in some byte of the word.
 ///
-/// Words first; what is left over is the end of a last word that overlaps the one before. It is read
-/// before and written after them, so that both write the same where they overlap.
+/// The last word overlaps the one before it unless the length is a multiple of eight. It is read before the other words are
+/// written and written after them, so that both write the same bytes where they overlap.
 #[inline(always)]
 fn mask_short(bytes: &mut [u8], key: [u8; 4]) -> u64 {
     let len = bytes.len();
@@ -59,7 +59,7 @@ fn mask_short(bytes: &mut [u8], key: [u8; 4]) -> u64 {
         return mask_tiny(bytes, key);
     };
     let word = u64::from(half) << 32 | u64::from(half);
-    // The last word begins `len - 8` bytes after the key does.
+    // The last word begins at byte `len - 8`, so the key is rotated for it.
     let turned = u64::from_le_bytes(last) ^ u64::from_le(word).rotate_right(8 * (len % 4) as u32);
     let mut seen = turned;
     let (words, _) = bytes.as_chunks_mut::<8>();
@@ -74,7 +74,7 @@ fn mask_short(bytes: &mut [u8], key: [u8; 4]) -> u64 {
     seen
 }
 
-/// The same for less than eight bytes.
+/// XORs less than eight bytes, and returns the OR of the results.
 #[inline(always)]
 fn mask_tiny(bytes: &mut [u8], key: [u8; 4]) -> u64 {
     let mut seen = 0;
@@ -85,14 +85,14 @@ fn mask_tiny(bytes: &mut [u8], key: [u8; 4]) -> u64 {
     u64::from(seen)
 }
 
-/// Bytes. From here on it pays to begin with a few, so that the wide registers meet aligned memory: a payload lies
-/// where its header ends, and some processors need twice the time for a store across 16 bytes.
+/// Bytes. From here on it pays to mask the bytes before the first aligned address separately. A payload begins where its
+/// header ends, and some processors take twice as long for a store that is not aligned to 16 bytes.
 const ALIGNED_BYTES_MIN: usize = 2 << 10;
 
-/// Bytes of a wide register.
+/// Bytes. The width of an AVX2 register.
 const REGISTER_BYTES: usize = 32;
 
-/// Out of line: many bytes pay for the call.
+/// XORs many bytes. It is not inlined, because so many bytes pay for a call.
 #[inline(never)]
 fn mask_long(bytes: &mut [u8], key: [u8; 4]) {
     if bytes.len() < ALIGNED_BYTES_MIN {
@@ -108,21 +108,21 @@ fn mask_long(bytes: &mut [u8], key: [u8; 4]) {
 fn mask_fast(bytes: &mut [u8], key: [u8; 4]) {
     #[cfg(target_arch = "x86_64")]
     if avx2::available() {
-        // SAFETY: the CPU has AVX2, which is all that the function asks for.
+        // SAFETY: the CPU has AVX2, the feature that the function needs.
         return unsafe { avx2::mask_wide(bytes, key) };
     }
     mask_words(bytes, key);
 }
 
-/// The key as it stands `count` payload bytes later.
+/// Returns the key for the payload that begins `count` bytes later.
 pub(crate) fn rotated(key: [u8; 4], count: usize) -> [u8; 4] {
-    // Byte order matters only in that both ends of the cast agree.
+    // Any byte order is right, if both conversions use the same.
     u32::from_le_bytes(key)
         .rotate_right(8 * (count % 4) as u32)
         .to_le_bytes()
 }
 
-/// Portable: eight bytes at a time, which compilers turn into the baseline's vectors.
+/// XORs eight bytes at a time, in portable code that the compiler vectorizes for the target.
 #[inline(always)]
 fn mask_words(bytes: &mut [u8], key: [u8; 4]) {
     let half = u64::from(u32::from_ne_bytes(key));
@@ -137,7 +137,7 @@ fn mask_words(bytes: &mut [u8], key: [u8; 4]) {
     }
 }
 
-// By its path, because the benchmark of this file takes the file alone.
+// The path is given because a benchmark includes this file alone.
 #[cfg(target_arch = "x86_64")]
 #[path = "mask/avx512.rs"]
 mod avx512;
@@ -150,7 +150,7 @@ mod avx2 {
         cpuid::get()
     }
 
-    /// The same words, compiled for 32-byte registers.
+    /// XORs like `mask_words`, compiled for 32-byte registers.
     #[target_feature(enable = "avx2")]
     pub(super) fn mask_wide(bytes: &mut [u8], key: [u8; 4]) {
         super::mask_words(bytes, key);
@@ -165,14 +165,14 @@ mod tests {
 
     use super::*;
 
-    /// The slow twin: the formula of RFC 6455 section 5.3, letter by letter.
+    /// XORs byte by byte, as the formula of RFC 6455 section 5.3 says: the slow twin.
     fn mask_bytewise(bytes: &mut [u8], key: [u8; 4]) {
         for (index, byte) in bytes.iter_mut().enumerate() {
             *byte ^= key[index % 4];
         }
     }
 
-    /// The ends of every range that RFC 3629 section 4 tells apart.
+    /// The first and the last byte of every range in RFC 3629 section 4.
     const ENDS: [u8; 22] = [
         0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC,
         0xED, 0xEE, 0xEF, 0xF0, 0xF3, 0xF4, 0xF5,
@@ -188,7 +188,7 @@ mod tests {
                 rest /= ENDS.len();
                 byte
             });
-            // Across the ends of wide registers, and at the end of the text.
+            // Across the boundary of wide registers, and at the end of the text.
             let start = WIDE_BYTES_MIN - 1 - number % 4;
             for len in [start + 4, text.len()] {
                 text[start..start + 4].copy_from_slice(&four);

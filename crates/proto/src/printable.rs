@@ -1,15 +1,15 @@
-//! Text that came from outside, made safe to show.
+//! Makes text from outside safe to show.
 
 use core::fmt::{self, Write as _};
 
-/// Shows a value without the characters that command a terminal, forge a line or change what a reader sees.
+/// A value that is displayed without the characters that control a terminal, forge a line or change what a reader sees.
 ///
 /// These are escaped as in Rust's literals (`\n`, `\u{1b}`):
 /// - control characters except the tab, and the separators U+2028 and U+2029;
 /// - characters that change the direction of the text around them (Unicode's `Bidi_Control`);
 /// - invisible characters, except the two joiners (U+200C, U+200D), which Persian, Hindi and emoji need.
 ///
-/// Everything else stays as it is, so the result is for people and can't be parsed back.
+/// Everything else, a backslash too, stays as it is: the result is for people and can't be parsed back.
 ///
 /// ```
 /// use sockeye_proto::Printable;
@@ -19,7 +19,7 @@ use core::fmt::{self, Write as _};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<T>(
-    /// What is shown.
+    /// The value to display.
     pub T,
 );
 
@@ -29,7 +29,7 @@ impl<T: fmt::Display> fmt::Display for Printable<T> {
     }
 }
 
-/// Escapes what is written through it.
+/// A writer that escapes what is written through it.
 struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl fmt::Write for Escaping<'_, '_> {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_commands_a_terminal_or_forges_a_line_is_escaped() {
+    fn characters_that_control_a_terminal_or_forge_a_line_are_escaped() {
         for hostile in [
             "\u{1b}]0;OWNED\u{7}",
             "\u{9b}2J",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_stays_as_it_is() {
+    fn ordinary_text_stays_as_it_is() {
         for text in [
             "",
             "plain, with a\ttab",

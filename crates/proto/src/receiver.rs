@@ -1,4 +1,4 @@
-//! The receiving half of a connection: bytes to events.
+//! The receiving half of a connection: bytes in, events out.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -16,31 +16,30 @@ use crate::{
 
 /// The receiving half of a connection.
 ///
-/// Call [`Receiver::poll_event`] with each input until it gives `None`: then all of the input is
-/// eaten and nothing of it is needed any more. After an error or after [`Event::Close`] all further
-/// input is eaten and ignored (RFC 6455 sections 7.1.7 and 1.4).
+/// Call [`Receiver::poll_event`] with each input until it returns `None`: then all of the input is consumed, and its memory
+/// may be used again. After an error or after [`Event::Close`] all further input is ignored (RFC 6455 sections 7.1.7 and 1.4).
 ///
-/// Between messages it owns nothing but, under context takeover, the window; a message that lies whole in the input is handed out from
-/// there; only an unfinished one owns memory.
+/// Memory: a message that lies whole in the input is handed out from there. Between messages the receiver owns only the
+/// window of a peer whose context is taken over; an unfinished message owns memory up to [`Limits::message_bytes_max`].
 pub struct Receiver {
-    /// `None` between messages, unless the last event was a control frame out of several inputs.
+    /// `None` between messages, unless the last event was a control frame that came in more than one input.
     unfinished: Option<Box<Unfinished>>,
     inflater: Option<Box<Inflater>>,
     rules: FrameRules,
     state: RecvState,
 }
 
-/// What becomes of the messages that begin from now on.
+/// How the messages that begin from now on are received.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RecvState {
     Whole,
     Parts,
-    /// After Close or an error: nothing is heard any more.
+    /// Not at all, after a Close frame or an error.
     Ended,
 }
 
 impl Receiver {
-    /// The receiving half at the end `role`, after the handshake agreed on `deflate`.
+    /// Creates the receiving half of the end `role`. `deflate` is what the handshake agreed on.
     #[must_use]
     pub fn new(role: Role, deflate: Option<DeflateParams>) -> Self {
         let bit = match deflate {
@@ -58,8 +57,8 @@ impl Receiver {
         }
     }
 
-    /// Says how the messages that begin from now on are handed out. The one under way, if any,
-    /// stays as it is.
+    /// Sets how the messages that begin from now on are handed out. An unfinished message is not affected. Default
+    /// [`Delivery::Whole`].
     pub fn deliver(&mut self, delivery: Delivery) {
         if self.state != RecvState::Ended {
             self.state = match delivery {
@@ -69,16 +68,15 @@ impl Receiver {
         }
     }
 
-    /// The next thing that the peer did. `None`: the input is used up.
+    /// Returns the next thing that the peer did, or `None` if all of the input is consumed.
     ///
-    /// The limits are the caller's, because thousands of connections have the same; give the same
-    /// ones each time.
+    /// The limits are an argument, because thousands of connections have the same. They must be the same in every call.
     ///
     /// # Errors
     ///
-    /// The peer broke the protocol or went over a limit. Send a Close frame with
-    /// [`ProtocolError::close_code`]; nothing more will be received.
-    #[inline(always)] // Into the caller's loop: half of the instructions.
+    /// The peer broke the protocol or exceeded a limit. Send a Close frame with [`ProtocolError::close_code`]
+    /// ([`crate::Sender::fail`]). Nothing more is received.
+    #[inline(always)] // Inlining into the caller's loop saves half of the instructions.
     pub fn poll_event<'e>(
         &'e mut self,
         input: &'e mut Input<'_>,
@@ -92,7 +90,7 @@ impl Receiver {
         }
     }
 
-    /// What [`Receiver::poll_event`] does for all but short messages.
+    /// Does the work of [`Receiver::poll_event`] for all but short messages.
     #[inline(never)]
     fn poll_further<'e>(
         &'e mut self,
@@ -106,19 +104,14 @@ impl Receiver {
         }
     }
 
-    /// The next message, if it is what most are that a server hears: short, in one frame, not compressed and
-    /// whole in the input. `None`: go on with [`Receiver::poll_long`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::poll_event`].
-    #[inline(always)] // As above.
+    /// See [`crate::driver::poll_short`].
+    #[inline(always)] // Inlining into the caller's loop saves half of the instructions.
     pub(crate) fn poll_short<'e>(
         &mut self,
         input: &mut Input<'e>,
         limits: &Limits,
     ) -> Option<Result<Message<'e>, ProtocolError>> {
-        if self.unfinished.is_some() || !self.hears_plain_messages() {
+        if self.unfinished.is_some() || !self.takes_plain_messages() {
             return None;
         }
         let bytes_max = limits.single_frame_message_bytes();
@@ -126,19 +119,14 @@ impl Receiver {
         Some(self.plain_message(first, key, payload))
     }
 
-    /// The same for a message that isn't short. `None`: go on with [`Receiver::poll_other`]; together the
-    /// three are [`Receiver::poll_event`], but what the first two hand out lives as long as the input.
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::poll_event`].
+    /// See [`crate::driver::poll_long`].
     #[inline]
     pub(crate) fn poll_long<'e>(
         &mut self,
         input: &mut Input<'e>,
         limits: &Limits,
     ) -> Option<Result<Message<'e>, ProtocolError>> {
-        if self.unfinished.is_some() || !self.hears_plain_messages() {
+        if self.unfinished.is_some() || !self.takes_plain_messages() {
             return None;
         }
         let bytes_max = limits.single_frame_message_bytes();
@@ -146,11 +134,7 @@ impl Receiver {
         Some(self.plain_message(first, key, payload))
     }
 
-    /// Whatever isn't a whole message in one frame: see [`Receiver::poll_short`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Receiver::poll_event`].
+    /// See [`crate::driver::poll_other`].
     #[inline(never)]
     pub(crate) fn poll_other<'e>(
         &'e mut self,
@@ -205,30 +189,21 @@ impl Receiver {
         }))
     }
 
-    /// Where the next bytes from the peer may be put, instead of into an input: the memory of a large
-    /// binary message that is under way. They need no copy then. `None`: give the next bytes as input.
-    ///
-    /// To be asked when an input is used up. Put any number of bytes at the begin of the slice, then
-    /// call [`Receiver::commit`].
+    /// See [`crate::driver::payload_buffer`].
     #[inline]
     pub(crate) fn payload_buffer(&mut self) -> Option<&mut [u8]> {
         self.unfinished.as_mut()?.payload_buffer()
     }
 
-    /// `len` bytes were put where [`Receiver::payload_buffer`] said. The message, if it is whole now; give its
-    /// memory back to the pool when it is handled ([`Pool::recycle`]).
-    ///
-    /// # Panics
-    ///
-    /// If there was no room for so many.
+    /// See [`crate::driver::commit`].
     pub(crate) fn commit(&mut self, len: usize) -> Option<Message<'static>> {
         let message = self.unfinished.as_mut()?.commit(len)?;
         self.unfinished = None;
         Some(message)
     }
 
-    /// Bytes that the peer has made it own: the payload of an unfinished message or control frame, a context
-    /// that inflates one, and between messages the window of a peer whose context is taken over.
+    /// Returns the bytes of memory that the peer has made this half own: the payload of an unfinished message or control
+    /// frame, the context that inflates it, and between messages the window of a peer whose context is taken over.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         let unfinished = self.unfinished.as_ref();
@@ -237,23 +212,25 @@ impl Receiver {
             + inflater.map_or(0, |inflater| inflater.held_bytes())
     }
 
-    /// Bytes of memory that it holds: [`Receiver::buffered_bytes`], and what inflation needs to go on, which under
-    /// context takeover is up to 32 KiB between messages, too.
+    /// Returns [`Receiver::buffered_bytes`] and the memory that inflation needs to go on, which with context takeover is up to
+    /// 32 KiB, between messages too.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let inflater = self.inflater.as_ref();
         self.buffered_bytes() + inflater.map_or(0, |inflater| inflater.held_bytes())
     }
 
-    /// Whether [`Receiver::held_bytes`] may be more than 0. Cheaper than to ask that.
+    /// Returns whether [`Receiver::held_bytes`] may be more than 0. This is cheaper than computing it.
     #[must_use]
     #[inline]
     pub fn may_hold(&self) -> bool {
         self.unfinished.is_some() || self.inflater.is_some()
     }
 
-    /// Looks how the message or frame comes on that isn't whole yet, if there is one; to be called some times within
-    /// each [`Limits::message_timeout`]. `read_state`: whether all that has come was read since the last look.
+    /// Judges how fast an unfinished message arrives; call it several times within each [`Limits::message_timeout`].
+    ///
+    /// `now` is the time since an origin that the caller picks. `read_state` tells whether everything that had arrived was
+    /// read since the last call.
     pub fn handle_timeout(
         &mut self,
         now: Duration,
@@ -266,33 +243,33 @@ impl Receiver {
         }
     }
 
-    /// Whether it owns anything: some of a message, or of a frame, has come.
+    /// Returns whether a message, a frame or a header has begun and has not ended.
     #[must_use]
     #[inline]
     pub fn is_unfinished(&self) -> bool {
         self.unfinished.is_some()
     }
 
-    /// Whether any bytes of an unfinished message have come since this was asked last. Those of control frames
-    /// between them are none.
+    /// Returns whether any payload of an unfinished message has come since the last call. Control frames between its fragments
+    /// don't count.
     pub fn take_progress(&mut self) -> bool {
         (self.unfinished.as_mut()).is_some_and(|unfinished| unfinished.take_progress())
     }
 
-    /// Whether the peer stopped between two messages, not within one.
+    /// Returns whether the next byte from the peer begins a message.
     #[must_use]
     pub fn is_between_messages(&self) -> bool {
         (self.unfinished.as_ref()).is_none_or(|unfinished| unfinished.is_between_messages())
     }
 
-    /// Receives nothing more: all further input is eaten and ignored, and the memory for it is free.
+    /// Ends reception: frees its memory and ignores all further input.
     pub fn end(&mut self) {
         self.state = RecvState::Ended;
         self.unfinished = None;
         self.inflater = None;
     }
 
-    /// Whether nothing more will be received: after Close, an error or [`Receiver::end`].
+    /// Returns whether reception has ended: after a Close frame, an error or [`Receiver::end`].
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.state == RecvState::Ended
@@ -309,9 +286,9 @@ impl Receiver {
         Err(error)
     }
 
-    /// Whether a whole message of a client would be handed out as it is.
+    /// Returns whether plain messages of a client are handed out whole.
     #[inline(always)]
-    fn hears_plain_messages(&self) -> bool {
+    fn takes_plain_messages(&self) -> bool {
         self.state == RecvState::Whole && self.rules.sender == Role::Client
     }
 
@@ -357,7 +334,7 @@ impl Receiver {
         self.search_on(input, pool, limits)
     }
 
-    /// The rest of what [`Receiver::search`] does: whatever isn't a whole message in one frame.
+    /// Searches for everything that is not a whole message in one frame.
     #[inline(never)]
     fn search_on<'i>(
         &mut self,
@@ -389,7 +366,7 @@ impl Receiver {
         Ok(found)
     }
 
-    /// The common case: one frame, whole in the input, is the whole message, or a control frame.
+    /// Handles a frame that is whole in the input and is a whole message or a control frame, as most are.
     #[inline]
     fn handle_whole<'i>(
         &mut self,
@@ -429,7 +406,7 @@ impl Receiver {
             pool.scratch = scratch;
             return Ok(Found::Inflated { kind });
         }
-        // Too much for one step, over the limit or corrupt: as if it had come in pieces.
+        // The message is too long for one step, over the limit or corrupt: go on as if it had come in pieces.
         let mut assembler = Assembler::default();
         assembler.begin(head, Delivery::Whole, pool);
         let checked = assembler.handle_payload(&scratch, 0, max);
@@ -467,8 +444,8 @@ mod tests {
 
     #[test]
     fn an_idle_receiver_is_three_words() {
-        // Every idle connection of a server has one in its record, and ten thousand connections are
-        // to cost no more than 272 bytes each in all: two pointers to what most don't have, and flags.
+        // Each idle connection of a server has one in its record, and ten thousand connections may cost no more than 272
+        // bytes each. Two pointers to what most connections don't have, and flags.
         assert!(size_of::<Receiver>() <= 24);
     }
 }

@@ -1,16 +1,16 @@
-//! Which end of the connection we are.
+//! The two ends of a connection.
 
-/// Which end of the connection we are. RFC 6455 section 5.1 gives each its own rule for masking.
+/// An end of a connection. RFC 6455 section 5.1 gives each its own rule for masking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Sends unmasked frames, demands masked ones.
+    /// Sends unmasked frames and accepts only masked ones.
     Server,
-    /// Sends masked frames, demands unmasked ones.
+    /// Sends masked frames and accepts only unmasked ones.
     Client,
 }
 
 impl Role {
-    /// The role at the other end.
+    /// Returns the role at the other end.
     #[must_use]
     pub fn peer(self) -> Self {
         match self {

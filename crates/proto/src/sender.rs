@@ -1,4 +1,4 @@
-//! The sending half of a connection: messages to bytes.
+//! The sending half of a connection: messages in, bytes out.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
@@ -10,28 +10,28 @@ use crate::{
     frame::{CONTROL_BYTES_MAX, FrameHead, Opcode},
 };
 
-/// Why nothing was sent.
+/// The reason why nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
     /// Our Close frame is sent, and nothing may follow it (RFC 6455 section 5.5.1); or the peer has ended TCP.
     Closing,
-    /// A message is being sent in parts, and no other may begin within it (section 5.4).
+    /// A message in parts is not finished, and no other may begin within it (section 5.4).
     MidMessage,
 }
 
-/// The sending half of a connection: every order appends whole frames to the caller's `out`.
+/// The sending half of a connection. Each order appends whole frames to the caller's `out`.
 ///
 /// ```text
 ///              close, answer(Close)
-///   open ───────────────────────────> closing: no order has an effect any more
+///   open ───────────────────────────> closing: every order fails
 /// ```
 pub struct Sender {
     pub(crate) encoder: Encoder,
     pub(crate) deflater: Option<Box<OwnDeflater>>,
     /// The message that is being sent in parts.
     pub(crate) fragmented: Option<FragmentedMessage>,
-    /// The code in our Close frame.
+    /// The code in our Close frame, once it is sent.
     pub(crate) close_sent: Option<CloseCode>,
 }
 
@@ -46,19 +46,20 @@ pub(crate) struct OwnDeflater {
 #[derive(Clone, Copy)]
 pub(crate) struct FragmentedMessage {
     compressed: bool,
-    /// Whether a frame of it is out.
+    /// Whether its first frame is sent.
     begun: bool,
 }
 
 impl Sender {
-    /// The sending half of a server.
+    /// Creates the sending half of a server. `deflate` is what the handshake agreed on, with our settings.
     #[must_use]
     pub fn server(deflate: Option<(DeflateParams, &Deflate)>) -> Self {
         Self::new(Role::Server, Encoder::server(), deflate)
     }
 
-    /// The sending half of a client. `seed` comes from a strong source of entropy: the masking keys
-    /// are drawn from it (RFC 6455 section 5.3).
+    /// Creates the sending half of a client. `deflate` is what the handshake agreed on, with our settings.
+    ///
+    /// `seed` comes from a strong source of entropy: the masking keys are drawn from it (RFC 6455 section 5.3).
     #[must_use]
     pub fn client(seed: [u8; 32], deflate: Option<(DeflateParams, &Deflate)>) -> Self {
         Self::new(Role::Client, Encoder::client(seed), deflate)
@@ -86,7 +87,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// Nothing was appended: we are closing, or within a message of parts.
+    /// [`SendError::Closing`] or [`SendError::MidMessage`]. Nothing was appended.
     #[inline]
     pub fn send(
         &mut self,
@@ -110,11 +111,11 @@ impl Sender {
         Ok(())
     }
 
-    /// Begins a message that is sent in parts: every [`Sender::send_part`] is a fragment.
+    /// Begins a message in parts: each [`Sender::send_part`] sends one fragment.
     ///
     /// # Errors
     ///
-    /// As [`Sender::send`].
+    /// Those of [`Sender::send`].
     pub fn begin_parts(&mut self) -> Result<(), SendError> {
         self.admit_message()?;
         self.fragmented = Some(FragmentedMessage {
@@ -124,11 +125,11 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends the next part of the message that [`Sender::begin_parts`] began; `End::Yes` ends it.
+    /// Sends the next part of the message that [`Sender::begin_parts`] began. [`End::Yes`] ends the message.
     ///
     /// # Errors
     ///
-    /// Nothing was appended: we are closing.
+    /// [`SendError::Closing`]. Nothing was appended.
     pub fn send_part(
         &mut self,
         kind: MessageKind,
@@ -172,30 +173,30 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends a ping; `payload` is cut to 125 bytes.
+    /// Sends a ping. `payload` is cut to 125 bytes.
     ///
     /// # Errors
     ///
-    /// Nothing was appended: we are closing.
+    /// [`SendError::Closing`]. Nothing was appended.
     pub fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         self.control(Opcode::Ping, payload, out)
     }
 
-    /// Sends a pong; `payload` is cut to 125 bytes.
+    /// Sends a pong. `payload` is cut to 125 bytes.
     ///
     /// # Errors
     ///
-    /// Nothing was appended: we are closing.
+    /// [`SendError::Closing`]. Nothing was appended.
     pub fn pong(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         self.control(Opcode::Pong, payload, out)
     }
 
-    /// Sends a Close frame: the last one. A reason over 123 bytes is cut between characters; a code
-    /// that may not stand on the wire is left out, and the reason with it.
+    /// Sends our Close frame, the last frame. A reason of more than 123 bytes is cut between characters. A code that is not
+    /// [sendable](CloseCode::is_sendable) is left out, and the reason with it.
     ///
     /// # Errors
     ///
-    /// Nothing was appended: we are closing already.
+    /// [`SendError::Closing`]. Nothing was appended.
     pub fn close(
         &mut self,
         code: CloseCode,
@@ -216,11 +217,13 @@ impl Sender {
         Ok(())
     }
 
-    /// Gives the answer that the protocol asks for: to a ping the pong (RFC 6455 section 5.5.2), to a
-    /// Close frame ours with the same code and reason, unless it is out already (section 5.5.1). The
-    /// reason too, because a browser shows its page what the answer holds, not what the page gave.
+    /// Sends the answer that the protocol demands: a pong to a ping (RFC 6455 section 5.5.2), and to a Close frame ours, unless
+    /// it is sent already (section 5.5.1).
+    ///
+    /// Our Close frame repeats the code and the reason, because a browser shows its page the reason in the answer, not the one
+    /// that the page gave.
     pub fn answer(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        // The only refusal is "closing", after which no answer is owed.
+        // The one error is `Closing`, after which no answer is due.
         let _ = match event {
             Event::Ping(payload) => self.pong(payload, out),
             Event::Close(frame) => self.close(frame.code, frame.reason, out),
@@ -228,18 +231,18 @@ impl Sender {
         };
     }
 
-    /// Closes with the code that belongs to the peer's mistake, unless we are closing already.
+    /// Sends a Close frame with the code for the peer's mistake, unless our Close frame is sent already.
     pub fn fail(&mut self, error: ProtocolError, out: &mut Vec<u8>) {
         let _ = self.close(error.close_code(), error.as_str(), out);
     }
 
-    /// The code in our Close frame, once it is out; 1005 if it had none.
+    /// Returns the code in our Close frame, 1005 if it has none, or `None` if it is not sent yet.
     #[must_use]
     pub fn close_sent(&self) -> Option<CloseCode> {
         self.close_sent
     }
 
-    /// Whether a message of parts is unfinished.
+    /// Returns whether a message in parts is unfinished.
     #[must_use]
     pub fn is_mid_message(&self) -> bool {
         self.fragmented.is_some()
@@ -279,7 +282,7 @@ impl Sender {
     }
 }
 
-/// The header of an unfragmented message; the encoder puts length and mask in.
+/// Creates the header of a message in one frame; the encoder sets its length and its mask.
 pub(crate) fn head(kind: MessageKind, compressed: bool) -> FrameHead {
     FrameHead {
         compressed,
@@ -304,8 +307,8 @@ mod tests {
 
     #[test]
     fn an_idle_sender_is_three_words() {
-        // As with the receiver: it stands in the record of every idle connection. Two pointers to what a
-        // server without compression doesn't have, and how far the closing is.
+        // Like the receiver, it is in the record of each idle connection. Two pointers to what a server without compression
+        // doesn't have, and the state of the close.
         assert!(size_of::<Sender>() <= 24);
     }
 }

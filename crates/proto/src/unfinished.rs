@@ -1,4 +1,4 @@
-//! What lies in more than one input: a header, a frame, a message.
+//! What a receiver keeps of a header, a frame or a message that lies in more than one input.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -13,41 +13,41 @@ use crate::{
     mask,
 };
 
-/// How an unfinished message comes on.
+/// How fast an unfinished message arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Fast enough, or there is none.
+    /// Fast enough, or there is no unfinished message.
     Enough,
-    /// In all of [`Limits::message_timeout`] it brought less than [`Limits::message_rate_min`] asks for: close with
-    /// [`crate::CloseCode::POLICY_VIOLATION`].
+    /// Within [`Limits::message_timeout`] it brought less than [`Limits::message_rate_min`] demands. Close with
+    /// [`crate::CloseCode::POLICY_VIOLATION`]; [`crate::Connection::handle_timeout`] does so itself.
     TooSlow,
 }
 
-/// What lies in more than one input.
+/// A header, a frame or a message that lies in more than one input.
 pub(crate) struct Unfinished {
     decoder: Decoder,
     assembler: Assembler,
-    /// A control frame that did not come in one piece.
+    /// A control frame that arrived in more than one piece.
     control: Option<Box<SplitControl>>,
-    /// Whether bytes of a message have come since that was asked last.
+    /// Whether bytes of a message have come since `take_progress` was called last.
     has_advanced: bool,
-    /// From which its pace is judged.
+    /// How much had come at the beginning of the current period of [`Limits::message_timeout`].
     sample: Option<PaceSample>,
 }
 
-/// How much of a message had come at a time.
+/// How much of a message had come at some time.
 #[derive(Clone, Copy)]
 struct PaceSample {
     at: Duration,
-    /// Payload bytes, as on the wire.
+    /// Payload bytes, as sent.
     bytes: u64,
 }
 
 #[derive(Default)]
 struct SplitControl {
-    /// `bytes[..len]` have come; len <= 125.
+    /// `bytes[..len]` has come; len <= 125.
     len: u8,
-    /// 5 × 25 = 125; arrays over 32 have no default.
+    /// 5 × 25 = 125 bytes. An array of more than 32 elements has no `Default`.
     bytes: [[u8; 25]; CONTROL_BYTES_MAX / 25],
 }
 
@@ -74,21 +74,21 @@ impl Unfinished {
         (self.control.as_deref()).map_or(&[], SplitControl::payload)
     }
 
-    /// The last event is borrowed no more.
+    /// Frees the control frame of the last event, which is no longer borrowed.
     pub(crate) fn release_control(&mut self) {
         if !self.decoder.is_within_control() {
             self.control = None;
         }
     }
 
-    /// Bytes of payload kept.
+    /// Returns the bytes of memory for payload that is kept.
     pub(crate) fn buffered_bytes(&self) -> usize {
         let control = self.control.as_ref().map_or(0, |_| CONTROL_BYTES_MAX);
         control + self.assembler.buffered_bytes()
     }
 
-    /// Looks how it comes on. Each [`Limits::message_timeout`] is judged by itself: who brings enough in one has a
-    /// whole one before it again.
+    /// Judges how fast the message arrives. Each period of [`Limits::message_timeout`] is judged by itself: a peer that brought
+    /// enough in one period has the whole of the next.
     pub(crate) fn handle_timeout(
         &mut self,
         now: Duration,
@@ -96,7 +96,7 @@ impl Unfinished {
         limits: &Limits,
     ) -> Pace {
         let bytes = self.assembler.wire_bytes();
-        // What is handed out as it comes holds nothing; what can't be heard can't be late.
+        // A message in parts keeps no memory, and while reading is paused the peer is not to blame.
         let is_free = self.is_between_messages()
             || self.assembler.delivery() == Some(Delivery::Parts)
             || read_state == ReadState::Paused;
@@ -112,12 +112,12 @@ impl Unfinished {
         Pace::Enough
     }
 
-    /// Where the next payload bytes may be put as they come.
+    /// Returns memory into which the next payload bytes may be read directly.
     pub(crate) fn payload_buffer(&mut self) -> Option<&mut [u8]> {
         self.assembler.payload_buffer(self.decoder.expected())
     }
 
-    /// `len` bytes were put where [`Unfinished::payload_buffer`] said. The message, if they were its last.
+    /// Adds `len` bytes that were read into [`Unfinished::payload_buffer`], and returns the message if they were its last.
     pub(crate) fn commit(&mut self, len: usize) -> Option<Message<'static>> {
         let (key, last) = self.decoder.pass(len);
         self.assembler.commit(len, |payload| {
@@ -125,7 +125,7 @@ impl Unfinished {
                 mask::mask(payload, key);
             }
         });
-        // Only text can be wrong at its end, and it is not read this way.
+        // Only text can be invalid at its end, and text is not read directly.
         if last {
             self.assembler.finish().ok().flatten()
         } else {
@@ -133,7 +133,7 @@ impl Unfinished {
         }
     }
 
-    /// The next thing that is found in the input.
+    /// Searches the input for the next event.
     pub(crate) fn search<'i>(
         &mut self,
         input: &mut Input<'i>,
@@ -168,7 +168,7 @@ impl Unfinished {
         }
     }
 
-    /// A piece of a message that is fragmented, cut by the input's end, or handed out in parts.
+    /// Handles a piece of a message that is fragmented, split by the end of the input or handed out in parts.
     fn handle_piece<'i>(
         &mut self,
         chunk: &Chunk<'i>,
@@ -252,6 +252,6 @@ impl SplitControl {
     }
 }
 
-/// Bytes. Compressed input per part: deflate grows data at most 1,032 times, so a part of a bomb
-/// stays near 4 MiB.
+/// Bytes. The compressed input of one part. Deflate expands data at most 1,032 times, so that the largest part has about
+/// 4 MiB.
 const COMPRESSED_PART_BYTES_MAX: usize = 4 << 10;

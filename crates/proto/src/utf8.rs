@@ -1,23 +1,23 @@
-//! UTF-8, checked as it arrives (RFC 6455 section 8.1).
+//! Checks text for UTF-8 as it arrives (RFC 6455 section 8.1).
 
 use core::str;
 
-/// The bytes are not UTF-8, whatever may follow.
+/// The bytes are not UTF-8, and no further bytes can make them so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
 
-/// A check that may be interrupted between any two bytes.
+/// An incremental UTF-8 check. Its input may be split between any two bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Utf8Checker {
-    /// The begin of one character whose end has not come: a valid prefix, `carry[..carried]`.
+    /// `carry[..carried]` is the valid beginning of a character whose end has not arrived.
     carry: [u8; 4],
     /// 0 <= carried <= 3 between calls.
     carried: u8,
 }
 
 impl Utf8Checker {
-    /// Checks the next `bytes`. Returns the characters that they complete: the one that an earlier
-    /// chunk began (in `split`), then the rest. Fails at the first byte that can't be right.
+    /// Checks the next `bytes`, and returns the characters that they complete: the one that an earlier chunk began (in
+    /// `split`), then the rest. Fails at the first byte that can't be right.
     pub(crate) fn check<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -28,7 +28,7 @@ impl Utf8Checker {
         let (body, tail) = rest.split_at(tail_at);
         let body = simdutf8::basic::from_utf8(body).map_err(|_| InvalidUtf8)?;
         if !tail.is_empty() {
-            // The tail may be no prefix of any character, such as E0 80: that is an error now.
+            // A tail such as E0 80 begins no character: it fails now, not when the next byte arrives.
             is_prefix(tail)?;
             self.carry[..tail.len()].copy_from_slice(tail);
             self.carried = tail.len() as u8;
@@ -36,7 +36,7 @@ impl Utf8Checker {
         Ok((split.as_str(), body))
     }
 
-    /// Checks that nothing is left unfinished, and is ready for another text.
+    /// Ends the text, and fails if it ends within a character. The next `check` begins another text.
     pub(crate) fn finish(&mut self) -> Result<(), InvalidUtf8> {
         match core::mem::take(&mut self.carried) {
             0 => Ok(()),
@@ -44,7 +44,7 @@ impl Utf8Checker {
         }
     }
 
-    /// Feeds the carried character until it is whole; returns what it didn't need.
+    /// Completes the carried character with the beginning of `bytes`, and returns the remaining bytes.
     fn complete<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -68,7 +68,7 @@ impl Utf8Checker {
     }
 }
 
-/// Where a character that two chunks share is put together.
+/// A character that was split between two chunks.
 #[derive(Default)]
 pub(crate) struct SplitChar {
     bytes: [u8; 4],
@@ -81,7 +81,7 @@ impl SplitChar {
     }
 }
 
-/// Whether `bytes` (at most 3) can begin a character.
+/// Succeeds if `bytes` (at most 3) can begin a character.
 fn is_prefix(bytes: &[u8]) -> Result<(), InvalidUtf8> {
     match str::from_utf8(bytes) {
         Err(error) if error.valid_up_to() == 0 && error.error_len().is_none() => Ok(()),
@@ -89,7 +89,7 @@ fn is_prefix(bytes: &[u8]) -> Result<(), InvalidUtf8> {
     }
 }
 
-/// Where the last character begins, if it lacks bytes; else the length.
+/// Returns where the last character begins if it lacks bytes, otherwise the length.
 fn incomplete_tail(bytes: &[u8]) -> usize {
     let len = bytes.len();
     for back in 1..=len.min(3) {

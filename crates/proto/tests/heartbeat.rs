@@ -1,8 +1,8 @@
-//! The heartbeat over many seeds, on a virtual wire with a clock that the test moves: loss, stalls,
-//! back-pressure, and clocks that jump.
+//! The heartbeat over many seeds, on a simulated network with a clock that the test moves: loss, stalls, back-pressure and
+//! clocks that jump.
 //!
-//! Two promises: a peer whose bytes come within the timeout is never given up; one that has vanished is,
-//! within interval + timeout of the time in which it could be heard.
+//! Two promises: a peer whose bytes come within the timeout is never given up. A peer that has vanished is given up within
+//! interval + timeout, not counting the time in which reading is paused.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use sockeye_proto::{Heartbeat, HeartbeatAction, HeartbeatConfig, Pong, ReadState
 
 const SEEDS: u64 = 5000;
 
-/// Who looks is this late at most, as a wheel's tick is.
+/// The driver calls `handle_timeout` this late at most: one tick of a timer wheel.
 const TICK: Duration = Duration::from_millis(16);
 
-/// splitmix64.
+/// A random number generator: splitmix64.
 struct Luck(u64);
 
 impl Luck {
@@ -34,17 +34,17 @@ impl Luck {
     }
 }
 
-/// One end of a connection, its wire and its peer. All times are since the origin.
+/// One end of a connection, its network and its peer. All times are since the origin.
 struct World {
     luck: Luck,
     config: HeartbeatConfig,
     heartbeat: Heartbeat,
     now: Duration,
-    /// Bytes on their way to us: when they come, and whose pong they are.
+    /// Bytes on their way to us: when they arrive, and the payload of the pong that they are.
     arriving: Vec<(Duration, Option<[u8; 8]>)>,
-    /// Until when reading is paused.
+    /// When reading goes on.
     paused_until: Duration,
-    /// From then on the peer hears and says nothing.
+    /// When the peer vanishes.
     vanishes_at: Option<Duration>,
     /// Whether some pings can't be sent, because the outbox is full.
     is_full_at_times: bool,
@@ -81,7 +81,7 @@ impl World {
         self.now < self.paused_until
     }
 
-    /// Reads what has come by now.
+    /// Reads everything that has arrived.
     fn read(&mut self) {
         if self.is_paused() {
             return;
@@ -118,7 +118,7 @@ impl World {
         action
     }
 
-    /// The peer answers a ping, if it is there: with a pong, or with another byte, within the timeout.
+    /// Lets the peer answer a ping within the timeout, with a pong or with another byte, unless it has vanished.
     fn answer(&mut self) {
         let most = self.config.timeout.as_millis() as u64;
         let at = self.now + self.luck.millis(0, most);
@@ -129,13 +129,13 @@ impl World {
         self.arriving.push((at, pong));
     }
 
-    /// To the next moment at which anything happens, or beyond it.
+    /// Moves the clock to the next event, or beyond it.
     fn pass(&mut self) {
         let due = self.heartbeat.poll_timeout(self.now, &self.config);
         assert!(due > self.now, "a look that is due at once would never end");
         let arrival = self.arriving.iter().map(|(at, _)| *at).min();
         let resumes = self.is_paused().then_some(self.paused_until);
-        // What comes while reading is paused doesn't wake anybody.
+        // Bytes that arrive while reading is paused wake nobody.
         let arrival = arrival.filter(|_| !self.is_paused());
         let wakes = [
             Some(due + self.luck.millis(0, TICK.as_millis() as u64)),
@@ -154,16 +154,16 @@ fn a_peer_that_answers_in_time_is_never_given_up() {
         let mut world = World::new(seed);
         for step in 0..300 {
             match world.luck.below(12) {
-                // The program doesn't take what comes.
+                // The program stops receiving.
                 0 => world.paused_until = world.now + world.luck.millis(0, 60_000),
-                // The peer says something by itself.
+                // The peer sends something unasked.
                 1 => {
                     let at = world.now + world.luck.millis(0, 5000);
                     world.arriving.push((at, None));
                 }
-                // The machine sleeps, or is overloaded: what comes meanwhile is there when it wakes.
+                // The machine sleeps or is overloaded. What arrives meanwhile is there when it wakes.
                 2 if world.luck.one_in(5) => world.now += world.luck.millis(0, 10_000_000),
-                // Somebody forges pongs.
+                // The peer forges pongs.
                 3 => {
                     let forged = world.luck.below(u64::MAX).to_be_bytes();
                     let pong = world.heartbeat.handle_pong(&forged, KEY, world.now);
@@ -184,7 +184,7 @@ fn a_peer_that_answers_in_time_is_never_given_up() {
     assert!(latencies > SEEDS as usize, "{latencies}");
 }
 
-/// What was on its way when both machines slept has to be sent again, which takes TCP a while.
+/// TCP takes a while to send again what was on its way when both machines fell asleep.
 #[test]
 fn a_peer_whose_answer_was_lost_with_the_sleeping_network_has_time_to_repeat_it() {
     for seed in 0..SEEDS {
@@ -200,7 +200,7 @@ fn a_peer_whose_answer_was_lost_with_the_sleeping_network_has_time_to_repeat_it(
         world.arriving.clear();
         world.now += world.config.timeout * 3 / 2 + world.luck.millis(1, 1_000_000);
         assert_eq!(world.look(), HeartbeatAction::Ping, "seed {seed}");
-        // From here on all is well.
+        // From here on no bytes are lost.
         for _ in 0..50 {
             world.pass();
             assert_ne!(world.look(), HeartbeatAction::Dead, "seed {seed}");
@@ -213,7 +213,7 @@ fn a_peer_that_has_vanished_is_given_up_in_time() {
     let mut worst = 0.0_f64;
     for seed in 0..SEEDS {
         let mut world = World::new(seed);
-        // A life before, with all that may happen in it.
+        // Before it vanishes, anything may happen.
         for _ in 0..world.luck.below(100) {
             if world.luck.one_in(10) {
                 world.paused_until = world.now + world.luck.millis(0, 60_000);
@@ -223,7 +223,7 @@ fn a_peer_that_has_vanished_is_given_up_in_time() {
         }
         world.vanishes_at = Some(world.now);
         world.is_full_at_times = false;
-        // What it has said still comes, and can be heard when nothing keeps us from reading.
+        // What the peer has sent still arrives, and is read while reading is not paused.
         let last = world.arriving.iter().map(|(at, _)| *at).max();
         let heard = last
             .unwrap_or(world.now)
@@ -238,13 +238,13 @@ fn a_peer_that_has_vanished_is_given_up_in_time() {
             assert!(world.now < heard + bound * 100, "seed {seed}: never");
         }
         let took = world.now.saturating_sub(heard);
-        // The ping may be late by a tick, and so may the end.
+        // The ping may be late by a tick, and so may `Dead`.
         assert!(
             took <= bound + 2 * TICK,
             "seed {seed}: {took:?}, bound {bound:?}"
         );
         worst = worst.max(took.as_secs_f64() / bound.as_secs_f64());
     }
-    // The bound is no more than it has to be.
+    // The bound is tight.
     assert!(worst > 0.9, "{worst}");
 }

@@ -1,4 +1,4 @@
-//! What holds for all connections: cutting changes nothing, and what one end sends the other reads.
+//! Properties of all connections: the split of the bytes changes nothing, and one end reads what the other sends.
 
 #[path = "rfc6455/story.rs"]
 mod story;
@@ -22,13 +22,13 @@ enum Order {
     Pong(Vec<u8>),
 }
 
-/// Which way a whole message is sent; where the connection has another opinion, it is sent plainly.
+/// The way in which a whole message is sent, if the connection allows it; otherwise `Sender::send` is used.
 #[derive(Clone, Copy, Debug)]
 enum How {
     Send,
-    /// The header first, then the payload as it is.
+    /// The header first, then the uncompressed payload.
     Head,
-    /// A frame that was made before, for many.
+    /// A prepared frame.
     Prepared,
 }
 
@@ -115,7 +115,7 @@ fn order() -> impl Strategy<Value = Order> {
     ]
 }
 
-/// Sends all, and says what the other end must see.
+/// Sends everything, and returns the events that the other end must see.
 fn send(setting: &Setting, orders: &[Order]) -> (Vec<u8>, Vec<Seen>) {
     let deflate = setting.deflate.as_ref();
     let deflate = deflate.map(|(params, settings)| (*params, settings));
@@ -218,7 +218,7 @@ fn send_whole(
     }
 }
 
-/// Parts put together again, in the place where the message ended.
+/// Joins the parts of each message, at the position of its last part.
 fn joined(seen: Vec<Seen>) -> Vec<Seen> {
     let mut open: Option<(MessageKind, Vec<u8>)> = None;
     let mut whole = Vec::new();
@@ -239,7 +239,7 @@ fn joined(seen: Vec<Seen>) -> Vec<Seen> {
     whole
 }
 
-/// Bytes that are nearly right: frames of a peer, with some bytes changed or lost.
+/// Nearly valid bytes: frames of a peer, with some bytes changed or lost.
 fn nearly_right() -> impl Strategy<Value = (Setting, Vec<u8>)> {
     let frames = prop::collection::vec(
         (
@@ -294,7 +294,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_one_end_sends_the_other_reads(
+    fn each_end_reads_what_the_other_sends(
         setting in setting(),
         orders in prop::collection::vec(order(), 0..8),
         sizes in prop::collection::vec(1_usize..5_000, 1..6),
@@ -331,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_directly_is_as_if_it_had_been_input(
+    fn a_direct_read_gives_the_same_as_input(
         role in role(),
         messages in prop::collection::vec(
             (any::<u8>(), 0_usize..700_000, prop::collection::vec(any::<prop::sample::Index>(), 0..3)),

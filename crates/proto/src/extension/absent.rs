@@ -103,7 +103,7 @@ pub(crate) fn offer(_settings: &Deflate) -> Option<String> {
     None
 }
 
-/// Compresses nothing.
+/// Appends nothing: the message stays as it is.
 pub(crate) fn deflate_once(
     _pool: &mut Pool,
     _payload: &[u8],

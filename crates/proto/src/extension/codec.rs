@@ -1,11 +1,11 @@
-//! What inflater and deflater are told, and what they report.
+//! The arguments and results of inflater and deflater.
 
 use core::fmt;
 
-/// Whether a message may refer back to the messages before it.
+/// Context takeover (RFC 7692 section 7.1.1): whether a message may refer to the messages before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takeover {
-    /// The window survives from message to message.
+    /// The window is kept from message to message.
     Yes,
     /// Each message starts with an empty window.
     No,
@@ -14,39 +14,39 @@ pub enum Takeover {
 /// Whether the message ends with this input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It does.
+    /// It ends.
     Yes,
-    /// More of it comes.
+    /// More input follows.
     No,
 }
 
-/// Whether compression paid.
+/// The result of compressing a whole message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// The compressed message was appended, and is smaller.
+    /// The compressed message is smaller, and was appended.
     Smaller,
-    /// Nothing was appended, nothing remembered: send the message as it is.
+    /// The compressed message is not smaller. Nothing was appended: send the message as it is.
     NotSmaller,
 }
 
-/// How far a call to `Inflater::inflate` came.
+/// The result of a call to `Inflater::inflate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// All input is used, all its text is out, the message goes on.
+    /// All input is used, all of its text is appended, and the message goes on.
     NeedInput,
-    /// `output_bytes_max` is reached and the message is longer than that. Some input may be left.
+    /// The output has `output_bytes_max` bytes, and the message is longer. Some input may be left.
     Full,
-    /// All input is used, the message is complete. The next call starts the next one.
+    /// All input is used, and the message is complete. The next call begins the next message.
     End,
 }
 
-/// The peer sent something that does not inflate.
+/// The reason why a compressed message does not inflate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InflateError {
-    /// Not deflate blocks, or a reference to before the window.
+    /// It is not made of deflate blocks, or it refers to bytes before the window.
     Corrupt,
-    /// The message ends within a block.
+    /// It ends within a block.
     Truncated,
 }
 

@@ -1,4 +1,4 @@
-//! Deflate contexts that wait for their next message.
+//! The deflate contexts of a pool.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
@@ -17,31 +17,31 @@ use super::{
     reason = "contexts travel between pool and connection; an idle connection holds 8 bytes for one"
 )]
 pub(super) struct Contexts {
-    /// `len <= INFLATERS_MAX`. Their state is whatever their last message left.
+    /// `len <= INFLATERS_MAX`. Each must be reset before its next message.
     inflaters: Vec<Box<zlib_rs::Inflate>>,
-    /// `len <= DEFLATERS_MAX`, the one used last at the end. Their state is whatever was left.
+    /// `len <= DEFLATERS_MAX`; the one used last is at the end.
     deflaters: Vec<Box<Compressor>>,
-    /// For short messages at level 1; `None` until there is one.
+    /// Compresses short messages at level 1; `None` before the first.
     fast_deflate: Option<FastDeflate>,
 }
 
-/// A compressor, and what it was built for.
+/// zlib's compressor, and the parameters that it was created with.
 pub(super) struct Compressor {
     pub(super) zlib: zlib_rs::Deflate,
     /// 9 to 15.
     window_bits: u8,
     /// 0 to 9.
     level: u8,
-    /// Whose text it has seen, if all of that text went out. Then that direction can go on with it.
+    /// Where the stream whose text it has processed can go on with it, if all of that text was sent.
     at: Option<StreamPosition>,
 }
 
-/// A position between two messages of one direction.
+/// A position between two messages of one stream, which is one direction of one connection.
 #[derive(Clone)]
 pub(super) struct StreamPosition {
-    /// Compared by address: no other direction has the same while one holds it.
+    /// Compared by address, which no other stream has while this value exists.
     pub(super) direction: Arc<()>,
-    /// Counts the messages before this position.
+    /// How many messages are before this position.
     pub(super) messages: u64,
 }
 
@@ -52,14 +52,14 @@ impl PartialEq for StreamPosition {
 }
 
 impl Contexts {
-    /// A decompressor at the start of a stream, with an empty window.
+    /// Takes a decompressor at the beginning of a deflate stream, with an empty window.
     pub(super) fn take_inflater(&mut self) -> Box<zlib_rs::Inflate> {
         match self.inflaters.pop() {
             Some(mut zlib) => {
                 zlib.reset(RAW);
                 zlib
             }
-            // All contexts have the largest window, so that each fits every connection.
+            // All have the largest window, so that each can serve every connection.
             None => Box::new(zlib_rs::Inflate::new(RAW, WINDOW_BITS_MAX)),
         }
     }
@@ -70,12 +70,12 @@ impl Contexts {
         }
     }
 
-    /// For one message: it knows of no other.
+    /// Returns the compressor of short messages, which keeps nothing from one message to the next.
     pub(super) fn fast_deflate(&mut self) -> &mut FastDeflate {
         self.fast_deflate.get_or_insert_with(FastDeflate::new)
     }
 
-    /// The compressor that was left at this position, if it is still here: it needs no priming.
+    /// Takes the compressor that was returned at this position, if it is still here. It needs no priming.
     pub(super) fn take_deflater_at(
         &mut self,
         position: &StreamPosition,
@@ -85,18 +85,17 @@ impl Contexts {
         Some(self.deflaters.remove(index))
     }
 
-    /// A compressor at the start of a stream, with an empty window, that refers back no further
-    /// than 2 to the power of `window_bits` (8 to 15).
+    /// Takes a compressor at the beginning of a deflate stream, with an empty window. It refers back at most 2 to the power of
+    /// `window_bits` (8 to 15) bytes.
     pub(super) fn take_deflater(&mut self, window_bits: u8, level: u8) -> Box<Compressor> {
-        // A window of 256 bytes is made of one of 512, as zlib does. It is right because a window
-        // is used only up to 262 bytes before its end (a longest match, and room to look ahead):
-        // no reference goes further back than 250 bytes, at any level.
+        // zlib replaces a window of 256 bytes by one of 512. That is right, because the last 262 bytes of a window (the longest
+        // match and the lookahead) are never referred to: no reference goes further back than 250 bytes, at any level.
         let window_bits = window_bits.max(WINDOW_BITS_MIN + 1);
         if let Some(index) = self.dispensable(window_bits) {
             let mut compressor = self.deflaters.remove(index);
             compressor.zlib.reset();
             if compressor.level != level {
-                // Nothing is pending after a reset, so there is nothing that could fail.
+                // This fails only while output is pending, and after a reset none is.
                 let _ = compressor.zlib.set_level(i32::from(level));
                 compressor.level = level;
             }
@@ -117,8 +116,8 @@ impl Contexts {
         })
     }
 
-    /// Index of a compressor with this window that nobody will go on with; if all are somebody's
-    /// and there is no room for more, of the one that was used longest ago.
+    /// Returns the index of a compressor with this window with which no stream can go on. If there is none and no room for
+    /// another compressor, returns the index of the one that was used longest ago.
     fn dispensable(&self, window_bits: u8) -> Option<usize> {
         let mut fitting = (0..self.deflaters.len())
             .filter(|&index| self.deflaters[index].window_bits == window_bits);
@@ -131,7 +130,7 @@ impl Contexts {
         }
     }
 
-    /// `at` is where its direction may go on with it.
+    /// Keeps a compressor for later. `at` is where its stream may go on with it.
     pub(super) fn return_deflater(
         &mut self,
         mut compressor: Box<Compressor>,
@@ -144,7 +143,7 @@ impl Contexts {
         self.deflaters.push(compressor);
     }
 
-    /// Adds how many contexts there are to what [`super::Pool`] shows of itself.
+    /// Adds the numbers of contexts to the debug output of [`super::Pool`].
     pub(super) fn debug_fields(&self, pool: &mut fmt::DebugStruct<'_, '_>) {
         pool.field("inflaters", &self.inflaters.len())
             .field("deflaters", &self.deflaters.len());
@@ -155,21 +154,20 @@ fn is_at(compressor: &Compressor, position: &StreamPosition) -> bool {
     compressor.at.as_ref() == Some(position)
 }
 
-/// zlib-rs takes a boolean for "with a zlib header"; RFC 7692 uses bare deflate blocks.
+/// RFC 7692 uses deflate blocks without a zlib header; zlib-rs takes that as a boolean.
 pub(super) const RAW: bool = false;
 
-/// Contexts. One is in use at a time while messages come whole; the others are spare for messages that come
-/// in parts. To prime one anew costs a copy of the window, less than a microsecond.
+/// Contexts. One is in use at a time while messages arrive whole; the others are for messages that arrive in parts. Priming
+/// one costs a copy of the window, less than a microsecond.
 const INFLATERS_MAX: usize = 4;
 
-/// Contexts. Priming one anew costs three to ten times what a short message does, so that more of them are
-/// kept: for so many connections with takeover that talk in turn. Without takeover one serves all, and at level
-/// 1 only large messages need one.
+/// Contexts. Priming one costs three to ten times as much as a short message, so one is kept for each of so many connections
+/// with takeover that send in turn. Without takeover one serves all connections, and at level 1 only large messages need one.
 const DEFLATERS_MAX: usize = 64;
 
-/// zlib's 1 to 9: 2 to the power of `6 + this` symbols per block, at 7 bytes each. 6 is 28 KiB
-/// instead of zlib's usual 112 KiB, and costs less than one per cent of size.
+/// zlib's `memLevel`, 1 to 9: a block has 2 to the power of `6 + this` symbols of 7 bytes. With 6 that is 28 KiB instead of the
+/// usual 112 KiB, and the output grows by less than one per cent.
 const MEMORY_LEVEL: i32 = 6;
 
-/// Bytes. zlib counts what it is given with 32 bits.
+/// Bytes. The most that zlib gets at a time, because it counts with 32 bits.
 pub(super) const GIVEN_BYTES_MAX: usize = 1 << 30;

@@ -1,4 +1,4 @@
-//! Plain payload in, compressed payload out (RFC 7692 section 7.2.1).
+//! Compresses messages (RFC 7692 section 7.2.1).
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
@@ -14,34 +14,34 @@ use super::{
 };
 use crate::Role;
 
-/// Deflates the messages of one direction, one after the other.
+/// Compresses the messages of one direction, one after the other.
 ///
-/// Memory: while idle nothing, and under context takeover at most 4 KiB of what was sent last. While a
-/// message in parts is unfinished a context from the pool (290 KiB at most) as well.
+/// Memory between messages: nothing without context takeover; with it at most the last 4 KiB that were sent. While a message in
+/// parts is unfinished, also a context from the pool (at most 290 KiB).
 ///
-/// At level 1 a whole message of up to 16 KiB needs no context: it is compressed by code of our own, which knows
-/// what was sent last. All else is left to zlib.
+/// At level 1 a whole message of up to 16 KiB needs no context: code of our own compresses it, and refers to those last 4 KiB.
+/// zlib compresses all other messages.
 ///
-/// A context that has to be primed costs a microsecond for each KiB that it is to know. Under takeover the
-/// pool therefore remembers where it was left, and while no other connection of the thread needs it, the next
-/// message goes on with it and knows the whole window.
+/// Priming a context costs a microsecond for each KiB. With takeover the pool therefore remembers which stream a context has
+/// processed. While no other connection of the thread needs the context, the next message goes on with it, and may refer to
+/// the whole window.
 pub struct Deflater {
     /// 8 to 15.
     window_bits: u8,
     takeover: Takeover,
     /// 0 to 9.
     level: u8,
-    /// `Some` from the first byte of a message to its end.
+    /// `Some` from the first byte of a message in parts to its end.
     context: Option<Box<Compressor>>,
-    /// Under takeover the last plain text; else empty.
+    /// With takeover the last plain text; otherwise empty.
     history: History,
-    /// Under takeover, from the first message on: where we are.
+    /// With takeover, from the first message on: the current position.
     position: Option<StreamPosition>,
 }
 
 impl Deflater {
-    /// A deflater whose window is at most 2 to the power of `window_bits` (8 to 15), at `level`
-    /// 0 (stored) to 9. Values outside are taken as the nearest.
+    /// Creates a deflater whose window has at most 2 to the power of `window_bits` (8 to 15) bytes, at `level` 0 (stored) to 9.
+    /// Values outside are taken as the nearest.
     #[must_use]
     pub fn new(window_bits: u8, takeover: Takeover, level: u8) -> Self {
         Self {
@@ -54,8 +54,8 @@ impl Deflater {
         }
     }
 
-    /// Appends the compressed form of a part of a message to `output`: the last part with
-    /// [`End::Yes`], which may be empty. Each part can be inflated without waiting for the next.
+    /// Appends the compressed form of a part of a message to `output`. The last part, which may be empty, comes with
+    /// [`End::Yes`]. The peer can inflate each part without waiting for the next.
     pub fn deflate(&mut self, pool: &mut Pool, input: &[u8], end: End, output: &mut Vec<u8>) {
         let start = output.len();
         if !input.is_empty() {
@@ -70,9 +70,8 @@ impl Deflater {
         if end == End::No {
             return;
         }
-        // RFC 7692 section 7.2.1: the end of the last block, which is empty, is taken off. If the
-        // part before took it along already, or if there was no text at all, another empty block
-        // is begun with its one byte of header (section 7.2.3.6).
+        // RFC 7692 section 7.2.1: the tail of the last block, which is empty, is removed. If the part before has sent it already,
+        // or if there was no text at all, another empty block begins with its one byte of header (section 7.2.3.6).
         if output[start..].ends_with(&TAIL) {
             output.truncate(output.len() - TAIL.len());
         } else {
@@ -83,11 +82,11 @@ impl Deflater {
         }
     }
 
-    /// Appends the compressed form of a whole message, unless that is no smaller than the message.
+    /// Appends the compressed form of a whole message, if that is smaller than the message.
     ///
     /// # Panics
     ///
-    /// In debug builds, if a message in parts has not ended.
+    /// In debug builds, if a message in parts is unfinished.
     pub fn deflate_whole(
         &mut self,
         pool: &mut Pool,
@@ -106,7 +105,7 @@ impl Deflater {
         let compression = fast_deflate.deflate(history, input, self.window_bits, output);
         if compression == Compression::Smaller {
             self.remember(input);
-            // A context that was left here has not seen this message.
+            // A context that was returned at the old position has not processed this message.
             if let Some(position) = &mut self.position {
                 position.messages += 1;
             }
@@ -126,7 +125,7 @@ impl Deflater {
         output.truncate(output.len() - TAIL.len());
         if output.len() - start >= input.len() {
             output.truncate(start);
-            // It has seen what the peer will never see.
+            // The context has processed text that the peer will never get.
             pool.contexts.return_deflater(context, None);
             return Compression::NotSmaller;
         }
@@ -135,8 +134,8 @@ impl Deflater {
         Compression::Smaller
     }
 
-    /// Bytes of memory held for this direction, without the deflater itself: 0 while idle, with
-    /// takeover at most 2 to the power of `window_bits`.
+    /// Returns the bytes of memory that this direction holds, without the deflater itself: between messages 0, with takeover at
+    /// most 4 KiB.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let context = match self.context {
@@ -164,7 +163,7 @@ impl Deflater {
         context
     }
 
-    /// Moves on to the position after this message.
+    /// Moves to the position after this message, and returns it. Without takeover there is none.
     fn next_position(&mut self) -> Option<StreamPosition> {
         if self.takeover == Takeover::No {
             return None;
@@ -186,7 +185,7 @@ impl Deflater {
 }
 
 impl DeflateParams {
-    /// The deflater of an endpoint in this role, at `level` 0 to 9.
+    /// Creates the deflater of the end `role`, at `level` 0 to 9.
     #[must_use]
     pub fn deflater(&self, role: Role, level: u8) -> Deflater {
         let (bits, takeover) = self.direction(role);
@@ -194,7 +193,7 @@ impl DeflateParams {
     }
 }
 
-/// Appends the compressed form of a message that refers to no other, unless that is no smaller than the message.
+/// Appends the form of a message that is compressed without context, if that is smaller than the message.
 pub(crate) fn deflate_once(
     pool: &mut Pool,
     payload: &[u8],
@@ -212,8 +211,7 @@ fn compress(zlib: &mut zlib_rs::Deflate, input: &[u8], output: &mut Vec<u8>) {
     }
 }
 
-/// It always runs to the end: a context that is given up half way, with output pending, does not
-/// become clean by a reset (zlib-rs 0.6.8).
+/// Compresses until no output is pending: a reset does not clear pending output (zlib-rs 0.6.8).
 fn compress_given(zlib: &mut zlib_rs::Deflate, mut input: &[u8], output: &mut Vec<u8>) {
     loop {
         let start = output.len();
@@ -244,11 +242,11 @@ impl fmt::Debug for Deflater {
     }
 }
 
-/// Bytes. 64 + 64 of window and chains, 128 of hash table, 28 of symbols, and the trees.
+/// Bytes. 64 + 64 KiB of window and chains, 128 KiB of hash table, 28 KiB of symbols, and the trees.
 const CONTEXT_BYTES: usize = 290 << 10;
 
-/// Bytes. More than a flush adds to input that does not shrink: the ends of two blocks.
+/// Bytes. A flush adds less than this to input that does not shrink: the ends of two blocks.
 const FLUSH_BYTES: usize = 64;
 
-/// Bytes. Beyond this a larger step saves nothing, and zeroing should stay within the fast caches.
+/// Bytes. The most that one call of zlib may write. More saves nothing, and zeroing should stay within the fast caches.
 const STEP_BYTES_MAX: usize = 32 << 10;

@@ -1,24 +1,25 @@
-//! What can be wrong with a peer's `Sec-WebSocket-Extensions`.
+//! Mistakes in a peer's `Sec-WebSocket-Extensions`.
 
 use core::fmt;
 
-/// The peer's extension header can't be accepted. A client fails the connection, a server answers 400.
+/// A mistake in the peer's `Sec-WebSocket-Extensions`. A client fails the connection, a server answers with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExtensionError {
-    /// Not the grammar of RFC 6455 section 9.1.
+    /// The value breaks the grammar of RFC 6455 section 9.1.
     Malformed,
-    /// More extensions or parameters than we read.
+    /// There are more than 16 extensions, or more than 16 parameters of one.
     TooMany,
-    /// The server agreed to an extension that we didn't offer, or to one twice.
+    /// The server agreed to an extension that was not offered, or to one twice.
     NotOffered,
-    /// A parameter that permessage-deflate doesn't have.
+    /// permessage-deflate has no parameter of this name.
     UnknownParameter,
-    /// A parameter given twice.
+    /// A parameter is given twice.
     RepeatedParameter,
-    /// A value where none may stand, none where one must, or one that is no number from 8 to 15.
+    /// A parameter has a value and must have none, lacks the value that it must have, or has one that is not a number from 8
+    /// to 15.
     BadValue,
-    /// The server names a larger window than we offered.
+    /// The server named a larger window than was offered.
     NotRestricted,
 }
 

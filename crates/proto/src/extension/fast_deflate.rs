@@ -1,10 +1,10 @@
-//! Short messages compressed fast: level 1 (RFC 1951).
+//! Fast deflate compression of short messages, for level 1 (RFC 1951).
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
 use super::Compression;
 
-/// Compresses whole messages of at most [`TEXT_BYTES_MAX`].
+/// A compressor of whole messages of at most [`TEXT_BYTES_MAX`].
 ///
 /// ```text
 ///   history │ text
@@ -12,13 +12,13 @@ use super::Compression;
 ///       ^───┼──── four bytes seen before ──> one block of fixed codes, then the empty one without its tail
 /// ```
 ///
-/// zlib clears 128 KiB before each message, or keeps 290 KiB for each connection. Here a table in the
-/// nearest caches, as large as the message needs, is filled anew from the history, and nothing but that
-/// history is kept for a connection. What comes out depends on history and text alone.
+/// zlib clears 128 KiB before each message, or keeps 290 KiB for each connection. This compressor fills a hash table from the
+/// history before each message. The table is as large as the message needs and fits the fast caches, and only the history is
+/// kept for a connection. The output depends on history and text alone.
 pub(super) struct FastDeflate {
-    /// By the hash of four bytes, where they stood last. A wrong place costs a comparison, no more.
+    /// The hash table: for the hash of four bytes, their latest position. A wrong position costs one comparison.
     table: Box<[u16; TABLE_ENTRIES_MAX]>,
-    /// History and text of the message under way, if there is history.
+    /// History and text of the current message, if there is history.
     joined: Vec<u8>,
 }
 
@@ -31,9 +31,8 @@ impl FastDeflate {
         }
     }
 
-    /// Appends the compressed form of `text`, unless that is no smaller. It refers back no further than
-    /// 2 to the power of `window_bits` (8 to 15), and no further than `history`, which is
-    /// [`HISTORY_BYTES_MAX`] at most.
+    /// Appends the compressed form of `text`, if that is smaller. References go back at most 2 to the power of `window_bits`
+    /// (8 to 15) bytes, and not beyond `history`, which has at most [`HISTORY_BYTES_MAX`].
     pub(super) fn deflate(
         &mut self,
         history: [&[u8]; 2],
@@ -91,17 +90,17 @@ struct Matcher<'a> {
     text: &'a [u8],
     window_bytes: usize,
     table: &'a mut [u16; TABLE_ENTRIES_MAX],
-    /// Leaves as many bits of a hash as the table in use has.
+    /// Shifts a hash of 32 bits right, to an index of the table in use.
     shift: u32,
-    /// A reference as long as this is taken without looking whether the next byte begins a longer one.
+    /// Bytes. A reference of this length is used without checking whether the next byte begins a longer one.
     lazy_bytes_max: usize,
 }
 
 impl Matcher<'_> {
-    /// Takes in what stands before `end`.
+    /// Enters everything before `end` into the table.
     fn learn(&mut self, end: usize) {
         let mut at = 0;
-        // Five at a time lie in eight bytes.
+        // Eight bytes hold five overlapping words.
         while at + 5 <= end && at + 8 <= self.text.len() {
             let bytes = self.text[at..][..8].try_into().expect("eight");
             let bytes = u64::from_le_bytes(bytes);
@@ -116,17 +115,17 @@ impl Matcher<'_> {
         }
     }
 
-    /// Writes what stands from `start` on.
+    /// Writes everything from `start` on.
     fn write(&mut self, start: usize, writer: &mut BitWriter<'_>) {
         let text = self.text;
-        // 0 <= written <= at: what is written, and what is known to begin no reference.
+        // start <= written <= at: everything before `written` is written, and no reference begins between the two.
         let (mut written, mut at) = (start, start);
         while at + 4 <= text.len() {
             let Some(mut found) = self.find(at) else {
                 at += 1 + ((at - written) >> SKIP_SHIFT);
                 continue;
             };
-            // What was skipped may belong to it.
+            // Skipped bytes may belong to it.
             while at > written && found > 0 && text[at - 1] == text[found - 1] {
                 at -= 1;
                 found -= 1;
@@ -148,7 +147,7 @@ impl Matcher<'_> {
                 return;
             }
             written = at + len;
-            // Of what was passed, the ends are remembered: all of it would take as long again.
+            // Only the ends of the reference are entered into the table: all of it would take as long again.
             if written + 3 <= text.len() {
                 for passed in [at + 1, at + 2, written - 2, written - 1] {
                     self.remember(word(text, passed), passed);
@@ -159,7 +158,7 @@ impl Matcher<'_> {
         writer.literals(&text[written..]);
     }
 
-    /// Where the four bytes at `at` stand before it, within the window.
+    /// Returns where the four bytes at `at` occur before it, within the window. Enters `at` into the table.
     #[inline(always)]
     fn find(&mut self, at: usize) -> Option<usize> {
         let here = word(self.text, at);
@@ -168,7 +167,7 @@ impl Matcher<'_> {
         fits.then_some(found)
     }
 
-    /// Remembers that these four bytes stand at `at`. Where such bytes may have stood before.
+    /// Enters the position `at` of the four bytes `word` into the table, and returns where they may have been before.
     #[inline(always)]
     fn remember(&mut self, word: u32, at: usize) -> usize {
         let hash = word.wrapping_mul(HASH_FACTOR) >> self.shift;
@@ -183,7 +182,7 @@ fn word(text: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes)
 }
 
-/// How many bytes are the same from both places on, 258 at most. `before < at`.
+/// Returns how many bytes are equal from both positions on, at most 258. `before < at`.
 #[inline(always)]
 fn common(text: &[u8], before: usize, at: usize) -> usize {
     let here = &text[at..text.len().min(at + LENGTH_MAX)];
@@ -201,12 +200,12 @@ fn common(text: &[u8], before: usize, at: usize) -> usize {
     len + rest.take_while(|(here, there)| here == there).count()
 }
 
-/// Writes bits, the lowest first (RFC 1951 section 3.1.1).
+/// A writer of bits, the lowest first (RFC 1951 section 3.1.1).
 struct BitWriter<'a> {
     room: &'a mut [u8],
-    /// Bytes written. Beyond the room's length: it was too small.
+    /// Bytes written. Larger than the length of `room` if that was too small.
     at: usize,
-    /// The lowest `count` bits are to be written; the others are 0.
+    /// The lowest `count` bits are not written yet; the others are 0.
     bits: u64,
     /// < 32 between two calls.
     count: u32,
@@ -222,7 +221,7 @@ impl<'a> BitWriter<'a> {
         }
     }
 
-    /// `count <= 32`, and `bits` are no more.
+    /// Writes the lowest `count` bits. `count <= 32`, and all other bits are 0.
     #[inline(always)]
     fn put(&mut self, bits: u32, count: u32) {
         self.bits |= u64::from(bits) << self.count;
@@ -245,11 +244,11 @@ impl<'a> BitWriter<'a> {
         }
     }
 
-    /// `4 <= len <= 258`, `1 <= distance <= 32768`.
+    /// Writes a reference. `4 <= len <= 258`, `1 <= distance <= 32768`.
     #[inline(always)]
     fn reference(&mut self, len: usize, distance: usize) {
         let length = LENGTHS[len % LENGTHS.len()];
-        // RFC 1951 section 3.2.5: two codes for each power of two, the rest are extra bits.
+        // RFC 1951 section 3.2.5: each power of two has two codes, and extra bits for the rest.
         let distance = distance as u32 - 1;
         let extra = distance.max(2).ilog2() - 1;
         let code = if distance < 2 {
@@ -258,7 +257,7 @@ impl<'a> BitWriter<'a> {
             2 * extra + (distance >> extra)
         };
         let extra = if distance < 2 { 0 } else { extra };
-        // Section 3.2.6: their codes are five bits, the highest first.
+        // Section 3.2.6: codes of distances have five bits, the highest first.
         let code = code.reverse_bits() >> 27;
         let rest = distance & ((1 << extra) - 1);
         let bits = code | rest << 5;
@@ -272,7 +271,7 @@ impl<'a> BitWriter<'a> {
         self.at > self.room.len()
     }
 
-    /// Fills up the last byte. The length, if there was room.
+    /// Fills up the last byte, and returns the length, or `None` if there was no room.
     fn finish(mut self) -> Option<usize> {
         while self.count > 0 {
             *self.room.get_mut(self.at)? = self.bits as u8;
@@ -284,15 +283,14 @@ impl<'a> BitWriter<'a> {
     }
 }
 
-/// A code as it is written, extra bits included.
+/// A code as it is written, with its extra bits.
 #[derive(Clone, Copy)]
 struct HuffmanCode {
     bits: u16,
     count: u8,
 }
 
-/// The fixed code of a literal, of the end of a block or of a length (RFC 1951 section 3.2.6), the highest
-/// bit first.
+/// Returns the fixed code of a literal, of the end of a block or of a length (RFC 1951 section 3.2.6), the highest bit first.
 const fn fixed(symbol: u16) -> HuffmanCode {
     let (bits, count) = match symbol {
         0..=143 => (0x30 + symbol, 8),
@@ -316,12 +314,12 @@ static LITERALS: [HuffmanCode; 256] = {
     codes
 };
 
-/// By the length; those below 3 don't exist.
+/// The codes of lengths, indexed by the length. Lengths below 3 have none.
 static LENGTHS: [HuffmanCode; LENGTH_MAX + 1] = {
     let mut codes = [fixed(0); LENGTH_MAX + 1];
     let mut len = 3;
     while len <= LENGTH_MAX {
-        // RFC 1951 section 3.2.5: four codes for each power of two, the rest are extra bits.
+        // RFC 1951 section 3.2.5: each power of two has four codes, and extra bits for the rest.
         let beyond = len as u16 - 3;
         let extra = if beyond < 8 { 0 } else { beyond.ilog2() - 2 };
         let mut code = fixed(257 + 4 * extra as u16 + (beyond >> extra));
@@ -330,49 +328,51 @@ static LENGTHS: [HuffmanCode; LENGTH_MAX + 1] = {
         codes[len] = code;
         len += 1;
     }
-    // The longest has a code of its own.
+    // The largest length has a code of its own.
     codes[LENGTH_MAX] = fixed(285);
     codes
 };
 
-/// RFC 1951 section 3.2.3: not the last block, fixed codes.
+/// RFC 1951 section 3.2.3: the header of a block with fixed codes that is not the last.
 const FIXED_BLOCK: u32 = 0b010;
 
-/// The code 256.
+/// RFC 1951 section 3.2.6: the code of symbol 256.
 const END_OF_BLOCK: u32 = 0;
 
-/// Not the last block, stored: its header, whose length is the tail that isn't sent (RFC 7692 section 7.2.1).
+/// The header of a stored block that is not the last. The block is empty, and its length is the tail that is not sent (RFC 7692
+/// section 7.2.1).
 const STORED_BLOCK: u32 = 0b000;
 
-/// Bytes. RFC 1951 section 3.2.5: the longest reference.
+/// Bytes. The longest reference (RFC 1951 section 3.2.5).
 const LENGTH_MAX: usize = 258;
 
-/// Bytes. What of the messages before can be referred to. To take it in costs as much as compressing some
+/// Bytes. So much of the earlier messages can be referred to. Entering it into the table costs as much as compressing a few
 /// hundred bytes.
 pub(super) const HISTORY_BYTES_MAX: usize = 4 << 10;
 
-/// Bytes. Beyond this zlib is as fast. With the history less than 64 KiB, so that a place has 16 bits.
+/// Bytes. For longer messages zlib is as fast. With the history it is less than 64 KiB, so that a position fits 16 bits.
 pub(super) const TEXT_BYTES_MAX: usize = 16 << 10;
 
-/// Places, 2 bytes each.
+/// The table has at most 2 to the power of this many entries, of 2 bytes each.
 const TABLE_BITS_MAX: u32 = 14;
 const TABLE_ENTRIES_MAX: usize = 1 << TABLE_BITS_MAX;
 
-/// Fewer would save no time.
+/// The table has at least 2 to the power of this many entries; fewer would save no time.
 const TABLE_BITS_MIN: u32 = 8;
 
-/// 2 to the power of 32 by the golden ratio: spreads neighbours, and the highest bits depend on all bytes.
+/// 2 to the power of 32, divided by the golden ratio: it spreads neighbours, and the highest bits of the product depend on all
+/// four bytes.
 const HASH_FACTOR: u32 = 0x9e37_79b1;
 
-/// 2 to the power of this many bytes without a reference, and every second is tried, then every third: noise
-/// is passed fast.
+/// After 2 to the power of this many bytes without a reference only every second byte is tried, after twice as many every
+/// third, and so on, so that random bytes take little time.
 const SKIP_SHIFT: u32 = 5;
 
 /// Bytes. Longer references seldom are followed by one that is longer still.
 const LAZY_BYTES_MAX: usize = 16;
 
-/// Bytes. To look further saves two per cent of size and takes a fifth more time, which only short messages
-/// have to spare against zlib.
+/// Bytes. Checking the next byte too saves two per cent of size and takes a fifth more time. Against zlib, only messages of up
+/// to this length have that time to spare.
 const LAZY_TEXT_BYTES_MAX: usize = 4 << 10;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The value of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1).
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1).
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
 use super::ExtensionError;
 
-/// Elements of one header field, in order. Ends after the first error.
+/// An iterator over the extensions of one header field, in order. It ends after the first error.
 ///
 /// ```text
 /// extension-list  = 1#extension
@@ -12,22 +12,22 @@ use super::ExtensionError;
 /// extension-param = token [ "=" ( token | quoted-string ) ]
 /// ```
 ///
-/// Blanks may stand between any two tokens and list elements may be empty, as HTTP has it.
+/// As in all HTTP lists, blanks may stand between any two tokens, and elements may be empty.
 pub struct Extensions<'a> {
-    /// What is left of the field.
+    /// The part of the field that is not read yet.
     rest: &'a [u8],
     /// `0 <= seen <= EXTENSIONS_MAX`.
     seen: usize,
-    /// No element and no error comes after an error or after the end.
+    /// Whether the end or an error was reached.
     ended: bool,
 }
 
-/// One extension, offered or agreed.
+/// One extension, offered or agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension<'a> {
     /// A token, as it was written.
     pub name: &'a str,
-    /// At most 16, in order, repetitions included.
+    /// At most 16, in order and with repetitions.
     pub parameters: Vec<Parameter<'a>>,
 }
 
@@ -36,12 +36,12 @@ pub struct Extension<'a> {
 pub struct Parameter<'a> {
     /// A token, as it was written.
     pub name: &'a str,
-    /// A token; quotes are taken off.
+    /// A token, without its quotes.
     pub value: Option<Cow<'a, str>>,
 }
 
-/// Whether the fields keep to the grammar. A server calls this before anything else, because RFC 6455
-/// section 9.1 demands that a malformed value fails the connection, whatever extensions we know.
+/// Checks that all fields follow the grammar. A server calls this first, because a malformed value must fail the connection
+/// even if it names no known extension (RFC 6455 section 9.1).
 ///
 /// # Errors
 ///
@@ -50,7 +50,7 @@ pub fn check<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Exten
     all(fields).map(drop)
 }
 
-/// Elements of all fields: several fields are one list (RFC 6455 section 9.1).
+/// Returns the extensions of all fields: several fields are one list (RFC 6455 section 9.1).
 pub(super) fn all<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Vec<Extension<'a>>, ExtensionError> {
@@ -67,7 +67,7 @@ pub(super) fn all<'a>(
 }
 
 impl<'a> Extensions<'a> {
-    /// Reads one header field.
+    /// Creates an iterator over one header field.
     #[must_use]
     pub fn new(field: &'a [u8]) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl<'a> Extensions<'a> {
             }
         }
         if self.rest.is_empty() {
-            // … but a list has one element at least.
+            // … but a list has at least one element.
             return if self.seen == 0 {
                 Err(ExtensionError::Malformed)
             } else {
@@ -134,9 +134,9 @@ impl<'a> Extensions<'a> {
         })
     }
 
-    /// The rest of a quoted string, whose opening quote is eaten.
+    /// Reads the rest of a quoted string, whose opening quote is consumed.
     ///
-    /// RFC 6455 section 9.1: what the quotes hold must be a token too, once unescaped.
+    /// RFC 6455 section 9.1: the unescaped value must be a token too.
     fn quoted(&mut self) -> Result<Cow<'a, str>, ExtensionError> {
         let mut value = String::new();
         loop {
@@ -203,12 +203,12 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-/// `tchar` of RFC 9110 section 5.6.2.
+/// RFC 9110 section 5.6.2, `tchar`.
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Extensions in one handshake. A browser offers one; RFC 7692 section 7 shows lists of two.
+/// Extensions of one handshake. A browser offers one; RFC 7692 section 7 shows lists of two.
 const EXTENSIONS_MAX: usize = 16;
 
 /// Parameters of one extension. permessage-deflate has four.

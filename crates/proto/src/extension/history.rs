@@ -1,20 +1,20 @@
-//! The last bytes of a direction's plain text, from which a context is primed.
+//! The last plain text of one direction, with which a context is primed.
 
 use alloc::collections::VecDeque;
 
-/// The last bytes of a direction's plain text.
+/// The last plain text of one direction.
 ///
-/// Between two messages this is all that context takeover needs: a borrowed context gets it as its
-/// dictionary and can then refer to it as if it had seen it. It is 32 KiB at most where a context
-/// itself would be 47 KiB for inflating and 290 KiB for deflating.
+/// This is all that context takeover needs between two messages: a context from the pool gets it as its dictionary, and can
+/// refer to it as if it had processed it. It takes at most 32 KiB, while a context takes 47 KiB for inflating and 290 KiB for
+/// deflating.
 #[derive(Default)]
 pub(super) struct History {
-    /// `len <= capacity <= max(window_bytes)` of all calls.
+    /// `len <= capacity`, and `capacity` is at most the largest `window_bytes` of all calls.
     bytes: VecDeque<u8>,
 }
 
 impl History {
-    /// Adds `text`, keeps no more than the last `window_bytes`.
+    /// Adds `text`, and keeps at most the last `window_bytes` of everything.
     pub(super) fn append(&mut self, text: &[u8], window_bytes: usize) {
         let text = &text[text.len().saturating_sub(window_bytes)..];
         let surplus = (self.bytes.len() + text.len()).saturating_sub(window_bytes);
@@ -28,19 +28,19 @@ impl History {
         self.bytes.extend(text);
     }
 
-    /// All of it, oldest byte first, in the two halves in which it lies; moving them together would cost
-    /// more than inflating a short message.
+    /// Returns all of it, oldest byte first, in two slices. Moving them together would cost more than inflating a short
+    /// message.
     pub(super) fn halves(&self) -> [&[u8]; 2] {
         let (older, newer) = self.bytes.as_slices();
         [older, newer]
     }
 
-    /// Forgets everything and frees its memory.
+    /// Frees all of it.
     pub(super) fn clear(&mut self) {
         self.bytes = VecDeque::new();
     }
 
-    /// Bytes of memory.
+    /// Returns the bytes of memory.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }

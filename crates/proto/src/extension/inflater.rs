@@ -1,4 +1,4 @@
-//! Compressed payload in, plain payload out (RFC 7692 section 7.2.2).
+//! Inflates messages (RFC 7692 section 7.2.2).
 
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
@@ -20,32 +20,31 @@ use crate::Role;
 ///    └──── end, error ───┘  └──────────┘
 /// ```
 ///
-/// Memory: while idle nothing, and under context takeover at most the window (2 to the power of
-/// `window_bits`). While a message is unfinished a context from the pool (47 KiB) and the window.
-/// Plain text goes to the caller's buffer, never beyond the length that the caller allows.
+/// Memory between messages: nothing without context takeover; with it at most the window (2 to the power of `window_bits`
+/// bytes). While a message is unfinished, a context from the pool (47 KiB) and the window. Plain text goes to the caller's
+/// buffer, never beyond the length that the caller allows.
 ///
-/// A window smaller than 32 KiB limits what is kept between messages. Within one message a peer that
-/// refers back further than it agreed to is not found out; it costs nothing.
+/// A window smaller than 32 KiB limits what is kept between messages. A peer that refers further back within one message is
+/// not rejected, because that costs nothing.
 pub struct Inflater {
     /// 8 to 15.
     window_bits: u8,
     takeover: Takeover,
-    /// `Some` from the first byte of a deflate stream to the end of the message, or to the stream's
-    /// final block.
+    /// `Some` from the first byte of a deflate stream to the end of the message or to the end of the stream's final block.
     context: Option<Box<zlib_rs::Inflate>>,
-    /// Plain text that the next context must know: earlier messages under takeover, and this message
-    /// as far as earlier calls inflated it.
+    /// Plain text that the next context must know: with takeover that of earlier messages, and that of this message which
+    /// earlier calls inflated.
     history: History,
-    /// The last four bytes of this message's compressed payload; [`TAIL`] at its start and after a
-    /// final block, because that is what an empty block looks like that ends at a byte boundary.
+    /// The last four bytes of this message's compressed payload. At its beginning and after a final block it is [`TAIL`], the
+    /// end of an empty block.
     last: [u8; 4],
-    /// A byte of plain text for which there was no room. In `history` already.
+    /// A byte of plain text for which there was no room in the output. It is in `history` already.
     spilled: Option<u8>,
 }
 
 impl Inflater {
-    /// An inflater for a sender whose window is at most 2 to the power of `window_bits` (8 to 15;
-    /// a value outside is taken as the nearest).
+    /// Creates an inflater for a sender whose window has at most 2 to the power of `window_bits` bytes (8 to 15; a value outside
+    /// is taken as the nearest).
     #[must_use]
     pub fn new(window_bits: u8, takeover: Takeover) -> Self {
         Self {
@@ -58,16 +57,15 @@ impl Inflater {
         }
     }
 
-    /// Reads `input`, advances it, and appends its plain text to `output` until `output.len()` is
-    /// `output_bytes_max`.
+    /// Consumes `input`, and appends its plain text to `output` until `output.len()` is `output_bytes_max`.
     ///
-    /// `end` tells whether the message ends with `input`; the four bytes that the sender took off are
-    /// put back here. A message may be given in any number of pieces, empty ones too. After
-    /// [`Progress::Full`] call again with what is left of the input, the same `end` and more room.
+    /// `end` tells whether the message ends with `input`; the four bytes that the sender removed are added here. A message may
+    /// come in any number of pieces, which may be empty. After [`Progress::Full`] call again with the rest of the input, the
+    /// same `end` and more room.
     ///
     /// # Errors
     ///
-    /// [`InflateError`], after which the connection must fail. All text before the error is in `output`.
+    /// The message does not inflate, and the connection must fail. All text before the error is in `output`.
     pub fn inflate(
         &mut self,
         pool: &mut Pool,
@@ -80,7 +78,7 @@ impl Inflater {
         let result = self.advance(pool, input, end, output, output_bytes_max, &mut remembered);
         match result {
             Ok(Progress::NeedInput) => self.remember(&output[remembered..]),
-            // The spilled byte came after the output; `advance` remembered both.
+            // `advance` has remembered the output and the spilled byte behind it.
             Ok(Progress::Full) => {}
             Ok(Progress::End) => {
                 match self.takeover {
@@ -98,8 +96,8 @@ impl Inflater {
         result
     }
 
-    /// Bytes of memory held for this direction, without the inflater itself: 0 while idle, with
-    /// takeover at most 2 to the power of `window_bits`.
+    /// Returns the bytes of memory that this direction holds, without the inflater itself: between messages 0, with takeover at
+    /// most 2 to the power of `window_bits`.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let context = match self.context {
@@ -153,8 +151,8 @@ impl Inflater {
                 step
             };
             if step.stream == StreamState::Final {
-                // The next stream may refer to this one's text: the window is the message's (or,
-                // with takeover, the direction's), not the stream's.
+                // The next deflate stream may refer to the text of this one: the window belongs to the message, and with takeover
+                // to the direction.
                 if self.spilled.is_none() {
                     self.remember(&output[*remembered..]);
                     *remembered = output.len();
@@ -179,7 +177,7 @@ impl Inflater {
         }
     }
 
-    /// One call of zlib. All input is used unless all `space` is, or the stream ended or is corrupt.
+    /// Calls zlib once. It consumes all input unless `space` is full or the stream has ended or is corrupt.
     fn step(&mut self, pool: &mut Pool, input: &mut &[u8], space: &mut [u8]) -> InflateStep {
         let mut context = match self.context.take() {
             Some(context) => context,
@@ -205,7 +203,7 @@ impl Inflater {
         };
         let stream = match status {
             Ok(Status::StreamEnd) => StreamState::Final,
-            // zlib stops for want of input or of space; for anything else it has errors.
+            // Without an error zlib stops only when it lacks input or space.
             Ok(_) if consumed == given.len() || space == Space::Used => StreamState::Open,
             Ok(_) | Err(_) => StreamState::Corrupt,
         };
@@ -216,22 +214,22 @@ impl Inflater {
         }
     }
 
-    /// Checks that the message ends where a message may end. No text waits in the context.
+    /// Checks that the message ends at the end of a block. No text waits in the context.
     fn close(&mut self) -> Result<(), InflateError> {
-        // No payload at all, or none after a final block. Strictly there should have been one
-        // byte, the header of an empty block; but senders exist that leave it out.
+        // There was no payload at all, or none after a final block. Strictly, there should have been one byte, the header of an
+        // empty block, but some senders leave it out.
         let Some(context) = &mut self.context else {
             return Ok(());
         };
-        // RFC 7692 section 7.2.2: put back what the sender took off. A sender that forgot to take
-        // it off (its last frame was empty, say) has said the same thing.
+        // RFC 7692 section 7.2.2: add the tail that the sender removed. A sender that didn't remove it, for instance because its
+        // last frame was empty, means the same.
         let ending = if self.last == TAIL {
             &ENDING[TAIL.len()..]
         } else {
             &ENDING[..]
         };
-        // zlib doesn't tell whether it stands between two blocks. But only there are the bytes
-        // after the tail a final block, empty; anywhere else they are text, an error or not enough.
+        // zlib doesn't tell whether it is between two blocks. Only there are the bytes after the tail an empty final block;
+        // anywhere else they are text, an error or incomplete.
         let (total_in, total_out) = (context.total_in(), context.total_out());
         let status = context.decompress(ending, &mut [0], InflateFlush::NoFlush);
         let consumed = context.total_in() - total_in;
@@ -267,7 +265,7 @@ impl Inflater {
 }
 
 impl DeflateParams {
-    /// The inflater of an endpoint in this role: it reads what the other role wrote.
+    /// Creates the inflater of the end `role`, for messages of the other end.
     #[must_use]
     pub fn inflater(&self, role: Role) -> Inflater {
         let (bits, takeover) = self.direction(role.peer());
@@ -275,7 +273,7 @@ impl DeflateParams {
     }
 }
 
-/// What one call of zlib did.
+/// The result of one call of zlib.
 struct InflateStep {
     /// Bytes of plain text.
     produced: usize,
@@ -286,21 +284,21 @@ struct InflateStep {
 #[derive(PartialEq, Eq)]
 enum StreamState {
     Open,
-    /// Its final block is complete.
+    /// The final block is complete.
     Final,
-    /// It can't go on, and says so whenever it is asked. The text before that is good.
+    /// It can't go on, and every further call fails too. The text before the error is valid.
     Corrupt,
 }
 
 #[derive(PartialEq, Eq)]
 enum Space {
-    /// More text may wait.
+    /// The context may hold more text.
     Used,
-    /// No text waits.
+    /// The context holds no more text.
     Left,
 }
 
-/// Makes room for `space` more bytes: grows by doubling, but never beyond `bytes_max`.
+/// Reserves `space` more bytes: doubles the capacity, but not beyond `bytes_max`.
 fn reserve(output: &mut Vec<u8>, space: usize, bytes_max: usize) {
     let needed = output.len() + space;
     if needed > output.capacity() {
@@ -323,17 +321,17 @@ impl fmt::Debug for Inflater {
     }
 }
 
-/// RFC 7692 section 7.2.1: LEN and NLEN of an empty stored block, which a sender takes off.
+/// RFC 7692 section 7.2.1: LEN and NLEN of an empty stored block, which a sender removes.
 pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// The tail, then an empty stored block that is final.
+/// The tail, and an empty stored block that is final.
 const ENDING: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
 
-/// Bytes. 32 KiB of window, tables and their lengths.
+/// Bytes. 32 KiB of window, and the tables.
 const CONTEXT_BYTES: usize = 47 << 10;
 
-/// Bytes. Space for one call of zlib; it is zeroed first, so a small message should not pay for much.
+/// Bytes. The least space for one call of zlib. It is zeroed before, and a small message should not pay for more.
 const STEP_BYTES_MIN: usize = 512;
 
-/// Bytes. Beyond this a larger step saves nothing, and zeroing should stay within the fast caches.
+/// Bytes. The most space for one call of zlib. More saves nothing, and zeroing should stay within the fast caches.
 const STEP_BYTES_MAX: usize = 32 << 10;

@@ -5,10 +5,11 @@
 //!                                                     │
 //!             compressed payload ──> Inflater <───────┼───────> Deflater ──> compressed payload
 //!                                        └── contexts from the thread's Pool ──┘
-//!                                            (a FastDeflate for short messages)
 //! ```
 //!
-//! There is no trait for extensions: one is in use, and a trait would be drawn from a single case.
+//! There is no trait for extensions, because only one is in use.
+//!
+//! Without the feature `deflate` there are no `Inflater` and no `Deflater`, and nothing is agreed on.
 
 mod codec;
 mod error;

@@ -1,4 +1,4 @@
-//! What the two ends agree on before the first frame (RFC 7692 sections 5 and 7.1).
+//! The negotiation of permessage-deflate (RFC 7692 sections 5 and 7.1).
 
 use super::{
     Deflate, DeflateParams, ExtensionError,
@@ -13,7 +13,7 @@ pub(crate) fn offer(settings: &Deflate) -> Option<String> {
 }
 
 impl Deflate {
-    /// The client's header value.
+    /// Returns the client's value of `Sec-WebSocket-Extensions`.
     #[must_use]
     pub fn offer(&self) -> String {
         let mut value = String::from(NAME);
@@ -27,7 +27,7 @@ impl Deflate {
         if bits < WINDOW_BITS_MAX {
             value.push_str(&format!("; server_max_window_bits={bits}"));
         }
-        // Always there, because a server may use it only if it was offered (section 7.1.2.2).
+        // Section 7.1.2.2: a server may use it only if it was offered, so it always is.
         match clamped(self.client_max_window_bits) {
             WINDOW_BITS_MAX => value.push_str("; client_max_window_bits"),
             bits => value.push_str(&format!("; client_max_window_bits={bits}")),
@@ -35,24 +35,24 @@ impl Deflate {
         value
     }
 
-    /// The server's choice: the first offer that we can accept, and the header value that says so.
-    /// `None` means no compression.
+    /// Chooses the first of a client's offers that these settings can meet. Returns the parameters and the server's value of
+    /// `Sec-WebSocket-Extensions`, or `None` for no compression.
     ///
-    /// Fields that break the grammar must fail the handshake: ask [`super::check`] first.
+    /// Fields that break the grammar must fail the handshake: call [`super::check`] first.
     #[must_use]
     pub fn respond<'a>(
         &self,
         offers: impl IntoIterator<Item = &'a [u8]>,
     ) -> Option<(DeflateParams, String)> {
         let offers = grammar::all(offers).ok()?;
-        // Section 7: an offer with a parameter that is unknown, repeated or has a bad value is declined.
+        // Section 7: an offer with an unknown, repeated or invalid parameter is declined.
         let offer = offers
             .iter()
             .filter(|extension| extension.name == NAME)
             .find_map(|extension| Parameters::parse(extension, Direction::Offer).ok())?;
 
-        // Section 7.1.1.2: a server may demand it of a client that didn't offer it. Tornado's client doesn't
-        // hear that, so that the settings leave it out unless told otherwise.
+        // Section 7.1.1.2: a server may demand it of a client that didn't offer it. Tornado's client ignores that, which is why
+        // the default settings don't demand it.
         let client_no_context_takeover =
             self.client_no_context_takeover || offer.client_no_context_takeover;
         let client_bits_max = match client_no_context_takeover {
@@ -80,7 +80,7 @@ impl Deflate {
         if params.client_no_context_takeover {
             value.push_str("; client_no_context_takeover");
         }
-        // Section 7.1.2.1: an offer that names it is accepted by naming it.
+        // Section 7.1.2.1: the response to an offer that names it names it too.
         let bits = params.server_max_window_bits;
         if offer.server_max_window_bits.is_some() || bits < WINDOW_BITS_MAX {
             value.push_str(&format!("; server_max_window_bits={bits}"));
@@ -92,13 +92,11 @@ impl Deflate {
         Some((params, value))
     }
 
-    /// The client's check of the server's answer. `Ok(None)` means that the server wants no
-    /// compression.
+    /// Checks a server's response to [`Deflate::offer`]. Returns `Ok(None)` if the server wants no compression.
     ///
     /// # Errors
     ///
-    /// Whatever is not an answer to [`Deflate::offer`]; the client must fail the connection
-    /// (RFC 7692 section 7.1, RFC 6455 section 4.1).
+    /// The response doesn't fit the offer; the client must fail the connection (RFC 7692 section 7.1, RFC 6455 section 4.1).
     pub fn accept<'a>(
         &self,
         response: impl IntoIterator<Item = &'a [u8]>,
@@ -111,8 +109,8 @@ impl Deflate {
         };
         let answer = Parameters::parse(extension, Direction::Response)?;
 
-        // Sections 7.1.1.1 and 7.1.2.1: who accepts the offer of these repeats them. There are servers that
-        // leave them out and do as they like, Tornado's among them; we can read that, and keep their window.
+        // Sections 7.1.1.1 and 7.1.2.1: a server that accepts an offer of these repeats them. Some servers, such as Tornado's,
+        // leave them out and use takeover and the largest window. We can read that, so we accept it.
         let server_max_window_bits = match answer.server_max_window_bits {
             Some(bits) if bits > clamped(self.server_max_window_bits) => {
                 return Err(ExtensionError::NotRestricted);
@@ -120,7 +118,7 @@ impl Deflate {
             Some(bits) => bits,
             None => WINDOW_BITS_MAX,
         };
-        // Section 7.1.2.2: not more than we offered; left out, our offer still binds us.
+        // Section 7.1.2.2: at most what we offered. If it is left out, our offer still binds us.
         let offered = clamped(self.client_max_window_bits);
         let client_max_window_bits = match answer.client_max_window_bits {
             ClientBits::AtMost(bits) if bits > offered => {
@@ -131,7 +129,7 @@ impl Deflate {
         };
         Ok(Some(DeflateParams {
             server_no_context_takeover: answer.server_no_context_takeover,
-            // Section 7.1.1.2: a client that offered it keeps to it, whatever the answer.
+            // Section 7.1.1.2: a client that offered it does it, whatever the response.
             client_no_context_takeover: self.client_no_context_takeover
                 || answer.client_no_context_takeover,
             server_max_window_bits,
@@ -140,7 +138,7 @@ impl Deflate {
     }
 }
 
-/// Which way the header travels; the two have different rules for values.
+/// The direction of the header. The two have different rules for values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
     Offer,
@@ -161,7 +159,7 @@ struct Parameters {
 enum ClientBits {
     #[default]
     Absent,
-    /// Without a value: "I can be told". Only in an offer.
+    /// Without a value, in an offer: the client accepts any limit.
     Any,
     /// 8 to 15.
     AtMost(u8),

@@ -1,18 +1,18 @@
-//! What the two ends of permessage-deflate agreed on.
+//! The agreed parameters of permessage-deflate.
 
 use super::Takeover;
 use crate::Role;
 
-/// What both ends agreed on.
+/// The agreed parameters of permessage-deflate (RFC 7692 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateParams {
-    /// The server compresses each message for itself.
+    /// Whether the server compresses each message without context.
     pub server_no_context_takeover: bool,
-    /// The client compresses each message for itself.
+    /// Whether the client compresses each message without context.
     pub client_no_context_takeover: bool,
-    /// 8 to 15: the server's window is at most 2 to this power.
+    /// 8 to 15: the server's window has at most 2 to this power bytes.
     pub server_max_window_bits: u8,
-    /// 8 to 15: the client's window is at most 2 to this power.
+    /// 8 to 15: the client's window has at most 2 to this power bytes.
     pub client_max_window_bits: u8,
     /// Without the feature `deflate` nothing can be agreed on, so there is no value of this type.
     #[cfg(not(feature = "deflate"))]
@@ -20,7 +20,7 @@ pub struct DeflateParams {
 }
 
 impl DeflateParams {
-    /// Window bits and takeover of what `sender` compresses.
+    /// Returns the window bits and the takeover of the messages that `sender` compresses.
     pub(crate) fn direction(&self, sender: Role) -> (u8, Takeover) {
         let (bits, no_takeover) = match sender {
             Role::Server => (self.server_max_window_bits, self.server_no_context_takeover),
@@ -39,5 +39,5 @@ impl DeflateParams {
 #[cfg(feature = "deflate")]
 pub(super) const WINDOW_BITS_MIN: u8 = 8;
 
-/// RFC 7692 section 7.1.2: the largest window, 32 KiB, and what holds if nothing is said.
+/// RFC 7692 section 7.1.2: the largest window, 32 KiB, which is also the default.
 pub(super) const WINDOW_BITS_MAX: u8 = 15;

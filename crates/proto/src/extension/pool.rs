@@ -1,49 +1,51 @@
-//! What a thread lends to the connections that it works for.
+//! Buffers and deflate contexts that the connections of a thread share.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
 use super::Contexts;
 use crate::Message;
 
-/// Deflate contexts that wait for their next message, and buffers.
+/// Buffers and deflate contexts that the connections of a thread share.
 ///
-/// One pool belongs to one thread: connections borrow it for the time of a call. A context leaves the
-/// pool for as long as a message is unfinished, so a thread in which messages arrive whole needs one
-/// of each kind.
+/// One pool belongs to one thread, and connections borrow it for the time of a call. A context leaves the pool while a message
+/// is unfinished, so a thread whose messages arrive whole needs one context of each kind.
 ///
-/// A context takes about 47 KiB for inflating and 290 KiB at most for deflating. A pool keeps four for
-/// inflating, and of the others as many as were needed at a time: without takeover one for each window, with
-/// takeover one for each of the 64 connections that sent last, 18 MiB. Messages of up to 16 KiB at level 1 need
-/// none: 72 KiB at most serve all of them. Five buffers of at most 64 KiB and the
-/// memory of large messages, 16 MiB at most, come on top; what comes back beyond is freed.
+/// Memory, which is freed beyond these limits:
+/// - four contexts for inflating, of about 47 KiB each;
+/// - contexts for deflating, of at most 290 KiB each: without takeover one for each window size, with takeover one for each of
+///   the 64 connections that sent last, which is 18 MiB. Messages of up to 16 KiB at level 1 need none; all of them share
+///   72 KiB;
+/// - five buffers of at most 64 KiB each;
+/// - the memory of large messages, at most 16 MiB in all.
 #[derive(Default)]
 pub struct Pool {
     pub(super) contexts: Contexts,
     /// `len <= BUFFERS_MAX`; each is empty, its capacity `<= BUFFER_BYTES_MAX`.
     buffers: Vec<Vec<u8>>,
-    /// Memory of messages that were handled, for the next large ones, the one that came last at the end: of
-    /// each `MEMORY_BYTES_MIN <= capacity`, of all together `<= MEMORY_BYTES_MAX`. It keeps its length, so that
-    /// it needn't be zeroed before it is written to.
+    /// Memory of handled messages, for the next large ones; the latest is at the end. The capacity of each is at least
+    /// `MEMORY_BYTES_MIN`, that of all together at most `MEMORY_BYTES_MAX`. Each keeps its length, so that it need not be zeroed
+    /// before it is written to.
     memories: Vec<Vec<u8>>,
-    /// Where the receiver inflates what it hands out at once; the event borrows it. A part of a bomb
-    /// can make it large, until it is taken the next time.
+    /// The receiver inflates into it what it hands out at once, and the event borrows it. A part that expands very much makes
+    /// it large, until it is taken the next time.
     pub(crate) scratch: Vec<u8>,
 }
 
 impl Pool {
-    /// An empty pool, which owns nothing yet.
+    /// Creates an empty pool, which owns nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty buffer, for instance to inflate into.
+    /// Takes an empty buffer, for instance to inflate into.
     #[must_use]
     pub fn take_buffer(&mut self) -> Vec<u8> {
         self.buffers.pop().unwrap_or_default()
     }
 
-    /// Keeps a buffer for the next taker; frees it if there are enough or if it has grown large.
+    /// Keeps a buffer for the next call of [`Pool::take_buffer`]. Frees it if four are kept already or if it has more than
+    /// 64 KiB.
     pub fn return_buffer(&mut self, mut buffer: Vec<u8>) {
         if self.buffers.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
             buffer.clear();
@@ -51,8 +53,10 @@ impl Pool {
         }
     }
 
-    /// Keeps the memory of a message that was handled, for the next large one; frees it if it is small or
-    /// very large, and what came first if it is too much together. What is borrowed is nobody's to keep.
+    /// Keeps the memory of a handled message for the next large one.
+    ///
+    /// Memory of less than 64 KiB or more than 16 MiB is freed, and so is the oldest if all together would have more than
+    /// 16 MiB. A message that borrows its payload has no memory to keep.
     pub fn recycle(&mut self, message: Message<'_>) {
         let bytes = match message {
             Message::Text(Cow::Owned(text)) => text.into_bytes(),
@@ -70,7 +74,7 @@ impl Pool {
         self.memories.push(bytes);
     }
 
-    /// The same message in memory of its own, which comes from here if it is large.
+    /// Returns the message with a payload of its own. Memory for a large payload comes from the pool.
     #[must_use]
     pub fn own(&mut self, message: Message<'_>) -> Message<'static> {
         if message.is_owned() {
@@ -80,7 +84,7 @@ impl Pool {
             true => Vec::new(),
             false => self.take_memory(message.len() as u64),
         };
-        // Piece by piece: see `PIECE_BYTES`.
+        // `PIECE_BYTES` says why it is copied in pieces.
         match message {
             Message::Text(text) => {
                 let mut own = emptied(memory);
@@ -105,8 +109,8 @@ impl Pool {
         }
     }
 
-    /// Memory for a message with `announced` bytes: what was recycled, of any length, unless it is so much
-    /// more that somebody who keeps the message would keep it for nothing.
+    /// Takes memory for a message of `announced` bytes: recycled memory of any length, if it is at most twice as large. A
+    /// program that keeps the message would keep the rest for nothing.
     pub(crate) fn take_memory(&mut self, announced: u64) -> Vec<u8> {
         let most = announced.saturating_mul(2);
         let fits = |memory: &Vec<u8>| memory.capacity() as u64 <= most;
@@ -116,7 +120,7 @@ impl Pool {
         }
     }
 
-    /// The scratch buffer, empty; a new one if it has grown large. Put it back.
+    /// Takes the scratch buffer, empty; a new one if it has grown large. The caller puts it back.
     pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
         let mut scratch = core::mem::take(&mut self.scratch);
         if scratch.capacity() > BUFFER_BYTES_MAX {
@@ -135,25 +139,25 @@ impl core::fmt::Debug for Pool {
     }
 }
 
-/// A text's memory, without what was in it.
+/// Returns the memory as an empty text.
 pub(crate) fn emptied(mut memory: Vec<u8>) -> String {
     memory.clear();
     String::from_utf8(memory).unwrap_or_default()
 }
 
-/// Buffers. As many as contexts.
+/// Buffers. As many as contexts for inflating.
 const BUFFERS_MAX: usize = 4;
 
-/// Bytes. Most messages fit; a buffer that had to hold a large one goes back to the allocator.
+/// Bytes. Most messages fit. A buffer that has held a large one goes back to the allocator.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes. Smaller memory comes from the allocator as fast as from here.
+/// Bytes. Less memory comes as fast from the allocator.
 const MEMORY_BYTES_MIN: usize = 64 << 10;
 
-/// Bytes. What is copied at a time. More of it the C library copies with an instruction that takes ten times as long,
-/// on some processors, if its target lies a few bytes behind its source modulo a page; and an allocator that gives
-/// the same memory again and again does that for each message.
+/// Bytes. So much is copied at a time. For more, the C library uses an instruction that takes ten times as long on some
+/// processors if, modulo the size of a page, the target is a few bytes behind the source. An allocator that returns the same
+/// memory again and again makes that happen for each message.
 const PIECE_BYTES: usize = 2 << 10;
 
-/// Bytes. Sixteen messages of a mebibyte under way at a time; a thread should not sit on more.
+/// Bytes. Sixteen unfinished messages of 1 MiB; a thread should not keep more.
 const MEMORY_BYTES_MAX: usize = 16 << 20;

@@ -1,4 +1,4 @@
-//! Deflater and inflater against each other, against RFC 7692's examples and against [`reference`].
+//! Tests of deflater and inflater against each other, against RFC 7692's examples and against [`reference`].
 
 mod reference;
 
@@ -19,7 +19,7 @@ fn inflate(
     inflate_bounded(inflater, pool, parts, usize::MAX).map(|(text, _)| text)
 }
 
-/// The same, with room for `step_bytes` more whenever there is none left; and how often that was.
+/// Inflates one message, with `step_bytes` more room whenever there is none left. Returns the text and how often there was none.
 fn inflate_bounded(
     inflater: &mut Inflater,
     pool: &mut Pool,
@@ -76,7 +76,7 @@ fn hex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Text with repetitions at all distances up to some 100 KiB.
+/// Returns text with repetitions at all distances up to some 100 KiB.
 fn prose(bytes: usize) -> Vec<u8> {
     let mut text = Vec::new();
     let mut state = 1_u64;
@@ -145,7 +145,7 @@ fn empty_message_is_one_byte() {
             // Section 7.2.3.6.
             assert_eq!(deflate(&mut deflater, &mut pool, &[b""]), [[0x00]]);
             assert_eq!(inflate(&mut inflater, &mut pool, &[&[0x00]]).unwrap(), b"");
-            // Not what the section says, but what some send.
+            // The section demands a byte, but some senders leave it out.
             assert_eq!(inflate(&mut inflater, &mut pool, &[b""]).unwrap(), b"");
         }
     }
@@ -197,7 +197,7 @@ fn final_block_ends_a_message_or_is_followed_by_more() {
             (vec![&is_final, b""], "Hello"),
             (vec![&is_final, &is_final], "HelloHello"),
             (vec![&is_final, &more], "HelloHello"),
-            // The window is the message's, not the stream's.
+            // The window belongs to the message, not to the deflate stream.
             (vec![&is_final, &refers_back], "HelloHello"),
             (
                 vec![&is_final, b"", &is_final, &refers_back],
@@ -261,7 +261,7 @@ fn garbage_is_an_error_and_costs_nothing_after() {
             assert_eq!(inflate(&mut inflater, &mut pool, &bytes), whole);
         }
     }
-    // Contexts that met garbage are as good as new.
+    // Contexts are usable after garbage.
     let hello = hex("f2 48 cd c9 c9 07 00");
     let mut inflater = Inflater::new(15, Takeover::No);
     assert_eq!(
@@ -338,7 +338,7 @@ fn idle_direction_holds_nothing_or_at_most_its_window() {
                     inflate(&mut inflater, &mut pool, &[&wire[0]]).unwrap(),
                     text
                 );
-                // What a compressor is told of earlier messages is its own choice.
+                // A compressor may refer to as little of earlier messages as it likes.
                 assert_eq!(deflater.held_bytes(), kept.min(4 << 10));
                 assert_eq!(inflater.held_bytes(), kept);
             }
@@ -363,7 +363,7 @@ fn no_reference_leaves_the_window_at_any_level() {
             for takeover in [Takeover::Yes, Takeover::No] {
                 let mut deflater = Deflater::new(bits, takeover, level);
                 let mut reference = Reference::new(bits);
-                // Small parts and large ones, so that the window slides at odd places.
+                // Small and large parts, so that the window moves at odd positions.
                 for (text, part) in texts.iter().zip([97, 5_000, 700, 1_013]) {
                     let parts: Vec<_> = text.chunks(part).collect();
                     let wire = deflate(&mut deflater, &mut pool, &parts).concat();
@@ -394,7 +394,7 @@ fn short_messages_at_level_1_need_no_context_of_zlib() {
 }
 
 #[test]
-fn what_a_message_becomes_at_level_1_does_not_depend_on_the_others_of_the_thread() {
+fn a_message_at_level_1_does_not_depend_on_other_connections_of_the_thread() {
     let mut busy = Pool::new();
     for text in [prose(16_384), noise(9_000), vec![b'a'; 5_000]] {
         Deflater::new(15, Takeover::No, 1).deflate_whole(&mut busy, &text, &mut Vec::new());
@@ -415,7 +415,7 @@ fn what_a_message_becomes_at_level_1_does_not_depend_on_the_others_of_the_thread
 
 #[test]
 fn level_1_is_no_worse_than_that_of_zlib() {
-    // What zlib-rs 0.6.8 makes of them at its level 1, when it knows the same 4 KiB.
+    // The sizes of zlib-rs 0.6.8 at its level 1 with the same 4 KiB of history.
     for (takeover, zlib_bytes) in [(Takeover::No, 21_813), (Takeover::Yes, 18_967)] {
         let (mut pool, mut wire) = (Pool::new(), Vec::new());
         let mut deflater = Deflater::new(15, takeover, 1);
@@ -456,7 +456,7 @@ fn message_that_does_not_shrink_leaves_no_trace() {
             assert_eq!(deflater.held_bytes(), 0);
         }
     }
-    // The peer has not seen that message, so nothing may refer to it.
+    // The peer did not get that message, so nothing may refer to it.
     let mut deflater = Deflater::new(15, Takeover::Yes, 6);
     let text = noise(3_000);
     let mut wire = Vec::new();
@@ -502,7 +502,7 @@ fn connections_that_share_a_pool_see_nothing_of_each_other() {
 #[test]
 fn context_is_gone_on_with_only_by_the_direction_that_left_it() {
     let texts: Vec<_> = (0..40).map(|index| prose(500 + index * 37)).collect();
-    // More directions than contexts, one of them incompressible now and then, over two pools.
+    // More connections than contexts, some incompressible messages, and two pools.
     let mut pools = [Pool::new(), Pool::new()];
     let mut peers = Pool::new();
     let mut directions: Vec<_> = (0..6)
@@ -546,7 +546,7 @@ fn large_messages_at_level_1_go_on_with_their_context_unless_a_short_one_came_be
     for (text, shrinks_to) in [
         (&large[..], 0..1_000),
         (&prose(500), 0..300),
-        // The context has not seen that one, so another begins, which knows a little.
+        // The context has not processed that message, so another is primed with the short history.
         (&large, 14_000..20_000),
     ] {
         wire.clear();
@@ -623,7 +623,7 @@ fn contexts_may_move_to_another_thread() {
     is_send::<(Pool, Inflater, Deflater)>();
 }
 
-/// `text` cut at these places.
+/// Returns `text` in parts, cut at these positions.
 fn cut<'a>(text: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<_> = places
         .iter()
@@ -640,7 +640,7 @@ fn cut<'a>(text: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     parts
 }
 
-/// A message: repetitive, random or mixed, from nothing to more than a window.
+/// Generates messages: repetitive, random or mixed, from empty to longer than a window.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..300),
@@ -715,10 +715,10 @@ proptest! {
         let (mut pool, mut theirs) = (Pool::new(), Pool::new());
         let mut deflater = Deflater::new(bits, takeover, 1);
         let mut inflater = Inflater::new(bits, takeover);
-        // Strict about the window, and written from the RFC alone.
+        // The reference checks the window, and is written from the RFC alone.
         let mut reference = Reference::new(bits);
         for (text, whole) in messages {
-            // Now and then in one part, by zlib: both go on with what the other has sent.
+            // Sometimes zlib sends the message in one part: both compressors go on after the other.
             let mut wire = Vec::new();
             if !whole {
                 deflater.deflate(&mut pool, &text, End::Yes, &mut wire);

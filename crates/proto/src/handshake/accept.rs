@@ -1,11 +1,11 @@
-//! `Sec-WebSocket-Key` and the answer to it.
+//! `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`.
 
 use alloc::string::String;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha1::{Digest as _, Sha1};
 
-/// The value of `Sec-WebSocket-Accept` that answers `key` (RFC 6455 section 4.2.2, item 5.4).
+/// Returns the value of `Sec-WebSocket-Accept` that answers `key` (RFC 6455 section 4.2.2, item 5.4).
 ///
 /// ```
 /// use sockeye_proto::handshake::accept_key;
@@ -20,15 +20,15 @@ pub fn accept_key(key: &str) -> String {
     STANDARD.encode(digest)
 }
 
-/// The key of a nonce, as a client sends it.
+/// Returns the value of `Sec-WebSocket-Key` for a nonce.
 pub(super) fn encode_key(nonce: [u8; NONCE_BYTES]) -> String {
     STANDARD.encode(nonce)
 }
 
-/// Whether `key` is base64 of exactly 16 bytes, in the one form that section 4.1 item 7 allows:
-/// 24 characters, padded, unused bits zero.
+/// Returns whether `key` is base64 of exactly 16 bytes in the form of section 4.1 item 7: 24 characters with padding, unused
+/// bits zero.
 pub(super) fn is_key(key: &[u8]) -> bool {
-    // The decoder wants room for what 24 characters could hold at most.
+    // The decoder demands room for the most that 24 characters could hold.
     let mut nonce = [0; 18];
     key.len() == KEY_BYTES && STANDARD.decode_slice(key, &mut nonce) == Ok(NONCE_BYTES)
 }

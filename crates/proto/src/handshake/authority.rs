@@ -1,12 +1,11 @@
-//! The value of `Host`: a host and perhaps a port (RFC 9110 section 7.2, RFC 3986 section 3.2).
+//! The value of `Host`: a host and an optional port (RFC 9110 section 7.2, RFC 3986 section 3.2).
 
 use core::net::Ipv6Addr;
 
-/// Whether `text` is `uri-host [ ":" port ]` with a host that is not empty and no user name.
+/// Returns whether `text` is `uri-host [ ":" port ]`, with a host that is not empty and without a user name.
 ///
-/// Stricter than RFC 3986 in three points: `IPvFuture` literals are refused, since nobody has defined
-/// one; a port must fit 16 bits; and a name has no comma, because that is what two `Host` fields look
-/// like after something joined them.
+/// Stricter than RFC 3986 in three points: `IPvFuture` literals are refused, because none is defined; a port must fit 16 bits;
+/// a name has no comma, because two `Host` fields that were joined look like that.
 #[must_use]
 pub fn is_authority(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('[') else {
@@ -20,8 +19,8 @@ pub fn is_authority(text: &str) -> bool {
     literal.parse::<Ipv6Addr>().is_ok() && is_port(port)
 }
 
-/// RFC 3986 section 3.2.2: `*( unreserved / pct-encoded / sub-delims )`, here without the comma, and
-/// not empty, as RFC 9110 section 4.2.1 demands of http.
+/// Returns whether `host` is a name: RFC 3986 section 3.2.2, `*( unreserved / pct-encoded / sub-delims )`, without the comma,
+/// and not empty (RFC 9110 section 4.2.1).
 fn is_reg_name(host: &str) -> bool {
     !host.is_empty()
         && is_made_of(host, |byte| {
@@ -29,7 +28,7 @@ fn is_reg_name(host: &str) -> bool {
         })
 }
 
-/// Nothing, or a colon and any number of digits (RFC 3986 section 3.2.3 allows none).
+/// Returns whether `text` is nothing, or a colon and any number of digits, also none (RFC 3986 section 3.2.3).
 fn is_port(text: &str) -> bool {
     match text.strip_prefix(':') {
         None => text.is_empty(),
@@ -40,7 +39,7 @@ fn is_port(text: &str) -> bool {
     }
 }
 
-/// Whether every byte is `allowed` or part of a well-formed percent encoding.
+/// Returns whether each byte is `allowed` or part of a well-formed percent encoding.
 fn is_made_of(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     let mut bytes = text.as_bytes();
     while let [first, rest @ ..] = bytes {

@@ -1,26 +1,26 @@
-//! A request of plain HTTP/1.1: as strict about its head as about a WebSocket's, and how long its body is.
+//! Checks the head of a plain HTTP/1.1 request, as strictly as that of a WebSocket handshake, and finds the length of its body.
 
 use super::{Refusal, RequestHead, Target, authority::is_authority, token};
 
 /// How the body of a request is delimited (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyLength {
-    /// By its length in bytes. 0: there is none.
+    /// By its length in bytes; 0 if there is no body.
     Bytes(u64),
     /// By chunks (RFC 9112 section 7.1).
     Chunked,
 }
 
 impl BodyLength {
-    /// Checks a head that doesn't ask for a WebSocket, and tells what body follows it.
+    /// Checks the head of a request that is no WebSocket handshake, and returns how its body is delimited.
     ///
-    /// Stricter than RFC 9112 in one point: a request whose body has two lengths is refused, also where
-    /// one of them is to be ignored, or both are the same, because a proxy may believe the other.
+    /// Stricter than RFC 9112 in one point: a request whose body has two lengths is refused, even if one of them must be ignored
+    /// or both are equal, because a proxy may use the other.
     ///
     /// # Errors
     ///
-    /// The answer for a client that got it wrong, after which the connection is closed: 501 for a transfer
-    /// coding that isn't `chunked`, 400 for all else.
+    /// The request is wrong. The refusal is the response, after which the server closes the connection: 501 for a transfer
+    /// coding other than `chunked`, 400 for everything else.
     pub fn check(head: &RequestHead<'_>) -> Result<Self, Refusal> {
         check_target(head)?;
         check_host(head)?;
@@ -28,7 +28,7 @@ impl BodyLength {
     }
 }
 
-/// RFC 9112 section 3.2: each form of target belongs to its methods.
+/// RFC 9112 section 3.2: the method decides which form of target is right.
 fn check_target(head: &RequestHead<'_>) -> Result<(), Refusal> {
     let is_right = match head.method {
         "CONNECT" => is_authority(head.target),
@@ -41,8 +41,8 @@ fn check_target(head: &RequestHead<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// RFC 9112 section 3.2: 400 if `Host` is missing, there twice, or malformed, even where an absolute target
-/// stands in its place. HTTP/1.0 may go without.
+/// RFC 9112 section 3.2: 400 if `Host` is missing, repeated or malformed, even if an absolute target replaces it. HTTP/1.0 needs
+/// none.
 pub(super) fn check_host(head: &RequestHead<'_>) -> Result<(), Refusal> {
     let mut hosts = head.headers("Host");
     let is_right = match (hosts.next(), hosts.next()) {
@@ -53,7 +53,7 @@ pub(super) fn check_host(head: &RequestHead<'_>) -> Result<(), Refusal> {
     match is_right {
         true => Ok(()),
         false => Err(Refusal::bad_request(
-            "Host must be there once, and be one\n",
+            "Host must be given once, and be valid\n",
         )),
     }
 }
@@ -69,8 +69,10 @@ fn length_of(head: &RequestHead<'_>) -> Result<BodyLength, Refusal> {
             Some(length) => Ok(BodyLength::Bytes(length)),
             None => Err(Refusal::bad_request("Content-Length must be a number\n")),
         },
-        (Some(_), _) => Err(Refusal::bad_request("a body has one length\n")),
-        // RFC 9112 section 6.1: what says so in HTTP/1.0 has passed something that doesn't know it.
+        (Some(_), _) => Err(Refusal::bad_request(
+            "a request body must have one length\n",
+        )),
+        // RFC 9112 section 6.1: a coding in HTTP/1.0 has passed a proxy that doesn't know it.
         (None, true) if head.version_minor == 0 => {
             Err(Refusal::bad_request("HTTP/1.0 has no transfer codings\n"))
         }
@@ -82,14 +84,14 @@ fn length_of(head: &RequestHead<'_>) -> Result<BodyLength, Refusal> {
                 }
                 _ => Err(Refusal::new(
                     501,
-                    "the only transfer coding spoken here is chunked\n",
+                    "the only supported transfer coding is chunked\n",
                 )),
             }
         }
     }
 }
 
-/// Digits alone: no sign, no list, no white space.
+/// Parses digits alone: no sign, no list, no white space.
 fn decimal(value: &[u8]) -> Option<u64> {
     let is_decimal = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     let text = core::str::from_utf8(value).ok().filter(|_| is_decimal)?;

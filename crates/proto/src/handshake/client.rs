@@ -1,4 +1,4 @@
-//! The client's side: a request is written, then its answer is checked.
+//! The client's side of the handshake: writes the request, then checks the response.
 
 use alloc::{
     string::{String, ToString as _},
@@ -14,30 +14,29 @@ use super::{
 };
 use crate::extension::{self, Deflate, DeflateParams, ExtensionError};
 
-/// One handshake of a client. Call [`ClientHandshake::request`], then [`ClientHandshake::verify`];
-/// over HTTP/2 [`ClientHandshake::connect_headers`], then [`ClientHandshake::verify_connect`].
+/// One handshake of a client. Over HTTP/1.1 call [`ClientHandshake::request`], then [`ClientHandshake::verify`]; over HTTP/2
+/// call [`ClientHandshake::connect_headers`], then [`ClientHandshake::verify_connect`].
 #[derive(Clone, Debug)]
 pub struct ClientHandshake {
     /// 16 bytes in base64.
     key: String,
-    /// What the latest request offered: tokens, none twice.
+    /// The subprotocols that the latest request offered: tokens, none twice.
     subprotocols: Vec<String>,
-    /// What the latest request offered.
+    /// The settings that the latest request offered.
     deflate: Option<Deflate>,
 }
 
-/// What the server chose of the client's offers.
+/// What the server chose from the client's offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreed {
-    /// One of those offered.
+    /// One of the offered subprotocols.
     pub subprotocol: Option<String>,
-    /// Within what was offered.
+    /// Parameters within the offer.
     pub deflate: Option<DeflateParams>,
 }
 
 impl ClientHandshake {
-    /// A handshake with a nonce, which must be random for each connection (RFC 6455 section 4.1
-    /// item 7).
+    /// Creates a handshake. The nonce must be random for each connection (RFC 6455 section 4.1 item 7).
     #[must_use]
     pub fn new(nonce: [u8; 16]) -> Self {
         Self {
@@ -47,14 +46,13 @@ impl ClientHandshake {
         }
     }
 
-    /// The request over HTTP/1.1 (RFC 6455 section 4.1), and remembers what it offers.
+    /// Returns the request over HTTP/1.1 (RFC 6455 section 4.1), and remembers what it offers.
     ///
-    /// `target` is the path and query of the URL, `host` its host with the port unless that is the
-    /// scheme's own.
+    /// `target` is the path and query of the URL, `host` its host, with the port unless that is the default of the scheme.
     ///
     /// # Errors
     ///
-    /// Something that the caller passed cannot stand in a head.
+    /// An argument cannot stand in a head.
     pub fn request(
         &mut self,
         target: &str,
@@ -87,11 +85,11 @@ impl ClientHandshake {
         Ok(head)
     }
 
-    /// The fields of an extended CONNECT (RFC 8441 section 5), and remembers what they offer.
+    /// Returns the fields of an extended CONNECT (RFC 8441 section 5), and remembers what they offer.
     ///
     /// # Errors
     ///
-    /// A subprotocol is not a token, or is named twice.
+    /// A subprotocol is not a token or is named twice.
     pub fn connect_headers(
         &mut self,
         subprotocols: &[String],
@@ -115,12 +113,12 @@ impl ClientHandshake {
         Ok(fields)
     }
 
-    /// Checks the answer over HTTP/1.1 (RFC 6455 section 4.1, second list).
+    /// Checks the response over HTTP/1.1 (RFC 6455 section 4.1, second list).
     ///
     /// # Errors
     ///
-    /// The server refused, or what it says is no answer to this request. The connection is of no
-    /// use for WebSocket then; after [`HandshakeError::Status`] the rest of an HTTP response follows.
+    /// The server refused, or its response doesn't fit this request. No WebSocket is open then; after
+    /// [`HandshakeError::Status`] the body of an HTTP response follows.
     pub fn verify(&self, head: &ResponseHead<'_>) -> Result<Agreed, HandshakeError> {
         if head.status != 101 {
             return Err(HandshakeError::Status(head.status));
@@ -128,7 +126,7 @@ impl ClientHandshake {
         if head.version_minor != 1 {
             return Err(HandshakeError::Version);
         }
-        // Items 2 and 3. The server takes up one protocol, so the field has one element.
+        // Items 2 and 3. The server switches to one protocol, so the field has one element.
         let mut upgrade = token::elements(head.headers("Upgrade"));
         let is_websocket = upgrade
             .next()
@@ -139,7 +137,7 @@ impl ClientHandshake {
         if !token::contains(head.headers("Connection"), "upgrade") {
             return Err(HandshakeError::Connection);
         }
-        // Item 4. Base64 is compared as it is: another case is another value.
+        // Item 4. Base64 is case-sensitive.
         let mut accept = head.headers("Sec-WebSocket-Accept");
         match (accept.next(), accept.next()) {
             (Some(value), None) if value == accept_key(&self.key).as_bytes() => {}
@@ -151,7 +149,7 @@ impl ClientHandshake {
         )
     }
 
-    /// Checks the answer to an extended CONNECT (RFC 8441 section 5).
+    /// Checks the response to an extended CONNECT (RFC 8441 section 5).
     ///
     /// # Errors
     ///
@@ -177,7 +175,7 @@ impl ClientHandshake {
         )
     }
 
-    /// Items 5 and 6: the server may choose only from what was offered.
+    /// Items 5 and 6: the server may choose only from the offers.
     fn agree<'a>(
         &self,
         mut subprotocol: impl Iterator<Item = &'a [u8]>,
@@ -208,24 +206,23 @@ impl ClientHandshake {
     }
 }
 
-/// Why a server's answer does not open a WebSocket.
+/// The reason why a server's response does not open a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The server answered with another status than 101 (200 over HTTP/2): a redirect, a demand
-    /// for credentials, a refusal.
+    /// The status is not 101 (over HTTP/2: 200). The server redirects, demands credentials or refuses.
     Status(u16),
-    /// The answer is not HTTP/1.1.
+    /// The response is not HTTP/1.1.
     Version,
-    /// `Upgrade` is missing, or is not `websocket` alone.
+    /// `Upgrade` is missing or is not `websocket` alone.
     Upgrade,
     /// `Connection` does not name upgrade.
     Connection,
-    /// `Sec-WebSocket-Accept` is missing, repeated, or answers another key: perhaps a cache's reply.
+    /// `Sec-WebSocket-Accept` is missing, repeated or for another key, as in a response from a cache.
     Accept,
     /// The server chose a subprotocol that was not offered, or more than one.
     Subprotocol,
-    /// The server chose an extension, although none was offered.
+    /// The server chose an extension, and none was offered.
     ExtensionNotOffered,
     /// The server chose extensions or parameters that don't fit the offer.
     Extension(ExtensionError),

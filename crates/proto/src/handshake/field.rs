@@ -1,4 +1,4 @@
-//! Fields that we write: nothing that an application passes may end a line or fake a field.
+//! Writes header fields. No value of an application can end its line or forge another field.
 
 use alloc::{
     string::{String, ToString as _},
@@ -8,7 +8,7 @@ use core::fmt;
 
 use super::token;
 
-/// Something that the caller wants in a head cannot stand there. Nothing was written.
+/// A value of the caller that cannot stand in a head. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldError {
@@ -18,13 +18,13 @@ pub enum FieldError {
     Value(String),
     /// The handshake writes this field itself.
     Reserved(String),
-    /// A subprotocol that is not a token, or is named twice.
+    /// A subprotocol that is not a token or is named twice.
     Subprotocol(String),
     /// A subprotocol that the client did not offer (RFC 6455 section 4.2.2, item 5.5).
     SubprotocolNotOffered(String),
     /// A request target that is not in origin-form.
     Target(String),
-    /// A host that is none.
+    /// A host that is not `uri-host [ ":" port ]`.
     Host(String),
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for FieldError {
 
 impl core::error::Error for FieldError {}
 
-/// Appends one field of an application, if it can stand in a handshake.
+/// Appends a field of the application, if it can stand in a handshake.
 pub(super) fn write_extra(head: &mut Vec<u8>, name: &str, value: &str) -> Result<(), FieldError> {
     check(name, value)?;
     if RESERVED
@@ -61,7 +61,7 @@ pub(super) fn write_extra(head: &mut Vec<u8>, name: &str, value: &str) -> Result
     Ok(())
 }
 
-/// Appends one field that is known to be good.
+/// Appends a field that is known to be valid.
 pub(super) fn write(head: &mut Vec<u8>, name: &str, value: &str) {
     debug_assert!(check(name, value).is_ok());
     for part in [name, ": ", value, "\r\n"] {
@@ -69,8 +69,8 @@ pub(super) fn write(head: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-/// RFC 9110 section 5.5: no control character but a tab; and no white space around, since no
-/// recipient would see it. Bytes beyond ASCII are allowed (`obs-text`).
+/// RFC 9110 section 5.5: a value has no control character except tab. White space around it is refused, because recipients
+/// remove it. Bytes beyond ASCII are allowed (`obs-text`).
 pub(super) fn check(name: &str, value: &str) -> Result<(), FieldError> {
     if token::as_token(name.as_bytes()).is_none() {
         return Err(FieldError::Name(name.to_string()));
@@ -85,8 +85,7 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), FieldError> {
     Ok(())
 }
 
-/// Fields that an application must not write: those of the handshake, and those that would give the
-/// head a body.
+/// Fields that an application must not write: those of the handshake, and those that announce a body.
 const RESERVED: [&str; 10] = [
     "Host",
     "Upgrade",

@@ -1,4 +1,4 @@
-//! One HTTP/1 head, borrowed from the bytes (RFC 9112 sections 2 to 5).
+//! Parses the head of an HTTP/1 request or response, which borrows the bytes (RFC 9112 sections 2 to 5).
 
 use alloc::{vec, vec::Vec};
 use core::{fmt, mem::MaybeUninit};
@@ -8,25 +8,25 @@ use memchr::{memchr, memchr_iter, memmem};
 use super::token;
 use crate::Limits;
 
-/// One field.
+/// A header field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
-    /// A token, as it was written.
+    /// A token, as it was sent.
     pub name: &'a str,
-    /// Without the white space around it. Has no control character but tab.
+    /// The value without the white space around it. It has no control character except tab.
     pub value: &'a [u8],
 }
 
 /// The head of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHead<'a> {
-    /// A token; case matters.
+    /// A token, which is case-sensitive.
     pub method: &'a str,
-    /// As it was written; [`super::Target::parse`] understands it.
+    /// The target as it was sent; [`super::Target::parse`] reads it.
     pub target: &'a str,
     /// 0 or 1: HTTP/1.0 or HTTP/1.1.
     pub version_minor: u8,
-    /// In the order of arrival.
+    /// The fields, in the order in which they were sent.
     pub headers: Vec<Header<'a>>,
 }
 
@@ -35,27 +35,27 @@ pub struct RequestHead<'a> {
 pub struct ResponseHead<'a> {
     /// 0 or 1: HTTP/1.0 or HTTP/1.1.
     pub version_minor: u8,
-    /// Three digits.
+    /// A number of three digits.
     pub status: u16,
-    /// May be empty, and means nothing (RFC 9112 section 4).
+    /// The reason phrase, which may be empty. A client ignores it (RFC 9112 section 4).
     pub reason: &'a str,
-    /// In the order of arrival.
+    /// The fields, in the order in which they were sent.
     pub headers: Vec<Header<'a>>,
 }
 
 impl<'a> RequestHead<'a> {
-    /// Reads the head at the beginning of `bytes`, and tells how many bytes it takes.
+    /// Parses the head at the beginning of `bytes`, and returns it with its length in bytes.
     ///
-    /// `None` if more bytes are needed; then call again with the old bytes and the new. Bytes after
-    /// the head are not looked at. Empty lines before the head are skipped (RFC 9112 section 2.2).
+    /// Returns `None` if it needs more bytes; then call again with the old bytes and the new. Bytes after the head are not
+    /// read. Empty lines before the head are skipped (RFC 9112 section 2.2).
     ///
     /// # Errors
     ///
-    /// The bytes are not, and cannot become, a head within `limits`.
+    /// The bytes are no head within `limits`, and no further bytes can make them one.
     pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Self, usize)>, HeadError> {
         let start = empty_lines_bytes(bytes);
         let rest = &bytes[start..];
-        // What speaks another protocol is told so at once, not when its bytes fill the limit.
+        // A peer that speaks another protocol is refused at once, not when its bytes exceed the limit.
         let method = &rest[..memchr(b' ', rest).unwrap_or(rest.len())];
         let is_empty_line_begun = rest == b"\r";
         let is_token = method.iter().copied().all(token::is_token_byte);
@@ -86,18 +86,18 @@ impl<'a> RequestHead<'a> {
         Ok(Some((head, end)))
     }
 
-    /// The value of the first field of that name, in any case.
+    /// Returns the value of the first field of that name. Names are not case-sensitive.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers(name).next()
     }
 
-    /// The values of all fields of that name, in any case.
+    /// Returns the values of all fields of that name. Names are not case-sensitive.
     pub fn headers(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         values(&self.headers, name)
     }
 
-    /// Whether this is meant to be a WebSocket handshake, and must be a right one: an `Upgrade` that
-    /// names websocket, or any field that only a WebSocket client sends. All else is plain HTTP.
+    /// Returns whether this is a WebSocket handshake, right or wrong: its `Upgrade` names websocket, or it has a
+    /// `Sec-WebSocket-` field, which only a WebSocket client sends. Everything else is plain HTTP.
     #[must_use]
     pub fn wants_websocket(&self) -> bool {
         token::contains(self.headers("Upgrade"), "websocket")
@@ -111,14 +111,14 @@ impl<'a> RequestHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
-    /// Reads the head at the beginning of `bytes`, and tells how many bytes it takes.
+    /// Parses the head at the beginning of `bytes`, and returns it with its length in bytes.
     ///
-    /// `None` if more bytes are needed; then call again with the old bytes and the new. Bytes after
-    /// the head are not looked at.
+    /// Returns `None` if it needs more bytes; then call again with the old bytes and the new. Bytes after the head are not
+    /// read.
     ///
     /// # Errors
     ///
-    /// The bytes are not, and cannot become, a head within `limits`.
+    /// The bytes are no head within `limits`, and no further bytes can make them one.
     pub fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Self, usize)>, HeadError> {
         // RFC 9112 section 2.3: the name of the protocol is case-sensitive.
         let seen = bytes.len().min(HTTP1.len());
@@ -149,12 +149,11 @@ impl<'a> ResponseHead<'a> {
         Ok(Some((head, end)))
     }
 
-    /// Puts spaces in place of folded line ends in the head at the beginning of `bytes`, as a client
-    /// must before it reads a field (RFC 9112 section 5.2). Call it before [`parse`](Self::parse),
-    /// which takes no folded line. Bytes after the head stay as they are.
+    /// Replaces folded line ends by spaces in the head at the beginning of `bytes`, as a client must (RFC 9112 section 5.2).
+    /// Call it before [`parse`](Self::parse), which refuses folded lines. Bytes after the head are not changed.
     pub fn unfold(bytes: &mut [u8]) {
         let end = memmem::find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
-        // RFC 9112 section 2.2: white space behind the first line belongs to no field, and is wrong.
+        // RFC 9112 section 2.2: white space after the first line belongs to no field, and is invalid.
         let Some(first_line) = memmem::find(&bytes[..end], b"\r\n") else {
             return;
         };
@@ -168,18 +167,18 @@ impl<'a> ResponseHead<'a> {
         }
     }
 
-    /// The value of the first field of that name, in any case.
+    /// Returns the value of the first field of that name. Names are not case-sensitive.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers(name).next()
     }
 
-    /// The values of all fields of that name, in any case.
+    /// Returns the values of all fields of that name. Names are not case-sensitive.
     pub fn headers(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         values(&self.headers, name)
     }
 }
 
-/// The bytes are no HTTP/1 head, or one over a limit.
+/// The reason why the bytes are no HTTP/1 head, or the limit that the head exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeadError {
@@ -196,14 +195,14 @@ pub enum HeadError {
     HeaderName,
     /// A control character in a field value.
     HeaderValue,
-    /// A line that does not end in CR LF. RFC 9112 section 2.2 would let a bare LF pass; we don't,
-    /// because a proxy may see other lines than we do.
+    /// A line that does not end in CR LF. Stricter than RFC 9112 section 2.2, which allows a bare LF: a proxy may see other
+    /// lines than this parser.
     LineEnd,
-    /// [`Limits::head_bytes_max`] went by within the first line.
+    /// The first line has more than [`Limits::head_bytes_max`] bytes.
     TargetTooLong,
-    /// More than [`Limits::head_bytes_max`].
+    /// The head has more than [`Limits::head_bytes_max`] bytes.
     TooLarge,
-    /// More than [`Limits::headers_max`].
+    /// The head has more than [`Limits::headers_max`] fields.
     TooManyHeaders,
 }
 
@@ -234,7 +233,7 @@ impl fmt::Display for HeadError {
             Self::Method => "the method is not a token",
             Self::Target => "the request target has a byte that cannot stand there",
             Self::StartLine => "the first line is not HTTP",
-            Self::Version => "only HTTP/1.1 is spoken here",
+            Self::Version => "only HTTP/1.1 is supported",
             Self::HeaderName => "a field name is not a token",
             Self::HeaderValue => "a field value has a control character",
             Self::LineEnd => "a line does not end in CR LF",
@@ -247,7 +246,7 @@ impl fmt::Display for HeadError {
 
 impl core::error::Error for HeadError {}
 
-/// Where the head that begins at `start` ends, if it does.
+/// Returns where the head that begins at `start` ends, or `None` if its end has not come.
 fn head_end(bytes: &[u8], start: usize, limits: &Limits) -> Result<Option<usize>, HeadError> {
     let mut end = None;
     for at in memchr_iter(b'\n', bytes) {
@@ -277,9 +276,9 @@ fn empty_lines_bytes(bytes: &[u8]) -> usize {
     bytes.len() - rest.len()
 }
 
-/// Where the parser puts fields.
+/// Memory for the fields that the parser finds.
 struct HeaderSlots<'a> {
-    /// For as many as nearly everybody allows: costs nothing, since nobody fills what isn't used.
+    /// Enough for usual limits. It is not initialized, so unused slots cost nothing.
     few: [MaybeUninit<httparse::Header<'a>>; FEW],
     many: Vec<MaybeUninit<httparse::Header<'a>>>,
 }
@@ -292,9 +291,9 @@ impl<'a> HeaderSlots<'a> {
         }
     }
 
-    /// As many as `limits` allow.
+    /// Returns as many slots as `limits` allow fields.
     fn of(&mut self, limits: &Limits) -> &mut [MaybeUninit<httparse::Header<'a>>] {
-        // A field takes four bytes at least ("a:" and its line's end), so more slots are of no use.
+        // A field has at least four bytes ("a:" and the end of its line), so more slots are of no use.
         let count = limits.headers_max.min(limits.head_bytes_max / 4);
         if count <= FEW {
             return &mut self.few[..count];
@@ -321,7 +320,7 @@ fn values<'a>(headers: &[Header<'a>], name: &str) -> impl Iterator<Item = &'a [u
         .map(|header| header.value)
 }
 
-/// Whether the first line is a request line, with some version.
+/// Returns whether the first line is a request line of any version of HTTP.
 fn names_a_version(bytes: &[u8]) -> bool {
     let line = &bytes[..memchr(b'\r', bytes).unwrap_or(bytes.len())];
     let mut words = line.split(|&byte| byte == b' ');
@@ -339,5 +338,5 @@ const WEBSOCKET_PREFIX: &str = "Sec-WebSocket-";
 
 const HTTP1: &[u8] = b"HTTP/1.";
 
-/// HeaderSlots. The default of [`Limits::headers_max`] is 100; 4 KiB of the stack.
+/// Slots, which take 4 KiB of the stack. The default of [`Limits::headers_max`] is 100.
 const FEW: usize = 128;

@@ -5,9 +5,10 @@
 //!   client  ClientHandshake::request ──> bytes … bytes ──> ResponseHead ──> verify ──> Agreed
 //! ```
 //!
-//! Heads are borrowed from the caller's buffer, and bytes after the head stay in it: they are the
-//! first frames. Strict where common HTTP parsers are lenient, because a WebSocket server stands
-//! behind proxies, and whatever two parsers read differently is a hole.
+//! A head borrows the caller's buffer. The bytes after the head stay in the buffer: they are the first frames.
+//!
+//! This parser is strict where common HTTP parsers are lenient. A WebSocket server runs behind proxies, and a request that two
+//! parsers read differently is a security hole.
 
 mod accept;
 mod authority;

@@ -1,12 +1,12 @@
-//! What a proxy says before the first byte of the peer: the PROXY protocol, versions 1 and 2.
+//! The header of the PROXY protocol, versions 1 and 2.
 
 use core::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-/// What a proxy says before the first byte of the peer (PROXY protocol, versions 1 and 2, as HAProxy has
-/// described it): for whom it has opened this connection.
+/// The header of HAProxy's PROXY protocol, version 1 or 2. A proxy sends it before the first byte of the peer, and tells the
+/// address of the peer.
 ///
 /// ```
 /// use sockeye_proto::handshake::ProxyHead;
@@ -18,40 +18,40 @@ use core::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyHead {
-    /// At least so many bytes more belong to it: whoever reads no more than that reads nothing of the peer's.
+    /// At least so many more bytes belong to the header. A caller that reads no more than these reads nothing of the peer.
     More(usize),
-    /// All of it was there.
+    /// The header is complete.
     Whole {
-        /// Whose connection it is; `None` if the proxy speaks for itself, such as for a health check, or
-        /// for somebody without an address of IP.
+        /// The address of the peer. `None` if the proxy connects for itself, for instance for a health check, or if the peer has
+        /// no IP address.
         source: Option<SocketAddr>,
-        /// How long it is.
+        /// The length of the header.
         head_bytes: usize,
     },
 }
 
-/// Why it is none.
+/// The reason why the bytes are no PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyHeadError {
-    /// The connection begins with something else: its peer is no proxy, or one that isn't told to say it.
+    /// The connection begins with something else. Its peer is no proxy, or a proxy that is not configured to send the header.
     Missing,
-    /// It begins like one and goes on wrongly.
+    /// They begin like one and go on wrongly.
     Malformed,
-    /// It is longer than we take: [`ProxyHead::BYTES_MAX`].
+    /// The header has more than [`ProxyHead::BYTES_MAX`] bytes.
     TooLong,
 }
 
 impl ProxyHead {
-    /// Bytes. The longest head that is taken. Version 2 could have 65,551, of which all but 232 are notes
-    /// that nobody here reads.
+    /// Bytes. The longest accepted header. Version 2 allows 65,551, of which all but 232 are additional values that are ignored
+    /// here.
     pub const BYTES_MAX: usize = 4096;
 
-    /// From all bytes that have come so far.
+    /// Parses all bytes that have come so far.
     ///
     /// # Errors
     ///
-    /// As soon as it is clear that no further byte can make it one.
+    /// The bytes are no PROXY header, and no further bytes can make them one.
     pub fn parse(bytes: &[u8]) -> Result<Self, ProxyHeadError> {
         if bytes.is_empty() {
             return Ok(Self::More(V1_BYTES_MIN));
@@ -67,16 +67,16 @@ impl ProxyHead {
 impl fmt::Display for ProxyHeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Missing => "the peer doesn't begin with a head of the PROXY protocol",
-            Self::Malformed => "the peer's head of the PROXY protocol is malformed",
-            Self::TooLong => "the peer's head of the PROXY protocol is too long",
+            Self::Missing => "the connection doesn't begin with a PROXY protocol header",
+            Self::Malformed => "the PROXY protocol header is malformed",
+            Self::TooLong => "the PROXY protocol header is too long",
         })
     }
 }
 
 impl core::error::Error for ProxyHeadError {}
 
-/// One line for people: `PROXY TCP4 SOURCE DESTINATION PORT PORT`.
+/// Parses version 1, which is a line of text: `PROXY TCP4 SOURCE DESTINATION PORT PORT`.
 fn version_1(bytes: &[u8]) -> Result<ProxyHead, ProxyHeadError> {
     begins_with(bytes, V1_SIGNATURE)?;
     let line = &bytes[..bytes.len().min(V1_BYTES_MAX)];
@@ -84,7 +84,7 @@ fn version_1(bytes: &[u8]) -> Result<ProxyHead, ProxyHeadError> {
         return match bytes.len() {
             V1_BYTES_MAX.. => Err(ProxyHeadError::TooLong),
             len if len < V1_BYTES_MIN => Ok(ProxyHead::More(V1_BYTES_MIN - len)),
-            // CR and LF are still to come.
+            // At least CR and LF are still to come.
             _ => Ok(ProxyHead::More(2)),
         };
     };
@@ -101,11 +101,11 @@ fn version_1(bytes: &[u8]) -> Result<ProxyHead, ProxyHeadError> {
     })
 }
 
-/// What follows `PROXY `. The inner `None` is an unknown source, the outer one nonsense.
+/// Parses what follows `PROXY `. The outer `None` means a malformed line, the inner one an unknown source.
 fn line_source(line: &[u8]) -> Option<Option<SocketAddr>> {
     let line = core::str::from_utf8(line).ok()?;
     if line == "UNKNOWN" || line.starts_with("UNKNOWN ") {
-        // Whatever follows is to be ignored.
+        // The specification says to ignore the rest of the line.
         return Some(None);
     }
     let mut words = line.split(' ');
@@ -121,19 +121,19 @@ fn line_source(line: &[u8]) -> Option<Option<SocketAddr>> {
         _ => None,
     };
     let source = address(source)?;
-    // Of no use to us, and yet no excuse.
+    // The destination is not used, but must be valid.
     let _ = (address(destination)?, destination_port);
     Some(Some(SocketAddr::new(source, port)))
 }
 
-/// Digits without leading zeros.
+/// Parses a port: digits without leading zeros.
 fn line_port(text: &str) -> Option<u16> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     let is_padded = text.len() > 1 && text.starts_with('0');
     (is_plain && !is_padded).then(|| text.parse().ok())?
 }
 
-/// Signature, version and command, family, length, addresses, notes.
+/// Parses version 2: signature, version and command, family, length, addresses, additional values.
 fn version_2(bytes: &[u8]) -> Result<ProxyHead, ProxyHeadError> {
     begins_with(bytes, V2_SIGNATURE)?;
     let Some((fixed, rest)) = bytes.split_first_chunk::<V2_BYTES_MIN>() else {
@@ -175,7 +175,7 @@ fn version_2(bytes: &[u8]) -> Result<ProxyHead, ProxyHeadError> {
     Ok(ProxyHead::Whole { source, head_bytes })
 }
 
-/// The address at the beginning, and its port behind both addresses.
+/// Reads the address at the beginning, and its port behind both addresses.
 fn binary_source<const BYTES: usize>(payload: &[u8], port_at: usize) -> Option<SocketAddr>
 where
     IpAddr: From<[u8; BYTES]>,
@@ -195,15 +195,15 @@ fn begins_with(bytes: &[u8], signature: &[u8]) -> Result<(), ProxyHeadError> {
 
 const V1_SIGNATURE: &[u8] = b"PROXY ";
 
-/// Bytes of `PROXY UNKNOWN\r\n`, the shortest.
+/// Bytes. The shortest line is `PROXY UNKNOWN\r\n`.
 const V1_BYTES_MIN: usize = 15;
 
-/// Bytes of the longest line, CR and LF included.
+/// Bytes. The longest line, with CR and LF.
 const V1_BYTES_MAX: usize = 107;
 
 const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// Bytes before the addresses.
+/// Bytes. The part before the addresses.
 const V2_BYTES_MIN: usize = 16;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The HTTP answer to a handshake that fails.
+//! The HTTP response to a handshake that fails.
 
 use alloc::{
     format,
@@ -8,14 +8,14 @@ use alloc::{
 
 use super::{HeadError, field};
 
-/// An HTTP answer in place of 101.
+/// An HTTP response in place of 101.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
     /// Fields beside `Content-Length`, `Content-Type` and `Connection`.
     pub headers: Vec<(String, String)>,
-    /// Plain text for people.
+    /// Plain text for a person.
     pub body: String,
 }
 
@@ -33,21 +33,21 @@ impl Refusal {
         self
     }
 
-    /// 400 with a reason.
+    /// Creates a 400 with its reason.
     pub(super) fn bad_request(body: &str) -> Self {
         Self::new(400, body)
     }
 
-    /// 426, saying what would have been right (RFC 6455 section 4.4, RFC 9110 section 15.5.22).
+    /// Creates a 426, which names what would be right (RFC 6455 section 4.4, RFC 9110 section 15.5.22).
     pub(super) fn upgrade_required(body: &str) -> Self {
         Self::new(426, body)
             .with_header("Upgrade", "websocket")
             .with_header("Sec-WebSocket-Version", "13")
     }
 
-    /// The answer as HTTP/1.1, after which the server closes the connection.
+    /// Returns the response over HTTP/1.1, after which the server closes the connection.
     ///
-    /// A field that cannot stand in a head (see [`super::FieldError`]) is left out.
+    /// A field that cannot stand in a head ([`super::FieldError`]) is left out.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).into_bytes();
@@ -60,7 +60,7 @@ impl Refusal {
             .headers
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("Upgrade"));
-        // RFC 9110 section 7.8: whoever sends Upgrade names it in Connection.
+        // RFC 9110 section 7.8: a sender of Upgrade names it in Connection.
         let connection = if names_upgrade {
             "Upgrade, close"
         } else {

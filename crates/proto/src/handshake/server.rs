@@ -1,4 +1,4 @@
-//! The server's side: a request is checked, then answered.
+//! The server's side of the handshake: checks the request, then writes the response.
 
 use alloc::{
     format,
@@ -14,14 +14,14 @@ use super::{
 };
 use crate::extension::{self, Deflate, DeflateParams};
 
-/// A request that may become a WebSocket, and what its client offered.
+/// A valid handshake request, and what its client offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerHandshake {
-    /// Empty over HTTP/2, which needs no proof (RFC 8441 section 5).
+    /// The value of `Sec-WebSocket-Accept`. Empty over HTTP/2, which has no such field (RFC 8441 section 5).
     accept: String,
     /// Tokens, none twice, in the client's order of preference.
     subprotocols: Vec<String>,
-    /// One item per field, as it was sent; the grammar holds.
+    /// The values of `Sec-WebSocket-Extensions`, which follow the grammar.
     extensions: Vec<Vec<u8>>,
 }
 
@@ -30,8 +30,8 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// The answer for a client that got it wrong: 505 for another version of HTTP, 405 for another
-    /// method than GET, 426 for another version of WebSocket or no `Upgrade`, 400 for all else.
+    /// The request is wrong, and the refusal is the response: 505 for another version of HTTP, 405 for another method than GET,
+    /// 426 for another version of WebSocket or no `Upgrade`, 400 for everything else.
     pub fn check(head: &RequestHead<'_>) -> Result<Self, Refusal> {
         check_request(head)?;
         check_upgrade(head)?;
@@ -40,7 +40,7 @@ impl ServerHandshake {
             Some(key) if is_key(key) => core::str::from_utf8(key).unwrap_or_default(),
             _ => {
                 return Err(Refusal::bad_request(
-                    "Sec-WebSocket-Key must be there once, as 16 bytes in base64\n",
+                    "Sec-WebSocket-Key must be given once, as 16 bytes in base64\n",
                 ));
             }
         };
@@ -51,12 +51,12 @@ impl ServerHandshake {
         })
     }
 
-    /// Checks the fields of an extended CONNECT whose `:protocol` is `websocket` (RFC 8441
-    /// section 5). The pseudo-fields are the HTTP/2 library's affair.
+    /// Checks the fields of an extended CONNECT whose `:protocol` is `websocket` (RFC 8441 section 5). The HTTP/2 library has
+    /// checked the pseudo-header fields.
     ///
     /// # Errors
     ///
-    /// The answer for a client that got it wrong, as with [`ServerHandshake::check`].
+    /// The request is wrong, and the refusal is the response, as in [`ServerHandshake::check`].
     pub fn check_connect<'a>(
         headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self, Refusal> {
@@ -75,40 +75,40 @@ impl ServerHandshake {
         })
     }
 
-    /// What the client offered, in its order of preference.
+    /// Returns the subprotocols that the client offers, in its order of preference.
     #[must_use]
     pub fn subprotocols(&self) -> &[String] {
         &self.subprotocols
     }
 
-    /// The first of `ours` that the client offered: the server's order of preference counts.
+    /// Returns the first of `ours` that the client offers: the server's order of preference counts.
     ///
-    /// `None` is an answer too: RFC 6455 section 4.2.2 then leaves the field out, and the client
-    /// decides whether it goes on.
+    /// On `None` the response has no `Sec-WebSocket-Protocol`, and the client decides whether it goes on (RFC 6455
+    /// section 4.2.2).
     pub fn select_subprotocol<'a, S: AsRef<str>>(&self, ours: &'a [S]) -> Option<&'a str> {
         ours.iter()
             .map(AsRef::as_ref)
             .find(|name| self.subprotocols.iter().any(|offered| offered == name))
     }
 
-    /// The first offer of permessage-deflate that `settings` can meet, with the value of
-    /// `Sec-WebSocket-Extensions` that says so.
+    /// Chooses the first offer of permessage-deflate that `settings` can meet. Returns the parameters and the value of
+    /// `Sec-WebSocket-Extensions` for the response.
     #[must_use]
     pub fn select_deflate(&self, settings: &Deflate) -> Option<(DeflateParams, String)> {
         settings.respond(self.extensions.iter().map(Vec::as_slice))
     }
 
-    /// The value of `Sec-WebSocket-Accept`. Empty after [`ServerHandshake::check_connect`].
+    /// Returns the value of `Sec-WebSocket-Accept`. It is empty after [`ServerHandshake::check_connect`].
     #[must_use]
     pub fn accept(&self) -> &str {
         &self.accept
     }
 
-    /// The answer that opens the WebSocket: 101 over HTTP/1.1 (RFC 6455 section 4.2.2).
+    /// Returns the response that opens the WebSocket: 101 over HTTP/1.1 (RFC 6455 section 4.2.2).
     ///
     /// # Errors
     ///
-    /// A field of ours cannot stand in a head, or the client did not offer the subprotocol.
+    /// An argument cannot stand in a head, or the client does not offer the subprotocol.
     pub fn response(
         &self,
         subprotocol: Option<&str>,
@@ -138,7 +138,7 @@ impl ServerHandshake {
     }
 }
 
-/// What HTTP demands, before WebSocket does.
+/// Checks what HTTP demands.
 fn check_request(head: &RequestHead<'_>) -> Result<(), Refusal> {
     // RFC 6455 section 4.2.1 item 1: HTTP/1.1 or higher, and GET.
     if head.version_minor != 1 {
@@ -149,13 +149,13 @@ fn check_request(head: &RequestHead<'_>) -> Result<(), Refusal> {
             Refusal::new(405, "a WebSocket handshake is a GET\n").with_header("Allow", "GET")
         );
     }
-    // RFC 9112 section 3: a request line that is wrong is answered with 400.
+    // RFC 9112 section 3: the response to an invalid request line is 400.
     if Target::parse(head.target).is_none() {
         return Err(Refusal::bad_request("the request target is malformed\n"));
     }
     check_host(head)?;
-    // The bytes after the head are frames. A request that announces a body, of which only we know
-    // that nobody will read it, could smuggle them past a proxy; so none may announce one.
+    // The bytes after the head are frames. If the request announced a body, a proxy would take the frames for that body, and a
+    // client could smuggle them past it. So no handshake may announce one.
     if head.headers("Transfer-Encoding").next().is_some()
         || head.headers("Content-Length").any(|length| length != b"0")
     {
@@ -164,7 +164,7 @@ fn check_request(head: &RequestHead<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// RFC 6455 section 4.2.1 items 3 and 4.
+/// Checks `Upgrade` and `Connection`: RFC 6455 section 4.2.1 items 3 and 4.
 fn check_upgrade(head: &RequestHead<'_>) -> Result<(), Refusal> {
     if !token::contains(head.headers("Upgrade"), "websocket") {
         return Err(Refusal::upgrade_required("Upgrade must name websocket\n"));
@@ -175,17 +175,17 @@ fn check_upgrade(head: &RequestHead<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// RFC 6455 section 4.2.1 item 6, answered as section 4.4 says.
+/// Checks `Sec-WebSocket-Version`: RFC 6455 section 4.2.1 item 6. Section 4.4 says how to refuse.
 fn check_version<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<(), Refusal> {
     match one(values) {
         Some(b"13") => Ok(()),
         _ => Err(Refusal::upgrade_required(
-            "Sec-WebSocket-Version must be there once, and be 13\n",
+            "Sec-WebSocket-Version must be given once, and be 13\n",
         )),
     }
 }
 
-/// RFC 6455 section 4.1 item 10: tokens that are all different; the field, if there, is not empty.
+/// Reads `Sec-WebSocket-Protocol`: RFC 6455 section 4.1 item 10 demands a list of different tokens that is not empty.
 fn read_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<String>, Refusal> {
     let mut values = values.peekable();
     let is_there = values.peek().is_some();
@@ -208,7 +208,7 @@ fn read_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<S
     Ok(names)
 }
 
-/// RFC 6455 section 9.1: a field that breaks the grammar fails the handshake, whatever it offers.
+/// Reads `Sec-WebSocket-Extensions`: RFC 6455 section 9.1 demands that a field that breaks the grammar fails the handshake.
 fn read_extensions<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>, Refusal> {
     let fields: Vec<Vec<u8>> = values.map(<[u8]>::to_vec).collect();
     match extension::check(fields.iter().map(Vec::as_slice)) {
@@ -220,10 +220,10 @@ fn read_extensions<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec
     }
 }
 
-/// Bytes. Room for the usual answer, which has 129, and for a subprotocol or an extension.
+/// Bytes. Room for the usual response, which has 129 bytes, and for a subprotocol or an extension.
 const RESPONSE_BYTES: usize = 256;
 
-/// The only one, if there is exactly one.
+/// Returns the only item, if there is exactly one.
 fn one<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     let first = items.next()?;
     items.next().is_none().then_some(first)

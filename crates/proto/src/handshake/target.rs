@@ -4,22 +4,21 @@ use alloc::{borrow::Cow, format};
 
 use super::authority::is_authority;
 
-/// A request target that a WebSocket handshake may have.
+/// The request target of a WebSocket handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// The authority of an absolute-form target. RFC 9112 section 3.2.2: where there is one, it
-    /// stands in place of the `Host` field.
+    /// The authority of an absolute-form target. RFC 9112 section 3.2.2: it replaces the `Host` field.
     pub authority: Option<&'a str>,
-    /// Begins with `/` and has no fragment. A `%` may stand there that encodes nothing, as the URL
-    /// standard lets it; a `"` in the query is encoded, for the sake of parsers that take none.
+    /// Begins with `/` and has no fragment. It may have a `%` that encodes nothing, which the URL standard allows. A `"` in the
+    /// query is encoded, because some parsers refuse it.
     pub path_and_query: Cow<'a, str>,
 }
 
 impl<'a> Target<'a> {
     /// Reads origin-form (`/path?query`) and absolute-form (`http://host/path?query`).
     ///
-    /// `None` for the other two forms, which belong to `CONNECT` and `OPTIONS`, for a fragment, and
-    /// for bytes that don't belong in a URI.
+    /// Returns `None` for the other two forms, which belong to `CONNECT` and `OPTIONS`, for a fragment, and for bytes that can't
+    /// be in a URI.
     #[must_use]
     pub fn parse(target: &'a str) -> Option<Self> {
         if target.starts_with('/') {
@@ -49,12 +48,11 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Whether `text` is a path and perhaps a query.
+/// Returns whether `text` is a path and an optional query.
 ///
-/// RFC 3986 sections 3.3 and 3.4, and beyond them the visible ASCII characters that browsers and
-/// other common clients send unencoded because the URL standard lets them: a `%` that encodes nothing
-/// above all, which a page gets by `"?q=" + text`. Control characters, space, `<`, `>`, `#` and bytes
-/// beyond ASCII are refused.
+/// Beyond RFC 3986 sections 3.3 and 3.4 it may have the visible ASCII characters that browsers and other common clients send
+/// unencoded, as the URL standard allows: above all a `%` that encodes nothing, which a page gets by `"?q=" + text`. Control
+/// characters, space, `<`, `>`, `#` and bytes beyond ASCII are refused.
 pub(super) fn is_path_and_query(text: &str) -> bool {
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
     path.starts_with('/') && path.bytes().all(is_path_byte) && query.bytes().all(is_query_byte)
@@ -68,7 +66,7 @@ fn is_query_byte(byte: u8) -> bool {
     is_path_byte(byte) || b"?\\`".contains(&byte)
 }
 
-/// The same with `%22` in place of each `"` of the query.
+/// Returns the text with `%22` in place of each `"` of the query.
 fn without_quotes(text: Cow<'_, str>) -> Cow<'_, str> {
     match text.split_once('?') {
         Some((path, query)) if query.contains('"') => {
@@ -78,7 +76,7 @@ fn without_quotes(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// A proxy may write either pair: RFC 6455 section 3 maps `ws` to `http`, and `wss` to `https`.
+/// A proxy may send any of these: RFC 6455 section 3 maps `ws` to `http`, and `wss` to `https`.
 const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
 
 #[cfg(test)]

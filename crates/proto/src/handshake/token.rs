@@ -1,8 +1,9 @@
 //! Tokens and comma separated lists of them (RFC 9110 sections 5.6.1 and 5.6.2).
 
-/// The elements of a list that is spread over any number of fields, in order, with the white space
-/// around them removed. Empty elements are left out, as RFC 9110 section 5.6.1.2 demands of a
-/// recipient. Quoted strings are not known here: none of our lists has them.
+/// Returns the elements of a list in any number of fields, in order and without the white space around them.
+///
+/// Empty elements are left out, as RFC 9110 section 5.6.1.2 demands. Quoted strings are not supported, because none of these
+/// lists has them.
 pub(super) fn elements<'a>(
     values: impl IntoIterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = &'a [u8]> {
@@ -13,15 +14,15 @@ pub(super) fn elements<'a>(
         .filter(|element| !element.is_empty())
 }
 
-/// Whether one element of the list is `token`, in any case.
+/// Returns whether one element of the list is `token`, in upper or lower case.
 pub(super) fn contains<'a>(values: impl IntoIterator<Item = &'a [u8]>, token: &str) -> bool {
     let is_token = |element: &[u8]| element.eq_ignore_ascii_case(token.as_bytes());
-    // Most lists have one element.
+    // Most lists have one element, so the whole field is compared first.
     let mut values = values.into_iter();
     values.any(|value| is_token(value) || elements([value]).any(is_token))
 }
 
-/// `bytes` as a token: one or more of RFC 9110's `tchar`.
+/// Returns `bytes` as text if they are a token: one or more of RFC 9110's `tchar`.
 pub(super) fn as_token(bytes: &[u8]) -> Option<&str> {
     let text = core::str::from_utf8(bytes).ok()?;
     (!text.is_empty() && text.bytes().all(is_token_byte)).then_some(text)

@@ -1,4 +1,4 @@
-//! The rules of the heartbeat, one by one. All of them together: `tests/heartbeat.rs`.
+//! Tests of each rule of the heartbeat. `tests/heartbeat.rs` has all of them together.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Began at 100 s, so that the first ping is due at 125 s.
+/// Returns a heartbeat whose first ping is due at 125 s.
 fn heartbeat() -> Heartbeat {
     Heartbeat::new(seconds(125), &HEARTBEAT)
 }
@@ -44,7 +44,7 @@ fn silence_is_pinged_and_then_given_up() {
 }
 
 #[test]
-fn who_is_known_to_be_busy_has_all_the_timeout_again() {
+fn a_busy_peer_gets_the_whole_timeout_again() {
     let mut heartbeat = heartbeat();
     assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
     let ping = heartbeat.payload(KEY);
@@ -56,7 +56,7 @@ fn who_is_known_to_be_busy_has_all_the_timeout_again() {
         assert_eq!(heartbeat.at(second + 9), HeartbeatAction::Wait);
     }
     assert_eq!(heartbeat.unanswered_for(seconds(160)), seconds(35));
-    // The answer is to the ping that was sent then, and has taken so long.
+    // The pong answers the ping that was sent at 125 s.
     let pong = heartbeat.handle_pong(&ping, KEY, seconds(165));
     assert_eq!(pong, Pong::Ours(Some(seconds(40))));
     heartbeat.handle_bytes();
@@ -100,7 +100,7 @@ fn nobody_is_late_while_reading_is_paused() {
         heartbeat.handle_timeout(seconds(second), &HEARTBEAT, ReadState::Paused)
     };
     assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
-    // It is pinged again, for whoever forgets a silent connection.
+    // Pings go on, for the sake of proxies that drop a silent connection.
     for second in [125, 135] {
         assert_eq!(paused(&mut heartbeat, second + 5), HeartbeatAction::Wait);
         assert_eq!(heartbeat.due_after(second + 5), seconds(second + 10));
@@ -122,13 +122,13 @@ fn a_ping_that_was_not_sent_needs_no_answer() {
 }
 
 #[test]
-fn who_has_slept_asks_once_more_before_giving_up() {
+fn a_driver_that_has_slept_pings_once_more_before_it_gives_up() {
     let mut heartbeat = heartbeat();
     assert_eq!(heartbeat.at(125), HeartbeatAction::Ping);
     assert_eq!(heartbeat.at(4000), HeartbeatAction::Ping);
     assert_eq!(heartbeat.at(4004), HeartbeatAction::Wait);
     assert_eq!(heartbeat.at(4005), HeartbeatAction::Doubt);
-    // But not for ever: who always comes late gives up, too.
+    // A driver that is always late gives up too.
     assert_eq!(heartbeat.at(8000), HeartbeatAction::Dead);
 }
 
@@ -191,6 +191,6 @@ fn never_is_a_time_too() {
 
 #[test]
 fn heartbeat_is_small() {
-    // It is part of every idle connection.
+    // Each idle connection has one.
     assert!(size_of::<Heartbeat>() <= 16);
 }

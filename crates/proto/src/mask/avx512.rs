@@ -1,7 +1,7 @@
-//! Unmasking text and checking it for UTF-8 in one pass, 64 bytes at a time.
+//! Unmasks text and checks it for UTF-8 in one pass, 64 bytes at a time.
 //!
-//! Which two bytes may follow each other depends on three half bytes: both of the first, the upper one of the second.
-//! Each half looks up in a table of its own which mistakes it can be part of; a mistake that all three agree on is one.
+//! Which two bytes may follow each other depends on three nibbles: both of the first byte and the upper one of the second.
+//! For each nibble a table gives the set of mistakes that it can be part of. A mistake in all three sets is real.
 //! (J. Keiser, D. Lemire, "Validating UTF-8 In Less Than One Instruction Per Byte", 2021.)
 
 use core::arch::x86_64::{
@@ -19,7 +19,7 @@ pub(super) fn available() -> bool {
 /// Bytes of a register.
 const BLOCK_BYTES: usize = 64;
 
-/// XORs `bytes` with `key`. Whether they are UTF-8 then.
+/// XORs `bytes` with `key`, and returns whether the result is UTF-8.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn unmask_text(bytes: &mut [u8], key: [u8; 4]) -> bool {
     let half = u64::from(u32::from_ne_bytes(key));
@@ -29,7 +29,7 @@ pub(super) fn unmask_text(bytes: &mut [u8], key: [u8; 4]) -> bool {
     for block in blocks {
         check.handle(unmask(block, word));
     }
-    // Behind the rest stand zeros, which end every character.
+    // Zeros follow the rest: a character that lacks bytes is a mistake there.
     let mut last = [0; BLOCK_BYTES];
     for (index, (masked, last)) in rest.iter_mut().zip(&mut last).enumerate() {
         *masked ^= key[index % 4];
@@ -54,7 +54,7 @@ fn load(block: &[u8; BLOCK_BYTES]) -> __m512i {
     _mm512_set_epi64(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0))
 }
 
-/// A check of one block after the other.
+/// The state of the check between two blocks.
 struct Check {
     before: __m512i,
     /// Whether all of `before` is ASCII.
@@ -83,7 +83,7 @@ impl Check {
 
     #[target_feature(enable = "avx512f,avx512bw")]
     fn look_at(&mut self, block: __m512i) {
-        // Each lane of sixteen bytes behind the one before it.
+        // For each lane of sixteen bytes, the lane before it.
         let lanes = _mm512_alignr_epi32::<12>(block, self.before);
         let one_back = _mm512_alignr_epi8::<15>(block, lanes);
         let two_back = _mm512_alignr_epi8::<14>(block, lanes);
@@ -95,8 +95,8 @@ impl Check {
             ),
             _mm512_shuffle_epi8(table(&SECOND_UPPER), upper(block)),
         );
-        // The differences have their highest bit set from E0 and from F0 on: so far behind such a lead, and nowhere
-        // else, a second continuation belongs.
+        // The saturating differences have their highest bit set for leads from E0 and from F0 on. Two bytes after the
+        // former and three after the latter a second continuation is right, and wrong everywhere else.
         let third = _mm512_subs_epu8(two_back, _mm512_set1_epi8(0xE0_u8.wrapping_sub(0x80) as i8));
         let fourth = _mm512_subs_epu8(
             three_back,
@@ -125,7 +125,7 @@ fn lower(bytes: __m512i) -> __m512i {
     _mm512_and_si512(bytes, _mm512_set1_epi8(0x0F))
 }
 
-/// Sixteen entries, once for each lane.
+/// Loads the sixteen entries into each lane.
 #[target_feature(enable = "avx512f,avx512bw")]
 fn table(entries: &[u8; 16]) -> __m512i {
     let halves = entries.as_chunks::<8>().0;
@@ -133,14 +133,14 @@ fn table(entries: &[u8; 16]) -> __m512i {
     _mm512_set_epi64(high, low, high, low, high, low, high, low)
 }
 
-/// Two bytes that may not follow each other: which half bytes make them, each a set of bits.
+/// A pair of bytes that is wrong in UTF-8: for each nibble the set of values that makes it, one bit for each value.
 struct Mistake {
     first_upper: u16,
     first_lower: u16,
     second_upper: u16,
 }
 
-/// Half bytes from `first` to `last`.
+/// Returns the set of nibbles from `first` to `last`.
 const fn halves(first: u32, last: u32) -> u16 {
     ((1 << (last + 1)) - (1_u32 << first)) as u16
 }
@@ -150,15 +150,15 @@ const ASCII: u16 = halves(0x0, 0x7);
 const CONTINUATION: u16 = halves(0x8, 0xB);
 const LEAD: u16 = halves(0xC, 0xF);
 
-/// Each has a bit of a byte (RFC 3629 section 4).
+/// The mistakes (RFC 3629 section 4). Each has one bit of a byte.
 const MISTAKES: [Mistake; 8] = [
-    // A character lacks its second byte.
+    // A lead without a continuation.
     Mistake {
         first_upper: LEAD,
         first_lower: ANY,
         second_upper: ASCII | LEAD,
     },
-    // A continuation of nothing.
+    // A continuation without a lead.
     Mistake {
         first_upper: ASCII,
         first_lower: ANY,
@@ -188,13 +188,13 @@ const MISTAKES: [Mistake; 8] = [
         first_lower: halves(0x4, 0xF),
         second_upper: halves(0x9, 0xB),
     },
-    // F0 80 to F0 8F: four bytes where three would do. And the rest of what is beyond U+10FFFF.
+    // F0 80 to F0 8F: four bytes where three would do. Also the rest of what is beyond U+10FFFF.
     Mistake {
         first_upper: halves(0xF, 0xF),
         first_lower: halves(0x0, 0x0) | halves(0x5, 0xF),
         second_upper: halves(0x8, 0x8),
     },
-    // Two continuations: no mistake behind a lead of three or four bytes.
+    // Two continuations: right after a lead of three or four bytes.
     Mistake {
         first_upper: CONTINUATION,
         first_lower: ANY,
@@ -209,7 +209,7 @@ const FIRST_UPPER: [u8; 16] = entries(0);
 const FIRST_LOWER: [u8; 16] = entries(1);
 const SECOND_UPPER: [u8; 16] = entries(2);
 
-/// For each half byte the mistakes that it can be part of at that place.
+/// Returns for each nibble the mistakes that it can be part of. `place` is 0, 1 or 2: which of the three nibbles.
 const fn entries(place: usize) -> [u8; 16] {
     let mut entries = [0; 16];
     let mut bit = 0;

@@ -1,4 +1,4 @@
-//! RFC 6455 section 4.1: what the client sends, and what it takes for an answer.
+//! RFC 6455 section 4.1: what the client sends, and which response it accepts.
 
 use sockeye_proto::handshake::{
     ClientHandshake, FieldError, HandshakeError, RequestHead, ResponseHead, ServerHandshake,
@@ -28,7 +28,7 @@ fn handshake(subprotocols: &[&str]) -> (ClientHandshake, Vec<u8>) {
     (handshake, request)
 }
 
-/// The client's verdict on the right answer, in which fields of the names in `fields` are replaced.
+/// Verifies a valid response in which `fields` replace the fields of their names.
 fn verify(offered: &[&str], line: &str, fields: &[&str]) -> Result<Option<String>, HandshakeError> {
     let mut all: Vec<&str> = FIELDS.to_vec();
     for field in fields {
@@ -141,7 +141,7 @@ fn client_demands_exactly_the_accept_of_its_key_once() {
         &["Sec-WebSocket-Accept"][..],
         &["Sec-WebSocket-Accept:"],
         &["Sec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk="],
-        // The same letters in another case are another value.
+        // Base64 is case-sensitive.
         &["Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo="],
         &["Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo"],
         &[good, good],

@@ -1,4 +1,4 @@
-//! RFC 6455 sections 4.2, 4.3 and 4.4: what the server demands, and what it answers.
+//! RFC 6455 sections 4.2, 4.3 and 4.4: what the server demands and how it responds.
 
 use proptest::prelude::*;
 use sockeye_proto::handshake::{FieldError, Refusal, RequestHead, ServerHandshake};
@@ -22,7 +22,7 @@ fn check_text(line: &str, fields: &[&str]) -> Result<ServerHandshake, Refusal> {
     ServerHandshake::check(&head)
 }
 
-/// A right request in which the field of the same name as the first of `fields` is replaced.
+/// Checks a valid request in which `fields` replace the field of the same name as the first of them.
 fn check_with(fields: &[&str]) -> Result<ServerHandshake, Refusal> {
     let name = fields[0].split(':').next().unwrap();
     let mut all: Vec<&str> = FIELDS.to_vec();

@@ -1,4 +1,4 @@
-//! RFC 6455 section 4.2.1 wants "an HTTP/1.1 or higher GET request": RFC 9112, strictly.
+//! RFC 6455 section 4.2.1 demands "an HTTP/1.1 or higher GET request": RFC 9112, read strictly.
 
 use proptest::prelude::*;
 use sockeye_proto::Limits;
@@ -140,7 +140,7 @@ fn server_refuses_malformed_fields_with_400() {
         ("X", HeadError::HeaderName),
         ("X(: 1", HeadError::HeaderName),
         ("é: 1", HeadError::HeaderName),
-        // A folded line (RFC 9112 section 5.2), first and later.
+        // A folded line (RFC 9112 section 5.2), as the first and as a later one.
         (" X: 1", HeadError::HeaderName),
         ("X: 1\r\n folded", HeadError::HeaderName),
         ("X: 1\r\n\tfolded", HeadError::HeaderName),
@@ -195,7 +195,7 @@ fn server_takes_a_head_at_the_limit_and_none_beyond() {
         RequestHead::parse(REQUEST, &limits),
         Err(HeadError::TooLarge)
     );
-    // Before its end is there, too.
+    // Also before the end of the head has come.
     let cut = &REQUEST[..REQUEST.len() - 1];
     assert_eq!(RequestHead::parse(cut, &limits), Ok(None));
     limits.head_bytes_max -= 1;
@@ -312,7 +312,7 @@ proptest! {
             for limits in [&limits, &Limits::default()] {
                 let request = RequestHead::parse(&bytes, limits);
                 let response = ResponseHead::parse(&bytes, limits);
-                // Whatever is taken is within the limit, and has no control character.
+                // An accepted head is within the limits and has no control character.
                 if let Ok(Some((head, read))) = request {
                     prop_assert!(read <= limits.head_bytes_max);
                     for header in head.headers {

@@ -63,7 +63,7 @@ fn each_frame_has_its_own_mask() {
         .saw(&[Seen::Text("Hello".into())]);
 }
 
-/// First bytes of the frames that an end in this role sends.
+/// Returns the first bytes of the frames that an end in this role sends.
 fn sent(role: Role, messages: &[&str]) -> Vec<u8> {
     let mut connection = Setting::new(role).connection();
     for text in messages {

@@ -211,7 +211,7 @@ fn client_writes_the_shortest_length() {
     }
 }
 
-/// Whoever takes messages without a bound still allocates only for what comes.
+/// Without a limit on messages, memory is still reserved only for bytes that come.
 #[test]
 fn server_reserves_no_memory_for_a_length_that_is_only_announced() {
     let mut limits = Limits::default();

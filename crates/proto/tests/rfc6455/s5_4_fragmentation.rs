@@ -175,7 +175,7 @@ in_each_role!(
         assert!(!receiver.is_between_messages());
         assert_eq!(feed(&mut receiver, from_peer(role, &[(0x80, b"")])), 0);
 
-        // A header that promises much costs little until it keeps its promise.
+        // A header with a large length reserves little until its payload comes.
         let mut promise = from_peer(role, &[(0x82, &vec![0; 1 << 20])]);
         promise.truncate(100);
         assert!(feed(&mut receiver, promise) <= 64 << 10);

@@ -46,7 +46,7 @@ in_each_role!(
     |role| {
         let story = receive_frames(role, &[(0x88, b"")]);
         assert_eq!(story.error, None);
-        // Section 7.1.5: 1005 is what we tell the application, it is not on the wire.
+        // Section 7.1.5: 1005 is for the application. It is never sent.
         assert_eq!(story.seen, [Seen::Close(1005, String::new())]);
         assert_eq!(story.answered, [Seen::Close(1005, String::new())]);
         assert!(story.closed);
@@ -182,7 +182,7 @@ in_each_role!(
             connection.close(CloseCode::NORMAL, ""),
             Err(SendError::Closing)
         );
-        // The peer has not seen our Close frame yet: its ping gets no pong any more.
+        // The peer has not got our Close frame yet. Its ping gets no pong.
         let mut bytes = from_peer(role, &[(0x89, b"ping")]);
         let mut input = Input::new(&mut bytes);
         while connection.poll_event(&mut input).unwrap().is_some() {}
@@ -233,7 +233,7 @@ in_each_role!(
         let mut input = Input::new(&mut bytes);
         assert!(connection.poll_event(&mut input).unwrap().is_some());
         assert!(connection.is_closed());
-        // Ours is out already; there is no second one.
+        // Our Close frame is sent already, and no second one follows.
         out.clear();
         connection.poll_transmit(&mut out);
         assert_eq!(out, b"");

@@ -1,10 +1,10 @@
-//! RFC 6455 section 8.1: text is UTF-8, and fails at its first bad byte.
+//! RFC 6455 section 8.1: text must be UTF-8, and fails at its first invalid byte.
 
 use sockeye_proto::{Delivery, ProtocolError, Role};
 
 use crate::story::{Seen, Setting, from_peer, in_each_role, receive, receive_frames};
 
-/// Sequences that no text may contain, each bad at its last byte.
+/// Sequences that are not UTF-8, each because of its last byte.
 const BAD: [&[u8]; 16] = [
     b"\x80",
     b"\xbf",
@@ -24,7 +24,7 @@ const BAD: [&[u8]; 16] = [
     b"\xff",
 ];
 
-/// Right ones, at the edges of what is right.
+/// Valid sequences at the limits of the ranges.
 const GOOD: [&str; 9] = [
     "",
     "\0",
@@ -124,7 +124,7 @@ in_each_role!(
 
 #[test]
 fn client_starts_afresh_with_each_message() {
-    // The first message ends a character that the second has no part in.
+    // The first message ends within a character, which the second must not complete.
     receive(Role::Client, "81 02 c3a9 81 02 c3a9")
         .saw(&[Seen::Text("é".into()), Seen::Text("é".into())]);
     let story = receive(Role::Client, "01 01 c3 80 01 a9 81 01 a9");

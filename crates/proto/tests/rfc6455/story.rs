@@ -1,4 +1,4 @@
-//! What one end sees and answers when certain bytes come in.
+//! Gives bytes to one end of a connection and records its events and answers.
 
 #![allow(
     dead_code,
@@ -12,28 +12,28 @@ use sockeye_proto::{
     extension::{Deflate, DeflateParams},
 };
 
-/// An event, owned.
+/// An event that owns its payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Text(String),
     Binary(Vec<u8>),
-    /// MessageKind, payload, whether it is the last.
+    /// The kind, the payload, and whether it is the last part.
     Part(MessageKind, Vec<u8>, bool),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16, String),
 }
 
-/// How one end fared.
+/// What one end did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Story {
-    /// Its events.
+    /// The events that it returned.
     pub(crate) seen: Vec<Seen>,
-    /// How they ended.
+    /// The error after them.
     pub(crate) error: Option<ProtocolError>,
-    /// What it answered, as the other end sees it.
+    /// The frames that it sent, as events of the other end.
     pub(crate) answered: Vec<Seen>,
-    /// Whether the transport may end.
+    /// Whether the connection is closed.
     pub(crate) closed: bool,
 }
 
@@ -76,8 +76,7 @@ impl Setting {
         connection
     }
 
-    /// Gives the bytes to a new connection: whole, byte by byte and in uneven pieces, which must
-    /// make no difference.
+    /// Gives the bytes to a new connection: whole, byte by byte and in uneven pieces. The story must be the same.
     pub(crate) fn receive(&self, bytes: &[u8]) -> Story {
         let whole = self.receive_in(bytes, &[usize::MAX]);
         for sizes in [&[1][..], &[2, 3, 1, 7], &[13, 1, 64], &[1000]] {
@@ -90,7 +89,7 @@ impl Setting {
         whole
     }
 
-    /// Gives the bytes in pieces of these sizes, over and over.
+    /// Gives the bytes to a new connection in pieces of these sizes, repeated.
     pub(crate) fn receive_in(&self, bytes: &[u8], sizes: &[usize]) -> Story {
         let mut connection = self.connection();
         let mut seen = Vec::new();
@@ -127,7 +126,7 @@ impl Setting {
         }
     }
 
-    /// The other end, with the same agreement and the default limits.
+    /// Returns the setting of the other end, with the same parameters and the default limits.
     pub(crate) fn peer(&self) -> Self {
         Self {
             role: self.role.peer(),
@@ -137,7 +136,7 @@ impl Setting {
         }
     }
 
-    /// Events of bytes in which nothing is wrong.
+    /// Returns the events of valid bytes.
     pub(crate) fn read(&self, bytes: &mut [u8]) -> Vec<Seen> {
         let mut connection = self.connection();
         let mut input = Input::new(bytes);
@@ -149,8 +148,7 @@ impl Setting {
     }
 }
 
-/// Adds an event. Neighbouring parts of one message are one, because where they are cut is nobody's
-/// concern.
+/// Adds an event. Neighbouring parts of one message are joined, because they depend on how the bytes were split.
 pub(crate) fn note(seen: &mut Vec<Seen>, event: &Event<'_>) {
     let one = match event {
         Event::Message(message) => match message.as_text() {
@@ -174,20 +172,20 @@ pub(crate) fn note(seen: &mut Vec<Seen>, event: &Event<'_>) {
 }
 
 impl Story {
-    /// The peer broke a rule: nothing was seen before, and it is told so with code 1002.
+    /// Asserts that the peer broke this rule before any event, and that the answer was code 1002.
     #[track_caller]
     pub(crate) fn is_violation(&self, violation: Violation) {
         self.failed_with(ProtocolError::Violation(violation), 1002);
     }
 
-    /// The peer did something wrong, at once.
+    /// Asserts that the peer made this mistake before any event.
     #[track_caller]
     pub(crate) fn failed_with(&self, error: ProtocolError, code: u16) {
         assert_eq!((&self.seen, self.error), (&vec![], Some(error)));
         self.ends_with_code(code);
     }
 
-    /// We sent this code, nothing after it, and the transport may end.
+    /// Asserts that the last answer was a Close frame with this code, and that the connection is closed.
     #[track_caller]
     pub(crate) fn ends_with_code(&self, code: u16) {
         assert!(
@@ -198,7 +196,7 @@ impl Story {
         assert!(self.closed);
     }
 
-    /// All went well so far: these events, nothing to answer.
+    /// Asserts that there were these events, no error and no answer.
     #[track_caller]
     pub(crate) fn saw(&self, seen: &[Seen]) {
         assert_eq!(self.error, None);
@@ -208,17 +206,17 @@ impl Story {
     }
 }
 
-/// What the end in this role makes of these bytes, in hex, blanks ignored.
+/// Gives these bytes, in hex with blanks, to the end in this role.
 pub(crate) fn receive(role: Role, text: &str) -> Story {
     Setting::new(role).receive(&hex(text))
 }
 
-/// What the end in this role makes of these frames of its peer.
+/// Gives these frames of its peer to the end in this role.
 pub(crate) fn receive_frames(role: Role, frames: &[(u8, &[u8])]) -> Story {
     Setting::new(role).receive(&from_peer(role, frames))
 }
 
-/// Frames that the peer of `role` sends: first byte and payload; length and mask as they must be.
+/// Returns frames of the peer of `role` with this first byte and payload, and with the right length and mask.
 pub(crate) fn from_peer(role: Role, frames: &[(u8, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (first, payload) in frames {
@@ -260,7 +258,7 @@ pub(crate) fn hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(byte).collect()
 }
 
-/// The same test for both roles, each with its own name.
+/// Defines the same test for both roles, each with its own name.
 macro_rules! in_each_role {
     ($server:ident, $client:ident, |$role:ident| $body:block) => {
         #[test]

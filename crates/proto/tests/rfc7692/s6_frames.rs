@@ -1,4 +1,4 @@
-//! RFC 7692 sections 5 and 6: the bit that marks a compressed message, and where it may stand.
+//! RFC 7692 sections 5 and 6: the bit that marks a compressed message, and which frames may have it.
 
 use sockeye_proto::{
     Message, Role, Sender, Violation,
@@ -7,7 +7,7 @@ use sockeye_proto::{
 
 use crate::story::{Seen, Setting, from_peer, hex, in_each_role};
 
-/// Takeover in both directions, the largest windows.
+/// Parameters with takeover in both directions and the largest windows.
 pub(crate) const GENEROUS: DeflateParams = DeflateParams {
     server_no_context_takeover: false,
     client_no_context_takeover: false,
@@ -68,7 +68,7 @@ in_each_role!(
             (0x82, b"\xff"),
             (0xc2, &again),
         ];
-        // A plain message is no part of the window (section 7.2.2).
+        // Section 7.2.2: an uncompressed message does not enter the window.
         Setting::with_deflate(role, GENEROUS)
             .receive(&from_peer(role, &frames))
             .saw(&[

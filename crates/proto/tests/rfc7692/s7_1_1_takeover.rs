@@ -1,14 +1,14 @@
-//! Section 7.1.1: a context that is taken over from message to message, and what it is worth.
+//! Section 7.1.1: context takeover, and how much it saves.
 
 use sockeye_proto::{
     Role,
     extension::{Compression, Deflate, Pool, Progress},
 };
 
-/// What Chromium and Tornado's client offer.
+/// The offer of Chromium and of Tornado's client.
 const OFFER: &[u8] = b"permessage-deflate; client_max_window_bits";
 
-/// What one person says in a chat: JSON of some 170 bytes each.
+/// Messages of a chat: JSON of some 170 bytes each.
 fn chat(messages: u32) -> impl Iterator<Item = String> {
     const WORDS: [&str; 32] = [
         "the",
@@ -65,8 +65,8 @@ fn chat(messages: u32) -> impl Iterator<Item = String> {
     })
 }
 
-/// The sums of the messages' bytes, plain and as a client deflates them at `level` after `settings` answered its
-/// offer; and the most that the server kept between two of them.
+/// Returns the bytes of all messages, plain and as a client compresses them at `level` after `settings` responded to its offer,
+/// and the most memory that the server kept between two of them.
 fn measure(settings: &Deflate, level: u8) -> (usize, usize, usize) {
     let (params, _) = settings.respond([OFFER]).unwrap();
     let (mut deflater, mut inflater) = (
@@ -100,7 +100,7 @@ fn a_chat_takes_less_than_half_of_the_bytes_with_the_window_that_is_asked_for_by
     each_for_itself.client_no_context_takeover = true;
     let mut largest = Deflate::default();
     largest.kept_window_bits_max = 15;
-    // 6 is what browsers use, 1 our own client.
+    // Browsers use 6, our own client uses 1.
     for level in [6, 1] {
         let (plain, before, nothing) = measure(&each_for_itself, level);
         let (_, after, kept) = measure(&Deflate::default(), level);

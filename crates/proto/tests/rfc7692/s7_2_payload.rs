@@ -77,7 +77,7 @@ in_each_role!(
         Setting::with_deflate(role, GENEROUS)
             .receive(&from_peer(role, &[(0xc1, &is_final), (0xc1, &second)]))
             .saw(&[hello(), hello()]);
-        // Within one message too, whatever was agreed.
+        // Also within one message, with any parameters.
         for params in [GENEROUS, NO_TAKEOVER] {
             Setting::with_deflate(role, params)
                 .receive(&from_peer(role, &[(0x41, &is_final[..7]), (0x80, &second)]))
@@ -90,7 +90,7 @@ in_each_role!(
     server_reads_empty_messages,
     client_reads_empty_messages,
     |role| {
-        // Section 7.2.3.6, and what some send instead.
+        // Section 7.2.3.6, and the empty payload that some senders use instead.
         Setting::with_deflate(role, NO_TAKEOVER)
             .receive(&from_peer(
                 role,
@@ -142,7 +142,7 @@ in_each_role!(
     }
 );
 
-/// A whole message, compressed for itself.
+/// Returns a whole message, compressed without context.
 fn deflated(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     Deflater::new(15, Takeover::No, 6).deflate(&mut Pool::new(), payload, End::Yes, &mut out);
@@ -174,7 +174,7 @@ in_each_role!(
     server_checks_text_for_utf8_before_a_later_error,
     client_checks_text_for_utf8_before_a_later_error,
     |role| {
-        // Bad text, then a block that can't be: whichever is first counts, wherever the pieces are cut.
+        // Invalid text, then an invalid block: the first mistake counts, however the bytes are split.
         let payload = hex("00 03 00 fc ff 61 ff 61 07 00");
         for delivery in [Delivery::Whole, Delivery::Parts] {
             let setting = Setting {

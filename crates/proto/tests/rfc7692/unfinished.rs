@@ -1,4 +1,4 @@
-//! What an unfinished message holds, and how long it may take.
+//! How much memory an unfinished message may hold, and how long it may take.
 
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ fn compressing() -> Receiver {
     Receiver::new(Role::Server, Some(params))
 }
 
-/// All that is in one message, as a compressor without takeover makes it.
+/// Returns a message that is compressed without context.
 fn deflated(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     Deflater::new(15, Takeover::No, 6).deflate(&mut Pool::new(), payload, End::Yes, &mut out);
     out
 }
 
-/// What a receiver gives for these bytes of the peer's, read in pieces of `piece` bytes: whole messages, or the error.
+/// Gives these bytes of the peer to a receiver, in pieces of `piece` bytes, and returns its whole messages or its error.
 fn receive(
     receiver: &mut Receiver,
     wire: &mut [u8],
@@ -51,7 +51,7 @@ fn receive(
     Ok(messages)
 }
 
-/// A few kilobytes would hold as much as the largest message otherwise, and for as long as their sender likes.
+/// Otherwise a few kilobytes would hold as much memory as the largest message, for as long as their sender likes.
 #[test]
 fn a_compressed_message_that_never_ends_holds_little_more_than_was_sent() {
     let bomb = deflated(&vec![0; MESSAGE_BYTES_MAX - 1]);
@@ -65,7 +65,7 @@ fn a_compressed_message_that_never_ends_holds_little_more_than_was_sent() {
             let held = receiver.held_bytes();
             assert!(held > bomb.len(), "{held} bytes are counted");
             assert!(held < 512 << 10, "{kind} in {piece}: {held} bytes are held");
-            // What was kept back is not lost.
+            // The compressed bytes that waited are not lost.
             let mut wire = from_peer(Role::Server, &[(0x80, b"")]);
             let messages = receive(&mut receiver, &mut wire, piece).unwrap();
             assert_eq!(messages.len(), 1);
@@ -104,7 +104,7 @@ fn a_message_in_compressed_fragments_is_the_same_however_it_is_cut_and_however_w
     }
 }
 
-/// Early, where that costs no memory, and in any case at the end.
+/// Early if that costs no memory, otherwise at the end of the message.
 #[test]
 fn text_that_is_wrong_is_found_before_the_end_where_little_is_inflated() {
     let mut text = "a word and another one, number 17; "
@@ -129,10 +129,10 @@ fn text_that_is_wrong_is_found_before_the_end_where_little_is_inflated() {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Begins a binary message of a mebibyte.
+/// Returns the beginning of a binary message of 1 MiB.
 fn begun() -> Receiver {
     let mut receiver = Receiver::new(Role::Server, None);
-    // Masked with zeros.
+    // The masking key is zero.
     let mut wire = vec![0x82, 0xff];
     wire.extend((1_u64 << 20).to_be_bytes());
     wire.extend([0; 4]);
@@ -157,7 +157,7 @@ fn a_message_that_stops_is_too_slow_after_the_timeout_and_not_before() {
 #[test]
 fn a_message_that_comes_on_may_take_as_long_as_it_needs() {
     let limits = limits();
-    // A little more than 1 KiB a second, and a little less.
+    // A little more than 1 KiB a second, then a little less.
     for (each_quarter, pace) in [(16 << 10, Pace::Enough), (14 << 10, Pace::TooSlow)] {
         let mut receiver = begun();
         let mut last = Pace::Enough;
@@ -189,7 +189,7 @@ fn while_reading_is_paused_no_message_is_late() {
 fn each_message_has_its_own_time() {
     let mut receiver = Receiver::new(Role::Server, None);
     for quarter in 0..20_u32 {
-        // The end of one message, and the begin of the next.
+        // The end of one message and the beginning of the next.
         let (first, rest): (&[u8], &[u8]) = (b"\x81\x83\0\0\0\0a", b"bc");
         let mut wire = match quarter {
             0 => first.to_vec(),

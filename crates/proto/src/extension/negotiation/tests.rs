@@ -1,4 +1,4 @@
-//! Offers, answers and refusals of permessage-deflate.
+//! Tests of offers, responses and refusals of permessage-deflate.
 
 use super::*;
 use crate::Role;
@@ -7,7 +7,7 @@ fn settings() -> Deflate {
     Deflate::default()
 }
 
-/// Takeover allowed, windows as large as they come.
+/// Settings that allow takeover and the largest windows.
 fn generous() -> Deflate {
     Deflate {
         server_no_context_takeover: false,
@@ -105,14 +105,14 @@ fn server_demands_nothing_of_a_client_that_offers_nothing_and_a_small_window_of_
         ),
         // Firefox, Safari.
         (settings(), "", params(true, false, 15, 15), ""),
-        // Nothing of its messages is kept, whatever their window.
+        // Without takeover nothing is kept, so the window need not be small.
         (
             settings(),
             "; client_no_context_takeover; client_max_window_bits",
             params(true, true, 15, 15),
             "; client_no_context_takeover",
         ),
-        // Whoever wants it can have it.
+        // A server may demand it.
         (
             demanding,
             "",
@@ -192,7 +192,7 @@ fn server_restricts_the_client_only_if_the_client_offered_it() {
     }
 }
 
-/// Parameters that no offer may have.
+/// Invalid parameters of an offer.
 const BAD_OFFERS: [&str; 18] = [
     "server_no_context_takeover=1",
     "server_no_context_takeover=true",

@@ -1,22 +1,22 @@
-//! A second inflater, for tests only: slow, plain, and strict about the window.
+//! A second inflater, for tests only: slow, simple, and strict about the window.
 //!
-//! Written from RFC 1951 alone, so that it can judge what the compressor makes.
+//! It is written from RFC 1951 alone, so that it is independent of the compressor that it checks.
 
 use alloc::{vec, vec::Vec};
 
-/// Inflates a message (RFC 7692 section 7.2.2), with the tail put back.
+/// An inflater of messages (RFC 7692 section 7.2.2).
 pub(super) struct Reference {
-    /// No reference may go further back.
+    /// Bytes. No reference may go further back.
     window_bytes: usize,
-    /// All text so far, or since the last message without takeover.
+    /// All text so far, or without takeover that of the current message.
     text: Vec<u8>,
-    /// The furthest reference so far.
+    /// Bytes. The furthest reference so far.
     pub(super) distance_max: usize,
 }
 
 struct Bits<'a> {
     bytes: &'a [u8],
-    /// In bits, from the start of `bytes`.
+    /// Bits from the beginning of `bytes`.
     at: usize,
 }
 
@@ -164,7 +164,7 @@ impl Bits<'_> {
         self.at = self.at.next_multiple_of(8);
     }
 
-    /// One symbol of the canonical Huffman code with these lengths (RFC 1951 section 3.2.2).
+    /// Reads one symbol of the canonical Huffman code with these lengths (RFC 1951 section 3.2.2).
     fn symbol(&mut self, lengths: &[u8]) -> Result<usize, &'static str> {
         let mut code = 0;
         let mut first = 0;

@@ -11,13 +11,13 @@ fn whole(source: Option<&str>, head_bytes: usize) -> Result<ProxyHead, ProxyHead
     })
 }
 
-/// A head of version 2.
+/// Returns a header of version 2.
 fn binary(command: u8, family: u8, payload: &[u8]) -> Vec<u8> {
     let len = u16::try_from(payload.len()).unwrap().to_be_bytes();
     [V2_SIGNATURE, &[command, family], &len, payload].concat()
 }
 
-/// Reads as a server does: never more than it is told to.
+/// Reads as a server does: never more than `More` says.
 fn read(bytes: &[u8]) -> Result<(Option<SocketAddr>, usize), ProxyHeadError> {
     let mut read = 0;
     loop {
@@ -101,7 +101,7 @@ fn a_line_that_is_not_right_is_refused() {
 }
 
 #[test]
-fn what_is_no_head_is_known_by_its_first_wrong_byte() {
+fn a_wrong_byte_is_noticed_at_once() {
     for bytes in [
         "GET / HTTP/1.1",
         "\x16\x03\x01",
@@ -128,11 +128,11 @@ fn a_binary_head_names_its_source() {
         (0x21, 0x11, &ipv4[..], Some("192.0.2.7:56324")),
         (0x21, 0x11, &with_notes, Some("192.0.2.7:56324")),
         (0x21, 0x21, &ipv6, Some("[2000::7]:258")),
-        // For itself; whatever the rest says.
+        // The proxy connects for itself; the rest is ignored.
         (0x20, 0x11, &ipv4, None),
         (0x20, 0x00, &[], None),
         (0x20, 0x11, &[], None),
-        // For somebody whom we can't name.
+        // The peer has no IP address.
         (0x21, 0x00, &[1, 2, 3], None),
         (0x21, 0x31, &[0; 216], None),
         (0x21, 0x12, &ipv4, None),
