@@ -16,43 +16,42 @@ pub(crate) fn page(span: Duration, table: &str, outcomes: &[Outcome]) -> String 
         "\
 # Polling or WebSocket?
 
-Before WebSocket a page that wanted news had two ways. With **Ajax polling** it asks every so often; most answers are empty,
-and news waits for the next question. With **long polling** it asks and the server keeps the question until there is
-something to say; news comes at once, but each costs a request again. With **WebSocket** the server just sends.
+A page can get updates in three ways. With **Ajax polling** it sends a request at every interval; most responses are empty, and an update waits
+for the next request. With **long polling** the server holds the request until there is an update; it arrives at once, but each update costs a
+request. With **WebSocket** the server sends each update.
 
-This page shows what each way costs for the same updates, from one server, to the same number of clients.
+This page shows what each method costs for the same updates, from one server, to the same number of clients.
 
 ![Four panels of bars: bytes, requests, processor time and delay, for each method and number of updates](images/polling.svg)
 
 {table}
-{findings}Ajax polling is cheap when the interval is long, and then its news is old: on average by half the interval. When several
-updates fall into one interval they come in one answer, so it may need fewer segments than WebSocket, which
-sends each at once; with an interval so short that its news is fresh, it asks for nothing most of the time. Long polling is as
-fresh as WebSocket and pays a whole request for each update.
+{findings}Ajax polling is cheap when the interval is long, but then updates are late, on average by half the interval. Several updates within one interval
+are in one response, so it may need fewer segments than WebSocket, which sends each at once. With a short interval updates are early, but most
+requests return nothing. Long polling is as fast as WebSocket, and costs a whole request for each update.
 
-## How it is measured
+## Method
 
 ```sh
 make polling     # about a minute; writes this page, its picture and its figures
 ```
 
-Measured on {date}: {machine}. The figures as CSV: [polling.csv](polling.csv).
-Other numbers of clients and updates: `cargo run --release --manifest-path benches/polling/Cargo.toml -- --help`.
+Measured on {date}: {machine}. The figures are in [polling.csv](polling.csv).
+For other numbers of clients and updates: `cargo run --release --manifest-path benches/polling/Cargo.toml -- --help`.
 
-- The updates are spread over {span} s; an update is JSON of {update_bytes} bytes. Ajax polling asks at the interval beside its
-  name, each client at its own moment. A measurement ends when every client has every update, and not before the {span} s are over.
-- One server process answers all three: HTTP by hyper and axum, WebSocket by Sockeye. Each measurement begins with a fresh
-  one. The clients are in another process on the same machine.
+- The updates are spread over {span} s; an update is JSON of {update_bytes} bytes. Ajax polling sends requests at the interval beside
+  its name; the clients start at different times. A measurement ends when every client has every update, and not before the {span} s are over.
+- One server process serves all three: HTTP with hyper and axum, WebSocket with Sockeye. Each measurement starts a new process. The clients are in
+  another process on the same machine.
 - The clients keep their connections open (HTTP/1.1 keep-alive) and send the header fields that Chrome sends with a script's `fetch`:
-  {request_bytes} bytes for a request, with a short cookie. Real pages often send longer cookies. WebSocket's handshake is counted: its
+  {request_bytes} bytes for a request, with a short cookie. Real pages often send longer cookies. The WebSocket handshake is counted: its
   bytes, its request and its processor time.
-- Bytes are counted where the clients' sockets are read and written, HTTP heads and frames included. TLS isn't
-  used. **With TCP/IP** adds {header_bytes} bytes for each segment (IPv4 20, TCP 20, time stamps 12), acknowledgements without data included, as
-  the kernel counts them for each connection. Ethernet would add 18 more and isn't in it.
-- The server's processor time is user and system together, opening the connections included.
-- The delay runs from the moment the server publishes an update to the moment a client has read it. On loopback the network takes
-  no time: over a real one, each method adds half a round trip, and long polling up to one and a half more
-  when an update comes while its next request is still on its way.
+- Bytes are counted at the clients' sockets, with HTTP heads and frames. TLS isn't
+  used. **With TCP/IP** adds {header_bytes} bytes for each segment (IPv4 20, TCP 20, time stamps 12), with acknowledgements without data, as
+  the kernel counts them for each connection. Ethernet would add 18 more, which are not counted.
+- The server's processor time is user and system time together, with the opening of connections.
+- The delay runs from the moment the server publishes an update to the moment a client has read it. Loopback has
+  no latency. On a real network each method adds half a round trip, and long polling up to one and a half more when an update is published while the
+  next request is in flight.
 ",
         findings = findings(outcomes),
         date = machine::today(),
@@ -87,7 +86,7 @@ fn findings(outcomes: &[Outcome]) -> String {
         };
         let _ = writeln!(
             text,
-            "{updates} updates to {} clients, against WebSocket, by which half of them have come after {:.1} ms:\n",
+            "{updates} updates to {} clients, compared with WebSocket, which delivers half of them within {:.1} ms:\n",
             websocket.cell.clients,
             websocket.delay_ms(0.5)
         );
@@ -96,7 +95,7 @@ fn findings(outcomes: &[Outcome]) -> String {
                 |value: fn(&Outcome) -> f64| value(other) / value(websocket).max(f64::MIN_POSITIVE);
             let _ = writeln!(
                 text,
-                "- {}: {:.1} times the bytes, {:.1} times the server's processor time; half have come after {:.1} ms",
+                "- {}: {:.1} times the bytes, {:.1} times the server's processor time; half are delivered within {:.1} ms",
                 other.cell.method,
                 ratio(|outcome| outcome.bytes_with_headers() as f64),
                 ratio(Outcome::processor_ms),
@@ -118,7 +117,7 @@ mod tests {
         let outcomes = outcomes(&[3, 12, 60]);
         let findings = findings(&outcomes);
         assert_eq!(
-            findings.matches("against WebSocket").count(),
+            findings.matches("compared with WebSocket").count(),
             2,
             "{findings}"
         );

@@ -136,26 +136,26 @@ const HEAD: &str = "# Benchmarks\n\n\
     ![Echo, each server's rate as a multiple of uWebSockets' rate](benchmarks/echo.svg)\n\n";
 
 const READING: &str = "\nHow to read it:\n\n\
-    - The server has one core, the load generator another one, and the messages pass the loopback device. In each round every server of a cell\n  \
-    is measured once, one right after the other; what counts is the median of the rounds' ratios, not the rates.\n\
-    - The load generator sends frames that were encoded before and compares every byte that comes back (of messages from 8 KiB on every eighth\n  \
-    read, and the length of all). A server with a wrong answer has no figure. Where `load busy` is near 1 the load generator was as busy as the\n  \
-    server and the true distance is larger: `server ns each`, the server's processor time for one message, shows it. It is too much for a\n  \
-    server that is ahead of the load generator: that one waits for its sockets more often, and finds fewer of them ready.\n\
+    - The server has one core, the load generator another one, and they talk over the loopback device. In each round every server of a cell is measured\n  \
+    once, one after the other; what counts is the median of the rounds' ratios, not the rates.\n\
+    - The load generator sends frames that were encoded before, and compares every byte of the replies (of messages from 8 KiB on every eighth read, and\n  \
+    the length of all). A server with a wrong reply has no figure. Where `load busy` is near 1 the load generator was the bottleneck, and the\n  \
+    true distance is larger: `server ns each`, the server's processor time for one message, shows it. That figure is too high for a server that\n  \
+    is faster than the load generator, because it waits for its sockets more often and finds fewer of them ready.\n\
     - Ahead means by more than the noise: the median of the rounds' ratios to Sockeye differs from 1 by more than half the distance between the\n  \
     least and the greatest of them (with five rounds, the least and the greatest but one), and by more than 2 %. Everything else is level.\n\
-    - `x 16` in a cell's name: so many messages under way at the same time on each connection.\n\
-    - uWebSockets is its C++ library, compiled with `-O3 -flto -march=native`. raw-epoll and raw-tokio echo bytes and know no WebSocket. tungstenite is\n  \
+    - `x 16` in a cell's name: that many messages are in flight on each connection.\n\
+    - uWebSockets is its C++ library, compiled with `-O3 -flto -march=native`. raw-epoll and raw-tokio echo bytes and don't speak WebSocket. tungstenite is\n  \
     tokio-tungstenite as it comes, tungstenite-tuned has small read buffers; it, sockudo-ws, tokio-websockets and yawc flush once for all messages\n  \
-    that had come together. tokio-broadcast is one task per client on tokio's broadcast channel.\n\
+    of one read. tokio-broadcast is one task per client on tokio's broadcast channel.\n\
     - Sockeye's server has a second thread beside its worker, so that the kernel counts each use of a socket. raw-epoll, uWebSockets and\n  \
     the servers on tokio have one thread.\n\
-    - Sockeye looks for what comes next for up to 30 µs before it sleeps, where that has paid so far (`Settings::busy_poll`). Of the others each\n  \
-    sleeps and is woken for every message where there are few connections.\n\
-    - Where a gibibyte and more is under way the measurements are three times as long.\n\
-    - A measurement during which something else used a core is repeated, up to three times; if that didn't help it is marked.\n\
-    - Memory: what each connection adds to the server's resident memory. The server has served one connection before, so that what it needs\n  \
-    only once, such as the pages of its own code, doesn't count.\n\n\
+    - Sockeye polls for the next message for up to 30 µs before it sleeps, where that has found one so far (`Settings::busy_poll`). The others\n  \
+    sleep and are woken for every message where there are few connections.\n\
+    - Where a gibibyte and more is in flight the measurements are three times as long.\n\
+    - A measurement during which another process used a core is repeated, up to three times, and then marked.\n\
+    - Memory: what each connection adds to the server's resident memory. The server has served one connection before, so that\n  \
+    what it needs only once, such as the pages of its own code, doesn't count.\n\n\
     The figures of every round: [speed.csv](benchmarks/speed.csv), [memory.csv](benchmarks/memory.csv), [instructions.csv](benchmarks/instructions.csv).\n";
 
 #[cfg(test)]
