@@ -152,6 +152,42 @@ fn every_key_in_a_how_to_is_a_setting() {
     assert!(count >= 15, "{count}");
 }
 
+/// Roots of file systems and of other programs' paths.
+const OTHER_ROOTS: &[&str] = &["/etc/", "/var/", "/usr/", "/data", "/dev/", "/rooms/"];
+
+#[test]
+fn every_path_in_a_how_to_is_served() {
+    let server = Server::start(&["serve", "--listen", "127.0.0.1:0"]);
+    let is_there = |path: &str| {
+        let answer = server.http(&format!("GET {path} HTTP/1.1\r\n\r\n"));
+        if !answer.starts_with("HTTP/1.1 404 ") {
+            return true;
+        }
+        let connected = run(&["connect", "--no-proxy", "--wait", "1ms", &server.ws(path)]);
+        connected.code == Some(0) || !connected.stderr.contains("404")
+    };
+    assert!(!is_there("/nothing"));
+    let mut count = 0;
+    for path in copied_files() {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_page = path.extension().is_some_and(|extension| extension == "md");
+        for quoted in text.split('`').skip(1).step_by(2).filter(|_| is_page) {
+            let is_path = quoted.starts_with('/')
+                && !quoted.starts_with("/close")
+                && !quoted.starts_with("/ping")
+                && quoted
+                    .chars()
+                    .all(|one| one.is_ascii_alphanumeric() || "/-_".contains(one))
+                && !OTHER_ROOTS.iter().any(|root| quoted.starts_with(root));
+            if is_path {
+                assert!(is_there(quoted), "{}: {quoted}", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 15, "{count}");
+}
+
 #[test]
 fn configuration_in_a_how_to_passes_the_check() {
     let directory = TempDir::new().unwrap();
