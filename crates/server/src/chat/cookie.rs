@@ -1,7 +1,7 @@
 //! The cookies that a browser shows, and those that it is given.
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use sockeye::RequestInfo;
+use axum::http::{HeaderMap, HeaderValue};
+use sockeye::{Request, RequestInfo};
 
 /// One of this server's cookies: HttpOnly, in every one of its paths.
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +46,8 @@ impl Cookies {
 
     /// The cookie's value, as the browser shows it (RFC 6265 section 5.4).
     pub(crate) fn find(self, request: &HeaderMap, cookie: Cookie) -> Option<&str> {
-        request
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(name, _)| name.strip_prefix(self.prefix()) == Some(cookie.name))
-            .map(|(_, value)| value)
+        let name = format!("{}{}", self.prefix(), cookie.name);
+        Request::cookie_in(request, &name)
     }
 
     /// A `Set-Cookie` field.
@@ -98,6 +92,8 @@ impl Cookies {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header;
+
     use super::*;
 
     const PLAIN: Cookies = Cookies { is_secure: false };

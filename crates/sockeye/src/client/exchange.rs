@@ -3,7 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use sockeye_proto::handshake::{HeadError, ResponseHead};
+use sockeye_proto::handshake::{HeadError, Header, ResponseHead};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::timeout,
@@ -87,14 +87,8 @@ impl<'a, S: Stream> Exchange<'a, S> {
     }
 
     pub(crate) fn headers(&self) -> HeaderMap {
-        let head = self.head();
-        let fields = head.iter().flat_map(|head| &head.headers);
-        fields
-            .filter_map(|field| {
-                let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-                Some((name, HeaderValue::from_bytes(field.value).ok()?))
-            })
-            .collect()
+        self.head()
+            .map_or_else(HeaderMap::new, |head| header_map(&head.headers))
     }
 
     /// Status, header fields and as much of the body as comes within [`REFUSED_BODY_TIMEOUT`] and as the limit
@@ -164,6 +158,18 @@ impl<'a, S: Stream> Exchange<'a, S> {
         let mut limited = (&mut *self.stream).take(READ_BYTES as u64);
         limited.read_buf(&mut self.buffer).await
     }
+}
+
+/// Collects the fields of a head, in their order and with all values of a name. Leaves out a field that a map can't
+/// hold.
+pub(crate) fn header_map(fields: &[Header<'_>]) -> HeaderMap {
+    fields
+        .iter()
+        .filter_map(|field| {
+            let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_bytes(field.value).ok()?))
+        })
+        .collect()
 }
 
 /// Whether these bytes begin with a record of TLS, an alert or a handshake (RFC 8446 section 5.1): what a server that

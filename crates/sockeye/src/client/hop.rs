@@ -1,11 +1,11 @@
 //! One target on the way from a URL to a WebSocket, and what is said there.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use sockeye_proto::handshake::{ClientHandshake, FieldError, RequestHead};
 
 use crate::{
     Limits,
-    client::{connect::Connect, redirect::is_for_any_origin, target::Target},
+    client::{connect::Connect, exchange::header_map, redirect::is_for_any_origin, target::Target},
     error::{Error, ErrorKind},
     tls::ClientTls,
 };
@@ -59,13 +59,7 @@ impl Hop {
         limits.head_bytes_max = self.request.len();
         limits.headers_max = self.request.iter().filter(|byte| **byte == b'\n').count();
         let head = RequestHead::parse(&self.request, &limits).ok().flatten();
-        let fields = head.iter().flat_map(|(head, _)| &head.headers);
-        fields
-            .filter_map(|field| {
-                let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-                Some((name, HeaderValue::from_bytes(field.value).ok()?))
-            })
-            .collect()
+        head.map_or_else(HeaderMap::new, |(head, _)| header_map(&head.headers))
     }
 
     fn with(

@@ -64,17 +64,36 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The cookie of that name (RFC 6265 section 5.4), as sent.
+    /// Returns the value of the first cookie with that name (RFC 6265 section 5.4), as sent.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.headers()
+        Self::cookie_in(self.headers(), name).map(Cow::Borrowed)
+    }
+
+    /// Returns the value of the first cookie with that name in `headers`, as sent: [`Request::cookie`] for a
+    /// handler that has header fields and no [`Request`].
+    ///
+    /// A `Cookie` field that isn't visible ASCII is skipped whole.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue, header};
+    /// use sockeye::Request;
+    ///
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert(header::COOKIE, HeaderValue::from_static("theme=dark; user=ann"));
+    /// assert_eq!(Request::cookie_in(&headers, "user"), Some("ann"));
+    /// assert_eq!(Request::cookie_in(&headers, "token"), None);
+    /// ```
+    #[must_use]
+    pub fn cookie_in<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+        headers
             .get_all(header::COOKIE)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| pair.trim().split_once('='))
             .find(|(key, _)| *key == name)
-            .map(|(_, value)| Cow::Borrowed(value))
+            .map(|(_, value)| value)
     }
 
     /// Scheme, host and address of the client, whatever proxies stand between.
