@@ -261,7 +261,7 @@ impl Session {
     }
 
     /// The round-trip time that the last heartbeat has measured, to the peer's WebSocket and back; `None`
-    /// before the first. See [`Settings::heartbeat`].
+    /// before the first. See [`crate::Settings::heartbeat`].
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.0.latency()
