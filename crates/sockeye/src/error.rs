@@ -13,9 +13,9 @@ use crate::{
 /// What went wrong: a stable [`ErrorKind`], one line for people, and the cause.
 ///
 /// A close with 1000, 1001 or without a code is not an error. One pointer wide, so that the good path doesn't pay for it.
-pub struct Error(Box<Inner>);
+pub struct Error(Box<ErrorParts>);
 
-struct Inner {
+struct ErrorParts {
     kind: ErrorKind,
     message: Cow<'static, str>,
     rejection: Option<Rejection>,
@@ -73,7 +73,7 @@ impl Error {
     /// An error of this kind with one line for people.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(ErrorParts {
             kind,
             message: message.into(),
             rejection: None,

@@ -56,7 +56,7 @@ impl Group {
 
     /// Takes the session in. Once is enough; an ended session isn't taken.
     pub fn join(&self, session: &Session) {
-        let mailbox = session.shared().writer().mailbox().cloned();
+        let mailbox = session.shared().lock_in_order().mailbox().cloned();
         {
             let slices = self.0.read();
             if let Some(slice) = slice_of(&slices, mailbox.as_ref()) {
@@ -75,7 +75,7 @@ impl Group {
 
     /// Lets the session out. It gets what was sent before.
     pub fn leave(&self, session: &Session) {
-        let mailbox = session.shared().writer().mailbox().cloned();
+        let mailbox = session.shared().lock_in_order().mailbox().cloned();
         if let Some(slice) = slice_of(&self.0.read(), mailbox.as_ref()) {
             slice.remove(session.shared());
         }

@@ -31,13 +31,13 @@ pub(crate) struct AddressTable {
 
 #[derive(Debug, Default)]
 struct Shard {
-    entries: IndexMap<Key, Entry>,
+    entries: IndexMap<Key, AddressEntry>,
     /// The entry that is looked at next, whether it can be forgotten.
     cursor: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Entry {
+struct AddressEntry {
     connections: u32,
     /// When the whole burst is there again.
     full_at: Duration,
@@ -117,7 +117,7 @@ impl AddressTable {
         &self,
         key: Key,
         now: Instant,
-        change: impl FnOnce(&mut Entry, Duration) -> T,
+        change: impl FnOnce(&mut AddressEntry, Duration) -> T,
     ) -> Option<T> {
         let now = self.at(now);
         let mut shard = self.shard(key).lock();
@@ -128,7 +128,7 @@ impl AddressTable {
         match shard.entries.entry(key) {
             MapEntry::Occupied(mut entry) => Some(change(entry.get_mut(), now)),
             MapEntry::Vacant(place) if has_room => {
-                Some(change(place.insert(Entry::default()), now))
+                Some(change(place.insert(AddressEntry::default()), now))
             }
             MapEntry::Vacant(_) => None,
         }

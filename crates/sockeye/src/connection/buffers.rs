@@ -9,7 +9,7 @@ use crate::connection::write::{Framed, Outbox};
 /// Bytes. One read: large enough that a busy socket needs few, small enough to stay in L2.
 pub(crate) const READ_BYTES: usize = 256 << 10;
 
-/// Bytes. What a lent outbox may keep between two uses.
+/// Bytes. What a kept outbox may keep between two uses.
 const OUTBOX_BYTES_KEPT: usize = 512 << 10;
 
 /// Bytes. Smaller messages aren't worth a look.
@@ -23,24 +23,24 @@ pub(crate) const SHORT_BYTES_END: usize = 2 << 10;
 const SPARE_BYTES_MAX: usize = 4 << 20;
 
 /// For receiving: where the socket's bytes go first.
-pub(crate) struct Reading {
+pub(crate) struct ReadBuffers {
     pub(crate) buffer: Box<[u8]>,
     pub(crate) pool: Pool,
     pub(crate) framed: Framed,
 }
 
 thread_local! {
-    static READING: Cell<Option<Box<Reading>>> = const { Cell::new(None) };
+    static READING: Cell<Option<Box<ReadBuffers>>> = const { Cell::new(None) };
     static SENDING: Cell<Option<Box<Pool>>> = const { Cell::new(None) };
     static OUTBOX: Cell<Option<Box<Outbox>>> = const { Cell::new(None) };
-    /// Memory that was to be recycled while the pool was lent.
+    /// Memory that was to be recycled while the pool was kept.
     static SPARES: Cell<Vec<Message<'static>>> = const { Cell::new(Vec::new()) };
     /// Of the short messages that were sent last, one of each kind.
     static SHORT_BINARY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static SHORT_TEXT: Cell<String> = const { Cell::new(String::new()) };
 }
 
-impl Reading {
+impl ReadBuffers {
     pub(crate) fn new() -> Self {
         Self {
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
@@ -51,10 +51,12 @@ impl Reading {
 }
 
 /// Lends the thread's buffers for receiving. Within another loan there is a second set.
-pub(crate) fn reading<T>(work: impl FnOnce(&mut Reading) -> T) -> T {
-    let mut lent = READING.take().unwrap_or_else(|| Box::new(Reading::new()));
-    let result = work(&mut lent);
-    READING.set(Some(lent));
+pub(crate) fn with_read_buffers<T>(work: impl FnOnce(&mut ReadBuffers) -> T) -> T {
+    let mut kept = READING
+        .take()
+        .unwrap_or_else(|| Box::new(ReadBuffers::new()));
+    let result = work(&mut kept);
+    READING.set(Some(kept));
     result
 }
 
@@ -98,9 +100,9 @@ fn recycle_large(message: Message<'_>) {
     if !message.is_owned() {
         return;
     }
-    if let Some(mut lent) = READING.take() {
-        lent.pool.recycle(message);
-        return READING.set(Some(lent));
+    if let Some(mut kept) = READING.take() {
+        kept.pool.recycle(message);
+        return READING.set(Some(kept));
     }
     let mut spares = SPARES.take();
     let kept: usize = spares.iter().map(Message::len).sum();
@@ -110,8 +112,8 @@ fn recycle_large(message: Message<'_>) {
     SPARES.set(spares);
 }
 
-/// Gives the lent pool what was recycled meanwhile.
-pub(crate) fn collect(pool: &mut Pool) {
+/// Gives the kept pool what was recycled meanwhile.
+pub(crate) fn collect_spares(pool: &mut Pool) {
     let mut spares = SPARES.take();
     for spare in spares.drain(..) {
         pool.recycle(spare);
@@ -120,22 +122,22 @@ pub(crate) fn collect(pool: &mut Pool) {
 }
 
 /// Lends the thread's contexts for sending, which may happen in the middle of receiving.
-pub(crate) fn sending<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
-    let mut lent = SENDING.take().unwrap_or_default();
-    let result = work(&mut lent);
-    SENDING.set(Some(lent));
+pub(crate) fn with_send_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
+    let mut kept = SENDING.take().unwrap_or_default();
+    let result = work(&mut kept);
+    SENDING.set(Some(kept));
     result
 }
 
 /// Lends an empty outbox.
 #[inline]
-pub(crate) fn outbox() -> Box<Outbox> {
+pub(crate) fn take_outbox() -> Box<Outbox> {
     OUTBOX.take().unwrap_or_default()
 }
 
 /// Takes it back, empty.
 #[inline]
-pub(crate) fn take_back(mut outbox: Box<Outbox>) {
+pub(crate) fn return_outbox(mut outbox: Box<Outbox>) {
     outbox.end_holding();
     outbox.shrink_to(OUTBOX_BYTES_KEPT);
     OUTBOX.set(Some(outbox));

@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::{
     connection::{
-        session::{Place, SessionShared},
+        session::{SessionShared, WaiterTicket},
         write::{OutboxError, Writer},
     },
     error::Error,
@@ -38,7 +38,7 @@ pub struct MessageWriter {
     shared: Arc<SessionShared>,
     kind: MessageKind,
     finished: bool,
-    place: Place,
+    place: WaiterTicket,
     /// Written and not yet sent; `len <= FRAGMENT_BYTES`.
     gathered: Vec<u8>,
 }
@@ -46,7 +46,7 @@ pub struct MessageWriter {
 impl MessageWriter {
     pub(crate) fn new(shared: Arc<SessionShared>, kind: MessageKind) -> Self {
         Self {
-            place: Place::new(Writer::waiting),
+            place: WaiterTicket::new(Writer::waiting),
             shared,
             kind,
             finished: false,
@@ -65,7 +65,7 @@ impl MessageWriter {
     /// Cancelled before it is ready, the message is abandoned as if the writer were dropped.
     pub async fn finish(mut self) -> Result<(), Error> {
         let finished = self.shutdown().await;
-        finished.map_err(|_| Error::not_open(self.shared.writer().closed().cloned()))
+        finished.map_err(|_| Error::not_open(self.shared.lock_in_order().closed().cloned()))
     }
 
     /// Sends what has gathered.
@@ -85,7 +85,7 @@ impl MessageWriter {
         payload: &[u8],
         end: End,
     ) -> Poll<io::Result<()>> {
-        let mut writer = self.shared.writer();
+        let mut writer = self.shared.lock_in_order();
         match writer.try_send_part(self.kind, payload, end) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(OutboxError::Closed) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
@@ -104,7 +104,7 @@ impl AsyncWrite for MessageWriter {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         // What gathers touches no socket, so that nothing else would tell.
-        if self.finished || !self.shared.writer().is_open() {
+        if self.finished || !self.shared.lock_in_order().is_open() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if self.gathered.len() == FRAGMENT_BYTES {
@@ -146,7 +146,7 @@ impl Drop for MessageWriter {
     fn drop(&mut self) {
         if !self.finished {
             self.shared
-                .writer()
+                .lock_in_order()
                 .close(CloseCode::INTERNAL_ERROR, "message abandoned");
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct PendingWork {
     /// Until when it isn't read from: its endpoint has sent a group more than its members could be given.
     pub(crate) backlog: Option<Arc<Slice>>,
     /// What waits because the transport takes no more.
-    pub(crate) stall: Option<Stall>,
+    pub(crate) write_stall: Option<WriteStall>,
     /// Whether the program has panicked in a callback.
     pub(crate) has_panicked: bool,
     /// Whether there is something to do of which no event may tell.
@@ -39,7 +39,7 @@ pub(crate) struct PendingWork {
 }
 
 /// Bytes that wait because the transport takes no more.
-pub(crate) struct Stall {
+pub(crate) struct WriteStall {
     /// When it is looked at again, if none are taken until then.
     pub(crate) due: Instant,
     /// What was known when it was looked at last.
@@ -69,7 +69,7 @@ impl PendingWork {
 
     /// Whether there is anything to do but to read.
     pub(crate) fn is_busy(&self) -> bool {
-        self.is_pressing() || self.holding.as_ref().is_some_and(Holding::calls)
+        self.is_pressing() || self.holding.as_ref().is_some_and(Holding::needs_driver)
     }
 
     fn is_pressing(&self) -> bool {
@@ -77,7 +77,7 @@ impl PendingWork {
             || !self.pending.is_empty()
             || self.owed.is_some()
             || self.deadline.is_some()
-            || self.stall.is_some()
+            || self.write_stall.is_some()
             || self.backlog.is_some()
             || self.has_panicked
     }

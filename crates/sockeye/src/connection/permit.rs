@@ -11,10 +11,10 @@ use crate::address::{AddressPermit, AddressTable, Key};
 
 /// A count with a limit.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Connections(Arc<Inner>);
+pub(crate) struct Connections(Arc<ConnectionCount>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct ConnectionCount {
     open: AtomicUsize,
     /// Told whenever `open` becomes 0.
     emptied: Notify,
@@ -24,9 +24,9 @@ struct Inner {
 impl Connections {
     /// None yet. `addresses` are those for which permits count.
     pub(crate) fn new(addresses: &Arc<AddressTable>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ConnectionCount {
             addresses: Some(Arc::clone(addresses)),
-            ..Inner::default()
+            ..ConnectionCount::default()
         }))
     }
 
@@ -66,7 +66,7 @@ impl Connections {
 /// those who don't pay for none.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    connections: Arc<Inner>,
+    connections: Arc<ConnectionCount>,
     /// The address for which it counts too. Not an [`AddressPermit`], which would double its size.
     key: Option<Key>,
 }

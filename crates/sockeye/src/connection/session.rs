@@ -47,7 +47,7 @@ pub(crate) struct SessionShared {
     id: u64,
     negotiated: Arc<Negotiated>,
     /// Whether anybody but the driver has had the lock since the driver's turn began.
-    touched: AtomicBool,
+    locked_in_order: AtomicBool,
     /// Microseconds of the last round trip that was measured; [`UNMEASURED`] before.
     latency_micros: AtomicU32,
     writer: Mutex<Writer>,
@@ -86,7 +86,7 @@ impl Session {
     /// client it is always there. Its header fields are most of what an idle connection would cost.
     #[must_use]
     pub fn request(&self) -> Option<Arc<Request>> {
-        self.0.writer().request().cloned()
+        self.0.lock_in_order().request().cloned()
     }
 
     /// In a client the header fields of the server's answer; empty in a server.
@@ -118,7 +118,7 @@ impl Session {
         M: Into<Message<'m>>,
     {
         let mut message = message.into();
-        let sent = self.0.writer().try_send_owned(&mut message);
+        let sent = self.0.lock_in_order().try_send_owned(&mut message);
         match sent {
             Ok(()) => {
                 buffers::recycle(message);
@@ -146,7 +146,7 @@ impl Session {
         let mut message = message.into();
         // No `async fn`: the message would lie in its future twice.
         async move {
-            let sent = self.0.writer().try_send_owned(&mut message);
+            let sent = self.0.lock_in_order().try_send_owned(&mut message);
             match sent {
                 Ok(()) => {}
                 Err(OutboxError::Closed) => return Err(Error::not_open(self.closed_now())),
@@ -167,7 +167,7 @@ impl Session {
     /// As [`Session::try_send`].
     pub fn try_send_prepared(&self, message: &Prepared) -> Result<(), TrySendError<()>> {
         self.0
-            .writer()
+            .lock_in_order()
             .try_send_prepared(message)
             .map_err(|refused| match refused {
                 OutboxError::Full => TrySendError::Full(()),
@@ -211,7 +211,7 @@ impl Session {
     /// [`TrySendError`] as [`Session::try_send`].
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError<()>> {
         self.0
-            .writer()
+            .lock_in_order()
             .ping(payload)
             .map_err(|refused| match refused {
                 OutboxError::Full => TrySendError::Full(()),
@@ -225,7 +225,7 @@ impl Session {
     /// A reason over 123 bytes is cut; a code that may not stand on the wire, such as 1005, makes an
     /// empty Close frame.
     pub fn close(&self, code: CloseCode, reason: &str) {
-        self.0.writer().close(code, reason);
+        self.0.lock_in_order().close(code, reason);
     }
 
     /// Waits until the connection has ended, and tells how.
@@ -234,9 +234,9 @@ impl Session {
     ///
     /// Cancelling it has no effect.
     pub async fn closed(&self) -> Closed {
-        let mut place = Place::new(Writer::watching);
+        let mut place = WaiterTicket::new(Writer::watching);
         poll_fn(|cx| {
-            let mut writer = self.0.writer();
+            let mut writer = self.0.lock_in_order();
             match writer.closed() {
                 Some(closed) => Poll::Ready(closed.clone()),
                 None => {
@@ -251,13 +251,13 @@ impl Session {
     /// Whether messages can still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.0.writer().is_open()
+        self.0.lock_in_order().is_open()
     }
 
     /// Bytes that wait to be written.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        self.0.writer().buffered_bytes()
+        self.0.lock_in_order().buffered_bytes()
     }
 
     /// The round-trip time that the last heartbeat has measured, to the peer's WebSocket and back; `None`
@@ -275,8 +275,8 @@ impl Session {
 
     /// How it has ended, for the count.
     pub(crate) fn ending(&self) -> Ending {
-        let writer = self.0.writer();
-        match (writer.lapsed(), writer.closed()) {
+        let writer = self.0.lock_in_order();
+        match (writer.end_cause(), writer.closed()) {
             (Some(end_cause), _) => Ending::EndCause(end_cause),
             (None, Some(closed)) => Ending::of(closed),
             (None, None) => Ending::Unclean,
@@ -285,20 +285,20 @@ impl Session {
 
     /// Keeps `permit` as long as the transport.
     pub(crate) fn keep(&self, permit: Arc<Permit>) {
-        self.0.writer().keep(permit);
+        self.0.lock_in_order().keep(permit);
     }
 
     pub(crate) fn closed_now(&self) -> Option<Closed> {
-        self.0.writer().closed().cloned()
+        self.0.lock_in_order().closed().cloned()
     }
 
     async fn admitted(
         &self,
         mut admit: impl FnMut(&mut Writer) -> Result<(), OutboxError>,
     ) -> Result<(), Error> {
-        let mut place = Place::new(Writer::waiting);
+        let mut place = WaiterTicket::new(Writer::waiting);
         poll_fn(|cx| {
-            let mut writer = self.0.writer();
+            let mut writer = self.0.lock_in_order();
             match admit(&mut writer) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(OutboxError::Closed) => {
@@ -316,14 +316,14 @@ impl Session {
 
 /// A place in one of the wire's lists of waiters, given up on drop. Costs nothing until it is used,
 /// for a send that finds room never waits.
-pub(crate) struct Place {
+pub(crate) struct WaiterTicket {
     list: fn(&mut Writer) -> &mut Waiters,
     ticket: Ticket,
     /// Whose wire it is in; `Some` from the first use on.
     shared: Option<Arc<SessionShared>>,
 }
 
-impl Place {
+impl WaiterTicket {
     pub(crate) fn new(list: fn(&mut Writer) -> &mut Waiters) -> Self {
         Self {
             list,
@@ -339,11 +339,11 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for WaiterTicket {
     fn drop(&mut self) {
         if let Some(shared) = &self.shared {
-            let mut writer = shared.writer();
-            (self.list)(&mut writer).strike(&mut self.ticket);
+            let mut writer = shared.lock_in_order();
+            (self.list)(&mut writer).remove(&mut self.ticket);
             writer.tidy();
         }
     }
@@ -374,7 +374,7 @@ impl SessionShared {
         Self {
             id,
             negotiated,
-            touched: AtomicBool::new(false),
+            locked_in_order: AtomicBool::new(false),
             latency_micros: AtomicU32::new(UNMEASURED),
             writer: Mutex::new(writer),
         }
@@ -383,7 +383,7 @@ impl SessionShared {
     /// Lets the request go, but for those who asked to keep it.
     pub(crate) fn forget_request(&self) {
         if !self.negotiated.keeps_request {
-            let request = self.writer().forget_request();
+            let request = self.lock_in_order().forget_request();
             // Not under the lock: what goes with it may use the session.
             drop(request);
         }
@@ -394,28 +394,28 @@ impl SessionShared {
     }
 
     #[inline]
-    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
-        let writer = self.writer_for_turn();
-        self.touched.store(true, Ordering::Relaxed);
+    pub(crate) fn lock_in_order(&self) -> MutexGuard<'_, Writer> {
+        let writer = self.lock_for_driver();
+        self.locked_in_order.store(true, Ordering::Relaxed);
         writer
     }
 
-    /// Whether anybody has had the lock by [`SessionShared::writer`] since [`SessionShared::begin_turn`]. Who is told of
+    /// Whether anybody has had the lock by [`SessionShared::lock_in_order`] since [`SessionShared::begin_turn`]. Who is told of
     /// something that was done under the lock sees it here, too.
     #[inline]
-    pub(crate) fn was_touched(&self) -> bool {
-        self.touched.load(Ordering::Relaxed)
+    pub(crate) fn was_locked(&self) -> bool {
+        self.locked_in_order.load(Ordering::Relaxed)
     }
 
     /// To be called under the lock.
     #[inline]
     pub(crate) fn begin_turn(&self) {
-        self.touched.store(false, Ordering::Relaxed);
+        self.locked_in_order.store(false, Ordering::Relaxed);
     }
 
     /// The lock, for the driver at the begin and at the end of its turn.
     #[inline]
-    pub(crate) fn writer_for_turn(&self) -> MutexGuard<'_, Writer> {
+    pub(crate) fn lock_for_driver(&self) -> MutexGuard<'_, Writer> {
         // A panic under the lock can only come from a stream of the user's; the wire stays usable.
         self.writer.lock()
     }
@@ -437,12 +437,12 @@ impl SessionShared {
     pub(crate) fn finish(&self) -> Closed {
         // One at a time: the lock of a group's members is taken before that of the wire.
         loop {
-            let Some(slice) = self.writer().cold_state().memberships.end() else {
+            let Some(slice) = self.lock_in_order().cold_state().memberships.end() else {
                 break;
             };
             slice.remove(self);
         }
-        let closed = self.writer().finish();
+        let closed = self.lock_in_order().finish();
         let Closed { sent, received, .. } = &closed;
         tracing::debug!(
             session = self.id,

@@ -30,7 +30,7 @@ impl Waiters {
     }
 
     /// Forgets the ticket's waker.
-    pub(crate) fn strike(&mut self, ticket: &mut Ticket) {
+    pub(crate) fn remove(&mut self, ticket: &mut Ticket) {
         if let Some(number) = ticket.0.take() {
             self.waiting.retain(|(known, _)| *known != number);
             if self.waiting.is_empty() {

@@ -132,8 +132,8 @@ fn reply_by_writer(
     reply: Reply,
     replies: &mut ReplyBatch<'_>,
 ) -> Room {
-    let mut writer = session.shared().writer();
-    writer.take_in(replies);
+    let mut writer = session.shared().lock_in_order();
+    writer.take_replies(replies);
     match reply {
         Reply::None => {}
         Reply::Echo => writer.reply(message),
@@ -160,7 +160,7 @@ impl Sink for Box<dyn Endpoint> {
             Reply::Close(..) => None,
         };
         match answer {
-            Some(answer) if replies.takes(answer) && !session.shared().was_touched() => {
+            Some(answer) if replies.takes(answer) && !session.shared().was_locked() => {
                 replies.push(answer)
             }
             _ => reply_by_writer(session, &message, reply, replies),
@@ -180,11 +180,11 @@ impl Sink for Box<dyn Endpoint> {
             Reply::Message(answer) => answer,
             reply @ Reply::Close(..) => return reply_by_writer(session, &message, reply, replies),
         };
-        if replies.takes(&answer) && !session.shared().was_touched() {
+        if replies.takes(&answer) && !session.shared().was_locked() {
             return replies.push_lasting(answer);
         }
-        let mut writer = session.shared().writer();
-        writer.take_in(replies);
+        let mut writer = session.shared().lock_in_order();
+        writer.take_replies(replies);
         writer.reply(&answer);
         Room::of(&writer)
     }
@@ -220,11 +220,11 @@ impl Sink for Box<dyn Endpoint> {
         let Some(answer) = answer else {
             return Room::Left;
         };
-        if replies.takes(&answer) && !session.shared().was_touched() {
+        if replies.takes(&answer) && !session.shared().was_locked() {
             return replies.push_lasting(answer);
         }
-        let mut writer = session.shared().writer();
-        writer.take_in(replies);
+        let mut writer = session.shared().lock_in_order();
+        writer.take_replies(replies);
         if let Some(spare) = writer.reply_owned(answer) {
             pool.recycle(spare);
         }

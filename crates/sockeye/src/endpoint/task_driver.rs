@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::connection::{Driver, ShortRead, Sink, Turn, buffers};
+use crate::connection::{DriveOutcome, Driver, ShortRead, Sink, buffers};
 
 /// A connection that a task of tokio's drives: the driver, and one timer for all that it waits for.
 pub(crate) struct TaskDriver {
@@ -24,7 +24,7 @@ pub(crate) struct TaskDriver {
 
 impl TaskDriver {
     pub(crate) fn new(driver: Driver) -> Self {
-        let vigil_due = driver.vigil_due(Instant::now());
+        let vigil_due = driver.timeout_due(Instant::now());
         Self {
             driver,
             vigil_due,
@@ -38,11 +38,11 @@ impl TaskDriver {
     /// ends the connection with 1011, and harms nobody else who is driven by the same task.
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
         loop {
-            let turn = buffers::reading(|lent| self.poll_turns(cx, sink, lent));
+            let turn = buffers::with_read_buffers(|buffers| self.poll_turns(cx, sink, buffers));
             self.driver.settle_held(sink);
             match turn {
-                Poll::Ready(Turn::Done) => return Poll::Ready(()),
-                Poll::Ready(Turn::Over) => {
+                Poll::Ready(DriveOutcome::Done) => return Poll::Ready(()),
+                Poll::Ready(DriveOutcome::Over) => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -61,11 +61,11 @@ impl TaskDriver {
             let now = Instant::now();
             if self.vigil_due.is_some_and(|due| due <= now) {
                 let driver = &mut self.driver;
-                let kept = catch_unwind(AssertUnwindSafe(|| driver.keep_vigil(now, sink)));
+                let kept = catch_unwind(AssertUnwindSafe(|| driver.handle_timeout(now, sink)));
                 if kept.is_err() {
                     self.driver.handle_panic(sink);
                 }
-                self.vigil_due = self.driver.vigil_due(now);
+                self.vigil_due = self.driver.timeout_due(now);
             }
         }
     }
@@ -74,16 +74,16 @@ impl TaskDriver {
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
-        lent: &mut buffers::Reading,
-    ) -> Poll<Turn> {
+        buffers: &mut buffers::ReadBuffers,
+    ) -> Poll<DriveOutcome> {
         let driver = &mut self.driver;
         let driven = catch_unwind(AssertUnwindSafe(|| {
-            driver.poll_drive(cx, sink, lent, ShortRead::ReadOn)
+            driver.poll_drive(cx, sink, buffers, ShortRead::ReadOn)
         }));
         driven.unwrap_or_else(|_| {
-            self.driver.take_in(&mut lent.framed);
+            self.driver.take_replies(&mut buffers.framed);
             self.driver.handle_panic(sink);
-            Poll::Ready(Turn::Over)
+            Poll::Ready(DriveOutcome::Over)
         })
     }
 

@@ -9,13 +9,13 @@ use crate::memory::budget::MemoryBudget;
 const BATCH_BYTES: usize = 16 << 10;
 
 thread_local! {
-    static BATCH: RefCell<Batch> = const {
-        RefCell::new(Batch { budget: None, bytes: 0 })
+    static BATCH: RefCell<Unreported> = const {
+        RefCell::new(Unreported { budget: None, bytes: 0 })
     };
 }
 
 /// What a thread has charged and not yet reported.
-struct Batch {
+struct Unreported {
     /// Which budget it concerns. A thread usually has to do with one.
     budget: Option<MemoryBudget>,
     /// |bytes| < BATCH_BYTES
@@ -46,7 +46,7 @@ enum Reported {
     No,
 }
 
-impl Batch {
+impl Unreported {
     fn add(&mut self, budget: &MemoryBudget, bytes: isize) -> Reported {
         if !self.budget.as_ref().is_some_and(|own| own.is(budget)) {
             self.report();
@@ -67,7 +67,7 @@ impl Batch {
     }
 }
 
-impl Drop for Batch {
+impl Drop for Unreported {
     fn drop(&mut self) {
         self.report();
     }

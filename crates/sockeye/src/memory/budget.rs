@@ -65,7 +65,7 @@ pub(super) struct Count {
     /// When less is used, those who wait for room are woken. 0: nobody waits.
     wake_below: AtomicUsize,
     /// When more is used, those who hold most are looked for.
-    condemn_above: AtomicUsize,
+    close_above: AtomicUsize,
     ledger: Ledger,
 }
 
@@ -79,7 +79,7 @@ impl MemoryBudget {
             soft_bytes_max: bytes_max - bytes_max / SOFT_SHARE,
             used: AtomicIsize::new(0),
             wake_below: AtomicUsize::new(0),
-            condemn_above: AtomicUsize::new(bytes_max),
+            close_above: AtomicUsize::new(bytes_max),
             ledger: Ledger::default(),
         }))
     }
@@ -169,10 +169,10 @@ impl Count {
     pub(super) fn follow_up(&self) {
         let used = self.used_bytes();
         if used > self.bytes_max {
-            return self.relieve(used);
+            return self.free_some(used);
         }
-        if self.condemn_above.load(Ordering::Relaxed) != self.bytes_max {
-            self.condemn_above.store(self.bytes_max, Ordering::Relaxed);
+        if self.close_above.load(Ordering::Relaxed) != self.bytes_max {
+            self.close_above.store(self.bytes_max, Ordering::Relaxed);
         }
         if used < self.wake_below.load(Ordering::SeqCst) {
             self.wake_below.store(0, Ordering::SeqCst);
@@ -210,14 +210,14 @@ impl Count {
 
     /// Sees to it that those go who hold most.
     #[cold]
-    fn relieve(&self, used: usize) {
-        if used <= self.condemn_above.load(Ordering::Relaxed) {
+    fn free_some(&self, used: usize) {
+        if used <= self.close_above.load(Ordering::Relaxed) {
             return;
         }
         let next = used.saturating_add(self.bytes_max / 64);
-        self.condemn_above.store(next, Ordering::Relaxed);
+        self.close_above.store(next, Ordering::Relaxed);
         let target = self.bytes_max - self.bytes_max / SPARE_SHARE;
-        let count = self.ledger.condemn(used - target);
+        let count = self.ledger.close_largest(used - target);
         tracing::warn!(
             used,
             bytes_max = self.bytes_max,

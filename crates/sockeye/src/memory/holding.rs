@@ -5,14 +5,14 @@ use std::{sync::Arc, task::Waker};
 use crate::memory::{
     account::MemoryAccount,
     budget::MemoryBudget,
-    ledger::{Entry, LARGE_BYTES},
+    ledger::{LARGE_BYTES, LedgerEntry},
 };
 
 /// What one connection holds, and what follows from it when memory is short: whoever holds much is in the budget's
 /// ledger, where it is found when somebody has to be closed, or to be woken when there is room.
 pub(crate) struct Holding {
     account: MemoryAccount,
-    entry: Option<Arc<Entry>>,
+    entry: Option<Arc<LedgerEntry>>,
 }
 
 impl Holding {
@@ -38,15 +38,13 @@ impl Holding {
     }
 
     /// Whether the driver has something to do about it: to close, or to wait.
-    pub(crate) fn calls(&self) -> bool {
-        self.is_condemned() || self.is_beyond_share()
+    pub(crate) fn needs_driver(&self) -> bool {
+        self.must_close() || self.is_beyond_share()
     }
 
     /// Whether it must be closed, because it holds most and memory is short.
-    pub(crate) fn is_condemned(&self) -> bool {
-        self.entry
-            .as_ref()
-            .is_some_and(|entry| entry.is_condemned())
+    pub(crate) fn must_close(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.must_close())
     }
 
     /// Whether so much is held that nothing more may be read now. Then `waker` is woken when there may be room.
@@ -191,23 +189,23 @@ mod tests {
                 holding
             })
             .collect();
-        let condemned = |holdings: &[Holding]| {
-            let condemned = holdings.iter().filter(|holding| holding.is_condemned());
-            condemned
+        let must_close = |holdings: &[Holding]| {
+            let must_close = holdings.iter().filter(|holding| holding.must_close());
+            must_close
                 .map(|holding| holding.account.bytes() / MIB)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(condemned(&holdings), []);
+        assert_eq!(must_close(&holdings), []);
         let mut straw = holding(&budget, 10 * MIB);
         // 65 are used, 60 should be left.
-        let first = condemned(&holdings);
-        let more = usize::from(straw.is_condemned());
+        let first = must_close(&holdings);
+        let more = usize::from(straw.must_close());
         assert_eq!(first.len() + more, 1, "{first:?}");
         assert_eq!(counter.0.load(Ordering::SeqCst), first.len());
         straw.set(20 * MIB, || Waker::noop().clone());
-        holdings.retain(|holding| !holding.is_condemned());
+        holdings.retain(|holding| !holding.must_close());
         drop(straw);
         assert!(budget.used_bytes() <= 55 * MIB);
-        assert_eq!(condemned(&holdings), []);
+        assert_eq!(must_close(&holdings), []);
     }
 }

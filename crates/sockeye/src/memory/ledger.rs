@@ -16,14 +16,14 @@ use parking_lot::Mutex;
 #[derive(Default)]
 pub(super) struct Ledger {
     /// By the entry's address.
-    entries: Mutex<HashMap<usize, Arc<Entry>>>,
+    entries: Mutex<HashMap<usize, Arc<LedgerEntry>>>,
 }
 
 /// One who holds much, for as long as that is so.
-pub(crate) struct Entry {
+pub(crate) struct LedgerEntry {
     bytes: AtomicUsize,
     /// Whether it is to be closed. Never taken back.
-    condemned: AtomicBool,
+    must_close: AtomicBool,
     /// Whether it reads no more until there is room.
     waits: AtomicBool,
     /// Who drives it.
@@ -34,10 +34,10 @@ pub(crate) struct Entry {
 pub(crate) const LARGE_BYTES: usize = 64 << 10;
 
 impl Ledger {
-    pub(super) fn enter(&self, bytes: usize, waker: Waker) -> Arc<Entry> {
-        let entry = Arc::new(Entry {
+    pub(super) fn enter(&self, bytes: usize, waker: Waker) -> Arc<LedgerEntry> {
+        let entry = Arc::new(LedgerEntry {
             bytes: AtomicUsize::new(bytes),
-            condemned: AtomicBool::new(false),
+            must_close: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             waker,
         });
@@ -46,7 +46,7 @@ impl Ledger {
         entry
     }
 
-    pub(super) fn leave(&self, entry: &Arc<Entry>) {
+    pub(super) fn leave(&self, entry: &Arc<LedgerEntry>) {
         let key = Arc::as_ptr(entry).addr();
         let entry = self.entries.lock().remove(&key);
         // Without the lock: what goes with a waker may come by here.
@@ -66,7 +66,7 @@ impl Ledger {
 
     /// Condemns those who hold most, until all who are condemned hold `bytes` together, or nobody is left. How many are
     /// new among them.
-    pub(super) fn condemn(&self, bytes: usize) -> usize {
+    pub(super) fn close_largest(&self, bytes: usize) -> usize {
         // Somebody is at it.
         let Some(entries) = self.entries.try_lock() else {
             return 0;
@@ -75,7 +75,7 @@ impl Ledger {
         let mut condemned_bytes = 0_usize;
         for entry in entries.values() {
             let held = entry.bytes.load(Ordering::Relaxed);
-            match entry.is_condemned() {
+            match entry.must_close() {
                 true => condemned_bytes = condemned_bytes.saturating_add(held),
                 false if held >= LARGE_BYTES => open.push((held, entry)),
                 false => {}
@@ -88,7 +88,7 @@ impl Ledger {
                 break;
             }
             condemned_bytes = condemned_bytes.saturating_add(held);
-            entry.condemned.store(true, Ordering::Relaxed);
+            entry.must_close.store(true, Ordering::Relaxed);
             wakers.push(entry.waker.clone());
         }
         drop(entries);
@@ -98,7 +98,7 @@ impl Ledger {
     }
 }
 
-impl Entry {
+impl LedgerEntry {
     /// From now on it waits for [`Ledger::wake_waiting`].
     pub(super) fn wait(&self) {
         self.waits.store(true, Ordering::SeqCst);
@@ -116,8 +116,8 @@ impl Entry {
     }
 
     /// Whether it is to be closed, because it holds most and memory is short.
-    pub(crate) fn is_condemned(&self) -> bool {
-        self.condemned.load(Ordering::Relaxed)
+    pub(crate) fn must_close(&self) -> bool {
+        self.must_close.load(Ordering::Relaxed)
     }
 }
 
@@ -130,23 +130,23 @@ mod tests {
         let ledger = Ledger::default();
         let holds = [100, 500, 300, 400, 200].map(|kib| kib << 10);
         let entries = holds.map(|bytes| ledger.enter(bytes, Waker::noop().clone()));
-        let condemned = || {
-            let condemned = entries.iter().filter(|entry| entry.is_condemned());
-            condemned
+        let must_close = || {
+            let must_close = entries.iter().filter(|entry| entry.must_close());
+            must_close
                 .map(|entry| entry.bytes.load(Ordering::Relaxed) >> 10)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(ledger.condemn(0), 0);
-        assert_eq!(ledger.condemn(501 << 10), 2);
-        assert_eq!(condemned(), [500, 400]);
+        assert_eq!(ledger.close_largest(0), 0);
+        assert_eq!(ledger.close_largest(501 << 10), 2);
+        assert_eq!(must_close(), [500, 400]);
         // They haven't gone yet, and are enough.
-        assert_eq!(ledger.condemn(900 << 10), 0);
+        assert_eq!(ledger.close_largest(900 << 10), 0);
         ledger.leave(&entries[1]);
-        assert_eq!(ledger.condemn(500 << 10), 1);
-        assert_eq!(condemned(), [500, 300, 400]);
+        assert_eq!(ledger.close_largest(500 << 10), 1);
+        assert_eq!(must_close(), [500, 300, 400]);
         let small = ledger.enter(LARGE_BYTES - 1, Waker::noop().clone());
-        assert_eq!(ledger.condemn(usize::MAX), 2);
-        assert!(!small.is_condemned());
-        assert_eq!(ledger.condemn(usize::MAX), 0);
+        assert_eq!(ledger.close_largest(usize::MAX), 2);
+        assert!(!small.must_close());
+        assert_eq!(ledger.close_largest(usize::MAX), 0);
     }
 }

@@ -114,7 +114,7 @@ impl Inbox {
     #[inline(never)]
     fn answer(&self, session: &Session, message: &Message<'_>) -> Option<Room> {
         let pong = session.answer_to_heartbeat(message)?;
-        let mut writer = session.shared().writer();
+        let mut writer = session.shared().lock_in_order();
         writer.reply(&pong);
         Some(match writer.has_room() {
             true => self.room(),

@@ -6,11 +6,11 @@ use crate::connection::fan_out::slice::Slice;
 
 /// What a connection of a worker waits for that has sent more to a group than its members could be given. It is not
 /// read from meanwhile, so that its peer waits, and nobody else.
-pub(crate) enum Backlog {
+pub(crate) enum SenderBacklog {
     /// Until this slice's members have got some of it.
     Slice(Arc<Slice>),
     /// Until others have had their turn: members that tasks drive have got all at once.
-    Turn,
+    OtherConnections,
 }
 
 thread_local! {
@@ -18,7 +18,7 @@ thread_local! {
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
     /// Whether whoever is at work has a backlog.
     static IS_BEHIND: Cell<bool> = const { Cell::new(false) };
-    static BACKLOG: RefCell<Option<Backlog>> = const { RefCell::new(None) };
+    static BACKLOG: RefCell<Option<SenderBacklog>> = const { RefCell::new(None) };
     /// Sends to members that tasks drive, since others had their turn.
     static GIVEN: Cell<usize> = const { Cell::new(0) };
 }
@@ -38,7 +38,7 @@ pub(crate) fn is_behind() -> bool {
 }
 
 /// What that connection waits for. The next one begins with nothing.
-pub(crate) fn take() -> Option<Backlog> {
+pub(crate) fn take() -> Option<SenderBacklog> {
     GIVEN.set(0);
     if !IS_BEHIND.replace(false) {
         return None;
@@ -53,7 +53,7 @@ pub(crate) fn note_full(slice: &Arc<Slice>) -> bool {
         return false;
     }
     IS_BEHIND.set(true);
-    BACKLOG.replace(Some(Backlog::Slice(Arc::clone(slice))));
+    BACKLOG.replace(Some(SenderBacklog::Slice(Arc::clone(slice))));
     true
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn note_given(members: usize) {
     if given >= GIVEN_MAX {
         IS_BEHIND.set(true);
         BACKLOG.with_borrow_mut(|backlog| {
-            backlog.get_or_insert(Backlog::Turn);
+            backlog.get_or_insert(SenderBacklog::OtherConnections);
         });
     }
 }

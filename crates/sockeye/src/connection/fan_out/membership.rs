@@ -30,7 +30,7 @@ pub(crate) struct Membership {
 
 /// What a batch is to a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Delivery {
     /// It gets all of it.
     Whole,
     /// It has it already, or isn't a member any more.
@@ -88,24 +88,24 @@ impl Memberships {
         None
     }
 
-    /// What `batch` of `slice` is to this member. If it is [`Step::Whole`], it counts as got.
+    /// What `batch` of `slice` is to this member. If it is [`Delivery::Whole`], it counts as got.
     #[inline]
-    pub(crate) fn step(&mut self, slice: &Slice, batch: &Batch) -> Step {
+    pub(crate) fn step(&mut self, slice: &Slice, batch: &Batch) -> Delivery {
         let is_sole = self.others.is_empty();
         let is_excepted = batch.excepts(self.id);
         let Some(membership) = self.of(slice) else {
-            return Step::Nothing;
+            return Delivery::Nothing;
         };
         if membership.next >= batch.end() {
-            return Step::Nothing;
+            return Delivery::Nothing;
         }
         // In several groups it gets all in the order in which it was sent.
         if membership.next != batch.first() || is_excepted || !(is_sole || slice.is_sole_pending())
         {
-            return Step::Owed;
+            return Delivery::Owed;
         }
         membership.next = batch.end();
-        Step::Whole
+        Delivery::Whole
     }
 
     /// All that was published and that it hasn't got yet, in the order in which it was sent. It counts

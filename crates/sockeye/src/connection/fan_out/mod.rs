@@ -11,7 +11,7 @@ mod membership;
 mod pending;
 mod slice;
 
-pub(crate) use backlog::Backlog;
+pub(crate) use backlog::SenderBacklog;
 pub(crate) use batch::Batch;
-pub(crate) use membership::{Memberships, Step};
+pub(crate) use membership::{Delivery, Memberships};
 pub(crate) use slice::{Progress, Slice};

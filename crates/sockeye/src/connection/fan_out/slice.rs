@@ -112,7 +112,7 @@ impl Slice {
     }
 
     pub(crate) fn has(&self, session: &session::SessionShared) -> bool {
-        let mut writer = session.writer();
+        let mut writer = session.lock_in_order();
         writer
             .memberships()
             .is_some_and(|memberships| memberships.of(self).is_some())
@@ -127,7 +127,7 @@ impl Slice {
         let Some(mailbox) = &self.mailbox else {
             for session in &self.members().sessions {
                 if Some(session.id()) != except {
-                    session.shared().writer().give(message);
+                    session.shared().lock_in_order().give(message);
                 }
             }
             backlog::note_given(len);
@@ -162,7 +162,7 @@ impl Slice {
 
     pub(crate) fn add(self: &Arc<Self>, session: &Session) {
         let mut members = self.members();
-        let mut writer = session.shared().writer();
+        let mut writer = session.shared().lock_in_order();
         let membership = Membership {
             slice: Arc::downgrade(self),
             next: self.pending().next(),
@@ -183,7 +183,7 @@ impl Slice {
     pub(crate) fn remove(&self, session: &session::SessionShared) {
         let mut members = self.members();
         let membership = {
-            let mut writer = session.writer();
+            let mut writer = session.lock_in_order();
             writer.catch_up();
             let membership = writer
                 .memberships()
@@ -197,7 +197,7 @@ impl Slice {
         let gone = members.sessions.swap_remove(index);
         self.len.store(members.sessions.len(), Ordering::Release);
         if let Some(moved) = members.sessions.get(index) {
-            let mut writer = moved.shared().writer();
+            let mut writer = moved.shared().lock_in_order();
             let membership = writer
                 .memberships()
                 .and_then(|memberships| memberships.of(self));
@@ -252,7 +252,7 @@ impl Slice {
         let from = left.min(sessions.len());
         let left = from.saturating_sub(portion.members_for(batch.bytes()));
         for session in sessions[left..from].iter().rev() {
-            session.shared().writer().deliver(&mut batch, self);
+            session.shared().lock_in_order().deliver(&mut batch, self);
         }
         if left > 0 {
             *walk = Some(Walk { batch, left });
@@ -288,24 +288,24 @@ mod tests {
     use sockeye_proto::Role;
     use tokio::io::{AsyncRead as _, DuplexStream, ReadBuf, duplex};
 
-    use super::{super::backlog::Backlog, *};
+    use super::{super::backlog::SenderBacklog, *};
     use crate::{
         connection::{established::Established, read::Driver},
         settings::Settings,
     };
 
-    struct Place {
+    struct Member {
         driver: Driver,
         peer: DuplexStream,
     }
 
-    impl Place {
+    impl Member {
         fn new(mailbox: &Arc<Mailbox>) -> Self {
             let (ours, peer) = duplex(1 << 10);
             let established = Established::bare(ours, Role::Server, Settings::default());
             let driver = Driver::new(established).unwrap();
-            let mut writer = driver.session().shared().writer();
-            writer.attend_on_worker(Arc::clone(mailbox), 0);
+            let mut writer = driver.session().shared().lock_in_order();
+            writer.set_worker(Arc::clone(mailbox), 0);
             drop(writer);
             Self { driver, peer }
         }
@@ -341,11 +341,11 @@ mod tests {
     }
 
     /// A worker and its one slice, of which nothing is delivered by itself.
-    fn slice_of_a_worker(members: usize) -> (mio::Poll, Arc<Slice>, Vec<Place>) {
+    fn slice_of_a_worker(members: usize) -> (mio::Poll, Arc<Slice>, Vec<Member>) {
         let poll = mio::Poll::new().unwrap();
         let mailbox = Arc::new(Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
         let slice = Arc::new(Slice::new(Some(Arc::clone(&mailbox))));
-        let places: Vec<Place> = (0..members).map(|_| Place::new(&mailbox)).collect();
+        let places: Vec<Member> = (0..members).map(|_| Member::new(&mailbox)).collect();
         for place in &places {
             slice.add(place.session());
         }
@@ -366,7 +366,7 @@ mod tests {
             assert_eq!(places[0].heard(), "");
             let waits_for = backlog::take();
             assert!(
-                matches!(waits_for, Some(Backlog::Slice(known)) if Arc::ptr_eq(&known, &slice))
+                matches!(waits_for, Some(SenderBacklog::Slice(known)) if Arc::ptr_eq(&known, &slice))
             );
             assert!(!backlog::is_behind() && backlog::take().is_none());
             while slice.deliver() == Progress::More {}
@@ -418,7 +418,10 @@ mod tests {
                 sent += slice.publish(&message, None);
             }
             assert_eq!(sent, 1024);
-            assert!(matches!(backlog::take(), Some(Backlog::Turn)));
+            assert!(matches!(
+                backlog::take(),
+                Some(SenderBacklog::OtherConnections)
+            ));
         })
         .join()
         .unwrap();
@@ -429,7 +432,7 @@ mod tests {
         let poll = mio::Poll::new().unwrap();
         let mailbox = Arc::new(Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
         let slice = Arc::new(Slice::new(Some(Arc::clone(&mailbox))));
-        let mut places: Vec<Place> = (0..7).map(|_| Place::new(&mailbox)).collect();
+        let mut places: Vec<Member> = (0..7).map(|_| Member::new(&mailbox)).collect();
         for place in &places[..6] {
             slice.add(place.session());
         }
@@ -444,7 +447,7 @@ mod tests {
         slice.add(places[6].session());
         assert_eq!(publish("4"), 6);
         while slice.walk(&mut slice.members(), TWO) == Progress::More {}
-        let heard: Vec<String> = places.iter_mut().map(Place::heard).collect();
+        let heard: Vec<String> = places.iter_mut().map(Member::heard).collect();
         assert_eq!(heard, ["12x34", "12", "1234", "1234", "1234", "12x34", "4"]);
         assert_eq!(mailbox.undelivered(), 0);
         assert!(slice.pending().is_empty());

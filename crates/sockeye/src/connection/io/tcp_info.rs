@@ -63,15 +63,15 @@ mod kernel {
         GetOnly,
         libc::IPPROTO_TCP,
         libc::TCP_INFO,
-        Answer,
-        GetStruct<Answer>
+        KernelTcpInfo,
+        GetStruct<KernelTcpInfo>
     );
 
     /// The begin of the kernel's `struct tcp_info` (`linux/tcp.h`), as Linux 5.4 has it. It grows at its end
     /// only, and the kernel gives as much of it as there is room for.
     #[repr(C)]
     #[expect(unreachable_pub, reason = "the macro names it in an interface")]
-    pub struct Answer {
+    pub struct KernelTcpInfo {
         _states: [u8; 8],
         _segment_sizes: [u32; 4],
         /// Segments.
@@ -120,7 +120,7 @@ mod kernel {
         })
     }
 
-    /// Whether the kernel knows all of [`Answer`]: Linux does since 5.4. An older one gives less, and some that
+    /// Whether the kernel knows all of [`KernelTcpInfo`]: Linux does since 5.4. An older one gives less, and some that
     /// only look like Linux say that they are older.
     static TELLS: LazyLock<bool> = LazyLock::new(|| {
         let name = nix::sys::utsname::uname();
@@ -139,11 +139,11 @@ mod kernel {
 
         #[test]
         fn the_layout_is_the_one_of_the_kernel() {
-            assert_eq!(std::mem::offset_of!(Answer, last_ack_recv), 56);
-            assert_eq!(std::mem::offset_of!(Answer, bytes_acked), 120);
-            assert_eq!(std::mem::offset_of!(Answer, bytes_sent), 200);
-            assert_eq!(std::mem::offset_of!(Answer, snd_wnd), 228);
-            assert_eq!(size_of::<Answer>(), 232);
+            assert_eq!(std::mem::offset_of!(KernelTcpInfo, last_ack_recv), 56);
+            assert_eq!(std::mem::offset_of!(KernelTcpInfo, bytes_acked), 120);
+            assert_eq!(std::mem::offset_of!(KernelTcpInfo, bytes_sent), 200);
+            assert_eq!(std::mem::offset_of!(KernelTcpInfo, snd_wnd), 228);
+            assert_eq!(size_of::<KernelTcpInfo>(), 232);
         }
 
         #[test]

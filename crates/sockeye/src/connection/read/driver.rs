@@ -50,7 +50,7 @@ pub(crate) struct Driver {
     session: Session,
     receiver: Receiver,
     role: Role,
-    stage: Stage,
+    stage: DriverStage,
     read_size: ReadSize,
     watchdog: Watchdog,
     /// Whether a message came, or a part of one, since the vigil was kept last.
@@ -62,7 +62,7 @@ pub(crate) struct Driver {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum DriverStage {
     Open,
     Ending,
     Draining,
@@ -104,8 +104,8 @@ impl Driver {
             unread: Unread::default(),
             receiver,
             role,
-            stage: Stage::Open,
-            read_size: ReadSize::Modest,
+            stage: DriverStage::Open,
+            read_size: ReadSize::Part,
             pending_work: None,
         };
         if !leftover.is_empty() {
@@ -124,28 +124,28 @@ impl Driver {
 
     /// Whether no more events come.
     pub(crate) fn has_ended(&self) -> bool {
-        self.stage != Stage::Open
+        self.stage != DriverStage::Open
     }
 
     /// What has gathered goes out, and what is sent from now on goes to the socket at once.
     pub(crate) fn release(&self) {
-        self.shared().writer().uncork();
+        self.shared().lock_in_order().uncork();
     }
 
     /// The program has more messages to look at: what it sends gathers until [`Driver::release`].
     pub(crate) fn gather(&self) {
-        self.shared().writer().set_cork(Cork::Inbox);
+        self.shared().lock_in_order().set_cork(Cork::Inbox);
     }
 
     /// The program has taken the last message of a batch. Whether its answers gather still; without any, what
     /// is sent from now on goes to the socket at once.
     pub(crate) fn gathers(&self) -> bool {
-        self.shared().writer().gathers()
+        self.shared().lock_in_order().gathers()
     }
 
     /// Whether the transport is gone.
     pub(crate) fn is_done(&self) -> bool {
-        self.stage == Stage::Done
+        self.stage == DriverStage::Done
     }
 
     /// It isn't read from until `slice` has room again. Then it must be driven.
@@ -156,7 +156,7 @@ impl Driver {
     }
 
     /// Whether it isn't read from because of what its endpoint has sent to a group.
-    fn is_held(&mut self) -> bool {
+    fn waits_for_group(&mut self) -> bool {
         let Some(pending_work) = &mut self.pending_work else {
             return false;
         };
@@ -166,7 +166,7 @@ impl Driver {
 
     /// Sees to it that somebody drives.
     pub(crate) fn wake(&self) {
-        self.shared().writer().wake_driver();
+        self.shared().lock_in_order().wake_driver();
     }
 
     /// How long to spin before sleeping.
@@ -188,8 +188,11 @@ impl Driver {
         let pending_work = self.pending_work.as_ref()?;
         let owed = pending_work.owed.as_ref().map(|owed| owed.due);
         let due = owed.into_iter().chain(pending_work.deadline);
-        let stall = pending_work.stall.as_ref().map(|stall| stall.due);
-        due.chain(stall).min()
+        let write_stall = pending_work
+            .write_stall
+            .as_ref()
+            .map(|write_stall| write_stall.due);
+        due.chain(write_stall).min()
     }
 
     /// Works until nothing more can be done now. Ready once the transport is gone.
@@ -197,25 +200,25 @@ impl Driver {
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
-        lent: &mut buffers::Reading,
+        buffers: &mut buffers::ReadBuffers,
         short_read: ShortRead,
-    ) -> Poll<Turn> {
+    ) -> Poll<DriveOutcome> {
         let mut time_slice = TimeSlice::default();
         loop {
             match self.stage {
-                Stage::Open => {
-                    let drained = ready!(self.poll_open(cx, sink, lent));
+                DriverStage::Open => {
+                    let drained = ready!(self.poll_open(cx, sink, buffers));
                     let is_last = drained == Drained::Yes && short_read == ShortRead::Last;
                     if is_last && !self.is_busy() {
                         return Poll::Pending;
                     }
                 }
-                Stage::Ending => ready!(self.poll_ending(cx)),
-                Stage::Draining => ready!(self.poll_draining(cx, lent)),
-                Stage::Done => return Poll::Ready(Turn::Done),
+                DriverStage::Ending => ready!(self.poll_ending(cx)),
+                DriverStage::Draining => ready!(self.poll_draining(cx, buffers)),
+                DriverStage::Done => return Poll::Ready(DriveOutcome::Done),
             }
             if time_slice.is_over() {
-                return Poll::Ready(Turn::Over);
+                return Poll::Ready(DriveOutcome::Over);
             }
         }
     }
@@ -231,7 +234,7 @@ impl Driver {
 
     /// Ends it without ceremony, as when the runtime goes down.
     pub(crate) fn abort(&mut self, sink: &mut impl Sink) {
-        if self.stage == Stage::Open {
+        if self.stage == DriverStage::Open {
             self.finish(sink);
         }
         self.done();
@@ -243,21 +246,21 @@ impl Driver {
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
-        lent: &mut buffers::Reading,
+        buffers: &mut buffers::ReadBuffers,
     ) -> Poll<Drained> {
-        let mut writer = self.session.shared().writer_for_turn();
-        writer.attend(cx);
+        let mut writer = self.session.shared().lock_for_driver();
+        writer.set_driver(cx);
         if self.is_busy() || !writer.is_calm() || !sink.has_room() {
             drop(writer);
-            if let Some(outcome) = self.poll_busy(cx, sink, lent) {
+            if let Some(outcome) = self.poll_busy(cx, sink, buffers) {
                 return outcome;
             }
-            writer = self.session.shared().writer_for_turn();
+            writer = self.session.shared().lock_for_driver();
         }
         let (direct_max, read) = match sockeye_proto::driver::payload_buffer(&mut self.receiver) {
             Some(wanted) => (wanted.len(), writer.poll_read(cx, wanted)),
             None => {
-                let buffer = self.read_size.part_of(&mut lent.buffer);
+                let buffer = self.read_size.part_of(&mut buffers.buffer);
                 (0, writer.poll_read(cx, buffer))
             }
         };
@@ -265,11 +268,11 @@ impl Driver {
             Poll::Ready(Ok(Received { len, drained })) if len > 0 => {
                 writer.set_cork(Cork::Batch);
                 drop(writer);
-                let buffers::Reading {
+                let buffers::ReadBuffers {
                     buffer,
                     pool,
                     framed,
-                } = lent;
+                } = buffers;
                 self.handle_read(len, direct_max, buffer, pool, ReplyBatch::new(framed), sink);
                 Poll::Ready(drained)
             }
@@ -295,27 +298,27 @@ impl Driver {
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut impl Sink,
-        lent: &mut buffers::Reading,
+        buffers: &mut buffers::ReadBuffers,
     ) -> Option<Poll<Drained>> {
-        self.pay(sink);
+        self.send_owed_close(sink);
         let session = self.session.clone();
-        let mut writer = session.shared().writer();
+        let mut writer = session.shared().lock_in_order();
         // What the program answers to what it was given gathers still, if it has more to look at.
         writer.set_cork(sink.cork());
         let flushed = writer.flush();
-        buffers::collect(&mut lent.pool);
+        buffers::collect_spares(&mut buffers.pool);
         if writer.is_lost() {
             // What the peer said before it went may still be there, a Close frame above all.
             let is_over = self.receiver.has_ended() || !sink.has_room();
             if !is_over && !self.has_pending() && !self.is_late() {
-                let read = writer.poll_read(cx, &mut lent.buffer);
+                let read = writer.poll_read(cx, &mut buffers.buffer);
                 if let Poll::Ready(Ok(received)) = read {
-                    self.pending_work().pending = lent.buffer[..received.len].to_vec();
+                    self.pending_work().pending = buffers.buffer[..received.len].to_vec();
                 }
             }
             if is_over || !self.has_pending() {
                 drop(writer);
-                return Some(self.lose(sink));
+                return Some(self.handle_lost(sink));
             }
         }
         if self.receiver.has_ended() && !self.is_owing() && flushed {
@@ -337,10 +340,10 @@ impl Driver {
         }
         if self.is_stalled(&mut writer) {
             drop(writer);
-            self.end_cause(EndCause::Stalled, sink);
+            self.cut_off(EndCause::Stalled, sink);
             return Some(Poll::Ready(Drained::No));
         }
-        if self.is_condemned(&writer) {
+        if self.must_close(&writer) {
             drop(writer);
             self.expel(EndCause::Shed, sink);
             return Some(Poll::Ready(Drained::No));
@@ -348,7 +351,7 @@ impl Driver {
         writer.charge_to(&session.shared().negotiated().settings.memory_budget);
         writer.pause();
         let has_room = writer.may_read() && sink.has_room();
-        if self.receiver.has_ended() || !has_room || self.is_held() {
+        if self.receiver.has_ended() || !has_room || self.waits_for_group() {
             return Some(Poll::Pending);
         }
         if !self.has_pending() {
@@ -365,7 +368,7 @@ impl Driver {
         }
         writer.set_cork(Cork::Batch);
         drop(writer);
-        let buffers::Reading { pool, framed, .. } = lent;
+        let buffers::ReadBuffers { pool, framed, .. } = buffers;
         let pending_work = self.pending_work();
         let (mut pending, start) = (
             std::mem::take(&mut pending_work.pending),
@@ -387,7 +390,7 @@ impl Driver {
     }
 
     /// Sends the Close frame that is owed, once the program is idle or has had its time.
-    fn pay(&mut self, sink: &mut impl Sink) {
+    fn send_owed_close(&mut self, sink: &mut impl Sink) {
         let due = |owed: &mut Owed| sink.is_idle() || Instant::now() >= owed.due;
         let owed = self
             .pending_work
@@ -397,17 +400,17 @@ impl Driver {
             return;
         };
         match owed.cause {
-            Cause::PeerClosed => self.shared().writer().answer_close(),
+            Cause::PeerClosed => self.shared().lock_in_order().answer_close(),
             Cause::Broken(error) => {
-                self.shared().writer().fail(error);
+                self.shared().lock_in_order().fail(error);
                 sink.handle_error(&self.session, error.into());
             }
         }
     }
 
     /// The transport is gone.
-    fn lose(&mut self, sink: &mut impl Sink) -> Poll<Drained> {
-        let failure = self.shared().writer().failure();
+    fn handle_lost(&mut self, sink: &mut impl Sink) -> Poll<Drained> {
+        let failure = self.shared().lock_in_order().failure();
         if let Some(failure) = failure {
             let message = match failure.kind() {
                 io::ErrorKind::UnexpectedEof => "the peer hung up without a Close frame",
@@ -424,12 +427,12 @@ impl Driver {
     /// How it ended is settled: says so.
     fn finish(&mut self, sink: &mut impl Sink) -> Closed {
         let closed = self.shared().finish();
-        self.let_go();
+        self.stop_receiving();
         // RFC 6455 section 7.1.1: the server ends TCP first; a client waits for it, unless it fails
         // the connection.
         self.stage = match self.role {
-            Role::Client if closed.is_clean() => Stage::Draining,
-            _ => Stage::Ending,
+            Role::Client if closed.is_clean() => DriverStage::Draining,
+            _ => DriverStage::Ending,
         };
         sink.handle_closed(&self.session, &closed);
         closed
@@ -437,12 +440,12 @@ impl Driver {
 
     fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let shutdown = {
-            let mut writer = self.shared().writer();
-            writer.attend(cx);
+            let mut writer = self.shared().lock_in_order();
+            writer.set_driver(cx);
             writer.poll_shutdown(cx)
         };
         if shutdown.is_ready() {
-            self.stage = Stage::Draining;
+            self.stage = DriverStage::Draining;
         } else if self.is_late() {
             self.done();
         } else {
@@ -453,16 +456,20 @@ impl Driver {
 
     /// Reads to the end, so that the kernel doesn't answer unread bytes with a reset that overtakes
     /// our Close frame.
-    fn poll_draining(&mut self, cx: &mut Context<'_>, lent: &mut buffers::Reading) -> Poll<()> {
+    fn poll_draining(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut buffers::ReadBuffers,
+    ) -> Poll<()> {
         // Before the read: to a peer that sends without end, there is always something to read.
         if self.is_late() {
             self.done();
             return Poll::Ready(());
         }
         let read = {
-            let mut writer = self.shared().writer();
-            writer.attend(cx);
-            writer.poll_read(cx, &mut lent.buffer)
+            let mut writer = self.shared().lock_in_order();
+            writer.set_driver(cx);
+            writer.poll_read(cx, &mut buffers.buffer)
         };
         match ready!(read) {
             Ok(Received { len: 1.., .. }) => {}
@@ -472,9 +479,9 @@ impl Driver {
     }
 
     fn done(&mut self) {
-        self.shared().writer().drop_carrier();
+        self.shared().lock_in_order().drop_io();
         self.pending_work = None;
-        self.stage = Stage::Done;
+        self.stage = DriverStage::Done;
     }
 
     fn shared(&self) -> &SessionShared {
@@ -510,7 +517,7 @@ impl Driver {
 
 /// Why [`Driver::poll_drive`] has stopped, though it doesn't wait for anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum DriveOutcome {
     /// It was long enough; there is more to do.
     Over,
     /// The transport is gone.
@@ -520,10 +527,10 @@ pub(crate) enum Turn {
 impl Drop for Driver {
     /// The runtime went down around it: whoever waits for the end hears of it, and groups let go.
     fn drop(&mut self) {
-        if self.stage == Stage::Open {
+        if self.stage == DriverStage::Open {
             self.shared().finish();
         }
-        if self.stage != Stage::Done {
+        if self.stage != DriverStage::Done {
             self.done();
         }
     }

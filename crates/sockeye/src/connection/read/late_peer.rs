@@ -54,7 +54,7 @@ impl Outbound {
 
 /// What to do about a late peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum LateVerdict {
     /// It has more time: our ping may not have reached it yet.
     Busy,
     /// It is gone.
@@ -95,7 +95,7 @@ impl LatePeer {
         owed_for: Duration,
         timeout: Duration,
         progress_timeout: Option<Duration>,
-    ) -> Verdict {
+    ) -> LateVerdict {
         let before = std::mem::replace(&mut self.before, outbound);
         let is_reading = owed_for < timeout.saturating_add(unread.time(outbound));
         let (before, info) = match (before, outbound) {
@@ -112,26 +112,26 @@ impl LatePeer {
         if info.has_acked(before.written) {
             // It may have come only now.
             self.is_delivered = true;
-            return Verdict::Busy;
+            return LateVerdict::Busy;
         }
         if info.acked != before.acked {
-            return Verdict::Busy;
+            return LateVerdict::Busy;
         }
         // Nothing is taken. A kernel that has room is asked ever more rarely whether it has: that it keeps silent
         // meanwhile says nothing.
         let is_heard = !info.is_in_flight || info.since_ack < timeout;
         match progress_timeout {
-            _ if !is_heard => Verdict::Silent,
-            Some(limit) if now - self.moved_at >= limit => Verdict::Stalled,
-            _ => Verdict::Busy,
+            _ if !is_heard => LateVerdict::Silent,
+            Some(limit) if now - self.moved_at >= limit => LateVerdict::Stalled,
+            _ => LateVerdict::Busy,
         }
     }
 }
 
-fn busy_if(is_busy: bool) -> Verdict {
+fn busy_if(is_busy: bool) -> LateVerdict {
     match is_busy {
-        true => Verdict::Busy,
-        false => Verdict::Silent,
+        true => LateVerdict::Busy,
+        false => LateVerdict::Silent,
     }
 }
 
@@ -195,11 +195,11 @@ mod tests {
             }
         }
 
-        fn next(&mut self, info: TcpInfo) -> Verdict {
+        fn next(&mut self, info: TcpInfo) -> LateVerdict {
             self.next_of(Outbound::Tcp(info))
         }
 
-        fn next_of(&mut self, outbound: Outbound) -> Verdict {
+        fn next_of(&mut self, outbound: Outbound) -> LateVerdict {
             self.seconds += 10;
             let since = Duration::from_secs(self.seconds);
             let now = self.began + since;
@@ -212,7 +212,7 @@ mod tests {
     fn who_has_got_all_and_says_nothing_is_gone() {
         // The pings of the meantime were acknowledged by its kernel; that says nothing of the program.
         let mut looks = Looks::begin(clear(1000));
-        assert_eq!(looks.next(clear(1010)), Verdict::Silent);
+        assert_eq!(looks.next(clear(1010)), LateVerdict::Silent);
     }
 
     #[test]
@@ -227,12 +227,12 @@ mod tests {
         };
         let mut looks = Looks::begin(sending(1_000_000));
         for left in (0..1_000_000).rev().step_by(100_000).skip(1) {
-            assert_eq!(looks.next(sending(left)), Verdict::Busy, "{left}");
+            assert_eq!(looks.next(sending(left)), LateVerdict::Busy, "{left}");
         }
         // All has come just now: it has the timeout to answer, and as long as reading takes.
         looks.unread = none_unread(Outbound::Tcp(clear(end)));
-        assert_eq!(looks.next(clear(end)), Verdict::Busy);
-        assert_eq!(looks.next(clear(end + 10)), Verdict::Silent);
+        assert_eq!(looks.next(clear(end)), LateVerdict::Busy);
+        assert_eq!(looks.next(clear(end + 10)), LateVerdict::Silent);
     }
 
     #[test]
@@ -244,8 +244,8 @@ mod tests {
             ..clear(acked)
         };
         let mut looks = Looks::begin(trickle(1000));
-        assert_eq!(looks.next(trickle(2000)), Verdict::Busy);
-        assert_eq!(looks.next(trickle(3000)), Verdict::Silent);
+        assert_eq!(looks.next(trickle(2000)), LateVerdict::Busy);
+        assert_eq!(looks.next(trickle(3000)), LateVerdict::Silent);
     }
 
     #[test]
@@ -255,9 +255,9 @@ mod tests {
             ..clear(1000)
         };
         let mut looks = Looks::begin(room(1000));
-        assert_eq!(looks.next(room(3000)), Verdict::Busy);
-        assert_eq!(looks.next(room(5000)), Verdict::Busy);
-        assert_eq!(looks.next(room(5000)), Verdict::Silent);
+        assert_eq!(looks.next(room(3000)), LateVerdict::Busy);
+        assert_eq!(looks.next(room(5000)), LateVerdict::Busy);
+        assert_eq!(looks.next(room(5000)), LateVerdict::Silent);
     }
 
     #[test]
@@ -271,8 +271,8 @@ mod tests {
         };
         // Before that an acknowledgement of something else may have come.
         let mut looks = Looks::begin(lost(1));
-        assert_eq!(looks.next(lost(3)), Verdict::Busy);
-        assert_eq!(looks.next(lost(13)), Verdict::Silent);
+        assert_eq!(looks.next(lost(3)), LateVerdict::Busy);
+        assert_eq!(looks.next(lost(13)), LateVerdict::Silent);
     }
 
     #[test]
@@ -287,7 +287,10 @@ mod tests {
         };
         let mut looks = Looks::begin(full);
         let verdicts = [(); 3].map(|()| looks.next(full));
-        assert_eq!(verdicts, [Verdict::Busy, Verdict::Busy, Verdict::Stalled]);
+        assert_eq!(
+            verdicts,
+            [LateVerdict::Busy, LateVerdict::Busy, LateVerdict::Stalled]
+        );
     }
 
     #[test]
@@ -297,12 +300,12 @@ mod tests {
             looks.unread = Unread::default();
             // Ten seconds, and 64 for the bytes.
             for second in (15..74).step_by(10) {
-                assert_eq!(looks.next_of(outbound), Verdict::Busy, "{second}");
+                assert_eq!(looks.next_of(outbound), LateVerdict::Busy, "{second}");
             }
-            assert_eq!(looks.next_of(outbound), Verdict::Silent);
+            assert_eq!(looks.next_of(outbound), LateVerdict::Silent);
         }
         let mut looks = Looks::begin(clear(0));
-        assert_eq!(looks.next_of(Outbound::Counted(20)), Verdict::Silent);
+        assert_eq!(looks.next_of(Outbound::Counted(20)), LateVerdict::Silent);
     }
 
     #[test]
@@ -325,8 +328,12 @@ mod tests {
     fn where_nothing_is_known_it_takes_longer() {
         let mut looks = Looks::begin(clear(0));
         for second in (15..70).step_by(10) {
-            assert_eq!(looks.next_of(Outbound::Unknown), Verdict::Busy, "{second}");
+            assert_eq!(
+                looks.next_of(Outbound::Unknown),
+                LateVerdict::Busy,
+                "{second}"
+            );
         }
-        assert_eq!(looks.next_of(Outbound::Unknown), Verdict::Silent);
+        assert_eq!(looks.next_of(Outbound::Unknown), LateVerdict::Silent);
     }
 }

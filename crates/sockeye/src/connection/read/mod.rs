@@ -11,4 +11,4 @@ mod late_peer;
 mod read_size;
 mod watchdog;
 
-pub(crate) use driver::{Driver, ShortRead, Turn};
+pub(crate) use driver::{DriveOutcome, Driver, ShortRead};

@@ -12,7 +12,7 @@ use crate::{
     closed::EndCause,
     connection::{
         io::Outbound,
-        read::late_peer::{LatePeer, Unread, Verdict},
+        read::late_peer::{LatePeer, LateVerdict, Unread},
     },
     settings::Settings,
     time::{fraction, later},
@@ -25,20 +25,20 @@ use crate::{
 /// clock and no timer, but two stores: one here and one in the driver.
 pub(crate) struct Watchdog {
     heartbeat: Heartbeat,
-    rarity: Option<Box<Rarity>>,
+    rare_state: Option<Box<RareState>>,
 }
 
 /// What most have none of.
 #[derive(Default)]
-struct Rarity {
+struct RareState {
     /// If its time is limited.
-    limits: Option<Limits>,
+    limits: Option<TimeLimits>,
     /// While the peer is late.
     late_peer: Option<LatePeer>,
 }
 
 /// When it ends, although the peer lives.
-struct Limits {
+struct TimeLimits {
     /// When it was looked last whether a message had come, and one had.
     quiet_since: Instant,
     idle_timeout: Duration,
@@ -71,8 +71,8 @@ impl Watchdog {
         let first_at = since_origin(now) + spread(config.interval.min(NEVER.interval), id);
         Self {
             heartbeat: Heartbeat::new(first_at, &config),
-            rarity: Limits::of(settings, id, now).map(|limits| {
-                Box::new(Rarity {
+            rare_state: TimeLimits::of(settings, id, now).map(|limits| {
+                Box::new(RareState {
                     limits: Some(limits),
                     late_peer: None,
                 })
@@ -104,7 +104,7 @@ impl Watchdog {
     ) -> Due {
         // What can't be heard can't be late.
         let is_busy = traffic == Traffic::Busy || read_state == ReadState::Paused;
-        let limits = (self.rarity.as_mut()).and_then(|rarity| rarity.limits.as_mut());
+        let limits = (self.rare_state.as_mut()).and_then(|rare_state| rare_state.limits.as_mut());
         if let Some(end_cause) = limits.and_then(|limits| limits.handle_timeout(now, is_busy)) {
             return Due::EndCause(end_cause);
         }
@@ -114,7 +114,7 @@ impl Watchdog {
         let heartbeat = &mut self.heartbeat;
         let action = heartbeat.handle_timeout(since_origin(now), config, read_state);
         if !heartbeat.is_in_doubt() {
-            self.forget_doubt();
+            self.forget_late_peer();
         }
         match action {
             HeartbeatAction::Wait => Due::Nothing,
@@ -124,7 +124,7 @@ impl Watchdog {
             }
             HeartbeatAction::Doubt => {
                 let late_peer = LatePeer::new(outbound(), now);
-                self.rarity.get_or_insert_default().late_peer = Some(late_peer);
+                self.rare_state.get_or_insert_default().late_peer = Some(late_peer);
                 Due::PingAgain
             }
             HeartbeatAction::Dead => self.judge(now, settings, config.timeout, unread, outbound()),
@@ -142,7 +142,7 @@ impl Watchdog {
         outbound: Outbound,
     ) -> Due {
         let unanswered_for = self.heartbeat.unanswered_for(since_origin(now));
-        let late_peer = &mut self.rarity.get_or_insert_default().late_peer;
+        let late_peer = &mut self.rare_state.get_or_insert_default().late_peer;
         let verdict = match late_peer {
             Some(late_peer) => {
                 let progress_timeout = settings.progress_timeout;
@@ -158,24 +158,25 @@ impl Watchdog {
             // Until now it could not be heard.
             None => {
                 *late_peer = Some(LatePeer::new(outbound, now));
-                Verdict::Busy
+                LateVerdict::Busy
             }
         };
         match verdict {
-            Verdict::Busy => {
+            LateVerdict::Busy => {
                 self.heartbeat.extend(since_origin(now));
                 Due::PingAgain
             }
-            Verdict::Silent => Due::EndCause(EndCause::Silent),
-            Verdict::Stalled => Due::EndCause(EndCause::Stalled),
+            LateVerdict::Silent => Due::EndCause(EndCause::Silent),
+            LateVerdict::Stalled => Due::EndCause(EndCause::Stalled),
         }
     }
 
-    fn forget_doubt(&mut self) {
-        if let Some(rarity) = &mut self.rarity {
-            rarity.late_peer = None;
+    fn forget_late_peer(&mut self) {
+        if let Some(rare_state) = &mut self.rare_state {
+            rare_state.late_peer = None;
         }
-        self.rarity.take_if(|rarity| rarity.limits.is_none());
+        self.rare_state
+            .take_if(|rare_state| rare_state.limits.is_none());
     }
 
     /// The payload of the ping that is due.
@@ -190,17 +191,17 @@ impl Watchdog {
 
     /// When to look next, having looked just now.
     pub(crate) fn due(&self, now: Instant, settings: &Settings) -> Option<Instant> {
-        let beat = settings.heartbeat.as_ref().map(|config| {
+        let heartbeat_due = settings.heartbeat.as_ref().map(|config| {
             let due = self.heartbeat.poll_timeout(since_origin(now), config);
             later(*ORIGIN, due)
         });
-        let limits = (self.rarity.as_ref()).and_then(|rarity| rarity.limits.as_ref());
+        let limits = (self.rare_state.as_ref()).and_then(|rare_state| rare_state.limits.as_ref());
         let limit = limits.map(|limits| limits.due(now));
-        beat.into_iter().chain(limit).min()
+        heartbeat_due.into_iter().chain(limit).min()
     }
 }
 
-impl Limits {
+impl TimeLimits {
     fn of(settings: &Settings, id: u64, now: Instant) -> Option<Self> {
         if settings.idle_timeout.is_none() && settings.lifetime.is_none() {
             return None;
@@ -299,7 +300,7 @@ mod tests {
             ..Settings::default()
         };
         let now = Instant::now();
-        let ends = |id| Limits::of(&settings, id, now).unwrap().expires_at - now;
+        let ends = |id| TimeLimits::of(&settings, id, now).unwrap().expires_at - now;
         let mut ends: Vec<Duration> = (1..=1000).map(ends).collect();
         ends.sort_unstable();
         assert!(ends[0] >= seconds(60) && ends[999] <= seconds(100));

@@ -45,7 +45,7 @@ pub(crate) struct Outbox {
 
 enum Segment {
     /// Others hold them too.
-    SessionShared(Bytes),
+    Shared(Bytes),
     /// Memory of its own, of which the first `written` bytes are on the wire.
     Own { memory: Vec<u8>, written: usize },
 }
@@ -80,7 +80,7 @@ impl Outbox {
         }
         self.bytes += bytes.len();
         self.shared_bytes += bytes.len();
-        let segment = Segment::SessionShared(Bytes::copy_from_slice(bytes));
+        let segment = Segment::Shared(Bytes::copy_from_slice(bytes));
         self.segments.push_front(segment);
     }
 
@@ -92,7 +92,7 @@ impl Outbox {
         self.seal();
         self.bytes += bytes.len();
         self.shared_bytes += bytes.len();
-        self.segments.push_back(Segment::SessionShared(bytes));
+        self.segments.push_back(Segment::Shared(bytes));
     }
 
     /// Appends what is behind the first `written` bytes of `memory`, which is recycled afterwards.
@@ -142,7 +142,7 @@ impl Outbox {
     }
 
     /// Appends to `slices` what waits, oldest first, as far as there are places.
-    pub(crate) fn slices<'a>(&'a self, slices: &mut Slices<'a>) {
+    pub(crate) fn slices<'a>(&'a self, slices: &mut WriteSlices<'a>) {
         for segment in &self.segments {
             slices.push(segment.waiting());
         }
@@ -170,7 +170,7 @@ impl Outbox {
     fn advance_segments(&mut self, mut count: usize) {
         while let Some(segment) = self.segments.front_mut() {
             let waiting = segment.waiting().len();
-            if matches!(segment, Segment::SessionShared(_)) {
+            if matches!(segment, Segment::Shared(_)) {
                 self.shared_bytes -= count.min(waiting);
             }
             if count < waiting {
@@ -236,7 +236,7 @@ impl Outbox {
         if self.tail.len() > self.written {
             let rest = Bytes::copy_from_slice(&self.tail[self.written..]);
             self.shared_bytes += rest.len();
-            self.segments.push_back(Segment::SessionShared(rest));
+            self.segments.push_back(Segment::Shared(rest));
         }
         self.tail.clear();
         self.written = 0;
@@ -251,7 +251,7 @@ impl Segment {
 
     fn waiting(&self) -> &[u8] {
         match self {
-            Self::SessionShared(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
             Self::Own { memory, written } => &memory[*written..],
         }
     }
@@ -259,20 +259,20 @@ impl Segment {
     /// `count` bytes more are on the wire, and not all of them.
     fn advance(&mut self, count: usize) {
         match self {
-            Self::SessionShared(bytes) => bytes.advance(count),
+            Self::Shared(bytes) => bytes.advance(count),
             Self::Own { written, .. } => *written += count,
         }
     }
 }
 
 /// The slices of one vectored write.
-pub(crate) struct Slices<'a> {
+pub(crate) struct WriteSlices<'a> {
     slices: [IoSlice<'a>; SLICES_MAX],
     /// 0 <= len <= SLICES_MAX
     len: usize,
 }
 
-impl<'a> Slices<'a> {
+impl<'a> WriteSlices<'a> {
     pub(crate) fn new() -> Self {
         Self {
             slices: [IoSlice::new(&[]); SLICES_MAX],
@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     fn waiting(outbox: &Outbox) -> Vec<u8> {
-        let mut slices = Slices::new();
+        let mut slices = WriteSlices::new();
         outbox.slices(&mut slices);
         slices
             .as_slice()

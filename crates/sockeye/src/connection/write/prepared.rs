@@ -18,9 +18,9 @@ use crate::connection::write::writer::{HEAD_BYTES, with_pool};
 /// A session whose frames can't be shared (a client's are masked, and with context takeover each
 /// depends on the ones before) encodes the message for itself.
 #[derive(Clone)]
-pub struct Prepared(Arc<Inner>);
+pub struct Prepared(Arc<PreparedFrames>);
 
-struct Inner {
+struct PreparedFrames {
     message: Message<'static>,
     plain: OnceLock<Bytes>,
     /// One entry for each setting in use: at most 8 windows × 10 levels.
@@ -31,7 +31,7 @@ impl Prepared {
     /// Prepares a message. Copies the payload if it is borrowed.
     #[must_use]
     pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(PreparedFrames {
             message: message.into().into_owned(),
             plain: OnceLock::new(),
             compressed: Mutex::default(),

@@ -10,7 +10,7 @@ use sockeye_proto::{
 
 use crate::connection::{
     sink::Room,
-    write::outbox::{Outbox, Slices},
+    write::outbox::{Outbox, WriteSlices},
 };
 
 /// What an endpoint answers to the messages of one read, framed one behind the other: an answer needs
@@ -154,7 +154,7 @@ impl<'b> ReplyBatch<'b> {
     }
 
     /// Appends to `slices` what is behind the first `written` bytes, as far as there are places.
-    pub(crate) fn slices<'s>(&'s self, mut written: usize, slices: &mut Slices<'s>) {
+    pub(crate) fn slices<'s>(&'s self, mut written: usize, slices: &mut WriteSlices<'s>) {
         for part in self.parts() {
             let done = written.min(part.len());
             slices.push(&part[done..]);
@@ -286,14 +286,14 @@ mod tests {
     use super::*;
 
     fn joined(replies: &ReplyBatch<'_>, written: usize) -> Vec<u8> {
-        let mut slices = Slices::new();
+        let mut slices = WriteSlices::new();
         replies.slices(written, &mut slices);
         let slices = slices.as_slice().iter();
         slices.flat_map(|slice| slice.to_vec()).collect()
     }
 
     fn waiting(outbox: &Outbox) -> Vec<u8> {
-        let mut slices = Slices::new();
+        let mut slices = WriteSlices::new();
         outbox.slices(&mut slices);
         let slices = slices.as_slice().iter();
         slices.flat_map(|slice| slice.to_vec()).collect()

@@ -49,7 +49,7 @@ pub(crate) struct Writer {
     /// At most 4 GiB, so that a record on a worker stays small.
     outbox_bytes_max: u32,
     cold_state: Option<Box<ColdState>>,
-    attendance: Attendance,
+    driven_by: DrivenBy,
     cork: Cork,
     /// Whether reading has stopped until there is room again.
     paused: bool,
@@ -82,7 +82,7 @@ impl Flow {
 }
 
 /// Who drives the connection, and is told when something other than the socket asks for it.
-pub(crate) enum Attendance {
+pub(crate) enum DrivenBy {
     Nobody,
     /// Boxed, so that a record on a worker stays small.
     Task(Box<Waker>),
@@ -133,7 +133,7 @@ impl Writer {
                 request: Some(request),
                 ..ColdState::default()
             })),
-            attendance: Attendance::Nobody,
+            driven_by: DrivenBy::Nobody,
             cork: Cork::Off,
             paused: false,
             unflushed: false,
@@ -310,8 +310,8 @@ impl Writer {
         // What was deferred waits for this message's end, so it must not take its room.
         self.admit_behind(self.outbox_bytes(), payload.len())?;
         let sender = &mut self.sender;
-        let outbox = self.outbox.get_or_insert_with(buffers::outbox);
-        buffers::sending(|pool| {
+        let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
+        buffers::with_send_pool(|pool| {
             outbox.append(|tail| sender.send_part(kind, payload, end, pool, tail))
         })
         .map_err(|_| OutboxError::Closed)?;
@@ -334,7 +334,7 @@ impl Writer {
         self.catch_up();
         self.admit(payload.len())?;
         let sender = &mut self.sender;
-        let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+        let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
         let _ = outbox.append(|tail| sender.ping(payload, tail));
         self.settle();
         Ok(())
@@ -343,7 +343,7 @@ impl Writer {
     /// Answers a ping.
     pub(crate) fn answer(&mut self, event: &Event<'_>) {
         let sender = &mut self.sender;
-        let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+        let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
         let before = outbox.bytes();
         outbox.append(|tail| sender.answer(event, tail));
         outbox.count_answer(outbox.bytes() - before);
@@ -352,7 +352,9 @@ impl Writer {
 
     /// Bytes that go before all frames: the head of our answer to the opening handshake.
     pub(crate) fn send_head_of_stream(&mut self, head: &[u8]) {
-        self.outbox.get_or_insert_with(buffers::outbox).push(head);
+        self.outbox
+            .get_or_insert_with(buffers::take_outbox)
+            .push(head);
         self.settle();
     }
 
@@ -382,7 +384,7 @@ impl Writer {
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str) {
         self.catch_up();
         let sender = &mut self.sender;
-        let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+        let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
         if outbox
             .append(|tail| sender.close(code, reason, tail))
             .is_ok()
@@ -413,14 +415,14 @@ impl Writer {
     }
 
     /// Its time is over. What waits is not sent any more, also by the kernel.
-    pub(crate) fn end_cause(&mut self, end_cause: EndCause) {
+    pub(crate) fn reset_for(&mut self, end_cause: EndCause) {
         self.cold_state().end_cause = Some(end_cause);
         self.note_ending(end_cause.side(), CloseCode::ABNORMAL, end_cause.reason());
         self.io.reset();
     }
 
     /// Its time is over, and there is somebody to say goodbye to.
-    pub(crate) fn retire(&mut self, end_cause: EndCause) {
+    pub(crate) fn close_for(&mut self, end_cause: EndCause) {
         if self.is_open() {
             self.cold_state().end_cause = Some(end_cause);
             self.close(CloseCode::GOING_AWAY, end_cause.reason());
@@ -428,7 +430,7 @@ impl Writer {
     }
 
     /// Why we have ended it, if it was for time or memory.
-    pub(crate) fn lapsed(&self) -> Option<EndCause> {
+    pub(crate) fn end_cause(&self) -> Option<EndCause> {
         self.cold_state.as_ref()?.end_cause
     }
 
@@ -452,10 +454,10 @@ impl Writer {
     }
 
     /// Lets the socket go.
-    pub(crate) fn drop_carrier(&mut self) {
+    pub(crate) fn drop_io(&mut self) {
         self.io = Io::None;
         self.permit = None;
-        self.attendance = Attendance::Nobody;
+        self.driven_by = DrivenBy::Nobody;
         self.outbox = None;
         self.unflushed = false;
         self.cold_state().drop_deferred();
@@ -468,35 +470,35 @@ impl Writer {
 
     /// Who drives from now on. A worker stays.
     #[inline]
-    pub(crate) fn attend(&mut self, cx: &Context<'_>) {
+    pub(crate) fn set_driver(&mut self, cx: &Context<'_>) {
         self.paused = false;
-        match &mut self.attendance {
-            Attendance::Worker { .. } => {}
-            Attendance::Task(waker) => (**waker).clone_from(cx.waker()),
-            Attendance::Nobody => self.attendance = Attendance::Task(cx.waker().clone().into()),
+        match &mut self.driven_by {
+            DrivenBy::Worker { .. } => {}
+            DrivenBy::Task(waker) => (**waker).clone_from(cx.waker()),
+            DrivenBy::Nobody => self.driven_by = DrivenBy::Task(cx.waker().clone().into()),
         }
     }
 
     /// A worker drives from now on.
-    pub(crate) fn attend_on_worker(&mut self, mailbox: Arc<Mailbox>, place: u32) {
-        self.attendance = Attendance::Worker { mailbox, place };
+    pub(crate) fn set_worker(&mut self, mailbox: Arc<Mailbox>, place: u32) {
+        self.driven_by = DrivenBy::Worker { mailbox, place };
     }
 
     /// Wakes the driver for something other than the socket.
     pub(crate) fn wake_driver(&self) {
-        match &self.attendance {
-            Attendance::Nobody => {}
-            Attendance::Task(waker) => waker.wake_by_ref(),
-            Attendance::Worker { mailbox, place } => mailbox.post(Note::Look(*place)),
+        match &self.driven_by {
+            DrivenBy::Nobody => {}
+            DrivenBy::Task(waker) => waker.wake_by_ref(),
+            DrivenBy::Worker { mailbox, place } => mailbox.post(Note::Look(*place)),
         }
     }
 
     /// What wakes the driver.
     pub(crate) fn waker(&self) -> Waker {
-        match &self.attendance {
-            Attendance::Nobody => Waker::noop().clone(),
-            Attendance::Task(waker) => (**waker).clone(),
-            Attendance::Worker { mailbox, place } => Mailbox::waker(mailbox, *place),
+        match &self.driven_by {
+            DrivenBy::Nobody => Waker::noop().clone(),
+            DrivenBy::Task(waker) => (**waker).clone(),
+            DrivenBy::Worker { mailbox, place } => Mailbox::waker(mailbox, *place),
         }
     }
 
@@ -586,5 +588,5 @@ impl Writer {
 
 /// Compresses for [`Prepared`], with the thread's contexts.
 pub(crate) fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
-    buffers::sending(work)
+    buffers::with_send_pool(work)
 }

@@ -10,7 +10,9 @@ use sockeye_proto::CloseCode;
 use tokio::time::Instant;
 
 use crate::{
-    connection::{Driver, Mailbox, Permit, Session, ShortRead, Sink as _, Slice, Turn, buffers},
+    connection::{
+        DriveOutcome, Driver, Mailbox, Permit, Session, ShortRead, Sink as _, Slice, buffers,
+    },
     endpoint::{self, Answering, Endpoint},
     server::{handoff::Handoff, stats::Stats},
 };
@@ -54,8 +56,8 @@ impl ActiveSession {
             }
         };
         {
-            let mut writer = driver.session().shared().writer();
-            writer.attend_on_worker(mailbox, place);
+            let mut writer = driver.session().shared().lock_in_order();
+            writer.set_worker(mailbox, place);
             // The response, what the endpoint says first, and its first answers go out together.
             writer.set_cork(crate::connection::Cork::Batch);
             writer.send_head_of_stream(&response);
@@ -69,18 +71,18 @@ impl ActiveSession {
     }
 
     /// The first call of the endpoint.
-    pub(crate) fn open(&mut self, stats: &Stats) -> Poll<Turn> {
+    pub(crate) fn open(&mut self, stats: &Stats) -> Poll<DriveOutcome> {
         let (endpoint, session) = (&mut self.endpoint, self.driver.session());
         let opened = catch_unwind(AssertUnwindSafe(|| endpoint::open(endpoint, session)));
         match opened {
-            Ok(()) => Poll::Ready(Turn::Over),
+            Ok(()) => Poll::Ready(DriveOutcome::Over),
             Err(_) => self.handle_panic(Counted::Yes, stats),
         }
     }
 
     /// Writes the response and what the endpoint has said. Whether there is nothing else to do.
     pub(crate) fn say_first(&mut self) -> bool {
-        let mut writer = self.session().shared().writer();
+        let mut writer = self.session().shared().lock_in_order();
         writer.uncork();
         writer.is_calm() && !self.driver.is_busy()
     }
@@ -105,10 +107,10 @@ impl ActiveSession {
     #[inline]
     pub(crate) fn drive(
         &mut self,
-        lent: &mut buffers::Reading,
+        lent: &mut buffers::ReadBuffers,
         short_read: ShortRead,
         stats: &Stats,
-    ) -> Poll<Turn> {
+    ) -> Poll<DriveOutcome> {
         let counted = self.counted();
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
         let driven = catch_unwind(AssertUnwindSafe(|| {
@@ -119,7 +121,7 @@ impl ActiveSession {
             driver.poll_drive(&mut cx, endpoint, lent, short_read)
         }));
         let Ok(turn) = driven else {
-            self.driver.take_in(&mut lent.framed);
+            self.driver.take_replies(&mut lent.framed);
             return self.handle_panic(counted, stats);
         };
         self.driver.settle_held(&self.endpoint);
@@ -136,14 +138,14 @@ impl ActiveSession {
 
     /// When [`ActiveSession::keep_vigil`] is due, if ever, for somebody who has looked just now.
     pub(crate) fn vigil_due(&self, now: Instant) -> Option<Instant> {
-        self.driver.vigil_due(now)
+        self.driver.timeout_due(now)
     }
 
     /// Looks at what no event tells of, after [`ActiveSession::drive`] has.
-    pub(crate) fn keep_vigil(&mut self, now: Instant, stats: &Stats) -> Poll<Turn> {
+    pub(crate) fn keep_vigil(&mut self, now: Instant, stats: &Stats) -> Poll<DriveOutcome> {
         let counted = self.counted();
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
-        let kept = catch_unwind(AssertUnwindSafe(|| driver.keep_vigil(now, endpoint)));
+        let kept = catch_unwind(AssertUnwindSafe(|| driver.handle_timeout(now, endpoint)));
         if kept.is_err() {
             return self.handle_panic(counted, stats);
         }
@@ -151,7 +153,7 @@ impl ActiveSession {
             self.count_out(counted, stats);
         }
         match self.driver.is_done() {
-            true => Poll::Ready(Turn::Done),
+            true => Poll::Ready(DriveOutcome::Done),
             false => Poll::Pending,
         }
     }
@@ -171,14 +173,14 @@ impl ActiveSession {
 
     /// The endpoint has panicked. `counted`: before it did.
     #[cold]
-    fn handle_panic(&mut self, counted: Counted, stats: &Stats) -> Poll<Turn> {
+    fn handle_panic(&mut self, counted: Counted, stats: &Stats) -> Poll<DriveOutcome> {
         self.driver.handle_panic(&mut self.endpoint);
         if self.driver.has_ended() {
             self.count_out(counted, stats);
         }
         Poll::Ready(match self.driver.is_done() {
-            true => Turn::Done,
-            false => Turn::Over,
+            true => DriveOutcome::Done,
+            false => DriveOutcome::Over,
         })
     }
 

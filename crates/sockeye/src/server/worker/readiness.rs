@@ -15,7 +15,8 @@ use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     connection::{
-        Backlog, Established, Io, Mailbox, Note, ShortRead, Turn, buffers, fan_out::backlog,
+        DriveOutcome, Established, Io, Mailbox, Note, SenderBacklog, ShortRead, buffers,
+        fan_out::backlog,
     },
     handshake::Refusal,
     server::{
@@ -72,7 +73,7 @@ pub(crate) struct ReadinessLoop {
     /// The same of the round before, worked off: empty, kept for its memory.
     going_on: Vec<u32>,
     deliveries: Deliveries,
-    lent: buffers::Reading,
+    lent: buffers::ReadBuffers,
     /// Said to whoever opens from now on.
     farewell: Option<Box<Farewell>>,
 }
@@ -136,7 +137,7 @@ impl ReadinessLoop {
             unfinished: Vec::new(),
             going_on: Vec::new(),
             deliveries: Deliveries::default(),
-            lent: buffers::Reading::new(),
+            lent: buffers::ReadBuffers::new(),
             farewell: None,
         })
     }
@@ -220,8 +221,8 @@ impl ReadinessLoop {
         };
         match backlog::take() {
             None => {}
-            Some(Backlog::Turn) => self.unfinished.push(place),
-            Some(Backlog::Slice(slice)) => {
+            Some(SenderBacklog::OtherConnections) => self.unfinished.push(place),
+            Some(SenderBacklog::Slice(slice)) => {
                 self.deliveries.hold(place, &slice);
                 active.hold(slice);
             }
@@ -353,10 +354,10 @@ impl ReadinessLoop {
     }
 
     /// After a session was driven: goes on, arms its timer, or lets it go.
-    fn settle(&mut self, place: u32, turn: Poll<Turn>) {
+    fn settle(&mut self, place: u32, turn: Poll<DriveOutcome>) {
         match turn {
-            Poll::Ready(Turn::Over) => self.unfinished.push(place),
-            Poll::Ready(Turn::Done) => {
+            Poll::Ready(DriveOutcome::Over) => self.unfinished.push(place),
+            Poll::Ready(DriveOutcome::Done) => {
                 let_go(self.slots.remove(place));
                 return;
             }
@@ -499,7 +500,7 @@ impl ReadinessLoop {
             farewell.say_to(active.session());
         }
         let opened = active.open(stats);
-        let is_done = opened == Poll::Ready(Turn::Done);
+        let is_done = opened == Poll::Ready(DriveOutcome::Done);
         // Whatever comes behind the request makes an event of its own.
         let is_calm = short_read == ShortRead::Last && !is_done && active.say_first();
         let due = active.vigil_due(Instant::now());

@@ -13,7 +13,7 @@ use crate::connection::{
     fan_out::backlog,
     pending_work::{Cause, Owed},
     read::{
-        driver::{Driver, ShortRead, Stage, Turn, time_slice::TimeSlice},
+        driver::{DriveOutcome, Driver, DriverStage, ShortRead, time_slice::TimeSlice},
         watchdog::Traffic,
     },
     session::Session,
@@ -23,20 +23,20 @@ use crate::connection::{
 
 /// What a turn has left to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
+enum NextWork {
     /// Nothing; the system will tell of whatever comes next.
     Nothing,
     /// Nothing, but that the peer's end may be there, of which the system has told already.
     PerhapsTheEnd,
     /// There may be more to read.
-    Reading,
+    ReadBuffers,
     /// Other things: [`Driver::poll_drive`] knows them all.
     Others,
 }
 
 /// Where reading begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum InputPosition {
     /// Between two messages.
     Between,
     Within,
@@ -53,14 +53,16 @@ impl Driver {
     pub(crate) fn poll_turns(
         &mut self,
         sink: &mut impl Sink,
-        lent: &mut buffers::Reading,
+        buffers: &mut buffers::ReadBuffers,
         short_read: ShortRead,
-    ) -> Option<Poll<Turn>> {
-        match self.turn(sink, lent) {
-            Left::Nothing => Some(Poll::Pending),
-            Left::PerhapsTheEnd if short_read == ShortRead::Last => Some(Poll::Pending),
-            Left::PerhapsTheEnd | Left::Reading => self.poll_more_turns(sink, lent, short_read),
-            Left::Others => None,
+    ) -> Option<Poll<DriveOutcome>> {
+        match self.turn(sink, buffers) {
+            NextWork::Nothing => Some(Poll::Pending),
+            NextWork::PerhapsTheEnd if short_read == ShortRead::Last => Some(Poll::Pending),
+            NextWork::PerhapsTheEnd | NextWork::ReadBuffers => {
+                self.poll_more_turns(sink, buffers, short_read)
+            }
+            NextWork::Others => None,
         }
     }
 
@@ -68,56 +70,60 @@ impl Driver {
     fn poll_more_turns(
         &mut self,
         sink: &mut impl Sink,
-        lent: &mut buffers::Reading,
+        buffers: &mut buffers::ReadBuffers,
         short_read: ShortRead,
-    ) -> Option<Poll<Turn>> {
+    ) -> Option<Poll<DriveOutcome>> {
         let mut time_slice = TimeSlice::default();
         while !time_slice.is_over() {
-            match self.turn(sink, lent) {
-                Left::Nothing => return Some(Poll::Pending),
-                Left::PerhapsTheEnd if short_read == ShortRead::Last => {
+            match self.turn(sink, buffers) {
+                NextWork::Nothing => return Some(Poll::Pending),
+                NextWork::PerhapsTheEnd if short_read == ShortRead::Last => {
                     return Some(Poll::Pending);
                 }
-                Left::PerhapsTheEnd | Left::Reading => {}
-                Left::Others => return None,
+                NextWork::PerhapsTheEnd | NextWork::ReadBuffers => {}
+                NextWork::Others => return None,
             }
         }
-        Some(Poll::Ready(Turn::Over))
+        Some(Poll::Ready(DriveOutcome::Over))
     }
 
     /// One turn: one read, the answers, one write.
     #[inline(always)]
-    fn turn(&mut self, sink: &mut impl Sink, lent: &mut buffers::Reading) -> Left {
-        if self.stage != Stage::Open || self.is_busy() {
-            return Left::Others;
+    fn turn(&mut self, sink: &mut impl Sink, buffers: &mut buffers::ReadBuffers) -> NextWork {
+        if self.stage != DriverStage::Open || self.is_busy() {
+            return NextWork::Others;
         }
         match self.receiver.is_unfinished() {
-            true => self.turn_within(sink, lent),
-            false => self.turn_from(Place::Between, sink, lent),
+            true => self.turn_within(sink, buffers),
+            false => self.turn_from(InputPosition::Between, sink, buffers),
         }
     }
 
     #[inline(never)]
-    fn turn_within(&mut self, sink: &mut impl Sink, lent: &mut buffers::Reading) -> Left {
-        self.turn_from(Place::Within, sink, lent)
+    fn turn_within(
+        &mut self,
+        sink: &mut impl Sink,
+        buffers: &mut buffers::ReadBuffers,
+    ) -> NextWork {
+        self.turn_from(InputPosition::Within, sink, buffers)
     }
 
     #[inline(always)]
     fn turn_from(
         &mut self,
-        place: Place,
+        place: InputPosition,
         sink: &mut impl Sink,
-        lent: &mut buffers::Reading,
-    ) -> Left {
+        buffers: &mut buffers::ReadBuffers,
+    ) -> NextWork {
         let shared = self.session.shared();
-        let mut writer = shared.writer_for_turn();
+        let mut writer = shared.lock_for_driver();
         if !writer.is_calm() {
-            return Left::Others;
+            return NextWork::Others;
         }
-        let buffer = self.read_size.part_of(&mut lent.buffer);
+        let buffer = self.read_size.part_of(&mut buffers.buffer);
         let wanted = match place {
-            Place::Between => None,
-            Place::Within => payload_buffer(&mut self.receiver),
+            InputPosition::Between => None,
+            InputPosition::Within => payload_buffer(&mut self.receiver),
         };
         let (direct_max, len_max, read) = match wanted {
             None => (0, buffer.len(), writer.try_read_plain(buffer)),
@@ -125,23 +131,25 @@ impl Driver {
         };
         let len = match read {
             Some(Ok(len @ 1..)) => len,
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Left::Nothing,
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                return NextWork::Nothing;
+            }
             Some(Err(error)) if error.kind() != io::ErrorKind::Interrupted => {
                 writer.fail_transport(error);
-                return Left::Others;
+                return NextWork::Others;
             }
-            _ => return Left::Others,
+            _ => return NextWork::Others,
         };
-        let mut replies = ReplyBatch::new(&mut lent.framed);
+        let mut replies = ReplyBatch::new(&mut buffers.framed);
         shared.begin_turn();
         writer.begin_turn(&mut replies);
         drop(writer);
-        let (buffer, pool) = (&mut lent.buffer, &mut lent.pool);
+        let (buffer, pool) = (&mut buffers.buffer, &mut buffers.pool);
         self.handle_read(len, direct_max, buffer, pool, replies, sink);
         match () {
-            () if self.is_busy() => Left::Others,
-            () if len < len_max => Left::PerhapsTheEnd,
-            () => Left::Reading,
+            () if self.is_busy() => NextWork::Others,
+            () if len < len_max => NextWork::PerhapsTheEnd,
+            () => NextWork::ReadBuffers,
         }
     }
 
@@ -226,7 +234,7 @@ impl Driver {
     /// caches, and so that the peer has something to do.
     fn write_early(&mut self, replies: &mut ReplyBatch<'_>, pool: &mut Pool) {
         if replies.bytes() >= WRITE_EARLY_BYTES {
-            let mut writer = self.session.shared().writer_for_turn();
+            let mut writer = self.session.shared().lock_for_driver();
             writer.write_replies(replies, pool);
         }
     }
@@ -350,7 +358,7 @@ impl Driver {
         pool: &mut Pool,
         sink: &impl Sink,
     ) {
-        let mut writer = self.session.shared().writer_for_turn();
+        let mut writer = self.session.shared().lock_for_driver();
         writer.end_turn(replies, pool);
         writer.set_cork(sink.cork());
         if writer.is_calm() {
@@ -374,8 +382,8 @@ fn handle_control(
     owed: &mut Option<Owed>,
 ) -> Room {
     let has_room = {
-        let mut writer = session.shared().writer();
-        writer.take_in(replies);
+        let mut writer = session.shared().lock_in_order();
+        writer.take_replies(replies);
         match event {
             Event::Ping(_) => writer.answer(&event),
             Event::Close(frame) => {

@@ -6,7 +6,7 @@ use crate::{
     closed::EndCause,
     connection::{
         read::{
-            driver::{Driver, Stage},
+            driver::{Driver, DriverStage},
             watchdog::SHORTEST_LOOK,
         },
         sink::Sink,
@@ -34,7 +34,7 @@ impl Driver {
         let pending_work = self.pending_work.as_ref();
         let pending = pending_work.map_or(0, |pending_work| pending_work.pending.capacity());
         let bytes = self.receiver.held_bytes() + pending + in_sink;
-        if bytes < COUNTED_BYTES_MIN || self.stage == Stage::Done {
+        if bytes < COUNTED_BYTES_MIN || self.stage == DriverStage::Done {
             if let Some(pending_work) = &mut self.pending_work {
                 pending_work.holding = None;
             }
@@ -46,7 +46,7 @@ impl Driver {
         let budget = &shared.negotiated().settings.memory_budget;
         let holding = &mut self.pending_work.get_or_insert_default().holding;
         let holding = holding.get_or_insert_with(|| Holding::new(budget));
-        holding.set(bytes, || shared.writer().waker());
+        holding.set(bytes, || shared.lock_in_order().waker());
     }
 
     /// Whether something of the peer's isn't whole.
@@ -58,7 +58,7 @@ impl Driver {
     /// When the message that is under way is looked at next, if there is one: see
     /// [`sockeye_proto::Limits::message_timeout`].
     pub(crate) fn message_look(&self) -> Option<Instant> {
-        let is_under_way = self.stage == Stage::Open && self.receiver.is_unfinished();
+        let is_under_way = self.stage == DriverStage::Open && self.receiver.is_unfinished();
         let timeout = self.shared().negotiated().settings.limits.message_timeout;
         is_under_way.then(|| later(Instant::now(), (timeout / LOOKS).max(SHORTEST_LOOK)))
     }
@@ -66,8 +66,12 @@ impl Driver {
     /// Whether it holds so much that nothing is read: see [`Driver::must_wait`].
     pub(super) fn waits_for_memory(&self) -> bool {
         let pending_work = self.pending_work.as_ref();
-        pending_work
-            .is_some_and(|pending_work| pending_work.holding.as_ref().is_some_and(Holding::calls))
+        pending_work.is_some_and(|pending_work| {
+            pending_work
+                .holding
+                .as_ref()
+                .is_some_and(Holding::needs_driver)
+        })
     }
 
     /// Whether it holds so much that nothing may be read now. Then it is woken when there may be room.
@@ -78,14 +82,14 @@ impl Driver {
     }
 
     /// Whether it must go, because it holds most and memory is short.
-    pub(super) fn is_condemned(&self, writer: &Writer) -> bool {
+    pub(super) fn must_close(&self, writer: &Writer) -> bool {
         let pending_work = self.pending_work.as_ref();
         let holding = pending_work.and_then(|pending_work| pending_work.holding.as_ref());
-        holding.is_some_and(Holding::is_condemned) || writer.is_condemned()
+        holding.is_some_and(Holding::must_close) || writer.must_close()
     }
 
     /// Nothing more is received. The memory for it is free.
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn stop_receiving(&mut self) {
         self.receiver.end();
         if let Some(pending_work) = &mut self.pending_work {
             pending_work.pending = Vec::new();
@@ -96,11 +100,11 @@ impl Driver {
 
     /// Ends it for what it holds: with a Close frame, if that gets through soon.
     pub(super) fn expel(&mut self, end_cause: EndCause, sink: &mut impl Sink) {
-        self.let_go();
+        self.stop_receiving();
         sink.shed();
-        let was_told = self.shared().writer().expel(end_cause);
+        let was_told = self.shared().lock_in_order().expel(end_cause);
         if !was_told {
-            return self.end_cause(end_cause, sink);
+            return self.cut_off(end_cause, sink);
         }
         let pending_work = self.pending_work();
         pending_work.owed = None;

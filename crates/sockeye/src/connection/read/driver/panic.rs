@@ -36,7 +36,9 @@ impl Driver {
     }
 
     /// Puts what was answered before a panic, and lies in the thread's memory still, on its way.
-    pub(crate) fn take_in(&self, framed: &mut Framed) {
-        self.shared().writer().take_in(&mut ReplyBatch::new(framed));
+    pub(crate) fn take_replies(&self, framed: &mut Framed) {
+        self.shared()
+            .lock_in_order()
+            .take_replies(&mut ReplyBatch::new(framed));
     }
 }

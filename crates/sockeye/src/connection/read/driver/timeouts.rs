@@ -7,7 +7,7 @@ use crate::{
     closed::EndCause,
     connection::{
         io::Outbound,
-        pending_work::Stall,
+        pending_work::WriteStall,
         read::{
             driver::Driver,
             watchdog::{Due, Traffic, since_origin},
@@ -19,8 +19,8 @@ use crate::{
 };
 
 impl Driver {
-    /// When [`Driver::keep_vigil`] is due, if ever, for somebody who has looked just now.
-    pub(crate) fn vigil_due(&self, now: Instant) -> Option<Instant> {
+    /// When [`Driver::handle_timeout`] is due, if ever, for somebody who has looked just now.
+    pub(crate) fn timeout_due(&self, now: Instant) -> Option<Instant> {
         match self.has_ended() {
             true => None,
             false => {
@@ -32,7 +32,7 @@ impl Driver {
 
     /// Looks at what no event tells of. Call it after [`Driver::poll_drive`], so that all that has come is
     /// read: nobody is late whose bytes are here.
-    pub(crate) fn keep_vigil(&mut self, now: Instant, sink: &mut impl Sink) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, sink: &mut impl Sink) {
         if self.has_ended() {
             return;
         }
@@ -45,8 +45,9 @@ impl Driver {
             };
             return self.expel(end_cause, sink);
         }
-        let can_hear = !self.receiver.has_ended() && sink.has_room() && !self.is_held() && !waits;
-        let is_clear = can_hear && self.shared().writer().is_clear();
+        let can_hear =
+            !self.receiver.has_ended() && sink.has_room() && !self.waits_for_group() && !waits;
+        let is_clear = can_hear && self.shared().lock_in_order().is_clear();
         let read_state = match is_clear {
             true => ReadState::CaughtUp,
             false => ReadState::Paused,
@@ -58,13 +59,13 @@ impl Driver {
         }
         let traffic = std::mem::replace(&mut self.traffic, Traffic::Quiet);
         let shared = self.session.shared();
-        let outbound = || shared.writer().outbound();
+        let outbound = || shared.lock_in_order().outbound();
         let (watchdog, unread) = (&mut self.watchdog, &mut self.unread);
         match watchdog.handle_timeout(now, settings, read_state, traffic, unread, outbound) {
             Due::Nothing => {}
             Due::Ping => {
                 let payload = self.watchdog.payload();
-                let mut writer = self.session.shared().writer();
+                let mut writer = self.session.shared().lock_in_order();
                 if writer.is_clear() && writer.ping(&payload).is_ok() {
                     return;
                 }
@@ -75,25 +76,26 @@ impl Driver {
                     timeout.is_some_and(|timeout| writer.outbound().is_unanswered(timeout));
                 drop(writer);
                 match is_gone {
-                    true => self.end_cause(EndCause::Silent, sink),
+                    true => self.cut_off(EndCause::Silent, sink),
                     false => self.watchdog.withdraw(),
                 }
             }
             Due::PingAgain => {
                 let payload = self.watchdog.payload();
-                let _ = self.shared().writer().ping(&payload);
+                let _ = self.shared().lock_in_order().ping(&payload);
             }
             Due::EndCause(end_cause @ (EndCause::Idle | EndCause::Expired)) => {
-                self.shared().writer().retire(end_cause);
+                self.shared().lock_in_order().close_for(end_cause);
             }
-            Due::EndCause(end_cause) => self.end_cause(end_cause, sink),
+            Due::EndCause(end_cause) => self.cut_off(end_cause, sink),
         }
     }
 
     /// Whether the message under way comes too slowly. That it isn't read because memory is short is no excuse: who holds
     /// most is to end or to go.
     fn is_message_late(&mut self, now: Instant, sink: &impl Sink) -> bool {
-        let is_read = sink.has_room() && !self.is_held() && self.shared().writer().may_read();
+        let is_read =
+            sink.has_room() && !self.waits_for_group() && self.shared().lock_in_order().may_read();
         let read_state = match is_read {
             true => ReadState::CaughtUp,
             false => ReadState::Paused,
@@ -112,26 +114,26 @@ impl Driver {
         let timeout = self.shared().negotiated().settings.progress_timeout;
         let Some(timeout) = timeout.filter(|_| writer.is_open() && writer.is_stuck()) else {
             if let Some(pending_work) = &mut self.pending_work {
-                pending_work.stall = None;
+                pending_work.write_stall = None;
             }
             return false;
         };
         let now = Instant::now();
         let has_moved = writer.has_moved();
-        let stall = &mut self.pending_work().stall;
-        let Some(stall) = stall.as_mut().filter(|_| !has_moved) else {
-            *stall = Some(Stall {
+        let write_stall = &mut self.pending_work().write_stall;
+        let Some(write_stall) = write_stall.as_mut().filter(|_| !has_moved) else {
+            *write_stall = Some(WriteStall {
                 due: later(now, timeout / 2),
                 before: None,
             });
             return false;
         };
-        if stall.due > now {
+        if write_stall.due > now {
             return false;
         }
-        stall.due = later(now, timeout);
+        write_stall.due = later(now, timeout);
         let outbound = writer.outbound();
-        match (stall.before.replace(outbound), outbound) {
+        match (write_stall.before.replace(outbound), outbound) {
             (None, _) => false,
             (Some(Outbound::Tcp(before)), Outbound::Tcp(info)) => before.acked == info.acked,
             (Some(_), _) => true,
@@ -139,8 +141,8 @@ impl Driver {
     }
 
     /// Its time is over: the socket is let go at once, for there is nobody to say goodbye to.
-    pub(super) fn end_cause(&mut self, end_cause: EndCause, sink: &mut impl Sink) {
-        self.shared().writer().end_cause(end_cause);
+    pub(super) fn cut_off(&mut self, end_cause: EndCause, sink: &mut impl Sink) {
+        self.shared().lock_in_order().reset_for(end_cause);
         sink.handle_error(&self.session, end_cause.into());
         self.finish(sink);
         self.done();

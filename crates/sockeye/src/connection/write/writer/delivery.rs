@@ -8,11 +8,11 @@ use sockeye_proto::{
 };
 
 use crate::connection::{
-    fan_out::{Batch, Memberships, Slice, Step},
+    fan_out::{Batch, Delivery, Memberships, Slice},
     mailbox::Mailbox,
     write::{
         prepared::Prepared,
-        writer::{Attendance, Cork, OutboxError, Writer},
+        writer::{Cork, DrivenBy, OutboxError, Writer},
     },
 };
 
@@ -33,9 +33,9 @@ impl Writer {
             return;
         };
         match cold_state.memberships.step(slice, batch) {
-            Step::Whole => self.give_batch(batch),
-            Step::Nothing => {}
-            Step::Owed => self.take_owed(),
+            Delivery::Whole => self.give_batch(batch),
+            Delivery::Nothing => {}
+            Delivery::Owed => self.take_owed(),
         }
     }
 
@@ -54,9 +54,9 @@ impl Writer {
 
     /// That of its worker, if it has one.
     pub(crate) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
-        match &self.attendance {
-            Attendance::Worker { mailbox, .. } => Some(mailbox),
-            Attendance::Nobody | Attendance::Task(_) => None,
+        match &self.driven_by {
+            DrivenBy::Worker { mailbox, .. } => Some(mailbox),
+            DrivenBy::Nobody | DrivenBy::Task(_) => None,
         }
     }
 

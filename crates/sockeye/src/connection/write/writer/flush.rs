@@ -15,8 +15,8 @@ use crate::connection::{
     buffers,
     io::Io,
     write::{
-        outbox::Slices,
-        writer::{Attendance, Cork, Flow, HEAD_BYTES, OutboxError, Writer},
+        outbox::WriteSlices,
+        writer::{Cork, DrivenBy, Flow, HEAD_BYTES, OutboxError, Writer},
     },
 };
 
@@ -47,13 +47,13 @@ impl Writer {
         if len >= self.large_bytes_min() && self.send_large(message) {
             return;
         }
-        let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+        let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
         let sender = &mut self.sender;
         outbox.append(|tail| match send_head(sender, kind, len, tail) {
             Ok(true) => tail.extend_from_slice(message.as_bytes()),
             // Compressed or masked.
             Ok(false) => {
-                let _ = buffers::sending(|pool| sender.send(message, pool, tail));
+                let _ = buffers::with_send_pool(|pool| sender.send(message, pool, tail));
             }
             // Closing: it has come too late.
             Err(_) => {}
@@ -143,7 +143,7 @@ impl Writer {
         let written = self.write(&head, message.as_bytes())?;
         let spare = match written < head.len() + len {
             true => {
-                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
                 outbox.push(&head[written.min(head.len())..]);
                 outbox.push_own(message.into_vec(), written.saturating_sub(head.len()));
                 None
@@ -165,7 +165,7 @@ impl Writer {
         };
         // What a batch has gathered, in one write: most of all that is ever sent.
         if outbox.is_empty() {
-            buffers::take_back(outbox);
+            buffers::return_outbox(outbox);
             return !self.unflushed || self.flush_slowly();
         }
         if let Some(bytes) = outbox.only_slice()
@@ -174,7 +174,7 @@ impl Writer {
             outbox.advance(written);
             self.flow.handle_taken();
             if outbox.is_empty() {
-                buffers::take_back(outbox);
+                buffers::return_outbox(outbox);
                 self.unstick();
                 self.handle_room();
                 return !self.unflushed;
@@ -188,7 +188,7 @@ impl Writer {
     /// [`Writer::flush_slowly`] finds.
     #[inline]
     fn write_slice(&mut self, bytes: &[u8]) -> Option<usize> {
-        let (Io::Stream(polled), Attendance::Task(waker)) = (&mut self.io, &self.attendance) else {
+        let (Io::Stream(polled), DrivenBy::Task(waker)) = (&mut self.io, &self.driven_by) else {
             return self.io.try_write_plain(bytes);
         };
         let cx = &mut Context::from_waker(waker);
@@ -252,14 +252,14 @@ impl Writer {
     #[inline]
     pub(super) fn transmit_shared(&mut self, bytes: &Bytes) {
         if self.cork != Cork::Off || self.outbox.is_some() {
-            let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+            let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
             outbox.push_shared(bytes.clone());
             return self.settle();
         }
         match self.io.try_write_plain(bytes) {
             Some(written) if written == bytes.len() => {}
             Some(written) => {
-                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
                 outbox.push_shared(bytes.slice(written..));
                 self.flush();
             }
@@ -271,7 +271,7 @@ impl Writer {
     fn transmit_shared_slowly(&mut self, bytes: &Bytes) {
         match self.write(&[], bytes) {
             Some(written) if written < bytes.len() => {
-                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
                 outbox.push_shared(bytes.slice(written..));
                 self.release_outbox();
             }
@@ -295,7 +295,7 @@ impl Writer {
     pub(super) fn release_outbox(&mut self) {
         if let Some(mut outbox) = self.outbox.take() {
             if outbox.is_empty() {
-                buffers::take_back(outbox);
+                buffers::return_outbox(outbox);
                 self.unstick();
             } else {
                 outbox.trim();
@@ -327,7 +327,7 @@ impl Writer {
         if let Some(written) = self.write(head, payload) {
             if written < head.len() + payload.len() {
                 let head_written = written.min(head.len());
-                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
                 outbox.push(&head[head_written..]);
                 outbox.push(&payload[written - head_written..]);
             }
@@ -358,15 +358,15 @@ impl Writer {
     }
 
     fn write_all(&mut self, head: &[u8], payload: &[u8]) -> io::Result<usize> {
-        let waker = match &self.attendance {
-            Attendance::Task(waker) => waker,
+        let waker = match &self.driven_by {
+            DrivenBy::Task(waker) => waker,
             _ => Waker::noop(),
         };
         let cx = &mut Context::from_waker(waker);
         let io = &mut self.io;
         let mut written = 0;
         loop {
-            let mut slices = Slices::new();
+            let mut slices = WriteSlices::new();
             if let Some(outbox) = &self.outbox {
                 outbox.slices(&mut slices);
             }

@@ -7,13 +7,13 @@ use crate::{
 };
 
 /// Bytes. Behind more of what waits, a Close frame would not get through soon.
-const FAREWELL_BYTES_MAX: usize = 64 << 10;
+const CLOSE_BEHIND_BYTES_MAX: usize = 64 << 10;
 
 impl Writer {
     /// It is ended for what it holds: says so, if it isn't closing already and the Close frame gets through soon.
     /// Whether it was said.
     pub(crate) fn expel(&mut self, end_cause: EndCause) -> bool {
-        if !self.is_open() || self.buffered_bytes() > FAREWELL_BYTES_MAX {
+        if !self.is_open() || self.buffered_bytes() > CLOSE_BEHIND_BYTES_MAX {
             return false;
         }
         self.cold_state().end_cause = Some(end_cause);
@@ -38,9 +38,9 @@ impl Writer {
     }
 
     /// Whether it must go, because so much waits to be written and memory is short.
-    pub(crate) fn is_condemned(&self) -> bool {
+    pub(crate) fn must_close(&self) -> bool {
         let outbox = self.outbox.as_ref();
         let holding = outbox.and_then(|outbox| outbox.holding.as_ref());
-        holding.is_some_and(Holding::is_condemned)
+        holding.is_some_and(Holding::must_close)
     }
 }

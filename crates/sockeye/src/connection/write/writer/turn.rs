@@ -5,7 +5,7 @@ use sockeye_proto::{driver::plain_len_limit, extension::Pool};
 use crate::connection::{
     buffers,
     write::{
-        outbox::Slices,
+        outbox::WriteSlices,
         reply_batch::ReplyBatch,
         writer::{Cork, Writer},
     },
@@ -30,7 +30,7 @@ impl Writer {
     #[inline(always)] // Into the driver's turn.
     pub(crate) fn end_turn(&mut self, replies: &mut ReplyBatch<'_>, pool: &mut Pool) {
         if self.cork != Cork::Turn || self.outbox.is_some() {
-            self.take_in(replies);
+            self.take_replies(replies);
             return self.uncork();
         }
         if replies.has_large() {
@@ -43,7 +43,7 @@ impl Writer {
         if !bytes.is_empty() {
             let written = self.io.try_write_plain(bytes).unwrap_or(0);
             if written < bytes.len() {
-                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
                 outbox.push(&bytes[written..]);
                 outbox.count_answer(bytes.len() - written);
                 self.flush_slowly();
@@ -53,15 +53,15 @@ impl Writer {
     }
 
     /// Writes the replies from where they lie, in the midst of a turn. If all of them are out they stay open;
-    /// otherwise the rest waits here, as [`Writer::take_in`] has it.
+    /// otherwise the rest waits here, as [`Writer::take_replies`] has it.
     #[inline(never)]
     pub(crate) fn write_replies(&mut self, replies: &mut ReplyBatch<'_>, pool: &mut Pool) {
         if self.cork != Cork::Turn || self.outbox.is_some() {
-            return self.take_in(replies);
+            return self.take_replies(replies);
         }
         let mut written = 0;
         while written < replies.bytes() {
-            let mut slices = Slices::new();
+            let mut slices = WriteSlices::new();
             replies.slices(written, &mut slices);
             let count = self.io.try_write_slices(slices.as_slice());
             written += count.unwrap_or(0);
@@ -73,7 +73,7 @@ impl Writer {
             return replies.clear_into(pool);
         }
         self.cork = Cork::Batch;
-        let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+        let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
         outbox.count_answer(replies.bytes() - written);
         replies.leave_to(outbox, written);
         outbox.hold_answer();
@@ -83,14 +83,14 @@ impl Writer {
     /// Puts the replies before all that has gathered since the turn began, and closes them: what follows
     /// them comes here.
     #[inline(always)] // Into the driver's turn.
-    pub(crate) fn take_in(&mut self, replies: &mut ReplyBatch<'_>) {
+    pub(crate) fn take_replies(&mut self, replies: &mut ReplyBatch<'_>) {
         if self.cork == Cork::Turn {
             self.cork = Cork::Batch;
             if replies.has_large() {
                 replies.flatten();
             }
             if !replies.as_slice().is_empty() {
-                let outbox = self.outbox.get_or_insert_with(buffers::outbox);
+                let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
                 outbox.push_front(replies.as_slice());
                 outbox.count_answer(replies.as_slice().len());
             }

@@ -91,7 +91,7 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
         }
         unread_bytes = streams.unread_bytes();
         unread.set(unread_bytes, || Waker::noop().clone());
-        if unread.is_condemned() {
+        if unread.must_close() {
             tracing::warn!(unread_bytes, "an HTTP/2 connection is cut: short of memory");
             return;
         }
