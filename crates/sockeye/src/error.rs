@@ -65,6 +65,8 @@ pub enum ErrorKind {
     /// [`crate::WebSocket::recv`], it was closed for a reason that the program should know. See
     /// [`Error::closed`].
     Closed,
+    /// A value doesn't become JSON, or a message isn't the JSON that the program asked for. The connection stays open.
+    InvalidData,
     /// We were called or configured wrongly.
     Config,
 }

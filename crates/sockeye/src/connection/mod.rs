@@ -14,7 +14,11 @@ mod cold_state;
 mod established;
 pub(crate) mod fan_out;
 mod io;
+#[cfg(feature = "json")]
+mod json;
 mod mailbox;
+#[cfg(feature = "stream")]
+mod message_sink;
 mod message_writer;
 mod pending_work;
 mod permit;
@@ -31,6 +35,8 @@ pub(crate) use fan_out::{Progress, SenderBacklog, Slice};
 pub use io::Stream;
 pub(crate) use io::{Http2Stream, Io, TlsSocket, poll_room};
 pub(crate) use mailbox::{Mailbox, Note};
+#[cfg(feature = "stream")]
+pub(crate) use message_sink::MessageSink;
 pub use message_writer::MessageWriter;
 pub(crate) use permit::Connections;
 pub(crate) use permit::Permit;

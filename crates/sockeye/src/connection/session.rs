@@ -3,11 +3,12 @@
 use std::{
     fmt,
     future::poll_fn,
+    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -297,20 +298,26 @@ impl Session {
         mut admit: impl FnMut(&mut Writer) -> Result<(), OutboxError>,
     ) -> Result<(), Error> {
         let mut place = WaiterTicket::new(Writer::waiting);
-        poll_fn(|cx| {
-            let mut writer = self.0.lock_in_order();
-            match admit(&mut writer) {
-                Ok(()) => Poll::Ready(Ok(())),
-                Err(OutboxError::Closed) => {
-                    Poll::Ready(Err(Error::not_open(writer.closed().cloned())))
-                }
-                Err(OutboxError::Full) => {
-                    place.wait(&self.0, &mut writer, cx.waker());
-                    Poll::Pending
-                }
+        poll_fn(|cx| self.poll_admitted(cx, &mut place, &mut admit)).await
+    }
+
+    /// Tries `admit`, and waits in `place` while it finds the outbox full. `place` is in the list of those that wait
+    /// for room.
+    pub(crate) fn poll_admitted(
+        &self,
+        cx: &mut Context<'_>,
+        place: &mut WaiterTicket,
+        admit: impl FnOnce(&mut Writer) -> Result<(), OutboxError>,
+    ) -> Poll<Result<(), Error>> {
+        let mut writer = self.0.lock_in_order();
+        match admit(&mut writer) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(OutboxError::Closed) => Poll::Ready(Err(Error::not_open(writer.closed().cloned()))),
+            Err(OutboxError::Full) => {
+                place.wait(&self.0, &mut writer, cx.waker());
+                Poll::Pending
             }
-        })
-        .await
+        }
     }
 }
 
@@ -451,6 +458,21 @@ impl SessionShared {
             "{closed}"
         );
         closed
+    }
+}
+
+/// Two handles are equal if they are of the same connection.
+impl PartialEq for Session {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Session {}
+
+impl Hash for Session {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
     }
 }
 

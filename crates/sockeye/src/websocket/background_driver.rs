@@ -292,10 +292,19 @@ impl Attending<'_> {
     fn begin(&mut self, waker: &Waker) {
         let mut receiver = self.background_driver.receiver();
         match &mut *receiver {
-            Receiver::Waiting(known, _) => known.clone_from(waker),
+            Receiver::Waiting(known, presence) => {
+                known.clone_from(waker);
+                *presence = self.presence;
+            }
             _ => *receiver = Receiver::Waiting(waker.clone(), self.presence),
         }
         self.attends = true;
+    }
+
+    /// Leaves the task's waker behind, for a task that may come again. Only for one whose presence is unsure.
+    pub(crate) fn stay(mut self) {
+        debug_assert_eq!(self.presence, Presence::Unsure);
+        self.attends = false;
     }
 
     /// Done waiting. If the socket's wake-up has come to this task meanwhile, and nobody has driven since, it

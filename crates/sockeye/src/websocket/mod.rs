@@ -9,8 +9,12 @@
 mod background_driver;
 mod drive_queue;
 mod inbox;
+#[cfg(feature = "json")]
+mod json;
 mod message_queue;
 mod message_reader;
+#[cfg(feature = "stream")]
+mod stream_and_sink;
 mod wait;
 mod websocket;
 

@@ -1,9 +1,16 @@
 //! Loop style: the handle that a program holds.
 
-use std::{fmt, future::poll_fn, sync::Arc};
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use sockeye_proto::{CloseCode, Delivery, Message, MessageKind, Role};
 
+#[cfg(feature = "stream")]
+use crate::connection::MessageSink;
 use crate::{
     closed::Closed,
     connection::{Driver, Established, MessageWriter, Prepared, Session, Stream, TrySendError},
@@ -36,6 +43,8 @@ use crate::{
 pub struct WebSocket {
     core: Arc<RecvState>,
     session: Session,
+    #[cfg(feature = "stream")]
+    sink: MessageSink,
 }
 
 impl WebSocket {
@@ -60,6 +69,8 @@ impl WebSocket {
         Ok(Self {
             core: RecvState::new(TaskDriver::new(driver), inbox),
             session,
+            #[cfg(feature = "stream")]
+            sink: MessageSink::default(),
         })
     }
 
@@ -89,6 +100,47 @@ impl WebSocket {
                 .poll_until(cx, &mut attending, State::next_message)
         })
         .await
+    }
+
+    /// Polls for the next message, as [`WebSocket::recv`] waits for it: for a hand-written future, or a stream of
+    /// one's own.
+    ///
+    /// While it is pending, the connection is read and answered in the background, and the task of the last call is
+    /// woken when there is something to take. To stop calling it is safe: no message is lost. Where the program can
+    /// await, `recv` saves a wake-up for each wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::recv`].
+    ///
+    /// ```
+    /// use std::task::{Context, Poll};
+    ///
+    /// use sockeye::{Error, Message, WebSocket};
+    ///
+    /// /// Returns the length of the next message.
+    /// fn poll_len(websocket: &mut WebSocket, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+    ///     websocket
+    ///         .poll_recv(cx)
+    ///         .map_ok(|message| message.map_or(0, |message| message.len()))
+    /// }
+    /// ```
+    pub fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message<'static>>, Error>> {
+        if let Some(message) = self.core.next_of_batch() {
+            return Poll::Ready(Ok(Some(message)));
+        }
+        // Nobody says whether the task comes again.
+        let mut attending = self.core.attend(Presence::Unsure);
+        let polled = self
+            .core
+            .poll_until(cx, &mut attending, State::next_message);
+        if polled.is_pending() {
+            attending.stay();
+        }
+        polled
     }
 
     /// The next message as a stream of bytes, handed out as they arrive; `None` as from
@@ -197,6 +249,11 @@ impl WebSocket {
                 .poll_until(cx, &mut attending, |_| self.session.closed_now())
         })
         .await
+    }
+
+    #[cfg(feature = "stream")]
+    pub(in crate::websocket) fn sink(&mut self) -> (&Session, &mut MessageSink) {
+        (&self.session, &mut self.sink)
     }
 
     /// How it ended, once it has.
