@@ -195,7 +195,7 @@ mod tests {
                 .map(|holding| holding.account.bytes() / MIB)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(must_close(&holdings), []);
+        assert!(must_close(&holdings).is_empty());
         let mut straw = holding(&budget, 10 * MIB);
         // 65 are used, 60 should be left.
         let first = must_close(&holdings);
@@ -206,6 +206,6 @@ mod tests {
         holdings.retain(|holding| !holding.must_close());
         drop(straw);
         assert!(budget.used_bytes() <= 55 * MIB);
-        assert_eq!(must_close(&holdings), []);
+        assert!(must_close(&holdings).is_empty());
     }
 }
