@@ -60,7 +60,10 @@ impl MessageSink {
             is_ready,
             "start_send was called before poll_ready was ready"
         );
-        let sent = session.shared().lock_in_order().try_send_owned(&mut message);
+        let sent = session
+            .shared()
+            .lock_in_order()
+            .try_send_owned(&mut message);
         match sent {
             Ok(()) => buffers::recycle(message),
             Err(OutboxError::Full) => self.0 = Some(Waiting::new(Some(message))),
