@@ -54,6 +54,7 @@ impl<E> Logged<E> {
 
 impl<E: Endpoint> Endpoint for Logged<E> {
     fn on_open(&mut self, session: &Session) {
+        session.count_sent();
         self.endpoint.on_open(session);
     }
 
@@ -77,6 +78,7 @@ impl<E: Endpoint> Endpoint for Logged<E> {
             Side::Peer => "client",
             _ => "network",
         };
+        let sent = session.sent().unwrap_or_default();
         tracing::info!(
             session = session.id(),
             path = &*self.path,
@@ -84,6 +86,8 @@ impl<E: Endpoint> Endpoint for Logged<E> {
             duration_ms = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX),
             received_messages = self.received_messages,
             received_bytes = self.received_bytes,
+            sent_messages = sent.messages,
+            sent_bytes = sent.bytes,
             closed_by = by,
             code = u16::from(closed.code),
             reason = (!closed.reason.is_empty()).then_some(closed.reason.as_str()),

@@ -54,11 +54,66 @@ fn with_json_every_line_is_json_with_the_types_that_things_have() {
     assert_eq!(ended["client_addr"], "127.0.0.1");
     assert_eq!(ended["received_messages"], 2);
     assert_eq!(ended["received_bytes"], 5);
+    assert_eq!(ended["sent_messages"], 2);
+    assert_eq!(ended["sent_bytes"], 5);
     assert_eq!(ended["closed_by"], "client");
     assert_eq!(ended["code"], 1000);
     assert!(ended["duration_ms"].is_u64(), "{ended}");
     let drained = logged.iter().find(|line| is_message(line, "drained"));
     assert_eq!(drained.unwrap()["fields"]["closed"], 0);
+}
+
+#[test]
+fn the_line_of_an_end_tells_what_was_sent_in_whatever_way() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let files = [("cert.pem", &*cert), ("key.pem", &*key)];
+    let tls = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let log = ["--log-format", "json", "--log-connections", "on"];
+    let args = [&["--listen", "127.0.0.1:0"][..], &tls, &log].concat();
+    let server = Server::start_with(&args, &files);
+    // A reply of an endpoint, a group, a session that is sent to from another thread; and each over HTTP/2.
+    let said = [
+        ("/echo", "hello\nyou\n"),
+        ("/websocket/ws", "hello\nyou\n"),
+        ("/chat", "hello\n"),
+    ];
+    let ways = said.map(|said| [(said, &[][..]), (said, &["--http2"])]);
+    let mut heard = Vec::new();
+    for ((path, said), version) in ways.into_iter().flatten() {
+        let url = format!("wss://{}{path}", server.addrs[0]);
+        let args = [
+            "connect",
+            &url,
+            "--insecure",
+            "--exit-after",
+            "2",
+            "--wait",
+            "60s",
+        ];
+        let talk = run_with_stdin(&[&args[..], version].concat(), said.as_bytes());
+        assert_eq!(talk.code, Some(0), "{}", talk.stderr);
+        let bytes: usize = talk.stdout.lines().map(str::len).sum();
+        heard.push((path, talk.stdout.lines().count(), bytes));
+    }
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let ended = lines(&log);
+    let ended = ended
+        .iter()
+        .filter(|line| is_message(line, "connection ended"))
+        .map(|line| &line["fields"]);
+    let mut count = 0;
+    for (fields, (path, messages, bytes)) in ended.zip(&heard) {
+        assert_eq!(fields["path"], *path);
+        assert_eq!(
+            (&fields["sent_messages"], &fields["sent_bytes"]),
+            (&(*messages).into(), &(*bytes).into()),
+            "{fields}"
+        );
+        count += 1;
+    }
+    assert_eq!(count, heard.len());
 }
 
 #[test]

@@ -85,7 +85,7 @@ mod websocket;
 pub use address::{Rate, RetryAfter};
 pub use client::{Connect, Connecting, Http2, Proxy, connect, reconnect};
 pub use closed::{Closed, Side};
-pub use connection::{MessageWriter, Prepared, Session, Stream, TrySendError};
+pub use connection::{MessageWriter, Prepared, Sent, Session, Stream, TrySendError};
 pub use endpoint::{Endpoint, Reply};
 pub use error::{Error, ErrorKind, Rejection};
 pub use group::Group;

@@ -480,7 +480,9 @@ pub(crate) struct Config {
     )]
     pub(crate) log_format: LogFormat,
 
-    /// Log a line at level info when a WebSocket has ended: path, client, duration, messages received, how it ended
+    /// Log a line at level info when a WebSocket has ended: path, client, duration, messages and bytes received
+    /// and sent, how it ended. Bytes are those of payloads, not compressed; sent is what was framed for the client,
+    /// whether or not it got there
     #[arg(
         long,
         value_name = "on|off",

@@ -6,7 +6,7 @@ use sockeye_proto::{CloseCode, Message};
 
 use crate::{
     closed::{Closed, EndCause, Side},
-    connection::{fan_out::Memberships, waiters::Waiters},
+    connection::{fan_out::Memberships, sent::Sent, waiters::Waiters},
     handshake::Request,
 };
 
@@ -20,6 +20,9 @@ pub(crate) struct ColdState {
     pub(crate) deferred: VecDeque<Message<'static>>,
     /// The sum of their payloads and headers.
     pub(crate) deferred_bytes: usize,
+    /// What was sent, if the program wants to know: then this state stays, which costs memory, but a session that isn't
+    /// counted has not a byte for it.
+    pub(crate) sent: Option<Sent>,
     /// Who waits for room in the outbox, or for the end of a message in parts.
     pub(crate) waiting: Waiters,
     /// Who waits until it is over.
@@ -39,6 +42,7 @@ impl ColdState {
         self.request.is_none()
             && self.memberships.is_empty()
             && self.deferred.is_empty()
+            && self.sent.is_none()
             && self.waiting.is_empty()
             && self.watching.is_empty()
             && self.ending.is_none()

@@ -23,6 +23,7 @@ mod request_info;
 mod restart;
 mod rooms;
 mod routes;
+mod sent;
 mod slow_peers;
 mod support;
 mod tls;

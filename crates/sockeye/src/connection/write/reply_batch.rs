@@ -153,6 +153,23 @@ impl<'b> ReplyBatch<'b> {
         self.framed.len + self.large.as_ref().map_or(0, |large| large.bytes)
     }
 
+    /// Returns how many messages are in it, and the bytes of their payloads.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let framed = self.framed.as_slice();
+        let payloads = self.large.as_ref().map_or(&[][..], |large| &large.payloads);
+        let mut behind_heads = payloads.iter().map(|(behind, _)| *behind).peekable();
+        let (mut messages, mut payload_bytes, mut at) = (0, 0, 0);
+        while let Some((head_bytes, len)) = plain_head(&framed[at..]) {
+            messages += 1;
+            payload_bytes += len;
+            at += head_bytes;
+            if behind_heads.next_if_eq(&at).is_none() {
+                at += len;
+            }
+        }
+        (messages, payload_bytes)
+    }
+
     /// Appends to `slices` what is behind the first `written` bytes, as far as there are places.
     pub(crate) fn slices<'s>(&'s self, mut written: usize, slices: &mut WriteSlices<'s>) {
         for part in self.parts() {
@@ -278,6 +295,20 @@ impl Framed {
     }
 }
 
+/// Reads the header of a frame that [`encode_plain`] or [`encode_head`] has made: how long it is, and the payload. `None`
+/// behind the last frame.
+fn plain_head(framed: &[u8]) -> Option<(usize, usize)> {
+    let rest = framed.get(2..)?;
+    Some(match framed[1] {
+        126 => (4, usize::from(u16::from_be_bytes(*rest.first_chunk()?))),
+        127 => {
+            let len = u64::from_be_bytes(*rest.first_chunk()?);
+            (10, usize::try_from(len).ok()?)
+        }
+        len => (2, usize::from(len)),
+    })
+}
+
 /// Bytes. Room for headers that is made at a time: those of the large messages of one read.
 const HEADS_BYTES: usize = 1 << 10;
 
@@ -313,6 +344,7 @@ mod tests {
     #[test]
     fn large_and_small_go_out_in_order_wherever_the_socket_stops() {
         let large: Vec<u8> = (0..LARGE_BYTES_MIN + 1).map(|index| index as u8).collect();
+        let payload_bytes = messages(&large).iter().map(Message::len).sum();
         let mut expected = Vec::new();
         for message in messages(&large) {
             encode_plain(message.kind(), message.as_bytes(), &mut expected);
@@ -326,6 +358,7 @@ mod tests {
                 assert_eq!(replies.push_lasting(message), Room::Left);
             }
             assert_eq!(replies.bytes(), end);
+            assert_eq!(replies.count(), (5, payload_bytes));
             assert_eq!(joined(&replies, written), expected[written..]);
             let mut outbox = Outbox::default();
             replies.leave_to(&mut outbox, written);

@@ -281,8 +281,14 @@ impl Writer {
         self.admit(message.len())?;
         match prepared_form(&self.sender, message.len()) {
             Ok(PreparedForm::Own) | Err(SendError::MidMessage) => self.send(message),
-            Ok(PreparedForm::Plain) => self.transmit_shared(prepared.plain_frame()),
-            Ok(form) => self.transmit_shared(&prepared.frame(form)),
+            Ok(PreparedForm::Plain) => {
+                self.count(1, message.len());
+                self.transmit_shared(prepared.plain_frame());
+            }
+            Ok(form) => {
+                self.count(1, message.len());
+                self.transmit_shared(&prepared.frame(form));
+            }
             Err(_) => return Err(OutboxError::Closed),
         }
         Ok(())
@@ -315,6 +321,7 @@ impl Writer {
             outbox.append(|tail| sender.send_part(kind, payload, end, pool, tail))
         })
         .map_err(|_| OutboxError::Closed)?;
+        self.count(usize::from(end == End::Yes), payload.len());
         if end == End::Yes
             && let Some(cold_state) = &mut self.cold_state
         {

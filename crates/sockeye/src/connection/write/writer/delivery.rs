@@ -86,9 +86,19 @@ impl Writer {
         let is_one = batch.messages().len() == 1;
         match self.common_form(batch) {
             Some(form) if fits || waiting == 0 && is_one => {
+                self.count_batch(batch);
                 self.transmit_shared(batch.joined(form));
             }
             _ => self.give_all(batch.messages(), batch.bytes()),
+        }
+    }
+
+    #[inline]
+    fn count_batch(&mut self, batch: &Batch) {
+        if self.sent().is_some() {
+            let messages = batch.messages();
+            let lens = messages.iter().map(|message| message.message().len());
+            self.count(messages.len(), lens.sum());
         }
     }
 

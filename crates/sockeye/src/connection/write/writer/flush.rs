@@ -14,6 +14,7 @@ use sockeye_proto::{
 use crate::connection::{
     buffers,
     io::Io,
+    sent::Sent,
     write::{
         outbox::WriteSlices,
         writer::{Cork, DrivenBy, Flow, HEAD_BYTES, OutboxError, Writer},
@@ -49,15 +50,19 @@ impl Writer {
         }
         let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
         let sender = &mut self.sender;
-        outbox.append(|tail| match send_head(sender, kind, len, tail) {
-            Ok(true) => tail.extend_from_slice(message.as_bytes()),
-            // Compressed or masked.
-            Ok(false) => {
-                let _ = buffers::with_send_pool(|pool| sender.send(message, pool, tail));
+        let is_framed = outbox.append(|tail| match send_head(sender, kind, len, tail) {
+            Ok(true) => {
+                tail.extend_from_slice(message.as_bytes());
+                true
             }
+            // Compressed or masked.
+            Ok(false) => buffers::with_send_pool(|pool| sender.send(message, pool, tail)).is_ok(),
             // Closing: it has come too late.
-            Err(_) => {}
+            Err(_) => false,
         });
+        if is_framed {
+            self.count(1, len);
+        }
         self.settle();
     }
 
@@ -140,6 +145,7 @@ impl Writer {
             self.send(&message);
             return Some(message);
         }
+        self.count(1, len);
         let written = self.write(&head, message.as_bytes())?;
         let spare = match written < head.len() + len {
             true => {
@@ -231,6 +237,26 @@ impl Writer {
         self.outbox.is_none() && !self.unflushed
     }
 
+    /// Counts what is sent from now on.
+    pub(crate) fn count_sent(&mut self) {
+        self.cold_state().sent.get_or_insert_default();
+    }
+
+    /// What was sent, if it is counted.
+    pub(crate) fn sent(&self) -> Option<Sent> {
+        self.cold_state.as_ref()?.sent
+    }
+
+    /// Counts what was framed, if the program wants to know.
+    #[inline]
+    pub(super) fn count(&mut self, messages: usize, payload_bytes: usize) {
+        if let Some(cold_state) = &mut self.cold_state
+            && let Some(sent) = &mut cold_state.sent
+        {
+            sent.add(messages, payload_bytes);
+        }
+    }
+
     fn defer(&mut self, message: &Message<'_>) {
         let cold_state = self.cold_state();
         cold_state.deferred_bytes += message.len() + HEAD_BYTES;
@@ -241,7 +267,10 @@ impl Writer {
     fn send_large(&mut self, message: &Message<'_>) -> bool {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         match send_head(&mut self.sender, message.kind(), message.len(), &mut head) {
-            Ok(true) => self.write_on(&head, message.as_bytes()),
+            Ok(true) => {
+                self.count(1, message.len());
+                self.write_on(&head, message.as_bytes());
+            }
             Ok(false) => return false,
             Err(_) => {}
         }

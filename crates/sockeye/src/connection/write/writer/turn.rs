@@ -41,6 +41,7 @@ impl Writer {
         self.cork = Cork::Off;
         let bytes = replies.as_slice();
         if !bytes.is_empty() {
+            self.count_replies(replies);
             let written = self.io.try_write_plain(bytes).unwrap_or(0);
             if written < bytes.len() {
                 let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
@@ -59,6 +60,7 @@ impl Writer {
         if self.cork != Cork::Turn || self.outbox.is_some() {
             return self.take_replies(replies);
         }
+        self.count_replies(replies);
         let mut written = 0;
         while written < replies.bytes() {
             let mut slices = WriteSlices::new();
@@ -93,8 +95,25 @@ impl Writer {
                 let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
                 outbox.push_front(replies.as_slice());
                 outbox.count_answer(replies.as_slice().len());
+                self.count_replies(replies);
             }
             replies.close();
+        }
+    }
+
+    /// Counts the replies, which the writer takes now. A turn itself counts nothing: most sessions aren't counted.
+    #[inline(always)] // Into the driver's turn.
+    fn count_replies(&mut self, replies: &ReplyBatch<'_>) {
+        if self.cold_state.is_some() {
+            self.count_replies_slowly(replies);
+        }
+    }
+
+    #[inline(never)]
+    fn count_replies_slowly(&mut self, replies: &ReplyBatch<'_>) {
+        if self.sent().is_some() {
+            let (messages, payload_bytes) = replies.count();
+            self.count(messages, payload_bytes);
         }
     }
 
