@@ -2,18 +2,19 @@
 
 use axum::{
     extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use sockeye::{AddressLimits, AddressRateLimiter, Rate, Refusal, RequestInfo};
+use sockeye::{AddressLimits, AddressRateLimiter, Rate, Refusal, RequestInfo, RetryAfter};
 
 use crate::config::{Config, Switch};
 
 /// How often each client address may do what costs the server more than an answer. Cheap to clone, and all
 /// clones count together.
 ///
-/// `count(&info)` before it is done; of a [`sockeye::RetryAfter`] a [`Refusal`] is made, 429, or an answer in
-/// the words of the path's own API.
+/// `count(&info)` before it is done; of a [`RetryAfter`] a [`Refusal`] is made, 429, or an answer by
+/// [`too_many`].
 #[derive(Clone, Debug)]
 pub(crate) struct AddressRates {
     /// Requests that change something, of all paths: [`limit_posts`] counts them, nobody else has to.
@@ -54,6 +55,15 @@ pub(crate) fn limits(config: &Config) -> AddressLimits {
     let exempt = config.address_exempt.iter();
     limits.exempt = exempt.map(|network| network.0.clone()).collect();
     limits
+}
+
+/// The answer to an address that does it too often: 429 (RFC 6585 section 4) with `Retry-After`, whose body `answer`
+/// makes, in the words of the path's own API.
+pub(crate) fn too_many(error: RetryAfter, answer: impl FnOnce(StatusCode) -> Response) -> Response {
+    let mut response = answer(StatusCode::TOO_MANY_REQUESTS);
+    let secs = HeaderValue::from(error.as_secs());
+    response.headers_mut().insert(header::RETRY_AFTER, secs);
+    response
 }
 
 /// Stands before all pages and APIs.

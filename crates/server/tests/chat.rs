@@ -2,11 +2,11 @@
 
 mod support;
 
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sockeye::{CloseCode, WebSocket};
-use support::Server;
+use support::{Server, talk};
 
 #[test]
 fn the_articles_page_is_greeted_is_online_and_fetches() {
@@ -567,17 +567,4 @@ fn seqs(events: &[Value]) -> Vec<u64> {
         .iter()
         .map(|event| event["seq"].as_u64().unwrap())
         .collect()
-}
-
-/// Runs a conversation; only a failure takes so long.
-fn talk<T>(conversation: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        tokio::time::timeout(Duration::from_secs(60), conversation)
-            .await
-            .expect("the server answers")
-    })
 }

@@ -2,11 +2,11 @@
 
 mod support;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sockeye::{CloseCode, WebSocket};
-use support::Server;
+use support::{Server, talk};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
@@ -437,17 +437,4 @@ impl Client {
 async fn hear(websocket: &mut WebSocket) -> Value {
     let message = websocket.recv().await.unwrap().expect("it is open");
     serde_json::from_str(message.as_text().unwrap()).unwrap()
-}
-
-/// Runs a conversation; only a failure takes so long.
-fn talk<T>(conversation: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        tokio::time::timeout(Duration::from_secs(60), conversation)
-            .await
-            .expect("within a minute")
-    })
 }

@@ -1,9 +1,12 @@
 //! What the loop style tells of an end: nothing after a normal one, an error with its `Closed` after any other.
 
+mod in_memory;
+
 use std::io;
 
+use in_memory::server_and_wire;
 use sockeye::{CloseCode, Error, ErrorKind, Message, MessageKind, Role, Settings, Side, WebSocket};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 const NORMAL: [CloseCode; 3] = [
     CloseCode::NORMAL,
@@ -23,13 +26,6 @@ fn pair(role: Role) -> (WebSocket, WebSocket) {
     let websocket = WebSocket::from_stream(left, role, Settings::default()).unwrap();
     let peer = WebSocket::from_stream(right, role.peer(), Settings::default()).unwrap();
     (websocket, peer)
-}
-
-/// A server whose client is played by the test, byte by byte.
-fn server_and_wire() -> (WebSocket, DuplexStream) {
-    let (left, right) = duplex(1 << 20);
-    let server = WebSocket::from_stream(left, Role::Server, Settings::default()).unwrap();
-    (server, right)
 }
 
 /// What programs are made of: its error is how the conversation ended.

@@ -1,33 +1,12 @@
 //! One large message as a stream, in both directions.
 
+mod in_memory;
+
 use std::{io, time::Duration};
 
-use sockeye::{CloseCode, ErrorKind, Message, MessageKind, Role, Settings, WebSocket};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-
-fn pair() -> (WebSocket, WebSocket) {
-    let (left, right) = duplex(16 << 10);
-    let mut settings = Settings::default();
-    settings.limits.message_bytes_max = 16 << 20;
-    let server = WebSocket::from_stream(left, Role::Server, settings.clone()).unwrap();
-    let client = WebSocket::from_stream(right, Role::Client, settings).unwrap();
-    (server, client)
-}
-
-/// A server whose client is played by the test, byte by byte.
-fn server_and_wire() -> (WebSocket, DuplexStream) {
-    let (left, right) = duplex(1 << 20);
-    let server = WebSocket::from_stream(left, Role::Server, Settings::default()).unwrap();
-    (server, right)
-}
-
-/// A masked frame with the key 0, which leaves the payload as it is.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    assert!(payload.len() < 126);
-    let mut frame = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
-    frame.extend_from_slice(payload);
-    frame
-}
+use in_memory::{frame, generous, pair_with, server_and_wire};
+use sockeye::{CloseCode, ErrorKind, Message, MessageKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// The payload of an unmasked frame, and its first byte.
 async fn read_frame(wire: &mut DuplexStream) -> (u8, Vec<u8>) {
@@ -45,7 +24,7 @@ async fn read_frame(wire: &mut DuplexStream) -> (u8, Vec<u8>) {
 
 #[tokio::test]
 async fn a_message_goes_out_and_comes_in_as_a_stream() {
-    let (mut server, client) = pair();
+    let (mut server, client) = pair_with(generous(), generous());
     let big: Vec<u8> = (0..3_000_000_u32).map(|index| index as u8).collect();
     let expected = big.clone();
     let sending = tokio::spawn(async move {
@@ -98,7 +77,7 @@ async fn a_stream_ends_with_an_error_if_the_peer_hangs_up_within_the_message() {
 
 #[tokio::test]
 async fn an_abandoned_writer_closes_with_1011() {
-    let (server, mut client) = pair();
+    let (server, mut client) = pair_with(generous(), generous());
     let mut writer = server.send_stream(MessageKind::Text).await.unwrap();
     writer.write_all(b"half").await.unwrap();
     drop(writer);
@@ -159,7 +138,7 @@ async fn a_flush_sends_what_was_written_of_a_stream() {
 
 #[tokio::test]
 async fn writing_to_a_stream_fails_as_soon_as_the_connection_is_closed() {
-    let (server, client) = pair();
+    let (server, client) = pair_with(generous(), generous());
     let mut writer = server.send_stream(MessageKind::Binary).await.unwrap();
     client.session().close(CloseCode::GOING_AWAY, "");
     client.session().closed().await;

@@ -1,5 +1,7 @@
 //! The loop style over an in-memory stream.
 
+mod in_memory;
+
 use std::{
     io,
     pin::Pin,
@@ -11,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use in_memory::{frame, generous, pair_with, server_and_wire};
 use sockeye::{
     AppHeartbeat, CloseCode, ErrorKind, Message, MessageKind, Role, Settings, Side, WebSocket,
 };
@@ -18,40 +21,8 @@ use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
 };
 
-/// Bytes. Small enough that large messages meet back-pressure.
-const PIPE_BYTES: usize = 16 << 10;
-
-fn pair_with(server: Settings, client: Settings) -> (WebSocket, WebSocket) {
-    let (left, right) = duplex(PIPE_BYTES);
-    let server = WebSocket::from_stream(left, Role::Server, server).unwrap();
-    let client = WebSocket::from_stream(right, Role::Client, client).unwrap();
-    (server, client)
-}
-
 fn pair() -> (WebSocket, WebSocket) {
     pair_with(Settings::default(), Settings::default())
-}
-
-/// For messages of up to 16 MiB.
-fn generous() -> Settings {
-    let mut settings = Settings::default();
-    settings.limits.message_bytes_max = 16 << 20;
-    settings
-}
-
-/// A server whose client is played by the test, byte by byte.
-fn server_and_wire() -> (WebSocket, DuplexStream) {
-    let (left, right) = duplex(1 << 20);
-    let server = WebSocket::from_stream(left, Role::Server, Settings::default()).unwrap();
-    (server, right)
-}
-
-/// A masked frame with the key 0, which leaves the payload as it is.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    assert!(payload.len() < 126);
-    let mut frame = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
-    frame.extend_from_slice(payload);
-    frame
 }
 
 #[tokio::test]

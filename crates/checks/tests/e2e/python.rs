@@ -1,6 +1,7 @@
 //! Python's `websockets` and Tornado on both sides. The first asks for the smallest windows, which Node does not;
 //! the second ignores what others heed.
 
+use serde_json::Value;
 use sockeye_checks::{Certificate, Server, need};
 
 use crate::conversation::{Deflate, peer_dials, peer_listens, the};
@@ -26,9 +27,7 @@ fn websockets_talks_to_the_server_with_deflate() {
         return;
     };
     let facts = peer_dials(peer, server, &[], Deflate::On);
-    let extensions = the(&facts, "open")["extensions"]
-        .as_str()
-        .unwrap_or_default();
+    let extensions = extensions(&facts);
     assert!(
         extensions.contains("server_max_window_bits=9"),
         "{extensions}"
@@ -93,9 +92,7 @@ fn tornado_talks_to_the_server_with_deflate() {
         return;
     };
     let facts = peer_dials(peer, server, &[], Deflate::On);
-    let extensions = the(&facts, "open")["extensions"]
-        .as_str()
-        .unwrap_or_default();
+    let extensions = extensions(&facts);
     // It ignores the one, and heeds the other.
     assert!(
         !extensions.contains("client_no_context_takeover")
@@ -111,11 +108,16 @@ fn the_client_talks_to_tornado_with_deflate() {
     };
     let listens = peer_listens(peer, &[], "/", &[], Deflate::On);
     let Some((facts, _)) = listens else { return };
-    let extensions = the(&facts, "open")["extensions"]
-        .as_str()
-        .unwrap_or_default();
+    let extensions = extensions(&facts);
     assert!(
         !extensions.contains("server_no_context_takeover"),
         "{extensions}"
     );
+}
+
+/// What was agreed on, as the peer sees it.
+fn extensions(facts: &[Value]) -> &str {
+    the(facts, "open")["extensions"]
+        .as_str()
+        .unwrap_or_default()
 }

@@ -5,21 +5,11 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::Serialize;
-use sockeye::RetryAfter;
 
 /// An error as JSON: `{"error":{"code":"unknown_path","message":"…"}}`. `code` is for programs and stays.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response {
     let body = serde_json::json!({ "error": { "code": code, "message": message } });
     json(status, &body)
-}
-
-/// 429, for an address that has shown too many wrong keys.
-pub(super) fn too_many(retry_after: RetryAfter) -> Response {
-    let status = StatusCode::TOO_MANY_REQUESTS;
-    let mut response = error(status, "too_many_requests", &retry_after.to_string());
-    let secs = HeaderValue::from(retry_after.as_secs());
-    response.headers_mut().insert(header::RETRY_AFTER, secs);
-    response
 }
 
 /// `body` with a line's end, so that it looks well in a terminal too.

@@ -13,7 +13,7 @@ use sockeye::RequestInfo;
 use sockeye_hub::presence::Presence;
 
 use super::{Key, answer, presence};
-use crate::address_rates::AddressRates;
+use crate::address_rates::{AddressRates, too_many};
 
 /// Everything below `/api`.
 pub(crate) fn router(key: Key, rates: AddressRates, presence: &Presence) -> Router {
@@ -32,7 +32,9 @@ async fn ask_for_key(
 ) -> Response {
     // Before the key is looked at, so that nobody finds it by trying.
     if let Err(error) = rates.wrong_keys.check(&info) {
-        return answer::too_many(error);
+        return too_many(error, |status| {
+            answer::error(status, "too_many_requests", &error.to_string())
+        });
     }
     if key.is_shown(request.headers()) {
         return next.run(request).await;

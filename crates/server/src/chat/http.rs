@@ -23,7 +23,7 @@ use super::{
     receipt::Receipt,
     service::Refusal,
 };
-use crate::address_rates::AddressRates;
+use crate::address_rates::{AddressRates, too_many};
 
 impl Chat {
     /// Both paths.
@@ -75,11 +75,7 @@ impl Chat {
         if known.is_none()
             && let Err(error) = rates.identities.count(info)
         {
-            let message = error.to_string();
-            let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, &message);
-            let secs = HeaderValue::from(error.as_secs());
-            response.headers_mut().insert(header::RETRY_AFTER, secs);
-            return response;
+            return too_many(error, |status| refuse(status, &error.to_string()));
         }
         let person = known.unwrap_or_else(|| self.identities().make());
         // The browser that shows what it has got needn't be given it again.

@@ -15,7 +15,7 @@ use axum::{
     routing,
 };
 use serde_json::{Value, json};
-use sockeye::{Origins, RequestInfo, RetryAfter, Route, Session};
+use sockeye::{Origins, RequestInfo, Route, Session};
 
 use super::{
     key::Key,
@@ -24,7 +24,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    address_rates::AddressRates,
+    address_rates::{AddressRates, too_many},
     chat::{
         Chat, Cookie, Cookies, Lifetime, PERSON_COOKIE, Person, RECEIPT_COOKIE, SameSite, event,
         label, tell,
@@ -194,7 +194,7 @@ impl Login {
         if asked.person.is_none()
             && let Err(error) = self.rates.identities.count(asked.info)
         {
-            return Ok(too_many(error));
+            return Ok(too_many(error, |status| refuse((status, "too_many"))));
         }
         let made = || self.chat.identities().make();
         let person = asked.person.unwrap_or_else(made);
@@ -330,13 +330,6 @@ fn denied(denial: Denial) -> Refused {
         Denial::NotScanned | Denial::WrongBrowser => StatusCode::FORBIDDEN,
     };
     (status, denial.code())
-}
-
-fn too_many(error: RetryAfter) -> Response {
-    let mut response = refuse((StatusCode::TOO_MANY_REQUESTS, "too_many"));
-    let secs = HeaderValue::from(error.as_secs());
-    response.headers_mut().insert(header::RETRY_AFTER, secs);
-    response
 }
 
 fn refuse((status, code): Refused) -> Response {

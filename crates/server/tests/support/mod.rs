@@ -182,6 +182,19 @@ impl Server {
     }
 }
 
+/// Runs `conversation` on a runtime of its own, for a minute at most.
+pub(crate) fn talk<T>(conversation: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), conversation)
+            .await
+            .expect("the server answers within a minute")
+    })
+}
+
 /// One plain HTTP/1.1 exchange with whoever listens there.
 pub(crate) fn http(addr: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).unwrap();

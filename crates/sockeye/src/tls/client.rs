@@ -6,15 +6,10 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::{
-        ResolvesClientCert,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    ClientConfig, RootCertStore, SignatureScheme, client::ResolvesClientCert, crypto::ring,
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
 use tokio::sync::OnceCell;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Host;
@@ -22,7 +17,7 @@ use url::Host;
 use crate::{
     connection::Stream,
     error::{Error, ErrorKind},
-    tls::root_or_itself::RootOrItself,
+    tls::verifier::Verifier,
 };
 
 /// TLS as a client: whom it trusts, who it says it is.
@@ -318,7 +313,7 @@ impl Parts {
                 builder.with_root_certificates(roots)
             }
             Trust::SystemRoots | Trust::OwnRoots => {
-                let verifier = RootOrItself::new(roots, self.roots.clone(), provider)
+                let verifier = Verifier::root_or_itself(roots, self.roots.clone(), provider)
                     .map_err(|error| bad_config(rustls::Error::General(error.to_string())))?;
                 builder
                     .dangerous()
@@ -326,7 +321,7 @@ impl Parts {
             }
             Trust::Anyone => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AcceptAnyone(provider))),
+                .with_custom_certificate_verifier(Arc::new(Verifier::anyone(provider))),
         };
         match &self.identity {
             Some(Identity { chain, key }) => builder
@@ -406,55 +401,6 @@ async fn system_roots() -> Result<RootCertStore, Error> {
         })
         .await
         .cloned()
-}
-
-/// Believes every certificate, but still demands that the server holds its key.
-#[derive(Debug)]
-struct AcceptAnyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAnyone {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// Has no certificate to show.

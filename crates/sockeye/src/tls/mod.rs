@@ -1,8 +1,8 @@
 //! TLS, both ends, with rustls.
 
 mod client;
-mod root_or_itself;
 mod server;
+mod verifier;
 
 pub(crate) use client::Alpn;
 pub use client::ClientTls;

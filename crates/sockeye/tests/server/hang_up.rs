@@ -12,7 +12,7 @@ use tokio::{
     sync::{Notify, mpsc},
 };
 
-use crate::support::{connect, read_head, request, soon};
+use crate::support::{connect, frame, read_head, request, soon};
 
 /// Echoes, and tells what it sees.
 struct Watched(mpsc::UnboundedSender<Seen>);
@@ -111,14 +111,6 @@ impl Fixture {
         })
         .await;
     }
-}
-
-/// A masked frame with the key 0, which leaves the payload as it is.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    assert!(payload.len() < 126);
-    let mut frame = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
-    frame.extend(payload);
-    frame
 }
 
 /// A Close frame with 1000.

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Echo, assert_echoes, connect, exchange, open, read_head, request, soon, status,
+    Echo, assert_echoes, connect, exchange, frame, open, read_head, request, soon, status,
 };
 
 /// What one client sends, every client gets.
@@ -350,21 +350,6 @@ async fn large_heads(siege: Arc<Siege>) {
         let bytes = request("/echo", fields);
         assert_eq!(status(siege.plain, bytes.as_bytes()).await, 431);
     }
-}
-
-/// A masked frame with the key 0, which leaves the payload as it is.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match payload.len() {
-        len @ ..126 => frame.push(0x80 | len as u8),
-        len => {
-            frame.push(0x80 | 126);
-            frame.extend((len as u16).to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(payload);
-    frame
 }
 
 /// Hangs up without a word.

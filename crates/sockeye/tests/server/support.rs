@@ -66,6 +66,21 @@ pub(crate) fn request(path: &str, fields: &[&str]) -> String {
     text + "\r\n"
 }
 
+/// A masked frame with the key 0, which leaves the payload as it is.
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match payload.len() {
+        len @ ..126 => frame.push(0x80 | len as u8),
+        len => {
+            frame.push(0x80 | 126);
+            frame.extend((len as u16).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
 /// Sends and reads until the server closes.
 pub(crate) async fn exchange(addr: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = connect(addr).await;
