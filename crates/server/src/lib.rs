@@ -36,6 +36,7 @@ mod login;
 mod man;
 mod page;
 mod presence;
+mod query;
 mod readiness;
 mod reload;
 mod room;

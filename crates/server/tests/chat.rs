@@ -287,6 +287,9 @@ fn what_waits_is_handed_out_until_it_is_confirmed_and_looking_changes_nothing() 
         );
     }
     let (seq, epoch) = (&data["seq"], data["epoch"].as_str().unwrap());
+    let not_utf8 = ask("GET", &format!("?after={seq}&epoch=%ff"), "");
+    assert!(not_utf8.starts_with("HTTP/1.1 400"), "{not_utf8}");
+    assert!(not_utf8.contains("epoch: not UTF-8"), "{not_utf8}");
     let bad = ask("GET", "?after=1", "");
     assert!(bad.starts_with("HTTP/1.1 400"), "{bad}");
     let confirming = format!("?after={seq}&epoch={epoch}");

@@ -162,6 +162,13 @@ fn errors_are_json_and_say_what_is_allowed() {
         (status, &body["error"]["code"]),
         (400, &"bad_parameter".into())
     );
+    for not_utf8 in ["/api/presence?after=%ff", "/api/presence/%ff"] {
+        let (status, body) = ask(&server, not_utf8);
+        let error = &body["error"];
+        assert_eq!((status, &error["code"]), (400, &"bad_parameter".into()));
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("not UTF-8"), "{message}");
+    }
     let (status, body) = ask(&server, "/api/presence/nobody");
     assert_eq!(
         (status, &body["error"]["code"]),

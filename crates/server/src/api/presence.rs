@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use axum::{
     Router,
-    extract::{Path, RawQuery, State},
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     http::StatusCode,
     response::{
         IntoResponse as _, Response,
@@ -17,9 +17,9 @@ use axum::{
 use futures_util::stream;
 use serde::Serialize;
 use sockeye_hub::presence::{Change, Changes, Heard, Presence, Status};
-use url::form_urlencoded;
 
 use super::answer;
+use crate::query::parameters;
 
 /// The paths, without the key that stands before them.
 pub(super) fn routes(presence: Presence) -> Router {
@@ -94,7 +94,14 @@ async fn list(State(presence): State<Presence>, RawQuery(query): RawQuery) -> Re
     answer::json(StatusCode::OK, &body)
 }
 
-async fn one(State(presence): State<Presence>, Path(client): Path<String>) -> Response {
+async fn one(
+    State(presence): State<Presence>,
+    client: Result<Path<String>, PathRejection>,
+) -> Response {
+    let Ok(Path(client)) = client else {
+        let message = "the name in the path is not UTF-8";
+        return answer::error(StatusCode::BAD_REQUEST, "bad_parameter", message);
+    };
     // One look: two of them could tell of a client that is here and was last seen before.
     let (status, now) = presence.look(&client);
     let body = match status {
@@ -169,9 +176,9 @@ fn event(name: &str, data: &impl Serialize) -> Event {
 fn page(query: &str) -> Result<(Option<String>, usize), String> {
     let mut after = None;
     let mut limit = LIMIT_DEFAULT;
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (key, value) in parameters(query)? {
         match &*key {
-            "after" => after = Some(value.into_owned()),
+            "after" => after = Some(value),
             "limit" => match value.parse() {
                 Ok(number) if (1..=LIMIT_MAX).contains(&number) => limit = number,
                 _ => {
@@ -202,7 +209,14 @@ mod tests {
         assert_eq!(page(""), Ok((None, 100)));
         let after = Some("M ü".to_owned());
         assert_eq!(page("after=M+%C3%BC&limit=7"), Ok((after, 7)));
-        for bad in ["limit=0", "limit=1001", "limit=x", "limit=", "offset=3"] {
+        for bad in [
+            "limit=0",
+            "limit=1001",
+            "limit=x",
+            "limit=",
+            "offset=3",
+            "after=%ff",
+        ] {
             assert!(page(bad).is_err(), "{bad}");
         }
     }

@@ -12,7 +12,6 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use sockeye::RequestInfo;
 use tokio::sync::oneshot;
-use url::form_urlencoded;
 
 use super::{
     Chat,
@@ -23,7 +22,10 @@ use super::{
     receipt::Receipt,
     service::Refusal,
 };
-use crate::address_rates::{AddressRates, too_many};
+use crate::{
+    address_rates::{AddressRates, too_many},
+    query::parameters,
+};
 
 impl Chat {
     /// Both paths.
@@ -120,9 +122,9 @@ impl Chat {
             }
             Err(refusal) => return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message()),
         };
-        let Ok(shown) = cursor(query) else {
-            let message = "after=SEQ and epoch=EPOCH belong together, as an answer gave them";
-            return refuse(StatusCode::BAD_REQUEST, message);
+        let shown = match cursor(query) {
+            Ok(shown) => shown,
+            Err(message) => return refuse(StatusCode::BAD_REQUEST, &message),
         };
         let (sender, receiver) = oneshot::channel();
         let shown = shown.or_else(|| receipt(request, cookies));
@@ -192,12 +194,15 @@ fn is_prefetch(request: &HeaderMap) -> bool {
 }
 
 /// What a query says that its page has got; `None` if it says nothing.
-fn cursor(query: &str) -> Result<Option<Receipt>, ()> {
+fn cursor(query: &str) -> Result<Option<Receipt>, String> {
     let (mut after, mut epoch) = (None, None);
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (key, value) in parameters(query)? {
         match &*key {
-            "after" => after = Some(value.parse().map_err(|_| ())?),
-            "epoch" => epoch = Some(value.into_owned()),
+            "after" => {
+                let seq = value.parse();
+                after = Some(seq.map_err(|_| format!("after: {value:?} is not a number"))?);
+            }
+            "epoch" => epoch = Some(value),
             // A page may keep caches away with a parameter of its own.
             _ => {}
         }
@@ -205,7 +210,7 @@ fn cursor(query: &str) -> Result<Option<Receipt>, ()> {
     match (after, epoch) {
         (Some(seq), Some(epoch)) => Ok(Some(Receipt { epoch, seq })),
         (None, None) => Ok(None),
-        _ => Err(()),
+        _ => Err("after=SEQ and epoch=EPOCH belong together, as an answer gave them".to_owned()),
     }
 }
 
@@ -282,8 +287,13 @@ mod tests {
             seq: 7,
         };
         assert_eq!(cursor("after=7&epoch=e1"), Ok(Some(receipt)));
-        for bad in ["after=7", "epoch=e1", "after=x&epoch=e1"] {
-            assert_eq!(cursor(bad), Err(()), "{bad}");
+        for bad in [
+            "after=7",
+            "epoch=e1",
+            "after=x&epoch=e1",
+            "after=7&epoch=%ff",
+        ] {
+            assert!(cursor(bad).is_err(), "{bad}");
         }
     }
 
