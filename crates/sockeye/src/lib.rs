@@ -82,7 +82,7 @@ mod tls;
 pub mod upgrade;
 mod websocket;
 
-pub use address::{Rate, RetryAfter};
+pub use address::{AddressKey, Rate, RetryAfter};
 pub use client::{Connect, Connecting, Http2, Proxy, connect, reconnect};
 pub use closed::{Closed, Side};
 pub use connection::{MessageWriter, Prepared, Sent, Session, Stream, TrySendError};

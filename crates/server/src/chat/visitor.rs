@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde_json::json;
-use sockeye::{CloseCode, Closed, Endpoint, Message, Reply, Request, RequestInfo, Session};
+use sockeye::{AddressKey, CloseCode, Closed, Endpoint, Message, Reply, Request, Session};
 
 use super::{
     Chat,
@@ -22,7 +22,7 @@ pub(crate) struct Visitor {
     allowance: Allowance,
     since: Instant,
     /// Whose wrong tokens are counted.
-    info: RequestInfo,
+    address: AddressKey,
     rates: AddressRates,
 }
 
@@ -35,14 +35,14 @@ impl Visitor {
         request: &Request,
         rates: AddressRates,
     ) -> Result<Self, sockeye::Refusal> {
-        let info = request.info().clone();
-        rates.wrong_keys.check(&info)?;
+        let address = AddressKey::from(request.info());
+        rates.wrong_keys.check(address)?;
         let since = Instant::now();
         Ok(Self {
             allowance: Allowance::new(chat.limits(), since.elapsed()),
             chat,
             since,
-            info,
+            address,
             rates,
         })
     }
@@ -50,7 +50,7 @@ impl Visitor {
     /// Counts a wrong token. Whether the address may try more.
     fn may_try_again(&self) -> bool {
         let limiter = &self.rates.wrong_keys;
-        limiter.count(&self.info).is_ok() && limiter.check(&self.info).is_ok()
+        limiter.count(self.address).is_ok() && limiter.check(self.address).is_ok()
     }
 
     /// Takes what the page says as far as it can be taken without the desk.

@@ -15,7 +15,7 @@ use axum::{
     routing,
 };
 use serde_json::{Value, json};
-use sockeye::{Origins, RequestInfo, Route, Session};
+use sockeye::{AddressKey, Origins, RequestInfo, Route, Session};
 
 use super::{
     key::Key,
@@ -129,8 +129,8 @@ impl Login {
     }
 
     /// Counts a ticket for the address of its browser. Whether it may be issued.
-    pub(crate) fn admits_ticket(&self, info: &RequestInfo) -> bool {
-        self.rates.tickets.count(info).is_ok()
+    pub(crate) fn admits_ticket(&self, address: AddressKey) -> bool {
+        self.rates.tickets.count(address).is_ok()
     }
 
     pub(crate) fn end_session(&self, session: &Session) {

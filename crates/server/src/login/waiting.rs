@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sockeye::{
-    CloseCode, Closed, Endpoint, Message, Refusal, Reply, Request, RequestInfo, Session,
-};
+use sockeye::{AddressKey, CloseCode, Closed, Endpoint, Message, Refusal, Reply, Request, Session};
 
 use super::{
     agent,
@@ -22,7 +20,8 @@ pub(crate) struct Waiting {
     login: Login,
     browser: Key,
     asker: Asker,
-    info: RequestInfo,
+    /// For which its tickets are counted.
+    address: AddressKey,
     /// `https://example.com`: what the browser's own address line shows, which is this server.
     origin: String,
     /// How many it has shown.
@@ -61,7 +60,7 @@ impl Waiting {
             login,
             browser,
             asker,
-            info: request.info().clone(),
+            address: request.info().into(),
             origin,
             tickets: 0,
             full_at: Instant::now(),
@@ -78,7 +77,7 @@ impl Waiting {
         if self.full_at > now + TICKET_INTERVAL * TICKETS_AT_ONCE {
             return Reply::Close(CloseCode::POLICY_VIOLATION, "too many codes".into());
         }
-        if !self.login.admits_ticket(&self.info) {
+        if !self.login.admits_ticket(self.address) {
             return Reply::Close(CloseCode::TRY_AGAIN_LATER, "too many codes".into());
         }
         let asker = Asker {

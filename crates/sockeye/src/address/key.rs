@@ -21,9 +21,39 @@ impl Key {
 /// Where IPv6 has multicast addresses, from which nobody comes.
 const IPV4: u64 = 0xffff_ffff << 32;
 
+/// What limits for an address count a request as. A connection that has to count later keeps these 8 bytes, and not
+/// the whole [`crate::RequestInfo`].
+///
+/// ```
+/// use sockeye::{AddressKey, AddressRateLimiter, Rate, RequestInfo};
+///
+/// # let info = RequestInfo::default();
+/// let guesses = AddressRateLimiter::new(Rate::per_minute(10));
+/// let kept = AddressKey::from(&info);
+/// assert!(guesses.count(kept).is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AddressKey(Option<Key>);
+
+impl AddressKey {
+    pub(crate) fn new(key: Option<Key>) -> Self {
+        Self(key)
+    }
+
+    /// None if its address isn't limited.
+    pub(crate) fn key(self) -> Option<Key> {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_connection_keeps_to_be_counted_is_small() {
+        assert_eq!(size_of::<AddressKey>(), 8);
+    }
 
     #[test]
     fn one_network_of_64_bits_is_one_address() {

@@ -9,6 +9,7 @@ mod key;
 mod rate;
 mod table;
 
+pub use key::AddressKey;
 pub use rate::{Rate, RetryAfter};
 
 pub(crate) use key::Key;

@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{HeaderMap, Uri, header, request, uri::Scheme};
 
 use crate::{
-    address::Key,
+    address::{AddressKey, Key},
     handshake::{tls::Tls, web_origin},
 };
 
@@ -161,6 +161,12 @@ pub(crate) fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a st
     match uri.authority() {
         Some(authority) => Some(authority.as_str()),
         None => headers.get(header::HOST)?.to_str().ok(),
+    }
+}
+
+impl From<&RequestInfo> for AddressKey {
+    fn from(info: &RequestInfo) -> Self {
+        Self::new(info.key)
     }
 }
 

@@ -3,10 +3,9 @@
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use crate::{
-    address::{AddressPermit, AddressTable, Key, Rate, RetryAfter},
+    address::{AddressKey, AddressPermit, AddressTable, Key, Rate, RetryAfter},
     cidr::Cidr,
     error::Error,
-    handshake::RequestInfo,
 };
 
 /// What one client address may take of a server: [`crate::Server::address_limits`].
@@ -165,13 +164,13 @@ impl AddressRateLimiter {
         }
     }
 
-    /// Counts that the client of this request does it.
+    /// Counts that the client of a request does it: `&RequestInfo`, or what is kept of it.
     ///
     /// # Errors
     ///
     /// Its address has done it too often. It isn't counted then.
-    pub fn count(&self, info: &RequestInfo) -> Result<(), RetryAfter> {
-        match (info.key(), self.rate) {
+    pub fn count(&self, client: impl Into<AddressKey>) -> Result<(), RetryAfter> {
+        match (client.into().key(), self.rate) {
             (Some(key), Some(rate)) => self.table.count(key, rate, Instant::now()),
             _ => Ok(()),
         }
@@ -183,8 +182,8 @@ impl AddressRateLimiter {
     /// # Errors
     ///
     /// The same.
-    pub fn check(&self, info: &RequestInfo) -> Result<(), RetryAfter> {
-        match (info.key(), self.rate) {
+    pub fn check(&self, client: impl Into<AddressKey>) -> Result<(), RetryAfter> {
+        match (client.into().key(), self.rate) {
             (Some(key), Some(rate)) => self.table.check(key, rate, Instant::now()),
             _ => Ok(()),
         }
