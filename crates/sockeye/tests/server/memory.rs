@@ -14,9 +14,10 @@ use tokio::{
 };
 
 use crate::{
+    http2,
     support::{
-        Announcer, Echo, assert_echoes, connect, http2_client, http2_connect, open, read_head,
-        request, soon, upgraded,
+        Announcer, Echo, assert_echoes, connect, http2_client, http2_connect, http2_websocket,
+        open, read_head, recv_text, request, soon, upgraded,
     },
     tls,
 };
@@ -392,9 +393,7 @@ async fn beyond_the_budget_newcomers_are_told_to_come_back() {
 async fn what_streams_of_http2_send_ahead_of_their_readers_is_charged_and_ends_them_when_memory_is_short()
  {
     const STREAMS: usize = 20;
-    // Messages of a KiB, masked with the key 0.
-    let messages = [&b"\x82\xfe\x04\x00\0\0\0\0"[..], &[7; KIB]].concat();
-    let messages = messages.repeat(58);
+    let messages = messages_of_a_window();
     for (bytes_max, is_cut) in [(64 * MIB, false), (MIB / 2, true)] {
         let mut settings = Settings::default();
         settings.inbox_bytes_max = KIB;
@@ -433,4 +432,98 @@ async fn what_streams_of_http2_send_ahead_of_their_readers_is_charged_and_ends_t
         }
         until_used(&budget, |used| used < SLACK_BYTES).await;
     }
+}
+
+/// The messages that a deaf WebSocket is sent over HTTP/2, masked with the key 0: as much as a stream's window takes.
+fn messages_of_a_window() -> Vec<u8> {
+    let message = [&b"\x82\xfe\x04\x00\0\0\0\0"[..], &[7; KIB]].concat();
+    message.repeat(58)
+}
+
+#[tokio::test]
+async fn a_connection_of_http2_that_holds_much_is_hardly_read_beyond_the_soft_mark_until_there_is_room()
+ {
+    const STREAMS: usize = 40;
+    let mut settings = Settings::default();
+    settings.inbox_bytes_max = KIB;
+    settings.heartbeat = None;
+    let budget = MemoryBudget::new(64 * MIB);
+    let deaf = Route::conversation("/deaf", |_, websocket: WebSocket| async move {
+        websocket.session().closed().await;
+    });
+    let server = Server::bind("127.0.0.1:0")
+        .settings(settings)
+        .memory_budget(budget.clone())
+        .mount(deaf)
+        .route("/echo", |_| Ok(Echo));
+    let server = server.start().await.unwrap();
+    let mut sender = http2_client(server.local_addrs()[0]).await;
+    let response = http2_connect(&mut sender, "/echo", &[]).await;
+    let mut echo = http2_websocket(response).await;
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        let response = http2_connect(&mut sender, "/deaf", &[]).await;
+        let stream = soon(hyper::upgrade::on(response)).await.unwrap();
+        streams.push(hyper_util::rt::TokioIo::new(stream));
+    }
+    // Nearly all is used: a connection may hold 64 KiB and be read.
+    let mut others = budget.account();
+    others.set(63 * MIB);
+    let held = || budget.used_bytes().saturating_sub(63 * MIB);
+    for stream in &mut streams {
+        soon(stream.write_all(&messages_of_a_window()))
+            .await
+            .unwrap();
+    }
+    while held() < 100 * KIB {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..3 {
+        sleep(Duration::from_millis(1000)).await;
+        let held = held();
+        // Each WebSocket has taken some KiB off its stream; the others wait in the kernel, or at the client.
+        assert!(held < STREAMS * 29 * KIB, "{held}");
+    }
+    // It lives, and its own messages come through.
+    soon(echo.send("are you there?")).await.unwrap();
+    drop(others);
+    assert_eq!(recv_text(&mut echo).await, "are you there?");
+    until_used(&budget, |used| used >= STREAMS * 50 * KIB).await;
+}
+
+#[tokio::test]
+async fn a_connection_of_http2_that_must_go_is_told_by_goaway() {
+    let mut settings = Settings::default();
+    settings.inbox_bytes_max = KIB;
+    let budget = MemoryBudget::new(64 * MIB);
+    let deaf = Route::conversation("/", |_, websocket: WebSocket| async move {
+        websocket.session().closed().await;
+    });
+    let server = Server::bind("127.0.0.1:0")
+        .settings(settings)
+        .memory_budget(budget.clone())
+        .mount(deaf);
+    let server = server.start().await.unwrap();
+    let stream = connect(server.local_addrs()[0]).await;
+    let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get("http://a.example/").body(()).unwrap();
+    let (response, _) = send.send_request(request, true).unwrap();
+    soon(response).await.unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        let mut stream = http2::websocket(&mut send, "/").await;
+        stream
+            .0
+            .send_data(messages_of_a_window().into(), false)
+            .unwrap();
+        streams.push(stream);
+    }
+    until_used(&budget, |used| used >= 4 * 50 * KIB).await;
+    let mut others = budget.account();
+    others.set(64 * MIB);
+    assert!(budget.used_bytes() > budget.bytes_max());
+    let error = soon(connection).await.unwrap().unwrap_err();
+    assert!(error.is_remote() && error.is_go_away(), "{error}");
+    assert_eq!(error.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
 }

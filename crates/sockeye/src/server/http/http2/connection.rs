@@ -1,21 +1,14 @@
 //! One connection of HTTP/2.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::Arc,
-    task::{Poll, Waker},
-    time::Duration,
-};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use h2::{Ping, PingPong, Reason, server::Builder};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::{
     connection::Stream,
     handshake::Tls,
-    memory::Holding,
     server::{
         admit::Accepted,
         http::{
@@ -23,8 +16,9 @@ use crate::{
             http2::{
                 answer::answer,
                 streams::Streams,
+                unread::{Unread, Verdict},
                 watch::{Act, Watch},
-                watched::{SignsOfLife, Watched},
+                watched::{Input, SignsOfLife, Watched},
             },
         },
         shared::{Phase, ServerShared},
@@ -36,7 +30,8 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
     let shared = Arc::clone(&accepted.shared);
     let http_service = Arc::new(HttpService::new(tls, accepted));
     let signs = SignsOfLife::new();
-    let stream = Watched::new(stream, signs.clone());
+    let input = Arc::new(Input::new());
+    let stream = Watched::new(stream, signs.clone(), Arc::clone(&input));
     let handshake = builder(&shared).handshake::<_, Bytes>(stream);
     let mut connection = match timeout_at(deadline, handshake).await {
         Ok(Ok(connection)) => connection,
@@ -45,9 +40,7 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
     };
     let mut pings = connection.ping_pong();
     let streams = Streams::default();
-    // What its streams have sent ahead of their readers lies in h2, where no session counts it.
-    let mut unread = Holding::new(&shared.settings.memory_budget);
-    let mut unread_bytes = 0;
+    let mut unread = Unread::new(&shared.settings.memory_budget, streams.clone(), input);
     let mut watch = match http_service.place() {
         Place::Regular => Watch::new(deadline, shared.http.keepalive_timeout),
         Place::Reserve => Watch::of_guest(deadline),
@@ -80,20 +73,17 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
                 Act::SayGoodbye => connection.graceful_shutdown(),
                 Act::End => return,
             },
-            () = signs.much_input() => {}
-            // They are read without a word to this task.
-            () = sleep(UNREAD_INTERVAL), if unread_bytes > 0 => {}
+            () = unread.is_due() => if unread.look() == Verdict::Condemned {
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                let gone = poll_fn(|cx| connection.poll_closed(cx));
+                let _ = timeout(GOODBYE_TIMEOUT, gone).await;
+                return;
+            },
             () = &mut draining, if !is_draining => {
                 is_draining = true;
                 connection.graceful_shutdown();
             }
             () = &mut ended => return,
-        }
-        unread_bytes = streams.unread_bytes();
-        unread.set(unread_bytes, || Waker::noop().clone());
-        if unread.must_close() {
-            tracing::warn!(unread_bytes, "an HTTP/2 connection is cut: short of memory");
-            return;
         }
         let due = watch.due(signs.last());
         if timer.deadline() != due || timer.is_elapsed() {
@@ -140,8 +130,8 @@ const STREAMS_MAX: u32 = 256;
 /// so small a window is that one stream is sent to us no faster than 64 KiB each round trip.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 
-/// How often it is looked at what is unread of what came, as long as something is.
-const UNREAD_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a connection that must go waits until its GOAWAY is out: the peer may read nothing.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes of one stream that h2 may hold, which have left an outbox and are not in the socket yet.
 const SEND_BUFFER_BYTES_MAX: usize = 64 << 10;

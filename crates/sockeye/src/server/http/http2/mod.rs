@@ -13,6 +13,7 @@ mod answer;
 mod connection;
 mod request_body;
 mod streams;
+mod unread;
 mod watch;
 mod watched;
 

@@ -25,15 +25,54 @@ pub(super) struct SignsOfLife {
     began: Instant,
     /// Nanoseconds after `began`: an answer may come within a microsecond.
     last: Arc<AtomicU64>,
-    input: Arc<Input>,
 }
 
-/// How much has come since somebody looked at what of it is unread.
-#[derive(Debug, Default)]
-struct Input {
+/// What comes from the socket, between it and `Unread`. Both are in one task.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// Since somebody looked at what of it is unread.
     bytes: AtomicUsize,
-    /// Told when it is [`LOOK_BYTES`] or more.
-    is_much: Notify,
+    /// How many may come before somebody looks again: then nothing is read, and the task polls the connection again after
+    /// that look.
+    bytes_max: AtomicUsize,
+    /// Told when the first of them come, and when they are [`LOOK_BYTES`] or more.
+    came: Notify,
+}
+
+impl Input {
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: AtomicUsize::new(0),
+            bytes_max: AtomicUsize::new(LOOK_BYTES),
+            came: Notify::new(),
+        }
+    }
+
+    /// Waits until the first bytes have come, or many.
+    pub(super) async fn came(&self) {
+        self.came.notified().await;
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Somebody has looked: counts from 0 again.
+    pub(super) fn begin_anew(&self, bytes_max: usize) {
+        self.bytes.store(0, Ordering::Relaxed);
+        self.bytes_max.store(bytes_max, Ordering::Relaxed);
+    }
+
+    fn may_come(&self) -> bool {
+        self.bytes() < self.bytes_max.load(Ordering::Relaxed)
+    }
+
+    fn handle_bytes(&self, bytes: usize) {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before == 0 || before + bytes >= LOOK_BYTES {
+            self.came.notify_one();
+        }
+    }
 }
 
 impl SignsOfLife {
@@ -41,20 +80,6 @@ impl SignsOfLife {
         Self {
             began: Instant::now(),
             last: Arc::default(),
-            input: Arc::default(),
-        }
-    }
-
-    /// Waits until so much has come that it is worth a look at what of it is unread.
-    pub(super) async fn much_input(&self) {
-        self.input.is_much.notified().await;
-        self.input.bytes.store(0, Ordering::Relaxed);
-    }
-
-    fn note_input(&self, bytes: usize) {
-        self.note();
-        if self.input.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes >= LOOK_BYTES {
-            self.input.is_much.notify_one();
         }
     }
 
@@ -68,19 +93,21 @@ impl SignsOfLife {
     }
 }
 
-/// A socket that remembers when the peer last showed that it lives.
+/// A socket that remembers when the peer last showed that it lives, and is read no faster than its input may come.
 pub(super) struct Watched<S> {
     stream: S,
     signs: SignsOfLife,
+    input: Arc<Input>,
     /// Whether the last write found no room.
     is_full: bool,
 }
 
 impl<S: Stream> Watched<S> {
-    pub(super) fn new(stream: S, signs: SignsOfLife) -> Self {
+    pub(super) fn new(stream: S, signs: SignsOfLife, input: Arc<Input>) -> Self {
         Self {
             stream,
             signs,
+            input,
             is_full: false,
         }
     }
@@ -101,11 +128,15 @@ impl<S: Stream> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.input.may_come() {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         let came = buffer.filled().len() - before;
         if came > 0 {
-            this.signs.note_input(came);
+            this.signs.note();
+            this.input.handle_bytes(came);
         }
         Poll::Ready(Ok(()))
     }
@@ -145,5 +176,5 @@ impl<S: Stream> AsyncWrite for Watched<S> {
     }
 }
 
-/// Bytes that may come between two looks at what is unread.
-const LOOK_BYTES: usize = 64 << 10;
+/// Bytes that may come between two looks at what of them is unread.
+pub(super) const LOOK_BYTES: usize = 64 << 10;
