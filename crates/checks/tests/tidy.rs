@@ -59,6 +59,11 @@ fn no_test_sleeps() {
     none(&tidy::sleeping_tests(&tree()));
 }
 
+#[test]
+fn log_lines_show_no_debug() {
+    none(&tidy::debug_in_logs(&tree()));
+}
+
 fn tree() -> Tree {
     Tree::read(need::root())
 }

@@ -3,6 +3,7 @@
 //! What can be checked is a test and not a remark in a review; `tests/tidy.rs` runs every rule on this
 //! repository, and each rule's own tests run it on trees that break it.
 
+mod logs;
 mod map;
 mod modules;
 mod names;
@@ -10,6 +11,7 @@ mod sizes;
 mod text;
 mod tree;
 
+pub use logs::debug_in_logs;
 pub use map::stale_map;
 pub use modules::{dead_files, logic_in_lists, missing_docs};
 pub use names::{bad_names, getters};

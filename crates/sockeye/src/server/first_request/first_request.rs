@@ -59,8 +59,12 @@ pub(crate) async fn take_tcp(mut stream: TcpStream, ways: Ways, mut accepted: Ac
     match until_drain(&accepted.shared, spoken).await {
         Some(Ok(Ok(false))) => {}
         Some(Ok(Ok(true))) => return refuse(stream, &plain_http_on_tls()).await,
-        Some(Ok(Err(error))) => return tracing::debug!(?peer_addr, %error, "no TLS"),
-        Some(Err(_)) => return tracing::debug!(?peer_addr, "TLS took too long"),
+        Some(Ok(Err(error))) => {
+            return tracing::debug!(peer_addr = peer_addr.map(display), %error, "no TLS");
+        }
+        Some(Err(_)) => {
+            return tracing::debug!(peer_addr = peer_addr.map(display), "TLS took too long");
+        }
         None => return,
     }
     match until_drain(&accepted.shared, timeout_at(deadline, tls.accept(stream))).await {
