@@ -114,7 +114,7 @@ e2e: peers client chromium proxies ## Test the real binary with browsers, Node, 
 	$(call check_tests,herd)
 	@[ ! -e $(CLIENT)/node_modules/ready ] || { set -x; cd $(CLIENT) && npm run --silent build && npm run --silent e2e; }
 
-faults: iproute2 ## Kill and stop processes, drop packets, make clocks jump (as root, for network namespaces).
+faults: iproute2 client ## Kill and stop processes, drop packets, make clocks jump (as root, for network namespaces).
 	cargo build --workspace
 	$(call check_tests,faults)
 

@@ -46,6 +46,24 @@ pub fn node(script: &str) -> Option<Command> {
     Some(command)
 }
 
+/// Node.js, ready to run a script of the client for browsers, from its sources.
+pub fn client(script: &str) -> Option<Command> {
+    let client = root().join("clients/js");
+    let remedy = "make client";
+    exists(
+        client.join("node_modules/ready"),
+        "the client for browsers",
+        remedy,
+    )?;
+    let mut command = Command::new("node");
+    command
+        .args(["--experimental-websocket", "--no-warnings", "--import", "tsx"])
+        .arg(client.join(script))
+        // Where `tsx` is found.
+        .current_dir(client);
+    Some(command)
+}
+
 /// A file of an npm package of the peers.
 pub fn package_file(path: &str) -> Option<PathBuf> {
     let path = peers().join("node_modules").join(path);

@@ -10,8 +10,9 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use sockeye::{ClientTls, Connect, Http2, Settings, WebSocket, connect};
-use sockeye_checks::{Certificate, Network, Place, Process, Server, Shape, sockeye};
+use sockeye_checks::{Certificate, Network, Place, Process, Server, Shape, need, sockeye};
 
 use crate::support::{BOUND, GIVEN_UP, HEARTBEAT, NO_HEARTBEAT, Stopwatch, serve_command};
 
@@ -263,8 +264,26 @@ fn who_was_cut_off_comes_back() {
 
 #[test]
 fn nobody_waits_for_a_member_with_a_slow_line() {
+    assert_nobody_waits_for_a_slow_member(Way::Plain);
+}
+
+/// There the outbox is one of many that share a connection.
+#[test]
+fn nobody_waits_for_a_member_with_a_slow_line_over_http2() {
+    assert_nobody_waits_for_a_slow_member(Way::Http2);
+}
+
+fn assert_nobody_waits_for_a_slow_member(way: Way) {
     const MESSAGES: usize = 20;
-    let Some(fixture) = start(Shape::slow(64 * KIB, 16 * KIB), &[]) else {
+    let certificate = Certificate::new();
+    let (chain, key) = (certificate.chain(), certificate.key());
+    let root = &fs::read(&chain).unwrap();
+    let over_tls = ["--tls-cert", &chain, "--tls-key", &key];
+    let flags = match way {
+        Way::Plain => &[],
+        Way::Tls | Way::Http2 => &over_tls[..],
+    };
+    let Some(fixture) = start(Shape::slow(64 * KIB, 16 * KIB), flags) else {
         return;
     };
     let url = &fixture.server.url("/websocket/ws");
@@ -273,7 +292,7 @@ fn nobody_waits_for_a_member_with_a_slow_line() {
     thread::scope(|scope| {
         scope.spawn(move || {
             talk(network, Place::Client, async || {
-                let mut slow = connect(url).await.unwrap();
+                let mut slow = way.dial(connect(url), root).await.unwrap();
                 here.fetch_add(1, Ordering::SeqCst);
                 for _ in 0..MESSAGES {
                     let message = slow.recv().await.unwrap().expect("a message");
@@ -284,7 +303,7 @@ fn nobody_waits_for_a_member_with_a_slow_line() {
         });
         scope.spawn(move || {
             talk(network, Place::Server, async || {
-                let mut fast = connect(url).await.unwrap();
+                let mut fast = way.dial(connect(url), root).await.unwrap();
                 while here.load(Ordering::SeqCst) == 0 {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
@@ -299,4 +318,55 @@ fn nobody_waits_for_a_member_with_a_slow_line() {
         });
     });
     assert_eq!(slow_has.load(Ordering::SeqCst), MESSAGES);
+    fixture.assert_gave_nobody_up();
+}
+
+/// How the client for browsers gets `count` messages of `bytes` over 16 KiB a second: the causes for which it has given
+/// up connections before. `None` if this machine can't tell.
+fn browsers_client(count: usize, bytes: usize, heartbeat_ms: Option<u64>) -> Option<Vec<String>> {
+    let node = need::client("test/e2e/slow-line.ts")?;
+    let fixture = start(Shape::slow(300 * KIB, 16 * KIB), &[])?;
+    let mut command = fixture.network.command(Place::Client, &node);
+    command.args([
+        fixture.server.url("/echo"),
+        count.to_string(),
+        bytes.to_string(),
+    ]);
+    command.args(heartbeat_ms.map(|ms| ms.to_string()));
+    let ended = Process::start("the client for browsers", &mut command, LIMIT).wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
+    let fact = ended.out().last().expect("a line").to_string();
+    println!("{count} messages of {bytes} bytes: {fact}");
+    let fact: Value = serde_json::from_str(&fact).expect("JSON");
+    assert_eq!(fact["came"], count);
+    let causes = fact["ended"].as_array().expect("a list").iter();
+    Some(causes.map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_browsers_client_does_not_give_up_its_own_download() {
+    // With a heartbeat whose answers come a minute late, behind what was asked for.
+    if let Some(causes) = browsers_client(48, 16 << 10, Some(4_000)) {
+        assert_eq!(causes, [""; 0]);
+    }
+}
+
+/// With the heartbeat's defaults. A browser doesn't tell how much of a message is there.
+#[test]
+fn a_browsers_client_waits_for_one_long_message() {
+    if let Some(causes) = browsers_client(1, 320 << 10, None) {
+        assert_eq!(causes, [""; 0]);
+    }
+}
+
+#[test]
+fn a_browsers_client_that_has_given_up_a_long_message_waits_longer_for_it_the_next_time() {
+    if let Some(causes) = browsers_client(1, 320 << 10, Some(4_000)) {
+        // It needs more than 20 seconds, and is given 8, 12, 20 and 36, or all the time from the second time on.
+        assert!((1..=3).contains(&causes.len()), "{causes:?}");
+        assert!(
+            causes.iter().all(|cause| cause == "\"heartbeat\""),
+            "{causes:?}"
+        );
+    }
 }
