@@ -259,11 +259,10 @@ fn prepared(open: &Open) -> Result<(Database, Ledger), redb::Error> {
         take_over_losses(&mut logs, &mut lost)?;
         transaction.open_table(SENT)?;
         transaction.open_table(PEOPLE)?;
-        counted(
-            &logs,
-            &transaction.open_table(MESSAGES)?,
-            &transaction.open_table(LETTERS)?,
-        )?
+        let mut letters = transaction.open_table(LETTERS)?;
+        // An earlier version kept those that somebody had got, and who: they don't wait, and would fill a mailbox.
+        letters.retain(|_, holder| holder == UNUSED)?;
+        counted(&logs, &transaction.open_table(MESSAGES)?, &letters)?
     };
     // The order of all messages, which an earlier version kept.
     transaction.delete_table(ORDER)?;
@@ -353,6 +352,9 @@ fn encoded(value: &impl Serialize) -> Vec<u8> {
 fn decoded<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, redb::Error> {
     serde_json::from_slice(bytes).map_err(|error| redb::Error::Corrupted(error.to_string()))
 }
+
+/// In the table of letters, where there was once who had got it.
+const UNUSED: u64 = 0;
 
 const LOGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("logs");
 const MESSAGES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("messages");

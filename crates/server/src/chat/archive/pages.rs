@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Handed, Kept, LETTERS, LOGS, LOST, Ledger, Letter, Log, LogName, MESSAGES, PEOPLE, Resident,
-    SENT, Waiting, Waits, decoded, encoded,
+    SENT, UNUSED, Waiting, Waits, decoded, encoded,
 };
 use crate::chat::{
     Limits,
@@ -423,9 +423,6 @@ pub(super) fn bytes_of(kept: &[u8]) -> u64 {
 
 /// Bytes. A key of `messages`, of `letters` and of `sent`, and their share of a page.
 const ENTRY_BYTES: u64 = 256;
-
-/// In the table of letters, where there was once who had got it.
-const UNUSED: u64 = 0;
 
 /// In the table of what is lost: whether tombstones are.
 const DROPPED_TOMBSTONES: &str = "tombstones";

@@ -439,6 +439,60 @@ fn what_was_committed_is_there_when_the_file_is_opened_again() {
     assert_eq!(again.archive.people().unwrap(), [(address, resident)]);
 }
 
+/// Files as an earlier version wrote them: a letter named the browser that had got it, those that were lost had a table,
+/// and so had the order of all messages.
+#[test]
+fn a_file_of_an_earlier_version_is_taken_over() {
+    let disk = Disk::default();
+    let (ann, bob) = (Person::new().address(), Person::new().address());
+    let letterbox = LogName::person(bob);
+    let database = Database::builder().create_with_backend(disk.clone());
+    let database = database.unwrap();
+    let transaction = database.begin_write().unwrap();
+    let key = letterbox.as_str();
+    {
+        let mut logs = transaction.open_table(LOGS).unwrap();
+        let log = br#"{"epoch":"e1","first":3,"last":5,"time":7}"#;
+        logs.insert(key, &log[..]).unwrap();
+        let mut messages = transaction.open_table(MESSAGES).unwrap();
+        let mut letters = transaction.open_table(LETTERS).unwrap();
+        let mut order = transaction.open_table(ORDER).unwrap();
+        let mut sent = transaction.open_table(SENT).unwrap();
+        for (seq, holder) in [(3, 0x5c62_fb01), (4, 0), (5, 0)] {
+            let kept = format!(
+                r#"{{"heard":{{"seq":{seq},"from":{{"address":"{ann}","name":"ann"}},"to":{{"address":"{bob}","name":"bob"}},"text":"letter {seq}","time":7,"id":"i{seq}"}},"order":{seq},"is_indexed":true}}"#
+            );
+            messages.insert((key, seq), kept.as_bytes()).unwrap();
+            letters.insert((key, seq), holder).unwrap();
+            order.insert(seq, (key, seq)).unwrap();
+            let (from, id) = (ann.to_string(), format!("i{seq}"));
+            sent.insert((&*from, &*id), (key, seq, 7)).unwrap();
+        }
+        let mut lost = transaction.open_table(LOST).unwrap();
+        lost.insert(key, 2).unwrap();
+        let mut people = transaction.open_table(PEOPLE).unwrap();
+        let resident = br#"{"name":"bob","seen":7}"#;
+        people.insert(&*bob.to_string(), &resident[..]).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    for _ in 0..2 {
+        // Opened again, nothing is taken over a second time.
+        let mut scene = Scene::with(disk.archive(), Limits::default());
+        let handed = scene.fetch(&letterbox);
+        assert_eq!(texts(handed.messages), ["letter 4", "letter 5"]);
+        assert_eq!((&*handed.epoch, handed.lost), ("e1", 2));
+        let (past, _) = scene.everything(&letterbox);
+        assert_eq!(past, ["letter 3", "letter 4", "letter 5"]);
+        let resident = Resident {
+            name: "bob".into(),
+            seen: 7,
+            has_spoken: true,
+        };
+        assert_eq!(scene.archive.people().unwrap(), [(bob, resident)]);
+    }
+}
+
 /// A disk that can be full.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
