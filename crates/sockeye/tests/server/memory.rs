@@ -434,6 +434,20 @@ async fn what_streams_of_http2_send_ahead_of_their_readers_is_charged_and_ends_t
     }
 }
 
+#[tokio::test]
+async fn who_hangs_up_while_it_waits_for_memory_holds_none_any_more() {
+    let (server, budget) = serve(64 * MIB, Settings::default()).await;
+    let mut others = budget.account();
+    others.set(63 * MIB);
+    let mut stream = upgraded(server.local_addrs()[0]).await;
+    begin_message(&mut stream, 66 * KIB).await;
+    // More than one may hold now and be read.
+    until_used(&budget, |used| used > 63 * MIB + 64 * KIB).await;
+    drop(stream);
+    until_used(&budget, |used| used < 63 * MIB + 16 * KIB).await;
+    drop(others);
+}
+
 /// The messages that a deaf WebSocket is sent over HTTP/2, masked with the key 0: as much as a stream's window takes.
 fn messages_of_a_window() -> Vec<u8> {
     let message = [&b"\x82\xfe\x04\x00\0\0\0\0"[..], &[7; KIB]].concat();

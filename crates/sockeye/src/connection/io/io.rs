@@ -9,7 +9,10 @@ use std::{
 };
 
 use mio::net::TcpStream;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendFlags},
+};
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
@@ -162,6 +165,18 @@ impl Io {
         match self {
             Self::Socket(socket) => Some(receive(socket, buffer)),
             _ => None,
+        }
+    }
+
+    /// Whether all that the peer has sent is read, and nothing more comes. Only TCP itself tells without a read: `false`
+    /// where something else carries it.
+    pub(crate) fn is_at_end(&self) -> bool {
+        let Self::Socket(socket) = self else {
+            return false;
+        };
+        match rustix::net::recv(socket, &mut [0_u8], RecvFlags::PEEK) {
+            Ok((len, _)) => len == 0,
+            Err(error) => error != Errno::AGAIN && error != Errno::INTR,
         }
     }
 

@@ -355,8 +355,8 @@ impl Driver {
             return Some(Poll::Pending);
         }
         if !self.has_pending() {
-            // What is here already is worked off all the same: that frees memory.
-            if self.must_wait(&writer) {
+            // What is here already is worked off all the same: that frees memory, and so does the peer's end.
+            if self.must_wait(&writer) && !writer.is_at_end() {
                 return Some(Poll::Pending);
             }
             if let Some(pending_work) = &mut self.pending_work {

@@ -37,6 +37,11 @@ impl Writer {
         }
     }
 
+    /// Whether a read would find the peer's end, and nothing before it.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.io.is_at_end()
+    }
+
     /// Whether it must go, because so much waits to be written and memory is short.
     pub(crate) fn must_close(&self) -> bool {
         let outbox = self.outbox.as_ref();
