@@ -4,16 +4,17 @@ use std::net::IpAddr;
 
 use crate::error::{Error, ErrorKind};
 
-/// All addresses whose first `bits` bits are those of `address`: `10.0.0.0/8`, `fd00::/8`, `::1`.
+/// A range of addresses: all whose first `bits` bits are those of `address`, as in `10.0.0.0/8`, `fd00::/8`,
+/// `::1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cidr {
-    /// Canonical: no IPv4 address dressed up as IPv6.
+    /// Canonical: never an IPv4-mapped IPv6 address.
     address: IpAddr,
     bits: u32,
 }
 
 impl Cidr {
-    /// An address alone, or with the bits that count; IPv6 in brackets or not.
+    /// Parses an address alone, or with the number of bits that count; IPv6 in brackets or not.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
@@ -35,14 +36,16 @@ impl Cidr {
         })
     }
 
+    /// Parses several ranges.
+    ///
     /// # Errors
     ///
-    /// Kind `Config`, for what is neither an address nor a range.
+    /// Kind `Config`, for a text that is neither an address nor a range.
     pub(crate) fn parse_all(texts: &[String]) -> Result<Vec<Self>, Error> {
         let parse = |text: &String| {
             Self::parse(text).ok_or_else(|| {
                 let message =
-                    format!("{text:?} is no network; allowed: 127.0.0.1, 10.0.0.0/8, fd00::/8");
+                    format!("{text:?} is not an address or a range; allowed: 127.0.0.1, 10.0.0.0/8, fd00::/8");
                 Error::new(ErrorKind::Config, message)
             })
         };
@@ -59,7 +62,7 @@ impl Cidr {
     }
 }
 
-/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
+/// Returns the bits of the canonical address: `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
 fn canonical_bits(address: IpAddr, bits: u32) -> Option<u32> {
     if address.is_ipv6() && address.to_canonical().is_ipv4() {
         bits.checked_sub(96)

@@ -7,14 +7,14 @@ use sockeye_proto::{CloseCode, Printable};
 /// How a WebSocket ended, and who ended it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// The code of whoever closed first; 1005 if the Close frame had none, 1006 if there was no
-    /// Close frame.
+    /// The code of the end that closed first; 1005 if the Close frame had none, 1006 if there was no Close
+    /// frame.
     pub code: CloseCode,
-    /// The reason of whoever closed first.
+    /// The reason of the end that closed first.
     pub reason: String,
     /// Who ended it.
     pub by: Side,
-    /// The code that we sent.
+    /// The code that this end sent.
     pub sent: Option<CloseCode>,
     /// The code that the peer sent, 1005 for a Close frame without one.
     pub received: Option<CloseCode>,
@@ -27,19 +27,19 @@ pub enum Side {
     Us,
     /// The other end.
     Peer,
-    /// The transport failed.
+    /// The network: the connection failed.
     Network,
 }
 
 impl Closed {
-    /// Whether both ends sent a Close frame (RFC 6455 section 7.1.4), the browser's `wasClean`.
+    /// Returns whether both ends sent a Close frame (RFC 6455 section 7.1.4), the browser's `wasClean`.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.sent.is_some() && self.received.is_some()
     }
 
-    /// Whether it ended as it should: with 1000, with 1001 or without a code (1005), whoever closed, and
-    /// the peer sent no other code. After any other end [`crate::WebSocket::recv`] fails.
+    /// Returns whether it ended normally: with 1000, with 1001 or without a code (1005), whichever end
+    /// closed, and the peer sent no other code. After any other end [`crate::WebSocket::recv`] fails.
     #[must_use]
     pub fn is_normal(&self) -> bool {
         let is_normal = |code| {
@@ -52,7 +52,7 @@ impl Closed {
     }
 }
 
-/// One line; the reason as [`Printable`] shows it.
+/// Writes one line; the reason as [`Printable`] shows it.
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = match self.by {
@@ -68,14 +68,14 @@ impl fmt::Display for Closed {
     }
 }
 
-/// How a session ended.
+/// How a session ended, for statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// With a Close frame in both directions.
+    /// With a Close frame in each direction.
     Clean,
-    /// By time.
+    /// This end has ended it.
     EndCause(EndCause),
-    /// Otherwise.
+    /// In any other way.
     Unclean,
 }
 
@@ -88,25 +88,25 @@ impl Ending {
     }
 }
 
-/// Why we have ended a connection: its time was over, or memory was short.
+/// Why this end has ended a connection: a timeout, or short memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndCause {
     /// The peer gave no sign of life.
     Silent,
-    /// The peer took nothing of what waits for it.
+    /// The peer took none of the bytes that wait for it.
     Stalled,
     /// The peer has sent no message for too long.
     Idle,
-    /// It has lasted as long as it may.
+    /// The connection has lasted as long as it may.
     Expired,
-    /// A message of the peer's came too slowly.
+    /// The peer sent a message too slowly.
     Unfinished,
-    /// It held most when memory was short.
+    /// The connection was among the largest holders when memory was short.
     Shed,
 }
 
 impl EndCause {
-    /// For people, and the reason of the [`crate::Closed`].
+    /// Returns the reason that [`crate::Closed`] shows.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Silent => "no sign of life",
@@ -118,7 +118,7 @@ impl EndCause {
         }
     }
 
-    /// Who ends it.
+    /// Returns the side that ends the connection.
     pub(crate) fn side(self) -> Side {
         match self {
             Self::Silent => Side::Network,
@@ -126,7 +126,7 @@ impl EndCause {
         }
     }
 
-    /// What the peer is told, where it can be told.
+    /// Returns the close code for the peer, where a Close frame can be sent.
     pub(crate) fn code(self) -> CloseCode {
         match self {
             Self::Unfinished => CloseCode::POLICY_VIOLATION,

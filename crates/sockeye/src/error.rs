@@ -1,4 +1,4 @@
-//! What can go wrong, said once.
+//! The error type of this crate.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, io, sync::Arc};
 
@@ -10,9 +10,10 @@ use crate::{
     handshake::Request,
 };
 
-/// What went wrong: a stable [`ErrorKind`], one line for people, and the cause.
+/// An error: a stable [`ErrorKind`], one line for people, and the cause.
 ///
-/// A close with 1000, 1001 or without a code is not an error. One pointer wide, so that the good path doesn't pay for it.
+/// A close with 1000, 1001 or without a code is not an error. An error is one pointer wide, so that a
+/// `Result` stays small.
 pub struct Error(Box<ErrorParts>);
 
 struct ErrorParts {
@@ -24,7 +25,7 @@ struct ErrorParts {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What a server answered instead of 101.
+/// The answer of a server that refused the handshake with a status other than 101.
 #[derive(Clone, Debug)]
 pub struct Rejection {
     /// The HTTP status.
@@ -39,7 +40,7 @@ pub struct Rejection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The transport failed: reset, broken pipe, unreachable, ended without a Close frame.
+    /// The connection failed: reset, broken pipe, unreachable, ended without a Close frame.
     Io,
     /// TLS: certificate, version, handshake.
     Tls,
@@ -55,24 +56,23 @@ pub enum ErrorKind {
     Refused,
     /// The peer broke RFC 6455 or RFC 7692 on the open connection.
     Protocol,
-    /// A limit of ours was reached.
+    /// A limit of this end was reached.
     Limit,
     /// A phase took longer than its limit.
     Timeout,
     /// The peer gave no sign of life in time: see [`crate::Settings::heartbeat`].
     Heartbeat,
-    /// The connection is closing or closed: nothing more can be sent; or, from
-    /// [`crate::WebSocket::recv`], it was closed for a reason that the program should know. See
-    /// [`Error::closed`].
+    /// The connection is closing or closed, and nothing more can be sent. From [`crate::WebSocket::recv`]:
+    /// the connection was closed for a reason that the program should know. See [`Error::closed`].
     Closed,
     /// A value doesn't become JSON, or a message isn't the JSON that the program asked for. The connection stays open.
     InvalidData,
-    /// We were called or configured wrongly.
+    /// The program called or configured this library wrongly.
     Config,
 }
 
 impl Error {
-    /// An error of this kind with one line for people.
+    /// Creates an error of this kind with one line for people.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(ErrorParts {
@@ -85,7 +85,7 @@ impl Error {
         }))
     }
 
-    /// The same with a cause.
+    /// Adds a cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
@@ -97,13 +97,13 @@ impl Error {
         self
     }
 
-    /// Remembers what was asked for, unless that is known already.
+    /// Adds the request that failed, unless there is one.
     pub(crate) fn with_request(mut self, request: Request) -> Self {
         self.0.request.get_or_insert_with(|| Arc::new(request));
         self
     }
 
-    /// Nothing more can be sent. `closed` is how the connection ended, if it has.
+    /// Creates the error of a send after the end. `closed` tells how the connection ended, if it has.
     pub(crate) fn not_open(closed: Option<Closed>) -> Self {
         match closed {
             Some(closed) => Self::ended(closed),
@@ -111,7 +111,7 @@ impl Error {
         }
     }
 
-    /// The connection ended like this.
+    /// Creates the error of a connection that ended like this.
     pub(crate) fn ended(closed: Closed) -> Self {
         Self::new(ErrorKind::Closed, closed.to_string()).with_closed(closed)
     }
@@ -121,39 +121,39 @@ impl Error {
         self
     }
 
-    /// The class of the error.
+    /// Returns the class of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// How the connection ended, if it was open and this error is its end: who closed it, with which code
-    /// and reason. Every error of [`crate::WebSocket::recv`] has it.
+    /// Returns how the connection ended, if it was open and this error is its end: which end closed it, with
+    /// which code and reason. Every error of [`crate::WebSocket::recv`] has it.
     #[must_use]
     pub fn closed(&self) -> Option<&Closed> {
         self.0.closed.as_ref()
     }
 
-    /// The server's answer, if it refused the handshake.
+    /// Returns the server's answer, if it refused the handshake.
     #[must_use]
     pub fn rejection(&self) -> Option<&Rejection> {
         self.0.rejection.as_ref()
     }
 
-    /// The request that the client sent, if it came as far as that and the opening handshake failed.
+    /// Returns the request that the client sent, if it got that far and the opening handshake failed.
     #[must_use]
     pub fn request(&self) -> Option<&Request> {
         self.0.request.as_deref()
     }
 
-    /// The HTTP status, if the server refused the handshake.
+    /// Returns the HTTP status, if the server refused the handshake.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.rejection().map(|rejection| rejection.status)
     }
 }
 
-/// One line. What the peer said in it is as [`Printable`] shows it.
+/// Writes one line. Text of the peer appears as [`Printable`] shows it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Printable(&self.0.message))?;
@@ -203,17 +203,14 @@ impl From<EndCause> for Error {
             ),
             EndCause::Stalled => (
                 ErrorKind::Timeout,
-                "the peer took nothing of what waits for it",
+                "the peer read none of the bytes that wait for it",
             ),
             EndCause::Idle => (ErrorKind::Timeout, "the peer sent no message"),
             EndCause::Expired => (ErrorKind::Timeout, "the connection's lifetime is over"),
-            EndCause::Unfinished => (
-                ErrorKind::Timeout,
-                "a message of the peer's came too slowly",
-            ),
+            EndCause::Unfinished => (ErrorKind::Timeout, "the peer sent a message too slowly"),
             EndCause::Shed => (
                 ErrorKind::Limit,
-                "memory is short, and the connection held most of it",
+                "memory is short, and the connection was among those that held most",
             ),
         };
         Self::new(kind, message)

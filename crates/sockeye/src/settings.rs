@@ -1,4 +1,4 @@
-//! How a connection is run.
+//! The settings of a connection.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -6,71 +6,76 @@ use sockeye_proto::{HeartbeatConfig, Message};
 
 use crate::{Deflate, Limits, memory::MemoryBudget};
 
-/// How a connection is run: its limits, its queues, its compression.
+/// The settings of a connection: its limits, its queues, its compression.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// What the peer can make grow.
+    /// Limits on what the peer can make grow.
     pub limits: Limits,
     /// permessage-deflate: offered by a client, agreed to by a server. Default `None`.
     pub deflate: Option<Deflate>,
-    /// Bytes waiting to be written, frames and headers as on the wire. A message is admitted if it
-    /// fits, or if nothing waits. Default 1 MiB.
+    /// Bytes that may wait to be written, frames and headers included. A message is admitted if it fits, or
+    /// if nothing waits. Default 1 MiB.
     ///
-    /// An endpoint's answers are always taken: reading pauses over it, and while one of 64 KiB or more
-    /// waits that is a large message's, such as its echo.
+    /// An endpoint's answers are always taken. Reading pauses while more waits than this, and while an answer
+    /// of 64 KiB or more to a large message waits, such as its echo.
     pub outbox_bytes_max: usize,
-    /// Bytes of whole messages received and not yet taken by `recv`; over it, reading pauses.
-    /// Default 1 MiB. Loop style only: callbacks take a message as it comes.
+    /// Bytes of whole messages received and not yet taken by `recv`; beyond it, reading pauses. Default 1
+    /// MiB. For the loop style only: callbacks take each message as it comes.
     pub inbox_bytes_max: usize,
-    /// Pings of ours, by which a peer that vanishes is noticed and [`crate::Session::latency`] is
-    /// measured; `None` sends none. Default one every 25 s, and 10 s for any byte of the peer's.
+    /// The pings that detect a vanished peer and measure [`crate::Session::latency`]; `None` sends none.
+    /// Default: one every 25 s, and 10 s for any byte of the peer to arrive.
     ///
-    /// A peer that gives no sign of life is gone within interval + timeout: `on_error` tells of an
-    /// error of kind [`crate::ErrorKind::Heartbeat`], the ending is by [`crate::Side::Network`]
-    /// with 1006, and nobody waits for its Close frame. While reading is paused because the inbox or the
-    /// outbox is full, and while bytes wait before the ping, nobody is late: also in the kernel and on the way, as
-    /// long as the peer's kernel takes some of them, which Linux knows. See `docs/howto/keep-connections-alive.md`.
+    /// A peer that gives no sign of life is gone within interval + timeout. Then `on_error` gets an error of
+    /// kind [`crate::ErrorKind::Heartbeat`], and the ending is by [`crate::Side::Network`] with 1006, without
+    /// a wait for the peer's Close frame.
+    ///
+    /// A peer is never late while reading is paused because the inbox or the outbox is full. A peer is also
+    /// not late while bytes wait ahead of the ping, be it in this kernel or on the way, as long as the peer's
+    /// kernel takes some of them, which Linux can tell. See `docs/howto/keep-connections-alive.md`.
     pub heartbeat: Option<HeartbeatConfig>,
-    /// A text message that is answered with another as soon as it comes, before messages that wait, and is
-    /// handed to nobody: for peers that can't send pings of RFC 6455, as the programs of browsers. It counts
-    /// as a message for `idle_timeout`. Default `None`: the program hears every message.
+    /// A text message that is answered with another as soon as it comes, ahead of messages that wait, and is
+    /// not handed to the program. It is for peers that can't send pings of RFC 6455, such as scripts in
+    /// browsers. It counts as a message for `idle_timeout`. Default `None`: the program gets every message.
     pub app_heartbeat: Option<AppHeartbeat>,
     /// How long the peer may send no message, nor a byte of one, before it is closed with 1001 and the reason
-    /// `idle`; pings and pongs don't count. It may take a quarter longer. Default `None`: for ever.
+    /// `idle`. Pings and pongs don't count. The close may come a quarter of this time late. Default `None`:
+    /// for ever.
     pub idle_timeout: Option<Duration>,
-    /// How long it may last before it is closed with 1001 and the reason `lifetime`. Default `None`: for
-    /// ever.
+    /// How long the connection may last before it is closed with 1001 and the reason `lifetime`. Default
+    /// `None`: for ever.
     pub lifetime: Option<Lifetime>,
-    /// How long bytes may wait in the outbox of which the system takes none, because the peer doesn't
-    /// read: then it is cut, at twice this time at the latest. A peer that reads slowly, but reads,
-    /// stays: on Linux the peer's kernel is watched too, which acknowledges what it has room for. `None` waits for as long as the system does. Default 30 s.
+    /// How long bytes may wait in the outbox while the system takes none of them, because the peer doesn't
+    /// read. Then the connection is cut, after at most twice this time. A peer that reads slowly stays: on
+    /// Linux the peer's kernel is watched too, which acknowledges what it has room for. `None` waits as long
+    /// as the system does. Default 30 s.
     ///
-    /// `on_error` tells of an error of kind [`crate::ErrorKind::Timeout`], the ending is by
-    /// [`crate::Side::Us`] with 1006, for no Close frame could be sent.
+    /// `on_error` gets an error of kind [`crate::ErrorKind::Timeout`]. The ending is by [`crate::Side::Us`]
+    /// with 1006, since no Close frame could be sent.
     pub progress_timeout: Option<Duration>,
-    /// How long a thread that has nothing to do looks for what comes next before it sleeps, where that has come as
-    /// promptly so far; zero: it sleeps at once. Default 30 µs.
+    /// How long a thread without work polls before it sleeps, if work has come promptly so far; zero: it
+    /// sleeps at once. Default 30 µs.
     ///
-    /// To sleep and to be woken can take several times as long as the answer to a message. Who looks keeps the core
-    /// busy; where little comes, or comes later, nobody looks. A server's workers do it, with the settings of the server,
-    /// and leave the core to any other thread that has work for it; and tasks in [`crate::WebSocket::recv`], one of a
-    /// thread at a time, which leave the thread to its other tasks.
+    /// Falling asleep and waking up can take several times as long as the answer to a message. Polling keeps
+    /// the core busy, so a thread doesn't poll where little comes or where it comes later. A server's workers
+    /// poll by the settings of the server, and leave the core to any other thread with work for it. Tasks in
+    /// [`crate::WebSocket::recv`] poll too, one of a thread at a time, and leave the thread to its other
+    /// tasks.
     pub busy_poll: Duration,
-    /// What a connection holds for its peer is charged to this budget, and is bounded by it together with what all
-    /// others hold. Default [`MemoryBudget::of_process`]; a server may have one for all its routes:
+    /// The budget to which the connection charges what it holds for its peer, and which bounds all its
+    /// connections together. Default [`MemoryBudget::of_process`]. A server may have one for all its routes:
     /// [`crate::Server::memory_budget`].
     pub memory_budget: MemoryBudget,
 }
 
 /// How long a connection may last.
 ///
-/// Those who came together don't end together: each lasts a little less than the maximum.
+/// Connections that began together don't end together: each lasts a little less than the maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
-    /// The most.
+    /// The longest.
     pub max: Duration,
-    /// How much less it may be: the ends are spread evenly over this time before the maximum.
+    /// How much shorter it may be: the ends are spread evenly over this time before the maximum.
     pub spread: Duration,
 }
 
@@ -92,10 +97,11 @@ impl Default for Settings {
     }
 }
 
-/// A heartbeat of the application's own: a text message that is answered with another, and handed to nobody.
+/// A heartbeat of the application: a text message that is answered with another, and not handed to the
+/// program.
 ///
-/// The programs of browsers can't send the ping of RFC 6455, so that they send one of their own to see whether
-/// the server still answers; the clients of many chats do. See [`crate::Settings::app_heartbeat`].
+/// Scripts in browsers can't send the ping of RFC 6455. Many chat clients send a text message instead, to see
+/// whether the server still answers. See [`crate::Settings::app_heartbeat`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppHeartbeat {
     /// The whole text of the question, below 4 KiB. Default `ping`.

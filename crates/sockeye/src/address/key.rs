@@ -1,9 +1,9 @@
-//! What counts as one client address.
+//! The key that stands for one client address.
 
 use std::{net::IpAddr, num::NonZero};
 
-/// What counts as one client address: one of IPv4, or the first 64 bits of one of IPv6, of which whoever has
-/// one has all.
+/// The key that stands for one client address: an IPv4 address, or the first 64 bits of an IPv6 address,
+/// since a client with one address of such a network has all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key(NonZero<u64>);
 
@@ -13,12 +13,12 @@ impl Key {
             IpAddr::V4(addr) => IPV4 | u64::from(addr.to_bits()),
             IpAddr::V6(addr) => (addr.to_bits() >> 64) as u64,
         };
-        // 0 is where `::1` is, and 1 is nobody's.
+        // `::1` gives 0, which becomes 1: no client has the network 1.
         Self(NonZero::new(number).unwrap_or(NonZero::<u64>::MIN))
     }
 }
 
-/// Where IPv6 has multicast addresses, from which nobody comes.
+/// IPv6 multicast addresses, from which no client connects.
 const IPV4: u64 = 0xffff_ffff << 32;
 
 /// What limits for an address count a request as. A connection that has to count later keeps these 8 bytes, and not

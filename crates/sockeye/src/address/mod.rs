@@ -1,4 +1,4 @@
-//! Limits for each client address: how many connections it may hold, and how often it may do what.
+//! Limits for each client address: how many connections it may hold, and how often it may do something.
 //!
 //! ```text
 //!   RequestInfo ──> key ──> table: connections and rate of each address ──> permit | RetryAfter

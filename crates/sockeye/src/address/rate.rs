@@ -1,8 +1,8 @@
-//! How often something may happen.
+//! A limit on how often something may happen.
 
 use std::{fmt, num::NonZero, time::Duration};
 
-/// How often something may happen: so many at once, and then one after the other at an even pace.
+/// A limit on how often something may happen: a burst at once, then one after another at an even pace.
 ///
 /// ```
 /// use sockeye::Rate;
@@ -12,35 +12,35 @@ use std::{fmt, num::NonZero, time::Duration};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Until one more may happen.
+    /// The time until one more may happen.
     interval: Duration,
     burst: NonZero<u32>,
 }
 
-/// It happened too often: when it may happen again, at the soonest.
+/// The error of a rate limit: how long the client must wait at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryAfter(Duration);
 
 impl Rate {
-    /// So many a second, and as many at once; at least 1.
+    /// Allows `count` a second, and as many at once; at least 1.
     #[must_use]
     pub fn per_second(count: u32) -> Self {
         Self::per(Duration::from_secs(1), count)
     }
 
-    /// So many a minute, and as many at once; at least 1.
+    /// Allows `count` a minute, and as many at once; at least 1.
     #[must_use]
     pub fn per_minute(count: u32) -> Self {
         Self::per(Duration::from_secs(60), count)
     }
 
-    /// So many an hour, and as many at once; at least 1.
+    /// Allows `count` an hour, and as many at once; at least 1.
     #[must_use]
     pub fn per_hour(count: u32) -> Self {
         Self::per(Duration::from_secs(3600), count)
     }
 
-    /// How many may happen at once, after nothing has happened for a while; at least 1.
+    /// Sets how many may happen at once after a pause; at least 1.
     #[must_use]
     pub fn burst(mut self, burst: u32) -> Self {
         self.burst = NonZero::new(burst).unwrap_or(NonZero::<u32>::MIN);
@@ -55,8 +55,8 @@ impl Rate {
         }
     }
 
-    /// Counts one more (the generic cell rate algorithm). `full_at` is when the whole burst is there again: one
-    /// number is all that there is to know. Returns what it is then.
+    /// Counts one more, by the generic cell rate algorithm. `full_at` is when the whole burst is available
+    /// again, which is all the state there is. Returns its next value.
     pub(super) fn count(self, full_at: Duration, now: Duration) -> Result<Duration, RetryAfter> {
         let next = full_at.max(now) + self.interval;
         match next.checked_sub(now + self.interval * self.burst.get()) {
@@ -71,7 +71,7 @@ impl RetryAfter {
         Self(time)
     }
 
-    /// Whole seconds, rounded up and at least 1: the value of `Retry-After`.
+    /// Returns whole seconds, rounded up and at least 1: the value of `Retry-After`.
     #[must_use]
     pub fn as_secs(self) -> u64 {
         let secs = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
@@ -105,7 +105,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(count(ms(5000)), Ok(()));
         }
-        // What is refused isn't counted.
+        // A refused attempt isn't counted.
         assert_eq!(count(ms(5000)), Err(ms(100)));
         assert_eq!(count(ms(5040)), Err(ms(60)));
         assert_eq!(count(ms(5100)), Ok(()));

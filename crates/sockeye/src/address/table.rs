@@ -1,4 +1,4 @@
-//! What is known of each client address.
+//! The state kept for each client address.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -14,16 +14,17 @@ use crate::address::{
     rate::{Rate, RetryAfter},
 };
 
-/// What is known of each client address: how many connections it holds, and how often it has done something.
+/// The state kept for each client address: how many connections it holds, and how often it has done
+/// something.
 ///
-/// An address of which there is nothing to know is forgotten, some with each newcomer, so that no call looks
-/// at all of them. If there is no room for a newcomer it isn't counted, and nothing is refused to it: who has
-/// that many addresses isn't stopped by a limit for each, and whoever else comes must not be.
+/// Each new address looks at a few entries and drops those with no state left, so that no call looks at all
+/// of them. If there is no room for a new address, it isn't counted and nothing is refused to it: a limit for
+/// each address doesn't stop an attacker with that many, and must not stop anybody else.
 #[derive(Debug)]
 pub(crate) struct AddressTable {
-    /// So that threads that accept at the same time seldom wait for each other.
+    /// Several locks, so that threads that accept at the same time seldom wait for each other.
     shards: [Mutex<Shard>; SHARDS],
-    /// Entries of a shard.
+    /// The most entries that a shard holds.
     shard_max: usize,
     hasher: RandomState,
     origin: Instant,
@@ -32,27 +33,27 @@ pub(crate) struct AddressTable {
 #[derive(Debug, Default)]
 struct Shard {
     entries: IndexMap<Key, AddressEntry>,
-    /// The entry that is looked at next, whether it can be forgotten.
+    /// The index of the entry that is checked next.
     cursor: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct AddressEntry {
     connections: u32,
-    /// When the whole burst is there again.
+    /// When the whole burst is available again.
     full_at: Duration,
 }
 
-/// One connection is counted for its address while its permit lives.
+/// A permit that counts one connection for its address while it lives.
 #[derive(Debug)]
 pub(crate) struct AddressPermit {
-    /// None when somebody else sees to it that the connection is counted off.
+    /// `None` once the owner of the key calls [`AddressTable::leave`] itself.
     table: Option<Arc<AddressTable>>,
     key: Key,
 }
 
 impl AddressTable {
-    /// Room for some `addresses_max` addresses.
+    /// Creates a table for about `addresses_max` addresses.
     pub(crate) fn new(addresses_max: usize) -> Self {
         Self {
             shards: Default::default(),
@@ -62,11 +63,11 @@ impl AddressTable {
         }
     }
 
-    /// Counts that an address has done it once more.
+    /// Counts one more action of an address.
     ///
     /// # Errors
     ///
-    /// It has done it too often, and this time isn't counted.
+    /// The address has acted too often. This attempt isn't counted.
     pub(crate) fn count(&self, key: Key, rate: Rate, now: Instant) -> Result<(), RetryAfter> {
         self.with_entry(key, now, |entry, now| {
             entry.full_at = rate.count(entry.full_at, now)?;
@@ -75,7 +76,7 @@ impl AddressTable {
         .unwrap_or(Ok(()))
     }
 
-    /// Whether an address may do it once more, without counting it.
+    /// Checks whether an address may act once more, without counting it.
     pub(crate) fn check(&self, key: Key, rate: Rate, now: Instant) -> Result<(), RetryAfter> {
         let shard = self.shard(key).lock();
         match shard.entries.get(&key) {
@@ -84,8 +85,8 @@ impl AddressTable {
         }
     }
 
-    /// Counts one more connection of an address, unless it has `max`. The permit is missing if the table has
-    /// no room.
+    /// Counts one more connection of an address, unless it has `max`. Returns no permit if the table has no
+    /// room.
     pub(crate) fn enter(
         self: &Arc<Self>,
         key: Key,
@@ -105,14 +106,14 @@ impl AddressTable {
         }))
     }
 
-    /// Counts off one connection.
+    /// Counts one connection less.
     pub(crate) fn leave(&self, key: Key) {
         if let Some(entry) = self.shard(key).lock().entries.get_mut(&key) {
             entry.connections = entry.connections.saturating_sub(1);
         }
     }
 
-    /// `None` if there is no room for the address.
+    /// Changes the entry of an address. Returns `None` if there is no room for it.
     fn with_entry<T>(
         &self,
         key: Key,
@@ -144,7 +145,7 @@ impl AddressTable {
 }
 
 impl Shard {
-    /// Looks at a few entries, whether there is anything to know of them.
+    /// Checks a few entries and drops those with no state left.
     fn forget_some(&mut self, now: Duration) {
         for _ in 0..LOOKS {
             if self.cursor >= self.entries.len() {
@@ -162,7 +163,7 @@ impl Shard {
 }
 
 impl AddressPermit {
-    /// Whoever takes the key calls [`AddressTable::leave`] when the connection ends.
+    /// Returns the key. The caller calls [`AddressTable::leave`] when the connection ends.
     pub(crate) fn into_key(mut self) -> Key {
         self.table = None;
         self.key
@@ -177,13 +178,13 @@ impl Drop for AddressPermit {
     }
 }
 
-/// Far more than there are threads that accept.
+/// Far more than threads that accept.
 const SHARDS: usize = 16;
 
-/// Entries that a newcomer looks at: more than the one that it adds, so that the table shrinks too.
+/// Entries that a new address checks: more than the one it adds, so that the table shrinks too.
 const LOOKS: usize = 8;
 
-/// What an address is told that has too many connections: one of them may end at any time.
+/// The wait that an address with too many connections is told: one of them may end at any time.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -228,7 +229,7 @@ mod tests {
                 .sum::<usize>()
         };
         assert_eq!(known(), 10_001);
-        // A second later the next ones push them out, but for the one that is connected.
+        // Later addresses push them out, but for the one that is connected.
         let later = begin + Duration::from_secs(2);
         for number in 20_000..25_000 {
             table.count(key(number), rate, later).unwrap();

@@ -1,51 +1,58 @@
-//! What one holder has charged to a budget.
+//! The bytes that one holder has charged to a budget.
 
 use std::fmt;
 
-use crate::memory::{batch, budget::MemoryBudget};
+use crate::memory::{budget::MemoryBudget, unreported};
 
-/// What one holder has charged to a [`MemoryBudget`]: a connection, a body, a cache. Given back when it is
-/// dropped.
+/// The bytes that one holder, such as a connection, a body or a cache, has charged to a [`MemoryBudget`].
+/// Dropping the account gives them back.
 ///
-/// To charge is cheap: threads report to the budget 16 KiB at a time.
+/// Charging is cheap: a thread reports to the budget 16 KiB at a time.
 pub struct MemoryAccount {
     budget: MemoryBudget,
     /// 0 <= bytes <= isize::MAX
     bytes: usize,
 }
 
-impl MemoryAccount {
-    pub(super) fn new(budget: MemoryBudget) -> Self {
-        Self { budget, bytes: 0 }
+impl MemoryBudget {
+    /// Opens an account for one holder, such as a connection, a body or a cache. It holds nothing yet.
+    #[must_use]
+    pub fn account(&self) -> MemoryAccount {
+        MemoryAccount {
+            budget: self.clone(),
+            bytes: 0,
+        }
     }
+}
 
-    /// Says how much the holder holds now.
+impl MemoryAccount {
+    /// Sets how many bytes the holder holds now.
     pub fn set(&mut self, bytes: usize) {
         let bytes = bytes.min(isize::MAX as usize);
         if bytes != self.bytes {
-            // Both are within an isize, so that their difference is too.
-            batch::add(&self.budget, bytes as isize - self.bytes as isize);
+            // Both are at most `isize::MAX`, so the difference fits an isize.
+            unreported::add(self.budget.count(), bytes as isize - self.bytes as isize);
             self.bytes = bytes;
         }
     }
 
-    /// Says that the holder holds so much more.
+    /// Adds `bytes` to what the holder holds.
     pub fn charge(&mut self, bytes: usize) {
         self.set(self.bytes.saturating_add(bytes));
     }
 
-    /// Says that the holder holds so much less.
+    /// Subtracts `bytes` from what the holder holds.
     pub fn release(&mut self, bytes: usize) {
         self.set(self.bytes.saturating_sub(bytes));
     }
 
-    /// What the holder holds.
+    /// Returns how many bytes the holder holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The budget that it is charged to.
+    /// Returns the budget to which the account belongs.
     #[must_use]
     pub fn budget(&self) -> &MemoryBudget {
         &self.budget

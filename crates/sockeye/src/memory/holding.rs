@@ -1,4 +1,4 @@
-//! What one connection holds, and what follows from it when memory is short.
+//! The bytes that one connection holds, and what follows when memory is short.
 
 use std::{sync::Arc, task::Waker};
 
@@ -8,8 +8,9 @@ use crate::memory::{
     ledger::{LARGE_BYTES, LedgerEntry},
 };
 
-/// What one connection holds, and what follows from it when memory is short: whoever holds much is in the budget's
-/// ledger, where it is found when somebody has to be closed, or to be woken when there is room.
+/// The bytes that one connection holds, charged to the budget. A connection that holds much is also in the
+/// budget's ledger, which finds the ones to close when memory is short and the ones to wake when there is
+/// room.
 pub(crate) struct Holding {
     account: MemoryAccount,
     entry: Option<Arc<LedgerEntry>>,
@@ -23,31 +24,33 @@ impl Holding {
         }
     }
 
-    /// Says how much is held. `waker`: of whoever drives the connection.
+    /// Sets how many bytes are held. `waker` makes a waker of the connection's driver.
     pub(crate) fn set(&mut self, bytes: usize, waker: impl FnOnce() -> Waker) {
         match &self.entry {
             Some(entry) => entry.set(bytes),
             None if bytes >= LARGE_BYTES => self.enter(bytes, waker()),
             None => {}
         }
-        // Behind that: if it is too much for all, this holder is known already.
+        // After the ledger: if these bytes exceed the budget, this holder can be chosen already.
         self.account.set(bytes);
         if !self.is_beyond_share() {
             self.end_wait();
         }
     }
 
-    /// Whether the driver has something to do about it: to close, or to wait.
+    /// Returns whether the driver has to act: to close the connection, or to wait.
     pub(crate) fn needs_driver(&self) -> bool {
         self.must_close() || self.is_beyond_share()
     }
 
-    /// Whether it must be closed, because it holds most and memory is short.
+    /// Returns whether the connection must be closed, because it is among the largest holders and memory is
+    /// short.
     pub(crate) fn must_close(&self) -> bool {
         self.entry.as_ref().is_some_and(|entry| entry.must_close())
     }
 
-    /// Whether so much is held that nothing more may be read now. Then `waker` is woken when there may be room.
+    /// Returns whether so much is held that nothing more may be read now. Then `waker` is woken when there
+    /// may be room.
     pub(crate) fn must_wait(&mut self, waker: impl FnOnce() -> Waker) -> bool {
         if !self.is_beyond_share() {
             return false;
@@ -59,11 +62,11 @@ impl Holding {
             entry.wait();
         }
         self.account.budget().count().begin_wait();
-        // What was released before that has woken nobody.
+        // Memory released before this registration has woken nobody, so the share is checked again.
         self.is_beyond_share()
     }
 
-    /// Nobody else may see that it needn't wait any more.
+    /// Wakes the connection itself: no other thread may notice that it needn't wait any more.
     fn end_wait(&self) {
         if let Some(entry) = &self.entry {
             entry.end_wait();
@@ -124,7 +127,7 @@ mod tests {
         let must_wait = |holding: &mut Holding| holding.must_wait(|| Waker::noop().clone());
         assert!(!must_wait(&mut large));
         let mut others = budget.account();
-        // 49, 57 and 63 of 64: a little, a half and nearly all of what is between the marks.
+        // 49, 57 and 63 of 64 MiB: a little, a half and nearly all of the space between the marks.
         for (mib, waits) in [
             (49, [true, false, false]),
             (57, [true, true, false]),
@@ -197,7 +200,7 @@ mod tests {
         };
         assert!(must_close(&holdings).is_empty());
         let mut straw = holding(&budget, 10 * MIB);
-        // 65 are used, 60 should be left.
+        // 65 MiB are used, 60 should be left.
         let first = must_close(&holdings);
         let more = usize::from(straw.must_close());
         assert_eq!(first.len() + more, 1, "{first:?}");

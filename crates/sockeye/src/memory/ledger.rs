@@ -1,4 +1,4 @@
-//! Who holds much: those who are asked to wait, and those who are closed, when memory is short.
+//! The connections that hold much: which of them wait, and which are closed, when memory is short.
 
 use std::{
     collections::HashMap,
@@ -11,26 +11,26 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// Everybody who holds much of one budget, or waits for room in it. Hardly more than fit the budget, [`LARGE_BYTES`]
-/// each.
+/// All holders of much memory of one budget, and all that wait for room in it. Their number is hardly larger
+/// than the budget divided by [`LARGE_BYTES`].
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// By the entry's address.
+    /// The key is the entry's address.
     entries: Mutex<HashMap<usize, Arc<LedgerEntry>>>,
 }
 
-/// One who holds much, for as long as that is so.
+/// One holder of much memory.
 pub(crate) struct LedgerEntry {
     bytes: AtomicUsize,
-    /// Whether it is to be closed. Never taken back.
+    /// Whether the holder is to be closed. Once set, it stays set.
     must_close: AtomicBool,
-    /// Whether it reads no more until there is room.
+    /// Whether the holder reads nothing until there is room.
     waits: AtomicBool,
-    /// Who drives it.
+    /// Wakes the holder's driver.
     waker: Waker,
 }
 
-/// Bytes. Who holds less isn't in the ledger, and isn't closed.
+/// Bytes. A holder of less isn't in the ledger and isn't closed.
 pub(crate) const LARGE_BYTES: usize = 64 << 10;
 
 impl Ledger {
@@ -49,11 +49,11 @@ impl Ledger {
     pub(super) fn leave(&self, entry: &Arc<LedgerEntry>) {
         let key = Arc::as_ptr(entry).addr();
         let entry = self.entries.lock().remove(&key);
-        // Without the lock: what goes with a waker may come by here.
+        // After the lock is released: dropping a waker may run code that comes here.
         drop(entry);
     }
 
-    /// Those who wait may look whether there is room for them.
+    /// Wakes all that wait, so that each checks whether there is room for it.
     pub(super) fn wake_waiting(&self) {
         let entries = self.entries.lock();
         let waiting = entries
@@ -64,10 +64,10 @@ impl Ledger {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Condemns those who hold most, until all who are condemned hold `bytes` together, or nobody is left. How many are
-    /// new among them.
+    /// Chooses the largest holders to be closed, until all chosen ones hold `bytes` together or none is left.
+    /// Returns how many were newly chosen.
     pub(super) fn close_largest(&self, bytes: usize) -> usize {
-        // Somebody is at it.
+        // Another thread is choosing.
         let Some(entries) = self.entries.try_lock() else {
             return 0;
         };
@@ -99,12 +99,12 @@ impl Ledger {
 }
 
 impl LedgerEntry {
-    /// From now on it waits for [`Ledger::wake_waiting`].
+    /// Waits for [`Ledger::wake_waiting`] from now on.
     pub(super) fn wait(&self) {
         self.waits.store(true, Ordering::SeqCst);
     }
 
-    /// It needn't wait any more.
+    /// Ends the wait, and wakes the driver if there was one.
     pub(super) fn end_wait(&self) {
         if self.waits.swap(false, Ordering::SeqCst) {
             self.waker.wake_by_ref();
@@ -115,7 +115,7 @@ impl LedgerEntry {
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether it is to be closed, because it holds most and memory is short.
+    /// Returns whether the holder must be closed, because it is among the largest and memory is short.
     pub(crate) fn must_close(&self) -> bool {
         self.must_close.load(Ordering::Relaxed)
     }
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(ledger.close_largest(0), 0);
         assert_eq!(ledger.close_largest(501 << 10), 2);
         assert_eq!(must_close(), [500, 400]);
-        // They haven't gone yet, and are enough.
+        // The chosen ones haven't gone yet, and suffice.
         assert_eq!(ledger.close_largest(900 << 10), 0);
         ledger.leave(&entries[1]);
         assert_eq!(ledger.close_largest(500 << 10), 1);

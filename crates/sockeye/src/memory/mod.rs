@@ -1,18 +1,20 @@
-//! The memory budget: one bound for all that peers can make a process hold.
+//! The memory budget: one bound for all the memory that peers can make a process hold.
 //!
 //! ```text
-//!   HTTP body, chat ──────────────> MemoryAccount ──> batch of the thread ──> MemoryBudget
-//!   connection ──> Holding ──────────^                (16 KiB)                (soft mark, hard mark)
-//!      ^              └──── who holds much ──> Ledger <──── who must go, who may go on ──┘
-//!      └──────────────────── wake ───────────────┘
+//!   HTTP body, chat ──> MemoryAccount ──> unreported: bytes of one thread ──> count of the MemoryBudget
+//!                          ^              (reported 16 KiB at a time)         (soft mark, hard mark)
+//!   connection ──> Holding ┘                                                      │
+//!      ^              └── 64 KiB or more ──> Ledger <── beyond a mark: close, or wake ┘
+//!      └──────────────────── wake ─────────────┘
 //! ```
 
 mod account;
-mod batch;
 mod budget;
+mod count;
 mod holding;
 mod ledger;
 mod system;
+mod unreported;
 
 pub use account::MemoryAccount;
 pub use budget::{MemoryBudget, MemoryPressure};

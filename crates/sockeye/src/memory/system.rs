@@ -1,10 +1,10 @@
-//! How much memory this process may have.
+//! The memory that this process may have.
 
 use std::{fs, path::Path};
 
 use rustix::process::{Resource, getrlimit};
 
-/// Bytes that this process may have: the least of all limits that the system tells of.
+/// Returns the bytes that this process may have: the least of all limits that the system tells.
 pub(super) fn memory_bytes() -> Option<usize> {
     let address_space = getrlimit(Resource::As).current;
     let memory = Memory {
@@ -17,7 +17,7 @@ pub(super) fn memory_bytes() -> Option<usize> {
         .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
-/// What the system tells. `None`: it doesn't, or there is no limit.
+/// The limits that the system tells. `None`: it tells none, or there is no limit.
 struct Memory {
     machine: Option<u64>,
     cgroup: Option<u64>,
@@ -31,12 +31,12 @@ impl Memory {
     }
 }
 
-/// What isn't there says nothing.
+/// Reads a file; a missing file is empty.
 fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// `MemTotal` of `/proc/meminfo`.
+/// Returns `MemTotal` of `/proc/meminfo`.
 fn machine_bytes(meminfo: &str) -> Option<u64> {
     let line = meminfo
         .lines()
@@ -45,10 +45,10 @@ fn machine_bytes(meminfo: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// The least limit of the cgroups that `/proc/self/cgroup` names, and of those above, below `root`.
+/// Returns the least limit of the cgroups that `/proc/self/cgroup` names, and of those above, below `root`.
 ///
-/// A container sees its own cgroup as the root, and its path may lead nowhere there: then what can be found on
-/// the way up counts.
+/// A container sees its own cgroup as the root, so that the path may lead nowhere. Then the directories that
+/// exist on the way up count.
 fn cgroup_bytes(own: &str, root: &Path) -> Option<u64> {
     let mut least = None;
     for line in own.lines() {
@@ -68,7 +68,7 @@ fn cgroup_bytes(own: &str, root: &Path) -> Option<u64> {
         let own = top.join(path.trim_start_matches('/'));
         let up_to_top = own.ancestors().take_while(|dir| dir.starts_with(&top));
         for dir in up_to_top {
-            // "max", or a number that no machine has, is no limit; whoever takes the least needn't know.
+            // "max" doesn't parse, and a number beyond any machine's memory loses against the least.
             let limits = files
                 .iter()
                 .map(|file| read(dir.join(file)).trim().parse().ok());
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(machine_bytes("MemTotal: much\n"), None);
     }
 
-    /// Files below a directory of their own, which goes with the test.
+    /// Files below a temporary directory, which is removed after the test.
     struct Cgroups(std::path::PathBuf);
 
     impl Cgroups {
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(bytes("0::/a/b/c\n"), Some(900));
         assert_eq!(bytes("0::/a\n"), Some(1000));
         assert_eq!(bytes("0::/\n"), None);
-        // As in a container, which can't see where it is.
+        // In a container the path leads nowhere.
         assert_eq!(bytes("0::/a/gone/away\n"), Some(1000));
         assert_eq!(bytes("0::/../elsewhere\n"), None);
         assert_eq!(bytes("nonsense"), None);
