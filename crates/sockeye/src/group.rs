@@ -1,9 +1,9 @@
-//! Sessions that get the same messages.
+//! Sends one message to many sessions, framed once.
 //!
 //! ```text
-//!                    ┌─> slice of a worker: pending ── end of its round ──> batch ──> members
-//!   send ─> prepared ┤
-//!                    └─> slice of the tasks ── at once ──> members
+//!                     ┌──> slice of a worker: pending ── end of the worker's turn ──> batch ──> members
+//!   send ──> Prepared ┤
+//!                     └──> slice of the tasks ── at once ──> members
 //! ```
 
 use std::{
@@ -15,46 +15,65 @@ use sockeye_proto::Message;
 
 use crate::connection::{Mailbox, Prepared, Session, Slice};
 
-/// Sessions that get the same messages: a room, a topic, everybody. Cheap to clone.
+/// Sessions that receive the same messages, such as the members of a room or the subscribers of a topic. Cheap to
+/// clone; clones are the same group.
 ///
-/// A member gets what is sent between its [`Group::join`] and its [`Group::leave`], in the order in
-/// which a thread sends it, and in order with what that thread sends to the member alone. Members on a
-/// server's workers get it when their worker has done what it is at: all that was sent until then, in
-/// one write. Dropping the group doesn't hold back what was sent.
+/// A member receives what is sent between its [`Group::join`] and its [`Group::leave`], in the order in which a thread
+/// sends it, and in order with what that thread sends to the member alone. A server's worker writes to its members at
+/// the end of its current turn, and joins everything that was sent until then in one write for each. Dropping the group
+/// doesn't hold back what was sent.
 ///
 /// # Slow reader
 ///
-/// A member whose outbox is full when it should get a message is closed with 1013 ("try again later"),
-/// rather than left with a gap that it can't see.
+/// A member whose outbox is full when a message is due is closed with 1013 ("try again later"). Otherwise it would miss
+/// messages without knowing.
 ///
-/// About a mebibyte waits for each worker. An endpoint that sends more than its members can be given is not
-/// called meanwhile: its connection is read from again when there is room, and the others of its worker get
-/// their turns. Any other thread, and an endpoint that sends many times as much from one call, does the work
-/// itself: [`Group::send`] returns later then.
+/// About 1 MiB of messages waits for each worker. An endpoint that sends more than its members can be given is paused:
+/// its connection isn't read until there is room, and the worker's other connections go on. Any other thread delivers
+/// the messages itself, and so does an endpoint that sends many times that much from one call: [`Group::send`] then
+/// takes longer.
 ///
 /// # Closing
 ///
-/// A session that ends leaves its groups by itself. What was sent before [`Session::close`] goes out
-/// before the Close frame.
-#[derive(Clone, Default)]
-pub struct Group(Arc<Slices>);
-
-/// One slice for each worker that has members, and one for the members that tasks drive. An empty one
-/// goes when the next is made.
+/// A session that ends leaves its groups. What was sent to it before [`Session::close`] leaves before the Close frame.
 ///
-/// Locks are taken in this order: slices, members of a slice, wire of a session, pending publications
-/// of a slice, notes of a worker.
+/// # Example
+///
+/// ```
+/// use sockeye::{Endpoint, Group, Message, Reply, Session};
+///
+/// struct Room(Group);
+///
+/// impl Endpoint for Room {
+///     fn on_open(&mut self, session: &Session) {
+///         self.0.join(session);
+///     }
+///
+///     fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
+///         self.0.send_except(session, message);
+///         Reply::None
+///     }
+/// }
+/// ```
+#[derive(Clone, Default)]
+pub struct Group(Arc<GroupSlices>);
+
+/// One slice for each worker that has members, and one for the members that tasks drive. Empty slices are removed when
+/// the next one is added, so their number is at most that of the workers, plus one.
+///
+/// Locks are taken in this order: slices, members of a slice, writer of a session, pending messages of a slice,
+/// mailbox of a worker.
 #[derive(Default)]
-struct Slices(RwLock<Vec<Arc<Slice>>>);
+struct GroupSlices(RwLock<Vec<Arc<Slice>>>);
 
 impl Group {
-    /// An empty group.
+    /// Makes an empty group.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the session in. Once is enough; an ended session isn't taken.
+    /// Adds the session. Does nothing if it is a member already or has ended.
     pub fn join(&self, session: &Session) {
         let mailbox = session.shared().lock_in_order().mailbox().cloned();
         {
@@ -73,7 +92,7 @@ impl Group {
         slices.push(slice);
     }
 
-    /// Lets the session out. It gets what was sent before.
+    /// Removes the session. It still receives what was sent before.
     pub fn leave(&self, session: &Session) {
         let mailbox = session.shared().lock_in_order().mailbox().cloned();
         if let Some(slice) = slice_of(&self.0.read(), mailbox.as_ref()) {
@@ -81,12 +100,12 @@ impl Group {
         }
     }
 
-    /// Sends to all members, framed once. How many members it is for.
+    /// Sends a message to all members. Returns their number.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> usize {
         self.send_prepared(&Prepared::new(message))
     }
 
-    /// Sends to all members but this one. How many members it is for.
+    /// Sends a message to all members except `session`. Returns the number of members that it is sent to.
     pub fn send_except<'m>(&self, session: &Session, message: impl Into<Message<'m>>) -> usize {
         let message = Prepared::new(message);
         let slices = self.0.read();
@@ -96,7 +115,7 @@ impl Group {
         members - usize::from(is_member && members > 0)
     }
 
-    /// Sends a message that was prepared before. How many members it is for.
+    /// Sends a message that has been framed already to all members. Returns their number.
     pub fn send_prepared(&self, message: &Prepared) -> usize {
         let slices = self.0.read();
         slices
@@ -105,7 +124,7 @@ impl Group {
             .sum()
     }
 
-    /// How many members there are.
+    /// Returns the number of members.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.read().iter().map(|slice| slice.len()).sum()
@@ -118,7 +137,7 @@ impl Group {
     }
 }
 
-impl Slices {
+impl GroupSlices {
     fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<Slice>>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }

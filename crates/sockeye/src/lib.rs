@@ -1,25 +1,28 @@
-//! WebSocket for Rust: server and client, callback style and loop style. A server's endpoints run on
-//! readiness loops of its own, one for each core; all the rest runs on tokio.
+//! WebSocket for Rust: server and client, callback style and loop style. A server runs its endpoints on
+//! readiness loops, one for each core. Everything else runs on tokio.
 //!
 //! What it is:
-//! - a server with routes, TLS, HTTP/2 and a drain ([`Server`]), and the same for other people's
-//!   axum and hyper servers ([`upgrade`]);
-//! - a client with proxies, redirects and TLS ([`connect`]), which comes back when it's told to ([`reconnect`]);
+//! - a server with routes, TLS, HTTP/2 and a drain ([`Server`]), and upgrades for axum and hyper servers ([`upgrade`]);
+//! - a client with proxies, redirects and TLS ([`connect`]), which reconnects with a policy ([`reconnect`]);
 //! - two styles over one connection: [`Endpoint`] (callbacks, one value per connection) and
 //!   [`WebSocket`] (`recv` in a loop); both send through a [`Session`], from any task;
-//! - for any stream of bytes ([`Session::from_stream`], [`WebSocket::from_stream`]).
+//! - WebSockets on any stream of bytes ([`Session::from_stream`], [`WebSocket::from_stream`]).
 //!
 //! What it is not:
-//! - not the protocol: that is `sockeye-proto`, which has no socket;
-//! - not messaging: channels, history and presence are built on it, and it doesn't know them.
+//! - the protocol: that is `sockeye-proto`, which has no socket;
+//! - messaging: this crate doesn't know channels, history and presence, which are built on it.
 //!
 //! ```text
-//!   network                                                                   application
-//!   listener ──> handshake ──> ┐                        ┌──> Endpoint (callbacks)
-//!   connect  ──> handshake ──> ┴ Established ──> driver ┴──> inbox ──> WebSocket (recv)
-//!                                                  │
-//!   socket <──── wire <──── outbox <───────────────┴──── Session (send, from any task)
+//!   network                                                                            application
+//!   Server   ──> handshake ──┐
+//!   upgrade  ──> handshake ──┼──> Established ──> driver ──┬──> Endpoint (callbacks)
+//!   connect  ──> handshake ──┘                       │     └──> inbox ──> WebSocket (recv)
+//!                                                    v
+//!   socket <─────────────────── outbox <───────── writer <──── Session, Group (send, from any task)
 //! ```
+//!
+//! A connection has one driver, which reads. Three hosts call it: a server's worker, a tokio task of an endpoint, and
+//! the task in `recv`.
 //!
 //! # A server
 //!
@@ -61,26 +64,35 @@
 //! # }
 //! ```
 //!
-//! The loop ends after a close with 1000, with 1001 or without a code. Any other end is an error, and
-//! [`Error::closed`] tells who closed, with which code and why: a server that failed (1011) or is overloaded
-//! (1013) isn't taken for one that had no more to say.
+//! The loop ends after a close with 1000, with 1001 or without a code. Any other end is an error:
+//! [`Error::closed`] has the code, the reason and who closed. A server that failed (1011) or is overloaded (1013) isn't
+//! mistaken for one that had nothing more to send.
 
-mod address;
-mod cidr;
-mod client;
+// The plain values.
 mod closed;
-mod connection;
-mod endpoint;
 mod error;
-mod group;
-mod handshake;
-mod memory;
-mod server;
 mod settings;
 mod time;
+
+// What client and server share before a WebSocket is open.
+mod address;
+mod cidr;
+mod handshake;
+mod memory;
 mod tls;
-pub mod upgrade;
+
+// One open WebSocket: bytes from and to the socket.
+mod connection;
+
+// How a program receives from it and sends to it.
+mod endpoint;
+mod group;
 mod websocket;
+
+// How it is opened.
+mod client;
+mod server;
+pub mod upgrade;
 
 pub use address::{AddressKey, Rate, RetryAfter};
 pub use client::{Connect, Connecting, Http2, Proxy, connect, reconnect};

@@ -1,4 +1,4 @@
-//! Heartbeats of the application's own, for peers that can't send those of RFC 6455.
+//! Heartbeats as messages, for peers that can't send pings: scripts in a browser.
 
 use sockeye_proto::Message;
 
@@ -10,11 +10,11 @@ use crate::{
     settings::AppHeartbeat,
 };
 
-/// An endpoint that hears everything but the application's heartbeats, which are answered.
+/// An endpoint that answers the application's heartbeats and passes everything else on.
 pub(crate) struct Answering(Box<dyn Endpoint>);
 
 impl Answering {
-    /// Wraps `endpoint`, if `heartbeat` is to be answered.
+    /// Wraps `endpoint` if the settings have a `heartbeat`.
     pub(crate) fn wrap(
         endpoint: Box<dyn Endpoint>,
         heartbeat: Option<&AppHeartbeat>,

@@ -1,57 +1,75 @@
-//! Callback style: one value per connection.
+//! The trait of the callback style.
 
 use sockeye_proto::{CloseCode, Message};
 
 use crate::{closed::Closed, connection::Session, error::Error};
 
-/// One value per connection, callbacks that never block.
+/// The callbacks of one connection: one value per connection, whose callbacks must not block.
 ///
-/// The calls for one session come one after the other: `on_open` first, `on_close` last and always. In
-/// a [`crate::Server`] one of its workers makes them, plain calls between two reads, for all sessions
-/// that it carries: a callback that blocks makes all of them wait. `tokio::spawn` works within them.
+/// The calls for one session come one after the other. `on_open` is the first, and `on_close` is the last and always
+/// comes. In a [`crate::Server`] a worker makes them, between two reads, for all its sessions: a callback that blocks
+/// delays all of them. `tokio::spawn` works within a callback.
 ///
-/// A callback that panics ends its own session, with 1011, and no other. `on_close` is still called, and
-/// none of the others.
+/// # Panics
+///
+/// A callback that panics closes its own session with 1011, and no other. After that `on_close` is called, and no other
+/// callback.
+///
+/// # Example
+///
+/// ```
+/// use sockeye::{Endpoint, Message, Reply, Session};
+///
+/// struct Echo;
+///
+/// impl Endpoint for Echo {
+///     fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
+///         Reply::Echo
+///     }
+/// }
+/// ```
 pub trait Endpoint: Send + 'static {
-    /// The connection is open.
+    /// Called when the connection is open, before any other callback.
     fn on_open(&mut self, session: &Session) {
         let _ = session;
     }
 
-    /// A whole message came. What it returns is sent before the next message is looked at.
+    /// Called with each whole message. The reply is sent before the next message is handled.
     fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply;
 
-    /// A ping came; it is answered already.
+    /// Called with the payload of each ping, of at most 125 bytes. The ping has been answered.
     fn on_ping(&mut self, session: &Session, payload: &[u8]) {
         let _ = (session, payload);
     }
 
-    /// A pong came.
+    /// Called with the payload of each pong, of at most 125 bytes.
     fn on_pong(&mut self, session: &Session, payload: &[u8]) {
         let _ = (session, payload);
     }
 
-    /// The connection has ended, whoever ended it. The last call.
+    /// Called when the connection has ended, from either side. The last call.
     fn on_close(&mut self, session: &Session, closed: &Closed) {
         let _ = (session, closed);
     }
 
-    /// The peer broke the protocol, a limit was reached or the transport failed. `on_close` follows.
+    /// Called when the peer broke the protocol, a limit was reached or the network failed. `on_close` follows.
     fn on_error(&mut self, session: &Session, error: &Error) {
         let _ = (session, error);
     }
 }
 
-/// What an endpoint answers to a message.
+/// The answer of an endpoint to a message.
+///
+/// A reply is sent even if the outbox is full. Reading pauses until the peer has read enough of the replies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reply {
-    /// Nothing.
+    /// Sends nothing.
     #[default]
     None,
-    /// The message itself, without a copy of ours.
+    /// Sends the message itself, without a copy.
     Echo,
-    /// Another message.
+    /// Sends this message.
     Message(Message<'static>),
-    /// The end.
+    /// Closes with this code and this reason, of which at most 123 bytes are sent.
     Close(CloseCode, String),
 }

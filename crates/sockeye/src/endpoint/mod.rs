@@ -1,9 +1,9 @@
 //! The callback style: one value per connection, called for each event.
 //!
 //! ```text
-//!   driver ──> Endpoint ──> Reply ──> writer
-//!     ^
-//!     └── a task of tokio's (task_driver), or a worker
+//!   socket ──> driver ──> run ──> (app_heartbeat) ──> Endpoint ──> Reply ──> reply_batch or writer ──> socket
+//!                ^
+//!                └── a tokio task (task_driver), or a worker of a server
 //! ```
 
 mod app_heartbeat;

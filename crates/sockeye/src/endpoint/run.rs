@@ -1,4 +1,4 @@
-//! An endpoint as what a driver hands events to, and the task that runs one.
+//! Passes the driver's events to an endpoint, and runs one in a task.
 
 use std::{
     future::Future,
@@ -12,20 +12,22 @@ use sockeye_proto::{CloseCode, Event, Message, Role, extension::Pool};
 use crate::{
     closed::Closed,
     connection::{Cork, Driver, Established, ReplyBatch, Room, Session, Sink, Stream},
-    endpoint::{app_heartbeat::Answering, task_driver::TaskDriver},
+    endpoint::{
+        app_heartbeat::Answering,
+        endpoint::{Endpoint, Reply},
+        task_driver::TaskDriver,
+    },
     error::Error,
     settings::Settings,
 };
 
-use crate::endpoint::endpoint::{Endpoint, Reply};
-
 impl Session {
-    /// Runs `endpoint` on a stream whose opening handshake is done, without extensions and without a
-    /// request, in a task of its own.
+    /// Runs `endpoint` in a task of its own on a stream whose opening handshake is done, without extensions and
+    /// without a request.
     ///
     /// # Errors
     ///
-    /// The system gives no entropy for a client's masks.
+    /// The operating system has no random numbers for the masks of a client.
     ///
     /// # Panics
     ///
@@ -43,11 +45,11 @@ impl Session {
     }
 }
 
-/// Runs `endpoint` on the connection, in a task of its own.
+/// Runs `endpoint` on the connection in a task of its own.
 ///
 /// # Errors
 ///
-/// The system gives no entropy for a client's masks.
+/// The operating system has no random numbers for the masks of a client.
 ///
 /// # Panics
 ///
@@ -61,7 +63,7 @@ pub(crate) fn spawn(
     Ok(session)
 }
 
-/// The future that runs `endpoint` on the connection until its end, and the session.
+/// Returns the future that runs `endpoint` on the connection until its end, and the session.
 pub(crate) fn serve(
     established: Established,
     endpoint: Box<dyn Endpoint>,
@@ -102,7 +104,7 @@ impl Future for EndpointTask {
 }
 
 impl Drop for EndpointTask {
-    /// The runtime goes down, or somebody has stopped the task: the session ends all the same.
+    /// Ends the session also when the runtime shuts down or the task is aborted.
     fn drop(&mut self) {
         let Self {
             driver, endpoint, ..
@@ -118,13 +120,13 @@ impl Drop for EndpointTask {
     }
 }
 
-/// The first call, after which the request isn't kept but for those who asked for it.
+/// Makes the first call. After it the session drops the request, unless the settings keep it.
 pub(crate) fn open(endpoint: &mut Box<dyn Endpoint>, session: &Session) {
     endpoint.on_open(session);
     session.shared().forget_request();
 }
 
-/// Answers `message` under the session's lock, behind what is there.
+/// Answers `message` through the session's writer, behind the replies of the batch.
 #[inline(never)]
 fn reply_by_writer(
     session: &Session,
@@ -144,7 +146,7 @@ fn reply_by_writer(
 }
 
 impl Sink for Box<dyn Endpoint> {
-    #[inline(always)] // Into the driver's turn.
+    #[inline(always)] // Into the loop of the driver, which calls it for each message.
     fn handle_message(
         &mut self,
         session: &Session,
@@ -153,7 +155,7 @@ impl Sink for Box<dyn Endpoint> {
     ) -> Room {
         let reply = self.on_message(session, message.as_ref());
         let answer = match &reply {
-            // What the endpoint has sent itself was admitted by the outbox.
+            // What the endpoint has sent through its session counts in the outbox already.
             Reply::None => return Room::Left,
             Reply::Echo => Some(&message),
             Reply::Message(answer) => Some(answer),
@@ -263,7 +265,7 @@ impl Sink for Box<dyn Endpoint> {
     }
 }
 
-/// An endpoint that has panicked: it hears of the end, unless it has, and of nothing else.
+/// An endpoint that has panicked. Only `on_close` is called, and not if `on_close` itself panicked.
 struct Panicked(Option<Box<dyn Endpoint>>);
 
 impl Endpoint for Panicked {
@@ -273,7 +275,7 @@ impl Endpoint for Panicked {
 
     fn on_close(&mut self, session: &Session, closed: &Closed) {
         if let Some(endpoint) = &mut self.0 {
-            // Its panic is told by the hook that all panics come by.
+            // The panic hook of the process has reported the panic.
             let _ = catch_unwind(AssertUnwindSafe(|| endpoint.on_close(session, closed)));
         }
     }

@@ -1,4 +1,4 @@
-//! A connection that a task of tokio's drives.
+//! A connection that a tokio task drives.
 
 use std::{
     future::Future as _,
@@ -11,14 +11,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::connection::{DriveOutcome, Driver, ShortRead, Sink, buffers};
 
-/// A connection that a task of tokio's drives: the driver, and one timer for all that it waits for.
+/// A connection that a tokio task drives: the driver, and one timer for everything that it waits for.
+///
+/// Its callers pass the same waker to every poll.
 pub(crate) struct TaskDriver {
     driver: Driver,
-    /// When the driver's vigil is due.
+    /// When the driver's watchdog is due.
     vigil_due: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Whether the timer knows whom to wake. Who drives it always has the same waker, so that it need not
-    /// be polled again for each message.
+    /// Whether `sleep` has the waker. It is then not polled for each message.
     is_set: bool,
 }
 
@@ -28,14 +29,14 @@ impl TaskDriver {
         Self {
             driver,
             vigil_due,
-            // Made here: later it may be driven by somebody who isn't in the runtime.
+            // Made here, inside the runtime. A later poll may come from outside.
             sleep: vigil_due.map(|due| Box::pin(sleep_until(due))),
             is_set: false,
         }
     }
 
-    /// Works until nothing more can be done now. Ready once the transport is gone. A panic of the program's
-    /// ends the connection with 1011, and harms nobody else who is driven by the same task.
+    /// Drives until nothing more can be done now. Ready when the stream is closed. A panic of the program ends this
+    /// connection with 1011, and no other one that the task drives.
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
         loop {
             let turn = buffers::with_read_buffers(|buffers| self.poll_turns(cx, sink, buffers));
@@ -92,12 +93,12 @@ impl TaskDriver {
         timer.into_iter().chain(self.vigil_due).min()
     }
 
-    /// Ready at the alarm.
+    /// Polls the timer, which is due at `timer`.
     fn poll_sleep(&mut self, cx: &mut Context<'_>, timer: Instant) -> Poll<()> {
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(sleep_until(timer)));
-        // An alarm that moves away is looked at again when its old time has come: it moves often.
+        // A deadline that moves back is set again only when the old one has passed: it moves with each message.
         if timer < sleep.deadline() {
             sleep.as_mut().reset(timer);
             self.is_set = false;

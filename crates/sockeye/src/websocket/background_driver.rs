@@ -1,4 +1,4 @@
-//! Who looks after a connection while nobody is in `recv`.
+//! The receiving side of a loop-style connection, and what drives it while no task is in `recv`.
 
 use std::{
     sync::{
@@ -17,186 +17,210 @@ use crate::{
     endpoint::TaskDriver,
     error::Error,
     websocket::{
-        drive_queue,
+        drive_queue::{self, DriveOnce},
         inbox::Inbox,
         message_queue::Item,
-        wait::{Lulls, Wait},
+        wait::{Wait, WaitStats},
     },
 };
 
-/// The receiving side of a loop-style connection, under one lock: `recv` works on it, and between
-/// two calls of `recv` the attendant's task.
-pub(crate) struct RecvState {
-    state: Mutex<State>,
+/// The receiving side of a loop-style connection, under one lock. A task in `recv` works on it, and between two calls
+/// of `recv` the [`BackgroundDriver`].
+pub(crate) struct RecvShared {
+    state: Mutex<RecvState>,
     background_driver: Arc<BackgroundDriver>,
 }
 
-pub(crate) struct State {
+pub(crate) struct RecvState {
     pub(crate) driver: TaskDriver,
     pub(crate) inbox: Inbox,
-    /// The parts of one message that `recv` has taken, until the last comes.
+    /// The parts of one message that `recv` has taken before the last part came.
     pub(crate) joined: Vec<u8>,
-    /// Whether the parts up to the next last one are unwanted.
+    /// Whether the next parts, up to the last one of their message, are to be dropped: their reader was.
     pub(crate) skips: bool,
-    /// Whether the program knows that it ended, and how.
-    told: bool,
-    /// Whether what is sent may be gathering while the program answers a batch. Then a round is coming, or the
-    /// program comes to `recv` before it.
+    /// Whether the program has been told that the connection ended, and how.
+    end_reported: bool,
+    /// Whether what is sent may be gathering while the program answers a batch. The connection is then in the drive
+    /// queue, or the program calls `recv` before its turn there: either one flushes.
     gathers: bool,
-    lulls: Lulls,
+    wait_stats: WaitStats,
 }
 
-/// The waker that the socket gets. It wakes the task that waits in `recv`; if there is none it
-/// joins a round, whose task reads, answers and flushes once, so that a pong leaves and a close is answered
-/// whatever the program is doing. While somebody waits in `recv` no task exists.
+/// The waker that the socket gets. It decides which task drives the connection next.
+///
+/// A wake-up goes to the task that waits in `recv`. Without one the connection joins the drive queue, whose task reads,
+/// answers and flushes once. So a pong leaves and a close is answered whatever the program is doing, and no
+/// task exists for a connection while its program waits in `recv`.
+///
+/// Three facts decide, and each changes without the others. A wake-up changes `waiting` under its mutex. `is_queued` and
+/// `unhandled_wake` are atomics because `recv` reads them for each message, where it takes no second lock.
+///
+/// A task of kind `Poll` stays registered between its calls (`keep_registered`).
+///
+/// ```text
+///   waiting          register                  wake, if `Future`
+///          ┌──────────────────────────> Task ─────────────────────> Woken
+///          │                             │ ^                        │  │
+///        None <── unregister ────────────┤ └─────── register ───────┘  │
+///          ^  <── drive_once (wakes it) ─┘                             │
+///          └────────── unregister (schedules if unhandled_wake) ───────┘
+///
+///   is_queued        false ── schedule ──> true ── drive_once ──> false
+///                    A wake-up in None or Task(Poll) schedules, and recv when it returns a message while the answers
+///                    to a batch gather.
+///
+///   unhandled_wake   false ── wake ──> true ── drive ──> false
+///                    While it is false, drive_once doesn't drive, and recv only drives if the driver is busy or has
+///                    ended.
+/// ```
 pub(crate) struct BackgroundDriver {
-    core: Weak<RecvState>,
+    shared: Weak<RecvShared>,
     runtime: Handle,
-    receiver: Mutex<Receiver>,
-    /// Whether it has joined a round, which has not come to it yet.
-    scheduled: AtomicBool,
-    /// Whether it was woken since somebody last began to drive. If not, driving again would find nothing.
-    woken: AtomicBool,
+    waiting: Mutex<Waiting>,
+    /// Whether the connection is in the drive queue and its turn has not come.
+    is_queued: AtomicBool,
+    /// Whether the socket has woken it since driving began last. If not, driving again would find nothing.
+    unhandled_wake: AtomicBool,
 }
 
-/// The task in `recv`.
+/// Whether a task waits in `recv`.
 #[derive(Default)]
-enum Receiver {
+enum Waiting {
     #[default]
     None,
     /// It waits for what is received.
-    Waiting(Waker, Presence),
-    /// It was woken, and surely comes and drives.
-    Coming,
+    Task(Waker, WaitKind),
+    /// A wake-up went to it. It will drive.
+    Woken,
 }
 
-/// Whether a task that was woken surely comes and drives.
+/// How a task waits, which decides whether it drives for certain after a wake-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presence {
-    /// It does, or says that it has gone: it is a future, which is polled or dropped.
-    Sure,
-    /// It may have turned to something else without a word, as from a read that timed out.
-    Unsure,
+pub(crate) enum WaitKind {
+    /// In a future of ours. The task polls it again or drops it, so it drives or unregisters.
+    Future,
+    /// In a `poll_` method. The task may never call it again, as after a read that timed out.
+    Poll,
 }
 
-impl RecvState {
+impl RecvShared {
     /// # Panics
     ///
     /// Outside a tokio runtime.
     pub(crate) fn new(driver: TaskDriver, inbox: Inbox) -> Arc<Self> {
-        let core = Arc::new_cyclic(|core| Self {
-            state: Mutex::new(State {
+        let shared = Arc::new_cyclic(|shared| Self {
+            state: Mutex::new(RecvState {
                 driver,
                 inbox,
                 joined: Vec::new(),
                 skips: false,
-                told: false,
+                end_reported: false,
                 gathers: false,
-                lulls: Lulls::default(),
+                wait_stats: WaitStats::default(),
             }),
             background_driver: Arc::new(BackgroundDriver {
-                core: Weak::clone(core),
+                shared: Weak::clone(shared),
                 runtime: Handle::current(),
-                receiver: Mutex::default(),
-                scheduled: AtomicBool::new(false),
-                woken: AtomicBool::new(true),
+                waiting: Mutex::default(),
+                is_queued: AtomicBool::new(false),
+                unhandled_wake: AtomicBool::new(true),
             }),
         });
-        // The socket must know whom to wake, even if `recv` is never called.
-        core.background_driver.schedule();
-        core
+        // The first drive registers the waker with the socket, even if `recv` is never called.
+        shared.background_driver.schedule();
+        shared
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, RecvState> {
         self.state.lock()
     }
 
-    /// Works until `wanted` finds in the state what the caller waits for. The caller's task is the
-    /// one that the socket wakes from now on, until the `attending` is dropped.
+    /// Drives until `wanted` finds in the state what the caller waits for. From the first `Pending` until `call` is
+    /// dropped, or has found something, the socket wakes the caller's task.
     pub(crate) fn poll_until<T>(
         &self,
         cx: &mut Context<'_>,
-        attending: &mut Attending<'_>,
-        mut wanted: impl FnMut(&mut State) -> Option<T>,
+        call: &mut RecvCall<'_>,
+        mut wanted: impl FnMut(&mut RecvState) -> Option<T>,
     ) -> Poll<T> {
         let mut state = self.state();
         if let Some(found) = wanted(&mut state) {
-            attending.handle_found(&mut state);
+            call.handle_found(&mut state);
             return Poll::Ready(self.hand_out(&state, found));
         }
-        // Nothing is left to answer, nor to be taken.
+        // Nothing is left to answer or to take.
         state.release();
         state.settle_held();
-        attending.begin(cx.waker());
-        // Asked behind that: whoever wakes from now on finds the caller.
+        call.register(cx.waker());
+        // Read after `register`: a wake-up that comes after this line reaches the caller.
         if self.background_driver.is_quiet() && !state.driver.is_busy() && !state.driver.has_ended()
         {
-            attending.handle_nothing(&mut state, cx);
+            call.handle_nothing(&mut state, cx);
             return Poll::Pending;
         }
         self.drive(&mut state);
-        // Whether or not it is all that the caller waits for.
-        attending.handle_found(&mut state);
+        // Something came, even if it isn't all that the caller waits for.
+        call.handle_found(&mut state);
         match wanted(&mut state) {
             Some(found) => {
-                attending.end();
+                call.unregister();
                 Poll::Ready(self.hand_out(&state, found))
             }
             None => {
                 state.release();
-                attending.handle_nothing(&mut state, cx);
+                call.handle_nothing(&mut state, cx);
                 Poll::Pending
             }
         }
     }
 
-    /// The next of several messages that wait, while what is answered to them gathers anyway: the usual way, without
-    /// all that the first and the last of a batch need.
+    /// Takes the next message of a batch while the answers to the batch gather: the fast path, without what the first
+    /// and the last message of a batch need.
     #[inline]
     pub(crate) fn next_of_batch(&self) -> Option<Message<'static>> {
         let mut state = self.state();
-        let is_amid = state.gathers && state.joined.is_empty() && !state.skips;
-        if is_amid && self.background_driver.scheduled.load(Ordering::SeqCst) {
-            state.inbox.pop_amid()
+        let is_within_batch = state.gathers && state.joined.is_empty() && !state.skips;
+        if is_within_batch && self.background_driver.is_queued.load(Ordering::SeqCst) {
+            state.inbox.pop_within_batch()
         } else {
             None
         }
     }
 
-    /// The program turns to what was found, and may take its time: what it has sent goes out without it then.
+    /// Returns `found` to the program, which may take its time. The drive queue then flushes what the program has sent.
     #[inline]
-    fn hand_out<T>(&self, state: &State, found: T) -> T {
+    fn hand_out<T>(&self, state: &RecvState, found: T) -> T {
         if state.gathers && self.background_driver.schedule() {
             state.driver.gather();
         }
         found
     }
 
-    /// Sees to it that the connection ends in good order although nobody holds it any more.
-    pub(crate) fn see_off(self: Arc<Self>) {
+    /// Drives the connection to its end in a task of its own: the program has dropped its handle.
+    pub(crate) fn finish_in_background(self: Arc<Self>) {
         let runtime = self.background_driver.runtime.clone();
         runtime.spawn(async move {
-            let mut attending = self.attend(Presence::Sure);
+            let mut call = self.begin_call(WaitKind::Future);
             std::future::poll_fn(|cx| {
-                self.poll_until(cx, &mut attending, |state| {
-                    state.driver.is_done().then_some(())
-                })
+                self.poll_until(cx, &mut call, |state| state.driver.is_done().then_some(()))
             })
             .await;
         });
     }
 
-    pub(crate) fn attend(&self, presence: Presence) -> Attending<'_> {
-        Attending {
+    pub(crate) fn begin_call(&self, kind: WaitKind) -> RecvCall<'_> {
+        RecvCall {
             background_driver: &self.background_driver,
-            presence,
-            attends: false,
+            kind,
+            is_registered: false,
             wait: Wait::None,
         }
     }
 
-    fn drive(&self, state: &mut State) {
-        self.background_driver.woken.store(false, Ordering::SeqCst);
+    fn drive(&self, state: &mut RecvState) {
+        self.background_driver
+            .unhandled_wake
+            .store(false, Ordering::SeqCst);
         let waker = Waker::from(Arc::clone(&self.background_driver));
         let _ = state
             .driver
@@ -204,19 +228,19 @@ impl RecvState {
     }
 }
 
-impl State {
-    /// Takes the next item that somebody wants.
+impl RecvState {
+    /// Takes the next item, except parts that are to be skipped.
     pub(crate) fn next_item(&mut self) -> Option<Item> {
         loop {
             let had_much_room = self.inbox.has_much_room();
             let item = self.inbox.pop()?;
-            // The answer to the last of a batch goes out with the others.
+            // The answer to the last message of a batch leaves with the other answers.
             self.gathers = match self.inbox.is_empty() {
                 true => self.driver.gathers(),
                 false => true,
             };
             if !had_much_room && self.inbox.has_much_room() {
-                // Reading may have stopped, and nobody may come to `recv` for a while.
+                // Reading may have paused, and the program may not call `recv` for a while.
                 self.driver.wake();
             }
             match item {
@@ -226,24 +250,24 @@ impl State {
         }
     }
 
-    /// What the program has taken isn't held any more.
+    /// Takes what the program has taken out of the memory account.
     #[inline]
     fn settle_held(&mut self) {
         self.driver.settle_held(&self.inbox);
     }
 
-    /// What has gathered goes out, and what is sent from now on goes to the socket at once.
+    /// Flushes what has gathered. What is sent from now on goes to the socket at once.
     fn release(&mut self) {
         if std::mem::take(&mut self.gathers) {
             self.driver.release();
         }
     }
 
-    /// With nothing left to take: whether more can come, and if not, what ended it. An end that isn't normal is
-    /// an error, once.
+    /// Returns, for an empty inbox, what ended the connection; `None` while more can come. An end that isn't normal is
+    /// an error the first time.
     pub(crate) fn ended(&mut self) -> Option<Result<(), Error>> {
         let closed = self.closed()?;
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.end_reported, true) {
             return Some(Ok(()));
         }
         Some(match self.inbox.error() {
@@ -253,7 +277,7 @@ impl State {
         })
     }
 
-    /// How it ended, if nothing comes any more.
+    /// Returns how the connection ended, once nothing more comes.
     pub(crate) fn closed(&self) -> Option<Closed> {
         match self.driver.has_ended() {
             true => self.driver.session().closed_now(),
@@ -262,123 +286,126 @@ impl State {
     }
 }
 
-/// The time that a task spends in `recv`.
-pub(crate) struct Attending<'a> {
+/// One call of `recv`, or one handle whose `poll_` methods receive. While it is registered the socket wakes its task.
+pub(crate) struct RecvCall<'a> {
     background_driver: &'a Arc<BackgroundDriver>,
-    presence: Presence,
-    attends: bool,
+    kind: WaitKind,
+    is_registered: bool,
     wait: Wait,
 }
 
-impl Attending<'_> {
-    /// Something has come.
+impl RecvCall<'_> {
+    /// Ends the wait that is measured: something has come.
     #[inline]
-    fn handle_found(&mut self, state: &mut State) {
+    fn handle_found(&mut self, state: &mut RecvState) {
         if !matches!(self.wait, Wait::None) {
             let spin_max = state.driver.spin_max();
-            self.wait.handle_found(&mut state.lulls, spin_max);
+            self.wait.handle_found(&mut state.wait_stats, spin_max);
         }
     }
 
-    /// What the task waits for hasn't come.
+    /// Begins or continues the wait: what the task waits for hasn't come.
     #[inline]
-    fn handle_nothing(&mut self, state: &mut State, cx: &mut Context<'_>) {
-        if self.presence == Presence::Sure {
+    fn handle_nothing(&mut self, state: &mut RecvState, cx: &mut Context<'_>) {
+        if self.kind == WaitKind::Future {
             let spin_max = state.driver.spin_max();
-            self.wait.handle_nothing(&mut state.lulls, spin_max, cx);
+            self.wait
+                .handle_nothing(&mut state.wait_stats, spin_max, cx);
         }
     }
 
-    fn begin(&mut self, waker: &Waker) {
-        let mut receiver = self.background_driver.receiver();
-        match &mut *receiver {
-            Receiver::Waiting(known, presence) => {
+    fn register(&mut self, waker: &Waker) {
+        let mut waiting = self.background_driver.waiting();
+        match &mut *waiting {
+            Waiting::Task(known, kind) => {
                 known.clone_from(waker);
-                *presence = self.presence;
+                *kind = self.kind;
             }
-            _ => *receiver = Receiver::Waiting(waker.clone(), self.presence),
+            _ => *waiting = Waiting::Task(waker.clone(), self.kind),
         }
-        self.attends = true;
+        self.is_registered = true;
     }
 
-    /// Leaves the task's waker behind, for a task that may come again. Only for one whose presence is unsure.
-    pub(crate) fn stay(mut self) {
-        debug_assert_eq!(self.presence, Presence::Unsure);
-        self.attends = false;
+    /// Ends the call without ending the registration: the task may poll again. Only for a call of kind `Poll`.
+    pub(crate) fn keep_registered(mut self) {
+        debug_assert_eq!(self.kind, WaitKind::Poll);
+        self.is_registered = false;
     }
 
-    /// Done waiting. If the socket's wake-up has come to this task meanwhile, and nobody has driven since, it
-    /// is handed on: the task is about to do something else.
+    /// Ends the registration: the task is about to do something else. If a wake-up went to this task and it hasn't
+    /// driven since, the drive queue does.
     #[inline]
-    fn end(&mut self) {
-        if std::mem::take(&mut self.attends) {
-            self.leave();
+    fn unregister(&mut self) {
+        if std::mem::take(&mut self.is_registered) {
+            self.unregister_now();
         }
     }
 
     #[inline(never)]
-    fn leave(&self) {
-        let receiver = std::mem::take(&mut *self.background_driver.receiver());
-        if !matches!(receiver, Receiver::Waiting(..)) && !self.background_driver.is_quiet() {
+    fn unregister_now(&self) {
+        let waiting = std::mem::take(&mut *self.background_driver.waiting());
+        if !matches!(waiting, Waiting::Task(..)) && !self.background_driver.is_quiet() {
             self.background_driver.schedule();
         }
     }
 }
 
-impl Drop for Attending<'_> {
+impl Drop for RecvCall<'_> {
     fn drop(&mut self) {
-        self.end();
+        self.unregister();
     }
 }
 
 impl BackgroundDriver {
-    fn receiver(&self) -> MutexGuard<'_, Receiver> {
-        self.receiver.lock()
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock()
     }
 
-    /// Whether nobody has woken it since somebody began to drive.
+    /// Whether the socket hasn't woken it since driving began last.
     fn is_quiet(&self) -> bool {
-        !self.woken.load(Ordering::SeqCst)
+        !self.unhandled_wake.load(Ordering::SeqCst)
     }
 
-    /// Sees to it that a round comes by. Whether that is news.
+    /// Puts the connection into the drive queue. Returns whether it wasn't there already.
     #[inline]
     fn schedule(self: &Arc<Self>) -> bool {
-        !self.scheduled.load(Ordering::SeqCst) && self.schedule_now()
+        !self.is_queued.load(Ordering::SeqCst) && self.schedule_now()
     }
 
     #[inline(never)]
     fn schedule_now(self: &Arc<Self>) -> bool {
-        let is_news = !self.scheduled.swap(true, Ordering::SeqCst);
-        if is_news {
-            drive_queue::join(Arc::clone(self), &self.runtime);
+        let is_new = !self.is_queued.swap(true, Ordering::SeqCst);
+        if is_new {
+            let driver: Arc<dyn DriveOnce> = Arc::clone(self) as _;
+            drive_queue::push(driver, &self.runtime);
         }
-        is_news
+        is_new
     }
+}
 
-    /// Does once what the program doesn't come to.
-    pub(crate) fn drive_once(&self) {
-        self.scheduled.store(false, Ordering::SeqCst);
-        // What it sent went out when it began to wait; what it sends next gathers better if it drives itself.
-        if matches!(*self.receiver(), Receiver::Coming) {
+impl DriveOnce for BackgroundDriver {
+    fn drive_once(&self) {
+        self.is_queued.store(false, Ordering::SeqCst);
+        // The woken task drives. It flushed when it began to wait, and what it sends next gathers better if it drives.
+        if matches!(*self.waiting(), Waiting::Woken) {
             return;
         }
-        let Some(core) = self.core.upgrade() else {
+        let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        let mut state = core.state();
-        // Otherwise somebody who came to `recv` has driven meanwhile.
+        let mut state = shared.state();
+        // A task that has called `recv` meanwhile may have driven.
         let drives = !self.is_quiet();
         if drives {
-            core.drive(&mut state);
+            shared.drive(&mut state);
             state.gathers |= !state.inbox.is_empty();
         }
         state.release();
         drop(state);
         if drives {
-            // Whoever came to `recv` meanwhile may find there what this task has read.
-            let receiver = std::mem::take(&mut *self.receiver());
-            if let Receiver::Waiting(waker, _) = receiver {
+            // A task that waits in `recv` by now may find in the inbox what this drive has read.
+            let waiting = std::mem::take(&mut *self.waiting());
+            if let Waiting::Task(waker, _) = waiting {
                 waker.wake();
             }
         }
@@ -391,19 +418,19 @@ impl Wake for BackgroundDriver {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::SeqCst);
-        let mut receiver = self.receiver();
-        match std::mem::take(&mut *receiver) {
-            Receiver::Waiting(waker, Presence::Sure) => {
-                *receiver = Receiver::Coming;
-                drop(receiver);
+        self.unhandled_wake.store(true, Ordering::SeqCst);
+        let mut waiting = self.waiting();
+        match std::mem::take(&mut *waiting) {
+            Waiting::Task(waker, WaitKind::Future) => {
+                *waiting = Waiting::Woken;
+                drop(waiting);
                 waker.wake();
             }
-            Receiver::Coming => *receiver = Receiver::Coming,
-            // The round wakes an unsure one when it has done its work.
+            Waiting::Woken => *waiting = Waiting::Woken,
+            // `drive_once` wakes a task of kind `Poll` after it has driven.
             other => {
-                *receiver = other;
-                drop(receiver);
+                *waiting = other;
+                drop(waiting);
                 self.schedule();
             }
         }

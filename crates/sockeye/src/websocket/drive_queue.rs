@@ -1,4 +1,4 @@
-//! Connections that are looked after together, by one task.
+//! Connections that one task drives one after the other.
 
 use std::{
     cell::RefCell,
@@ -12,46 +12,48 @@ use tokio::{
     task::coop::consume_budget,
 };
 
-use crate::websocket::background_driver::BackgroundDriver;
+/// What the queue drives.
+pub(crate) trait DriveOnce: Send + Sync {
+    /// Reads, answers and flushes once.
+    fn drive_once(&self);
+}
 
-/// Connections that are looked after together, by one task. Many that are busy need it at the same time: a task
-/// for each would cost more than what it does. Whoever comes before it begins joins it.
+/// Connections that one task drives one after the other. Many that are busy need driving at the same time, and a task
+/// for each would cost more than the driving. The queue grows until its task begins; it holds a connection once, so
+/// the number of connections bounds it.
 struct DriveQueue {
     runtime: Id,
-    /// `None` once it has begun.
-    joined: Mutex<Option<Vec<Arc<BackgroundDriver>>>>,
+    /// `None` once the task has begun.
+    drivers: Mutex<Option<Vec<Arc<dyn DriveOnce>>>>,
 }
 
 thread_local! {
-    /// The round that this thread has called last. Its task alone owns it: a runtime that goes down takes it along.
+    /// The queue that this thread has made last. Only the queue's task owns it, so that it goes with its runtime.
     static DRIVE_QUEUE: RefCell<Weak<DriveQueue>> = const { RefCell::new(Weak::new()) };
 }
 
-/// Sees to it that `background_driver` gets its turn in a task of `runtime`, after those that are ready now.
-pub(crate) fn join(background_driver: Arc<BackgroundDriver>, runtime: &Handle) {
+/// Adds `driver` to the queue of this thread. A task of `runtime` drives it after the tasks that are ready now.
+pub(crate) fn push(driver: Arc<dyn DriveOnce>, runtime: &Handle) {
     let id = runtime.id();
-    let called = DRIVE_QUEUE.try_with(|drive_queue| drive_queue.borrow().upgrade());
-    let called = called
-        .ok()
-        .flatten()
-        .filter(|drive_queue| drive_queue.runtime == id);
-    if let Some(drive_queue) = called
-        && let Some(joined) = &mut *drive_queue.joined.lock()
+    let current = DRIVE_QUEUE.try_with(|queue| queue.borrow().upgrade());
+    let current = current.ok().flatten().filter(|queue| queue.runtime == id);
+    if let Some(queue) = current
+        && let Some(drivers) = &mut *queue.drivers.lock()
     {
-        return joined.push(background_driver);
+        return drivers.push(driver);
     }
-    let drive_queue = Arc::new(DriveQueue {
+    let queue = Arc::new(DriveQueue {
         runtime: id,
-        joined: Mutex::new(Some(vec![background_driver])),
+        drivers: Mutex::new(Some(vec![driver])),
     });
-    // A thread that is about to end may call one for nobody else.
-    let _ = DRIVE_QUEUE.try_with(|called| called.replace(Arc::downgrade(&drive_queue)));
+    // Fails on a thread that is ending. The queue then has only this driver.
+    let _ = DRIVE_QUEUE.try_with(|current| current.replace(Arc::downgrade(&queue)));
     runtime.spawn(async move {
-        let joined = drive_queue.joined.lock().take();
-        for background_driver in joined.into_iter().flatten() {
-            // What panics is one connection's, and the others have done nothing.
-            let _ = catch_unwind(AssertUnwindSafe(|| background_driver.drive_once()));
-            // Others have a right to their turn, too.
+        let drivers = queue.drivers.lock().take();
+        for driver in drivers.into_iter().flatten() {
+            // A panic belongs to one connection and must not keep the others from their turn.
+            let _ = catch_unwind(AssertUnwindSafe(|| driver.drive_once()));
+            // Lets other tasks run when this one has used up its share.
             consume_budget().await;
         }
     });

@@ -1,4 +1,4 @@
-//! What has been received and not yet taken.
+//! What has been received and `recv` has not yet taken.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,42 +12,43 @@ use crate::{
     websocket::message_queue::{Item, MessageQueue},
 };
 
-/// A ping, pong or Close frame as it arrives, for those who want to watch.
+/// A ping, pong or Close frame as it arrives: see [`crate::WebSocket::on_control`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Control<'a> {
-    /// A ping; it is answered already.
+    /// A ping, with its payload of at most 125 bytes. It has been answered.
     Ping(&'a [u8]),
-    /// A pong.
+    /// A pong, with its payload of at most 125 bytes.
     Pong(&'a [u8]),
-    /// A Close frame; it is answered already.
+    /// A Close frame. It has been answered.
     Close(sockeye_proto::CloseFrame<'a>),
 }
 
-/// The observer of control frames.
+/// A closure of the program that is called with each control frame.
 pub(crate) type Observer = Box<dyn FnMut(Control<'_>) + Send>;
 
-/// What has been received and not yet taken, in order. Over its limit reading pauses.
+/// What has been received and `recv` has not yet taken, in order. Reading pauses while it is at its limit,
+/// [`Settings::inbox_bytes_max`].
 #[derive(Default)]
 pub(crate) struct Inbox {
-    /// While something waits; lent by the thread.
+    /// `Some` while something waits. It comes from the thread's spare queue and goes back there.
     message_queue: Option<Box<MessageQueue>>,
-    /// The sum of the payloads, and [`ITEM_BYTES`] for each item.
+    /// The payload bytes of all items, and [`ITEM_BYTES`] for each.
     bytes: usize,
     bytes_max: usize,
     error: Option<Error>,
-    /// Whether the program has taken all, and come back for more.
+    /// Whether the program has found the inbox empty since the last item came.
     idle: bool,
-    /// Nobody wants what comes: the connection is being closed.
+    /// Whether what comes is dropped: the connection is being closed.
     discards: bool,
     observer: Option<Observer>,
-    /// Whether heartbeats of the application's are answered here.
+    /// Whether the inbox answers heartbeats of the application ([`Settings::app_heartbeat`]).
     answers_heartbeats: bool,
-    /// Whether the last thing that came is a part of a message that goes on.
-    is_amid_parts: bool,
+    /// Whether the last part that came is not the last one of its message.
+    is_within_parts: bool,
 }
 
-/// Bytes. What an item costs besides its payload, so that many empty ones are bounded too.
+/// Bytes. What an item counts besides its payload, so that empty messages are limited too.
 const ITEM_BYTES: usize = 64;
 
 impl Inbox {
@@ -79,23 +80,24 @@ impl Inbox {
         if message_queue.is_empty()
             && let Some(message_queue) = self.message_queue.take()
         {
-            message_queue.give_back();
+            message_queue.recycle();
         }
         Some(item)
     }
 
-    /// Takes a short message, if there are others behind it, and if nothing else follows from there being one less.
+    /// Takes a short message if others wait behind it and taking it changes nothing else: reading isn't paused, and the
+    /// inbox doesn't become empty.
     #[inline]
-    pub(crate) fn pop_amid(&mut self) -> Option<Message<'static>> {
+    pub(crate) fn pop_within_batch(&mut self) -> Option<Message<'static>> {
         if !self.has_much_room() {
             return None;
         }
-        let message = self.message_queue.as_mut()?.pop_amid()?;
+        let message = self.message_queue.as_mut()?.pop_within_batch()?;
         self.bytes -= cost(message.len());
         Some(message)
     }
 
-    /// Whether half of the bound is free: worth a task of its own that reads on.
+    /// Whether half of the limit is free, so that waking the driver to read on is worth its cost.
     pub(crate) fn has_much_room(&self) -> bool {
         self.bytes <= self.bytes_max / 2
     }
@@ -110,7 +112,7 @@ impl Inbox {
         self.bytes = 0;
     }
 
-    /// Answers a heartbeat of the application's, if it is one.
+    /// Answers `message` if it is a heartbeat of the application; returns `None` if it isn't.
     #[inline(never)]
     fn answer(&self, session: &Session, message: &Message<'_>) -> Option<Room> {
         let pong = session.answer_to_heartbeat(message)?;
@@ -129,18 +131,21 @@ impl Inbox {
         }
     }
 
-    /// Lets `push` put something of `len` bytes on the shelf, if anybody wants it.
+    /// Lets `push` add an item of `len` bytes to the queue, unless the inbox discards.
     #[inline]
-    fn take_in(&mut self, len: usize, push: impl FnOnce(&mut MessageQueue)) -> Room {
+    fn push_with(&mut self, len: usize, push: impl FnOnce(&mut MessageQueue)) -> Room {
         if !self.discards {
             self.bytes += cost(len);
-            push(self.message_queue.get_or_insert_with(MessageQueue::lent));
+            push(
+                self.message_queue
+                    .get_or_insert_with(MessageQueue::spare_or_new),
+            );
         }
         self.room()
     }
 }
 
-/// What an item with so many bytes counts.
+/// Returns what an item with a payload of `len` bytes counts.
 fn cost(len: usize) -> usize {
     ITEM_BYTES + len
 }
@@ -157,7 +162,7 @@ impl Sink for Inbox {
         {
             return room;
         }
-        self.take_in(message.len(), |message_queue| {
+        self.push_with(message.len(), |message_queue| {
             message_queue.push_message(message);
         })
     }
@@ -166,8 +171,8 @@ impl Sink for Inbox {
         let control = match event {
             Event::Message(_) => return self.room(),
             Event::Part(part) => {
-                let is_whole = part.last && !self.is_amid_parts;
-                self.is_amid_parts = !part.last;
+                let is_whole = part.last && !self.is_within_parts;
+                self.is_within_parts = !part.last;
                 if self.answers_heartbeats
                     && is_whole
                     && part.kind == MessageKind::Text
@@ -181,7 +186,7 @@ impl Sink for Inbox {
                     payload: part.payload.to_vec(),
                     last: part.last,
                 };
-                return self.take_in(item.len(), |message_queue| message_queue.push(item));
+                return self.push_with(item.len(), |message_queue| message_queue.push(item));
             }
             Event::Ping(payload) => Control::Ping(payload),
             Event::Pong(payload) => Control::Pong(payload),
@@ -200,7 +205,7 @@ impl Sink for Inbox {
         pool: &mut Pool,
         _: &mut ReplyBatch<'b>,
     ) -> Room {
-        self.take_in(message.len(), |message_queue| {
+        self.push_with(message.len(), |message_queue| {
             message_queue.push(Item::Message(pool.own(message)));
         })
     }
@@ -213,7 +218,7 @@ impl Sink for Inbox {
         _: &mut ReplyBatch<'b>,
     ) -> Room {
         let item = Item::Message(message);
-        self.take_in(item.len(), |message_queue| message_queue.push(item))
+        self.push_with(item.len(), |message_queue| message_queue.push(item))
     }
 
     fn handle_error(&mut self, _: &Session, error: Error) {
@@ -228,7 +233,7 @@ impl Sink for Inbox {
     }
 
     fn has_room(&self) -> bool {
-        // One item may always come, however small the bound.
+        // An empty inbox takes one item, however small its limit is.
         self.is_empty() || self.bytes < self.bytes_max
     }
 

@@ -8,17 +8,19 @@ use crate::{
 };
 
 impl WebSocket {
-    /// Receives the next message, text or binary, and parses it as JSON; `None` as from [`WebSocket::recv`].
+    /// Waits for the next message, text or binary, and parses it as JSON; returns `None` when [`WebSocket::recv`] does.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidData`]: the message isn't JSON, or not of this type. It has been taken, and the
+    /// - [`ErrorKind::InvalidData`] if the message isn't JSON of this type. The message has been taken, and the
     ///   connection stays open: the program decides whether to go on or to close, for instance with 1007.
-    /// - The others as [`WebSocket::recv`]; those have [`Error::closed`].
+    /// - The errors of [`WebSocket::recv`], which have [`Error::closed`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, no message is lost: the next call gives it.
+    /// A call that is dropped before it is ready loses no message: the next call returns it.
+    ///
+    /// # Example
     ///
     /// ```
     /// use serde::{Deserialize, Serialize};
@@ -58,16 +60,16 @@ impl WebSocket {
         }
     }
 
-    /// Sends a value as JSON in a text message, waiting for room in the outbox: see
+    /// Sends a value as JSON in a text message. Waits for room in the outbox: see
     /// [`Session::send_json`](crate::Session::send_json).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidData`] if the value doesn't become JSON; otherwise as [`WebSocket::send`].
+    /// [`ErrorKind::InvalidData`] if the value can't be written as JSON, and the errors of [`WebSocket::send`].
     ///
     /// # Cancel safety
     ///
-    /// As [`WebSocket::send`].
+    /// A call that is dropped before it is ready has sent nothing.
     pub fn send_json<'s, T: Serialize + ?Sized>(
         &'s self,
         value: &T,

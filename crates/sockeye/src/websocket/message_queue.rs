@@ -1,4 +1,4 @@
-//! Received items in the order in which they came, and the memory for them.
+//! A queue of received items, with the memory for short messages.
 
 use std::{cell::Cell, collections::VecDeque};
 
@@ -6,15 +6,15 @@ use sockeye_proto::{Message, MessageKind};
 
 use crate::connection::{SHORT_BYTES_END, buffers};
 
-/// Items. What a shelf that a thread lends may have places for.
-const LENT_ITEMS_MAX: usize = 1024;
+/// Items. The capacity up to which a thread keeps an empty queue for reuse.
+const SPARE_ITEMS_MAX: usize = 1024;
 
-/// Bytes. What it may have room for: the short messages of each kind.
-const LENT_BYTES_MAX: usize = 32 << 10;
+/// Bytes, for the short messages of each kind. The capacity up to which a thread keeps an empty queue for reuse.
+const SPARE_BYTES_MAX: usize = 32 << 10;
 
 thread_local! {
-    /// Empty: so that an idle inbox has none, and that of a busy one costs no allocation.
-    static SHELF: Cell<Option<Box<MessageQueue>>> = const { Cell::new(None) };
+    /// An empty queue that the next inbox of this thread takes. An idle inbox has no queue, and a busy one allocates none.
+    static SPARE: Cell<Option<Box<MessageQueue>>> = const { Cell::new(None) };
 }
 
 pub(crate) enum Item {
@@ -26,21 +26,29 @@ pub(crate) enum Item {
     },
 }
 
-/// Received items in the order in which they came, and the memory for them. It doesn't judge its own size:
-/// its owner does.
+/// Received items in the order in which they came. The payloads of short messages share two buffers, one for each
+/// kind. The inbox that owns the queue limits its size.
+///
+/// ```text
+///   slots   Short(Text, 2) │ Short(Binary, 3) │ Item(Message) │ Short(Text, 1)
+///              │                  │               └ a long message, or a part: it owns its payload
+///   text     "hi" ────────────────┼────────────────────────────── "x"
+///   bytes                      1, 2, 3
+/// ```
 #[derive(Default)]
 pub(crate) struct MessageQueue {
-    slots: VecDeque<Slot>,
-    /// The payloads of the short messages that are binary; `bytes[..bytes_taken]` are taken.
+    slots: VecDeque<QueueSlot>,
+    /// The payloads of short binary messages. `bytes[..bytes_taken]` has been taken.
     bytes: Vec<u8>,
     bytes_taken: usize,
-    /// The same for text, which stays known to be UTF-8.
+    /// The payloads of short text messages. `text[..text_taken]` has been taken. A `String`, so that UTF-8 isn't
+    /// checked a second time.
     text: String,
     text_taken: usize,
 }
 
 impl Item {
-    /// Payload bytes.
+    /// Returns the bytes of the payload.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -50,30 +58,30 @@ impl Item {
     }
 }
 
-enum Slot {
-    /// A short message of so many bytes.
+enum QueueSlot {
+    /// A short message: its kind, and the bytes of its payload in the buffer of that kind.
     Short(MessageKind, usize),
     Item(Item),
 }
 
 impl MessageQueue {
-    /// The thread's, or a new one.
+    /// Returns this thread's spare queue, or a new one.
     #[inline]
-    pub(crate) fn lent() -> Box<Self> {
-        SHELF.take().unwrap_or_default()
+    pub(crate) fn spare_or_new() -> Box<Self> {
+        SPARE.take().unwrap_or_default()
     }
 
-    /// Gives it back, empty.
+    /// Keeps the empty queue as this thread's spare one, unless it is too large.
     #[inline]
-    pub(crate) fn give_back(mut self: Box<Self>) {
+    pub(crate) fn recycle(mut self: Box<Self>) {
         debug_assert!(self.slots.is_empty());
         self.bytes.clear();
         self.text.clear();
         (self.bytes_taken, self.text_taken) = (0, 0);
-        if self.slots.capacity() <= LENT_ITEMS_MAX
-            && self.bytes.capacity().max(self.text.capacity()) <= LENT_BYTES_MAX
+        if self.slots.capacity() <= SPARE_ITEMS_MAX
+            && self.bytes.capacity().max(self.text.capacity()) <= SPARE_BYTES_MAX
         {
-            SHELF.set(Some(self));
+            SPARE.set(Some(self));
         }
     }
 
@@ -86,27 +94,29 @@ impl MessageQueue {
     pub(crate) fn push_message(&mut self, message: Message<'_>) {
         let (kind, len) = (message.kind(), message.len());
         let slot = match message {
-            message if len >= SHORT_BYTES_END => Slot::Item(Item::Message(message.into_owned())),
+            message if len >= SHORT_BYTES_END => {
+                QueueSlot::Item(Item::Message(message.into_owned()))
+            }
             Message::Text(text) => {
                 self.text.push_str(&text);
-                Slot::Short(kind, len)
+                QueueSlot::Short(kind, len)
             }
             Message::Binary(bytes) => {
                 self.bytes.extend_from_slice(&bytes);
-                Slot::Short(kind, len)
+                QueueSlot::Short(kind, len)
             }
         };
         self.slots.push_back(slot);
     }
 
     pub(crate) fn push(&mut self, item: Item) {
-        self.slots.push_back(Slot::Item(item));
+        self.slots.push_back(QueueSlot::Item(item));
     }
 
-    /// Takes a short message, if that is what comes next and isn't the last.
+    /// Takes the next item if it is a short message and not the last item.
     #[inline]
-    pub(crate) fn pop_amid(&mut self) -> Option<Message<'static>> {
-        let Some(&Slot::Short(kind, len)) = self.slots.front() else {
+    pub(crate) fn pop_within_batch(&mut self) -> Option<Message<'static>> {
+        let Some(&QueueSlot::Short(kind, len)) = self.slots.front() else {
             return None;
         };
         if self.slots.len() == 1 {
@@ -116,7 +126,7 @@ impl MessageQueue {
         Some(self.take_short(kind, len))
     }
 
-    /// The next of the short messages.
+    /// Takes the next short message of `kind` out of its buffer.
     #[inline]
     fn take_short(&mut self, kind: MessageKind, len: usize) -> Message<'static> {
         match kind {
@@ -124,7 +134,7 @@ impl MessageQueue {
                 let end = self.bytes_taken + len;
                 let message = buffers::binary(&self.bytes[self.bytes_taken..end]);
                 self.bytes_taken = end;
-                if end > LENT_BYTES_MAX && end > self.bytes.len() / 2 {
+                if end > SPARE_BYTES_MAX && end > self.bytes.len() / 2 {
                     self.bytes.drain(..end);
                     self.bytes_taken = 0;
                 }
@@ -134,7 +144,7 @@ impl MessageQueue {
                 let end = self.text_taken + len;
                 let message = buffers::text(&self.text[self.text_taken..end]);
                 self.text_taken = end;
-                if end > LENT_BYTES_MAX && end > self.text.len() / 2 {
+                if end > SPARE_BYTES_MAX && end > self.text.len() / 2 {
                     self.text.drain(..end);
                     self.text_taken = 0;
                 }
@@ -146,8 +156,8 @@ impl MessageQueue {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Item> {
         match self.slots.pop_front()? {
-            Slot::Short(kind, len) => Some(Item::Message(self.take_short(kind, len))),
-            Slot::Item(item) => Some(item),
+            QueueSlot::Short(kind, len) => Some(Item::Message(self.take_short(kind, len))),
+            QueueSlot::Item(item) => Some(item),
         }
     }
 }
@@ -179,25 +189,25 @@ mod tests {
     }
 
     #[test]
-    fn amid_a_batch_only_short_messages_are_taken_and_never_the_last() {
+    fn within_a_batch_only_short_messages_are_taken_and_never_the_last() {
         let mut message_queue = MessageQueue::default();
         message_queue.push_message(Message::from("one"));
         message_queue.push_message(Message::from(&[2]));
         message_queue.push_message(Message::from(&[3; SHORT_BYTES_END]));
         message_queue.push_message(Message::from("four"));
-        assert_eq!(message_queue.pop_amid(), Some(Message::from("one")));
-        assert_eq!(message_queue.pop_amid(), Some(Message::from(&[2])));
-        assert_eq!(message_queue.pop_amid(), None);
+        assert_eq!(message_queue.pop_within_batch(), Some(Message::from("one")));
+        assert_eq!(message_queue.pop_within_batch(), Some(Message::from(&[2])));
+        assert_eq!(message_queue.pop_within_batch(), None);
         assert_eq!(
             popped(&mut message_queue),
             Message::from(&[3; SHORT_BYTES_END])
         );
-        assert_eq!(message_queue.pop_amid(), None);
+        assert_eq!(message_queue.pop_within_batch(), None);
         assert_eq!(popped(&mut message_queue), Message::from("four"));
     }
 
     #[test]
-    fn a_shelf_that_never_empties_does_not_grow() {
+    fn a_queue_that_never_empties_does_not_grow() {
         let mut message_queue = MessageQueue::default();
         let text = "é".repeat(500);
         message_queue.push_message(Message::from(&text));
@@ -212,6 +222,6 @@ mod tests {
             .bytes
             .capacity()
             .max(message_queue.text.capacity());
-        assert!(kept <= 4 * LENT_BYTES_MAX, "{kept}");
+        assert!(kept <= 4 * SPARE_BYTES_MAX, "{kept}");
     }
 }

@@ -13,39 +13,46 @@ use crate::{
     closed::Closed,
     error::Error,
     websocket::{
-        background_driver::{Attending, Presence, RecvState, State},
+        background_driver::{RecvCall, RecvShared, RecvState, WaitKind},
         message_queue::Item,
     },
 };
 
 /// One incoming message as a stream of bytes, from [`crate::WebSocket::recv_stream`].
 ///
-/// It ends where the message ends. If the connection ends before, reading fails with
-/// [`io::ErrorKind::UnexpectedEof`], whose inner error is a [`crate::Error`] with
-/// [`crate::Error::closed`]; the next `recv` tells what was wrong. Dropped early, the rest of the message
-/// is skipped.
+/// A read returns 0 bytes after the end of the message. Text has been checked for UTF-8, but a read may end within a
+/// character.
 ///
-/// Text was checked for UTF-8, but a read may end within a character.
+/// Dropping the reader before the end skips the rest of the message.
+///
+/// # Errors
+///
+/// A read fails with [`io::ErrorKind::UnexpectedEof`] if the connection ends before the message does. The inner error is
+/// a [`crate::Error`] with [`crate::Error::closed`]; the next [`crate::WebSocket::recv`] returns the cause.
+///
+/// # Cancel safety
+///
+/// A read that is dropped before it is ready loses no bytes.
 pub struct MessageReader<'a> {
-    core: &'a RecvState,
-    attending: Attending<'a>,
+    shared: &'a RecvShared,
+    call: RecvCall<'a>,
     kind: MessageKind,
-    /// `current[read..]` has been received and not been read.
+    /// `current[read..]` has been received and not been read. `0 <= read <= current.len()`.
     current: Vec<u8>,
     read: usize,
-    /// Whether `current` is the message's end.
+    /// Whether `current` is the last part of the message.
     last: bool,
 }
 
 impl<'a> MessageReader<'a> {
-    pub(crate) fn new(core: &'a RecvState, kind: MessageKind, begin: Item) -> Self {
+    pub(crate) fn new(shared: &'a RecvShared, kind: MessageKind, begin: Item) -> Self {
         let (current, last) = match begin {
             Item::Message(message) => (message.into_vec(), true),
             Item::Part { payload, last, .. } => (payload, last),
         };
         Self {
-            core,
-            attending: core.attend(Presence::Unsure),
+            shared,
+            call: shared.begin_call(WaitKind::Poll),
             kind,
             current,
             read: 0,
@@ -53,7 +60,7 @@ impl<'a> MessageReader<'a> {
         }
     }
 
-    /// Text or binary.
+    /// Returns whether the message is text or binary.
     #[must_use]
     pub fn kind(&self) -> MessageKind {
         self.kind
@@ -71,7 +78,7 @@ impl AsyncRead for MessageReader<'_> {
             if this.last {
                 return Poll::Ready(Ok(()));
             }
-            let part = this.core.poll_until(cx, &mut this.attending, next_part);
+            let part = this.shared.poll_until(cx, &mut this.call, next_part);
             match ready!(part) {
                 Ok((payload, last)) => {
                     this.current = payload;
@@ -95,7 +102,7 @@ impl AsyncRead for MessageReader<'_> {
 impl Drop for MessageReader<'_> {
     fn drop(&mut self) {
         if !self.last {
-            self.core.state().skips = true;
+            self.shared.state().skips = true;
         }
     }
 }
@@ -108,11 +115,11 @@ impl fmt::Debug for MessageReader<'_> {
     }
 }
 
-/// The next part and whether it is the last, or how the connection ended before it.
-fn next_part(state: &mut State) -> Option<Result<(Vec<u8>, bool), Closed>> {
+/// Takes the next part. Returns its payload and whether it is the last, or how the connection ended before it came.
+fn next_part(state: &mut RecvState) -> Option<Result<(Vec<u8>, bool), Closed>> {
     match state.next_item() {
         Some(Item::Part { payload, last, .. }) => Some(Ok((payload, last))),
-        // Within a message of parts nothing else comes.
+        // RFC 6455 section 5.4: no other message comes between the parts of one.
         Some(Item::Message(message)) => Some(Ok((message.into_vec(), true))),
         None => state.closed().map(Err),
     }

@@ -1,10 +1,15 @@
-//! The loop style: `recv` in a loop, while a task looks after the connection whenever nobody is in `recv`.
+//! The loop style: a program calls `recv` in a loop. While it does something else, a task of the drive queue reads,
+//! answers pings and flushes.
 //!
 //! ```text
-//!   driver ──> inbox ──> WebSocket::recv
-//!     ^          └── message_queue: its messages, and the memory for them
-//!     └── the caller of recv, or the background driver in a queue of its thread
+//!   socket ──> driver ──> inbox (message_queue) ──> recv, poll_recv, stream_and_sink ──> Message
+//!                ^                                  recv_json ─────────────────────────> a value
+//!                │                                  recv_stream ───────────────────────> MessageReader
+//!                ├── a task in recv (wait: it spins, then sleeps)
+//!                └── background_driver, in the drive_queue of its thread
 //! ```
+//!
+//! The states of "which task drives next" are drawn at `BackgroundDriver`.
 
 mod background_driver;
 mod drive_queue;

@@ -1,4 +1,4 @@
-//! Loop style: the handle that a program holds.
+//! The loop style's handle, which a program holds.
 
 use std::{
     fmt,
@@ -19,41 +19,55 @@ use crate::{
     handshake::Request,
     settings::Settings,
     websocket::{
-        background_driver::{Presence, RecvState, State},
+        background_driver::{RecvShared, RecvState, WaitKind},
         inbox::{Control, Inbox},
         message_queue::Item,
         message_reader::MessageReader,
     },
 };
 
-/// The handle that a program holds, both directions: [`WebSocket::recv`] in a loop, `send` at any
-/// time, also from other tasks by a clone of [`WebSocket::session`].
+/// An open WebSocket that a program receives from in a loop: the handle for both directions.
 ///
-/// A pong leaves and a close is answered even if nobody calls `recv`, until
-/// [`Settings::inbox_bytes_max`] of messages wait.
+/// [`WebSocket::recv`] returns the next message. [`WebSocket::send`] sends one at any time; other tasks send by a clone
+/// of [`WebSocket::session`].
+///
+/// Pings and a Close frame are answered also while the program doesn't call `recv`. Reading pauses when
+/// [`Settings::inbox_bytes_max`] of messages wait (default 1 MiB).
 ///
 /// # Slow reader
 ///
-/// See [`Session`].
+/// [`WebSocket::send`] waits while the peer reads too slowly and the outbox is full: see [`Session`].
 ///
 /// # Closing
 ///
-/// [`WebSocket::close`] closes and waits for the peer. Dropping closes with 1001 in the background, or with
-/// 1011 if its thread is panicking.
+/// [`WebSocket::close`] sends a Close frame and waits for the peer. Dropping the handle closes with 1001 in the
+/// background, or with 1011 while its thread is panicking.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn example() -> Result<(), sockeye::Error> {
+/// let mut websocket = sockeye::connect("wss://example.com/feed").await?;
+/// websocket.send("hello").await?;
+/// while let Some(message) = websocket.recv().await? {
+///     println!("{:?}", message.as_text());
+/// }
+/// # Ok(()) }
+/// ```
 pub struct WebSocket {
-    core: Arc<RecvState>,
+    shared: Arc<RecvShared>,
     session: Session,
     #[cfg(feature = "stream")]
     sink: MessageSink,
 }
 
 impl WebSocket {
-    /// A WebSocket on a stream whose opening handshake is done, without extensions and without a
+    /// Makes a WebSocket of a stream whose opening handshake is done, without extensions and without a
     /// request.
     ///
     /// # Errors
     ///
-    /// The system gives no entropy for a client's masks.
+    /// The operating system has no random numbers for the masks of a client.
     ///
     /// # Panics
     ///
@@ -67,51 +81,53 @@ impl WebSocket {
         let driver = Driver::new(established)?;
         let session = driver.session().clone();
         Ok(Self {
-            core: RecvState::new(TaskDriver::new(driver), inbox),
+            shared: RecvShared::new(TaskDriver::new(driver), inbox),
             session,
             #[cfg(feature = "stream")]
             sink: MessageSink::default(),
         })
     }
 
-    /// The next message; `None` after a close with 1000, 1001 or without a code.
+    /// Waits for the next message and returns it; returns `None` after a close with 1000, 1001 or without a code.
     ///
     /// # Errors
     ///
-    /// Once, if it ended in any other way; then `None`. [`Error::closed`] tells how, with the code:
+    /// Returns an error once if the connection ended in any other way, and `None` after that. [`Error::closed`] has the
+    /// code and who closed:
     ///
-    /// - [`crate::ErrorKind::Closed`]: the peer or we closed with another code, such as 1011 for a
+    /// - [`crate::ErrorKind::Closed`]: the peer or the program closed with another code, such as 1011 for a
     ///   server that failed or 1013 for one that is overloaded;
     /// - [`crate::ErrorKind::Protocol`], [`crate::ErrorKind::Limit`]: the peer broke the protocol, or
-    ///   went over a limit of ours;
-    /// - [`crate::ErrorKind::Io`], [`crate::ErrorKind::Heartbeat`], [`crate::ErrorKind::Timeout`]: it
-    ///   hung up without a Close frame, or was given up.
+    ///   exceeded a limit;
+    /// - [`crate::ErrorKind::Io`], [`crate::ErrorKind::Heartbeat`], [`crate::ErrorKind::Timeout`]: the peer
+    ///   ended the connection without a Close frame, or didn't answer in time.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, no message is lost: the next call gives it.
+    /// A call that is dropped before it is ready loses no message: the next call returns it.
     pub async fn recv(&mut self) -> Result<Option<Message<'static>>, Error> {
-        if let Some(message) = self.core.next_of_batch() {
+        if let Some(message) = self.shared.next_of_batch() {
             return Ok(Some(message));
         }
-        let mut attending = self.core.attend(Presence::Sure);
+        let mut call = self.shared.begin_call(WaitKind::Future);
         poll_fn(|cx| {
-            self.core
-                .poll_until(cx, &mut attending, State::next_message)
+            self.shared
+                .poll_until(cx, &mut call, RecvState::next_message)
         })
         .await
     }
 
-    /// Polls for the next message, as [`WebSocket::recv`] waits for it: for a hand-written future, or a stream of
-    /// one's own.
+    /// Polls for the next message: [`WebSocket::recv`] for a hand-written future or stream.
     ///
-    /// While it is pending, the connection is read and answered in the background, and the task of the last call is
-    /// woken when there is something to take. To stop calling it is safe: no message is lost. Where the program can
-    /// await, `recv` saves a wake-up for each wait.
+    /// While it is pending, a background task reads and answers pings, and wakes the task of the last call when a
+    /// message or the end has come. The program may stop calling it: no message is lost. `recv` saves one wake-up for
+    /// each wait.
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::recv`].
+    /// The errors of [`WebSocket::recv`].
+    ///
+    /// # Example
     ///
     /// ```
     /// use std::task::{Context, Poll};
@@ -129,49 +145,48 @@ impl WebSocket {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message<'static>>, Error>> {
-        if let Some(message) = self.core.next_of_batch() {
+        if let Some(message) = self.shared.next_of_batch() {
             return Poll::Ready(Ok(Some(message)));
         }
-        // Nobody says whether the task comes again.
-        let mut attending = self.core.attend(Presence::Unsure);
+        let mut call = self.shared.begin_call(WaitKind::Poll);
         let polled = self
-            .core
-            .poll_until(cx, &mut attending, State::next_message);
+            .shared
+            .poll_until(cx, &mut call, RecvState::next_message);
         if polled.is_pending() {
-            attending.stay();
+            call.keep_registered();
         }
         polled
     }
 
-    /// The next message as a stream of bytes, handed out as they arrive; `None` as from
-    /// [`WebSocket::recv`]. The memory that it needs doesn't grow with the message, which may have
-    /// [`crate::Limits::message_bytes_max`] bytes all the same: raise that for large files.
+    /// Waits for the next message and returns it as a stream of bytes, which come as they arrive; returns `None` when
+    /// [`WebSocket::recv`] does. The memory doesn't grow with the message. Its size is limited all the same, by
+    /// [`crate::Limits::message_bytes_max`]: raise that for large files.
     ///
-    /// A reader that is dropped before its end skips the rest of the message.
+    /// Dropping the reader before the end of the message skips the rest.
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::recv`].
+    /// The errors of [`WebSocket::recv`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, no message is lost.
+    /// A call that is dropped before it is ready loses no message.
     pub async fn recv_stream(&mut self) -> Result<Option<MessageReader<'_>>, Error> {
-        let mut attending = self.core.attend(Presence::Sure);
+        let mut call = self.shared.begin_call(WaitKind::Future);
         let begun =
-            poll_fn(|cx| self.core.poll_until(cx, &mut attending, State::next_begin)).await?;
-        Ok(begun.map(|(kind, item)| MessageReader::new(&self.core, kind, item)))
+            poll_fn(|cx| self.shared.poll_until(cx, &mut call, RecvState::next_begin)).await?;
+        Ok(begun.map(|(kind, item)| MessageReader::new(&self.shared, kind, item)))
     }
 
-    /// Sends a message, waiting for room in the outbox: see [`Session::send`].
+    /// Sends a message. Waits for room in the outbox: see [`Session::send`].
     ///
     /// # Errors
     ///
-    /// [`crate::ErrorKind::Closed`] once the connection is closing or closed.
+    /// [`crate::ErrorKind::Closed`] if the connection is closing or closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, nothing of the message was sent.
+    /// A call that is dropped before it is ready has sent nothing of the message.
     pub fn send<'m>(
         &self,
         message: impl Into<Message<'m>>,
@@ -179,11 +194,12 @@ impl WebSocket {
         self.session.send(message)
     }
 
-    /// Sends a message now or gives it back: see [`Session::try_send`].
+    /// Sends a message without waiting: see [`Session::try_send`].
     ///
     /// # Errors
     ///
-    /// No room, or closed.
+    /// Returns the message in [`TrySendError::Full`] if the outbox has no room, in [`TrySendError::Closed`] if the
+    /// connection is closing or closed.
     pub fn try_send<'m, M>(&self, message: M) -> Result<(), TrySendError<Message<'m>>>
     where
         M: Into<Message<'m>>,
@@ -191,28 +207,28 @@ impl WebSocket {
         self.session.try_send(message)
     }
 
-    /// Sends a message that was framed before: see [`Session::send_prepared`].
+    /// Sends a message that has been framed already: see [`Session::send_prepared`].
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::send`].
+    /// The errors of [`WebSocket::send`].
     ///
     /// # Cancel safety
     ///
-    /// As [`WebSocket::send`].
+    /// A call that is dropped before it is ready has sent nothing of the message.
     pub fn send_prepared(&self, message: &Prepared) -> impl Future<Output = Result<(), Error>> {
         self.session.send_prepared(message)
     }
 
-    /// Begins one message whose bytes are written one after the other: see [`Session::send_stream`].
+    /// Begins one message and returns a writer for its bytes: see [`Session::send_stream`].
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::send`].
+    /// The errors of [`WebSocket::send`].
     ///
     /// # Cancel safety
     ///
-    /// As [`WebSocket::send`].
+    /// A call that is dropped before it is ready has sent nothing.
     pub fn send_stream(
         &self,
         kind: MessageKind,
@@ -220,33 +236,38 @@ impl WebSocket {
         self.session.send_stream(kind)
     }
 
-    /// Sends a ping: see [`Session::ping`].
+    /// Sends a ping with the first 125 bytes of `payload`, without waiting: see [`Session::ping`].
     ///
     /// # Errors
     ///
-    /// No room, or closed.
+    /// [`TrySendError::Full`] if the outbox has no room, [`TrySendError::Closed`] if the connection is closing or
+    /// closed.
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError<()>> {
         self.session.ping(payload)
     }
 
-    /// Shows each ping, pong and Close frame to `observer` as it arrives.
+    /// Calls `observer` with each ping, pong and Close frame as it arrives. A later call replaces the observer.
+    ///
+    /// The observer must not block: it runs in the task that drives the connection.
     pub fn on_control(&mut self, observer: impl FnMut(Control<'_>) + Send + 'static) {
-        self.core.state().inbox.observe(Box::new(observer));
+        self.shared.state().inbox.observe(Box::new(observer));
     }
 
-    /// Closes, and waits for the peer to answer, at most [`crate::Limits::close_timeout`]. Messages
-    /// that come meanwhile are discarded; to take them, use [`Session::close`] and go on with `recv`.
+    /// Closes the connection and waits for the peer's answer, at most [`crate::Limits::close_timeout`] (default 5 s).
+    /// Returns how the connection ended.
+    ///
+    /// Discards the messages that come meanwhile. To receive them, call [`Session::close`] and go on with `recv`.
     ///
     /// # Cancel safety
     ///
-    /// Cancelled after its first poll, the close goes on.
+    /// A call that is dropped after its first poll closes the connection all the same.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Closed {
         self.session.close(code, reason);
-        self.core.state().inbox.discard();
-        let mut attending = self.core.attend(Presence::Sure);
+        self.shared.state().inbox.discard();
+        let mut call = self.shared.begin_call(WaitKind::Future);
         poll_fn(|cx| {
-            self.core
-                .poll_until(cx, &mut attending, |_| self.session.closed_now())
+            self.shared
+                .poll_until(cx, &mut call, |_| self.session.closed_now())
         })
         .await
     }
@@ -256,40 +277,40 @@ impl WebSocket {
         (&self.session, &mut self.sink)
     }
 
-    /// How it ended, once it has.
+    /// Returns how the connection ended; `None` while it is open or closing.
     #[must_use]
     pub fn closed(&self) -> Option<Closed> {
         self.session.closed_now()
     }
 
-    /// The handle for other tasks: it sends and closes, but doesn't receive.
+    /// Returns the handle for other tasks. It sends and closes, but doesn't receive. Cheap to clone.
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// The request that opened it, while it is kept: see [`Session::request`]. A conversation in a server
-    /// gets it as its argument.
+    /// Returns the request that opened the connection, while it is kept: see [`Session::request`]. A server passes it
+    /// to a conversation as an argument.
     #[must_use]
     pub fn request(&self) -> Option<Arc<Request>> {
         self.session.request()
     }
 
-    /// The subprotocol agreed on.
+    /// Returns the subprotocol that client and server have agreed on; `None` without one.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.session.subprotocol()
     }
 }
 
-impl State {
-    /// The next whole message, `Ok(None)` after the last.
+impl RecvState {
+    /// Takes the next whole message; `Ok(None)` after the last.
     fn next_message(&mut self) -> Option<Result<Option<Message<'static>>, Error>> {
         self.driver.receiver().deliver(Delivery::Whole);
         while let Some(item) = self.next_item() {
             match item {
                 Item::Message(message) => return Some(Ok(Some(message))),
-                // It began while somebody was reading in parts.
+                // The message began while a call of `recv_stream` received parts.
                 Item::Part {
                     kind,
                     payload,
@@ -306,11 +327,11 @@ impl State {
         self.ended().map(|ended| ended.map(|()| None))
     }
 
-    /// The beginning of the next message.
+    /// Takes the next message, or the first part of one.
     fn next_begin(&mut self) -> Option<Result<Option<(MessageKind, Item)>, Error>> {
         self.driver.receiver().deliver(Delivery::Parts);
         if !self.joined.is_empty() {
-            // A cancelled `recv` has joined some parts: the message begins with those.
+            // A cancelled `recv` has joined some parts: the stream begins with those.
             if let Some(Item::Part {
                 kind,
                 payload,
@@ -340,7 +361,7 @@ impl State {
     }
 }
 
-/// Parts joined to a message. Text was checked as it came.
+/// Makes a message of its joined parts. Each part of a text was checked for UTF-8 as it came.
 fn whole(kind: MessageKind, bytes: Vec<u8>) -> Message<'static> {
     match kind {
         MessageKind::Binary => Message::from(bytes),
@@ -355,8 +376,8 @@ impl Drop for WebSocket {
             false => CloseCode::GOING_AWAY,
         };
         self.session.close(code, "");
-        self.core.state().inbox.discard();
-        Arc::clone(&self.core).see_off();
+        self.shared.state().inbox.discard();
+        Arc::clone(&self.shared).finish_in_background();
     }
 }
 
