@@ -1,4 +1,4 @@
-//! The server, before it runs.
+//! The builder of a server.
 
 use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     memory::MemoryBudget,
     server::{
         failure::Failure,
-        first_request::{Preface, Ways},
+        first_request::{AcceptSettings, Preface},
         handle::ServerHandle,
         http_settings::HttpSettings,
         listen::{Bound, Listen, Listener},
@@ -60,14 +60,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that will listen on `addr`: an address or name with a port, such as
-    /// `127.0.0.1:8080`. Of a name that has several addresses, such as `localhost`, all are taken.
-    /// Port 0 means any free one; [`ServerHandle::local_addrs`] tells which.
+    /// Creates a server that listens on `addr`: an address or a name with a port, such as `127.0.0.1:8080`. A name
+    /// that has several addresses, such as `localhost`, stands for all of them. Port 0 takes a free port;
+    /// [`ServerHandle::local_addrs`] returns it.
+    ///
+    /// Nothing is bound before [`Server::start`].
     pub fn bind(addr: impl ToString) -> Self {
         Self::unbound().listen(addr)
     }
 
-    /// A server that has no address yet.
+    /// Creates a server without an address. It gets its connections from [`ServerHandle::accept`], or from the
+    /// addresses that [`Server::listen`] and its siblings add.
     pub fn unbound() -> Self {
         Self {
             listens: Vec::new(),
@@ -85,7 +88,7 @@ impl Server {
         }
     }
 
-    /// One more address, without TLS.
+    /// Adds an address without TLS. HTTP/2 is served there by prior knowledge (RFC 9113 section 3.3).
     pub fn listen(mut self, addr: impl ToString) -> Self {
         self.listens.push(Listen {
             addr: addr.to_string(),
@@ -95,7 +98,7 @@ impl Server {
         self
     }
 
-    /// One more address, with TLS. HTTP/2 is offered there.
+    /// Adds an address with TLS. HTTP/2 is offered there by ALPN.
     pub fn listen_tls(mut self, addr: impl ToString, tls: ServerTls) -> Self {
         self.listens.push(Listen {
             addr: addr.to_string(),
@@ -105,12 +108,12 @@ impl Server {
         self
     }
 
-    /// One more address, to which a proxy connects that says first for whom: the PROXY protocol, version 1 or
-    /// 2, with TLS behind it if there is `tls`. [`Request::peer_addr`] is then the address that the proxy
-    /// names, or the proxy's own when it speaks for itself.
+    /// Adds an address to which only a proxy connects, which sends the head of the PROXY protocol first, version 1 or
+    /// 2. With `tls`, TLS follows that head. [`Request::peer_addr`] is then the address that the proxy names, or the
+    /// proxy's own if the proxy connects for itself.
     ///
-    /// A connection that doesn't begin so is closed: nobody else may reach this address, since whoever does
-    /// can name any address.
+    /// The server closes a connection that begins with anything else. Only the proxy may be able to reach this
+    /// address: any other peer that reaches it could claim any address.
     pub fn listen_behind_proxy(mut self, addr: impl ToString, tls: Option<ServerTls>) -> Self {
         self.listens.push(Listen {
             addr: addr.to_string(),
@@ -120,18 +123,22 @@ impl Server {
         self
     }
 
-    /// Networks whose word about others is taken: addresses (`127.0.0.1`) or ranges (`10.0.0.0/8`, `fd00::/8`).
-    /// Default none.
+    /// Sets the addresses (`127.0.0.1`) and ranges (`10.0.0.0/8`, `fd00::/8`) of proxies whose forwarding fields the
+    /// server believes. Default: none.
     ///
-    /// What comes from there may say by `Forwarded` (RFC 7239) or `X-Forwarded-For` for whom it comes:
-    /// [`Request::client_addr`]. Several proxies in a row are followed back to the first address that isn't
-    /// in these networks. By `proto` and `host`, or `X-Forwarded-Proto` and `X-Forwarded-Host`, they say what
-    /// a browser has asked for, which [`crate::Origins::Same`] compares. All of it is in [`crate::RequestInfo`],
-    /// of plain requests too.
+    /// A request from such a proxy may name its client in `Forwarded` (RFC 7239) or `X-Forwarded-For`; the result is
+    /// [`Request::client_addr`]. The server follows a chain of proxies back to the first address outside these
+    /// networks. `proto` and `host`, or `X-Forwarded-Proto` and `X-Forwarded-Host`, say what the browser has asked
+    /// for, which [`crate::Origins::Same`] compares. All of it is in [`crate::RequestInfo`], for plain requests too.
     ///
-    /// The proxy must set or remove these fields itself, or its peers can write there what they like. If
-    /// `Forwarded` and the others disagree, or one of them is malformed where a proxy's word should stand,
-    /// none of them is believed: the client's address is the proxy's own then, and a warning is logged.
+    /// The proxy must set or remove these fields itself; otherwise its clients can write there what they like. If
+    /// `Forwarded` and the `X-Forwarded-…` fields disagree, or the part that a trusted proxy has written is
+    /// malformed, the server believes none of them: the client's address is then the proxy's own, and the server logs
+    /// a warning.
+    ///
+    /// # Errors
+    ///
+    /// [`Server::start`] fails with kind `Config` if an entry is neither an address nor a range.
     pub fn trusted_proxies<I>(mut self, cidrs: I) -> Self
     where
         I: IntoIterator,
@@ -141,7 +148,7 @@ impl Server {
         self
     }
 
-    /// One more route to endpoints: short for [`Server::mount`] of [`Route::new`].
+    /// Adds a route to endpoints. This is short for [`Server::mount`] of [`Route::new`].
     pub fn route<F, E>(self, path: impl Into<String>, factory: F) -> Self
     where
         F: Fn(&Request) -> Result<E, Refusal> + Send + Sync + 'static,
@@ -150,88 +157,91 @@ impl Server {
         self.mount(Route::new(path, factory))
     }
 
-    /// One more route.
+    /// Adds a route.
     pub fn mount(mut self, route: Route) -> Self {
         self.routes.push(route);
         self
     }
 
-    /// What answers requests that are not a WebSocket's. Default: 404.
+    /// Sets the router that answers requests which don't ask for a WebSocket. Default: the server answers them with
+    /// 404.
     ///
-    /// Handlers take [`crate::RequestInfo`] for the client's address and for the scheme and host that it has asked for.
-    /// The peer's own address is there as axum's `ConnectInfo<SocketAddr>`.
+    /// A handler can extract [`crate::RequestInfo`], which has the client's address and the scheme and host that the
+    /// client has asked for. The peer's own address is available as axum's `ConnectInfo<SocketAddr>`.
     pub fn fallback(mut self, router: axum::Router) -> Self {
         self.fallback = Some(router);
         self
     }
 
-    /// How connections are run, unless their route says otherwise. The limits of the handshake are
-    /// always taken from here.
+    /// Sets how WebSockets are run, unless their route has settings of its own. The limits of the handshake are
+    /// always taken from here, because the route is not known before it. Default: [`Settings::default`].
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// What all that peers can make grow is charged to: connections of every route, whatever its own settings say.
-    /// Default: as the settings say, [`MemoryBudget::of_process`].
+    /// Charges everything that peers can make grow to `budget`: the connections of every route, whatever its own
+    /// settings say. Default: the budget in the settings, which is [`MemoryBudget::of_process`].
     pub fn memory_budget(mut self, budget: MemoryBudget) -> Self {
         self.memory_budget = Some(budget);
         self
     }
 
-    /// Connections, of whatever kind, at the same time. Beyond that WebSockets are answered with 503, and
-    /// plain requests out of the [reserve](Self::connections_reserve). Over HTTP/2 each WebSocket of a
-    /// connection counts but the first, which the connection stands for. Default 65,536.
+    /// Sets how many connections of any kind may be open at the same time. Beyond that the server answers WebSockets
+    /// with 503, and plain requests out of the [reserve](Self::connections_reserve). Each WebSocket on an HTTP/2
+    /// connection counts, except the first, which the connection itself stands for. Default 65,536.
     pub fn connections_max(mut self, connections_max: usize) -> Self {
         self.connections_max = connections_max;
         self
     }
 
-    /// Connections beyond [`Server::connections_max`] in which plain requests are answered still, so that a
-    /// full server can be told from a dead one; each is closed after its answer, or
-    /// after [`crate::Limits::handshake_timeout`] over HTTP/2. A WebSocket gets 503 there,
-    /// with `Retry-After`. Beyond that connections are closed without a word. Default 64.
+    /// Sets how many connections beyond [`Server::connections_max`] the server still accepts for plain requests, so
+    /// that a health check can tell a full server from a dead one. The server closes each of them after its answer,
+    /// or over HTTP/2 after [`crate::Limits::handshake_timeout`]. A WebSocket gets 503 with `Retry-After` there. The
+    /// server closes further connections without an answer. Default 64.
     pub fn connections_reserve(mut self, connections_reserve: usize) -> Self {
         self.connections_reserve = connections_reserve;
         self
     }
 
-    /// How long plain HTTP may take, and how much it may send.
+    /// Sets how long plain HTTP may take and how much it may send. Default: see [`HttpSettings`].
     pub fn http(mut self, http: HttpSettings) -> Self {
         self.http = http;
         self
     }
 
-    /// What one client address may take. Default: see [`AddressLimits`].
+    /// Sets what one client address may take of the server. Default: see [`AddressLimits`].
     pub fn address_limits(mut self, limits: AddressLimits) -> Self {
         self.address_limits = limits;
         self
     }
 
-    /// How long a connection may be silent before the kernel asks whether the peer's is still there,
-    /// and how long between two such questions. `None` never asks. Default 60 s.
+    /// Sets after how long a silence the kernel probes a TCP connection, and the time between two probes. `None`
+    /// turns probes off. Default 60 s.
     pub fn tcp_keepalive(mut self, time: Option<Duration>) -> Self {
         self.tcp_keepalive = time;
         self
     }
 
-    /// Threads that carry the WebSockets of endpoints, one readiness loop each; at least 1. Default:
-    /// one for each core that this process may use.
+    /// Sets the number of worker threads. Each runs one readiness loop, which carries the WebSockets of endpoints. 0
+    /// counts as 1. Default: one for each core that this process may use.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = NonZero::new(workers).unwrap_or(NonZero::<usize>::MIN);
         self
     }
 
-    /// Binds all addresses and begins to serve, in tasks of the runtime that this is called in.
+    /// Binds all addresses and begins to serve. Workers are threads of their own; everything else runs in tasks of
+    /// the runtime in which the caller is.
     ///
     /// # Errors
     ///
-    /// `Config` for a route that is malformed or there twice, `Resolve` or `Io` for an address that
-    /// can't be listened on. Nothing is served then.
+    /// Kind `Config` for a malformed or duplicate route, a malformed address range, a subprotocol that is not a token
+    /// and an origin that is not one; kind `Resolve` or `Io` for an address on which the server can't listen. After
+    /// an error nothing is served.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime that has I/O and time.
+    /// Panics outside a tokio runtime with I/O and time enabled.
     pub async fn start(mut self) -> Result<ServerHandle, Error> {
         if let Some(budget) = self.memory_budget {
             self.routes
@@ -259,7 +269,7 @@ impl Server {
                     Error::new(ErrorKind::Io, message).with_source(error)
                 })?;
                 match is_for_workers {
-                    true => deal_out(bound, self.tcp_keepalive, &mut acceptors)?,
+                    true => distribute_sockets(bound, self.tcp_keepalive, &mut acceptors)?,
                     false => listeners.extend(listeners_of(bound)?),
                 }
             }
@@ -284,7 +294,7 @@ impl Server {
             workers,
             failure: Failure::default(),
         });
-        // From here on the workers end when nobody holds the server any more.
+        // From here on the workers end once every handle of the server is dropped.
         let handle = ServerHandle::new(Arc::clone(&shared), local_addrs);
         worker::begin(idle_workers, acceptors, &shared).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot start the workers").with_source(error)
@@ -301,16 +311,16 @@ impl Server {
         Ok(handle)
     }
 
-    /// Starts, and serves until the future is dropped.
+    /// Starts the server and serves until the future is dropped.
     ///
     /// # Errors
     ///
-    /// As [`Server::start`].
+    /// The errors of [`Server::start`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future is the way to end it; see [`ServerHandle`] for what that does. To drain,
-    /// use [`Server::start`].
+    /// Dropping the future ends the server; [`ServerHandle`] says how. To drain a server, use [`Server::start`] and
+    /// [`ServerHandle::drain`].
     pub async fn serve(self) -> Result<(), Error> {
         let handle = self.start().await?;
         handle.ended().await;
@@ -332,8 +342,8 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A socket for each worker, as far as there are sockets.
-fn deal_out(
+/// Gives each worker one of the sockets, as long as there are sockets.
+fn distribute_sockets(
     bound: Bound,
     keepalive: Option<Duration>,
     acceptors: &mut [Vec<Acceptor>],
@@ -349,7 +359,7 @@ fn deal_out(
     Ok(())
 }
 
-/// An accept loop for each socket.
+/// Returns an accept loop on tokio for each socket.
 fn listeners_of(bound: Bound) -> Result<Vec<Listener>, Error> {
     let Bound {
         local_addr,
@@ -357,11 +367,11 @@ fn listeners_of(bound: Bound) -> Result<Vec<Listener>, Error> {
         preface,
         sockets,
     } = bound;
-    let ways = Ways { preface, tls };
+    let accept_settings = AcceptSettings { preface, tls };
     sockets
         .into_iter()
         .map(|socket| {
-            Listener::new(socket, ways.clone(), local_addr).map_err(|error| {
+            Listener::new(socket, accept_settings.clone(), local_addr).map_err(|error| {
                 let message = format!("cannot listen on {local_addr}");
                 Error::new(ErrorKind::Io, message).with_source(error)
             })
@@ -369,12 +379,12 @@ fn listeners_of(bound: Bound) -> Result<Vec<Listener>, Error> {
         .collect()
 }
 
-/// Well below the two hours of the kernel's own default, after which every NAT has forgotten.
+/// The kernel's own default is two hours, by which time every NAT has forgotten the connection.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// More than the descriptors that a process usually gets, so that it is the machine's limit that
-/// counts unless somebody chooses; and yet a number.
+/// More than the descriptors that a process usually gets. So the machine's limit counts unless the program chooses
+/// one, and there is a number all the same.
 const CONNECTIONS_MAX: usize = 65_536;
 
-/// Enough for probes and whoever looks after a full server, and not worth an attack.
+/// Connections. Enough for health checks and for the operator of a full server, and too few to be worth an attack.
 const CONNECTIONS_RESERVE: usize = 64;

@@ -1,4 +1,4 @@
-//! Emptying a server at a set pace.
+//! How a server is drained.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -8,17 +8,17 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::{
     connection::Session,
     server::{
-        farewell::{Farewell, Retry},
+        closing_notice::{ClosingNotice, Retry},
         shared::{Phase, ServerShared},
         stats::Endings,
     },
     time::later,
 };
 
-/// How to empty a server: how fast to say goodbye, and how long to wait.
+/// How to drain a server: how fast its sessions are closed, and how long the server waits for them.
 ///
-/// The pace is there for those who come next: a thousand clients that are told at once come back at
-/// once, to a server that has just started.
+/// The pace protects the next server: a thousand clients whose sessions are closed in one moment reconnect in one
+/// moment, to a server that has just started.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,15 +32,15 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drain {
-    /// Sessions told per second; 0 means all at once. Default 1000.
+    /// Sessions to which the server sends a Close frame per second; 0 sends all of them at once. Default 1000.
     pub per_second: u32,
-    /// From the beginning to the moment when what is left is cut. Default 30 s.
+    /// Time from the start of the drain until what is still open is aborted. Default 30 s.
     pub timeout: Duration,
     /// The code of the Close frames. Default 1001.
     pub code: CloseCode,
-    /// Their reason. Default empty.
+    /// The reason in the Close frames; a text that is too long is cut at 123 bytes. Default empty.
     pub reason: String,
-    /// When to come back, told to each in the reason. Default `None`: nothing is told.
+    /// When clients may reconnect, which is added to the reason. Default `None`: nothing is added.
     pub retry: Option<Retry>,
 }
 
@@ -56,34 +56,34 @@ impl Default for Drain {
     }
 }
 
-/// How the sessions of a server ended that was drained.
+/// How the sessions of a drained server have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// With a Close frame in both directions.
+    /// Sessions that ended with a Close frame in both directions.
     pub closed: usize,
-    /// Without: the peer didn't answer the Close frame in time, or the network failed.
+    /// Sessions that ended otherwise: the peer didn't answer the Close frame in time, or the network failed.
     pub aborted: usize,
-    /// Still open at the end of the time, and cut.
+    /// Sessions that were still open at the end of the time and were aborted.
     pub timed_out: usize,
-    /// How long it took.
+    /// How long the drain took.
     pub elapsed: Duration,
 }
 
-/// Empties the server.
+/// Drains the server.
 pub(crate) async fn run(shared: &ServerShared, drain: &Drain) -> DrainReport {
     let began = Instant::now();
     let deadline = later(began, drain.timeout);
     let before = shared.registry.stats().endings();
     shared.advance(Phase::Draining);
-    let farewell = Farewell::new(drain.code).with(&drain.reason, drain.retry);
-    let mut sessions = shared.registry.begin_farewell(&farewell);
+    let closing_notice = ClosingNotice::new(drain.code).with(&drain.reason, drain.retry);
+    let mut sessions = shared.registry.begin_closing(&closing_notice);
     let in_order = async {
-        // Within the time: an endpoint that blocks its worker must not hold up the others' drain.
+        // Under the deadline: an endpoint that blocks its worker must not hold up the drain of the others.
         let workers = &shared.workers;
-        sessions.extend(workers.begin_farewell(&farewell).await);
-        say_goodbye(sessions, &farewell, drain.per_second).await;
-        // Sessions, requests in progress, handshakes that were under way.
+        sessions.extend(workers.begin_closing(&closing_notice).await);
+        close_sessions(sessions, &closing_notice, drain.per_second).await;
+        // Connections are sessions, requests in progress, and handshakes that had begun before the drain.
         shared.connections.emptied().await;
         shared.reserve.emptied().await;
     };
@@ -93,25 +93,25 @@ pub(crate) async fn run(shared: &ServerShared, drain: &Drain) -> DrainReport {
     };
     let after = shared.registry.stats().endings();
     shared.advance(Phase::Ended);
-    shared.registry.cut();
+    shared.registry.abort_tasks();
     report(before, after, timed_out, began.elapsed())
 }
 
-async fn say_goodbye(sessions: Vec<Session>, farewell: &Farewell, per_second: u32) {
+async fn close_sessions(sessions: Vec<Session>, closing_notice: &ClosingNotice, per_second: u32) {
     let Some(per_second) = NonZeroU32::new(per_second) else {
         for session in sessions {
-            farewell.say_to(&session);
+            closing_notice.send_to(&session);
         }
         return;
     };
     let began = Instant::now();
-    for (told, session) in sessions.into_iter().enumerate() {
-        // Counted from the beginning, so that a late wake-up does not slow the whole down.
-        let due = Duration::from_secs(1).mul_f64(told as f64 / f64::from(per_second.get()));
+    for (number, session) in sessions.into_iter().enumerate() {
+        // Counted from the start, so that one late wake-up does not slow down the whole drain.
+        let due = Duration::from_secs(1).mul_f64(number as f64 / f64::from(per_second.get()));
         if began.elapsed() < due {
             sleep_until(began + due).await;
         }
-        farewell.say_to(&session);
+        closing_notice.send_to(&session);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether a thread that connections depend on has panicked.
+//! Panics of the server's own threads.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 
-/// Whether a thread that connections depend on has panicked, and which one was the first.
+/// Whether one of the server's own threads or tasks has panicked, and which was the first.
 #[derive(Debug)]
 pub(crate) struct Failure(watch::Sender<Option<Arc<str>>>);
 
@@ -18,16 +18,16 @@ impl Default for Failure {
 }
 
 impl Failure {
-    /// Runs the work of a thread, and tells if it panics.
-    pub(crate) fn watch_over(&self, thread: &str, work: impl FnOnce()) {
+    /// Runs the work of a thread and reports its panic.
+    pub(crate) fn run_thread(&self, thread: &str, work: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(work)).is_err() {
             self.report(&format!("the thread {thread} has panicked"));
         }
     }
 
-    /// Tells what has panicked.
+    /// Logs a panic, and remembers the first one.
     pub(crate) fn report(&self, what: &str) {
-        tracing::error!("{what}: a fault of the server, its connections are gone");
+        tracing::error!("{what}: a bug in the server; its connections are lost");
         self.0.send_if_modified(|failure| {
             let is_first = failure.is_none();
             failure.get_or_insert_with(|| what.into());
@@ -35,20 +35,20 @@ impl Failure {
         });
     }
 
-    /// What has failed, in one line.
+    /// Returns the first failure, in one line.
     #[cfg(test)]
     fn what(&self) -> Option<Arc<str>> {
         self.0.borrow().clone()
     }
 
-    /// Waits until something has failed.
+    /// Waits for the first failure and returns it.
     pub(crate) async fn wait(&self) -> Arc<str> {
         let mut failure = self.0.subscribe();
         loop {
             if let Some(what) = failure.borrow_and_update().clone() {
                 return what;
             }
-            // The sender lives in `self`, so that this cannot fail.
+            // This can't fail, because the sender lives in `self`.
             let _ = failure.changed().await;
         }
     }
@@ -59,13 +59,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_thread_that_panics_is_told() {
+    async fn the_first_thread_that_panics_is_reported() {
         let failure = Failure::default();
-        failure.watch_over("one", || {});
+        failure.run_thread("one", || {});
         assert_eq!(failure.what(), None);
         let (waited, ()) = tokio::join!(failure.wait(), async {
-            failure.watch_over("two", || panic!("a fault"));
-            failure.watch_over("three", || panic!("another one"));
+            failure.run_thread("two", || panic!("a fault"));
+            failure.run_thread("three", || panic!("another one"));
         });
         assert_eq!(&*waited, "the thread two has panicked");
         assert_eq!(failure.what(), Some(waited));

@@ -1,4 +1,4 @@
-//! The server, while it runs.
+//! The handle of a running server.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -8,8 +8,8 @@ use crate::{
     connection::Stream,
     server::{
         admit::{Accepted, Capacity},
+        closing_notice::ClosingNotice,
         drain::{self, Drain, DrainReport},
-        farewell::Farewell,
         first_request::first_request,
         shared::{Phase, ServerShared},
         stats::Endings,
@@ -20,15 +20,14 @@ use crate::{
 ///
 /// # Closing
 ///
-/// Dropping it stops accepting and sends close code 1001 to every session at once, without waiting
-/// for anything. [`ServerHandle::drain`] does it with care.
+/// Dropping the handle stops accepting and sends every session a Close frame with code 1001, all at once, without
+/// waiting for anything. [`ServerHandle::drain`] closes them at a set pace and waits.
 ///
 /// # Starting again
 ///
-/// On Linux its addresses are free when the drop returns, or when a drain has begun: another server of the
-/// same process can listen on them at once, while the sessions of this one still end. On other systems a
-/// moment passes until its threads have closed their sockets; [`crate::Server::start`] may have to be tried
-/// again there.
+/// On Linux the addresses are free when the drop returns, or as soon as a drain has begun: another server in the same
+/// process can listen on them at once, while the sessions of this one still end. On other systems the threads close
+/// their sockets a moment later, so [`crate::Server::start`] may have to be repeated.
 ///
 /// ```no_run
 /// # async fn example(make: impl Fn() -> sockeye::Server) -> Result<(), sockeye::Error> {
@@ -50,8 +49,8 @@ impl ServerHandle {
         }
     }
 
-    /// Serves one connection that somebody else has accepted: a Unix socket, a tunnel, a pipe in
-    /// memory. It counts and drains as if it had come by a listener.
+    /// Serves one connection that the program has accepted: a Unix socket, a tunnel, a pipe in memory. It counts and
+    /// drains like a connection of a listener. `peer_addr` is `None` if the stream has no such address.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -70,7 +69,7 @@ impl ServerHandle {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime.
+    /// Panics outside a tokio runtime.
     pub fn accept(&self, stream: impl Stream, peer_addr: Option<SocketAddr>) {
         if let Some(capacity) = Capacity::new(&self.shared, peer_addr) {
             let accepted = Accepted {
@@ -78,53 +77,54 @@ impl ServerHandle {
                 capacity,
                 shared: Arc::clone(&self.shared),
             };
-            tokio::spawn(first_request::take_stream(stream, accepted));
+            tokio::spawn(first_request::handle_stream(stream, accepted));
         }
     }
 
-    /// Where it listens, in the order in which the builder was told. A name may stand for more than
-    /// one address.
+    /// Returns the addresses on which the server listens, in the order of the builder's calls. A name may stand for
+    /// more than one address.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
     }
 
-    /// Connections at this moment, of whatever kind. Over HTTP/2 each WebSocket of a connection counts but
-    /// the first.
+    /// Returns the number of open connections of any kind. Each WebSocket on an HTTP/2 connection counts, except the
+    /// first.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections.count()
     }
 
-    /// Open WebSockets at this moment. One HTTP/2 connection may carry several.
+    /// Returns the number of open WebSockets. One HTTP/2 connection may carry several.
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.shared.registry.len()
     }
 
-    /// How sessions have ended, since it began.
+    /// Returns how many sessions have ended since the server started, and how.
     #[must_use]
     pub fn endings(&self) -> Endings {
         self.shared.registry.stats().endings()
     }
 
-    /// Empties the server: stops accepting, says goodbye to every session at a set pace, waits, and
-    /// cuts what is left. Requests in progress are answered; new ones get 503.
+    /// Drains the server: stops accepting, sends a Close frame to every session at the pace of `drain`, waits, and
+    /// aborts what is still open when the time is over. Requests in progress are answered; new ones get 503.
     ///
     /// # Cancel safety
     ///
-    /// If dropped, the server stays closed for newcomers; call it again to go on.
+    /// If the future is dropped, the server keeps refusing new connections; call this again to continue.
     pub async fn drain(&self, drain: Drain) -> DrainReport {
         drain::run(&self.shared, &drain).await
     }
 
-    /// Waits until a thread of the server has panicked, which is a fault of this crate, and says which one. Its
-    /// connections are gone then, and some of those that come would be too: a program does best to drain the server
-    /// and to begin anew. Panics in endpoints and handlers are none of these; they end one connection.
+    /// Waits until a thread or accept loop of the server itself has panicked, which is a bug in this crate, and
+    /// returns a line that names it. Its connections are gone then, and some new ones would be lost too, so the
+    /// program should drain the server and start a new one. A panic in an endpoint or a handler doesn't count; it
+    /// ends one connection.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped.
+    /// This is cancel safe: the failure is still returned by the next call.
     pub async fn failed(&self) -> Arc<str> {
         self.shared.failure.wait().await
     }
@@ -139,11 +139,11 @@ impl Drop for ServerHandle {
     fn drop(&mut self) {
         self.shared.advance(Phase::Draining);
         let registry = &self.shared.registry;
-        let farewell = Farewell::new(CloseCode::GOING_AWAY);
-        for session in registry.begin_farewell(&farewell) {
-            farewell.say_to(&session);
+        let closing_notice = ClosingNotice::new(CloseCode::GOING_AWAY);
+        for session in registry.begin_closing(&closing_notice) {
+            closing_notice.send_to(&session);
         }
-        self.shared.workers.farewell(&farewell);
+        self.shared.workers.close_all(&closing_notice);
     }
 }
 

@@ -1,12 +1,12 @@
-//! How long plain HTTP may take, and how much it may send.
+//! Limits of plain HTTP.
 
 use std::time::Duration;
 
-/// How long plain HTTP may take, and how much it may send: [`crate::Server::http`]. The same over HTTP/1.1, TLS
-/// and HTTP/2.
+/// Limits of plain HTTP, for [`crate::Server::http`]: how long it may take and how much a request may send. They are
+/// the same over HTTP/1.1, TLS and HTTP/2.
 ///
-/// The head of a request has [`crate::Limits::handshake_timeout`], since a WebSocket may come of it.
-/// [`Duration::MAX`] sets no limit.
+/// The head of a request has to come within [`crate::Limits::handshake_timeout`], because it may ask for a WebSocket.
+/// [`Duration::MAX`] turns a time limit off.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,18 +19,20 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpSettings {
-    /// Bytes of a request's body, which are charged to [`crate::Server::memory_budget`] while it is read;
-    /// where that is used up the answer is 503. Beyond it the answer is 413. Default 2 MiB, as axum's own extractors have it.
+    /// The largest body of a request, in bytes. The server answers a larger one with 413. What has been read is
+    /// charged to [`crate::Server::memory_budget`]; when that is used up, the answer is 503. Default 2 MiB, the
+    /// default of axum's own extractors.
     pub body_bytes_max: u64,
-    /// Between two pieces of a request's body. Beyond it the answer is 408. Default 20 s.
+    /// Longest time between two pieces of a request's body. Beyond it the answer is 408. Default 20 s.
     pub body_timeout: Duration,
-    /// From the end of a request's head to the end of its body. Beyond it the answer is 408. Default 60 s.
+    /// Longest time from the end of a request's head to the end of its body. Beyond it the answer is 408. Default 60
+    /// s.
     pub body_time_max: Duration,
-    /// How long a connection may stay open without a request under way. Then it is closed; over HTTP/2 it is
-    /// told so before. Default 60 s.
+    /// Longest time a connection may stay open without a request in progress. Then the server closes it, over HTTP/2
+    /// after a GOAWAY. Default 60 s.
     pub keepalive_timeout: Duration,
-    /// How long the peer may take nothing of an answer that waits for it. Beyond it the connection is cut, or
-    /// the stream of HTTP/2. Default 30 s.
+    /// Longest time in which the peer may read nothing of an answer that waits for it. Beyond it the server closes
+    /// the connection, or resets the stream of HTTP/2. Default 30 s.
     pub send_timeout: Duration,
 }
 

@@ -1,37 +1,53 @@
-//! The server: listeners, routes, and the way from an accepted socket to an endpoint.
+//! The server: from a listening socket to an endpoint or a conversation.
 //!
 //! ```text
-//!   listener ──> first_request ──────────────> admission ───────────────> Established ──> endpoint | conversation
-//!   (accept)     TLS, first, deadshared   route, origin,         (the seam: what is beneath it may
-//!                   │                   authorize, factory      change, what is above may not)
-//!                   └──> http1, http2 ──> http_service ^
-//!                        later requests,  └──> fallback
-//!                        streams
+//!   listen ──> first_request ──────────> admit ──> handoff ──> worker ──> endpoint
+//!   (TLS, PROXY)  │                      ^   └───────────────────────────> a tokio task ──> conversation
+//!                 └──> http ─ upgrade ───┘
+//!                       └──> fallback (axum)
+//!
+//!   worker ──> its own acceptors and handshakes (plain TCP) ──> admit ──> endpoint
+//!                └── what a worker doesn't carry ──> first_request
 //! ```
 //!
-//! `registry` knows every open session, so that `drain` can say goodbye; a message passes it by.
+//! Listeners with TLS or a PROXY head run on tokio. Plain TCP is accepted by the workers themselves. `route` says
+//! which path leads where and who may come; `admit` applies it to a request.
+//!
+//! `registry` holds every open session that runs in a tokio task, so that `drain` can close it. No message passes
+//! through it.
+
+// What a program calls.
+mod builder;
+mod handle;
+mod http_settings;
+
+// The way of a connection.
+mod listen;
+
+mod first_request;
+
+mod route;
 
 mod admit;
-mod builder;
-mod drain;
-mod failure;
-mod farewell;
-mod first_request;
-mod handle;
-mod handoff;
+
 mod http;
-mod http_settings;
-mod listen;
-mod listening;
-mod registry;
-mod route;
-mod shared;
-mod stats;
+
+mod handoff;
+
 mod worker;
 
+// The state of the whole server, and how it ends.
+mod closing_notice;
+mod drain;
+mod failure;
+mod listening;
+mod registry;
+mod shared;
+mod stats;
+
 pub use builder::Server;
+pub use closing_notice::Retry;
 pub use drain::{Drain, DrainReport};
-pub use farewell::Retry;
 pub use handle::ServerHandle;
 pub use http_settings::HttpSettings;
 pub use route::{AddressLimits, AddressRateLimiter, Identify, Origins, Route, identity};

@@ -1,4 +1,4 @@
-//! Who is here: every open session of a server, so that it can say goodbye to each.
+//! Every open session in a tokio task, so that a drain can close it.
 
 use std::{
     collections::HashMap,
@@ -15,35 +15,35 @@ use crate::{
     connection::{Permit, Session},
     endpoint::{Endpoint, Reply},
     error::Error,
-    server::{farewell::Farewell, stats::Stats},
+    server::{closing_notice::ClosingNotice, stats::Stats},
 };
 
-/// Every open session of a server.
+/// The sessions of a server that run in tokio tasks, and the counts of all its sessions.
 ///
-/// Locked when a session opens and when it ends. A message doesn't come by here.
+/// Locked when a session opens and when it ends. No message passes through here.
 #[derive(Default)]
 pub(crate) struct Registry {
-    /// Sessions in tasks.
-    state: Mutex<State>,
-    /// Of all sessions, whatever drives them.
+    /// Sessions that run in tokio tasks.
+    state: Mutex<RegistryState>,
+    /// Counts all sessions, those of workers too.
     stats: Stats,
 }
 
 #[derive(Default)]
-struct State {
-    open: HashMap<u64, Guest>,
-    /// Said to whoever opens from now on.
-    farewell: Option<Farewell>,
+struct RegistryState {
+    open: HashMap<u64, OpenSession>,
+    /// Sent to every session that opens from now on.
+    closing_notice: Option<ClosingNotice>,
 }
 
-struct Guest {
+struct OpenSession {
     session: Session,
-    /// What drives the session, once it is known.
+    /// The task that drives the session. `None` until [`Registry::set_task`].
     task: Option<AbortHandle>,
 }
 
 impl Registry {
-    /// Open sessions.
+    /// Returns the number of open sessions, those of workers too.
     pub(crate) fn len(&self) -> usize {
         self.stats.open()
     }
@@ -52,77 +52,81 @@ impl Registry {
         &self.stats
     }
 
-    /// Says goodbye to whoever opens from now on; those who are open are returned.
-    pub(crate) fn begin_farewell(&self, farewell: &Farewell) -> Vec<Session> {
+    /// Closes every session that opens from now on with this notice, and returns the sessions that are open.
+    pub(crate) fn begin_closing(&self, closing_notice: &ClosingNotice) -> Vec<Session> {
         let mut state = self.lock();
-        state.farewell = Some(farewell.clone());
+        state.closing_notice = Some(closing_notice.clone());
         let sessions = state.open.values();
-        sessions.map(|guest| guest.session.clone()).collect()
+        sessions
+            .map(|open_session| open_session.session.clone())
+            .collect()
     }
 
-    /// Knows `session` from now on. Call it before its task begins.
-    pub(crate) fn enter(&self, session: &Session) {
-        let guest = Guest {
+    /// Adds `session`. Call this before its task begins.
+    pub(crate) fn insert(&self, session: &Session) {
+        let open_session = OpenSession {
             session: session.clone(),
             task: None,
         };
-        let farewell = {
+        let closing_notice = {
             let mut state = self.lock();
-            state.open.insert(session.id(), guest);
+            state.open.insert(session.id(), open_session);
             self.stats.handle_open();
-            state.farewell.clone()
+            state.closing_notice.clone()
         };
-        if let Some(farewell) = farewell {
-            farewell.say_to(session);
+        if let Some(closing_notice) = closing_notice {
+            closing_notice.send_to(session);
         }
     }
 
-    /// Knows how to stop the session's task, if that has not ended already.
-    pub(crate) fn attach(&self, id: u64, task: AbortHandle) {
-        if let Some(guest) = self.lock().open.get_mut(&id) {
-            guest.task = Some(task);
+    /// Sets the task that [`Registry::abort_tasks`] stops for a session, unless the session has ended.
+    pub(crate) fn set_task(&self, id: u64, task: AbortHandle) {
+        if let Some(open_session) = self.lock().open.get_mut(&id) {
+            open_session.task = Some(task);
         }
     }
 
-    /// Stops the tasks of all who are still here.
-    pub(crate) fn cut(&self) {
+    /// Aborts the tasks of all open sessions.
+    pub(crate) fn abort_tasks(&self) {
         let tasks: Vec<AbortHandle> = self
             .lock()
             .open
             .values()
-            .filter_map(|guest| guest.task.clone())
+            .filter_map(|open_session| open_session.task.clone())
             .collect();
-        // Without the lock: what a task drops may come by here.
+        // After the lock is released: what a task drops may lock the registry.
         for task in tasks {
             task.abort();
         }
     }
 
-    fn leave(&self, id: u64, ending: Ending) {
+    fn end(&self, id: u64, ending: Ending) {
         let mut state = self.lock();
-        let guest = state.open.remove(&id);
-        if guest.is_some() {
+        let open_session = state.open.remove(&id);
+        if open_session.is_some() {
             self.stats.handle_end(ending);
         }
         drop(state);
-        // After the lock: it may be the session's last clone.
-        drop(guest);
+        // After the lock is released: this may be the last clone of the session.
+        drop(open_session);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock, and a count is not worth a second panic.
+    fn lock(&self) -> MutexGuard<'_, RegistryState> {
+        // No holder of the lock panics, and a count is not worth a second panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One session's stay: counted as a connection until dropped, and then surely out of the registry.
+/// The registration of one session. While it lives the session counts as a connection; its drop removes the session
+/// from the registry.
 pub(crate) struct Registration {
     registry: Arc<Registry>,
-    /// The session, once known and until it has left.
+    /// The session's id. `None` before it opens and after it has ended.
     id: Option<u64>,
-    /// Shared with the other streams of an HTTP/2 connection, and with a conversation's socket.
+    /// The count of the connection, shared with the other streams of an HTTP/2 connection and with the socket of a
+    /// conversation.
     permit: Arc<Permit>,
-    /// Held for its drop.
+    /// The count for the client's address, held for its drop.
     address: Option<AddressPermit>,
 }
 
@@ -136,13 +140,13 @@ impl Registration {
         }
     }
 
-    /// Counts for an address too, if its connection doesn't.
+    /// Counts the session for an address, too, if its connection doesn't count for it.
     pub(crate) fn counting_for(mut self, address: Option<AddressPermit>) -> Self {
         self.address = address;
         self
     }
 
-    /// For those who outlive the stay.
+    /// Returns the permit, for owners that outlive the registration.
     pub(crate) fn permit(&self) -> &Arc<Permit> {
         &self.permit
     }
@@ -151,27 +155,27 @@ impl Registration {
         &self.registry
     }
 
-    /// This is the stay of `session`.
-    pub(crate) fn begin(&mut self, session: &Session) {
+    /// Sets the session that this registration is for.
+    pub(crate) fn set_session(&mut self, session: &Session) {
         self.id = Some(session.id());
     }
 
-    pub(crate) fn leave(&mut self, session: &Session) {
+    pub(crate) fn end(&mut self, session: &Session) {
         self.id = None;
-        self.registry.leave(session.id(), session.ending());
+        self.registry.end(session.id(), session.ending());
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // A task that was stopped.
+        // Only an aborted task drops a registration that still has an id.
         if let Some(id) = self.id.take() {
-            self.registry.leave(id, Ending::Unclean);
+            self.registry.end(id, Ending::Unclean);
         }
     }
 }
 
-/// An endpoint in a task, whose session is known to the server.
+/// An endpoint in a tokio task whose session is in the registry.
 pub(crate) struct RegisteredEndpoint {
     pub(crate) endpoint: Box<dyn Endpoint>,
     pub(crate) registration: Registration,
@@ -179,7 +183,7 @@ pub(crate) struct RegisteredEndpoint {
 
 impl Endpoint for RegisteredEndpoint {
     fn on_open(&mut self, session: &Session) {
-        self.registration.begin(session);
+        self.registration.set_session(session);
         self.endpoint.on_open(session);
     }
 
@@ -197,9 +201,9 @@ impl Endpoint for RegisteredEndpoint {
 
     fn on_close(&mut self, session: &Session, closed: &Closed) {
         let endpoint = &mut self.endpoint;
-        let told = catch_unwind(AssertUnwindSafe(|| endpoint.on_close(session, closed)));
-        self.registration.leave(session);
-        if let Err(panic) = told {
+        let called = catch_unwind(AssertUnwindSafe(|| endpoint.on_close(session, closed)));
+        self.registration.end(session);
+        if let Err(panic) = called {
             resume_unwind(panic);
         }
     }

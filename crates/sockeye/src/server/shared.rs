@@ -1,4 +1,4 @@
-//! What all connections of a server share.
+//! The state that all connections of a server share.
 
 use std::{
     net::IpAddr,
@@ -24,22 +24,22 @@ use crate::{
     settings::Settings,
 };
 
-/// What all connections of a server share.
+/// The state that all connections of a server share.
 pub(crate) struct ServerShared {
     pub(crate) routes: Routes,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) addresses: Addresses,
     pub(crate) log_limits: LogLimits,
-    /// For requests that are not a WebSocket's.
+    /// Answers requests that don't ask for a WebSocket.
     pub(crate) fallback: Option<axum::Router>,
-    /// For the time before a route is known, and for routes that have none of their own.
+    /// Used before the route is known, and by routes without settings of their own.
     pub(crate) settings: Settings,
     pub(crate) tcp_keepalive: Option<Duration>,
     pub(crate) connections_max: usize,
     pub(crate) connections: Connections,
-    /// Those of addresses that have too many, which are there to be told so.
+    /// Connections of addresses that have reached their limits, which are open only to be refused.
     pub(crate) overflow: Connections,
-    /// Connections over the limit that are there for plain requests.
+    /// Connections beyond `connections_max`, which are open for plain requests.
     pub(crate) reserve: Connections,
     pub(crate) reserve_max: usize,
     pub(crate) http: HttpSettings,
@@ -47,29 +47,29 @@ pub(crate) struct ServerShared {
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) listening: Listening,
     pub(crate) workers: Workers,
-    /// Whether a thread or a task of its own has panicked.
+    /// Whether one of the server's own threads or tasks has panicked.
     pub(crate) failure: Failure,
 }
 
-/// Of log lines that strangers can cause.
+/// How often the log lines are written that any peer can cause.
 #[derive(Debug, Default)]
 pub(crate) struct LogLimits {
     address: LogLimit,
     pub(crate) origin: LogLimit,
 }
 
-/// The life of a server. Never goes back.
+/// The phase of a server. It only moves forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Serving,
-    /// No new connection; those that are open end in order.
+    /// Nothing new is accepted; open connections end in order.
     Draining,
-    /// What is still open is cut.
+    /// Whatever is still open is aborted.
     Ended,
 }
 
 impl ServerShared {
-    /// What a client has asked for, whatever stands between it and us.
+    /// Returns what the client has asked for, seen through the trusted proxies.
     pub(crate) fn info<'h>(
         &self,
         shown: Shown<'_>,
@@ -79,32 +79,35 @@ impl ServerShared {
             .request_info(shown, &self.addresses, headers)
     }
 
-    /// Counts one more connection of an address, unless it is that of a trusted proxy, whose requests count
-    /// for the addresses that it tells.
-    pub(crate) fn enter(&self, peer: IpAddr) -> Result<Option<AddressPermit>, RetryAfter> {
+    /// Counts one more connection of a peer's address. The connections of a trusted proxy don't count; its requests
+    /// count for the addresses that it names.
+    pub(crate) fn count_connection(
+        &self,
+        peer: IpAddr,
+    ) -> Result<Option<AddressPermit>, RetryAfter> {
         if self.trusted_proxies.trusts(peer) {
             return Ok(None);
         }
-        self.enter_for(self.addresses.key(peer), Some(peer))
+        self.count_for_key(self.addresses.key(peer), Some(peer))
     }
 
     /// Counts one more handshake and one more connection of an address.
-    pub(crate) fn enter_for(
+    pub(crate) fn count_for_key(
         &self,
         key: Option<Key>,
         addr: Option<IpAddr>,
     ) -> Result<Option<AddressPermit>, RetryAfter> {
         let counted = self.addresses.count_handshake(key);
-        let entered = counted.and_then(|()| self.addresses.enter(key));
+        let entered = counted.and_then(|()| self.addresses.count_connection(key));
         entered.inspect_err(|_| {
-            if let (Some(untold), Some(addr)) = (self.log_limits.address.due(Instant::now()), addr)
+            if let (Some(suppressed), Some(addr)) = (self.log_limits.address.due(Instant::now()), addr)
             {
-                tracing::warn!(%addr, untold, "an address has reached its limits and is refused");
+                tracing::warn!(%addr, suppressed, "an address has reached its limits and is refused");
             }
         })
     }
 
-    /// Goes on to `phase`, if it is not there or beyond.
+    /// Moves on to `phase`, unless the server is there or beyond.
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.send_if_modified(|current| {
             let is_news = *current < phase;
@@ -112,14 +115,14 @@ impl ServerShared {
             is_news
         });
         if phase > Phase::Serving {
-            self.listening.end();
+            self.listening.shut_down();
         }
-        self.workers.tell_phase();
+        self.workers.notify_phase();
     }
 
     /// Waits until the server is at `phase` or beyond.
     pub(crate) async fn reached(&self, phase: Phase) {
-        // The sender lives in `self`, so that this cannot fail.
+        // This can't fail, because the sender lives in `self`.
         let _ = self
             .phase
             .subscribe()

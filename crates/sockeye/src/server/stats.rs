@@ -1,11 +1,11 @@
-//! How many sessions are open, and how the others ended.
+//! Counts of open and ended sessions.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::closed::{EndCause, Ending};
 
-/// How many sessions are open, and how the others ended, since the server began. Counted by tasks and
-/// threads alike, without a lock.
+/// Counts of the sessions that are open, and of those that have ended since the server started. Tasks and threads
+/// count without a lock.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
     open: AtomicUsize,
@@ -19,30 +19,31 @@ pub(crate) struct Stats {
     shed: AtomicUsize,
 }
 
-/// How many sessions have ended since the server began, and how. Each is counted once.
+/// How many sessions have ended since the server started, and how. Each session counts once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Endings {
-    /// With a Close frame in both directions.
+    /// Sessions that ended with a Close frame in both directions.
     pub clean: usize,
-    /// The peer gave no sign of life: see [`crate::Settings::heartbeat`].
+    /// Sessions whose peer sent nothing and answered no ping: see [`crate::Settings::heartbeat`].
     pub silent: usize,
-    /// The peer took nothing of what waited for it: see [`crate::Settings::progress_timeout`].
+    /// Sessions whose peer read nothing of what waited for it: see [`crate::Settings::progress_timeout`].
     pub stalled: usize,
-    /// The peer sent no message: see [`crate::Settings::idle_timeout`].
+    /// Sessions whose peer sent no message: see [`crate::Settings::idle_timeout`].
     pub idle: usize,
-    /// They lasted as long as they may: see [`crate::Settings::lifetime`].
+    /// Sessions that reached the longest time they may last: see [`crate::Settings::lifetime`].
     pub expired: usize,
-    /// A message of the peer's came too slowly: see [`crate::Limits::message_timeout`].
+    /// Sessions whose peer sent a message too slowly: see [`crate::Limits::message_timeout`].
     pub unfinished: usize,
-    /// They held most when memory was short: see [`crate::MemoryBudget`].
+    /// Sessions that held the most memory when it was short: see [`crate::MemoryBudget`].
     pub shed: usize,
-    /// Otherwise: the network failed, the peer hung up or didn't answer our Close frame in time.
+    /// Sessions that ended in any other way: the network failed, the peer hung up, or the peer didn't answer a Close
+    /// frame in time.
     pub unclean: usize,
 }
 
 impl Endings {
-    /// All of them.
+    /// Returns the number of all sessions that have ended.
     #[must_use]
     pub fn total(&self) -> usize {
         self.clean
@@ -57,12 +58,12 @@ impl Endings {
 }
 
 impl Stats {
-    /// A session opens.
+    /// Counts a session that opens.
     pub(crate) fn handle_open(&self) {
         self.open.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A session that was counted as open has ended.
+    /// Counts the end of a session that was counted as open.
     pub(crate) fn handle_end(&self, ending: Ending) {
         let endings = match ending {
             Ending::Clean => &self.clean,
@@ -75,11 +76,11 @@ impl Stats {
             Ending::EndCause(EndCause::Shed) => &self.shed,
         };
         endings.fetch_add(1, Ordering::Relaxed);
-        // Last: whoever sees that it is not open any more sees how it ended.
+        // Last: a reader that sees one open session less also sees how it ended.
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Sessions that are open.
+    /// Returns the number of open sessions.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
     }

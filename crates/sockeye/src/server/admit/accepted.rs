@@ -1,4 +1,4 @@
-//! A connection that was accepted, and whether there is room for it.
+//! A connection that was accepted, and how it counts against the server's limits.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -10,75 +10,83 @@ use crate::{
     server::shared::ServerShared,
 };
 
-/// What is known of a connection before its first byte.
+/// What the server knows of a connection before its first byte.
 pub(crate) struct Accepted {
-    /// None if the transport has no such address.
+    /// `None` if the stream has no such address.
     pub(crate) peer_addr: Option<SocketAddr>,
     pub(crate) capacity: Capacity,
     pub(crate) shared: Arc<ServerShared>,
 }
 
-/// Whether there is room for a connection.
+/// How a connection counts against the limits, which says what it may ask for.
 #[derive(Debug)]
 pub(crate) enum Capacity {
-    /// There is, while the permit lives.
-    Welcome(Permit),
-    /// There is none but in the reserve: a plain request is answered, a WebSocket is only if there is
-    /// room by then.
+    /// One of `connections_max`. It may ask for anything.
+    Regular(Permit),
+    /// One of `connections_reserve`. A plain request is answered; a WebSocket opens only if a regular permit is free
+    /// by then.
     Reserve(Permit),
-    /// Its address has too many, or makes too many in a short time: whatever it asks, it is refused.
-    Excess(Permit, RetryAfter),
+    /// One of `OVERFLOW_MAX`: its address has too many connections or opens too many in a short time. Every request
+    /// is refused.
+    AddressLimited(Permit, RetryAfter),
 }
 
 impl Capacity {
-    /// Counts one more connection, from an address if there is one. `None` if there is no room even for
-    /// telling it so.
+    /// Counts one more connection, and counts it for `peer_addr` if there is one. `None` if the server can't even
+    /// answer with a refusal.
     pub(crate) fn new(shared: &ServerShared, peer_addr: Option<SocketAddr>) -> Option<Self> {
         match Self::admit(shared) {
-            Some(permit) => Self::Welcome(permit).of(shared, peer_addr),
+            Some(permit) => Self::Regular(permit).counting_for(shared, peer_addr),
             None => shared.reserve.admit(shared.reserve_max).map(Self::Reserve),
         }
     }
 
-    /// Counts it for the address too. In the reserve it counts when it leaves it.
-    pub(crate) fn of(self, shared: &ServerShared, peer_addr: Option<SocketAddr>) -> Option<Self> {
+    /// Counts the connection for the address, too. One in the reserve counts for it when it leaves the reserve.
+    pub(crate) fn counting_for(
+        self,
+        shared: &ServerShared,
+        peer_addr: Option<SocketAddr>,
+    ) -> Option<Self> {
         match (self, peer_addr) {
-            (Self::Welcome(permit), Some(peer_addr)) => match shared.enter(peer_addr.ip()) {
-                Ok(address) => Some(Self::Welcome(permit.counting_for(address))),
-                Err(error) => {
-                    let permit = shared.overflow.admit(OVERFLOW_MAX)?;
-                    Some(Self::Excess(permit, error))
+            (Self::Regular(permit), Some(peer_addr)) => {
+                match shared.count_connection(peer_addr.ip()) {
+                    Ok(address) => Some(Self::Regular(permit.counting_for(address))),
+                    Err(error) => {
+                        let permit = shared.overflow.admit(OVERFLOW_MAX)?;
+                        Some(Self::AddressLimited(permit, error))
+                    }
                 }
-            },
+            }
             (capacity, _) => Some(capacity),
         }
     }
 
-    /// The address for which it counts.
+    /// Returns the address for which the connection counts.
     pub(crate) fn key(&self) -> Option<Key> {
         match self {
-            Self::Welcome(permit) => permit.key(),
-            Self::Reserve(_) | Self::Excess(..) => None,
+            Self::Regular(permit) => permit.key(),
+            Self::Reserve(_) | Self::AddressLimited(..) => None,
         }
     }
 
-    /// The answer to whatever it asks, if its address has too many.
+    /// Returns the answer to every request, if the address has reached its limits.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::Welcome(_) | Self::Reserve(_) => None,
-            Self::Excess(_, error) => Some((*error).into()),
+            Self::Regular(_) | Self::Reserve(_) => None,
+            Self::AddressLimited(_, error) => Some((*error).into()),
         }
     }
 
-    /// Why it can't become a WebSocket, if it can't: it moves to those who may do all, if there is room.
+    /// Returns why the connection can't carry a WebSocket. One in the reserve first takes a regular permit, if one is
+    /// free.
     pub(crate) fn refusal_of_websocket(&mut self, shared: &ServerShared) -> Option<Refusal> {
-        match self.leave_reserve(shared) {
+        match self.move_from_reserve(shared) {
             true => self.refusal(),
             false => Some(Refusal::too_many()),
         }
     }
 
-    /// Counts one who may do all, if there is room: for the connection, and in memory for what it will hold.
+    /// Takes a regular permit, if one is free and memory is left for what the connection will hold.
     fn admit(shared: &ServerShared) -> Option<Permit> {
         match shared.settings.memory_budget.pressure() {
             MemoryPressure::Hard => None,
@@ -86,11 +94,11 @@ impl Capacity {
         }
     }
 
-    /// Moves to those who may do all, where a WebSocket must be. Whether there is room.
-    pub(crate) fn leave_reserve(&mut self, shared: &ServerShared) -> bool {
+    /// Takes a regular permit for a connection in the reserve. Returns whether it has one.
+    pub(crate) fn move_from_reserve(&mut self, shared: &ServerShared) -> bool {
         if let Self::Reserve(_) = self {
             match Self::admit(shared) {
-                Some(permit) => *self = Self::Welcome(permit),
+                Some(permit) => *self = Self::Regular(permit),
                 None => return false,
             }
         }
@@ -98,6 +106,6 @@ impl Capacity {
     }
 }
 
-/// Connections of addresses with too many that are told so at the same time. Beyond that they are just
-/// closed, because who is told costs a task and a descriptor as well.
+/// Connections of addresses beyond their limits that get an answer at the same time. Further ones are closed without
+/// an answer, because an answer costs a task and a descriptor.
 const OVERFLOW_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! Whom a server lets in: route, origin, credentials, factory, in that order.
+//! Whether a request becomes a WebSocket: route, origin, credentials, factory, in that order.
 
 use std::sync::Arc;
 
@@ -12,64 +12,64 @@ use crate::{
     server::{
         handoff::Handoff,
         registry::Registration,
-        route::{BoxFuture, CompiledRoute, Found, Handler, Verdict, refuse_origin},
+        route::{Authorization, BoxFuture, CompiledRoute, Handler, RouteMatch, refuse_origin},
         shared::ServerShared,
     },
 };
 
 /// Whether a request becomes a WebSocket.
 pub(crate) enum Admission {
-    /// Decided.
+    /// The decision is made.
     Now(Result<Admitted, Refusal>),
-    /// The route's `authorize` takes its time. Owns what it needs, so that anybody can wait for it.
+    /// The route's `authorize` takes time. The future owns all it needs, so that it can run in any task.
     Later(BoxFuture<Result<Admitted, Refusal>>),
 }
 
-/// A request that will be answered with 101, and what comes after.
+/// A request that the server answers with 101, and the handler that follows.
 pub(crate) struct Admitted {
     handshake: ServerHandshake,
     pub(crate) agreement: Agreement,
     pub(crate) request: Arc<Request>,
     pub(crate) handler: Handler,
-    /// Of the client's address, if the connection doesn't count for it.
+    /// The count for the client's address, if the connection doesn't count for it.
     address: Option<AddressPermit>,
 }
 
 impl ServerShared {
-    /// Whether `incoming` becomes a WebSocket. Nothing was sent yet, so that a refusal is a whole
-    /// HTTP answer.
+    /// Decides whether `incoming` becomes a WebSocket. Nothing has been sent yet, so a refusal is a whole HTTP
+    /// answer.
     ///
-    /// `counted` is the address for which the connection counts, if this is its first request: a proxy's
-    /// connection, and one that carries many requests, pays for each of them.
+    /// `counted` is the address for which the connection counts, if this is its first request. On a connection from a
+    /// proxy, or with many requests, each request counts for its own client.
     pub(crate) fn admit(&self, incoming: Incoming, counted: Option<Key>) -> Admission {
         let Incoming {
             mut request,
             handshake,
         } = incoming;
         request.info = self.info_of(&request);
-        let address = match self.enter_again(&request.info, counted) {
+        let address = match self.count_request(&request.info, counted) {
             Ok(address) => address,
             Err(refusal) => return Admission::Now(Err(refusal)),
         };
-        let leg = match self.leg_for(&mut request) {
-            Ok(leg) => leg,
+        let route = match self.route_for(&mut request) {
+            Ok(route) => route,
             Err(refusal) => return Admission::Now(Err(refusal)),
         };
-        let admitted = move |leg: &CompiledRoute, request| {
-            let mut admitted = Admitted::new(leg, handshake, request)?;
+        let admitted = move |route: &CompiledRoute, request| {
+            let mut admitted = Admitted::new(route, handshake, request)?;
             admitted.address = address;
             Ok(admitted)
         };
-        match leg.authorize(request) {
-            Verdict::Now(request) => Admission::Now(admitted(&leg, request)),
-            Verdict::Later(verdict) => {
-                Admission::Later(Box::pin(async move { admitted(&leg, verdict.await?) }))
+        match route.authorize(request) {
+            Authorization::Now(request) => Admission::Now(admitted(&route, request)),
+            Authorization::Later(authorized) => {
+                Admission::Later(Box::pin(async move { admitted(&route, authorized.await?) }))
             }
         }
     }
 
-    /// Counts a request for its client's address, unless its connection did.
-    fn enter_again(
+    /// Counts a request for its client's address, unless its connection counts for it.
+    fn count_request(
         &self,
         info: &RequestInfo,
         counted: Option<Key>,
@@ -78,23 +78,23 @@ impl ServerShared {
         if key == counted {
             return Ok(None);
         }
-        Ok(self.enter_for(key, info.client_addr())?)
+        Ok(self.count_for_key(key, info.client_addr())?)
     }
 
-    /// The route of a request that may take it, as far as that can be seen from the request.
-    fn leg_for(&self, request: &mut Request) -> Result<Arc<CompiledRoute>, Refusal> {
+    /// Returns the route of the request, if the server accepts new WebSockets and the route accepts the origin.
+    fn route_for(&self, request: &mut Request) -> Result<Arc<CompiledRoute>, Refusal> {
         if !self.is_serving() {
             return Err(Refusal::going_away());
         }
-        let Found { leg, params } = self.routes.find(request.path())?;
+        let RouteMatch { route, params } = self.routes.find(request.path())?;
         request.params = params;
-        if !leg.origins.admit(&request.fields, &request.info) {
+        if !route.origins.admit(&request.fields, &request.info) {
             return Err(refuse_origin(request, &self.log_limits.origin));
         }
-        Ok(leg)
+        Ok(route)
     }
 
-    /// What the client has asked for, whatever stands between it and us.
+    /// Returns what the client has asked for, seen through the trusted proxies.
     fn info_of(&self, request: &Request) -> RequestInfo {
         let host = request.fields.values(&header::HOST).next();
         let shown = Shown {
@@ -108,7 +108,7 @@ impl ServerShared {
         self.info(shown, || request.headers())
     }
 
-    /// The count of one session, and its place in the registry.
+    /// Returns the registration of one session: its count and its entry in the registry.
     pub(crate) fn registration(&self, permit: Arc<Permit>) -> Registration {
         Registration::new(Arc::clone(&self.registry), permit)
     }
@@ -116,7 +116,7 @@ impl ServerShared {
 
 impl Admission {
     /// Waits for the decision.
-    pub(crate) async fn settled(self) -> Result<Admitted, Refusal> {
+    pub(crate) async fn decided(self) -> Result<Admitted, Refusal> {
         match self {
             Self::Now(decision) => decision,
             Self::Later(decision) => decision.await,
@@ -126,13 +126,13 @@ impl Admission {
 
 impl Admitted {
     fn new(
-        leg: &CompiledRoute,
+        route: &CompiledRoute,
         handshake: ServerHandshake,
         request: Arc<Request>,
     ) -> Result<Self, Refusal> {
-        let handler = leg.open(&request)?;
+        let handler = route.open(&request)?;
         Ok(Self {
-            agreement: Agreement::new(&handshake, &leg.negotiated, &leg.subprotocols),
+            agreement: Agreement::new(&handshake, &route.negotiated, &route.subprotocols),
             handshake,
             request,
             handler,
@@ -148,12 +148,12 @@ impl Admitted {
         self.agreement.response_parts(&self.handshake, version)
     }
 
-    /// Whether a worker can carry it: callbacks can be called from anywhere, a conversation is a task.
+    /// Returns whether a worker can carry the session: callbacks run on any thread, a conversation needs a task.
     pub(crate) fn is_for_worker(&self) -> bool {
         matches!(self.handler, Handler::Endpoint(_))
     }
 
-    /// What a worker begins with; nothing for a conversation.
+    /// Returns what a worker needs to begin the session; `None` for a conversation.
     pub(crate) fn handoff(self, io: Io, leftover: Vec<u8>, permit: Permit) -> Option<Handoff> {
         let response = self.response_bytes();
         let Handler::Endpoint(endpoint) = self.handler else {
@@ -174,7 +174,7 @@ impl Admitted {
         })
     }
 
-    /// Begins in a task, after the response was sent. `leftover` are bytes that came behind the head.
+    /// Begins the session in a task, after the response was sent. `leftover` are bytes that came after the head.
     pub(crate) fn open(
         self,
         stream: Box<dyn Stream>,

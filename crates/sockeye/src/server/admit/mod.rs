@@ -1,14 +1,17 @@
-//! Whether a WebSocket that was asked for is opened.
+//! Whether a WebSocket that a request asks for is opened.
 //!
 //! ```text
-//!   accepted, first (request) ──> admission: route ──> origin ──> identity ──> authorize ──> Admitted | Refusal
+//!   accepted (capacity) ──> request_kind ──> admission: route ──> origin ──> identify ──> authorize ──> factory
+//!                                              └──> Refusal (an HTTP answer)                              └──> Admitted
 //! ```
 
 mod accepted;
+
+mod request_kind;
+
 mod admission;
-mod first;
 
 pub(crate) use accepted::{Accepted, Capacity};
 pub(crate) use admission::Admission;
 pub(crate) use admission::Admitted;
-pub(crate) use first::First;
+pub(crate) use request_kind::RequestKind;

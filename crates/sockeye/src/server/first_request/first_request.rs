@@ -1,4 +1,4 @@
-//! From the first byte of a connection to what it wants.
+//! The first request of a connection on tokio: reads it and passes the connection to what serves it.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::SystemTime};
 
@@ -13,8 +13,8 @@ use crate::{
     connection::Stream,
     handshake::{Incoming, Refusal, Tls},
     server::{
-        admit::{Accepted, Admission, Capacity, First},
-        first_request::preface::{self, Preface, Ways},
+        admit::{Accepted, Admission, Capacity, RequestKind},
+        first_request::preface::{self, AcceptSettings, Preface},
         handoff::socket_of,
         http::{Rewind, http1, http2},
         shared::{Phase, ServerShared},
@@ -23,18 +23,21 @@ use crate::{
     time::later,
 };
 
-/// Finds out what a TCP connection wants, and gives it that. Ends when a WebSocket has begun or the
-/// connection has ended.
-pub(crate) async fn take_tcp(mut stream: TcpStream, ways: Ways, mut accepted: Accepted) {
+/// Serves a TCP connection. Returns when a WebSocket has begun or the connection has ended.
+pub(crate) async fn handle_tcp(
+    mut stream: TcpStream,
+    accept_settings: AcceptSettings,
+    mut accepted: Accepted,
+) {
     let deadline = deadline(&accepted);
-    if ways.preface == Preface::ProxyHead {
+    if accept_settings.preface == Preface::ProxyHead {
         let read = timeout_at(deadline, preface::read_proxy_head(&mut stream));
         let proxy_addr = accepted.peer_addr;
         match until_drain(&accepted.shared, read).await {
-            // Whom the proxy names is the peer; of itself it keeps silent.
+            // The client that the proxy names is the peer. A proxy that connects for itself names none.
             Some(Ok(Ok(source))) => {
                 accepted.peer_addr = source.or(proxy_addr);
-                accepted.capacity = match accepted.capacity.of(&accepted.shared, source) {
+                accepted.capacity = match accepted.capacity.counting_for(&accepted.shared, source) {
                     Some(capacity) => capacity,
                     None => return,
                 };
@@ -51,14 +54,14 @@ pub(crate) async fn take_tcp(mut stream: TcpStream, ways: Ways, mut accepted: Ac
             None => return,
         }
     }
-    let Some(tls) = ways.tls else {
+    let Some(tls) = accept_settings.tls else {
         return read_and_serve(stream, Tls::No, deadline, accepted).await;
     };
     let peer_addr = accepted.peer_addr;
     let spoken = timeout_at(deadline, speaks_plain_http(&stream));
     match until_drain(&accepted.shared, spoken).await {
         Some(Ok(Ok(false))) => {}
-        Some(Ok(Ok(true))) => return refuse(stream, &plain_http_on_tls()).await,
+        Some(Ok(Ok(true))) => return send_refusal(stream, &plain_http_on_tls()).await,
         Some(Ok(Err(error))) => {
             return tracing::debug!(peer_addr = peer_addr.map(display), %error, "no TLS");
         }
@@ -83,8 +86,8 @@ pub(crate) async fn take_tcp(mut stream: TcpStream, ways: Ways, mut accepted: Ac
     }
 }
 
-/// The same for a stream that somebody else has accepted.
-pub(crate) async fn take_stream<S: Stream>(stream: S, accepted: Accepted) {
+/// Serves a stream that the program has accepted.
+pub(crate) async fn handle_stream<S: Stream>(stream: S, accepted: Accepted) {
     let deadline = deadline(&accepted);
     read_and_serve(stream, Tls::No, deadline, accepted).await;
 }
@@ -104,51 +107,51 @@ async fn read_and_serve<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, a
         match until_drain(&accepted.shared, timeout_at(deadline, read)).await {
             Some(Ok(Some(first))) => first,
             Some(Ok(None)) => return,
-            Some(Err(_)) => First::OutboxError(Refusal::too_late()),
-            None => First::OutboxError(Refusal::going_away()),
+            Some(Err(_)) => RequestKind::Refused(Refusal::too_late()),
+            None => RequestKind::Refused(Refusal::going_away()),
         }
     };
     serve(stream, buffer, first, tls, deadline, accepted).await;
 }
 
-/// Gives a connection what its first request asks for. `buffer` holds all that was read.
+/// Passes a connection to what its first request asks for. `buffer` holds all bytes that were read.
 pub(crate) async fn serve<S: Stream>(
     stream: S,
     mut buffer: Vec<u8>,
-    first: First,
+    first: RequestKind,
     tls: Tls,
     deadline: Instant,
     accepted: Accepted,
 ) {
     match first {
-        First::Http2 => {
+        RequestKind::Http2 => {
             http2::serve(Rewind::new(buffer, stream), tls, deadline, accepted).await;
         }
-        First::WebSocket(incoming, head_bytes) => {
+        RequestKind::WebSocket(incoming, head_bytes) => {
             let leftover = buffer.split_off(head_bytes);
             drop(buffer);
             open(stream, *incoming, leftover, accepted).await;
         }
-        First::OutboxError(refusal) => {
+        RequestKind::Refused(refusal) => {
             let refusal = accepted.capacity.refusal().unwrap_or(refusal);
-            refuse(stream, &refusal).await;
+            send_refusal(stream, &refusal).await;
         }
-        First::Http1(..) => match accepted.capacity.refusal() {
-            Some(refusal) => refuse(stream, &refusal).await,
+        RequestKind::Http1(..) => match accepted.capacity.refusal() {
+            Some(refusal) => send_refusal(stream, &refusal).await,
             None => http1::serve(stream, buffer, tls, accepted).await,
         },
     }
 }
 
-/// Reads until it is known what the first request is. `buffer` holds all that was read. `None` if the
-/// peer has closed without a request.
+/// Reads until the kind of the first request is known. `buffer` holds all bytes that were read. `None` if the peer
+/// closes without a request.
 async fn read_first<S: Stream>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
     settings: &Settings,
     peer_addr: Option<SocketAddr>,
     tls: Tls,
-) -> Option<First> {
+) -> Option<RequestKind> {
     let mut account = settings.memory_budget.account();
     loop {
         buffer.reserve(READ_BYTES);
@@ -157,49 +160,49 @@ async fn read_first<S: Stream>(
             Ok(0) | Err(_) => return None,
             Ok(_) => {}
         }
-        let first = First::judge(buffer, &settings.limits, peer_addr, tls);
+        let first = RequestKind::classify(buffer, &settings.limits, peer_addr, tls);
         if first.is_some() {
             return first;
         }
     }
 }
 
-/// The seam: above it there are routes and endpoints, below it sockets.
+/// Asks the routes whether a WebSocket begins.
 async fn open<S: Stream>(stream: S, incoming: Incoming, leftover: Vec<u8>, mut accepted: Accepted) {
     if let Some(refusal) = accepted.capacity.refusal_of_websocket(&accepted.shared) {
-        return refuse(stream, &refusal).await;
+        return send_refusal(stream, &refusal).await;
     }
     let counted = accepted.capacity.key();
     let admission = accepted.shared.admit(incoming, counted);
-    settle(stream, admission, leftover, accepted).await;
+    finish_admission(stream, admission, leftover, accepted).await;
 }
 
-/// Waits until it is decided whether a WebSocket begins, and begins it.
-pub(crate) async fn settle<S: Stream>(
+/// Waits until a WebSocket is admitted or refused, and begins it or sends the refusal.
+pub(crate) async fn finish_admission<S: Stream>(
     stream: S,
     admission: Admission,
     leftover: Vec<u8>,
     accepted: Accepted,
 ) {
-    let Capacity::Welcome(permit) = accepted.capacity else {
+    let Capacity::Regular(permit) = accepted.capacity else {
         return;
     };
     let shared = &accepted.shared;
     let admitted = tokio::select! {
         biased;
-        admitted = admission.settled() => admitted,
-        // Credentials may take their time, but not longer than a drain has.
+        admitted = admission.decided() => admitted,
+        // `authorize` may take its time, but no longer than a drain lasts.
         () = shared.reached(Phase::Ended) => return,
     };
     let admitted = match admitted {
         Ok(admitted) => admitted,
-        Err(refusal) => return refuse(stream, &refusal).await,
+        Err(refusal) => return send_refusal(stream, &refusal).await,
     };
     let mut stream = match admitted.is_for_worker() {
         true => match socket_of(stream) {
             Ok(Some(io)) => {
                 if let Some(handoff) = admitted.handoff(io, leftover, permit) {
-                    shared.workers.take_over(handoff);
+                    shared.workers.assign(handoff);
                 }
                 return;
             }
@@ -213,7 +216,7 @@ pub(crate) async fn settle<S: Stream>(
         stream.write_all(&response).await?;
         stream.flush().await
     };
-    // A response is smaller than any socket's buffer; a peer that makes us wait here is gone.
+    // A response is smaller than any socket's buffer; only a dead peer makes the server wait here.
     if let Ok(Ok(())) = timeout(shared.settings.limits.handshake_timeout, write).await {
         admitted.open(
             Box::new(stream),
@@ -223,15 +226,15 @@ pub(crate) async fn settle<S: Stream>(
     }
 }
 
-/// Answers and closes, so that the peer can read the answer.
-pub(crate) async fn refuse<S: Stream>(mut stream: S, refusal: &Refusal) {
+/// Sends a refusal and closes the connection in such a way that the peer can read the refusal.
+pub(crate) async fn send_refusal<S: Stream>(mut stream: S, refusal: &Refusal) {
     tracing::debug!(status = refusal.status().as_u16(), "refused");
     let bytes = refusal.to_bytes(SystemTime::now());
-    let farewell = async {
+    let write_and_linger = async {
         stream.write_all(&bytes).await?;
         stream.shutdown().await?;
-        // RFC 9112 section 9.6: a socket that is closed with bytes unread resets the connection, and
-        // the answer is lost. So the rest of what the peer sends is read, within bounds.
+        // RFC 9112 section 9.6: closing a socket with unread bytes resets the connection, and the peer loses the
+        // answer. So the rest of what the peer sends is read, within limits.
         let mut rest = [0; 1024];
         let mut left = LINGER_BYTES_MAX;
         loop {
@@ -244,11 +247,11 @@ pub(crate) async fn refuse<S: Stream>(mut stream: S, refusal: &Refusal) {
             }
         }
     };
-    let _ = timeout(LINGER_TIME_MAX, farewell).await;
+    let _ = timeout(LINGER_TIME_MAX, write_and_linger).await;
 }
 
-/// Whether a peer sends a request where TLS is expected. Its first byte tells: a TLS handshake begins with
-/// 22 (RFC 8446 section 5.1), a request with a letter of its method.
+/// Returns whether the peer sends plain HTTP where TLS is expected. A TLS handshake begins with the byte 22 (RFC 8446
+/// section 5.1), a request with a letter of its method.
 async fn speaks_plain_http(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0];
     let read = stream.peek(&mut first).await?;
@@ -260,7 +263,7 @@ fn plain_http_on_tls() -> Refusal {
     Refusal::text(StatusCode::BAD_REQUEST, text)
 }
 
-/// `None` if the server begins to drain first.
+/// Returns `None` if the server begins to drain before `future` completes.
 async fn until_drain<F: Future>(shared: &ServerShared, future: F) -> Option<F::Output> {
     tokio::select! {
         biased;
@@ -272,8 +275,8 @@ async fn until_drain<F: Future>(shared: &ServerShared, future: F) -> Option<F::O
 /// Bytes. Most heads fit one read; cookies and tokens make some longer.
 const READ_BYTES: usize = 2048;
 
-/// Bytes of a refused request that are read and thrown away.
+/// Bytes of a refused request that are read and discarded.
 const LINGER_BYTES_MAX: usize = 64 << 10;
 
-/// How long a refused peer has to read its answer and close.
+/// How long the peer has to read a refusal and close.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(2);

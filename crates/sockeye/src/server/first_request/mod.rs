@@ -1,13 +1,18 @@
-//! From the first byte of a connection to what it wants.
+//! From the first byte of a connection on tokio to what its first request asks for.
 //!
 //! ```text
-//!   listener ──> preface (PROXY head, TLS) ──> first_request (first request, deadline) ──> admission | http1 | http2
+//!   listener ──> preface ──> TLS handshake ──> first_request ──> admission | http1 | http2 | refusal
+//!               (PROXY head)                  (reads the head)
 //!   worker ──> to_tokio (what a worker doesn't carry) ──^
 //! ```
+//!
+//! One deadline, the handshake timeout, holds for all of it.
+
+mod preface;
 
 pub(crate) mod first_request;
-mod preface;
+
 mod to_tokio;
 
-pub(crate) use preface::{Preface, Ways};
+pub(crate) use preface::{AcceptSettings, Preface};
 pub(crate) use to_tokio::ToTokio;

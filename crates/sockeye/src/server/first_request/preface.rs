@@ -1,4 +1,4 @@
-//! What a proxy says before the first byte of the peer.
+//! The head of the PROXY protocol, which comes before the first byte of the client.
 
 use std::{io, net::SocketAddr};
 
@@ -6,27 +6,27 @@ use sockeye_proto::handshake::ProxyHead;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_rustls::TlsAcceptor;
 
-/// How connections begin that are accepted at one address.
+/// How the connections of one address begin.
 #[derive(Clone)]
-pub(crate) struct Ways {
+pub(crate) struct AcceptSettings {
     pub(crate) preface: Preface,
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
-/// What comes before the first byte of a peer.
+/// What comes before the first byte of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preface {
     Nothing,
-    /// The head of the PROXY protocol.
+    /// The head of the PROXY protocol, version 1 or 2.
     ProxyHead,
 }
 
-/// Reads the head of the PROXY protocol and not one byte more: what follows is the peer's, maybe TLS.
-/// Returns for whom the proxy speaks, if it says.
+/// Reads the head of the PROXY protocol and not one byte more: what follows comes from the client and may be TLS.
+/// Returns the client's address, if the proxy names one.
 ///
 /// # Errors
 ///
-/// The connection begins with something else, or ends.
+/// The connection begins with something else, or ends within the head.
 pub(crate) async fn read_proxy_head(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<Option<SocketAddr>> {

@@ -1,4 +1,4 @@
-//! Who came to a worker and isn't its business.
+//! Connections that a worker hands to tokio.
 
 use std::net::TcpStream as StdTcpStream;
 
@@ -7,32 +7,32 @@ use tokio::{net::TcpStream, time::Instant};
 use crate::{
     handshake::{Refusal, Tls},
     server::{
-        admit::{Accepted, Admission, First},
+        admit::{Accepted, Admission, RequestKind},
         first_request::first_request,
     },
 };
 
-/// Who came to a worker and isn't its business: tokio takes care of it.
+/// What a worker knows of a connection that it hands to tokio.
 pub(crate) enum ToTokio {
-    /// Sent away.
-    OutboxError(Refusal),
-    /// Asks for a WebSocket, and it isn't decided yet, or it doesn't lead to an endpoint. The bytes
-    /// that came behind its request.
-    Asked(Admission, Vec<u8>),
-    /// Asks for something else; all bytes that came.
-    Other(First, Vec<u8>),
+    /// The request is refused.
+    Refused(Refusal),
+    /// The request asks for a WebSocket, and either the decision takes time or the route leads to a conversation. The
+    /// bytes came after the head.
+    Upgrade(Admission, Vec<u8>),
+    /// The request asks for something else. The bytes are all that came, the head among them.
+    Other(RequestKind, Vec<u8>),
 }
 
 impl ToTokio {
-    pub(crate) async fn take_in(self, socket: StdTcpStream, deadline: Instant, accepted: Accepted) {
+    pub(crate) async fn run(self, socket: StdTcpStream, deadline: Instant, accepted: Accepted) {
         let stream = match TcpStream::from_std(socket) {
             Ok(stream) => stream,
-            Err(error) => return tracing::error!(%error, "tokio can't watch a socket"),
+            Err(error) => return tracing::error!(%error, "tokio can't register a socket"),
         };
         match self {
-            Self::OutboxError(refusal) => first_request::refuse(stream, &refusal).await,
-            Self::Asked(admission, leftover) => {
-                first_request::settle(stream, admission, leftover, accepted).await;
+            Self::Refused(refusal) => first_request::send_refusal(stream, &refusal).await,
+            Self::Upgrade(admission, leftover) => {
+                first_request::finish_admission(stream, admission, leftover, accepted).await;
             }
             Self::Other(first, bytes) => {
                 first_request::serve(stream, bytes, first, Tls::No, deadline, accepted).await;

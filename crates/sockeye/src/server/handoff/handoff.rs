@@ -1,4 +1,4 @@
-//! A connection on its way to a worker.
+//! A connection on its way from tokio to a worker.
 
 use std::any::Any;
 
@@ -10,21 +10,21 @@ use crate::{
     endpoint::Endpoint,
 };
 
-/// A connection on its way to a worker: all is agreed on, and the answer that says so isn't sent.
+/// A connection on its way to a worker: the handshake is agreed on, and its response is not sent yet.
 pub(crate) struct Handoff {
     pub(crate) established: Established,
-    /// The head of the 101.
+    /// The bytes of the response with status 101.
     pub(crate) response: Vec<u8>,
     pub(crate) endpoint: Box<dyn Endpoint>,
     pub(crate) permit: Permit,
 }
 
-/// The socket beneath `stream`, if it is one that a worker can watch: TCP, or TLS on TCP. Otherwise
-/// the stream itself.
+/// Returns the socket of `stream`, if a worker can register it: TCP, or TLS on TCP. Otherwise the stream itself is
+/// the error. `None` if the socket is lost.
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime.
+/// Panics outside a tokio runtime.
 pub(crate) fn socket_of<S: Stream>(stream: S) -> Result<Option<Io>, S> {
     let mut stream = Some(stream);
     let any: &mut dyn Any = &mut stream;
@@ -49,7 +49,7 @@ pub(crate) fn socket_of<S: Stream>(stream: S) -> Result<Option<Io>, S> {
     }
 }
 
-/// `None` if the system doesn't let it go, as when the peer is gone.
+/// Returns `None` if tokio can't release the socket, as when the peer has closed it.
 fn watchable(tcp: TcpStream) -> Option<mio::net::TcpStream> {
     tcp.into_std().ok().map(mio::net::TcpStream::from_std)
 }

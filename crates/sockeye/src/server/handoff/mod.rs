@@ -1,12 +1,14 @@
-//! How a connection comes to a worker that was accepted elsewhere, and what else the server asks of workers.
+//! How a connection that tokio has accepted reaches a worker, and what else the server asks of workers.
 //!
 //! ```text
 //!   admission ──> handoff ──> workers ──> orders of one worker ──> its readiness loop
 //! ```
 
 mod handoff;
-mod orders;
+
 mod workers;
+
+mod orders;
 
 pub(crate) use handoff::Handoff;
 pub(crate) use handoff::socket_of;

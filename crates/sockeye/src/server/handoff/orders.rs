@@ -6,26 +6,27 @@ use tokio::sync::oneshot;
 
 use crate::{
     connection::{Mailbox, Session},
-    server::{farewell::Farewell, handoff::handoff::Handoff},
+    server::{closing_notice::ClosingNotice, handoff::handoff::Handoff},
 };
 
-/// What the server asks of a worker, which looks for it whenever it looks into its mailbox.
+/// The orders for one worker, which it takes whenever it empties its mailbox.
 ///
-/// As many as there are connections that were accepted elsewhere and wait for the worker, and a few.
+/// The queue holds one order for each connection on its way to the worker, which the server's connection limit
+/// bounds, and a few for the server's phases.
 pub(crate) struct Orders {
-    /// `None` once the worker has gone.
+    /// `None` once the worker has ended.
     queue: Mutex<Option<Vec<Order>>>,
     mailbox: Arc<Mailbox>,
 }
 
 pub(crate) enum Order {
-    /// A connection that was accepted elsewhere.
-    TakeOver(Box<Handoff>),
-    /// Who comes from now on is told goodbye. And who is here?
-    Farewell {
-        farewell: Box<Farewell>,
-        /// Gets those who are here; without it they are told goodbye at once.
-        roll: Option<oneshot::Sender<Vec<Session>>>,
+    /// Serve a connection that tokio has accepted.
+    Serve(Box<Handoff>),
+    /// Close every session that opens from now on with this notice.
+    Close {
+        closing_notice: Box<ClosingNotice>,
+        /// Receives the open sessions. Without it the worker closes them at once.
+        open_sessions: Option<oneshot::Sender<Vec<Session>>>,
     },
     /// The server's phase has changed.
     Phase,
@@ -39,7 +40,7 @@ impl Orders {
         }
     }
 
-    /// If the worker has gone the order is dropped.
+    /// Adds an order and wakes the worker. The order is dropped if the worker has ended.
     pub(crate) fn post(&self, order: Order) {
         match &mut *self.lock() {
             Some(queue) => queue.push(order),
@@ -48,19 +49,19 @@ impl Orders {
         self.mailbox.notify();
     }
 
-    /// Takes all orders, once the mailbox says that the worker was notified.
+    /// Takes all orders. The worker calls this when its mailbox says that it was woken.
     pub(crate) fn take(&self) -> Vec<Order> {
         self.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// The worker goes: nobody carries out orders any more.
+    /// Drops all orders, now and from now on, because the worker has ended.
     pub(crate) fn close(&self) {
-        // Dropped after the lock: an endpoint that never began may have something to say to others.
+        // Dropped after the lock is released: the drop of an endpoint that never began may post orders.
         let _orders = self.lock().take();
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Order>>> {
-        // Nothing panics while it holds the lock.
+        // No holder of the lock panics.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::{
     connection::Session,
     server::{
-        farewell::Farewell,
+        closing_notice::ClosingNotice,
         handoff::{
             handoff::Handoff,
             orders::{Order, Orders},
@@ -21,59 +21,59 @@ use crate::{
     },
 };
 
-/// All workers of a server, as the rest of it sees them.
+/// All workers of a server, seen from tokio.
 pub(crate) struct Workers {
     workers: Vec<Arc<Orders>>,
-    /// Counts adoptions, to spread them.
-    taken_over: AtomicUsize,
+    /// Counts assigned connections, to spread them evenly.
+    assigned: AtomicUsize,
 }
 
 impl Workers {
     pub(crate) fn new(workers: Vec<Arc<Orders>>) -> Self {
         Self {
             workers,
-            taken_over: AtomicUsize::new(0),
+            assigned: AtomicUsize::new(0),
         }
     }
 
-    /// Gives the connection to one of the workers.
-    pub(crate) fn take_over(&self, handoff: Handoff) {
-        let turn = self.taken_over.fetch_add(1, Ordering::Relaxed);
+    /// Assigns the connection to one of the workers, in turn.
+    pub(crate) fn assign(&self, handoff: Handoff) {
+        let turn = self.assigned.fetch_add(1, Ordering::Relaxed);
         let worker = &self.workers[turn % self.workers.len()];
-        worker.post(Order::TakeOver(Box::new(handoff)));
+        worker.post(Order::Serve(Box::new(handoff)));
     }
 
-    /// Says goodbye to whoever comes from now on; those who are here are returned.
-    pub(crate) async fn begin_farewell(&self, farewell: &Farewell) -> Vec<Session> {
+    /// Closes every session that opens from now on with this notice, and returns the sessions that are open.
+    pub(crate) async fn begin_closing(&self, closing_notice: &ClosingNotice) -> Vec<Session> {
         let ask = |worker: &Arc<Orders>| {
-            let (roll, sessions) = oneshot::channel();
-            worker.post(Order::Farewell {
-                farewell: Box::new(farewell.clone()),
-                roll: Some(roll),
+            let (open_sessions, sessions) = oneshot::channel();
+            worker.post(Order::Close {
+                closing_notice: Box::new(closing_notice.clone()),
+                open_sessions: Some(open_sessions),
             });
             sessions
         };
-        let rolls: Vec<_> = self.workers.iter().map(ask).collect();
+        let answers: Vec<_> = self.workers.iter().map(ask).collect();
         let mut sessions = Vec::new();
-        for roll in rolls {
-            // A worker that has gone has no sessions.
-            sessions.extend(roll.await.unwrap_or_default());
+        for open_sessions in answers {
+            // A worker that has ended has no sessions.
+            sessions.extend(open_sessions.await.unwrap_or_default());
         }
         sessions
     }
 
-    /// Says goodbye to all, at once.
-    pub(crate) fn farewell(&self, farewell: &Farewell) {
+    /// Closes all sessions with this notice, at once.
+    pub(crate) fn close_all(&self, closing_notice: &ClosingNotice) {
         for worker in &self.workers {
-            worker.post(Order::Farewell {
-                farewell: Box::new(farewell.clone()),
-                roll: None,
+            worker.post(Order::Close {
+                closing_notice: Box::new(closing_notice.clone()),
+                open_sessions: None,
             });
         }
     }
 
-    /// Tells that the server's phase has changed.
-    pub(crate) fn tell_phase(&self) {
+    /// Tells all workers that the server's phase has changed.
+    pub(crate) fn notify_phase(&self) {
         for worker in &self.workers {
             worker.post(Order::Phase);
         }
@@ -82,7 +82,7 @@ impl Workers {
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Crew")
+        f.debug_struct("Workers")
             .field("workers", &self.workers.len())
             .finish()
     }

@@ -1,4 +1,4 @@
-//! The body of a plain request, and how large and slow it may be.
+//! The body of a plain request, with its limits.
 
 use std::{
     error::Error as StdError,
@@ -24,29 +24,29 @@ use crate::{
     time::later,
 };
 
-/// The body of a plain request. It breaks off when it is too large or too slow, or the process short of memory.
+/// The body of a plain request. Reading it fails when it is too large or too slow, or when memory is short.
 pub(super) struct LimitedBody<B> {
     body: B,
     bytes_left: u64,
-    /// What was handed over of it: whoever collects it holds that much.
+    /// Charges what was read of the body, because the handler that collects it holds that much.
     account: MemoryAccount,
-    /// Between two pieces.
+    /// Longest time between two pieces.
     timeout: Duration,
-    /// For the whole.
+    /// When the whole body must have come.
     deadline: Instant,
-    /// Runs while somebody waits for the next piece. None before that: most bodies are there at once.
+    /// Runs while a reader waits for the next piece. `None` before the first wait: most bodies come at once.
     timer: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
-    fate: BodyFate,
+    outcome: BodyOutcome,
 }
 
-/// What became of a body, for whoever answers the request.
+/// Whether reading a body has failed, for the code that answers the request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct BodyFate(Arc<AtomicU8>);
+pub(super) struct BodyOutcome(Arc<AtomicU8>);
 
-/// Why a body broke off.
+/// Why reading a body has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Excess {
+enum BodyAbort {
     Bytes = 1,
     Time = 2,
     Memory = 3,
@@ -57,18 +57,18 @@ impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
     ///
     /// # Errors
     ///
-    /// The answer for a request that says itself that it is too large.
+    /// The answer to a request whose `Content-Length` is too large.
     pub(super) fn limit(
         request: Request<B>,
         settings: &HttpSettings,
         budget: &MemoryBudget,
-    ) -> Result<(Request<Self>, Option<BodyFate>), Refusal> {
+    ) -> Result<(Request<Self>, Option<BodyOutcome>), Refusal> {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > settings.body_bytes_max) {
-            return Err(Excess::Bytes.refusal());
+            return Err(BodyAbort::Bytes.refusal());
         }
-        let fate = BodyFate::default();
+        let outcome = BodyOutcome::default();
         let has_body = !request.body().is_end_stream();
         let request = request.map(|body| Self {
             body,
@@ -78,12 +78,12 @@ impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
             deadline: later(Instant::now(), settings.body_time_max),
             timer: None,
             is_waiting: false,
-            fate: fate.clone(),
+            outcome: outcome.clone(),
         });
-        Ok((request, has_body.then_some(fate)))
+        Ok((request, has_body.then_some(outcome)))
     }
 
-    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<Excess> {
+    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<BodyAbort> {
         if !self.is_waiting {
             self.is_waiting = true;
             let until = later(Instant::now(), self.timeout).min(self.deadline);
@@ -93,7 +93,7 @@ impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
             }
         }
         match &mut self.timer {
-            Some(timer) => timer.as_mut().poll(cx).map(|()| Excess::Time),
+            Some(timer) => timer.as_mut().poll(cx).map(|()| BodyAbort::Time),
             None => Poll::Pending,
         }
     }
@@ -112,7 +112,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
-        let excess = match Pin::new(&mut this.body).poll_frame(cx) {
+        let abort = match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Pending => ready!(this.poll_limits(cx)),
             Poll::Ready(Some(Ok(frame))) => {
                 this.is_waiting = false;
@@ -120,23 +120,24 @@ where
                 this.account.charge(bytes);
                 match this.bytes_left.checked_sub(bytes as u64) {
                     Some(_) if this.account.budget().pressure() == MemoryPressure::Hard => {
-                        Excess::Memory
+                        BodyAbort::Memory
                     }
-                    // One who sends a byte now and then isn't late for any of them.
-                    Some(_) if Instant::now() >= this.deadline => Excess::Time,
+                    // A peer that sends a byte now and then meets the timeout between pieces, so this needs a
+                    // check of its own.
+                    Some(_) if Instant::now() >= this.deadline => BodyAbort::Time,
                     Some(left) => {
                         this.bytes_left = left;
                         return Poll::Ready(Some(Ok(frame)));
                     }
-                    None => Excess::Bytes,
+                    None => BodyAbort::Bytes,
                 }
             }
             Poll::Ready(other) => {
                 return Poll::Ready(other.map(|frame| frame.map_err(Into::into)));
             }
         };
-        this.fate.0.store(excess as u8, Ordering::Release);
-        Poll::Ready(Some(Err(Box::new(excess))))
+        this.outcome.0.store(abort as u8, Ordering::Release);
+        Poll::Ready(Some(Err(Box::new(abort))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -148,18 +149,18 @@ where
     }
 }
 
-impl BodyFate {
-    /// The answer, if the body broke off.
+impl BodyOutcome {
+    /// Returns the answer to the request, if reading the body has failed.
     pub(super) fn refusal(&self) -> Option<Refusal> {
-        let excess = self.0.load(Ordering::Acquire);
-        [Excess::Bytes, Excess::Time, Excess::Memory]
+        let abort = self.0.load(Ordering::Acquire);
+        [BodyAbort::Bytes, BodyAbort::Time, BodyAbort::Memory]
             .into_iter()
-            .find(|known| *known as u8 == excess)
-            .map(Excess::refusal)
+            .find(|known| *known as u8 == abort)
+            .map(BodyAbort::refusal)
     }
 }
 
-impl Excess {
+impl BodyAbort {
     fn refusal(self) -> Refusal {
         match self {
             Self::Bytes => Refusal::text(
@@ -172,7 +173,7 @@ impl Excess {
     }
 }
 
-impl fmt::Display for Excess {
+impl fmt::Display for BodyAbort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bytes => "the body is too large",
@@ -182,4 +183,4 @@ impl fmt::Display for Excess {
     }
 }
 
-impl StdError for Excess {}
+impl StdError for BodyAbort {}

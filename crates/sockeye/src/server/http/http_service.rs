@@ -1,4 +1,4 @@
-//! Who answers the requests of one connection, whatever version of HTTP it speaks.
+//! The service that answers the requests of one connection, whatever version of HTTP it speaks.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -24,41 +24,43 @@ use crate::{
     },
 };
 
-/// Who answers the requests of one connection.
+/// The service that answers the requests of one connection.
 pub(crate) struct HttpService {
     peer_addr: Option<SocketAddr>,
     tls: Tls,
-    /// Of the connection itself. Lent to its first WebSocket, so that one in a connection of its own counts
-    /// once; whether it is lent can be seen from the number of those who hold it.
+    /// The count of the connection. Its first WebSocket shares it, so that a WebSocket on a connection of its own
+    /// counts once; the number of references says whether one does.
     permit: Mutex<Arc<Permit>>,
-    place: Place,
-    /// Why the connection is there only to be refused: its address has too many.
-    excess: Option<RetryAfter>,
+    capacity_class: CapacityClass,
+    /// Why every request is refused, if the connection's address has reached its limits.
+    address_limited: Option<RetryAfter>,
     shared: Arc<ServerShared>,
 }
 
-/// Where a connection is counted.
+/// The limit that a connection counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Among those that may do all.
+pub(crate) enum CapacityClass {
+    /// `connections_max`: any request is served.
     Regular,
-    /// In the reserve: there was no room, and it is there for a few plain requests.
+    /// `connections_reserve`: the server was full, and a few plain requests are answered.
     Reserve,
 }
 
 impl HttpService {
     pub(crate) fn new(tls: Tls, accepted: Accepted) -> Self {
-        let (permit, place, excess) = match accepted.capacity {
-            Capacity::Welcome(permit) => (permit, Place::Regular, None),
-            Capacity::Reserve(permit) => (permit, Place::Reserve, None),
-            Capacity::Excess(permit, error) => (permit, Place::Reserve, Some(error)),
+        let (permit, capacity_class, address_limited) = match accepted.capacity {
+            Capacity::Regular(permit) => (permit, CapacityClass::Regular, None),
+            Capacity::Reserve(permit) => (permit, CapacityClass::Reserve, None),
+            Capacity::AddressLimited(permit, error) => {
+                (permit, CapacityClass::Reserve, Some(error))
+            }
         };
         Self {
             peer_addr: accepted.peer_addr,
             tls,
             permit: Mutex::new(Arc::new(permit)),
-            place,
-            excess,
+            capacity_class,
+            address_limited,
             shared: accepted.shared,
         }
     }
@@ -67,28 +69,29 @@ impl HttpService {
         &self.shared
     }
 
-    pub(crate) fn place(&self) -> Place {
-        self.place
+    pub(crate) fn capacity_class(&self) -> CapacityClass {
+        self.capacity_class
     }
 
-    /// Whether the connection must not be used again after this answer: those in the reserve make room for
-    /// the next, and after a body that came too slowly or is too large there is no next request.
+    /// Returns whether the connection closes after this answer. One in the reserve makes room for the next, and after
+    /// a body that was not read to its end no next request can be found.
     pub(crate) fn is_last_answer(&self, response: &Response) -> bool {
-        self.place == Place::Reserve || response.extensions().get::<BodyUnread>().is_some()
+        self.capacity_class == CapacityClass::Reserve
+            || response.extensions().get::<BodyUnread>().is_some()
     }
 
-    /// Whether `incoming` becomes a WebSocket; if so, it counts from now on.
+    /// Decides whether `incoming` becomes a WebSocket, and counts it if so.
     pub(crate) async fn admit(
         &self,
         incoming: Incoming,
     ) -> Result<(Admitted, Registration), Refusal> {
         self.check_address()?;
         let permit = self.permit_for_websocket()?;
-        let admitted = self.shared.admit(incoming, None).settled().await?;
+        let admitted = self.shared.admit(incoming, None).decided().await?;
         Ok((admitted, self.shared.registration(permit)))
     }
 
-    /// The same for a request that an HTTP library read.
+    /// Decides whether a request that hyper or h2 has read becomes a WebSocket, and counts it if so.
     pub(crate) async fn admit_http<B>(
         &self,
         request: &Request<B>,
@@ -98,7 +101,7 @@ impl HttpService {
     }
 
     fn check_address(&self) -> Result<(), Refusal> {
-        match self.excess {
+        match self.address_limited {
             Some(error) => Err(error.into()),
             None => Ok(()),
         }
@@ -106,14 +109,14 @@ impl HttpService {
 
     fn permit_for_websocket(&self) -> Result<Arc<Permit>, Refusal> {
         let own = self.permit.lock();
-        if self.place == Place::Regular && Arc::strong_count(&own) == 1 {
+        if self.capacity_class == CapacityClass::Regular && Arc::strong_count(&own) == 1 {
             return Ok(Arc::clone(&own));
         }
         let one_more = self.shared.connections.admit(self.shared.connections_max);
         one_more.map(Arc::new).ok_or_else(Refusal::too_many)
     }
 
-    /// Answers a request that is no WebSocket's.
+    /// Answers a request that doesn't ask for a WebSocket.
     pub(crate) async fn plain<B>(&self, mut request: Request<B>) -> Response
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -127,7 +130,7 @@ impl HttpService {
         };
         replace_host(&mut request);
         let budget = &self.shared.settings.memory_budget;
-        let (request, fate) = match LimitedBody::limit(request, &self.shared.http, budget) {
+        let (request, outcome) = match LimitedBody::limit(request, &self.shared.http, budget) {
             Ok(limited) => limited,
             Err(refusal) => return unread(refusal),
         };
@@ -141,8 +144,8 @@ impl HttpService {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        // Whatever the handler makes of a body that breaks off, the peer is told why.
-        match fate.and_then(|fate| fate.refusal()) {
+        // The peer learns why its body failed, whatever the handler answers.
+        match outcome.and_then(|outcome| outcome.refusal()) {
             Some(refusal) => unread(refusal),
             None => response,
         }
@@ -158,7 +161,7 @@ impl HttpService {
     }
 }
 
-/// Marks an answer to a request whose body wasn't read.
+/// Marks the answer to a request whose body wasn't read to its end.
 #[derive(Clone, Copy, Debug)]
 struct BodyUnread;
 
@@ -168,8 +171,8 @@ fn unread(refusal: Refusal) -> Response {
     response
 }
 
-/// RFC 9112 section 3.2.2: the authority of an absolute target stands in place of `Host`, which may be another
-/// one. Over HTTP/2 it is `:authority`, and often there is no `Host` at all.
+/// Replaces `Host` by the authority of an absolute target (RFC 9112 section 3.2.2), which may differ from it. Over
+/// HTTP/2 the authority is `:authority`, and often there is no `Host` at all.
 fn replace_host<B>(request: &mut Request<B>) {
     if request.version() == Version::HTTP_2 && !request.headers().contains_key(header::HOST) {
         return;

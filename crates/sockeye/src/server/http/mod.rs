@@ -1,12 +1,18 @@
-//! Plain HTTP beside WebSockets: what the program's own pages and APIs are served by.
+//! Plain HTTP, served by the program's own axum router, and WebSockets on connections that begin with plain HTTP or
+//! speak HTTP/2.
 //!
 //! ```text
-//!   later requests, streams ──> http1 | http2 ──> http_service ──> fallback
+//!   first_request ──> http1 | http2 ──> http_service ──> fallback (axum)
+//!                                            └── asks for a WebSocket ──> admit
 //! ```
 
-mod body;
 pub(crate) mod http1;
 pub(crate) mod http2;
-mod http_service;
+
 mod rewind;
+
+mod http_service;
+
+mod body;
+
 pub(crate) use rewind::Rewind;

@@ -1,4 +1,4 @@
-//! A stream of which the first bytes were read already.
+//! A stream that returns bytes that were read before.
 
 use std::{
     io,
@@ -8,9 +8,9 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream of which the first bytes were read already, and are read again first.
+/// A stream that first returns bytes that were read from it before.
 pub(crate) struct Rewind<S> {
-    /// Read, but not yet read again. No memory once empty.
+    /// The bytes to return first. Empty, without memory, once they are returned.
     bytes: Vec<u8>,
     /// `read <= bytes.len()`.
     read: usize,

@@ -1,4 +1,4 @@
-//! What every accept loop does with what it accepts, and with failures.
+//! What all accept loops share: the options of accepted sockets, and the pause after a failure.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 ///
 /// # Errors
 ///
-/// The peer is gone already.
+/// The peer has closed the connection already.
 pub(crate) fn tune(socket: &SockRef<'_>, keepalive: Option<Duration>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     if let Some(time) = keepalive {
@@ -22,33 +22,33 @@ pub(crate) fn tune(socket: &SockRef<'_>, keepalive: Option<Duration>) -> io::Res
     Ok(())
 }
 
-/// What an accept loop does when accepting fails: whatever it is, it goes on. A loop that ends is a
+/// The pauses and log lines of an accept loop whose accepting fails. The loop always goes on: a loop that ends is a
 /// server that looks alive and is not.
 #[derive(Debug)]
 pub(crate) struct AcceptBackoff {
     /// The next pause.
     pause: Duration,
-    /// When it was last said that accepting fails.
-    said: Option<Instant>,
-    /// Failures since then.
-    untold: u32,
+    /// When a failure was logged last.
+    logged: Option<Instant>,
+    /// Failures since then, which were not logged.
+    suppressed: u32,
 }
 
 impl AcceptBackoff {
     pub(crate) fn new() -> Self {
         Self {
             pause: PAUSE_MIN,
-            said: None,
-            untold: 0,
+            logged: None,
+            suppressed: 0,
         }
     }
 
-    /// A connection was accepted.
+    /// Ends the series of failures, because a connection was accepted.
     pub(crate) fn handle_success(&mut self) {
         self.pause = PAUSE_MIN;
     }
 
-    /// Accepting failed: how long to wait before it is tried again, none if that can be at once.
+    /// Returns how long to wait before accepting again after a failure; `None` means at once.
     pub(crate) fn handle_error(
         &mut self,
         error: &io::Error,
@@ -58,29 +58,28 @@ impl AcceptBackoff {
         if is_of_one_connection(error) {
             return None;
         }
-        self.complain(error, local_addr, now);
+        self.log_failure(error, local_addr, now);
         let pause = self.pause;
         self.pause = (pause * 2).min(PAUSE_MAX);
         Some(pause)
     }
 
-    /// Says it, now and then.
-    fn complain(&mut self, error: &io::Error, local_addr: SocketAddr, now: Instant) {
+    /// Logs the failure, at most once in [`LOG_INTERVAL`].
+    fn log_failure(&mut self, error: &io::Error, local_addr: SocketAddr, now: Instant) {
         let is_due = self
-            .said
-            .is_none_or(|said| now.saturating_duration_since(said) >= COMPLAINT_INTERVAL);
+            .logged
+            .is_none_or(|logged| now.saturating_duration_since(logged) >= LOG_INTERVAL);
         if !is_due {
-            self.untold += 1;
+            self.suppressed += 1;
             return;
         }
-        tracing::error!(%local_addr, %error, untold = self.untold, "cannot accept connections");
-        self.said = Some(now);
-        self.untold = 0;
+        tracing::error!(%local_addr, %error, suppressed = self.suppressed, "cannot accept connections");
+        self.logged = Some(now);
+        self.suppressed = 0;
     }
 }
 
-/// Errors that tell of the connection that was to be accepted, and nothing of us: the peer was gone
-/// before we came.
+/// Returns whether the error concerns only the connection that was to be accepted: its peer had closed it already.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -89,14 +88,14 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// First pause after a failure such as a lack of descriptors. Short, because one may return at once.
+/// First pause after a failure such as a lack of descriptors. Short, because a descriptor may be free again at once.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 
-/// Longest pause: descriptors that have returned stay unused for no longer than this.
+/// Longest pause: free descriptors stay unused no longer than this.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// A server without descriptors fails a thousand times a second; a log should not.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two log lines. A server without descriptors fails a thousand times a second; its log should not.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -112,12 +111,12 @@ mod tests {
         let pauses: Vec<_> = (0..9).filter_map(|_| fail(io::ErrorKind::Other)).collect();
         assert_eq!(pauses[..2], [PAUSE_MIN, PAUSE_MIN * 2]);
         assert_eq!(pauses[7..], [PAUSE_MAX, PAUSE_MAX]);
-        // The first is told at once, the others wait for their time.
-        assert_eq!(backoff.untold, 8);
+        // The first failure is logged at once, the others are counted.
+        assert_eq!(backoff.suppressed, 8);
         backoff.handle_success();
         let error = io::ErrorKind::Other.into();
-        let later = now + COMPLAINT_INTERVAL;
+        let later = now + LOG_INTERVAL;
         let pause = backoff.handle_error(&error, addr, later);
-        assert_eq!((pause, backoff.untold), (Some(PAUSE_MIN), 0));
+        assert_eq!((pause, backoff.suppressed), (Some(PAUSE_MIN), 0));
     }
 }

@@ -1,4 +1,4 @@
-//! From an address to the sockets that listen there.
+//! From an address to the sockets that listen on it.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use crate::{
     tls::ServerTls,
 };
 
-/// Where to listen, as the builder was told.
+/// An address on which to listen, from the builder.
 #[derive(Clone, Debug)]
 pub(crate) struct Listen {
     pub(crate) addr: String,
@@ -24,30 +24,31 @@ pub(crate) struct Listen {
     pub(crate) preface: Preface,
 }
 
-/// One address that is listened on.
+/// An address with its listening sockets.
 pub(crate) struct Bound {
     pub(crate) local_addr: SocketAddr,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) preface: Preface,
-    /// At least one, none of which blocks. Each new connection goes to one of them.
+    /// At least one, all non-blocking. The kernel gives each new connection to one of them.
     pub(crate) sockets: Vec<TcpListener>,
 }
 
 impl Listen {
-    /// Whether workers accept there: they know plain HTTP alone, and lose no time with asking.
+    /// Returns whether workers accept on this address themselves. They read nothing but plain HTTP: no TLS and no
+    /// PROXY head.
     pub(crate) fn is_for_workers(&self) -> bool {
         self.tls.is_none() && self.preface == Preface::Nothing
     }
 
-    /// Binds every address that the name resolves to: `localhost` means IPv4 and IPv6. An address
-    /// of a family that this machine doesn't have is passed over, if another one can be bound.
+    /// Binds every address that the name resolves to: `localhost` means IPv4 and IPv6. An address of a family that
+    /// this machine doesn't have is skipped, if another one can be bound.
     ///
-    /// If workers accept there, there are `count` sockets for each address, as far as the system can share
-    /// one.
+    /// If workers accept on it, each address gets `count` sockets, as far as the system lets sockets share an
+    /// address.
     ///
     /// # Errors
     ///
-    /// Kind `Resolve` or `Io`, naming the address.
+    /// Kind `Resolve` or `Io`, with the address in the message.
     pub(crate) async fn bind(self, count: NonZero<usize>) -> Result<Vec<Bound>, Error> {
         let fail = |kind, error: io::Error| {
             Error::new(kind, format!("cannot listen on {}", self.addr)).with_source(error)
@@ -72,7 +73,7 @@ impl Listen {
                 Err(error) if is_family_absent(&error) => absent = error,
                 Err(error) => return Err(fail(ErrorKind::Io, error)),
             }
-            // Any free port is one port.
+            // Port 0 stands for one free port, not for one per address.
             if addr.port() == 0 && !all.is_empty() {
                 break;
             }
@@ -84,10 +85,10 @@ impl Listen {
     }
 }
 
-/// The sockets of one address, and the address with its port.
+/// Binds the sockets of one address, and returns the address with its port.
 fn bind(addr: SocketAddr, count: NonZero<usize>) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    // Alone at first, so that somebody else's port is an error: SO_REUSEPORT would let two servers of
-    // one user share it unawares. Only when the port is surely ours it is opened to our other sockets.
+    // The first socket is bound without SO_REUSEPORT, so that a port in use is an error: with it, two servers of
+    // one user would share the port unawares. Once the port is ours, our other sockets may share it.
     let first = socket(addr)?;
     first.bind(&addr.into())?;
     first.listen(BACKLOG)?;
@@ -99,7 +100,7 @@ fn bind(addr: SocketAddr, count: NonZero<usize>) -> io::Result<(SocketAddr, Vec<
     Ok((local_addr, sockets))
 }
 
-/// Up to `count` more sockets on the port of `first`, among which the kernel spreads new connections.
+/// Binds `count` more sockets to the port of `first`, among which the kernel spreads new connections.
 #[cfg(target_os = "linux")]
 fn others(first: &Socket, count: usize) -> io::Result<Vec<TcpListener>> {
     if count == 0 {
@@ -117,7 +118,7 @@ fn others(first: &Socket, count: usize) -> io::Result<Vec<TcpListener>> {
     (0..count).map(|_| one_more()).collect()
 }
 
-/// Elsewhere the option is missing, or only the last socket gets connections.
+/// Returns none, because on other systems the option is missing or only the last socket gets connections.
 #[cfg(not(target_os = "linux"))]
 fn others(_first: &Socket, _count: usize) -> io::Result<Vec<TcpListener>> {
     Ok(Vec::new())
@@ -125,7 +126,7 @@ fn others(_first: &Socket, _count: usize) -> io::Result<Vec<TcpListener>> {
 
 fn socket(addr: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // Elsewhere than on Unix it would let two servers share a port.
+    // On other systems than Unix this option would let two servers share a port.
     if cfg!(unix) {
         socket.set_reuse_address(true)?;
     }
@@ -133,7 +134,7 @@ fn socket(addr: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Errors that tell of a machine without IPv6, or without IPv4.
+/// Returns whether the error means that this machine has no IPv6, or no IPv4.
 fn is_family_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -141,11 +142,11 @@ fn is_family_absent(error: &io::Error) -> bool {
     ) || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
-/// "Address family not supported by protocol" on Linux, for which std has no kind.
+/// Linux's "Address family not supported by protocol", for which std has no kind.
 const EAFNOSUPPORT: i32 = 97;
 
-/// Connections that the kernel holds for us while we are busy, for each socket. It may cut the number
-/// down (`net.core.somaxconn`, 4096 on Linux today).
+/// Connections per socket that the kernel keeps until the accept loop takes them. The kernel may lower the number
+/// (`net.core.somaxconn`, 4096 on Linux today).
 const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
@@ -176,7 +177,8 @@ mod tests {
     fn sockets_of_one_address_share_its_connections() {
         let (addr, sockets) = bind(ANY_PORT, count(4)).unwrap();
         assert_eq!(sockets.len(), 4);
-        // Spread by a hash: that one socket gets none of two hundred is one case in 10^24.
+        // The kernel spreads connections by a hash: that one of four sockets gets none of two hundred is one case
+        // in 10^24.
         let streams: Vec<TcpStream> = (0..200)
             .map(|_| TcpStream::connect(addr).unwrap())
             .collect();

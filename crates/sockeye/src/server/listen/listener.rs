@@ -7,39 +7,39 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::{
     admit::{Accepted, Capacity},
-    first_request::{Preface, Ways, first_request},
+    first_request::{AcceptSettings, Preface, first_request},
     listen::accept::{AcceptBackoff, tune},
     shared::{Phase, ServerShared},
 };
 
-/// One listening socket in tokio's hands.
+/// A listening socket on tokio.
 pub(crate) struct Listener {
     socket: TcpListener,
-    ways: Ways,
+    accept_settings: AcceptSettings,
     local_addr: SocketAddr,
 }
 
 impl Listener {
     /// # Errors
     ///
-    /// The system watches no more sockets.
+    /// tokio can't register the socket.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with I/O.
+    /// Panics outside a tokio runtime with I/O enabled.
     pub(crate) fn new(
         socket: std::net::TcpListener,
-        ways: Ways,
+        accept_settings: AcceptSettings,
         local_addr: SocketAddr,
     ) -> io::Result<Self> {
         Ok(Self {
             socket: TcpListener::from_std(socket)?,
-            ways,
+            accept_settings,
             local_addr,
         })
     }
 
-    /// Accepts until the server drains.
+    /// Accepts connections until the server drains.
     pub(crate) async fn run(self, shared: Arc<ServerShared>) {
         let mut backoff = AcceptBackoff::new();
         let draining = shared.reached(Phase::Draining);
@@ -53,12 +53,12 @@ impl Listener {
             let error = match accepted {
                 Ok((stream, peer_addr)) => {
                     backoff.handle_success();
-                    self.take(stream, peer_addr, &shared);
+                    self.handle_accepted(stream, peer_addr, &shared);
                     continue;
                 }
                 Err(error) => error,
             };
-            // It was ended.
+            // `Listening` has shut the socket down.
             if !shared.is_serving() {
                 return;
             }
@@ -71,15 +71,20 @@ impl Listener {
         }
     }
 
-    /// Counts the connection and gives it a task, which ends when it is known what it wants.
-    fn take(&self, stream: TcpStream, peer_addr: SocketAddr, shared: &Arc<ServerShared>) {
-        // What the proxy says is the address that counts.
-        let counted = (self.ways.preface == Preface::Nothing).then_some(peer_addr);
+    /// Counts the connection and spawns a task for it, which ends once a handler has taken the connection over.
+    fn handle_accepted(
+        &self,
+        stream: TcpStream,
+        peer_addr: SocketAddr,
+        shared: &Arc<ServerShared>,
+    ) {
+        // Behind a proxy the address in the PROXY head counts, which isn't read yet.
+        let counted = (self.accept_settings.preface == Preface::Nothing).then_some(peer_addr);
         let Some(capacity) = Capacity::new(shared, counted) else {
             return;
         };
         if let Err(error) = tune(&SockRef::from(&stream), shared.tcp_keepalive) {
-            tracing::debug!(%peer_addr, %error, "the peer was gone at once");
+            tracing::debug!(%peer_addr, %error, "the peer closed the connection before it was served");
             return;
         }
         let accepted = Accepted {
@@ -87,6 +92,10 @@ impl Listener {
             capacity,
             shared: Arc::clone(shared),
         };
-        tokio::spawn(first_request::take_tcp(stream, self.ways.clone(), accepted));
+        tokio::spawn(first_request::handle_tcp(
+            stream,
+            self.accept_settings.clone(),
+            accepted,
+        ));
     }
 }

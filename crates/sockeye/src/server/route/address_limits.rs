@@ -1,4 +1,4 @@
-//! What one client address may take of a server.
+//! Limits for each client address.
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -8,17 +8,17 @@ use crate::{
     error::Error,
 };
 
-/// What one client address may take of a server: [`crate::Server::address_limits`].
+/// Limits for each client address, for [`crate::Server::address_limits`].
 ///
-/// The numbers are generous: behind one address there may be a whole company, or thousands of customers of a
-/// network without enough addresses of its own. They keep one machine from taking everything, no more.
+/// The defaults are generous, because a whole company may share one address, or thousands of customers of a network
+/// that is short of addresses. They keep one machine from taking the whole server, no more.
 ///
-/// Of IPv6 the first 64 bits count, since whoever has one address there has them all. A request that a
-/// trusted proxy passes on counts for the address that the proxy names, and the proxy's own connections are
-/// not counted; requests of which nothing can be believed count for the proxy's address, all together.
+/// Of an IPv6 address the first 64 bits count, because a host usually has all addresses below them. A request from a
+/// trusted proxy counts for the address that the proxy names, and the proxy's own connections don't count. Requests
+/// whose forwarding fields are not believed count for the proxy's address, all together.
 ///
-/// Beyond a limit the answer is 429 with `Retry-After`, before 101. Beyond those that can be told at the same
-/// time, connections are just closed.
+/// Beyond a limit the server answers with 429 and `Retry-After`, before 101. When too many such answers are in
+/// progress at the same time, it closes further connections without one.
 ///
 /// ```
 /// use sockeye::{AddressLimits, Rate};
@@ -30,22 +30,22 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AddressLimits {
-    /// Connections at the same time; each WebSocket that a proxy passes on, or that is one of many in an
-    /// HTTP/2 connection, counts as one. Default 16,384.
+    /// Most connections at the same time. Each WebSocket from a trusted proxy, and each on an HTTP/2 connection,
+    /// counts as one. Default 16,384.
     pub connections_max: u32,
-    /// Connections that begin, and WebSockets that a proxy passes on or that are asked for on a connection
-    /// that has begun before. `None`: any number. Default 500 a second, 10,000 at once.
+    /// Rate of new connections, and of WebSockets from a trusted proxy or on a connection that is already open.
+    /// `None` sets no limit. Default 500 a second, with a burst of 10,000.
     pub handshakes: Option<Rate>,
-    /// Addresses (`192.0.2.1`) and ranges (`10.0.0.0/8`) that are not limited. Default the machine's own,
-    /// `127.0.0.0/8` and `::1`: there are load tests, and proxies that nobody has told the server of.
+    /// Addresses (`192.0.2.1`) and ranges (`10.0.0.0/8`) without limits. Default: the machine's own, `127.0.0.0/8`
+    /// and `::1`, where load tests run, and proxies that are not named as trusted.
     pub exempt: Vec<String>,
-    /// Addresses of which something is known at the same time, some 100 bytes each. An address that finds no
-    /// room isn't limited; the server's own limits count. Default 65,536.
+    /// Most addresses of which the server remembers something at the same time, some 100 bytes each. An address that
+    /// finds no room has no limits; the server's own limits still hold. Default 65,536.
     pub addresses_max: usize,
 }
 
 impl AddressLimits {
-    /// No limits.
+    /// Returns limits that limit nothing.
     #[must_use]
     pub fn off() -> Self {
         Self {
@@ -80,7 +80,7 @@ pub(crate) struct Addresses {
 impl Addresses {
     /// # Errors
     ///
-    /// Kind `Config`, for what is neither an address nor a range.
+    /// Kind `Config` if an entry is neither an address nor a range.
     pub(crate) fn new(limits: AddressLimits) -> Result<Self, Error> {
         Ok(Self {
             connections_max: limits.connections_max,
@@ -94,7 +94,7 @@ impl Addresses {
         &self.table
     }
 
-    /// What an address counts as, unless it is exempt.
+    /// Returns the key that an address counts under, unless it is exempt.
     pub(crate) fn key(&self, addr: IpAddr) -> Option<Key> {
         let is_exempt = self.exempt.iter().any(|cidr| cidr.contains(addr));
         (!is_exempt).then(|| Key::of(addr))
@@ -108,8 +108,11 @@ impl Addresses {
         }
     }
 
-    /// Counts one more connection of an address, as long as the permit lives. None if nothing is counted.
-    pub(crate) fn enter(&self, key: Option<Key>) -> Result<Option<AddressPermit>, RetryAfter> {
+    /// Counts one more connection of an address, as long as the permit lives. `None` if nothing is counted.
+    pub(crate) fn count_connection(
+        &self,
+        key: Option<Key>,
+    ) -> Result<Option<AddressPermit>, RetryAfter> {
         match key {
             Some(key) => self.table.enter(key, self.connections_max, Instant::now()),
             None => Ok(None),
@@ -117,8 +120,8 @@ impl Addresses {
     }
 }
 
-/// How often each client address may do something: log in, post, show a key that is wrong. For a program's
-/// own pages; [`AddressLimits`] are for the server's connections. Cheap to clone, and all clones count
+/// A limit on how often each client address may do something: log in, post, show a wrong key. It is for a program's
+/// own pages; [`AddressLimits`] are for the server's connections. It is cheap to clone, and all clones count
 /// together.
 ///
 /// ```no_run
@@ -137,8 +140,8 @@ impl Addresses {
 /// # }
 /// ```
 ///
-/// Addresses count as [`AddressLimits`] says, and the exempt ones of the server are never refused. Of 65,536
-/// addresses something is known at the same time, some 100 bytes each; one that finds no room isn't limited.
+/// Addresses count as [`AddressLimits`] describes, and the server's exempt addresses are never refused. The limiter
+/// remembers 65,536 addresses at the same time, some 100 bytes each; an address that finds no room has no limit.
 #[derive(Clone, Debug)]
 pub struct AddressRateLimiter {
     rate: Option<Rate>,
@@ -146,7 +149,7 @@ pub struct AddressRateLimiter {
 }
 
 impl AddressRateLimiter {
-    /// None has done it yet.
+    /// Creates a limiter that allows each address `rate`.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self {
@@ -155,7 +158,7 @@ impl AddressRateLimiter {
         }
     }
 
-    /// Refuses nobody.
+    /// Creates a limiter that allows everything.
     #[must_use]
     pub fn off() -> Self {
         Self {
@@ -164,11 +167,12 @@ impl AddressRateLimiter {
         }
     }
 
-    /// Counts that the client of a request does it: `&RequestInfo`, or what is kept of it.
+    /// Counts one action of the client of a request, which is given as `&RequestInfo` or as the [`AddressKey`] that a
+    /// program keeps of it.
     ///
     /// # Errors
     ///
-    /// Its address has done it too often. It isn't counted then.
+    /// [`RetryAfter`] if its address has acted too often. The action is not counted then.
     pub fn count(&self, client: impl Into<AddressKey>) -> Result<(), RetryAfter> {
         match (client.into().key(), self.rate) {
             (Some(key), Some(rate)) => self.table.count(key, rate, Instant::now()),
@@ -176,12 +180,12 @@ impl AddressRateLimiter {
         }
     }
 
-    /// Whether [`AddressRateLimiter::count`] would be an error, without counting: before a key is looked at
-    /// that is counted only if it is wrong.
+    /// Returns what [`AddressRateLimiter::count`] would, without counting. A program calls this before it checks a
+    /// key of which it counts only the wrong ones.
     ///
     /// # Errors
     ///
-    /// The same.
+    /// The errors of [`AddressRateLimiter::count`].
     pub fn check(&self, client: impl Into<AddressKey>) -> Result<(), RetryAfter> {
         match (client.into().key(), self.rate) {
             (Some(key), Some(rate)) => self.table.check(key, rate, Instant::now()),
@@ -190,5 +194,5 @@ impl AddressRateLimiter {
     }
 }
 
-/// Addresses in a table: some 6 MiB if all of them have something to remember.
+/// Addresses. A full table takes some 6 MiB.
 const ADDRESSES_MAX: usize = 65_536;

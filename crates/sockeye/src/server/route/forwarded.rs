@@ -1,4 +1,4 @@
-//! For whom a proxy speaks: `Forwarded` (RFC 7239), and the `X-Forwarded-…` that were there before it.
+//! What proxies say about their clients: `Forwarded` (RFC 7239), and the older `X-Forwarded-…` fields.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -17,47 +17,46 @@ use crate::{
     server::route::{address_limits::Addresses, log_limit::LogLimit},
 };
 
-/// Whose word about others is taken.
+/// The proxies whose forwarding fields the server believes.
 #[derive(Debug, Default)]
 pub(crate) struct TrustedProxies {
     cidrs: Vec<Cidr>,
-    complaints: LogLimit,
+    log_limit: LogLimit,
 }
 
-/// What a trusted proxy tells of a request.
+/// What a trusted proxy says about a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Forwarded {
-    /// The nearest address that isn't trusted; if all are, the farthest.
+    /// The address nearest to the server that isn't trusted. If all are trusted, the farthest one.
     pub(crate) client_addr: Option<IpAddr>,
     /// Whether the client uses TLS.
     pub(crate) tls: Option<Tls>,
     /// Host and port that the client has asked for.
     pub(crate) host: Option<Arc<str>>,
-    /// Whether something was told and can't be believed. Nothing else is here then.
-    pub(crate) is_doubted: bool,
+    /// Whether the forwarding fields are not believed. All other fields are `None` then.
+    pub(crate) is_rejected: bool,
 }
 
-/// Why nothing of what a trusted proxy has passed on is believed. Whoever is behind it could have written it:
-/// a proxy removes only the fields that it knows.
+/// Why the server believes none of the forwarding fields of a request. A client could have written them: a proxy
+/// removes only the fields that it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LatePeer {
-    /// A field that can't be read. It doesn't count as absent: that would be a way to have another one
-    /// believed.
+enum ForwardedError {
+    /// A field can't be parsed. It doesn't count as absent, because a client could then have another field believed.
     Malformed(&'static str),
     /// `Forwarded` and `X-Forwarded-…` say different things.
     Disagreement,
 }
 
-/// One element of `Forwarded`: a request as one of the proxies has got it. As it was written, since most
-/// elements are a stranger's, and whether those can be read doesn't matter.
+/// One element of `Forwarded`, which one proxy has written about the request it received. The values are kept as
+/// text, because the server parses only those of trusted proxies: clients can write what they like in the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Hop {
+struct ForwardedElement {
     from: Option<String>,
     proto: Option<String>,
     host: Option<String>,
 }
 
-/// From whom a proxy has got a request.
+/// The peer from which a proxy has received a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Node {
     Addr(IpAddr),
@@ -68,15 +67,16 @@ enum Node {
 impl TrustedProxies {
     /// # Errors
     ///
-    /// Kind `Config`, for what is neither an address nor a range.
+    /// Kind `Config` if an entry is neither an address nor a range.
     pub(crate) fn parse(cidrs: &[String]) -> Result<Self, Error> {
         Ok(Self {
             cidrs: Cidr::parse_all(cidrs)?,
-            complaints: LogLimit::default(),
+            log_limit: LogLimit::default(),
         })
     }
 
-    /// Returns what the server takes a request for. `headers` are looked at only if the peer is a trusted proxy.
+    /// Returns what the client has asked for, as far as the server believes it. `headers` is called only if the peer
+    /// is a trusted proxy.
     pub(crate) fn request_info<'h>(
         &self,
         shown: Shown<'_>,
@@ -88,11 +88,11 @@ impl TrustedProxies {
             client_addr,
             tls,
             host,
-            is_doubted,
-        } = self.told(peer, headers);
+            is_rejected,
+        } = self.forwarded(peer, headers);
         let client_addr = client_addr.or(peer);
-        let key = match is_doubted {
-            // Or a request that can't be believed would be a way around the limits.
+        let key = match is_rejected {
+            // Otherwise a client could avoid its limits by forging fields.
             true => client_addr.map(Key::of),
             false => client_addr
                 .filter(|addr| !self.trusts(*addr))
@@ -102,9 +102,9 @@ impl TrustedProxies {
         RequestInfo::new(tls.unwrap_or(shown.tls), host, client_addr, key)
     }
 
-    /// What is known of a request beyond its connection; nothing if the peer isn't trusted, or nothing of
-    /// what it says can be believed.
-    pub(crate) fn told<'h>(
+    /// Returns what the forwarding fields say. Empty if the peer isn't a trusted proxy, or if the fields are not
+    /// believed.
+    pub(crate) fn forwarded<'h>(
         &self,
         peer: Option<IpAddr>,
         headers: impl FnOnce() -> &'h HeaderMap,
@@ -112,17 +112,17 @@ impl TrustedProxies {
         let Some(proxy) = peer.filter(|peer| self.trusts(*peer)) else {
             return Forwarded::default();
         };
-        self.told_by(proxy, headers()).unwrap_or_else(|late_peer| {
-            if let Some(untold) = self.complaints.due(Instant::now()) {
+        self.read_trusted(proxy, headers()).unwrap_or_else(|error| {
+            if let Some(suppressed) = self.log_limit.due(Instant::now()) {
                 tracing::warn!(
                     %proxy,
-                    untold,
+                    suppressed,
                     "{}: no forwarding field of this request is believed; let the proxy set or remove Forwarded, \
                      X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host",
-                    late_peer.text()
+                    error.text()
                 );
             }
-            Forwarded::doubted()
+            Forwarded::rejected()
         })
     }
 
@@ -130,50 +130,62 @@ impl TrustedProxies {
         self.cidrs.iter().any(|cidr| cidr.contains(addr))
     }
 
-    fn told_by(&self, proxy: IpAddr, headers: &HeaderMap) -> Result<Forwarded, LatePeer> {
-        let standard = self.by_forwarded(proxy, headers)?;
-        standard.joined(self.by_x_forwarded(proxy, headers)?)
+    fn read_trusted(
+        &self,
+        proxy: IpAddr,
+        headers: &HeaderMap,
+    ) -> Result<Forwarded, ForwardedError> {
+        let standard = self.read_standard(proxy, headers)?;
+        standard.merged(self.read_x_forwarded(proxy, headers)?)
     }
 
-    fn by_forwarded(&self, proxy: IpAddr, headers: &HeaderMap) -> Result<Forwarded, LatePeer> {
-        let malformed = LatePeer::Malformed("Forwarded");
-        let hops = forwarded(headers).ok_or(malformed)?;
-        let mut told = Forwarded::default();
-        // Back from the proxy as far as the word of each is trusted.
-        for hop in hops.iter().rev() {
-            let proxy = told.client_addr.unwrap_or(proxy);
+    fn read_standard(
+        &self,
+        proxy: IpAddr,
+        headers: &HeaderMap,
+    ) -> Result<Forwarded, ForwardedError> {
+        let malformed = ForwardedError::Malformed("Forwarded");
+        let elements = parse_forwarded_fields(headers).ok_or(malformed)?;
+        let mut forwarded = Forwarded::default();
+        // From the last element backwards, as long as the proxy that wrote it is trusted.
+        for element in elements.iter().rev() {
+            let proxy = forwarded.client_addr.unwrap_or(proxy);
             if !self.trusts(proxy) {
                 break;
             }
-            let node = transposed(hop.from.as_deref().map(parse_node)).ok_or(malformed)?;
-            let proto = hop.proto.as_deref().map(parse_proto);
-            let host = hop.host.as_deref().map(parse_host);
-            told = Forwarded {
+            let node = ok_or_malformed(element.from.as_deref().map(parse_node)).ok_or(malformed)?;
+            let proto = element.proto.as_deref().map(parse_proto);
+            let host = element.host.as_deref().map(parse_host);
+            forwarded = Forwarded {
                 client_addr: match node {
                     Some(Node::Addr(addr)) => Some(addr),
                     Some(Node::Hidden) => Some(proxy),
-                    None => told.client_addr,
+                    None => forwarded.client_addr,
                 },
-                tls: transposed(proto).ok_or(malformed)?,
-                host: transposed(host).ok_or(malformed)?,
-                is_doubted: false,
+                tls: ok_or_malformed(proto).ok_or(malformed)?,
+                host: ok_or_malformed(host).ok_or(malformed)?,
+                is_rejected: false,
             };
             if !matches!(node, Some(Node::Addr(_))) {
                 break;
             }
         }
-        Ok(told)
+        Ok(forwarded)
     }
 
-    fn by_x_forwarded(&self, proxy: IpAddr, headers: &HeaderMap) -> Result<Forwarded, LatePeer> {
+    fn read_x_forwarded(
+        &self,
+        proxy: IpAddr,
+        headers: &HeaderMap,
+    ) -> Result<Forwarded, ForwardedError> {
         let mut client_addr = None;
-        let nodes: Vec<&str> = elements(headers, &X_FORWARDED_FOR).collect();
+        let nodes: Vec<&str> = list_items(headers, &X_FORWARDED_FOR).collect();
         for node in nodes.into_iter().rev() {
             let proxy = client_addr.unwrap_or(proxy);
             if !self.trusts(proxy) {
                 break;
             }
-            let node = parse_node(node).ok_or(LatePeer::Malformed("X-Forwarded-For"))?;
+            let node = parse_node(node).ok_or(ForwardedError::Malformed("X-Forwarded-For"))?;
             match node {
                 Node::Addr(addr) => client_addr = Some(addr),
                 Node::Hidden => {
@@ -182,41 +194,40 @@ impl TrustedProxies {
                 }
             }
         }
-        // The nearest proxy's word is the last one. There is no telling to which address the others belong.
-        let proto = elements(headers, &X_FORWARDED_PROTO).last();
-        let host = elements(headers, &X_FORWARDED_HOST).last();
+        // The nearest proxy has written the last value. Which address the others belong to can't be told.
+        let proto = list_items(headers, &X_FORWARDED_PROTO).last();
+        let host = list_items(headers, &X_FORWARDED_HOST).last();
         Ok(Forwarded {
             client_addr,
-            tls: transposed(proto.map(parse_proto))
-                .ok_or(LatePeer::Malformed("X-Forwarded-Proto"))?,
-            host: transposed(host.map(parse_host))
-                .ok_or(LatePeer::Malformed("X-Forwarded-Host"))?,
-            is_doubted: false,
+            tls: ok_or_malformed(proto.map(parse_proto))
+                .ok_or(ForwardedError::Malformed("X-Forwarded-Proto"))?,
+            host: ok_or_malformed(host.map(parse_host))
+                .ok_or(ForwardedError::Malformed("X-Forwarded-Host"))?,
+            is_rejected: false,
         })
     }
 }
 
 impl Forwarded {
-    fn doubted() -> Self {
+    fn rejected() -> Self {
         Self {
-            is_doubted: true,
+            is_rejected: true,
             ..Self::default()
         }
     }
 
-    /// What two kinds of fields tell together. The proxy writes one of them, and whoever is behind it may have
-    /// written the other.
-    fn joined(self, other: Self) -> Result<Self, LatePeer> {
+    /// Joins what the two kinds of fields say. The proxy writes one of them, and a client may have written the other.
+    fn merged(self, other: Self) -> Result<Self, ForwardedError> {
         Ok(Self {
             client_addr: agreed(self.client_addr, other.client_addr)?,
             tls: agreed(self.tls, other.tls)?,
             host: agreed(self.host, other.host)?,
-            is_doubted: false,
+            is_rejected: false,
         })
     }
 }
 
-impl LatePeer {
+impl ForwardedError {
     fn text(self) -> String {
         match self {
             Self::Malformed(name) => format!("{name} is malformed"),
@@ -225,15 +236,15 @@ impl LatePeer {
     }
 }
 
-fn agreed<T: PartialEq>(one: Option<T>, other: Option<T>) -> Result<Option<T>, LatePeer> {
+fn agreed<T: PartialEq>(one: Option<T>, other: Option<T>) -> Result<Option<T>, ForwardedError> {
     match (one, other) {
-        (Some(one), Some(other)) if one != other => Err(LatePeer::Disagreement),
+        (Some(one), Some(other)) if one != other => Err(ForwardedError::Disagreement),
         (one, other) => Ok(one.or(other)),
     }
 }
 
-/// `None` for what is there and can't be read.
-fn transposed<T>(parsed: Option<Option<T>>) -> Option<Option<T>> {
+/// Returns `None` for a value that is there and can't be parsed.
+fn ok_or_malformed<T>(parsed: Option<Option<T>>) -> Option<Option<T>> {
     match parsed {
         Some(None) => None,
         Some(read) => Some(read),
@@ -241,42 +252,42 @@ fn transposed<T>(parsed: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-/// The elements of all `Forwarded` fields, the nearest proxy's last. `None` if one of the fields is malformed:
-/// where one element ends and the next begins can't be told then.
-fn forwarded(headers: &HeaderMap) -> Option<Vec<Hop>> {
-    let mut hops = Vec::new();
+/// Returns the elements of all `Forwarded` fields, the nearest proxy's last. `None` if one of the fields is
+/// malformed, because then it is unclear where one element ends and the next begins.
+fn parse_forwarded_fields(headers: &HeaderMap) -> Option<Vec<ForwardedElement>> {
+    let mut elements = Vec::new();
     for value in headers.get_all(header::FORWARDED) {
-        hops.extend(value.to_str().ok().and_then(parse_forwarded)?);
+        elements.extend(value.to_str().ok().and_then(parse_forwarded)?);
     }
-    Some(hops)
+    Some(elements)
 }
 
-/// RFC 7239 section 4: elements between commas, of pairs between semicolons.
-fn parse_forwarded(value: &str) -> Option<Vec<Hop>> {
-    let mut hops = vec![Hop::default()];
+/// Parses one field. RFC 7239 section 4: commas separate elements, semicolons separate pairs.
+fn parse_forwarded(value: &str) -> Option<Vec<ForwardedElement>> {
+    let mut elements = vec![ForwardedElement::default()];
     let mut rest = value.trim();
     while !rest.is_empty() {
         if let Some(next) = rest.strip_prefix([';', ',']) {
             if rest.starts_with(',') {
-                hops.push(Hop::default());
+                elements.push(ForwardedElement::default());
             }
             rest = next.trim_start();
             continue;
         }
         let (name, after) = rest.split_once('=')?;
-        // Or what a client wrote could swallow the beginning of what the proxy adds.
+        // Otherwise the text of a client could swallow the beginning of what the proxy adds.
         if !name.bytes().all(is_token) {
             return None;
         }
         let (text, after) = take_value(after)?;
-        let hop = hops.last_mut()?;
+        let element = elements.last_mut()?;
         let parameter = match () {
-            () if name.eq_ignore_ascii_case("for") => Some(&mut hop.from),
-            () if name.eq_ignore_ascii_case("proto") => Some(&mut hop.proto),
-            () if name.eq_ignore_ascii_case("host") => Some(&mut hop.host),
+            () if name.eq_ignore_ascii_case("for") => Some(&mut element.from),
+            () if name.eq_ignore_ascii_case("proto") => Some(&mut element.proto),
+            () if name.eq_ignore_ascii_case("host") => Some(&mut element.host),
             () => None,
         };
-        // Each at most once in an element.
+        // RFC 7239 section 4: each parameter at most once in an element.
         if parameter.is_some_and(|parameter| parameter.replace(text).is_some()) {
             return None;
         }
@@ -285,15 +296,15 @@ fn parse_forwarded(value: &str) -> Option<Vec<Hop>> {
             return None;
         }
     }
-    Some(hops)
+    Some(elements)
 }
 
-/// RFC 9110 section 5.6.2.
+/// Returns whether the byte may be in a token (RFC 9110 section 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A token or a quoted string, and what follows it.
+/// Splits a token or a quoted string off the beginning of `text`.
 fn take_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ',', ' ', '\t']).unwrap_or(text.len());
@@ -312,18 +323,18 @@ fn take_value(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// The parts between commas of all fields of that name, without those that are empty.
-fn elements<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+/// Returns the non-empty parts between commas of all fields of that name.
+fn list_items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     let values = headers.get_all(name).iter();
     values
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        // What can't be read stays a part, so that it isn't stepped over.
+        // A part that can't be read stays a part, so that it isn't skipped.
         .map(|part| str::from_utf8(part).unwrap_or("?").trim())
         .filter(|part| !part.is_empty())
 }
 
-/// RFC 7239 section 6, and what is written in its place: an address with or without a port, IPv6 with or
-/// without brackets, quoted or not. `None` for garbage.
+/// Parses a node (RFC 7239 section 6), and what proxies write instead: an address with or without a port, IPv6 with
+/// or without brackets, quoted or not. `None` for anything else.
 fn parse_node(text: &str) -> Option<Node> {
     let text = text.trim_matches('"');
     let addr = text
@@ -331,7 +342,7 @@ fn parse_node(text: &str) -> Option<Node> {
         .ok()
         .or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
         .or_else(|| {
-            // In brackets without a port, or with one that hides.
+            // In brackets, without a port or with an obfuscated one.
             let (addr, port) = text.strip_prefix('[')?.split_once(']')?;
             let addr = addr.parse().ok().map(IpAddr::V6)?;
             (port.is_empty() || port.strip_prefix(':').is_some_and(is_obfuscated)).then_some(addr)
@@ -347,7 +358,7 @@ fn parse_node(text: &str) -> Option<Node> {
     }
 }
 
-/// `unknown` or an obfuscated name, with or without a port.
+/// Returns whether the text is `unknown` or an obfuscated name, with or without a port.
 fn is_hidden(text: &str) -> bool {
     let (name, port) = match text.split_once(':') {
         Some((name, port)) => (name, Some(port)),
@@ -357,14 +368,14 @@ fn is_hidden(text: &str) -> bool {
     (name.eq_ignore_ascii_case("unknown") || is_obfuscated(name)) && port.is_none_or(is_port)
 }
 
-/// RFC 7239 section 6.3.
+/// Returns whether the text is an obfuscated name (RFC 7239 section 6.3).
 fn is_obfuscated(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let name = text.strip_prefix('_').unwrap_or_default();
     !name.is_empty() && name.bytes().all(is_allowed)
 }
 
-/// In small letters, so that two of them can be compared.
+/// Parses a host with or without a port. Returns it in lower case, so that two of them can be compared.
 fn parse_host(text: &str) -> Option<Arc<str>> {
     is_authority(text).then(|| text.to_ascii_lowercase().into())
 }

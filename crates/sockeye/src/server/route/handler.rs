@@ -1,4 +1,4 @@
-//! What waits at the end of a route, made and not yet begun.
+//! The handler of a route, made before 101 and begun after it.
 
 use std::sync::Arc;
 
@@ -13,24 +13,24 @@ use crate::{
     websocket::WebSocket,
 };
 
-/// What waits at the end of a route, made before 101 and begun after it.
+/// The handler of one connection, made before 101 and begun after it.
 pub(crate) enum Handler {
-    /// Callbacks, for whatever drives the connection. An endpoint without fields costs no memory.
+    /// Callbacks, which a worker or a task calls. An endpoint without fields takes no memory.
     Endpoint(Box<dyn Endpoint>),
-    /// A loop, in a task of its own.
+    /// A loop in a task of its own.
     Conversation(Box<dyn FnOnce(Established, Registration) -> Result<(), Error> + Send>),
 }
 
 impl Handler {
-    /// Begins, in a task.
+    /// Begins the session in a task.
     ///
     /// # Errors
     ///
-    /// The system gives no entropy.
+    /// The operating system returns no random numbers.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime.
+    /// Panics outside a tokio runtime.
     pub(crate) fn spawn(
         self,
         established: Established,
@@ -42,7 +42,7 @@ impl Handler {
         }
     }
 
-    /// The conversation that `talk` holds.
+    /// Makes a conversation that runs `talk`.
     pub(crate) fn conversation<T>(talk: impl FnOnce(WebSocket) -> T + Send + 'static) -> Self
     where
         T: Future<Output = ()> + Send + 'static,
@@ -51,45 +51,46 @@ impl Handler {
             let websocket = WebSocket::new(established)?;
             let session = websocket.session().clone();
             let registry = Arc::clone(registration.registry());
-            registry.enter(&session);
-            registration.begin(&session);
+            registry.insert(&session);
+            registration.set_session(&session);
             session.keep(Arc::clone(registration.permit()));
             session.shared().forget_request();
             let id = session.id();
             let task = tokio::spawn(async move {
-                let held = Held {
+                let conversation = RunningConversation {
                     session,
                     registration: Some(registration),
                 };
-                // Made here: a future that was captured would lie in the task twice.
+                // The future is made here, because a captured one would take its memory twice in the task.
                 talk(websocket).await;
-                held.leave().await;
+                conversation.end().await;
             });
-            registry.attach(id, task.abort_handle());
+            registry.set_task(id, task.abort_handle());
             Ok(())
         }))
     }
 }
 
-/// A conversation that is being held.
-struct Held {
+/// The session of a conversation whose task runs.
+struct RunningConversation {
     session: Session,
-    /// `Some` until it leaves.
+    /// `None` once the session has ended.
     registration: Option<Registration>,
 }
 
-impl Held {
-    /// Waits for the end, and is counted until then.
-    async fn leave(mut self) {
+impl RunningConversation {
+    /// Waits until the session has ended. It counts as open until then.
+    async fn end(mut self) {
         self.session.closed().await;
         if let Some(mut registration) = self.registration.take() {
-            registration.leave(&self.session);
+            registration.end(&self.session);
         }
     }
 }
 
-impl Drop for Held {
-    /// Its task was stopped, or has panicked: then it ends in order, as an endpoint that panics.
+impl Drop for RunningConversation {
+    /// Closes the session with 1011 if the task panics, like that of an endpoint that panics. An aborted task ends it
+    /// without a Close frame.
     fn drop(&mut self) {
         let Some(mut registration) = self.registration.take() else {
             return;
@@ -102,7 +103,7 @@ impl Drop for Held {
             let session = self.session.clone();
             runtime.spawn(async move {
                 session.closed().await;
-                registration.leave(&session);
+                registration.end(&session);
             });
         }
     }
@@ -114,13 +115,13 @@ fn spawn_endpoint(
     registration: Registration,
 ) -> Result<(), Error> {
     let registry = Arc::clone(registration.registry());
-    let known = Box::new(RegisteredEndpoint {
+    let registered = Box::new(RegisteredEndpoint {
         endpoint,
         registration,
     });
-    let (task, session) = endpoint::serve(established, known)?;
-    registry.enter(&session);
+    let (task, session) = endpoint::serve(established, registered)?;
+    registry.insert(&session);
     let task = tokio::spawn(task);
-    registry.attach(session.id(), task.abort_handle());
+    registry.set_task(session.id(), task.abort_handle());
     Ok(())
 }

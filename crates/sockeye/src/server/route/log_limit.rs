@@ -1,43 +1,44 @@
-//! Log lines that strangers can cause: not more of them than somebody can read.
+//! A limit for log lines that any peer can cause.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// One kind of log line that strangers can cause: once in a while it is written, and tells how many weren't.
+/// The rate limit of one kind of log line that any peer can cause: one line per [`INTERVAL`], which says how many
+/// were left out.
 #[derive(Debug, Default)]
-pub(crate) struct LogLimit(Mutex<State>);
+pub(crate) struct LogLimit(Mutex<LogLimitState>);
 
 #[derive(Debug, Default)]
-struct State {
-    /// When the last one was written.
-    written: Option<Instant>,
+struct LogLimitState {
+    /// When the last line was written.
+    logged: Option<Instant>,
     /// Lines left out since then.
-    untold: u64,
+    suppressed: u64,
 }
 
 impl LogLimit {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(State {
-            written: None,
-            untold: 0,
+        Self(Mutex::new(LogLimitState {
+            logged: None,
+            suppressed: 0,
         }))
     }
 
-    /// How many lines were left out since the last one, if one may be written now.
+    /// Returns how many lines were left out since the last one, if a line may be written now.
     pub(crate) fn due(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock();
         let since = |at| now.saturating_duration_since(at);
-        if state.written.is_some_and(|at| since(at) < INTERVAL) {
-            state.untold += 1;
+        if state.logged.is_some_and(|at| since(at) < INTERVAL) {
+            state.suppressed += 1;
             return None;
         }
-        state.written = Some(now);
-        Some(std::mem::take(&mut state.untold))
+        state.logged = Some(now);
+        Some(std::mem::take(&mut state.suppressed))
     }
 }
 
-/// Between two lines of a kind.
+/// Time between two lines of one kind. A person can read that many.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -1,17 +1,25 @@
-//! What a server's routes say: which path leads where, which pages and which clients may come, and who they are.
+//! The routes of a server: which path leads to which handler, which pages and clients may connect, and who they are.
 //!
 //! ```text
-//!   request ──> forwarded (what proxies tell) ──> route: path ──> origin ──> identity ──> handler
+//!   request ──> forwarded (what proxies say) ──> path ──> origin ──> identity ──> authorize ──> handler
 //! ```
+//!
+//! `address_limits` counts what each client address takes; `log_limit` limits the log lines that any peer can cause.
+
+mod forwarded;
+
+mod route;
+
+mod path;
+
+mod origin;
+
+pub mod identity;
+
+mod handler;
 
 mod address_limits;
-mod forwarded;
-mod handler;
-pub mod identity;
 mod log_limit;
-mod origin;
-mod path;
-mod route;
 
 pub(crate) use address_limits::Addresses;
 pub use address_limits::{AddressLimits, AddressRateLimiter};
@@ -22,4 +30,4 @@ pub(crate) use log_limit::LogLimit;
 pub use origin::Origins;
 pub(crate) use origin::refuse_origin;
 pub use route::Route;
-pub(crate) use route::{BoxFuture, CompiledRoute, Found, Routes, Verdict};
+pub(crate) use route::{Authorization, BoxFuture, CompiledRoute, RouteMatch, Routes};

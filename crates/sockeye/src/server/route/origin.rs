@@ -11,29 +11,32 @@ use crate::{
 
 /// From which web pages a WebSocket may be opened.
 ///
-/// Browsers send `Origin` and no page can forge it; so this keeps other sites' pages from using
-/// the cookies of your users. Programs send what they like, or nothing: a request without `Origin`
-/// doesn't come from a browser and is let through. It is no replacement for credentials.
+/// Browsers send `Origin`, and no page can forge it. So the check keeps pages of other sites from using the cookies
+/// of your users. Other programs can send any `Origin` or none; a request without one doesn't come from a browser and
+/// is let through. The check does not replace credentials.
+///
+/// A page that is refused gets 403, and the server logs a warning with its origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
-    /// The page comes from the host and port that the request names in `Host`. `null` does not.
+    /// The page comes from the host and port that the request names in `Host`. The origin `null` is refused.
     ///
-    /// Over TLS the scheme counts too, as far as it decides the port: `http://example.com` is not
-    /// `wss://example.com`. Without TLS a proxy may stand in front that has it, so that the scheme
-    /// of `Origin` decides which port a `Host` without one means. What a trusted proxy says
-    /// ([`crate::Server::trusted_proxies`]) counts instead.
+    /// Over TLS the scheme counts too, as far as it decides the port: `http://example.com` is not the origin of
+    /// `wss://example.com`. Without TLS a proxy in front may have ended it, so the scheme of `Origin` decides which
+    /// port a `Host` without a port means. What a trusted proxy says counts instead
+    /// ([`crate::Server::trusted_proxies`]).
     #[default]
     Same,
-    /// Any page, also `null`. For endpoints that carry no identity, or take it from something else
-    /// than cookies.
+    /// Any page, also `null`. For endpoints that need no identity, or take it from anything but cookies.
     Any,
-    /// Pages of these origins, such as `https://example.com`. A port that is the scheme's own may
-    /// be there or not; `null` is allowed if listed.
+    /// Pages of these origins, such as `https://example.com`. The default port of a scheme may be written or left
+    /// out. `null` is let through if it is listed.
+    ///
+    /// [`crate::Server::start`] fails with kind `Config` if an entry is not an origin.
     List(Vec<String>),
 }
 
 impl Origins {
-    /// The first of the list that no `Origin` can equal.
+    /// Returns the first listed entry that is not an origin.
     pub(crate) fn first_invalid(&self) -> Option<&str> {
         let Self::List(list) = self else {
             return None;
@@ -45,7 +48,7 @@ impl Origins {
             .map(String::as_str)
     }
 
-    /// Whether the policy lets the request through.
+    /// Returns whether the policy lets the request through.
     pub(crate) fn admit(&self, fields: &Fields, info: &RequestInfo) -> bool {
         let mut origins = fields.values(&header::ORIGIN);
         let Some(origin) = origins.next() else {
@@ -54,7 +57,7 @@ impl Origins {
         if *self == Self::Any {
             return true;
         }
-        // RFC 6454 section 7.3: a client sends one at most.
+        // RFC 6454 section 7.3: a client sends at most one.
         let (Some(origin), None) = (visible(origin), origins.next()) else {
             return false;
         };
@@ -66,10 +69,10 @@ impl Origins {
     }
 }
 
-/// The answer to a page of an origin that isn't let in. A browser tells nobody why its WebSocket fails, so
-/// that the log is the only place to find out.
+/// Returns the answer to a page of another origin, and logs it. A browser doesn't say why its WebSocket failed, so
+/// the log is the only place to find out.
 pub(crate) fn refuse_origin(request: &Request, limit: &LogLimit) -> Refusal {
-    if let Some(untold) = limit.due(Instant::now()) {
+    if let Some(suppressed) = limit.due(Instant::now()) {
         let origin = request.fields.values(&header::ORIGIN).next();
         let origin = origin.unwrap_or_default();
         let shown = &origin[..origin.len().min(SHOWN_BYTES_MAX)];
@@ -78,7 +81,7 @@ pub(crate) fn refuse_origin(request: &Request, limit: &LogLimit) -> Refusal {
             origin = %shown.escape_ascii(),
             host = request.host().unwrap_or_default(),
             path,
-            untold,
+            suppressed,
             "a page of another origin was refused: if it is yours, allow it with Route::origins; if a proxy has \
              changed Host, name it as a trusted proxy (docs/howto/origins.md)"
         );
@@ -89,10 +92,10 @@ pub(crate) fn refuse_origin(request: &Request, limit: &LogLimit) -> Refusal {
     )
 }
 
-/// Bytes of what a stranger sent that stand in a log line: more than any host has.
+/// Bytes of a value from the peer that a log line shows: more than any host has.
 const SHOWN_BYTES_MAX: usize = 300;
 
-/// `value`, if it has nothing but what can be seen.
+/// Returns `value` as text, if all its characters are visible.
 fn visible(value: &[u8]) -> Option<&str> {
     let is_visible = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
     let text = str::from_utf8(value).ok()?;

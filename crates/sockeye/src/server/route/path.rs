@@ -1,10 +1,10 @@
-//! What the path of a route may look like.
+//! The syntax of a route's path.
 
-/// Whether requests can come on such a path, as far as it isn't seen by the router itself.
+/// Checks whether a request can match the path. The router checks the rest when the route is added.
 ///
 /// # Errors
 ///
-/// Why none can, and the right form.
+/// Why no request can match, and the right form.
 pub(super) fn check(path: &str) -> Result<(), String> {
     if !path.starts_with('/') {
         return Err("does not begin with /".to_owned());
@@ -23,7 +23,7 @@ pub(super) fn check(path: &str) -> Result<(), String> {
 }
 
 fn check_segment(segment: &str) -> Result<(), String> {
-    // As other routers write parameters. Here they would be letters that no request has.
+    // Other routers write parameters like this. Here these would be letters that no request has.
     if let Some(name) = segment.strip_prefix(':') {
         return Err(format!("a parameter is written {{{name}}}, not :{name}"));
     }
@@ -42,7 +42,8 @@ fn check_segment(segment: &str) -> Result<(), String> {
     if parameter(segment).is_some() {
         return Ok(());
     }
-    // RFC 3986 section 3.3: what a segment has, but for the braces, of which the router knows more.
+    // RFC 3986 section 3.3: the characters of a segment. Braces are left to the router, which knows more about
+    // them.
     let is_allowed =
         |letter: char| letter.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@%{}".contains(letter);
     match segment.chars().find(|letter| !is_allowed(*letter)) {
@@ -58,7 +59,7 @@ fn check_segment(segment: &str) -> Result<(), String> {
     }
 }
 
-/// The name of a segment that is a parameter as a whole.
+/// Returns the name of a segment that is one whole parameter.
 fn parameter(segment: &str) -> Option<&str> {
     let name = segment.strip_prefix('{')?.strip_suffix('}')?;
     let name = name.strip_prefix('*').unwrap_or(name);

@@ -1,4 +1,4 @@
-//! Where a WebSocket leads: a path, who may take it, and what waits at its end.
+//! A route: a path, who may connect, and the handler.
 
 use std::{
     fmt,
@@ -23,11 +23,14 @@ use crate::{
     websocket::WebSocket,
 };
 
-/// Where a WebSocket leads: a path, who may take it, and what waits at its end.
+/// A route: a path, who may connect to it, and the handler of its connections.
 ///
-/// A path has parameters in braces, `/rooms/{room}`, each for one segment; `{*rest}` at the end takes
-/// all that is left. [`Request::param`] gives them, percent-decoded. The path is for WebSockets alone:
-/// a plain `GET` of the same path goes to the server's fallback.
+/// A path has parameters in braces, `/rooms/{room}`, each for one segment; `{*rest}` at the end takes all remaining
+/// segments. [`Request::param`] returns their values, percent-decoded. The route is for WebSockets alone: a plain
+/// `GET` of the same path goes to the server's fallback.
+///
+/// A request passes the origin, [`Route::identify`], [`Route::authorize`] and the factory in this order, all of them
+/// before 101, so that each of them can refuse it with an HTTP answer.
 ///
 /// ```no_run
 /// # use sockeye::{Endpoint, Message, Reply, Session};
@@ -73,8 +76,8 @@ type Factory = Box<dyn Fn(&Arc<Request>) -> Result<Handler, Refusal> + Send + Sy
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl Route {
-    /// A route to endpoints, callback style. `factory` makes one for each connection, before 101;
-    /// its error is the HTTP answer instead.
+    /// Creates a route to endpoints, the callback style. `factory` makes one endpoint for each connection, before
+    /// 101, and must not block; its error is the HTTP answer.
     pub fn new<F, E>(path: impl Into<String>, factory: F) -> Self
     where
         F: Fn(&Request) -> Result<E, Refusal> + Send + Sync + 'static,
@@ -86,8 +89,8 @@ impl Route {
         )
     }
 
-    /// A route to conversations, loop style. `talk` runs in a task of its own for each connection,
-    /// after 101; the connection ends when it does.
+    /// Creates a route to conversations, the loop style. The server runs `talk` in a task of its own for each
+    /// connection, after 101. When it returns, the connection is closed.
     pub fn conversation<F, T>(path: impl Into<String>, talk: F) -> Self
     where
         F: Fn(Arc<Request>, WebSocket) -> T + Send + Sync + 'static,
@@ -106,18 +109,20 @@ impl Route {
         )
     }
 
-    /// Who comes in: asked before 101, after the origin and before [`Route::authorize`]. What it finds is in
-    /// [`Request::client_id`]; its error is the HTTP answer instead. Default: nobody asks.
+    /// Sets how the route finds out which client a request comes from, after the origin and before
+    /// [`Route::authorize`]. The result is in [`Request::client_id`]; an error is the HTTP answer. Default: no client
+    /// is identified.
     #[must_use]
     pub fn identify(mut self, identify: impl Identify) -> Self {
         self.identify = Some(Box::new(identify));
         self
     }
 
-    /// Who may come in: asked before 101, after the origin. What it returns is left in
-    /// [`Request::extensions`] for the endpoint; its error is the HTTP answer instead. Default: all.
+    /// Sets the check that decides whether a request may connect, after the origin and [`Route::identify`]. What it
+    /// returns is in [`Request::extensions`] for the factory and the endpoint; an error is the HTTP answer. Default:
+    /// every request may connect.
     ///
-    /// There is no time limit on it but what it sets itself.
+    /// The server sets no time limit for it; the check has to limit itself.
     #[must_use]
     pub fn authorize<F, T, U>(mut self, authorize: F) -> Self
     where
@@ -127,9 +132,9 @@ impl Route {
     {
         self.authorize = Some(Box::new(move |request| {
             let request = Arc::new(request);
-            let verdict = authorize(Arc::clone(&request));
+            let authorized = authorize(Arc::clone(&request));
             Box::pin(async move {
-                let found = verdict.await?;
+                let found = authorized.await?;
                 let mut request = request;
                 Arc::make_mut(&mut request).extensions.insert(found);
                 Ok(request)
@@ -138,62 +143,64 @@ impl Route {
         self
     }
 
-    /// From which web pages it may be opened. Default [`Origins::Same`].
+    /// Sets from which web pages a WebSocket may be opened. Default [`Origins::Same`].
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
         self
     }
 
-    /// Which subprotocols are spoken here, best first. A client that offers none of them is let in
+    /// Sets the subprotocols of this route, the preferred one first. A client that offers none of them connects
     /// without one. Default: none.
+    ///
+    /// [`crate::Server::start`] fails with kind `Config` if a name is not a token.
     #[must_use]
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How connections of this route are run. Default: as the server says.
+    /// Sets how connections of this route are run. Default: the server's settings.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = Some(settings);
         self
     }
 
-    /// Limits for this route. Those of the handshake count for the whole server, since the route is
-    /// not known before it. Default: those of the settings.
+    /// Sets the limits of this route. The limits of the handshake have no effect here, because the route is not known
+    /// before it. Default: the limits in the settings.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
         self
     }
 
-    /// Agrees to permessage-deflate. Default: as the settings say, which is no.
+    /// Lets this route agree to permessage-deflate. Default: the value in the settings, which is not to.
     #[must_use]
     pub fn deflate(mut self, deflate: Deflate) -> Self {
         self.deflate = Some(deflate);
         self
     }
 
-    /// Answers heartbeats of the application's own: see [`Settings::app_heartbeat`]. Default: as the settings
-    /// say, which is no.
+    /// Answers the application's own heartbeats on this route: see [`Settings::app_heartbeat`]. Default: the value in
+    /// the settings, which is not to.
     #[must_use]
     pub fn app_heartbeat(mut self, heartbeat: AppHeartbeat) -> Self {
         self.app_heartbeat = Some(heartbeat);
         self
     }
 
-    /// Lets [`crate::Session::request`] give the request as long as the session lives. Default: until
-    /// the endpoint's `on_open` has returned, and not at all in a conversation, so that idle connections
-    /// don't hold header fields that nobody reads; the factory, `on_open` and the conversation, which gets
-    /// it as its argument, take what they need.
+    /// Keeps the request as long as the session lives, so that [`crate::Session::request`] returns it. Default: an
+    /// endpoint's request is dropped when its `on_open` has returned, and a conversation's at once, so that idle
+    /// connections don't hold header fields that nobody reads. The factory, `on_open` and the conversation, whose
+    /// argument it is, can copy what they need.
     #[must_use]
     pub fn keep_request(mut self) -> Self {
         self.keeps_request = true;
         self
     }
 
-    /// Charges what its connections hold to `budget`, whatever its settings say.
+    /// Charges what connections of this route hold to `budget`, whatever its settings say.
     pub(crate) fn charge_to(&mut self, budget: &MemoryBudget) {
         if let Some(settings) = &mut self.settings {
             settings.memory_budget = budget.clone();
@@ -231,7 +238,7 @@ impl fmt::Debug for Route {
 #[derive(Default)]
 pub(crate) struct Routes(matchit::Router<Arc<CompiledRoute>>);
 
-/// A route whose settings are settled.
+/// A route with all defaults filled in.
 pub(crate) struct CompiledRoute {
     pub(crate) origins: Origins,
     pub(crate) subprotocols: Vec<String>,
@@ -241,26 +248,26 @@ pub(crate) struct CompiledRoute {
     factory: Factory,
 }
 
-/// The route of a path.
-pub(crate) struct Found {
-    pub(crate) leg: Arc<CompiledRoute>,
-    /// Names and percent-decoded values, in the path's order.
+/// The route that matches a path.
+pub(crate) struct RouteMatch {
+    pub(crate) route: Arc<CompiledRoute>,
+    /// Names and percent-decoded values, in the order of the path.
     pub(crate) params: Vec<(String, String)>,
 }
 
-/// What a route says of a request.
-pub(crate) enum Verdict {
-    /// It asks nothing.
+/// Whether a route lets a request connect.
+pub(crate) enum Authorization {
+    /// The route has no check.
     Now(Arc<Request>),
-    /// It asks, and the answer takes its time.
+    /// The route's check takes time, or `identify` has refused the request.
     Later(BoxFuture<Result<Arc<Request>, Refusal>>),
 }
 
 impl Routes {
     /// # Errors
     ///
-    /// Kind `Config`: a path is malformed or there twice, a subprotocol is not a token, or a listed
-    /// origin is none.
+    /// Kind `Config` if a path is malformed or there twice, a subprotocol is not a token, or a listed origin is not
+    /// one.
     pub(crate) fn new(routes: Vec<Route>, defaults: &Settings) -> Result<Self, Error> {
         let mut router = matchit::Router::new();
         for route in routes {
@@ -282,7 +289,7 @@ impl Routes {
             if let Some(heartbeat) = route.app_heartbeat {
                 settings.app_heartbeat = Some(heartbeat);
             }
-            let leg = CompiledRoute {
+            let compiled = CompiledRoute {
                 origins: route.origins,
                 subprotocols: route.subprotocols,
                 negotiated: Arc::new(Negotiated {
@@ -298,15 +305,18 @@ impl Routes {
                 let message = format!("route {:?}: {why}", route.path);
                 return Err(Error::new(ErrorKind::Config, message));
             }
-            router.insert(&route.path, Arc::new(leg)).map_err(|error| {
-                Error::new(ErrorKind::Config, format!("route {}", route.path)).with_source(error)
-            })?;
+            router
+                .insert(&route.path, Arc::new(compiled))
+                .map_err(|error| {
+                    Error::new(ErrorKind::Config, format!("route {}", route.path))
+                        .with_source(error)
+                })?;
         }
         Ok(Self(router))
     }
 
-    /// The route of `path`.
-    pub(crate) fn find(&self, path: &str) -> Result<Found, Refusal> {
+    /// Returns the route that matches `path`.
+    pub(crate) fn find(&self, path: &str) -> Result<RouteMatch, Refusal> {
         let found = self.0.at(path).map_err(|_| {
             Refusal::text(
                 StatusCode::NOT_FOUND,
@@ -315,38 +325,40 @@ impl Routes {
         })?;
         let mut params = Vec::with_capacity(found.params.len());
         for (name, value) in found.params.iter() {
-            // Decoded after the match, so that an encoded slash stays within its segment.
+            // Decoded after the match, so that an encoded slash stays in its segment.
             let value = percent_decode_str(value)
                 .decode_utf8()
                 .map_err(|_| Refusal::text(StatusCode::BAD_REQUEST, "the path is not UTF-8\n"))?;
             params.push((name.to_owned(), value.into_owned()));
         }
-        Ok(Found {
-            leg: Arc::clone(found.value),
+        Ok(RouteMatch {
+            route: Arc::clone(found.value),
             params,
         })
     }
 }
 
 impl CompiledRoute {
-    pub(crate) fn authorize(&self, mut request: Request) -> Verdict {
+    pub(crate) fn authorize(&self, mut request: Request) -> Authorization {
         if let Some(identify) = &self.identify {
             match catch_panic(|| identify.identify(&request)) {
                 Ok(Some(client)) => _ = request.extensions.insert(client),
                 Ok(None) => {}
-                Err(refusal) => return Verdict::Later(Box::pin(ready(Err(refusal)))),
+                Err(refusal) => return Authorization::Later(Box::pin(ready(Err(refusal)))),
             }
         }
         let Some(authorize) = &self.authorize else {
-            return Verdict::Now(Arc::new(request));
+            return Authorization::Now(Arc::new(request));
         };
-        let verdict = catch_panic(|| Ok(authorize(request)));
-        Verdict::Later(Box::pin(async move {
-            let mut verdict = verdict?;
-            poll_fn(|cx| match catch_panic(|| Ok(verdict.as_mut().poll(cx))) {
-                Ok(polled) => polled,
-                Err(refusal) => Poll::Ready(Err(refusal)),
-            })
+        let authorized = catch_panic(|| Ok(authorize(request)));
+        Authorization::Later(Box::pin(async move {
+            let mut authorized = authorized?;
+            poll_fn(
+                |cx| match catch_panic(|| Ok(authorized.as_mut().poll(cx))) {
+                    Ok(polled) => polled,
+                    Err(refusal) => Poll::Ready(Err(refusal)),
+                },
+            )
             .await
         }))
     }
@@ -356,8 +368,8 @@ impl CompiledRoute {
     }
 }
 
-/// Calls the program. Its panic is the answer to one request and harms nobody else, a worker that calls
-/// it above all.
+/// Calls a function of the program. A panic in it becomes the answer to one request; the worker that calls it lives
+/// on.
 fn catch_panic<T>(call: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
         let answer = "the program behind this path has failed\n";
@@ -365,7 +377,7 @@ fn catch_panic<T>(call: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusa
     })
 }
 
-/// A subprotocol is a token (RFC 6455 section 4.1 item 10), as a field name is.
+/// Returns whether a subprotocol is a token (RFC 6455 section 4.1 item 10). Field names have the same syntax.
 fn is_token(name: &str) -> bool {
     http::HeaderName::from_bytes(name.as_bytes()).is_ok()
 }

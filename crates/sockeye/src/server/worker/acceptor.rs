@@ -13,30 +13,30 @@ pub(crate) struct Acceptor {
     socket: TcpListener,
     local_addr: SocketAddr,
     backoff: AcceptBackoff,
-    /// Whether it failed, and the time to try again hasn't come: each newcomer meanwhile would make one
-    /// more timer.
+    /// Whether accepting has failed and the pause has not ended. Each new connection in a pause would otherwise arm
+    /// one more timer.
     is_paused: bool,
 }
 
-/// What accepting has brought.
-pub(crate) enum Arrival {
-    Slot(TcpStream, SocketAddr),
-    /// Nobody is waiting.
-    Nobody,
-    /// It failed, and is to be tried again then.
+/// The result of accepting.
+pub(crate) enum AcceptOutcome {
+    Accepted(TcpStream, SocketAddr),
+    /// No connection is waiting.
+    Empty,
+    /// Accepting has failed, and is to be tried again at this time.
     Pause(Instant),
 }
 
 impl Acceptor {
     /// # Errors
     ///
-    /// The socket can't be set up.
+    /// The socket's options can't be set.
     pub(crate) fn new(
         socket: std::net::TcpListener,
         local_addr: SocketAddr,
         keepalive: Option<Duration>,
     ) -> io::Result<Self> {
-        // On Linux what is accepted inherits these options: no call for each connection.
+        // On Linux accepted sockets inherit these options, so that no call is needed for each of them.
         if INHERITS {
             tune(&SockRef::from(&socket), keepalive)?;
         }
@@ -52,44 +52,47 @@ impl Acceptor {
         registry.register(&mut self.socket, token, Interest::READABLE)
     }
 
-    /// The time to try again has come.
+    /// Ends the pause after a failure.
     pub(crate) fn end_pause(&mut self) {
         self.is_paused = false;
     }
 
-    /// `is_serving` is asked when accepting fails: the socket of a server that ends does.
+    /// Accepts one connection. `is_serving` is called when accepting fails, because it fails on the socket of a
+    /// server that ends.
     pub(crate) fn accept(
         &mut self,
         keepalive: Option<Duration>,
         is_serving: impl Fn() -> bool,
-    ) -> Arrival {
+    ) -> AcceptOutcome {
         if self.is_paused {
-            return Arrival::Nobody;
+            return AcceptOutcome::Empty;
         }
         loop {
             let error = match self.socket.accept() {
                 Ok((socket, peer_addr)) => {
                     self.backoff.handle_success();
                     if INHERITS || tune(&SockRef::from(&socket), keepalive).is_ok() {
-                        return Arrival::Slot(socket, peer_addr);
+                        return AcceptOutcome::Accepted(socket, peer_addr);
                     }
                     continue;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Arrival::Nobody,
-                Err(_) if !is_serving() => return Arrival::Nobody,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return AcceptOutcome::Empty;
+                }
+                Err(_) if !is_serving() => return AcceptOutcome::Empty,
                 Err(error) => error,
             };
             let now = Instant::now();
             let backoff = &mut self.backoff;
             if let Some(pause) = backoff.handle_error(&error, self.local_addr, now.into_std()) {
                 self.is_paused = true;
-                return Arrival::Pause(now + pause);
+                return AcceptOutcome::Pause(now + pause);
             }
         }
     }
 }
 
-/// Whether an accepted socket has the options of the one that listens.
+/// Whether an accepted socket has the options of the listening one.
 const INHERITS: bool = cfg!(target_os = "linux");
 
 #[cfg(test)]
@@ -99,15 +102,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newcomers_during_a_pause_make_no_second_pause() {
-        // A socket that doesn't listen: accepting fails, and not for lack of newcomers.
+    fn connections_during_a_pause_make_no_second_pause() {
+        // Accepting fails on a socket that doesn't listen, and not because no connection waits.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut acceptor = Acceptor::new(socket.into(), addr, None).unwrap();
         for _ in 0..3 {
-            assert!(matches!(acceptor.accept(None, || true), Arrival::Pause(_)));
-            assert!(matches!(acceptor.accept(None, || true), Arrival::Nobody));
-            assert!(matches!(acceptor.accept(None, || true), Arrival::Nobody));
+            assert!(matches!(
+                acceptor.accept(None, || true),
+                AcceptOutcome::Pause(_)
+            ));
+            assert!(matches!(
+                acceptor.accept(None, || true),
+                AcceptOutcome::Empty
+            ));
+            assert!(matches!(
+                acceptor.accept(None, || true),
+                AcceptOutcome::Empty
+            ));
             acceptor.end_pause();
         }
     }

@@ -1,4 +1,4 @@
-//! One session on a worker.
+//! A session on a worker.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,7 +17,7 @@ use crate::{
     server::{handoff::Handoff, stats::Stats},
 };
 
-/// One session on a worker: its endpoint, and what drives it.
+/// A session on a worker: its endpoint, and the driver of its connection.
 pub(crate) struct ActiveSession {
     driver: Driver,
     endpoint: Box<dyn Endpoint>,
@@ -33,11 +33,11 @@ enum Counted {
 }
 
 impl ActiveSession {
-    /// Begins a session at `place`. What it has to say waits for the first [`ActiveSession::drive`].
+    /// Begins a session in `slot`. What its writer holds waits for the first [`ActiveSession::drive`].
     pub(crate) fn begin(
         handoff: Handoff,
         mailbox: Arc<Mailbox>,
-        place: u32,
+        slot: u32,
         stats: &Stats,
     ) -> Option<Self> {
         let Handoff {
@@ -57,8 +57,8 @@ impl ActiveSession {
         };
         {
             let mut writer = driver.session().shared().lock_in_order();
-            writer.set_worker(mailbox, place);
-            // The response, what the endpoint says first, and its first answers go out together.
+            writer.set_worker(mailbox, slot);
+            // The response, what the endpoint sends first, and its first answers leave in one write.
             writer.set_cork(crate::connection::Cork::Batch);
             writer.send_head_of_stream(&response);
         }
@@ -70,7 +70,7 @@ impl ActiveSession {
         })
     }
 
-    /// The first call of the endpoint.
+    /// Calls the endpoint's `on_open`.
     pub(crate) fn open(&mut self, stats: &Stats) -> Poll<DriveOutcome> {
         let (endpoint, session) = (&mut self.endpoint, self.driver.session());
         let opened = catch_unwind(AssertUnwindSafe(|| endpoint::open(endpoint, session)));
@@ -80,8 +80,8 @@ impl ActiveSession {
         }
     }
 
-    /// Writes the response and what the endpoint has said. Whether there is nothing else to do.
-    pub(crate) fn say_first(&mut self) -> bool {
+    /// Writes the response and what the endpoint has sent. Returns whether nothing else is left to do.
+    pub(crate) fn flush_opening(&mut self) -> bool {
         let mut writer = self.session().shared().lock_in_order();
         writer.uncork();
         writer.is_calm() && !self.driver.is_busy()
@@ -92,65 +92,65 @@ impl ActiveSession {
     }
 
     #[inline]
-    pub(crate) fn has_alarm(&self) -> bool {
+    pub(crate) fn may_need_timer(&self) -> bool {
         self.driver.is_busy() || self.driver.is_unfinished()
     }
 
-    /// When it wants to be driven, even if nothing happens.
+    /// Returns when the session has to be driven, even without an event.
     pub(crate) fn timer(&self) -> Option<Instant> {
         let timer = self.driver.timer().into_iter();
         timer.chain(self.driver.message_look()).min()
     }
 
-    /// Works until nothing more can be done now. A panic of the endpoint's ends its session with 1011,
-    /// and no other.
+    /// Drives the session until nothing more can be done now. A panic of the endpoint closes its session with 1011,
+    /// and no other session.
     #[inline]
     pub(crate) fn drive(
         &mut self,
-        lent: &mut buffers::ReadBuffers,
+        read_buffers: &mut buffers::ReadBuffers,
         short_read: ShortRead,
         stats: &Stats,
     ) -> Poll<DriveOutcome> {
         let counted = self.counted();
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
         let driven = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(turn) = driver.poll_turns(endpoint, lent, short_read) {
-                return turn;
+            if let Some(outcome) = driver.poll_turns(endpoint, read_buffers, short_read) {
+                return outcome;
             }
             let mut cx = Context::from_waker(Waker::noop());
-            driver.poll_drive(&mut cx, endpoint, lent, short_read)
+            driver.poll_drive(&mut cx, endpoint, read_buffers, short_read)
         }));
-        let Ok(turn) = driven else {
-            self.driver.take_replies(&mut lent.framed);
+        let Ok(outcome) = driven else {
+            self.driver.take_replies(&mut read_buffers.framed);
             return self.handle_panic(counted, stats);
         };
         self.driver.settle_held(&self.endpoint);
         if self.driver.has_ended() {
-            self.count_out(counted, stats);
+            self.count_end(counted, stats);
         }
-        turn
+        outcome
     }
 
-    /// It isn't read from until `slice` has room again. Then it must be driven.
+    /// Stops reading from the peer until `slice` has room again. Then the session must be driven.
     pub(crate) fn hold(&mut self, slice: Arc<Slice>) {
         self.driver.hold(slice);
     }
 
-    /// When [`ActiveSession::keep_vigil`] is due, if ever, for somebody who has looked just now.
-    pub(crate) fn vigil_due(&self, now: Instant) -> Option<Instant> {
+    /// Returns when [`ActiveSession::check_watchdog`] is due, if it was called just now.
+    pub(crate) fn watchdog_due(&self, now: Instant) -> Option<Instant> {
         self.driver.timeout_due(now)
     }
 
-    /// Looks at what no event tells of, after [`ActiveSession::drive`] has.
-    pub(crate) fn keep_vigil(&mut self, now: Instant, stats: &Stats) -> Poll<DriveOutcome> {
+    /// Checks the deadlines of the connection. Call [`ActiveSession::drive`] before it.
+    pub(crate) fn check_watchdog(&mut self, now: Instant, stats: &Stats) -> Poll<DriveOutcome> {
         let counted = self.counted();
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
-        let kept = catch_unwind(AssertUnwindSafe(|| driver.handle_timeout(now, endpoint)));
-        if kept.is_err() {
+        let checked = catch_unwind(AssertUnwindSafe(|| driver.handle_timeout(now, endpoint)));
+        if checked.is_err() {
             return self.handle_panic(counted, stats);
         }
         if self.driver.has_ended() {
-            self.count_out(counted, stats);
+            self.count_end(counted, stats);
         }
         match self.driver.is_done() {
             true => Poll::Ready(DriveOutcome::Done),
@@ -158,8 +158,8 @@ impl ActiveSession {
         }
     }
 
-    /// Ends it without ceremony.
-    pub(crate) fn cut(&mut self, stats: &Stats) {
+    /// Ends the session at once, without a Close handshake.
+    pub(crate) fn abort(&mut self, stats: &Stats) {
         let counted = self.counted();
         self.driver.break_off(CloseCode::GOING_AWAY);
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
@@ -168,15 +168,15 @@ impl ActiveSession {
             self.endpoint.handle_panic();
             self.driver.abort(&mut self.endpoint);
         }
-        self.count_out(counted, stats);
+        self.count_end(counted, stats);
     }
 
-    /// The endpoint has panicked. `counted`: before it did.
+    /// Closes the session after a panic of the endpoint. `counted` is the value from before the panic.
     #[cold]
     fn handle_panic(&mut self, counted: Counted, stats: &Stats) -> Poll<DriveOutcome> {
         self.driver.handle_panic(&mut self.endpoint);
         if self.driver.has_ended() {
-            self.count_out(counted, stats);
+            self.count_end(counted, stats);
         }
         Poll::Ready(match self.driver.is_done() {
             true => DriveOutcome::Done,
@@ -184,7 +184,7 @@ impl ActiveSession {
         })
     }
 
-    /// Whether it is counted as open: it is until it is known how it ends.
+    /// Returns whether the session counts as open: it does until its end is known.
     #[inline]
     fn counted(&self) -> Counted {
         match self.driver.has_ended() {
@@ -193,8 +193,8 @@ impl ActiveSession {
         }
     }
 
-    /// It has ended; once, though it is called at each look at its end.
-    fn count_out(&self, counted: Counted, stats: &Stats) {
+    /// Counts the end of the session, once.
+    fn count_end(&self, counted: Counted, stats: &Stats) {
         if counted == Counted::Yes {
             stats.handle_end(self.session().ending());
         }
@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn idle_session_is_small() {
-        // Ten thousand idle ones are this and what the handle shares, and nothing else. Without deflate and
-        // groups a session owns no other memory.
+        // An idle session is this and the state that its handle shares. Without deflate and groups it owns no
+        // other memory.
         assert!(size_of::<ActiveSession>() <= 104);
     }
 }

@@ -1,59 +1,59 @@
-//! Whose first request is awaited.
+//! The deadlines of connections whose first request has not come.
 
 use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-/// Whose first request is awaited, and until when. All are given the same time, so that it is a queue
-/// with one timer for the first of it. A timer for each would stay for the whole time, though most
-/// requests are here within a millisecond: 24 bytes of each connection of the last ten seconds.
+/// The deadlines of connections whose first request has not come. All have the same time, so this is a queue with one
+/// timer for its first entry. A timer for each connection would stay in the wheel for the whole time, although most
+/// requests come within a millisecond: 24 bytes for each connection of the last ten seconds.
 ///
-/// Nobody is taken out: whoever looks at the first sees whether it has gone.
+/// An entry stays when its request has come. The worker checks the first entry and removes it then.
 #[derive(Debug, Default)]
 pub(crate) struct HandshakeDeadlines {
-    /// The earliest deadline first.
-    queue: VecDeque<Waiting>,
-    /// Whether a timer is armed for the first, or for one that was first.
-    is_watched: bool,
+    /// The earliest deadline is first.
+    queue: VecDeque<HandshakeDeadline>,
+    /// Whether the timer is armed: for the first entry, or for an earlier one that was removed.
+    is_armed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Waiting {
-    pub(crate) place: u32,
+pub(crate) struct HandshakeDeadline {
+    pub(crate) slot: u32,
     pub(crate) deadline: Instant,
 }
 
-/// Places that an empty lobby may keep: 1.5 KiB.
-const SPARE_PLACES: usize = 64;
+/// Entries whose memory an empty queue may keep: 1.5 KiB.
+const SPARE_ENTRIES: usize = 64;
 
 impl HandshakeDeadlines {
-    /// Lets one more in. When a timer must fire, if none is armed.
-    pub(crate) fn enter(&mut self, waiting: Waiting) -> Option<Instant> {
+    /// Adds a deadline. Returns when the timer must fire, if it is not armed.
+    pub(crate) fn push(&mut self, waiting: HandshakeDeadline) -> Option<Instant> {
         self.queue.push_back(waiting);
-        self.watch()
+        self.arm()
     }
 
-    pub(crate) fn first(&self) -> Option<Waiting> {
+    pub(crate) fn first(&self) -> Option<HandshakeDeadline> {
         self.queue.front().copied()
     }
 
-    /// The first doesn't wait any more.
-    pub(crate) fn forget_first(&mut self) {
+    /// Removes the first entry.
+    pub(crate) fn pop_first(&mut self) {
         self.queue.pop_front();
-        if self.queue.is_empty() && self.queue.capacity() > SPARE_PLACES {
+        if self.queue.is_empty() && self.queue.capacity() > SPARE_ENTRIES {
             self.queue = VecDeque::new();
         }
     }
 
-    /// The timer has fired, and all that are late are forgotten. When it must fire again.
+    /// Handles the timer, once all late entries are removed. Returns when it must fire again.
     pub(crate) fn handle_timer(&mut self) -> Option<Instant> {
-        self.is_watched = false;
-        self.watch()
+        self.is_armed = false;
+        self.arm()
     }
 
-    fn watch(&mut self) -> Option<Instant> {
-        let first = self.first().filter(|_| !self.is_watched)?;
-        self.is_watched = true;
+    fn arm(&mut self) -> Option<Instant> {
+        let first = self.first().filter(|_| !self.is_armed)?;
+        self.is_armed = true;
         Some(first.deadline)
     }
 }
@@ -65,33 +65,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_timer_watches_over_all_and_an_empty_lobby_keeps_little() {
+    fn one_timer_serves_all_and_an_empty_queue_keeps_little() {
         let begin = Instant::now();
-        let waiting = |place: u32| Waiting {
-            place,
-            deadline: begin + Duration::from_millis(u64::from(place)),
+        let waiting = |slot: u32| HandshakeDeadline {
+            slot,
+            deadline: begin + Duration::from_millis(u64::from(slot)),
         };
         let mut handshake_deadlines = HandshakeDeadlines::default();
-        assert_eq!(handshake_deadlines.enter(waiting(0)), Some(begin));
-        for place in 1..1000 {
-            assert_eq!(handshake_deadlines.enter(waiting(place)), None);
+        assert_eq!(handshake_deadlines.push(waiting(0)), Some(begin));
+        for slot in 1..1000 {
+            assert_eq!(handshake_deadlines.push(waiting(slot)), None);
         }
-        for place in 0..500 {
-            assert_eq!(handshake_deadlines.first(), Some(waiting(place)));
-            handshake_deadlines.forget_first();
+        for slot in 0..500 {
+            assert_eq!(handshake_deadlines.first(), Some(waiting(slot)));
+            handshake_deadlines.pop_first();
         }
         assert_eq!(
             handshake_deadlines.handle_timer(),
             Some(waiting(500).deadline)
         );
         for _ in 500..1000 {
-            handshake_deadlines.forget_first();
+            handshake_deadlines.pop_first();
         }
         assert_eq!(handshake_deadlines.first(), None);
         assert_eq!(handshake_deadlines.queue.capacity(), 0);
         assert_eq!(handshake_deadlines.handle_timer(), None);
         assert_eq!(
-            handshake_deadlines.enter(waiting(7)),
+            handshake_deadlines.push(waiting(7)),
             Some(waiting(7).deadline)
         );
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     handshake::{Incoming, Tls},
     memory::MemoryAccount,
-    server::admit::{Capacity, First},
+    server::admit::{Capacity, RequestKind},
 };
 
 /// A connection whose first request isn't whole yet.
@@ -22,34 +22,36 @@ pub(crate) struct PendingHandshake {
     pub(crate) capacity: Capacity,
     /// When the request must be whole.
     pub(crate) deadline: Instant,
-    /// What has come, if it came in pieces.
+    /// The bytes that have come, if the head came in pieces.
     pub(crate) bytes: Vec<u8>,
-    /// What is charged for it.
+    /// Charges `bytes` to the memory budget.
     pub(crate) account: MemoryAccount,
 }
 
-/// What became of it.
-pub(crate) enum Step {
-    /// More must come.
+/// The result of reading from the connection.
+pub(crate) enum HandshakeProgress {
+    /// More bytes must come.
     Wait,
-    /// The peer has gone.
-    Gone,
-    /// It asks for a WebSocket; the bytes that came behind the request.
-    Asked(Box<Incoming>, Vec<u8>),
-    /// It doesn't, or not well; all bytes that came.
-    Other(First, Vec<u8>),
+    /// The peer has closed the connection.
+    Closed,
+    /// The request asks for a WebSocket. The bytes came after its head.
+    Upgrade(Box<Incoming>, Vec<u8>),
+    /// The request asks for something else, or is malformed. The bytes are all that came.
+    Other(RequestKind, Vec<u8>),
 }
 
 impl PendingHandshake {
-    /// Reads what is there, through `buffer`.
-    pub(crate) fn read(&mut self, buffer: &mut [u8], limits: &Limits) -> Step {
+    /// Reads what the socket has, through `buffer`.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], limits: &Limits) -> HandshakeProgress {
         loop {
             let len = match self.socket.read(buffer) {
-                Ok(0) => return Step::Gone,
+                Ok(0) => return HandshakeProgress::Closed,
                 Ok(len) => len,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Wait,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return HandshakeProgress::Wait;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Step::Gone,
+                Err(_) => return HandshakeProgress::Closed,
             };
             let came = &buffer[..len];
             let bytes = match self.bytes.is_empty() {
@@ -59,12 +61,12 @@ impl PendingHandshake {
                     &self.bytes
                 }
             };
-            match First::judge(bytes, limits, Some(self.peer_addr), Tls::No) {
-                Some(First::WebSocket(incoming, head_bytes)) => {
+            match RequestKind::classify(bytes, limits, Some(self.peer_addr), Tls::No) {
+                Some(RequestKind::WebSocket(incoming, head_bytes)) => {
                     let behind = bytes[head_bytes..].to_vec();
-                    return Step::Asked(incoming, behind);
+                    return HandshakeProgress::Upgrade(incoming, behind);
                 }
-                Some(first) => return Step::Other(first, bytes.to_vec()),
+                Some(first) => return HandshakeProgress::Other(first, bytes.to_vec()),
                 None if self.bytes.is_empty() => self.bytes.extend_from_slice(came),
                 None => {}
             }

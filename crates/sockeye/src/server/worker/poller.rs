@@ -9,9 +9,9 @@ use mio::{Events, Poll};
 
 use crate::connection::BusyPoll;
 
-/// Waits for a worker's events: it spins for some time, if that has paid so far, and sleeps then.
+/// Waits for a worker's events: first it polls in a loop, if that has paid off so far, then it sleeps.
 pub(crate) struct Poller {
-    /// How long it spins; zero: not at all.
+    /// How long it polls in a loop; zero turns that off.
     spin_max: Duration,
     busy_poll: BusyPoll,
 }
@@ -24,11 +24,11 @@ impl Poller {
         }
     }
 
-    /// Waits for events, at most for `timeout` and the spin before it, which doesn't last longer.
+    /// Waits for events, for `timeout` at most. Before the wait it polls in a loop, for `timeout` at most, too.
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// The system's error.
     pub(crate) fn wait(
         &mut self,
         poll: &mut Poll,
@@ -55,16 +55,16 @@ impl Poller {
     }
 }
 
-/// Returns with events, or without if none have come for so long. How long it took.
+/// Polls in a loop until events come or `spin_max` has passed. Returns how long it took.
 fn spin(poll: &mut Poll, events: &mut Events, spin_max: Duration) -> io::Result<Duration> {
-    // Under load there are some already, and nobody needs to know the time.
+    // Under load there are events already, and no clock is read.
     poll.poll(events, Some(Duration::ZERO))?;
     if !events.is_empty() {
         return Ok(Duration::ZERO);
     }
     let began = Instant::now();
     loop {
-        // Whoever has work for this core gets it.
+        // Other threads with work for this core run first.
         thread::yield_now();
         poll.poll(events, Some(Duration::ZERO))?;
         let spun = began.elapsed();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_spin_sleeps_and_is_woken() {
+    fn a_poller_without_spinning_sleeps_and_is_woken() {
         let mut bench = Bench::new();
         let mut poller = Poller::new(Duration::ZERO);
         for _ in 0..10 {

@@ -21,16 +21,16 @@ use crate::{
     handshake::Refusal,
     server::{
         admit::{Accepted, Admission, Admitted, Capacity},
-        farewell::Farewell,
+        closing_notice::ClosingNotice,
         first_request::ToTokio,
         handoff::{Handoff, Orders},
         shared::{Phase, ServerShared},
         worker::{
-            acceptor::{Acceptor, Arrival},
+            acceptor::{AcceptOutcome, Acceptor},
             active_session::ActiveSession,
             deliveries::Deliveries,
-            handshake_deadlines::{HandshakeDeadlines, Waiting},
-            pending_handshake::{PendingHandshake, Step},
+            handshake_deadlines::{HandshakeDeadline, HandshakeDeadlines},
+            pending_handshake::{HandshakeProgress, PendingHandshake},
             poller::Poller,
             slab::Slab,
             timer_fd::TimerFd,
@@ -44,54 +44,57 @@ use crate::{
     time::later,
 };
 
-/// A worker that doesn't work yet: it can get notes already.
+/// A worker whose thread has not started: it can receive notes and orders already.
 pub(crate) struct IdleWorker {
     poll: mio::Poll,
     mailbox: Arc<Mailbox>,
     orders: Arc<Orders>,
 }
 
-/// The loop of one worker: waits until a socket is ready, a note comes or a deadline passes, and does
-/// what follows from it.
+/// The loop of one worker: waits until a socket is ready, a note comes or a deadline passes, and handles it.
+///
+/// ```text
+///   wait ──> socket events ──> notes and orders ──> timers ──> unfinished slots ──> deliveries to groups ──> wait
+/// ```
 pub(crate) struct ReadinessLoop {
     poll: mio::Poll,
     poller: Poller,
     mailbox: Arc<Mailbox>,
     orders: Arc<Orders>,
     shared: Arc<ServerShared>,
-    /// The server's, as it was told last.
+    /// The server's phase, as of the last order.
     phase: Phase,
-    /// For what isn't a worker's business.
+    /// Runs the connections that a worker doesn't carry.
     runtime: Handle,
     acceptors: Vec<Acceptor>,
     slots: Slab<Slot>,
     handshake_deadlines: HandshakeDeadlines,
     timers: Timers,
     timer_fd: TimerFd,
-    /// Places where there is more to do, though no event may tell of it.
+    /// Slots with more work, of which no event may tell.
     unfinished: Vec<u32>,
-    /// The same of the round before, worked off: empty, kept for its memory.
-    going_on: Vec<u32>,
+    /// The unfinished slots of the last round. Empty between rounds; kept for its memory.
+    resumed: Vec<u32>,
     deliveries: Deliveries,
-    lent: buffers::ReadBuffers,
-    /// Said to whoever opens from now on.
-    farewell: Option<Box<Farewell>>,
+    read_buffers: buffers::ReadBuffers,
+    /// Sent to every session that opens from now on.
+    closing_notice: Option<Box<ClosingNotice>>,
 }
 
-/// Who is at a place.
+/// The connection in a slot.
 enum Slot {
     PendingHandshake(Box<PendingHandshake>),
     ActiveSession(ActiveSession),
 }
 
-/// Events taken from the system at once: a round over all of them lasts some milliseconds at most.
+/// Events that one wait returns at most. A round over all of them takes some milliseconds.
 const EVENTS_MAX: usize = 1024;
 
-/// Connections accepted before others get their turn.
+/// Connections that an acceptor accepts before the other slots get their outcome.
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// While the server drains, how often it is looked whether all have gone.
-const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How often a draining worker checks whether all connections have ended.
+const DRAIN_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl IdleWorker {
     pub(crate) fn new() -> io::Result<Self> {
@@ -112,20 +115,20 @@ impl IdleWorker {
 
 impl ReadinessLoop {
     pub(crate) fn new(
-        rest: IdleWorker,
+        idle: IdleWorker,
         mut acceptors: Vec<Acceptor>,
         shared: Arc<ServerShared>,
         runtime: Handle,
     ) -> io::Result<Self> {
         for (number, acceptor) in acceptors.iter_mut().enumerate() {
-            acceptor.register(rest.poll.registry(), acceptor_token(number))?;
+            acceptor.register(idle.poll.registry(), acceptor_token(number))?;
         }
-        let timer_fd = TimerFd::new(rest.poll.registry(), TIMER_FD)?;
+        let timer_fd = TimerFd::new(idle.poll.registry(), TIMER_FD)?;
         Ok(Self {
-            poll: rest.poll,
+            poll: idle.poll,
             poller: Poller::new(shared.settings.busy_poll),
-            mailbox: rest.mailbox,
-            orders: rest.orders,
+            mailbox: idle.mailbox,
+            orders: idle.orders,
             phase: shared.phase(),
             shared,
             runtime,
@@ -135,16 +138,16 @@ impl ReadinessLoop {
             timers: Timers::new(Instant::now()),
             timer_fd,
             unfinished: Vec::new(),
-            going_on: Vec::new(),
+            resumed: Vec::new(),
             deliveries: Deliveries::default(),
-            lent: buffers::ReadBuffers::new(),
-            farewell: None,
+            read_buffers: buffers::ReadBuffers::new(),
+            closing_notice: None,
         })
     }
 
-    /// Works until the server has ended and nobody is left.
+    /// Runs until the server has ended and no connection is left.
     pub(crate) fn run(&mut self) {
-        // Endpoints may start tasks.
+        // Endpoints may spawn tasks.
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
         backlog::begin_work();
@@ -156,7 +159,7 @@ impl ReadinessLoop {
             let may_wait = self.mailbox.begin_wait() && is_idle;
             let wait_max = self.timer_fd.set(self.timers.due());
             let timeout = match may_wait {
-                true => self.patience(wait_max),
+                true => self.wait_limit(wait_max),
                 false => Some(Duration::ZERO),
             };
             let polled = self.poller.wait(&mut self.poll, &mut events, timeout);
@@ -169,7 +172,7 @@ impl ReadinessLoop {
             for event in &events {
                 self.handle_event(event);
             }
-            // What was sent without anybody's turn holds nobody up.
+            // No session was driven, so what was sent to groups here holds up no sender.
             backlog::take();
             if self.mailbox.take(&mut notes) {
                 for note in notes.drain(..) {
@@ -184,46 +187,46 @@ impl ReadinessLoop {
                 if self.timers.due().is_some_and(|due| due <= now) {
                     self.timers.expired(now, &mut fired);
                 }
-                for place in fired.drain(..) {
-                    self.handle_timer(place, now);
+                for slot in fired.drain(..) {
+                    self.handle_timer(slot, now);
                 }
             }
-            self.go_on();
+            self.resume_unfinished();
         }
     }
 
-    /// Goes on where there is more to do: once at each place, however often it was noted. Otherwise one
-    /// who sends without end, and is noted for each event as well, would get ever more turns.
-    fn go_on(&mut self) {
+    /// Drives the unfinished slots: each once, however often it was noted. Otherwise a peer that sends without a
+    /// pause, and is noted for each event as well, would get more and more turns.
+    fn resume_unfinished(&mut self) {
         if self.unfinished.is_empty() && self.deliveries.is_empty() {
             return;
         }
-        std::mem::swap(&mut self.unfinished, &mut self.going_on);
-        let mut places = std::mem::take(&mut self.going_on);
-        places.sort_unstable();
-        places.dedup();
-        for place in places.drain(..) {
-            match acceptor_of_timer(place) {
+        std::mem::swap(&mut self.unfinished, &mut self.resumed);
+        let mut pending_slots = std::mem::take(&mut self.resumed);
+        pending_slots.sort_unstable();
+        pending_slots.dedup();
+        for slot in pending_slots.drain(..) {
+            match acceptor_of_timer(slot) {
                 Some(acceptor) => self.accept(acceptor),
-                None => self.look(place, ShortRead::ReadOn),
+                None => self.drive_slot(slot, ShortRead::ReadOn),
             }
         }
-        self.going_on = places;
-        // Last: what endpoints have sent to groups in this round goes out together.
+        self.resumed = pending_slots;
+        // Last, so that what endpoints have sent to groups in this round goes out together.
         self.deliveries.deliver(&mut self.unfinished);
     }
 
-    /// The session at `place` has sent to groups: whether it has to wait.
+    /// Stops reading from the session in `slot` if it has sent more to groups than they have delivered.
     #[cold]
-    fn hold(&mut self, place: u32) {
-        let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place) else {
+    fn hold(&mut self, slot: u32) {
+        let Some(Slot::ActiveSession(active)) = self.slots.at_mut(slot) else {
             return;
         };
         match backlog::take() {
             None => {}
-            Some(SenderBacklog::OtherConnections) => self.unfinished.push(place),
+            Some(SenderBacklog::OtherConnections) => self.unfinished.push(slot),
             Some(SenderBacklog::Slice(slice)) => {
-                self.deliveries.hold(place, &slice);
+                self.deliveries.hold(slot, &slice);
                 active.hold(slice);
             }
         }
@@ -232,17 +235,17 @@ impl ReadinessLoop {
     fn is_over(&self) -> bool {
         match self.phase {
             Phase::Serving => false,
-            // Whoever is still on the way here is counted as a connection.
+            // A connection that is on its way to this worker counts as a connection.
             Phase::Draining => self.slots.len() == 0 && self.shared.connections.count() == 0,
             Phase::Ended => self.slots.len() == 0,
         }
     }
 
-    /// How long it may wait, if not for ever, where its next deadline allows `wait_max`.
-    fn patience(&self, wait_max: Option<Duration>) -> Option<Duration> {
+    /// Returns how long the loop may wait; `None` means without a limit. `wait_max` is what its next deadline allows.
+    fn wait_limit(&self, wait_max: Option<Duration>) -> Option<Duration> {
         match self.phase {
             Phase::Serving => wait_max,
-            _ => Some(wait_max.map_or(DRAIN_LOOK, |wait| wait.min(DRAIN_LOOK))),
+            _ => Some(wait_max.map_or(DRAIN_CHECK_INTERVAL, |wait| wait.min(DRAIN_CHECK_INTERVAL))),
         }
     }
 
@@ -250,123 +253,127 @@ impl ReadinessLoop {
     fn handle_event(&mut self, event: &Event) {
         let Token(number) = event.token();
         match u32::try_from(number) {
-            Ok(place) => {
+            Ok(slot) => {
                 let short_read = match event.is_read_closed() || event.is_error() {
                     true => ShortRead::ReadOn,
                     false => ShortRead::Last,
                 };
-                self.look(place, short_read);
+                self.drive_slot(slot, short_read);
             }
             Err(_) if event.token() == MAILBOX => {}
-            Err(_) if event.token() == TIMER_FD => self.timer_fd.handle_ring(),
+            Err(_) if event.token() == TIMER_FD => self.timer_fd.handle_event(),
             Err(_) => self.accept(acceptor_number(event.token())),
         }
     }
 
     fn handle_note(&mut self, note: Note) {
         match note {
-            Note::Look(place) => self.look(place, ShortRead::ReadOn),
+            Note::Look(slot) => self.drive_slot(slot, ShortRead::ReadOn),
             Note::Deliver(slice) => self.deliveries.add(slice),
         }
     }
 
-    fn handle_timer(&mut self, place: u32, now: Instant) {
-        if let Some(number) = acceptor_of_timer(place) {
+    fn handle_timer(&mut self, slot: u32, now: Instant) {
+        if let Some(number) = acceptor_of_timer(slot) {
             if let Some(acceptor) = self.acceptors.get_mut(number) {
                 acceptor.end_pause();
             }
             return self.accept(number);
         }
-        if place == HANDSHAKE_TIMER {
-            return self.handle_lobby();
+        if slot == HANDSHAKE_TIMER {
+            return self.handle_handshake_timer();
         }
-        if let Some(Slot::ActiveSession(_)) = self.slots.at_mut(place) {
-            // First what has come is read: nobody is late whose bytes are here.
-            self.look(place, ShortRead::ReadOn);
-            self.keep_vigil(place, now);
+        if let Some(Slot::ActiveSession(_)) = self.slots.at_mut(slot) {
+            // What has come is read first: a peer whose bytes are here is not late.
+            self.drive_slot(slot, ShortRead::ReadOn);
+            self.check_watchdog(slot, now);
         }
     }
 
-    /// Looks at what no event tells of, and arms the timer for the next look.
-    fn keep_vigil(&mut self, place: u32, now: Instant) {
-        let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place) else {
+    /// Checks the session's deadlines, of which no event tells, and arms the timer for the next check.
+    fn check_watchdog(&mut self, slot: u32, now: Instant) {
+        let Some(Slot::ActiveSession(active)) = self.slots.at_mut(slot) else {
             return;
         };
-        let turn = active.keep_vigil(now, self.shared.registry.stats());
-        let due = active.vigil_due(now);
-        self.settle(place, turn);
-        if turn.is_pending()
+        let outcome = active.check_watchdog(now, self.shared.registry.stats());
+        let due = active.watchdog_due(now);
+        self.handle_outcome(slot, outcome);
+        if outcome.is_pending()
             && let Some(due) = due
         {
-            self.timers.arm_place(place, due);
+            self.timers.arm_slot(slot, due);
         }
     }
 
-    /// Those whose request hasn't come in time are sent away.
-    fn handle_lobby(&mut self) {
+    /// Refuses the connections whose request has not come in time.
+    fn handle_handshake_timer(&mut self) {
         let now = Instant::now();
-        while let Some(waiting) = self.first_waiting()
-            && waiting.deadline <= now
+        while let Some(first) = self.first_pending()
+            && first.deadline <= now
         {
-            self.handshake_deadlines.forget_first();
-            self.hand_over(waiting.place, ToTokio::OutboxError(Refusal::too_late()));
+            self.handshake_deadlines.pop_first();
+            self.pass_to_tokio(first.slot, ToTokio::Refused(Refusal::too_late()));
         }
         if let Some(deadline) = self.handshake_deadlines.handle_timer() {
-            self.watch_lobby(deadline);
+            self.arm_handshake_timer(deadline);
         }
     }
 
-    /// The first whose request is awaited still.
-    fn first_waiting(&mut self) -> Option<Waiting> {
+    /// Returns the earliest deadline of a request that has not come yet.
+    fn first_pending(&mut self) -> Option<HandshakeDeadline> {
         loop {
-            let waiting = self.handshake_deadlines.first()?;
-            match self.slots.at_mut(waiting.place) {
-                Some(Slot::PendingHandshake(pending)) if pending.deadline == waiting.deadline => {
-                    return Some(waiting);
+            let first = self.handshake_deadlines.first()?;
+            match self.slots.at_mut(first.slot) {
+                Some(Slot::PendingHandshake(pending)) if pending.deadline == first.deadline => {
+                    return Some(first);
                 }
-                _ => self.handshake_deadlines.forget_first(),
+                _ => self.handshake_deadlines.pop_first(),
             }
         }
     }
 
-    fn watch_lobby(&mut self, deadline: Instant) {
+    fn arm_handshake_timer(&mut self, deadline: Instant) {
         self.timers.arm(HANDSHAKE_TIMER, deadline);
     }
 
-    /// Does what there is to do at a place.
+    /// Drives the connection in a slot.
     #[inline]
-    fn look(&mut self, place: u32, short_read: ShortRead) {
-        match self.slots.at_mut(place) {
+    fn drive_slot(&mut self, slot: u32, short_read: ShortRead) {
+        match self.slots.at_mut(slot) {
             Some(Slot::ActiveSession(active)) => {
-                let turn = active.drive(&mut self.lent, short_read, self.shared.registry.stats());
+                let outcome = active.drive(
+                    &mut self.read_buffers,
+                    short_read,
+                    self.shared.registry.stats(),
+                );
                 if backlog::is_behind() {
-                    self.hold(place);
-                    return self.settle(place, turn);
+                    self.hold(slot);
+                    return self.handle_outcome(slot, outcome);
                 }
-                if turn.is_pending() && !active.has_alarm() {
+                if outcome.is_pending() && !active.may_need_timer() {
                     return;
                 }
-                self.settle(place, turn);
+                self.handle_outcome(slot, outcome);
             }
-            Some(Slot::PendingHandshake(_)) => self.read_request(place, short_read),
+            Some(Slot::PendingHandshake(_)) => self.read_request(slot, short_read),
             None => {}
         }
     }
 
-    /// After a session was driven: goes on, arms its timer, or lets it go.
-    fn settle(&mut self, place: u32, turn: Poll<DriveOutcome>) {
-        match turn {
-            Poll::Ready(DriveOutcome::Over) => self.unfinished.push(place),
+    /// Handles the result of driving a session: schedules more work, arms its timer, or removes it.
+    fn handle_outcome(&mut self, slot: u32, outcome: Poll<DriveOutcome>) {
+        match outcome {
+            Poll::Ready(DriveOutcome::Over) => self.unfinished.push(slot),
             Poll::Ready(DriveOutcome::Done) => {
-                let_go(self.slots.remove(place));
+                drop_catching_panic(self.slots.remove(slot));
                 return;
             }
             Poll::Pending => {}
         }
-        if let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place)
+        if let Some(Slot::ActiveSession(active)) = self.slots.at_mut(slot)
             && let Some(timer) = active.timer()
         {
-            self.timers.arm_place(place, timer);
+            self.timers.arm_slot(slot, timer);
         }
     }
 
@@ -379,22 +386,22 @@ impl ReadinessLoop {
             };
             let is_serving = || self.shared.is_serving();
             match acceptor.accept(self.shared.tcp_keepalive, is_serving) {
-                Arrival::Slot(socket, peer_addr) => {
+                AcceptOutcome::Accepted(socket, peer_addr) => {
                     if let Some(capacity) = Capacity::new(&self.shared, Some(peer_addr)) {
-                        self.welcome(socket, peer_addr, capacity, deadline);
+                        self.add_connection(socket, peer_addr, capacity, deadline);
                     }
                 }
-                Arrival::Nobody => return,
-                Arrival::Pause(until) => {
+                AcceptOutcome::Empty => return,
+                AcceptOutcome::Pause(until) => {
                     return self.timers.arm(timer_of_acceptor(number), until);
                 }
             }
         }
-        // There may be more, of which no event will tell.
+        // There may be more connections, of which no event will tell.
         self.unfinished.push(timer_of_acceptor(number));
     }
 
-    fn welcome(
+    fn add_connection(
         &mut self,
         socket: mio::net::TcpStream,
         peer_addr: std::net::SocketAddr,
@@ -409,118 +416,131 @@ impl ReadinessLoop {
             bytes: Vec::new(),
             account: self.shared.settings.memory_budget.account(),
         };
-        let place = self.slots.insert(Slot::PendingHandshake(Box::new(pending)));
-        let Some(Slot::PendingHandshake(pending)) = self.slots.at_mut(place) else {
+        let slot = self.slots.insert(Slot::PendingHandshake(Box::new(pending)));
+        let Some(Slot::PendingHandshake(pending)) = self.slots.at_mut(slot) else {
             return;
         };
-        if let Err(error) = watch(&self.poll, &mut pending.socket, place) {
-            tracing::error!(%error, "a worker can't watch a socket");
-            self.slots.remove(place);
+        if let Err(error) = register(&self.poll, &mut pending.socket, slot) {
+            tracing::error!(%error, "a worker can't register a socket");
+            self.slots.remove(slot);
             return;
         }
-        // So that it holds little more than those who wait.
-        self.first_waiting();
-        if let Some(deadline) = self.handshake_deadlines.enter(Waiting { place, deadline }) {
-            self.watch_lobby(deadline);
+        // Removes the deadlines of finished handshakes, so that the queue holds little more than those in
+        // progress.
+        self.first_pending();
+        if let Some(deadline) = self
+            .handshake_deadlines
+            .push(HandshakeDeadline { slot, deadline })
+        {
+            self.arm_handshake_timer(deadline);
         }
     }
 
-    fn read_request(&mut self, place: u32, short_read: ShortRead) {
-        let Some(Slot::PendingHandshake(pending)) = self.slots.at_mut(place) else {
+    fn read_request(&mut self, slot: u32, short_read: ShortRead) {
+        let Some(Slot::PendingHandshake(pending)) = self.slots.at_mut(slot) else {
             return;
         };
         let limits = &self.shared.settings.limits;
-        match pending.read(&mut self.lent.buffer, limits) {
-            Step::Wait => {}
-            Step::Gone => {
-                self.slots.remove(place);
+        match pending.read(&mut self.read_buffers.buffer, limits) {
+            HandshakeProgress::Wait => {}
+            HandshakeProgress::Closed => {
+                self.slots.remove(slot);
             }
-            Step::Asked(incoming, leftover) => {
+            HandshakeProgress::Upgrade(incoming, leftover) => {
                 if let Some(refusal) = pending.capacity.refusal_of_websocket(&self.shared) {
-                    return self.hand_over(place, ToTokio::OutboxError(refusal));
+                    return self.pass_to_tokio(slot, ToTokio::Refused(refusal));
                 }
                 match self.shared.admit(*incoming, pending.capacity.key()) {
                     Admission::Now(Ok(admitted)) if admitted.is_for_worker() => {
-                        self.serve(place, admitted, leftover, short_read);
+                        self.begin_session(slot, admitted, leftover, short_read);
                     }
-                    admission => self.hand_over(place, ToTokio::Asked(admission, leftover)),
+                    admission => self.pass_to_tokio(slot, ToTokio::Upgrade(admission, leftover)),
                 }
             }
-            Step::Other(first, bytes) => self.hand_over(place, ToTokio::Other(first, bytes)),
+            HandshakeProgress::Other(first, bytes) => {
+                self.pass_to_tokio(slot, ToTokio::Other(first, bytes));
+            }
         }
     }
 
-    /// The request is granted: a session begins.
-    fn serve(&mut self, place: u32, admitted: Admitted, leftover: Vec<u8>, short_read: ShortRead) {
-        let Some(Slot::PendingHandshake(pending)) = self.slots.remove(place) else {
+    /// Begins the session of an admitted request.
+    fn begin_session(
+        &mut self,
+        slot: u32,
+        admitted: Admitted,
+        leftover: Vec<u8>,
+        short_read: ShortRead,
+    ) {
+        let Some(Slot::PendingHandshake(pending)) = self.slots.remove(slot) else {
             return;
         };
-        let Capacity::Welcome(permit) = pending.capacity else {
+        let Capacity::Regular(permit) = pending.capacity else {
             return;
         };
         let io = Io::Socket(pending.socket);
         let Some(handoff) = admitted.handoff(io, leftover, permit) else {
             return;
         };
-        // The place that was freed last is taken: the socket is watched under its number already.
-        self.begin(handoff, short_read);
+        // The new session takes the slot that was freed last, under whose number the socket is registered.
+        self.insert_session(handoff, short_read);
     }
 
-    /// Begins the session of a connection that was accepted elsewhere.
-    fn take_over(&mut self, mut handoff: Handoff) {
-        // Whoever comes now has missed the cut.
+    /// Begins the session of a connection that tokio has accepted.
+    fn handle_handoff(&mut self, mut handoff: Handoff) {
+        // The sessions of this worker were aborted already.
         if self.phase == Phase::Ended {
-            return let_go(handoff);
+            return drop_catching_panic(handoff);
         }
-        let place = self.slots.next();
+        let slot = self.slots.next();
         let Established { io, .. } = &mut handoff.established;
-        let watched = match io {
-            Io::Socket(socket) => watch(&self.poll, socket, place),
-            Io::Tls(tls) => watch(&self.poll, &mut tls.socket, place),
-            Io::None | Io::Stream(_) => return let_go(handoff),
+        let registered = match io {
+            Io::Socket(socket) => register(&self.poll, socket, slot),
+            Io::Tls(tls) => register(&self.poll, &mut tls.socket, slot),
+            Io::None | Io::Stream(_) => return drop_catching_panic(handoff),
         };
-        match watched {
-            Ok(()) => self.begin(handoff, ShortRead::ReadOn),
+        match registered {
+            Ok(()) => self.insert_session(handoff, ShortRead::ReadOn),
             Err(error) => {
-                tracing::error!(%error, "a worker can't watch a socket");
-                let_go(handoff);
+                tracing::error!(%error, "a worker can't register a socket");
+                drop_catching_panic(handoff);
             }
         }
     }
 
-    /// `short_read`: of its request.
-    fn begin(&mut self, handoff: Handoff, short_read: ShortRead) {
-        let place = self.slots.next();
+    /// Puts a session into the next slot and opens it. `short_read` says whether the read of its request has emptied
+    /// the socket.
+    fn insert_session(&mut self, handoff: Handoff, short_read: ShortRead) {
+        let slot = self.slots.next();
         let mailbox = Arc::clone(&self.mailbox);
         let stats = self.shared.registry.stats();
-        let Some(mut active) = ActiveSession::begin(handoff, mailbox, place, stats) else {
+        let Some(mut active) = ActiveSession::begin(handoff, mailbox, slot, stats) else {
             return;
         };
-        if let Some(farewell) = &self.farewell {
-            farewell.say_to(active.session());
+        if let Some(closing_notice) = &self.closing_notice {
+            closing_notice.send_to(active.session());
         }
         let opened = active.open(stats);
         let is_done = opened == Poll::Ready(DriveOutcome::Done);
-        // Whatever comes behind the request makes an event of its own.
-        let is_calm = short_read == ShortRead::Last && !is_done && active.say_first();
-        let due = active.vigil_due(Instant::now());
+        // Bytes after the request make an event of their own.
+        let is_calm = short_read == ShortRead::Last && !is_done && active.flush_opening();
+        let due = active.watchdog_due(Instant::now());
         self.slots.insert(Slot::ActiveSession(active));
         if let Some(due) = due {
-            self.timers.arm_place(place, due);
+            self.timers.arm_slot(slot, due);
         }
         match () {
-            () if is_done => self.settle(place, opened),
+            () if is_done => self.handle_outcome(slot, opened),
             () if is_calm => {}
-            () => self.look(place, ShortRead::ReadOn),
+            () => self.drive_slot(slot, ShortRead::ReadOn),
         }
     }
 
-    /// What isn't a worker's business goes to tokio.
-    fn hand_over(&mut self, place: u32, to_tokio: ToTokio) {
-        let Some(Slot::PendingHandshake(mut pending)) = self.slots.remove(place) else {
+    /// Passes a connection that a worker doesn't carry to tokio.
+    fn pass_to_tokio(&mut self, slot: u32, to_tokio: ToTokio) {
+        let Some(Slot::PendingHandshake(mut pending)) = self.slots.remove(slot) else {
             return;
         };
-        // Otherwise tokio could not watch it.
+        // tokio can't register a socket that is registered here.
         if let Err(error) = self.poll.registry().deregister(&mut pending.socket) {
             tracing::debug!(%error, "a socket was not watched");
         }
@@ -537,29 +557,29 @@ impl ReadinessLoop {
             shared: Arc::clone(&self.shared),
         };
         self.runtime
-            .spawn(to_tokio.take_in(socket.into(), deadline, accepted));
+            .spawn(to_tokio.run(socket.into(), deadline, accepted));
     }
 }
 
 impl Drop for ReadinessLoop {
-    /// Also if it has panicked: whoever waits for an answer to a note must not wait for ever.
+    /// Closes the mailbox and the orders, after a panic too, so that no thread waits for ever for an answer.
     fn drop(&mut self) {
         self.mailbox.close();
         self.orders.close();
     }
 }
 
-/// Drops what belongs to a program, whose panic in it is no other session's affair.
-fn let_go<T>(owned: T) {
+/// Drops a value of the program, and keeps a panic in its drop from ending other sessions.
+fn drop_catching_panic<T>(owned: T) {
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(owned)));
     if dropped.is_err() {
         tracing::error!("an endpoint panicked when it was dropped");
     }
 }
 
-fn watch(poll: &mio::Poll, socket: &mut mio::net::TcpStream, place: u32) -> io::Result<()> {
-    // Both from the beginning: events come on edges, so that being writable costs nothing.
+fn register(poll: &mio::Poll, socket: &mut mio::net::TcpStream, slot: u32) -> io::Result<()> {
+    // Both from the start: events are edge-triggered, so the interest in writability costs nothing.
     let interest = Interest::READABLE | Interest::WRITABLE;
     poll.registry()
-        .register(socket, Token(place as usize), interest)
+        .register(socket, Token(slot as usize), interest)
 }

@@ -1,24 +1,24 @@
-//! Places for what a worker looks after.
+//! The slab that holds a worker's connections.
 
-/// Values at numbered places. A place is used again once its value is gone.
+/// A table of values with numbered slots. A slot is used again once its value is removed.
 ///
-/// It grows by pages, which never move: doubling would copy megabytes in the middle of the traffic.
+/// It grows by pages, which never move: doubling one table would copy megabytes while connections wait.
 pub(crate) struct Slab<T> {
-    pages: Vec<Vec<Place<T>>>,
-    /// The place that was freed last; [`NONE`] if all are taken.
+    pages: Vec<Vec<SlabEntry<T>>>,
+    /// The slot that was freed last; [`NONE`] if all are taken.
     free: u32,
     len: usize,
 }
 
-enum Place<T> {
+enum SlabEntry<T> {
     Taken(T),
     Free { next: u32 },
 }
 
-/// Values of a page: some 25 KiB of sessions.
-const PAGE_PLACES: usize = 256;
+/// Slots of a page. A page of sessions takes some 25 KiB.
+const PAGE_ENTRIES: usize = 256;
 
-/// No place.
+/// No slot.
 const NONE: u32 = u32::MAX;
 
 impl<T> Slab<T> {
@@ -34,72 +34,72 @@ impl<T> Slab<T> {
         self.len
     }
 
-    /// The place that the next value takes.
+    /// Returns the slot that the next value takes.
     pub(crate) fn next(&self) -> u32 {
         match self.free {
             NONE => match self.pages.split_last() {
-                Some((last, full)) => (full.len() * PAGE_PLACES + last.len()) as u32,
+                Some((last, full)) => (full.len() * PAGE_ENTRIES + last.len()) as u32,
                 None => 0,
             },
             free => free,
         }
     }
 
-    /// Takes a place for `value`.
+    /// Inserts `value` and returns its slot.
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
         if self.free != NONE {
             let number = self.free;
-            let place =
-                &mut self.pages[number as usize / PAGE_PLACES][number as usize % PAGE_PLACES];
-            if let Place::Free { next } = *place {
+            let entry =
+                &mut self.pages[number as usize / PAGE_ENTRIES][number as usize % PAGE_ENTRIES];
+            if let SlabEntry::Free { next } = *entry {
                 self.free = next;
             }
-            *place = Place::Taken(value);
+            *entry = SlabEntry::Taken(value);
             return number;
         }
         if self
             .pages
             .last()
-            .is_none_or(|page| page.len() == PAGE_PLACES)
+            .is_none_or(|page| page.len() == PAGE_ENTRIES)
         {
-            self.pages.push(Vec::with_capacity(PAGE_PLACES));
+            self.pages.push(Vec::with_capacity(PAGE_ENTRIES));
         }
         let page_number = self.pages.len() - 1;
         let page = &mut self.pages[page_number];
-        page.push(Place::Taken(value));
-        u32::try_from(page_number * PAGE_PLACES + page.len() - 1).expect("fewer than descriptors")
+        page.push(SlabEntry::Taken(value));
+        u32::try_from(page_number * PAGE_ENTRIES + page.len() - 1).expect("fewer than descriptors")
     }
 
     #[inline]
     pub(crate) fn at_mut(&mut self, number: u32) -> Option<&mut T> {
-        let page = self.pages.get_mut(number as usize / PAGE_PLACES)?;
-        match page.get_mut(number as usize % PAGE_PLACES)? {
-            Place::Taken(value) => Some(value),
-            Place::Free { .. } => None,
+        let page = self.pages.get_mut(number as usize / PAGE_ENTRIES)?;
+        match page.get_mut(number as usize % PAGE_ENTRIES)? {
+            SlabEntry::Taken(value) => Some(value),
+            SlabEntry::Free { .. } => None,
         }
     }
 
     pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
-        let page = self.pages.get_mut(number as usize / PAGE_PLACES)?;
-        let place = page.get_mut(number as usize % PAGE_PLACES)?;
-        if matches!(place, Place::Free { .. }) {
+        let page = self.pages.get_mut(number as usize / PAGE_ENTRIES)?;
+        let entry = page.get_mut(number as usize % PAGE_ENTRIES)?;
+        if matches!(entry, SlabEntry::Free { .. }) {
             return None;
         }
-        let free = Place::Free { next: self.free };
+        let free = SlabEntry::Free { next: self.free };
         self.free = number;
         self.len -= 1;
-        match std::mem::replace(place, free) {
-            Place::Taken(value) => Some(value),
-            Place::Free { .. } => None,
+        match std::mem::replace(entry, free) {
+            SlabEntry::Taken(value) => Some(value),
+            SlabEntry::Free { .. } => None,
         }
     }
 
-    /// The numbers of all taken places.
+    /// Returns the numbers of all taken slots.
     pub(crate) fn numbers(&self) -> Vec<u32> {
-        let places = self.pages.iter().flatten();
-        let numbered = (0_u32..).zip(places);
-        let taken = numbered.filter(|(_, place)| matches!(place, Place::Taken(_)));
+        let entries = self.pages.iter().flatten();
+        let numbered = (0_u32..).zip(entries);
+        let taken = numbered.filter(|(_, entry)| matches!(entry, SlabEntry::Taken(_)));
         taken.map(|(number, _)| number).collect()
     }
 }
@@ -109,15 +109,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_used_again_once_it_is_free() {
+    fn a_slot_is_used_again_once_it_is_free() {
         let mut slab = Slab::new();
         let insert = |value| {
             let next = slab.next();
             assert_eq!(slab.insert(value), next);
             next
         };
-        let places: Vec<u32> = (0..1000).map(insert).collect();
-        assert_eq!(places, (0..1000).collect::<Vec<_>>());
+        let entries: Vec<u32> = (0..1000).map(insert).collect();
+        assert_eq!(entries, (0..1000).collect::<Vec<_>>());
         assert_eq!(slab.remove(500), Some(500));
         assert_eq!(slab.remove(500), None);
         assert_eq!(slab.at_mut(500), None);

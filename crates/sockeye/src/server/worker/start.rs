@@ -1,4 +1,4 @@
-//! Workers before they work, and how they begin.
+//! How workers start.
 
 use std::{io, num::NonZero, sync::Arc, thread};
 
@@ -13,11 +13,11 @@ use crate::server::{
     },
 };
 
-/// So many workers, which rest until [`begin`].
+/// Creates `count` workers, which receive notes and orders but run only after [`begin`].
 ///
 /// # Errors
 ///
-/// The system has no more descriptors.
+/// The process has no descriptors left.
 pub(crate) fn prepare(count: NonZero<usize>) -> io::Result<(Workers, Vec<IdleWorker>)> {
     let idle_workers: Vec<IdleWorker> = (0..count.get())
         .map(|_| IdleWorker::new())
@@ -26,15 +26,15 @@ pub(crate) fn prepare(count: NonZero<usize>) -> io::Result<(Workers, Vec<IdleWor
     Ok((Workers::new(orders.collect()), idle_workers))
 }
 
-/// Starts a thread for each; `acceptors` are dealt out among them.
+/// Starts a thread for each worker and gives it its acceptors.
 ///
 /// # Errors
 ///
-/// The system has no more threads.
+/// The system can't start another thread.
 ///
 /// # Panics
 ///
-/// Outside a tokio runtime.
+/// Panics outside a tokio runtime.
 pub(crate) fn begin(
     idle_workers: Vec<IdleWorker>,
     acceptors: Vec<Vec<Acceptor>>,
@@ -46,8 +46,8 @@ pub(crate) fn begin(
         let mut worker = ReadinessLoop::new(idle, own, Arc::clone(shared), Handle::current())?;
         let (name, shared) = (format!("sockeye-worker-{number}"), Arc::clone(shared));
         let thread = thread::Builder::new().name(name.clone());
-        // Dropped after a panic too, the worker closes its connections and its mailbox.
-        thread.spawn(move || shared.failure.watch_over(&name, || worker.run()))?;
+        // The worker is dropped after a panic too, and its drop closes its connections and its mailbox.
+        thread.spawn(move || shared.failure.run_thread(&name, || worker.run()))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What wakes a worker at its next deadline.
+//! The timer that wakes a worker at its next deadline.
 
 #[cfg(target_os = "linux")]
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -7,28 +7,28 @@ use std::{io, time::Duration};
 use mio::{Registry, Token};
 use tokio::time::Instant;
 
-/// What wakes a worker at its next deadline. On Linux a timer of the kernel's, which is set when the
-/// deadline changes: a time limit for each wait would be set up and taken down each time, a twentieth of
-/// the cost of a message that comes alone. Elsewhere that time limit.
+/// The timer that wakes a worker at its next deadline. On Linux it is a `timerfd`, set when the deadline changes: the
+/// kernel would set up and take down a timeout for each wait, which costs a twentieth of a message that comes alone.
+/// On other systems it is that timeout.
 ///
-/// Before each wait [`TimerFd::set`], after it [`TimerFd::may_be_due`].
+/// Call [`TimerFd::set`] before each wait and [`TimerFd::may_be_due`] after it.
 pub(crate) struct TimerFd {
     #[cfg(target_os = "linux")]
     timer: OwnedFd,
-    /// When the timer rings, if it is set.
+    /// When the timer fires, if it is set.
     #[cfg(target_os = "linux")]
     set_for: Option<Instant>,
     #[cfg(target_os = "linux")]
-    rang: bool,
+    has_fired: bool,
 }
 
 #[cfg(target_os = "linux")]
 impl TimerFd {
-    /// Rings with the event `token`.
+    /// Creates a timer that fires as the event `token`.
     ///
     /// # Errors
     ///
-    /// There are no descriptors left.
+    /// The process has no descriptors left.
     pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 
@@ -40,15 +40,15 @@ impl TimerFd {
         Ok(Self {
             timer,
             set_for: None,
-            rang: false,
+            has_fired: false,
         })
     }
 
-    /// Rings at `due`, or before. How long a wait may last all the same.
+    /// Sets the timer to fire at `due` or earlier. Returns a timeout that the wait needs all the same.
     #[inline]
     pub(crate) fn set(&mut self, due: Option<Instant>) -> Option<Duration> {
         let due = due?;
-        // One that rings too early is set again then.
+        // One that fires too early is set again then.
         match self.set_for.is_some_and(|set_for| set_for <= due) {
             true => None,
             false => self.set_anew(due),
@@ -59,7 +59,7 @@ impl TimerFd {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
 
         let wait = due.saturating_duration_since(Instant::now());
-        // Zero would take the timer down.
+        // Zero would disarm the timer.
         let value = Timespec::try_from(wait.max(Duration::from_nanos(1))).ok();
         let set = value.map(|it_value| {
             let it_interval = Timespec::default();
@@ -74,24 +74,24 @@ impl TimerFd {
                 self.set_for = Some(due);
                 None
             }
-            // Then as where there is none.
+            // Without a timer the wait gets a timeout, as on other systems.
             _ => {
-                self.rang = true;
+                self.has_fired = true;
                 Some(wait)
             }
         }
     }
 
-    /// Its event has come.
-    pub(crate) fn handle_ring(&mut self) {
-        self.rang = true;
+    /// Handles the timer's event.
+    pub(crate) fn handle_event(&mut self) {
+        self.has_fired = true;
         self.set_for = None;
     }
 
-    /// Whether the deadline may have passed since this was asked last.
+    /// Returns whether the deadline may have passed since the last call.
     #[inline]
     pub(crate) fn may_be_due(&mut self) -> bool {
-        std::mem::take(&mut self.rang)
+        std::mem::take(&mut self.has_fired)
     }
 }
 
@@ -105,7 +105,7 @@ impl TimerFd {
         due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
-    pub(crate) fn handle_ring(&mut self) {}
+    pub(crate) fn handle_event(&mut self) {}
 
     pub(crate) fn may_be_due(&mut self) -> bool {
         true
@@ -117,35 +117,37 @@ mod tests {
     use super::*;
 
     /// Waits as a worker does, for five seconds at most.
-    fn wait(poll: &mut mio::Poll, clock: &mut TimerFd, due: Instant) -> bool {
+    fn wait(poll: &mut mio::Poll, timer_fd: &mut TimerFd, due: Instant) -> bool {
         let limit = Duration::from_secs(5);
-        let timeout = clock.set(Some(due)).map_or(limit, |wait| wait.min(limit));
+        let timeout = timer_fd
+            .set(Some(due))
+            .map_or(limit, |wait| wait.min(limit));
         let mut events = mio::Events::with_capacity(4);
         poll.poll(&mut events, Some(timeout)).unwrap();
         for _ in &events {
-            clock.handle_ring();
+            timer_fd.handle_event();
         }
-        clock.may_be_due()
+        timer_fd.may_be_due()
     }
 
     #[test]
-    fn it_rings_at_the_earliest_deadline_and_can_be_set_again() {
+    fn it_fires_at_the_earliest_deadline_and_can_be_set_again() {
         let mut poll = mio::Poll::new().unwrap();
-        let mut clock = TimerFd::new(poll.registry(), Token(7)).unwrap();
+        let mut timer_fd = TimerFd::new(poll.registry(), Token(7)).unwrap();
         let begin = Instant::now();
         let far = begin + Duration::from_secs(3600);
         assert!(
-            clock
+            timer_fd
                 .set(Some(far))
                 .is_none_or(|wait| wait.as_secs() > 3000)
         );
         for millis in [20, 40] {
             let due = begin + Duration::from_millis(millis);
             while Instant::now() < due {
-                assert!(wait(&mut poll, &mut clock, due));
+                assert!(wait(&mut poll, &mut timer_fd, due));
             }
         }
-        // What has passed rings at once.
-        assert!(wait(&mut poll, &mut clock, begin));
+        // A deadline that has passed fires at once.
+        assert!(wait(&mut poll, &mut timer_fd, begin));
     }
 }

@@ -1,4 +1,4 @@
-//! All deadlines of a worker in one place, so that none of them costs a timer of its own.
+//! All deadlines of a worker in one structure, so that none of them costs a timer of the system.
 
 use std::time::{Duration, Instant};
 
@@ -13,17 +13,17 @@ use std::time::{Duration, Instant};
 ///                                                             and hands the rest to the level below
 /// ```
 ///
-/// Nothing is cancelled: whoever gets a token looks whether there is still something to do, and inserts
-/// it again if that is later. So a connection that lives costs nothing per message.
+/// Nothing is cancelled: the owner of a token checks whether its deadline has moved, and inserts it again if so. So a
+/// message on a connection costs no work here.
 #[derive(Debug)]
 pub(crate) struct TimerWheel {
     /// When tick 0 was.
     origin: Instant,
-    /// All timers of ticks before it have fired, and those of itself if they were there in time.
+    /// All timers of earlier ticks have fired, and those of this tick that were armed in time.
     current: u64,
-    /// A timer is in the level of the highest digit (of six bits) in which its tick and `current`
-    /// differ, in the slot that this digit names. So a slot's timers are all later than those of any
-    /// slot before it, and than those of the levels below.
+    /// A timer is in the level of the highest digit (of six bits) in which its tick and `current` differ, in the slot
+    /// that this digit names. So the timers of a slot are all later than those of any earlier slot, and than those of
+    /// the levels below.
     levels: [Level; LEVELS],
     timers: Vec<Timer>,
     /// The first of the timers that are unused.
@@ -64,11 +64,11 @@ impl TimerWheel {
         }
     }
 
-    /// Arms a timer. One whose deadline is past fires at the next look.
+    /// Arms a timer. One whose deadline has passed fires at the next check.
     ///
     /// # Panics
     ///
-    /// With four thousand million timers.
+    /// Panics with 2^32 - 1 timers.
     pub(crate) fn insert(&mut self, deadline: Instant, token: u64) {
         let timer = Timer {
             tick: self.tick(deadline),
@@ -93,30 +93,30 @@ impl TimerWheel {
         self.link(index);
     }
 
-    /// The tick in which a timer of this deadline fires. Rounded up: never early.
+    /// Returns the tick in which a timer of this deadline fires, rounded up so that it is never early.
     pub(crate) fn tick(&self, deadline: Instant) -> u64 {
         self.nanos_until(deadline)
             .div_ceil(TICK_NANOS)
             .min(TICK_MAX)
     }
 
-    /// How long nothing is to do here; `None` if nothing is armed. It may be that then nothing is due
-    /// yet: timers that are far away are looked at now and then.
+    /// Returns how long nothing has to be done; `None` if no timer is armed. It may be that nothing is due then,
+    /// because timers far away are moved to a lower level now and then.
     pub(crate) fn next_wait(&self, now: Instant) -> Option<Duration> {
         let (_, _, start) = self.first_slot()?;
         let wait = (start * TICK_NANOS).saturating_sub(self.nanos_until(now));
         Some(Duration::from_nanos(wait))
     }
 
-    /// Appends the tokens of all timers that are due, in no particular order within one look. None
-    /// comes early; late is at most one tick.
+    /// Appends the tokens of all timers that are due, in no particular order. None is early, and none is late by more
+    /// than a tick.
     pub(crate) fn expired(&mut self, now: Instant, fired: &mut Vec<u64>) {
         let target = (self.nanos_until(now) / TICK_NANOS).min(TICK_MAX);
         while let Some((level, slot, start)) = self.first_slot() {
             if start > target {
                 break;
             }
-            // Straight to the slot: a clock that has jumped visits no tick at which nothing was.
+            // Goes straight to the slot: after a jump of the clock no empty tick is visited.
             self.current = start.max(self.current);
             let level = &mut self.levels[level];
             level.occupied &= !(1 << slot);
@@ -135,7 +135,7 @@ impl TimerWheel {
                 }
             }
         }
-        // Whatever is left is in a slot that begins later, so that its place holds for `target` too.
+        // All other timers are in slots that begin later, so their levels are right for `target` too.
         self.current = target.max(self.current);
         if self.len == 0 && self.timers.capacity() > SPARE_TIMERS {
             self.timers = Vec::new();
@@ -143,13 +143,13 @@ impl TimerWheel {
         }
     }
 
-    /// Timers that are armed.
+    /// Returns the number of armed timers.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// From the origin on; at most 584 years.
+    /// Returns the time since the origin, at most 584 years.
     fn nanos_until(&self, instant: Instant) -> u64 {
         let time = instant.saturating_duration_since(self.origin);
         u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
@@ -168,7 +168,7 @@ impl TimerWheel {
         level.occupied |= 1 << slot;
     }
 
-    /// The level and number of the slot that comes first, and its first tick.
+    /// Returns the level and number of the first slot with a timer, and the slot's first tick.
     fn first_slot(&self) -> Option<(usize, usize, u64)> {
         let level = self.levels.iter().position(|level| level.occupied != 0)?;
         let slot = self.levels[level].occupied.trailing_zeros();
@@ -178,8 +178,8 @@ impl TimerWheel {
     }
 }
 
-/// Nanoseconds: 16 ms. Timeouts are seconds, and even if some timer is due in every tick, 62 wake-ups a
-/// second are nothing that can be measured.
+/// Nanoseconds: 16 ms. Timeouts are seconds, and even with a timer in every tick, 62 wake-ups a second can't be
+/// measured.
 const TICK_NANOS: u64 = 16_000_000;
 
 /// As many as a word has bits, so that the next slot that is not empty is one instruction away.
@@ -188,16 +188,16 @@ const SLOTS: usize = 1 << SLOT_BITS;
 /// Bits of a tick that choose the slot in one level.
 const SLOT_BITS: u32 = 6;
 
-/// 64^6 ticks are 34 years: no program runs so long, and no deadline needs a case of its own.
+/// 64^6 ticks are 34 years, longer than any program runs, so no deadline needs a case of its own.
 const LEVELS: usize = 6;
 
-/// The last tick that has a slot. Later deadlines are never.
+/// The last tick that has a slot. Later deadlines never fire.
 const TICK_MAX: u64 = (1 << (SLOT_BITS * LEVELS as u32)) - 1;
 
 /// No timer.
 const NONE: u32 = u32::MAX;
 
-/// Timers. What an empty wheel may keep, so that a lone timer doesn't allocate each time: 1.5 KiB.
+/// Timers whose memory an empty wheel may keep, so that a single timer doesn't allocate each time: 1.5 KiB.
 const SPARE_TIMERS: usize = 64;
 
 #[cfg(test)]
@@ -281,12 +281,12 @@ mod tests {
                         let time = draw_time(&mut state);
                         pair.pass(time, seed);
                     }
-                    // As a worker sleeps.
+                    // Sleeps as long as a worker does.
                     1 => {
                         let wait = pair.timer_wheel.next_wait(pair.now).unwrap_or_default();
                         pair.pass(wait, seed);
                     }
-                    // A deadline that is past already.
+                    // A deadline that has passed.
                     2 if draw(&mut state, 4) == 0 => {
                         let past = draw_time(&mut state);
                         pair.insert(pair.now.checked_sub(past).unwrap_or(pair.now));
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn worker_that_sleeps_as_told_wakes_seldom_and_misses_nothing() {
+    fn worker_that_sleeps_for_next_wait_wakes_seldom_and_misses_nothing() {
         let mut pair = Pair::new();
         pair.insert(pair.now + Duration::from_secs(3600));
         let mut wakeups = 0;
@@ -318,7 +318,7 @@ mod tests {
         for hours in 0..1000 {
             pair.insert(pair.now + Duration::from_secs(hours * 3600));
         }
-        // Not a wheel of years beyond: this one has ended.
+        // A deadline beyond the last tick never fires.
         let never = pair.now + Duration::from_secs(100 * 365 * 86_400);
         pair.timer_wheel.insert(never, 0);
         let mut fired = Vec::new();

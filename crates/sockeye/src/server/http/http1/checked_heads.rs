@@ -1,4 +1,4 @@
-//! A connection of HTTP/1.1 on which every head is judged before hyper sees it.
+//! An HTTP/1.1 stream on which every head is checked before hyper reads it.
 
 use std::{
     future::Future as _,
@@ -19,11 +19,11 @@ use crate::{
     connection::Stream,
     handshake::{Refusal, Tls},
     server::{
-        admit::First,
+        admit::RequestKind,
         http::http1::{
-            chunks::{Chunks, Found},
-            stall::{Stall, arm, poll_timer},
-            turn::{Head, Stage, Turn},
+            chunks::{ChunkScan, Chunks},
+            request_cycle::{CheckedHead, CycleStage, RequestCycle},
+            write_timeout::{WriteTimeout, arm, poll_timer},
         },
         http_settings::HttpSettings,
         shared::ServerShared,
@@ -31,80 +31,84 @@ use crate::{
     time::later,
 };
 
-/// A connection of HTTP/1.1 on which every head is judged before hyper sees it, by the same rules as the
-/// first one; hyper itself is more lenient. Also the one place where the reader's and the writer's time is
-/// limited.
+/// An HTTP/1.1 stream on which every head is checked before hyper reads it, by the same rules as the first one; hyper
+/// itself is more lenient. All time limits of reading and writing are here, too.
 ///
 /// ```text
 ///   Head ──whole──> Pass ──> Body | Chunked ──> Head
 ///    │ └─websocket─> Pass ──> Opaque
-///    └───bad, late─> Pass (a stand-in) ──> Closed
+///    └───bad, late─> Pass (a substitute head) ──> Closed
 /// ```
 pub(super) struct CheckedHeads<S> {
     stream: S,
-    /// Read, and not yet passed on: `passed <= bytes.len()`. No memory while it is empty and idle.
+    /// Bytes that were read: `passed <= bytes.len()`. No memory while it is empty and idle.
     bytes: Vec<u8>,
     passed: usize,
-    reading: Reading,
-    turn: Turn,
+    read_state: HttpReadState,
+    request_cycle: RequestCycle,
     context: HeadContext,
-    /// When the first byte of the head at hand came.
+    /// When the first byte of the current head came.
     head_began: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
-    writing: Stall,
-    /// When something was last written: nobody is idle who reads an answer.
+    writing: WriteTimeout,
+    /// When something was last written: a peer that reads an answer isn't idle.
     written: Instant,
     lingering: Option<Lingering>,
 }
 
-/// What a head is judged with.
+/// What the check of a head needs to know.
 pub(super) struct HeadContext {
     pub(super) shared: Arc<ServerShared>,
     pub(super) peer_addr: Option<SocketAddr>,
     pub(super) tls: Tls,
 }
 
-/// What comes next on a connection.
+/// What the reader does next.
 #[derive(Clone, Copy, Debug)]
-enum Reading {
-    Head,
-    /// So many bytes of `bytes` go to hyper, and then this.
+enum HttpReadState {
+    CheckedHead,
+    /// Passes this many of `bytes` to hyper, and goes on with `Next`.
     Pass(usize, Next),
-    /// What is left of a body of known length.
+    /// Passes on the rest of a body of known length, in bytes.
     Body(u64),
     Chunked(Chunks),
-    /// No HTTP any more.
+    /// Passes everything on: the bytes are no longer HTTP.
     Opaque,
-    /// The peer has sent its last request.
+    /// Passes nothing on: the peer has sent its last request.
     Closed,
 }
 
-/// What comes behind bytes that are passed on as they are.
+/// What follows bytes that are passed on unchanged.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Body(BodyLength),
     Chunked(Chunks),
-    Head,
+    CheckedHead,
     Opaque,
     Closed,
 }
 
-/// The time after our last byte, in which the peer can read it.
+/// The time after our last byte in which the peer can read it.
 struct Lingering {
     left: usize,
     until: Pin<Box<Sleep>>,
 }
 
 impl<S: Stream> CheckedHeads<S> {
-    /// `bytes` were read from `stream` already.
-    pub(super) fn new(stream: S, bytes: Vec<u8>, turn: Turn, context: HeadContext) -> Self {
-        let writing = Stall::new(context.http().send_timeout);
+    /// Wraps `stream`, from which `bytes` were read before.
+    pub(super) fn new(
+        stream: S,
+        bytes: Vec<u8>,
+        request_cycle: RequestCycle,
+        context: HeadContext,
+    ) -> Self {
+        let writing = WriteTimeout::new(context.http().send_timeout);
         Self {
             stream,
             bytes,
             passed: 0,
-            reading: Reading::Head,
-            turn,
+            read_state: HttpReadState::CheckedHead,
+            request_cycle,
             context,
             head_began: Some(Instant::now()),
             timer: None,
@@ -114,65 +118,67 @@ impl<S: Stream> CheckedHeads<S> {
         }
     }
 
-    /// Works until bytes were passed on, or the end was.
+    /// Passes bytes on to hyper, or the end of the stream.
     fn poll_pass(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            match self.reading {
-                Reading::Head => match ready!(self.poll_head(cx))? {
-                    Some(reading) => self.reading = reading,
+            match self.read_state {
+                HttpReadState::CheckedHead => match ready!(self.poll_head(cx))? {
+                    Some(read_state) => self.read_state = read_state,
                     None => return Poll::Ready(Ok(())),
                 },
-                Reading::Pass(left, next) => {
+                HttpReadState::Pass(left, next) => {
                     let taken = self.pass_bytes(buffer, left);
-                    self.reading = match left - taken {
+                    self.read_state = match left - taken {
                         0 => next.into(),
-                        left => Reading::Pass(left, next),
+                        left => HttpReadState::Pass(left, next),
                     };
                     return Poll::Ready(Ok(()));
                 }
-                Reading::Body(left) => {
+                HttpReadState::Body(left) => {
                     let here = usize::try_from(left).unwrap_or(usize::MAX);
                     let taken = ready!(self.poll_through(cx, buffer, here))?;
                     let left = left - taken as u64;
-                    self.reading = Next::Body(BodyLength::Bytes(left)).into();
+                    self.read_state = Next::Body(BodyLength::Bytes(left)).into();
                     return Poll::Ready(Ok(()));
                 }
-                Reading::Chunked(chunks) => match ready!(self.poll_chunks(cx, chunks))? {
-                    Some(reading) => self.reading = reading,
+                HttpReadState::Chunked(chunks) => match ready!(self.poll_chunks(cx, chunks))? {
+                    Some(read_state) => self.read_state = read_state,
                     None => return Poll::Ready(Ok(())),
                 },
-                Reading::Opaque => {
+                HttpReadState::Opaque => {
                     return self.poll_through(cx, buffer, usize::MAX).map_ok(|_| ());
                 }
-                // hyper closes after the answer to it.
-                Reading::Closed => return Poll::Pending,
+                // hyper closes the connection after its answer.
+                HttpReadState::Closed => return Poll::Pending,
             }
         }
     }
 
-    /// What follows from the next head; none if the connection ends without one.
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Reading>>> {
+    /// Returns what the reader does after the next head. `None` if the stream ends without one.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<HttpReadState>>> {
         loop {
-            let stage = self.turn.stage(cx);
+            let stage = self.request_cycle.stage(cx);
             match stage {
-                Stage::HeadAhead => return Poll::Pending,
-                Stage::Opaque => return Poll::Ready(Ok(Some(Reading::Opaque))),
-                Stage::Answering | Stage::Idle(_) => {}
+                CycleStage::HeadAhead => return Poll::Pending,
+                CycleStage::Opaque => return Poll::Ready(Ok(Some(HttpReadState::Opaque))),
+                CycleStage::Answering | CycleStage::Idle(_) => {}
             }
-            // While an answer is under way nobody is late.
+            // The timeouts of a peer don't run while an answer is in progress.
             let idle_since = match stage {
-                Stage::Idle(since) if !self.writing.is_waiting() => Some(since.max(self.written)),
+                CycleStage::Idle(since) if !self.writing.is_waiting() => {
+                    Some(since.max(self.written))
+                }
                 _ => None,
             };
             self.forget_passed();
             if !self.bytes.is_empty() {
                 let began = *self.head_began.get_or_insert_with(Instant::now);
-                if let Some(reading) = self.judge() {
-                    return Poll::Ready(Ok(Some(reading)));
+                if let Some(read_state) = self.classify() {
+                    return Poll::Ready(Ok(Some(read_state)));
                 }
                 let limit = self.context.shared.settings.limits.handshake_timeout;
                 arm(&mut self.timer, later(began, limit));
@@ -196,57 +202,63 @@ impl<S: Stream> CheckedHeads<S> {
         }
     }
 
-    /// What `bytes` begin with, if that can be told yet.
-    fn judge(&mut self) -> Option<Reading> {
+    /// Returns what the reader does after the head at the beginning of `bytes`. `None` if the head is incomplete.
+    fn classify(&mut self) -> Option<HttpReadState> {
         let HeadContext {
             shared,
             peer_addr,
             tls,
         } = &self.context;
-        let first = First::judge_http1(&self.bytes, &shared.settings.limits, *peer_addr, *tls)?;
+        let first =
+            RequestKind::classify_http1(&self.bytes, &shared.settings.limits, *peer_addr, *tls)?;
         self.head_began = None;
         let (head, head_bytes, next) = match first {
-            First::Http1(head_bytes, body) => (Head::Plain, head_bytes, Next::Body(body)),
-            First::WebSocket(incoming, head_bytes) => {
-                (Head::WebSocket(incoming), head_bytes, Next::Opaque)
+            RequestKind::Http1(head_bytes, body) => {
+                (CheckedHead::Plain, head_bytes, Next::Body(body))
             }
-            First::OutboxError(refusal) => return Some(self.refuse(refusal)),
-            First::Http2 => return None,
+            RequestKind::WebSocket(incoming, head_bytes) => {
+                (CheckedHead::WebSocket(incoming), head_bytes, Next::Opaque)
+            }
+            RequestKind::Refused(refusal) => return Some(self.refuse(refusal)),
+            RequestKind::Http2 => return None,
         };
-        self.turn.put(head);
-        Some(Reading::Pass(head_bytes, next))
+        self.request_cycle.put_head(head);
+        Some(HttpReadState::Pass(head_bytes, next))
     }
 
-    /// The head is bad, or late. hyper gets another one in its place, to have something to answer.
-    fn refuse(&mut self, refusal: Refusal) -> Reading {
-        self.turn.put(Head::OutboxError(refusal));
-        self.bytes = STAND_IN.to_vec();
+    /// Refuses a malformed or late head. hyper reads a substitute in its place, so that it has a request to answer.
+    fn refuse(&mut self, refusal: Refusal) -> HttpReadState {
+        self.request_cycle.put_head(CheckedHead::Refused(refusal));
+        self.bytes = SUBSTITUTE_HEAD.to_vec();
         self.passed = 0;
-        Reading::Pass(STAND_IN.len(), Next::Closed)
+        HttpReadState::Pass(SUBSTITUTE_HEAD.len(), Next::Closed)
     }
 
-    /// The next piece of a chunked body; none if the connection ends within it.
+    /// Returns what the reader does with the next piece of a chunked body. `None` if the stream ends within it.
     fn poll_chunks(
         &mut self,
         cx: &mut Context<'_>,
         mut chunks: Chunks,
-    ) -> Poll<io::Result<Option<Reading>>> {
+    ) -> Poll<io::Result<Option<HttpReadState>>> {
         self.forget_passed();
         if self.bytes.is_empty() && ready!(self.poll_fill(cx))? == 0 {
             return Poll::Ready(Ok(None));
         }
         Poll::Ready(match chunks.scan(&self.bytes) {
-            Found::More => Ok(Some(Reading::Pass(self.bytes.len(), Next::Chunked(chunks)))),
-            Found::End(bytes) => Ok(Some(Reading::Pass(bytes, Next::Head))),
-            Found::Broken => {
-                self.reading = Reading::Closed;
+            ChunkScan::More => Ok(Some(HttpReadState::Pass(
+                self.bytes.len(),
+                Next::Chunked(chunks),
+            ))),
+            ChunkScan::End(bytes) => Ok(Some(HttpReadState::Pass(bytes, Next::CheckedHead))),
+            ChunkScan::Broken => {
+                self.read_state = HttpReadState::Closed;
                 let text = "a chunk of a body is malformed";
                 Err(io::Error::new(io::ErrorKind::InvalidData, text))
             }
         })
     }
 
-    /// Passes up to `most` bytes on, those that were read already first. How many.
+    /// Passes up to `most` bytes on, first those that were read before. Returns their number.
     fn poll_through(
         &mut self,
         cx: &mut Context<'_>,
@@ -286,7 +298,7 @@ impl<S: Stream> CheckedHeads<S> {
         self.passed = 0;
     }
 
-    /// Reads more into `bytes`. How much; 0 at the end.
+    /// Reads more into `bytes`. Returns the number of bytes; 0 at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut piece = [0; READ_BYTES];
         let mut piece = ReadBuf::new(&mut piece);
@@ -295,10 +307,13 @@ impl<S: Stream> CheckedHeads<S> {
         Poll::Ready(Ok(piece.filled().len()))
     }
 
-    /// RFC 9112 section 9.6: a socket that is closed with bytes unread resets the connection, and the answer
-    /// is lost. So the rest of what the peer sends is read, within bounds.
+    /// Reads the rest of what the peer sends, within limits. RFC 9112 section 9.6: closing a socket with unread bytes
+    /// resets the connection, and the peer loses the answer.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.reading, Reading::Head | Reading::Opaque) {
+        if matches!(
+            self.read_state,
+            HttpReadState::CheckedHead | HttpReadState::Opaque
+        ) {
             return Poll::Ready(());
         }
         let lingering = self.lingering.get_or_insert_with(|| Lingering {
@@ -322,7 +337,7 @@ impl<S: Stream> CheckedHeads<S> {
     }
 
     fn is_opaque(&self) -> bool {
-        matches!(self.reading, Reading::Opaque)
+        matches!(self.read_state, HttpReadState::Opaque)
     }
 }
 
@@ -332,10 +347,10 @@ impl HeadContext {
     }
 }
 
-impl From<Next> for Reading {
+impl From<Next> for HttpReadState {
     fn from(next: Next) -> Self {
         match next {
-            Next::Body(BodyLength::Bytes(0)) | Next::Head => Self::Head,
+            Next::Body(BodyLength::Bytes(0)) | Next::CheckedHead => Self::CheckedHead,
             Next::Body(BodyLength::Bytes(bytes)) => Self::Body(bytes),
             Next::Body(BodyLength::Chunked) => Self::Chunked(Chunks::default()),
             Next::Chunked(chunks) => Self::Chunked(chunks),
@@ -362,7 +377,7 @@ impl<S: Stream> AsyncWrite for CheckedHeads<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.get_mut()
-            .watched(cx, |stream, cx| stream.poll_write(cx, bytes))
+            .limit_write(cx, |stream, cx| stream.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -371,7 +386,7 @@ impl<S: Stream> AsyncWrite for CheckedHeads<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.get_mut()
-            .watched(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
+            .limit_write(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -379,21 +394,21 @@ impl<S: Stream> AsyncWrite for CheckedHeads<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().watched(cx, S::poll_flush)
+        self.get_mut().limit_write(cx, S::poll_flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.lingering.is_none() {
-            ready!(this.watched(cx, S::poll_shutdown))?;
+            ready!(this.limit_write(cx, S::poll_shutdown))?;
         }
         this.poll_linger(cx).map(Ok)
     }
 }
 
 impl<S: Stream> CheckedHeads<S> {
-    /// Writes, with an eye on the time; a WebSocket has limits of its own.
-    fn watched<T>(
+    /// Writes, and limits how long a write may be pending. A WebSocket has limits of its own.
+    fn limit_write<T>(
         &mut self,
         cx: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
@@ -404,19 +419,19 @@ impl<S: Stream> CheckedHeads<S> {
         }
         match self.is_opaque() {
             true => polled,
-            false => self.writing.watch(polled, cx),
+            false => self.writing.limit(polled, cx),
         }
     }
 }
 
-/// What hyper answers when it isn't to see what came.
-const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
+/// The request that hyper reads in place of a refused one.
+const SUBSTITUTE_HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
 
 /// Bytes. Most heads fit one read; cookies and tokens make some longer.
 const READ_BYTES: usize = 4096;
 
-/// Bytes of a refused request that are read and thrown away.
+/// Bytes of a refused request that are read and discarded.
 const LINGER_BYTES_MAX: usize = 64 << 10;
 
-/// How long a refused peer has to read its answer and close.
+/// How long the peer has to read a refusal and close.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(2);

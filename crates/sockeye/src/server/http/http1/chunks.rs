@@ -1,97 +1,99 @@
 //! Where a chunked body ends (RFC 9112 section 7.1).
 
-/// Follows a chunked body to its end, without looking at the data. What is in it is decoded elsewhere; here
-/// every line must end in CR LF, as in a head, because a proxy may see other lines than we do.
+/// A scanner that finds the end of a chunked body and passes over the data. hyper decodes the body. Here every line
+/// must end in CR LF, as in a head, because a proxy in front may take other bytes for line ends than we do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chunks {
-    place: Place,
-    /// Of the chunk that is under way: its length so far, then what is left of it.
+    position: ChunkPosition,
+    /// The length of the current chunk: the part that was parsed so far, then the bytes that are left.
     left: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum ChunkPosition {
     /// Before the first digit of a length.
     #[default]
     Length,
-    /// Behind at least one digit.
+    /// After at least one digit.
     Digits,
-    /// Behind the length, where extensions stand.
+    /// After the length, where extensions stand.
     Extension,
-    /// Behind the CR of a length's line.
+    /// After the CR of the line with the length.
     LengthEnd,
     Data,
-    /// Behind the data: CR, then LF.
+    /// After the data: CR, then LF.
     DataCr,
     DataLf,
-    /// At the beginning of a line behind the last chunk.
+    /// At the beginning of a line after the last chunk.
     Trailer,
-    /// Within such a line, which isn't empty.
+    /// Within such a line, after its first byte.
     TrailerLine,
     TrailerEnd,
-    /// Behind the CR of the empty line.
+    /// After the CR of the empty line.
     End,
 }
 
-/// What was found in a piece of a body.
+/// What a piece of a body contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// The body goes on behind it.
+pub(super) enum ChunkScan {
+    /// The body continues after it.
     More,
-    /// The body ends after so many bytes of it.
+    /// The body ends after this many bytes of it.
     End(usize),
-    /// It isn't chunked well.
+    /// The chunks are malformed.
     Broken,
 }
 
 impl Chunks {
-    /// Looks at the next piece of the body.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> Found {
+    /// Scans the next piece of the body.
+    pub(super) fn scan(&mut self, bytes: &[u8]) -> ChunkScan {
         let mut at = 0;
         while at < bytes.len() {
-            if self.place == Place::Data {
+            if self.position == ChunkPosition::Data {
                 let here = bytes.len() - at;
                 let taken = usize::try_from(self.left).map_or(here, |left| left.min(here));
                 self.left -= taken as u64;
                 at += taken;
                 if self.left == 0 {
-                    self.place = Place::DataCr;
+                    self.position = ChunkPosition::DataCr;
                 }
                 continue;
             }
-            let is_end = self.place == Place::End;
+            let is_end = self.position == ChunkPosition::End;
             match self.after(bytes[at]) {
-                Some(place) => self.place = place,
-                None => return Found::Broken,
+                Some(position) => self.position = position,
+                None => return ChunkScan::Broken,
             }
             at += 1;
             if is_end {
-                return Found::End(at);
+                return ChunkScan::End(at);
             }
         }
-        Found::More
+        ChunkScan::More
     }
 
-    /// Where the body is after one more byte that isn't data.
-    fn after(&mut self, byte: u8) -> Option<Place> {
-        Some(match (self.place, byte) {
-            (Place::Length | Place::Digits, _) if byte.is_ascii_hexdigit() => {
+    /// Returns the position after one more byte that isn't data.
+    fn after(&mut self, byte: u8) -> Option<ChunkPosition> {
+        Some(match (self.position, byte) {
+            (ChunkPosition::Length | ChunkPosition::Digits, _) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16)?;
                 self.left = self.left.checked_mul(16)?.checked_add(digit.into())?;
-                Place::Digits
+                ChunkPosition::Digits
             }
-            (Place::Digits | Place::Extension, b'\r') => Place::LengthEnd,
-            (Place::Digits, b';' | b' ' | b'\t') => Place::Extension,
-            (Place::Extension | Place::TrailerLine, _) if is_text(byte) => self.place,
-            (Place::LengthEnd, b'\n') if self.left == 0 => Place::Trailer,
-            (Place::LengthEnd, b'\n') => Place::Data,
-            (Place::DataCr, b'\r') => Place::DataLf,
-            (Place::DataLf, b'\n') => Place::Length,
-            (Place::Trailer, b'\r') => Place::End,
-            (Place::Trailer, _) if is_text(byte) => Place::TrailerLine,
-            (Place::TrailerLine, b'\r') => Place::TrailerEnd,
-            (Place::TrailerEnd, b'\n') => Place::Trailer,
-            (Place::End, b'\n') => Place::Length,
+            (ChunkPosition::Digits | ChunkPosition::Extension, b'\r') => ChunkPosition::LengthEnd,
+            (ChunkPosition::Digits, b';' | b' ' | b'\t') => ChunkPosition::Extension,
+            (ChunkPosition::Extension | ChunkPosition::TrailerLine, _) if is_text(byte) => {
+                self.position
+            }
+            (ChunkPosition::LengthEnd, b'\n') if self.left == 0 => ChunkPosition::Trailer,
+            (ChunkPosition::LengthEnd, b'\n') => ChunkPosition::Data,
+            (ChunkPosition::DataCr, b'\r') => ChunkPosition::DataLf,
+            (ChunkPosition::DataLf, b'\n') => ChunkPosition::Length,
+            (ChunkPosition::Trailer, b'\r') => ChunkPosition::End,
+            (ChunkPosition::Trailer, _) if is_text(byte) => ChunkPosition::TrailerLine,
+            (ChunkPosition::TrailerLine, b'\r') => ChunkPosition::TrailerEnd,
+            (ChunkPosition::TrailerEnd, b'\n') => ChunkPosition::Trailer,
+            (ChunkPosition::End, b'\n') => ChunkPosition::Length,
             _ => return None,
         })
     }
@@ -111,10 +113,10 @@ mod tests {
         let bytes = [body.as_slice(), b"GET / HTTP/1.1\r\n"].concat();
         for cut in 1..body.len() {
             let mut chunks = Chunks::default();
-            assert_eq!(chunks.scan(&bytes[..cut]), Found::More, "{cut}");
+            assert_eq!(chunks.scan(&bytes[..cut]), ChunkScan::More, "{cut}");
             assert_eq!(
                 chunks.scan(&bytes[cut..]),
-                Found::End(body.len() - cut),
+                ChunkScan::End(body.len() - cut),
                 "{cut}"
             );
         }
@@ -138,7 +140,7 @@ mod tests {
         ] {
             assert_eq!(
                 Chunks::default().scan(body.as_bytes()),
-                Found::Broken,
+                ChunkScan::Broken,
                 "{body:?}"
             );
         }

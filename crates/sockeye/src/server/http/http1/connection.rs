@@ -1,4 +1,4 @@
-//! One connection of HTTP/1.1, from its first plain request on.
+//! One HTTP/1.1 connection, from its first plain request on.
 
 use std::{convert::Infallible, pin::pin, sync::Arc};
 
@@ -19,31 +19,32 @@ use crate::{
             http_service::HttpService,
             http1::{
                 checked_heads::{CheckedHeads, HeadContext},
-                turn::{Answer, Head, Turn},
+                request_cycle::{CheckedHead, RequestCycle, ResponseBody},
             },
         },
         shared::Phase,
     },
 };
 
-/// Serves HTTP/1.1 until the peer or a drain ends it; `bytes` were read already. A later request may still
-/// become a WebSocket.
+/// Serves HTTP/1.1 until the peer or a drain ends the connection. `bytes` were read from `stream` before. A later
+/// request may still become a WebSocket.
 pub(crate) async fn serve<S: Stream>(stream: S, bytes: Vec<u8>, tls: Tls, accepted: Accepted) {
     let shared = Arc::clone(&accepted.shared);
     let limits = &shared.settings.limits;
-    let turn = Turn::new();
+    let request_cycle = RequestCycle::new();
     let context = HeadContext {
         shared: Arc::clone(&shared),
         peer_addr: accepted.peer_addr,
         tls,
     };
-    let stream = CheckedHeads::new(stream, bytes, turn.clone(), context);
+    let stream = CheckedHeads::new(stream, bytes, request_cycle.clone(), context);
     let http_service = Arc::new(HttpService::new(tls, accepted));
-    let service =
-        service_fn(move |request| answer(Arc::clone(&http_service), turn.clone(), request));
+    let service = service_fn(move |request| {
+        answer(Arc::clone(&http_service), request_cycle.clone(), request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // All time is limited below hyper, where the bytes come and go.
+        // `CheckedHeads`, below hyper, limits all times.
         .header_read_timeout(None)
         .max_headers(limits.headers_max)
         .max_buf_size(limits.head_bytes_max.max(HYPER_BUFFER_BYTES_MIN))
@@ -62,14 +63,16 @@ pub(crate) async fn serve<S: Stream>(stream: S, bytes: Vec<u8>, tls: Tls, accept
 
 async fn answer(
     http_service: Arc<HttpService>,
-    turn: Turn,
+    request_cycle: RequestCycle,
     request: Request<RequestBody>,
 ) -> Result<Response, Infallible> {
     let is_connect = *request.method() == Method::CONNECT;
-    let decided = match turn.begin() {
-        Some(Head::Plain) => Ok(http_service.plain(request).await),
-        Some(Head::WebSocket(incoming)) => websocket(&http_service, *incoming, request).await,
-        Some(Head::OutboxError(refusal)) => Err(refusal),
+    let decided = match request_cycle.take_head() {
+        Some(CheckedHead::Plain) => Ok(http_service.plain(request).await),
+        Some(CheckedHead::WebSocket(incoming)) => {
+            websocket(&http_service, *incoming, request).await
+        }
+        Some(CheckedHead::Refused(refusal)) => Err(refusal),
         None => Err(Refusal::new(StatusCode::BAD_REQUEST)),
     };
     let is_refused = decided.is_err();
@@ -77,14 +80,14 @@ async fn answer(
     let is_upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS
         || is_connect && response.status().is_success();
     if is_upgraded {
-        turn.become_opaque();
+        request_cycle.become_opaque();
     } else if is_refused || http_service.is_last_answer(&response) {
         close_after(&mut response);
     }
-    Ok(response.map(|body| Body::new(Answer::new(body, turn))))
+    Ok(response.map(|body| Body::new(ResponseBody::new(body, request_cycle))))
 }
 
-/// A WebSocket on a connection that began with something else.
+/// Opens a WebSocket on a connection that began with a plain request.
 async fn websocket(
     http_service: &HttpService,
     incoming: Incoming,
@@ -96,7 +99,9 @@ async fn websocket(
     tokio::spawn(async move {
         match upgrade.await {
             Ok(stream) => admitted.open(Box::new(TokioIo::new(stream)), Vec::new(), registration),
-            Err(error) => tracing::debug!(%error, "the peer was gone before its upgrade"),
+            Err(error) => {
+                tracing::debug!(%error, "the peer closed the connection before its upgrade");
+            }
         }
     });
     let mut response = Response::new(Body::empty());
@@ -105,7 +110,8 @@ async fn websocket(
     Ok(response)
 }
 
-/// RFC 9110 section 7.8: whoever sends Upgrade names it in Connection.
+/// Makes this the last response of the connection. RFC 9110 section 7.8: a response with Upgrade names it in
+/// Connection.
 fn close_after(response: &mut Response) {
     let connection = match response.headers().contains_key(header::UPGRADE) {
         true => "upgrade, close",
@@ -117,5 +123,5 @@ fn close_after(response: &mut Response) {
         .insert(header::CONNECTION, connection);
 }
 
-/// Bytes. hyper's own minimum.
+/// Bytes. hyper panics below this.
 const HYPER_BUFFER_BYTES_MIN: usize = 8192;

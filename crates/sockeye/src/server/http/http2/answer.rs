@@ -1,4 +1,4 @@
-//! From one request over HTTP/2 to the end of its answer.
+//! One request over HTTP/2, up to the end of its response.
 
 use std::{
     future::{Future, poll_fn},
@@ -26,7 +26,8 @@ use crate::{
     },
 };
 
-/// Answers one request. Ends when it is answered or its stream is reset; a WebSocket goes on elsewhere.
+/// Answers one request. Returns when the response is sent or the stream is reset. A WebSocket continues in a task of
+/// its own.
 pub(super) async fn answer(
     http_service: Arc<HttpService>,
     request: Request<RecvStream>,
@@ -53,7 +54,9 @@ pub(super) async fn answer(
                         let stream = Http2Stream::new(send, request.into_body(), stream);
                         admitted.open(Box::new(stream), Vec::new(), registration);
                     }
-                    Err(error) => tracing::debug!(%error, "the peer was gone before its upgrade"),
+                    Err(error) => {
+                        tracing::debug!(%error, "the peer closed the stream before its upgrade");
+                    }
                 }
                 return;
             }
@@ -66,11 +69,11 @@ pub(super) async fn answer(
     };
     let _stream = stream;
     if let Err(error) = send(respond, response, is_head, send_timeout).await {
-        tracing::debug!(%error, "an answer over HTTP/2 broke off");
+        tracing::debug!(%error, "cannot send a response over HTTP/2");
     }
 }
 
-/// None if the peer resets the stream first.
+/// Returns `None` if the peer resets the stream before `future` completes.
 async fn until_reset<F: Future>(respond: &mut SendResponse<Bytes>, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     tokio::select! {
@@ -87,7 +90,7 @@ async fn send(
     send_timeout: Duration,
 ) -> io::Result<()> {
     let (mut parts, body) = response.into_parts();
-    // RFC 9113 section 8.2.2: these belong to HTTP/1.1.
+    // RFC 9113 section 8.2.2: these fields belong to HTTP/1.1.
     for name in CONNECTION_FIELDS {
         parts.headers.remove(name);
     }
@@ -123,7 +126,7 @@ async fn send_body(
     send_timeout: Duration,
 ) -> io::Result<()> {
     loop {
-        // How long the handler takes for a piece is its own affair, as long as somebody waits for it.
+        // The handler has no time limit for a piece, as long as the peer waits for it.
         let frame = tokio::select! {
             biased;
             frame = poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)) => frame,
@@ -153,7 +156,7 @@ async fn send_body(
     }
 }
 
-/// Sends as much at a time as the peer lets us.
+/// Sends `data` in pieces, each as large as the peer's window allows.
 async fn send_data(
     stream: &mut SendStream<Bytes>,
     mut data: Bytes,
@@ -175,7 +178,7 @@ async fn send_data(
     Ok(())
 }
 
-/// RFC 9110 section 6.6.1: whoever has a clock dates an answer.
+/// Adds the field Date. RFC 9110 section 6.6.1: a server with a clock sends it.
 fn date(headers: &mut HeaderMap) {
     if let header::Entry::Vacant(vacant) = headers.entry(header::DATE)
         && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::now()))

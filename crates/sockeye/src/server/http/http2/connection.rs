@@ -1,4 +1,4 @@
-//! One connection of HTTP/2.
+//! One HTTP/2 connection.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -12,26 +12,26 @@ use crate::{
     server::{
         admit::Accepted,
         http::{
-            http_service::{HttpService, Place},
+            http_service::{CapacityClass, HttpService},
             http2::{
                 answer::answer,
-                streams::Streams,
-                unread::{Unread, Verdict},
-                watch::{Act, Watch},
-                watched::{Input, SignsOfLife, Watched},
+                http2_keepalive::{Http2Keepalive, KeepaliveAction},
+                peer_activity::{ActivityStream, InputLimit, PeerActivity},
+                streams::OpenStreams,
+                unread::{UnreadBytes, UnreadCheck},
             },
         },
         shared::{Phase, ServerShared},
     },
 };
 
-/// Serves HTTP/2, with WebSockets on streams of it, until the peer or a drain ends it, or nobody uses it.
+/// Serves HTTP/2, with WebSockets on its streams, until the peer, a drain or a timeout ends the connection.
 pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, accepted: Accepted) {
     let shared = Arc::clone(&accepted.shared);
     let http_service = Arc::new(HttpService::new(tls, accepted));
-    let signs = SignsOfLife::new();
-    let input = Arc::new(Input::new());
-    let stream = Watched::new(stream, signs.clone(), Arc::clone(&input));
+    let activity = PeerActivity::new();
+    let input = Arc::new(InputLimit::new());
+    let stream = ActivityStream::new(stream, activity.clone(), Arc::clone(&input));
     let handshake = builder(&shared).handshake::<_, Bytes>(stream);
     let mut connection = match timeout_at(deadline, handshake).await {
         Ok(Ok(connection)) => connection,
@@ -39,11 +39,11 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
         Err(_) => return tracing::debug!("HTTP/2 took too long"),
     };
     let mut pings = connection.ping_pong();
-    let streams = Streams::default();
-    let mut unread = Unread::new(&shared.settings.memory_budget, streams.clone(), input);
-    let mut watch = match http_service.place() {
-        Place::Regular => Watch::new(deadline, shared.http.keepalive_timeout),
-        Place::Reserve => Watch::of_guest(deadline),
+    let streams = OpenStreams::default();
+    let mut unread = UnreadBytes::new(&shared.settings.memory_budget, streams.clone(), input);
+    let mut http2_keepalive = match http_service.capacity_class() {
+        CapacityClass::Regular => Http2Keepalive::new(deadline, shared.http.keepalive_timeout),
+        CapacityClass::Reserve => Http2Keepalive::for_reserve(deadline),
     };
     let mut timer = pin!(sleep_until(deadline));
     let mut draining = pin!(shared.reached(Phase::Draining));
@@ -53,7 +53,7 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(Ok((mut request, respond))) => {
-                    watch.handle_request();
+                    http2_keepalive.handle_request();
                     let stream = streams.open(request.body_mut());
                     tokio::spawn(answer(Arc::clone(&http_service), request, respond, stream));
                 }
@@ -61,22 +61,23 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
                 None => return,
             },
             () = streams.emptied() => if !streams.are_open() {
-                watch.handle_idle(Instant::now());
+                http2_keepalive.handle_idle(Instant::now());
             },
-            () = &mut timer => match watch.handle_timer(Instant::now(), signs.last()) {
-                Act::Nothing => {}
-                Act::Ping => ping(pings.as_mut()).await,
-                // One whose last answer is out is told in one frame; what it asks meanwhile it may ask again.
-                Act::SayGoodbye if !connection.has_streams() => {
+            () = &mut timer => match http2_keepalive.handle_timer(Instant::now(), activity.last()) {
+                KeepaliveAction::Nothing => {}
+                KeepaliveAction::Ping => ping(pings.as_mut()).await,
+                // After the last response one frame is enough: a peer that sends a request meanwhile may repeat
+                // it.
+                KeepaliveAction::GoAway if !connection.has_streams() => {
                     connection.abrupt_shutdown(Reason::NO_ERROR);
                 }
-                Act::SayGoodbye => connection.graceful_shutdown(),
-                Act::End => return,
+                KeepaliveAction::GoAway => connection.graceful_shutdown(),
+                KeepaliveAction::End => return,
             },
-            () = unread.is_due() => if unread.look() == Verdict::Condemned {
+            () = unread.is_due() => if unread.count() == UnreadCheck::MustClose {
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 let gone = poll_fn(|cx| connection.poll_closed(cx));
-                let _ = timeout(GOODBYE_TIMEOUT, gone).await;
+                let _ = timeout(GOAWAY_TIMEOUT, gone).await;
                 return;
             },
             () = &mut draining, if !is_draining => {
@@ -85,7 +86,7 @@ pub(crate) async fn serve<S: Stream>(stream: S, tls: Tls, deadline: Instant, acc
             }
             () = &mut ended => return,
         }
-        let due = watch.due(signs.last());
+        let due = http2_keepalive.due(activity.last());
         if timer.deadline() != due || timer.is_elapsed() {
             timer.as_mut().reset(due);
         }
@@ -105,33 +106,33 @@ fn builder(shared: &ServerShared) -> Builder {
     builder
 }
 
-/// Asks for a sign of life. The answer is seen as what it is, bytes that come.
+/// Sends a ping. The answer is noticed as bytes that come.
 async fn ping(pings: Option<&mut PingPong>) {
     let Some(pings) = pings else {
         return;
     };
-    // The answer to the last one makes room for the next.
+    // h2 sends no ping before the answer to the last one was polled.
     poll_fn(|cx| {
         let _ = pings.poll_pong(cx);
         Poll::Ready(())
     })
     .await;
     if let Err(error) = pings.send_ping(Ping::opaque()) {
-        tracing::debug!(%error, "cannot ask for a sign of life");
+        tracing::debug!(%error, "cannot send a ping over HTTP/2");
     }
 }
 
-/// Streams of one connection, WebSockets and requests together. 100 is the least that RFC 9113
-/// section 6.5.2 recommends; a browser opens all its tabs' WebSockets on one connection.
+/// Streams of one connection, WebSockets and requests together. 100 is the least that RFC 9113 section 6.5.2
+/// recommends; a browser opens the WebSockets of all its tabs on one connection.
 const STREAMS_MAX: u32 = 256;
 
-/// Bytes that one stream may send ahead of its reader, and so what it can make us hold. All streams together
-/// may send as much ahead, 16 MiB: however many of them aren't read, the others are not held up. The price of
-/// so small a window is that one stream is sent to us no faster than 64 KiB each round trip.
+/// Bytes that one stream may send ahead of its reader, and so how much the server may have to hold for it. All
+/// streams together may send 256 times as much ahead, 16 MiB, so unread streams don't hold up the others. The price
+/// of a small window is that a stream receives no more than 64 KiB per round trip.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 
-/// How long a connection that must go waits until its GOAWAY is out: the peer may read nothing.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection that must close waits until its GOAWAY is sent: the peer may read nothing.
+const GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes of one stream that h2 may hold, which have left an outbox and are not in the socket yet.
+/// Bytes of one stream that have left an outbox and that h2 may hold before they are in the socket.
 const SEND_BUFFER_BYTES_MAX: usize = 64 << 10;

@@ -1,20 +1,26 @@
 //! HTTP/2, with WebSockets on its streams (RFC 8441).
 //!
 //! ```text
-//!   socket ──> Watched ──> h2 ──> connection ──> answer, one task for each stream
-//!              signs of life      pings, idle     ├──> fallback
-//!                                 time, drain     └──> Http2Stream ──> a WebSocket
+//!   socket ──> ActivityStream ──> h2 ──> connection ─────> answer, one task for each stream
+//!              when the peer was         Http2Keepalive:    ├──> fallback
+//!              active last               pings, idle time   └──> Http2Stream ──> a WebSocket
 //! ```
 //!
-//! By h2 itself and not by way of hyper: hyper's upgraded streams take whatever is written, and so hide from
-//! an outbox how much the peer reads.
+//! The server uses h2 directly and not through hyper, because hyper's upgraded streams accept whatever is written and
+//! so hide from an outbox how much the peer reads.
+
+mod connection;
+
+mod peer_activity;
+
+mod unread;
+
+mod http2_keepalive;
+
+mod streams;
 
 mod answer;
-mod connection;
+
 mod request_body;
-mod streams;
-mod unread;
-mod watch;
-mod watched;
 
 pub(crate) use connection::serve;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use h2::RecvStream;
 use hyper::body::{Body, Frame};
 
-/// The body of a request over HTTP/2. The window is given back as it is read.
+/// The body of a request over HTTP/2. It reopens the stream's window as it is read.
 pub(super) struct RequestBody(pub(super) RecvStream);
 
 impl Body for RequestBody {

@@ -1,4 +1,4 @@
-//! The streams of a connection that are open.
+//! The open streams of one connection.
 
 use std::{
     collections::HashMap,
@@ -8,26 +8,26 @@ use std::{
 use h2::{FlowControl, StreamId};
 use tokio::sync::Notify;
 
-/// The streams of a connection that are open, as far as we have to do with them.
+/// The open streams of one connection that the server has accepted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Streams(Arc<Inner>);
+pub(super) struct OpenStreams(Arc<StreamTable>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    /// What each of them has sent ahead of its reader. As many as the connection may have streams.
+struct StreamTable {
+    /// The flow control of each stream, which knows what its reader has not read. At most `STREAMS_MAX` entries.
     open: Mutex<HashMap<StreamId, FlowControl>>,
-    /// Told whenever the last one ends.
+    /// Notified whenever the last stream ends.
     emptied: Notify,
 }
 
-/// One stream is open while this lives.
+/// An open stream. It counts as open until this is dropped.
 #[derive(Debug)]
 pub(super) struct OpenStream {
     id: StreamId,
-    streams: Arc<Inner>,
+    streams: Arc<StreamTable>,
 }
 
-impl Streams {
+impl OpenStreams {
     /// Adds the stream of a request.
     pub(super) fn open(&self, received: &mut h2::RecvStream) -> OpenStream {
         let id = received.stream_id();
@@ -42,18 +42,18 @@ impl Streams {
         !self.0.lock().is_empty()
     }
 
-    /// Bytes that came and that nobody has read yet.
+    /// Returns the bytes that came and were not read yet.
     pub(super) fn unread_bytes(&self) -> usize {
         self.0.lock().values().map(FlowControl::used_capacity).sum()
     }
 
-    /// Waits until the last of them ends. To be looked at again: another may be open by then.
+    /// Waits until the last stream ends. The caller has to check again, because a new one may be open by then.
     pub(super) async fn emptied(&self) {
         self.0.emptied.notified().await;
     }
 }
 
-impl Inner {
+impl StreamTable {
     fn lock(&self) -> MutexGuard<'_, HashMap<StreamId, FlowControl>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +66,7 @@ impl Drop for OpenStream {
             let flow = open.remove(&self.id);
             (flow, open.is_empty())
         };
-        // Not under the lock: h2 has one of its own, and may do much when a stream is forgotten.
+        // After the lock is released: h2 has a lock of its own, and its drop of a stream may do much.
         drop(flow);
         if is_last {
             self.streams.emptied.notify_one();

@@ -1,4 +1,4 @@
-//! What the streams of one connection have sent ahead of their readers.
+//! Charges what the streams of one connection have sent ahead of their readers.
 
 use std::{
     sync::Arc,
@@ -13,95 +13,96 @@ use tokio::{
 use crate::{
     memory::{Holding, MemoryBudget},
     server::http::http2::{
-        streams::Streams,
-        watched::{Input, LOOK_BYTES},
+        peer_activity::{INPUT_THRESHOLD_BYTES, InputLimit},
+        streams::OpenStreams,
     },
 };
 
-/// What the streams of one connection have sent ahead of their readers. It lies in h2, where no session counts it, and is
-/// read without a word to the connection's task: so it is summed up now and then.
+/// Charges what the streams of one connection have sent ahead of their readers. These bytes lie in h2, where no
+/// session counts them, and the readers don't notify the connection's task, so it counts them now and then.
 ///
 /// ```text
-///   Watched: bytes come ──> Input ──64 KiB, or a second later──> look ──> budget
-///        └<── so many may come until the next look ──────────────┘  └──> condemned beyond the hard mark
+///   ActivityStream: bytes come ──> InputLimit ──64 KiB, or a second later──> count ──> budget
+///        └<── so many may come until the next count ─────────────────────┘     └──> close beyond the hard mark
 /// ```
-pub(super) struct Unread {
-    streams: Streams,
-    input: Arc<Input>,
+pub(super) struct UnreadBytes {
+    streams: OpenStreams,
+    input: Arc<InputLimit>,
     holding: Holding,
-    called: Arc<Called>,
-    /// When to look next. `None`: nothing is unread, and nothing has come since the last look.
+    budget_waker: Arc<BudgetWaker>,
+    /// When to count next. `None` if nothing is unread and nothing has come since the last count.
     due: Option<Instant>,
 }
 
-/// What follows from a look.
+/// What the connection has to do after a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It goes on.
-    Stays,
-    /// It must go, because it holds most and memory is short.
-    Condemned,
+pub(super) enum UnreadCheck {
+    /// Continue.
+    Continue,
+    /// Close, because it holds most and memory is short.
+    MustClose,
 }
 
-/// Told by the budget that there is room, or that the connection must go.
+/// Notified by the budget that there is room, or that the connection must close.
 #[derive(Default)]
-struct Called(Notify);
+struct BudgetWaker(Notify);
 
-impl Wake for Called {
+impl Wake for BudgetWaker {
     fn wake(self: Arc<Self>) {
         self.0.notify_one();
     }
 }
 
-impl Unread {
-    pub(super) fn new(budget: &MemoryBudget, streams: Streams, input: Arc<Input>) -> Self {
+impl UnreadBytes {
+    pub(super) fn new(budget: &MemoryBudget, streams: OpenStreams, input: Arc<InputLimit>) -> Self {
         Self {
             streams,
             input,
             holding: Holding::new(budget),
-            called: Arc::default(),
+            budget_waker: Arc::default(),
             due: None,
         }
     }
 
-    /// Waits until it is time for [`Unread::look`]. Cancel safe.
+    /// Waits until [`UnreadBytes::count`] is due. This is cancel safe.
     pub(super) async fn is_due(&mut self) {
         loop {
             let due = self.due.unwrap_or_else(Instant::now);
             tokio::select! {
-                () = self.input.came() => {
-                    if self.input.bytes() >= LOOK_BYTES {
+                () = self.input.wait() => {
+                    if self.input.bytes() >= INPUT_THRESHOLD_BYTES {
                         return;
                     }
-                    self.due.get_or_insert_with(|| Instant::now() + LOOK_INTERVAL);
+                    self.due.get_or_insert_with(|| Instant::now() + COUNT_INTERVAL);
                 }
                 () = sleep_until(due), if self.due.is_some() => return,
-                () = self.called.0.notified() => return,
+                () = self.budget_waker.0.notified() => return,
             }
         }
     }
 
-    /// Sums it up, and charges it.
-    pub(super) fn look(&mut self) -> Verdict {
+    /// Counts the unread bytes and charges them to the budget.
+    pub(super) fn count(&mut self) -> UnreadCheck {
         let bytes = self.streams.unread_bytes();
-        let waker = || Waker::from(Arc::clone(&self.called));
+        let waker = || Waker::from(Arc::clone(&self.budget_waker));
         self.holding.set(bytes, waker);
-        self.due = (bytes > 0).then(|| Instant::now() + LOOK_INTERVAL);
+        self.due = (bytes > 0).then(|| Instant::now() + COUNT_INTERVAL);
         if self.holding.must_close() {
-            tracing::warn!(bytes, "an HTTP/2 connection is ended: short of memory");
-            return Verdict::Condemned;
+            tracing::warn!(bytes, "an HTTP/2 connection is closed: memory is short");
+            return UnreadCheck::MustClose;
         }
-        self.input.begin_anew(match self.holding.must_wait(waker) {
-            true => SCARCE_BYTES,
-            false => LOOK_BYTES,
+        self.input.reset(match self.holding.must_wait(waker) {
+            true => INPUT_SCARCE_BYTES,
+            false => INPUT_THRESHOLD_BYTES,
         });
-        Verdict::Stays
+        UnreadCheck::Continue
     }
 }
 
-/// Bytes that may come between two looks beyond the soft mark, of a connection that holds much. Not 0: pings, pongs and
-/// windows come the same way, so that it would be taken for dead, and what its streams have to send would wait for ever.
-const SCARCE_BYTES: usize = 16 << 10;
+/// Bytes that may come between two counts beyond the soft mark, on a connection that holds much. Not 0: pings, pongs
+/// and window updates come the same way. Without them the connection would seem dead, and what its streams have to
+/// send would wait for ever.
+const INPUT_SCARCE_BYTES: usize = 16 << 10;
 
-/// From the first byte that has come since a look to the next one; and between two, as long as something is unread.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Time from the first byte after a count to the next count, and between two counts as long as something is unread.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);

@@ -11,16 +11,16 @@ fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
     headers
 }
 
-fn told(peer: &str, fields: &[(&'static str, &str)]) -> Forwarded {
+fn forwarded(peer: &str, fields: &[(&'static str, &str)]) -> Forwarded {
     let cidrs = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"].map(str::to_owned);
     let headers = headers(fields);
     let proxies = TrustedProxies::parse(&cidrs).unwrap();
-    proxies.told(Some(peer.parse().unwrap()), || &headers)
+    proxies.forwarded(Some(peer.parse().unwrap()), || &headers)
 }
 
-/// The address that counts as the client's.
+/// Returns the address that counts as the client's.
 fn client(peer: &str, fields: &[(&'static str, &str)]) -> String {
-    let client_addr = told(peer, fields).client_addr;
+    let client_addr = forwarded(peer, fields).client_addr;
     client_addr.map_or_else(|| peer.to_owned(), |addr| addr.to_string())
 }
 
@@ -30,29 +30,29 @@ fn only_a_trusted_peer_is_asked() {
         ("forwarded", "for=192.0.2.1"),
         ("x-forwarded-for", "192.0.2.1"),
     ] {
-        let to_tokio = told("198.51.100.1", &[(field, value)]);
-        assert_eq!(to_tokio, Forwarded::default());
+        let forwarded_by_untrusted = forwarded("198.51.100.1", &[(field, value)]);
+        assert_eq!(forwarded_by_untrusted, Forwarded::default());
         assert_eq!(client("10.1.1.1", &[(field, value)]), "192.0.2.1");
         assert_eq!(client("::ffff:10.1.1.1", &[(field, value)]), "192.0.2.1");
     }
-    assert_eq!(told("10.1.1.1", &[]), Forwarded::default());
+    assert_eq!(forwarded("10.1.1.1", &[]), Forwarded::default());
     let headers = headers(&[("x-forwarded-for", "192.0.2.1")]);
     let nobody = TrustedProxies::default();
     let peer = Some("10.1.1.1".parse().unwrap());
-    assert_eq!(nobody.told(peer, || &headers), Forwarded::default());
-    assert_eq!(nobody.told(None, || &headers), Forwarded::default());
+    assert_eq!(nobody.forwarded(peer, || &headers), Forwarded::default());
+    assert_eq!(nobody.forwarded(None, || &headers), Forwarded::default());
 }
 
 #[test]
 fn proxies_are_followed_back_to_the_first_that_is_not_trusted() {
     for (value, expected) in [
-        // What the client wrote itself stands left of its address.
+        // The client's own text is to the left of its address.
         ("1.1.1.1, 192.0.2.1", "192.0.2.1"),
         ("1.1.1.1, 192.0.2.1, 10.2.2.2", "192.0.2.1"),
         ("192.0.2.1,10.2.2.2,10.3.3.3", "192.0.2.1"),
         ("10.9.9.9, 10.2.2.2", "10.9.9.9"),
         (" , 192.0.2.1 ,, ", "192.0.2.1"),
-        // Beyond what can't be read nobody is believed.
+        // Nothing to the left of an unreadable value is believed.
         ("192.0.2.1, unknown, 10.2.2.2", "10.2.2.2"),
         ("192.0.2.1, garbage", "10.1.1.1"),
         ("192.0.2.1, _hidden", "10.1.1.1"),
@@ -130,7 +130,7 @@ fn the_standard_field_is_read_as_its_examples_have_it() {
         ("for=192.0.2.43;;by=_x,", "10.1.1.1"),
         ("by=\"a,b;for=1.1.1.1\";for=192.0.2.43", "192.0.2.43"),
         ("by=\"a\\\"b\";for=192.0.2.43", "192.0.2.43"),
-        // Malformed: nobody knows whose words these are.
+        // Malformed: it is unclear who wrote which part.
         ("for=\"192.0.2.43", "10.1.1.1"),
         ("for=192.0.2.43 x", "10.1.1.1"),
         ("for", "10.1.1.1"),
@@ -154,7 +154,7 @@ fn what_is_malformed_does_not_count_as_absent() {
         ("x-forwarded-proto", "https"),
         ("x-forwarded-host", "evil.example"),
     ];
-    for forwarded in [
+    for parse_forwarded_fields in [
         "for=\"192.0.2.43",
         "for",
         "for=",
@@ -167,15 +167,22 @@ fn what_is_malformed_does_not_count_as_absent() {
         "for=6.6.6.6;proto",
         "\u{e9}",
     ] {
-        let fields = [&[("forwarded", forwarded)][..], &rest].concat();
+        let fields = [&[("forwarded", parse_forwarded_fields)][..], &rest].concat();
         assert_eq!(
-            told("10.1.1.1", &fields),
-            Forwarded::doubted(),
-            "{forwarded}"
+            forwarded("10.1.1.1", &fields),
+            Forwarded::rejected(),
+            "{parse_forwarded_fields}"
         );
-        // In whichever field it stands.
-        let two = [("forwarded", "for=192.0.2.1"), ("forwarded", forwarded)];
-        assert_eq!(told("10.1.1.1", &two), Forwarded::doubted(), "{forwarded}");
+        // In each of the fields.
+        let two = [
+            ("forwarded", "for=192.0.2.1"),
+            ("forwarded", parse_forwarded_fields),
+        ];
+        assert_eq!(
+            forwarded("10.1.1.1", &two),
+            Forwarded::rejected(),
+            "{parse_forwarded_fields}"
+        );
     }
     for (name, value) in [
         ("x-forwarded-for", "6.6.6.6, garbage"),
@@ -188,15 +195,23 @@ fn what_is_malformed_does_not_count_as_absent() {
     ] {
         let mut fields = vec![("forwarded", "for=192.0.2.1;proto=http;host=a.example")];
         fields.push((name, value));
-        assert_eq!(told("10.1.1.1", &fields), Forwarded::doubted(), "{value}");
-        // And without the other kind of fields.
+        assert_eq!(
+            forwarded("10.1.1.1", &fields),
+            Forwarded::rejected(),
+            "{value}"
+        );
+        // Without the other kind of fields, too.
         let alone = [&rest[..], &[(name, value)]].concat();
-        assert_eq!(told("10.1.1.1", &alone), Forwarded::doubted(), "{value}");
+        assert_eq!(
+            forwarded("10.1.1.1", &alone),
+            Forwarded::rejected(),
+            "{value}"
+        );
     }
 }
 
 #[test]
-fn what_a_stranger_wrote_first_need_not_be_readable() {
+fn what_a_client_wrote_first_need_not_be_readable() {
     for (name, value) in [
         (
             "forwarded",
@@ -214,9 +229,9 @@ fn a_proxy_that_hides_the_client_is_believed_in_the_rest() {
         let value = format!("for=6.6.6.6;host=evil, {hidden}proto=https;host=a.example");
         let fields = [("forwarded", value.as_str())];
         assert_eq!(client("10.1.1.1", &fields), "10.1.1.1", "{value}");
-        let told = told("10.1.1.1", &fields);
+        let forwarded = forwarded("10.1.1.1", &fields);
         assert_eq!(
-            (told.tls, told.host.as_deref()),
+            (forwarded.tls, forwarded.host.as_deref()),
             (Some(Tls::Yes), Some("a.example"))
         );
     }
@@ -230,23 +245,23 @@ fn two_kinds_of_fields_that_disagree_are_not_believed() {
         ("x-forwarded-host", "a.example"),
         ("x-forwarded-proto", "https"),
     ];
-    let all = told("10.1.1.1", &agreeing);
+    let all = forwarded("10.1.1.1", &agreeing);
     assert_eq!(all.client_addr.unwrap().to_string(), "192.0.2.1");
     assert_eq!(
         (all.tls, all.host.as_deref()),
         (Some(Tls::Yes), Some("a.example"))
     );
-    for (forwarded, x_forwarded) in [
+    for (parse_forwarded_fields, x_forwarded) in [
         ("for=1.1.1.1;host=a", ("x-forwarded-for", "192.0.2.1")),
         ("for=unknown", ("x-forwarded-for", "6.6.6.6")),
         ("for=192.0.2.1;proto=http", ("x-forwarded-proto", "https")),
         ("for=192.0.2.1;host=a", ("x-forwarded-host", "evil")),
     ] {
-        let forged = [("forwarded", forwarded), x_forwarded];
+        let forged = [("forwarded", parse_forwarded_fields), x_forwarded];
         assert_eq!(
-            told("10.1.1.1", &forged),
-            Forwarded::doubted(),
-            "{forwarded}"
+            forwarded("10.1.1.1", &forged),
+            Forwarded::rejected(),
+            "{parse_forwarded_fields}"
         );
     }
 }
@@ -254,7 +269,7 @@ fn two_kinds_of_fields_that_disagree_are_not_believed() {
 #[test]
 fn scheme_and_host_are_those_of_the_client() {
     let value = "for=192.0.2.1;proto=https;host=a.example, for=10.2.2.2;proto=http;host=inner";
-    let by_standard = told("10.1.1.1", &[("forwarded", value)]);
+    let by_standard = forwarded("10.1.1.1", &[("forwarded", value)]);
     assert_eq!(
         (by_standard.tls, by_standard.host.as_deref()),
         (Some(Tls::Yes), Some("a.example"))
@@ -264,12 +279,12 @@ fn scheme_and_host_are_those_of_the_client() {
         ("x-forwarded-proto", "http, https"),
         ("x-forwarded-host", "a.example:8443"),
     ];
-    let by_custom = told("10.1.1.1", &fields);
+    let by_custom = forwarded("10.1.1.1", &fields);
     assert_eq!(
         (by_custom.tls, by_custom.host.as_deref()),
         (Some(Tls::Yes), Some("a.example:8443"))
     );
-    assert_eq!(told("192.0.2.1", &fields), Forwarded::default());
+    assert_eq!(forwarded("192.0.2.1", &fields), Forwarded::default());
 }
 
 #[test]
@@ -286,7 +301,7 @@ proptest! {
         let found = client_of("x-forwarded-for", &format!("{forged}, 192.0.2.1"));
         prop_assert_eq!(found, "192.0.2.1");
         let found = client_of("forwarded", &format!("{forged}, for=192.0.2.1"));
-        // A quote that is never closed swallows what follows; then nobody is believed.
+        // An unclosed quote swallows what follows; then nothing is believed.
         prop_assert!(found == "192.0.2.1" || found == "10.1.1.1", "{}", found);
     }
 }

@@ -1,11 +1,12 @@
-//! Who a request comes from.
+//! The trait that finds out which client a request comes from.
 
 use crate::handshake::{ClientId, Refusal, Request};
 
-/// Who a request comes from. Asked before 101, on the worker that read the request: it must not block.
-/// [`crate::Route::authorize`] is for what takes time.
+/// Finds out which client a request comes from. The server calls it before 101, on the worker that has read the
+/// request, so it must not block; [`crate::Route::authorize`] is for checks that take time.
 ///
-/// A closure will do, or one of the ready ones in [`crate::identity`]; `a.or(b)` asks `b` where `a` finds nobody.
+/// Closures implement it, and [`crate::identity`] has ready implementations. `a.or(b)` asks `b` if `a` finds no
+/// client.
 ///
 /// ```no_run
 /// # use sockeye::{Endpoint, Message, Reply, Session};
@@ -16,20 +17,20 @@ use crate::handshake::{ClientId, Refusal, Request};
 /// use sockeye::{Identify as _, Route, identity::{FromCookie, FromQuery}};
 ///
 /// let route = Route::new("/room", |request| {
-///     println!("{:?} comes", request.client_id());
+///     println!("{:?} connects", request.client_id());
 ///     Ok(Room)
 /// })
 /// .identify(FromQuery::new("client_id").or(FromCookie::new("client_id")));
 /// ```
 pub trait Identify: Send + Sync + 'static {
-    /// The client, or `None` if the request doesn't say.
+    /// Returns the client, or `None` if the request names none.
     ///
     /// # Errors
     ///
-    /// The HTTP answer in place of a WebSocket, for who says something wrong.
+    /// The HTTP answer to a request whose credentials are wrong, in place of a WebSocket.
     fn identify(&self, request: &Request) -> Result<Option<ClientId>, Refusal>;
 
-    /// Asks `other` where this one finds nobody.
+    /// Asks `other` if this one finds no client.
     fn or<I: Identify>(self, other: I) -> Or<Self, I>
     where
         Self: Sized,
@@ -38,7 +39,7 @@ pub trait Identify: Send + Sync + 'static {
     }
 }
 
-/// Two ways to tell, the second one for where the first finds nobody: [`Identify::or`].
+/// Two ways to find the client, made by [`Identify::or`]. The second is asked if the first finds none.
 #[derive(Clone, Copy, Debug)]
 pub struct Or<A, B>(A, B);
 

@@ -1,15 +1,16 @@
-//! Who a request comes from: ready ways to tell.
+//! Ready ways to find out which client a request comes from.
 //!
-//! [`crate::Route::identify`] takes one of them, or any [`crate::Identify`]; the endpoint finds what it found in
-//! [`crate::Request::client_id`].
+//! [`crate::Route::identify`] takes one of them, or any [`crate::Identify`]; [`crate::Request::client_id`] returns
+//! the result.
 //!
-//! | | where the name comes from | who could lie |
+//! | | source of the client id | who can claim to be somebody else |
 //! |---|---|---|
-//! | [`FromQuery`] | the query, as it stands there | everybody |
-//! | [`FromCookie`] | a cookie, as it stands there | everybody but pages of other sites |
-//! | [`FromToken`] | what a [`Tokens`] says of a bearer token | nobody without a token |
+//! | [`FromQuery`] | a parameter of the query, taken as it is | anybody |
+//! | [`FromCookie`] | a cookie, taken as it is | any program; not the pages of other sites |
+//! | [`FromToken`] | what a [`Tokens`] returns for a bearer token | only the holder of a token |
 
 mod identify;
+
 mod query_and_cookie;
 mod token;
 

@@ -1,4 +1,4 @@
-//! A name that stands in the request as it is.
+//! A client id that stands in the request as it is.
 
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
@@ -8,13 +8,13 @@ use crate::{
     server::route::identity::identify::Identify,
 };
 
-/// The client that the query names: `?client_id=ann`. Anybody can say it, so it tells who somebody wants to
-/// be, no more. A name that is none is answered with 400.
+/// Takes the client id from a parameter of the query: `?client_id=ann`. Anybody can send any id, so it says who a
+/// client claims to be, no more. The server answers an invalid id with 400; an empty one counts as absent.
 #[derive(Clone, Debug)]
 pub struct FromQuery(String);
 
 impl FromQuery {
-    /// `name` is the parameter's, not encoded.
+    /// Reads the parameter `name`, written without percent-encoding.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
@@ -30,13 +30,14 @@ impl Identify for FromQuery {
     }
 }
 
-/// The client that a cookie names, as it was sent. It is worth as much as the way in which it was set: a
-/// cookie that isn't signed can be made by its owner. A name that is none is answered with 400.
+/// Takes the client id from a cookie, as it was sent. Any program can send any cookie that is not signed, so the id
+/// is only worth as much as the way in which the cookie was set. The server answers an invalid id with 400; an empty
+/// one counts as absent.
 #[derive(Clone, Debug)]
 pub struct FromCookie(String);
 
 impl FromCookie {
-    /// `name` is the cookie's.
+    /// Reads the cookie `name`.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
@@ -52,11 +53,11 @@ impl Identify for FromCookie {
     }
 }
 
-/// The first parameter of that name in the query, decoded as a form is.
+/// Returns the first parameter of that name in the query, decoded like a form's.
 ///
 /// # Errors
 ///
-/// It is no UTF-8. To replace what can't be read, as browsers do, would make one name of many.
+/// The value is not UTF-8. Replacing bytes, as browsers do, would make one client of many.
 pub(super) fn parameter(request: &Request, name: &str) -> Result<Option<String>, Refusal> {
     let pairs = request.query().unwrap_or_default().split('&');
     let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
@@ -69,13 +70,13 @@ pub(super) fn parameter(request: &Request, name: &str) -> Result<Option<String>,
     })
 }
 
-/// As the URL standard has it for forms: `+` is a space, and a `%` that encodes nothing is itself.
+/// Decodes as the URL standard does for forms: `+` is a space, and a `%` that encodes nothing stays as it is.
 fn decoded(text: &str) -> Vec<u8> {
     percent_decode_str(&text.replace('+', " ")).collect()
 }
 
 fn checked(text: &str, place: &str, name: &str) -> Result<Option<ClientId>, Refusal> {
-    // An empty value is how forms and scripts say that there is none.
+    // Forms and scripts send an empty value when there is none.
     if text.is_empty() {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! A name that somebody vouches for.
+//! A client id that a token proves.
 
 use std::{collections::HashMap, fmt, hash::BuildHasher};
 
@@ -9,9 +9,9 @@ use crate::{
     server::route::identity::{identify::Identify, query_and_cookie::parameter},
 };
 
-/// Whose a token is: a table, or a function that checks a signature.
+/// Finds the client that a token belongs to: a `HashMap`, or a function that checks a signature.
 pub trait Tokens: Send + Sync + 'static {
-    /// The client; `None` if the token is not valid. Must not block.
+    /// Returns the client, or `None` if the token is not valid. Must not block.
     fn client(&self, token: &str) -> Option<ClientId>;
 }
 
@@ -30,11 +30,11 @@ impl<S: BuildHasher + Send + Sync + 'static> Tokens for HashMap<String, ClientId
     }
 }
 
-/// The client whose token the request shows: in `Authorization: Bearer …` (RFC 6750 section 2.1), or in the
-/// query as `?token=…`, since a browser's `WebSocket` can set no header field.
+/// Takes the client id from the bearer token of a request: from `Authorization: Bearer …` (RFC 6750 section 2.1), or
+/// from the query as `?token=…`, because a browser's `WebSocket` can't set header fields.
 ///
-/// A token that nobody has is answered with 401, also where one without a token may come in. What stands in a
-/// query ends up in logs of proxies, so tokens for it should be short-lived.
+/// The server answers an invalid token with 401, also on routes that let requests without a token in. Proxies write
+/// queries to their logs, so tokens for the query should be short-lived.
 #[derive(Clone)]
 pub struct FromToken<T> {
     tokens: T,
@@ -49,7 +49,7 @@ enum Need {
 }
 
 impl<T: Tokens> FromToken<T> {
-    /// Who shows no token is nobody, and comes in.
+    /// Lets a request without a token connect, without a client id.
     #[must_use]
     pub fn new(tokens: T) -> Self {
         Self {
@@ -59,14 +59,14 @@ impl<T: Tokens> FromToken<T> {
         }
     }
 
-    /// Who shows no token is answered with 401.
+    /// Refuses a request without a token with 401.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.need = Need::Required;
         self
     }
 
-    /// The name of the query's parameter. Default `token`.
+    /// Sets the name of the query's parameter. Default `token`.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>) -> Self {
         self.parameter = name.into();
@@ -80,7 +80,7 @@ impl<T: Tokens> Identify for FromToken<T> {
             Some(token) => Some(token.to_owned()),
             None => parameter(request, &self.parameter)?.filter(|token| !token.is_empty()),
         };
-        // RFC 6750 section 3: no error code for who showed nothing.
+        // RFC 6750 section 3: no error code for a request without credentials.
         match (token, self.need) {
             (Some(token), _) => match self.tokens.client(&token) {
                 Some(client) => Ok(Some(client)),
@@ -104,7 +104,7 @@ impl<T> fmt::Debug for FromToken<T> {
     }
 }
 
-/// RFC 9110 section 11.1: the scheme's name in any case.
+/// Returns the bearer token of the request. RFC 9110 section 11.1: the case of the scheme's name doesn't matter.
 fn bearer(request: &Request) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?;
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;

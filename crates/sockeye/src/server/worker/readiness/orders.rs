@@ -1,4 +1,4 @@
-//! How a worker carries out what the server asks of it.
+//! How a worker carries out the server's orders.
 
 use crate::{
     connection::Session,
@@ -7,26 +7,29 @@ use crate::{
         first_request::ToTokio,
         handoff::Order,
         shared::Phase,
-        worker::readiness::{ReadinessLoop, Slot, let_go},
+        worker::readiness::{ReadinessLoop, Slot, drop_catching_panic},
     },
 };
 
 impl ReadinessLoop {
     pub(super) fn handle_order(&mut self, order: Order) {
         match order {
-            Order::TakeOver(handoff) => self.take_over(*handoff),
-            Order::Farewell { farewell, roll } => {
+            Order::Serve(handoff) => self.handle_handoff(*handoff),
+            Order::Close {
+                closing_notice,
+                open_sessions,
+            } => {
                 let sessions = self.sessions();
-                match roll {
-                    // Nobody takes it if the drain was given up; those who are here stay then.
-                    Some(roll) => drop(roll.send(sessions)),
+                match open_sessions {
+                    // The receiver is gone if the drain was cancelled; the sessions stay open then.
+                    Some(open_sessions) => drop(open_sessions.send(sessions)),
                     None => {
                         for session in sessions {
-                            farewell.say_to(&session);
+                            closing_notice.send_to(&session);
                         }
                     }
                 }
-                self.farewell = Some(farewell);
+                self.closing_notice = Some(closing_notice);
             }
             Order::Phase => self.handle_phase(),
         }
@@ -39,18 +42,18 @@ impl ReadinessLoop {
             Phase::Draining => self.acceptors.clear(),
             Phase::Ended => {
                 self.acceptors.clear();
-                for place in self.slots.numbers() {
-                    if let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place) {
-                        active.cut(self.shared.registry.stats());
-                        let_go(self.slots.remove(place));
+                for slot in self.slots.numbers() {
+                    if let Some(Slot::ActiveSession(active)) = self.slots.at_mut(slot) {
+                        active.abort(self.shared.registry.stats());
+                        drop_catching_panic(self.slots.remove(slot));
                     }
                 }
             }
         }
         if self.phase != Phase::Serving {
-            for place in self.slots.numbers() {
-                if let Some(Slot::PendingHandshake(_)) = self.slots.at_mut(place) {
-                    self.hand_over(place, ToTokio::OutboxError(Refusal::going_away()));
+            for slot in self.slots.numbers() {
+                if let Some(Slot::PendingHandshake(_)) = self.slots.at_mut(slot) {
+                    self.pass_to_tokio(slot, ToTokio::Refused(Refusal::going_away()));
                 }
             }
         }
@@ -58,8 +61,8 @@ impl ReadinessLoop {
 
     fn sessions(&mut self) -> Vec<Session> {
         let mut sessions = Vec::new();
-        for place in self.slots.numbers() {
-            if let Some(Slot::ActiveSession(active)) = self.slots.at_mut(place) {
+        for slot in self.slots.numbers() {
+            if let Some(Slot::ActiveSession(active)) = self.slots.at_mut(slot) {
                 sessions.push(active.session().clone());
             }
         }

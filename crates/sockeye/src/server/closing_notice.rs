@@ -1,4 +1,4 @@
-//! What sessions are told that are sent away.
+//! The Close frame that a server sends to its sessions when it ends.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use sockeye_proto::{CloseCode, CloseFrame};
 
 use crate::{connection::Session, time::fraction};
 
-/// What is said to those who are sent away.
+/// The Close frame that a server sends to its sessions when it ends.
 #[derive(Clone, Debug)]
-pub(crate) struct Farewell {
+pub(crate) struct ClosingNotice {
     code: CloseCode,
     reason: String,
     retry: Option<Retry>,
 }
 
-impl Farewell {
-    /// Without a reason.
+impl ClosingNotice {
+    /// Creates a notice with an empty reason.
     pub(crate) fn new(code: CloseCode) -> Self {
         Self {
             code,
@@ -30,8 +30,8 @@ impl Farewell {
         self
     }
 
-    /// Says it, unless the session is closing already.
-    pub(crate) fn say_to(&self, session: &Session) {
+    /// Closes the session with this notice, unless it is closing already.
+    pub(crate) fn send_to(&self, session: &Session) {
         session.close(self.code, &self.reason_for(session.id()));
     }
 
@@ -43,7 +43,7 @@ impl Farewell {
         let hint = format!("retry_ms={}", time.as_millis());
         match self.reason.as_str() {
             "" => hint,
-            // The hint is for programs, and must not be cut off.
+            // Programs read the hint, so the text before it is cut and not the hint.
             reason => {
                 let reason = CloseFrame::fitting_reason(reason, hint.len() + 1);
                 format!("{reason} {hint}")
@@ -52,16 +52,16 @@ impl Farewell {
     }
 }
 
-/// When those who were sent away may come back: each is told a time of its own.
+/// When clients of a drained server may reconnect. The server tells each session a time of its own.
 ///
-/// It stands at the end of the reason as `retry_ms=1234`, milliseconds from the Close frame on; so
-/// clients that know it, [`crate::Connect::reconnect`] among them, come back spread over that time
-/// although they may have been told in the same moment.
+/// The hint stands at the end of the reason as `retry_ms=1234`, in milliseconds from the Close frame on. Clients that
+/// read it, [`crate::Connect::reconnect`] among them, reconnect spread over that time although their sessions were
+/// closed in one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// The least: how long it takes until somebody answers again.
+    /// The shortest time: how long it takes until a server answers again.
     pub after: Duration,
-    /// How much more it may be, spread evenly over all who are told.
+    /// How much longer the time may be, spread evenly over all sessions.
     pub spread: Duration,
 }
 
@@ -69,8 +69,8 @@ pub struct Retry {
 mod tests {
     use super::*;
 
-    fn farewell(reason: &str) -> Farewell {
-        Farewell {
+    fn closing_notice(reason: &str) -> ClosingNotice {
+        ClosingNotice {
             code: CloseCode::SERVICE_RESTART,
             reason: reason.to_owned(),
             retry: Some(Retry {
@@ -82,9 +82,9 @@ mod tests {
 
     #[test]
     fn each_is_told_a_time_of_its_own_to_come_back() {
-        let farewell = farewell("");
+        let closing_notice = closing_notice("");
         let time = |id| -> u64 {
-            let reason = farewell.reason_for(id);
+            let reason = closing_notice.reason_for(id);
             let (name, time) = reason.split_once('=').unwrap();
             assert_eq!(name, "retry_ms");
             time.parse().unwrap()
@@ -99,11 +99,11 @@ mod tests {
     #[test]
     fn the_hint_is_never_cut_off() {
         assert!(
-            farewell("restart")
+            closing_notice("restart")
                 .reason_for(1)
                 .starts_with("restart retry_ms=")
         );
-        let reason = farewell(&"\u{9c7c}".repeat(60)).reason_for(1);
+        let reason = closing_notice(&"\u{9c7c}".repeat(60)).reason_for(1);
         assert!(reason.len() <= CloseFrame::REASON_BYTES_MAX);
         let (_, time) = reason.split_once(" retry_ms=").unwrap();
         assert!(time.parse::<u64>().is_ok(), "{reason}");

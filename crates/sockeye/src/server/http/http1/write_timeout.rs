@@ -1,4 +1,4 @@
-//! How long writing may make no progress.
+//! A limit on how long a write may wait.
 
 use std::{
     future::Future as _,
@@ -12,15 +12,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::time::later;
 
-/// A timer that is armed while something waits, and owns no memory before it has waited once.
+/// A limit on how long a write may be pending. It takes no memory for a timer before the first wait.
 #[derive(Debug)]
-pub(super) struct Stall {
+pub(super) struct WriteTimeout {
     timeout: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     is_armed: bool,
 }
 
-impl Stall {
+impl WriteTimeout {
     pub(super) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
@@ -29,13 +29,13 @@ impl Stall {
         }
     }
 
-    /// Whether something waits.
+    /// Returns whether a write is pending.
     pub(super) fn is_waiting(&self) -> bool {
         self.is_armed
     }
 
-    /// What `polled` means: an error once it was pending for too long.
-    pub(super) fn watch<T>(
+    /// Returns `polled`, or an error once writes have been pending for too long.
+    pub(super) fn limit<T>(
         &mut self,
         polled: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
@@ -55,7 +55,7 @@ impl Stall {
     }
 }
 
-/// Sets a timer, which is made if there is none.
+/// Sets a timer, and makes it if there is none.
 pub(super) fn arm(timer: &mut Option<Pin<Box<Sleep>>>, deadline: Instant) {
     match timer {
         Some(timer) if timer.deadline() == deadline => {}
@@ -64,7 +64,7 @@ pub(super) fn arm(timer: &mut Option<Pin<Box<Sleep>>>, deadline: Instant) {
     }
 }
 
-/// Waits for a timer; never ends if there is none.
+/// Polls a timer. Pending for ever if there is none.
 pub(super) fn poll_timer(timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
     match timer {
         Some(timer) => timer.as_mut().poll(cx),

@@ -1,4 +1,4 @@
-//! What the first bytes of a connection ask for.
+//! What a request asks for, told from its first bytes.
 
 use std::net::SocketAddr;
 
@@ -9,21 +9,21 @@ use sockeye_proto::{
 
 use crate::handshake::{Incoming, Refusal, Tls};
 
-/// What the first request of a connection is.
+/// What a request asks for.
 #[derive(Debug)]
-pub(crate) enum First {
-    /// A WebSocket's, and the bytes of its head.
+pub(crate) enum RequestKind {
+    /// A WebSocket. The number is the length of the head in bytes.
     WebSocket(Box<Incoming>, usize),
-    /// Something else over HTTP/1.1: the bytes of its head, and what body follows it.
+    /// Anything else over HTTP/1.1: the length of the head in bytes, and the body that follows it.
     Http1(usize, BodyLength),
     /// HTTP/2 without TLS, by prior knowledge (RFC 9113 section 3.3).
     Http2,
-    OutboxError(Refusal),
+    Refused(Refusal),
 }
 
-impl First {
-    /// What `buffer`, all that a connection has sent, asks for. `None` if that can't be told yet.
-    pub(crate) fn judge(
+impl RequestKind {
+    /// Returns what `buffer`, all that a connection has sent, asks for. `None` if more bytes are needed.
+    pub(crate) fn classify(
         buffer: &[u8],
         limits: &Limits,
         peer_addr: Option<SocketAddr>,
@@ -33,11 +33,12 @@ impl First {
         if buffer[..preface_bytes] == HTTP2_PREFACE[..preface_bytes] {
             return (preface_bytes == HTTP2_PREFACE.len()).then_some(Self::Http2);
         }
-        Self::judge_http1(buffer, limits, peer_addr, tls)
+        Self::classify_http1(buffer, limits, peer_addr, tls)
     }
 
-    /// The same where only HTTP/1.1 can come: a later request of a connection is held to the same rules.
-    pub(crate) fn judge_http1(
+    /// Classifies a request where only HTTP/1.1 can come. A later request of a connection has to obey the same rules
+    /// as the first one.
+    pub(crate) fn classify_http1(
         buffer: &[u8],
         limits: &Limits,
         peer_addr: Option<SocketAddr>,
@@ -48,16 +49,16 @@ impl First {
             Ok(Some((head, head_bytes))) if !head.wants_websocket() => {
                 Some(match BodyLength::check(&head) {
                     Ok(body) => Self::Http1(head_bytes, body),
-                    Err(refusal) => Self::OutboxError(refusal.into()),
+                    Err(refusal) => Self::Refused(refusal.into()),
                 })
             }
             Ok(Some((head, head_bytes))) => {
                 Some(match Incoming::from_head(&head, peer_addr, tls) {
                     Ok(incoming) => Self::WebSocket(Box::new(incoming), head_bytes),
-                    Err(refusal) => Self::OutboxError(refusal),
+                    Err(refusal) => Self::Refused(refusal),
                 })
             }
-            Err(error) => Some(Self::OutboxError(handshake::Refusal::from(error).into())),
+            Err(error) => Some(Self::Refused(handshake::Refusal::from(error).into())),
         }
     }
 }
@@ -72,15 +73,15 @@ mod tests {
     const WEBSOCKET: &str = "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-    fn judge(bytes: &[u8]) -> Option<First> {
-        First::judge(bytes, &Limits::default(), None, Tls::No)
+    fn classify(bytes: &[u8]) -> Option<RequestKind> {
+        RequestKind::classify(bytes, &Limits::default(), None, Tls::No)
     }
 
     #[test]
     fn nothing_is_told_before_the_head_is_whole() {
         for whole in [WEBSOCKET.as_bytes(), HTTP2_PREFACE] {
             for cut in 0..whole.len() {
-                assert!(judge(&whole[..cut]).is_none(), "{cut}");
+                assert!(classify(&whole[..cut]).is_none(), "{cut}");
             }
         }
     }
@@ -88,7 +89,7 @@ mod tests {
     #[test]
     fn bytes_behind_the_head_are_not_part_of_it() {
         let bytes = [WEBSOCKET.as_bytes(), b"\x81\x80more"].concat();
-        let Some(First::WebSocket(incoming, head_bytes)) = judge(&bytes) else {
+        let Some(RequestKind::WebSocket(incoming, head_bytes)) = classify(&bytes) else {
             panic!("not a WebSocket");
         };
         assert_eq!(incoming.request.path(), "/echo");
@@ -98,23 +99,23 @@ mod tests {
     #[test]
     fn each_kind_of_request_is_told_apart() {
         assert!(matches!(
-            judge(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-            Some(First::Http1(27, BodyLength::Bytes(0)))
+            classify(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            Some(RequestKind::Http1(27, BodyLength::Bytes(0)))
         ));
-        let Some(First::OutboxError(refusal)) = judge(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
+        let Some(RequestKind::Refused(refusal)) = classify(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n")
         else {
             panic!("taken with a host that is none");
         };
         assert_eq!(refusal.status().as_u16(), 400);
-        assert!(matches!(judge(HTTP2_PREFACE), Some(First::Http2)));
+        assert!(matches!(classify(HTTP2_PREFACE), Some(RequestKind::Http2)));
         let without_key = WEBSOCKET.replace("Sec-WebSocket-Key", "X-Key");
-        let Some(First::OutboxError(refusal)) = judge(without_key.as_bytes()) else {
+        let Some(RequestKind::Refused(refusal)) = classify(without_key.as_bytes()) else {
             panic!("taken without a key");
         };
         assert_eq!(refusal.status().as_u16(), 400);
         assert!(matches!(
-            judge(b"\x16\x03\x01"),
-            Some(First::OutboxError(_))
+            classify(b"\x16\x03\x01"),
+            Some(RequestKind::Refused(_))
         ));
     }
 }

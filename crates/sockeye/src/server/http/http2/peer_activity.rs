@@ -1,4 +1,4 @@
-//! A socket that remembers when the peer last showed that it lives.
+//! A stream that remembers when its peer was last active.
 
 use std::{
     io,
@@ -18,38 +18,37 @@ use tokio::{
 
 use crate::connection::Stream;
 
-/// When the peer last showed that it lives: it sent something, or it made room for more of ours after there
-/// was none.
+/// When the peer was last active: it sent something, or it made room for more of our bytes after there was none.
 #[derive(Clone, Debug)]
-pub(super) struct SignsOfLife {
+pub(super) struct PeerActivity {
     began: Instant,
-    /// Nanoseconds after `began`: an answer may come within a microsecond.
+    /// Nanoseconds after `began`, because an answer may come within a microsecond.
     last: Arc<AtomicU64>,
 }
 
-/// What comes from the socket, between it and `Unread`. Both are in one task.
+/// A limit on what is read from the socket until `UnreadBytes` counts what is unread. Both are used in one task.
 #[derive(Debug)]
-pub(super) struct Input {
-    /// Since somebody looked at what of it is unread.
+pub(super) struct InputLimit {
+    /// Bytes that have come since the last count.
     bytes: AtomicUsize,
-    /// How many may come before somebody looks again: then nothing is read, and the task polls the connection again after
-    /// that look.
+    /// Bytes that may come until the next count. Beyond that nothing is read; the task polls the connection again
+    /// after the count.
     bytes_max: AtomicUsize,
-    /// Told when the first of them come, and when they are [`LOOK_BYTES`] or more.
+    /// Notified when the first bytes come, and when there are [`INPUT_THRESHOLD_BYTES`] or more.
     came: Notify,
 }
 
-impl Input {
+impl InputLimit {
     pub(super) fn new() -> Self {
         Self {
             bytes: AtomicUsize::new(0),
-            bytes_max: AtomicUsize::new(LOOK_BYTES),
+            bytes_max: AtomicUsize::new(INPUT_THRESHOLD_BYTES),
             came: Notify::new(),
         }
     }
 
-    /// Waits until the first bytes have come, or many.
-    pub(super) async fn came(&self) {
+    /// Waits until the first bytes have come, or [`INPUT_THRESHOLD_BYTES`].
+    pub(super) async fn wait(&self) {
         self.came.notified().await;
     }
 
@@ -57,25 +56,25 @@ impl Input {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Somebody has looked: counts from 0 again.
-    pub(super) fn begin_anew(&self, bytes_max: usize) {
+    /// Starts over after a count.
+    pub(super) fn reset(&self, bytes_max: usize) {
         self.bytes.store(0, Ordering::Relaxed);
         self.bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
-    fn may_come(&self) -> bool {
+    fn has_room(&self) -> bool {
         self.bytes() < self.bytes_max.load(Ordering::Relaxed)
     }
 
     fn handle_bytes(&self, bytes: usize) {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before == 0 || before + bytes >= LOOK_BYTES {
+        if before == 0 || before + bytes >= INPUT_THRESHOLD_BYTES {
             self.came.notify_one();
         }
     }
 }
 
-impl SignsOfLife {
+impl PeerActivity {
     pub(super) fn new() -> Self {
         Self {
             began: Instant::now(),
@@ -87,62 +86,62 @@ impl SignsOfLife {
         self.began + Duration::from_nanos(self.last.load(Ordering::Relaxed))
     }
 
-    fn note(&self) {
+    fn record(&self) {
         let nanos = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.last.store(nanos, Ordering::Relaxed);
     }
 }
 
-/// A socket that remembers when the peer last showed that it lives, and is read no faster than its input may come.
-pub(super) struct Watched<S> {
+/// A stream that remembers when its peer was last active, and that is read no faster than [`InputLimit`] allows.
+pub(super) struct ActivityStream<S> {
     stream: S,
-    signs: SignsOfLife,
-    input: Arc<Input>,
+    activity: PeerActivity,
+    input: Arc<InputLimit>,
     /// Whether the last write found no room.
     is_full: bool,
 }
 
-impl<S: Stream> Watched<S> {
-    pub(super) fn new(stream: S, signs: SignsOfLife, input: Arc<Input>) -> Self {
+impl<S: Stream> ActivityStream<S> {
+    pub(super) fn new(stream: S, activity: PeerActivity, input: Arc<InputLimit>) -> Self {
         Self {
             stream,
-            signs,
+            activity,
             input,
             is_full: false,
         }
     }
 
-    fn wrote(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn record_write(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let was_full = std::mem::replace(&mut self.is_full, polled.is_pending());
         if was_full && matches!(polled, Poll::Ready(Ok(_))) {
-            self.signs.note();
+            self.activity.record();
         }
         polled
     }
 }
 
-impl<S: Stream> AsyncRead for Watched<S> {
+impl<S: Stream> AsyncRead for ActivityStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.input.may_come() {
+        if !this.input.has_room() {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         let came = buffer.filled().len() - before;
         if came > 0 {
-            this.signs.note();
+            this.activity.record();
             this.input.handle_bytes(came);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: Stream> AsyncWrite for Watched<S> {
+impl<S: Stream> AsyncWrite for ActivityStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -150,7 +149,7 @@ impl<S: Stream> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.wrote(polled)
+        this.record_write(polled)
     }
 
     fn poll_write_vectored(
@@ -160,7 +159,7 @@ impl<S: Stream> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
-        this.wrote(polled)
+        this.record_write(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -176,5 +175,5 @@ impl<S: Stream> AsyncWrite for Watched<S> {
     }
 }
 
-/// Bytes that may come between two looks at what of them is unread.
-pub(super) const LOOK_BYTES: usize = 64 << 10;
+/// Bytes that may come between two counts of what is unread.
+pub(super) const INPUT_THRESHOLD_BYTES: usize = 64 << 10;
