@@ -11,9 +11,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use sockeye_proto::Message;
+use sockeye_proto::{CloseCode, Message};
 
-use crate::connection::{Mailbox, Prepared, Session, Slice};
+use crate::connection::{Except, Mailbox, Prepared, Session, Slice};
 
 /// Sessions that receive the same messages, such as the members of a room or the subscribers of a topic. Cheap to
 /// clone; clones are the same group.
@@ -107,12 +107,86 @@ impl Group {
 
     /// Sends a message to all members except `session`. Returns the number of members that it is sent to.
     pub fn send_except<'m>(&self, session: &Session, message: impl Into<Message<'m>>) -> usize {
-        let message = Prepared::new(message);
-        let slices = self.0.read();
-        let publish = |slice: &Arc<Slice>| slice.publish(&message, Some(session.id()));
-        let members: usize = slices.iter().map(publish).sum();
-        let is_member = slices.iter().any(|slice| slice.has(session.shared()));
-        members - usize::from(is_member && members > 0)
+        let except = Except::One(session.id());
+        self.publish_except(&Prepared::new(message), &except, &[session])
+    }
+
+    /// Returns the members except these sessions: `group.except([&a, &b]).send("hello")`. A session that isn't a member changes nothing.
+    ///
+    /// ```
+    /// use sockeye::{Group, Session};
+    ///
+    /// /// Returns how many others were told.
+    /// fn announce(room: &Group, couple: (&Session, &Session)) -> usize {
+    ///     room.except([couple.0, couple.1]).send("two have left for a private room")
+    /// }
+    /// ```
+    #[must_use = "nothing is sent before `send`"]
+    pub fn except<'g>(
+        &'g self,
+        sessions: impl IntoIterator<Item = &'g Session>,
+    ) -> GroupExcept<'g> {
+        let mut sessions: Vec<&Session> = sessions.into_iter().collect();
+        sessions.sort_unstable_by_key(|session| session.id());
+        sessions.dedup();
+        let except = Except::new(sessions.iter().map(|session| session.id()).collect());
+        GroupExcept {
+            group: self,
+            sessions,
+            except,
+        }
+    }
+
+    /// Closes all members, as [`Session::close`] does. Returns how many there were.
+    ///
+    /// What was sent to the group before goes out before the Close frame. A session that joins meanwhile is not
+    /// closed; the group can be used again at once. All are told at the same time: for a pace see [`crate::Drain`].
+    ///
+    /// ```
+    /// use sockeye::{CloseCode, Group};
+    ///
+    /// fn end(room: &Group) {
+    ///     room.send("thank you for coming");
+    ///     room.close(CloseCode::NORMAL, "the show is over");
+    /// }
+    /// ```
+    pub fn close(&self, code: CloseCode, reason: &str) -> usize {
+        let mut closed = 0;
+        self.for_each(|session| {
+            session.close(code, reason);
+            closed += 1;
+        });
+        closed
+    }
+
+    /// Calls `visit` with each session that is a member when the call begins, in no order, on the calling thread.
+    ///
+    /// No lock is held meanwhile, so that `visit` may use the session and the group: send, close, join and leave. On a
+    /// worker, which is where endpoints are called, the other connections of the worker wait until all are visited, so
+    /// `visit` must not block. The list of members is copied first: eight bytes for each.
+    ///
+    /// ```
+    /// use sockeye::{Group, Session};
+    ///
+    /// /// Returns the sessions that speak a subprotocol.
+    /// fn speakers(room: &Group, subprotocol: &str) -> Vec<Session> {
+    ///     let mut speakers = Vec::new();
+    ///     room.for_each(|session| {
+    ///         if session.subprotocol() == Some(subprotocol) {
+    ///             speakers.push(session.clone());
+    ///         }
+    ///     });
+    ///     speakers
+    /// }
+    /// ```
+    pub fn for_each(&self, mut visit: impl FnMut(&Session)) {
+        let sessions: Vec<Session> = self
+            .0
+            .read()
+            .iter()
+            .flat_map(|slice| slice.sessions())
+            .collect();
+        sessions.iter().for_each(&mut visit);
     }
 
     /// Sends a message that has been framed already to all members. Returns their number.
@@ -120,8 +194,19 @@ impl Group {
         let slices = self.0.read();
         slices
             .iter()
-            .map(|slice| slice.publish(message, None))
+            .map(|slice| slice.publish(message, &Except::Nobody))
             .sum()
+    }
+
+    /// Sends to all members except `sessions`, which are those of `except`. Returns the number of members that it is
+    /// sent to.
+    fn publish_except(&self, message: &Prepared, except: &Except, sessions: &[&Session]) -> usize {
+        let slices = self.0.read();
+        let published = slices.iter().map(|slice| slice.publish(message, except));
+        let members: usize = published.sum();
+        let is_member =
+            |session: &&&Session| slices.iter().any(|slice| slice.has(session.shared()));
+        members.saturating_sub(sessions.iter().filter(is_member).count())
     }
 
     /// Returns the number of members.
@@ -134,6 +219,28 @@ impl Group {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// The members of a group except some sessions, from [`Group::except`].
+#[derive(Clone, Debug)]
+pub struct GroupExcept<'g> {
+    group: &'g Group,
+    /// Once each.
+    sessions: Vec<&'g Session>,
+    except: Except,
+}
+
+impl GroupExcept<'_> {
+    /// Sends a message to all other members, framed once. Returns their number.
+    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> usize {
+        self.send_prepared(&Prepared::new(message))
+    }
+
+    /// Sends a message that has been framed already to all other members. Returns their number.
+    pub fn send_prepared(&self, message: &Prepared) -> usize {
+        self.group
+            .publish_except(message, &self.except, &self.sessions)
     }
 }
 

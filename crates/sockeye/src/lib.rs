@@ -100,7 +100,7 @@ pub use closed::{Closed, Side};
 pub use connection::{MessageWriter, Prepared, Sent, Session, Stream, TrySendError};
 pub use endpoint::{Endpoint, Reply};
 pub use error::{Error, ErrorKind, Rejection};
-pub use group::Group;
+pub use group::{Group, GroupExcept};
 pub use handshake::{ClientId, Refusal, Request, RequestInfo};
 pub use memory::{MemoryAccount, MemoryBudget, MemoryPressure};
 pub use server::{

@@ -32,7 +32,7 @@ mod write;
 pub(crate) use buffers::SHORT_BYTES_END;
 pub(crate) use busy_poll::BusyPoll;
 pub(crate) use established::Established;
-pub(crate) use fan_out::{Progress, SenderBacklog, Slice};
+pub(crate) use fan_out::{Except, Progress, SenderBacklog, Slice};
 pub use io::Stream;
 pub(crate) use io::{Http2Stream, Io, TlsSocket, poll_room};
 pub(crate) use mailbox::{Mailbox, Note};

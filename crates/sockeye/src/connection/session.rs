@@ -495,7 +495,8 @@ impl SessionShared {
     }
 }
 
-/// Two handles are equal if they are of the same connection.
+/// Two handles are equal if they are of the same connection. Equality and hash depend on [`Session::id`] alone, so that a
+/// session may be the key of a map although what it points to changes; Clippy's `mutable_key_type` can't see that.
 impl PartialEq for Session {
     fn eq(&self, other: &Self) -> bool {
         self.id() == other.id()

@@ -4,6 +4,7 @@ mod address_limits;
 mod behind_proxy;
 mod drain;
 mod fairness;
+mod groups;
 mod handshake;
 mod hang_up;
 mod heartbeat;

@@ -41,10 +41,11 @@ impl Batch {
         self.payload_bytes = (min.min(len), max.max(len));
         self.bytes += message.wire_bytes_max();
         self.messages.push(message.clone());
-        if let Some(id) = publication.except
-            && let Err(place) = self.exceptions.binary_search(&id)
-        {
-            self.exceptions.insert(place, id);
+        let ids = publication.except.ids();
+        if !ids.is_empty() {
+            self.exceptions.extend_from_slice(ids);
+            self.exceptions.sort_unstable();
+            self.exceptions.dedup();
         }
     }
 

@@ -7,11 +7,13 @@
 
 pub(crate) mod backlog;
 mod batch;
+mod except;
 mod membership;
 mod pending;
 mod slice;
 
 pub(crate) use backlog::SenderBacklog;
 pub(crate) use batch::Batch;
+pub(crate) use except::Except;
 pub(crate) use membership::{Delivery, Memberships};
 pub(crate) use slice::{Progress, Slice};

@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 
-use crate::connection::{fan_out::batch::Batch, write::Prepared};
+use crate::connection::{
+    fan_out::{batch::Batch, except::Except},
+    write::Prepared,
+};
 
 /// One message to the members of a slice.
 #[derive(Clone)]
 pub(crate) struct Publication {
     pub(crate) message: Prepared,
-    /// The session that doesn't get it.
-    pub(crate) except: Option<u64>,
+    /// The sessions that don't get it.
+    pub(crate) except: Except,
     /// Tells the order among all publications of a worker's slices.
     pub(crate) stamp: u64,
 }

@@ -11,6 +11,7 @@ use crate::connection::{
     fan_out::{
         backlog,
         batch::Batch,
+        except::Except,
         membership::Membership,
         pending::{Pending, Publication},
     },
@@ -111,6 +112,11 @@ impl Slice {
             .is_none_or(|mailbox| mailbox.undelivered() == 1)
     }
 
+    /// The members at this moment.
+    pub(crate) fn sessions(&self) -> Vec<Session> {
+        self.members().sessions.clone()
+    }
+
     pub(crate) fn has(&self, session: &session::SessionShared) -> bool {
         let mut writer = session.lock_in_order();
         writer
@@ -119,14 +125,14 @@ impl Slice {
     }
 
     /// Sends to all members but `except`. How many there are.
-    pub(crate) fn publish(self: &Arc<Self>, message: &Prepared, except: Option<u64>) -> usize {
+    pub(crate) fn publish(self: &Arc<Self>, message: &Prepared, except: &Except) -> usize {
         let len = self.len();
         if len == 0 {
             return 0;
         }
         let Some(mailbox) = &self.mailbox else {
             for session in &self.members().sessions {
-                if Some(session.id()) != except {
+                if !except.has(session.id()) {
                     session.shared().lock_in_order().give(message);
                 }
             }
@@ -141,7 +147,7 @@ impl Slice {
             }
             pending.push(Publication {
                 message: message.clone(),
-                except,
+                except: except.clone(),
                 stamp: mailbox.next_stamp(),
             });
             (was_empty, pending.is_full())
@@ -215,7 +221,7 @@ impl Slice {
         let publications = pending.since(next);
         owed.extend(
             publications
-                .filter(|publication| publication.except != Some(id))
+                .filter(|publication| !publication.except.has(id))
                 .cloned(),
         );
         pending.next()
@@ -360,7 +366,7 @@ mod tests {
             let message = Prepared::new("x");
             while !backlog::is_behind() {
                 assert!(!slice.is_full());
-                slice.publish(&message, None);
+                slice.publish(&message, &Except::Nobody);
             }
             assert!(slice.is_full());
             assert_eq!(places[0].heard(), "");
@@ -383,11 +389,11 @@ mod tests {
             backlog::begin_work();
             let message = Prepared::new(vec![7; 256 << 10]);
             for _ in 0..100 {
-                slice.publish(&message, None);
+                slice.publish(&message, &Except::Nobody);
                 assert!(!slice.pending().is_overfull());
             }
             // What is larger by itself is taken.
-            slice.publish(&Prepared::new(vec![7; 20 << 20]), None);
+            slice.publish(&Prepared::new(vec![7; 20 << 20]), &Except::Nobody);
             assert!(slice.is_full() && !slice.pending().is_overfull());
         })
         .join()
@@ -398,7 +404,7 @@ mod tests {
     fn any_other_thread_does_the_work_itself() {
         let (_poll, slice, _places) = slice_of_a_worker(1);
         for _ in 0..100 {
-            slice.publish(&Prepared::new(vec![7; 256 << 10]), None);
+            slice.publish(&Prepared::new(vec![7; 256 << 10]), &Except::Nobody);
             assert!(!slice.is_full() && !backlog::is_behind());
         }
     }
@@ -415,7 +421,7 @@ mod tests {
             let message = Prepared::new("x");
             let mut sent = 0;
             while !backlog::is_behind() {
-                sent += slice.publish(&message, None);
+                sent += slice.publish(&message, &Except::Nobody);
             }
             assert_eq!(sent, 1024);
             assert!(matches!(
@@ -436,7 +442,7 @@ mod tests {
         for place in &places[..6] {
             slice.add(place.session());
         }
-        let publish = |text: &'static str| slice.publish(&Prepared::new(text), None);
+        let publish = |text: &'static str| slice.publish(&Prepared::new(text), &Except::Nobody);
         assert_eq!((publish("1"), publish("2")), (6, 6));
         assert_eq!(slice.walk(&mut slice.members(), TWO), Progress::More);
         // Before its turn and after it.
