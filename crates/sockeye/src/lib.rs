@@ -67,6 +67,49 @@
 //! The loop ends after a close with 1000, with 1001 or without a code. Any other end is an error:
 //! [`Error::closed`] has the code, the reason and who closed. A server that failed (1011) or is overloaded (1013) isn't
 //! mistaken for one that had nothing more to send.
+//!
+//! # Features
+//!
+//! On by default: `client`, `server`, `tls`, `http2`, `axum` and `deflate`, which is what most programs want. A program that
+//! only dials `ws:` has the fewest dependencies with `default-features = false, features = ["client"]`.
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `client` | yes | `connect`, `reconnect`, proxies |
+//! | `server` | yes | `Server`, its routes and workers, `Refusal` |
+//! | `tls` | yes | `wss:` by rustls: the features `ring` and `native-roots` |
+//! | `ring` | by `tls` | TLS with the cryptography of ring |
+//! | `aws-lc-rs` | no | TLS with the cryptography of AWS-LC; takes the place of ring where both are on |
+//! | `native-roots` | by `tls` | a client trusts the roots of the operating system |
+//! | `webpki-roots` | no | a client trusts the roots of Mozilla, compiled in; with `native-roots` only where the system has none |
+//! | `rustls` | by `ring`, … | TLS without cryptography and roots of its own, for a program that installs a `CryptoProvider` |
+//! | `http2` | yes | WebSockets over HTTP/2 (RFC 8441), in client and server |
+//! | `axum` | yes | the fallback of a `Server`, the module `upgrade`, extractors; turns on `server` |
+//! | `deflate` | yes | permessage-deflate (RFC 7692) |
+//! | `stream` | no | `futures::Stream` and `Sink` for [`WebSocket`] |
+//! | `json` | no | messages that are JSON: `recv_json`, `send_json` |
+//!
+//! Without any of them there are sessions over streams that the program brings: [`Session::from_stream`] and
+//! [`WebSocket::from_stream`]. Whatever provider of rustls the program installs as its default is used before `aws-lc-rs` and `ring`.
+//! Without `rustls`, dialling `wss:` is an error of kind [`ErrorKind::Config`] that names the feature.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(
+        feature = "client",
+        feature = "server",
+        feature = "axum",
+        feature = "http2",
+        feature = "ring",
+        feature = "native-roots"
+    )),
+    allow(
+        dead_code,
+        unreachable_pub,
+        unused_imports,
+        reason = "the parts share more than a build with some of them uses"
+    )
+)]
 
 // The plain values.
 mod closed;
@@ -76,9 +119,11 @@ mod time;
 
 // What client and server share before a WebSocket is open.
 mod address;
+#[cfg(any(feature = "client", feature = "server"))]
 mod cidr;
 mod handshake;
 mod memory;
+#[cfg(any(feature = "client", feature = "server"))]
 mod tls;
 
 // One open WebSocket: bytes from and to the socket.
@@ -90,19 +135,41 @@ mod group;
 mod websocket;
 
 // How it is opened.
+#[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod upgrade;
 
-pub use address::{AddressKey, Rate, RetryAfter};
-pub use client::{Connect, Connecting, Http2, Proxy, connect, reconnect};
+pub use http;
+#[cfg(feature = "rustls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+pub use rustls;
+
+pub use address::AddressKey;
+#[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
+pub use address::{Rate, RetryAfter};
+#[cfg(all(feature = "client", feature = "http2"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "client", feature = "http2"))))]
+pub use client::Http2;
+#[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub use client::{Connect, Connecting, Proxy, connect, reconnect};
 pub use closed::{Closed, Side};
 pub use connection::{MessageWriter, Prepared, Sent, Session, Stream, TrySendError};
 pub use endpoint::{Endpoint, Reply};
 pub use error::{Error, ErrorKind, Rejection};
 pub use group::{Group, GroupExcept};
-pub use handshake::{ClientId, Refusal, Request, RequestInfo};
+#[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
+pub use handshake::Refusal;
+pub use handshake::{ClientId, Request, RequestInfo};
 pub use memory::{MemoryAccount, MemoryBudget, MemoryPressure};
+#[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
 pub use server::{
     AddressLimits, AddressRateLimiter, Drain, DrainReport, Endings, HttpSettings, Identify,
     Origins, Retry, Route, Server, ServerHandle, identity,
@@ -112,5 +179,10 @@ pub use sockeye_proto::{
     CloseCode, CloseFrame, HeartbeatConfig, Limits, Message, MessageKind, Printable, Role,
     extension::{Deflate, DeflateParams},
 };
-pub use tls::{ClientTls, ServerTls};
+#[cfg(all(feature = "client", feature = "rustls"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "client", feature = "rustls"))))]
+pub use tls::ClientTls;
+#[cfg(all(feature = "server", feature = "rustls"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "server", feature = "rustls"))))]
+pub use tls::ServerTls;
 pub use websocket::{Control, MessageReader, WebSocket};

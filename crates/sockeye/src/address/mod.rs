@@ -6,11 +6,15 @@
 //! ```
 
 mod key;
+#[cfg(feature = "server")]
 mod rate;
+#[cfg(feature = "server")]
 mod table;
 
 pub use key::AddressKey;
+#[cfg(feature = "server")]
 pub use rate::{Rate, RetryAfter};
 
 pub(crate) use key::Key;
+#[cfg(feature = "server")]
 pub(crate) use table::{AddressPermit, AddressTable};

@@ -20,7 +20,6 @@ use crate::{
         dial::{Dialer, HttpVersion, Transport},
         hop::Hop,
         http1::{self, Answer},
-        http2::{self, Http2Answer},
         phase::Timeouts,
         proxy::Proxy,
         redirect::{next_target, refusal},
@@ -102,6 +101,7 @@ pub struct Connect {
 }
 
 /// Whether a WebSocket may travel in a stream of HTTP/2 (RFC 8441).
+#[cfg_attr(docsrs, doc(cfg(feature = "http2")))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Http2 {
@@ -111,6 +111,7 @@ pub enum Http2 {
     Off,
     /// Offers HTTP/2 and HTTP/1.1 on TLS and takes HTTP/2 if the server picks it and can carry a
     /// WebSocket in it; dials again with HTTP/1.1 if it can't. Plain `ws:` is HTTP/1.1.
+    #[cfg(feature = "http2")]
     Auto,
 }
 
@@ -163,6 +164,8 @@ impl Connect {
     }
 
     /// Whom to trust, who we are. Default: the roots of the operating system, nobody.
+    #[cfg(feature = "rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn tls(mut self, tls: ClientTls) -> Self {
         self.tls = tls;
         self
@@ -249,6 +252,8 @@ impl Connect {
     }
 
     /// Whether to use HTTP/2 where the server can. Default [`Http2::Off`].
+    #[cfg(feature = "http2")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "http2")))]
     pub fn http2(mut self, http2: Http2) -> Self {
         self.http2 = http2;
         self
@@ -353,9 +358,15 @@ impl Connect {
         };
         let alpn = match self.http2 {
             Http2::Off => Alpn::Http1,
+            #[cfg(feature = "http2")]
             Http2::Auto => Alpn::Http1AndHttp2,
         };
+        #[cfg_attr(
+            not(feature = "http2"),
+            expect(unused_mut, reason = "there is no second dialling")
+        )]
         let mut transport = dialer.dial(&hop.target, alpn).await?;
+        #[cfg(feature = "http2")]
         if transport.http == HttpVersion::Http2 {
             if let Some(outcome) = self.open_http2(hop, transport).await? {
                 return Ok(outcome);
@@ -391,12 +402,15 @@ impl Connect {
     }
 
     /// None if the server can't.
+    #[cfg(feature = "http2")]
     async fn open_http2(&self, hop: &Hop, transport: Transport) -> Result<Option<Outcome>, Error> {
+        use crate::client::http2;
+
         let limits = &self.settings.limits;
         let peer_addr = transport.peer_addr;
         let answer = http2::upgrade(transport.stream, hop, limits);
         Ok(Some(match answer.await? {
-            Http2Answer::Opened {
+            http2::Http2Answer::Opened {
                 stream,
                 agreed,
                 request,
@@ -408,8 +422,8 @@ impl Connect {
                 negotiated: self.negotiated(agreed, headers),
                 request: Arc::new(self.request(hop, request, peer_addr)),
             })),
-            Http2Answer::Rejection(refused) => Outcome::Rejection(refused),
-            Http2Answer::Unable => return Ok(None),
+            http2::Http2Answer::Rejection(refused) => Outcome::Rejection(refused),
+            http2::Http2Answer::Unable => return Ok(None),
         }))
     }
 

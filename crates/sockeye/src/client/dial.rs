@@ -50,6 +50,9 @@ impl Dialer<'_> {
     /// Cancel safety: dropping the future closes what is open. A resolution under way ends by
     /// itself, in its thread.
     pub(crate) async fn dial(&self, target: &Target, alpn: Alpn) -> Result<Transport, Error> {
+        if target.is_tls() {
+            self.tls.check()?;
+        }
         let proxy = self.proxy.and_then(|proxy| proxy.server_for(target));
         let (stream, peer_addr) = match proxy {
             Some(proxy) => self.through(proxy, target).await?,
@@ -63,11 +66,11 @@ impl Dialer<'_> {
         if target.is_tls() {
             let handshake = self.tls.connect(transport.stream, &target.host, alpn);
             let what = format!("the TLS handshake with {}", target.authority());
-            let stream = within(self.timeouts.tls, what, handshake).await?;
-            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            let secured = within(self.timeouts.tls, what, handshake).await?;
+            if secured.is_http2 {
                 transport.http = HttpVersion::Http2;
             }
-            transport.stream = Box::new(stream);
+            transport.stream = secured.stream;
         }
         Ok(transport)
     }
@@ -121,14 +124,18 @@ impl Dialer<'_> {
         &self,
         proxy: &ProxyServer,
     ) -> Result<(Box<dyn Stream>, SocketAddr), Error> {
+        let is_tls = proxy.scheme == ProxyScheme::Https;
+        if is_tls {
+            proxy.tls.check()?;
+        }
         let (stream, peer_addr) = self.connect(&proxy.host, proxy.port).await?;
-        if proxy.scheme != ProxyScheme::Https {
+        if !is_tls {
             return Ok((stream, peer_addr));
         }
         let handshake = proxy.tls.connect(stream, &proxy.host, Alpn::Http1);
         let what = format!("the TLS handshake with proxy {proxy}");
-        let stream = within(self.timeouts.tls, what, handshake).await?;
-        Ok((Box::new(stream), peer_addr))
+        let secured = within(self.timeouts.tls, what, handshake).await?;
+        Ok((secured.stream, peer_addr))
     }
 
     async fn connect(

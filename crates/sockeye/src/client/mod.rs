@@ -13,6 +13,7 @@ mod exchange;
 mod happy_eyeballs;
 mod hop;
 mod http1;
+#[cfg(feature = "http2")]
 mod http2;
 mod phase;
 mod proxy;
@@ -20,5 +21,7 @@ pub mod reconnect;
 mod redirect;
 mod target;
 
-pub use connect::{Connect, Connecting, Http2, connect};
+#[cfg(feature = "http2")]
+pub use connect::Http2;
+pub use connect::{Connect, Connecting, connect};
 pub use proxy::Proxy;

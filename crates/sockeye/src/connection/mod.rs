@@ -16,11 +16,19 @@ pub(crate) mod fan_out;
 mod io;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "server")]
+mod mailbox;
+#[cfg(not(feature = "server"))]
+#[path = "mailbox/absent.rs"]
 mod mailbox;
 #[cfg(feature = "stream")]
 mod message_sink;
 mod message_writer;
 mod pending_work;
+#[cfg(feature = "server")]
+mod permit;
+#[cfg(not(feature = "server"))]
+#[path = "permit/absent.rs"]
 mod permit;
 mod read;
 mod sent;
@@ -34,11 +42,14 @@ pub(crate) use busy_poll::BusyPoll;
 pub(crate) use established::Established;
 pub(crate) use fan_out::{Except, Progress, SenderBacklog, Slice};
 pub use io::Stream;
-pub(crate) use io::{Http2Stream, Io, TlsSocket, poll_room};
+#[cfg(feature = "http2")]
+pub(crate) use io::{Http2Stream, poll_room};
+pub(crate) use io::{Io, TlsSocket};
 pub(crate) use mailbox::{Mailbox, Note};
 #[cfg(feature = "stream")]
 pub(crate) use message_sink::MessageSink;
 pub use message_writer::MessageWriter;
+#[cfg(feature = "server")]
 pub(crate) use permit::Connections;
 pub(crate) use permit::Permit;
 pub(crate) use read::{DriveOutcome, Driver, ShortRead};

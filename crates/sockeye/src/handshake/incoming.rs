@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use http::{
     Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header, uri::PathAndQuery,
 };
-use hyper::ext::Protocol;
 use sockeye_proto::handshake::{Header, RequestHead, ServerHandshake, Target};
 
 use crate::handshake::{
@@ -105,14 +104,22 @@ fn check_http2<B>(request: &http::Request<B>) -> Result<ServerHandshake, Refusal
 }
 
 /// hyper and h2 each have their own.
+#[cfg(feature = "http2")]
 fn protocol(extensions: &Extensions) -> Option<&str> {
     let told_by_h2 = || {
         extensions
             .get::<h2::ext::Protocol>()
             .map(h2::ext::Protocol::as_str)
     };
-    let told_by_hyper = extensions.get::<Protocol>().map(Protocol::as_str);
+    let told_by_hyper = extensions
+        .get::<hyper::ext::Protocol>()
+        .map(hyper::ext::Protocol::as_str);
     told_by_hyper.or_else(told_by_h2)
+}
+
+#[cfg(not(feature = "http2"))]
+fn protocol(_extensions: &Extensions) -> Option<&str> {
+    None
 }
 
 fn head_of<'a, B>(request: &'a http::Request<B>, target: &'a str) -> RequestHead<'a> {

@@ -6,24 +6,32 @@
 //!                       └──────────────────────┴──> Refusal (any HTTP status, before 101)
 //! ```
 
+#[cfg(feature = "server")]
 mod agreement;
+#[cfg(feature = "server")]
 mod authority;
 mod client_id;
 mod fields;
+#[cfg(feature = "server")]
 mod incoming;
 mod negotiated;
+#[cfg(feature = "server")]
 mod refusal;
 mod request;
 mod request_info;
 mod tls;
 mod web_origin;
 
+#[cfg(feature = "server")]
 pub(crate) use agreement::Agreement;
+#[cfg(feature = "server")]
 pub(crate) use authority::check;
 pub use client_id::{BadClientId, ClientId};
 pub(crate) use fields::Fields;
+#[cfg(feature = "server")]
 pub(crate) use incoming::Incoming;
 pub(crate) use negotiated::Negotiated;
+#[cfg(feature = "server")]
 pub use refusal::Refusal;
 pub use request::Request;
 pub use request_info::RequestInfo;

@@ -2,11 +2,7 @@
 
 use std::time::SystemTime;
 
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use sockeye_proto::handshake;
 
 use crate::address::RetryAfter;
@@ -131,6 +127,17 @@ impl Refusal {
         head
     }
 
+    /// The answer for an HTTP library to write.
+    pub(crate) fn into_http<B: From<Vec<u8>>>(self) -> Response<B> {
+        let fields = self.fields();
+        let headers = fields.map(|(name, value)| (name.clone(), value.clone()));
+        let headers = HeaderMap::from_iter(headers);
+        let mut response = Response::new(B::from(self.0.body));
+        *response.status_mut() = self.0.status;
+        *response.headers_mut() = headers;
+        response
+    }
+
     /// The fields that both ways of answering write.
     fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         static CONTENT_TYPE: (HeaderName, HeaderValue) = (
@@ -147,15 +154,11 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = self.0.status;
-        for (name, value) in self.fields() {
-            response.headers_mut().append(name, value.clone());
-        }
-        *response.body_mut() = Body::from(self.0.body);
-        response
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl axum::response::IntoResponse for Refusal {
+    fn into_response(self) -> axum::response::Response {
+        self.into_http()
     }
 }
 
@@ -218,7 +221,7 @@ mod tests {
         let refusal = Refusal::new(StatusCode::FORBIDDEN)
             .header("content-type", "application/json")
             .body("{}");
-        let response = refusal.into_response();
+        let response: Response<Vec<u8>> = refusal.into_http();
         assert_eq!(response.headers()["content-type"], "application/json");
         assert_eq!(response.headers().len(), 1);
     }

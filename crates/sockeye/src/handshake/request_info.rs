@@ -1,13 +1,14 @@
 //! Who asks a server for what, in the client's eyes: scheme, host and address, derived in this one place.
 
 use std::{
-    convert::Infallible,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
-use axum::extract::{ConnectInfo, FromRequestParts};
-use http::{HeaderMap, Uri, header, request, uri::Scheme};
+use http::{HeaderMap, Uri, header};
+
+#[cfg(feature = "axum")]
+mod extractor;
 
 use crate::{
     address::{AddressKey, Key},
@@ -136,23 +137,6 @@ impl RequestInfo {
             key: client_addr.map(Key::of),
         }
     }
-
-    /// What somebody else's server has left of it in a request, and otherwise what that shows.
-    pub(crate) fn of_foreign(parts: &http::Extensions, uri: &Uri, headers: &HeaderMap) -> Self {
-        if let Some(info) = parts.get::<Self>() {
-            return info.clone();
-        }
-        let peer = parts.get::<ConnectInfo<SocketAddr>>();
-        Self::shown(Shown {
-            peer_addr: peer.map(|ConnectInfo(addr)| *addr),
-            // HTTP/2 says it; over HTTP/1.1 only the server's owner knows.
-            tls: match uri.scheme() == Some(&Scheme::HTTPS) {
-                true => Tls::Yes,
-                false => Tls::No,
-            },
-            host: host_of(uri, headers),
-        })
-    }
 }
 
 /// The host of a request that an HTTP library read. RFC 9113 section 8.3.1, RFC 9112 section 3.2.2: that of
@@ -167,21 +151,6 @@ pub(crate) fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a st
 impl From<&RequestInfo> for AddressKey {
     fn from(info: &RequestInfo) -> Self {
         Self::new(info.key)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for RequestInfo {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(
-        parts: &mut request::Parts,
-        _state: &S,
-    ) -> Result<Self, Self::Rejection> {
-        Ok(Self::of_foreign(
-            &parts.extensions,
-            &parts.uri,
-            &parts.headers,
-        ))
     }
 }
 

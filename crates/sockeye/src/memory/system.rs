@@ -2,15 +2,16 @@
 
 use std::{fs, path::Path};
 
-use rustix::process::{Resource, getrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 /// Returns the bytes that this process may have: the least of all limits that the system tells.
 pub(super) fn memory_bytes() -> Option<usize> {
-    let address_space = getrlimit(Resource::As).current;
+    let address_space = getrlimit(Resource::RLIMIT_AS).ok();
+    let address_space = address_space.map(|(soft, _)| soft);
     let memory = Memory {
         machine: machine_bytes(&read("/proc/meminfo")),
         cgroup: cgroup_bytes(&read("/proc/self/cgroup"), Path::new("/sys/fs/cgroup")),
-        address_space,
+        address_space: address_space.filter(|soft| *soft != RLIM_INFINITY),
     };
     memory
         .least()

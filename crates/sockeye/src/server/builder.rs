@@ -47,6 +47,7 @@ use crate::{
 pub struct Server {
     listens: Vec<Listen>,
     routes: Vec<Route>,
+    #[cfg(feature = "axum")]
     fallback: Option<axum::Router>,
     settings: Settings,
     memory_budget: Option<MemoryBudget>,
@@ -75,6 +76,7 @@ impl Server {
         Self {
             listens: Vec::new(),
             routes: Vec::new(),
+            #[cfg(feature = "axum")]
             fallback: None,
             settings: Settings::default(),
             memory_budget: None,
@@ -98,7 +100,9 @@ impl Server {
         self
     }
 
-    /// Adds an address with TLS. HTTP/2 is offered there by ALPN.
+    /// Adds an address with TLS. HTTP/2 is offered there by ALPN, with the feature `http2`.
+    #[cfg(feature = "rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn listen_tls(mut self, addr: impl ToString, tls: ServerTls) -> Self {
         self.listens.push(Listen {
             addr: addr.to_string(),
@@ -168,6 +172,8 @@ impl Server {
     ///
     /// A handler can extract [`crate::RequestInfo`], which has the client's address and the scheme and host that the
     /// client has asked for. The peer's own address is available as axum's `ConnectInfo<SocketAddr>`.
+    #[cfg(feature = "axum")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
     pub fn fallback(mut self, router: axum::Router) -> Self {
         self.fallback = Some(router);
         self
@@ -278,6 +284,7 @@ impl Server {
             routes,
             trusted_proxies,
             log_limits: LogLimits::default(),
+            #[cfg(feature = "axum")]
             fallback: self.fallback,
             settings: self.settings,
             tcp_keepalive: self.tcp_keepalive,

@@ -31,6 +31,7 @@ pub(crate) struct ServerShared {
     pub(crate) addresses: Addresses,
     pub(crate) log_limits: LogLimits,
     /// Answers requests that don't ask for a WebSocket.
+    #[cfg(feature = "axum")]
     pub(crate) fallback: Option<axum::Router>,
     /// Used before the route is known, and by routes without settings of their own.
     pub(crate) settings: Settings,

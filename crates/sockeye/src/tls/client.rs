@@ -6,18 +6,21 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, RootCertStore, SignatureScheme, client::ResolvesClientCert, crypto::ring,
-    sign::CertifiedKey,
+    ClientConfig, RootCertStore, SignatureScheme, client::ResolvesClientCert, sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
-use tokio::sync::OnceCell;
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 use url::Host;
 
 use crate::{
     connection::Stream,
     error::{Error, ErrorKind},
-    tls::verifier::Verifier,
+    tls::{
+        provider::provider,
+        roots::default_roots,
+        secured::{Alpn, Secured},
+        verifier::Verifier,
+    },
 };
 
 /// TLS as a client: whom it trusts, who it says it is.
@@ -50,7 +53,7 @@ struct Parts {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
-    SystemRoots,
+    DefaultRoots,
     OwnRoots,
     Anyone,
 }
@@ -60,23 +63,17 @@ struct Identity {
     key: PrivateKeyDer<'static>,
 }
 
-/// Which protocols to offer (RFC 7301).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Alpn {
-    Http1,
-    Http1AndHttp2,
-}
-
 impl ClientTls {
     /// Trusts the roots of the operating system, shows no certificate of its own.
     ///
     /// The roots are read at the first connection, once per process; `SSL_CERT_FILE` and
-    /// `SSL_CERT_DIR` name others.
+    /// `SSL_CERT_DIR` name others. With the feature `webpki-roots` those of Mozilla are taken where the system has
+    /// none; without the feature `native-roots` the system isn't asked.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Parts {
             given: None,
-            trust: Trust::SystemRoots,
+            trust: Trust::DefaultRoots,
             roots: Vec::new(),
             identity: None,
             server_name: None,
@@ -183,15 +180,27 @@ impl ClientTls {
         })
     }
 
-    /// Shakes hands over `stream`. The result tells by its `alpn_protocol` what was agreed.
+    /// Whether a handshake can be tried at all.
+    ///
+    /// # Errors
+    ///
+    /// Kind `Config`: there is no cryptography.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match &self.0.given {
+            Some(_) => Ok(()),
+            None => provider().map(|_| ()),
+        }
+    }
+
+    /// Shakes hands over `stream`.
     ///
     /// Cancel safety: dropping the future drops the stream.
-    pub(crate) async fn connect<S: Stream>(
+    pub(crate) async fn connect(
         &self,
-        stream: S,
+        stream: Box<dyn Stream>,
         host: &Host<String>,
         alpn: Alpn,
-    ) -> Result<TlsStream<S>, Error> {
+    ) -> Result<Secured, Error> {
         let server_name = match (&self.0.server_name, host) {
             (Some(name), _) => name.clone(),
             (None, Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::V4(*address)),
@@ -208,7 +217,7 @@ impl ClientTls {
                 .with_source(error)
             })?,
         };
-        TlsConnector::from(self.0.config(alpn).await?)
+        let stream = TlsConnector::from(self.0.config(alpn).await?)
             .connect(server_name, stream)
             .await
             .map_err(|error| {
@@ -219,7 +228,11 @@ impl ClientTls {
                     );
                 }
                 Error::new(ErrorKind::Tls, message).with_source(error)
-            })
+            })?;
+        Ok(Secured {
+            is_http2: stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            stream: Box::new(stream),
+        })
     }
 
     fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {
@@ -275,7 +288,7 @@ impl Parts {
             return Ok(Arc::clone(config));
         }
         let roots = match (self.trust, &self.given) {
-            (Trust::SystemRoots, None) => match system_roots().await {
+            (Trust::DefaultRoots, None) => match default_roots().await {
                 Ok(roots) => roots,
                 // A container without any can still reach the servers of its company.
                 Err(error) if !self.roots.is_empty() => {
@@ -292,6 +305,7 @@ impl Parts {
         };
         config.alpn_protocols = match alpn {
             Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            #[cfg(feature = "http2")]
             Alpn::Http1AndHttp2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         let config = Arc::new(config);
@@ -302,17 +316,15 @@ impl Parts {
         for root in &self.roots {
             roots.add(root.clone()).map_err(bad_config)?;
         }
-        // Named, because another crate in the program may add a second provider to rustls, which
-        // then has no default.
-        let provider = Arc::new(ring::default_provider());
+        let provider = provider()?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(bad_config)?;
         let builder = match self.trust {
-            Trust::SystemRoots | Trust::OwnRoots if self.roots.is_empty() => {
+            Trust::DefaultRoots | Trust::OwnRoots if self.roots.is_empty() => {
                 builder.with_root_certificates(roots)
             }
-            Trust::SystemRoots | Trust::OwnRoots => {
+            Trust::DefaultRoots | Trust::OwnRoots => {
                 let verifier = Verifier::root_or_itself(roots, self.roots.clone(), provider)
                     .map_err(|error| bad_config(rustls::Error::General(error.to_string())))?;
                 builder
@@ -366,41 +378,6 @@ fn certificates(pem: &[u8], whose: &str) -> Result<Vec<CertificateDer<'static>>,
         ));
     }
     Ok(certificates)
-}
-
-/// The roots of the operating system: some hundred files, read once per process and in a thread
-/// that may block. A failure isn't kept, the next connection tries again.
-async fn system_roots() -> Result<RootCertStore, Error> {
-    static ROOTS: OnceCell<RootCertStore> = OnceCell::const_new();
-    ROOTS
-        .get_or_try_init(async || {
-            let found = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs)
-                .await
-                .map_err(|error| {
-                    Error::new(
-                        ErrorKind::Tls,
-                        "reading the system's root certificates failed",
-                    )
-                    .with_source(error)
-                })?;
-            let mut roots = RootCertStore::empty();
-            // Systems carry some certificates that nobody can use; the others still count.
-            let (usable, unusable) = roots.add_parsable_certificates(found.certs);
-            tracing::debug!(usable, unusable, "read the system's root certificates");
-            if usable > 0 {
-                return Ok(roots);
-            }
-            let error = Error::new(
-                ErrorKind::Tls,
-                "the system has no root certificates: install them or use `ClientTls::roots_only`",
-            );
-            Err(match found.errors.into_iter().next() {
-                Some(cause) => error.with_source(cause),
-                None => error,
-            })
-        })
-        .await
-        .cloned()
 }
 
 /// Has no certificate to show.

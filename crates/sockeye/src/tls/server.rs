@@ -5,14 +5,16 @@ use std::{fmt, fs, path::Path, sync::Arc};
 use parking_lot::RwLock;
 use rustls::{
     ServerConfig,
-    crypto::ring,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio_rustls::TlsAcceptor;
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    tls::provider::provider,
+};
 
 /// TLS as a server: a certificate chain and its key.
 ///
@@ -39,7 +41,7 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// Kind `Tls`: one of them can't be read, or they don't fit.
+    /// Kind `Tls`: one of them can't be read, or they don't fit. Kind `Config`: there is no cryptography.
     pub fn from_pem(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self, Error> {
         Self::parse(chain.as_ref(), key.as_ref(), "the certificate", "the key")
     }
@@ -106,23 +108,29 @@ impl ServerTls {
         }
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|error| fail(format!("{key_name} cannot be read"), error))?;
-        let provider = Arc::new(ring::default_provider());
+        let provider = provider()?;
         let shown = CertifiedKey::from_der(chain, key, &provider)
             .map_err(|error| fail(format!("{chain_name} and {key_name} don't fit"), error))?;
         let certificate = Arc::new(Certificate(RwLock::new(Arc::new(shown))));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .expect("ring has what TLS 1.2 and 1.3 need")
+            .map_err(|error| fail("TLS can't be set up".to_owned(), error))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificate) as _);
         // RFC 7301: the server's preference counts.
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
         Ok(Self {
             config: Arc::new(config),
             certificate: Some(certificate),
         })
     }
 }
+
+#[cfg(feature = "http2")]
+const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+#[cfg(not(feature = "http2"))]
+const ALPN: &[&[u8]] = &[b"http/1.1"];
 
 /// The certificate and the key that are shown now. Read once for each full TLS handshake.
 #[derive(Debug)]

@@ -143,6 +143,8 @@ impl Proxy {
 
     /// Whom to trust when TLS is spoken with the proxy itself (`https:` proxies). Default: the
     /// roots of the operating system.
+    #[cfg(feature = "rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
         for server in [&mut self.for_ws, &mut self.for_wss].into_iter().flatten() {

@@ -1,22 +1,16 @@
 //! What carries the bytes of one session.
 
 use std::{
-    io::{self, IoSlice, Read as _, Write as _},
+    io::{self, IoSlice, Read as _},
     os::fd::AsFd as _,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use mio::net::TcpStream;
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, SendFlags},
-};
-use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use crate::connection::io::{
+    socket::{self, TcpStream},
     stream::{Stream, socket_beneath},
     tcp_info::{Outbound, TcpInfo},
     tls_socket::TlsSocket,
@@ -88,7 +82,7 @@ impl Io {
     pub(crate) fn outbound(&self) -> Outbound {
         let (socket, otherwise) = match self {
             Self::Socket(socket) => (Some(socket.as_fd()), Outbound::Unknown),
-            Self::Tls(tls) => (Some(tls.socket.as_fd()), Outbound::Unknown),
+            Self::Tls(tls) => (Some(tls.socket().as_fd()), Outbound::Unknown),
             Self::Stream(polled) => {
                 let taken = Outbound::Counted(polled.taken);
                 (socket_beneath(&*polled.stream), taken)
@@ -104,11 +98,11 @@ impl Io {
     pub(crate) fn reset(&self) {
         let socket = match self {
             Self::Socket(socket) => socket,
-            Self::Tls(tls) => &tls.socket,
+            Self::Tls(tls) => tls.socket(),
             Self::Stream(_) | Self::None => return,
         };
         // If it fails the kernel forgets it a little later.
-        let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        let _ = socket::set_reset_on_close(socket);
     }
 
     #[inline]
@@ -119,7 +113,7 @@ impl Io {
     ) -> Poll<io::Result<Received>> {
         match self {
             Self::Socket(socket) => {
-                let len = ready!(attempt(|| receive(socket, buffer)))?;
+                let len = ready!(attempt(|| socket::receive(socket, buffer)))?;
                 let drained = Drained::after(len, buffer.len());
                 Poll::Ready(Ok(Received { len, drained }))
             }
@@ -150,8 +144,8 @@ impl Io {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Socket(socket) => attempt(|| match slices {
-                [slice] => send(socket, slice, SendFlags::empty()),
-                _ => socket.write_vectored(slices),
+                [slice] => socket::send(socket, slice),
+                _ => socket::send_slices(socket, slices),
             }),
             Self::Stream(polled) => polled.poll_write(cx, slices),
             Self::Tls(tls) => attempt(|| tls.write_vectored(slices)),
@@ -163,7 +157,7 @@ impl Io {
     #[inline]
     pub(crate) fn try_read_plain(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         match self {
-            Self::Socket(socket) => Some(receive(socket, buffer)),
+            Self::Socket(socket) => Some(socket::receive(socket, buffer)),
             _ => None,
         }
     }
@@ -174,10 +168,7 @@ impl Io {
         let Self::Socket(socket) = self else {
             return false;
         };
-        match rustix::net::recv(socket, &mut [0_u8], RecvFlags::PEEK) {
-            Ok((len, _)) => len == 0,
-            Err(error) => error != Errno::AGAIN && error != Errno::INTR,
-        }
+        socket::is_at_end(socket)
     }
 
     /// Writes to a socket that holds nothing back itself. `None` if it isn't one, or if there is anything
@@ -185,7 +176,7 @@ impl Io {
     #[inline]
     pub(crate) fn try_write_plain(&mut self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::Socket(socket) => send(socket, bytes, SendFlags::empty()).ok(),
+            Self::Socket(socket) => socket::send(socket, bytes).ok(),
             _ => None,
         }
     }
@@ -193,7 +184,7 @@ impl Io {
     /// The same for the last bytes: they wait for the socket's end, and go with it in one packet.
     pub(crate) fn try_write_last(&mut self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::Socket(socket) => send(socket, bytes, SendFlags::MORE).ok(),
+            Self::Socket(socket) => socket::send_last(socket, bytes).ok(),
             _ => None,
         }
     }
@@ -201,7 +192,7 @@ impl Io {
     /// The same from several places.
     pub(crate) fn try_write_slices(&mut self, slices: &[IoSlice<'_>]) -> Option<usize> {
         match self {
-            Self::Socket(socket) => socket.write_vectored(slices).ok(),
+            Self::Socket(socket) => socket::send_slices(socket, slices).ok(),
             _ => None,
         }
     }
@@ -220,7 +211,7 @@ impl Io {
         match self {
             Self::Socket(socket) => {
                 // It fails if the peer is gone, and then it isn't needed.
-                let _ = socket.shutdown(std::net::Shutdown::Write);
+                let _ = socket::shutdown(socket);
                 Poll::Ready(())
             }
             Self::Stream(polled) => Pin::new(&mut polled.stream).poll_shutdown(cx).map(|_| ()),
@@ -252,24 +243,6 @@ impl Polled {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
-}
-
-/// recv(2), which needs no detour by the C library: there every call looks whether its thread is to be
-/// cancelled, 60 instructions of the 450 that a message may cost.
-#[inline(always)]
-fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    let (len, _) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
-    Ok(len)
-}
-
-/// send(2), as above; a peer that is gone is an error and no signal.
-#[inline(always)]
-fn send(socket: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
-    Ok(rustix::net::send(
-        socket,
-        bytes,
-        SendFlags::NOSIGNAL | flags,
-    )?)
 }
 
 /// Tries until it is done, fails, or would block.

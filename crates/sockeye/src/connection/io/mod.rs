@@ -1,11 +1,22 @@
 //! The bytes under a connection: a socket of a worker's, with or without TLS, or any stream of tokio's.
 
+#[cfg(feature = "http2")]
 mod http2_stream;
 mod io;
+#[cfg(feature = "server")]
+mod socket;
+#[cfg(not(feature = "server"))]
+#[path = "socket/absent.rs"]
+mod socket;
 mod stream;
 pub(crate) mod tcp_info;
+#[cfg(all(feature = "server", feature = "rustls"))]
+mod tls_socket;
+#[cfg(not(all(feature = "server", feature = "rustls")))]
+#[path = "tls_socket/absent.rs"]
 mod tls_socket;
 
+#[cfg(feature = "http2")]
 pub(crate) use http2_stream::{Http2Stream, poll_room};
 pub use stream::Stream;
 pub(crate) use tcp_info::Outbound;

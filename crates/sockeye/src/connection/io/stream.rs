@@ -9,7 +9,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
-use tokio_rustls::{client, server};
 
 /// What can carry a WebSocket: any ordered, reliable stream of bytes.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
@@ -33,9 +32,21 @@ pub(crate) fn socket_beneath(stream: &dyn Stream) -> Option<BorrowedFd<'_>> {
     if let Some(boxed) = any.downcast_ref::<Box<dyn Stream>>() {
         return socket_beneath(&**boxed);
     }
+    socket_beneath_tls(any)
+}
+
+#[cfg(feature = "rustls")]
+fn socket_beneath_tls(any: &dyn Any) -> Option<BorrowedFd<'_>> {
+    use tokio_rustls::{client, server};
+
     if let Some(tls) = any.downcast_ref::<server::TlsStream<TcpStream>>() {
         return Some(tls.get_ref().0.as_fd());
     }
     let tls = any.downcast_ref::<client::TlsStream<Box<dyn Stream>>>()?;
     socket_beneath(&**tls.get_ref().0)
+}
+
+#[cfg(not(feature = "rustls"))]
+fn socket_beneath_tls(_any: &dyn Any) -> Option<BorrowedFd<'_>> {
+    None
 }

@@ -5,18 +5,27 @@ use std::{
     net::Shutdown,
 };
 
-use mio::net::TcpStream;
 use rustls::ServerConnection;
+
+use crate::connection::io::socket::TcpStream;
 
 /// TLS on a worker's socket, after the handshake. Non-blocking like the socket.
 pub(crate) struct TlsSocket {
-    pub(crate) socket: TcpStream,
+    socket: TcpStream,
     tls: ServerConnection,
 }
 
 impl TlsSocket {
     pub(crate) fn new(socket: TcpStream, tls: ServerConnection) -> Self {
         Self { socket, tls }
+    }
+
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket
     }
 
     /// Sends `close_notify`, and ends our direction.

@@ -17,6 +17,7 @@ pub(crate) enum RequestKind {
     /// Anything else over HTTP/1.1: the length of the head in bytes, and the body that follows it.
     Http1(usize, BodyLength),
     /// HTTP/2 without TLS, by prior knowledge (RFC 9113 section 3.3).
+    #[cfg(feature = "http2")]
     Http2,
     Refused(Refusal),
 }
@@ -29,9 +30,12 @@ impl RequestKind {
         peer_addr: Option<SocketAddr>,
         tls: Tls,
     ) -> Option<Self> {
-        let preface_bytes = buffer.len().min(HTTP2_PREFACE.len());
-        if buffer[..preface_bytes] == HTTP2_PREFACE[..preface_bytes] {
-            return (preface_bytes == HTTP2_PREFACE.len()).then_some(Self::Http2);
+        #[cfg(feature = "http2")]
+        {
+            let preface_bytes = buffer.len().min(HTTP2_PREFACE.len());
+            if buffer[..preface_bytes] == HTTP2_PREFACE[..preface_bytes] {
+                return (preface_bytes == HTTP2_PREFACE.len()).then_some(Self::Http2);
+            }
         }
         Self::classify_http1(buffer, limits, peer_addr, tls)
     }
@@ -64,6 +68,7 @@ impl RequestKind {
 }
 
 /// RFC 9113 section 3.4.
+#[cfg(feature = "http2")]
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[cfg(test)]

@@ -1,90 +1,26 @@
 //! The first request of a connection on tokio: reads it and passes the connection to what serves it.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::SystemTime};
 
-use http::StatusCode;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
     time::{Duration, Instant, timeout, timeout_at},
 };
 
+#[cfg(feature = "http2")]
+use crate::server::http::{Rewind, http2};
 use crate::{
     connection::Stream,
     handshake::{Incoming, Refusal, Tls},
     server::{
         admit::{Accepted, Admission, Capacity, RequestKind},
-        first_request::preface::{self, AcceptSettings, Preface},
         handoff::socket_of,
-        http::{Rewind, http1, http2},
+        http::http1,
         shared::{Phase, ServerShared},
     },
     settings::Settings,
     time::later,
 };
-
-/// Serves a TCP connection. Returns when a WebSocket has begun or the connection has ended.
-pub(crate) async fn handle_tcp(
-    mut stream: TcpStream,
-    accept_settings: AcceptSettings,
-    mut accepted: Accepted,
-) {
-    let deadline = deadline(&accepted);
-    if accept_settings.preface == Preface::ProxyHead {
-        let read = timeout_at(deadline, preface::read_proxy_head(&mut stream));
-        let proxy_addr = accepted.peer_addr;
-        match until_drain(&accepted.shared, read).await {
-            // The client that the proxy names is the peer. A proxy that connects for itself names none.
-            Some(Ok(Ok(source))) => {
-                accepted.peer_addr = source.or(proxy_addr);
-                accepted.capacity = match accepted.capacity.counting_for(&accepted.shared, source) {
-                    Some(capacity) => capacity,
-                    None => return,
-                };
-            }
-            Some(Ok(Err(error))) => {
-                return tracing::debug!(proxy_addr = proxy_addr.map(display), %error, "no PROXY head");
-            }
-            Some(Err(_)) => {
-                return tracing::debug!(
-                    proxy_addr = proxy_addr.map(display),
-                    "a PROXY head took too long"
-                );
-            }
-            None => return,
-        }
-    }
-    let Some(tls) = accept_settings.tls else {
-        return read_and_serve(stream, Tls::No, deadline, accepted).await;
-    };
-    let peer_addr = accepted.peer_addr;
-    let spoken = timeout_at(deadline, speaks_plain_http(&stream));
-    match until_drain(&accepted.shared, spoken).await {
-        Some(Ok(Ok(false))) => {}
-        Some(Ok(Ok(true))) => return send_refusal(stream, &plain_http_on_tls()).await,
-        Some(Ok(Err(error))) => {
-            return tracing::debug!(peer_addr = peer_addr.map(display), %error, "no TLS");
-        }
-        Some(Err(_)) => {
-            return tracing::debug!(peer_addr = peer_addr.map(display), "TLS took too long");
-        }
-        None => return,
-    }
-    match until_drain(&accepted.shared, timeout_at(deadline, tls.accept(stream))).await {
-        Some(Ok(Ok(stream))) => {
-            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            match is_http2 {
-                true => http2::serve(stream, Tls::Yes, deadline, accepted).await,
-                false => read_and_serve(stream, Tls::Yes, deadline, accepted).await,
-            }
-        }
-        Some(Ok(Err(error))) => {
-            tracing::debug!(peer_addr = peer_addr.map(display), %error, "no TLS");
-        }
-        Some(Err(_)) => tracing::debug!(peer_addr = peer_addr.map(display), "TLS took too long"),
-        None => {}
-    }
-}
 
 /// Serves a stream that the program has accepted.
 pub(crate) async fn handle_stream<S: Stream>(stream: S, accepted: Accepted) {
@@ -92,14 +28,19 @@ pub(crate) async fn handle_stream<S: Stream>(stream: S, accepted: Accepted) {
     read_and_serve(stream, Tls::No, deadline, accepted).await;
 }
 
-fn deadline(accepted: &Accepted) -> Instant {
+pub(super) fn deadline(accepted: &Accepted) -> Instant {
     later(
         Instant::now(),
         accepted.shared.settings.limits.handshake_timeout,
     )
 }
 
-async fn read_and_serve<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, accepted: Accepted) {
+pub(super) async fn read_and_serve<S: Stream>(
+    mut stream: S,
+    tls: Tls,
+    deadline: Instant,
+    accepted: Accepted,
+) {
     let mut buffer = Vec::new();
     let settings = accepted.shared.settings.clone();
     let first = {
@@ -115,6 +56,10 @@ async fn read_and_serve<S: Stream>(mut stream: S, tls: Tls, deadline: Instant, a
 }
 
 /// Passes a connection to what its first request asks for. `buffer` holds all bytes that were read.
+#[cfg_attr(
+    not(feature = "http2"),
+    expect(unused_variables, reason = "HTTP/2 alone needs `deadline`")
+)]
 pub(crate) async fn serve<S: Stream>(
     stream: S,
     mut buffer: Vec<u8>,
@@ -124,8 +69,10 @@ pub(crate) async fn serve<S: Stream>(
     accepted: Accepted,
 ) {
     match first {
+        #[cfg(feature = "http2")]
         RequestKind::Http2 => {
-            http2::serve(Rewind::new(buffer, stream), tls, deadline, accepted).await;
+            let stream = Rewind::new(buffer, stream);
+            http2::serve(stream, tls, deadline, accepted).await;
         }
         RequestKind::WebSocket(incoming, head_bytes) => {
             let leftover = buffer.split_off(head_bytes);
@@ -250,21 +197,8 @@ pub(crate) async fn send_refusal<S: Stream>(mut stream: S, refusal: &Refusal) {
     let _ = timeout(LINGER_TIME_MAX, write_and_linger).await;
 }
 
-/// Returns whether the peer sends plain HTTP where TLS is expected. A TLS handshake begins with the byte 22 (RFC 8446
-/// section 5.1), a request with a letter of its method.
-async fn speaks_plain_http(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0];
-    let read = stream.peek(&mut first).await?;
-    Ok(read > 0 && first[0].is_ascii_alphabetic())
-}
-
-fn plain_http_on_tls() -> Refusal {
-    let text = "this port speaks TLS: use https:// or wss://\n";
-    Refusal::text(StatusCode::BAD_REQUEST, text)
-}
-
 /// Returns `None` if the server begins to drain before `future` completes.
-async fn until_drain<F: Future>(shared: &ServerShared, future: F) -> Option<F::Output> {
+pub(super) async fn until_drain<F: Future>(shared: &ServerShared, future: F) -> Option<F::Output> {
     tokio::select! {
         biased;
         output = future => Some(output),

@@ -1,8 +1,8 @@
 //! From the first byte of a connection on tokio to what its first request asks for.
 //!
 //! ```text
-//!   listener ──> preface ──> TLS handshake ──> first_request ──> admission | http1 | http2 | refusal
-//!               (PROXY head)                  (reads the head)
+//!   listener ──> tcp (preface: PROXY head, TLS) ──> first_request ──> admission | http1 | http2 | refusal
+//!                                                   (reads the head)
 //!   worker ──> to_tokio (what a worker doesn't carry) ──^
 //! ```
 //!
@@ -12,7 +12,10 @@ mod preface;
 
 pub(crate) mod first_request;
 
+mod tcp;
+
 mod to_tokio;
 
 pub(crate) use preface::{AcceptSettings, Preface};
+pub(crate) use tcp::handle_tcp;
 pub(crate) use to_tokio::ToTokio;

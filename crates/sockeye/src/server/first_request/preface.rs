@@ -4,7 +4,8 @@ use std::{io, net::SocketAddr};
 
 use sockeye_proto::handshake::ProxyHead;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio_rustls::TlsAcceptor;
+
+use crate::tls::TlsAcceptor;
 
 /// How the connections of one address begin.
 #[derive(Clone)]

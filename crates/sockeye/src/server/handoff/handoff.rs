@@ -3,10 +3,9 @@
 use std::any::Any;
 
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use crate::{
-    connection::{Established, Io, Permit, Stream, TlsSocket},
+    connection::{Established, Io, Permit, Stream},
     endpoint::Endpoint,
 };
 
@@ -34,19 +33,24 @@ pub(crate) fn socket_of<S: Stream>(stream: S) -> Result<Option<Io>, S> {
     {
         return Ok(watchable(tcp).map(Io::Socket));
     }
-    let any: &mut dyn Any = &mut stream;
-    if let Some(tls) = any
-        .downcast_mut::<Option<TlsStream<TcpStream>>>()
-        .and_then(Option::take)
-    {
-        let (tcp, tls) = tls.into_inner();
-        let socket = watchable(tcp);
-        return Ok(socket.map(|socket| Io::Tls(Box::new(TlsSocket::new(socket, tls)))));
+    #[cfg(feature = "rustls")]
+    if let Some(io) = tls_of(&mut stream) {
+        return Ok(io);
     }
     match stream {
         Some(stream) => Err(stream),
         None => Ok(None),
     }
+}
+
+/// Returns the socket of `stream`, if that is TLS on TCP. The inner `None` is as for [`watchable`].
+#[cfg(feature = "rustls")]
+fn tls_of(stream: &mut dyn Any) -> Option<Option<Io>> {
+    use crate::connection::TlsSocket;
+
+    let tls = stream.downcast_mut::<Option<tokio_rustls::server::TlsStream<TcpStream>>>()?;
+    let (tcp, tls) = tls.take()?.into_inner();
+    Some(watchable(tcp).map(|socket| Io::Tls(Box::new(TlsSocket::new(socket, tls)))))
 }
 
 /// Returns `None` if tokio can't release the socket, as when the peer has closed it.

@@ -2,15 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{
-    body::Body,
-    extract::ConnectInfo,
-    response::{IntoResponse as _, Response},
-};
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Version, header, uri::Authority};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header, uri::Authority};
 use parking_lot::Mutex;
-use tower_service::Service as _;
 
 use crate::{
     address::RetryAfter,
@@ -18,7 +12,7 @@ use crate::{
     handshake::{Incoming, Refusal, RequestInfo, Shown, Tls, host_of},
     server::{
         admit::{Accepted, Admitted, Capacity},
-        http::body::LimitedBody,
+        http::{ServiceBody, body::LimitedBody},
         registry::Registration,
         shared::ServerShared,
     },
@@ -75,7 +69,7 @@ impl HttpService {
 
     /// Returns whether the connection closes after this answer. One in the reserve makes room for the next, and after
     /// a body that was not read to its end no next request can be found.
-    pub(crate) fn is_last_answer(&self, response: &Response) -> bool {
+    pub(crate) fn is_last_answer<B>(&self, response: &Response<B>) -> bool {
         self.capacity_class == CapacityClass::Reserve
             || response.extensions().get::<BodyUnread>().is_some()
     }
@@ -117,17 +111,36 @@ impl HttpService {
     }
 
     /// Answers a request that doesn't ask for a WebSocket.
-    pub(crate) async fn plain<B>(&self, mut request: Request<B>) -> Response
+    pub(crate) async fn plain<B>(&self, request: Request<B>) -> Response<ServiceBody>
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         if let Err(refusal) = self.check_address() {
-            return refusal.into_response();
+            return refusal.into_http();
         }
-        let Some(fallback) = &self.shared.fallback else {
-            return Refusal::text(StatusCode::NOT_FOUND, "not found\n").into_response();
-        };
+        #[cfg(feature = "axum")]
+        if let Some(fallback) = &self.shared.fallback {
+            return self.ask(fallback.clone(), request).await;
+        }
+        drop(request);
+        Refusal::text(StatusCode::NOT_FOUND, "not found\n").into_http()
+    }
+
+    /// Returns what the program's fallback answers.
+    #[cfg(feature = "axum")]
+    async fn ask<B>(
+        &self,
+        mut fallback: axum::Router,
+        mut request: Request<B>,
+    ) -> Response<ServiceBody>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        use axum::{body::Body, extract::ConnectInfo};
+        use tower_service::Service as _;
+
         replace_host(&mut request);
         let budget = &self.shared.settings.memory_budget;
         let (request, outcome) = match LimitedBody::limit(request, &self.shared.http, budget) {
@@ -140,8 +153,8 @@ impl HttpService {
         }
         let info = self.info_of(&request);
         request.extensions_mut().insert(info);
-        let response = match fallback.clone().call(request).await {
-            Ok(response) => response,
+        let response = match fallback.call(request).await {
+            Ok(response) => response.map(ServiceBody::Axum),
             Err(never) => match never {},
         };
         // The peer learns why its body failed, whatever the handler answers.
@@ -165,8 +178,8 @@ impl HttpService {
 #[derive(Clone, Copy, Debug)]
 struct BodyUnread;
 
-fn unread(refusal: Refusal) -> Response {
-    let mut response = refusal.into_response();
+fn unread(refusal: Refusal) -> Response<ServiceBody> {
+    let mut response = refusal.into_http();
     response.extensions_mut().insert(BodyUnread);
     response
 }

@@ -7,6 +7,7 @@
 //! ```
 
 pub(crate) mod http1;
+#[cfg(feature = "http2")]
 pub(crate) mod http2;
 
 mod rewind;
@@ -14,5 +15,7 @@ mod rewind;
 mod http_service;
 
 mod body;
+mod service_body;
 
 pub(crate) use rewind::Rewind;
+pub(crate) use service_body::ServiceBody;

@@ -8,12 +8,11 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::lookup_host;
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     error::{Error, ErrorKind},
     server::first_request::Preface,
-    tls::ServerTls,
+    tls::{ServerTls, TlsAcceptor},
 };
 
 /// An address on which to listen, from the builder.

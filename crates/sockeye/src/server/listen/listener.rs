@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::{
     admit::{Accepted, Capacity},
-    first_request::{AcceptSettings, Preface, first_request},
+    first_request::{AcceptSettings, Preface, handle_tcp},
     listen::accept::{AcceptBackoff, tune},
     shared::{Phase, ServerShared},
 };
@@ -92,10 +92,6 @@ impl Listener {
             capacity,
             shared: Arc::clone(shared),
         };
-        tokio::spawn(first_request::handle_tcp(
-            stream,
-            self.accept_settings.clone(),
-            accepted,
-        ));
+        tokio::spawn(handle_tcp(stream, self.accept_settings.clone(), accepted));
     }
 }

@@ -495,7 +495,7 @@ impl ReadinessLoop {
         let Established { io, .. } = &mut handoff.established;
         let registered = match io {
             Io::Socket(socket) => register(&self.poll, socket, slot),
-            Io::Tls(tls) => register(&self.poll, &mut tls.socket, slot),
+            Io::Tls(tls) => register(&self.poll, tls.socket_mut(), slot),
             Io::None | Io::Stream(_) => return drop_catching_panic(handoff),
         };
         match registered {

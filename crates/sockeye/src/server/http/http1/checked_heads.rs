@@ -220,6 +220,7 @@ impl<S: Stream> CheckedHeads<S> {
                 (CheckedHead::WebSocket(incoming), head_bytes, Next::Opaque)
             }
             RequestKind::Refused(refusal) => return Some(self.refuse(refusal)),
+            #[cfg(feature = "http2")]
             RequestKind::Http2 => return None,
         };
         self.request_cycle.put_head(head);

@@ -2,11 +2,7 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc};
 
-use axum::{
-    body::Body,
-    response::{IntoResponse as _, Response},
-};
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming as RequestBody, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
@@ -16,6 +12,7 @@ use crate::{
     server::{
         admit::Accepted,
         http::{
+            ServiceBody,
             http_service::HttpService,
             http1::{
                 checked_heads::{CheckedHeads, HeadContext},
@@ -65,7 +62,7 @@ async fn answer(
     http_service: Arc<HttpService>,
     request_cycle: RequestCycle,
     request: Request<RequestBody>,
-) -> Result<Response, Infallible> {
+) -> Result<Response<ResponseBody>, Infallible> {
     let is_connect = *request.method() == Method::CONNECT;
     let decided = match request_cycle.take_head() {
         Some(CheckedHead::Plain) => Ok(http_service.plain(request).await),
@@ -76,7 +73,7 @@ async fn answer(
         None => Err(Refusal::new(StatusCode::BAD_REQUEST)),
     };
     let is_refused = decided.is_err();
-    let mut response = decided.unwrap_or_else(Refusal::into_response);
+    let mut response = decided.unwrap_or_else(Refusal::into_http);
     let is_upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS
         || is_connect && response.status().is_success();
     if is_upgraded {
@@ -84,7 +81,7 @@ async fn answer(
     } else if is_refused || http_service.is_last_answer(&response) {
         close_after(&mut response);
     }
-    Ok(response.map(|body| Body::new(ResponseBody::new(body, request_cycle))))
+    Ok(response.map(|body| ResponseBody::new(body, request_cycle)))
 }
 
 /// Opens a WebSocket on a connection that began with a plain request.
@@ -92,7 +89,7 @@ async fn websocket(
     http_service: &HttpService,
     incoming: Incoming,
     mut request: Request<RequestBody>,
-) -> Result<Response, Refusal> {
+) -> Result<Response<ServiceBody>, Refusal> {
     let upgrade = hyper::upgrade::on(&mut request);
     let (admitted, registration) = http_service.admit(incoming).await?;
     let (status, headers) = admitted.response_parts(request.version());
@@ -104,7 +101,7 @@ async fn websocket(
             }
         }
     });
-    let mut response = Response::new(Body::empty());
+    let mut response = Response::new(ServiceBody::from(Vec::new()));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
@@ -112,7 +109,7 @@ async fn websocket(
 
 /// Makes this the last response of the connection. RFC 9110 section 7.8: a response with Upgrade names it in
 /// Connection.
-fn close_after(response: &mut Response) {
+fn close_after<B>(response: &mut Response<B>) {
     let connection = match response.headers().contains_key(header::UPGRADE) {
         true => "upgrade, close",
         false => "close",

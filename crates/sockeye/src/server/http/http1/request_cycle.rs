@@ -11,7 +11,10 @@ use hyper::body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::handshake::{Incoming, Refusal};
+use crate::{
+    handshake::{Incoming, Refusal},
+    server::http::ServiceBody,
+};
 
 /// What the head of a request asks for.
 #[derive(Debug)]
@@ -113,12 +116,12 @@ impl RequestCycle {
 
 /// The body of a response. Its drop ends the cycle of the request.
 pub(super) struct ResponseBody {
-    body: axum::body::Body,
+    body: ServiceBody,
     request_cycle: RequestCycle,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: axum::body::Body, request_cycle: RequestCycle) -> Self {
+    pub(super) fn new(body: ServiceBody, request_cycle: RequestCycle) -> Self {
         Self {
             body,
             request_cycle,
@@ -128,12 +131,12 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = <ServiceBody as Body>::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

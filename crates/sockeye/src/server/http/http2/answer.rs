@@ -8,19 +8,17 @@ use std::{
     time::SystemTime,
 };
 
-use axum::{
-    body::{Body, HttpBody as _},
-    response::{IntoResponse as _, Response},
-};
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
+use hyper::body::Body as _;
 use tokio::time::{Duration, timeout};
 
 use crate::{
     connection::{Http2Stream, poll_room},
     handshake::check as check_authority,
     server::http::{
+        ServiceBody,
         http_service::HttpService,
         http2::{request_body::RequestBody, streams::OpenStream},
     },
@@ -37,15 +35,15 @@ pub(super) async fn answer(
     let send_timeout = http_service.shared().http.send_timeout;
     let is_head = *request.method() == Method::HEAD;
     let response = if let Err(refusal) = check_authority(&request) {
-        refusal.into_response()
+        refusal.into_http()
     } else if *request.method() == Method::CONNECT {
         let decision = until_reset(&mut respond, http_service.admit_http(&request)).await;
         match decision {
             None => return,
-            Some(Err(refusal)) => refusal.into_response(),
+            Some(Err(refusal)) => refusal.into_http(),
             Some(Ok((admitted, registration))) => {
                 let (status, headers) = admitted.response_parts(Version::HTTP_2);
-                let mut response = http::Response::new(());
+                let mut response = Response::new(());
                 *response.status_mut() = status;
                 *response.headers_mut() = headers;
                 date(response.headers_mut());
@@ -85,7 +83,7 @@ async fn until_reset<F: Future>(respond: &mut SendResponse<Bytes>, future: F) ->
 
 async fn send(
     mut respond: SendResponse<Bytes>,
-    response: Response,
+    response: Response<ServiceBody>,
     is_head: bool,
     send_timeout: Duration,
 ) -> io::Result<()> {
@@ -102,7 +100,7 @@ async fn send(
         let length = parts.headers.entry(header::CONTENT_LENGTH);
         length.or_insert_with(|| HeaderValue::from(bytes));
     }
-    let head = http::Response::from_parts(parts, ());
+    let head = Response::from_parts(parts, ());
     let is_whole = is_empty || is_head;
     let mut stream = respond
         .send_response(head, is_whole)
@@ -122,7 +120,7 @@ async fn send(
 
 async fn send_body(
     stream: &mut SendStream<Bytes>,
-    mut body: Body,
+    mut body: ServiceBody,
     send_timeout: Duration,
 ) -> io::Result<()> {
     loop {
