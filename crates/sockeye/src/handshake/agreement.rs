@@ -1,4 +1,4 @@
-//! What both ends will speak once the WebSocket is open.
+//! The server's choice from the client's offers.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use sockeye_proto::handshake::ServerHandshake;
 
 use crate::handshake::negotiated::Negotiated;
 
-/// What both ends will speak once the WebSocket is open: chosen from the client's offers.
+/// The server's choice from the client's offers: a subprotocol and the parameters of deflate.
 #[derive(Debug)]
 pub(crate) struct Agreement {
     negotiated: Arc<Negotiated>,
-    /// The value of `Sec-WebSocket-Extensions` that tells of deflate.
+    /// The value of `Sec-WebSocket-Extensions`, if deflate was chosen.
     extensions: Option<String>,
 }
 
 impl Agreement {
-    /// Chooses. `plain` are the terms if nothing is chosen; `subprotocols` are ours, in our order of
-    /// preference.
+    /// Chooses from what `handshake` offers. `plain` is the result if nothing is chosen. `subprotocols` are the route's,
+    /// best first.
     pub(crate) fn new(
         handshake: &ServerHandshake,
         plain: &Arc<Negotiated>,
@@ -43,12 +43,12 @@ impl Agreement {
         }
     }
 
-    /// What the session needs to know of it.
+    /// Returns what the session needs to know.
     pub(crate) fn negotiated(self) -> Arc<Negotiated> {
         self.negotiated
     }
 
-    /// The 101 over HTTP/1.1, as bytes.
+    /// Returns the 101 over HTTP/1.1 as bytes.
     pub(crate) fn response_bytes(&self, handshake: &ServerHandshake) -> Vec<u8> {
         handshake
             .response(
@@ -59,7 +59,7 @@ impl Agreement {
             .expect("what was chosen from the client's tokens can stand in a head")
     }
 
-    /// The status and fields that open the WebSocket in this version of HTTP.
+    /// Returns the status and the header fields that open the WebSocket in this version of HTTP.
     pub(crate) fn response_parts(
         &self,
         handshake: &ServerHandshake,
@@ -91,7 +91,7 @@ impl Agreement {
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    // Base64, tokens and parameters of ours: never a control character.
+    // Base64, tokens and our own parameters never hold a control character.
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }

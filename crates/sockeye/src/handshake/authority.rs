@@ -1,16 +1,16 @@
-//! Which host a request over HTTP/2 asks.
+//! Checks the host and the target of a request over HTTP/2.
 
 use http::{Request, StatusCode, header, uri::Authority};
 use sockeye_proto::handshake::{Target, is_authority};
 
 use crate::handshake::refusal::Refusal;
 
-/// Holds a request over HTTP/2 to the rules of HTTP/1.1: one host, well-formed and without a user name, and a
-/// target that is one (RFC 9113 section 8.3.1).
+/// Checks a request over HTTP/2 by the rules of HTTP/1.1: one host, well-formed and without a user name, and a
+/// well-formed target (RFC 9113 section 8.3.1).
 ///
 /// # Errors
 ///
-/// 400: the host is missing or malformed, `Host` names another one than `:authority`, or the path is malformed.
+/// 400: the host is missing or malformed, `Host` differs from `:authority`, or the path is malformed.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     let authority = request.uri().authority().map(Authority::as_str);
     let mut hosts = request.headers().get_all(header::HOST).iter();

@@ -2,8 +2,9 @@
 
 use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr, sync::Arc};
 
-/// The name of a client, whoever gave it: 1 to [`ClientId::BYTES_MAX`] bytes of UTF-8 without control
-/// characters. Cheap to clone.
+/// The name of a client: 1 to [`ClientId::BYTES_MAX`] bytes of UTF-8 without control characters. Cheap to clone.
+///
+/// [`crate::Route::identify`] decides where it comes from.
 ///
 /// ```
 /// use sockeye::ClientId;
@@ -15,17 +16,19 @@ use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr, sync::Arc};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(Arc<str>);
 
-/// A text that is no [`ClientId`].
+/// The error for a text that can't be a [`ClientId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadClientId;
 
 impl ClientId {
-    /// Bytes. Room for a UUID, an e-mail address or an opaque subject of a token.
+    /// The longest name, in bytes: 128. Room for a UUID, an e-mail address or the subject of a token.
     pub const BYTES_MAX: usize = 128;
 
+    /// Checks `text` and makes it a name.
+    ///
     /// # Errors
     ///
-    /// Empty, longer than [`ClientId::BYTES_MAX`], or with a control character.
+    /// `text` is empty, longer than [`ClientId::BYTES_MAX`], or has a control character.
     pub fn new(text: impl Into<Arc<str>>) -> Result<Self, BadClientId> {
         let text = text.into();
         let fits = (1..=Self::BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
@@ -36,7 +39,7 @@ impl ClientId {
         }
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -71,14 +74,14 @@ impl FromStr for ClientId {
     }
 }
 
-/// Without a copy: for whoever keeps names as shared strings.
+/// Doesn't copy: for programs that keep names as shared strings.
 impl From<ClientId> for Arc<str> {
     fn from(client: ClientId) -> Self {
         client.0
     }
 }
 
-/// Without a copy.
+/// Doesn't copy.
 impl From<&ClientId> for Arc<str> {
     fn from(client: &ClientId) -> Self {
         Self::clone(&client.0)

@@ -1,23 +1,23 @@
-//! The header fields of a request.
+//! The header fields of a request, packed until a map of them is asked for.
 
 use std::{fmt, sync::OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sockeye_proto::handshake::Header;
 
-/// The header fields of a request: as they came, until somebody asks for a map of them. Most requests end
-/// without it, and to fill it costs more than to read the head.
+/// The header fields of a request. They are packed as they came until the program asks for a map. Most programs don't
+/// ask, and filling a map costs more than reading the head.
 #[derive(Clone, Default)]
 pub(crate) struct Fields {
-    /// Of each field the length of its name, the length of its value, its name and its value. Empty if the
-    /// map was there first.
+    /// For each field: the length of the name (2 bytes) and of the value (4 bytes), the name, the value. Empty if the
+    /// value was made from a map.
     packed: Vec<u8>,
     map: OnceLock<HeaderMap>,
 }
 
 impl Fields {
-    /// What a head has for fields, `authority` in place of `Host` (RFC 9112 section 3.2.2). `None` if they
-    /// can't stand in a map, which takes all that can stand in a head, but not in any size.
+    /// Packs the fields of a head, with `authority` in place of `Host` (RFC 9112 section 3.2.2). Returns `None` if they
+    /// are too many or too long for a map.
     pub(crate) fn pack(fields: &[Header<'_>], authority: Option<&str>) -> Option<Self> {
         if fields.len() > FIELDS_MAX {
             return None;
@@ -42,7 +42,7 @@ impl Fields {
         })
     }
 
-    /// All of them.
+    /// Returns all fields as a map, which the first call fills.
     pub(crate) fn map(&self) -> &HeaderMap {
         self.map.get_or_init(|| {
             let mut map = HeaderMap::new();
@@ -56,7 +56,7 @@ impl Fields {
         })
     }
 
-    /// The values of that name, in their order.
+    /// Returns the values of that name in their order.
     pub(crate) fn values<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
         let map = self.packed.is_empty().then(|| self.map());
         let mapped = map.into_iter().flat_map(move |map| map.get_all(name));
@@ -68,7 +68,7 @@ impl Fields {
             .chain(pairs.map(|(_, value)| value))
     }
 
-    /// Names and values, as far as they are packed.
+    /// Returns the names and values of the packed fields.
     fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut rest = self.packed.as_slice();
         std::iter::from_fn(move || {
@@ -97,10 +97,10 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// Bytes before a name.
+/// Bytes. The two lengths before a name.
 const LENGTHS_BYTES: usize = size_of::<u16>() + size_of::<u32>();
 
-/// Half of what a map takes.
+/// Fields. Half of what an `http::HeaderMap` takes.
 const FIELDS_MAX: usize = 1 << 14;
 
 #[cfg(test)]

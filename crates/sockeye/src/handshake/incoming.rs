@@ -1,4 +1,4 @@
-//! A request that asks for a WebSocket and does it right.
+//! A request that asks for a WebSocket and has been checked.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::handshake::{
     tls::Tls,
 };
 
-/// A request that asks for a WebSocket and does it right, whatever HTTP it came by.
+/// A request that asks for a WebSocket and has been checked, over HTTP/1.1 or HTTP/2.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) request: Request,
@@ -20,7 +20,7 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// Checks a request over HTTP/1.1 of which we read the head ourselves.
+    /// Checks a request over HTTP/1.1 whose head this crate has parsed.
     pub(crate) fn from_head(
         head: &RequestHead<'_>,
         peer_addr: Option<SocketAddr>,
@@ -44,7 +44,7 @@ impl Incoming {
         })
     }
 
-    /// Checks a request that an HTTP library read. Its extensions go along.
+    /// Checks a request that an HTTP library has parsed. Keeps its extensions.
     pub(crate) fn from_http<B>(
         request: &http::Request<B>,
         peer_addr: Option<SocketAddr>,
@@ -52,7 +52,7 @@ impl Incoming {
     ) -> Result<Self, Refusal> {
         let is_http2 = request.version() == Version::HTTP_2;
         let target = match (is_http2, request.uri().scheme()) {
-            // As the request line had it: absolute-form has a scheme, and in HTTP/2 all have.
+            // Over HTTP/1.1 a scheme means absolute-form; over HTTP/2 every request has one.
             (false, Some(_)) => request.uri().to_string(),
             _ => path_and_query(request.uri()).to_owned(),
         };
@@ -92,7 +92,7 @@ fn check_http2<B>(request: &http::Request<B>) -> Result<ServerHandshake, Refusal
             .header(header::ALLOW, HeaderValue::from_static("CONNECT")));
     }
     if protocol(request.extensions()) != Some("websocket") {
-        let text = "the only protocol to connect to is websocket\n";
+        let text = "the only protocol of an extended CONNECT here is websocket\n";
         return Err(Refusal::text(StatusCode::NOT_IMPLEMENTED, text));
     }
     check_authority(request)?;
@@ -103,7 +103,7 @@ fn check_http2<B>(request: &http::Request<B>) -> Result<ServerHandshake, Refusal
     Ok(ServerHandshake::check_connect(fields)?)
 }
 
-/// hyper and h2 each have their own.
+/// Returns the value of `:protocol`. hyper and h2 each have a type for it.
 #[cfg(feature = "http2")]
 fn protocol(extensions: &Extensions) -> Option<&str> {
     let told_by_h2 = || {
@@ -139,7 +139,7 @@ fn path_and_query(uri: &Uri) -> &str {
     uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }
 
-/// The target in origin-form, and the authority of one in absolute-form.
+/// Returns the target in origin-form, and the authority of a target in absolute-form.
 fn split_target(target: &str) -> Result<(Uri, Option<String>), Refusal> {
     let target = Target::parse(target).ok_or_else(|| malformed("the target is malformed\n"))?;
     let path_and_query = PathAndQuery::try_from(target.path_and_query.as_ref())
@@ -147,7 +147,7 @@ fn split_target(target: &str) -> Result<(Uri, Option<String>), Refusal> {
     Ok((path_and_query.into(), target.authority.map(str::to_owned)))
 }
 
-/// RFC 9112 section 3.2.2: the authority of the target stands in place of `Host`.
+/// Replaces `Host` by the authority of the target (RFC 9112 section 3.2.2).
 fn replace_host(headers: &mut HeaderMap, authority: Option<&str>) {
     if let Some(Ok(host)) = authority.map(HeaderValue::from_str) {
         headers.insert(header::HOST, host);

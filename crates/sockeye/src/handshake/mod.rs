@@ -1,9 +1,11 @@
-//! The opening handshake as client and server share it: the request, who it comes from, the answer, and what
-//! both ends have agreed on.
+//! The opening handshake, as far as client and server share it: the request, the client that sent it, the answer, and
+//! what both ends have agreed on.
 //!
 //! ```text
-//!   request head ──> incoming (checked) ──> Request ──> agreement ──> terms of the connection
-//!                       └──────────────────────┴──> Refusal (any HTTP status, before 101)
+//!   request head ──> Incoming (checked: authority) ──> Request ──> Agreement (chosen from the offers) ──> 101
+//!                       │                              ├ Fields, ClientId         └──> Negotiated ──> connection
+//!                       │                              └ RequestInfo (Tls, WebOrigin)
+//!                       └──> Refusal (any other HTTP status)
 //! ```
 
 #[cfg(feature = "server")]

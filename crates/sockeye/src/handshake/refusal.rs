@@ -1,4 +1,4 @@
-//! The HTTP answer in place of a WebSocket.
+//! The HTTP response that refuses a WebSocket.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use sockeye_proto::handshake;
 
 use crate::address::RetryAfter;
 
-/// The HTTP answer in place of a WebSocket: what a route's `authorize` or factory returns to say no.
+/// The HTTP response that refuses a WebSocket. A route's `authorize` or its factory returns one.
 ///
 /// ```
 /// use http::StatusCode;
@@ -19,39 +19,39 @@ use crate::address::RetryAfter;
 /// assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Refusal(Box<Parts>);
+pub struct Refusal(Box<RefusalParts>);
 
 /// Behind a pointer, so that a `Result` with a refusal in it is small.
 #[derive(Clone, Debug)]
-struct Parts {
+struct RefusalParts {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
 impl Refusal {
-    /// An answer without a body. Any status but 1xx and 2xx makes sense.
+    /// Makes a response without a body. `status` is any except 1xx and 2xx.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
-        Self(Box::new(Parts {
+        Self(Box::new(RefusalParts {
             status,
             headers: HeaderMap::new(),
             body: Vec::new(),
         }))
     }
 
-    /// The body. Of type `text/plain` unless a `Content-Type` is given.
+    /// Sets the body. `Content-Type` is `text/plain; charset=utf-8` unless [`Refusal::header`] sets another.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.0.body = body.into();
         self
     }
 
-    /// One more header field. `Content-Length` and `Connection` are written by the server.
+    /// Adds a header field. The server writes `Content-Length` and `Connection` itself.
     ///
     /// # Panics
     ///
-    /// The name is not a token, or the value has a control character. Check values that come from
+    /// Panics if the name is not a token or the value has a control character. Check values that come from
     /// a peer with [`HeaderValue`] first.
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
@@ -66,39 +66,39 @@ impl Refusal {
         self
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// A short text for people.
+    /// Makes a response with a short text for people.
     pub(crate) fn text(status: StatusCode, body: &str) -> Self {
         Self::new(status).body(body)
     }
 
-    /// 503: come back in a second.
+    /// Makes a 503 with `Retry-After: 1`.
     pub(crate) fn unavailable(body: &str) -> Self {
         Self::text(StatusCode::SERVICE_UNAVAILABLE, body)
             .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    /// 503: the server carries as many connections as it may.
+    /// Makes a 503: the server has as many connections as it may.
     pub(crate) fn too_many() -> Self {
         Self::unavailable("too many connections\n")
     }
 
-    /// 408: the request didn't come in time.
+    /// Makes a 408: the request didn't come in time.
     pub(crate) fn too_late() -> Self {
         Self::text(StatusCode::REQUEST_TIMEOUT, "the request took too long\n")
     }
 
-    /// 503: nobody new is let in.
+    /// Makes a 503: the server drains and takes no new connections.
     pub(crate) fn going_away() -> Self {
         Self::unavailable("the server is going away\n")
     }
 
-    /// The answer as HTTP/1.1, after which the connection is closed.
+    /// Returns the response as bytes of HTTP/1.1. The connection is closed after it.
     pub(crate) fn to_bytes(&self, now: SystemTime) -> Vec<u8> {
         let reason = self.0.status.canonical_reason().unwrap_or("");
         let mut head = format!("HTTP/1.1 {} {reason}\r\n", self.0.status.as_u16()).into_bytes();
@@ -111,11 +111,11 @@ impl Refusal {
         for (name, value) in self.fields() {
             write(name.as_str(), value.as_bytes());
         }
-        // RFC 9110 section 6.6.1: whoever has a clock dates an answer of 2xx, 3xx and 4xx.
+        // RFC 9110 section 6.6.1: a server with a clock dates its responses of 2xx, 3xx and 4xx.
         if !self.0.headers.contains_key(header::DATE) {
             write("date", httpdate::fmt_http_date(now).as_bytes());
         }
-        // RFC 9110 section 7.8: whoever sends Upgrade names it in Connection.
+        // RFC 9110 section 7.8: a sender of Upgrade names it in Connection.
         let connection: &[u8] = match self.0.headers.contains_key(header::UPGRADE) {
             true => b"upgrade, close",
             false => b"close",
@@ -127,7 +127,7 @@ impl Refusal {
         head
     }
 
-    /// The answer for an HTTP library to write.
+    /// Returns the response for an HTTP library to write.
     pub(crate) fn into_http<B: From<Vec<u8>>>(self) -> Response<B> {
         let fields = self.fields();
         let headers = fields.map(|(name, value)| (name.clone(), value.clone()));
@@ -138,7 +138,7 @@ impl Refusal {
         response
     }
 
-    /// The fields that both ways of answering write.
+    /// Returns the header fields, without those that the server writes itself.
     fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         static CONTENT_TYPE: (HeaderName, HeaderValue) = (
             header::CONTENT_TYPE,
@@ -170,7 +170,7 @@ impl From<handshake::Refusal> for Refusal {
             .into_iter()
             .filter_map(|(name, value)| Some((name.try_into().ok()?, value.try_into().ok()?)))
             .collect();
-        Self(Box::new(Parts {
+        Self(Box::new(RefusalParts {
             status,
             headers,
             body: refusal.body.into_bytes(),
@@ -184,7 +184,7 @@ impl From<StatusCode> for Refusal {
     }
 }
 
-/// 429 (RFC 6585 section 4) with `Retry-After`.
+/// Makes a 429 (RFC 6585 section 4) with `Retry-After`.
 impl From<RetryAfter> for Refusal {
     fn from(error: RetryAfter) -> Self {
         Self::text(StatusCode::TOO_MANY_REQUESTS, &format!("{error}\n"))
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_is_told_whole_seconds() {
+    fn retry_after_is_rounded_up_to_whole_seconds() {
         for (millis, secs) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
             let refusal = Refusal::from(RetryAfter::new(Duration::from_millis(millis)));
             assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS);

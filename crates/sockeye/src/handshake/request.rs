@@ -9,7 +9,7 @@ use http::{Extensions, HeaderMap, Method, Uri, header};
 
 use crate::handshake::{client_id::ClientId, fields::Fields, request_info::RequestInfo};
 
-/// The request that opened a WebSocket: in the server the one received, in a client the one sent.
+/// The request that opened a WebSocket: in a server the one received, in a client the one sent.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     pub(crate) method: Method,
@@ -17,7 +17,7 @@ pub struct Request {
     pub(crate) fields: Fields,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) peer_addr: Option<SocketAddr>,
-    /// Derived when it is known whom the server trusts.
+    /// Derived once the server's trusted proxies are known.
     pub(crate) info: RequestInfo,
     pub(crate) tls: bool,
     pub(crate) subprotocols: Vec<String>,
@@ -25,37 +25,37 @@ pub struct Request {
 }
 
 impl Request {
-    /// GET, or CONNECT over HTTP/2 (RFC 8441).
+    /// Returns the method: GET, or CONNECT over HTTP/2 (RFC 8441).
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The target, as in the request line.
+    /// Returns the target in origin-form: path and query, not decoded.
     #[must_use]
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// The path, not decoded.
+    /// Returns the path, not decoded.
     #[must_use]
     pub fn path(&self) -> &str {
         self.uri.path()
     }
 
-    /// What follows the `?`, not decoded.
+    /// Returns what follows the `?`, not decoded; `None` without a `?`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.uri.query()
     }
 
-    /// All header fields.
+    /// Returns all header fields.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.fields.map()
     }
 
-    /// The part of the path that a route names `{name}`, percent-decoded.
+    /// Returns the part of the path that the route names `{name}`, percent-decoded.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params
@@ -96,59 +96,60 @@ impl Request {
             .map(|(_, value)| value)
     }
 
-    /// Scheme, host and address of the client, whatever proxies stand between.
+    /// Returns the scheme and host that the client asked for, and its address, also behind trusted proxies.
     #[must_use]
     pub fn info(&self) -> &RequestInfo {
         &self.info
     }
 
-    /// The address that it comes from: its own, or what a trusted proxy says of it
-    /// ([`crate::Server::trusted_proxies`]). None if the transport isn't TCP.
+    /// Returns the client's address: the peer's, or the one that a trusted proxy names
+    /// ([`crate::Server::trusted_proxies`]). `None` if the connection isn't TCP.
     #[must_use]
     pub fn client_addr(&self) -> Option<IpAddr> {
         let peer_addr = || self.peer_addr.map(|addr| addr.ip().to_canonical());
         self.info.client_addr().or_else(peer_addr)
     }
 
-    /// Of the client's URI: `https` or `http`, also for `wss` and `ws`. See [`RequestInfo::scheme`].
+    /// Returns the scheme of the client's URI: `https` or `http`, also for `wss` and `ws`. See [`RequestInfo::scheme`].
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         self.info.scheme()
     }
 
-    /// Host and perhaps port that the client has asked for, also over HTTP/2 and behind a trusted proxy. See
-    /// [`RequestInfo::host`].
+    /// Returns the host that the client asked for, with the port if the client wrote one; also over HTTP/2 and behind a
+    /// trusted proxy. See [`RequestInfo::host`].
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.info.host()
     }
 
-    /// The other end of TCP; behind a proxy that says so before the first byte, what it says
-    /// ([`crate::Server::listen_behind_proxy`]). None if the transport isn't TCP.
+    /// Returns the address of the TCP peer. Behind a proxy that speaks the PROXY protocol it is the one that the proxy
+    /// names ([`crate::Server::listen_behind_proxy`]). `None` if the connection isn't TCP.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.peer_addr
     }
 
-    /// Whether TLS carries it to us. Whether the client uses TLS: [`RequestInfo::is_secure`].
+    /// Returns whether this connection uses TLS. Behind a proxy, [`RequestInfo::is_secure`] returns whether the client
+    /// does.
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.tls
     }
 
-    /// The subprotocols offered, best first.
+    /// Returns the subprotocols that the client offers, best first.
     #[must_use]
     pub fn subprotocols(&self) -> &[String] {
         &self.subprotocols
     }
 
-    /// Who it comes from, as far as [`crate::Route::identify`] found out.
+    /// Returns the client's name; `None` if [`crate::Route::identify`] found none.
     #[must_use]
     pub fn client_id(&self) -> Option<&ClientId> {
         self.extensions.get()
     }
 
-    /// What middleware or `authorize` left for the endpoint.
+    /// Returns the values that middleware or `authorize` has stored for the endpoint.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.extensions

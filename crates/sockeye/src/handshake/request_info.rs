@@ -1,4 +1,4 @@
-//! Who asks a server for what, in the client's eyes: scheme, host and address, derived in this one place.
+//! Scheme, host and address of a request as the client sees them, derived in this one place.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -15,13 +15,12 @@ use crate::{
     handshake::{tls::Tls, web_origin},
 };
 
-/// Scheme and host that the client has asked for (RFC 9110 section 7.1: its target URI), and the client's
-/// address.
+/// The scheme and host that the client asked for (RFC 9110 section 7.1: its target URI), and the client's address.
 ///
-/// What a trusted proxy tells ([`crate::Server::trusted_proxies`]) counts, then what the connection itself
-/// shows: its TLS, `:authority` over HTTP/2 or else `Host`, and the other end of TCP. A WebSocket's request
-/// has it as [`crate::Request::info`]; a handler of the server's fallback takes it as an extractor, and so
-/// does not look at `Host` or at the peer's address, which are the proxy's there.
+/// They come from a trusted proxy ([`crate::Server::trusted_proxies`]) if it names them, otherwise from the
+/// connection: its TLS, `:authority` over HTTP/2 or else `Host`, and the TCP peer. A WebSocket's request
+/// has them as [`crate::Request::info`]. A handler of the server's fallback takes this type as an extractor: behind a
+/// proxy, `Host` and the peer's address would be the proxy's.
 ///
 /// ```no_run
 /// use sockeye::{RequestInfo, Server};
@@ -34,28 +33,28 @@ use crate::{
 /// let server = Server::bind("127.0.0.1:8080").trusted_proxies(["127.0.0.1"]).fallback(pages);
 /// ```
 ///
-/// On somebody else's axum server it tells what the request and axum's `ConnectInfo<SocketAddr>` show;
-/// no proxy is trusted there.
+/// In an axum server without [`crate::Server`] it has what the request and axum's `ConnectInfo<SocketAddr>` show.
+/// No proxy is trusted there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestInfo {
     tls: Option<Tls>,
     host: Option<Arc<str>>,
     client_addr: Option<IpAddr>,
-    /// What limits for an address count it as; none if it isn't limited.
+    /// The key under which limits for each address count the client; `None` if it isn't limited.
     key: Option<Key>,
 }
 
-/// What the connection shows of a request.
+/// What the connection itself shows, without any proxy's fields.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown<'a> {
     pub(crate) peer_addr: Option<SocketAddr>,
     pub(crate) tls: Tls,
-    /// Of `:authority`, of an absolute target, or of `Host`, in this order.
+    /// From `:authority`, an absolute target, or `Host`, in this order.
     pub(crate) host: Option<&'a str>,
 }
 
 impl RequestInfo {
-    /// Of the client's URI: `https` or `http`, also for a WebSocket's `wss` and `ws`.
+    /// Returns the scheme of the client's URI: `https` or `http`, also for a WebSocket's `wss` and `ws`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         match self.is_secure() {
@@ -64,28 +63,28 @@ impl RequestInfo {
         }
     }
 
-    /// Whether the client uses TLS, to us or to a trusted proxy.
+    /// Returns whether the client uses TLS, to this server or to a trusted proxy.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.tls == Some(Tls::Yes)
     }
 
-    /// Host and perhaps port that the client has asked for, as it wrote them: `example.com`,
-    /// `[::1]:8080`. None if a request of HTTP/1.0 names none.
+    /// Returns the host that the client asked for, with the port if the client wrote one: `example.com`,
+    /// `[::1]:8080`. `None` for a request of HTTP/1.0 without a host.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
 
-    /// The client's address: the nearest one that isn't a trusted proxy's, the proxy's own where it says
-    /// nothing that can be believed. None if the transport isn't TCP.
+    /// Returns the client's address: the nearest one that isn't a trusted proxy's. If a proxy names none that can be
+    /// trusted, it is the proxy's own. `None` if the connection isn't TCP.
     #[must_use]
     pub fn client_addr(&self) -> Option<IpAddr> {
         self.client_addr
     }
 
-    /// The origin of the client's URI (RFC 9110 section 4.3.1), as a browser writes it: in small letters, and
-    /// without a port that is the scheme's own. None without a host.
+    /// Returns the origin of the client's URI (RFC 9110 section 4.3.1) as a browser writes it: in lower case, and
+    /// without the scheme's default port. `None` without a host.
     #[must_use]
     pub fn origin(&self) -> Option<String> {
         let (host, port) = web_origin::split_authority(self.host()?)?;
@@ -99,7 +98,7 @@ impl RequestInfo {
         )
     }
 
-    /// Whether a page of `origin`, the value of an `Origin` field, comes from here: the rule of
+    /// Returns whether `origin`, the value of an `Origin` field, is the origin of this request: the rule of
     /// [`crate::Origins::Same`].
     #[must_use]
     pub fn is_same_origin(&self, origin: &str) -> bool {
@@ -108,7 +107,7 @@ impl RequestInfo {
             .is_some_and(|host| web_origin::is_at_host(origin, host, tls))
     }
 
-    /// What limits for an address count it as; none if it isn't limited.
+    /// Returns the key under which limits for each address count the client; `None` if it isn't limited.
     pub(crate) fn key(&self) -> Option<Key> {
         self.key
     }
@@ -127,7 +126,7 @@ impl RequestInfo {
         }
     }
 
-    /// Where no proxy is trusted.
+    /// Makes the value for a request that came without a trusted proxy.
     pub(crate) fn shown(shown: Shown<'_>) -> Self {
         let client_addr = shown.peer_addr.map(|addr| addr.ip().to_canonical());
         Self {
@@ -139,8 +138,8 @@ impl RequestInfo {
     }
 }
 
-/// The host of a request that an HTTP library read. RFC 9113 section 8.3.1, RFC 9112 section 3.2.2: that of
-/// the target stands before `Host`.
+/// Returns the host of a request that an HTTP library has parsed: the target's, or else that of `Host` (RFC 9113
+/// section 8.3.1, RFC 9112 section 3.2.2).
 pub(crate) fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     match uri.authority() {
         Some(authority) => Some(authority.as_str()),

@@ -1,6 +1,6 @@
-//! Whether TLS carries a request.
+//! Whether a request came over TLS.
 
-/// Whether TLS carries the request, as far as we can see.
+/// Whether a request came over TLS, as far as this end knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tls {
     Yes,

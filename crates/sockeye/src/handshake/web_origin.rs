@@ -2,7 +2,7 @@
 
 use crate::handshake::tls::Tls;
 
-/// `scheme://host[:port]`, taken apart.
+/// The parts of `scheme://host[:port]`.
 pub(crate) struct WebOrigin<'a> {
     scheme: &'a str,
     host: &'a str,
@@ -21,6 +21,7 @@ impl<'a> WebOrigin<'a> {
     }
 }
 
+/// Compares two origins; texts that aren't `scheme://host[:port]` are compared as they are.
 pub(crate) fn is_same_origin(listed: &str, origin: &str) -> bool {
     match (WebOrigin::parse(listed), WebOrigin::parse(origin)) {
         (Some(listed), Some(origin)) => {
@@ -32,6 +33,7 @@ pub(crate) fn is_same_origin(listed: &str, origin: &str) -> bool {
     }
 }
 
+/// Whether a page of `origin` comes from the host that the request asked for, over TLS if the page did.
 pub(crate) fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
     let (Some(origin), Some((host, port))) = (WebOrigin::parse(origin), split_authority(host))
     else {
@@ -44,7 +46,7 @@ pub(crate) fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
     host.eq_ignore_ascii_case(origin.host) && host_port == origin.port && host_port.is_some()
 }
 
-/// RFC 3986 section 3.1, but for the digits that no scheme of a web page has.
+/// Whether `scheme` is one by RFC 3986 section 3.1. Stricter: no digits, which no scheme of a web page has.
 fn is_scheme(scheme: &str) -> bool {
     !scheme.is_empty()
         && scheme
@@ -52,7 +54,7 @@ fn is_scheme(scheme: &str) -> bool {
             .all(|byte| byte.is_ascii_alphabetic() || b"+-.".contains(&byte))
 }
 
-/// Host and port. `None` if it is not an authority or has a user name.
+/// Splits an authority into host and port. Returns `None` if it is malformed or has a user name.
 pub(crate) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let host_end = match authority.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,

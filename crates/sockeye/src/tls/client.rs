@@ -1,4 +1,4 @@
-//! TLS as a client: whom it trusts, who it says it is.
+//! TLS as a client: which servers it trusts, and which certificate it shows.
 
 use std::{
     fmt,
@@ -23,10 +23,10 @@ use crate::{
     },
 };
 
-/// TLS as a client: whom it trusts, who it says it is.
+/// TLS as a client: which servers it trusts, and which certificate it shows.
 ///
-/// TLS 1.2 and 1.3. Cheap to clone; clones share their session tickets, so that a second connection
-/// to a server resumes instead of shaking hands in full.
+/// TLS 1.2 and 1.3. Cheap to clone. Clones share their session tickets, so that a second connection
+/// to a server resumes the session instead of making a full handshake.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,17 +37,17 @@ use crate::{
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct ClientTls(Arc<Parts>);
+pub struct ClientTls(Arc<ClientTlsParts>);
 
-struct Parts {
-    /// The program's own configuration, which overrules `trust`, `roots` and `identity`.
+struct ClientTlsParts {
+    /// The program's own configuration. With it `trust`, `roots` and `identity` don't count.
     given: Option<Arc<ClientConfig>>,
     trust: Trust,
-    /// Trusted besides what `trust` says.
+    /// Trusted in addition to `trust`.
     roots: Vec<CertificateDer<'static>>,
     identity: Option<Identity>,
     server_name: Option<ServerName<'static>>,
-    /// One per [`Alpn`], made when first needed.
+    /// One for each [`Alpn`], made when first needed.
     configs: [OnceLock<Arc<ClientConfig>>; 2],
 }
 
@@ -64,14 +64,14 @@ struct Identity {
 }
 
 impl ClientTls {
-    /// Trusts the roots of the operating system, shows no certificate of its own.
+    /// Makes a configuration that trusts the roots of the operating system and shows no certificate.
     ///
-    /// The roots are read at the first connection, once per process; `SSL_CERT_FILE` and
-    /// `SSL_CERT_DIR` name others. With the feature `webpki-roots` those of Mozilla are taken where the system has
-    /// none; without the feature `native-roots` the system isn't asked.
+    /// The roots are read at the first connection, once for the process. The environment variables `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR` name others. With the feature `webpki-roots` the roots of Mozilla are used if the system has
+    /// none. Without the feature `native-roots` the system's aren't read.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Parts {
+        Self(Arc::new(ClientTlsParts {
             given: None,
             trust: Trust::DefaultRoots,
             roots: Vec::new(),
@@ -81,16 +81,17 @@ impl ClientTls {
         }))
     }
 
-    /// A configuration of rustls as it is, but for ALPN: for another crypto provider, a verifier of
-    /// the platform, keys in hardware. What is said about roots and certificates here doesn't count then.
+    /// Takes a configuration of rustls as it is, except for ALPN: for another crypto provider, a verifier of
+    /// the platform, keys in hardware. The methods for roots and certificates then have no effect.
     #[must_use]
     pub fn from_rustls(config: Arc<ClientConfig>) -> Self {
         Self::new().with(|parts| parts.given = Some(config))
     }
 
-    /// Trusts the certificates in `pem` too: as roots that sign others, and as the server's own.
+    /// Trusts also the certificates in `pem`: as roots that sign others, and as the server's own.
     ///
     /// # Errors
+    ///
     /// [`ErrorKind::Config`] if `pem` holds no certificate or a broken one.
     pub fn root(self, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         let roots = certificates(pem.as_ref(), "root")?;
@@ -103,10 +104,11 @@ impl ClientTls {
         Ok(self.with(|parts| parts.roots.extend(roots)))
     }
 
-    /// Trusts the certificates in `pem` and no others: neither those of the system nor those of
-    /// an earlier [`root`](Self::root).
+    /// Trusts only the certificates in `pem`: neither those of the system nor those of an earlier
+    /// [`root`](Self::root).
     ///
     /// # Errors
+    ///
     /// [`ErrorKind::Config`] if `pem` holds no certificate or a broken one.
     pub fn roots_only(self, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         self.with(|parts| {
@@ -116,13 +118,14 @@ impl ClientTls {
         .root(pem)
     }
 
-    /// Shows this certificate to a server that asks for one. `chain` and `key` are PEM, the chain
-    /// with the client's own certificate first.
+    /// Shows this certificate to a server that asks for one. `chain` and `key` are PEM; the client's own certificate is
+    /// the first of the chain.
     ///
-    /// After a redirect to another origin no certificate is shown.
+    /// After a redirect to another origin the client shows no certificate.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if one of them is missing, broken, or they don't belong together.
+    ///
+    /// [`ErrorKind::Config`] if one of them is missing or broken, or the key isn't the certificate's.
     pub fn client_certificate(
         self,
         chain: impl AsRef<[u8]>,
@@ -141,31 +144,33 @@ impl ClientTls {
         Ok(tls)
     }
 
-    /// The name to ask for (SNI) and to find in the server's certificate. Default: the host of
-    /// the URL. An IP address is checked, but not sent.
+    /// Sets the name that is sent as SNI and must be in the server's certificate. Default: the host of
+    /// the URL. An IP address is checked but not sent.
     ///
     /// # Errors
+    ///
     /// [`ErrorKind::Config`] if it is neither a DNS name nor an IP address.
     pub fn server_name(self, name: &str) -> Result<Self, Error> {
         let name = ServerName::try_from(name.to_owned()).map_err(|error| {
             Error::new(
                 ErrorKind::Config,
-                format!("`{name}` is no name for a server"),
+                format!("`{name}` is neither a DNS name nor an IP address"),
             )
             .with_source(error)
         })?;
         Ok(self.with(|parts| parts.server_name = Some(name)))
     }
 
-    /// Accepts whatever certificate the server shows: expired, self-signed, somebody else's.
+    /// Accepts every certificate of the server: expired, self-signed, or for another name.
     ///
-    /// Anybody on the way can then read and change everything. For experiments on one's own desk.
+    /// Anyone on the network path can then read and change all traffic. Only for experiments.
     #[must_use]
     pub fn dangerous_accept_any_certificate(self) -> Self {
         self.with(|parts| parts.trust = Trust::Anyone)
     }
 
-    /// The same for another origin: its own name, and nothing that tells who we are.
+    /// Returns a configuration for another origin: with the host of its URL as the name, and without the client's
+    /// certificate.
     pub(crate) fn anonymous(&self) -> Self {
         let parts = &self.0;
         if parts.identity.is_none() && parts.server_name.is_none() && parts.given.is_none() {
@@ -175,16 +180,16 @@ impl ClientTls {
             parts.identity = None;
             parts.server_name = None;
             if let Some(given) = &mut parts.given {
-                Arc::make_mut(given).client_auth_cert_resolver = Arc::new(Nobody);
+                Arc::make_mut(given).client_auth_cert_resolver = Arc::new(NoCertificate);
             }
         })
     }
 
-    /// Whether a handshake can be tried at all.
+    /// Checks that there is cryptography for a handshake.
     ///
     /// # Errors
     ///
-    /// Kind `Config`: there is no cryptography.
+    /// [`ErrorKind::Config`] if the crate was built without a crypto provider.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match &self.0.given {
             Some(_) => Ok(()),
@@ -192,9 +197,11 @@ impl ClientTls {
         }
     }
 
-    /// Shakes hands over `stream`.
+    /// Makes the TLS handshake over `stream`.
     ///
-    /// Cancel safety: dropping the future drops the stream.
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the stream.
     pub(crate) async fn connect(
         &self,
         stream: Box<dyn Stream>,
@@ -205,14 +212,14 @@ impl ClientTls {
             (Some(name), _) => name.clone(),
             (None, Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::V4(*address)),
             (None, Host::Ipv6(address)) => ServerName::from(std::net::IpAddr::V6(*address)),
-            // A name may end in a dot, a certificate's doesn't (RFC 6066 section 3).
+            // The host of a URL may end in a dot; SNI and certificates have none (RFC 6066 section 3).
             (None, Host::Domain(name)) => ServerName::try_from(
                 name.strip_suffix('.').unwrap_or(name).to_owned(),
             )
             .map_err(|error| {
                 Error::new(
                     ErrorKind::Tls,
-                    format!("`{name}` can't be in a certificate"),
+                    format!("`{name}` can't be the name in a certificate"),
                 )
                 .with_source(error)
             })?,
@@ -224,7 +231,7 @@ impl ClientTls {
                 let mut message = format!("TLS handshake with {host} failed");
                 if is_plain_text(&error) {
                     message.push_str(
-                        ", no TLS is spoken there: `ws:` may be meant (`http:` for a proxy)",
+                        ", the server doesn't speak TLS on this port: use `ws:` (`http:` for a proxy)",
                     );
                 }
                 Error::new(ErrorKind::Tls, message).with_source(error)
@@ -235,7 +242,7 @@ impl ClientTls {
         })
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut ClientTlsParts)) -> Self {
         if Arc::get_mut(&mut self.0).is_none() {
             self.0 = Arc::new(self.0.without_configs());
         }
@@ -253,7 +260,7 @@ impl Default for ClientTls {
     }
 }
 
-/// Without the key.
+/// Doesn't show the key.
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTls")
@@ -266,7 +273,7 @@ impl fmt::Debug for ClientTls {
     }
 }
 
-impl Parts {
+impl ClientTlsParts {
     fn without_configs(&self) -> Self {
         Self {
             given: self.given.clone(),
@@ -281,7 +288,7 @@ impl Parts {
         }
     }
 
-    /// The configuration for `alpn`, made once.
+    /// Returns the configuration for `alpn`, which the first call makes.
     async fn config(&self, alpn: Alpn) -> Result<Arc<ClientConfig>, Error> {
         let kept = &self.configs[alpn as usize];
         if let Some(config) = kept.get() {
@@ -290,7 +297,7 @@ impl Parts {
         let roots = match (self.trust, &self.given) {
             (Trust::DefaultRoots, None) => match default_roots().await {
                 Ok(roots) => roots,
-                // A container without any can still reach the servers of its company.
+                // A container without system roots can still reach servers that the program's own roots sign.
                 Err(error) if !self.roots.is_empty() => {
                     tracing::warn!(%error, "only the program's own roots are trusted");
                     RootCertStore::empty()
@@ -344,7 +351,7 @@ impl Parts {
     }
 }
 
-/// Whether the peer's first bytes were none of TLS.
+/// Whether the handshake failed because the peer's first bytes aren't TLS.
 fn is_plain_text(error: &std::io::Error) -> bool {
     let error = error.get_ref().and_then(|error| error.downcast_ref());
     matches!(
@@ -358,7 +365,7 @@ fn is_plain_text(error: &std::io::Error) -> bool {
 }
 
 fn bad_config(error: rustls::Error) -> Error {
-    Error::new(ErrorKind::Config, "TLS can't be set up").with_source(error)
+    Error::new(ErrorKind::Config, "the TLS configuration can't be used").with_source(error)
 }
 
 fn certificates(pem: &[u8], whose: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -380,11 +387,11 @@ fn certificates(pem: &[u8], whose: &str) -> Result<Vec<CertificateDer<'static>>,
     Ok(certificates)
 }
 
-/// Has no certificate to show.
+/// A client without a certificate.
 #[derive(Debug)]
-struct Nobody;
+struct NoCertificate;
 
-impl ResolvesClientCert for Nobody {
+impl ResolvesClientCert for NoCertificate {
     fn resolve(
         &self,
         _root_hint_subjects: &[&[u8]],

@@ -1,4 +1,10 @@
-//! TLS, both ends, with rustls.
+//! TLS with rustls, for clients and servers.
+//!
+//! ```text
+//!   ClientTls (trust, client certificate) ──> ClientConfig for each Alpn ──> connect(stream) ──> TlsStream
+//!       └── Verifier: checks the server's certificate
+//!   ServerTls (chain, key; replaceable)   ──> ServerConfig ──> TlsAcceptor
+//! ```
 
 #[cfg(not(feature = "rustls"))]
 mod absent;

@@ -1,4 +1,4 @@
-//! TLS as a server: who we are.
+//! TLS as a server: its certificate.
 
 use std::{fmt, fs, path::Path, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
 /// TLS as a server: a certificate chain and its key.
 ///
 /// TLS 1.2 and 1.3, with HTTP/2 and HTTP/1.1 by ALPN. Cheap to clone; clones share their session
-/// tickets.
+/// tickets and their certificate.
 ///
 /// ```no_run
 /// use sockeye::{Server, ServerTls};
@@ -32,25 +32,27 @@ use crate::{
 #[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
-    /// What the configuration shows, if it is one of ours.
+    /// The certificate of `config`; `None` if the program made the configuration.
     certificate: Option<Arc<Certificate>>,
 }
 
 impl ServerTls {
-    /// From PEM text: the chain, our own certificate first, and the key (PKCS #8, PKCS #1 or SEC 1).
+    /// Reads PEM text: the chain, with the server's own certificate first, and the key (PKCS #8, PKCS #1 or SEC 1).
     ///
     /// # Errors
     ///
-    /// Kind `Tls`: one of them can't be read, or they don't fit. Kind `Config`: there is no cryptography.
+    /// [`ErrorKind::Tls`] if one of them can't be parsed, or the key isn't the certificate's. [`ErrorKind::Config`] if the
+    /// crate was built without a crypto provider.
     pub fn from_pem(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self, Error> {
         Self::parse(chain.as_ref(), key.as_ref(), "the certificate", "the key")
     }
 
-    /// From files of PEM text.
+    /// Reads two files of PEM text, with the contents that [`from_pem`](Self::from_pem) takes. Blocks while it reads.
     ///
     /// # Errors
     ///
-    /// Kind `Tls`, naming the file.
+    /// [`ErrorKind::Tls`] if a file can't be read or parsed, or the key isn't the certificate's; the message names the
+    /// file.
     pub fn from_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Error> {
         let (chain_path, key_path) = (chain.as_ref(), key.as_ref());
         Self::parse(
@@ -61,8 +63,8 @@ impl ServerTls {
         )
     }
 
-    /// From a rustls configuration of your own: client certificates, several names, other algorithms.
-    /// Its ALPN protocols are taken as they are; without `h2` there is no HTTP/2.
+    /// Takes a configuration of rustls as it is: for client certificates, several names, other algorithms.
+    /// Without `h2` in its ALPN protocols there is no HTTP/2.
     #[must_use]
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
         Self {
@@ -71,8 +73,8 @@ impl ServerTls {
         }
     }
 
-    /// Shows the certificate of `renewed` from now on, in all clones too, to clients that begin a TLS handshake. Open
-    /// connections stay, and clients that resume a session do so.
+    /// Replaces the certificate by that of `renewed`, in all clones, for TLS handshakes that begin from now on. Open
+    /// connections stay open, and clients still resume their sessions.
     ///
     /// ```no_run
     /// # use sockeye::ServerTls;
@@ -83,10 +85,11 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// Kind `Config`: one of the two is [`from_rustls`](Self::from_rustls), which decides itself what it shows.
+    /// [`ErrorKind::Config`] if one of the two was made by [`from_rustls`](Self::from_rustls): such a configuration
+    /// chooses its certificate itself.
     pub fn replace_certificate(&self, renewed: &Self) -> Result<(), Error> {
         let (Some(ours), Some(renewed)) = (&self.certificate, &renewed.certificate) else {
-            let message = "a configuration of rustls decides itself which certificate it shows";
+            let message = "a configuration made of rustls chooses its certificate itself";
             return Err(Error::new(ErrorKind::Config, message));
         };
         let renewed = renewed.current();
@@ -132,7 +135,7 @@ const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
 #[cfg(not(feature = "http2"))]
 const ALPN: &[&[u8]] = &[b"http/1.1"];
 
-/// The certificate and the key that are shown now. Read once for each full TLS handshake.
+/// The current certificate with its key. Read once for each full TLS handshake.
 #[derive(Debug)]
 struct Certificate(RwLock<Arc<CertifiedKey>>);
 

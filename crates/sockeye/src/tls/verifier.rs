@@ -1,4 +1,4 @@
-//! Which certificates of servers are believed, besides those that webpki's own verifier believes.
+//! Accepts certificates of servers that webpki's own verifier doesn't.
 
 use std::{fmt, sync::Arc};
 
@@ -14,26 +14,27 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// Verifies a certificate by `rule`. Whatever it says, the server must show that it holds the certificate's key.
+/// Verifies a server's certificate by `rule`. By every rule, the server must prove that it has the certificate's key.
 pub(super) struct Verifier {
     rule: Rule,
     provider: Arc<CryptoProvider>,
 }
 
 enum Rule {
-    /// As webpki has it, and a certificate may also be a server's own when that very certificate is trusted.
+    /// Accepts what webpki accepts, and also a trusted certificate as a server's own.
     ///
-    /// `openssl req -x509` makes certificates that are marked as an authority's and are given to servers all the same.
-    /// webpki refuses those (RFC 5280 has no such server), OpenSSL and browsers don't.
+    /// `openssl req -x509` makes certificates that are marked as an authority's, and people give them to servers.
+    /// webpki refuses those (RFC 5280 has no such server); OpenSSL and browsers accept them.
     RootOrItself {
         webpki: Arc<WebPkiServerVerifier>,
         trusted: Vec<CertificateDer<'static>>,
     },
+    /// Accepts every certificate.
     Anyone,
 }
 
 impl Verifier {
-    /// Believes what `roots` vouch for, and `trusted` themselves, which are in `roots` too.
+    /// Accepts certificates that `roots` have signed, and those in `trusted`, which are also in `roots`.
     pub(super) fn root_or_itself(
         roots: RootCertStore,
         trusted: Vec<CertificateDer<'static>>,
@@ -48,7 +49,7 @@ impl Verifier {
         })
     }
 
-    /// Believes every certificate.
+    /// Accepts every certificate.
     pub(super) fn anyone(provider: Arc<CryptoProvider>) -> Self {
         Self {
             rule: Rule::Anyone,
@@ -72,7 +73,7 @@ impl ServerCertVerifier for Verifier {
         let verified =
             webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verified {
-            // webpki looks at the dates first, so they are right. It hasn't looked at the name.
+            // webpki has checked the dates before it returned this error, and hasn't checked the name.
             Err(error) if is_about_authority(&error) && trusted.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -113,7 +114,7 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// Whether the only fault is that an authority's certificate is used as a server's.
+/// Whether the error is only that a server shows an authority's certificate.
 fn is_about_authority(error: &rustls::Error) -> bool {
     let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else {
         return false;

@@ -1,4 +1,4 @@
-//! The handle that a foreign server's handler gets.
+//! The upgrade that a handler of axum or hyper gets.
 
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc};
 
@@ -24,9 +24,9 @@ use crate::{
     websocket::WebSocket,
 };
 
-/// A request of somebody else's server that will become a WebSocket.
+/// A checked request of an axum or hyper server, which will become a WebSocket.
 ///
-/// In axum it is an extractor. Route it with `any`, not with `get`: over HTTP/2 the method is CONNECT.
+/// In axum it is an extractor. Use `any` for the route, not `get`: over HTTP/2 the method is CONNECT.
 ///
 /// ```no_run
 /// use axum::{Router, response::Response, routing::any};
@@ -50,9 +50,9 @@ use crate::{
 /// let app: Router = Router::new().route("/echo", any(upgrade));
 /// ```
 ///
-/// With plain hyper, [`upgrade`] makes one. The origin of a browser's page is checked in either case:
+/// With hyper, [`upgrade`] makes one. The origin of a browser's page is checked in both cases:
 /// see [`WebSocketUpgrade::origins`].
-#[must_use = "a request that is not answered stays what it is"]
+#[must_use = "the request is not upgraded before `on_upgrade` or `endpoint` makes the response"]
 pub struct WebSocketUpgrade {
     incoming: Incoming,
     version: Version,
@@ -63,7 +63,7 @@ pub struct WebSocketUpgrade {
     failed: Option<Box<dyn FnOnce(Error) + Send>>,
 }
 
-/// Checks a request that hyper read, and takes its connection over.
+/// Checks a request that hyper has parsed, and takes over its connection.
 ///
 /// ```no_run
 /// # use std::convert::Infallible;
@@ -84,14 +84,14 @@ pub struct WebSocketUpgrade {
 ///
 /// # Errors
 ///
-/// The answer for a request that is not a right handshake, or that comes from a server which can't give its
-/// connections away. That hyper serves HTTP/1.1 without `with_upgrades` shows only after the answer:
-/// [`WebSocketUpgrade::on_failed_upgrade`].
+/// Returns the response for a request that isn't a valid handshake, or whose connection the HTTP server can't hand over.
+/// If hyper serves HTTP/1.1 without `with_upgrades`, the failure shows only after the response:
+/// see [`WebSocketUpgrade::on_failed_upgrade`].
 pub fn upgrade<B>(request: &mut http::Request<B>) -> Result<WebSocketUpgrade, Refusal> {
     let stream = request.extensions_mut().remove::<OnUpgrade>();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer_addr = peer.map(|ConnectInfo(addr)| *addr);
-    // Whether there is TLS, only the server's owner knows.
+    // Only the HTTP server knows whether there is TLS.
     let mut incoming = Incoming::from_http(request, peer_addr, Tls::No)?;
     incoming.request.info =
         RequestInfo::of_foreign(request.extensions(), request.uri(), request.headers());
@@ -111,52 +111,54 @@ pub fn upgrade<B>(request: &mut http::Request<B>) -> Result<WebSocketUpgrade, Re
 }
 
 impl WebSocketUpgrade {
-    /// The request.
+    /// Returns the request.
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.incoming.request
     }
 
-    /// From which web pages it may be opened. Default [`Origins::Same`].
+    /// Sets which web pages may open the WebSocket. Default [`Origins::Same`].
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
         self
     }
 
-    /// Which subprotocols are spoken here, best first. Default: none.
+    /// Sets the subprotocols that the server speaks, best first. Default none.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How the connection is run. The limits of the handshake are the HTTP server's affair.
+    /// Sets how the connection is run. Limits of the handshake have no effect: the HTTP server applies its own.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// Limits, in place of those of the settings.
+    /// Sets the limits of the settings.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
         self
     }
 
-    /// Agrees to permessage-deflate. Default: as the settings say, which is no.
+    /// Accepts permessage-deflate (RFC 7692) if the client offers it. Default: what the settings say, which is no.
     pub fn deflate(mut self, deflate: Deflate) -> Self {
         self.settings.deflate = Some(deflate);
         self
     }
 
-    /// What to do if the connection isn't handed over after the answer, so that neither a conversation nor an
-    /// endpoint begins: the peer was gone (kind `Io`), or hyper was told to serve without `with_upgrades`
-    /// (kind `Config`), which is logged as an error too. Default: nothing more.
+    /// Calls `failed` if the HTTP server doesn't hand the connection over after the response, so that neither a
+    /// conversation nor an endpoint begins. The kind of the error is [`ErrorKind::Io`] if the peer was gone, and
+    /// [`ErrorKind::Config`] if hyper serves without `with_upgrades`, which is also logged as an error. Default: nothing
+    /// is called.
     pub fn on_failed_upgrade(mut self, failed: impl FnOnce(Error) + Send + 'static) -> Self {
         self.failed = Some(Box::new(failed));
         self
     }
 
-    /// Answers, and holds a conversation in a task of its own. The answer is 403 if the origin is
-    /// refused; there is no conversation then.
+    /// Returns the response, and runs the conversation `talk` in a task of its own: loop style.
+    ///
+    /// If the origin is refused, returns 403 and drops `talk`.
     pub fn on_upgrade<F, T>(self, talk: F) -> Response
     where
         F: FnOnce(WebSocket) -> T + Send + 'static,
@@ -170,8 +172,9 @@ impl WebSocketUpgrade {
         })
     }
 
-    /// Answers, and runs an endpoint. The answer is 403 if the origin is refused; the endpoint is
-    /// dropped then.
+    /// Returns the response, and runs `endpoint` in a task of its own: callback style.
+    ///
+    /// If the origin is refused, returns 403 and drops `endpoint`.
     pub fn endpoint<E: Endpoint>(self, endpoint: E) -> Response {
         self.answer(|established| async move {
             if let Err(error) = endpoint::spawn(established, Box::new(endpoint)) {
@@ -228,12 +231,12 @@ impl WebSocketUpgrade {
     }
 }
 
-/// Why a connection was not handed over.
+/// Makes the error for a connection that wasn't handed over.
 fn upgrade_error(error: hyper::Error) -> Error {
     match error.is_user() {
         true => {
-            let message = "the HTTP server was not told to give connections away: with hyper, serve the \
-                           connection `.with_upgrades()`";
+            let message = "the HTTP server doesn't hand connections over: with hyper, serve the connection \
+                           `.with_upgrades()`";
             tracing::error!(%error, "{message}");
             Error::new(ErrorKind::Config, message)
         }
@@ -245,7 +248,7 @@ fn upgrade_error(error: hyper::Error) -> Error {
     .with_source(error)
 }
 
-/// For all servers of the process, since a foreign server has no place of ours to keep it.
+/// Global, because axum's and hyper's servers have no place for it.
 static ORIGIN_LOG: LogLimit = LogLimit::new();
 
 impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {

@@ -1,11 +1,12 @@
-//! WebSockets on other people's servers: axum and hyper, over HTTP/1.1 and HTTP/2.
+//! WebSockets in servers of axum and hyper, over HTTP/1.1 and HTTP/2.
 //!
-//! A server of your own has [`crate::Server`], which needs none of this. Here the HTTP server is
-//! somebody else's; what it hands out is checked as strictly, and ends in the same two styles.
+//! A [`crate::Server`] needs none of this. Here axum or hyper is the HTTP server. Requests are checked as strictly, and
+//! the WebSocket is used in the same two styles.
 //!
 //! ```text
-//!   http::Request ──> incoming ──> WebSocketUpgrade ──> response (101, or 200 over HTTP/2)
-//!                     (checked)    agreement          └──> hyper's upgrade ──> WebSocket | Endpoint
+//!   http::Request ──> Incoming ──> WebSocketUpgrade ──> Agreement ──> response (101, or 200 over HTTP/2)
+//!                     (checked)    (origin, options)                     │
+//!                                  WebSocket | Endpoint <── (SmallWrites) <── hyper's upgrade
 //! ```
 
 mod extractor;

@@ -1,4 +1,4 @@
-//! A stream that takes little at a time.
+//! Limits the size of a write.
 
 use std::{
     io,
@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connection::Stream;
 
-/// A stream that takes little of what is written at a time.
+/// A stream that takes at most [`WRITE_BYTES_MAX`] of a write.
 ///
-/// hyper's streams of HTTP/2 take a slice of any size whole, and up to four before they make the writer wait.
-/// In small pieces that is no more than a socket's buffer, and the rest waits in the outbox, where its limits are.
+/// hyper's streams of HTTP/2 buffer up to four slices of any size before a writer waits. With small slices they buffer
+/// no more than a socket does, and the rest waits in the outbox, which has limits.
 pub(super) struct SmallWrites<S>(pub(super) S);
 
 impl<S: Stream> AsyncRead for SmallWrites<S> {
@@ -45,5 +45,5 @@ impl<S: Stream> AsyncWrite for SmallWrites<S> {
     }
 }
 
-/// Bytes. As large as a frame of HTTP/2 is at most, unless the peer allows more.
+/// Bytes. The largest frame of HTTP/2, unless the peer allows more.
 const WRITE_BYTES_MAX: usize = 16 << 10;
