@@ -18,12 +18,12 @@ struct AddressOverride {
     addresses: Vec<IpAddr>,
 }
 
-/// What the program said, and what is wrong with it.
+/// The text that the program gave as a host, and why it isn't one.
 #[derive(Clone, Debug)]
 struct NotAHost(String, ParseError);
 
 impl AddressOverrides {
-    /// Adds one. A later one for the same host and port counts.
+    /// Adds addresses for a host and a port. They replace earlier ones for the same host and port.
     pub(crate) fn add(&mut self, host: String, port: u16, addresses: Vec<IpAddr>) {
         // An IPv6 address has brackets in a URL, and need not have them here.
         let parsed = match host.parse() {
@@ -37,7 +37,7 @@ impl AddressOverrides {
         });
     }
 
-    /// Reports the first host that is none.
+    /// Returns an error for the first text that isn't a host.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self.0.iter().find_map(|entry| entry.host.as_ref().err()) {
             None => Ok(()),

@@ -1,9 +1,9 @@
-//! What a program says before it dials.
+//! The builder of a client connection, and the steps from it to an open WebSocket.
 
 use std::{
     fmt,
     future::{Future, IntoFuture},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -17,13 +17,13 @@ use crate::{
     Deflate, Limits,
     client::{
         address_overrides::AddressOverrides,
-        dial::{Dialer, HttpVersion, Transport},
-        hop::Hop,
-        http1::{self, Answer},
+        dial::{DialedStream, Dialer, HttpVersion},
+        http1::{self, Http1Answer},
         phase::Timeouts,
         proxy::Proxy,
         redirect::{next_target, refusal},
-        target::Target,
+        target::{Target, shown},
+        upgrade_request::{RequestOptions, UpgradeRequest},
     },
     connection::{Established, Io, Session, Stream},
     endpoint::{self, Endpoint},
@@ -34,9 +34,9 @@ use crate::{
     websocket::WebSocket,
 };
 
-/// Dials a WebSocket: `ws://…` or `wss://…`.
+/// Dials a WebSocket server: `ws://…` or `wss://…`.
 ///
-/// Nothing happens before the result is awaited, and errors in what it's told are reported then.
+/// Nothing is dialled before the result is awaited. Errors in the URL and in the options are returned then.
 /// A user and a password in the URL are sent as `Basic` credentials (RFC 7617).
 ///
 /// ```no_run
@@ -63,28 +63,40 @@ pub fn connect(url: impl Into<String>) -> Connect {
     }
 }
 
-/// What to dial, and how. Made by [`connect`]; await it, or end it with
-/// [`endpoint`](Self::endpoint) or [`over`](Self::over).
+/// A client connection to be dialled, with its options. [`connect`] makes it; await it for a [`WebSocket`], or finish it
+/// with [`endpoint`](Self::endpoint), [`over`](Self::over) or [`reconnect`](Self::reconnect).
 ///
-/// A clone dials the same again; TLS sessions resume across clones.
+/// A clone dials the same again. TLS sessions are resumed across clones.
 ///
 /// # Errors
 ///
-/// Awaiting yields an error of kind
-/// - `Url` or `Config` for what was said wrong here, before anything is dialled;
-/// - `Resolve`, `Io`, `Proxy` or `Tls` for what went wrong on the way to the server;
-/// - `Timeout`, with the phase and the peer that took too long;
-/// - `Refused` if the server answers with an HTTP status: [`Error::rejection`] has the answer;
-/// - `Handshake` if its answer is no right answer;
-/// - `Limit` if its answer is too long.
+/// Awaiting it returns an error of kind
+/// - [`ErrorKind::Url`] or [`ErrorKind::Config`] if the URL or an option is wrong, before anything is dialled;
+/// - [`ErrorKind::Resolve`], [`ErrorKind::Io`], [`ErrorKind::Proxy`] or [`ErrorKind::Tls`] if the server can't be
+///   reached;
+/// - [`ErrorKind::Timeout`] with the phase and the peer that took too long;
+/// - [`ErrorKind::Refused`] if the server answers with another status than 101: [`Error::rejection`] has the response;
+/// - [`ErrorKind::Handshake`] if the server breaks the opening handshake;
+/// - [`ErrorKind::Limit`] if the response is too long.
+///
+/// [`ErrorKind::Url`]: crate::ErrorKind::Url
+/// [`ErrorKind::Config`]: crate::ErrorKind::Config
+/// [`ErrorKind::Resolve`]: crate::ErrorKind::Resolve
+/// [`ErrorKind::Io`]: crate::ErrorKind::Io
+/// [`ErrorKind::Proxy`]: crate::ErrorKind::Proxy
+/// [`ErrorKind::Tls`]: crate::ErrorKind::Tls
+/// [`ErrorKind::Timeout`]: crate::ErrorKind::Timeout
+/// [`ErrorKind::Refused`]: crate::ErrorKind::Refused
+/// [`ErrorKind::Handshake`]: crate::ErrorKind::Handshake
+/// [`ErrorKind::Limit`]: crate::ErrorKind::Limit
 ///
 /// # Panics
 ///
-/// Awaited outside a tokio runtime.
+/// Panics if it is awaited outside a tokio runtime.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future at any point ends the dialling and closes what was open.
+/// Dropping the future at any point ends the dialling and closes what is open.
 #[derive(Clone)]
 #[must_use = "nothing is dialled before this is awaited"]
 pub struct Connect {
@@ -100,41 +112,40 @@ pub struct Connect {
     pub(super) http2: Http2,
 }
 
-/// Whether a WebSocket may travel in a stream of HTTP/2 (RFC 8441).
+/// Whether a client offers HTTP/2 for its WebSocket (RFC 8441).
 #[cfg_attr(docsrs, doc(cfg(feature = "http2")))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Http2 {
-    /// Only HTTP/1.1. The default, as in browsers' new connections: alone in its connection a
-    /// WebSocket gains nothing from HTTP/2, and a server that speaks HTTP/2 but not RFC 8441 costs a second dialling.
+    /// Offers HTTP/1.1 only. The default, as in a browser's new connections. A WebSocket that is alone in its connection
+    /// gains nothing from HTTP/2, and a server that speaks HTTP/2 without RFC 8441 has to be dialled twice.
     #[default]
     Off,
-    /// Offers HTTP/2 and HTTP/1.1 on TLS and takes HTTP/2 if the server picks it and can carry a
-    /// WebSocket in it; dials again with HTTP/1.1 if it can't. Plain `ws:` is HTTP/1.1.
+    /// Offers HTTP/2 and HTTP/1.1 for `wss:`. Uses HTTP/2 if the server picks it and supports RFC 8441, otherwise dials
+    /// again with HTTP/1.1. `ws:` always uses HTTP/1.1.
     #[cfg(feature = "http2")]
     Auto,
 }
 
 impl Connect {
-    /// Dials this URL instead.
+    /// Replaces the URL.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = url.into();
         self
     }
 
-    /// Adds a header field to the request. The same name may be given several times.
+    /// Adds a header field to the request. A name may be added several times.
     ///
-    /// Fields of the handshake itself (`Connection`, `Upgrade`, `Sec-WebSocket-…`) and of
-    /// a body, and values that would end their line, are errors of kind `Config`. An
-    /// `Authorization` goes before the one of the URL's user and password; a `User-Agent` replaces ours,
-    /// a `Host` the one of the URL (over HTTP/2 in `:authority`; TLS still asks for the URL's name, see
-    /// [`ClientTls::server_name`]).
+    /// These are errors of kind [`ErrorKind::Config`](crate::ErrorKind::Config): fields of the handshake (`Connection`,
+    /// `Upgrade`, `Sec-WebSocket-…`), fields of a body, and values with a line break. `Authorization` replaces the one
+    /// from the user and password of the URL, and `User-Agent` replaces `sockeye/VERSION`. `Host` replaces the host of
+    /// the URL, over HTTP/2 in `:authority`; for TLS the name stays that of the URL, see [`ClientTls::server_name`].
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Offers these subprotocols, best first: tokens, none twice. The server picks one or none:
+    /// Offers these subprotocols, best first. They must be different tokens. The server picks one or none:
     /// see [`WebSocket::subprotocol`]. Default none.
     pub fn subprotocols<I>(mut self, names: I) -> Self
     where
@@ -145,7 +156,7 @@ impl Connect {
         self
     }
 
-    /// How the connection is run: limits, queues, compression.
+    /// Sets how the connection is run: limits, queues, compression.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
@@ -157,13 +168,14 @@ impl Connect {
         self
     }
 
-    /// What the server can make grow.
+    /// Sets the limits of the settings: what the server can make this end hold and wait for.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
         self
     }
 
-    /// Whom to trust, who we are. Default: the roots of the operating system, nobody.
+    /// Sets which servers to trust and which certificate to show. Default: the roots of the operating system, and no
+    /// certificate.
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn tls(mut self, tls: ClientTls) -> Self {
@@ -171,34 +183,35 @@ impl Connect {
         self
     }
 
-    /// The proxy to go through, if it holds for the URL. Default: directly, whatever the
-    /// environment says; [`Proxy::from_env`] asks it.
+    /// Connects through this proxy, unless it excludes the host of the URL. Default: no proxy, whatever the
+    /// environment says; [`Proxy::from_env`] reads the environment.
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = Some(proxy);
         self
     }
 
-    /// How many redirects (301, 302, 303, 307, 308) to follow. Default 0, as in browsers: a
-    /// server that says "elsewhere" chooses who gets the messages.
+    /// Sets how many redirects (301, 302, 303, 307, 308) to follow. Default 0, as in browsers: a
+    /// server that redirects decides which server gets the messages.
     ///
-    /// Never from `wss:` to `ws:`. Another origin (scheme, host or port) is not told what may be a secret: of the
-    /// header fields set here only `User-Agent`, `Accept-Language` and `Origin`, no subprotocol (many servers take a
-    /// token as one), neither the URL's user and password nor the client certificate. So the server there
-    /// can't choose a subprotocol; dial it directly to offer some.
+    /// A redirect from `wss:` to `ws:` is never followed. A server of another origin (scheme, host or port) doesn't get
+    /// what may be a secret. Of the header fields set here it gets `User-Agent`, `Accept-Language` and `Origin`. It gets
+    /// no subprotocols, since many servers take a token as one, and neither the user and password of the URL nor the
+    /// client certificate. To offer a subprotocol to that server, dial it directly.
     pub fn redirects_max(mut self, redirects: u32) -> Self {
         self.redirects_max = redirects;
         self
     }
 
-    /// Connects to these addresses for a host and a port, and doesn't ask the resolver: for a server that DNS
-    /// doesn't name yet, or for one of several behind a name. May be called for many hosts; a later call for the same
+    /// Sets the addresses of a host and a port, in place of the resolver's: for a server that isn't in DNS yet, or for
+    /// one of several servers with one name. May be called for several hosts. A later call for the same
     /// host and port replaces the earlier one. Default none.
     ///
-    /// The request, SNI and the check of the certificate keep the name of the URL. The addresses hold for targets of
-    /// redirects too, and for a proxy's own host. They don't hold for a host that the proxy itself resolves: that
-    /// is every target behind an HTTP proxy or `socks5h`.
+    /// The request, SNI and the check of the certificate keep the name of the URL. The addresses are used for targets of
+    /// redirects and for the host of a proxy, too. They aren't used for a host that the proxy resolves: every target
+    /// behind an HTTP proxy or `socks5h`.
     ///
-    /// A `host` that no URL can have is an error of kind `Config`; no address at all is one of kind `Resolve`.
+    /// A `host` that no URL can have is an error of kind [`ErrorKind::Config`](crate::ErrorKind::Config), and an empty
+    /// list one of kind [`ErrorKind::Resolve`](crate::ErrorKind::Resolve).
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), sockeye::Error> {
@@ -219,39 +232,39 @@ impl Connect {
         self
     }
 
-    /// For resolving the host's name. Default 10 s.
+    /// Limits the time for resolving the host's name. Default 10 s.
     pub fn resolve_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.resolve = limit;
         self
     }
 
-    /// For TCP to answer, per address. Default 7 s.
+    /// Limits the time for a TCP connection, for each address. Default 7 s.
     ///
-    /// A name's addresses are tried 250 ms after each other, the families in turns (RFC 8305).
+    /// The addresses of a name are tried 250 ms apart, IPv6 and IPv4 alternately (RFC 8305).
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.connect = limit;
         self
     }
 
-    /// For a proxy to lead on to the server, per connection to it. Default 20 s.
+    /// Limits the time in which a proxy must connect to the server, for each connection to the proxy. Default 20 s.
     pub fn proxy_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.proxy = limit;
         self
     }
 
-    /// For each TLS handshake. Default 10 s.
+    /// Limits the time for each TLS handshake. Default 10 s.
     pub fn tls_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.tls = limit;
         self
     }
 
-    /// From our request to the server's whole answer: [`Limits::handshake_timeout`]. Default 10 s.
+    /// Limits the time from the request to the end of the response: [`Limits::handshake_timeout`]. Default 10 s.
     pub fn handshake_timeout(mut self, limit: Duration) -> Self {
         self.settings.limits.handshake_timeout = limit;
         self
     }
 
-    /// Whether to use HTTP/2 where the server can. Default [`Http2::Off`].
+    /// Sets whether to offer HTTP/2. Default [`Http2::Off`].
     #[cfg(feature = "http2")]
     #[cfg_attr(docsrs, doc(cfg(feature = "http2")))]
     pub fn http2(mut self, http2: Http2) -> Self {
@@ -259,18 +272,22 @@ impl Connect {
         self
     }
 
-    /// Dials and runs `endpoint` on the connection, in a task of its own: callback style.
+    /// Dials, and runs `endpoint` on the connection in a task of its own: callback style.
     ///
     /// # Errors
-    /// As for awaiting `self`.
+    ///
+    /// The errors of awaiting `self`: see [`Connect`].
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    ///
+    /// Panics outside a tokio runtime.
     ///
     /// # Cancel safety
-    /// As for awaiting `self`; `endpoint` is then dropped without a call.
+    ///
+    /// Dropping the future ends the dialling, closes what is open and drops `endpoint` without a call.
     ///
     /// # Example
+    ///
     /// ```no_run
     /// # async fn example() -> Result<(), sockeye::Error> {
     /// use sockeye::{Endpoint, Message, Reply, Session};
@@ -289,22 +306,26 @@ impl Connect {
         endpoint::spawn(established, Box::new(endpoint))
     }
 
-    /// Opens a WebSocket over a stream that leads to the server already: a Unix socket, a tunnel,
+    /// Opens a WebSocket over a stream that is connected to the server: a Unix socket, a tunnel,
     /// one end of a pipe in a test.
     ///
-    /// The stream is taken as it is: nothing is dialled, no TLS and no proxy is added, redirects
-    /// aren't followed. The URL gives `Host` and the request target.
+    /// Nothing is dialled, no TLS and no proxy is used, and redirects aren't followed. `Host` and the request target
+    /// come from the URL.
     ///
     /// # Errors
-    /// As for awaiting `self`, as far as they concern the opening handshake.
+    ///
+    /// The errors of awaiting `self` that concern the URL, the options and the opening handshake: see [`Connect`].
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    ///
+    /// Panics outside a tokio runtime.
     ///
     /// # Cancel safety
+    ///
     /// Dropping the future drops the stream.
     ///
     /// # Example
+    ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// let socket = tokio::net::UnixStream::connect("/run/feed.sock").await?;
@@ -312,48 +333,61 @@ impl Connect {
     /// # Ok(()) }
     /// ```
     pub async fn over<S: Stream>(self, stream: S) -> Result<WebSocket, Error> {
-        let target = Target::parse(&self.url)?;
-        let transport = Transport {
+        let request = self.upgrade_request()?;
+        let dialed = DialedStream {
             stream: Box::new(stream),
             peer_addr: None,
             http: HttpVersion::Http1,
         };
-        let hop = Hop::new(&self, target)?;
-        match Box::pin(self.open_http1(&hop, transport)).await? {
+        match Box::pin(self.open_http1(&request, dialed)).await? {
             Outcome::Established(established) => WebSocket::new(*established),
-            Outcome::Rejection(refused) => Err(self.explained(refusal(&hop.target, refused), &hop)),
+            Outcome::Rejection(rejection) => {
+                Err(with_request(refusal(&request.target, rejection), &request))
+            }
         }
     }
 
-    /// Dials, through all redirects.
+    /// Dials, and follows redirects.
     ///
-    /// RFC 6455 section 4.1 item 2 lets only one handshake at a time go to one address, so that a page
-    /// can't flood a stranger's server. Here it's a program that dials, which knows what it does,
-    /// and which may be there to load a server of its own.
+    /// RFC 6455 section 4.1 item 2 allows one handshake at a time to one address, so that a page can't flood the server
+    /// of a third party. We don't: this client runs in a program whose owner decides how often it dials, for example
+    /// to put load on a server.
     async fn establish(&self) -> Result<Established, Error> {
-        let mut hop = Hop::new(self, Target::parse(&self.url)?)?;
+        let mut request = self.upgrade_request()?;
         self.addresses.check()?;
         let mut redirects_left = self.redirects_max;
         loop {
-            let refused = match self.open(&hop).await? {
+            let rejection = match self.open(&request).await? {
                 Outcome::Established(established) => return Ok(*established),
-                Outcome::Rejection(refused) => refused,
+                Outcome::Rejection(rejection) => rejection,
             };
-            let next = next_target(&hop.target, refused, redirects_left)
-                .map_err(|error| self.explained(error, &hop))?;
+            let next = next_target(&request.target, rejection, redirects_left)
+                .map_err(|error| with_request(error, &request))?;
             redirects_left -= 1;
-            tracing::debug!(from = %hop.target, to = %next, "following a redirect");
-            hop = hop.after(self, next)?;
+            tracing::debug!(from = %request.target, to = %next, "following a redirect");
+            request = request.redirected(next, self.settings.deflate.as_ref())?;
         }
     }
 
-    /// Dials one target.
-    async fn open(&self, hop: &Hop) -> Result<Outcome, Error> {
+    /// Makes the first request.
+    fn upgrade_request(&self) -> Result<UpgradeRequest, Error> {
+        let options = RequestOptions {
+            headers: self.headers.clone(),
+            subprotocols: self.subprotocols.clone(),
+            tls: self.tls.clone(),
+        };
+        let target = Target::parse(&self.url)?;
+        UpgradeRequest::new(target, options, self.settings.deflate.as_ref())
+    }
+
+    /// Dials the target of `request`, and sends it.
+    async fn open(&self, request: &UpgradeRequest) -> Result<Outcome, Error> {
+        let target = &request.target;
         let dialer = Dialer {
             timeouts: &self.timeouts,
             addresses: &self.addresses,
             proxy: self.proxy.as_ref(),
-            tls: &hop.tls,
+            tls: &request.options.tls,
             limits: &self.settings.limits,
         };
         let alpn = match self.http2 {
@@ -363,67 +397,80 @@ impl Connect {
         };
         #[cfg_attr(
             not(feature = "http2"),
-            expect(unused_mut, reason = "there is no second dialling")
+            expect(unused_mut, reason = "only HTTP/2 dials a second time")
         )]
-        let mut transport = dialer.dial(&hop.target, alpn).await?;
+        let mut dialed = dialer.dial(target, alpn).await?;
         #[cfg(feature = "http2")]
-        if transport.http == HttpVersion::Http2 {
-            if let Some(outcome) = self.open_http2(hop, transport).await? {
+        if dialed.http == HttpVersion::Http2 {
+            if let Some(outcome) = self.open_http2(request, dialed).await? {
                 return Ok(outcome);
             }
-            tracing::debug!(target = %hop.target, "no WebSocket over HTTP/2 here");
-            transport = dialer.dial(&hop.target, Alpn::Http1).await?;
+            tracing::debug!(%target, "the server doesn't support WebSocket over HTTP/2");
+            dialed = dialer.dial(target, Alpn::Http1).await?;
         }
-        self.open_http1(hop, transport).await
+        self.open_http1(request, dialed).await
     }
 
-    async fn open_http1(&self, hop: &Hop, mut transport: Transport) -> Result<Outcome, Error> {
+    async fn open_http1(
+        &self,
+        request: &UpgradeRequest,
+        mut dialed: DialedStream,
+    ) -> Result<Outcome, Error> {
         let limits = &self.settings.limits;
-        let server = hop.target.authority();
-        let stream = &mut transport.stream;
-        let answer = http1::upgrade(stream, &hop.request, &hop.handshake, limits, &server).await;
-        match answer.map_err(|error| self.explained(error, hop))? {
-            Answer::Opened {
+        let server = request.target.authority();
+        let answer = http1::upgrade(
+            &mut dialed.stream,
+            &request.http1_bytes,
+            &request.handshake,
+            limits,
+            &server,
+        );
+        match answer.await.map_err(|error| with_request(error, request))? {
+            Http1Answer::Opened {
                 agreed,
                 headers,
                 leftover,
             } => {
-                let sent = hop.sent();
+                let sent = request.http1_headers();
                 Ok(Outcome::Established(Box::new(Established {
-                    io: Io::from_stream(transport.stream),
+                    io: Io::from_stream(dialed.stream),
                     leftover,
                     role: Role::Client,
                     negotiated: self.negotiated(agreed, headers),
-                    request: Arc::new(self.request(hop, sent, transport.peer_addr)),
+                    request: Arc::new(sent_request(request, sent, dialed.peer_addr)),
                 })))
             }
-            Answer::Rejection(refused) => Ok(Outcome::Rejection(refused)),
+            Http1Answer::Rejection(rejection) => Ok(Outcome::Rejection(rejection)),
         }
     }
 
-    /// None if the server can't.
+    /// Opens the WebSocket over HTTP/2. Returns `None` if the server doesn't support it.
     #[cfg(feature = "http2")]
-    async fn open_http2(&self, hop: &Hop, transport: Transport) -> Result<Option<Outcome>, Error> {
+    async fn open_http2(
+        &self,
+        request: &UpgradeRequest,
+        dialed: DialedStream,
+    ) -> Result<Option<Outcome>, Error> {
         use crate::client::http2;
 
         let limits = &self.settings.limits;
-        let peer_addr = transport.peer_addr;
-        let answer = http2::upgrade(transport.stream, hop, limits);
+        let peer_addr = dialed.peer_addr;
+        let answer = http2::upgrade(dialed.stream, request, limits);
         Ok(Some(match answer.await? {
             http2::Http2Answer::Opened {
                 stream,
                 agreed,
-                request,
+                request_headers,
                 headers,
             } => Outcome::Established(Box::new(Established {
                 io: Io::from_stream(stream),
                 leftover: Vec::new(),
                 role: Role::Client,
                 negotiated: self.negotiated(agreed, headers),
-                request: Arc::new(self.request(hop, request, peer_addr)),
+                request: Arc::new(sent_request(request, request_headers, peer_addr)),
             })),
-            http2::Http2Answer::Rejection(refused) => Outcome::Rejection(refused),
-            http2::Http2Answer::Unable => return Ok(None),
+            http2::Http2Answer::Rejection(rejection) => Outcome::Rejection(rejection),
+            http2::Http2Answer::Unsupported => return Ok(None),
         }))
     }
 
@@ -436,40 +483,39 @@ impl Connect {
             keeps_request: true,
         })
     }
+}
 
-    /// The request, as the program sees it.
-    fn request(
-        &self,
-        hop: &Hop,
-        headers: HeaderMap,
-        peer_addr: Option<std::net::SocketAddr>,
-    ) -> Request {
-        let target = &hop.target;
-        let info = RequestInfo::shown(Shown {
-            peer_addr,
-            tls: match target.is_tls() {
-                true => Tls::Yes,
-                false => Tls::No,
-            },
-            host: headers
-                .get(header::HOST)
-                .and_then(|host| host.to_str().ok()),
-        });
-        Request {
-            uri: target.request_target().parse::<Uri>().unwrap_or_default(),
-            fields: headers.into(),
-            peer_addr,
-            info,
-            tls: target.is_tls(),
-            subprotocols: hop.subprotocols.clone(),
-            ..Request::default()
-        }
+/// Returns the request as the program sees it.
+fn sent_request(
+    request: &UpgradeRequest,
+    headers: HeaderMap,
+    peer_addr: Option<SocketAddr>,
+) -> Request {
+    let target = &request.target;
+    let info = RequestInfo::shown(Shown {
+        peer_addr,
+        tls: match target.is_tls() {
+            true => Tls::Yes,
+            false => Tls::No,
+        },
+        host: headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok()),
+    });
+    Request {
+        uri: target.request_target().parse::<Uri>().unwrap_or_default(),
+        fields: headers.into(),
+        peer_addr,
+        info,
+        tls: target.is_tls(),
+        subprotocols: request.options.subprotocols.clone(),
+        ..Request::default()
     }
+}
 
-    /// The error of a handshake, with the request that it answers.
-    fn explained(&self, error: Error, hop: &Hop) -> Error {
-        error.with_request(self.request(hop, hop.sent(), None))
-    }
+/// Adds the request over HTTP/1.1 to the error of its handshake.
+fn with_request(error: Error, request: &UpgradeRequest) -> Error {
+    error.with_request(sent_request(request, request.http1_headers(), None))
 }
 
 impl IntoFuture for Connect {
@@ -484,12 +530,12 @@ impl IntoFuture for Connect {
     }
 }
 
-/// Header fields may hold secrets: names only.
+/// Shows only the names of header fields, since values may be secrets.
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Connect")
-            .field("url", &crate::client::target::shown(&self.url))
+            .field("url", &shown(&self.url))
             .field("headers", &headers)
             .field("addresses", &self.addresses)
             .field("subprotocols", &self.subprotocols)
@@ -503,7 +549,7 @@ impl fmt::Debug for Connect {
     }
 }
 
-/// A dialling under way: what awaiting a [`Connect`] polls.
+/// The future of a [`Connect`] that is awaited.
 #[must_use = "nothing is dialled before this is awaited"]
 pub struct Connecting(Pin<Box<dyn Future<Output = Result<WebSocket, Error>> + Send>>);
 
@@ -521,7 +567,7 @@ impl fmt::Debug for Connecting {
     }
 }
 
-/// What one target answered.
+/// The answer of one target.
 enum Outcome {
     Established(Box<Established>),
     Rejection(Rejection),

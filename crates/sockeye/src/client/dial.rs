@@ -1,4 +1,4 @@
-//! From a target to a stream of bytes that leads there.
+//! Dials a target: resolves its name, connects TCP, goes through a proxy, adds TLS.
 
 use std::{io, net::SocketAddr};
 
@@ -22,7 +22,7 @@ use crate::{
     tls::{Alpn, ClientTls},
 };
 
-/// All that dialling depends on.
+/// The options of dialling.
 pub(crate) struct Dialer<'a> {
     pub(crate) timeouts: &'a Timeouts,
     pub(crate) addresses: &'a AddressOverrides,
@@ -31,15 +31,15 @@ pub(crate) struct Dialer<'a> {
     pub(crate) limits: &'a Limits,
 }
 
-/// A stream of bytes to the server, TLS included.
-pub(crate) struct Transport {
+/// A stream of bytes to the server, through TLS if the target has it.
+pub(crate) struct DialedStream {
     pub(crate) stream: Box<dyn Stream>,
-    /// The other end of TCP, a proxy's if there is one.
+    /// The address of the TCP peer, which is the proxy if there is one.
     pub(crate) peer_addr: Option<SocketAddr>,
     pub(crate) http: HttpVersion,
 }
 
-/// What ALPN agreed to; HTTP/1.1 without ALPN.
+/// The version that ALPN has chosen; HTTP/1.1 without ALPN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HttpVersion {
     Http1,
@@ -47,35 +47,38 @@ pub(crate) enum HttpVersion {
 }
 
 impl Dialer<'_> {
-    /// Cancel safety: dropping the future closes what is open. A resolution under way ends by
-    /// itself, in its thread.
-    pub(crate) async fn dial(&self, target: &Target, alpn: Alpn) -> Result<Transport, Error> {
+    /// Connects to `target`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes what is open. A lookup that has begun ends in its own thread.
+    pub(crate) async fn dial(&self, target: &Target, alpn: Alpn) -> Result<DialedStream, Error> {
         if target.is_tls() {
             self.tls.check()?;
         }
         let proxy = self.proxy.and_then(|proxy| proxy.server_for(target));
         let (stream, peer_addr) = match proxy {
-            Some(proxy) => self.through(proxy, target).await?,
+            Some(proxy) => self.connect_through(proxy, target).await?,
             None => self.connect(&target.host, target.port).await?,
         };
-        let mut transport = Transport {
+        let mut dialed = DialedStream {
             stream,
             peer_addr: Some(peer_addr),
             http: HttpVersion::Http1,
         };
         if target.is_tls() {
-            let handshake = self.tls.connect(transport.stream, &target.host, alpn);
+            let handshake = self.tls.connect(dialed.stream, &target.host, alpn);
             let what = format!("the TLS handshake with {}", target.authority());
             let secured = within(self.timeouts.tls, what, handshake).await?;
             if secured.is_http2 {
-                transport.http = HttpVersion::Http2;
+                dialed.http = HttpVersion::Http2;
             }
-            transport.stream = secured.stream;
+            dialed.stream = secured.stream;
         }
-        Ok(transport)
+        Ok(dialed)
     }
 
-    async fn through(
+    async fn connect_through(
         &self,
         proxy: &ProxyServer,
         target: &Target,
@@ -105,7 +108,7 @@ impl Dialer<'_> {
         let mut last = None;
         for destination in &destinations {
             let (mut stream, peer_addr) = self.connect_to_proxy(proxy).await?;
-            let what = format!("the way to {} by proxy {proxy}", target.authority());
+            let what = format!("connecting to {} by proxy {proxy}", target.authority());
             let attempt =
                 async { Ok(socks5(&mut stream, destination, proxy.credentials.as_ref()).await) };
             match within(self.timeouts.proxy, what, attempt).await? {
@@ -154,7 +157,7 @@ impl Dialer<'_> {
         };
         match happy_eyeballs::race(addresses, attempt).await {
             Ok((stream, address)) => {
-                // Frames are written whole, so there is nothing to wait for.
+                // Whole frames are written, so a delay for more bytes gains nothing.
                 stream.set_nodelay(true)?;
                 Ok((Box::new(stream), address))
             }
@@ -174,7 +177,8 @@ impl Dialer<'_> {
         };
         let lookup = async {
             let addresses = lookup_host((name.as_str(), port)).await.map_err(|error| {
-                Error::new(ErrorKind::Resolve, format!("{name} didn't resolve")).with_source(error)
+                Error::new(ErrorKind::Resolve, format!("resolving {name} failed"))
+                    .with_source(error)
             })?;
             Ok(addresses.collect())
         };
@@ -187,7 +191,7 @@ fn no_address(host: &Host<String>) -> Error {
 }
 
 fn socks5_error(proxy: &ProxyServer, target: &Target, error: Socks5Error) -> Error {
-    let message = format!("proxy {proxy} doesn't lead to {}", target.authority());
+    let message = format!("proxy {proxy} didn't connect to {}", target.authority());
     let kind = match error {
         Socks5Error::Io(_) => ErrorKind::Io,
         _ => ErrorKind::Proxy,
@@ -195,7 +199,7 @@ fn socks5_error(proxy: &ProxyServer, target: &Target, error: Socks5Error) -> Err
     Error::new(kind, message).with_source(error)
 }
 
-/// One line for all attempts.
+/// Makes one error of all attempts, in one line.
 fn unconnected(host: &Host<String>, port: u16, failed: &[(SocketAddr, io::Error)]) -> Error {
     let all_timed_out = failed
         .iter()
@@ -218,5 +222,5 @@ fn unconnected(host: &Host<String>, port: u16, failed: &[(SocketAddr, io::Error)
     )
 }
 
-/// A proxy is asked one after the other, so the wait for many dead addresses would add up.
+/// Addresses. A proxy tries them one after the other, so the waits for many dead ones would add up.
 const SOCKS_ADDRESSES_MAX: usize = 4;

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 request of ours and its response: a server's, or a proxy's.
+//! One HTTP/1.1 request and its response, from a server or from a proxy.
 
 use std::{fmt, io, time::Duration};
 
@@ -15,13 +15,19 @@ use crate::{
     error::{Error, ErrorKind, Rejection},
 };
 
-/// Sends one request, reads its response, and keeps what comes behind it.
+/// One request and its response. Call [`send`](Self::send), then [`read_head`](Self::read_head), then the rest.
+///
+/// ```text
+///   send ──> read_head ──┬──> head, status, headers ──> into_leftover (101, or 2xx to CONNECT)
+///             ^      │   └──> read_rejection ──> Rejection            (any other status)
+///             └──────┘ interim responses
+/// ```
 pub(crate) struct Exchange<'a, S> {
     stream: &'a mut S,
     limits: &'a Limits,
-    /// All that was read, interim responses removed.
+    /// What was read, without interim responses.
     buffer: Vec<u8>,
-    /// 0 until the head is complete; then `buffer[..head_bytes]` is one that parses.
+    /// 0 until the head is complete. Then `buffer[..head_bytes]` parses as a head.
     head_bytes: usize,
 }
 
@@ -42,9 +48,11 @@ impl<'a, S: Stream> Exchange<'a, S> {
         Ok(())
     }
 
-    /// Reads until the final head is complete.
+    /// Reads until the head of the final response is complete.
     ///
-    /// Cancel safety: what was read is kept; may be called again.
+    /// # Cancel safety
+    ///
+    /// Keeps what was read. May be called again.
     pub(crate) async fn read_head(&mut self) -> Result<(), ExchangeError> {
         let mut interim_responses = 0;
         loop {
@@ -73,7 +81,7 @@ impl<'a, S: Stream> Exchange<'a, S> {
         }
     }
 
-    /// The head. Call `read_head` first.
+    /// Returns the head; `None` before [`read_head`](Self::read_head).
     pub(crate) fn head(&self) -> Option<ResponseHead<'_>> {
         let head = ResponseHead::parse(&self.buffer[..self.head_bytes], self.limits);
         head.ok().flatten().map(|(head, _)| head)
@@ -91,11 +99,13 @@ impl<'a, S: Stream> Exchange<'a, S> {
             .map_or_else(HeaderMap::new, |head| header_map(&head.headers))
     }
 
-    /// Status, header fields and as much of the body as comes within [`REFUSED_BODY_TIMEOUT`] and as the limit
-    /// allows. A body that breaks off is better than none: whoever reads it wants to know why they were refused.
+    /// Returns status, header fields and body. Reads the body for at most [`REJECTION_BODY_TIMEOUT`] and up to
+    /// [`Limits::head_bytes_max`]. A part of a body still helps to find out why the server refused.
     ///
-    /// Cancel safety: what was read is kept; [`refused`](Self::refused) returns it.
-    pub(crate) async fn read_refused(&mut self) -> Rejection {
+    /// # Cancel safety
+    ///
+    /// Keeps what was read; [`rejection`](Self::rejection) returns it.
+    pub(crate) async fn read_rejection(&mut self) -> Rejection {
         let reading = async {
             let bytes_max = self.limits.head_bytes_max;
             while !self.body().1 && self.buffer.len() - self.head_bytes < bytes_max {
@@ -105,12 +115,12 @@ impl<'a, S: Stream> Exchange<'a, S> {
                 }
             }
         };
-        let _ = timeout(REFUSED_BODY_TIMEOUT, reading).await;
-        self.refused()
+        let _ = timeout(REJECTION_BODY_TIMEOUT, reading).await;
+        self.rejection()
     }
 
-    /// The same, of what was read so far.
-    pub(crate) fn refused(&self) -> Rejection {
+    /// Returns status, header fields and what was read of the body.
+    pub(crate) fn rejection(&self) -> Rejection {
         let (mut body, _) = self.body();
         body.truncate(self.limits.head_bytes_max);
         Rejection {
@@ -120,12 +130,12 @@ impl<'a, S: Stream> Exchange<'a, S> {
         }
     }
 
-    /// What came behind the head.
+    /// Returns the bytes that came after the head.
     pub(crate) fn into_leftover(mut self) -> Vec<u8> {
         self.buffer.split_off(self.head_bytes)
     }
 
-    /// The body as far as it's there, and whether that's all of it (RFC 9112 section 6.3).
+    /// Returns what was read of the body, and whether that is all of it (RFC 9112 section 6.3).
     fn body(&self) -> (Vec<u8>, bool) {
         let headers = self.headers();
         let rest = &self.buffer[self.head_bytes..];
@@ -154,7 +164,7 @@ impl<'a, S: Stream> Exchange<'a, S> {
 
     async fn read_more(&mut self) -> io::Result<usize> {
         self.buffer.reserve(READ_BYTES);
-        // Bounded, so that the buffer can't outgrow the limits by more than one read.
+        // Limited, so that the buffer can exceed its limits by one read at most.
         let mut limited = (&mut *self.stream).take(READ_BYTES as u64);
         limited.read_buf(&mut self.buffer).await
     }
@@ -172,18 +182,18 @@ pub(crate) fn header_map(fields: &[Header<'_>]) -> HeaderMap {
         .collect()
 }
 
-/// Whether these bytes begin with a record of TLS, an alert or a handshake (RFC 8446 section 5.1): what a server that
-/// expects a ClientHello says to a request.
+/// Whether these bytes begin with a TLS record, an alert or a handshake (RFC 8446 section 5.1). A server that
+/// expects a ClientHello answers a request with one.
 fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15 | 0x16, 0x03, ..])
 }
 
-/// RFC 9110 section 15.2. 101 is the final one here.
+/// Whether another response follows (RFC 9110 section 15.2). After a WebSocket's request, 101 is final.
 fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
 }
 
-/// The chunks in `bytes` put together, and whether the last one is there (RFC 9112 section 7.1).
+/// Joins the chunks in `bytes`, and returns whether the last one is there (RFC 9112 section 7.1).
 fn unchunked(bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     let mut rest = bytes;
@@ -195,7 +205,7 @@ fn unchunked(bytes: &[u8]) -> (Vec<u8>, bool) {
         let size = size
             .and_then(|size| str::from_utf8(size).ok())
             .and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
-        // Nonsense: no more of this body can be had.
+        // A malformed size: the rest of the body can't be read.
         let Some(size) = size else {
             return (body, true);
         };
@@ -211,32 +221,32 @@ fn unchunked(bytes: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
-/// From the head of a refusal to the last moment for its body, which may have no end: the head says enough.
-pub(crate) const REFUSED_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time for the body of a rejection, from the end of its head. A body may have no end, and the head matters more.
+pub(crate) const REJECTION_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes. One segment and then some: an answer to a handshake seldom has more than 500 bytes.
+/// Bytes. More than a TCP segment: a response to a handshake seldom has more than 500 bytes.
 const READ_BYTES: usize = 4 << 10;
 
-/// Early hints and the like; nobody sends more than two.
+/// Responses, such as 103 (Early Hints). Servers send two at most.
 const INTERIM_RESPONSES_MAX: usize = 8;
 
 /// Why there is no response.
 #[derive(Debug)]
 pub(crate) enum ExchangeError {
-    /// The transport failed.
+    /// The connection failed.
     Io(io::Error),
-    /// The peer ended the connection before its answer was complete.
+    /// The peer ended the connection before its response was complete.
     Ended,
-    /// It's not HTTP/1.1, or goes over a limit.
+    /// The response isn't HTTP/1.1, or exceeds a limit.
     Head(HeadError),
-    /// Over [`INTERIM_RESPONSES_MAX`].
+    /// More than [`INTERIM_RESPONSES_MAX`] interim responses.
     TooManyInterim,
-    /// The peer speaks TLS, and we didn't.
+    /// The peer answered with TLS.
     Tls,
 }
 
 impl ExchangeError {
-    /// `kind` is what a bad answer of this `peer` is called.
+    /// Makes an error that names `peer`. `kind` is that of a malformed response.
     pub(crate) fn into_error(self, kind: ErrorKind, peer: &str) -> Error {
         let kind = match &self {
             Self::Io(_) | Self::Ended => ErrorKind::Io,
@@ -271,12 +281,12 @@ impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::Ended => f.write_str("the connection ended before the answer"),
+            Self::Ended => f.write_str("the connection ended before the response"),
             Self::Head(HeadError::TargetTooLong) => f.write_str("the response head is too large"),
-            Self::Head(error) => write!(f, "the response: {error}"),
+            Self::Head(error) => write!(f, "the response can't be read: {error}"),
             Self::TooManyInterim => f.write_str("too many interim responses"),
             Self::Tls => {
-                f.write_str("it speaks TLS on this port: use `wss:` (`https:` for a proxy)")
+                f.write_str("the server speaks TLS on this port: use `wss:` (`https:` for a proxy)")
             }
         }
     }
@@ -294,12 +304,12 @@ mod tests {
         ours
     }
 
-    async fn refused(bytes: &[u8]) -> Rejection {
+    async fn rejection(bytes: &[u8]) -> Rejection {
         let mut stream = stream_with(bytes).await;
         let limits = Limits::default();
         let mut reader = Exchange::new(&mut stream, &limits);
         reader.read_head().await.unwrap();
-        reader.read_refused().await
+        reader.read_rejection().await
     }
 
     #[tokio::test]
@@ -357,16 +367,16 @@ mod tests {
     #[tokio::test]
     async fn body_ends_where_its_framing_says() {
         let length = b"HTTP/1.1 401 No\r\nContent-Length: 3\r\n\r\nabcdef";
-        assert_eq!(refused(length).await.body, b"abc");
+        assert_eq!(rejection(length).await.body, b"abc");
         let chunked = b"HTTP/1.1 401 No\r\nTransfer-Encoding: Chunked\r\n\r\n\
             3;x=y\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\nmore";
-        assert_eq!(refused(chunked).await.body, b"abc0123456789");
+        assert_eq!(rejection(chunked).await.body, b"abc0123456789");
         let broken = b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n";
-        assert_eq!(refused(broken).await.body, b"abc");
+        assert_eq!(rejection(broken).await.body, b"abc");
         let until_end = b"HTTP/1.0 403 No\r\n\r\nsorry";
-        assert_eq!(refused(until_end).await.body, b"sorry");
+        assert_eq!(rejection(until_end).await.body, b"sorry");
         let huge = b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffe\r\nabc";
-        assert_eq!(refused(huge).await.body, b"abc");
+        assert_eq!(rejection(huge).await.body, b"abc");
     }
 
     #[tokio::test]
@@ -384,7 +394,7 @@ mod tests {
         assert!(reader.buffer.len() <= limits.head_bytes_max + READ_BYTES);
 
         let body = [b"HTTP/1.1 500 No\r\n\r\n".to_vec(), vec![b'x'; 1 << 17]].concat();
-        assert_eq!(refused(&body).await.body.len(), limits.head_bytes_max);
+        assert_eq!(rejection(&body).await.body.len(), limits.head_bytes_max);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Several addresses, one connection: RFC 8305, as far as it concerns connecting.
+//! Connects to the first of several addresses that answers (RFC 8305).
 
 use std::{
     future::{Future, poll_fn},
@@ -11,20 +11,24 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-/// RFC 8305 section 8: "Connection Attempt Delay", recommended value.
+/// The recommended "Connection Attempt Delay" (RFC 8305 section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Addresses tried for one name. A resolver can answer with thousands; the first of each family
-/// that answers is enough.
+/// Addresses that are tried for one name. A resolver can return thousands.
 const ADDRESSES_MAX: usize = 16;
 
 /// Connects to the first of `addresses` that answers.
 ///
-/// A new attempt starts when the one before it has failed or was silent for 250 ms; the first to
-/// succeed ends the others. Dropping the future ends them all.
+/// A new attempt begins when the previous one has failed or hasn't answered for 250 ms. The first success ends the
+/// others.
 ///
 /// # Errors
-/// The error of each address, in the order in which they failed.
+///
+/// Returns the error of each address, in the order in which they failed.
+///
+/// # Cancel safety
+///
+/// Dropping the future ends all attempts.
 pub(crate) async fn race<S, F>(
     addresses: impl IntoIterator<Item = SocketAddr>,
     connect: impl Fn(SocketAddr) -> F,
@@ -59,7 +63,7 @@ where
             if running.is_empty() && waiting.len() == 0 {
                 return Poll::Ready(None);
             }
-            // Section 5: an attempt that failed starts the next one at once.
+            // RFC 8305 section 5: a failure begins the next attempt at once.
             if failed.len() > failed_before {
                 next_attempt.as_mut().reset(Instant::now());
                 continue;
@@ -73,14 +77,14 @@ where
     .ok_or(failed)
 }
 
-/// Section 4: families take turns, the family that the resolver preferred first.
+/// Orders the addresses: the families alternate, the one that the resolver prefers first (RFC 8305 section 4).
 fn interleaved(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut unique: Vec<SocketAddr> = Vec::new();
     for address in addresses {
         if !unique.contains(&address) {
             unique.push(address);
         }
-        // Both families get their share of the limit if the resolver lists one of them first.
+        // More than `ADDRESSES_MAX`, so that a family that the resolver lists last still gets its share.
         if unique.len() == ADDRESSES_MAX * 4 {
             break;
         }

@@ -16,28 +16,30 @@ use crate::{
     time::later,
 };
 
-/// What the server answered.
-pub(crate) enum Answer {
+/// The server's answer over HTTP/1.1.
+pub(crate) enum Http1Answer {
     Opened {
         agreed: Agreed,
-        /// Of the response.
+        /// The header fields of the response.
         headers: HeaderMap,
-        /// What came behind the response: frames already.
+        /// The bytes that came after the response: the first frames.
         leftover: Vec<u8>,
     },
     Rejection(Rejection),
 }
 
-/// Sends `request`, which `handshake` made, and reads the answer. `server` names the server, for errors.
+/// Sends `request`, which `handshake` made, and reads the response. `server` names the server in errors.
 ///
-/// Cancel safety: the stream is of no use after a cancelled call.
+/// # Cancel safety
+///
+/// Not cancel safe: after a dropped call the stream can't be used.
 pub(crate) async fn upgrade<S: Stream>(
     stream: &mut S,
     request: &[u8],
     handshake: &ClientHandshake,
     limits: &Limits,
     server: &str,
-) -> Result<Answer, Error> {
+) -> Result<Http1Answer, Error> {
     let deadline = deadline(limits);
     let mut exchange = Exchange::new(stream, limits);
     let answered = async {
@@ -54,13 +56,13 @@ pub(crate) async fn upgrade<S: Stream>(
     let Some(head) = exchange.head() else {
         return Err(Error::new(
             ErrorKind::Handshake,
-            format!("{server}: no response"),
+            format!("{server} sent no response"),
         ));
     };
     match handshake.verify(&head) {
         Ok(agreed) => {
             drop(head);
-            Ok(Answer::Opened {
+            Ok(Http1Answer::Opened {
                 agreed,
                 headers: exchange.headers(),
                 leftover: exchange.into_leftover(),
@@ -68,21 +70,21 @@ pub(crate) async fn upgrade<S: Stream>(
         }
         Err(HandshakeError::Status(_)) => {
             drop(head);
-            let refused = exchange.refused();
-            // Nobody reads the body of a redirect.
-            if is_redirect(refused.status) && refused.headers.contains_key(header::LOCATION) {
-                return Ok(Answer::Rejection(refused));
+            let rejection = exchange.rejection();
+            // The body of a redirect isn't used.
+            if is_redirect(rejection.status) && rejection.headers.contains_key(header::LOCATION) {
+                return Ok(Http1Answer::Rejection(rejection));
             }
-            let complete = timeout_at(deadline, exchange.read_refused()).await;
-            Ok(Answer::Rejection(
-                complete.unwrap_or_else(|_| exchange.refused()),
+            let complete = timeout_at(deadline, exchange.read_rejection()).await;
+            Ok(Http1Answer::Rejection(
+                complete.unwrap_or_else(|_| exchange.rejection()),
             ))
         }
         Err(error) => Err(bad_answer(error, server)),
     }
 }
 
-/// The answer to the handshake says yes, but not as it must.
+/// Makes the error for a response that accepts the WebSocket and breaks the rules.
 pub(crate) fn bad_answer(error: HandshakeError, server: &str) -> Error {
     Error::new(
         ErrorKind::Handshake,
@@ -98,7 +100,7 @@ pub(crate) fn handshake_took_too_long(limits: &Limits, server: &str) -> Error {
     )
 }
 
-/// When the handshake must be through.
+/// Returns the time by which the handshake must be complete.
 pub(crate) fn deadline(limits: &Limits) -> Instant {
     later(Instant::now(), limits.handshake_timeout)
 }

@@ -1,4 +1,4 @@
-//! The opening handshake over HTTP/2: RFC 8441.
+//! The opening handshake over HTTP/2 (RFC 8441).
 
 use std::{
     future::{Future, poll_fn},
@@ -23,41 +23,43 @@ use tokio::{
 use crate::{
     Limits,
     client::{
-        exchange::REFUSED_BODY_TIMEOUT,
-        hop::Hop,
+        exchange::REJECTION_BODY_TIMEOUT,
         http1::{bad_answer, deadline, handshake_took_too_long},
         redirect::is_redirect,
+        upgrade_request::UpgradeRequest,
     },
     connection::{Http2Stream, Stream},
     error::{Error, ErrorKind, Rejection},
 };
 
-/// What came of it.
+/// The server's answer over HTTP/2.
 pub(crate) enum Http2Answer {
     Opened {
         stream: Http2Stream<oneshot::Sender<()>>,
         agreed: Agreed,
-        /// The fields sent.
-        request: HeaderMap,
-        /// The fields of the response.
+        /// The header fields of the request.
+        request_headers: HeaderMap,
+        /// The header fields of the response.
         headers: HeaderMap,
     },
     Rejection(Rejection),
-    /// The server has HTTP/2, but not for WebSocket.
-    Unable,
+    /// The server speaks HTTP/2 without RFC 8441.
+    Unsupported,
 }
 
-/// Opens one WebSocket in a connection of HTTP/2 of its own.
+/// Opens one WebSocket in an HTTP/2 connection of its own.
 ///
-/// Cancel safety: dropping the future closes the connection.
+/// # Cancel safety
+///
+/// Dropping the future closes the connection.
 pub(crate) async fn upgrade(
     stream: Box<dyn Stream>,
-    hop: &Hop,
+    upgrade_request: &UpgradeRequest,
     limits: &Limits,
 ) -> Result<Http2Answer, Error> {
-    let (server, handshake) = (hop.target.authority(), &hop.handshake);
-    let request = request(hop)?;
-    let sent = request.headers().clone();
+    let server = upgrade_request.target.authority();
+    let request = connect_request(upgrade_request)?;
+    let request_headers = request.headers().clone();
     let deadline = deadline(limits);
     let too_long = |_| handshake_took_too_long(limits, &server);
     let failed = |error: h2::Error| {
@@ -73,10 +75,10 @@ pub(crate) async fn upgrade(
     let opened = timeout_at(deadline, open(stream, request, limits)).await;
     let (mut connection, response, body) = match opened.map_err(too_long)? {
         Ok(Some(parts)) => parts,
-        Ok(None) => return Ok(Http2Answer::Unable),
-        // RFC 9113 section 7: such a request is to be repeated over HTTP/1.1.
+        Ok(None) => return Ok(Http2Answer::Unsupported),
+        // RFC 9113 section 7: the client repeats such a request over HTTP/1.1.
         Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
-            return Ok(Http2Answer::Unable);
+            return Ok(Http2Answer::Unsupported);
         }
         Err(error) => return Err(failed(error)),
     };
@@ -85,20 +87,21 @@ pub(crate) async fn upgrade(
         .headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let handshake = &upgrade_request.handshake;
     match handshake.verify_connect(head.status.as_u16(), values) {
         Ok(agreed) => Ok(Http2Answer::Opened {
             stream: driven_stream(connection, body, recv),
             agreed,
-            request: sent,
+            request_headers,
             headers: head.headers,
         }),
         Err(HandshakeError::Status(_)) => {
             let mut bytes = Vec::new();
             if !(is_redirect(head.status) && head.headers.contains_key(header::LOCATION)) {
                 let reading = read_body(&mut recv, &mut bytes, limits.head_bytes_max);
-                // As much as comes: a body that breaks off is better than none.
+                // A part of a body still helps to find out why the server refused.
                 let reading = driven(&mut connection, reading);
-                let _ = timeout_at(deadline, timeout(REFUSED_BODY_TIMEOUT, reading)).await;
+                let _ = timeout_at(deadline, timeout(REJECTION_BODY_TIMEOUT, reading)).await;
             }
             Ok(Http2Answer::Rejection(Rejection {
                 status: head.status,
@@ -110,8 +113,8 @@ pub(crate) async fn upgrade(
     }
 }
 
-/// The connection, the response, and the stream's sending half; none if the server can't carry a
-/// WebSocket.
+/// Sends the request, and returns the connection, the response and the sending half of the stream. Returns `None` if
+/// the server doesn't support WebSocket over HTTP/2.
 async fn open(
     stream: Box<dyn Stream>,
     request: http::Request<()>,
@@ -120,15 +123,15 @@ async fn open(
     let head_bytes_max = u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX);
     let (mut send_request, mut connection): (SendRequest<Bytes>, Driven) = Builder::new()
         .enable_push(false)
-        // Until the server's SETTINGS come, which tells us that they came.
+        // The limit stays 0 until the server's SETTINGS come. That is how the loop below sees that they came.
         .initial_max_send_streams(0)
         .initial_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .max_header_list_size(head_bytes_max)
         .handshake(stream)
         .await?;
-    // RFC 8441 section 3: the request must not be sent before the server has announced the
-    // protocol. RFC 9113 section 3.4: its SETTINGS are the first frame.
+    // RFC 8441 section 3: the client must not send the request before the server's SETTINGS allow it. RFC 9113
+    // section 3.4: they are the server's first frame.
     let settings = poll_fn(|_| {
         if send_request.current_max_send_streams() > 0 {
             Poll::Ready(Ok(()))
@@ -147,7 +150,7 @@ async fn open(
 
 type Driven = Connection<Box<dyn Stream>, Bytes>;
 
-/// Does `work` while it moves the connection on: nobody else does before there is a WebSocket.
+/// Waits for `work` and drives the connection meanwhile. Before there is a WebSocket no task drives it.
 async fn driven<T>(
     connection: &mut Driven,
     work: impl Future<Output = Result<T, h2::Error>>,
@@ -155,7 +158,7 @@ async fn driven<T>(
     let mut work = pin!(work);
     poll_fn(|context| {
         let ended = Pin::new(&mut *connection).poll(context);
-        // What came before the end still counts.
+        // `work` may have what it needs from before the end.
         if let Poll::Ready(result) = work.as_mut().poll(context) {
             return Poll::Ready(result);
         }
@@ -167,9 +170,10 @@ async fn driven<T>(
     .await
 }
 
-/// RFC 8441 section 4.
-fn request(hop: &Hop) -> Result<http::Request<()>, Error> {
-    let uri = format!("https://{}{}", hop.host, hop.target.request_target());
+/// Makes the extended CONNECT (RFC 8441 section 4).
+fn connect_request(upgrade_request: &UpgradeRequest) -> Result<http::Request<()>, Error> {
+    let target = upgrade_request.target.request_target();
+    let uri = format!("https://{}{target}", upgrade_request.host);
     let mut request = http::Request::builder()
         .method(Method::CONNECT)
         .uri(uri)
@@ -177,7 +181,7 @@ fn request(hop: &Hop) -> Result<http::Request<()>, Error> {
         .extension(Protocol::from_static("websocket"))
         .body(())
         .map_err(bad_request)?;
-    for (name, value) in &hop.http2_headers {
+    for (name, value) in &upgrade_request.http2_headers {
         let name: HeaderName = name.parse().map_err(bad_request)?;
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(bad_request)?;
         request.headers_mut().append(name, value);
@@ -206,7 +210,7 @@ async fn read_body(
     Ok(())
 }
 
-/// The stream of a connection that has no other.
+/// Returns the stream of a connection that has no other stream, and spawns the task that drives the connection.
 fn driven_stream(
     connection: Driven,
     send: SendStream<Bytes>,
@@ -217,8 +221,7 @@ fn driven_stream(
     Http2Stream::new(send, recv, alive)
 }
 
-/// Moves the connection on for as long as the stream is held, and then for as long as the last
-/// frames may take.
+/// Drives the connection until the stream is dropped, and then for [`LINGER`].
 async fn drive(connection: Driven, dropped: oneshot::Receiver<()>) {
     let dropped = async {
         let _ = dropped.await;
@@ -227,19 +230,19 @@ async fn drive(connection: Driven, dropped: oneshot::Receiver<()>) {
     tokio::select! {
         result = connection => {
             if let Err(error) = result {
-                tracing::debug!(%error, "HTTP/2 connection failed");
+                tracing::debug!(%error, "the HTTP/2 connection failed");
             }
         }
         () = dropped => {}
     }
 }
 
-/// Bytes. What a server may send ahead of our reading; the same for stream and connection, as one
-/// is all there is in the other. Enough for 100 Mbit/s at 80 ms.
+/// Bytes. What a server may send before the program reads; the same for the stream and the connection, which has one
+/// stream. Enough for 100 Mbit/s at 80 ms.
 const WINDOW_BYTES: u32 = 1 << 20;
 
-/// Stands for an end of the connection in good order, but before the answer.
+/// Stands for a connection that the server ended without an error and before its response.
 const ENDED: Reason = Reason::NO_ERROR;
 
-/// For END_STREAM or RST_STREAM to leave after the program has let go.
+/// The time in which END_STREAM or RST_STREAM can leave after the program has dropped the stream.
 const LINGER: Duration = Duration::from_secs(1);

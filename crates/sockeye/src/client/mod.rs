@@ -1,17 +1,21 @@
 //! The client: from a URL to an open WebSocket.
 //!
 //! ```text
-//!   URL -> Target -> resolve -> race of addresses -> (proxy) -> (TLS) -> request, response -> Established
-//!                ^                                                             |
-//!                +-------------------------- redirect -------------------------+
+//!   connect: URL ──> Target ──> UpgradeRequest ──> dial ──────────────────> http1 or http2 ──> Established
+//!                      ^                           │ address_overrides,      │ request, response (exchange)
+//!                      │                           │ or resolve              │
+//!                      │                           │ happy_eyeballs: TCP     │
+//!                      │                           │ (proxy), (TLS)          │
+//!                      └───────────────────── redirect ──────────────────────┘
 //! ```
+//!
+//! `reconnect` repeats this whenever the connection is lost.
 
 mod address_overrides;
 mod connect;
 mod dial;
 mod exchange;
 mod happy_eyeballs;
-mod hop;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
@@ -20,6 +24,7 @@ mod proxy;
 pub mod reconnect;
 mod redirect;
 mod target;
+mod upgrade_request;
 
 #[cfg(feature = "http2")]
 pub use connect::Http2;

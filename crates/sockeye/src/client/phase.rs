@@ -1,4 +1,4 @@
-//! How long each phase of dialling may take.
+//! Time limits for the phases of dialling.
 
 use std::{fmt::Display, future::Future, time::Duration};
 
@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind};
 
-/// How long each phase of dialling may take. The opening handshake has its limit in
-/// [`crate::Limits`], since servers have it too.
+/// Time limits for the phases of dialling. That of the opening handshake is in [`crate::Limits`], since servers have it
+/// too.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeouts {
     pub(crate) resolve: Duration,
@@ -31,7 +31,7 @@ impl Default for Timeouts {
     }
 }
 
-/// Runs one phase; `what` names it and the peer, for the error.
+/// Runs one phase. `what` names the phase and the peer in the error.
 pub(crate) async fn within<T>(
     limit: Duration,
     what: impl Display,

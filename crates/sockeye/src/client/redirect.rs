@@ -1,4 +1,4 @@
-//! Redirects: whether to follow one, and what to keep to oneself then.
+//! Redirects: whether to follow one, and which header fields another origin may see.
 
 use http::{StatusCode, header};
 
@@ -7,60 +7,59 @@ use crate::{
     error::{Error, ErrorKind, Rejection},
 };
 
-/// Where an answer other than 101 leads.
+/// Returns the target of a redirect.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`] with the answer if it leads nowhere, or where we don't go.
+///
+/// [`ErrorKind::Refused`] with the response if it isn't a redirect, or one that the client doesn't follow.
 pub(crate) fn next_target(
     target: &Target,
-    refused: Rejection,
+    rejection: Rejection,
     redirects_left: u32,
 ) -> Result<Target, Error> {
-    let status = refused.status;
-    let stay =
-        |why: String| Err(Error::new(ErrorKind::Refused, why).with_rejection(refused.clone()));
+    let status = rejection.status;
+    let refuse =
+        |why: String| Err(Error::new(ErrorKind::Refused, why).with_rejection(rejection.clone()));
     if !is_redirect(status) {
-        return stay(format!("{target} answered {status}"));
+        return refuse(format!("{target} answered {status}"));
     }
-    let location = refused.headers.get(header::LOCATION);
+    let location = rejection.headers.get(header::LOCATION);
     let Some(location) = location.and_then(|value| str::from_utf8(value.as_bytes()).ok()) else {
-        return stay(format!(
-            "{target} answered {status} without saying where to"
-        ));
+        return refuse(format!("{target} answered {status} without a `Location`"));
     };
     let next = match target.join(location) {
         Ok(next) => next,
-        // The server's mistake: `Url` is for what our caller says wrong.
+        // Not `ErrorKind::Url`, which is for a mistake of the caller: this one is the server's.
         Err(error) => {
-            let message = format!("{target} redirects to what can't be followed");
-            let stays = Error::new(ErrorKind::Refused, message).with_source(error);
-            return Err(stays.with_rejection(refused));
+            let message = format!("{target} redirects to a URL that can't be dialled");
+            let refused = Error::new(ErrorKind::Refused, message).with_source(error);
+            return Err(refused.with_rejection(rejection));
         }
     };
     if redirects_left == 0 {
-        return stay(format!(
-            "{target} redirects to {next}, one more than `redirects_max` allows"
+        return refuse(format!(
+            "{target} redirects to {next}, one more redirect than `redirects_max` allows"
         ));
     }
-    // Who asked for privacy gets it or an error.
+    // A program that asked for TLS gets TLS or an error.
     if target.is_tls() && !next.is_tls() {
-        return stay(format!("{target} redirects to {next}, which has no TLS"));
+        return refuse(format!("{target} redirects to {next}, which has no TLS"));
     }
     Ok(next)
 }
 
-/// The error for an answer that leads nowhere.
-pub(crate) fn refusal(target: &Target, refused: Rejection) -> Error {
-    let message = format!("{target} answered {}", refused.status);
-    Error::new(ErrorKind::Refused, message).with_rejection(refused)
+/// Makes the error for a response that opens no WebSocket.
+pub(crate) fn refusal(target: &Target, rejection: Rejection) -> Error {
+    let message = format!("{target} answered {}", rejection.status);
+    Error::new(ErrorKind::Refused, message).with_rejection(rejection)
 }
 
-/// RFC 9110 section 15.4; all of them repeat a GET as a GET.
+/// Whether a GET is repeated at the `Location` (RFC 9110 section 15.4).
 pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Whether a header field of the program's may go to an origin that it wasn't meant for. Any other may be a secret,
+/// Whether a header field of the program may go to another origin than that of its URL. Any other field may be a secret,
 /// whatever its name is.
 pub(crate) fn is_for_any_origin(name: &str) -> bool {
     ["User-Agent", "Accept-Language", "Origin"]

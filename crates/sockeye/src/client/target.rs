@@ -1,4 +1,4 @@
-//! Where a URL leads: RFC 6455 section 3 on top of the URL Standard.
+//! The server that a URL names: RFC 6455 section 3 on top of the URL Standard.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use url::{Host, Url};
 
 use crate::error::{Error, ErrorKind};
 
-/// A URL, taken apart and found dialable.
+/// The parts of a URL that can be dialled.
 #[derive(Clone)]
 pub(crate) struct Target {
-    /// Scheme `ws` or `wss`, a host, no fragment, no userinfo: that is in `authorization`.
+    /// With scheme `ws` or `wss` and a host, without a fragment and without userinfo, which is in `authorization`.
     url: Url,
     pub(crate) scheme: Scheme,
-    /// Without brackets and in lower case; an IPv4 address in whatever notation is an address.
+    /// Without brackets and in lower case. Every notation of an IPv4 address is parsed as one.
     pub(crate) host: Host<String>,
     /// The default of the scheme if the URL names none.
     pub(crate) port: u16,
@@ -22,7 +22,7 @@ pub(crate) struct Target {
     pub(crate) authorization: Option<String>,
 }
 
-/// Whether TLS is spoken.
+/// The scheme of a URL: with TLS or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Ws,
@@ -30,7 +30,7 @@ pub(crate) enum Scheme {
 }
 
 impl Target {
-    /// Takes `ws:` and `wss:`, and `http:` and `https:` as other names for them, as browsers do.
+    /// Parses a URL with `ws:` or `wss:`, or with `http:` or `https:`, which mean the same, as in browsers.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let url = Url::parse(text).map_err(|error| {
             Error::new(ErrorKind::Url, format!("`{}` is not a URL", shown(text))).with_source(error)
@@ -60,7 +60,7 @@ impl Target {
             }
         };
         let authorization = basic_authorization(&url);
-        // All four schemes are special ones with equal default ports, so none of these can fail.
+        // Can't fail: all four schemes are special in the URL Standard, with the same default ports.
         let _ = url.set_scheme(scheme.as_str());
         let _ = url.set_username("");
         let _ = url.set_password(None);
@@ -79,14 +79,17 @@ impl Target {
         })
     }
 
-    /// Where a redirect leads. The server doesn't choose what we send: userinfo in `location` is
-    /// dropped, our own stays within the origin. A fragment is dropped too (it addresses a part of
-    /// a document, RFC 9110 section 10.2.2).
+    /// Returns the target of a redirect. The server must not choose what the client sends: userinfo in `location` is
+    /// dropped, and the client's own goes to the same origin only. A fragment is dropped too: it names a part of
+    /// a document (RFC 9110 section 10.2.2).
     pub(crate) fn join(&self, location: &str) -> Result<Self, Error> {
         let mut url = self.url.join(location).map_err(|error| {
             Error::new(
                 ErrorKind::Url,
-                format!("{self} redirects to `{}`, not a URL", shown(location)),
+                format!(
+                    "{self} redirects to `{}`, which is not a URL",
+                    shown(location)
+                ),
             )
             .with_source(error)
         })?;
@@ -100,17 +103,17 @@ impl Target {
         Ok(target)
     }
 
-    /// Same scheme, host and port (RFC 6454 section 5).
+    /// Whether scheme, host and port are the same (RFC 6454 section 5).
     pub(crate) fn same_origin(&self, other: &Self) -> bool {
         self.scheme == other.scheme && self.host == other.host && self.port == other.port
     }
 
-    /// Path and query, as the request line wants them.
+    /// Returns path and query as they stand in the request line.
     pub(crate) fn request_target(&self) -> &str {
         &self.url[url::Position::BeforePath..url::Position::AfterQuery]
     }
 
-    /// The value of `Host`: the port only if it isn't the default (RFC 6455 section 4.1, item 4).
+    /// Returns the value of `Host`, with the port if it isn't the default (RFC 6455 section 4.1 item 4).
     pub(crate) fn host_header(&self) -> String {
         match self.url.port() {
             Some(port) => format!("{}:{port}", self.host),
@@ -118,7 +121,7 @@ impl Target {
         }
     }
 
-    /// Host and port, IPv6 in brackets: for CONNECT and for error messages.
+    /// Returns host and port, IPv6 in brackets, for CONNECT and for error messages.
     pub(crate) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
@@ -137,7 +140,7 @@ impl Scheme {
     }
 }
 
-/// Without credentials, so that it can stand in errors and logs.
+/// Shows no credentials, so that it can stand in errors and logs.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.url.as_str())
@@ -150,7 +153,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// The value of `Authorization` or `Proxy-Authorization` for the userinfo of a URL.
+/// Returns the value of `Authorization` or `Proxy-Authorization` for the userinfo of a URL.
 pub(crate) fn basic_authorization(url: &Url) -> Option<String> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
@@ -161,7 +164,7 @@ pub(crate) fn basic_authorization(url: &Url) -> Option<String> {
     Some(format!("Basic {}", BASE64_STANDARD.encode(credentials)))
 }
 
-/// A URL that may hold a password, for an error message: what lies before an `@` is hidden.
+/// Returns a URL for an error message. Hides what stands before an `@`, which may be a password.
 pub(crate) fn shown(text: &str) -> String {
     let Some((before, after)) = text.rsplit_once('@') else {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! Which proxy, if any, leads to a server.
+//! The choice of a proxy for a URL.
 
 use std::{env, ffi::OsString};
 
@@ -14,10 +14,10 @@ use crate::{
     tls::ClientTls,
 };
 
-/// Which proxy, if any, leads to a server.
+/// The proxies of a client, and the hosts that it reaches without one.
 ///
-/// A user and a password in the proxy's URL are sent to it: as `Basic` credentials (RFC 7617) to
-/// an HTTP proxy, by RFC 1929 to a SOCKS proxy.
+/// A user and a password in the proxy's URL are sent to the proxy: as `Basic` credentials (RFC 7617) to
+/// an HTTP proxy, as RFC 1929 has it to a SOCKS proxy.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), sockeye::Error> {
@@ -35,44 +35,48 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// An HTTP proxy that understands CONNECT: `http://host:port`, or `https://host:port` to speak
+    /// Uses an HTTP proxy that supports CONNECT: `http://host:port`, or `https://host:port` for
     /// TLS with the proxy itself. Default ports 80 and 443.
     ///
     /// # Errors
+    ///
     /// [`ErrorKind::Config`] if `url` is not the URL of an HTTP proxy.
     pub fn http(url: &str) -> Result<Self, Error> {
         Self::one(url, &[ProxyScheme::Http, ProxyScheme::Https])
     }
 
-    /// A SOCKS5 proxy (RFC 1928): `socks5://host:port` resolves the server's name here,
-    /// `socks5h://host:port` leaves it to the proxy. Default port 1080.
+    /// Uses a SOCKS5 proxy (RFC 1928). With `socks5://host:port` the client resolves the server's name, with
+    /// `socks5h://host:port` the proxy does. Default port 1080.
     ///
     /// # Errors
+    ///
     /// [`ErrorKind::Config`] if `url` is not the URL of a SOCKS5 proxy.
     pub fn socks5(url: &str) -> Result<Self, Error> {
         Self::one(url, &[ProxyScheme::Socks5, ProxyScheme::Socks5h])
     }
 
-    /// What the environment says, as most command-line programs read it.
+    /// Reads the environment variables that most command-line programs read.
     ///
-    /// `HTTP_PROXY` holds for `ws:`, `HTTPS_PROXY` for `wss:`, `ALL_PROXY` for what they leave out.
+    /// `HTTP_PROXY` is for `ws:`, `HTTPS_PROXY` is for `wss:`, and `ALL_PROXY` is for the one of the two that isn't set.
     /// A value is a URL for [`http`](Self::http) or [`socks5`](Self::socks5), or `host:port` of an
-    /// HTTP proxy. `NO_PROXY` is what [`no_proxy`](Self::no_proxy) takes. Each may be
-    /// written in lower case, which wins. An empty value counts as unset. `HTTP_PROXY` in upper case is ignored if
+    /// HTTP proxy. `NO_PROXY` has a list as in [`no_proxy`](Self::no_proxy). A name in lower case takes precedence.
+    /// An empty value counts as unset. `HTTP_PROXY` in upper case is ignored if
     /// `REQUEST_METHOD` is set: in a CGI program it would be the client's header field `Proxy`.
     ///
     /// Without any of them connections are direct.
     ///
     /// # Errors
+    ///
     /// [`ErrorKind::Config`] if a value is not a proxy's URL; the message names the variable.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_variables(env::vars_os())
     }
 
-    /// [`from_env`](Self::from_env), with these variables for the environment.
+    /// Does what [`from_env`](Self::from_env) does, with these variables in place of the environment.
     ///
     /// # Errors
-    /// As `from_env`.
+    ///
+    /// The errors of [`from_env`](Self::from_env).
     pub fn from_variables<K, V>(variables: impl IntoIterator<Item = (K, V)>) -> Result<Self, Error>
     where
         K: Into<OsString>,
@@ -129,19 +133,21 @@ impl Proxy {
         })
     }
 
-    /// Hosts to reach directly, separated by commas or blanks.
+    /// Sets the hosts that are reached without a proxy, separated by commas or white space. Replaces an earlier list.
     ///
-    /// `example.com`, `.example.com` and `*.example.com` all mean that host and every host below
-    /// it, `10.0.0.1`, `::1`, `10.0.0.0/8` and `fd00::/8` mean addresses in the URL (names aren't
-    /// resolved for it), `*` means every host. `example.com:8080` and `[::1]:8080` mean one port only.
-    /// What can't be understood matches nothing.
+    /// - `example.com`, `.example.com` and `*.example.com` match that host and every host below it.
+    /// - `10.0.0.1`, `::1`, `10.0.0.0/8` and `fd00::/8` match addresses in the URL. Names aren't resolved for it.
+    /// - `*` matches every host.
+    /// - `example.com:8080` and `[::1]:8080` match one port only.
+    ///
+    /// An entry that can't be parsed matches nothing.
     #[must_use]
     pub fn no_proxy(mut self, hosts: &str) -> Self {
         self.no_proxy = NoProxy::parse(hosts);
         self
     }
 
-    /// Whom to trust when TLS is spoken with the proxy itself (`https:` proxies). Default: the
+    /// Sets which proxies to trust, for TLS with the proxy itself (`https:`). Default: the
     /// roots of the operating system.
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
@@ -153,7 +159,7 @@ impl Proxy {
         self
     }
 
-    /// The proxy that leads to `target`; none means directly.
+    /// Returns the proxy for `target`; `None` for a direct connection.
     pub(crate) fn server_for(&self, target: &Target) -> Option<&ProxyServer> {
         if self.no_proxy.matches(&target.host, target.port) {
             return None;

@@ -1,4 +1,4 @@
-//! A tunnel through an HTTP proxy: RFC 9110 section 9.3.6.
+//! A tunnel through an HTTP proxy (RFC 9110 section 9.3.6).
 
 use crate::{
     Limits,
@@ -10,12 +10,15 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// Asks the proxy at the other end of `stream` to lead it on to `authority`.
+/// Asks the proxy at the other end of `stream` to connect it to `authority`.
 ///
 /// # Errors
-/// [`ErrorKind::Proxy`] with the proxy's answer if that isn't a 2xx, without if it isn't HTTP.
 ///
-/// Cancel safety: the stream is of no use after a cancelled call.
+/// [`ErrorKind::Proxy`] if the proxy doesn't answer with a 2xx. The error has the response if the proxy speaks HTTP.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: after a dropped call the stream can't be used.
 pub(crate) async fn tunnel<S: Stream>(
     stream: &mut S,
     proxy: &ProxyServer,
@@ -36,19 +39,19 @@ pub(crate) async fn tunnel<S: Stream>(
     exchange.read_head().await.map_err(failed)?;
     let status = exchange.status();
     if !status.is_success() {
-        let refused = exchange.read_refused().await;
+        let rejection = exchange.read_rejection().await;
         return Err(Error::new(
             ErrorKind::Proxy,
             format!("{name} answered {status} to CONNECT {authority}"),
         )
-        .with_rejection(refused));
+        .with_rejection(rejection));
     }
-    // A 2xx has no body, whatever its fields say. What follows comes from the server, and that
-    // speaks after us, in TLS and in HTTP.
+    // A 2xx to CONNECT has no body, whatever its fields say. Bytes after it would be the server's, and the client sends
+    // first both in TLS and in HTTP.
     if !exchange.into_leftover().is_empty() {
         return Err(Error::new(
             ErrorKind::Proxy,
-            format!("{name} sent something behind its answer to CONNECT"),
+            format!("{name} sent bytes after its answer to CONNECT"),
         ));
     }
     Ok(())

@@ -1,7 +1,7 @@
-//! Proxies on the way to a server: HTTP CONNECT and SOCKS5.
+//! Proxies: HTTP CONNECT and SOCKS5.
 //!
 //! ```text
-//!   TCP to the proxy -> (TLS to the proxy) -> CONNECT or SOCKS5 -> the stream leads to the server
+//!   choice (no_proxy) ──> server: TCP ──> (TLS with the proxy) ──> http_connect or socks5 ──> a stream to the target
 //! ```
 
 mod choice;
@@ -12,8 +12,5 @@ pub(super) mod socks5;
 
 pub use choice::Proxy;
 pub(crate) use http_connect::tunnel;
-pub(crate) use server::ProxyScheme;
-pub(crate) use server::ProxyServer;
-pub(crate) use socks5::Destination;
-pub(crate) use socks5::Socks5Error;
-pub(crate) use socks5::socks5;
+pub(crate) use server::{ProxyScheme, ProxyServer};
+pub(crate) use socks5::{Destination, Socks5Error, socks5};

@@ -1,30 +1,30 @@
-//! Hosts that no proxy is used for.
+//! Hosts that are reached without a proxy.
 
 use url::Host;
 
 use crate::cidr::Cidr;
 
-/// Hosts that no proxy is used for: the value of `NO_PROXY`.
+/// Hosts that are reached without a proxy: the value of `NO_PROXY`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NoProxy(Vec<Rule>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
     hosts: Hosts,
-    /// None means every port.
+    /// `None` matches every port.
     port: Option<u16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Hosts {
     All,
-    /// This one and all below it. Lower case, no dot at either end.
+    /// Matches this domain and all below it. In lower case, without a dot at either end.
     Domain(String),
     Cidr(Cidr),
 }
 
 impl NoProxy {
-    /// What can't be understood matches nothing: other programs read the variable too, and know
+    /// Parses a list. Skips entries that can't be parsed: other programs read the variable too, and have
     /// other notations.
     pub(crate) fn parse(text: &str) -> Self {
         let entries = text.split(|c: char| c == ',' || c.is_whitespace());
@@ -61,7 +61,7 @@ impl Hosts {
         }
         let domain = text.strip_prefix('*').unwrap_or(text);
         let domain = domain.trim_matches('.').to_ascii_lowercase();
-        // The same reading of names as for the URL, so that IDNs compare in one form.
+        // Parsed as the host of a URL is, so that an internationalised name compares in one form.
         match Host::parse(&domain) {
             Ok(Host::Domain(domain)) => Some(Self::Domain(domain)),
             _ => None,

@@ -1,4 +1,4 @@
-//! One proxy: where it is, how to speak to it, what to tell it about us.
+//! One proxy server.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::{
     tls::ClientTls,
 };
 
-/// One proxy: where it is, how to speak to it, what to tell it about us.
+/// One proxy server: its address, its protocol, and the client's credentials for it.
 #[derive(Clone)]
 pub(crate) struct ProxyServer {
     pub(crate) scheme: ProxyScheme,
@@ -21,11 +21,11 @@ pub(crate) struct ProxyServer {
     pub(crate) tls: ClientTls,
     /// `Basic …`, for HTTP proxies.
     pub(crate) authorization: Option<String>,
-    /// For SOCKS5 proxies; each of 1 to 255 bytes.
+    /// For SOCKS5 proxies.
     pub(crate) credentials: Option<Credentials>,
 }
 
-/// RFC 1929: not more than 255 bytes each, in no particular encoding.
+/// A user and a password for SOCKS5, each of 1 to 255 bytes (RFC 1929 section 2), which has no encoding for them.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     pub(crate) user: Vec<u8>,
@@ -36,15 +36,15 @@ pub(crate) struct Credentials {
 pub(crate) enum ProxyScheme {
     Http,
     Https,
-    /// The name of the server is resolved here.
+    /// The client resolves the server's name.
     Socks5,
-    /// The name of the server is resolved by the proxy.
+    /// The proxy resolves the server's name.
     Socks5h,
 }
 
 impl ProxyServer {
-    /// As environment variables have it: without a scheme it's an HTTP proxy, and `socks:`, which
-    /// desktops write, is SOCKS5.
+    /// Parses the value of an environment variable: without a scheme it is an HTTP proxy, and `socks:`, which
+    /// desktop environments write, is SOCKS5.
     pub(crate) fn parse_lenient(text: &str) -> Result<Self, Error> {
         match text.split_once("://") {
             None => Self::parse(&format!("http://{text}")),
@@ -70,7 +70,7 @@ impl ProxyServer {
                 ));
             }
         };
-        // `socks5:` is no special scheme of the URL Standard, so its host is not yet parsed as one.
+        // `socks5:` isn't a special scheme in the URL Standard, so `Url` hasn't parsed its host.
         let host = url.host_str().unwrap_or_default();
         let host = Host::parse(host).map_err(|error| bad("has no host").with_source(error))?;
         let port = url.port().unwrap_or(port);

@@ -1,4 +1,4 @@
-//! The way through a SOCKS5 proxy: RFC 1928, with user and password of RFC 1929.
+//! A connection through a SOCKS5 proxy: RFC 1928, with the user and password of RFC 1929.
 
 use std::{fmt, io, net::SocketAddr};
 
@@ -6,19 +6,21 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{client::proxy::server::Credentials, connection::Stream};
 
-/// Where the proxy is to connect to.
+/// The server that the proxy is asked to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination<'a> {
     Address(SocketAddr),
-    /// A name for the proxy to resolve, and the port.
+    /// A name that the proxy resolves, and the port.
     Name(&'a str, u16),
 }
 
-/// Asks the proxy at the other end of `stream` to lead it on to `destination`.
+/// Asks the proxy at the other end of `stream` to connect it to `destination`.
 ///
-/// Reads not one byte more than the proxy's answers.
+/// Reads no byte beyond the proxy's answers: the next ones are the server's.
 ///
-/// Cancel safety: the stream is of no use after a cancelled call.
+/// # Cancel safety
+///
+/// Not cancel safe: after a dropped call the stream can't be used.
 pub(crate) async fn socks5<S: Stream>(
     stream: &mut S,
     destination: &Destination<'_>,
@@ -48,13 +50,13 @@ pub(crate) async fn socks5<S: Stream>(
         TYPE_NAME => usize::from(stream.read_u8().await?),
         other => return Err(Socks5Error::AddressType(other)),
     };
-    // Which address the proxy goes out from is of no interest.
+    // The address from which the proxy connects isn't used.
     let mut bound = [0; 255 + 2];
     stream.read_exact(&mut bound[..address_bytes + 2]).await?;
     Ok(())
 }
 
-/// Section 3: we say which methods we could use, the proxy picks one.
+/// Offers the methods of authentication, of which the proxy picks one (RFC 1928 section 3).
 async fn choose_method<S: Stream>(
     stream: &mut S,
     credentials: Option<&Credentials>,
@@ -79,14 +81,14 @@ async fn choose_method<S: Stream>(
     }
 }
 
-/// RFC 1929 section 2.
+/// Sends user and password (RFC 1929 section 2).
 async fn authenticate<S: Stream>(
     stream: &mut S,
     credentials: &Credentials,
 ) -> Result<(), Socks5Error> {
     let mut request = vec![PASSWORD_VERSION];
     for bytes in [&credentials.user, &credentials.password] {
-        // `ProxyServer::parse` let nothing longer through.
+        // Can't fail: `ProxyServer::parse` has checked the lengths.
         let length = u8::try_from(bytes.len()).map_err(|_| Socks5Error::AuthenticationFailed)?;
         request.push(length);
         request.extend_from_slice(bytes);
@@ -95,7 +97,7 @@ async fn authenticate<S: Stream>(
     stream.flush().await?;
     let mut answer = [0; 2];
     stream.read_exact(&mut answer).await?;
-    // The version is not checked: proxies exist that answer with 5 here, and nothing hangs on it.
+    // The version is not checked: some proxies answer with 5 here, and nothing depends on it.
     match answer[1] {
         0 => Ok(()),
         _ => Err(Socks5Error::AuthenticationFailed),
@@ -118,7 +120,7 @@ fn write_destination(
             address.port()
         }
         Destination::Name(name, port) => {
-            // Section 5: one byte tells the length.
+            // RFC 1928 section 5: the length is one byte.
             let length = u8::try_from(name.len()).map_err(|_| Socks5Error::NameTooLong)?;
             request.push(TYPE_NAME);
             request.push(length);
@@ -130,31 +132,31 @@ fn write_destination(
     Ok(())
 }
 
-/// Why the proxy doesn't lead on.
+/// Why the proxy didn't connect to the server.
 #[derive(Debug)]
 pub(crate) enum Socks5Error {
     /// The connection to the proxy failed.
     Io(io::Error),
-    /// It speaks another protocol.
+    /// The proxy speaks another protocol.
     Version(u8),
-    /// It wants to know who we are, and we have nothing to say.
+    /// The proxy demands authentication, and the client has no credentials.
     CredentialsWanted,
-    /// It takes neither no authentication nor a password.
+    /// The proxy accepts neither a password nor a client without authentication.
     NoMethod,
-    /// It picked a method that wasn't offered.
+    /// The proxy picked a method that wasn't offered.
     MethodNotOffered(u8),
-    /// It didn't like user and password.
+    /// The proxy refused the user and password.
     AuthenticationFailed,
-    /// The name of the server is over 255 bytes long.
+    /// The server's name is longer than 255 bytes.
     NameTooLong,
-    /// It answered with this reply code (section 6).
+    /// The proxy answered with this reply code (RFC 1928 section 6).
     Rejection(u8),
-    /// It answered with an unknown type of address.
+    /// The proxy answered with an unknown type of address.
     AddressType(u8),
 }
 
 impl Socks5Error {
-    /// Whether another address of the same server may do better.
+    /// Whether the proxy may reach another address of the same server.
     pub(crate) fn is_about_address(&self) -> bool {
         matches!(
             self,
@@ -205,7 +207,7 @@ impl fmt::Display for Socks5Error {
 
 impl std::error::Error for Socks5Error {}
 
-/// RFC 1928 section 6.
+/// Returns the meaning of a reply code (RFC 1928 section 6).
 fn reply_name(code: u8) -> Option<&'static str> {
     Some(match code {
         REPLY_FAILURE => "general failure",

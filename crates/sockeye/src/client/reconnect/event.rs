@@ -1,48 +1,48 @@
-//! What happens to a connection that comes back.
+//! The events of a reconnecting client.
 
 use std::time::Duration;
 
 use crate::{Message, client::reconnect::outage::Outage, connection::Session};
 
-/// What happens to a connection that comes back.
+/// An event of a reconnecting client, from [`crate::reconnect::Reconnecting::next`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// There is a connection, the first or a new one. What the server sent since the last one ended
-    /// was missed: now is the time to ask for it. The session is this connection's alone: what is sent by
-    /// it overtakes the queue, and fails when this connection is gone.
+    /// A connection is open, the first or a new one. The client missed what the server sent since the last one ended,
+    /// and can ask for it now. The session is that of this connection: what is sent through it overtakes the queue, and
+    /// fails after this connection has ended.
     Connected(Session),
     /// A message came.
     Message(Message<'static>),
-    /// The connection is gone, or an attempt has failed.
+    /// The connection was lost, or an attempt has failed.
     Disconnected {
-        /// How it ended, or why it didn't begin.
+        /// How the connection ended, or why the attempt failed.
         closed: Outage,
-        /// How long until the next attempt, counted from the loss; `None` if there will be none, then
-        /// this is the last event but those of messages given up.
+        /// The time until the next attempt, counted from the loss. `None` if there will be no other attempt: then only
+        /// [`Event::Dropped`] can follow.
         retry_in: Option<Duration>,
     },
-    /// A message that waited in the queue is given up, and here it is.
+    /// A message that waited in the queue was dropped.
     Dropped(Dropped),
 }
 
-/// A message that waited in the queue and was given up.
+/// A message that waited in the queue and was dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// The message, never handed to a connection.
+    /// The message, which no connection has sent.
     pub message: Message<'static>,
-    /// Why.
+    /// Why it was dropped.
     pub reason: Reason,
 }
 
-/// Why a message was given up.
+/// Why a message was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A newer one needed its place: [`crate::reconnect::Queue::drop_oldest`].
+    /// A newer message took its place: [`crate::reconnect::Queue::drop_oldest`].
     Displaced,
-    /// It waited too long: [`crate::reconnect::Queue::time_to_live`].
+    /// The message waited too long: [`crate::reconnect::Queue::time_to_live`].
     Expired,
     /// There will be no connection any more.
     Ended,

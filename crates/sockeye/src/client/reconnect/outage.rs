@@ -13,19 +13,20 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// Why there is no connection: one that was open has ended, or an attempt has failed.
+/// Why there is no connection: an open one has ended, or an attempt has failed.
 ///
-/// Display says it in one line.
+/// `Display` writes one line.
 #[derive(Clone, Debug)]
 pub struct Outage {
     closed: Option<Closed>,
     error: Option<std::sync::Arc<Error>>,
-    /// Whether [`crate::reconnect::Policy::request`] made no request: the next one may be another.
+    /// Whether [`crate::reconnect::Policy::request`] returned an error in place of a request. It may return a request
+    /// the next time.
     requestless: bool,
 }
 
 impl Outage {
-    /// An open connection ended like this.
+    /// Makes an outage of the end of an open connection.
     #[must_use]
     pub fn lost(closed: Closed) -> Self {
         Self {
@@ -35,7 +36,7 @@ impl Outage {
         }
     }
 
-    /// An attempt has failed.
+    /// Makes an outage of the error of an attempt.
     #[must_use]
     pub fn failed(error: Error) -> Self {
         Self {
@@ -45,7 +46,7 @@ impl Outage {
         }
     }
 
-    /// [`crate::reconnect::Policy::request`] has failed, whatever the kind of its error.
+    /// Makes an outage of the error of [`crate::reconnect::Policy::request`], of any kind.
     pub(super) fn without_request(error: Error) -> Self {
         Self {
             requestless: true,
@@ -53,34 +54,38 @@ impl Outage {
         }
     }
 
-    /// With what `recv` has told about it.
+    /// Adds the error that `recv` returned.
     pub(super) fn with_error(mut self, error: Option<Error>) -> Self {
         self.error = error.map(Into::into).or(self.error);
         self
     }
 
-    /// How the open connection ended; `None` if it was an attempt that failed.
+    /// Returns how the open connection ended; `None` if an attempt has failed.
     #[must_use]
     pub fn closed(&self) -> Option<&Closed> {
         self.closed.as_ref()
     }
 
-    /// What went wrong; `None` after a close with 1000, 1001 or without a code.
+    /// Returns what went wrong; `None` after a close with 1000, 1001 or without a code.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         self.error.as_deref()
     }
 
-    /// The HTTP status, if the server refused the handshake with one.
+    /// Returns the HTTP status, if the server refused the handshake with one.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.error().and_then(Error::status)
     }
 
-    /// Whether another attempt would be answered the same: refused with 401 or 403, closed by the server
-    /// with 1008, closed by us with 1000 or 1001, or we were told wrongly whom to dial or how. An error of
-    /// [`crate::reconnect::Policy::request`] never is: the next request may be another. The rule unless
-    /// [`crate::reconnect::Policy::give_up`] has another.
+    /// Returns whether another attempt would end in the same way:
+    ///
+    /// - the server refused with 401 or 403;
+    /// - the server closed with 1008, or the program closed with 1000 or 1001;
+    /// - the URL or an option is wrong ([`crate::ErrorKind::Url`], [`crate::ErrorKind::Config`]). An error of
+    ///   [`crate::reconnect::Policy::request`] doesn't count: the next request may be a different one.
+    ///
+    /// By default the client gives up then: see [`crate::reconnect::Policy::give_up`].
     #[must_use]
     pub fn is_final(&self) -> bool {
         let refused = matches!(
@@ -103,7 +108,7 @@ impl Outage {
         refused || closed || misused
     }
 
-    /// How long the server wants us to stay away: `Retry-After` beside a refusal (RFC 9110 section 10.2.3;
+    /// Returns how long the server asks the client to wait: `Retry-After` in its response (RFC 9110 section 10.2.3;
     /// `now` is for the form with a date), or `retry_ms=NUMBER` in the reason of its Close frame.
     #[must_use]
     pub fn retry_hint(&self, now: SystemTime) -> Option<Duration> {
@@ -112,8 +117,8 @@ impl Outage {
                 .then(|| hint_in_reason(&closed.reason))
                 .flatten();
         }
-        let refused = self.error.as_ref()?.rejection()?;
-        hint_in_headers(&refused.headers, now)
+        let rejection = self.error.as_ref()?.rejection()?;
+        hint_in_headers(&rejection.headers, now)
     }
 }
 
@@ -139,7 +144,7 @@ impl From<Error> for Outage {
     }
 }
 
-/// The number behind `retry_ms=`, wherever that begins a word.
+/// Returns the number after the first word that begins with `retry_ms=`.
 fn hint_in_reason(reason: &str) -> Option<Duration> {
     let mut words = reason.split(|letter: char| letter.is_whitespace() || ",;()".contains(letter));
     let number = words.find_map(|word| word.strip_prefix("retry_ms="))?;
@@ -152,7 +157,7 @@ fn hint_in_headers(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let at = httpdate::parse_http_date(value).ok()?;
-    // A date that has passed means now.
+    // A date in the past means now.
     Some(at.duration_since(now).unwrap_or_default())
 }
 
@@ -227,7 +232,7 @@ mod tests {
             let hint = hint.map(Duration::from_millis);
             assert_eq!(outage.retry_hint(SystemTime::UNIX_EPOCH), hint, "{reason}");
         }
-        // Ours is no wish of the server.
+        // A hint in the client's own reason doesn't count.
         let ours = closed(Side::Us, 1012, "retry_ms=1500");
         assert_eq!(ours.retry_hint(SystemTime::UNIX_EPOCH), None);
     }

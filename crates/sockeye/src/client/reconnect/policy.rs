@@ -1,4 +1,4 @@
-//! When to come back, as whom, and when not any more.
+//! When to reconnect, with which request, and when to give up.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -7,15 +7,15 @@ use sockeye_proto::Backoff;
 use crate::{
     client::{
         connect::Connect,
-        reconnect::{outage::Outage, queue::Queue, schedule::Terms},
+        reconnect::{outage::Outage, queue::Queue, schedule::ScheduleConfig},
     },
     error::Error,
 };
 
-/// When to come back, as whom, and when not any more.
+/// When to reconnect, with which request, and when to give up.
 ///
-/// By default: for as long as it takes, after a random time below 0.5 s, 1 s, 2 s … 30 s, unless the
-/// answer would stay the same ([`Outage::is_final`]).
+/// By default the client reconnects for ever, after a random time below 0.5 s, 1 s, 2 s … 30 s. It gives up if another
+/// attempt would end in the same way ([`Outage::is_final`]).
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,21 +33,21 @@ use crate::{
 #[derive(Clone)]
 #[must_use]
 pub struct Policy {
-    terms: Terms,
+    schedule: ScheduleConfig,
     pub(super) queue: Queue,
     give_up: Arc<dyn Fn(&Outage) -> bool + Send + Sync>,
-    request: Option<Request>,
+    request: Option<MakeRequest>,
 }
 
-/// What makes the request of each attempt.
-type Request = Arc<dyn Fn(Connect) -> FreshRequest + Send + Sync>;
-type FreshRequest = Pin<Box<dyn Future<Output = Result<Connect, Error>> + Send>>;
+/// The program's closure that makes the request of each attempt.
+type MakeRequest = Arc<dyn Fn(Connect) -> MadeRequest + Send + Sync>;
+type MadeRequest = Pin<Box<dyn Future<Output = Result<Connect, Error>> + Send>>;
 
 impl Policy {
-    /// The defaults.
+    /// Makes a policy of the defaults.
     pub fn new() -> Self {
         Self {
-            terms: Terms {
+            schedule: ScheduleConfig {
                 backoff: Backoff::default(),
                 uptime_min: Duration::from_secs(10),
                 attempts_max: None,
@@ -60,56 +60,55 @@ impl Policy {
         }
     }
 
-    /// Between what ends the random delays lie. Default below 500 ms first, below 30 s at most.
+    /// Sets the limits of the random delays. Default: below 500 ms at first, below 30 s at most.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.terms.backoff = backoff;
+        self.schedule.backoff = backoff;
         self
     }
 
-    /// How long a connection must last to count as one: an earlier end is a failure like an attempt that
-    /// fails, and the delays go on growing. Default 10 s.
+    /// Sets how long a connection must last to count as a success. After an earlier end the delays go on growing, as
+    /// after a failed attempt. Default 10 s.
     pub fn uptime_min(mut self, uptime: Duration) -> Self {
-        self.terms.uptime_min = uptime;
+        self.schedule.uptime_min = uptime;
         self
     }
 
-    /// How many attempts may fail in a row. Default: any number.
+    /// Sets how many attempts may fail in a row before the client gives up. Default: no limit.
     pub fn attempts_max(mut self, attempts: u32) -> Self {
-        self.terms.attempts_max = Some(attempts);
+        self.schedule.attempts_max = Some(attempts);
         self
     }
 
-    /// How long it may go on without a connection that lasts; an attempt that would be later isn't made.
-    /// Default: for ever.
+    /// Sets for how long the client reconnects without a connection that lasts. It gives up if the next attempt would be
+    /// later. Default: no limit.
     pub fn elapsed_max(mut self, elapsed: Duration) -> Self {
-        self.terms.elapsed_max = Some(elapsed);
+        self.schedule.elapsed_max = Some(elapsed);
         self
     }
 
-    /// The longest that a server can ask us to stay away: a longer wish counts as this. Default 1 h.
+    /// Sets the longest wait that a server can ask for; a longer one counts as this. Default 1 h.
     pub fn retry_hint_max(mut self, hint: Duration) -> Self {
-        self.terms.hint_max = hint;
+        self.schedule.hint_max = hint;
         self
     }
 
-    /// What becomes of messages that are sent while there is no connection. Default:
-    /// [`Queue::reject_when_full`].
+    /// Sets what happens to messages that are sent without a connection. Default: [`Queue::reject_when_full`].
     pub fn queue(mut self, queue: Queue) -> Self {
         self.queue = queue;
         self
     }
 
-    /// Whether an outage is the end, instead of [`Outage::is_final`], which the closure can ask.
+    /// Sets after which outages the client gives up. Default: [`Outage::is_final`].
     pub fn give_up(mut self, rule: impl Fn(&Outage) -> bool + Send + Sync + 'static) -> Self {
         self.give_up = Arc::new(rule);
         self
     }
 
-    /// Makes the request before each attempt, the first one too: it gets what [`crate::connect`] was told,
-    /// and adds a token, changes the URL ([`Connect::url`]), whatever may be another one by now. It has no
-    /// time limit but its own.
+    /// Sets a closure that makes the request before each attempt, also the first one. It gets the [`Connect`] on which
+    /// [`Connect::reconnect`] was called, and can add a token or change the URL ([`Connect::url`]). The client sets no
+    /// time limit for it.
     ///
-    /// An error of its is an attempt that has failed.
+    /// An error of the closure counts as a failed attempt.
     pub fn request<F, Fresh>(mut self, request: F) -> Self
     where
         F: Fn(Connect) -> Fresh + Send + Sync + 'static,
@@ -119,15 +118,15 @@ impl Policy {
         self
     }
 
-    pub(super) fn terms(&self) -> Terms {
-        self.terms
+    pub(super) fn schedule(&self) -> ScheduleConfig {
+        self.schedule
     }
 
     pub(super) fn gives_up(&self, outage: &Outage) -> bool {
         (self.give_up)(outage)
     }
 
-    pub(super) async fn fresh(&self, connect: Connect) -> Result<Connect, Error> {
+    pub(super) async fn make_request(&self, connect: Connect) -> Result<Connect, Error> {
         match &self.request {
             Some(request) => request(connect).await,
             None => Ok(connect),
@@ -144,7 +143,7 @@ impl Default for Policy {
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy")
-            .field("terms", &self.terms)
+            .field("schedule", &self.schedule)
             .field("queue", &self.queue)
             .finish_non_exhaustive()
     }

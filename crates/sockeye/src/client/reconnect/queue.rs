@@ -1,16 +1,16 @@
-//! What becomes of messages that are sent while there is no connection.
+//! The options of the queue for messages that are sent without a connection.
 
 use std::time::Duration;
 
-/// What becomes of messages that are sent while there is no connection: they wait, bounded, in order,
-/// and go out first when there is one again.
+/// What happens to messages that are sent without a connection. They wait in order in a bounded queue, and are sent
+/// first on the next connection.
 ///
-/// By default 256 messages and 1 MiB of payload wait for as long as it takes, and what doesn't fit
+/// By default up to 256 messages and 1 MiB of payload wait without a time limit, and a message that doesn't fit
 /// is refused.
 ///
-/// Nothing is lost without a word: what is refused comes back from `send`, what was taken and is given up
-/// comes back as an [`crate::reconnect::Event::Dropped`]. While nobody fetches those, they count:
-/// when as many wait as the queue may hold, it refuses too.
+/// No message is lost silently. `send` returns a message that is refused, and a message that waited and is dropped
+/// comes back as [`crate::reconnect::Event::Dropped`]. Dropped messages that the program hasn't fetched count
+/// as well: the queue refuses when it holds as many of them as it may hold messages.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Queue {
@@ -20,7 +20,7 @@ pub struct Queue {
     pub(super) time_to_live: Option<Duration>,
 }
 
-/// Who goes when it is full.
+/// Which message makes room in a full queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overflow {
     Reject,
@@ -28,8 +28,8 @@ pub(super) enum Overflow {
 }
 
 impl Queue {
-    /// A full queue refuses: `send` gives the message back. The default; for orders, which somebody
-    /// has to know about.
+    /// Makes a queue that refuses a message when it is full: `send` returns it. The default, for messages that must not
+    /// get lost, such as orders.
     pub fn reject_when_full() -> Self {
         Self {
             overflow: Overflow::Reject,
@@ -39,8 +39,8 @@ impl Queue {
         }
     }
 
-    /// A full queue gives up its oldest message for the new one. For readings and positions, of which
-    /// the last ones count.
+    /// Makes a queue that drops its oldest message for a new one when it is full. For messages of which the last ones
+    /// count, such as readings and positions.
     pub fn drop_oldest() -> Self {
         Self {
             overflow: Overflow::DropOldest,
@@ -48,24 +48,24 @@ impl Queue {
         }
     }
 
-    /// No queue: `send` gives the message back while there is no connection.
+    /// Makes no queue: `send` returns the message when there is no connection.
     pub fn none() -> Self {
         Self::reject_when_full().messages_max(0)
     }
 
-    /// How many messages wait. Default 256.
+    /// Sets how many messages can wait. Default 256.
     pub fn messages_max(mut self, messages: usize) -> Self {
         self.messages_max = messages;
         self
     }
 
-    /// How many bytes of payload wait. A larger message is refused. Default 1 MiB.
+    /// Sets how many bytes of payload can wait. A larger message is refused. Default 1 MiB.
     pub fn bytes_max(mut self, bytes: usize) -> Self {
         self.bytes_max = bytes;
         self
     }
 
-    /// How long a message waits before it is given up. Default: as long as it takes.
+    /// Sets how long a message waits before it is dropped. Default: no limit.
     pub fn time_to_live(mut self, time: Duration) -> Self {
         self.time_to_live = Some(time);
         self

@@ -1,4 +1,4 @@
-//! The handle of a connection that comes back.
+//! The handle of a reconnecting client.
 
 use std::{
     fmt,
@@ -24,17 +24,25 @@ use crate::{
     websocket::{Control, WebSocket},
 };
 
-/// A connection that comes back: what happens to it by [`Reconnecting::next`], `send` at any time, also
-/// from other tasks by a clone of [`Reconnecting::sender`].
+/// A reconnecting client. [`Reconnecting::next`] returns its events. `send` sends at any time; other tasks send by a
+/// clone of [`Reconnecting::sender`].
 ///
-/// Dialling, waiting, dialling again happens in a task of its own, whatever the program is doing;
-/// but somebody has to call `next`, or what the server sends has no place to go, and connections that came
-/// and went unseen aren't replaced for ever.
+/// A task of its own dials and waits. The program has to call `next` all the same: reading pauses while received
+/// messages wait, and the client doesn't dial again while 8 events wait.
+///
+/// # Slow reader
+///
+/// [`Reconnecting::send`] waits while the outbox of the open connection is full. Without a connection the [`Queue`] of
+/// the policy decides.
+///
+/// [`Queue`]: crate::reconnect::Queue
 ///
 /// # Closing
 ///
-/// [`Reconnecting::close`] closes and waits for the peer. Dropping closes with 1001 in the background, and
-/// what waits in the queue goes with it.
+/// [`Reconnecting::close`] closes and waits for the peer. Dropping the handle closes with 1001 in the background and
+/// drops the messages in the queue.
+///
+/// # Example
 ///
 /// ```no_run
 /// use sockeye::reconnect::{Event, Policy};
@@ -56,25 +64,26 @@ use crate::{
 pub struct Reconnecting {
     sender: Sender,
     shared: Arc<ReconnectShared>,
-    /// The connection whose messages are being taken.
+    /// The connection whose messages `next` returns.
     current: Option<Box<WebSocket>>,
-    /// What `recv` has told about the end of the last one.
+    /// The error with which `recv` ended on the last connection.
     error: Option<Error>,
-    observer: Option<Observer>,
+    observer: Option<SharedObserver>,
 }
 
-/// Shown the control frames of each connection.
-type Observer = Arc<Mutex<dyn FnMut(Control<'_>) + Send>>;
+/// A closure of the program that is called with the control frames of each connection.
+type SharedObserver = Arc<Mutex<dyn FnMut(Control<'_>) + Send>>;
 
 impl Connect {
-    /// Keeps a connection: dials, and dials again as `policy` says whenever there is none.
+    /// Dials in the background, and dials again as `policy` says whenever there is no connection.
     ///
-    /// What would be an error of awaiting `self` is an [`Event::Disconnected`], the first time too.
+    /// The errors of awaiting `self` become [`Event::Disconnected`], also that of the first attempt.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    ///
+    /// Panics outside a tokio runtime.
     pub fn reconnect(self, policy: Policy) -> Reconnecting {
-        Reconnecting::start(Dial::again(self, &policy), policy)
+        Reconnecting::start(Dial::from_policy(self, &policy), policy)
     }
 }
 
@@ -86,7 +95,7 @@ impl Reconnecting {
             policy,
             shared: Arc::clone(&shared),
         };
-        tokio::spawn(supervisor.keep());
+        tokio::spawn(supervisor.run());
         Self {
             sender: Sender::new(Arc::clone(&shared)),
             shared,
@@ -96,66 +105,66 @@ impl Reconnecting {
         }
     }
 
-    /// What happens next; `None` when there will be nothing any more.
+    /// Waits for the next event; returns `None` after the last.
     ///
     /// Messages come in order between the `Connected` and the `Disconnected` of their connection.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, nothing is lost: the next call gives it.
+    /// A call that is dropped before it is ready loses no event: the next call returns it.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(dropped) = self.shared.next_dropped() {
                 return Some(Event::Dropped(dropped));
             }
-            let step = match &mut self.current {
+            let awaited = match &mut self.current {
                 Some(websocket) => tokio::select! {
                     biased;
-                    received = websocket.recv() => Step::Received(received),
-                    () = self.shared.given_up() => Step::GivenUp,
+                    received = websocket.recv() => Awaited::Received(received),
+                    () = self.shared.has_dropped() => Awaited::Dropped,
                 },
                 None => tokio::select! {
                     biased;
-                    turn = self.shared.turn() => Step::Turned(turn),
-                    () = self.shared.given_up() => Step::GivenUp,
+                    event = self.shared.link_event() => Awaited::Link(event),
+                    () = self.shared.has_dropped() => Awaited::Dropped,
                 },
             };
-            match step {
-                Step::Received(Ok(Some(message))) => return Some(Event::Message(message)),
-                Step::Received(Ok(None)) => self.current = None,
-                Step::Received(Err(error)) => {
+            match awaited {
+                Awaited::Received(Ok(Some(message))) => return Some(Event::Message(message)),
+                Awaited::Received(Ok(None)) => self.current = None,
+                Awaited::Received(Err(error)) => {
                     self.error = Some(error);
                     self.current = None;
                 }
-                Step::Turned(Some(LinkEvent::Opened(mut websocket))) => {
+                Awaited::Link(Some(LinkEvent::Opened(mut websocket))) => {
                     self.observe(&mut websocket);
                     let session = websocket.session().clone();
                     self.current = Some(websocket);
                     self.error = None;
                     return Some(Event::Connected(session));
                 }
-                Step::Turned(Some(LinkEvent::Lost(outage, retry_in))) => {
+                Awaited::Link(Some(LinkEvent::Lost(outage, retry_in))) => {
                     let closed = outage.with_error(self.error.take());
                     return Some(Event::Disconnected { closed, retry_in });
                 }
-                Step::Turned(None) => {
-                    self.shared.give_up_all();
+                Awaited::Link(None) => {
+                    self.shared.drop_all();
                     return self.shared.next_dropped().map(Event::Dropped);
                 }
-                Step::GivenUp => {}
+                Awaited::Dropped => {}
             }
         }
     }
 
-    /// Sends a message, or lets it wait for a connection: see [`Sender::send`].
+    /// Sends a message, or queues it for the next connection: see [`Sender::send`].
     ///
     /// # Errors
     ///
-    /// As [`Sender::send`].
+    /// The errors of [`Sender::send`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, nothing of the message was sent.
+    /// A call that is dropped before it is ready has sent nothing of the message.
     pub async fn send<'m>(
         &self,
         message: impl Into<Message<'m>>,
@@ -163,11 +172,11 @@ impl Reconnecting {
         self.sender.send(message).await
     }
 
-    /// Sends a message now, or lets it wait for a connection, or gives it back: see [`Sender::try_send`].
+    /// Sends or queues a message without waiting: see [`Sender::try_send`].
     ///
     /// # Errors
     ///
-    /// As [`Sender::try_send`].
+    /// The errors of [`Sender::try_send`].
     pub fn try_send<'m>(
         &self,
         message: impl Into<Message<'m>>,
@@ -175,27 +184,26 @@ impl Reconnecting {
         self.sender.try_send(message)
     }
 
-    /// The handle for other tasks.
+    /// Returns the handle for other tasks. It sends and closes. Cheap to clone.
     #[must_use]
     pub fn sender(&self) -> &Sender {
         &self.sender
     }
 
-    /// Shows each ping, pong and Close frame to `observer`, on connections whose [`Event::Connected`] is yet
-    /// to come.
+    /// Calls `observer` with each ping, pong and Close frame, on all connections whose [`Event::Connected`] comes after
+    /// this call. A later call replaces the observer.
     pub fn on_control(&mut self, observer: impl FnMut(Control<'_>) + Send + 'static) {
         self.observer = Some(Arc::new(Mutex::new(observer)));
     }
 
-    /// Closes, waits for the peer to answer, at most [`crate::Limits::close_timeout`], and dials no more.
-    /// Messages that come meanwhile are discarded. Messages that waited in the queue are still to
-    /// be had from `next`.
+    /// Closes the connection, waits for the peer's answer, at most [`crate::Limits::close_timeout`] (default 5 s), and
+    /// makes no other connection. Returns how the connection ended; `None` if there was none.
     ///
-    /// Returns how the connection ended; `None` if there was none.
+    /// Discards the messages that come meanwhile. `next` still returns the messages that waited in the queue.
     ///
     /// # Cancel safety
     ///
-    /// Cancelled after its first poll, the close goes on.
+    /// A call that is dropped after its first poll closes the connection all the same.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Option<Closed> {
         self.shared.close(code, reason);
         let mut closed = None;
@@ -204,7 +212,7 @@ impl Reconnecting {
                 closed = Some(websocket.close(code, reason).await);
                 self.current = None;
             }
-            match self.shared.turn().await {
+            match self.shared.link_event().await {
                 Some(LinkEvent::Opened(websocket)) => self.current = Some(websocket),
                 Some(LinkEvent::Lost(..)) => {}
                 None => return closed,
@@ -222,11 +230,12 @@ impl Reconnecting {
     }
 }
 
-/// What came of waiting.
-enum Step {
+/// What `next` has waited for.
+enum Awaited {
     Received(Result<Option<Message<'static>>, Error>),
-    Turned(Option<LinkEvent>),
-    GivenUp,
+    Link(Option<LinkEvent>),
+    /// A message in the queue was dropped.
+    Dropped,
 }
 
 impl Drop for Reconnecting {

@@ -1,10 +1,10 @@
-//! When to dial again, and when not any more: a pure function of the time and a random number.
+//! When to dial again and when to give up: a pure function of time and a random number.
 
 use std::time::Duration;
 
 use sockeye_proto::Backoff;
 
-/// When to dial again. Times are since an origin that the driver picks.
+/// When to dial again and when to give up. Times are since an origin that the caller picks.
 ///
 /// ```text
 ///            handle_opened                      handle_lost, after uptime_min: failures = 0
@@ -17,18 +17,18 @@ use sockeye_proto::Backoff;
 /// ```
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
-    terms: Terms,
-    /// Attempts in a row that have led to no connection, or to none that lasted.
+    config: ScheduleConfig,
+    /// Attempts in a row without a connection that lasted.
     failures: u32,
-    /// `Some` while open.
+    /// `Some` while a connection is open.
     opened_at: Option<Duration>,
-    /// Since when there has been no connection that lasted.
+    /// The end of the last connection that lasted, or the start.
     away_since: Duration,
 }
 
 /// The numbers of a policy.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(super) struct ScheduleConfig {
     pub(super) backoff: Backoff,
     pub(super) uptime_min: Duration,
     pub(super) attempts_max: Option<u32>,
@@ -37,23 +37,23 @@ pub(super) struct Terms {
 }
 
 impl Schedule {
-    pub(super) fn new(terms: Terms, now: Duration) -> Self {
+    pub(super) fn new(config: ScheduleConfig, now: Duration) -> Self {
         Self {
-            terms,
+            config,
             failures: 0,
             opened_at: None,
             away_since: now,
         }
     }
 
-    /// An attempt has led to a connection.
+    /// Handles the success of an attempt.
     pub(super) fn handle_opened(&mut self, now: Duration) {
         self.opened_at = Some(now);
     }
 
-    /// An attempt has failed, or the connection is gone. Says how long to wait before the next attempt:
-    /// at least `hint`, and then a random time, or those who were given the same hint would all come at
-    /// once. `None`: no more attempts.
+    /// Handles the failure of an attempt or the end of the connection. Returns the wait before the next attempt: `hint`
+    /// plus a random time, since clients with the same hint would otherwise reconnect all at once. Returns `None` to
+    /// give up.
     pub(super) fn handle_lost(
         &mut self,
         now: Duration,
@@ -61,23 +61,23 @@ impl Schedule {
         random: u64,
     ) -> Option<Duration> {
         let uptime = self.opened_at.take().map(|at| now.saturating_sub(at));
-        if uptime.is_some_and(|uptime| uptime >= self.terms.uptime_min) {
+        if uptime.is_some_and(|uptime| uptime >= self.config.uptime_min) {
             self.failures = 0;
             self.away_since = now;
         } else {
             self.failures = self.failures.saturating_add(1);
         }
         if self
-            .terms
+            .config
             .attempts_max
             .is_some_and(|max| self.failures >= max)
         {
             return None;
         }
-        let hint = hint.unwrap_or_default().min(self.terms.hint_max);
-        let delay = hint + self.terms.backoff.delay(self.failures, random);
+        let hint = hint.unwrap_or_default().min(self.config.hint_max);
+        let delay = hint + self.config.backoff.delay(self.failures, random);
         let away = now.saturating_sub(self.away_since).saturating_add(delay);
-        match self.terms.elapsed_max {
+        match self.config.elapsed_max {
             Some(max) if away > max => None,
             _ => Some(delay),
         }

@@ -1,4 +1,4 @@
-//! Sends from any task, whether there is a connection or not.
+//! Sends from any task, with or without a connection.
 
 use std::{fmt, sync::Arc};
 
@@ -9,10 +9,10 @@ use crate::{
     connection::{Session, TrySendError},
 };
 
-/// Sends from any task, whether there is a connection or not. Cheap to clone.
+/// The handle that sends from any task, with or without a connection. Cheap to clone.
 ///
-/// While there is none, a message waits in the [`super::Queue`]. A new connection gets first what has
-/// waited, in order; what is sent meanwhile comes behind it.
+/// Without a connection a message waits in the [`super::Queue`]. A new connection first sends what has waited, in order,
+/// and then what was sent meanwhile.
 #[derive(Clone)]
 pub struct Sender(Arc<ReconnectShared>);
 
@@ -21,20 +21,19 @@ impl Sender {
         Self(shared)
     }
 
-    /// Sends a message, or lets it wait for a connection. Waits itself for room in the outbox of an open
-    /// connection.
+    /// Sends a message, or queues it for the next connection. With an open connection it waits for room in the outbox.
     ///
-    /// Taken is not delivered: a message that was handed to a connection is lost with it, and isn't sent
-    /// again by itself. Only an answer of the peer says that it has come.
+    /// `Ok` doesn't mean that the message has arrived. A message that a connection has taken is lost if the connection
+    /// fails, and the client doesn't send it again. Only an answer of the peer shows that it has arrived.
     ///
     /// # Errors
     ///
-    /// The message, given back: [`TrySendError::Full`] if there is no connection and the queue doesn't take
-    /// it, [`TrySendError::Closed`] if there will be no connection any more.
+    /// Returns the message in [`TrySendError::Full`] if there is no connection and the queue refuses it, in
+    /// [`TrySendError::Closed`] if there will be no connection any more.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, nothing of the message was sent.
+    /// A call that is dropped before it is ready has sent nothing of the message.
     pub async fn send<'m>(
         &self,
         message: impl Into<Message<'m>>,
@@ -42,35 +41,35 @@ impl Sender {
         let mut message = message.into();
         let shared = &self.0;
         loop {
-            // Before the look, or a notice between the two would be missed.
-            let noticed = shared.senders.notified();
-            let (way, unsent) = shared.admit(message)?;
+            // Made before `admit`: a notice between the two would otherwise be missed.
+            let notified = shared.senders.notified();
+            let (route, unsent) = shared.admit(message)?;
             message = unsent;
-            match way {
+            match route {
                 SendRoute::Queued => return Ok(()),
                 SendRoute::Direct(session) => match session.send(&message).await {
                     Ok(()) => return Ok(()),
-                    // Nothing of it was sent.
+                    // The connection has ended, and nothing of the message was sent.
                     Err(_) => shared.leave(&session),
                 },
-                SendRoute::Later => noticed.await,
+                SendRoute::Later => notified.await,
             }
         }
     }
 
-    /// Sends a message now, or lets it wait for a connection, or gives it back.
+    /// Sends or queues a message without waiting.
     ///
     /// # Errors
     ///
-    /// As [`Sender::send`], and [`TrySendError::Full`] also if the outbox of the open connection is full.
+    /// The errors of [`Sender::send`], and [`TrySendError::Full`] also if the outbox of the open connection is full.
     pub fn try_send<'m>(
         &self,
         message: impl Into<Message<'m>>,
     ) -> Result<(), TrySendError<Message<'m>>> {
         let mut message = message.into();
         loop {
-            let (way, unsent) = self.0.admit(message)?;
-            match way {
+            let (route, unsent) = self.0.admit(message)?;
+            match route {
                 SendRoute::Queued => return Ok(()),
                 SendRoute::Direct(session) => match session.try_send(unsent) {
                     Err(TrySendError::Closed(unsent)) => {
@@ -84,38 +83,38 @@ impl Sender {
         }
     }
 
-    /// The open connection, if there is one. What is sent by it overtakes the queue, and fails when this
-    /// connection is gone.
+    /// Returns the session of the open connection; `None` without one. What is sent through it overtakes the queue, and
+    /// fails after this connection has ended.
     #[must_use]
     pub fn session(&self) -> Option<Session> {
         match &self.0.state().link {
-            Link::Catching(session) | Link::Open(session) => Some(session.clone()),
-            Link::Away | Link::Ended => None,
+            Link::Draining(session) | Link::Open(session) => Some(session.clone()),
+            Link::Down | Link::Ended => None,
         }
     }
 
-    /// Waits until there is a connection; `None` when there will be none any more.
+    /// Waits until a connection is open and returns its session; returns `None` if there will be no connection any more.
     ///
     /// # Cancel safety
     ///
-    /// Cancelling it has no effect.
+    /// A call that is dropped has no effect.
     pub async fn connected(&self) -> Option<Session> {
         self.0.connected().await
     }
 
-    /// Messages that wait for a connection.
+    /// Returns the number of messages that wait for a connection.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.state().backlog.len()
+        self.0.state().queue.len()
     }
 
-    /// Ends the wait before the next attempt: the network is said to be back, or somebody pressed a button.
-    /// Without effect while there is a connection or an attempt.
+    /// Ends the wait before the next attempt, for example when the operating system reports that the network is back.
+    /// Has no effect during an attempt or with an open connection.
     pub fn retry_now(&self) {
-        self.0.hurry();
+        self.0.retry_now();
     }
 
-    /// Ends it: closes the connection, and makes no other. Without effect if it is ending already.
+    /// Closes the connection, and makes no other. Has no effect if it is closing already.
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.0.close(code, reason);
     }

@@ -1,4 +1,4 @@
-//! What the keeper, the senders and the handle share.
+//! The state that the supervisor, the senders and the handle share.
 
 use std::{
     collections::VecDeque,
@@ -14,72 +14,86 @@ use tokio::{
 };
 
 use crate::{
-    client::reconnect::{backlog::Backlog, event::Dropped, outage::Outage, queue::Queue},
+    client::reconnect::{
+        event::Dropped, offline_queue::OfflineQueue, outage::Outage, queue::Queue,
+    },
     connection::{Session, TrySendError},
     websocket::WebSocket,
 };
 
-/// What the keeper, the senders and the handle share, under one lock that nobody holds while waiting.
+/// The state that the supervisor, the senders and the handle share, under one lock that no task holds across an
+/// `await`.
 pub(super) struct ReconnectShared {
-    state: Mutex<State>,
-    /// Times are since here.
+    state: Mutex<ReconnectState>,
+    /// The origin of all times in the state.
     origin: Instant,
-    /// Wakes the keeper: an order came, or a turn was taken.
+    /// Wakes the supervisor: a close or a retry was asked for, or the handle has taken an event.
     supervisor: Notify,
-    /// Wakes the handle: a turn, or a message given up.
+    /// Wakes the handle: an event has come, or a message was dropped or may expire.
     handle: Notify,
-    /// Wakes senders: another link, or room in the queue.
+    /// Wakes senders: the link has changed, or the queue has room.
     pub(super) senders: Notify,
 }
 
-pub(super) struct State {
+pub(super) struct ReconnectState {
     pub(super) link: Link,
-    pub(super) backlog: Backlog,
-    /// What the handle has not seen, oldest first.
-    turns: VecDeque<LinkEvent>,
-    /// Somebody asked for the end.
+    pub(super) queue: OfflineQueue,
+    /// What the handle has not taken, oldest first. At most [`EVENTS_MAX`], and one `Lost` beyond.
+    events: VecDeque<LinkEvent>,
+    /// The code and the reason, once the program has asked to close.
     closing: Option<(CloseCode, String)>,
-    /// Somebody asked for an attempt at once.
-    hurries: bool,
+    /// Whether the program has asked for an attempt at once.
+    retries_now: bool,
 }
 
-/// Where a message that is sent goes.
+/// The connection, as far as it decides where a message goes.
+///
+/// ```text
+///              open               catch_up: the queue is empty
+///   Down ───────────────> Draining ────────────────────────> Open
+///    ^ ^                     │                                │
+///    │ └──── lose, leave ────┘                                │
+///    └─────────────────────── lose, leave ────────────────────┘
+///
+///   end: from every state to Ended
+/// ```
 pub(super) enum Link {
-    /// Into the queue.
-    Away,
-    /// Behind the queue, which is being sent.
-    Catching(Session),
-    /// To the connection.
+    /// There is no connection. A message goes into the queue.
+    Down,
+    /// The connection sends the queue. A message goes to the end of the queue.
+    Draining(Session),
+    /// A message goes to the connection.
     Open(Session),
-    /// Nowhere, any more.
+    /// There will be no connection any more. A message is refused.
     Ended,
 }
 
-/// One thing that has happened to the connection.
+/// What has happened to the connection.
 pub(super) enum LinkEvent {
     Opened(Box<WebSocket>),
+    /// Why there is no connection, and the time until the next attempt.
     Lost(Outage, Option<Duration>),
 }
 
-/// What is to be done with a message.
+/// Where a message goes.
 pub(super) enum SendRoute {
     /// It waits in the queue.
     Queued,
-    /// It can go to this connection.
+    /// The caller sends it on this connection.
     Direct(Session),
-    /// It has to wait for the queue, which is being sent.
+    /// The queue is full and is being sent. The caller tries again when it has room.
     Later,
 }
 
 impl ReconnectShared {
     pub(super) fn new(queue: Queue) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
-                link: Link::Away,
-                backlog: Backlog::new(queue),
-                turns: VecDeque::new(),
+            state: Mutex::new(ReconnectState {
+                link: Link::Down,
+                queue: OfflineQueue::new(queue),
+                events: VecDeque::new(),
                 closing: None,
-                hurries: false,
+                retries_now: false,
             }),
             origin: Instant::now(),
             supervisor: Notify::new(),
@@ -88,7 +102,7 @@ impl ReconnectShared {
         })
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ReconnectState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -96,9 +110,9 @@ impl ReconnectShared {
         self.origin.elapsed()
     }
 
-    // What senders do.
+    // Called by senders.
 
-    /// Where `message` goes; queues it if that is its way.
+    /// Decides where `message` goes, and queues it if it goes into the queue. Returns it unless it was refused.
     pub(super) fn admit<'m>(
         &self,
         message: Message<'m>,
@@ -111,14 +125,14 @@ impl ReconnectShared {
         if matches!(state.link, Link::Ended) || state.closing.is_some() {
             return Err(TrySendError::Closed(message));
         }
-        let catching = matches!(state.link, Link::Catching(_));
-        // The queue moves: whoever finds it full waits, and nobody's message is given up for it.
-        if catching && state.backlog.is_full_for(message.len()) {
+        let is_draining = matches!(state.link, Link::Draining(_));
+        // A queue that is being sent soon has room: the sender waits, and no message is refused or dropped.
+        if is_draining && state.queue.is_full_for(message.len()) {
             return Ok((SendRoute::Later, message));
         }
-        let pushed = state.backlog.push(&message, now);
+        let pushed = state.queue.push(&message, now);
         drop(state);
-        // A message may have been displaced, or is the first that can expire.
+        // A message may have been displaced, or this one is the first that can expire.
         self.handle.notify_waiters();
         match pushed {
             Ok(()) => Ok((SendRoute::Queued, message)),
@@ -126,49 +140,49 @@ impl ReconnectShared {
         }
     }
 
-    /// This connection takes nothing more: what is sent from now on waits.
+    /// Handles a connection that takes no more messages: what is sent from now on waits in the queue.
     pub(super) fn leave(&self, gone: &Session) {
         let mut state = self.state();
-        if let Link::Open(session) | Link::Catching(session) = &state.link
+        if let Link::Open(session) | Link::Draining(session) = &state.link
             && session.id() == gone.id()
         {
-            state.link = Link::Away;
+            state.link = Link::Down;
         }
         drop(state);
         self.senders.notify_waiters();
     }
 
-    /// Waits for a connection; `None` when there will be none any more.
+    /// Waits for a connection; returns `None` if there will be none any more.
     pub(super) async fn connected(&self) -> Option<Session> {
         self.until(&self.senders, |state| match &state.link {
-            Link::Catching(session) | Link::Open(session) => Some(Some(session.clone())),
+            Link::Draining(session) | Link::Open(session) => Some(Some(session.clone())),
             Link::Ended => Some(None),
-            Link::Away => None,
+            Link::Down => None,
         })
         .await
     }
 
-    // What the handle does.
+    // Called by the handle.
 
-    /// Waits for the next turn; `None` after the last.
-    pub(super) async fn turn(&self) -> Option<LinkEvent> {
-        let turn = self
-            .until(&self.handle, |state| match state.turns.pop_front() {
+    /// Waits for the next event of the connection; returns `None` after the last.
+    pub(super) async fn link_event(&self) -> Option<LinkEvent> {
+        let event = self
+            .until(&self.handle, |state| match state.events.pop_front() {
                 None if matches!(state.link, Link::Ended) => Some(None),
-                turn => turn.map(Some),
+                event => event.map(Some),
             })
             .await;
         self.supervisor.notify_waiters();
-        turn
+        event
     }
 
-    /// Waits until a message of the queue has been given up, or has waited too long.
-    pub(super) async fn given_up(&self) {
+    /// Waits until a message in the queue was dropped or has expired.
+    pub(super) async fn has_dropped(&self) {
         loop {
-            let noticed = self.handle.notified();
+            let notified = self.handle.notified();
             let (has_dropped, expires_at) = {
                 let state = self.state();
-                (state.backlog.has_dropped(), state.backlog.poll_timeout())
+                (state.queue.has_dropped(), state.queue.poll_timeout())
             };
             if has_dropped {
                 return;
@@ -176,34 +190,34 @@ impl ReconnectShared {
             match expires_at {
                 Some(at) => tokio::select! {
                     () = time::sleep_until(self.origin + at) => return,
-                    () = noticed => {}
+                    () = notified => {}
                 },
-                None => noticed.await,
+                None => notified.await,
             }
         }
     }
 
-    /// Gives up what waits: there will be no connection any more.
-    pub(super) fn give_up_all(&self) {
-        self.state().backlog.end();
+    /// Drops all messages in the queue: there will be no connection any more.
+    pub(super) fn drop_all(&self) {
+        self.state().queue.end();
     }
 
-    /// Nobody looks any more.
+    /// Closes: the program has dropped the handle.
     pub(super) fn abandon(&self) {
         self.close(CloseCode::GOING_AWAY, "");
-        let unseen = std::mem::take(&mut self.state().turns);
-        // Not under the lock: dropping a WebSocket may do much.
-        drop(unseen);
+        let events = std::mem::take(&mut self.state().events);
+        // Outside the lock: dropping a WebSocket takes long.
+        drop(events);
     }
 
     pub(super) fn next_dropped(&self) -> Option<Dropped> {
         let now = self.now();
         let mut state = self.state();
-        state.backlog.handle_timeout(now);
-        state.backlog.poll_dropped()
+        state.queue.handle_timeout(now);
+        state.queue.poll_dropped()
     }
 
-    /// Asks for the end. The first to ask decides how.
+    /// Asks the supervisor to close. The first call sets the code and the reason.
     pub(super) fn close(&self, code: CloseCode, reason: &str) {
         let mut state = self.state();
         let (code, reason) = state
@@ -211,8 +225,8 @@ impl ReconnectShared {
             .get_or_insert_with(|| (code, reason.to_owned()))
             .clone();
         let session = match &state.link {
-            Link::Open(session) | Link::Catching(session) => Some(session.clone()),
-            Link::Away | Link::Ended => None,
+            Link::Open(session) | Link::Draining(session) => Some(session.clone()),
+            Link::Down | Link::Ended => None,
         };
         drop(state);
         if let Some(session) = session {
@@ -222,74 +236,74 @@ impl ReconnectShared {
         self.senders.notify_waiters();
     }
 
-    /// Asks for an attempt at once.
-    pub(super) fn hurry(&self) {
-        self.state().hurries = true;
+    /// Asks the supervisor for an attempt at once.
+    pub(super) fn retry_now(&self) {
+        self.state().retries_now = true;
         self.supervisor.notify_waiters();
     }
 
-    // What the keeper does.
+    // Called by the supervisor.
 
-    /// There is a connection.
+    /// Sets the connection, and reports it to the handle.
     pub(super) fn open(&self, websocket: WebSocket) {
         let mut state = self.state();
         let session = websocket.session().clone();
         if let Some((code, reason)) = &state.closing {
             session.close(*code, reason);
             drop(state);
-            // Dropped, it is seen off.
+            // Dropping the WebSocket finishes its close in the background.
             return;
         }
-        state.hurries = false;
-        state.link = Link::Catching(session);
+        state.retries_now = false;
+        state.link = Link::Draining(session);
         state
-            .turns
+            .events
             .push_back(LinkEvent::Opened(Box::new(websocket)));
         drop(state);
         self.senders.notify_waiters();
         self.handle.notify_waiters();
     }
 
-    /// The next message for a new connection. `None`: the queue is empty, and from now on messages go to
-    /// the connection directly.
+    /// Takes the next queued message for a new connection. Returns `None` if the queue is empty. From then on messages go
+    /// to the connection directly.
     pub(super) fn catch_up(&self) -> Option<Message<'static>> {
         let now = self.now();
         let mut state = self.state();
-        let next = state.backlog.pop(now);
+        let next = state.queue.pop(now);
         if next.is_none()
-            && let Link::Catching(session) = &state.link
+            && let Link::Draining(session) = &state.link
         {
             state.link = Link::Open(session.clone());
         }
         drop(state);
-        // There is room now, and what had expired is to be reported.
+        // The queue has room, and messages may have expired.
         self.senders.notify_waiters();
         self.handle.notify_waiters();
         next
     }
 
     pub(super) fn put_back(&self, message: Message<'static>) {
-        self.state().backlog.put_back(message);
+        self.state().queue.put_back(message);
     }
 
-    /// There is no connection, and there will be another attempt in `retry_in`, if any.
+    /// Reports an outage to the handle. The next attempt is in `retry_in`, if there is one.
     pub(super) fn lose(&self, outage: Outage, retry_in: Option<Duration>) {
         let mut state = self.state();
-        state.link = Link::Away;
-        // Of attempts that failed while nobody looked, the last one tells enough.
+        state.link = Link::Down;
+        // Of several failed attempts that the handle hasn't seen, the last one is enough.
         if outage.closed().is_none()
-            && let Some(LinkEvent::Lost(last, _)) = state.turns.back()
+            && let Some(LinkEvent::Lost(last, _)) = state.events.back()
             && last.closed().is_none()
         {
-            state.turns.pop_back();
+            state.events.pop_back();
         }
-        state.turns.push_back(LinkEvent::Lost(outage, retry_in));
+        state.events.push_back(LinkEvent::Lost(outage, retry_in));
         drop(state);
         self.senders.notify_waiters();
         self.handle.notify_waiters();
     }
 
-    /// There will be no connection any more.
+    /// Ends everything: there will be no connection any more.
     pub(super) fn end(&self) {
         self.state().link = Link::Ended;
         self.senders.notify_waiters();
@@ -300,7 +314,7 @@ impl ReconnectShared {
         self.state().closing.is_some()
     }
 
-    /// Waits for `work`; `None` if somebody asks for the end meanwhile.
+    /// Waits for `work`; returns `None` if the program asks to close before.
     pub(super) async fn unless_closing<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -309,35 +323,39 @@ impl ReconnectShared {
         }
     }
 
-    /// Waits until somebody asks for an attempt at once.
-    pub(super) async fn hurried(&self) {
+    /// Waits until the program asks for an attempt at once.
+    pub(super) async fn asked_to_retry(&self) {
         self.until(&self.supervisor, |state| {
-            std::mem::take(&mut state.hurries).then_some(())
+            std::mem::take(&mut state.retries_now).then_some(())
         })
         .await;
     }
 
-    /// Waits until the handle has seen most of what has happened.
-    pub(super) async fn seen(&self) {
+    /// Waits until fewer than [`EVENTS_MAX`] events wait for the handle.
+    pub(super) async fn has_room_for_events(&self) {
         self.until(&self.supervisor, |state| {
-            (state.turns.len() < TURNS_MAX).then_some(())
+            (state.events.len() < EVENTS_MAX).then_some(())
         })
         .await;
     }
 
-    /// Waits until `look` finds something, after each notice.
-    async fn until<T>(&self, notice: &Notify, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+    /// Waits until `look` finds something. Looks once now, and after each notification.
+    async fn until<T>(
+        &self,
+        notify: &Notify,
+        mut look: impl FnMut(&mut ReconnectState) -> Option<T>,
+    ) -> T {
         loop {
-            // Before the look, or a notice between the two would be missed.
-            let noticed = notice.notified();
+            // Made before the look: a notification between the two would otherwise be missed.
+            let notified = notify.notified();
             if let Some(found) = look(&mut self.state()) {
                 return found;
             }
-            noticed.await;
+            notified.await;
         }
     }
 }
 
-/// Of connections that came and went while nobody looked. Each may hold an inbox full of messages, so
-/// there is no other attempt before somebody looks.
-const TURNS_MAX: usize = 8;
+/// Events that wait for the handle before the supervisor stops dialling. Each connection among them may hold a full
+/// inbox.
+const EVENTS_MAX: usize = 8;

@@ -1,4 +1,4 @@
-//! The task that keeps a connection: dials, waits, dials again.
+//! The task that dials, waits and dials again.
 
 use std::{
     future::Future,
@@ -18,14 +18,21 @@ use crate::{
     websocket::WebSocket,
 };
 
-/// The task that keeps a connection. One loop; what it decides is [`Schedule`]'s and [`Policy`]'s.
+/// The task that dials, waits and dials again, in one loop. [`Schedule`] and [`Policy`] make its decisions.
+///
+/// ```text
+///   dial ── failed ───────────────────────┐
+///    ^ └─── opened ──> serve ── ended ──> decide ── give up, or closing ──> end
+///    │                                    │
+///    └──────────────── wait <─────────────┘
+/// ```
 pub(super) struct Supervisor {
     pub(super) dial: Dial,
     pub(super) policy: Policy,
     pub(super) shared: Arc<ReconnectShared>,
 }
 
-/// One attempt.
+/// Makes the attempts.
 pub(super) struct Dial(Box<dyn FnMut() -> Dialling + Send + Sync>);
 type Dialling = Pin<Box<dyn Future<Output = Result<WebSocket, Outage>> + Send>>;
 
@@ -41,14 +48,14 @@ impl Dial {
         }))
     }
 
-    /// Makes a fresh request of `connect` each time.
-    pub(super) fn again(connect: Connect, policy: &Policy) -> Self {
+    /// Dials `connect` each time, with the request that `policy` makes of it.
+    pub(super) fn from_policy(connect: Connect, policy: &Policy) -> Self {
         let policy = policy.clone();
         Self(Box::new(move || {
             let (connect, policy) = (connect.clone(), policy.clone());
             Box::pin(async move {
-                let fresh = policy.fresh(connect).await;
-                fresh
+                let request = policy.make_request(connect).await;
+                request
                     .map_err(Outage::without_request)?
                     .await
                     .map_err(Outage::failed)
@@ -58,12 +65,12 @@ impl Dial {
 }
 
 impl Supervisor {
-    /// Ends when the policy gives up, or when the line is closed.
-    pub(super) async fn keep(mut self) {
+    /// Runs until the policy gives up or the program closes.
+    pub(super) async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        // Whoever waits hears of the end also if a closure of the policy's panics, or the runtime goes down.
+        // Ends also if a closure of the policy panics or the runtime shuts down, so that no task waits for ever.
         let _end = EndOnDrop(Arc::clone(&shared));
-        let mut schedule = Schedule::new(self.policy.terms(), shared.now());
+        let mut schedule = Schedule::new(self.policy.schedule(), shared.now());
         while let Some(dialled) = shared.unless_closing((self.dial.0)()).await {
             let outage = match dialled {
                 Ok(websocket) => {
@@ -72,7 +79,7 @@ impl Supervisor {
                 }
                 Err(outage) => outage,
             };
-            let retry_in = self.verdict(&outage, &mut schedule);
+            let retry_in = self.decide(&outage, &mut schedule);
             let retry_in_s = retry_in.map(|delay| delay.as_secs_f64());
             tracing::debug!(%outage, retry_in_s, "no connection");
             shared.lose(outage, retry_in);
@@ -83,7 +90,7 @@ impl Supervisor {
         }
     }
 
-    /// From the moment that the connection is open until it has ended.
+    /// Reports the connection to the handle, sends the queue, and waits for the end of the connection.
     async fn serve(&self, websocket: WebSocket) -> Outage {
         let session = websocket.session().clone();
         self.shared.open(websocket);
@@ -93,7 +100,7 @@ impl Supervisor {
         Outage::lost(closed)
     }
 
-    /// Sends what has waited. What the connection didn't take before its end waits on.
+    /// Sends the queue. What the connection doesn't take stays in it.
     async fn catch_up(&self, session: &Session) {
         while let Some(message) = self.shared.catch_up() {
             if session.send(&message).await.is_err() {
@@ -103,8 +110,8 @@ impl Supervisor {
         }
     }
 
-    /// In how long to try again; `None` for never.
-    fn verdict(&self, outage: &Outage, schedule: &mut Schedule) -> Option<Duration> {
+    /// Returns the wait before the next attempt; `None` to give up.
+    fn decide(&self, outage: &Outage, schedule: &mut Schedule) -> Option<Duration> {
         if self.shared.is_closing() || self.policy.gives_up(outage) {
             return None;
         }
@@ -112,20 +119,21 @@ impl Supervisor {
         schedule.handle_lost(self.shared.now(), hint, random())
     }
 
-    /// Waits, less if somebody hurries; false if the line was closed meanwhile.
+    /// Waits for `delay`, or until the program asks for an attempt at once, and until the handle has room for events.
+    /// Returns whether to go on: false if the program closes.
     async fn wait(&self, delay: Duration) -> bool {
         let waited = async {
             tokio::select! {
                 () = time::sleep(delay) => {}
-                () = self.shared.hurried() => {}
+                () = self.shared.asked_to_retry() => {}
             }
-            self.shared.seen().await;
+            self.shared.has_room_for_events().await;
         };
         self.shared.unless_closing(waited).await.is_some()
     }
 }
 
-/// Tells everybody that there will be no connection any more.
+/// Reports to the handle and to all senders that there will be no connection any more.
 struct EndOnDrop(Arc<ReconnectShared>);
 
 impl Drop for EndOnDrop {
@@ -134,7 +142,7 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// Uniform over all values. A system without entropy opens no connection either: its clients needn't be
+/// Returns a uniform random number. A system without random numbers opens no connection, so its clients need no
 /// spread.
 fn random() -> u64 {
     getrandom::u64().unwrap_or(u64::MAX)

@@ -1,4 +1,4 @@
-//! The whole of it, in simulated time, against a server that the test plays.
+//! A reconnecting client in simulated time, against a server whose answers the test decides.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ use crate::{
     websocket::WebSocket,
 };
 
-/// The attempts, as the server sees them.
+/// The server's end: receives the attempts of the client.
 struct Server(mpsc::UnboundedReceiver<oneshot::Sender<Result<WebSocket, Error>>>);
 
 fn start(policy: Policy) -> (Reconnecting, Server) {
@@ -37,7 +37,7 @@ fn start(policy: Policy) -> (Reconnecting, Server) {
 }
 
 impl Server {
-    /// Waits for an attempt and opens a connection. Returns its other end.
+    /// Waits for an attempt and opens a connection. Returns the server's end of it.
     async fn accept(&mut self) -> WebSocket {
         let (ours, theirs) = duplex(64 << 10);
         let settings = Settings::default;
@@ -112,7 +112,7 @@ async fn a_lost_connection_is_announced_and_replaced_in_the_time_announced() {
         } else {
             drop(peer);
         }
-        // What came before the end comes before the news of the end.
+        // What was received before the end comes before the event of the end.
         assert_eq!(message(&mut feed).await, "bye");
         let (outage, retry_in) = disconnected(&mut feed).await;
         let retry_in = retry_in.unwrap();
@@ -141,7 +141,7 @@ async fn a_network_that_falls_silent_is_noticed_by_the_heartbeat() {
     assert!(at.elapsed() <= heartbeat.interval + heartbeat.timeout + SECOND);
     let error = outage.error().unwrap();
     assert_eq!(error.kind(), ErrorKind::Heartbeat);
-    // It had lasted long enough.
+    // The connection has lasted long enough to count as a success.
     assert!(retry_in.unwrap() < SECOND / 2);
     server.accept().await;
     connected(&mut feed).await;
@@ -173,21 +173,21 @@ async fn a_queue_larger_than_the_outbox_waits_on_if_the_connection_dies() {
     for number in 0..6 {
         feed.send(format!("{number}{large}")).await.unwrap();
     }
-    // Nobody reads: the pipe and the outbox take some of it, the rest stays.
+    // The server doesn't read: the pipe and the outbox take some messages, the rest stays in the queue.
     let peer = server.accept().await;
     connected(&mut feed).await;
     tokio::time::sleep(SECOND).await;
     let waiting = feed.sender().waiting();
     assert!(0 < waiting && waiting < 6, "{waiting}");
-    // While the queue is being sent, whoever doesn't fit waits instead of being refused.
+    // While the queue is being sent, a sender whose message doesn't fit waits.
     let sender = feed.sender().clone();
     let late = tokio::spawn(async move { sender.send("y".repeat(8 << 20)).await.is_ok() });
     drop(peer);
     disconnected(&mut feed).await;
-    // One was on its way into the outbox and has come back.
+    // One message was waiting for the outbox and has been put back.
     let left = feed.sender().waiting();
     assert!(left == waiting || left == waiting + 1, "{waiting} {left}");
-    // It could never fit: without a connection that is refused.
+    // A message that can never fit is refused without a connection.
     assert!(!late.await.unwrap());
     let mut peer = server.accept().await;
     connected(&mut feed).await;
@@ -284,7 +284,7 @@ async fn an_error_of_the_request_is_an_attempt_that_failed_whatever_its_kind() {
     }
     assert!(feed.next().await.is_none());
     assert_eq!(attempts.load(Ordering::Relaxed), 3);
-    // What we were told wrongly ourselves stays wrong.
+    // A wrong URL stays wrong.
     let mut feed = crate::connect("ftp://127.0.0.1/").reconnect(Policy::new());
     assert!(disconnected(&mut feed).await.1.is_none());
 }
@@ -316,14 +316,14 @@ async fn it_comes_back_while_nobody_looks_but_not_for_ever() {
         server.refuse().await;
     }
     let mut connections = 0;
-    // Nobody calls `next`, so at some point there is no other attempt.
+    // The test doesn't call `next`, so at some point there is no other attempt.
     while let Ok(peer) = tokio::time::timeout(600 * SECOND, server.accept()).await {
         drop(peer);
         connections += 1;
         assert!(connections < 10);
     }
     assert!(connections >= 3);
-    // Of a hundred failures in a row the last one is told.
+    // Of a hundred failures in a row only the last one is an event.
     disconnected(&mut feed).await;
     for _ in 0..connections {
         connected(&mut feed).await;
@@ -398,7 +398,7 @@ async fn dropping_the_handle_ends_it_though_a_sender_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_knows_better_ends_the_wait() {
+async fn retry_now_ends_the_wait() {
     let backoff = Backoff {
         base: 3600 * SECOND,
         max: 3600 * SECOND,
@@ -409,6 +409,6 @@ async fn whoever_knows_better_ends_the_wait() {
     let at = Instant::now();
     feed.sender().retry_now();
     let _peer = server.accept().await;
-    // Unless luck has made the wait shorter than this.
+    // The random wait may have been shorter than this.
     assert!(at.elapsed() < SECOND || retry_in.unwrap() < 2 * SECOND);
 }

@@ -7,8 +7,8 @@ const BACKOFF: Backoff = Backoff {
     max: Duration::from_secs(30),
 };
 
-fn terms() -> Terms {
-    Terms {
+fn config() -> ScheduleConfig {
+    ScheduleConfig {
         backoff: BACKOFF,
         uptime_min: Duration::from_secs(10),
         attempts_max: None,
@@ -17,15 +17,15 @@ fn terms() -> Terms {
     }
 }
 
-/// The upper end of a delay after so many failures.
+/// Returns the upper limit of a delay after so many failures.
 fn ceiling(failures: u32) -> Duration {
     BACKOFF.delay(failures, u64::MAX) + Duration::from_nanos(1)
 }
 
-/// Luck that a test can repeat: SplitMix64.
-struct Luck(u64);
+/// Random numbers that a test can repeat: SplitMix64.
+struct SplitMix(u64);
 
-impl Luck {
+impl SplitMix {
     fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -37,7 +37,7 @@ impl Luck {
 
 #[test]
 fn only_a_connection_that_lasted_resets_the_count() {
-    let mut schedule = Schedule::new(terms(), Duration::ZERO);
+    let mut schedule = Schedule::new(config(), Duration::ZERO);
     let mut now = Duration::ZERO;
     for failures in 1..4 {
         let delay = schedule.handle_lost(now, None, u64::MAX).unwrap();
@@ -57,9 +57,9 @@ fn only_a_connection_that_lasted_resets_the_count() {
 
 #[test]
 fn attempts_have_a_maximum_that_a_lasting_connection_renews() {
-    let mut terms = terms();
-    terms.attempts_max = Some(2);
-    let mut schedule = Schedule::new(terms, Duration::ZERO);
+    let mut config = config();
+    config.attempts_max = Some(2);
+    let mut schedule = Schedule::new(config, Duration::ZERO);
     let second = Duration::from_secs(1);
     assert!(schedule.handle_lost(second, None, 0).is_some());
     schedule.handle_opened(second);
@@ -69,16 +69,16 @@ fn attempts_have_a_maximum_that_a_lasting_connection_renews() {
 }
 
 #[test]
-fn nobody_waits_beyond_the_time_that_was_granted() {
-    let mut terms = terms();
-    terms.elapsed_max = Some(Duration::from_secs(60));
-    let mut schedule = Schedule::new(terms, Duration::from_secs(100));
+fn a_client_gives_up_when_the_next_attempt_would_be_after_elapsed_max() {
+    let mut config = config();
+    config.elapsed_max = Some(Duration::from_secs(60));
+    let mut schedule = Schedule::new(config, Duration::from_secs(100));
     assert!(
         schedule
             .handle_lost(Duration::from_secs(150), None, 0)
             .is_some()
     );
-    // The time counts from the loss, not from the first look.
+    // The time counts from the loss, not from the start.
     schedule.handle_opened(Duration::from_secs(150));
     let hint = Some(Duration::from_secs(59));
     assert!(
@@ -95,12 +95,12 @@ fn nobody_waits_beyond_the_time_that_was_granted() {
 
 proptest! {
     #[test]
-    fn a_hint_is_waited_out_and_luck_comes_on_top(
+    fn a_delay_is_the_hint_plus_a_random_time(
         hint_ms in 0..7_200_000_u64,
         failures in 0..40_u32,
         random: u64,
     ) {
-        let mut schedule = Schedule::new(terms(), Duration::ZERO);
+        let mut schedule = Schedule::new(config(), Duration::ZERO);
         schedule.failures = failures;
         let hint = Duration::from_millis(hint_ms);
         let delay = schedule.handle_lost(Duration::ZERO, Some(hint), random).unwrap();
@@ -110,12 +110,12 @@ proptest! {
     }
 
     #[test]
-    fn any_story_keeps_delays_below_the_ceiling_of_its_failures(
+    fn delays_stay_below_the_ceiling_of_the_failures_so_far(
         seed: u64,
         story in prop::collection::vec((0..60_000_u64, prop::bool::ANY), 1..60),
     ) {
-        let mut luck = Luck(seed);
-        let mut schedule = Schedule::new(terms(), Duration::ZERO);
+        let mut random = SplitMix(seed);
+        let mut schedule = Schedule::new(config(), Duration::ZERO);
         let mut now = Duration::ZERO;
         let mut failures = 0;
         for (uptime_ms, opens) in story {
@@ -124,23 +124,23 @@ proptest! {
                 now += Duration::from_millis(uptime_ms);
             }
             failures = if opens && uptime_ms >= 10_000 { 0 } else { failures + 1 };
-            let delay = schedule.handle_lost(now, None, luck.draw()).unwrap();
+            let delay = schedule.handle_lost(now, None, random.draw()).unwrap();
             prop_assert!(delay < ceiling(failures));
             now += delay;
         }
     }
 }
 
-/// Two thousand clients lose one server that is back after `outage`; when do they arrive?
+/// Two thousand clients lose one server, which is back after `outage`. Returns when each of them reconnects.
 fn arrivals(seed: u64, outage: Duration) -> Vec<Duration> {
-    let mut luck = Luck(seed);
+    let mut random = SplitMix(seed);
     let clients = (0..2_000).map(|_| {
-        let mut schedule = Schedule::new(terms(), Duration::ZERO);
+        let mut schedule = Schedule::new(config(), Duration::ZERO);
         schedule.handle_opened(Duration::ZERO);
         let killed_at = Duration::from_secs(3600);
         let mut now = killed_at;
         loop {
-            now += schedule.handle_lost(now, None, luck.draw()).unwrap();
+            now += schedule.handle_lost(now, None, random.draw()).unwrap();
             if now >= killed_at + outage {
                 return now - killed_at;
             }
@@ -150,18 +150,18 @@ fn arrivals(seed: u64, outage: Duration) -> Vec<Duration> {
 }
 
 #[test]
-fn two_thousand_clients_of_a_dead_server_come_back_spread() {
+fn two_thousand_clients_of_a_failed_server_reconnect_spread() {
     for seed in 0..200 {
         for outage in [0, 1, 5, 60].map(Duration::from_secs) {
             let arrivals = arrivals(seed, outage);
             let last = arrivals.iter().max().unwrap();
-            // Whoever tried just before the server was back waits one ceiling more.
+            // A client that tried just before the server was back waits for one more delay.
             assert!(*last < outage + Duration::from_secs(30), "seed {seed}");
             let mut slots = [0; 400];
             for arrival in &arrivals {
                 slots[((*arrival - outage).as_millis() / 100) as usize] += 1;
             }
-            // At once means within the first 500 ms: 400 in each tenth of a second, give or take luck.
+            // After a short outage all reconnect within the first 500 ms: about 400 in each 100 ms.
             let peak = slots.iter().max().unwrap();
             assert!(*peak < 500, "seed {seed}, outage {outage:?}: {peak}");
         }
