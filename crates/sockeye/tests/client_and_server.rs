@@ -1,4 +1,4 @@
-//! Our client against our server, over every transport.
+//! This crate's client against this crate's server, over TCP, TLS and HTTP/2.
 
 mod scripted;
 
@@ -25,8 +25,8 @@ fn echo() -> Route {
         .deflate(Deflate::default())
 }
 
-/// Servers and clients for `ws:`, `wss:` over HTTP/1.1 and `wss:` over HTTP/2.
-async fn transports() -> (ServerHandle, Vec<(&'static str, Connect)>) {
+/// Starts servers, and returns clients for `ws:`, `wss:` over HTTP/1.1 and `wss:` over HTTP/2.
+async fn clients() -> (ServerHandle, Vec<(&'static str, Connect)>) {
     let authority = Authority::new();
     let identity = authority.sign("localhost");
     let server = Server::bind("127.0.0.1:0")
@@ -43,23 +43,23 @@ async fn transports() -> (ServerHandle, Vec<(&'static str, Connect)>) {
     };
     let url = format!("wss://localhost:{}/echo", tls.port());
     let secure = connect(url).tls(ClientTls::new().roots_only(&authority.pem).unwrap());
-    let transports = vec![
+    let clients = vec![
         ("ws", connect(format!("ws://{plain}/echo"))),
         ("wss", secure.clone()),
         ("HTTP/2", secure.http2(Http2::Auto)),
     ];
-    (server, transports)
+    (server, clients)
 }
 
 #[tokio::test]
-async fn messages_of_all_sizes_come_back_over_every_transport() {
-    let (_server, transports) = transports().await;
-    for (name, client) in transports {
+async fn messages_of_all_sizes_come_back_over_tcp_tls_and_http2() {
+    let (_server, clients) = clients().await;
+    for (name, client) in clients {
         for client in [client.clone(), client.deflate(Deflate::default())] {
             let mut websocket = client.subprotocols(["v1"]).await.unwrap();
             assert_eq!(websocket.subprotocol(), Some("v1"), "{name}");
             for length in [0, 1, 125, 126, 65_535, 65_536, 1_000_000] {
-                // Over HTTP/2 the last is more than a window, and not one to compress well.
+                // Over HTTP/2 the last message exceeds a window, and it doesn't compress well.
                 let bytes: Vec<u8> = (0..length)
                     .map(|n: u32| (n.wrapping_mul(n) >> 7) as u8)
                     .collect();
@@ -82,9 +82,9 @@ async fn messages_of_all_sizes_come_back_over_every_transport() {
 }
 
 #[tokio::test]
-async fn transport_is_the_one_that_was_asked_for() {
-    let (_server, transports) = transports().await;
-    for (name, client) in transports {
+async fn http2_is_used_only_by_the_client_that_asks_for_it() {
+    let (_server, clients) = clients().await;
+    for (name, client) in clients {
         let websocket = client.await.unwrap();
         let request = websocket.request().unwrap();
         let headers = request.headers();
@@ -98,9 +98,9 @@ async fn transport_is_the_one_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn refusal_is_the_same_over_every_transport() {
-    let (_server, transports) = transports().await;
-    for (name, client) in transports {
+async fn refusal_is_the_same_over_tcp_tls_and_http2() {
+    let (_server, clients) = clients().await;
+    for (name, client) in clients {
         let error = client
             .header("Origin", "https://evil.example")
             .await
@@ -113,9 +113,9 @@ async fn refusal_is_the_same_over_every_transport() {
 
 #[tokio::test]
 async fn closed_connections_end_by_themselves_at_both_ends() {
-    let (server, transports) = transports().await;
+    let (server, clients) = clients().await;
     let (gone, mut went) = mpsc::unbounded_channel();
-    for (_, client) in transports {
+    for (_, client) in clients {
         struct Watched(mpsc::UnboundedSender<CloseCode>);
         impl Endpoint for Watched {
             fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
@@ -129,7 +129,7 @@ async fn closed_connections_end_by_themselves_at_both_ends() {
         session.close(CloseCode::GOING_AWAY, "");
         assert_eq!(went.recv().await, Some(CloseCode::GOING_AWAY));
     }
-    // Each connection ends by itself, none by a limit of time.
+    // Each connection ends by its close, and none by a time limit.
     let ended = async {
         while server.connections() > 0 {
             tokio::task::yield_now().await;
@@ -160,8 +160,8 @@ async fn callbacks_run_on_a_dialled_connection() {
             panic!("{error}");
         }
     }
-    let (_server, transports) = transports().await;
-    for (name, client) in transports {
+    let (_server, clients) = clients().await;
+    for (name, client) in clients {
         let (heard, mut hear) = mpsc::unbounded_channel();
         let session = client.endpoint(Asker(heard)).await.unwrap();
         assert_eq!(hear.recv().await.as_deref(), Some("question"), "{name}");

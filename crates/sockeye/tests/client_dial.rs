@@ -1,4 +1,4 @@
-//! On the way to the server: names, addresses, limits of time, and giving up.
+//! Dialling: names, addresses, time limits, and dropped futures.
 
 mod scripted;
 
@@ -21,7 +21,7 @@ const SHORT: Duration = Duration::from_millis(20);
 
 #[tokio::test]
 async fn name_is_resolved_and_dead_addresses_are_passed_over() {
-    // Where localhost has two addresses, one of them is dead.
+    // If localhost has two addresses, nothing listens on one of them.
     let (listener, address) = listen().await;
     let client = connect(format!("ws://localhost:{}/", address.port()));
     let (websocket, _) = join!(client, async { greet(&mut accept(&listener).await).await });
@@ -37,7 +37,7 @@ async fn given_addresses_are_dialled_in_place_of_the_resolvers_and_the_name_stay
     let (listener, address) = listen().await;
     let url = format!("ws://no-such-host.invalid:{}/", address.port());
     let client = connect(&url)
-        // For another port, so not meant.
+        // For another port, so it isn't used.
         .resolve("no-such-host.invalid", 1, [])
         .resolve("No-Such-Host.invalid", address.port(), [address.ip()]);
     let server = async {
@@ -85,7 +85,7 @@ async fn unknown_name_and_closed_port_are_told_apart() {
 
 #[test]
 fn resolving_has_its_limit() {
-    // Names are resolved in the threads that may block; here the only one is busy.
+    // Names are resolved on threads that may block. Here the only one is busy.
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
@@ -102,14 +102,14 @@ fn resolving_has_its_limit() {
     assert!(error.to_string().contains("resolving localhost"), "{error}");
 }
 
-/// A listener whose queue is full, so that the kernel doesn't answer any more, and what fills it.
+/// Returns a listener whose queue is full, so that the kernel answers no more, and the connections that fill it.
 async fn full_listener() -> (TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
-    // Long enough for a busy machine: the kernel answers at once or after a second.
+    // Long enough for a busy machine: the kernel answers at once or not before a second.
     while let Ok(stream) = timeout(SHORT * 20, TcpStream::connect(address)).await {
         waiting.push(stream.unwrap());
     }
@@ -203,7 +203,7 @@ async fn dropping_during_the_handshake_closes_the_socket() {
 }
 
 #[tokio::test]
-async fn dropping_amid_the_answer_closes_the_socket() {
+async fn dropping_during_the_answer_closes_the_socket() {
     let (listener, address) = listen().await;
     let client = connect(format!("ws://{address}/")).into_future();
     let mut stream = drop_when(client, async {
@@ -231,7 +231,7 @@ async fn dropping_during_tls_closes_the_socket() {
 }
 
 #[tokio::test]
-async fn dropping_behind_tls_closes_the_socket() {
+async fn dropping_after_the_tls_handshake_closes_the_socket() {
     let authority = Authority::new();
     let acceptor = authority.acceptor("127.0.0.1", &[]);
     let (listener, address) = listen().await;
@@ -266,7 +266,7 @@ async fn dropping_during_a_proxys_part_closes_the_socket() {
 }
 
 #[tokio::test]
-async fn dropping_amid_a_redirect_closes_both_sockets() {
+async fn dropping_during_a_redirect_closes_both_sockets() {
     let (listener, address) = listen().await;
     let client = connect(format!("ws://{address}/"))
         .redirects_max(1)

@@ -16,7 +16,7 @@ use tokio::{
     time::Instant,
 };
 
-/// What the client makes of an answer that the closure writes.
+/// Returns the client's error for an answer that the closure writes.
 async fn refused_with(answer: impl FnOnce(&Head) -> String) -> Error {
     let (ours, mut theirs) = duplex(1 << 16);
     let server = async {
@@ -94,7 +94,7 @@ async fn every_connection_has_its_own_key() {
 }
 
 #[tokio::test]
-async fn frames_behind_the_answer_in_the_same_segment_are_kept() {
+async fn frames_after_the_answer_in_the_same_segment_are_kept() {
     let (listener, address) = listen().await;
     let client = connect(format!("ws://{address}"));
     let (websocket, _) = join!(client, async { greet(&mut accept(&listener).await).await });
@@ -207,7 +207,7 @@ async fn status_200_is_a_refusal_too() {
 }
 
 #[tokio::test]
-async fn body_of_a_refusal_is_bounded_in_bytes() {
+async fn body_of_a_refusal_is_limited_in_bytes() {
     let body = "x".repeat(1 << 15);
     let error = refused_with(|_| format!("HTTP/1.1 500 No\r\n\r\n{body}")).await;
     assert_eq!(
@@ -217,7 +217,7 @@ async fn body_of_a_refusal_is_bounded_in_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn body_of_a_refusal_is_bounded_in_time() {
+async fn body_of_a_refusal_is_limited_in_time() {
     let (ours, mut theirs) = duplex(1 << 16);
     let client = connect("ws://a/")
         .handshake_timeout(Duration::from_millis(20))
@@ -309,7 +309,7 @@ async fn mistakes_of_the_program_are_found_before_anything_is_sent() {
         let error = client.clone().over(ours).await.err().unwrap();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(until_closed(&mut theirs).await.is_empty());
-        // Nor is a name looked up.
+        // No name is looked up either.
         assert_eq!(client.await.err().unwrap().kind(), kind);
     }
 }
@@ -317,9 +317,9 @@ async fn mistakes_of_the_program_are_found_before_anything_is_sent() {
 #[tokio::test]
 async fn dropping_the_future_at_any_poll_drops_the_stream() {
     let mut limits = Limits::default();
-    // The server doesn't answer the Close frame of the last round.
+    // The server doesn't answer the Close frame of the last iteration.
     limits.close_timeout = Duration::ZERO;
-    // In a pipe of one byte nearly each poll ends at another await.
+    // In a pipe of one byte nearly every poll ends at a different await.
     for polls in 0.. {
         let (ours, mut theirs) = duplex(1);
         let mut client = Box::pin(connect("ws://a/").limits(limits.clone()).over(ours));
@@ -346,7 +346,7 @@ async fn dropping_the_future_at_any_poll_drops_the_stream() {
             tokio::task::yield_now().await;
         }
         drop(client);
-        // The server ends, because it reads the end or can't write any more.
+        // The server ends because it reads the end of the stream or can't write any more.
         server.await.unwrap();
         if is_open {
             assert!(polls > 100, "each byte is a poll");
@@ -362,7 +362,7 @@ async fn what_is_printed_holds_no_secrets() {
 }
 
 #[tokio::test]
-async fn a_host_of_the_programs_replaces_the_urls() {
+async fn a_host_field_of_the_program_replaces_the_urls_host() {
     let (ours, mut theirs) = duplex(1 << 16);
     let client = connect("ws://address.example/")
         .header("Host", "name.example:81")
@@ -374,7 +374,7 @@ async fn a_host_of_the_programs_replaces_the_urls() {
 
 #[tokio::test]
 async fn an_answer_in_tls_says_that_wss_is_meant() {
-    // An alert, and the start of a ServerHello: servers answer either to what is no ClientHello.
+    // An alert, and the start of a ServerHello: a TLS server answers a plain request with one of the two.
     for first in ["\u{15}\u{3}\u{3}\0\u{2}\u{2}\n", "\u{16}\u{3}\u{3}"] {
         let (ours, mut theirs) = duplex(1 << 16);
         let client = connect("ws://tls.example/").over(ours);
@@ -387,7 +387,7 @@ async fn an_answer_in_tls_says_that_wss_is_meant() {
 
 // Issue 13, C.21.
 #[tokio::test(start_paused = true)]
-async fn a_refusal_without_an_end_is_told_soon_with_what_came() {
+async fn a_refusal_without_an_end_is_reported_soon_with_what_came() {
     for (fields, body) in [
         ("", "who are you?"),
         ("Content-Length: 1000\r\n", "who are you?"),
@@ -409,7 +409,7 @@ async fn a_refusal_without_an_end_is_told_soon_with_what_came() {
                 .headers()
                 .contains_key("sec-websocket-key")
         );
-        // The test's own clock, which moves when nothing else can.
+        // The clock is paused, and moves when no task can run.
         assert_eq!(begun.elapsed().as_secs(), 1, "{fields}");
     }
 }

@@ -1,4 +1,4 @@
-//! RFC 8441 as a client: a WebSocket in a stream of HTTP/2.
+//! The client over HTTP/2 (RFC 8441).
 
 mod scripted;
 
@@ -53,7 +53,7 @@ fn websocket() -> Builder {
     builder
 }
 
-/// The next request; the connection then runs on by itself.
+/// Returns the next request, and drives the connection in a task from then on.
 async fn next(mut connection: Connection<TlsStream<TcpStream>, Bytes>) -> Stream {
     let stream = connection.accept().await.unwrap().unwrap();
     tokio::spawn(async move { while connection.accept().await.is_some() {} });
@@ -71,7 +71,7 @@ async fn data(recv: &mut RecvStream, bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_host_of_the_programs_is_the_authority_and_no_field() {
+async fn a_host_field_of_the_program_becomes_the_authority() {
     let server = Server::new(&["h2"]).await;
     let client = server.client.clone().header("Host", "behind.example:81");
     let serving = async {
@@ -125,7 +125,7 @@ async fn websocket_opens_in_a_stream_and_carries_frames_both_ways() {
     assert_eq!(headers["sec-websocket-protocol"], "x, y");
     assert_eq!(headers["x-mine"], "1");
     assert!(headers.contains_key("sec-websocket-extensions"));
-    // RFC 8441 section 5: none of these.
+    // RFC 8441 section 5: the request has none of these.
     for name in ["sec-websocket-key", "connection", "upgrade", "host"] {
         assert!(!headers.contains_key(name), "{name}");
     }
@@ -160,7 +160,7 @@ async fn server_without_the_setting_is_dialled_again_with_http1() {
 }
 
 #[tokio::test]
-async fn server_that_demands_http1_for_it_gets_that() {
+async fn server_that_demands_http1_is_dialled_again_with_http1() {
     let server = Server::new(&["h2", "http/1.1"]).await;
     let serving = async {
         let (_, mut respond) = next(server.accept(&websocket()).await).await;

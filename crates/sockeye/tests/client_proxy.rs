@@ -1,4 +1,4 @@
-//! Through proxies: HTTP CONNECT, SOCKS5.
+//! The client through proxies: HTTP CONNECT and SOCKS5.
 
 mod scripted;
 
@@ -17,7 +17,7 @@ const CONNECTED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 async fn http_proxy_is_asked_for_the_server_and_then_carries_the_handshake() {
     let (listener, address) = listen().await;
     let proxy = Proxy::http(&format!("http://{address}")).unwrap();
-    // The name needn't resolve here.
+    // The client doesn't resolve the name.
     let client = connect("ws://server.invalid/x").proxy(proxy);
     let server = async {
         let mut stream = accept(&listener).await;
@@ -40,7 +40,7 @@ async fn http_proxy_gets_its_credentials_and_the_server_doesnt() {
     let client = connect("ws://[2001:db8::1]:81/").proxy(proxy);
     let server = async {
         let mut stream = accept(&listener).await;
-        // As an old proxy answers, with a body that isn't one.
+        // Old proxies answer with fields of a body that doesn't follow.
         let connected = "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n";
         let asked = answer(&mut stream, connected).await;
         (asked, greet(&mut stream).await)
@@ -70,7 +70,7 @@ async fn refusal_of_an_http_proxy_brings_its_answer() {
 }
 
 #[tokio::test]
-async fn answers_of_a_bad_http_proxy_are_its_fault() {
+async fn a_bad_answer_of_an_http_proxy_is_a_proxy_error() {
     let long = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "x".repeat(1 << 15));
     for (bytes, kind) in [
         ("SSH-2.0-OpenSSH\r\n", ErrorKind::Proxy),
@@ -117,7 +117,7 @@ async fn tls_goes_through_a_tunnel_and_with_a_proxy_itself() {
     assert_eq!(head.field("Host"), Some("server.invalid"));
 }
 
-/// A SOCKS5 proxy without authentication; returns ATYP, address and port, after answering `reply`.
+/// Plays a SOCKS5 proxy without authentication that answers `reply`. Returns ATYP, address and port of the request.
 async fn socks5<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, reply: u8) -> Vec<u8> {
     let mut hello = [0; 3];
     stream.read_exact(&mut hello).await.unwrap();
@@ -169,7 +169,7 @@ async fn socks5h_leaves_the_name_to_the_proxy_and_socks5_resolves_it_here() {
             let mut stream = accept(&listener).await;
             let mut asked = socks5(&mut stream, 0).await;
             if asked[0] == 4 && url.contains("localhost") {
-                // This machine prefers IPv6.
+                // The resolver returns the IPv6 address first.
                 asked = expected.clone();
             }
             greet(&mut stream).await;

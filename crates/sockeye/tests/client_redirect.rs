@@ -1,4 +1,4 @@
-//! Redirects: followed as often as allowed, and told no more than the new origin may know.
+//! Redirects: how many are followed, and what another origin sees.
 
 mod scripted;
 
@@ -36,7 +36,7 @@ async fn redirect_within_the_origin_keeps_credentials() {
 }
 
 #[tokio::test]
-async fn other_origin_sees_no_credentials_nor_does_the_first_when_the_way_leads_back() {
+async fn other_origin_sees_no_credentials_nor_does_the_first_after_a_redirect_back() {
     let (first, first_address) = listen().await;
     let (second, second_address) = listen().await;
     let client = connect(format!("ws://u:p@{first_address}/"))
@@ -120,7 +120,7 @@ async fn redirect_is_an_error_by_default_and_says_where_it_leads() {
 }
 
 #[tokio::test]
-async fn loop_ends_at_the_bound() {
+async fn loop_ends_at_redirects_max() {
     let (listener, address) = listen().await;
     let client = connect(format!("ws://{address}/")).redirects_max(3);
     let server = async {

@@ -17,7 +17,7 @@ async fn dial(host: &str, tls: ClientTls, acceptor: &TlsAcceptor) -> Result<WebS
     let client = connect(format!("wss://{host}:{}/", address.port())).tls(tls);
     let server = async {
         if let Ok(mut stream) = acceptor.accept(accept(&listener).await).await
-            // In TLS 1.3 the server is through before the client has looked at its certificate.
+            // In TLS 1.3 the server is done before the client has checked its certificate.
             && !is_refused(&mut stream).await
         {
             greet(&mut stream).await;
@@ -28,7 +28,7 @@ async fn dial(host: &str, tls: ClientTls, acceptor: &TlsAcceptor) -> Result<WebS
     join!(client, server).0
 }
 
-/// Whether the client said nothing but an alert.
+/// Whether the client sent nothing but an alert.
 async fn is_refused(stream: &mut tokio_rustls::server::TlsStream<tokio::net::TcpStream>) -> bool {
     use tokio::io::AsyncBufReadExt as _;
     !matches!(stream.fill_buf().await, Ok(bytes) if !bytes.is_empty())
@@ -140,7 +140,7 @@ async fn client_certificate_is_shown_to_a_server_that_asks() {
         .client_certificate(&identity.chain, &identity.key)
         .unwrap();
     assert_greeted(dial("localhost", known, &acceptor).await).await;
-    // In TLS 1.3 the refusal comes after the client's part of the handshake.
+    // In TLS 1.3 the server refuses after the client's part of the handshake.
     let error = dial("localhost", anonymous, &acceptor).await.err().unwrap();
     assert!(
         matches!(error.kind(), ErrorKind::Tls | ErrorKind::Io),
@@ -179,7 +179,7 @@ async fn client_certificate_stays_with_its_origin() {
     }
 }
 
-/// What a program would make that uses rustls itself.
+/// Returns a configuration as a program makes it that uses rustls itself.
 fn rustls_config(servers: &Authority, identity: &Identity) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots
@@ -239,7 +239,7 @@ fn key_is_not_printed() {
     assert!(format!("{tls:?}").len() < 200);
 }
 
-/// A certificate as `openssl req -x509` makes it: an authority's, given to a server.
+/// Returns a certificate as `openssl req -x509` makes it: marked as an authority's, and shown by a server.
 fn self_signed(name: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Identity {
     let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

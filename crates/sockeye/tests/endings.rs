@@ -1,4 +1,4 @@
-//! What the loop style tells of an end: nothing after a normal one, an error with its `Closed` after any other.
+//! How `recv` reports the end of a connection: `None` after a normal one, an error with its `Closed` after any other.
 
 mod in_memory;
 
@@ -20,7 +20,7 @@ fn failures() -> impl Iterator<Item = CloseCode> {
     codes.into_iter().map(CloseCode::new)
 }
 
-/// The end of `role`, and its peer.
+/// Returns a WebSocket of `role`, and its peer.
 fn pair(role: Role) -> (WebSocket, WebSocket) {
     let (left, right) = duplex(64 << 10);
     let websocket = WebSocket::from_stream(left, role, Settings::default()).unwrap();
@@ -28,7 +28,7 @@ fn pair(role: Role) -> (WebSocket, WebSocket) {
     (websocket, peer)
 }
 
-/// What programs are made of: its error is how the conversation ended.
+/// Receives until the end, as programs do. The error is how the conversation ended.
 async fn conversation(websocket: &mut WebSocket) -> Result<Vec<Message<'static>>, Error> {
     let mut received = Vec::new();
     while let Some(message) = websocket.recv().await? {
@@ -92,9 +92,9 @@ async fn a_loop_fails_after_a_close_of_our_own_that_is_not_normal() {
 }
 
 #[tokio::test]
-async fn a_failure_of_the_peer_that_crosses_our_normal_close_is_told() {
+async fn a_failure_of_the_peer_that_crosses_our_normal_close_is_reported() {
     let (mut server, mut wire) = server_and_wire();
-    // 1011, masked with the key 0, is there before our own Close frame goes out.
+    // 1011, masked with the key 0, comes before the server sends its own Close frame.
     wire.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xf3])
         .await
         .unwrap();
@@ -184,7 +184,7 @@ async fn an_observer_that_panics_ends_its_own_connection_with_1011() {
     let (mut server, mut wire) = server_and_wire();
     let (mut neighbour, other) = pair(Role::Server);
     server.on_control(|frame| panic!("told to, by {frame:?}"));
-    // Nobody is in `recv`: all connections of the thread are looked after together.
+    // No task is in `recv`, so one drive queue drives both connections.
     let ping = [0x89, 0x80, 0, 0, 0, 0];
     wire.write_all(&ping).await.unwrap();
     let mut answer = [0; 6];

@@ -11,7 +11,7 @@ use tokio::{
     sync::mpsc,
 };
 
-/// Writes down what it hears, and answers by the text of the message.
+/// Records its calls. The text of a message decides the answer.
 struct Recorder {
     heard: mpsc::UnboundedSender<String>,
 }
@@ -185,10 +185,10 @@ async fn whatever_panics_in_a_task_close_is_the_last_call_and_comes_once() {
             let group = Group::new();
             group.join(&session);
             let mut peer = WebSocket::from_stream(right, role.peer(), Settings::default()).unwrap();
-            // A rule is broken behind it: too large for whoever counts.
+            // The second message breaks a rule: it is too large.
             let too_big = vec![0; Settings::default().limits.message_bytes_max + 1];
             for message in [Message::from("question"), Message::from(too_big)] {
-                // It may be closed already.
+                // The connection may be closed already.
                 let _ = peer.send(message).await;
             }
             let code = match callback {
@@ -230,7 +230,7 @@ async fn errors_come_before_the_close() {
     assert_eq!(heard_lines.next().await, "(gone)");
 }
 
-/// The replies to a batch go out in one write, whatever its size.
+/// The replies to a batch leave in one write, whatever its size.
 #[tokio::test]
 async fn replies_to_one_read_go_out_in_one_write() {
     let writes = Arc::new(Mutex::new(Vec::new()));
@@ -258,7 +258,7 @@ async fn replies_to_one_read_go_out_in_one_write() {
     drop(session);
 }
 
-/// Gives its input in one read, then nothing more; notes the size of each write.
+/// Returns its input in one read and then nothing. Records the size of each write.
 struct CountingStream {
     input: Vec<u8>,
     silent: tokio::io::DuplexStream,
@@ -401,7 +401,7 @@ async fn an_endpoint_reads_on_after_a_stream_that_its_replies_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_reads_on_when_its_large_answer_is_out() {
     const LARGE: usize = 256 << 10;
-    // What the client's inbox takes is less.
+    // The client's inbox takes less than that.
     const MESSAGES: u8 = 20;
     let (left, right) = duplex(64 << 10);
     let mut huge = Settings::default();

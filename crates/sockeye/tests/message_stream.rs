@@ -1,4 +1,4 @@
-//! One large message as a stream, in both directions.
+//! One large message as a stream, sent and received.
 
 mod in_memory;
 
@@ -8,7 +8,7 @@ use in_memory::{frame, generous, pair_with, server_and_wire};
 use sockeye::{CloseCode, ErrorKind, Message, MessageKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-/// The payload of an unmasked frame, and its first byte.
+/// Reads an unmasked frame. Returns its first byte and its payload.
 async fn read_frame(wire: &mut DuplexStream) -> (u8, Vec<u8>) {
     let mut head = [0; 2];
     wire.read_exact(&mut head).await.unwrap();
@@ -86,7 +86,7 @@ async fn an_abandoned_writer_closes_with_1011() {
 }
 
 #[tokio::test]
-async fn small_writes_of_a_stream_gather_to_fragments_of_64_kib() {
+async fn small_writes_of_a_stream_are_joined_to_fragments_of_64_kib() {
     let (server, mut wire) = server_and_wire();
     let copied: Vec<u8> = (0..200 << 10)
         .map(|index: u32| (index >> 3) as u8)
@@ -100,7 +100,7 @@ async fn small_writes_of_a_stream_gather_to_fragments_of_64_kib() {
         server
     });
     let mut received = Vec::new();
-    // `copy` flushes when its source ends, so that the last fragment is empty.
+    // `copy` flushes when its source ends, so the last fragment is empty.
     for (first, len) in [
         (0x02, 64 << 10),
         (0x00, 64 << 10),
@@ -127,7 +127,7 @@ async fn a_flush_sends_what_was_written_of_a_stream() {
         writer.flush().await.unwrap();
         let frame = timeout(read_frame(&mut wire)).await;
         assert_eq!(frame, (first, line.as_bytes().to_vec()));
-        // Without anything new there is nothing to send.
+        // A second flush sends nothing.
         writer.flush().await.unwrap();
     }
     writer.write_all(b"end").await.unwrap();

@@ -1,4 +1,4 @@
-//! Coming back over real sockets: a fresh request each time, answers that are final, hints.
+//! Reconnecting over real sockets: a new request for each attempt, final answers, hints.
 
 mod scripted;
 
@@ -17,7 +17,7 @@ use sockeye::{
 };
 use tokio::io::AsyncWriteExt as _;
 
-/// No need to wait for luck here.
+/// No delay: these tests don't depend on random waits.
 const QUICK: Backoff = Backoff {
     base: Duration::from_millis(1),
     max: Duration::from_millis(5),
@@ -47,7 +47,7 @@ async fn each_attempt_has_a_request_of_its_own() {
         async move {
             tokio::task::yield_now().await;
             match number {
-                // Whoever makes the token may be away too.
+                // The service that makes tokens may fail too.
                 1 => Err(Error::new(ErrorKind::Io, "no token today")),
                 number => Ok(connect
                     .url(format!("ws://{address}/feed?attempt={number}"))
@@ -118,7 +118,7 @@ async fn a_close_with_1008_is_final_and_one_with_1012_is_not() {
 }
 
 #[tokio::test]
-async fn a_busy_server_says_when_to_come_back() {
+async fn a_busy_server_says_when_to_reconnect() {
     for (answers, hint) in [
         (
             "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",

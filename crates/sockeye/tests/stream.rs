@@ -14,7 +14,7 @@ use futures_util::{Sink, SinkExt, StreamExt as _, stream};
 use sockeye::{CloseCode, ErrorKind, Message, Role, Settings, Side, WebSocket};
 use tokio::{io::duplex, time::timeout};
 
-/// Bytes. Small enough that large messages meet back-pressure.
+/// Bytes of the pipe. Small, so that large messages meet back-pressure.
 const PIPE_BYTES: usize = 16 << 10;
 
 fn pair_with(settings: Settings) -> (WebSocket, WebSocket) {
@@ -101,7 +101,7 @@ async fn a_sink_over_a_full_outbox_keeps_one_message_and_is_not_ready_for_anothe
     for number in 0..taken {
         let received = soon(client.next()).await.unwrap().unwrap();
         assert_eq!(received, Message::from(vec![number; 10_000]));
-        // The sink doesn't send by itself what it keeps.
+        // The sink sends the message that it keeps only when it is polled.
         let _ = Pin::as_mut(&mut sink).poll_flush(cx);
     }
     assert!(Pin::as_mut(&mut sink).poll_ready(cx).is_ready());
@@ -112,7 +112,7 @@ async fn closing_the_sink_tells_the_peer_1000_and_leaves_the_stream_to_its_end()
     let (mut server, mut client) = pair();
     SinkExt::send(&mut server, "last".into()).await.unwrap();
     soon(SinkExt::close(&mut server)).await.unwrap();
-    // Again is no error.
+    // Closing a second time isn't an error.
     soon(SinkExt::close(&mut server)).await.unwrap();
     let refused = SinkExt::send(&mut server, "late".into()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Closed);

@@ -202,8 +202,8 @@ async fn an_unread_inbox_stops_the_reading_and_loses_nothing() {
         }
         client
     });
-    // One thread runs all, so after this many turns the client is where it can't go on: 3 MB don't
-    // fit 1 MiB of outbox, 1 MiB of inbox and the pipe.
+    // One thread runs all tasks, so after this many yields the client waits: 3 MB don't fit 1 MiB of outbox, 1 MiB of
+    // inbox and the pipe.
     for _ in 0..100_000 {
         tokio::task::yield_now().await;
     }
@@ -240,8 +240,8 @@ async fn dropping_the_websocket_says_going_away() {
     assert_eq!(client.closed().unwrap().code, CloseCode::GOING_AWAY);
 }
 
-/// After a conversation without pauses: how often a `recv` is polled for which nothing comes, until a timer of the same
-/// thread ends it.
+/// Holds a conversation without pauses, and then calls `recv` once more. Returns how often that call is polled until a
+/// timer of the same thread ends it.
 async fn polls_in_vain(busy_poll: Duration) -> usize {
     let mut settings = Settings::default();
     settings.busy_poll = busy_poll;
@@ -276,14 +276,14 @@ async fn polls_in_vain(busy_poll: Duration) -> usize {
 }
 
 #[tokio::test]
-async fn who_was_answered_promptly_looks_and_keeps_nobody_from_anything() {
+async fn after_prompt_answers_recv_spins_and_the_threads_timers_still_run() {
     let polls = polls_in_vain(Duration::from_secs(3600)).await;
     assert!(polls > 100, "{polls}");
 }
 
 #[tokio::test]
-async fn who_may_not_look_is_not_polled_before_something_comes() {
-    // Once, and by the timer.
+async fn without_busy_poll_recv_is_not_polled_before_something_comes() {
+    // Once at first, and once when the timer ends it.
     let polls = polls_in_vain(Duration::ZERO).await;
     assert!(polls <= 2, "{polls}");
 }
@@ -301,7 +301,7 @@ async fn recv_cancelled_at_every_await_point_loses_nothing() {
     let mut cancelled = 0;
     for byte in bytes {
         wire.write_all(&[byte]).await.unwrap();
-        // Polled once or twice, then dropped: before and after the socket has woken it.
+        // Polls `recv` once or twice and then drops it: before and after the socket has woken it.
         for polls in 1..=2 {
             let mut recv = Box::pin(server.recv());
             let mut outcome = None;
@@ -335,7 +335,7 @@ async fn recv_cancelled_at_every_await_point_loses_nothing() {
     );
 }
 
-/// A wake-up that has been given to a `recv` which is dropped must reach the attendant.
+/// A wake-up that went to a `recv` which is then dropped must reach the background driver.
 #[tokio::test]
 async fn a_ping_is_answered_after_recv_was_cancelled() {
     let (mut server, mut wire) = server_and_wire();
@@ -379,13 +379,13 @@ async fn many_tasks_send_through_one_session() {
 
 /// The socket becomes readable again, with a ping, just as the task leaves `recv` with a message.
 #[tokio::test]
-async fn a_wake_up_that_meets_recv_on_its_way_out_is_not_lost() {
+async fn a_wake_up_while_recv_returns_is_not_lost() {
     let (written, mut writes) = tokio::sync::mpsc::unbounded_channel();
     let waker = Arc::<Mutex<Option<Waker>>>::default();
     let stream = ScriptedStream {
         waker: Arc::clone(&waker),
         reads: vec![
-            Read::Nothing, // the attendant, before `recv` is called
+            Read::Nothing, // by the background driver, before `recv` is called
             Read::Bytes(frame(0x81, b"hi")),
             Read::NothingYet,
             Read::Bytes(frame(0x89, b"late")),
@@ -394,10 +394,10 @@ async fn a_wake_up_that_meets_recv_on_its_way_out_is_not_lost() {
     };
     let mut server = WebSocket::from_stream(stream, Role::Server, Settings::default()).unwrap();
     tokio::task::yield_now().await;
-    // `recv` waits already when the socket becomes readable.
+    // `recv` waits when the socket becomes readable.
     let (message, ()) = tokio::join!(server.recv(), async {
         let waker = waker.lock().unwrap().take();
-        waker.expect("the attendant has read").wake();
+        waker.expect("the background driver has read").wake();
     });
     assert_eq!(message.unwrap(), Some("hi".into()));
     let write = tokio::time::timeout(Duration::from_secs(20), writes.recv()).await;
@@ -407,18 +407,18 @@ async fn a_wake_up_that_meets_recv_on_its_way_out_is_not_lost() {
     );
 }
 
-/// What one read gives.
+/// The result of one read.
 enum Read {
     Bytes(Vec<u8>),
-    /// Nothing, until the test wakes the reader.
+    /// Pending, until the test wakes the reader.
     Nothing,
-    /// Nothing, but the reader is woken before the read has returned.
+    /// Pending, and the reader is woken before the read returns.
     NothingYet,
 }
 
-/// Follows its script; after it nothing comes.
+/// Returns the results in `reads` one after the other, and then nothing.
 struct ScriptedStream {
-    /// Of the read that found nothing.
+    /// The waker of the read that returned `Nothing`.
     waker: Arc<Mutex<Option<Waker>>>,
     reads: Vec<Read>,
     written: tokio::sync::mpsc::UnboundedSender<Vec<u8>>,
@@ -464,7 +464,7 @@ impl AsyncWrite for ScriptedStream {
     }
 }
 
-/// Lets every task run until it waits: one thread runs all, and nothing needs so many turns.
+/// Lets every task run until it waits. One thread runs all tasks, and none needs so many yields.
 async fn settle() {
     for _ in 0..10_000 {
         tokio::task::yield_now().await;
@@ -494,7 +494,7 @@ async fn messages_that_wait_behind_a_stream_leave_it_room() {
     finished.await.unwrap();
 }
 
-/// The test's clock is paused: it goes on only when nothing else can.
+/// Fails if `future` waits for ever: the clock is paused, and moves only when no task can run.
 async fn timeout<F: Future>(future: F) -> F::Output {
     let limit = Duration::from_secs(60);
     let output = tokio::time::timeout(limit, future).await;
@@ -520,7 +520,7 @@ async fn a_dropped_websocket_leaves_no_task_behind() {
     }
 }
 
-/// Gives its beginning, then zeros without end; takes all.
+/// Returns its beginning and then zeros without end. Accepts every write.
 struct Flood {
     begin: &'static [u8],
     _alive: std::sync::Arc<()>,
@@ -575,7 +575,7 @@ async fn a_peer_that_floods_after_its_close_is_left_after_the_timeout() {
     assert_eq!(std::sync::Arc::strong_count(&alive), 1, "it is still read");
 }
 
-/// Some turns for every task, where each turn may read a megabyte.
+/// Lets every task run some times, where each time may read a megabyte.
 async fn settle_few() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
@@ -589,7 +589,7 @@ impl std::task::Wake for Idle {
 }
 
 #[tokio::test]
-async fn who_stops_waiting_leaves_nothing_behind() {
+async fn a_dropped_wait_leaves_no_waker_behind() {
     let (server, client) = pair();
     let session = server.session();
     let idle = std::sync::Arc::new(Idle);
@@ -608,7 +608,7 @@ async fn who_stops_waiting_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bounds_of_zero_are_slow_and_not_dead() {
+async fn with_limits_of_zero_messages_still_pass() {
     let mut zero = Settings::default();
     zero.outbox_bytes_max = 0;
     zero.inbox_bytes_max = 0;
@@ -646,7 +646,7 @@ fn a_runtime_that_goes_down_ends_its_connections() {
         let limit = Duration::from_secs(20);
         tokio::time::timeout(limit, session.closed()).await
     });
-    assert!(closed.is_ok(), "nobody says that it is over");
+    assert!(closed.is_ok(), "the end isn't reported");
     assert!(group.is_empty());
     drop(client);
 }
@@ -667,7 +667,7 @@ async fn a_pong_leaves_as_soon_as_the_inbox_has_room_again() {
     for _ in 0..5 {
         timeout(server.recv()).await.unwrap().unwrap();
     }
-    // From here on nobody is in `recv`.
+    // From here on no task is in `recv`.
     let mut pong = [0; 15];
     timeout(wire.read_exact(&mut pong)).await.unwrap();
     assert_eq!(&pong[2..], b"are you there");
@@ -680,13 +680,9 @@ async fn a_pong_leaves_while_a_message_is_read_in_parts() {
     let mut reader = server.recv_stream().await.unwrap().unwrap();
     let mut part = [0; 4];
     reader.read_exact(&mut part).await.unwrap();
-    // A read that gives up.
-    let patience = Duration::from_millis(1);
-    assert!(
-        tokio::time::timeout(patience, reader.read_u8())
-            .await
-            .is_err()
-    );
+    // The reader gives up before the next part comes.
+    let limit = Duration::from_millis(1);
+    assert!(tokio::time::timeout(limit, reader.read_u8()).await.is_err());
     wire.write_all(&frame(0x89, b"p")).await.unwrap();
     let mut pong = [0; 3];
     timeout(wire.read_exact(&mut pong)).await.unwrap();
@@ -698,14 +694,14 @@ async fn a_pong_leaves_while_a_message_is_read_in_parts() {
 }
 
 #[tokio::test]
-async fn a_close_that_came_is_heard_although_nothing_can_be_sent_any_more() {
+async fn a_close_that_came_is_reported_although_nothing_can_be_sent_any_more() {
     let (mut server, mut wire) = server_and_wire();
     settle().await;
     wire.write_all(&frame(0x82, b"last words")).await.unwrap();
     let close = frame(0x88, &[0x03, 0xe9, b'b', b'y', b'e']);
     wire.write_all(&close).await.unwrap();
     drop(wire);
-    // The socket knows already that the peer is gone; we learn it here.
+    // The peer has closed the stream; the server learns it when it writes.
     while server.try_send("are you there").is_ok() {}
     let message = server.recv().await.unwrap();
     assert_eq!(message, Some(Message::from(&b"last words"[..])));
@@ -719,14 +715,14 @@ async fn a_close_that_came_is_heard_although_nothing_can_be_sent_any_more() {
     assert!(!closed.is_clean());
 }
 
-/// Three questions in one write.
+/// Writes three questions in one write.
 async fn ask_three(wire: &mut (impl AsyncWrite + Unpin)) {
     let three = [b"1", b"2", b"3"].map(|question| frame(0x82, question));
     wire.write_all(&three.concat()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_answers_a_part_of_a_batch_leaves_although_nobody_comes_back_to_recv() {
+async fn answers_to_a_part_of_a_batch_leave_although_recv_is_not_called_again() {
     let (mut server, mut wire) = server_and_wire();
     let (mut other, mut other_wire) = server_and_wire();
     ask_three(&mut wire).await;
@@ -740,7 +736,7 @@ async fn what_answers_a_part_of_a_batch_leaves_although_nobody_comes_back_to_rec
         timeout(wire.read_exact(&mut answer)).await.unwrap();
         assert_eq!(answer, [0x82, 1, b'1']);
     }
-    // The program has taken its time; the second answer comes from another task.
+    // The program is slow, and another task sends the second answer.
     let question = timeout(server.recv()).await.unwrap().unwrap();
     settle().await;
     let session = server.session().clone();
@@ -811,7 +807,7 @@ impl AsyncWrite for Counted {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_round_that_comes_by_leaves_a_batch_to_whoever_is_about_to_read_it() {
+async fn the_drive_queue_leaves_a_batch_to_a_task_that_has_been_woken_to_read_it() {
     let (left, wire) = duplex(1 << 20);
     let (mut answers, mut questions) = tokio::io::split(wire);
     let writes = Arc::new(AtomicUsize::new(0));
@@ -825,7 +821,7 @@ async fn a_round_that_comes_by_leaves_a_batch_to_whoever_is_about_to_read_it() {
     // The task waits in `recv`.
     settle().await;
     ask_three(&mut questions).await;
-    // It has its turn between the task's and that of the round that the task has called.
+    // This task runs between the task in `recv` and the drive queue that `recv` has scheduled.
     tokio::spawn(async move {
         ask_three(&mut questions).await;
         questions
@@ -836,19 +832,19 @@ async fn a_round_that_comes_by_leaves_a_batch_to_whoever_is_about_to_read_it() {
 }
 
 #[tokio::test]
-async fn an_app_heartbeat_is_answered_even_if_nobody_receives() {
+async fn an_app_heartbeat_is_answered_while_recv_is_not_called() {
     let mut settings = Settings::default();
     settings.app_heartbeat = Some(AppHeartbeat::default());
     let (mut server, mut client) = pair_with(settings, Settings::default());
     for message in ["ping", "question", "ping"] {
         client.send(message).await.unwrap();
     }
-    // Its program is busy with something else.
+    // The server's program doesn't call `recv`.
     for _ in 0..2 {
         assert_eq!(client.recv().await.unwrap(), Some("pong".into()));
     }
     assert_eq!(server.recv().await.unwrap(), Some("question".into()));
-    // Also while messages are handed out in parts, if it is one and whole.
+    // While messages are received in parts, a heartbeat is answered if it is a whole message.
     client.send("ping").await.unwrap();
     let mut writer = client.send_stream(MessageKind::Text).await.unwrap();
     for part in [&b"pi"[..], b"ping"] {
@@ -863,7 +859,7 @@ async fn an_app_heartbeat_is_answered_even_if_nobody_receives() {
     assert_eq!(text, "pipingping");
     drop(reader);
     assert_eq!(client.recv().await.unwrap(), Some("pong".into()));
-    // The other end answers none.
+    // The client has no app heartbeat, and receives the message.
     server.send("ping").await.unwrap();
     assert_eq!(client.recv().await.unwrap(), Some("ping".into()));
 }

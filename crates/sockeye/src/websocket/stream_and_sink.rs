@@ -1,4 +1,4 @@
-//! `Stream` and `Sink`, for programs that work with the combinators of crate `futures`.
+//! `Stream` and `Sink`, for the combinators of crate `futures`.
 
 use std::{
     pin::Pin,
@@ -11,8 +11,10 @@ use sockeye_proto::Message;
 
 use crate::{error::Error, websocket::websocket::WebSocket};
 
-/// The messages, as from [`WebSocket::recv`], until the connection has ended: an end that isn't normal is one last
-/// error. Polled through a stream, a wait costs one wake-up more than in `recv`.
+/// The messages that [`WebSocket::recv`] returns, until the connection has ended. An end that isn't normal is one last
+/// error. A wait costs one wake-up more than in `recv`.
+///
+/// # Example
 ///
 /// ```
 /// use futures_util::{SinkExt, StreamExt as _};
@@ -38,16 +40,16 @@ impl Stream for WebSocket {
     }
 }
 
-/// The outbox as a sink. One message more than [`crate::Settings::outbox_bytes_max`] allows waits in the sink, until
-/// the outbox has room.
+/// The outbox as a sink. The sink holds one message beyond [`crate::Settings::outbox_bytes_max`] until the outbox has
+/// room.
 ///
-/// `flush` is ready once the outbox has taken all, as [`WebSocket::send`] is: the connection writes it without
-/// being asked. `close` closes with 1000 and is ready once the socket has taken the Close frame, without waiting for
-/// the peer's; messages still come from the stream until the peer has answered.
+/// `flush` is ready when the outbox has taken all messages, as [`WebSocket::send`] is. The connection writes them
+/// without another call. `close` closes with 1000. It is ready when the socket has taken the Close frame, and doesn't
+/// wait for the peer's: the stream still returns messages until the peer has answered.
 ///
 /// # Errors
 ///
-/// [`crate::ErrorKind::Closed`] once the connection is closing or closed. To `close` again is no error.
+/// [`crate::ErrorKind::Closed`] if the connection is closing or closed. Closing it again isn't an error.
 impl Sink<Message<'static>> for WebSocket {
     type Error = Error;
 

@@ -1,4 +1,4 @@
-//! Servers whose every word the test decides.
+//! Servers whose every byte the test decides.
 #![allow(dead_code, reason = "each test binary uses another part")]
 #![allow(unreachable_pub, reason = "a module of test binaries")]
 
@@ -30,11 +30,11 @@ pub async fn accept(listener: &TcpListener) -> TcpStream {
     listener.accept().await.unwrap().0
 }
 
-/// The head of one request.
+/// The head of a request.
 pub struct Head(String);
 
 impl Head {
-    /// Reads it, and not one byte more.
+    /// Reads a head, and no byte beyond it.
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
         let mut bytes = Vec::new();
         while !bytes.ends_with(b"\r\n\r\n") {
@@ -61,7 +61,7 @@ impl Head {
         value
     }
 
-    /// The 101 that answers it, with these fields besides, each with its CR LF.
+    /// Returns the 101 for this request, with additional fields, each with its CR LF.
     pub fn switching(&self, more: &str) -> String {
         let accept = accept_key(self.field("Sec-WebSocket-Key").unwrap());
         format!(
@@ -81,7 +81,7 @@ pub async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Head {
     head
 }
 
-/// What [`greet`] says at the other end.
+/// Checks that the client has received what [`greet`] sends.
 pub async fn assert_greeted(websocket: Result<WebSocket, Error>) {
     let message = websocket.unwrap().recv().await.unwrap().unwrap();
     assert_eq!(message.as_text(), Some("Hi"));
@@ -95,10 +95,10 @@ pub async fn answer<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, answer: &
     head
 }
 
-/// Waits until the client has closed, and returns what it said before.
+/// Waits until the client has closed, and returns what it sent before.
 pub async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut rest = Vec::new();
-    // A reset closes too.
+    // A reset counts as a close.
     let _ = stream.read_to_end(&mut rest).await;
     rest
 }
@@ -120,13 +120,13 @@ pub async fn drop_when<T>(client: impl Future, server: impl Future<Output = T>) 
     .await
 }
 
-/// An authority, and what it signs.
+/// A certificate authority.
 pub struct Authority {
     pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// PEM of a certificate and its key.
+/// A certificate and its key, in PEM.
 pub struct Identity {
     pub chain: String,
     pub key: String,
@@ -154,12 +154,12 @@ impl Authority {
         }
     }
 
-    /// A server named `name`.
+    /// Returns an acceptor with a certificate for `name`.
     pub fn acceptor(&self, name: &str, alpn: &[&str]) -> TlsAcceptor {
         self.acceptor_for_clients_of(None, name, alpn)
     }
 
-    /// The same; it demands certificates that `clients` signed.
+    /// Returns an acceptor with a certificate for `name` that demands client certificates signed by `clients`.
     pub fn acceptor_for_clients_of(
         &self,
         clients: Option<&Self>,
