@@ -12,11 +12,11 @@ use super::{
 /// Everything that can be configured.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Config {
-    /// Configuration file (TOML); `sockeye.toml` is read if it is there and nothing else is named
+    /// Configuration file (TOML). Default: `sockeye.toml`, if there is one
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Address to listen on, HOST:PORT; may be given many times; port 0 lets the system choose
+    /// Address to listen on, as HOST:PORT. May be given many times. Port 0 lets the system choose
     #[arg(
         long,
         value_name = "ADDR",
@@ -25,12 +25,12 @@ pub(crate) struct Config {
     )]
     pub(crate) listen: Vec<ListenAddr>,
 
-    /// Every connection begins with a head of the PROXY protocol (version 1 or 2), which names the client, and is
-    /// closed if it doesn't; `on` only where nobody but the proxy can connect
+    /// Expect each connection to begin with a PROXY protocol header (version 1 or 2), which names the client; close any
+    /// that does not. Use `on` only where nothing but the proxy can connect
     #[arg(long, value_name = "on|off", default_value = "off")]
     pub(crate) proxy_protocol: Switch,
 
-    /// Proxies whose X-Forwarded-For or Forwarded is believed: addresses and ranges; may be given many times
+    /// Addresses and ranges of proxies whose Forwarded and X-Forwarded-… headers are believed. May be given many times
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     pub(crate) trusted_proxies: Vec<Network>,
 
@@ -38,24 +38,24 @@ pub(crate) struct Config {
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub(crate) deflate: Switch,
 
-    /// Threads that carry WebSockets; without it one for each core that the process may use
+    /// Number of worker threads that carry WebSockets. Default: one for each core that the process may use
     #[arg(long, value_name = "COUNT")]
     pub(crate) workers: Option<Count>,
 
-    /// Look for what comes next for some 30 microseconds before sleeping, where it has come as promptly so far: answers
-    /// are faster, the core is kept busy meanwhile
+    /// Spin for some 30 microseconds before a worker sleeps, where spinning has paid off so far. Answers are faster,
+    /// and the core stays busy
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub(crate) busy_poll: Switch,
 
-    /// Directory for what must outlive the process, made if it is missing; without it everything is in memory
+    /// Directory for data that outlives the process, created if it is missing. Without it all data is in memory
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// What a program shows in X-API-Key to use /api; without it one is made and printed at every start
+    /// Key that back ends send in X-API-Key to use /api. Without it a new key is made and printed at each start
     #[arg(long, value_name = "KEY")]
     pub(crate) api_key: Option<ApiKey>,
 
-    /// Where the chat's WebSocket is; may be given many times, and comes before what else is on that path
+    /// Path of the chat's WebSocket. May be given many times. Takes precedence over what else is on that path
     #[arg(
         long,
         value_name = "PATH",
@@ -65,19 +65,20 @@ pub(crate) struct Config {
     )]
     pub(crate) chat_path: Vec<UrlPath>,
 
-    /// The chat_token that the chat's pages have to show; without it any that is not empty will do
+    /// Token that the chat's pages must send as chat_token. Without it any token that is not empty is accepted
     #[arg(long, value_name = "TOKEN", help_heading = "chat")]
     pub(crate) chat_token: Option<ChatToken>,
 
-    /// What the chat keeps of what was said, in all rooms and in private; without it 64MiB with --data, 4MiB in memory
+    /// Most bytes of chat history kept, over all rooms and private conversations. Default: 64MiB with --data, 4MiB in
+    /// memory
     #[arg(long, value_name = "SIZE", help_heading = "chat")]
     pub(crate) chat_history_bytes_max: Option<Bytes>,
 
-    /// What may wait for people who are away from the chat; without it 32MiB with --data, 4MiB in memory
+    /// Most bytes of chat messages that wait for people who are offline. Default: 32MiB with --data, 4MiB in memory
     #[arg(long, value_name = "SIZE", help_heading = "chat")]
     pub(crate) chat_letters_bytes_max: Option<Bytes>,
 
-    /// How long a QR code of the login can be scanned and confirmed
+    /// How long a login QR code can be scanned and confirmed
     #[arg(
         long,
         value_name = "TIME",
@@ -86,7 +87,7 @@ pub(crate) struct Config {
     )]
     pub(crate) login_lifetime: Period,
 
-    /// Certificate chain (PEM); with it every listener speaks TLS: wss and https
+    /// Certificate chain (PEM). With it every listener speaks TLS: wss and https
     #[arg(long, value_name = "FILE", help_heading = "tls")]
     pub(crate) tls_cert: Option<PathBuf>,
 
@@ -94,8 +95,8 @@ pub(crate) struct Config {
     #[arg(long, value_name = "FILE", help_heading = "tls")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// Tell browsers that came by https not to try http for a year (Strict-Transport-Security); only on port 443 of a name
-    /// that isn't localhost, also behind a trusted proxy that speaks TLS
+    /// Tell browsers that came by https to use https alone for a year (Strict-Transport-Security). Sent only for port
+    /// 443 of a name other than localhost, also behind a trusted proxy that speaks TLS
     #[arg(
         long,
         value_name = "on|off",
@@ -104,9 +105,9 @@ pub(crate) struct Config {
     )]
     pub(crate) hsts: Switch,
 
-    /// Most memory that clients can make the server hold, all together: beyond three quarters nothing more is read from
-    /// those who hold most, beyond it they are closed with 1013; `auto` is a quarter of the least of the machine's
-    /// memory, the cgroup's limit and the limit of the address space
+    /// Most memory that all clients together can make the server hold. Above three quarters of it, the server stops
+    /// reading from the clients that hold most; above all of it, it closes them with 1013. `auto` is a quarter of the
+    /// machine's memory, the cgroup limit or the address space limit, whichever is least
     #[arg(
         long,
         value_name = "SIZE",
@@ -115,7 +116,7 @@ pub(crate) struct Config {
     )]
     pub(crate) memory_max: MemoryMax,
 
-    /// Largest message taken, after reassembly and inflation; on /echo that is --echo-message-bytes-max
+    /// Largest message accepted, after reassembly and decompression. /echo has --echo-message-bytes-max instead
     #[arg(
         long,
         value_name = "SIZE",
@@ -124,7 +125,7 @@ pub(crate) struct Config {
     )]
     pub(crate) message_bytes_max: Bytes,
 
-    /// Largest message that /echo takes
+    /// Largest message that /echo accepts
     #[arg(
         long,
         value_name = "SIZE",
@@ -133,8 +134,8 @@ pub(crate) struct Config {
     )]
     pub(crate) echo_message_bytes_max: Bytes,
 
-    /// In each such time a message that has begun must end, or bring --message-rate-min for each second of it; else the
-    /// client is closed with 1008
+    /// Time in which a message that has begun must end or keep up with --message-rate-min. A client that does neither
+    /// is closed with 1008
     #[arg(
         long,
         value_name = "TIME",
@@ -143,7 +144,7 @@ pub(crate) struct Config {
     )]
     pub(crate) message_timeout: Term,
 
-    /// Bytes in a second, below which a message comes too slowly
+    /// Bytes per second that an unfinished message must bring
     #[arg(
         long,
         value_name = "SIZE",
@@ -152,12 +153,12 @@ pub(crate) struct Config {
     )]
     pub(crate) message_rate_min: Bytes,
 
-    /// Most continuation frames of one message; without it 65536, or one for each 256 bytes that the largest message
-    /// may have if that is more
+    /// Most continuation frames in one message. Default: 65536, or one for each 256 bytes of the largest message if
+    /// that is more
     #[arg(long, value_name = "COUNT", help_heading = "limits")]
     pub(crate) fragments_max: Option<Count>,
 
-    /// Most open connections; one more WebSocket is answered with 503. Over HTTP/2 each WebSocket counts
+    /// Most open connections. Beyond it a WebSocket is answered with 503. Each WebSocket over HTTP/2 counts as one
     #[arg(
         long,
         value_name = "COUNT",
@@ -166,7 +167,7 @@ pub(crate) struct Config {
     )]
     pub(crate) connections_max: Count,
 
-    /// More connections in which plain HTTP is answered when the server is full, so that probes get through
+    /// Connections beyond the maximum that are still served plain HTTP, so that health probes get through
     #[arg(
         long,
         value_name = "COUNT",
@@ -175,7 +176,7 @@ pub(crate) struct Config {
     )]
     pub(crate) connections_reserve: Count,
 
-    /// Limits for each client address, those named address-…; one that is beyond them is answered with 429
+    /// Enforce limits for each client address (the address-… options). A request beyond one is answered with 429
     #[arg(
         long,
         value_name = "on|off",
@@ -184,7 +185,7 @@ pub(crate) struct Config {
     )]
     pub(crate) address_limits: Switch,
 
-    /// Addresses and ranges that have no such limits; may be given many times, and replaces the default
+    /// Addresses and ranges without address limits. May be given many times, and replaces the default
     #[arg(
         long,
         value_name = "NETWORK",
@@ -194,7 +195,7 @@ pub(crate) struct Config {
     )]
     pub(crate) address_exempt: Vec<Network>,
 
-    /// Most open connections of one address; of IPv6 the first 64 bits are one
+    /// Most open connections of one client address. The first 64 bits of an IPv6 address count as one
     #[arg(
         long,
         value_name = "COUNT",
@@ -203,7 +204,7 @@ pub(crate) struct Config {
     )]
     pub(crate) address_connections_max: Count,
 
-    /// New connections of one address per second, in the long run; 20 seconds' worth may come at once
+    /// New connections of one client address per second in the long run. 20 seconds' worth may come at once
     #[arg(
         long,
         value_name = "COUNT",
@@ -212,7 +213,7 @@ pub(crate) struct Config {
     )]
     pub(crate) address_handshakes_per_second: Count,
 
-    /// POSTs of one address per minute, over all paths
+    /// POST requests of one client address per minute, over all paths
     #[arg(
         long,
         value_name = "COUNT",
@@ -221,7 +222,7 @@ pub(crate) struct Config {
     )]
     pub(crate) address_posts_per_minute: Count,
 
-    /// Identities of the chat and the login that are made for one address per hour
+    /// Chat and login identities created for one client address per hour
     #[arg(
         long,
         value_name = "COUNT",
@@ -230,7 +231,7 @@ pub(crate) struct Config {
     )]
     pub(crate) address_identities_per_hour: Count,
 
-    /// Codes that the login shows to one address per minute
+    /// Login codes shown to one client address per minute
     #[arg(
         long,
         value_name = "COUNT",
@@ -239,7 +240,7 @@ pub(crate) struct Config {
     )]
     pub(crate) address_tickets_per_minute: Count,
 
-    /// Wrong keys and tokens of one address per minute; beyond that the right one isn't looked at either
+    /// Wrong keys and tokens of one client address per minute. Beyond it even a right one is refused
     #[arg(
         long,
         value_name = "COUNT",
@@ -248,7 +249,7 @@ pub(crate) struct Config {
     )]
     pub(crate) address_wrong_keys_per_minute: Count,
 
-    /// What may wait for a session whose peer reads slowly
+    /// Most bytes that wait for a client that reads slowly
     #[arg(
         long,
         value_name = "SIZE",
@@ -266,7 +267,7 @@ pub(crate) struct Config {
     )]
     pub(crate) head_bytes_max: Bytes,
 
-    /// From a connection's first byte to the end of its handshake
+    /// Time from a connection's first byte to the end of its handshake
     #[arg(
         long,
         value_name = "TIME",
@@ -275,7 +276,7 @@ pub(crate) struct Config {
     )]
     pub(crate) handshake_timeout: Period,
 
-    /// From our Close frame to the end of the connection
+    /// Time from the server's Close frame to the end of the connection
     #[arg(
         long,
         value_name = "TIME",
@@ -284,7 +285,7 @@ pub(crate) struct Config {
     )]
     pub(crate) close_timeout: Period,
 
-    /// How long a client may send no message before it is closed with 1001; pings do not count
+    /// Time without a message after which a client is closed with 1001. Pings do not count
     #[arg(
         long,
         value_name = "TIME",
@@ -293,7 +294,7 @@ pub(crate) struct Config {
     )]
     pub(crate) idle_timeout: Term,
 
-    /// How long bytes may wait for a client that reads nothing before it is cut
+    /// Time that bytes may wait for a client that reads nothing before the connection is cut
     #[arg(
         long,
         value_name = "TIME",
@@ -302,7 +303,7 @@ pub(crate) struct Config {
     )]
     pub(crate) progress_timeout: Term,
 
-    /// Largest body of a request of plain HTTP; beyond it the answer is 413
+    /// Largest body of a plain HTTP request. A larger one is answered with 413
     #[arg(
         long,
         value_name = "SIZE",
@@ -311,7 +312,7 @@ pub(crate) struct Config {
     )]
     pub(crate) http_body_bytes_max: Bytes,
 
-    /// How long the next piece of a request's body may take; beyond it the answer is 408
+    /// Time to wait for the next part of a request body. After it the answer is 408
     #[arg(
         long,
         value_name = "TIME",
@@ -320,7 +321,7 @@ pub(crate) struct Config {
     )]
     pub(crate) http_body_timeout: Period,
 
-    /// How long a request's whole body may take; beyond it the answer is 408
+    /// Time to wait for a whole request body. After it the answer is 408
     #[arg(
         long,
         value_name = "TIME",
@@ -329,7 +330,7 @@ pub(crate) struct Config {
     )]
     pub(crate) http_body_time_max: Period,
 
-    /// How long a connection of plain HTTP may stay open without a request under way
+    /// Time that a plain HTTP connection may stay open without a request
     #[arg(
         long,
         value_name = "TIME",
@@ -338,12 +339,12 @@ pub(crate) struct Config {
     )]
     pub(crate) http_keepalive_timeout: Period,
 
-    /// How long an answer of plain HTTP may wait for a client that reads nothing of it before it is cut; without it as
-    /// long as progress-timeout says, or 30s if that is off
+    /// Time that a plain HTTP response may wait for a client that reads nothing of it. Default: progress-timeout, or
+    /// 30s if that is off
     #[arg(long, value_name = "TIME", help_heading = "http")]
     pub(crate) http_send_timeout: Option<Period>,
 
-    /// How long a connection may last before it is closed with 1001
+    /// Time after which a connection is closed with 1001, whatever it does
     #[arg(
         long,
         value_name = "TIME",
@@ -352,7 +353,7 @@ pub(crate) struct Config {
     )]
     pub(crate) lifetime_max: Term,
 
-    /// How much less it may be: the ends are spread over this time before the maximum
+    /// Spread of --lifetime-max: each connection ends at a random moment within this much before it
     #[arg(
         long,
         value_name = "TIME",
@@ -361,7 +362,7 @@ pub(crate) struct Config {
     )]
     pub(crate) lifetime_spread: Term,
 
-    /// From one ping of the server to the next; `off` sends none
+    /// Time from one ping of the server to the next. `off` sends none
     #[arg(
         long,
         value_name = "TIME",
@@ -370,7 +371,7 @@ pub(crate) struct Config {
     )]
     pub(crate) heartbeat_interval: Term,
 
-    /// From a ping to the last moment for any byte of the client; `off` waits for ever
+    /// Time after a ping in which any byte must come from the client. `off` waits forever
     #[arg(
         long,
         value_name = "TIME",
@@ -379,7 +380,8 @@ pub(crate) struct Config {
     )]
     pub(crate) heartbeat_timeout: Term,
 
-    /// Answer the text `ping` with the text `pong` on /, /echo and /websocket/ws, where it is a message otherwise
+    /// Answer the text `ping` with the text `pong` on /, /echo and /websocket/ws, where it is an ordinary message
+    /// otherwise
     #[arg(
         long,
         value_name = "on|off",
@@ -388,7 +390,7 @@ pub(crate) struct Config {
     )]
     pub(crate) app_heartbeat: Switch,
 
-    /// How long /health/ready says 503 before the server stops accepting, for whoever sends it clients
+    /// Time that /health/ready answers 503 before the server stops accepting, so that load balancers notice
     #[arg(
         long,
         value_name = "TIME",
@@ -397,7 +399,7 @@ pub(crate) struct Config {
     )]
     pub(crate) drain_notice: Period,
 
-    /// Sessions closed per second when the server stops, with 1012 and a time to come back
+    /// Sessions closed per second in a drain, each with 1012 and a time to come back
     #[arg(
         long,
         value_name = "COUNT",
@@ -407,7 +409,7 @@ pub(crate) struct Config {
     )]
     pub(crate) drain_rate: Count,
 
-    /// The soonest that a client is told to come back (`retry_ms=…` in the reason of the Close frame)
+    /// Earliest time to come back that a client is told (`retry_ms=…` in the reason of the Close frame)
     #[arg(
         long,
         value_name = "TIME",
@@ -416,7 +418,7 @@ pub(crate) struct Config {
     )]
     pub(crate) drain_retry_after: Period,
 
-    /// Over how much more time the clients are told to spread
+    /// Spread of --drain-retry-after: each client is told a random time within this much after it
     #[arg(
         long,
         value_name = "TIME",
@@ -425,7 +427,7 @@ pub(crate) struct Config {
     )]
     pub(crate) drain_retry_spread: Period,
 
-    /// How long a drain may take before what is left is cut off
+    /// Time that a drain may take. Connections that are open then are cut
     #[arg(
         long,
         value_name = "TIME",
@@ -434,7 +436,8 @@ pub(crate) struct Config {
     )]
     pub(crate) drain_timeout: Period,
 
-    /// Where it is kept who is here: `auto` is `durable` with --data, else `memory`; a Redis is shared by all servers that use it
+    /// Where presence is stored. `auto` is `durable` with --data and `memory` without. A Redis is shared by all servers
+    /// that use it
     #[arg(
         long,
         value_name = "STORE",
@@ -443,7 +446,8 @@ pub(crate) struct Config {
     )]
     pub(crate) presence_store: PresenceStore,
 
-    /// Most clients known, those here and those whose last-seen time is kept; the one seen longest ago is forgotten first
+    /// Most clients known, online or remembered for their last-seen time. Beyond it the client seen longest ago is
+    /// forgotten
     #[arg(
         long,
         value_name = "COUNT",
@@ -452,7 +456,8 @@ pub(crate) struct Config {
     )]
     pub(crate) presence_clients_max: Count,
 
-    /// With Redis: how long the clients of a dead server are shown at most; the same on all servers, 1s or more
+    /// With Redis: time for which a dead server's clients are shown as online at most. The same on all servers, and 1s
+    /// or more
     #[arg(
         long,
         value_name = "TIME",
@@ -461,7 +466,7 @@ pub(crate) struct Config {
     )]
     pub(crate) presence_ttl: Period,
 
-    /// What to log (to stderr): a level, or levels by module such as `warn,sockeye=debug`
+    /// What to log, to stderr: a level, or levels by module such as `warn,sockeye=debug`
     #[arg(
         long,
         value_name = "FILTER",
@@ -471,7 +476,7 @@ pub(crate) struct Config {
     )]
     pub(crate) log_filter: Filter,
 
-    /// Log lines for people or for programs
+    /// Format of log lines: text for people, JSON for programs
     #[arg(
         long,
         value_name = "text|json",
@@ -480,9 +485,9 @@ pub(crate) struct Config {
     )]
     pub(crate) log_format: LogFormat,
 
-    /// Log a line at level info when a WebSocket has ended: path, client, duration, messages and bytes received
-    /// and sent, how it ended. Bytes are those of payloads, not compressed; sent is what was framed for the client,
-    /// whether or not it got there
+    /// Log a line at level info when a WebSocket has ended: path, client, duration, messages and bytes received and sent,
+    /// and how it ended. Bytes are those of uncompressed payloads. Sent means framed for the client, whether or not they
+    /// arrived
     #[arg(
         long,
         value_name = "on|off",
