@@ -1,4 +1,4 @@
-//! Time as the rules see it, and where it comes from.
+//! Time stamps and the clocks that give them.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -10,16 +10,16 @@ use std::{
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
-    /// The time from `earlier` to this; zero if `earlier` is later, as it may be after a clock was set.
+    /// Returns the time from `earlier` to this. Zero if `earlier` is later, which happens when a clock is set back.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Where time comes from.
+/// A source of time.
 pub trait Clock: Send + Sync + 'static {
-    /// The time of day. May jump, as the machine's clock does.
+    /// Returns the time of day. It may jump, as the machine's clock does.
     fn now(&self) -> UnixMillis;
 }
 
@@ -30,7 +30,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that asks the machine"
+        reason = "the one place that reads the machine's clock"
     )]
     fn now(&self) -> UnixMillis {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -39,18 +39,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved: for tests.
+/// A clock for tests, which moves only when [`ManualClock::advance`] is called.
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicU64);
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// Creates a clock that shows `now`.
     #[must_use]
     pub fn at(now: UnixMillis) -> Self {
         Self(AtomicU64::new(now.0))
     }
 
-    /// Moves it on.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.0.fetch_add(millis, Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! What can be wrong with a store.
+//! Errors of a store.
 
 use std::{fmt, io, path::Path};
 
-/// What is wrong with a store: who is guilty, one line for people, and whether waiting helps.
+/// An error of a store: one line for people, and whether it can be expected to pass.
 #[derive(Debug)]
 pub struct StoreError {
     kind: Kind,
@@ -16,7 +16,7 @@ enum Kind {
 }
 
 impl StoreError {
-    /// The store can't be used as it is; somebody has to do something about it.
+    /// Creates an error of a store that can't be used until an administrator changes something.
     pub fn unusable(message: impl Into<String>) -> Self {
         Self {
             kind: Kind::Unusable,
@@ -24,7 +24,7 @@ impl StoreError {
         }
     }
 
-    /// The store isn't there for now: unreachable, full, restarting. Trying again may help.
+    /// Creates an error of a store that fails for now: unreachable, full, restarting. Another attempt may succeed.
     pub fn outage(message: impl Into<String>) -> Self {
         Self {
             kind: Kind::Outage,
@@ -32,7 +32,7 @@ impl StoreError {
         }
     }
 
-    /// What an error of the database in `file` means to who runs the server.
+    /// Explains an error of the database in `file` to the administrator of the server.
     #[must_use]
     pub fn of_file(file: &Path, error: redb::Error) -> Self {
         let file = file.display();
@@ -52,14 +52,14 @@ impl StoreError {
         }
     }
 
-    /// Whether trying again later may help.
+    /// Returns whether a later attempt may succeed.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         self.kind == Kind::Outage
     }
 }
 
-/// Whether somebody has to do something about it.
+/// Returns whether the error stays until an administrator changes something.
 fn is_permanent(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{
         InvalidData, InvalidInput, IsADirectory, NotADirectory, PermissionDenied,

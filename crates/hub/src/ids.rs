@@ -1,10 +1,10 @@
-//! What may name a client.
+//! The names of clients.
 
-/// Bytes. The longest name of a client: room for a UUID, an e-mail address or an opaque subject of a token.
+/// Bytes. The longest client name. Fits a UUID, an e-mail address or the subject of a token.
 pub const CLIENT_BYTES_MAX: usize = 128;
 
-/// Whether `id` can name a client: 1 to [`CLIENT_BYTES_MAX`] bytes, no control characters.
-pub(crate) fn is_client(id: &str) -> bool {
+/// Returns whether `id` can name a client: 1 to [`CLIENT_BYTES_MAX`] bytes, no control characters.
+pub(crate) fn is_client_name(id: &str) -> bool {
     (1..=CLIENT_BYTES_MAX).contains(&id.len()) && !id.contains(char::is_control)
 }
 
@@ -15,10 +15,10 @@ mod tests {
     #[test]
     fn names_are_short_and_can_be_shown() {
         for good in ["a", "用户 7", &"x".repeat(128)] {
-            assert!(is_client(good), "{good}");
+            assert!(is_client_name(good), "{good}");
         }
         for bad in ["", "a\nb", "\0", "\u{85}", &"x".repeat(129)] {
-            assert!(!is_client(bad), "{bad:?}");
+            assert!(!is_client_name(bad), "{bad:?}");
         }
     }
 }

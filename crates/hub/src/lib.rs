@@ -1,19 +1,19 @@
 //! Messaging rules without sockets.
 //!
 //! What it is:
-//! - [`presence`]: who is here, with how many devices, and since when the others are not.
+//! - [`presence`]: which clients are online, on how many devices, and when the others were last seen.
 //!
 //! What it is not:
-//! - a server: it knows no socket of a client, no HTTP, no configuration file; whoever has those calls it;
-//! - a clock: time is an argument, and what needs it all the time asks a [`Clock`].
+//! - a server: it has no client socket, no HTTP and no configuration file; its caller has those;
+//! - a source of time: the program passes the time, or a [`Clock`].
 //!
 //! ```text
 //!   a client's connection                                             application, back end
 //!   opens ──> join ──> ┐                         ┌──> status, list, count
 //!                      ├──> registry (pure) ─────┤
 //!   ends ──> drop ───> ┘       ^     │           └──> changes: online, offline
-//!                         news │     v unsaved
-//!                            keeper ──> store: memory, durable, redis
+//!                       events │     v unsaved
+//!                          store task ──> store: memory, durable, redis
 //! ```
 
 mod clock;

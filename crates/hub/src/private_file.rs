@@ -1,4 +1,4 @@
-//! Files that are their owner's alone.
+//! Files that only their owner can read.
 
 use std::{
     fs::{File, OpenOptions},
@@ -6,19 +6,19 @@ use std::{
     path::Path,
 };
 
-/// Opens a file for reading and writing, made if it is missing, that nobody but its owner may read or write (mode 0600).
-/// One that others may read is made private; a symbolic link is not followed.
+/// Opens a file for reading and writing that only its owner may read or write (mode 0600), and creates it if it is missing.
+/// The mode of an existing file is changed to 0600. Symbolic links are not followed.
 ///
 /// # Errors
 ///
-/// The file can't be opened, or its rights can't be changed; what is there is a link, a directory or a device.
+/// The file can't be opened, its mode can't be changed, or the path is a symbolic link, a directory or a device.
 pub fn open_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        // NONBLOCK: a named pipe in its place must not make anybody wait.
+        // NONBLOCK: opening a named pipe must not block.
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
@@ -38,7 +38,7 @@ pub fn open_private_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// "Too many levels of symbolic links" says little where there is one, and it is refused.
+/// Replaces the system's error for a symbolic link, "Too many levels of symbolic links", by a plain one.
 fn explain(path: &Path, error: io::Error) -> io::Error {
     match path.is_symlink() {
         true => io::Error::new(
@@ -80,12 +80,12 @@ mod tests {
     #[test]
     fn a_link_is_not_followed_and_what_is_no_file_is_not_opened() {
         let folder = tempfile::tempdir().unwrap();
-        let [target, link, dangling] =
+        let [target, connections, dangling] =
             ["target", "link", "dangling"].map(|name| folder.path().join(name));
         fs::write(&target, "precious").unwrap();
-        symlink(&target, &link).unwrap();
+        symlink(&target, &connections).unwrap();
         symlink(folder.path().join("nothing"), &dangling).unwrap();
-        for path in [&link, &dangling] {
+        for path in [&connections, &dangling] {
             let error = open_private_file(path).unwrap_err();
             assert!(error.to_string().contains("symbolic link"), "{error}");
         }

@@ -1,4 +1,4 @@
-//! What a client costs who is here.
+//! The memory that an online client costs.
 #![cfg(target_os = "linux")]
 
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use sockeye_hub::{
     presence::{Limits, Presence},
 };
 
-/// Its name as long as a UUID, one device, and the ticket that sits in the endpoint. Alone in its process, as
-/// nextest runs it, so that what grows is what the test makes grow.
+/// Each client has a name as long as a UUID, one device and one guard. The test is alone in its process, so that all growth of
+/// the process is its own.
 #[test]
-fn a_client_that_is_here_costs_less_than_400_bytes() {
+fn an_online_client_costs_less_than_400_bytes() {
     let presence = Presence::in_memory(Limits::default(), Arc::new(SystemClock));
-    let mut tickets = Vec::with_capacity(CLIENTS);
+    let mut device_guards = Vec::with_capacity(CLIENTS);
     let before = resident_bytes();
     for number in 0..CLIENTS {
-        // Not in the order of the names, as clients come.
+        // Clients don't connect in the order of their names.
         let shuffled = number.wrapping_mul(0x9E37_79B9) & 0xFFFF_FFFF;
         let name = format!("{shuffled:08x}-0000-4000-8000-{number:012x}");
-        tickets.push(presence.join(name, "echo"));
+        device_guards.push(presence.join(name, "echo"));
     }
     let each = (resident_bytes() - before) / CLIENTS;
     assert_eq!(presence.count(), CLIENTS);
@@ -34,5 +34,5 @@ fn resident_bytes() -> usize {
     kibibytes.parse::<usize>().unwrap() * 1024
 }
 
-/// Enough that everything else is nothing.
+/// So many that other memory of the process doesn't matter.
 const CLIENTS: usize = 200_000;

@@ -384,8 +384,8 @@ fn a_disk_that_takes_nothing_more_is_said_once_and_stops_nothing() {
     let (status, stderr) = server.wait();
     assert_eq!(status.code(), Some(0), "{stderr}");
     let told = |text: &str| stderr.lines().filter(|line| line.contains(text)).count();
-    assert_eq!(told("presence goes on without its store"), 1, "{stderr}");
-    assert_eq!(told("the store of presence is back"), 1, "{stderr}");
+    assert_eq!(told("presence continues without its store"), 1, "{stderr}");
+    assert_eq!(told("the presence store works again"), 1, "{stderr}");
 
     // What happened meanwhile is not lost.
     let server = start(&["--data", data.path().to_str().unwrap()]);

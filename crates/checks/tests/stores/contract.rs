@@ -1,4 +1,4 @@
-//! What presence promises, whatever keeps it.
+//! The contract of presence with every store.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use sockeye_checks::Redis;
-use sockeye_hub::presence::{self, Change, Durable, Heard, Limits, Memory, Presence, Store};
+use sockeye_hub::presence::{self, Change, Durable, Limits, Memory, Presence, Store, Update};
 use sockeye_hub::{ManualClock, StoreError, SystemClock, UnixMillis};
 
 use crate::patience::{is_silent, next, soon};
@@ -31,20 +31,20 @@ async fn redis_keeps_the_contract() {
     keeps_the_contract(store, Remembers::LastSeen).await;
 }
 
-/// What the next process knows.
+/// What a store knows after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remembers {
     LastSeen,
     Nothing,
 }
 
-/// `store` makes another one each time, over the same place.
+/// `store` creates a new store over the same data each time.
 async fn keeps_the_contract<S: Store>(
     store: impl Fn() -> Result<S, StoreError>,
     remembers: Remembers,
 ) {
-    edges_are_the_first_in_and_the_last_out(store().unwrap()).await;
-    many_threads_end_where_they_began(store().unwrap()).await;
+    the_first_device_puts_a_client_online_and_the_last_one_offline(store().unwrap()).await;
+    changes_of_many_threads_alternate_and_end_offline(store().unwrap()).await;
     a_slow_subscriber_is_told_what_it_missed(store().unwrap()).await;
     last_seen_outlives_an_orderly_end(store, remembers).await;
 }
@@ -54,7 +54,7 @@ async fn open(store: impl Store) -> Presence {
     opened.unwrap()
 }
 
-async fn edges_are_the_first_in_and_the_last_out(store: impl Store) {
+async fn the_first_device_puts_a_client_online_and_the_last_one_offline(store: impl Store) {
     let clock = Arc::new(ManualClock::at(UnixMillis(1000)));
     let limits = Limits::default();
     let opened = Presence::open(limits, Arc::clone(&clock) as Arc<_>, store).await;
@@ -70,23 +70,23 @@ async fn edges_are_the_first_in_and_the_last_out(store: impl Store) {
     let (client, at) = (Arc::from("ann"), UnixMillis(1000));
     assert_eq!(
         next(&mut changes).await,
-        Heard::Change(Change::Online { client, at })
+        Update::Change(Change::Online { client, at })
     );
     let (client, at) = (Arc::from("ann"), UnixMillis(1005));
     assert_eq!(
         next(&mut changes).await,
-        Heard::Change(Change::Offline { client, at })
+        Update::Change(Change::Offline { client, at })
     );
     assert!(is_silent(&mut changes).await);
     assert_eq!(presence.last_seen("ann"), Some(at));
     presence.close().await;
     assert_eq!(changes.next().await, None);
-    // Afterwards it is harmless, if of no use.
+    // Calls after close have no effect.
     drop(presence.join("late", "web"));
     presence.close().await;
 }
 
-async fn many_threads_end_where_they_began(store: impl Store) {
+async fn changes_of_many_threads_alternate_and_end_offline(store: impl Store) {
     let mut limits = Limits::default();
     limits.changes_max = 1 << 16;
     let opened = Presence::open(limits, Arc::new(SystemClock), store).await;
@@ -98,9 +98,9 @@ async fn many_threads_end_where_they_began(store: impl Store) {
             scope.spawn(move || {
                 for round in 0..500_u32 {
                     let client = format!("c{}", (number * 7 + round) % 5);
-                    let ticket = presence.join(client.as_str(), "web");
+                    let guard = presence.join(client.as_str(), "web");
                     assert!(presence.is_online(&client));
-                    drop(ticket);
+                    drop(guard);
                 }
             });
         }
@@ -108,16 +108,16 @@ async fn many_threads_end_where_they_began(store: impl Store) {
     assert_eq!(presence.count(), 0);
     presence.close().await;
     let mut online: HashMap<Arc<str>, bool> = HashMap::new();
-    while let Some(heard) = changes.next().await {
-        let Heard::Change(change) = heard else {
-            panic!("{heard:?}")
+    while let Some(update) = changes.next().await {
+        let Update::Change(change) = update else {
+            panic!("{update:?}")
         };
         let is_online = matches!(change, Change::Online { .. });
         let before = online.insert(Arc::clone(change.client()), is_online);
         assert_ne!(
             before.unwrap_or(false),
             is_online,
-            "an edge twice: {change:?}"
+            "the same change twice: {change:?}"
         );
     }
     assert!(!online.is_empty() && online.values().all(|is_online| !is_online));
@@ -132,9 +132,9 @@ async fn a_slow_subscriber_is_told_what_it_missed(store: impl Store) {
     for _ in 0..5 {
         drop(presence.join("ann", "web"));
     }
-    assert_eq!(next(&mut changes).await, Heard::Missed(6));
+    assert_eq!(next(&mut changes).await, Update::Missed(6));
     for _ in 0..4 {
-        assert!(matches!(next(&mut changes).await, Heard::Change(_)));
+        assert!(matches!(next(&mut changes).await, Update::Change(_)));
     }
     presence.close().await;
 }

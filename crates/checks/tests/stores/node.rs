@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde_json::Value;
 use sockeye_checks::{Redis, Server};
 
-/// A real server, and what it answers.
+/// A server process.
 pub(crate) struct Node(pub(crate) Server);
 
 impl Node {
-    /// `None` if there is no binary here.
+    /// Starts a server. Returns `None` if its binary is not built.
     pub(crate) fn start(redis: &Redis, ttl: &str) -> Option<Self> {
         let url = redis.url();
         let store = ["--presence-store", &url, "--presence-ttl", ttl];
@@ -19,7 +19,7 @@ impl Node {
         Some(Self(server))
     }
 
-    /// What the API answers.
+    /// Returns the API's answer.
     pub(crate) fn ask(&self, path: &str) -> Value {
         let head = format!("GET {path} HTTP/1.1\r\nX-API-Key: s3cret\r\nConnection: close\r\n");
         let mut stream = self.send(&head);
@@ -29,13 +29,13 @@ impl Node {
         serde_json::from_str(body).expect("JSON")
     }
 
-    /// Whether the client is here, as this node sees it.
+    /// Returns whether this node says that the client is online.
     pub(crate) fn is_online(&self, client: &str) -> bool {
         self.ask(&format!("/api/presence/{client}"))["online"] == true
     }
 
-    /// Opens a WebSocket as that client; it leaves when the stream is dropped.
-    pub(crate) fn come(&self, client: &str) -> TcpStream {
+    /// Opens a WebSocket as that client, which is online until the stream is dropped.
+    pub(crate) fn connect(&self, client: &str) -> TcpStream {
         let head = format!(
             "GET /echo?client_id={client} HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -56,5 +56,5 @@ impl Node {
     }
 }
 
-/// Only a failure reaches it.
+/// Time limit that only a failure reaches.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sockeye_checks::Redis;
 use sockeye_hub::SystemClock;
-use sockeye_hub::presence::{self, Change, Changes, Heard, Limits, Presence};
+use sockeye_hub::presence::{self, Change, Changes, Limits, Presence, Update};
 
 use crate::patience::{is_silent, next, soon};
 
@@ -16,13 +16,13 @@ async fn node(redis: &Redis) -> Presence {
     opened.unwrap()
 }
 
-async fn hears(changes: &mut Changes, expected: &str) {
-    let heard = match next(changes).await {
-        Heard::Change(Change::Online { client, .. }) => format!("{client} online"),
-        Heard::Change(Change::Offline { client, .. }) => format!("{client} offline"),
-        Heard::Missed(count) => format!("missed {count}"),
+async fn expect_next(changes: &mut Changes, expected: &str) {
+    let found = match next(changes).await {
+        Update::Change(Change::Online { client, .. }) => format!("{client} online"),
+        Update::Change(Change::Offline { client, .. }) => format!("{client} offline"),
+        Update::Missed(count) => format!("missed {count}"),
     };
-    assert_eq!(heard, expected);
+    assert_eq!(found, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,8 +31,8 @@ async fn a_client_with_devices_on_two_nodes_goes_offline_once_with_the_last() {
     let (one, two) = (node(&redis).await, node(&redis).await);
     let (mut at_one, mut at_two) = (one.subscribe(), two.subscribe());
     let laptop = one.join("ann", "laptop");
-    hears(&mut at_one, "ann online").await;
-    hears(&mut at_two, "ann online").await;
+    expect_next(&mut at_one, "ann online").await;
+    expect_next(&mut at_two, "ann online").await;
     let phone = two.join("ann", "phone");
     soon("both devices on both nodes", || {
         [&one, &two]
@@ -49,9 +49,9 @@ async fn a_client_with_devices_on_two_nodes_goes_offline_once_with_the_last() {
     .await;
     assert!(is_silent(&mut at_one).await && is_silent(&mut at_two).await);
     drop(phone);
-    hears(&mut at_one, "ann offline").await;
-    hears(&mut at_two, "ann offline").await;
-    // The others are told the time of the message, which gathers for some milliseconds.
+    expect_next(&mut at_one, "ann offline").await;
+    expect_next(&mut at_two, "ann offline").await;
+    // Other nodes use the time of the message, which is sent some milliseconds later.
     let [one_saw, two_saw] = [&one, &two].map(|node| node.last_seen("ann").unwrap().0);
     assert!(one_saw.abs_diff(two_saw) < 10_000, "{one_saw} {two_saw}");
     assert!(is_silent(&mut at_one).await && is_silent(&mut at_two).await);
@@ -60,48 +60,45 @@ async fn a_client_with_devices_on_two_nodes_goes_offline_once_with_the_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_comes_later_sees_everybody_and_one_that_ends_takes_its_own_along() {
+async fn a_new_node_sees_all_clients_and_those_of_a_closed_node_are_gone() {
     let Some(redis) = Redis::start() else { return };
     let one = node(&redis).await;
-    // More than fit into one batch.
+    // More clients than fit into one batch.
     let names: Vec<String> = (0..2500).map(|number| format!("c{number:04}")).collect();
-    let tickets: Vec<_> = names
+    let guards: Vec<_> = names
         .iter()
         .map(|name| one.join(name.as_str(), "web"))
         .collect();
     let two = node(&redis).await;
-    soon("everybody", || two.count() == tickets.len()).await;
+    soon("all clients", || two.count() == guards.len()).await;
     let listed = two.list(Some("c0998"), 2);
     let listed: Vec<&str> = listed.iter().map(|listed| &*listed.client).collect();
     assert_eq!(listed, ["c0999", "c1000"]);
     let _own = two.join("own", "web");
     one.close().await;
-    soon("its own alone", || two.count() == 1).await;
+    soon("only its own client", || two.count() == 1).await;
     assert!(two.last_seen("c2499").is_some());
     two.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_and_goes_at_once_on_three_nodes_ends_alike_on_all() {
+async fn three_nodes_agree_after_many_concurrent_changes() {
     let Some(redis) = Redis::start() else { return };
     let nodes = [node(&redis).await, node(&redis).await, node(&redis).await];
     let mut stay = Vec::new();
     for round in 0..300_usize {
         for (number, node) in nodes.iter().enumerate() {
             let client = format!("c{}", (round * 5 + number) % 11);
-            let ticket = node.join(client, "web");
+            let guard = node.join(client, "web");
             if round % 97 == number {
-                stay.push(ticket);
+                stay.push(guard);
             }
         }
         if round % 10 == 0 {
             tokio::task::yield_now().await;
         }
     }
-    let mut expected: Vec<String> = stay
-        .iter()
-        .map(|ticket| ticket.client().to_owned())
-        .collect();
+    let mut expected: Vec<String> = stay.iter().map(|guard| guard.client().to_owned()).collect();
     expected.sort();
     let devices = expected.len();
     expected.dedup();
@@ -125,19 +122,19 @@ async fn what_comes_and_goes_at_once_on_three_nodes_ends_alike_on_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_forgets_everything_is_told_again() {
+async fn a_redis_that_lost_its_data_gets_it_again() {
     let Some(redis) = Redis::start() else { return };
     let (one, two) = (node(&redis).await, node(&redis).await);
     let _ann = one.join("ann", "web");
     let _bob = two.join("bob", "web");
-    soon("each other's", || {
+    soon("each other's clients", || {
         one.is_online("bob") && two.is_online("ann")
     })
     .await;
     let three_before = node(&redis).await;
     soon("both", || three_before.count() == 2).await;
     redis.forget_everything();
-    // Whoever comes now knows nothing but what Redis is told again.
+    // A new node knows only what the others have written again.
     let three = node(&redis).await;
     soon("both again, on all", || {
         let nodes = [&one, &two, &three_before, &three];

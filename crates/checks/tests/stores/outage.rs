@@ -1,4 +1,4 @@
-//! What happens to presence when a node or Redis dies.
+//! Presence when a node or Redis dies.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,9 +21,9 @@ fn a_node_that_is_killed_leaves_no_ghost() {
     let Some(two) = Node::start(&redis, "3s") else {
         return;
     };
-    let _ann = one.come("ann");
-    let _bob_there = one.come("bob");
-    let _bob_here = two.come("bob");
+    let _ann = one.connect("ann");
+    let _bob_there = one.connect("bob");
+    let _bob_here = two.connect("bob");
     until(
         "both on the other node",
         || two.ask("/api/presence/bob"),
@@ -34,7 +34,7 @@ fn a_node_that_is_killed_leaves_no_ghost() {
         },
     );
     assert!(two.is_online("ann"));
-    // With SIGKILL.
+    // Dropping it sends SIGKILL.
     drop(one);
     let killed = now_ms();
     let ann = until(
@@ -49,7 +49,7 @@ fn a_node_that_is_killed_leaves_no_ghost() {
         "{last_seen} {killed}"
     );
     assert!(two.is_online("bob"), "the device on the living node counts");
-    // The bound is the time to live; the rest is for a machine that has no time.
+    // The bound is the time to live; 10 s more are for a busy machine.
     assert!(noticed < Duration::from_secs(3 + 10), "{noticed:?}");
     println!("a time to live of 3 s: noticed after {noticed:?}");
 }
@@ -65,8 +65,8 @@ fn while_redis_is_away_the_own_clients_are_seen_and_afterwards_all_are() {
     let Some(two) = Node::start(&redis, "2s") else {
         return;
     };
-    let _ann = one.come("ann");
-    let _bob = two.come("bob");
+    let _ann = one.connect("ann");
+    let _bob = two.connect("bob");
     until(
         "each other's",
         || (one.is_online("bob"), two.is_online("ann")),
@@ -83,14 +83,14 @@ fn while_redis_is_away_the_own_clients_are_seen_and_afterwards_all_are() {
                 .is_some_and(|trouble| trouble.contains("Redis at "))
         },
     );
-    // Nobody knows whether the others are still there.
+    // The clients of the other node may be gone, so they are not shown.
     until(
         "the others are no longer shown",
         || one.is_online("bob"),
         |online| !online,
     );
     assert!(one.is_online("ann"), "the own are");
-    let _cat = one.come("cat");
+    let _cat = one.connect("cat");
     until(
         "one who comes meanwhile",
         || one.is_online("cat"),
@@ -117,11 +117,11 @@ fn while_redis_is_away_the_own_clients_are_seen_and_afterwards_all_are() {
     let away = one
         .0
         .process()
-        .wait_for_text("presence goes on without its store");
+        .wait_for_text("presence continues without its store");
     assert!(away.contains("Redis at "), "{away}");
     one.0
         .process()
-        .wait_for_text("the store of presence is back");
+        .wait_for_text("the presence store works again");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_server_starts_without_redis_and_finds_it_later() {
     let Some(one) = Node::start(&redis, "2s") else {
         return;
     };
-    let _ann = one.come("ann");
+    let _ann = one.connect("ann");
     until("the own", || one.is_online("ann"), |online| *online);
     redis.start_again();
     let Some(two) = Node::start(&redis, "2s") else {
@@ -151,7 +151,7 @@ fn a_node_that_stood_still_beyond_its_lease_is_gone_and_comes_back() {
     let Some(two) = Node::start(&redis, "2s") else {
         return;
     };
-    let _ann = one.come("ann");
+    let _ann = one.connect("ann");
     until(
         "on the other node",
         || two.is_online("ann"),

@@ -1,12 +1,12 @@
-//! Waiting for what has to come.
+//! Waiting for a condition or a change, with a time limit.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use sockeye_hub::presence::{Changes, Heard};
+use sockeye_hub::presence::{Changes, Update};
 use tokio::time;
 
-/// Looks again and again until `look` gives what `is_it` wants.
+/// Calls `look` until `is_it` accepts the result.
 #[track_caller]
 pub(crate) fn until<T: Debug>(
     what: &str,
@@ -24,7 +24,7 @@ pub(crate) fn until<T: Debug>(
     }
 }
 
-/// The same in a task.
+/// Waits until `is_it` returns true, without blocking the thread.
 pub(crate) async fn soon(what: &str, mut is_it: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_it() {
@@ -33,21 +33,21 @@ pub(crate) async fn soon(what: &str, mut is_it: impl FnMut() -> bool) {
     }
 }
 
-/// The next change that is heard.
-pub(crate) async fn next(changes: &mut Changes) -> Heard {
-    let heard = time::timeout(PATIENCE, changes.next()).await;
-    heard
+/// Returns the next update of a subscription.
+pub(crate) async fn next(changes: &mut Changes) -> Update {
+    let update = time::timeout(PATIENCE, changes.next()).await;
+    update
         .expect("a change within patience")
         .expect("it goes on")
 }
 
-/// Whether nothing has been heard up to now.
+/// Returns whether no update comes within [`PAUSE`].
 pub(crate) async fn is_silent(changes: &mut Changes) -> bool {
     time::timeout(PAUSE, changes.next()).await.is_err()
 }
 
-/// Only a failure reaches it.
+/// Time limit that only a failure reaches.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two looks.
+/// Time between two checks.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! The edges: a client's first device came, its last one went.
+//! Changes: a client went online or offline.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use tokio::sync::broadcast;
 
 use crate::UnixMillis;
 
-/// An edge of one client.
+/// A client went online or offline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The first device came.
+    /// The client's first device connected.
     Online {
-        /// Who.
+        /// The client's name.
         client: Arc<str>,
-        /// When.
+        /// When its first device connected.
         at: UnixMillis,
     },
-    /// The last device went, or the node that it was on is dead.
+    /// The client's last device disconnected, or the node that it was on is dead.
     Offline {
-        /// Who.
+        /// The client's name.
         client: Arc<str>,
         /// When it was last seen.
         at: UnixMillis,
@@ -26,7 +26,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Who.
+    /// Returns the client's name.
     #[must_use]
     pub fn client(&self) -> &Arc<str> {
         match self {
@@ -35,34 +35,34 @@ impl Change {
     }
 }
 
-/// The changes from a moment on: what [`super::Presence::subscribe`] gives.
+/// A subscription to changes, made by [`super::Presence::subscribe`].
 ///
 /// # Slow reader
 ///
-/// [`super::Limits::changes_max`] changes wait for it. Beyond that the oldest are missed, and
-/// [`Heard::Missed`] says how many: who needs to be exact asks for the list again then.
+/// Up to [`super::Limits::changes_max`] changes wait for a subscriber. Beyond that the oldest are dropped, and
+/// [`Update::Missed`] says how many. A subscriber that needs the exact state then reads the list again.
 #[derive(Debug)]
 pub struct Changes(pub(super) Option<broadcast::Receiver<Change>>);
 
-/// What a subscriber hears.
+/// An item of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Update {
     /// A change.
     Change(Change),
-    /// So many changes were dropped because this subscriber was slow.
+    /// This many changes were dropped because the subscriber was slow.
     Missed(u64),
 }
 
 impl Changes {
-    /// Waits for the next one; `None` once presence is closed.
+    /// Waits for the next update. Returns `None` once presence is closed.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
-    pub async fn next(&mut self) -> Option<Heard> {
+    pub async fn next(&mut self) -> Option<Update> {
         match self.0.as_mut()?.recv().await {
-            Ok(change) => Some(Heard::Change(change)),
-            Err(broadcast::error::RecvError::Lagged(count)) => Some(Heard::Missed(count)),
+            Ok(change) => Some(Update::Change(change)),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Update::Missed(count)),
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }

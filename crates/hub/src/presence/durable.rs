@@ -1,4 +1,4 @@
-//! The store that survives the process: one file.
+//! The store that saves presence in a file.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,15 +12,15 @@ use redb::{
 
 use super::{
     Limits, Store,
-    store::{Batch, News, Pace, State},
+    store::{Batch, ClientState, SaveTiming, StoreEvent},
 };
 use crate::{StoreError, UnixMillis, open_private_file};
 
-/// The store that survives the process: `presence.redb` in a directory.
+/// The store that saves presence in the file `presence.redb` of a directory.
 ///
-/// Changes of a second are written together, and with them a sign of life. After a crash those who were
-/// here are away, last seen at the last sign of life: at most [`Durable::FLUSH_INTERVAL`], and the time of one
-/// write, before the crash. A client that came or went within that last interval may be kept as it was before.
+/// The changes of a second are written together, with the current time as a heartbeat. After a crash all clients are
+/// offline, and those that were online were last seen at the last heartbeat: at most [`Durable::FLUSH_INTERVAL`] and the
+/// time of one write before the crash. A change within that last interval may be lost.
 #[derive(Debug)]
 pub struct Durable {
     file: PathBuf,
@@ -28,33 +28,33 @@ pub struct Durable {
     database: Option<Arc<Database>>,
 }
 
-/// Last-seen times of those who are away, in milliseconds.
+/// The last-seen times of offline clients, in milliseconds since 1970.
 const SEEN: TableDefinition<'_, &str, u64> = TableDefinition::new("seen");
 
-/// Those who are here, with the time since when.
+/// The online clients, with the time since when, in milliseconds since 1970.
 const ONLINE: TableDefinition<'_, &str, u64> = TableDefinition::new("online");
 
 /// Single values: [`ALIVE_AT`], [`FORMAT`].
 const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
 
-/// The last time that the node was known to be alive.
+/// The time of the last heartbeat, in milliseconds since 1970.
 const ALIVE_AT: &str = "alive_at";
 
-/// The number of this layout.
+/// The number of the file's layout.
 const FORMAT: &str = "format";
 
 /// The layout that this code writes and reads.
 const FORMAT_NUMBER: u64 = 1;
 
 impl Durable {
-    /// Time between two writes while somebody is here: what a crash may lose.
+    /// Time between two writes while a client is online. A crash may lose the changes of this time.
     pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
     /// The name of the file.
     pub const FILE_NAME: &str = "presence.redb";
 
-    /// The store in `directory`, which has to be there. Of more clients than the limits allow, those seen
-    /// longest ago are forgotten.
+    /// Creates a store in `directory`, which must exist. If the file holds more clients than the limits allow, those
+    /// seen longest ago are forgotten.
     #[must_use]
     pub fn in_directory(directory: &Path, limits: &Limits) -> Self {
         Self {
@@ -64,16 +64,16 @@ impl Durable {
         }
     }
 
-    /// Runs `work` where blocking is allowed.
+    /// Runs `work` on a thread that may block.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, StoreError> {
         match tokio::task::spawn_blocking(work).await {
             Ok(done) => done.map_err(|error| StoreError::of_file(&self.file, error)),
-            // A database that is damaged in a way that it doesn't expect panics.
+            // redb panics on damage that it doesn't expect.
             Err(error) => Err(StoreError::outage(format!(
-                "{}: this was cut off, the file may be damaged: {error}",
+                "{}: the database panicked, the file may be damaged: {error}",
                 self.file.display()
             ))),
         }
@@ -81,21 +81,21 @@ impl Durable {
 }
 
 impl Store for Durable {
-    async fn open(&mut self, _now: UnixMillis) -> Result<Vec<News>, StoreError> {
-        // The old handle holds the file's lock; after an error of the disk it's good for nothing else.
+    async fn open(&mut self, _now: UnixMillis) -> Result<Vec<StoreEvent>, StoreError> {
+        // The old handle holds the file's lock, and can't be used after an error of the disk.
         self.database = None;
         let (file, clients_max) = (self.file.clone(), self.clients_max);
         let opened = self.blocking(move || {
             let database = database(&file)?;
-            let seen = take_over(&database, clients_max)?;
+            let seen = recover(&database, clients_max)?;
             Ok((database, seen))
         });
         let (database, seen) = opened.await?;
         self.database = Some(Arc::new(database));
-        Ok(vec![News::Seen(seen)])
+        Ok(vec![StoreEvent::LastSeen(seen)])
     }
 
-    async fn save(&mut self, batch: Batch) -> Result<Vec<News>, StoreError> {
+    async fn save(&mut self, batch: Batch) -> Result<Vec<StoreEvent>, StoreError> {
         let Some(database) = self.database.clone() else {
             return Err(StoreError::outage("the store isn't open"));
         };
@@ -105,11 +105,11 @@ impl Store for Durable {
         Ok(Vec::new())
     }
 
-    async fn news(&mut self) -> Result<Option<News>, StoreError> {
+    async fn next_event(&mut self) -> Result<Option<StoreEvent>, StoreError> {
         std::future::pending().await
     }
 
-    fn lost(&mut self, _now: UnixMillis) -> Option<News> {
+    fn expire(&mut self, _now: UnixMillis) -> Option<StoreEvent> {
         None
     }
 
@@ -117,10 +117,10 @@ impl Store for Durable {
         self.database = None;
     }
 
-    fn pace(&self) -> Option<Pace> {
-        Some(Pace {
-            gather: Self::FLUSH_INTERVAL,
-            beat: Self::FLUSH_INTERVAL,
+    fn save_timing(&self) -> Option<SaveTiming> {
+        Some(SaveTiming {
+            batch_delay: Self::FLUSH_INTERVAL,
+            interval_max: Self::FLUSH_INTERVAL,
         })
     }
 }
@@ -133,15 +133,15 @@ fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
         for saved in &batch.clients {
             let client = &*saved.client;
             match saved.state {
-                State::Here { since, .. } => {
+                ClientState::Local { since, .. } => {
                     online.insert(client, since.0)?;
                     seen.remove(client)?;
                 }
-                State::Away { last_seen } => {
+                ClientState::Offline { last_seen } => {
                     online.remove(client)?;
                     seen.insert(client, last_seen.0)?;
                 }
-                State::Elsewhere | State::Forgotten => {
+                ClientState::Remote | ClientState::Forgotten => {
                     online.remove(client)?;
                     seen.remove(client)?;
                 }
@@ -153,9 +153,9 @@ fn write(database: &Database, batch: &Batch) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// Makes those who were here when the last process ended into those who were last seen then, forgets whoever
-/// is too many, and returns the last-seen times.
-fn take_over(
+/// Marks the clients that were online when the last process ended as offline, forgets the oldest beyond `clients_max`, and
+/// returns the last-seen times.
+fn recover(
     database: &Database,
     clients_max: usize,
 ) -> Result<Vec<(Arc<str>, UnixMillis)>, redb::Error> {
@@ -175,7 +175,7 @@ fn take_over(
         let mut online = writing.open_table(ONLINE)?;
         for entry in online.iter()? {
             let (client, since) = entry?;
-            // Whoever came after the last sign of life was seen when they came.
+            // A client that connected after the last heartbeat was last seen when it connected.
             let last_seen = alive_at.max(since.value());
             seen.insert(client.value(), last_seen)?;
         }
@@ -202,7 +202,7 @@ fn take_over(
     Ok(known)
 }
 
-/// Every page is looked at: what a damaged one would do later shows now.
+/// Opens the database and checks every page, so that damage is found at the start.
 fn database(file: &Path) -> Result<Database, redb::Error> {
     let backend = FileBackend::new(open_private_file(file)?)?;
     let mut builder = Database::builder();
@@ -211,7 +211,7 @@ fn database(file: &Path) -> Result<Database, redb::Error> {
     Ok(builder.create_with_backend(backend)?)
 }
 
-/// Bytes. What changes in a second is small, and nothing is read but at the start.
+/// Bytes. The changes of a second are small, and the file is read at the start only.
 const CACHE_BYTES: usize = 8 << 20;
 
 #[cfg(test)]

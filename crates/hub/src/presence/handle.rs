@@ -1,4 +1,4 @@
-//! The handle that everybody holds.
+//! The handle of presence.
 
 use std::{
     borrow::Cow,
@@ -13,16 +13,16 @@ use tokio::{
 };
 
 use super::{
-    Batch, Change, Changes, Device, Limits, Listed, News, Page, Status, Store, Ticket,
-    keeper::Keeper,
-    registry::{Keeping, Place, Registry},
+    Batch, Change, Changes, Device, DeviceGuard, Limits, Listed, Page, Status, Store, StoreEvent,
+    registry::{Registry, SaveMode, Tracking},
+    store_task::StoreTask,
 };
 use crate::{Clock, StoreError, UnixMillis};
 
-/// Who is here: cheap to clone, to be held by everybody who asks or tells.
+/// A handle of the presence of all clients. Cheap to clone.
 ///
-/// All but [`Presence::open`] and [`Presence::close`] are plain calls that never wait for a store, from any
-/// thread; a lock is held for a look into a map.
+/// All methods but [`Presence::open`] and [`Presence::close`] may be called on any thread and never wait for a store. They
+/// hold a lock for one access to a map.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -38,21 +38,25 @@ use crate::{Clock, StoreError, UnixMillis};
 /// assert!(!presence.is_online("ann") && presence.last_seen("ann").is_some());
 /// ```
 #[derive(Clone)]
-pub struct Presence(Arc<Shared>);
+pub struct Presence(Arc<PresenceShared>);
 
 impl Presence {
-    /// Presence without a store. Needs no runtime.
+    /// Creates presence without a store. Needs no runtime.
     #[must_use]
     pub fn in_memory(limits: Limits, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Shared::new(limits, clock, Keeping::Nothing)))
+        Self(Arc::new(PresenceShared::new(
+            limits,
+            clock,
+            SaveMode::Nothing,
+        )))
     }
 
-    /// Presence with a store, which a task of its own keeps up to date.
+    /// Creates presence with a store, and spawns the task that saves to it.
     ///
     /// # Errors
     ///
-    /// The store can't be used as it is. One that isn't there for now is no error: presence starts with what
-    /// this node knows, and the store is asked again and again.
+    /// The store can't be used ([`StoreError::is_outage`] is false). An outage is no error here: presence starts without
+    /// the store, and the task retries it.
     ///
     /// # Panics
     ///
@@ -66,55 +70,58 @@ impl Presence {
         clock: Arc<dyn Clock>,
         mut store: impl Store,
     ) -> Result<Self, StoreError> {
-        let keeping = match store.pace() {
-            Some(_) => Keeping::Changes,
-            None => Keeping::Nothing,
+        let save_mode = match store.save_timing() {
+            Some(_) => SaveMode::Changes,
+            None => SaveMode::Nothing,
         };
-        let shared = Arc::new(Shared::new(limits, clock, keeping));
+        let shared = Arc::new(PresenceShared::new(limits, clock, save_mode));
         let opened = store.open(shared.clock.now()).await;
         if let Err(error) = &opened
             && !error.is_outage()
         {
             return Err(opened.expect_err("it is one"));
         }
-        if keeping == Keeping::Changes {
-            let keeper = Keeper::new(store, Arc::clone(&shared));
-            let task = tokio::spawn(supervise(keeper.run(opened), Arc::clone(&shared)));
-            *shared.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        if save_mode == SaveMode::Changes {
+            let store_task = StoreTask::new(store, Arc::clone(&shared));
+            let task = tokio::spawn(supervise(store_task.run(opened), Arc::clone(&shared)));
+            *shared
+                .store_task
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(task);
         }
         Ok(Self(shared))
     }
 
-    /// A device of the client comes. `client` is 1 to 128 bytes without control characters; `device` is a
-    /// label for people, cut to 64 bytes, and several devices may have the same one.
-    #[must_use = "the device leaves when the ticket is dropped"]
+    /// Adds a device of the client, until the guard is dropped. `client` is 1 to 128 bytes without control characters.
+    /// `device` is a label for people, cut to 64 bytes; several devices may have the same label.
+    #[must_use = "the device leaves when the guard is dropped"]
     pub fn join(
         &self,
         client: impl Into<Arc<str>>,
         device: impl Into<Cow<'static, str>>,
-    ) -> Ticket {
+    ) -> DeviceGuard {
         let client = client.into();
-        let place = self.0.join(&client, device.into());
-        Ticket::new(Arc::clone(&self.0), client, place)
+        let tracking = self.0.join(&client, device.into());
+        DeviceGuard::new(Arc::clone(&self.0), client, tracking)
     }
 
-    /// Whether at least one device of the client is here.
+    /// Returns whether at least one device of the client is connected.
     #[must_use]
     pub fn is_online(&self, client: &str) -> bool {
         self.0.lock().registry.is_online(client)
     }
 
-    /// When the client was last seen: now, if it is here; `None` if it is not known.
+    /// Returns when the client was last seen: now, if it is online; `None` if it is unknown.
     #[must_use]
     pub fn last_seen(&self, client: &str) -> Option<UnixMillis> {
-        match self.look(client) {
+        match self.status_and_time(client) {
             (Some(Status::Online { .. }), now) => Some(now),
-            (Some(Status::Away { last_seen }), _) => Some(last_seen),
+            (Some(Status::Offline { last_seen }), _) => Some(last_seen),
             (None, _) => None,
         }
     }
 
-    /// The client's devices that are here, as far as they are listed.
+    /// Returns the client's listed devices ([`Limits::devices_per_client_max`]).
     #[must_use]
     pub fn devices(&self, client: &str) -> Vec<Device> {
         match self.status(client) {
@@ -123,27 +130,27 @@ impl Presence {
         }
     }
 
-    /// All that is known about the client; `None` if nothing is.
+    /// Returns the client's status; `None` if it is unknown.
     #[must_use]
     pub fn status(&self, client: &str) -> Option<Status> {
         self.0.lock().registry.status(client)
     }
 
-    /// All that is known about the client, and when that was so.
+    /// Returns the client's status and the time at which it was read.
     #[must_use]
-    pub fn look(&self, client: &str) -> (Option<Status>, UnixMillis) {
+    pub fn status_and_time(&self, client: &str) -> (Option<Status>, UnixMillis) {
         let state = self.0.lock();
         (state.registry.status(client), self.0.clock.now())
     }
 
-    /// Those who are here, in the order of their names' bytes: at most `limit` of them, and at most 1,000,
-    /// from the first one after `after`. A page that is shorter than asked for is the last one.
+    /// Returns online clients, ordered by the bytes of their names, from the first one after `after`: at most `limit`, and
+    /// at most 1,000. Fewer than asked for means that no more follow.
     #[must_use]
     pub fn list(&self, after: Option<&str>, limit: usize) -> Vec<Listed> {
         self.0.lock().registry.list(after, limit)
     }
 
-    /// The same part of the list, with all that belongs to it, as it is at one moment.
+    /// Returns the part of the list that [`Presence::list`] returns, with the count and the store's error at the same moment.
     #[must_use]
     pub fn page(&self, after: Option<&str>, limit: usize) -> Page {
         let state = self.0.lock();
@@ -152,76 +159,81 @@ impl Presence {
         Page {
             has_more: last.is_some_and(|last| state.registry.has_after(last)),
             count: state.registry.count(),
-            trouble: state.trouble.clone(),
+            store_error: state.store_error.clone(),
             clients,
         }
     }
 
-    /// How many clients are here.
+    /// Returns the number of online clients.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.lock().registry.count()
     }
 
-    /// How many times somebody came and was not tracked ([`Ticket::is_tracked`]).
+    /// Returns how many devices have not been tracked so far ([`DeviceGuard::is_tracked`]).
     #[must_use]
     pub fn untracked(&self) -> u64 {
         self.0.lock().registry.untracked()
     }
 
-    /// The changes from now on. Every subscriber hears all of them, in the same order.
+    /// Subscribes to the changes from now on. All subscribers get the same changes in the same order.
     #[must_use]
     pub fn subscribe(&self) -> Changes {
         let state = self.0.lock();
         Changes(state.changes.as_ref().map(broadcast::Sender::subscribe))
     }
 
-    /// How many clients are here, and the changes from that moment on: none is missing and none is counted twice.
+    /// Returns the number of online clients and subscribes to the changes from the same moment on: no change is missed or
+    /// counted twice.
     #[must_use]
-    pub fn follow(&self) -> (usize, Changes) {
+    pub fn subscribe_with_count(&self) -> (usize, Changes) {
         let state = self.0.lock();
         let changes = state.changes.as_ref().map(broadcast::Sender::subscribe);
         (state.registry.count(), Changes(changes))
     }
 
-    /// What is wrong with the store right now, in one line; `None` if nothing is.
+    /// Returns the store's current error in one line; `None` if the store works.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        self.0.lock().trouble.clone()
+    pub fn store_error(&self) -> Option<String> {
+        self.0.lock().store_error.clone()
     }
 
-    /// Why the store is kept by nobody any more, in one line: its keeper has failed, which is a fault of this program. Who is
-    /// here is still told; what changes is not kept.
+    /// Returns why nothing is saved any more, in one line: the task that saves has panicked, which is a bug. Presence still
+    /// works, but changes are not saved. `None` while the task runs.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.0.failure.get().cloned()
     }
 
-    /// Ends all subscriptions, so that whoever serves them can go.
+    /// Ends all subscriptions: [`Changes::next`] returns `None` after the changes that are waiting.
     pub fn end_changes(&self) {
         self.0.lock().changes = None;
     }
 
-    /// Everybody on this node leaves, the store keeps that, and presence is over. Whatever joins afterwards
-    /// is kept by nobody.
+    /// Disconnects all devices of this node, saves that and closes the store. Devices that join afterwards are not
+    /// saved.
     ///
     /// # Cancel safety
     ///
-    /// The store may then not have kept the last changes.
+    /// If the future is dropped, the last changes may not be saved.
     pub async fn close(&self) {
         let now = self.0.clock.now();
         self.0
-            .with(|registry, changes| registry.leave_all(now, changes));
+            .update(|registry, changes| registry.leave_all(now, changes));
         self.end_changes();
         self.0.stop.send_replace(true);
-        let keeper = {
-            let mut keeper = self.0.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-            keeper.take()
+        let store_task = {
+            let mut store_task = self
+                .0
+                .store_task
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            store_task.take()
         };
-        if let Some(keeper) = keeper
-            && let Err(error) = keeper.await
+        if let Some(store_task) = store_task
+            && let Err(error) = store_task.await
         {
-            tracing::error!(%error, "the keeper of presence has failed");
+            tracing::error!(%error, "the task that saves presence has panicked");
         }
     }
 }
@@ -230,54 +242,57 @@ impl fmt::Debug for Presence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Presence")
             .field("count", &self.count())
-            .field("trouble", &self.trouble())
+            .field("trouble", &self.store_error())
             .finish_non_exhaustive()
     }
 }
 
-/// What handles, tickets and the keeper share.
-pub(super) struct Shared {
-    state: Mutex<Inner>,
+/// The state that handles, guards and the store's task share.
+pub(super) struct PresenceShared {
+    state: Mutex<LockedState>,
     clock: Arc<dyn Clock>,
-    /// Told when there is something to save and was nothing before.
+    /// Notified when the first unsaved change appears.
     unsaved: Notify,
-    /// Whether presence is over.
+    /// Whether presence is closed.
     stop: watch::Sender<bool>,
-    keeper: Mutex<Option<JoinHandle<()>>>,
-    /// Why there is no keeper any more.
+    store_task: Mutex<Option<JoinHandle<()>>>,
+    /// Why the store's task has ended, if it has panicked.
     failure: OnceLock<String>,
 }
 
-/// Looks after the keeper: nobody would miss it before the next start.
-async fn supervise(keeper: impl Future<Output = ()> + Send + 'static, shared: Arc<Shared>) {
-    if let Err(error) = tokio::spawn(keeper).await {
-        let failure = format!("presence is not kept any more: its keeper has failed: {error}");
-        tracing::error!("{failure}; start the server again");
-        shared.set_trouble(Some(failure.clone()));
+/// Runs the store's task and reports its panic, which nobody would notice otherwise.
+async fn supervise(
+    store_task: impl Future<Output = ()> + Send + 'static,
+    shared: Arc<PresenceShared>,
+) {
+    if let Err(error) = tokio::spawn(store_task).await {
+        let failure = format!("presence is not saved any more: its task has panicked: {error}");
+        tracing::error!("{failure}; restart the server");
+        shared.set_store_error(Some(failure.clone()));
         let _ = shared.failure.set(failure);
     }
 }
 
-struct Inner {
+struct LockedState {
     registry: Registry,
-    /// `None` once there are no more changes.
+    /// `None` once subscriptions have ended.
     changes: Option<broadcast::Sender<Change>>,
-    trouble: Option<String>,
+    store_error: Option<String>,
 }
 
-impl Shared {
-    fn new(limits: Limits, clock: Arc<dyn Clock>, keeping: Keeping) -> Self {
+impl PresenceShared {
+    fn new(limits: Limits, clock: Arc<dyn Clock>, save_mode: SaveMode) -> Self {
         let (changes, _) = broadcast::channel(limits.changes_max.max(1));
         Self {
-            state: Mutex::new(Inner {
-                registry: Registry::new(limits, keeping),
+            state: Mutex::new(LockedState {
+                registry: Registry::new(limits, save_mode),
                 changes: Some(changes),
-                trouble: None,
+                store_error: None,
             }),
             clock,
             unsaved: Notify::new(),
             stop: watch::Sender::new(false),
-            keeper: Mutex::new(None),
+            store_task: Mutex::new(None),
             failure: OnceLock::new(),
         }
     }
@@ -286,37 +301,37 @@ impl Shared {
         self.clock.now()
     }
 
-    /// Becomes true when presence is over.
+    /// Returns a receiver that becomes true when presence is closed.
     pub(super) fn stop(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()
     }
 
-    /// Waits until there is something to save.
+    /// Waits until there is an unsaved change.
     pub(super) async fn until_unsaved(&self) {
         while !self.lock().registry.has_unsaved() {
             self.unsaved.notified().await;
         }
     }
 
-    pub(super) fn leave(&self, client: &Arc<str>, place: Place) {
-        if place != Place::Untracked {
+    pub(super) fn leave(&self, client: &Arc<str>, tracking: Tracking) {
+        if tracking != Tracking::Untracked {
             let now = self.clock.now();
-            self.with(|registry, changes| changes.extend(registry.leave(now, client, place)));
+            self.update(|registry, changes| changes.extend(registry.leave(now, client, tracking)));
         }
     }
 
-    pub(super) fn handle_news(&self, news: Vec<News>) {
-        for news in news {
-            self.with(|registry, changes| registry.handle_news(news, changes));
+    pub(super) fn handle_events(&self, events: Vec<StoreEvent>) {
+        for event in events {
+            self.update(|registry, changes| registry.handle_event(event, changes));
         }
     }
 
-    pub(super) fn mark_here(&self) {
-        self.lock().registry.mark_here();
+    pub(super) fn mark_local_unsaved(&self) {
+        self.lock().registry.mark_local_unsaved();
     }
 
-    pub(super) fn put_back(&self, clients: Vec<Arc<str>>) {
-        self.lock().registry.put_back(clients);
+    pub(super) fn return_unsaved(&self, clients: Vec<Arc<str>>) {
+        self.lock().registry.return_unsaved(clients);
     }
 
     pub(super) fn poll_unsaved(&self, clients_max: usize) -> Batch {
@@ -324,42 +339,42 @@ impl Shared {
         self.lock().registry.poll_unsaved(now, clients_max)
     }
 
-    /// Returns what was wrong before.
-    pub(super) fn set_trouble(&self, trouble: Option<String>) -> Option<String> {
-        std::mem::replace(&mut self.lock().trouble, trouble)
+    /// Sets the store's error and returns the previous one.
+    pub(super) fn set_store_error(&self, store_error: Option<String>) -> Option<String> {
+        std::mem::replace(&mut self.lock().store_error, store_error)
     }
 
-    fn join(&self, client: &Arc<str>, device: Cow<'static, str>) -> Place {
+    fn join(&self, client: &Arc<str>, device: Cow<'static, str>) -> Tracking {
         let now = self.clock.now();
-        self.with(|registry, changes| {
-            let (place, change) = registry.join(now, client, device);
+        self.update(|registry, changes| {
+            let (tracking, change) = registry.join(now, client, device);
             changes.extend(change);
-            place
+            tracking
         })
     }
 
-    /// Does something to the registry and tells its edges before anybody else can do something, so that
-    /// every subscriber hears them in the order in which they happened.
-    fn with<T>(&self, work: impl FnOnce(&mut Registry, &mut Vec<Change>) -> T) -> T {
-        let mut edges = Vec::new();
+    /// Runs `work` on the registry and sends its changes under the same lock, so that every subscriber gets them in the
+    /// order in which they happened.
+    fn update<T>(&self, work: impl FnOnce(&mut Registry, &mut Vec<Change>) -> T) -> T {
+        let mut caused = Vec::new();
         let mut state = self.lock();
         let had_unsaved = state.registry.has_unsaved();
-        let done = work(&mut state.registry, &mut edges);
+        let done = work(&mut state.registry, &mut caused);
         if let Some(changes) = &state.changes {
-            for edge in edges {
-                // Fails when nobody listens, which is nobody's fault.
-                let _ = changes.send(edge);
+            for change in caused {
+                // Fails when there is no subscriber, which is no error.
+                let _ = changes.send(change);
             }
         }
-        let is_news = !had_unsaved && state.registry.has_unsaved();
+        let is_first_unsaved = !had_unsaved && state.registry.has_unsaved();
         drop(state);
-        if is_news {
+        if is_first_unsaved {
             self.unsaved.notify_one();
         }
         done
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, LockedState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -371,41 +386,41 @@ mod tests {
     use super::*;
     use crate::{
         SystemClock,
-        presence::{Pace, store::News},
+        presence::{SaveTiming, store::StoreEvent},
     };
 
-    /// A store whose program has a fault.
+    /// A store that panics.
     struct Broken;
 
     impl Store for Broken {
-        async fn open(&mut self, _now: UnixMillis) -> Result<Vec<News>, StoreError> {
+        async fn open(&mut self, _now: UnixMillis) -> Result<Vec<StoreEvent>, StoreError> {
             Ok(Vec::new())
         }
 
-        async fn save(&mut self, _batch: Batch) -> Result<Vec<News>, StoreError> {
-            panic!("a fault")
+        async fn save(&mut self, _batch: Batch) -> Result<Vec<StoreEvent>, StoreError> {
+            panic!("a bug")
         }
 
-        async fn news(&mut self) -> Result<Option<News>, StoreError> {
+        async fn next_event(&mut self) -> Result<Option<StoreEvent>, StoreError> {
             pending().await
         }
 
-        fn lost(&mut self, _now: UnixMillis) -> Option<News> {
+        fn expire(&mut self, _now: UnixMillis) -> Option<StoreEvent> {
             None
         }
 
         async fn close(&mut self) {}
 
-        fn pace(&self) -> Option<Pace> {
-            Some(Pace {
-                gather: Duration::from_secs(1),
-                beat: Duration::from_secs(1),
+        fn save_timing(&self) -> Option<SaveTiming> {
+            Some(SaveTiming {
+                batch_delay: Duration::from_secs(1),
+                interval_max: Duration::from_secs(1),
             })
         }
     }
 
     #[tokio::test]
-    async fn a_keeper_that_panics_is_missed_and_presence_goes_on() {
+    async fn a_panic_of_the_store_is_reported_and_presence_goes_on() {
         let clock = Arc::new(SystemClock);
         let presence = Presence::open(Limits::default(), clock, Broken)
             .await
@@ -421,13 +436,13 @@ mod tests {
             .unwrap();
         assert!(
             presence
-                .trouble()
+                .store_error()
                 .unwrap()
-                .contains("its keeper has failed")
+                .contains("its task has panicked")
         );
-        let ticket = presence.join("ann", "laptop");
+        let device_guard = presence.join("ann", "laptop");
         assert!(presence.is_online("ann"));
-        drop(ticket);
+        drop(device_guard);
         presence.close().await;
     }
 }

@@ -1,18 +1,18 @@
-//! What presence can make grow.
+//! Limits of presence.
 
-/// What presence can make grow.
+/// Limits of everything in presence that grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Clients known, those who are here and those whose last-seen time is kept, together. When a client
-    /// comes and there is no room, the one who was seen longest ago is forgotten; if all are here, the new
-    /// one isn't tracked ([`super::Ticket::is_tracked`]). Default 1,000,000, at some 300 bytes each.
+    /// Most known clients: those online and those whose last-seen time is kept. When a new client connects at the
+    /// limit, the offline client seen longest ago is forgotten; if all are online, the new one isn't tracked
+    /// ([`super::DeviceGuard::is_tracked`]). Default 1,000,000, at some 300 bytes each.
     pub clients_max: usize,
-    /// Devices of one client that are listed, the oldest. More of them count, and are listed as others leave.
-    /// Default 64.
+    /// Most listed devices of one client; the oldest are listed. Further devices count, and are listed when others
+    /// disconnect. Default 64.
     pub devices_per_client_max: usize,
-    /// Changes that wait for a subscriber. One that lags further behind misses the oldest and is told how
-    /// many ([`super::Heard::Missed`]). Default 1,024.
+    /// Most changes that wait for one subscriber. One that lags further behind loses the oldest and is told how
+    /// many ([`super::Update::Missed`]). Default 1,024.
     pub changes_max: usize,
 }
 
@@ -26,8 +26,8 @@ impl Default for Limits {
     }
 }
 
-/// Bytes. A device's name is cut to this: it is a label for people.
+/// Bytes. A longer device name is cut to this; it is a label for people.
 pub(crate) const DEVICE_BYTES_MAX: usize = 64;
 
-/// Clients in one answer of [`super::Presence::list`], however many were asked for.
+/// Most clients in one page of [`super::Presence::list`], whatever the caller asks for.
 pub(crate) const LIST_MAX: usize = 1000;

@@ -1,6 +1,6 @@
 //! Who is here.
 //!
-//! A client is here while it has at least one device here: a tab, a phone, whatever holds a [`Ticket`]. The
+//! A client is here while it has at least one device here: a tab, a phone, whatever holds a [`DeviceGuard`]. The
 //! first device that comes and the last one that goes are the edges that others hear of ([`Change`]). Of those
 //! who are away the time is kept at which they were last seen.
 //!
@@ -22,24 +22,24 @@
 //! | [`Redis`] | the same, from the others | yes | this node's clients alone are seen until it is back |
 
 mod change;
+mod device_guard;
 mod durable;
 mod handle;
-mod keeper;
+mod last_seen;
 mod limits;
 mod memory;
 mod redis;
 mod registry;
-mod seen;
 mod status;
 mod store;
-mod ticket;
+mod store_task;
 
-pub use change::{Change, Changes, Heard};
+pub use change::{Change, Changes, Update};
+pub use device_guard::DeviceGuard;
 pub use durable::Durable;
 pub use handle::Presence;
 pub use limits::Limits;
 pub use memory::Memory;
 pub use redis::Redis;
 pub use status::{Device, Listed, Page, Status};
-pub use store::{Batch, News, Pace, Saved, State, Store};
-pub use ticket::Ticket;
+pub use store::{Batch, ClientRecord, ClientState, SaveTiming, Store, StoreEvent};

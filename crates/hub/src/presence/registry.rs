@@ -1,4 +1,4 @@
-//! The rules: who is here, as a pure function of the time and what happens.
+//! The rules of presence, without clock, lock or I/O.
 
 use std::{
     borrow::Cow,
@@ -8,110 +8,111 @@ use std::{
 };
 
 use super::{
-    Batch, Change, Device, Limits, Listed, News, Saved, State, Status, limits::LIST_MAX, seen::Seen,
+    Batch, Change, ClientRecord, ClientState, Device, Limits, Listed, Status, StoreEvent,
+    last_seen::LastSeen, limits::LIST_MAX,
 };
 use crate::{UnixMillis, ids};
 
-/// Who is here. It has no clock and no lock; each call tells the edges that it caused.
+/// The state of all known clients. Has no clock and no lock; each call returns the changes that it caused.
 #[derive(Debug)]
 pub(super) struct Registry {
     limits: Limits,
-    /// Clients with at least one device, here or elsewhere; disjoint from `seen`, together at most
+    /// Clients with at least one device on any node. Disjoint from `last_seen`; both together hold at most
     /// `limits.clients_max`.
     online: BTreeMap<Arc<str>, Online>,
-    seen: Seen,
-    /// By node: the clients whose entry names it.
+    last_seen: LastSeen,
+    /// The clients that have devices on each other node.
     nodes: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// The number of the next device.
     next_device: u64,
-    /// Clients whose own state isn't saved; `None` if nobody saves.
+    /// Clients whose state isn't saved yet; `None` if no store saves.
     unsaved: Option<BTreeSet<Arc<str>>>,
-    /// Clients of this node that found no room.
+    /// How many devices were not tracked.
     untracked: u64,
 }
 
-/// A client that has devices.
+/// A client with at least one device.
 #[derive(Debug)]
 struct Online {
     since: UnixMillis,
-    /// Devices of this node that are listed: the oldest, up to the limit.
-    own: Vec<(u64, Device)>,
-    /// Devices of this node beyond the limit, by number. The oldest is listed as soon as a listed one leaves, so this
-    /// is empty unless `own` is full.
-    own_beyond: BTreeMap<u64, Device>,
-    /// Nodes that have devices of it, each with one at least.
-    elsewhere: Vec<Elsewhere>,
+    /// The listed devices on this node: the oldest, up to the limit.
+    local: Vec<(u64, Device)>,
+    /// The devices on this node beyond the limit, by number. The oldest moves to `local` when a listed one disconnects,
+    /// so this is empty unless `local` is full.
+    unlisted: BTreeMap<u64, Device>,
+    /// The other nodes on which the client has at least one device.
+    remote: Vec<RemoteDevices>,
 }
 
 #[derive(Debug)]
-struct Elsewhere {
+struct RemoteDevices {
     node: Arc<str>,
     devices: Vec<Device>,
 }
 
-/// Where a device went: what has to be said when it leaves.
+/// Whether a device is tracked. The caller passes it back when the device disconnects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Tracking {
     /// The device's number.
     Tracked(u64),
-    /// There was no room, or the name is none.
+    /// The limit was reached, or the client's name is invalid.
     Untracked,
 }
 
-/// Whether somebody asks for what has changed.
+/// What the store saves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keeping {
+pub(super) enum SaveMode {
     Changes,
     Nothing,
 }
 
 impl Registry {
-    pub(super) fn new(limits: Limits, keeping: Keeping) -> Self {
+    pub(super) fn new(limits: Limits, save_mode: SaveMode) -> Self {
         Self {
             limits,
             online: BTreeMap::new(),
-            seen: Seen::default(),
+            last_seen: LastSeen::default(),
             nodes: HashMap::new(),
             next_device: 0,
-            unsaved: (keeping == Keeping::Changes).then(BTreeSet::new),
+            unsaved: (save_mode == SaveMode::Changes).then(BTreeSet::new),
             untracked: 0,
         }
     }
 
     // ---- Inputs --------------------------------------------------------------------------------------------
 
-    /// Takes what others know.
-    pub(super) fn handle_news(&mut self, news: News, changes: &mut Vec<Change>) {
-        match news {
-            News::Seen(clients) => {
+    /// Applies an event of the store.
+    pub(super) fn handle_event(&mut self, event: StoreEvent, changes: &mut Vec<Change>) {
+        match event {
+            StoreEvent::LastSeen(clients) => {
                 for (client, at) in clients {
-                    self.note_seen(&client, at);
+                    self.note_last_seen(&client, at);
                 }
             }
-            News::Node { node, at, clients } => {
+            StoreEvent::NodeSnapshot { node, at, clients } => {
                 let there: BTreeSet<&Arc<str>> = clients.iter().map(|(client, _)| client).collect();
                 let mut gone = self.nodes.get(&node).cloned().unwrap_or_default();
                 gone.retain(|client| !there.contains(client));
                 for client in gone {
-                    changes.extend(self.leave_node(at, &client, &node));
+                    changes.extend(self.remove_remote_devices(at, &client, &node));
                 }
                 for (client, devices) in clients {
-                    changes.extend(self.on_node(at, &client, &node, devices));
+                    changes.extend(self.set_remote_devices(at, &client, &node, devices));
                 }
             }
-            News::Changed { node, at, clients } => {
+            StoreEvent::NodeChanged { node, at, clients } => {
                 for (client, devices) in clients {
                     changes.extend(match devices.is_empty() {
-                        true => self.leave_node(at, &client, &node),
-                        false => self.on_node(at, &client, &node, devices),
+                        true => self.remove_remote_devices(at, &client, &node),
+                        false => self.set_remote_devices(at, &client, &node, devices),
                     });
                 }
             }
-            News::NodeGone { node, at } => self.drop_node(at, &node, changes),
-            News::Alone { at } => {
+            StoreEvent::NodeGone { node, at } => self.remove_node(at, &node, changes),
+            StoreEvent::AllNodesGone { at } => {
                 let nodes: Vec<_> = self.nodes.keys().cloned().collect();
                 for node in nodes {
-                    self.drop_node(at, &node, changes);
+                    self.remove_node(at, &node, changes);
                 }
             }
         }
@@ -119,73 +120,76 @@ impl Registry {
 
     // ---- Orders --------------------------------------------------------------------------------------------
 
-    /// A device comes.
+    /// Adds a device of the client.
     pub(super) fn join(
         &mut self,
         now: UnixMillis,
         client: &Arc<str>,
         device: Cow<'static, str>,
-    ) -> (Place, Option<Change>) {
-        if !ids::is_client(client) || !self.make_room(client) {
+    ) -> (Tracking, Option<Change>) {
+        if !ids::is_client_name(client) || !self.make_room(client) {
             self.untracked += 1;
-            return (Place::Untracked, None);
+            return (Tracking::Untracked, None);
         }
         let (listed_max, number) = (self.limits.devices_per_client_max, self.next_device);
-        let (online, change) = self.enter(now, client);
+        let (online, change) = self.online_entry(now, client);
         let device = Device::new(device, now);
-        if online.own.len() < listed_max {
-            // One device is the rule: no room for three more.
-            online.own.reserve_exact(1);
-            online.own.push((number, device));
+        if online.local.len() < listed_max {
+            // Most clients have one device; `push` alone would allocate room for four.
+            online.local.reserve_exact(1);
+            online.local.push((number, device));
         } else {
-            online.own_beyond.insert(number, device);
+            online.unlisted.insert(number, device);
         }
         self.next_device += 1;
-        self.mark(client);
-        (Place::Tracked(number), change)
+        self.mark_unsaved(client);
+        (Tracking::Tracked(number), change)
     }
 
-    /// A device goes from the place that it was given.
+    /// Removes a device.
     pub(super) fn leave(
         &mut self,
         now: UnixMillis,
         client: &Arc<str>,
-        place: Place,
+        tracking: Tracking,
     ) -> Option<Change> {
-        let Place::Tracked(number) = place else {
+        let Tracking::Tracked(number) = tracking else {
             return None;
         };
         self.online.get_mut(client)?.remove(number);
-        self.mark(client);
-        self.end_if_empty(now, client)
+        self.mark_unsaved(client);
+        self.remove_if_offline(now, client)
     }
 
-    /// All devices of this node go.
+    /// Removes all devices of this node.
     pub(super) fn leave_all(&mut self, now: UnixMillis, changes: &mut Vec<Change>) {
         let clients: Vec<_> = self.online.keys().cloned().collect();
         for client in clients {
             let Some(online) = self.online.get_mut(&client) else {
                 continue;
             };
-            if online.is_here() {
-                online.own.clear();
-                online.own_beyond.clear();
-                self.mark(&client);
-                changes.extend(self.end_if_empty(now, &client));
+            if online.has_local_devices() {
+                online.local.clear();
+                online.unlisted.clear();
+                self.mark_unsaved(&client);
+                changes.extend(self.remove_if_offline(now, &client));
             }
         }
     }
 
-    /// Everybody who is here is to be saved again.
-    pub(super) fn mark_here(&mut self) {
+    /// Marks all clients with devices on this node as unsaved.
+    pub(super) fn mark_local_unsaved(&mut self) {
         if let Some(unsaved) = &mut self.unsaved {
-            let here = self.online.iter().filter(|(_, online)| online.is_here());
+            let here = self
+                .online
+                .iter()
+                .filter(|(_, online)| online.has_local_devices());
             unsaved.extend(here.map(|(client, _)| Arc::clone(client)));
         }
     }
 
-    /// These were not saved after all.
-    pub(super) fn put_back(&mut self, clients: Vec<Arc<str>>) {
+    /// Marks clients as unsaved again, because a save failed.
+    pub(super) fn return_unsaved(&mut self, clients: Vec<Arc<str>>) {
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.extend(clients);
         }
@@ -193,14 +197,14 @@ impl Registry {
 
     // ---- Outputs -------------------------------------------------------------------------------------------
 
-    /// What has to be saved, at most `clients_max` of it.
+    /// Returns the next unsaved clients, at most `clients_max`, and marks them as saved.
     pub(super) fn poll_unsaved(&mut self, now: UnixMillis, clients_max: usize) -> Batch {
         let mut clients = Vec::new();
         while clients.len() < clients_max
             && let Some(client) = self.unsaved.as_mut().and_then(BTreeSet::pop_first)
         {
             let state = self.state(&client);
-            clients.push(Saved { client, state });
+            clients.push(ClientRecord { client, state });
         }
         Batch {
             at: now,
@@ -210,7 +214,7 @@ impl Registry {
         }
     }
 
-    // ---- Looks ---------------------------------------------------------------------------------------------
+    // ---- Queries ------------------------------------------------------------------------------------------
 
     pub(super) fn has_unsaved(&self) -> bool {
         self.unsaved
@@ -225,9 +229,9 @@ impl Registry {
                 devices: online.devices().cloned().collect(),
             }),
             None => self
-                .seen
+                .last_seen
                 .at(client)
-                .map(|last_seen| Status::Away { last_seen }),
+                .map(|last_seen| Status::Offline { last_seen }),
         }
     }
 
@@ -235,7 +239,7 @@ impl Registry {
         self.online.contains_key(client)
     }
 
-    /// Those who are here and come after `after`, in the order of their names' bytes.
+    /// Returns the online clients after `after`, ordered by the bytes of their names.
     pub(super) fn list(&self, after: Option<&str>, limit: usize) -> Vec<Listed> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let after = self.online.range::<str, _>((from, Bound::Unbounded));
@@ -244,7 +248,7 @@ impl Registry {
             .map(|(client, online)| Listed {
                 client: Arc::clone(client),
                 since: online.since,
-                devices: online.devices().count() + online.own_beyond.len(),
+                devices: online.devices().count() + online.unlisted.len(),
             })
             .collect()
     }
@@ -253,7 +257,7 @@ impl Registry {
         self.online.len()
     }
 
-    /// Whether anybody who is here comes after `client`.
+    /// Returns whether an online client follows `client` in the list.
     pub(super) fn has_after(&self, client: &str) -> bool {
         let after = (Bound::Excluded(client), Bound::Unbounded);
         self.online.range::<str, _>(after).next().is_some()
@@ -263,62 +267,62 @@ impl Registry {
         self.untracked
     }
 
-    fn state(&self, client: &Arc<str>) -> State {
+    fn state(&self, client: &Arc<str>) -> ClientState {
         match self.online.get(client) {
-            Some(online) if online.is_here() => State::Here {
+            Some(online) if online.has_local_devices() => ClientState::Local {
                 since: online.since,
                 devices: online
-                    .own
+                    .local
                     .iter()
                     .map(|(_, device)| device.clone())
                     .collect(),
             },
-            Some(_) => State::Elsewhere,
-            None => match self.seen.at(client) {
-                Some(last_seen) => State::Away { last_seen },
-                None => State::Forgotten,
+            Some(_) => ClientState::Remote,
+            None => match self.last_seen.at(client) {
+                Some(last_seen) => ClientState::Offline { last_seen },
+                None => ClientState::Forgotten,
             },
         }
     }
 
-    // ---- What they share -----------------------------------------------------------------------------------
+    // ---- Shared by the above -------------------------------------------------------------------------------
 
-    /// The entry of a client that is coming, made if there is none; there has to be room.
-    fn enter(&mut self, at: UnixMillis, client: &Arc<str>) -> (&mut Online, Option<Change>) {
+    /// Returns the client's entry, and creates it if it is missing. The caller has made room.
+    fn online_entry(&mut self, at: UnixMillis, client: &Arc<str>) -> (&mut Online, Option<Change>) {
         let mut change = None;
         let online = self.online.entry(Arc::clone(client)).or_insert_with(|| {
-            self.seen.remove(client);
+            self.last_seen.remove(client);
             change = Some(Change::Online {
                 client: Arc::clone(client),
                 at,
             });
             Online {
                 since: at,
-                own: Vec::new(),
-                own_beyond: BTreeMap::new(),
-                elsewhere: Vec::new(),
+                local: Vec::new(),
+                unlisted: BTreeMap::new(),
+                remote: Vec::new(),
             }
         });
         (online, change)
     }
 
-    fn end_if_empty(&mut self, at: UnixMillis, client: &Arc<str>) -> Option<Change> {
+    fn remove_if_offline(&mut self, at: UnixMillis, client: &Arc<str>) -> Option<Change> {
         let online = self.online.get(client)?;
-        if online.is_here() || !online.elsewhere.is_empty() {
+        if online.has_local_devices() || !online.remote.is_empty() {
             return None;
         }
-        // A clock that was set back must not make anybody leave before they came.
+        // When a clock is set back, a client must not go offline before it went online.
         let at = at.max(online.since);
         self.online.remove(client);
-        self.seen.note(client, at);
+        self.last_seen.note(client, at);
         Some(Change::Offline {
             client: Arc::clone(client),
             at,
         })
     }
 
-    /// Another node says that the client has these devices there.
-    fn on_node(
+    /// Sets the devices that the client has on another node.
+    fn set_remote_devices(
         &mut self,
         at: UnixMillis,
         client: &Arc<str>,
@@ -326,20 +330,16 @@ impl Registry {
         mut devices: Vec<Device>,
     ) -> Option<Change> {
         devices.truncate(self.limits.devices_per_client_max);
-        if devices.is_empty() || !ids::is_client(client) || !self.make_room(client) {
+        if devices.is_empty() || !ids::is_client_name(client) || !self.make_room(client) {
             return None;
         }
         let first = devices.iter().map(|device| device.since).min();
         let since = first.map_or(at, |first| first.min(at));
-        let (online, change) = self.enter(since, client);
+        let (online, change) = self.online_entry(since, client);
         online.since = online.since.min(since);
-        match online
-            .elsewhere
-            .iter_mut()
-            .find(|place| place.node == *node)
-        {
-            Some(place) => place.devices = devices,
-            None => online.elsewhere.push(Elsewhere {
+        match online.remote.iter_mut().find(|remote| remote.node == *node) {
+            Some(remote) => remote.devices = devices,
+            None => online.remote.push(RemoteDevices {
                 node: Arc::clone(node),
                 devices,
             }),
@@ -349,7 +349,12 @@ impl Registry {
         change
     }
 
-    fn leave_node(&mut self, at: UnixMillis, client: &Arc<str>, node: &Arc<str>) -> Option<Change> {
+    fn remove_remote_devices(
+        &mut self,
+        at: UnixMillis,
+        client: &Arc<str>,
+        node: &Arc<str>,
+    ) -> Option<Change> {
         if let Some(clients) = self.nodes.get_mut(node) {
             clients.remove(client);
             if clients.is_empty() {
@@ -357,51 +362,51 @@ impl Registry {
             }
         }
         let online = self.online.get_mut(client)?;
-        online.elsewhere.retain(|place| place.node != *node);
-        self.end_if_empty(at, client)
+        online.remote.retain(|remote| remote.node != *node);
+        self.remove_if_offline(at, client)
     }
 
-    /// A node is no more. Nobody else writes down when its clients were last seen.
-    fn drop_node(&mut self, at: UnixMillis, node: &Arc<str>, changes: &mut Vec<Change>) {
+    /// Removes another node. Its clients are marked as unsaved, because that node can't save their last-seen times.
+    fn remove_node(&mut self, at: UnixMillis, node: &Arc<str>, changes: &mut Vec<Change>) {
         for client in self.nodes.remove(node).unwrap_or_default() {
-            if let Some(change) = self.leave_node(at, &client, node) {
-                self.mark(&client);
+            if let Some(change) = self.remove_remote_devices(at, &client, node) {
+                self.mark_unsaved(&client);
                 changes.push(change);
             }
         }
     }
 
-    fn note_seen(&mut self, client: &Arc<str>, at: UnixMillis) {
-        if self.online.contains_key(client) || !ids::is_client(client) {
+    fn note_last_seen(&mut self, client: &Arc<str>, at: UnixMillis) {
+        if self.online.contains_key(client) || !ids::is_client_name(client) {
             return;
         }
-        // Whoever was seen before all others would be forgotten for the next one.
-        let is_full = self.online.len() + self.seen.len() >= self.limits.clients_max;
-        let is_known = self.seen.at(client).is_some();
+        // A client that was seen before all others would be the next to be forgotten.
+        let is_full = self.online.len() + self.last_seen.len() >= self.limits.clients_max;
+        let is_known = self.last_seen.at(client).is_some();
         if is_full && !is_known {
-            if self.seen.oldest().is_none_or(|oldest| oldest >= at) {
+            if self.last_seen.oldest().is_none_or(|oldest| oldest >= at) {
                 return;
             }
             self.forget_oldest();
         }
-        self.seen.note(client, at);
+        self.last_seen.note(client, at);
     }
 
-    /// Whether there is room for the client's entry, after somebody else was forgotten if need be.
+    /// Makes room for the client's entry by forgetting another client if needed. Returns whether there is room.
     fn make_room(&mut self, client: &Arc<str>) -> bool {
         self.online.contains_key(client)
-            || self.seen.at(client).is_some()
-            || self.online.len() + self.seen.len() < self.limits.clients_max
+            || self.last_seen.at(client).is_some()
+            || self.online.len() + self.last_seen.len() < self.limits.clients_max
             || self.forget_oldest()
     }
 
     fn forget_oldest(&mut self) -> bool {
-        let Some(client) = self.seen.forget_oldest() else {
+        let Some(client) = self.last_seen.forget_oldest() else {
             return false;
         };
         if let Some(unsaved) = &mut self.unsaved {
-            // Those who are known are `clients_max` at most; those forgotten are as many while the store is
-            // away, and then it has to forget the rest by itself when it is opened.
+            // At most `clients_max` clients are known. While the store fails, as many forgotten ones are kept here;
+            // the store forgets the rest when it is opened.
             if unsaved.len() < self.limits.clients_max.saturating_mul(2) {
                 unsaved.insert(client);
             } else {
@@ -411,7 +416,7 @@ impl Registry {
         true
     }
 
-    fn mark(&mut self, client: &Arc<str>) {
+    fn mark_unsaved(&mut self, client: &Arc<str>) {
         if let Some(unsaved) = &mut self.unsaved
             && !unsaved.contains(client)
         {
@@ -421,29 +426,29 @@ impl Registry {
 }
 
 impl Online {
-    /// Whether a device is on this node.
-    fn is_here(&self) -> bool {
-        !self.own.is_empty() || !self.own_beyond.is_empty()
+    /// Returns whether the client has a device on this node.
+    fn has_local_devices(&self) -> bool {
+        !self.local.is_empty() || !self.unlisted.is_empty()
     }
 
-    /// Takes a device of this node away. The oldest of those beyond the limit takes its place in the list: a client that
-    /// is here has a device that is listed.
+    /// Removes a device of this node. The oldest unlisted device takes its place in the list, so that an online client
+    /// always has a listed device.
     fn remove(&mut self, number: u64) {
-        if self.own_beyond.remove(&number).is_some() {
+        if self.unlisted.remove(&number).is_some() {
             return;
         }
-        let Some(at) = self.own.iter().position(|(known, _)| *known == number) else {
+        let Some(at) = self.local.iter().position(|(known, _)| *known == number) else {
             return;
         };
-        self.own.remove(at);
-        if let Some(next) = self.own_beyond.pop_first() {
-            self.own.push(next);
+        self.local.remove(at);
+        if let Some(next) = self.unlisted.pop_first() {
+            self.local.push(next);
         }
     }
 
     fn devices(&self) -> impl Iterator<Item = &Device> {
-        let own = self.own.iter().map(|(_, device)| device);
-        own.chain(self.elsewhere.iter().flat_map(|place| &place.devices))
+        let local = self.local.iter().map(|(_, device)| device);
+        local.chain(self.remote.iter().flat_map(|remote| &remote.devices))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is known about clients.
+//! The status of clients.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -8,14 +8,14 @@ use crate::UnixMillis;
 /// One of a client's devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// What it was called when it came. At most 64 bytes.
+    /// The name it was given when it connected. At most 64 bytes.
     pub name: Cow<'static, str>,
-    /// When it came.
+    /// When it connected.
     pub since: UnixMillis,
 }
 
 impl Device {
-    /// Cuts the name if it is too long.
+    /// Creates a device. Cuts a name that is too long.
     pub(crate) fn new(name: Cow<'static, str>, since: UnixMillis) -> Self {
         if name.len() <= DEVICE_BYTES_MAX {
             return Self { name, since };
@@ -28,45 +28,45 @@ impl Device {
     }
 }
 
-/// What is known about one client.
+/// The status of one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// At least one device is here.
+    /// At least one device is connected.
     Online {
-        /// Since when there was always one.
+        /// Since when at least one device has been connected without a gap.
         since: UnixMillis,
-        /// Those that are listed, on this node and on others.
+        /// The listed devices, on this node and on others.
         devices: Vec<Device>,
     },
-    /// None is.
-    Away {
-        /// When the last one went.
+    /// No device is connected.
+    Offline {
+        /// When the last device disconnected.
         last_seen: UnixMillis,
     },
 }
 
-/// One client in a list of those who are here.
+/// An entry in the list of online clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name.
+    /// The client's name.
     pub client: Arc<str>,
-    /// Since when at least one of its devices was always here.
+    /// Since when at least one device has been connected without a gap.
     pub since: UnixMillis,
-    /// How many devices it has.
+    /// The number of its devices, listed or not.
     pub devices: usize,
 }
 
-/// A part of the list of those who are here, and what else was true at that moment.
+/// A page of the list of online clients, with the count and the store's error at the same moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// In the order of their names' bytes.
+    /// Ordered by the bytes of their names.
     pub clients: Vec<Listed>,
-    /// Whether there are more after the last one.
+    /// Whether more clients follow on the next page.
     pub has_more: bool,
-    /// How many clients are here, on all pages.
+    /// The number of online clients, on all pages.
     pub count: usize,
-    /// What is wrong with the store, in one line.
-    pub trouble: Option<String>,
+    /// The store's current error, in one line.
+    pub store_error: Option<String>,
 }
 
 #[cfg(test)]

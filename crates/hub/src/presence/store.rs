@@ -1,139 +1,143 @@
-//! What keeps presence beyond the process, and what other nodes know.
+//! The trait of a store, and the types that go in and out of it.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use super::Device;
 use crate::{StoreError, UnixMillis};
 
-/// What keeps presence beyond the process, and tells what other nodes know.
+/// A store that saves presence beyond the life of the process, and may share it with other nodes.
 ///
-/// One task calls it: `open` first and after every failure, then `save` and `news` until one of them fails.
-/// After an `open` everybody who is here is saved again, in batches up to the one that is the last.
+/// One task calls it: `open` first and after each failure, then `save` and `next_event` until one of them fails.
+/// After `open` the task saves all clients of this node again, in batches; the last has `is_last` set.
 pub trait Store: Send + 'static {
-    /// Gets the store ready, and tells what it knows already.
+    /// Opens the store and returns what it knows already.
     ///
     /// # Errors
     ///
-    /// An outage is tried again after a while. Anything else ends a start, and is an outage later.
+    /// After an outage the task tries again later. Any other error makes the first `open` fail, and is retried afterwards.
     fn open(
         &mut self,
         now: UnixMillis,
-    ) -> impl Future<Output = Result<Vec<News>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<StoreEvent>, StoreError>> + Send;
 
-    /// Keeps what has changed since the last batch, and the sign of life that an empty one is. Returns what
-    /// it learnt about others.
+    /// Saves the changes since the last batch. An empty batch is a heartbeat. Returns what the store learnt about
+    /// other nodes.
     ///
     /// # Errors
     ///
-    /// The batch is not, or not wholly, kept; `open` is next, and what was in the batch comes again.
-    fn save(&mut self, batch: Batch) -> impl Future<Output = Result<Vec<News>, StoreError>> + Send;
+    /// The batch is not completely saved. The task calls `open` next and saves the clients of the batch again.
+    fn save(
+        &mut self,
+        batch: Batch,
+    ) -> impl Future<Output = Result<Vec<StoreEvent>, StoreError>> + Send;
 
-    /// Waits for news from others; forever, if there are no others. `None` asks for a `save` soon.
+    /// Waits for an event from another node; forever, if the store has no other nodes. Returns `None` to ask for a `save`.
     ///
     /// # Errors
     ///
-    /// The store is gone; `open` is next.
+    /// The store has failed. The task calls `open` next.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
-    fn news(&mut self) -> impl Future<Output = Result<Option<News>, StoreError>> + Send;
+    fn next_event(&mut self)
+    -> impl Future<Output = Result<Option<StoreEvent>, StoreError>> + Send;
 
-    /// What is no longer known about others, now that `open` has failed again.
-    fn lost(&mut self, now: UnixMillis) -> Option<News>;
+    /// Returns the event by which outdated knowledge about other nodes is dropped. Called after each failed `open`.
+    fn expire(&mut self, now: UnixMillis) -> Option<StoreEvent>;
 
-    /// This node ends in an orderly way; everybody has left, and that is saved.
+    /// Ends this node's part in the store. All its clients have disconnected, and that is saved.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// How often it wants to be called; `None` if there is nothing to keep.
-    fn pace(&self) -> Option<Pace>;
+    /// Returns how often `save` is to be called; `None` if the store saves nothing.
+    fn save_timing(&self) -> Option<SaveTiming>;
 }
 
-/// How often a store is called.
+/// How often [`Store::save`] is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// From the first change to the save that gathers what has changed meanwhile.
-    pub gather: Duration,
-    /// The longest time between two saves, changes or not.
-    pub beat: Duration,
+pub struct SaveTiming {
+    /// Time from the first unsaved change to the save, which includes the changes made meanwhile.
+    pub batch_delay: Duration,
+    /// The longest time between two saves, with or without changes.
+    pub interval_max: Duration,
 }
 
-/// What has changed on this node.
+/// The changes on this node since the last batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// When it was put together.
+    /// When the batch was made.
     pub at: UnixMillis,
-    /// The clients that have changed, each once.
-    pub clients: Vec<Saved>,
-    /// Whether there is nothing more to save for now.
+    /// The changed clients, each once.
+    pub clients: Vec<ClientRecord>,
+    /// Whether no unsaved change is left after this batch.
     pub is_last: bool,
-    /// Whether anybody is here at all.
+    /// Whether any client is online, on this node or another.
     pub is_anybody_online: bool,
 }
 
 /// A client in a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saved {
-    /// Who.
+pub struct ClientRecord {
+    /// The client's name.
     pub client: Arc<str>,
-    /// As what it is to be kept.
-    pub state: State,
+    /// The state to save.
+    pub state: ClientState,
 }
 
-/// As what a client is to be kept, seen from this node.
+/// The state of a client as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It has devices on this node.
-    Here {
-        /// Since when it was always here.
+pub enum ClientState {
+    /// The client has devices on this node.
+    Local {
+        /// Since when it has been online without a gap.
         since: UnixMillis,
         /// Its devices on this node.
         devices: Vec<Device>,
     },
-    /// It has devices on other nodes only.
-    Elsewhere,
-    /// It has none.
-    Away {
+    /// The client has devices on other nodes only.
+    Remote,
+    /// The client has no devices.
+    Offline {
         /// When it was last seen.
         last_seen: UnixMillis,
     },
-    /// There was no room for its last-seen time.
+    /// The client's last-seen time was removed because of [`Limits::clients_max`](super::Limits::clients_max).
     Forgotten,
 }
 
-/// What others know.
+/// What a store reports about other nodes and earlier processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// These were last seen then, as far as the store knows.
-    Seen(Vec<(Arc<str>, UnixMillis)>),
-    /// All that is on another node.
-    Node {
+pub enum StoreEvent {
+    /// Last-seen times that the store has saved.
+    LastSeen(Vec<(Arc<str>, UnixMillis)>),
+    /// The whole state of another node.
+    NodeSnapshot {
         /// The node's name.
         node: Arc<str>,
-        /// When it was so.
+        /// When the state was read.
         at: UnixMillis,
-        /// Its clients with their devices there.
+        /// All its clients, with their devices on it.
         clients: Vec<(Arc<str>, Vec<Device>)>,
     },
-    /// What has changed on another node.
-    Changed {
+    /// Changes on another node.
+    NodeChanged {
         /// The node's name.
         node: Arc<str>,
-        /// When.
+        /// When they happened.
         at: UnixMillis,
-        /// Clients with their devices there; none means that the client has left that node.
+        /// The changed clients with their devices on it. Without devices, the client has left the node.
         clients: Vec<(Arc<str>, Vec<Device>)>,
     },
-    /// A node has left, or is dead.
+    /// Another node has left, or is dead.
     NodeGone {
         /// The node's name.
         node: Arc<str>,
-        /// Its last sign of life.
+        /// When the node was last alive.
         at: UnixMillis,
     },
-    /// Nothing is known about any other node any more.
-    Alone {
-        /// Their last sign of life.
+    /// The store has no connection to the other nodes, so they count as gone.
+    AllNodesGone {
+        /// When any of them was last alive.
         at: UnixMillis,
     },
 }

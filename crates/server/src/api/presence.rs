@@ -16,7 +16,7 @@ use axum::{
 };
 use futures_util::stream;
 use serde::Serialize;
-use sockeye_hub::presence::{Change, Changes, Heard, Presence, Status};
+use sockeye_hub::presence::{Change, Changes, Presence, Status, Update};
 
 use super::answer;
 use crate::query::parameters;
@@ -89,7 +89,7 @@ async fn list(State(presence): State<Presence>, RawQuery(query): RawQuery) -> Re
         count: page.count,
         clients: clients.collect(),
         next,
-        store_trouble: page.trouble,
+        store_trouble: page.store_error,
     };
     answer::json(StatusCode::OK, &body)
 }
@@ -103,7 +103,7 @@ async fn one(
         return answer::error(StatusCode::BAD_REQUEST, "bad_parameter", message);
     };
     // One look: two of them could tell of a client that is here and was last seen before.
-    let (status, now) = presence.look(&client);
+    let (status, now) = presence.status_and_time(&client);
     let body = match status {
         Some(Status::Online { since, devices }) => ClientAnswer {
             client,
@@ -118,7 +118,7 @@ async fn one(
                 })
                 .collect(),
         },
-        Some(Status::Away { last_seen }) => ClientAnswer {
+        Some(Status::Offline { last_seen }) => ClientAnswer {
             client,
             online: false,
             since_ms: None,
@@ -135,7 +135,7 @@ async fn one(
 
 /// Server-sent events: `ready` first, then `online`, `offline`, and `missed` for a reader that was too slow.
 async fn changes(State(presence): State<Presence>) -> Response {
-    let (count, changes) = presence.follow();
+    let (count, changes) = presence.subscribe_with_count();
     let ready = event("ready", &serde_json::json!({ "count": count }));
     let events = stream::unfold((Some(ready), changes), next_event);
     Sse::new(events)
@@ -149,13 +149,13 @@ async fn next_event(
     let event = match first {
         Some(first) => first,
         None => match changes.next().await? {
-            Heard::Change(Change::Online { client, at }) => {
+            Update::Change(Change::Online { client, at }) => {
                 event("online", &ChangeAnswer::new(&client, at.0))
             }
-            Heard::Change(Change::Offline { client, at }) => {
+            Update::Change(Change::Offline { client, at }) => {
                 event("offline", &ChangeAnswer::new(&client, at.0))
             }
-            Heard::Missed(count) => event("missed", &serde_json::json!({ "count": count })),
+            Update::Missed(count) => event("missed", &serde_json::json!({ "count": count })),
         },
     };
     Some((Ok(event), (None, changes)))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use sockeye::{Group, Session};
-use sockeye_hub::presence::{Presence, Ticket};
+use sockeye_hub::presence::{DeviceGuard, Presence};
 
 use super::{
     Limits,
@@ -35,7 +35,7 @@ struct Place {
     address: Address,
     rooms: BTreeSet<String>,
     /// Gone with it.
-    _here: Ticket,
+    _here: DeviceGuard,
 }
 
 #[derive(Debug, Default)]

@@ -5,13 +5,13 @@
 //! - an endpoint that doesn't care who comes is wrapped in [`Tracked`]: while the session is open, the client that
 //!   [`by_name`] found in the request is here;
 //! - an endpoint that learns from messages who talks (the chat's `uuid`) calls `presence.join(uuid, "chat")` by
-//!   itself and keeps the [`Ticket`](sockeye_hub::presence::Ticket) in its own value: the client is away when the
-//!   last ticket of it is dropped. `join`, the drop and all looks are plain calls that never wait;
+//!   itself and keeps the [`DeviceGuard`](sockeye_hub::presence::DeviceGuard) in its own value: the client is away when the
+//!   last guard of it is dropped. `join`, the drop and all queries never wait;
 //! - the API answers from it ([`crate::api`]).
 //!
 //! ```text
 //!   request ── client_id ──> Tracked ──┐
-//!   chat message ── uuid ──> Ticket  ──┴──> Presence ──> store: memory, DIR/presence.redb, Redis
+//!   chat message ── uuid ──> DeviceGuard  ──┴──> Presence ──> store: memory, DIR/presence.redb, Redis
 //!                                               └──> /api/presence
 //! ```
 

@@ -1,7 +1,7 @@
 //! An endpoint whose client is here while the session is open.
 
 use sockeye::{Closed, Endpoint, Error, Message, Reply, Session};
-use sockeye_hub::presence::{Presence, Ticket};
+use sockeye_hub::presence::{DeviceGuard, Presence};
 
 /// An endpoint whose client, if the request names one, is here while the session is open.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub(crate) struct Tracked<E> {
     /// What the client's device is called.
     device: &'static str,
     /// From `on_open` to `on_close`, if there is a client.
-    ticket: Option<Ticket>,
+    guard: Option<DeviceGuard>,
 }
 
 impl<E: Endpoint> Tracked<E> {
@@ -21,7 +21,7 @@ impl<E: Endpoint> Tracked<E> {
             endpoint,
             presence: presence.clone(),
             device,
-            ticket: None,
+            guard: None,
         }
     }
 }
@@ -30,7 +30,7 @@ impl<E: Endpoint> Endpoint for Tracked<E> {
     fn on_open(&mut self, session: &Session) {
         let request = session.request();
         if let Some(client) = request.as_ref().and_then(|request| request.client_id()) {
-            self.ticket = Some(self.presence.join(client, self.device));
+            self.guard = Some(self.presence.join(client, self.device));
         }
         self.endpoint.on_open(session);
     }
@@ -48,7 +48,7 @@ impl<E: Endpoint> Endpoint for Tracked<E> {
     }
 
     fn on_close(&mut self, session: &Session, closed: &Closed) {
-        self.ticket = None;
+        self.guard = None;
         self.endpoint.on_close(session, closed);
     }
 

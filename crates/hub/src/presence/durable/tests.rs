@@ -1,12 +1,12 @@
 use super::*;
-use crate::presence::{Device, store::Saved};
+use crate::presence::{Device, store::ClientRecord};
 
-fn batch(at: u64, clients: &[(&str, State)]) -> Batch {
+fn batch(at: u64, clients: &[(&str, ClientState)]) -> Batch {
     Batch {
         at: UnixMillis(at),
         clients: clients
             .iter()
-            .map(|(client, state)| Saved {
+            .map(|(client, state)| ClientRecord {
                 client: Arc::from(*client),
                 state: state.clone(),
             })
@@ -16,23 +16,23 @@ fn batch(at: u64, clients: &[(&str, State)]) -> Batch {
     }
 }
 
-fn here(since: u64) -> State {
-    State::Here {
+fn here(since: u64) -> ClientState {
+    ClientState::Local {
         since: UnixMillis(since),
         devices: vec![Device::new("web".into(), UnixMillis(since))],
     }
 }
 
-fn away(last_seen: u64) -> State {
-    State::Away {
+fn away(last_seen: u64) -> ClientState {
+    ClientState::Offline {
         last_seen: UnixMillis(last_seen),
     }
 }
 
 async fn seen_after_restart(store: &mut Durable) -> Vec<(String, u64)> {
-    let news = store.open(UnixMillis(9999)).await.unwrap();
-    let [News::Seen(seen)] = &news[..] else {
-        panic!("{news:?}")
+    let events = store.open(UnixMillis(9999)).await.unwrap();
+    let [StoreEvent::LastSeen(seen)] = &events[..] else {
+        panic!("{events:?}")
     };
     let pairs = seen.iter();
     let mut pairs: Vec<_> = pairs
@@ -43,7 +43,7 @@ async fn seen_after_restart(store: &mut Durable) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn those_who_were_here_at_the_end_were_last_seen_at_the_last_sign_of_life() {
+async fn after_a_crash_online_clients_were_last_seen_at_the_last_heartbeat() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = Durable::in_directory(directory.path(), &Limits::default());
     store.open(UnixMillis(1)).await.unwrap();
@@ -51,12 +51,12 @@ async fn those_who_were_here_at_the_end_were_last_seen_at_the_last_sign_of_life(
     store.save(changes).await.unwrap();
     store.save(batch(20, &[("bob", away(15))])).await.unwrap();
     store.save(batch(30, &[])).await.unwrap();
-    // No orderly end: the file is as a crash would leave it.
+    // Not closed: the file is as a crash leaves it.
     let pairs = seen_after_restart(&mut store).await;
     let expected = [("ann", 30), ("bob", 15), ("cat", 7)];
     let expected = expected.map(|(client, at)| (client.to_owned(), at));
     assert_eq!(pairs, expected);
-    // A second restart knows no better.
+    // A second restart changes nothing.
     assert_eq!(seen_after_restart(&mut store).await, expected);
 }
 
@@ -75,7 +75,7 @@ async fn more_clients_than_the_limit_allows_are_forgotten_oldest_first() {
 }
 
 #[tokio::test]
-async fn one_file_is_for_one_process() {
+async fn a_second_process_can_not_open_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let mut one = Durable::in_directory(directory.path(), &Limits::default());
     one.open(UnixMillis(1)).await.unwrap();
@@ -86,7 +86,7 @@ async fn one_file_is_for_one_process() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_store_is_named_with_a_way_out() {
+async fn an_error_of_a_damaged_file_says_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join(Durable::FILE_NAME);
     std::fs::write(

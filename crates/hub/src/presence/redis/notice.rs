@@ -1,4 +1,4 @@
-//! What nodes tell each other, as JSON. The only types here that can be serialised.
+//! The JSON messages between nodes. The only types of this crate that can be serialised.
 
 use std::sync::Arc;
 
@@ -9,53 +9,56 @@ use crate::{UnixMillis, presence::Device};
 /// One message on the channel.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Notice {
-    /// Who says it.
+    /// The name of the node that sends it.
     pub(super) node: String,
-    /// When, in ms since 1970.
+    /// When it was sent, in ms since 1970.
     pub(super) at: u64,
     #[serde(flatten)]
     pub(super) event: Event,
 }
 
-/// What is said. Programs of another version may say more; that is ignored, and the numbers tell.
+/// The content of a message. Unknown messages of another version are ignored; a gap in the numbers shows what is missing.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum Event {
-    /// Clients with their devices there, an empty list for those who left. The hash has this number now.
+    /// The changed clients with their devices; an empty list if the client has left the node. `number` is the hash's new
+    /// number.
     Changed {
         number: u64,
         clients: Vec<(String, Vec<NoticedDevice>)>,
     },
-    /// The hash is a new one: read it.
+    /// The hash was replaced; the others read it again.
     Replaced,
-    /// The node has ended.
+    /// The node has left.
     Left,
 }
 
-/// Name and time in ms since 1970.
+/// A device's name, and when it connected in ms since 1970.
 pub(super) type NoticedDevice = (String, u64);
 
-/// For JSON.
-pub(super) fn noticed(devices: &[Device]) -> Vec<NoticedDevice> {
+/// Converts devices for JSON.
+pub(super) fn to_wire(devices: &[Device]) -> Vec<NoticedDevice> {
     let pairs = devices.iter();
     pairs
         .map(|device| (device.name.to_string(), device.since.0))
         .collect()
 }
 
-/// From JSON.
-pub(super) fn devices(noticed: Vec<NoticedDevice>) -> Vec<Device> {
+/// Converts devices from JSON.
+pub(super) fn devices_from_wire(noticed: Vec<NoticedDevice>) -> Vec<Device> {
     let pairs = noticed.into_iter();
     pairs
         .map(|(name, since)| Device::new(name.into(), UnixMillis(since)))
         .collect()
 }
 
-/// From JSON.
-pub(super) fn clients(noticed: Vec<(String, Vec<NoticedDevice>)>) -> Vec<(Arc<str>, Vec<Device>)> {
+/// Converts clients from JSON.
+pub(super) fn clients_from_wire(
+    noticed: Vec<(String, Vec<NoticedDevice>)>,
+) -> Vec<(Arc<str>, Vec<Device>)> {
     let pairs = noticed.into_iter();
     pairs
-        .map(|(client, found)| (client.into(), devices(found)))
+        .map(|(client, found)| (client.into(), devices_from_wire(found)))
         .collect()
 }
 

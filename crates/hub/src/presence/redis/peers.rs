@@ -1,4 +1,4 @@
-//! The other nodes, as far as this one has followed them.
+//! The other nodes, and the last change of each that this node has applied.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,45 +6,45 @@ use std::{
 };
 
 use super::notice::{self, Event, Notice};
-use crate::{UnixMillis, presence::News};
+use crate::{UnixMillis, presence::StoreEvent};
 
-/// The other nodes: whom this node has followed how far. Pure, as the registry.
+/// The other nodes, and the last change of each that this node has applied. Pure, like the registry.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    /// By name.
+    /// The nodes whose changes are applied, by name.
     followed: BTreeMap<Arc<str>, Peer>,
-    /// Nodes whose hash has to be read.
+    /// The nodes whose hash has to be read.
     unread: BTreeSet<Arc<str>>,
 }
 
 #[derive(Debug)]
 struct Peer {
-    /// The number of the last change that was taken.
+    /// The number of the last change that was applied.
     number: u64,
-    /// The last sign of life.
+    /// When the node was last alive.
     alive_at: UnixMillis,
 }
 
-/// Nodes. More than any cluster of ours has; a list that is longer isn't ours.
+/// Nodes. More than any real cluster has.
 const NODES_MAX: usize = 1024;
 
 impl Peers {
-    /// A message came on the channel.
-    pub(super) fn handle_notice(&mut self, now: UnixMillis, notice: Notice) -> Option<News> {
+    /// Applies a message of the channel.
+    pub(super) fn handle_notice(&mut self, now: UnixMillis, notice: Notice) -> Option<StoreEvent> {
         let node: Arc<str> = notice.node.into();
         let at = UnixMillis(notice.at);
         match notice.event {
             Event::Changed { number, clients } => {
                 match self.followed.get_mut(&node) {
-                    // Taken already, with the hash.
+                    // Applied already, with the hash.
                     Some(peer) if number <= peer.number => return None,
                     Some(peer) if number == peer.number + 1 => {
                         *peer = Peer {
                             number,
                             alive_at: now,
                         };
-                        let clients = notice::clients(clients);
-                        return Some(News::Changed { node, at, clients });
+                        let clients = notice::clients_from_wire(clients);
+                        return Some(StoreEvent::NodeChanged { node, at, clients });
                     }
                     _ => self.read_again(node),
                 }
@@ -57,29 +57,29 @@ impl Peers {
             Event::Left => {
                 self.unread.remove(&node);
                 self.followed.remove(&node)?;
-                Some(News::NodeGone { node, at })
+                Some(StoreEvent::NodeGone { node, at })
             }
         }
     }
 
-    /// The number that a node's hash has, at a beat, and when its lease was renewed; `None` if there is no
-    /// hash, and so no node.
+    /// Compares the number of a node's hash, read at a heartbeat, with the last one applied. `renewed_at` is when the node
+    /// renewed its lease. `None` means that the hash has expired, so the node is dead.
     pub(super) fn handle_number(
         &mut self,
         renewed_at: UnixMillis,
         node: &Arc<str>,
         number: Option<u64>,
-    ) -> Option<News> {
+    ) -> Option<StoreEvent> {
         match (number, self.followed.get_mut(node)) {
             (Some(number), Some(peer)) if number == peer.number => peer.alive_at = renewed_at,
-            // What was published is on its way, or lost.
+            // The message with the change is on its way, or lost.
             (Some(_), _) => self.read_again(Arc::clone(node)),
             (None, followed) => {
                 let at = followed.map(|peer| peer.alive_at);
                 self.followed.remove(node);
                 let was_unread = self.unread.remove(node);
                 if at.is_some() || was_unread {
-                    return Some(News::NodeGone {
+                    return Some(StoreEvent::NodeGone {
                         node: Arc::clone(node),
                         at: at.unwrap_or(renewed_at),
                     });
@@ -89,7 +89,7 @@ impl Peers {
         None
     }
 
-    /// A node's hash was read, and has this number.
+    /// Records that a node's hash was read, and that it has this number.
     pub(super) fn handle_read(&mut self, now: UnixMillis, node: &Arc<str>, number: u64) {
         self.unread.remove(node);
         let peer = Peer {
@@ -99,7 +99,7 @@ impl Peers {
         self.followed.insert(Arc::clone(node), peer);
     }
 
-    /// Which hashes have to be read.
+    /// Returns the nodes whose hash has to be read.
     pub(super) fn unread(&self) -> Vec<Arc<str>> {
         self.unread.iter().cloned().collect()
     }
@@ -108,20 +108,20 @@ impl Peers {
         !self.unread.is_empty()
     }
 
-    /// Those who are followed, or would be.
+    /// Returns all nodes, read or not.
     pub(super) fn known(&self) -> BTreeSet<Arc<str>> {
         let followed = self.followed.keys().cloned();
         followed.chain(self.unread.iter().cloned()).collect()
     }
 
-    /// Nothing is known about anybody any more; returns the last sign of life of all of them.
+    /// Forgets all nodes. Returns when any of them was last alive.
     pub(super) fn clear(&mut self) -> Option<UnixMillis> {
         let alive_at = self.followed.values().map(|peer| peer.alive_at).max();
         *self = Self::default();
         alive_at
     }
 
-    /// All are to be read again: what was published meanwhile was heard by nobody.
+    /// Marks all nodes as unread, because messages were missed while this node was disconnected.
     pub(super) fn read_all_again(&mut self) {
         for node in self.known() {
             self.unread.insert(node);
@@ -176,18 +176,18 @@ mod tests {
 
         let (mut peers, node) = following(4);
         assert!(peers.handle_number(UnixMillis(2), &node, Some(5)).is_none());
-        assert!(peers.has_unread(), "the beat's number tells too");
+        assert!(peers.has_unread(), "a heartbeat shows the gap, too");
     }
 
     #[test]
-    fn a_node_without_a_hash_is_gone_since_its_last_sign_of_life() {
+    fn a_node_without_a_hash_is_gone_since_its_last_heartbeat() {
         let (mut peers, node) = following(4);
         assert!(peers.handle_number(UnixMillis(7), &node, Some(4)).is_none());
         let gone = peers.handle_number(UnixMillis(20), &node, None);
         let at = UnixMillis(7);
         assert_eq!(
             gone,
-            Some(News::NodeGone {
+            Some(StoreEvent::NodeGone {
                 node: Arc::clone(&node),
                 at
             })
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_read_and_one_that_leaves_is_gone() {
+    fn an_unknown_node_is_read_and_one_that_leaves_is_gone() {
         let mut peers = Peers::default();
         assert!(peers.handle_notice(UnixMillis(1), changed(3)).is_none());
         assert!(peers.has_unread());
@@ -208,7 +208,7 @@ mod tests {
         };
         assert!(matches!(
             peers.handle_notice(UnixMillis(2), left),
-            Some(News::NodeGone {
+            Some(StoreEvent::NodeGone {
                 at: UnixMillis(9),
                 ..
             })

@@ -1,10 +1,11 @@
-//! What has to happen at once, in Redis.
+//! The Lua scripts, which Redis runs atomically.
 
-/// Changes the node's hash, renews its lease and tells the others, if the hash is as this node left it.
+/// Changes the node's hash, renews its lease and publishes the change. Does nothing and returns 0 if the hash's number
+/// isn't the one that this node wrote last.
 ///
-/// Keys: the hash, the last-seen times, the nodes. Arguments: the number that the hash has to have, the next
-/// one, time to live in ms, channel, notice (or nothing), how many last-seen times are kept, the node's name;
-/// then three lists, each after its length: client and devices, clients that have left, time and client.
+/// Keys: the hash, the last-seen times, the nodes. Arguments: the expected number, the next number, time to live in ms,
+/// channel, message (or empty), how many last-seen times are kept, the node's name; then three lists, each after its
+/// length: client and devices, clients that have left, time and client.
 pub(super) const CHANGE: &str = "\
 if redis.call('HGET', KEYS[1], '') ~= ARGV[1] then return 0 end
 local at = 7
@@ -26,10 +27,9 @@ if ARGV[5] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 return 1
 ";
 
-/// Puts a hash that was written elsewhere in the node's place and tells the others.
+/// Replaces the node's hash by one that was written under another key, and publishes that.
 ///
-/// Keys: the hash, the one written elsewhere, the nodes. Arguments: the number, time to live in ms, channel,
-/// notice, the node's name.
+/// Keys: the hash, the new hash, the nodes. Arguments: the number, time to live in ms, channel, message, the node's name.
 pub(super) const REPLACE: &str = "\
 redis.call('HSET', KEYS[2], '', ARGV[1])
 redis.call('RENAME', KEYS[2], KEYS[1])

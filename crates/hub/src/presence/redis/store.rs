@@ -1,4 +1,4 @@
-//! This node's part in Redis: its lease, its changes, its look at the others.
+//! The Redis store: this node's lease and changes, and the state of the other nodes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +9,7 @@ use std::{
 use redis::{Client, Cmd, Pipeline, cmd, pipe};
 
 use super::{
-    link::Link,
+    connections::Connections,
     notice::{self, Event, Notice, NoticedDevice},
     peers::Peers,
     script,
@@ -18,15 +18,15 @@ use crate::{
     StoreError, UnixMillis,
     presence::{
         Limits, Store,
-        store::{Batch, News, Pace, Saved, State},
+        store::{Batch, ClientRecord, ClientState, SaveTiming, StoreEvent},
     },
 };
 
 /// The store that several nodes share.
 ///
-/// A node that dies, or that Redis doesn't hear of, has no clients any more after the time to live that all
-/// nodes are given alike: its lease ends after three quarters of it, and the others look eight times in it. A
-/// node that doesn't reach Redis for that long shows its own clients alone.
+/// The clients of a node that dies, or that can't reach Redis, are offline after the time to live at the latest. All nodes
+/// must have the same one. A node's lease ends after three quarters of it, and the others check eight times in it. A node
+/// that can't reach Redis for that long knows its own clients alone.
 #[derive(Debug)]
 pub struct Redis {
     client: Client,
@@ -34,22 +34,22 @@ pub struct Redis {
     keys: Keys,
     ttl: Duration,
     seen_max: usize,
-    link: Option<Link>,
+    connections: Option<Connections>,
     /// The number of this node's last change.
     number: u64,
-    /// Whether batches gather in the hash that will take the place of the other.
+    /// Whether batches are written to the hash that will replace the node's current one.
     is_replacing: bool,
     peers: Peers,
     /// When Redis last answered.
     answered_at: UnixMillis,
-    /// When the others were last looked at.
-    looked_at: UnixMillis,
+    /// When the other nodes were last polled.
+    polled_at: UnixMillis,
 }
 
 #[derive(Debug)]
 struct Keys {
     nodes: String,
-    /// Before a node's name.
+    /// The prefix of a node's key.
     node: String,
     seen: String,
     changes: String,
@@ -59,18 +59,18 @@ impl Redis {
     /// The shortest time to live. Below it a busy machine would lose its lease.
     pub const TTL_MIN: Duration = Duration::from_secs(1);
 
-    /// The store at `url`, `redis://[[user]:password@]host[:port][/database]` or `redis+unix:///path`. Nothing is
-    /// dialled yet. `ttl` is how long the clients of a dead node are still shown.
+    /// Creates the store at `url`, `redis://[[user]:password@]host[:port][/database]` or `redis+unix:///path`. Doesn't
+    /// connect yet. `ttl` is the longest time for which the clients of a dead node are still online.
     ///
     /// # Errors
     ///
-    /// The URL can't be understood, `ttl` is below [`Redis::TTL_MIN`], or the system gives no random numbers.
+    /// The URL is invalid, `ttl` is below [`Redis::TTL_MIN`], or the system gives no random numbers.
     pub fn new(url: &str, ttl: Duration, limits: &Limits) -> Result<Self, StoreError> {
         if ttl < Self::TTL_MIN {
             let message = format!("a time to live of {ttl:?} is below {:?}", Self::TTL_MIN);
             return Err(StoreError::unusable(message));
         }
-        // Without the URL, which may hold a password.
+        // The text leaves the URL out, since it may hold a password.
         let client = Client::open(url)
             .map_err(|error| StoreError::unusable(format!("the URL of Redis: {error}")))?;
         let mut random = [0; 8];
@@ -88,25 +88,25 @@ impl Redis {
             node: node.into(),
             ttl,
             seen_max: limits.clients_max,
-            link: None,
+            connections: None,
             number: 0,
             is_replacing: false,
             peers: Peers::default(),
             answered_at: UnixMillis(0),
-            looked_at: UnixMillis(0),
+            polled_at: UnixMillis(0),
         })
     }
 
-    fn link(&mut self) -> Result<&mut Link, StoreError> {
-        let link = self.link.as_mut();
-        link.ok_or_else(|| StoreError::outage("Redis isn't connected"))
+    fn connections(&mut self) -> Result<&mut Connections, StoreError> {
+        let connections = self.connections.as_mut();
+        connections.ok_or_else(|| StoreError::outage("Redis isn't connected"))
     }
 
     fn hash(&self) -> String {
         format!("{}{}", self.keys.node, self.node)
     }
 
-    /// The hash that is written before it takes the other's place.
+    /// Returns the key of the hash that will replace the node's current one.
     fn next_hash(&self) -> String {
         format!("{}:next", self.hash())
     }
@@ -115,7 +115,8 @@ impl Redis {
         u64::try_from((self.ttl * 3 / 4).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// When a lease with so much left was renewed: that, and not that there is a hash, is a sign of life.
+    /// Returns when a lease was renewed, from the time it has left. The renewal shows that the node lived then; the hash
+    /// alone does not.
     fn renewed_at(&self, now: UnixMillis, left_ms: u64) -> UnixMillis {
         UnixMillis(
             now.0
@@ -123,21 +124,21 @@ impl Redis {
         )
     }
 
-    /// Adds to the hash that is going to be the node's, and puts it in place with the last batch.
+    /// Writes a batch to the next hash. With the last batch, it replaces the node's current hash.
     async fn replace(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let next = self.next_hash();
         let mut commands = pipe();
-        for Saved { client, state } in &batch.clients {
+        for ClientRecord { client, state } in &batch.clients {
             match state {
-                State::Here { devices, .. } => {
-                    let found = to_json(&notice::noticed(devices));
+                ClientState::Local { devices, .. } => {
+                    let found = to_json(&notice::to_wire(devices));
                     commands.hset(&next, &**client, found).ignore();
-                    note_seen(&mut commands, &self.keys.seen, client, batch.at);
+                    note_last_seen(&mut commands, &self.keys.seen, client, batch.at);
                 }
-                State::Away { last_seen } => {
-                    note_seen(&mut commands, &self.keys.seen, client, *last_seen);
+                ClientState::Offline { last_seen } => {
+                    note_last_seen(&mut commands, &self.keys.seen, client, *last_seen);
                 }
-                State::Elsewhere | State::Forgotten => {}
+                ClientState::Remote | ClientState::Forgotten => {}
             }
         }
         commands.hset(&next, "", self.number).ignore();
@@ -146,7 +147,7 @@ impl Redis {
             .arg(&next)
             .arg(self.lease_ms())
             .ignore();
-        let () = self.link()?.ask_all(&commands).await?;
+        let () = self.connections()?.query_pipeline(&commands).await?;
         if batch.is_last {
             self.number += 1;
             let replaced = self.notice(batch.at, Event::Replaced);
@@ -157,31 +158,31 @@ impl Redis {
                 .arg(replaced)
                 .arg(&*self.node)
                 .take();
-            let () = self.link()?.ask(&command).await?;
+            let () = self.connections()?.query(&command).await?;
             self.is_replacing = false;
         }
         Ok(())
     }
 
-    /// Changes the hash and renews its lease.
+    /// Writes a batch to the node's hash and renews its lease.
     async fn change(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let mut here = Vec::new();
         let mut left = Vec::new();
         let mut seen = Vec::new();
         let mut changed: Vec<(String, Vec<NoticedDevice>)> = Vec::new();
-        for Saved { client, state } in &batch.clients {
+        for ClientRecord { client, state } in &batch.clients {
             let mut found = Vec::new();
             match state {
-                State::Here { devices, .. } => {
-                    found = notice::noticed(devices);
+                ClientState::Local { devices, .. } => {
+                    found = notice::to_wire(devices);
                     here.push((&**client, to_json(&found)));
                     seen.push((batch.at.0, &**client));
                 }
-                State::Away { last_seen } => {
+                ClientState::Offline { last_seen } => {
                     left.push(&**client);
                     seen.push((last_seen.0, client));
                 }
-                State::Elsewhere | State::Forgotten => left.push(client),
+                ClientState::Remote | ClientState::Forgotten => left.push(client),
             }
             changed.push((client.to_string(), found));
         }
@@ -211,7 +212,7 @@ impl Redis {
         command.arg(here.len()).arg(here);
         command.arg(left.len()).arg(left);
         command.arg(seen.len()).arg(seen);
-        let is_changed: bool = self.link()?.ask(&command).await?;
+        let is_changed: bool = self.connections()?.query(&command).await?;
         if !is_changed {
             return Err(StoreError::outage(
                 "this node's lease in Redis had ended, or Redis has lost its data",
@@ -221,11 +222,14 @@ impl Redis {
         Ok(())
     }
 
-    /// Looks which nodes there are and how far they are, and reads those that were not followed.
-    async fn look(&mut self, now: UnixMillis) -> Result<Vec<News>, StoreError> {
-        let mut news = Vec::new();
+    /// Lists the nodes, compares their numbers, and reads the hashes of those that are unread.
+    async fn poll_nodes(&mut self, now: UnixMillis) -> Result<Vec<StoreEvent>, StoreError> {
+        let mut events = Vec::new();
         let nodes_key = self.keys.nodes.clone();
-        let listed: BTreeSet<String> = self.link()?.ask(cmd("SMEMBERS").arg(nodes_key)).await?;
+        let listed: BTreeSet<String> = self
+            .connections()?
+            .query(cmd("SMEMBERS").arg(nodes_key))
+            .await?;
         let listed = listed.into_iter().map(Arc::<str>::from);
         let mut nodes: BTreeSet<Arc<str>> = listed.chain(self.peers.known()).collect();
         nodes.remove(&self.node);
@@ -234,10 +238,10 @@ impl Redis {
             let key = format!("{}{node}", self.keys.node);
             asked.hget(&key, "").pttl(&key);
         }
-        // By turns a number, or nothing, and a time to live.
+        // Alternately a number, or nothing, and a time to live.
         let answers: Vec<Option<i64>> = match nodes.is_empty() {
             true => Vec::new(),
-            false => self.link()?.ask_all(&asked).await?,
+            false => self.connections()?.query_pipeline(&asked).await?,
         };
         let mut dead = Vec::new();
         for (node, answer) in nodes.iter().zip(answers.chunks_exact(2)) {
@@ -247,23 +251,28 @@ impl Redis {
                 dead.push(&**node);
             }
             let renewed_at = self.renewed_at(now, left_ms.unwrap_or_default());
-            news.extend(self.peers.handle_number(renewed_at, node, number));
+            events.extend(self.peers.handle_number(renewed_at, node, number));
         }
         if !dead.is_empty() {
             let command = cmd("SREM").arg(&self.keys.nodes).arg(dead).take();
-            let () = self.link()?.ask(&command).await?;
+            let () = self.connections()?.query(&command).await?;
         }
         for node in self.peers.unread() {
-            news.extend(self.read(now, &node).await?);
+            events.extend(self.read(now, &node).await?);
         }
-        self.looked_at = now;
-        Ok(news)
+        self.polled_at = now;
+        Ok(events)
     }
 
-    /// Reads all that is on a node.
-    async fn read(&mut self, now: UnixMillis, node: &Arc<str>) -> Result<Option<News>, StoreError> {
+    /// Reads the whole hash of a node.
+    async fn read(
+        &mut self,
+        now: UnixMillis,
+        node: &Arc<str>,
+    ) -> Result<Option<StoreEvent>, StoreError> {
         let key = format!("{}{node}", self.keys.node);
-        let mut hash: BTreeMap<String, String> = self.link()?.ask(cmd("HGETALL").arg(key)).await?;
+        let mut hash: BTreeMap<String, String> =
+            self.connections()?.query(cmd("HGETALL").arg(key)).await?;
         let number = hash.remove("").and_then(|number| number.parse().ok());
         let Some(number) = number else {
             return Ok(self.peers.handle_number(now, node, None));
@@ -271,29 +280,29 @@ impl Redis {
         self.peers.handle_read(now, node, number);
         let clients = hash.into_iter().filter_map(|(client, devices)| {
             let devices = serde_json::from_str(&devices).ok()?;
-            Some((Arc::from(client), notice::devices(devices)))
+            Some((Arc::from(client), notice::devices_from_wire(devices)))
         });
-        Ok(Some(News::Node {
+        Ok(Some(StoreEvent::NodeSnapshot {
             node: Arc::clone(node),
             at: now,
             clients: clients.collect(),
         }))
     }
 
-    /// Reads when those who are away were last seen, the latest first.
+    /// Reads the last-seen times, the latest first.
     async fn read_seen(&mut self) -> Result<Vec<(Arc<str>, UnixMillis)>, StoreError> {
         let mut seen = Vec::new();
         while seen.len() < self.seen_max {
             let command = cmd("ZREVRANGE")
                 .arg(&self.keys.seen)
                 .arg(seen.len())
-                .arg(seen.len() + SEEN_PAGE - 1)
+                .arg(seen.len() + LAST_SEEN_PAGE - 1)
                 .arg("WITHSCORES")
                 .take();
-            let page: Vec<(String, f64)> = self.link()?.ask(&command).await?;
-            let is_last = page.len() < SEEN_PAGE;
+            let page: Vec<(String, f64)> = self.connections()?.query(&command).await?;
+            let is_last = page.len() < LAST_SEEN_PAGE;
             seen.extend(page.into_iter().map(|(client, at)| {
-                // Whole milliseconds below 2^53, as they were written.
+                // Written as whole milliseconds below 2^53.
                 #[expect(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
@@ -316,67 +325,68 @@ impl Redis {
         })
     }
 
-    fn beat(&self) -> Duration {
+    fn interval_max(&self) -> Duration {
         self.ttl / 8
     }
 }
 
 impl Store for Redis {
-    async fn open(&mut self, now: UnixMillis) -> Result<Vec<News>, StoreError> {
-        self.link = None;
-        self.link = Some(Link::open(&self.client, &self.keys.changes).await?);
-        // What was published until now was heard by nobody here.
+    async fn open(&mut self, now: UnixMillis) -> Result<Vec<StoreEvent>, StoreError> {
+        self.connections = None;
+        self.connections = Some(Connections::open(&self.client, &self.keys.changes).await?);
+        // Messages published before the subscription were missed.
         self.peers.read_all_again();
-        let mut news = self.look(now).await?;
-        news.push(News::Seen(self.read_seen().await?));
+        let mut events = self.poll_nodes(now).await?;
+        events.push(StoreEvent::LastSeen(self.read_seen().await?));
         let next = self.next_hash();
-        let () = self.link()?.ask(cmd("DEL").arg(next)).await?;
+        let () = self.connections()?.query(cmd("DEL").arg(next)).await?;
         self.is_replacing = true;
         self.answered_at = now;
-        Ok(news)
+        Ok(events)
     }
 
-    async fn save(&mut self, batch: Batch) -> Result<Vec<News>, StoreError> {
+    async fn save(&mut self, batch: Batch) -> Result<Vec<StoreEvent>, StoreError> {
         match self.is_replacing {
             true => self.replace(&batch).await?,
             false => self.change(&batch).await?,
         }
-        let mut news = Vec::new();
-        if self.peers.has_unread() || batch.at.since(self.looked_at) >= self.beat() {
-            news = self.look(batch.at).await?;
+        let mut events = Vec::new();
+        if self.peers.has_unread() || batch.at.since(self.polled_at) >= self.interval_max() {
+            events = self.poll_nodes(batch.at).await?;
         }
         self.answered_at = batch.at;
-        Ok(news)
+        Ok(events)
     }
 
-    async fn news(&mut self) -> Result<Option<News>, StoreError> {
+    async fn next_event(&mut self) -> Result<Option<StoreEvent>, StoreError> {
         loop {
-            let link = self.link.as_mut();
-            let link = link.ok_or_else(|| StoreError::outage("Redis isn't connected"))?;
-            let bytes = link.next().await?;
+            let connections = self.connections.as_mut();
+            let connections =
+                connections.ok_or_else(|| StoreError::outage("Redis isn't connected"))?;
+            let bytes = connections.next().await?;
             let notice = match serde_json::from_slice::<Notice>(&bytes) {
                 Ok(notice) if *notice.node == *self.node => continue,
                 Ok(notice) => notice,
                 Err(error) => {
-                    tracing::debug!(%error, "a message that isn't ours on the channel of presence");
+                    tracing::debug!(%error, "ignored a message on the presence channel that is not valid JSON of ours");
                     continue;
                 }
             };
-            // A message is a sign of life at the time that it tells.
+            // The sender was alive when it sent the message.
             let now = UnixMillis(notice.at).max(self.answered_at);
-            let news = self.peers.handle_notice(now, notice);
-            if news.is_some() || self.peers.has_unread() {
-                return Ok(news);
+            let event = self.peers.handle_notice(now, notice);
+            if event.is_some() || self.peers.has_unread() {
+                return Ok(event);
             }
         }
     }
 
-    fn lost(&mut self, now: UnixMillis) -> Option<News> {
+    fn expire(&mut self, now: UnixMillis) -> Option<StoreEvent> {
         if now.since(self.answered_at) < self.ttl {
             return None;
         }
         let at = self.peers.clear()?;
-        Some(News::Alone { at })
+        Some(StoreEvent::AllNodesGone { at })
     }
 
     async fn close(&mut self) {
@@ -385,18 +395,18 @@ impl Store for Redis {
         commands.del(self.hash()).ignore();
         commands.srem(&self.keys.nodes, &*self.node).ignore();
         commands.publish(&self.keys.changes, left).ignore();
-        if let Some(link) = &mut self.link
-            && let Err(error) = link.ask_all::<()>(&commands).await
+        if let Some(connections) = &mut self.connections
+            && let Err(error) = connections.query_pipeline::<()>(&commands).await
         {
-            tracing::debug!(%error, "the lease was not given back, it ends by itself");
+            tracing::debug!(%error, "the lease was not released, it expires by itself");
         }
-        self.link = None;
+        self.connections = None;
     }
 
-    fn pace(&self) -> Option<Pace> {
-        Some(Pace {
-            gather: GATHER,
-            beat: self.beat(),
+    fn save_timing(&self) -> Option<SaveTiming> {
+        Some(SaveTiming {
+            batch_delay: BATCH_DELAY,
+            interval_max: self.interval_max(),
         })
     }
 }
@@ -405,7 +415,7 @@ fn script(text: &str, keys: &[&str]) -> Cmd {
     cmd("EVAL").arg(text).arg(keys.len()).arg(keys).take()
 }
 
-fn note_seen(commands: &mut Pipeline, key: &str, client: &str, at: UnixMillis) {
+fn note_last_seen(commands: &mut Pipeline, key: &str, client: &str, at: UnixMillis) {
     let command = commands.cmd("ZADD").arg(key).arg("GT");
     command.arg(at.0).arg(client).ignore();
 }
@@ -414,11 +424,11 @@ fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("numbers and strings are JSON")
 }
 
-/// Before all keys. The braces make them one slot of a Redis Cluster.
+/// The prefix of all keys. The braces put them into one slot of a Redis Cluster.
 const PREFIX: &str = "{sockeye:presence}";
 
-/// Long enough that many who come at once are one message, short enough that nobody sees it.
-const GATHER: Duration = Duration::from_millis(20);
+/// Long enough that clients who connect at once go into one message, short enough that nobody notices.
+const BATCH_DELAY: Duration = Duration::from_millis(20);
 
-/// Last-seen times in one answer.
-const SEEN_PAGE: usize = 10_000;
+/// Last-seen times in one reply of Redis.
+const LAST_SEEN_PAGE: usize = 10_000;

@@ -10,26 +10,26 @@ fn registry(clients_max: usize, devices_per_client_max: usize) -> Registry {
         devices_per_client_max,
         ..Limits::default()
     };
-    Registry::new(limits, Keeping::Changes)
+    Registry::new(limits, SaveMode::Changes)
 }
 
 fn name(index: u8) -> Arc<str> {
     format!("c{index}").into()
 }
 
-fn join(registry: &mut Registry, at: u64, client: &str) -> (Place, Option<Change>) {
+fn join(registry: &mut Registry, at: u64, client: &str) -> (Tracking, Option<Change>) {
     registry.join(UnixMillis(at), &client.into(), "web".into())
 }
 
 fn away(registry: &Registry, client: &str) -> Option<u64> {
     match registry.status(client) {
-        Some(Status::Away { last_seen }) => Some(last_seen.0),
+        Some(Status::Offline { last_seen }) => Some(last_seen.0),
         _ => None,
     }
 }
 
 #[test]
-fn the_first_device_in_and_the_last_one_out_are_the_edges() {
+fn the_first_device_puts_a_client_online_and_the_last_one_offline() {
     let mut registry = registry(9, 9);
     let ann: Arc<str> = "ann".into();
     let (one, first) = join(&mut registry, 1, "ann");
@@ -51,7 +51,7 @@ fn the_first_device_in_and_the_last_one_out_are_the_edges() {
 fn a_device_beyond_the_limit_is_listed_as_soon_as_there_is_room() {
     let mut registry = registry(9, 3);
     let ann: Arc<str> = "ann".into();
-    let places: Vec<Place> = (0..7).map(|at| join(&mut registry, at, "ann").0).collect();
+    let trackings: Vec<Tracking> = (0..7).map(|at| join(&mut registry, at, "ann").0).collect();
     let listed = |registry: &Registry| match registry.status("ann") {
         Some(Status::Online { devices, .. }) => {
             devices.iter().map(|device| device.since.0).collect()
@@ -60,31 +60,37 @@ fn a_device_beyond_the_limit_is_listed_as_soon_as_there_is_room() {
     };
     let saved =
         |registry: &mut Registry| match registry.poll_unsaved(UnixMillis(9), 9).clients.pop() {
-            Some(Saved {
-                state: State::Here { devices, .. },
+            Some(ClientRecord {
+                state: ClientState::Local { devices, .. },
                 ..
             }) => devices.len(),
             _ => 0,
         };
     assert_eq!(listed(&registry), [0, 1, 2]);
-    // One that is not listed, then the listed ones in any order.
-    for (place, left) in [
+    // First an unlisted device leaves, then listed ones in any order.
+    for (tracking, left) in [
         (4, vec![0, 1, 2]),
         (1, vec![0, 2, 3]),
         (0, vec![2, 3, 5]),
         (3, vec![2, 5, 6]),
     ] {
-        assert_eq!(registry.leave(UnixMillis(8), &ann, places[place]), None);
+        assert_eq!(
+            registry.leave(UnixMillis(8), &ann, trackings[tracking]),
+            None
+        );
         assert_eq!(listed(&registry), left);
     }
-    for (place, left) in [(2, vec![5, 6]), (5, vec![6])] {
-        assert_eq!(registry.leave(UnixMillis(8), &ann, places[place]), None);
+    for (tracking, left) in [(2, vec![5, 6]), (5, vec![6])] {
+        assert_eq!(
+            registry.leave(UnixMillis(8), &ann, trackings[tracking]),
+            None
+        );
         assert_eq!(listed(&registry), left);
     }
-    // Other nodes take a client without devices for one that has left.
+    // Other nodes take a client with an empty list for one that has left.
     assert_eq!(saved(&mut registry), 1);
     assert_eq!(registry.list(None, 9)[0].devices, 1);
-    assert!(registry.leave(UnixMillis(9), &ann, places[6]).is_some());
+    assert!(registry.leave(UnixMillis(9), &ann, trackings[6]).is_some());
 }
 
 #[test]
@@ -100,50 +106,50 @@ fn devices_beyond_the_limit_count_without_being_listed() {
 }
 
 #[test]
-fn whoever_was_seen_longest_ago_is_forgotten_first() {
+fn the_client_seen_longest_ago_is_forgotten_first() {
     let mut registry = registry(2, 9);
     for (at, client) in [(1, "ann"), (2, "bob"), (3, "cat")] {
-        let (place, _) = join(&mut registry, at, client);
-        registry.leave(UnixMillis(at), &client.into(), place);
+        let (tracking, _) = join(&mut registry, at, client);
+        registry.leave(UnixMillis(at), &client.into(), tracking);
     }
     assert_eq!(away(&registry, "ann"), None);
     assert_eq!(away(&registry, "bob"), Some(2));
     let batch = registry.poll_unsaved(UnixMillis(4), 9);
     let ann = batch.clients.iter().find(|saved| &*saved.client == "ann");
-    assert_eq!(ann.unwrap().state, State::Forgotten);
+    assert_eq!(ann.unwrap().state, ClientState::Forgotten);
 }
 
 #[test]
-fn when_all_are_here_one_more_is_not_tracked_and_harms_nobody() {
+fn when_all_clients_are_online_one_more_is_not_tracked() {
     let mut registry = registry(1, 9);
     join(&mut registry, 1, "ann");
-    let (place, change) = join(&mut registry, 2, "bob");
-    assert_eq!((place, change), (Place::Untracked, None));
-    assert_eq!(registry.leave(UnixMillis(3), &"bob".into(), place), None);
+    let (tracking, change) = join(&mut registry, 2, "bob");
+    assert_eq!((tracking, change), (Tracking::Untracked, None));
+    assert_eq!(registry.leave(UnixMillis(3), &"bob".into(), tracking), None);
     assert_eq!((registry.count(), registry.untracked()), (1, 1));
-    // Another device of somebody who is here needs no room.
-    assert_ne!(join(&mut registry, 4, "ann").0, Place::Untracked);
+    // Another device of an online client needs no room.
+    assert_ne!(join(&mut registry, 4, "ann").0, Tracking::Untracked);
 }
 
 #[test]
-fn a_name_that_is_none_is_not_tracked() {
+fn an_invalid_name_is_not_tracked() {
     let mut registry = registry(9, 9);
     for client in ["", "a\nb", &"x".repeat(129)] {
-        assert_eq!(join(&mut registry, 1, client).0, Place::Untracked);
+        assert_eq!(join(&mut registry, 1, client).0, Tracking::Untracked);
     }
     assert_eq!(registry.count(), 0);
 }
 
 #[test]
-fn a_clock_that_is_set_back_makes_nobody_leave_before_they_came() {
+fn a_clock_that_is_set_back_puts_no_client_offline_before_it_was_online() {
     let mut registry = registry(9, 9);
-    let (place, _) = join(&mut registry, 50, "ann");
-    registry.leave(UnixMillis(10), &"ann".into(), place);
+    let (tracking, _) = join(&mut registry, 50, "ann");
+    registry.leave(UnixMillis(10), &"ann".into(), tracking);
     assert_eq!(away(&registry, "ann"), Some(50));
 }
 
 #[test]
-fn pages_join_up() {
+fn consecutive_pages_hold_every_client_once() {
     let mut registry = registry(99, 9);
     for index in 0..25 {
         join(&mut registry, 1, &name(index));
@@ -164,32 +170,35 @@ fn pages_join_up() {
 }
 
 #[test]
-fn last_seen_times_from_the_store_never_replace_better_ones() {
+fn last_seen_times_from_the_store_never_replace_later_ones() {
     let mut registry = registry(2, 9);
     join(&mut registry, 5, "ann");
-    let seen = |pairs: &[(&str, u64)]| {
+    let last_seen = |pairs: &[(&str, u64)]| {
         let pairs = pairs.iter();
-        News::Seen(
+        StoreEvent::LastSeen(
             pairs
                 .map(|(client, at)| (Arc::from(*client), UnixMillis(*at)))
                 .collect(),
         )
     };
     let mut changes = Vec::new();
-    registry.handle_news(seen(&[("ann", 9), ("bob", 7), ("bob", 3)]), &mut changes);
+    registry.handle_event(
+        last_seen(&[("ann", 9), ("bob", 7), ("bob", 3)]),
+        &mut changes,
+    );
     assert!(registry.is_online("ann") && changes.is_empty());
     assert_eq!(away(&registry, "bob"), Some(7));
-    // There is room for one: the latest.
-    registry.handle_news(seen(&[("old", 1), ("new", 8)]), &mut changes);
+    // There is room for one client, the latest.
+    registry.handle_event(last_seen(&[("old", 1), ("new", 8)]), &mut changes);
     assert_eq!(away(&registry, "new"), Some(8));
     assert_eq!(away(&registry, "old"), None);
 }
 
-/// What can happen, by small numbers.
+/// The inputs of the registry, with small numbers for names.
 #[derive(Clone, Debug)]
 enum Step {
     Join(u8),
-    /// One of those who are here leaves.
+    /// One of the connected devices leaves.
     Leave(prop::sample::Index),
     Changed(u8, u8, u8),
     Snapshot(u8, Vec<(u8, u8)>),
@@ -212,27 +221,29 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The same thing, as simple as can be: how many devices each place has of each client.
+/// A simple model: the devices of each client on each node.
 #[derive(Default)]
 struct Model {
-    own: Vec<(u8, Place)>,
-    elsewhere: HashMap<(u8, u8), u8>,
+    local: Vec<(u8, Tracking)>,
+    remote: HashMap<(u8, u8), u8>,
     last_seen: HashMap<u8, u64>,
-    /// What a store was told last: clients with own devices.
+    /// The clients with local devices, as the store was told last.
     saved: BTreeSet<u8>,
 }
 
 impl Model {
-    fn is_here(&self, client: u8) -> bool {
-        self.own.iter().any(|(own, _)| *own == client)
+    fn has_local_devices(&self, client: u8) -> bool {
+        self.local.iter().any(|(local, _)| *local == client)
     }
 
     fn devices(&self, client: u8) -> usize {
-        let own = self.own.iter().filter(|(own, _)| *own == client).count();
-        let elsewhere = self.elsewhere.iter().filter(|((_, c), _)| *c == client);
-        own + elsewhere
-            .map(|(_, devices)| *devices as usize)
-            .sum::<usize>()
+        let local = self
+            .local
+            .iter()
+            .filter(|(local, _)| *local == client)
+            .count();
+        let remote = self.remote.iter().filter(|((_, c), _)| *c == client);
+        local + remote.map(|(_, devices)| *devices as usize).sum::<usize>()
     }
 
     fn online(&self) -> Vec<u8> {
@@ -251,51 +262,51 @@ fn apply(step: &Step, now: u64, registry: &mut Registry, model: &mut Model) -> V
     let mut changes = Vec::new();
     match step {
         Step::Join(client) => {
-            let (place, change) = registry.join(at, &name(*client), "web".into());
+            let (tracking, change) = registry.join(at, &name(*client), "web".into());
             changes.extend(change);
-            model.own.push((*client, place));
+            model.local.push((*client, tracking));
         }
-        Step::Leave(which) if !model.own.is_empty() => {
-            let (client, place) = model.own.remove(which.index(model.own.len()));
-            changes.extend(registry.leave(at, &name(client), place));
+        Step::Leave(which) if !model.local.is_empty() => {
+            let (client, tracking) = model.local.remove(which.index(model.local.len()));
+            changes.extend(registry.leave(at, &name(client), tracking));
         }
         Step::Leave(_) => {}
         Step::Changed(n, client, count) => {
             let clients = vec![(name(*client), devices(*count))];
             let node = node(n);
-            registry.handle_news(News::Changed { node, at, clients }, &mut changes);
-            model.elsewhere.insert((*n, *client), *count);
+            registry.handle_event(StoreEvent::NodeChanged { node, at, clients }, &mut changes);
+            model.remote.insert((*n, *client), *count);
         }
         Step::Snapshot(n, pairs) => {
             let clients = pairs.iter().map(|(c, count)| (name(*c), devices(*count)));
             let clients = clients.collect();
             let node = node(n);
-            registry.handle_news(News::Node { node, at, clients }, &mut changes);
-            model.elsewhere.retain(|(node, _), _| node != n);
+            registry.handle_event(StoreEvent::NodeSnapshot { node, at, clients }, &mut changes);
+            model.remote.retain(|(node, _), _| node != n);
             for (client, count) in pairs {
-                model.elsewhere.insert((*n, *client), *count);
+                model.remote.insert((*n, *client), *count);
             }
         }
         Step::NodeGone(n) => {
             let node = node(n);
-            registry.handle_news(News::NodeGone { node, at }, &mut changes);
-            model.elsewhere.retain(|(node, _), _| node != n);
+            registry.handle_event(StoreEvent::NodeGone { node, at }, &mut changes);
+            model.remote.retain(|(node, _), _| node != n);
         }
         Step::Alone => {
-            registry.handle_news(News::Alone { at }, &mut changes);
-            model.elsewhere.clear();
+            registry.handle_event(StoreEvent::AllNodesGone { at }, &mut changes);
+            model.remote.clear();
         }
         Step::Save => loop {
             let batch = registry.poll_unsaved(at, 2);
             for saved in &batch.clients {
                 let client = saved.client[1..].parse().unwrap();
                 match saved.state {
-                    State::Here { .. } => model.saved.insert(client),
+                    ClientState::Local { .. } => model.saved.insert(client),
                     _ => model.saved.remove(&client),
                 };
             }
             if batch.is_last {
-                let here = (0..5).filter(|client| model.is_here(*client));
+                let here = (0..5).filter(|client| model.has_local_devices(*client));
                 assert_eq!(model.saved, here.collect::<BTreeSet<u8>>());
                 break;
             }
@@ -308,7 +319,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 512 } else { 4096 }))]
 
     #[test]
-    fn the_registry_does_what_counting_does(steps in prop::collection::vec(step(), 1..60)) {
+    fn the_registry_agrees_with_a_simple_model(steps in prop::collection::vec(step(), 1..60)) {
         let mut registry = registry(99, 99);
         let mut model = Model::default();
         for (now, step) in (1..).zip(&steps) {
@@ -316,7 +327,7 @@ proptest! {
             let changes = apply(step, now, &mut registry, &mut model);
             let after = model.online();
 
-            // Exactly the edges, each once.
+            // The changes are exactly the differences, each once.
             let mut came: Vec<_> = Vec::new();
             let mut went: Vec<_> = Vec::new();
             for change in &changes {
@@ -338,7 +349,7 @@ proptest! {
             prop_assert_eq!(came, expected(&before, &after));
             prop_assert_eq!(went, expected(&after, &before));
 
-            // And every look agrees.
+            // Every query agrees with the model.
             prop_assert_eq!(registry.count(), after.len());
             let listed: Vec<_> = registry.list(None, 99).iter().map(|l| l.devices).collect();
             prop_assert_eq!(listed, after.iter().map(|c| model.devices(*c)).collect::<Vec<_>>());
@@ -357,17 +368,17 @@ proptest! {
         let mut here = Vec::new();
         for (now, (client, stays)) in (1..).zip(clients) {
             let at = UnixMillis(now);
-            let (place, _) = registry.join(at, &name(client), "web".into());
+            let (tracking, _) = registry.join(at, &name(client), "web".into());
             if stays {
-                here.push((client, place));
+                here.push((client, tracking));
             } else {
-                registry.leave(at, &name(client), place);
+                registry.leave(at, &name(client), tracking);
             }
-            prop_assert!(registry.online.len() + registry.seen.len() <= 4);
+            prop_assert!(registry.online.len() + registry.last_seen.len() <= 4);
             prop_assert!(registry.unsaved.as_ref().unwrap().len() <= 8);
         }
-        for (client, place) in here {
-            registry.leave(UnixMillis(1000), &name(client), place);
+        for (client, tracking) in here {
+            registry.leave(UnixMillis(1000), &name(client), tracking);
         }
         prop_assert_eq!(registry.count(), 0);
     }

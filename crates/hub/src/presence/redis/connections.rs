@@ -1,4 +1,4 @@
-//! The two connections to Redis: one for commands, one that listens.
+//! The two connections to Redis: one for commands, one for the subscription.
 
 use std::{fmt, time::Duration};
 
@@ -11,18 +11,18 @@ use tokio::time::timeout;
 
 use crate::StoreError;
 
-/// The two connections to Redis. After an error it's good for nothing.
-pub(super) struct Link {
+/// The two connections to Redis. They can't be used after an error.
+pub(super) struct Connections {
     commands: MultiplexedConnection,
-    /// What was published. The library queues it without a limit; it is taken at once but while a save is
-    /// under way, which [`ANSWER_TIMEOUT`] ends.
+    /// The published messages. The library queues them without a limit. The store's task takes each one at once, except
+    /// during a save, which [`ANSWER_TIMEOUT`] bounds.
     notices: PubSubStream,
-    /// For errors: who is meant.
+    /// The address of Redis, for error texts.
     address: String,
 }
 
-impl Link {
-    /// Connects, and listens to `channel`.
+impl Connections {
+    /// Connects twice and subscribes to `channel`.
     pub(super) async fn open(client: &Client, channel: &str) -> Result<Self, StoreError> {
         let address = client.get_connection_info().addr().to_string();
         let opened = timeout(CONNECT_TIMEOUT, async {
@@ -48,12 +48,15 @@ impl Link {
         }
     }
 
-    pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, StoreError> {
+    pub(super) async fn query<T: FromRedisValue>(
+        &mut self,
+        command: &Cmd,
+    ) -> Result<T, StoreError> {
         let answer = command.query_async(&mut self.commands).await;
         answer.map_err(|error| explain(&self.address, &error))
     }
 
-    pub(super) async fn ask_all<T: FromRedisValue>(
+    pub(super) async fn query_pipeline<T: FromRedisValue>(
         &mut self,
         commands: &Pipeline,
     ) -> Result<T, StoreError> {
@@ -61,7 +64,7 @@ impl Link {
         answer.map_err(|error| explain(&self.address, &error))
     }
 
-    /// The next notice. Cancel safe.
+    /// Waits for the next published message. Cancel safe.
     pub(super) async fn next(&mut self) -> Result<Vec<u8>, StoreError> {
         match self.notices.next().await {
             Some(message) => Ok(message.get_payload_bytes().to_vec()),
@@ -73,7 +76,7 @@ impl Link {
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
             .field("address", &self.address)
@@ -81,13 +84,13 @@ impl fmt::Debug for Link {
     }
 }
 
-/// All of it is tried again: a wrong password may be put right in Redis as well as here.
+/// Turns every error into an outage: even a wrong password can be corrected in Redis while the server runs.
 fn explain(address: &str, error: &redis::RedisError) -> StoreError {
     StoreError::outage(format!("Redis at {address}: {error}"))
 }
 
-/// From the first byte to the subscription.
+/// Most time for both connections and the subscription.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A Redis that takes longer for one command is stuck, or out of reach.
+/// Most time for one command.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! When those who are away were last seen.
+//! The last-seen times of offline clients.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -7,16 +7,16 @@ use std::{
 
 use crate::UnixMillis;
 
-/// Last-seen times, by client and by age.
+/// The last-seen times of offline clients, by client and by age.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct LastSeen {
     by_client: HashMap<Arc<str>, UnixMillis>,
     /// The same pairs, oldest first.
     by_age: BTreeSet<(UnixMillis, Arc<str>)>,
 }
 
-impl Seen {
-    /// Notes that the client was seen at `at`, unless it was seen later already.
+impl LastSeen {
+    /// Records that the client was seen at `at`, unless a later time is recorded.
     pub(super) fn note(&mut self, client: &Arc<str>, at: UnixMillis) {
         if let Some(known) = self.by_client.get_mut(client) {
             if *known >= at {
@@ -30,14 +30,14 @@ impl Seen {
         self.by_age.insert((at, Arc::clone(client)));
     }
 
-    /// Forgets the client.
+    /// Removes the client and returns its last-seen time.
     pub(super) fn remove(&mut self, client: &Arc<str>) -> Option<UnixMillis> {
         let at = self.by_client.remove(client)?;
         self.by_age.remove(&(at, Arc::clone(client)));
         Some(at)
     }
 
-    /// Forgets the one who was seen longest ago.
+    /// Removes the client that was seen longest ago.
     pub(super) fn forget_oldest(&mut self) -> Option<Arc<str>> {
         let (_, client) = self.by_age.pop_first()?;
         self.by_client.remove(&client);
@@ -48,7 +48,7 @@ impl Seen {
         self.by_client.get(client).copied()
     }
 
-    /// The oldest time kept.
+    /// Returns the oldest recorded time.
     pub(super) fn oldest(&self) -> Option<UnixMillis> {
         self.by_age.first().map(|(at, _)| *at)
     }
