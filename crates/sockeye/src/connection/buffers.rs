@@ -1,4 +1,4 @@
-//! What a thread lends to the connections it works for, so that an idle one owns no buffer.
+//! The buffers of a thread, which its connections use in turn, so that an idle connection owns none.
 
 use std::{borrow::Cow, cell::Cell};
 
@@ -6,23 +6,23 @@ use sockeye_proto::{Message, extension::Pool};
 
 use crate::connection::write::{Framed, Outbox};
 
-/// Bytes. One read: large enough that a busy socket needs few, small enough to stay in L2.
+/// Bytes of one read: large enough that a busy socket needs few, small enough to stay in the L2 cache.
 pub(crate) const READ_BYTES: usize = 256 << 10;
 
-/// Bytes. What a kept outbox may keep between two uses.
+/// Bytes of memory that the thread's outbox may keep between two uses.
 const OUTBOX_BYTES_KEPT: usize = 512 << 10;
 
-/// Bytes. Smaller messages aren't worth a look.
+/// Bytes. The memory of a smaller message isn't recycled by the pool.
 const RECYCLED_BYTES_MIN: usize = 64 << 10;
 
-/// Bytes. A shorter message lies in an inbox with its like until it is taken: taken in a batch and freed one by one,
-/// blocks of their own would cost the allocator more than the copy does. Memory of no more is kept for the next one.
+/// Bytes. A shorter message is copied into an inbox's common buffer, since the allocator costs more for many
+/// small blocks than the copy does. Memory of at most this size is kept for the next message.
 pub(crate) const SHORT_BYTES_END: usize = 2 << 10;
 
-/// Bytes. Spare memory that waits for the thread's pool.
+/// Bytes. The most spare memory that waits for the thread's pool.
 const SPARE_BYTES_MAX: usize = 4 << 20;
 
-/// For receiving: where the socket's bytes go first.
+/// The thread's buffers for receiving. The socket's bytes go to `buffer` first.
 pub(crate) struct ReadBuffers {
     pub(crate) buffer: Box<[u8]>,
     pub(crate) pool: Pool,
@@ -33,9 +33,9 @@ thread_local! {
     static READING: Cell<Option<Box<ReadBuffers>>> = const { Cell::new(None) };
     static SENDING: Cell<Option<Box<Pool>>> = const { Cell::new(None) };
     static OUTBOX: Cell<Option<Box<Outbox>>> = const { Cell::new(None) };
-    /// Memory that was to be recycled while the pool was kept.
+    /// Memory to recycle that came while the pool was in use.
     static SPARES: Cell<Vec<Message<'static>>> = const { Cell::new(Vec::new()) };
-    /// Of the short messages that were sent last, one of each kind.
+    /// The memory of the last short messages sent, one of each kind.
     static SHORT_BINARY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static SHORT_TEXT: Cell<String> = const { Cell::new(String::new()) };
 }
@@ -50,7 +50,7 @@ impl ReadBuffers {
     }
 }
 
-/// Lends the thread's buffers for receiving. Within another loan there is a second set.
+/// Calls `work` with the thread's buffers for receiving. A nested call gets a second set.
 pub(crate) fn with_read_buffers<T>(work: impl FnOnce(&mut ReadBuffers) -> T) -> T {
     let mut kept = READING
         .take()
@@ -60,8 +60,8 @@ pub(crate) fn with_read_buffers<T>(work: impl FnOnce(&mut ReadBuffers) -> T) -> 
     result
 }
 
-/// Keeps the memory of a message that its owner has no more use for, for the next one that is received: of a
-/// short one because a program that answers each message with another needs the allocator for none of them then.
+/// Keeps the memory of a message that its owner no longer needs for the next one received. With the memory of
+/// short messages, a program that answers each message with another never calls the allocator.
 #[inline]
 pub(crate) fn recycle(message: Message<'_>) {
     match message {
@@ -76,7 +76,7 @@ pub(crate) fn recycle(message: Message<'_>) {
     }
 }
 
-/// A message of its own, in memory that was recycled if there is any.
+/// Returns an owned binary message, in recycled memory if there is any.
 #[inline]
 pub(crate) fn binary(payload: &[u8]) -> Message<'static> {
     let mut bytes = SHORT_BINARY.take();
@@ -85,7 +85,7 @@ pub(crate) fn binary(payload: &[u8]) -> Message<'static> {
     Message::from(bytes)
 }
 
-/// The same of text.
+/// Returns an owned text message, in recycled memory if there is any.
 #[inline]
 pub(crate) fn text(payload: &str) -> Message<'static> {
     let mut text = SHORT_TEXT.take();
@@ -94,7 +94,7 @@ pub(crate) fn text(payload: &str) -> Message<'static> {
     Message::from(text)
 }
 
-/// What goes back to the allocator often goes back to the system, and must be mapped again page by page.
+/// Recycles a large block: freed, it would often go back to the system, and be mapped again page by page.
 #[inline(never)]
 fn recycle_large(message: Message<'_>) {
     if !message.is_owned() {
@@ -112,7 +112,7 @@ fn recycle_large(message: Message<'_>) {
     SPARES.set(spares);
 }
 
-/// Gives the kept pool what was recycled meanwhile.
+/// Gives the pool the memory that was recycled while it was in use.
 pub(crate) fn collect_spares(pool: &mut Pool) {
     let mut spares = SPARES.take();
     for spare in spares.drain(..) {
@@ -121,7 +121,8 @@ pub(crate) fn collect_spares(pool: &mut Pool) {
     SPARES.set(spares);
 }
 
-/// Lends the thread's contexts for sending, which may happen in the middle of receiving.
+/// Calls `work` with the thread's compression contexts for sending, which may happen in the middle of
+/// receiving.
 pub(crate) fn with_send_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
     let mut kept = SENDING.take().unwrap_or_default();
     let result = work(&mut kept);
@@ -129,13 +130,13 @@ pub(crate) fn with_send_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
     result
 }
 
-/// Lends an empty outbox.
+/// Returns an empty outbox, the thread's if it is there.
 #[inline]
 pub(crate) fn take_outbox() -> Box<Outbox> {
     OUTBOX.take().unwrap_or_default()
 }
 
-/// Takes it back, empty.
+/// Gives an empty outbox back to the thread.
 #[inline]
 pub(crate) fn return_outbox(mut outbox: Box<Outbox>) {
     outbox.end_holding();

@@ -1,22 +1,23 @@
-//! Whether a thread spins before it sleeps.
+//! Whether a thread polls busily (spins) before it sleeps.
 
 use std::time::Duration;
 
-/// What a vain spin costs at first: so many prompt arrivals before it, and the next one is tried.
+/// The price of a vain spin at first: so many prompt arrivals are needed before the next spin.
 const PRICE_MIN: u16 = 4;
 
-/// What it costs at most, and what can be saved up.
+/// The highest price, and the most credit.
 const PRICE_MAX: u16 = 8192;
 
-/// A sleep of up to so many spins counts as prompt: most of a short one is falling asleep and being woken.
+/// A sleep that lasts up to so many spins counts as prompt: most of a short sleep is falling asleep and
+/// waking up.
 const PROMPT_SLEEP_SPINS: u32 = 3;
 
-/// Whether to spin before sleeping, that is to look for what comes next again and again. To fall asleep and to be woken
-/// takes longer than many an answer does; to look for what doesn't come takes the processor from others.
+/// Decides whether a thread spins before it sleeps. Falling asleep and waking up takes longer than many
+/// answers do, and spinning in vain takes the processor from other threads.
 ///
-/// So it is learned from what came: who has waited for a short time only, again and again, spins next time, and
-/// each spin in vain makes the next one dearer. Between two of them there are up to [`PRICE_MAX`] waits then,
-/// however the peers time what they send.
+/// The decision is learned from past waits. Each prompt arrival adds credit, and a thread with credit enough
+/// for the price spins. Each spin in vain costs the price and doubles it. So at most one in [`PRICE_MAX`]
+/// waits is a vain spin in the end, however the peers time what they send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BusyPoll {
     /// 0 <= credit <= PRICE_MAX
@@ -35,14 +36,14 @@ impl Default for BusyPoll {
 }
 
 impl BusyPoll {
-    /// Whether the next wait begins with a spin.
+    /// Returns whether the next wait begins with a spin.
     #[inline]
     pub(crate) fn spins(self) -> bool {
         self.credit >= self.price
     }
 
-    /// Something came after a spin of this length, which was to last for `spin_max`. If it took longer, others have the
-    /// core: who sleeps is sooner there.
+    /// Notes that something came after a spin of length `spun`, which was to last for `spin_max`. If it
+    /// lasted longer, another thread has had the core, and a sleep would have been as fast.
     #[inline]
     pub(crate) fn handle_spin(&mut self, spun: Duration, spin_max: Duration) {
         if spun > spin_max {
@@ -52,13 +53,13 @@ impl BusyPoll {
         self.price = (self.price / 2).max(PRICE_MIN);
     }
 
-    /// A spin has found nothing.
+    /// Notes that a spin has found nothing.
     pub(crate) fn handle_vain(&mut self) {
         self.credit = self.credit.saturating_sub(self.price);
         self.price = (self.price * 2).min(PRICE_MAX);
     }
 
-    /// Something came after a sleep, where a spin would last for `spin_max`.
+    /// Notes that something came after a sleep, where a spin would last for `spin_max`.
     pub(crate) fn handle_sleep(&mut self, slept: Duration, spin_max: Duration) {
         match slept <= spin_max.saturating_mul(PROMPT_SLEEP_SPINS) {
             true => self.earn(),
@@ -78,7 +79,7 @@ mod tests {
 
     const SPIN_MAX: Duration = Duration::from_micros(30);
 
-    /// What a sleeper needs besides.
+    /// The time that waking up takes.
     const WAKING: Duration = Duration::from_micros(40);
 
     #[derive(Default)]
@@ -90,7 +91,7 @@ mod tests {
     }
 
     impl Thread {
-        /// Something comes after so many microseconds.
+        /// Simulates an arrival after so many microseconds.
         fn wait(&mut self, micros: u64) {
             let wait = Duration::from_micros(micros);
             match self.busy_poll.spins() {
@@ -132,7 +133,7 @@ mod tests {
     fn what_comes_just_too_late_is_seldom_spun_for() {
         let mut thread = Thread::default();
         for _ in 0..100_000 {
-            // As a sleep it looks prompt.
+            // A sleep of this length counts as prompt.
             thread.wait(35);
         }
         assert!(thread.vain < 40, "{}", thread.vain);

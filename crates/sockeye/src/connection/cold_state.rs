@@ -1,4 +1,4 @@
-//! What a session has only now and then, kept apart so that a calm one is small.
+//! The state that a session rarely has, kept apart so that an idle session is small.
 
 use std::{collections::VecDeque, io, sync::Arc};
 
@@ -10,34 +10,34 @@ use crate::{
     handshake::Request,
 };
 
-/// What a session has only now and then. A calm one has none of it, and no annex.
+/// The state that a session rarely has. A calm session has none of it, and no `ColdState`.
 #[derive(Default)]
 pub(crate) struct ColdState {
-    /// The request that opened it, until it isn't needed any more.
+    /// The request that opened the session, until it isn't needed any more.
     pub(crate) request: Option<Arc<Request>>,
     pub(crate) memberships: Memberships,
-    /// Messages that came while another was being sent in parts.
+    /// Messages to send after the one that is being sent in parts.
     pub(crate) deferred: VecDeque<Message<'static>>,
-    /// The sum of their payloads and headers.
+    /// The sum of the deferred payloads and headers.
     pub(crate) deferred_bytes: usize,
     /// What was sent, if the program wants to know: then this state stays, which costs memory, but a session that isn't
     /// counted has not a byte for it.
     pub(crate) sent: Option<Sent>,
-    /// Who waits for room in the outbox, or for the end of a message in parts.
+    /// Tasks that wait for room in the outbox, or for the end of a message in parts.
     pub(crate) waiting: Waiters,
-    /// Who waits until it is over.
+    /// Tasks that wait until the session has ended.
     pub(crate) watching: Waiters,
-    /// Who ended it first, and how.
+    /// The side that ended the session first, with code and reason.
     pub(crate) ending: Option<(Side, CloseCode, String)>,
     pub(crate) received: Option<CloseCode>,
     pub(crate) failure: Option<io::Error>,
-    /// Why time has ended it.
+    /// The timeout or memory limit that has ended the session.
     pub(crate) end_cause: Option<EndCause>,
     pub(crate) closed: Option<Closed>,
 }
 
 impl ColdState {
-    /// Whether nothing in it would be missed.
+    /// Returns whether every part is empty, so that it can be dropped.
     pub(crate) fn is_empty(&self) -> bool {
         self.request.is_none()
             && self.memberships.is_empty()

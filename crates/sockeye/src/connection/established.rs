@@ -1,4 +1,4 @@
-//! The end of every opening handshake, the beginning of every connection.
+//! The result of every opening handshake, from which a connection begins.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use crate::{
     settings::Settings,
 };
 
-/// What dialling and accepting agree on, whatever way they took.
+/// The result of an opening handshake, dialled or accepted.
 pub(crate) struct Established {
     pub(crate) io: Io,
     /// Bytes that came behind the peer's head, in the same segment.
     pub(crate) leftover: Vec<u8>,
     pub(crate) role: Role,
     pub(crate) negotiated: Arc<Negotiated>,
-    /// In the server the request received, in a client the request sent.
+    /// In a server the request that it received, in a client the request that it sent.
     pub(crate) request: Arc<Request>,
 }
 
 impl Established {
-    /// A stream whose handshake somebody else has done.
+    /// Wraps a stream whose handshake another library has done.
     pub(crate) fn bare(stream: impl Stream, role: Role, settings: Settings) -> Self {
         let negotiated = Negotiated {
             settings,

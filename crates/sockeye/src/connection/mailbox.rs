@@ -1,4 +1,4 @@
-//! What others ask of a worker for the connections that it drives.
+//! The notes by which other threads ask a worker to act.
 
 use std::{
     fmt, io,
@@ -11,36 +11,38 @@ use std::{
 
 use crate::connection::fan_out::Slice;
 
-/// What others ask of a worker for the connections that it drives: notes that it reads between two waits.
+/// The notes by which other threads ask a worker to act for the connections that it drives. The worker reads
+/// them between two waits.
 ///
-/// As many notes as there are connections, and a few: each connection asks for a look only when it
-/// begins to close and when a pause ends. And each slice of a group has one delivery under way at most.
+/// There are about as many notes as connections at most: a connection posts one only when it begins to close
+/// and when a pause ends, and each slice of a group has at most one delivery posted.
 pub(crate) struct Mailbox {
-    /// `None` once the worker has gone.
+    /// `None` once the worker has ended.
     notes: Mutex<Option<Vec<Note>>>,
-    /// One of [`WAITING`], [`AWAKE`] and [`NOTED`], so that a round without notes needs no lock.
+    /// One of [`WAITING`], [`AWAKE`] and [`NOTED`], so that a round without notes takes no lock.
     state: AtomicU8,
     waker: mio::Waker,
-    /// Slices of groups with publications that not all of their members have got.
+    /// Slices of groups with publications that not all of their members have.
     undelivered: AtomicUsize,
-    /// How many publications there were in all of them.
+    /// The publications so far, in all slices.
     stamps: AtomicU64,
 }
 
 pub(crate) enum Note {
-    /// There is something to do at this place. If somebody else is there by now, it doesn't hurt.
+    /// The connection at this place needs to be driven. If another has its place by then, driving that one
+    /// does no harm.
     Look(u32),
-    /// There is something to deliver to the members of a group, once all else is done.
+    /// The slice has publications to deliver, once all other work of the round is done.
     Deliver(Arc<Slice>),
 }
 
-/// The worker waits for its sockets, and must be woken for a note.
+/// The worker waits for its sockets and must be woken for a note.
 const WAITING: u8 = 0;
 
-/// The worker works, and will look for notes before it waits.
+/// The worker works, and reads notes before it waits.
 const AWAKE: u8 = 1;
 
-/// There are notes; the worker works, or has been woken.
+/// There are notes, and the worker works or has been woken.
 const NOTED: u8 = 2;
 
 impl Mailbox {
@@ -54,7 +56,7 @@ impl Mailbox {
         })
     }
 
-    /// If the worker has gone the note is dropped.
+    /// Posts a note. A worker that has ended drops it.
     pub(crate) fn post(&self, note: Note) {
         match &mut *self.lock() {
             Some(notes) => notes.push(note),
@@ -63,7 +65,7 @@ impl Mailbox {
         self.notify();
     }
 
-    /// Has the worker look for notes, and for whatever else it looks for with them.
+    /// Has the worker read its notes and its orders.
     pub(crate) fn notify(&self) {
         if self.state.swap(NOTED, Ordering::AcqRel) == WAITING
             && let Err(error) = self.waker.wake()
@@ -72,19 +74,19 @@ impl Mailbox {
         }
     }
 
-    /// What asks the worker to look at `place`.
+    /// Returns a waker that posts [`Note::Look`] for `place`.
     pub(crate) fn waker(mailbox: &Arc<Self>, place: u32) -> Waker {
         let mailbox = Arc::clone(mailbox);
         Waker::from(Arc::new(Look { mailbox, place }))
     }
 
-    /// Takes all notes. `notes` must be empty; its memory is used for the next ones. Returns whether the worker
-    /// was notified since it was asked last.
+    /// Takes all notes. `notes` must be empty, and its memory is used for the next ones. Returns whether the
+    /// worker was notified since the last call.
     pub(crate) fn take(&self, notes: &mut Vec<Note>) -> bool {
         if self.state.load(Ordering::Acquire) != NOTED {
             return false;
         }
-        // Before the notes are taken: a note that comes in between is found in the next round.
+        // Before the notes are taken, so that a note posted in between is found in the next round.
         self.state.store(AWAKE, Ordering::Release);
         if let Some(posted) = &mut *self.lock() {
             std::mem::swap(posted, notes);
@@ -92,46 +94,46 @@ impl Mailbox {
         true
     }
 
-    /// The worker is going to wait. `false`: it must not, for there are notes.
+    /// Announces that the worker is going to wait. Returns `false` if it must not, because there are notes.
     #[inline]
     pub(crate) fn begin_wait(&self) -> bool {
         self.change(AWAKE, WAITING)
     }
 
-    /// The worker has waited.
+    /// Announces that the worker has waited.
     pub(crate) fn end_wait(&self) {
         self.change(WAITING, AWAKE);
     }
 
-    /// Whether the state was `from`, and is `to` now.
+    /// Changes the state from `from` to `to`, and returns whether it was `from`.
     fn change(&self, from: u8, to: u8) -> bool {
         self.state
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
-    /// How many slices of groups have publications that not all of their members have got.
+    /// Returns how many slices of groups have publications that not all of their members have.
     #[inline]
     pub(crate) fn undelivered(&self) -> usize {
         self.undelivered.load(Ordering::Acquire)
     }
 
-    /// One more has.
+    /// Counts one more such slice.
     pub(crate) fn begin_delivery(&self) {
         self.undelivered.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// One less has.
+    /// Counts one less.
     pub(crate) fn end_delivery(&self) {
         self.undelivered.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// The number of a publication among all of this worker's.
+    /// Returns the number of the next publication among all of this worker's slices.
     pub(crate) fn next_stamp(&self) -> u64 {
         self.stamps.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The worker goes: nobody reads notes any more.
+    /// Ends the mailbox: the worker reads no more notes.
     pub(crate) fn close(&self) {
         drop(self.lock().take());
     }
@@ -142,7 +144,7 @@ impl Mailbox {
     }
 }
 
-/// Asks a worker to look at a place.
+/// A waker that has a worker drive the connection at a place.
 struct Look {
     mailbox: Arc<Mailbox>,
     place: u32,

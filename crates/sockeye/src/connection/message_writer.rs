@@ -18,13 +18,13 @@ use crate::{
     error::Error,
 };
 
-/// Bytes. One fragment, but for the last one and for what is flushed. Peers count fragments, and some allow few.
+/// Bytes of one fragment, except the last one and flushed ones. Peers count fragments, and some allow few.
 const FRAGMENT_BYTES: usize = 64 << 10;
 
 /// One outgoing message as a stream of bytes, from [`crate::Session::send_stream`].
 ///
-/// Writes gather until they make a fragment of 64 KiB. To send less, because more may take its time, call
-/// `flush`. [`tokio::io::copy`] does that whenever its source has nothing to read.
+/// Written bytes gather until they make a fragment of 64 KiB. A program whose next bytes may take time calls
+/// `flush` to send what there is. [`tokio::io::copy`] does so whenever its source has nothing to read.
 ///
 /// # Slow reader
 ///
@@ -32,14 +32,14 @@ const FRAGMENT_BYTES: usize = 64 << 10;
 ///
 /// # Closing
 ///
-/// [`MessageWriter::finish`] (or `shutdown`) ends the message. Dropped without it, the message can't
-/// be completed, and the connection is closed with 1011: the peer must not take a part for the whole.
+/// [`MessageWriter::finish`] (or `shutdown`) ends the message. If the writer is dropped without it, the
+/// connection is closed with 1011, so that the peer doesn't take a part for the whole message.
 pub struct MessageWriter {
     shared: Arc<SessionShared>,
     kind: MessageKind,
     finished: bool,
     place: WaiterTicket,
-    /// Written and not yet sent; `len <= FRAGMENT_BYTES`.
+    /// Bytes written and not yet sent; `len <= FRAGMENT_BYTES`.
     gathered: Vec<u8>,
 }
 
@@ -68,7 +68,7 @@ impl MessageWriter {
         finished.map_err(|_| Error::not_open(self.shared.lock_in_order().closed().cloned()))
     }
 
-    /// Sends what has gathered.
+    /// Sends the gathered bytes.
     fn poll_gathered(&mut self, cx: &mut Context<'_>, end: End) -> Poll<io::Result<()>> {
         let mut gathered = std::mem::take(&mut self.gathered);
         let sent = self.poll_part(cx, &gathered, end);
@@ -103,7 +103,7 @@ impl AsyncWrite for MessageWriter {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // What gathers touches no socket, so that nothing else would tell.
+        // Gathering touches no socket, so nothing else would report the end.
         if self.finished || !self.shared.lock_in_order().is_open() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -125,7 +125,7 @@ impl AsyncWrite for MessageWriter {
         Poll::Ready(Ok(payload.len()))
     }
 
-    /// Sends what has gathered. Ready once the outbox has it.
+    /// Sends the gathered bytes. Ready once the outbox has them.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.gathered.is_empty() {
             ready!(self.poll_gathered(cx, End::No))?;

@@ -1,11 +1,11 @@
-//! One open WebSocket, whoever drives it: a worker's loop, a task of tokio's, or the caller of `recv`.
+//! One open WebSocket, driven by a worker's loop, by a task of tokio, or by the caller of `recv`.
 //!
 //! ```text
 //!   socket ──> io ──> read: driver ──> Sink (an endpoint, an inbox)
 //!    ^                        │ answers
 //!    └── io <── write: writer <─┴──────────── Session (send, from any task)
 //!                       ^
-//!                       └── fan_out: what groups send
+//!                       └── fan_out: messages to groups
 //! ```
 
 pub(crate) mod buffers;

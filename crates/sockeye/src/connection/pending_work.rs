@@ -1,4 +1,4 @@
-//! What a connection still has to do.
+//! The work that a connection still has to do.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,50 +10,52 @@ use crate::{
     memory::Holding,
 };
 
-/// How long the answer to a Close frame, or to a broken rule, may wait for the program to answer the
-/// messages before it. Browsers give a server 2 s.
+/// The longest time that the answer to a Close frame, or to a broken rule, waits for the program to answer
+/// the messages before it. Browsers give a server 2 s.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a connection still has to do, and what it holds; a calm one has no agenda.
+/// The work that a connection still has to do, and what it holds. A calm connection has no `PendingWork`.
 #[derive(Default)]
 pub(crate) struct PendingWork {
-    /// Input that came while nobody had room for what is in it: `pending[handled..]`, still masked.
-    /// Empty once all is handled.
+    /// Input that came while the sink had no room: `pending[handled..]`, still masked. Empty once all is
+    /// handled.
     pub(crate) pending: Vec<u8>,
     /// 0 <= handled <= pending.len()
     pub(crate) handled: usize,
-    /// Our Close frame, held back until the program has answered what came before its cause.
+    /// The Close frame to send once the program has answered the messages before its cause.
     pub(crate) owed: Option<Owed>,
-    /// When the time for closing is over; known from our Close frame on.
+    /// The end of the time for closing; set when this end has sent its Close frame.
     pub(crate) deadline: Option<Instant>,
-    /// Until when it isn't read from: its endpoint has sent a group more than its members could be given.
+    /// The slice for whose room reading waits: the endpoint has sent a group more than its members could be
+    /// given.
     pub(crate) backlog: Option<Arc<Slice>>,
-    /// What waits because the transport takes no more.
+    /// The bytes that wait because the socket takes no more.
     pub(crate) write_stall: Option<WriteStall>,
     /// Whether the program has panicked in a callback.
     pub(crate) has_panicked: bool,
-    /// Whether there is something to do of which no event may tell.
+    /// Whether there is work that no event will announce.
     pub(crate) has_more: bool,
-    /// What the connection holds for its peer, but for what waits to be written; nothing, if that is little.
+    /// Charges the bytes that the connection holds for its peer, except those that wait to be written. `None`
+    /// if they are few.
     pub(crate) holding: Option<Holding>,
 }
 
-/// Bytes that wait because the transport takes no more.
+/// Bytes that wait because the socket takes no more.
 pub(crate) struct WriteStall {
-    /// When it is looked at again, if none are taken until then.
+    /// When the next check is due, if the socket takes none until then.
     pub(crate) due: Instant,
-    /// What was known when it was looked at last.
+    /// What was known at the last check.
     pub(crate) before: Option<Outbound>,
 }
 
-/// A Close frame that is owed to the peer.
+/// A Close frame that this end has to send.
 pub(crate) struct Owed {
     pub(crate) cause: Cause,
-    /// When the program has had its time.
+    /// When it is sent even if the program has not answered.
     pub(crate) due: Instant,
 }
 
-/// Why it is owed.
+/// Why the Close frame has to be sent.
 #[derive(Clone, Copy)]
 pub(crate) enum Cause {
     /// The peer has sent a Close frame.
@@ -67,7 +69,7 @@ impl PendingWork {
         self.holding.is_none() && !self.is_pressing()
     }
 
-    /// Whether there is anything to do but to read.
+    /// Returns whether there is any work but reading.
     pub(crate) fn is_busy(&self) -> bool {
         self.is_pressing() || self.holding.as_ref().is_some_and(Holding::needs_driver)
     }

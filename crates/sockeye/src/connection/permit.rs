@@ -1,4 +1,4 @@
-//! How many connections there are, and how many there may be.
+//! The number of connections, and its limit.
 
 use std::sync::{
     Arc,
@@ -9,20 +9,20 @@ use tokio::sync::Notify;
 
 use crate::address::{AddressPermit, AddressTable, Key};
 
-/// A count with a limit.
+/// The number of open connections. The limit is an argument of [`Connections::admit`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections(Arc<ConnectionCount>);
 
 #[derive(Debug, Default)]
 struct ConnectionCount {
     open: AtomicUsize,
-    /// Told whenever `open` becomes 0.
+    /// Notified whenever `open` becomes 0.
     emptied: Notify,
     addresses: Option<Arc<AddressTable>>,
 }
 
 impl Connections {
-    /// None yet. `addresses` are those for which permits count.
+    /// Creates a count of 0. Permits count for client addresses in `addresses` too.
     pub(crate) fn new(addresses: &Arc<AddressTable>) -> Self {
         Self(Arc::new(ConnectionCount {
             addresses: Some(Arc::clone(addresses)),
@@ -30,7 +30,7 @@ impl Connections {
         }))
     }
 
-    /// One more, unless there are `max`.
+    /// Counts one more connection, unless there are `max`.
     pub(crate) fn admit(&self, max: usize) -> Option<Permit> {
         self.0
             .open
@@ -48,7 +48,7 @@ impl Connections {
         self.0.open.load(Ordering::Acquire)
     }
 
-    /// Waits until there are none.
+    /// Waits until no connection is open.
     pub(crate) async fn emptied(&self) {
         loop {
             let emptied = self.0.emptied.notified();
@@ -62,17 +62,17 @@ impl Connections {
     }
 }
 
-/// One connection is counted while its permit lives. Whoever shares it puts it into an `Arc`, so that
-/// those who don't pay for none.
+/// A permit that counts one connection while it lives. A server that shares one puts it into an `Arc` itself,
+/// so that the others need none.
 #[derive(Debug)]
 pub(crate) struct Permit {
     connections: Arc<ConnectionCount>,
-    /// The address for which it counts too. Not an [`AddressPermit`], which would double its size.
+    /// The address for which it counts too. An [`AddressPermit`] would double the size.
     key: Option<Key>,
 }
 
 impl Permit {
-    /// Counts for an address too, one of the table that its connections know.
+    /// Has the permit count for an address too, one of the table of its [`Connections`].
     pub(crate) fn counting_for(mut self, address: Option<AddressPermit>) -> Self {
         if let Some(address) = address {
             self.leave_address();
@@ -81,7 +81,7 @@ impl Permit {
         self
     }
 
-    /// The address for which it counts.
+    /// Returns the address for which it counts.
     pub(crate) fn key(&self) -> Option<Key> {
         self.key
     }

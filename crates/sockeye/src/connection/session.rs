@@ -30,32 +30,32 @@ use crate::{
     handshake::{Negotiated, Request},
 };
 
-/// One open WebSocket: cheap to clone, sends from any task and any thread.
+/// One open WebSocket. It is cheap to clone, and sends from any task and any thread.
 ///
 /// # Slow reader
 ///
-/// What the socket doesn't take waits in the outbox, up to [`crate::Settings::outbox_bytes_max`].
-/// Beyond it [`Session::try_send`] gives the message back and [`Session::send`] waits.
+/// Bytes that the socket doesn't take wait in the outbox, up to [`crate::Settings::outbox_bytes_max`]. When
+/// it is full, [`Session::try_send`] gives the message back and [`Session::send`] waits.
 ///
 /// # Closing
 ///
-/// [`Session::close`] sends the Close frame behind what waits; after it nothing is taken.
-/// [`Session::closed`] tells how it ended.
+/// [`Session::close`] sends the Close frame behind the bytes that wait; after it nothing can be sent.
+/// [`Session::closed`] tells how the connection ended.
 #[derive(Clone)]
 pub struct Session(Arc<SessionShared>);
 
-/// What all handles of one connection share.
+/// The state that all handles of one connection share.
 pub(crate) struct SessionShared {
     id: u64,
     negotiated: Arc<Negotiated>,
-    /// Whether anybody but the driver has had the lock since the driver's turn began.
+    /// Whether [`SessionShared::lock_in_order`] was called since the driver's turn began.
     locked_in_order: AtomicBool,
-    /// Microseconds of the last round trip that was measured; [`UNMEASURED`] before.
+    /// Microseconds of the last round trip measured; [`UNMEASURED`] before the first.
     latency_micros: AtomicU32,
     writer: Mutex<Writer>,
 }
 
-/// As a time it would be more than an hour.
+/// More than an hour, which no round trip takes.
 const UNMEASURED: u32 = u32::MAX;
 
 /// A message that was not taken, given back.
@@ -77,40 +77,40 @@ impl Session {
         &self.0
     }
 
-    /// Unique within the process, never used again.
+    /// Returns its id, unique within the process and never used again.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.0.id
     }
 
-    /// The request that opened it, while it is kept: an endpoint in a server can ask for it until
-    /// its `on_open` has returned, and always if its route says [`crate::Route::keep_request`]; in a
-    /// client it is always there. Its header fields are most of what an idle connection would cost.
+    /// Returns the request that opened it, while it is kept. In a server that is until the endpoint's
+    /// `on_open` has returned, or always if the route says [`crate::Route::keep_request`]. In a client it is
+    /// always kept. Its header fields are most of what an idle connection would cost.
     #[must_use]
     pub fn request(&self) -> Option<Arc<Request>> {
         self.0.lock_in_order().request().cloned()
     }
 
-    /// In a client the header fields of the server's answer; empty in a server.
+    /// Returns the header fields of the server's answer in a client, and none in a server.
     #[must_use]
     pub fn response_headers(&self) -> &HeaderMap {
         &self.0.negotiated.response_headers
     }
 
-    /// The subprotocol agreed on.
+    /// Returns the subprotocol agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.0.negotiated.subprotocol.as_deref()
     }
 
-    /// The parameters of permessage-deflate, if it was agreed on.
+    /// Returns the parameters of permessage-deflate, if it was agreed on.
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
         self.0.negotiated.deflate
     }
 
-    /// Sends a message now or gives it back. It goes to the socket at once, unless others wait
-    /// before it or a batch is being worked off.
+    /// Sends a message now, or gives it back. It goes to the socket at once, unless other bytes wait before
+    /// it or a batch of input is being handled.
     ///
     /// # Errors
     ///
@@ -131,8 +131,8 @@ impl Session {
         }
     }
 
-    /// Sends a message, waiting for room in the outbox. Admitted is not delivered: only an answer of
-    /// the peer says that it has come.
+    /// Sends a message, waiting for room in the outbox. A message that was sent is not yet delivered: only an
+    /// answer of the peer says that it has arrived.
     ///
     /// # Errors
     ///
@@ -146,13 +146,13 @@ impl Session {
         message: impl Into<Message<'m>>,
     ) -> impl Future<Output = Result<(), Error>> {
         let mut message = message.into();
-        // No `async fn`: the message would lie in its future twice.
+        // Not an `async fn`, in whose future the message would lie twice.
         async move {
             let sent = self.0.lock_in_order().try_send_owned(&mut message);
             match sent {
                 Ok(()) => {}
                 Err(OutboxError::Closed) => return Err(Error::not_open(self.closed_now())),
-                // Boxed: a task that sends is no larger for what it needs only now and then.
+                // Boxed, so that the future of a send is small although the wait needs more.
                 Err(OutboxError::Full) => {
                     Box::pin(self.admitted(|writer| writer.try_send_owned(&mut message))).await?;
                 }
@@ -162,7 +162,7 @@ impl Session {
         }
     }
 
-    /// Sends a prepared message now, or says why not.
+    /// Sends a prepared message now, or returns why not.
     ///
     /// # Errors
     ///
@@ -191,8 +191,8 @@ impl Session {
             .await
     }
 
-    /// Begins one message whose bytes are written one after the other. Waits while another such message
-    /// is unfinished. Whole messages sent meanwhile wait behind it.
+    /// Begins one message whose bytes are written piece by piece. Waits while another such message is
+    /// unfinished. Whole messages sent meanwhile wait behind it.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ impl Session {
         Ok(MessageWriter::new(Arc::clone(&self.0), kind))
     }
 
-    /// Sends a ping with at most 125 bytes; the rest is cut off.
+    /// Sends a ping with the first 125 bytes of `payload`.
     ///
     /// # Errors
     ///
@@ -221,16 +221,16 @@ impl Session {
             })
     }
 
-    /// Begins to close: the Close frame goes out behind what waits, then the peer has
-    /// [`crate::Limits::close_timeout`] to answer. Without effect if it is closing already.
+    /// Begins to close. The Close frame goes out behind the bytes that wait, then the peer has
+    /// [`crate::Limits::close_timeout`] to answer. Without effect if the connection is closing already.
     ///
-    /// A reason over 123 bytes is cut; a code that may not stand on the wire, such as 1005, makes an
-    /// empty Close frame.
+    /// A reason over 123 bytes is cut. A code that may not stand on the wire, such as 1005, makes an empty
+    /// Close frame.
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.0.lock_in_order().close(code, reason);
     }
 
-    /// Waits until the connection has ended, and tells how.
+    /// Waits until the connection has ended, and returns how.
     ///
     /// # Cancel safety
     ///
@@ -250,13 +250,13 @@ impl Session {
         .await
     }
 
-    /// Whether messages can still be sent.
+    /// Returns whether messages can still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.0.lock_in_order().is_open()
     }
 
-    /// Bytes that wait to be written.
+    /// Returns how many bytes wait to be written.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.0.lock_in_order().buffered_bytes()
@@ -295,8 +295,8 @@ impl Session {
         self.0.lock_in_order().sent()
     }
 
-    /// The round-trip time that the last heartbeat has measured, to the peer's WebSocket and back; `None`
-    /// before the first. See [`crate::Settings::heartbeat`].
+    /// Returns the round-trip time of the last heartbeat, to the peer's WebSocket and back; `None` before the
+    /// first. See [`Settings::heartbeat`].
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.0.latency()
@@ -308,7 +308,7 @@ impl Session {
         heartbeat.answer(message)
     }
 
-    /// How it has ended, for the count.
+    /// Returns how it has ended, for statistics.
     pub(crate) fn ending(&self) -> Ending {
         let writer = self.0.lock_in_order();
         match (writer.end_cause(), writer.closed()) {
@@ -318,7 +318,7 @@ impl Session {
         }
     }
 
-    /// Keeps `permit` as long as the transport.
+    /// Keeps `permit` until the socket is closed.
     pub(crate) fn keep(&self, permit: Arc<Permit>) {
         self.0.lock_in_order().keep(permit);
     }
@@ -355,12 +355,12 @@ impl Session {
     }
 }
 
-/// A place in one of the wire's lists of waiters, given up on drop. Costs nothing until it is used,
-/// for a send that finds room never waits.
+/// A task's entry in one of the writer's lists of waiters, removed on drop. It costs nothing until it is
+/// used, since a send that finds room never waits.
 pub(crate) struct WaiterTicket {
     list: fn(&mut Writer) -> &mut Waiters,
     ticket: Ticket,
-    /// Whose wire it is in; `Some` from the first use on.
+    /// The session of that writer; `Some` from the first use on.
     shared: Option<Arc<SessionShared>>,
 }
 
@@ -373,7 +373,7 @@ impl WaiterTicket {
         }
     }
 
-    /// Waits in the list of `writer`, which is the one of `shared`.
+    /// Registers `waker` in the list of `writer`, which is the one of `shared`.
     pub(crate) fn wait(&mut self, shared: &Arc<SessionShared>, writer: &mut Writer, waker: &Waker) {
         self.shared.get_or_insert_with(|| Arc::clone(shared));
         (self.list)(writer).wait(&mut self.ticket, waker);
@@ -421,11 +421,12 @@ impl SessionShared {
         }
     }
 
-    /// Lets the request go, but for those who asked to keep it.
+    /// Drops the request, unless the route keeps it.
     pub(crate) fn forget_request(&self) {
         if !self.negotiated.keeps_request {
             let request = self.lock_in_order().forget_request();
-            // Not under the lock: what goes with it may use the session.
+            // After the lock is released: values of the program in the request may use the session when they
+            // are dropped.
             drop(request);
         }
     }
@@ -441,42 +442,43 @@ impl SessionShared {
         writer
     }
 
-    /// Whether anybody has had the lock by [`SessionShared::lock_in_order`] since [`SessionShared::begin_turn`]. Who is told of
-    /// something that was done under the lock sees it here, too.
+    /// Returns whether [`SessionShared::lock_in_order`] was called since [`SessionShared::begin_turn`]. A
+    /// thread that learns of something done under that lock sees `true` here, too.
     #[inline]
     pub(crate) fn was_locked(&self) -> bool {
         self.locked_in_order.load(Ordering::Relaxed)
     }
 
-    /// To be called under the lock.
+    /// Begins a turn of the driver. To be called under the lock.
     #[inline]
     pub(crate) fn begin_turn(&self) {
         self.locked_in_order.store(false, Ordering::Relaxed);
     }
 
-    /// The lock, for the driver at the begin and at the end of its turn.
+    /// Locks the writer for the driver at the beginning and at the end of its turn. The reply batch stays
+    /// open: the driver itself keeps the order.
     #[inline]
     pub(crate) fn lock_for_driver(&self) -> MutexGuard<'_, Writer> {
-        // A panic under the lock can only come from a stream of the user's; the wire stays usable.
+        // Only a stream of the program can panic under the lock, and the writer stays usable then.
         self.writer.lock()
     }
 
-    /// The peer has answered a heartbeat after this time.
+    /// Notes that the peer has answered a heartbeat after this time.
     pub(crate) fn measure(&self, latency: Duration) {
         let micros = u32::try_from(latency.as_micros()).unwrap_or(UNMEASURED);
         self.latency_micros
             .store(micros.min(UNMEASURED - 1), Ordering::Relaxed);
     }
 
-    /// The round-trip time measured last.
+    /// Returns the round-trip time measured last.
     fn latency(&self) -> Option<Duration> {
         let micros = self.latency_micros.load(Ordering::Relaxed);
         (micros != UNMEASURED).then(|| Duration::from_micros(micros.into()))
     }
 
-    /// Leaves all groups, and fixes how it ended.
+    /// Leaves all groups, and settles how the connection ended.
     pub(crate) fn finish(&self) -> Closed {
-        // One at a time: the lock of a group's members is taken before that of the wire.
+        // One group at a time, because a group's lock on its members is taken before that of the writer.
         loop {
             let Some(slice) = self.lock_in_order().cold_state().memberships.end() else {
                 break;
@@ -546,8 +548,8 @@ mod tests {
 
     #[test]
     fn what_the_handles_of_a_session_share_is_small() {
-        // With the counters of its Arc, 144 bytes of the allocator: one more word would cost sixteen. A
-        // build with assertions has a word more in it, mio's.
+        // With the counters of its Arc these are 144 bytes, a size of the allocator; one more word would cost
+        // 16. A build with assertions has one word more, mio's.
         let assertions = 8 * usize::from(cfg!(debug_assertions));
         assert!(size_of::<SessionShared>() <= 120 + assertions);
     }

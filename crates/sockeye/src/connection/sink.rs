@@ -1,4 +1,4 @@
-//! Where a driver hands out what has come.
+//! The receiver of a driver's events.
 
 use sockeye_proto::{Event, Message, extension::Pool};
 
@@ -28,9 +28,10 @@ impl Room {
     }
 }
 
-/// Where events go.
+/// The receiver of a driver's events: an endpoint, or an inbox.
 pub(crate) trait Sink {
-    /// What answers it may go to `replies`, if they take it and nobody has touched the wire meanwhile.
+    /// Handles a short message. The answer may go to `replies`, if the batch takes it and
+    /// [`crate::connection::session::SessionShared::was_locked`] is false.
     fn handle_message(
         &mut self,
         session: &Session,
@@ -38,8 +39,8 @@ pub(crate) trait Sink {
         replies: &mut ReplyBatch<'_>,
     ) -> Room;
 
-    /// The same for a large message that lies where it is until the turn ends. Whoever needs it longer may have memory
-    /// of `pool` for it.
+    /// Handles a large message that stays in the read buffer until the turn ends. A sink that needs it longer
+    /// may take memory from `pool`.
     fn handle_lasting<'b>(
         &mut self,
         session: &Session,
@@ -48,10 +49,10 @@ pub(crate) trait Sink {
         replies: &mut ReplyBatch<'b>,
     ) -> Room;
 
-    /// Whatever isn't a whole message. Pings are answered already.
+    /// Handles any other event. Pings are answered already.
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room;
 
-    /// The same for a message that came in memory of its own, which may go back to `pool`.
+    /// Handles a message that owns its memory, which may go back to `pool`.
     fn handle_large<'b>(
         &mut self,
         session: &Session,
@@ -64,21 +65,22 @@ pub(crate) trait Sink {
 
     fn handle_closed(&mut self, session: &Session, closed: &Closed);
 
-    /// The program has panicked in one of the calls above: from now on it hears of the end alone.
+    /// Handles a panic of the program in one of the calls above. From now on the program is told of the end
+    /// only.
     fn handle_panic(&mut self);
 
-    /// Whether another event can be taken.
+    /// Returns whether another event can be taken.
     fn has_room(&self) -> bool;
 
-    /// Bytes that were received and that the program has not taken.
+    /// Returns how many received bytes the program has not taken.
     fn held_bytes(&self) -> usize;
 
-    /// Lets go of them: memory is short.
+    /// Drops the messages that the program has not taken, because memory is short.
     fn shed(&mut self);
 
-    /// Whether the program has answered all that it was given, or could have.
+    /// Returns whether the program has answered all messages that it was given, or could have.
     fn is_idle(&self) -> bool;
 
-    /// How sends are corked after a batch.
+    /// Returns the cork for sends after a batch.
     fn cork(&self) -> Cork;
 }

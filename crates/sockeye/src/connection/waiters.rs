@@ -1,23 +1,22 @@
-//! Tasks that wait for one thing.
+//! A list of tasks that wait for one event.
 
 use std::task::Waker;
 
-/// Tasks that wait for one thing, each from its ticket's first use until it is woken or strikes
-/// itself out. Holds no more entries than there are tasks waiting: one that gives up, as a `select!` does,
-/// leaves nothing behind.
+/// A list of tasks that wait for one event. A task is in it from its ticket's first use until it is woken or
+/// removes itself. A task that gives up, as in a `select!`, leaves nothing behind.
 #[derive(Default)]
 pub(crate) struct Waiters {
     waiting: Vec<(u64, Waker)>,
-    /// The next ticket's number.
+    /// The number of the last ticket.
     next: u64,
 }
 
-/// A place among the waiters; empty until it is used.
+/// A task's number in the list; empty until it is used.
 #[derive(Debug, Default)]
 pub(crate) struct Ticket(Option<u64>);
 
 impl Waiters {
-    /// Wakes `waker` next time.
+    /// Registers `waker` for the next [`Waiters::wake`].
     pub(crate) fn wait(&mut self, ticket: &mut Ticket, waker: &Waker) {
         let number = *ticket.0.get_or_insert_with(|| {
             self.next += 1;
@@ -29,7 +28,7 @@ impl Waiters {
         }
     }
 
-    /// Forgets the ticket's waker.
+    /// Removes the ticket's waker.
     pub(crate) fn remove(&mut self, ticket: &mut Ticket) {
         if let Some(number) = ticket.0.take() {
             self.waiting.retain(|(known, _)| *known != number);
@@ -39,12 +38,12 @@ impl Waiters {
         }
     }
 
-    /// Whether nobody waits.
+    /// Returns whether no task waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Wakes all.
+    /// Wakes all tasks.
     pub(crate) fn wake(&mut self) {
         for (_, waker) in self.waiting.drain(..) {
             waker.wake();

@@ -1,4 +1,4 @@
-//! One stream of HTTP/2 as a stream of bytes.
+//! One HTTP/2 stream as a stream of bytes.
 
 use std::{
     io,
@@ -10,18 +10,18 @@ use bytes::{Buf as _, Bytes};
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// One stream of HTTP/2 as a stream of bytes, in the client and in the server. It takes as many bytes as the
-/// peer lets us send, and waits like a socket when that is none: what waits is then in the outbox, where its
-/// limits are.
+/// One HTTP/2 stream as a stream of bytes, in the client and in the server. It takes as many bytes as the
+/// peer's window allows, and pends like a socket when that is none. Bytes that wait are then in the outbox,
+/// where their limits are.
 ///
 /// RFC 8441 section 5: END_STREAM stands for the end of TCP, RST_STREAM for its reset.
 pub(crate) struct Http2Stream<G> {
     send: SendStream<Bytes>,
     recv: RecvStream,
-    /// What came and wasn't read yet; its window is given back as it is read.
+    /// Bytes received and not yet read. Reading them gives their window back.
     received: Bytes,
     is_shut_down: bool,
-    /// Tells by its drop that the stream has ended.
+    /// Its drop tells that the stream has ended.
     _guard: G,
 }
 
@@ -75,7 +75,7 @@ impl<G: Unpin> AsyncWrite for Http2Stream<G> {
         Poll::Ready(Ok(room))
     }
 
-    /// The task of the connection writes as soon as it can; there is nothing to hasten.
+    /// Does nothing: the task of the HTTP/2 connection writes as soon as it can.
     fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -90,7 +90,7 @@ impl<G: Unpin> AsyncWrite for Http2Stream<G> {
     }
 }
 
-/// Waits until some of `wanted` bytes may be sent: how many. Never 0, unless `wanted` is.
+/// Waits until some of `wanted` bytes may be sent, and returns how many. Never 0, unless `wanted` is.
 pub(crate) fn poll_room(
     send: &mut SendStream<Bytes>,
     wanted: usize,
@@ -123,6 +123,6 @@ fn into_io(error: h2::Error) -> io::Error {
     io::Error::other(error)
 }
 
-/// Bytes that one stream asks for at once. What it has been given of the connection's window and has not
-/// used is out of the other streams' reach.
+/// Bytes that one stream asks for at once. The other streams of the connection can't use the window that it
+/// was given and hasn't used.
 const WRITE_BYTES_MAX: usize = 64 << 10;

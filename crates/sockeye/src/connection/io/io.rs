@@ -1,4 +1,4 @@
-//! What carries the bytes of one session.
+//! The socket or stream of one session.
 
 use std::{
     io::{self, IoSlice, Read as _},
@@ -16,30 +16,31 @@ use crate::connection::io::{
     tls_socket::TlsSocket,
 };
 
-/// What carries the bytes of one session: something of tokio's, polled by a task, or a socket on a
-/// worker, which is tried, and tried again when the worker's loop says so. 16 bytes.
+/// The socket or stream of one session. A stream of tokio is polled by a task. A worker's socket is tried,
+/// and tried again when the worker's loop says that it is ready. 16 bytes.
 pub(crate) enum Io {
     /// The connection has ended.
     None,
-    /// Boxed, and so a thin pointer: a worker's record stays small.
+    /// Boxed twice, so that this is one word: a worker's record stays small.
     Stream(Box<Polled>),
     Socket(TcpStream),
     Tls(Box<TlsSocket>),
 }
 
-/// A stream of tokio's.
+/// A stream of tokio, polled by a task.
 pub(crate) struct Polled {
     stream: Box<dyn Stream>,
-    /// Bytes that it has taken; wraps around.
+    /// Bytes that the stream has taken; wraps around.
     taken: u32,
 }
 
-/// What one read has brought.
+/// The result of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Received {
-    /// 0: the peer has ended its direction.
+    /// Bytes; 0 if the peer has ended its direction.
     pub(crate) len: usize,
-    /// Whether nothing more is there now. `No` is a guess, `Yes` is not, but for the peer's end.
+    /// Whether the socket is empty now. `No` is a guess; `Yes` is certain, except that the peer's end may
+    /// follow.
     pub(crate) drained: Drained,
 }
 
@@ -50,7 +51,8 @@ pub(crate) enum Drained {
 }
 
 impl Drained {
-    /// A stream socket gives all it has (epoll(7), question 9).
+    /// Tells by the length of a read whether the socket is empty: a stream socket gives all it has (epoll(7),
+    /// question 9).
     #[inline]
     fn after(len: usize, len_max: usize) -> Self {
         match len < len_max {
@@ -73,12 +75,12 @@ impl Io {
         !matches!(self, Self::None)
     }
 
-    /// Whether it is TCP itself, which needs no word of ours before its end.
+    /// Returns whether it is a plain TCP socket, which needs no goodbye of an upper layer.
     pub(crate) fn is_socket(&self) -> bool {
         matches!(self, Self::Socket(_))
     }
 
-    /// What is known of the bytes that it has taken.
+    /// Returns what is known of the bytes that it has taken.
     pub(crate) fn outbound(&self) -> Outbound {
         let (socket, otherwise) = match self {
             Self::Socket(socket) => (Some(socket.as_fd()), Outbound::Unknown),
@@ -93,15 +95,15 @@ impl Io {
         info.map_or(otherwise, Outbound::Tcp)
     }
 
-    /// Tells the kernel to forget what it holds when the socket is closed, and to reset the peer's if that
-    /// is still there. What carries a stream of tokio's isn't known: that one is only closed.
+    /// Has the kernel discard unsent bytes when the socket is closed, and reset the connection. The socket
+    /// under a stream of tokio isn't known, so that stream is only closed.
     pub(crate) fn reset(&self) {
         let socket = match self {
             Self::Socket(socket) => socket,
             Self::Tls(tls) => tls.socket(),
             Self::Stream(_) | Self::None => return,
         };
-        // If it fails the kernel forgets it a little later.
+        // On failure the kernel discards the bytes after its own timeouts.
         let _ = socket::set_reset_on_close(socket);
     }
 
@@ -153,7 +155,7 @@ impl Io {
         }
     }
 
-    /// Reads from a socket that holds nothing back itself. `None` if it isn't one.
+    /// Reads from a plain TCP socket. `None` if it isn't one.
     #[inline]
     pub(crate) fn try_read_plain(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         match self {
@@ -171,8 +173,8 @@ impl Io {
         socket::is_at_end(socket)
     }
 
-    /// Writes to a socket that holds nothing back itself. `None` if it isn't one, or if there is anything
-    /// to see to: then [`Io::poll_write`] finds it again.
+    /// Writes to a plain TCP socket. `None` if it isn't one, or on an error, which [`Io::poll_write`] finds
+    /// again.
     #[inline]
     pub(crate) fn try_write_plain(&mut self, bytes: &[u8]) -> Option<usize> {
         match self {
@@ -181,7 +183,8 @@ impl Io {
         }
     }
 
-    /// The same for the last bytes: they wait for the socket's end, and go with it in one packet.
+    /// Writes the last bytes as [`Io::try_write_plain`] does. The kernel holds them until the socket is
+    /// closed, so that one packet carries both.
     pub(crate) fn try_write_last(&mut self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::Socket(socket) => socket::send_last(socket, bytes).ok(),
@@ -189,7 +192,7 @@ impl Io {
         }
     }
 
-    /// The same from several places.
+    /// Writes several slices as [`Io::try_write_plain`] does.
     pub(crate) fn try_write_slices(&mut self, slices: &[IoSlice<'_>]) -> Option<usize> {
         match self {
             Self::Socket(socket) => socket::send_slices(socket, slices).ok(),
@@ -206,11 +209,11 @@ impl Io {
         }
     }
 
-    /// Ends our direction.
+    /// Ends the sending direction.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Socket(socket) => {
-                // It fails if the peer is gone, and then it isn't needed.
+                // It fails if the peer is gone, and isn't needed then.
                 let _ = socket::shutdown(socket);
                 Poll::Ready(())
             }
@@ -245,7 +248,7 @@ impl Polled {
     }
 }
 
-/// Tries until it is done, fails, or would block.
+/// Repeats an interrupted operation until it is done, fails, or would block.
 #[inline]
 fn attempt<T>(mut operation: impl FnMut() -> io::Result<T>) -> Poll<io::Result<T>> {
     loop {

@@ -1,4 +1,10 @@
-//! The bytes under a connection: a socket of a worker's, with or without TLS, or any stream of tokio's.
+//! The bytes under a connection: a worker's own socket, with or without TLS, or any stream of tokio.
+//!
+//! ```text
+//!   worker ──> TcpStream (mio) ────────────┐
+//!   worker ──> TlsSocket ──────────────────┼──> Io ──> read, write
+//!   any Stream of tokio, Http2Stream ──────┘     └──> tcp_info: what the kernel knows of sent bytes
+//! ```
 
 #[cfg(feature = "http2")]
 mod http2_stream;

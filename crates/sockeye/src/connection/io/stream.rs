@@ -1,4 +1,4 @@
-//! What can carry a WebSocket.
+//! Streams that can carry a WebSocket.
 
 use std::{
     any::Any,
@@ -10,9 +10,9 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What can carry a WebSocket: any ordered, reliable stream of bytes.
+/// A stream that can carry a WebSocket: any ordered, reliable stream of bytes.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
-    /// What it is, for whoever looks for a socket beneath it.
+    /// Returns the stream itself, so that its type can be found out.
     #[doc(hidden)]
     fn as_any(&self) -> &dyn Any;
 }
@@ -23,7 +23,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {
     }
 }
 
-/// The socket that carries a stream, if it is one of ours: TCP, TLS on it, and boxes around them.
+/// Returns the TCP socket under a stream, if the stream is of a type that this crate opens: TCP, TLS on it,
+/// and boxes around them.
 pub(crate) fn socket_beneath(stream: &dyn Stream) -> Option<BorrowedFd<'_>> {
     let any = stream.as_any();
     if let Some(tcp) = any.downcast_ref::<TcpStream>() {

@@ -1,46 +1,46 @@
-//! What the kernel knows of the way to the peer.
+//! What the kernel knows of the bytes that a TCP socket has sent.
 
 use std::{os::fd::BorrowedFd, time::Duration};
 
-/// What has become of the bytes that a TCP socket was given. Positions count its bytes, and wrap around.
+/// The state of the bytes that a TCP socket was given. Positions count its bytes, and wrap around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TcpInfo {
-    /// Up to where the peer's kernel has acknowledged them.
+    /// The position up to which the peer's kernel has acknowledged them.
     pub(crate) acked: u32,
-    /// Where the next byte that is written goes: `acked`, if nothing waits and nothing is on its way; otherwise it may
-    /// be a byte less than it is.
+    /// The position of the next byte written. It equals `acked` if nothing waits and nothing is in flight;
+    /// otherwise it may be one byte too small.
     pub(crate) written: u32,
-    /// Whether any are on their way, or lost there.
+    /// Whether any bytes are in flight, or lost there.
     pub(crate) is_in_flight: bool,
-    /// Bytes that the peer has room for, as it said last.
+    /// Bytes of the receive window, as the peer said last.
     pub(crate) window: u32,
-    /// Since the peer's kernel acknowledged anything, be it that it has no room.
+    /// The time since the peer's kernel last acknowledged anything, even if it had no room.
     pub(crate) since_ack: Duration,
 }
 
-/// What is known of the bytes that a transport has taken.
+/// What is known of the bytes that a socket or stream has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outbound {
-    /// All that the kernel knows.
+    /// All that the kernel tells.
     Tcp(TcpInfo),
-    /// How many it has taken; wraps around.
+    /// How many bytes it has taken; wraps around.
     Counted(u32),
-    /// Nothing: TCP of a kernel that doesn't tell.
+    /// Nothing: a TCP socket of a kernel that doesn't tell.
     Unknown,
 }
 
 impl TcpInfo {
-    /// `None` if it isn't TCP, or the kernel doesn't tell.
+    /// Asks the kernel. `None` if the socket isn't TCP, or the kernel doesn't tell.
     pub(crate) fn of(socket: BorrowedFd<'_>) -> Option<Self> {
         kernel::info(socket)
     }
 
-    /// Whether all that was written before `position` is with the peer's kernel.
+    /// Returns whether the peer's kernel has acknowledged all bytes before `position`.
     pub(crate) fn has_acked(&self, position: u32) -> bool {
         self.acked.wrapping_sub(position).cast_signed() >= 0
     }
 
-    /// Whether all that was written is.
+    /// Returns whether the peer's kernel has acknowledged all bytes written.
     pub(crate) fn has_acked_all(&self) -> bool {
         self.has_acked(self.written)
     }
@@ -58,7 +58,7 @@ mod kernel {
     use crate::connection::io::tcp_info::TcpInfo;
 
     sockopt_impl!(
-        /// How a TCP connection is.
+        /// The socket option that reads the state of a TCP connection.
         TcpInfoOption,
         GetOnly,
         libc::IPPROTO_TCP,
@@ -67,8 +67,8 @@ mod kernel {
         GetStruct<KernelTcpInfo>
     );
 
-    /// The begin of the kernel's `struct tcp_info` (`linux/tcp.h`), as Linux 5.4 has it. It grows at its end
-    /// only, and the kernel gives as much of it as there is room for.
+    /// The beginning of the kernel's `struct tcp_info` (`linux/tcp.h`), as of Linux 5.4. The struct grows
+    /// only at its end, and the kernel fills as much as there is room for.
     #[repr(C)]
     #[expect(unreachable_pub, reason = "the macro names it in an interface")]
     pub struct KernelTcpInfo {
@@ -93,7 +93,7 @@ mod kernel {
         _times: [u64; 3],
         _delivered: [u32; 2],
         bytes_sent: u64,
-        /// Of `bytes_sent`, those that were sent again.
+        /// The part of `bytes_sent` that was sent again.
         bytes_retrans: u64,
         _reordering: [u32; 3],
         snd_wnd: u32,
@@ -110,7 +110,7 @@ mod kernel {
         Some(TcpInfo {
             acked: acked as u32,
             written: match (answer.unacked, answer.notsent_bytes) {
-                // What was acknowledged counts the begin and the end of the connection too.
+                // The acknowledged bytes include SYN and FIN.
                 (0, 0) => acked as u32,
                 _ => written as u32,
             },
@@ -120,8 +120,8 @@ mod kernel {
         })
     }
 
-    /// Whether the kernel knows all of [`KernelTcpInfo`]: Linux does since 5.4. An older one gives less, and some that
-    /// only look like Linux say that they are older.
+    /// Whether the kernel fills all of [`KernelTcpInfo`], as Linux does since 5.4. An older one fills less,
+    /// and so do some kernels that imitate Linux; those report an older version.
     static TELLS: LazyLock<bool> = LazyLock::new(|| {
         let name = nix::sys::utsname::uname();
         name.is_ok_and(|name| name.release().to_str().is_some_and(knows_all))
@@ -186,7 +186,7 @@ mod tests {
         (near, listener.accept().unwrap().0)
     }
 
-    /// Waits for what a failure alone never brings.
+    /// Waits for a state that only a failure would never reach.
     fn wait_until(socket: &TcpStream, wanted: impl Fn(&TcpInfo) -> bool) -> TcpInfo {
         let limit = Instant::now() + Duration::from_secs(30);
         loop {
@@ -210,7 +210,7 @@ mod tests {
             written += len;
         }
         let full = wait_until(&near, |info| !info.is_in_flight && info.window == 0);
-        // The begin of the connection counts as acknowledged, and not as sent.
+        // The SYN counts as acknowledged, and not as sent.
         let queued = full.written.wrapping_sub(begin.acked) as usize;
         assert!([written, written - 1].contains(&queued), "{queued}");
         assert!(!full.has_acked_all() && full.has_acked(begin.written));

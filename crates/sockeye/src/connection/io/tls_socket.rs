@@ -9,7 +9,7 @@ use rustls::ServerConnection;
 
 use crate::connection::io::socket::TcpStream;
 
-/// TLS on a worker's socket, after the handshake. Non-blocking like the socket.
+/// TLS on a worker's socket, after the handshake. It is non-blocking like the socket.
 pub(crate) struct TlsSocket {
     socket: TcpStream,
     tls: ServerConnection,
@@ -28,7 +28,7 @@ impl TlsSocket {
         &mut self.socket
     }
 
-    /// Sends `close_notify`, and ends our direction.
+    /// Sends `close_notify`, and ends the sending direction.
     pub(crate) fn shutdown(&mut self) -> io::Result<()> {
         self.tls.send_close_notify();
         self.write_out()?;
@@ -60,20 +60,20 @@ impl Read for TlsSocket {
                     continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // What came before the end is worth having; the next read tells of the end.
+                // Bytes before the end are handed out first; the next read reports the end.
                 Err(_) if filled > 0 => return Ok(filled),
                 Err(error) => return Err(error),
             }
             match self.tls.read_tls(&mut self.socket) {
-                // The end; the reader says whether it is a clean one.
+                // At the end, the reader says whether it is a clean one.
                 Ok(_) => {}
                 Err(_) if filled > 0 => return Ok(filled),
                 Err(error) => return Err(error),
             }
             let processed = self.tls.process_new_packets();
             if self.tls.wants_write() {
-                // An answer of TLS itself, such as a new key or an alert; if the socket refuses, it
-                // goes out with what is written next.
+                // An answer of TLS itself, such as a new key or an alert. If the socket refuses it, the next
+                // write sends it.
                 let _ = self.write_out();
             }
             if let Err(error) = processed {
@@ -90,7 +90,7 @@ impl TlsSocket {
             let taken = self.tls.writer().write_vectored(slices)?;
             match self.write_out() {
                 Ok(()) if taken > 0 => return Ok(taken),
-                // The session's buffer was full, and is not any more.
+                // The TLS session's buffer was full, and has room now.
                 Ok(()) => {}
                 Err(error) if taken > 0 && error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(taken);
