@@ -50,6 +50,8 @@
 
 extern crate alloc;
 
+mod setters;
+
 mod close;
 mod error;
 mod limits;

@@ -72,6 +72,18 @@ impl Limits {
     }
 }
 
+crate::setters!(Limits {
+    with_head_bytes_max: head_bytes_max: usize,
+    with_headers_max: headers_max: usize,
+    with_frame_bytes_max: frame_bytes_max: Option<usize>,
+    with_message_bytes_max: message_bytes_max: usize,
+    with_fragments_max: fragments_max: Option<u32>,
+    with_message_timeout: message_timeout: Duration,
+    with_message_rate_min: message_rate_min: u32,
+    with_handshake_timeout: handshake_timeout: Duration,
+    with_close_timeout: close_timeout: Duration,
+});
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

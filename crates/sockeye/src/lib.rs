@@ -157,7 +157,7 @@ pub use address::{Rate, RetryAfter};
 pub use client::Http2;
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
-pub use client::{Connect, Connecting, Proxy, connect, reconnect};
+pub use client::{Connect, Connecting, Proxy, connect, connect_request, reconnect};
 pub use closed::{Closed, Side};
 pub use connection::{MessageWriter, Prepared, Sent, Session, Stream, TrySendError};
 pub use endpoint::{Endpoint, Reply};

@@ -7,6 +7,20 @@ use sockeye_proto::{HeartbeatConfig, Message};
 use crate::{Deflate, Limits, memory::MemoryBudget};
 
 /// The settings of a connection: its limits, its queues, its compression.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use sockeye::{Limits, Settings};
+///
+/// let settings = Settings::default()
+///     .with_limits(Limits::default().with_message_bytes_max(64 << 10))
+///     .with_idle_timeout(Duration::from_secs(300))
+///     .with_heartbeat(None);
+/// assert_eq!(settings.limits.message_bytes_max, 64 << 10);
+/// assert_eq!(settings.idle_timeout, Some(Duration::from_secs(300)));
+/// assert!(settings.heartbeat.is_none());
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
@@ -78,6 +92,20 @@ pub struct Lifetime {
     /// How much shorter it may be: the ends are spread evenly over this time before the maximum.
     pub spread: Duration,
 }
+
+sockeye_proto::setters!(Settings {
+    with_limits: limits: Limits,
+    with_deflate: deflate: impl Into<Option<Deflate>>,
+    with_outbox_bytes_max: outbox_bytes_max: usize,
+    with_inbox_bytes_max: inbox_bytes_max: usize,
+    with_heartbeat: heartbeat: impl Into<Option<HeartbeatConfig>>,
+    with_app_heartbeat: app_heartbeat: impl Into<Option<AppHeartbeat>>,
+    with_idle_timeout: idle_timeout: impl Into<Option<Duration>>,
+    with_lifetime: lifetime: impl Into<Option<Lifetime>>,
+    with_progress_timeout: progress_timeout: impl Into<Option<Duration>>,
+    with_busy_poll: busy_poll: Duration,
+    with_memory_budget: memory_budget: MemoryBudget,
+});
 
 impl Default for Settings {
     fn default() -> Self {

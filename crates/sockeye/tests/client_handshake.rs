@@ -83,6 +83,45 @@ async fn own_authorization_and_user_agent_replace_ours() {
 }
 
 #[tokio::test]
+async fn a_request_of_crate_http_gives_its_uri_its_fields_and_its_subprotocols() {
+    let (ours, mut theirs) = duplex(1 << 16);
+    let request = http::Request::post("ws://a.example:81/b?c")
+        .header("authorization", "Bearer x")
+        .header("cookie", "d=e")
+        .header("cookie", "f=g")
+        // What the handshake writes itself.
+        .header("host", "other.example")
+        .header("connection", "close")
+        .header("sec-websocket-key", "AAAA")
+        .header("sec-websocket-version", "8")
+        .header("sec-websocket-protocol", "v2, v1")
+        .body(())
+        .unwrap();
+    let client = sockeye::connect_request(request).over(ours);
+    let (websocket, head) = join!(client, greet(&mut theirs));
+    assert_greeted(websocket).await;
+    assert_eq!(head.line(), "GET /b?c HTTP/1.1");
+    for (name, value) in [
+        ("Host", "a.example:81"),
+        ("Connection", "Upgrade"),
+        ("Authorization", "Bearer x"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Protocol", "v2, v1"),
+    ] {
+        assert_eq!(head.field(name), Some(value), "{name}");
+    }
+    assert_ne!(head.field("Sec-WebSocket-Key"), Some("AAAA"));
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_is_no_url() {
+    let request = http::Request::get("/b").body(()).unwrap();
+    let (ours, _theirs) = duplex(1 << 16);
+    let error = sockeye::connect_request(request).over(ours).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Url);
+}
+
+#[tokio::test]
 async fn every_connection_has_its_own_key() {
     let mut keys = Vec::new();
     for _ in 0..2 {

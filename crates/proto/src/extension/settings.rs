@@ -50,6 +50,16 @@ pub struct Deflate {
     pub threshold_bytes: usize,
 }
 
+crate::setters!(Deflate {
+    with_server_no_context_takeover: server_no_context_takeover: bool,
+    with_client_no_context_takeover: client_no_context_takeover: bool,
+    with_server_max_window_bits: server_max_window_bits: u8,
+    with_client_max_window_bits: client_max_window_bits: u8,
+    with_kept_window_bits_max: kept_window_bits_max: u8,
+    with_level: level: u8,
+    with_threshold_bytes: threshold_bytes: usize,
+});
+
 impl Default for Deflate {
     fn default() -> Self {
         Self {

@@ -2,6 +2,7 @@
 
 use std::{io::Write as _, path::Path};
 
+use http::HeaderValue;
 use sockeye::{ClientTls, Connect, Error, Http2, Proxy, Settings};
 
 use super::{DialArgs, causes::with_causes};
@@ -11,7 +12,11 @@ use super::{DialArgs, causes::with_causes};
 pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, String> {
     let mut connect = sockeye::connect(url(&args.url));
     for (name, value) in &args.header {
-        connect = connect.header(name, value);
+        // Bytes beyond ASCII too, which a string's own conversion refuses.
+        connect = match HeaderValue::from_bytes(value.as_bytes()) {
+            Ok(value) => connect.header(name, value),
+            Err(_) => connect.header(name, value),
+        };
     }
     for resolve in &args.resolve {
         let addresses = resolve.addresses.iter().copied();

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use sockeye_proto::{Role, handshake::Agreed};
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
         address_overrides::AddressOverrides,
         dial::{DialedStream, Dialer, HttpVersion},
         http1::{self, Http1Answer},
+        own_headers::OwnHeaders,
         phase::Timeouts,
         proxy::Proxy,
         redirect::{next_target, refusal},
@@ -51,7 +52,7 @@ use crate::{
 pub fn connect(url: impl Into<String>) -> Connect {
     Connect {
         url: url.into(),
-        headers: Vec::new(),
+        headers: OwnHeaders::default(),
         addresses: AddressOverrides::default(),
         subprotocols: Vec::new(),
         settings: Settings::default(),
@@ -61,6 +62,49 @@ pub fn connect(url: impl Into<String>) -> Connect {
         timeouts: Timeouts::default(),
         http2: Http2::default(),
     }
+}
+
+/// Dials what a request of crate `http` asks for: its URI, with its header fields.
+///
+/// For programs that have such a request already, for another client. What the handshake writes itself isn't taken from
+/// it: the method, the version, `Host`, `Connection`, `Upgrade`, `Sec-WebSocket-Key` and the like. The names in
+/// `Sec-WebSocket-Protocol` are offered as by [`Connect::subprotocols`]. Extensions are ignored.
+///
+/// A URI without scheme and host is an error of kind `Url` when the result is awaited.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = http::Request::get("wss://example.com/feed")
+///     .header("Authorization", "Bearer abc")
+///     .body(())?;
+/// let websocket = sockeye::connect_request(request).await?;
+/// # Ok(()) }
+/// ```
+pub fn connect_request(request: http::Request<()>) -> Connect {
+    let (parts, ()) = request.into_parts();
+    let mut connect = connect(parts.uri.to_string());
+    let offers = parts.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let names = offers.filter_map(|value| value.to_str().ok());
+    let names = names.flat_map(|value| value.split(','));
+    connect.subprotocols = names.map(|name| name.trim().to_owned()).collect();
+    for (name, value) in &parts.headers {
+        if !is_of_handshake(name) {
+            connect.headers.add(name, value);
+        }
+    }
+    connect
+}
+
+fn is_of_handshake(name: &HeaderName) -> bool {
+    let is_of_message = [
+        header::HOST,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+    ]
+    .contains(name);
+    is_of_message || name.as_str().starts_with("sec-websocket-")
 }
 
 /// A client connection to be dialled, with its options. [`connect`] makes it; await it for a [`WebSocket`], or finish it
@@ -101,7 +145,7 @@ pub fn connect(url: impl Into<String>) -> Connect {
 #[must_use = "nothing is dialled before this is awaited"]
 pub struct Connect {
     pub(super) url: String,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: OwnHeaders,
     pub(super) addresses: AddressOverrides,
     pub(super) subprotocols: Vec<String>,
     pub(super) settings: Settings,
@@ -134,14 +178,19 @@ impl Connect {
         self
     }
 
-    /// Adds a header field to the request. A name may be added several times.
+    /// Adds a header field to the request. A name may be added several times. Names and values are strings, or
+    /// the types of crate `http`; over HTTP/1.1 a name is written in title case.
     ///
     /// These are errors of kind [`ErrorKind::Config`](crate::ErrorKind::Config): fields of the handshake (`Connection`,
     /// `Upgrade`, `Sec-WebSocket-…`), fields of a body, and values with a line break. `Authorization` replaces the one
     /// from the user and password of the URL, and `User-Agent` replaces `sockeye/VERSION`. `Host` replaces the host of
     /// the URL, over HTTP/2 in `:authority`; for TLS the name stays that of the URL, see [`ClientTls::server_name`].
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        self.headers.add(name, value);
         self
     }
 
@@ -372,7 +421,7 @@ impl Connect {
     /// Makes the first request.
     fn upgrade_request(&self) -> Result<UpgradeRequest, Error> {
         let options = RequestOptions {
-            headers: self.headers.clone(),
+            headers: self.headers.fields()?.to_vec(),
             subprotocols: self.subprotocols.clone(),
             tls: self.tls.clone(),
         };
@@ -533,10 +582,9 @@ impl IntoFuture for Connect {
 /// Shows only the names of header fields, since values may be secrets.
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Connect")
             .field("url", &shown(&self.url))
-            .field("headers", &headers)
+            .field("headers", &self.headers)
             .field("addresses", &self.addresses)
             .field("subprotocols", &self.subprotocols)
             .field("settings", &self.settings)

@@ -19,6 +19,7 @@ mod happy_eyeballs;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
+mod own_headers;
 mod phase;
 mod proxy;
 pub mod reconnect;
@@ -28,5 +29,5 @@ mod upgrade_request;
 
 #[cfg(feature = "http2")]
 pub use connect::Http2;
-pub use connect::{Connect, Connecting, connect};
+pub use connect::{Connect, Connecting, connect, connect_request};
 pub use proxy::Proxy;

@@ -6,6 +6,8 @@ use std::{
 };
 
 use http::{Extensions, HeaderMap, Method, Uri, header};
+#[cfg(any(feature = "client", feature = "server"))]
+use percent_encoding::percent_decode_str;
 
 use crate::handshake::{client_id::ClientId, fields::Fields, request_info::RequestInfo};
 
@@ -47,6 +49,47 @@ impl Request {
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.uri.query()
+    }
+
+    /// Returns the value of the first parameter with that name in the query, decoded as a form is: `+` is a space.
+    /// `None` if there is no such parameter, or if its value isn't UTF-8.
+    ///
+    /// ```
+    /// use sockeye::{Refusal, Request};
+    /// use http::StatusCode;
+    ///
+    /// /// Returns which page of the history the client wants.
+    /// fn page(request: &Request) -> Result<u32, Refusal> {
+    ///     let text = request.query_param("page").unwrap_or("1".to_owned());
+    ///     text.parse().map_err(|_| Refusal::new(StatusCode::BAD_REQUEST).body("page: not a number\n"))
+    /// }
+    /// ```
+    #[must_use]
+    #[cfg(any(feature = "client", feature = "server"))]
+    pub fn query_param(&self, name: &str) -> Option<String> {
+        String::from_utf8(self.query_param_bytes(name)?).ok()
+    }
+
+    /// Returns the same value, whatever its bytes are.
+    #[cfg(any(feature = "client", feature = "server"))]
+    pub(crate) fn query_param_bytes(&self, name: &str) -> Option<Vec<u8>> {
+        let pairs = self.query().unwrap_or_default().split('&');
+        let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let (_, value) = pairs.find(|(key, _)| *form_decoded(key) == *name.as_bytes())?;
+        Some(form_decoded(value))
+    }
+
+    /// Returns the token of `Authorization: Bearer …` (RFC 6750 section 2.1), as sent.
+    ///
+    /// A browser's `WebSocket` can set no header field; pages send a token in the query
+    /// ([`Request::query_param`]), in a cookie, or as a subprotocol.
+    #[must_use]
+    pub fn bearer_token(&self) -> Option<&str> {
+        let value = self.headers().get(header::AUTHORIZATION)?;
+        // RFC 9110 section 11.1: the scheme's name in any case.
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        let token = token.trim();
+        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
     }
 
     /// Returns all header fields.
@@ -153,5 +196,66 @@ impl Request {
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+}
+
+/// Decodes as the URL standard has it for forms: `+` is a space, and a `%` that encodes nothing is itself.
+#[cfg(any(feature = "client", feature = "server"))]
+fn form_decoded(text: &str) -> Vec<u8> {
+    percent_decode_str(&text.replace('+', " ")).collect()
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn asked(query: &str) -> Request {
+        Request {
+            uri: format!("/room?{query}").parse().unwrap(),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn the_first_parameter_of_a_name_counts_and_is_decoded() {
+        for (query, value) in [
+            ("name=ann", Some("ann")),
+            ("other=x&n%61me=a+b%2Bc&name=second", Some("a b+c")),
+            ("name", Some("")),
+            ("name=%E9%B1%BC", Some("\u{9c7c}")),
+            ("name=50%", Some("50%")),
+            ("name=%ff", None),
+            ("Name=ann", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                asked(query).query_param("name").as_deref(),
+                value,
+                "{query}"
+            );
+        }
+        assert_eq!(Request::default().query_param("name"), None);
+    }
+
+    #[test]
+    fn a_bearer_token_is_what_follows_its_scheme() {
+        for (field, token) in [
+            ("Bearer abc.def==", Some("abc.def==")),
+            ("bearer  abc ", Some("abc")),
+            ("Bearer ", None),
+            ("Bearerabc", None),
+            ("Basic abc", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(field));
+            let request = Request {
+                fields: headers.into(),
+                ..Request::default()
+            };
+            assert_eq!(request.bearer_token(), token, "{field}");
+        }
+        assert_eq!(Request::default().bearer_token(), None);
     }
 }

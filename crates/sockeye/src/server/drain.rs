@@ -24,9 +24,7 @@ use crate::{
 /// use std::time::Duration;
 /// use sockeye::{CloseCode, Drain};
 ///
-/// let mut drain = Drain::default();
-/// drain.per_second = 500;
-/// drain.timeout = Duration::from_secs(20);
+/// let drain = Drain::default().with_per_second(500).with_timeout(Duration::from_secs(20));
 /// assert_eq!(drain.code, CloseCode::GOING_AWAY);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +41,14 @@ pub struct Drain {
     /// When clients may reconnect, which is added to the reason. Default `None`: nothing is added.
     pub retry: Option<Retry>,
 }
+
+sockeye_proto::setters!(Drain {
+    with_per_second: per_second: u32,
+    with_timeout: timeout: Duration,
+    with_code: code: CloseCode,
+    with_reason: reason: impl Into<String>,
+    with_retry: retry: impl Into<Option<Retry>>,
+});
 
 impl Default for Drain {
     fn default() -> Self {

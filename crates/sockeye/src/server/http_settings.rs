@@ -36,6 +36,14 @@ pub struct HttpSettings {
     pub send_timeout: Duration,
 }
 
+sockeye_proto::setters!(HttpSettings {
+    with_body_bytes_max: body_bytes_max: u64,
+    with_body_timeout: body_timeout: Duration,
+    with_body_time_max: body_time_max: Duration,
+    with_keepalive_timeout: keepalive_timeout: Duration,
+    with_send_timeout: send_timeout: Duration,
+});
+
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {

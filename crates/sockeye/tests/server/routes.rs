@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
 use sockeye::{
-    AppHeartbeat, Closed, Deflate, Endpoint, Message, Origins, Refusal, Reply, Route, Server,
-    ServerHandle, Session,
+    AppHeartbeat, ClientId, Closed, Deflate, Endpoint, Message, Origins, Refusal, Reply, Request,
+    Route, Server, ServerHandle, Session,
 };
 
 use crate::support::{
@@ -183,6 +183,53 @@ async fn endpoint_finds_what_authorize_left() {
     let server = start(route).await;
     let (mut websocket, _) = open(server.local_addrs()[0], "/", &[]).await;
     assert_eq!(recv_text(&mut websocket).await, "7");
+}
+
+#[tokio::test]
+async fn factory_and_conversation_get_what_authorize_found_with_its_type() {
+    #[derive(Clone)]
+    struct User(String);
+    async fn user(request: Arc<Request>) -> Result<User, Refusal> {
+        tokio::task::yield_now().await;
+        let name = request.query_param("name");
+        name.map(User).ok_or(Refusal::new(StatusCode::UNAUTHORIZED))
+    }
+    let endpoints = Route::authorized("/endpoint", user, |request, User(name)| {
+        Ok(Greeter(format!("{name} on {}", request.path())))
+    });
+    let conversations =
+        Route::authorized_conversation("/loop", user, |User(name), websocket| async move {
+            websocket.send(name).await.unwrap();
+        });
+    let server = Server::bind("127.0.0.1:0").mount(endpoints);
+    let server = server.mount(conversations).start().await.unwrap();
+    let addr = server.local_addrs()[0];
+    for (path, said) in [
+        ("/endpoint?name=ann", "ann on /endpoint"),
+        ("/loop?name=bob", "bob"),
+    ] {
+        let (mut websocket, _) = open(addr, path, &[]).await;
+        assert_eq!(recv_text(&mut websocket).await, said);
+    }
+    for path in ["/endpoint", "/loop?nobody"] {
+        let answer = exchange(addr, request(path, &[]).as_bytes()).await;
+        assert_eq!(status_of(&answer), 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_authorize_returns_is_the_requests_client() {
+    let route = Route::new("/", |request| {
+        let client = request.client_id().expect("found by authorize");
+        Ok(Greeter(client.to_string()))
+    })
+    .authorize(|_request| async {
+        tokio::task::yield_now().await;
+        Ok("ann".parse::<ClientId>().expect("a name"))
+    });
+    let server = start(route).await;
+    let (mut websocket, _) = open(server.local_addrs()[0], "/", &[]).await;
+    assert_eq!(recv_text(&mut websocket).await, "ann");
 }
 
 #[tokio::test]

@@ -109,6 +109,76 @@ impl Route {
         )
     }
 
+    /// Makes a route to endpoints for those whom `authorize` lets in, callback style. `factory` gets what `authorize`
+    /// has found out, with its type: short for [`Route::new`] with [`Route::authorize`], which must not be called again.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use sockeye::{Endpoint, Message, Refusal, Reply, Route, Session};
+    ///
+    /// #[derive(Clone)]
+    /// struct User {
+    ///     name: String,
+    /// }
+    ///
+    /// struct Greeter(User);
+    ///
+    /// impl Endpoint for Greeter {
+    ///     fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
+    ///         Reply::Message(format!("hello {}", self.0.name).into())
+    ///     }
+    /// }
+    ///
+    /// async fn user_of(token: Option<String>) -> Option<User> {
+    ///     token.map(|name| User { name })
+    /// }
+    ///
+    /// let route = Route::authorized(
+    ///     "/greeter",
+    ///     |request| async move {
+    ///         let user = user_of(request.bearer_token().map(Into::into)).await;
+    ///         user.ok_or(Refusal::new(StatusCode::UNAUTHORIZED))
+    ///     },
+    ///     |_request, user| Ok(Greeter(user)),
+    /// );
+    /// ```
+    pub fn authorized<A, T, U, F, E>(path: impl Into<String>, authorize: A, factory: F) -> Self
+    where
+        A: Fn(Arc<Request>) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<U, Refusal>> + Send + 'static,
+        U: Clone + Send + Sync + 'static,
+        F: Fn(&Request, U) -> Result<E, Refusal> + Send + Sync + 'static,
+        E: Endpoint,
+    {
+        let factory = move |request: &Request| factory(request, left_by_authorize(request)?);
+        Self::new(path, factory).authorize(authorize)
+    }
+
+    /// Makes a route to conversations with those whom `authorize` lets in, loop style. It is to
+    /// [`Route::conversation`] what [`Route::authorized`] is to [`Route::new`].
+    pub fn authorized_conversation<A, T, U, F, C>(
+        path: impl Into<String>,
+        authorize: A,
+        talk: F,
+    ) -> Self
+    where
+        A: Fn(Arc<Request>) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<U, Refusal>> + Send + 'static,
+        U: Clone + Send + Sync + 'static,
+        F: Fn(U, WebSocket) -> C + Send + Sync + 'static,
+        C: Future<Output = ()> + Send + 'static,
+    {
+        let talk = Arc::new(talk);
+        let factory = move |request: &Arc<Request>| {
+            let found: U = left_by_authorize(request)?;
+            let talk = Arc::clone(&talk);
+            Ok(Handler::conversation(move |websocket| {
+                talk(found, websocket)
+            }))
+        };
+        Self::with_factory(path.into(), Box::new(factory)).authorize(authorize)
+    }
+
     /// Sets how the route finds out which client a request comes from, after the origin and before
     /// [`Route::authorize`]. The result is in [`Request::client_id`]; an error is the HTTP answer. Default: no client
     /// is identified.
@@ -123,6 +193,9 @@ impl Route {
     /// every request may connect.
     ///
     /// The server sets no time limit for it; the check has to limit itself.
+    ///
+    /// A [`ClientId`](crate::ClientId) that it returns is then [`Request::client_id`]: to identify a client may take its
+    /// time here, unlike in [`Route::identify`].
     #[must_use]
     pub fn authorize<F, T, U>(mut self, authorize: F) -> Self
     where
@@ -374,6 +447,17 @@ fn catch_panic<T>(call: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusa
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
         let answer = "the program behind this path has failed\n";
         Err(Refusal::text(StatusCode::INTERNAL_SERVER_ERROR, answer))
+    })
+}
+
+/// Returns what `authorize` has found out.
+fn left_by_authorize<U: Clone + Send + Sync + 'static>(request: &Request) -> Result<U, Refusal> {
+    request.extensions().get().cloned().ok_or_else(|| {
+        // Only if the program has replaced the route's `authorize` by one that finds out something else.
+        Refusal::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "this path has another authorization than its program expects\n",
+        )
     })
 }
 

@@ -1,7 +1,6 @@
 //! A client id that stands in the request as it is.
 
 use http::StatusCode;
-use percent_encoding::percent_decode_str;
 
 use crate::{
     handshake::{BadClientId, ClientId, Refusal, Request},
@@ -59,20 +58,13 @@ impl Identify for FromCookie {
 ///
 /// The value is not UTF-8. Replacing bytes, as browsers do, would make one client of many.
 pub(super) fn parameter(request: &Request, name: &str) -> Result<Option<String>, Refusal> {
-    let pairs = request.query().unwrap_or_default().split('&');
-    let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let Some((_, value)) = pairs.find(|(key, _)| *decoded(key) == *name.as_bytes()) else {
+    let Some(value) = request.query_param_bytes(name) else {
         return Ok(None);
     };
-    String::from_utf8(decoded(value)).map(Some).map_err(|_| {
+    String::from_utf8(value).map(Some).map_err(|_| {
         let body = format!("query {name:?}: not UTF-8\n");
         Refusal::text(StatusCode::BAD_REQUEST, &body)
     })
-}
-
-/// Decodes as the URL standard does for forms: `+` is a space, and a `%` that encodes nothing stays as it is.
-fn decoded(text: &str) -> Vec<u8> {
-    percent_decode_str(&text.replace('+', " ")).collect()
 }
 
 fn checked(text: &str, place: &str, name: &str) -> Result<Option<ClientId>, Refusal> {

@@ -76,7 +76,7 @@ impl<T: Tokens> FromToken<T> {
 
 impl<T: Tokens> Identify for FromToken<T> {
     fn identify(&self, request: &Request) -> Result<Option<ClientId>, Refusal> {
-        let token = match bearer(request) {
+        let token = match request.bearer_token() {
             Some(token) => Some(token.to_owned()),
             None => parameter(request, &self.parameter)?.filter(|token| !token.is_empty()),
         };
@@ -102,14 +102,6 @@ impl<T> fmt::Debug for FromToken<T> {
             .field("need", &self.need)
             .finish_non_exhaustive()
     }
-}
-
-/// Returns the bearer token of the request. RFC 9110 section 11.1: the case of the scheme's name doesn't matter.
-fn bearer(request: &Request) -> Option<&str> {
-    let value = request.headers().get(header::AUTHORIZATION)?;
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 fn unauthorized(challenge: &'static str, body: &str) -> Refusal {
