@@ -1,43 +1,43 @@
-//! A worker's sender that is ahead of what it sends.
+//! The back pressure on an endpoint that sends to groups faster than a worker delivers.
 
 use std::{cell::Cell, cell::RefCell, sync::Arc};
 
 use crate::connection::fan_out::slice::Slice;
 
-/// What a connection of a worker waits for that has sent more to a group than its members could be given. It is not
-/// read from meanwhile, so that its peer waits, and nobody else.
+/// The reason why a worker's connection pauses after it has sent a group more than its members could be
+/// given. It is not read from meanwhile, so that only its own peer waits.
 pub(crate) enum SenderBacklog {
     /// Until this slice's members have got some of it.
     Slice(Arc<Slice>),
-    /// Until others have had their turn: members that tasks drive have got all at once.
+    /// Until the worker has driven its other connections: members that tasks drive got all at once.
     OtherConnections,
 }
 
 thread_local! {
-    /// Whether this thread is a worker, which carries others beside the one whose turn it is.
+    /// Whether this thread is a worker, which has other connections to drive.
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
-    /// Whether whoever is at work has a backlog.
+    /// Whether the connection being driven has a backlog.
     static IS_BEHIND: Cell<bool> = const { Cell::new(false) };
     static BACKLOG: RefCell<Option<SenderBacklog>> = const { RefCell::new(None) };
-    /// Sends to members that tasks drive, since others had their turn.
+    /// Sends to members that tasks drive, since the last [`take`].
     static GIVEN: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Sends to members that tasks drive, in one turn: one or two milliseconds.
+/// Sends to members that tasks drive, for one connection at a time: one or two milliseconds.
 const GIVEN_MAX: usize = 1024;
 
-/// This thread is a worker from now on.
+/// Marks this thread as a worker.
 pub(crate) fn begin_work() {
     IS_WORKER.set(true);
 }
 
-/// Whether the connection whose turn it is has sent enough.
+/// Returns whether the connection being driven has sent enough.
 #[inline]
 pub(crate) fn is_behind() -> bool {
     IS_BEHIND.get()
 }
 
-/// What that connection waits for. The next one begins with nothing.
+/// Returns what that connection waits for. The next one begins with nothing.
 pub(crate) fn take() -> Option<SenderBacklog> {
     GIVEN.set(0);
     if !IS_BEHIND.replace(false) {
@@ -46,7 +46,7 @@ pub(crate) fn take() -> Option<SenderBacklog> {
     BACKLOG.take()
 }
 
-/// A slice has more than it should have. Whether its sender is held back by it; otherwise it has to do the
+/// Notes that a slice is full. Returns whether its sender will pause; if not, the sender has to do the
 /// slice's work.
 pub(crate) fn note_full(slice: &Arc<Slice>) -> bool {
     if !IS_WORKER.get() {
@@ -57,7 +57,7 @@ pub(crate) fn note_full(slice: &Arc<Slice>) -> bool {
     true
 }
 
-/// So many members that tasks drive got something.
+/// Counts sends to members that tasks drive.
 pub(crate) fn note_given(members: usize) {
     if !IS_WORKER.get() {
         return;

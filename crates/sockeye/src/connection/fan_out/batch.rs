@@ -10,7 +10,7 @@ pub(crate) struct Batch {
     /// The number of `messages[0]`.
     first: u64,
     messages: Vec<Prepared>,
-    /// Sorted. Sessions that don't get all of them.
+    /// Sorted ids of sessions that don't get all of them.
     exceptions: Vec<u64>,
     /// What the frames have at most.
     bytes: usize,
@@ -53,7 +53,7 @@ impl Batch {
         self.first
     }
 
-    /// The number after the last.
+    /// Returns the number after the last publication.
     pub(crate) fn end(&self) -> u64 {
         self.first + self.messages.len() as u64
     }
@@ -77,7 +77,7 @@ impl Batch {
         self.payload_bytes
     }
 
-    /// All frames in this form, one after the other.
+    /// Returns all frames in this form, one after the other.
     #[inline]
     pub(crate) fn joined(&mut self, form: PreparedForm) -> &Bytes {
         let made = self.joined.iter().position(|(made, _)| *made == form);

@@ -7,35 +7,35 @@ use crate::connection::{
     write::Prepared,
 };
 
-/// The groups that a session is in: what it has got from each, and where it stands there, so that it
-/// can leave them when it ends.
+/// The groups that a session is in, with what it has got from each and its place there, so that it can leave
+/// them when it ends.
 #[derive(Default)]
 pub(crate) struct Memberships {
-    /// The session.
+    /// The session's id.
     id: u64,
-    /// Most have one only. `None`: there are no others, either.
+    /// Most sessions are in one group only. `None`: there are no others, either.
     first: Option<Membership>,
     others: Vec<Membership>,
     ended: bool,
 }
 
 pub(crate) struct Membership {
-    /// Weak: a group that nobody has any more doesn't stay for its members.
+    /// Weak, so that members don't keep a group alive that the program has dropped.
     pub(crate) slice: Weak<Slice>,
-    /// The number of the next publication that it is to get.
+    /// The number of the next publication that the session is to get.
     pub(crate) next: u64,
-    /// The session's place among the members.
+    /// The session's index among the members.
     pub(crate) index: usize,
 }
 
-/// What a batch is to a member.
+/// What a member gets of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// It gets all of it.
+    /// All of it.
     Whole,
-    /// It has it already, or isn't a member any more.
+    /// Nothing: it has the batch already, or isn't a member any more.
     Nothing,
-    /// Only what [`Memberships::take_owed`] says.
+    /// The publications that [`Memberships::take_owed`] returns.
     Owed,
 }
 
@@ -44,13 +44,14 @@ impl Memberships {
         self.first.is_none() && !self.ended
     }
 
-    /// `false`: it is there already, or the session has ended and must not be in the group.
+    /// Adds a membership. Returns `false` if the session is in the group already, or has ended and must not
+    /// join.
     pub(crate) fn add(&mut self, id: u64, membership: Membership) -> bool {
         if self.ended || self.of(Weak::as_ptr(&membership.slice)).is_some() {
             return false;
         }
         self.id = id;
-        // The groups that are gone.
+        // Drops the memberships of groups that are gone.
         self.others.retain(|known| known.slice.strong_count() > 0);
         match &mut self.first {
             Some(first) if first.slice.strong_count() > 0 => self.others.push(membership),
@@ -76,7 +77,8 @@ impl Memberships {
             .find(|known| Weak::as_ptr(&known.slice) == slice)
     }
 
-    /// The session has ended: it joins no more. One of the groups that it is still in.
+    /// Marks the session as ended, so that it joins no more groups, and returns one of the groups that it is
+    /// still in.
     pub(crate) fn end(&mut self) -> Option<Arc<Slice>> {
         self.ended = true;
         while let Some(first) = &self.first {
@@ -88,7 +90,7 @@ impl Memberships {
         None
     }
 
-    /// What `batch` of `slice` is to this member. If it is [`Delivery::Whole`], it counts as got.
+    /// Returns what this member gets of `batch` of `slice`. [`Delivery::Whole`] counts as delivered.
     #[inline]
     pub(crate) fn step(&mut self, slice: &Slice, batch: &Batch) -> Delivery {
         let is_sole = self.others.is_empty();
@@ -99,7 +101,7 @@ impl Memberships {
         if membership.next >= batch.end() {
             return Delivery::Nothing;
         }
-        // In several groups it gets all in the order in which it was sent.
+        // A member of several groups gets all publications in the order in which they were sent.
         if membership.next != batch.first() || is_excepted || !(is_sole || slice.is_sole_pending())
         {
             return Delivery::Owed;
@@ -108,8 +110,8 @@ impl Memberships {
         Delivery::Whole
     }
 
-    /// All that was published and that it hasn't got yet, in the order in which it was sent. It counts
-    /// as got.
+    /// Returns all publications that the session hasn't got, in the order in which they were sent, and counts
+    /// them as delivered.
     pub(crate) fn take_owed(&mut self) -> Vec<Prepared> {
         let mut owed = Vec::new();
         for membership in self.first.iter_mut().chain(&mut self.others) {

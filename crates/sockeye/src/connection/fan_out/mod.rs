@@ -1,4 +1,5 @@
-//! What groups send: framed once, left with each worker that has members, and given to each member in order.
+//! Messages to groups: framed once, left with each worker that has members, and given to each member in
+//! order.
 //!
 //! ```text
 //!   Prepared ──> slice of a worker: pending ── end of its round ──> batch ──> members

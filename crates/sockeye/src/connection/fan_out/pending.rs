@@ -13,11 +13,11 @@ pub(crate) struct Publication {
     pub(crate) message: Prepared,
     /// The sessions that don't get it.
     pub(crate) except: Except,
-    /// Tells the order among all publications of a worker's slices.
+    /// The order among all publications of a worker's slices.
     pub(crate) stamp: u64,
 }
 
-/// The publications that not all members of a slice have got yet, numbered from 0 on.
+/// The publications that not all members of a slice have got yet, numbered from 0.
 #[derive(Default)]
 pub(crate) struct Pending {
     /// The number of `queue[0]`.
@@ -33,14 +33,14 @@ const PUBLICATIONS_MAX: usize = 4096;
 /// Bytes. Payloads that may wait for a worker; as much as an outbox holds.
 const BYTES_MAX: usize = 1 << 20;
 
-/// How many times as much an endpoint may send in one call, before it has to do the work itself.
+/// How many times as much an endpoint may send in one call before it has to do the work itself.
 const OVERFULL_TIMES: usize = 8;
 
-/// Bytes. What is joined to one write: from here on a copy costs more than a write.
+/// Bytes joined to one write: for more, the copy costs more than another write.
 const BATCH_BYTES_MAX: usize = 64 << 10;
 
 impl Pending {
-    /// The number that the next publication gets.
+    /// Returns the number of the next publication.
     pub(crate) fn next(&self) -> u64 {
         self.first + self.queue.len() as u64
     }
@@ -49,12 +49,12 @@ impl Pending {
         self.queue.is_empty()
     }
 
-    /// Whether nothing more should come.
+    /// Returns whether senders should pause.
     pub(crate) fn is_full(&self) -> bool {
         self.queue.len() > PUBLICATIONS_MAX || self.bytes > BYTES_MAX
     }
 
-    /// Whether nothing more may come. One message may be as large as it is.
+    /// Returns whether senders must do the work themselves. One message may be as large as it is.
     pub(crate) fn is_overfull(&self) -> bool {
         let bytes_max = OVERFULL_TIMES * BYTES_MAX;
         self.queue.len() > OVERFULL_TIMES * PUBLICATIONS_MAX
@@ -66,7 +66,8 @@ impl Pending {
         self.queue.push_back(publication);
     }
 
-    /// The oldest ones, as many as are worth a common write. They stay until [`Pending::forget`].
+    /// Returns a batch of the oldest publications, as many as are worth a common write. They stay until
+    /// [`Pending::forget`].
     pub(crate) fn batch(&self) -> Option<Batch> {
         let mut publications = self.queue.iter();
         let mut batch = Batch::new(self.first, publications.next()?);
@@ -79,7 +80,7 @@ impl Pending {
         Some(batch)
     }
 
-    /// All members have got those before number `end`.
+    /// Removes the publications before number `end`, which all members have.
     pub(crate) fn forget(&mut self, end: u64) {
         while self.first < end
             && let Some(publication) = self.queue.pop_front()
@@ -89,7 +90,7 @@ impl Pending {
         }
     }
 
-    /// Those from number `next` on.
+    /// Returns the publications from number `next` on.
     pub(crate) fn since(&self, next: u64) -> impl Iterator<Item = &Publication> {
         let got = next.saturating_sub(self.first) as usize;
         self.queue.iter().skip(got)

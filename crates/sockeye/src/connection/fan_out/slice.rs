@@ -1,4 +1,4 @@
-//! The members of a group that one worker carries.
+//! The members of a group that one worker drives.
 
 use std::sync::{
     Arc,
@@ -20,13 +20,13 @@ use crate::connection::{
     write::Prepared,
 };
 
-/// The members of a group that one worker carries, or those that tasks drive.
+/// The members of a group that one worker drives, or those that tasks drive.
 ///
-/// What is sent to a worker's members is pending until the worker has time. A member that is sent
-/// something else before gets it at that moment, so that the order stays: it remembers the number of
-/// the publication that is next for it.
+/// A message to a worker's members is pending until the worker has time. If a member is sent something else
+/// before, it gets the message at that moment, which keeps the order. A membership stores the number of the
+/// next publication for its member.
 pub(crate) struct Slice {
-    /// `None`: tasks drive them, and they get all at once.
+    /// `None`: tasks drive the members, which get each message at once.
     mailbox: Option<Arc<Mailbox>>,
     len: AtomicUsize,
     members: Mutex<Members>,
@@ -35,20 +35,20 @@ pub(crate) struct Slice {
 
 #[derive(Default)]
 struct Members {
-    /// The one at `index` has a membership that says so.
+    /// The session at `index` has a membership with that index.
     sessions: Vec<Session>,
     walk: Option<Walk>,
 }
 
-/// A delivery on its way through the members, from the last to the first: then whoever takes the place
-/// of a member that has left has been visited, and whoever joins isn't.
+/// A delivery in progress. It visits the members from the last to the first, so that the member that moves to
+/// a freed index has been visited, and a new member isn't visited.
 struct Walk {
     batch: Batch,
-    /// Those in `sessions[..left]` haven't got it, and perhaps some that have are among them.
+    /// All members that haven't got the batch are in `sessions[..left]`; some there may have it.
     left: usize,
 }
 
-/// How far a slice is.
+/// The progress of a slice's delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// There is more to deliver.
@@ -57,7 +57,7 @@ pub(crate) enum Progress {
     Done,
 }
 
-/// What is written to members before the worker looks after its other connections: one or two milliseconds.
+/// The amount delivered before the worker drives its other connections: one or two milliseconds.
 #[derive(Clone, Copy, Debug)]
 struct Portion {
     members: usize,
@@ -70,7 +70,7 @@ const PORTION: Portion = Portion {
 };
 
 impl Portion {
-    /// How many members get a batch of so many bytes: one at least.
+    /// Returns how many members get a batch of so many bytes; at least one.
     fn members_for(self, batch_bytes: usize) -> usize {
         (self.bytes / batch_bytes.max(1)).clamp(1, self.members)
     }
@@ -86,12 +86,12 @@ impl Slice {
         }
     }
 
-    /// Delivers a portion of what is pending.
+    /// Delivers a portion of the pending publications.
     pub(crate) fn deliver(&self) -> Progress {
         self.walk(&mut self.members(), PORTION)
     }
 
-    /// Whether `mailbox` is that of its worker; `None` stands for the tasks.
+    /// Returns whether the slice belongs to the worker of `mailbox`; `None` stands for the tasks.
     pub(crate) fn is_of(&self, mailbox: Option<&Arc<Mailbox>>) -> bool {
         match (&self.mailbox, mailbox) {
             (Some(own), Some(other)) => Arc::ptr_eq(own, other),
@@ -104,7 +104,7 @@ impl Slice {
         self.len.load(Ordering::Acquire)
     }
 
-    /// Whether no other slice of this worker has anything pending.
+    /// Returns whether no other slice of this worker has pending publications.
     #[inline]
     pub(crate) fn is_sole_pending(&self) -> bool {
         self.mailbox
@@ -124,7 +124,7 @@ impl Slice {
             .is_some_and(|memberships| memberships.of(self).is_some())
     }
 
-    /// Sends to all members but `except`. How many there are.
+    /// Sends to all members but `except`. Returns how many members there are.
     pub(crate) fn publish(self: &Arc<Self>, message: &Prepared, except: &Except) -> usize {
         let len = self.len();
         if len == 0 {
@@ -161,7 +161,7 @@ impl Slice {
         len
     }
 
-    /// Whether its senders should wait.
+    /// Returns whether its senders should pause.
     pub(crate) fn is_full(&self) -> bool {
         self.pending().is_full()
     }
@@ -185,7 +185,7 @@ impl Slice {
         writer.tidy();
     }
 
-    /// It gets what was sent before.
+    /// Removes a member, after it was sent all earlier publications.
     pub(crate) fn remove(&self, session: &session::SessionShared) {
         let mut members = self.members();
         let membership = {
@@ -215,7 +215,8 @@ impl Slice {
         drop(gone);
     }
 
-    /// Appends to `owed` what a member that is at number `next` hasn't got. The number that is next then.
+    /// Appends to `owed` the publications from number `next` on for the member `id`. Returns the number after
+    /// them.
     pub(crate) fn owed_since(&self, next: u64, id: u64, owed: &mut Vec<Publication>) -> u64 {
         let pending = self.pending();
         let publications = pending.since(next);
@@ -227,7 +228,7 @@ impl Slice {
         pending.next()
     }
 
-    /// The sender waits, if it is one that can; otherwise it delivers until there is room.
+    /// Has the sender pause if it can; otherwise delivers on its thread until there is room.
     #[cold]
     fn handle_full(self: &Arc<Self>) {
         let has_enough = match backlog::note_full(self) {
@@ -237,12 +238,12 @@ impl Slice {
         while has_enough(&self.pending()) {
             let mut members = self.members();
             self.walk(&mut members, PORTION);
-            // The worker may have waited for the lock: it goes next, and on to its other connections.
+            // Hands the lock to the worker if it waits for it, so that it can go on to its other connections.
             MutexGuard::unlock_fair(members);
         }
     }
 
-    /// Gives the batch that is on its way, or the next one, to a portion of the members.
+    /// Gives the batch in progress, or the next one, to a portion of the members.
     fn walk(&self, members: &mut Members, portion: Portion) -> Progress {
         let Members { sessions, walk } = members;
         let Walk { mut batch, left } = match walk.take() {
@@ -320,7 +321,7 @@ mod tests {
             self.driver.session()
         }
 
-        /// The payloads that have come, of a byte each.
+        /// Returns the payloads received, each of one byte.
         fn heard(&mut self) -> String {
             let mut bytes = [0; 1 << 10];
             let mut buffer = ReadBuf::new(&mut bytes);
@@ -346,7 +347,7 @@ mod tests {
         assert_eq!(members, [100, 100, 100, 90, 10, 2, 1, 1]);
     }
 
-    /// A worker and its one slice, of which nothing is delivered by itself.
+    /// Makes a worker and its one slice, which delivers nothing by itself.
     fn slice_of_a_worker(members: usize) -> (mio::Poll, Arc<Slice>, Vec<Member>) {
         let poll = mio::Poll::new().unwrap();
         let mailbox = Arc::new(Mailbox::new(poll.registry(), mio::Token(0)).unwrap());
@@ -392,7 +393,7 @@ mod tests {
                 slice.publish(&message, &Except::Nobody);
                 assert!(!slice.pending().is_overfull());
             }
-            // What is larger by itself is taken.
+            // A single message that is larger is taken.
             slice.publish(&Prepared::new(vec![7; 20 << 20]), &Except::Nobody);
             assert!(slice.is_full() && !slice.pending().is_overfull());
         })
@@ -445,7 +446,7 @@ mod tests {
         let publish = |text: &'static str| slice.publish(&Prepared::new(text), &Except::Nobody);
         assert_eq!((publish("1"), publish("2")), (6, 6));
         assert_eq!(slice.walk(&mut slice.members(), TWO), Progress::More);
-        // Before its turn and after it.
+        // Before its turn in the delivery, and after it.
         places[0].session().try_send("x").unwrap();
         places[5].session().try_send("x").unwrap();
         slice.remove(places[1].session().shared());

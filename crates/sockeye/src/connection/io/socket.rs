@@ -13,15 +13,15 @@ use rustix::{
 };
 use socket2::SockRef;
 
-/// recv(2), which needs no detour by the C library: there every call looks whether its thread is to be
-/// cancelled, 60 instructions of the 450 that a message may cost.
+/// Calls recv(2) directly. The C library's function checks in every call whether the thread is being
+/// cancelled, which takes 60 of the 450 instructions that a message may cost.
 #[inline(always)]
 pub(super) fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let (len, _) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
     Ok(len)
 }
 
-/// Whether all that the peer has sent is read, and nothing more comes.
+/// Returns whether all that the peer has sent is read, and nothing more comes.
 pub(super) fn is_at_end(socket: &TcpStream) -> bool {
     match rustix::net::recv(socket, &mut [0_u8], RecvFlags::PEEK) {
         Ok((len, _)) => len == 0,
@@ -29,13 +29,13 @@ pub(super) fn is_at_end(socket: &TcpStream) -> bool {
     }
 }
 
-/// send(2), as above; a peer that is gone is an error and no signal.
+/// Calls send(2) directly. A peer that is gone gives an error instead of a signal.
 #[inline(always)]
 pub(super) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     send_with(socket, bytes, SendFlags::empty())
 }
 
-/// Sends the last bytes: they wait for the socket's end, and go with it in one packet.
+/// Sends the last bytes. The kernel holds them until the socket is closed, so that one packet carries both.
 pub(super) fn send_last(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     send_with(socket, bytes, SendFlags::MORE)
 }
@@ -47,12 +47,12 @@ pub(super) fn send_slices(socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Res
     socket.write_vectored(slices)
 }
 
-/// Ends our direction.
+/// Ends the sending direction.
 pub(super) fn shutdown(socket: &TcpStream) -> io::Result<()> {
     socket.shutdown(Shutdown::Write)
 }
 
-/// Tells the kernel to forget what it holds when the socket is closed.
+/// Has the kernel discard unsent bytes and reset the connection when the socket is closed.
 pub(super) fn set_reset_on_close(socket: &TcpStream) -> io::Result<()> {
     SockRef::from(socket).set_linger(Some(Duration::ZERO))
 }

@@ -38,13 +38,13 @@ use crate::{
     time::later,
 };
 
-/// The receiving side of one connection and its end. Driven by the endpoint's task, by whoever is in
-/// `recv`, or by a worker; it doesn't know by whom.
+/// The receiving side of one connection, and its end. An endpoint's task, the caller of `recv` or a worker
+/// drives it; it doesn't know which.
 ///
 /// ```text
 ///           Close both ways, or failure          our direction ended      peer's ended
 ///   Open ───────────────────────────────> Ending ───────────────────> Draining ───────> Done
-///     └────────────── transport gone ───────────────────────────────────────────────────^
+///     └────────────── socket failed ───────────────────────────────────────────────────^
 /// ```
 pub(crate) struct Driver {
     session: Session,
@@ -53,11 +53,11 @@ pub(crate) struct Driver {
     stage: DriverStage,
     read_size: ReadSize,
     watchdog: Watchdog,
-    /// Whether a message came, or a part of one, since the vigil was kept last.
+    /// Whether a message came, or a part of one, since the watchdog's last check.
     traffic: Traffic,
     /// What the peer may still have to read.
     unread: Unread,
-    /// What is still to be done; nothing, for a calm connection.
+    /// The work still to be done; a calm connection has none.
     pending_work: Option<Box<PendingWork>>,
 }
 
@@ -69,12 +69,12 @@ enum DriverStage {
     Done,
 }
 
-/// Whether a read that brings less than it could is the last for now.
+/// Whether a read that doesn't fill its buffer is the last for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShortRead {
-    /// It is: the system will tell of whatever comes after it.
+    /// It is: the system reports whatever comes after it.
     Last,
-    /// The peer's end may be behind it, of which nobody will tell again.
+    /// It isn't: the peer's end may follow, which the system has reported already.
     ReadOn,
 }
 
@@ -122,40 +122,40 @@ impl Driver {
         &mut self.receiver
     }
 
-    /// Whether no more events come.
+    /// Returns whether no more events come.
     pub(crate) fn has_ended(&self) -> bool {
         self.stage != DriverStage::Open
     }
 
-    /// What has gathered goes out, and what is sent from now on goes to the socket at once.
+    /// Sends the gathered bytes; later sends go to the socket at once.
     pub(crate) fn release(&self) {
         self.shared().lock_in_order().uncork();
     }
 
-    /// The program has more messages to look at: what it sends gathers until [`Driver::release`].
+    /// Has sends gather until [`Driver::release`], because the program has more messages to take.
     pub(crate) fn gather(&self) {
         self.shared().lock_in_order().set_cork(Cork::Inbox);
     }
 
-    /// The program has taken the last message of a batch. Whether its answers gather still; without any, what
-    /// is sent from now on goes to the socket at once.
+    /// Returns whether the program's answers still gather, after it has taken the last message of a batch. If
+    /// there are none, later sends go to the socket at once.
     pub(crate) fn gathers(&self) -> bool {
         self.shared().lock_in_order().gathers()
     }
 
-    /// Whether the transport is gone.
+    /// Returns whether the socket is closed.
     pub(crate) fn is_done(&self) -> bool {
         self.stage == DriverStage::Done
     }
 
-    /// It isn't read from until `slice` has room again. Then it must be driven.
+    /// Pauses reading until `slice` has room again. The caller drives the connection then.
     pub(crate) fn hold(&mut self, slice: Arc<Slice>) {
         if !self.has_ended() {
             self.pending_work().backlog = Some(slice);
         }
     }
 
-    /// Whether it isn't read from because of what its endpoint has sent to a group.
+    /// Returns whether reading pauses because of what the endpoint has sent to a group.
     fn waits_for_group(&mut self) -> bool {
         let Some(pending_work) = &mut self.pending_work else {
             return false;
@@ -164,18 +164,18 @@ impl Driver {
         pending_work.backlog.is_some()
     }
 
-    /// Sees to it that somebody drives.
+    /// Wakes the task or worker that drives this connection.
     pub(crate) fn wake(&self) {
         self.shared().lock_in_order().wake_driver();
     }
 
-    /// How long to spin before sleeping.
+    /// Returns how long to poll before sleeping.
     #[inline]
     pub(crate) fn spin_max(&self) -> Duration {
         self.shared().negotiated().settings.busy_poll
     }
 
-    /// Whether there is anything but reading to do.
+    /// Returns whether there is any work but reading.
     #[inline]
     pub(crate) fn is_busy(&self) -> bool {
         self.pending_work
@@ -183,7 +183,7 @@ impl Driver {
             .is_some_and(|pending_work| pending_work.is_busy())
     }
 
-    /// When it wants to be driven, even if nothing happens.
+    /// Returns when the connection must be driven, even if nothing happens.
     pub(crate) fn timer(&self) -> Option<Instant> {
         let pending_work = self.pending_work.as_ref()?;
         let owed = pending_work.owed.as_ref().map(|owed| owed.due);
@@ -195,7 +195,7 @@ impl Driver {
         due.chain(write_stall).min()
     }
 
-    /// Works until nothing more can be done now. Ready once the transport is gone.
+    /// Works until nothing more can be done now. Ready once the socket is closed, or the time slice is over.
     pub(crate) fn poll_drive(
         &mut self,
         cx: &mut Context<'_>,
@@ -223,16 +223,16 @@ impl Driver {
         }
     }
 
-    /// Sends a Close frame with `code`, unless it has ended: before [`Driver::abort`].
+    /// Sends a Close frame with `code`, unless the connection has ended. For use before [`Driver::abort`].
     pub(crate) fn break_off(&self, code: CloseCode) {
         if !self.has_ended() {
-            // It may have been in the middle of a batch, after which nothing would be flushed.
+            // A batch may have been interrupted, after which nothing would be flushed.
             self.release();
             self.session.close(code, "");
         }
     }
 
-    /// Ends it without ceremony, as when the runtime goes down.
+    /// Ends the connection without a closing handshake, as when the runtime shuts down.
     pub(crate) fn abort(&mut self, sink: &mut impl Sink) {
         if self.stage == DriverStage::Open {
             self.finish(sink);
@@ -240,7 +240,7 @@ impl Driver {
         self.done();
     }
 
-    /// One read and all that follows from it. Ready: go on.
+    /// Reads once and handles what came. Ready if the loop should go on.
     #[inline]
     fn poll_open(
         &mut self,
@@ -278,7 +278,7 @@ impl Driver {
             }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(_)) if writer.close_sent().is_some() => {
-                // The peer hung up on our Close frame.
+                // The peer hung up after our Close frame.
                 drop(writer);
                 self.finish(sink);
                 self.done();
@@ -286,13 +286,13 @@ impl Driver {
             }
             Poll::Ready(result) => {
                 let end_of_stream = io::ErrorKind::UnexpectedEof.into();
-                writer.fail_transport(result.err().unwrap_or(end_of_stream));
+                writer.fail_io(result.err().unwrap_or(end_of_stream));
                 Poll::Ready(Drained::No)
             }
         }
     }
 
-    /// What is to be done besides reading, or before it. `None`: read now.
+    /// Does all work besides reading, or before it. Returns `None` if a read should follow.
     #[cold]
     fn poll_busy(
         &mut self,
@@ -303,12 +303,12 @@ impl Driver {
         self.send_owed_close(sink);
         let session = self.session.clone();
         let mut writer = session.shared().lock_in_order();
-        // What the program answers to what it was given gathers still, if it has more to look at.
+        // Answers to messages given before still gather if the program has more to take.
         writer.set_cork(sink.cork());
         let flushed = writer.flush();
         buffers::collect_spares(&mut buffers.pool);
         if writer.is_lost() {
-            // What the peer said before it went may still be there, a Close frame above all.
+            // The peer's last bytes may still be there, a Close frame above all.
             let is_over = self.receiver.has_ended() || !sink.has_room();
             if !is_over && !self.has_pending() && !self.is_late() {
                 let read = writer.poll_read(cx, &mut buffers.buffer);
@@ -355,7 +355,7 @@ impl Driver {
             return Some(Poll::Pending);
         }
         if !self.has_pending() {
-            // What is here already is worked off all the same: that frees memory, and so does the peer's end.
+            // Input that is here already is handled all the same, which frees memory.
             if self.must_wait(&writer) && !writer.is_at_end() {
                 return Some(Poll::Pending);
             }
@@ -381,7 +381,7 @@ impl Driver {
         drop(replies);
         let pending_work = self.pending_work();
         pending_work.handled = 0;
-        // It stays where it is: copied, the rest would be copied again for each message in it.
+        // The rest stays where it is. A copy for each message would be quadratic.
         if left > 0 {
             pending_work.handled = pending.len() - left;
             pending_work.pending = pending;
@@ -389,7 +389,7 @@ impl Driver {
         Some(Poll::Ready(Drained::No))
     }
 
-    /// Sends the Close frame that is owed, once the program is idle or has had its time.
+    /// Sends the Close frame that is owed, once the program is idle or its time is over.
     fn send_owed_close(&mut self, sink: &mut impl Sink) {
         let due = |owed: &mut Owed| sink.is_idle() || Instant::now() >= owed.due;
         let owed = self
@@ -424,7 +424,7 @@ impl Driver {
         Poll::Ready(Drained::No)
     }
 
-    /// How it ended is settled: says so.
+    /// Settles how the connection ended, and tells the sink.
     fn finish(&mut self, sink: &mut impl Sink) -> Closed {
         let closed = self.shared().finish();
         self.stop_receiving();
@@ -504,7 +504,7 @@ impl Driver {
             .is_some_and(|pending_work| pending_work.owed.is_some())
     }
 
-    /// Whether the time for closing is over. Starts the clock at the first call.
+    /// Returns whether the time for closing is over. The first call starts it.
     fn is_late(&mut self) -> bool {
         let close_timeout = self.shared().negotiated().settings.limits.close_timeout;
         let now = Instant::now();
@@ -515,17 +515,18 @@ impl Driver {
     }
 }
 
-/// Why [`Driver::poll_drive`] has stopped, though it doesn't wait for anything.
+/// Why [`Driver::poll_drive`] has stopped although it doesn't wait for anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DriveOutcome {
-    /// It was long enough; there is more to do.
+    /// The time slice is over, and there is more to do.
     Over,
     /// The transport is gone.
     Done,
 }
 
 impl Drop for Driver {
-    /// The runtime went down around it: whoever waits for the end hears of it, and groups let go.
+    /// Settles the end if the runtime shuts down, so that waiting tasks hear of it and groups drop the
+    /// session.
     fn drop(&mut self) {
         if self.stage == DriverStage::Open {
             self.shared().finish();

@@ -1,4 +1,4 @@
-//! A peer that is late with its sign of life: whether it is busy with what it was sent before.
+//! Whether a peer that is late with its sign of life is gone, or busy with what it was sent before.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use tokio::time::Instant;
 
 use crate::connection::io::Outbound;
 
-/// What the peer may still have to read, as far as four bytes for each connection can tell: what comes to it, less
-/// what goes through the slowest line in use.
+/// An estimate of what the peer may still have to read, in four bytes for each connection: what was sent to
+/// it, minus what the slowest line in use would carry.
 #[derive(Default)]
 pub(crate) struct Unread {
-    /// Up to where it had come when a ping was sent last.
+    /// The position in the stream at the last ping.
     position: u16,
-    /// What may have been unread then.
+    /// Pages that may have been unread then.
     pages: u16,
 }
 
 impl Unread {
-    /// A ping is due, an interval after the last.
+    /// Updates the estimate at a ping, an interval after the last.
     pub(crate) fn handle_ping(&mut self, outbound: Outbound, interval: Duration) {
         let read = interval.as_secs_f64() * f64::from(SLOWEST_PAGES_PER_SECOND);
         self.pages = self.pages_now(outbound).saturating_sub(read as u16);
         self.position = outbound.position();
     }
 
-    /// How long it may take to read what may be unread.
+    /// Returns how long it may take to read what may be unread.
     fn time(&self, outbound: Outbound) -> Duration {
         Duration::from_secs((self.pages_now(outbound) / SLOWEST_PAGES_PER_SECOND).into())
     }
@@ -36,12 +36,12 @@ impl Unread {
 }
 
 impl Outbound {
-    /// Whether something is on its way, and the peer's kernel hasn't said a word for so long.
+    /// Returns whether bytes are in flight, and the peer's kernel has acknowledged nothing for `time`.
     pub(crate) fn is_unanswered(self, time: Duration) -> bool {
         matches!(self, Self::Tcp(info) if info.is_in_flight && info.since_ack >= time)
     }
 
-    /// Up to where it has come, in pages, as far as is known; wraps around.
+    /// Returns the position in the stream, in pages, as far as it is known; wraps around.
     fn position(self) -> u16 {
         let bytes = match self {
             Self::Tcp(info) => info.acked,
@@ -52,28 +52,30 @@ impl Outbound {
     }
 }
 
-/// What to do about a late peer.
+/// The verdict on a late peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LateVerdict {
-    /// It has more time: our ping may not have reached it yet.
+    /// It gets more time, because our ping may not have reached it yet.
     Busy,
     /// It is gone.
     Silent,
-    /// It is there, and takes nothing of what waits for it.
+    /// It is there, and takes none of the bytes that wait for it.
     Stalled,
 }
 
-/// A peer that is late with its sign of life, and what was known of the way to it when that was looked at last.
+/// A peer that is late with its sign of life, and what was known of the network at the last check.
 ///
-/// A ping waits behind all that was sent before it: in our kernel's memory, on the way, and in the memory of the
-/// peer's kernel until the peer reads it. So nobody is gone whose kernel acknowledges more and more of what was
-/// sent before the ping, nor who has more and more room in his kernel, for he reads; nor who has got so much that it
-/// takes him a while. Who is only acknowledged isn't there: for a program that has stopped, its kernel answers.
+/// A ping waits behind all bytes sent before it: in this kernel, in flight, and in the peer's kernel until
+/// the peer reads them. So a peer is not gone while its kernel acknowledges more of what was sent before the
+/// ping, while its receive window grows, because then it reads, or while it may need time to read what it has
+/// got. Acknowledgements alone don't show that the program lives, since the kernel of a stopped program
+/// acknowledges too.
 pub(crate) struct LatePeer {
     before: Outbound,
-    /// Whether all that was sent before our ping, and the ping, are with the peer's kernel since `before`.
+    /// Whether the peer's kernel has acknowledged all bytes sent before our ping, and the ping, since
+    /// `before`.
     is_delivered: bool,
-    /// When it was found last that the peer's kernel had taken anything.
+    /// When a check last found that the peer's kernel had taken anything.
     moved_at: Instant,
 }
 
@@ -86,7 +88,7 @@ impl LatePeer {
         }
     }
 
-    /// The timeout is over. `owed_for`: since the ping.
+    /// Decides about the peer after its timeout. `owed_for` is the time since the ping.
     pub(crate) fn judge(
         &mut self,
         outbound: Outbound,
@@ -110,15 +112,15 @@ impl LatePeer {
             return busy_if(is_reading || info.window > before.window);
         }
         if info.has_acked(before.written) {
-            // It may have come only now.
+            // The ping may have arrived only now.
             self.is_delivered = true;
             return LateVerdict::Busy;
         }
         if info.acked != before.acked {
             return LateVerdict::Busy;
         }
-        // Nothing is taken. A kernel that has room is asked ever more rarely whether it has: that it keeps silent
-        // meanwhile says nothing.
+        // The peer's kernel takes nothing. A kernel without room is probed ever more rarely, so that its
+        // silence between the probes says nothing.
         let is_heard = !info.is_in_flight || info.since_ack < timeout;
         match progress_timeout {
             _ if !is_heard => LateVerdict::Silent,
@@ -135,18 +137,18 @@ fn busy_if(is_busy: bool) -> LateVerdict {
     }
 }
 
-/// So coarse that two bytes count as much as anybody gets between two pings.
+/// The unit of positions: so coarse that two bytes hold what any peer gets between two pings.
 const PAGE_BYTES: u32 = 4 << 10;
 
-/// A line that is as slow as any in use, or a program that reads as slowly: 16 KiB a second.
+/// The slowest line in use, or a program that reads as slowly: 16 KiB a second.
 const SLOWEST_PAGES_PER_SECOND: u16 = 4;
 
-/// What may be unread, or on its way where that isn't known: a mebibyte, 64 s at that rate. More would keep those who
-/// have vanished for too long, and beyond it a queue is full and tells.
+/// The most that may be unread, or in flight where that isn't known: a mebibyte, 64 s at that rate. More
+/// would keep vanished peers for too long, and beyond it a queue is full and tells.
 const UNREAD_PAGES_MAX: u16 = 256;
 
-/// Where nothing is known: so many timeouts in all. Seven of the default are 70 s, in which a mebibyte comes
-/// through so slow a line.
+/// The number of timeouts a peer gets where nothing is known. Seven of the default are 70 s, in which the
+/// slowest line carries a mebibyte.
 const UNKNOWN_TIMEOUTS: u32 = 7;
 
 #[cfg(test)]
@@ -157,7 +159,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(10);
     const PROGRESS: Duration = Duration::from_secs(30);
 
-    /// All that was written is acknowledged, and the peer has room for 64 KiB.
+    /// All written bytes are acknowledged, and the receive window is 64 KiB.
     fn clear(acked: u32) -> TcpInfo {
         TcpInfo {
             acked,
@@ -175,7 +177,7 @@ mod tests {
         }
     }
 
-    /// Looks every ten seconds, beginning after five.
+    /// Checks every ten seconds, the first after five.
     struct Looks {
         late_peer: LatePeer,
         unread: Unread,
@@ -210,7 +212,7 @@ mod tests {
 
     #[test]
     fn who_has_got_all_and_says_nothing_is_gone() {
-        // The pings of the meantime were acknowledged by its kernel; that says nothing of the program.
+        // The peer's kernel acknowledged the pings since; that says nothing of the program.
         let mut looks = Looks::begin(clear(1000));
         assert_eq!(looks.next(clear(1010)), LateVerdict::Silent);
     }
@@ -229,7 +231,7 @@ mod tests {
         for left in (0..1_000_000).rev().step_by(100_000).skip(1) {
             assert_eq!(looks.next(sending(left)), LateVerdict::Busy, "{left}");
         }
-        // All has come just now: it has the timeout to answer, and as long as reading takes.
+        // All has arrived just now. The peer has the timeout to answer, and the time that reading takes.
         looks.unread = none_unread(Outbound::Tcp(clear(end)));
         assert_eq!(looks.next(clear(end)), LateVerdict::Busy);
         assert_eq!(looks.next(clear(end + 10)), LateVerdict::Silent);
@@ -237,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_after_the_ping_keeps_nobody_alive() {
-        // Its kernel acknowledges all, and something is always on its way.
+        // Its kernel acknowledges all, and some bytes are always in flight.
         let trickle = |acked: u32| TcpInfo {
             written: acked + 100,
             is_in_flight: true,
@@ -269,7 +271,7 @@ mod tests {
             since_ack: Duration::from_secs(seconds),
             ..clear(0)
         };
-        // Before that an acknowledgement of something else may have come.
+        // An earlier acknowledgement may have been for other bytes.
         let mut looks = Looks::begin(lost(1));
         assert_eq!(looks.next(lost(3)), LateVerdict::Busy);
         assert_eq!(looks.next(lost(13)), LateVerdict::Silent);
@@ -281,7 +283,7 @@ mod tests {
             acked: 1000,
             written: 90_000,
             window: 0,
-            // Asked more and more rarely.
+            // The kernel probes more and more rarely.
             since_ack: Duration::from_secs(20),
             ..clear(0)
         };
@@ -298,7 +300,7 @@ mod tests {
         for outbound in [Outbound::Tcp(clear(1 << 20)), Outbound::Counted(1 << 20)] {
             let mut looks = Looks::begin(clear(1 << 20));
             looks.unread = Unread::default();
-            // Ten seconds, and 64 for the bytes.
+            // The timeout of 10 s, and 64 s for the bytes.
             for second in (15..74).step_by(10) {
                 assert_eq!(looks.next_of(outbound), LateVerdict::Busy, "{second}");
             }
@@ -312,7 +314,7 @@ mod tests {
     fn what_has_come_is_read_in_time() {
         let mut unread = Unread::default();
         let minute = Duration::from_secs(60);
-        // More than is remembered.
+        // More than the estimate's maximum.
         unread.handle_ping(Outbound::Counted(3_000_000_000), minute);
         assert_eq!(unread.pages, 256 - 60 * 4);
         // The positions wrap around.

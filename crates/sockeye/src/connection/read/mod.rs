@@ -1,4 +1,4 @@
-//! The receiving side: reads, hands out events, and sees to what no event tells of.
+//! The receiving side: reads, hands out events, and checks what no event announces.
 //!
 //! ```text
 //!   io ──> driver ──> Sink

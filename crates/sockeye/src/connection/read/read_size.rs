@@ -2,15 +2,15 @@
 
 use crate::connection::buffers;
 
-/// Bytes. The first read of somebody who doesn't send much at a time: what is read of a large message
-/// before it is known to be one is copied.
+/// Bytes of the first read of a peer that doesn't send much at a time. The part of a large message that is
+/// read before its length is known is copied.
 const PART_BYTES: usize = 64 << 10;
 
 /// How much is read at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadSize {
     Part,
-    /// All that fits the thread's buffer: many messages came at once.
+    /// The whole of the thread's buffer, after many messages came at once.
     Whole,
 }
 
@@ -23,7 +23,7 @@ impl ReadSize {
         }
     }
 
-    /// `len` bytes came, where a message of its own memory had room for `direct_max`.
+    /// Notes that `len` bytes came, where a message's own memory had room for `direct_max`.
     #[inline]
     pub(crate) fn handle_read(&mut self, len: usize, direct_max: usize) {
         if direct_max > buffers::READ_BYTES {

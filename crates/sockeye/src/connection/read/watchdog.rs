@@ -1,4 +1,4 @@
-//! Watching over an open connection: what no event tells of.
+//! The watchdog of an open connection: heartbeat, idle timeout and lifetime.
 
 use std::{
     sync::LazyLock,
@@ -18,54 +18,55 @@ use crate::{
     time::{fraction, later},
 };
 
-/// Watches over an open connection, for what no event tells of: whether the peer still lives, is idle,
-/// or has been here for too long.
+/// The watchdog of an open connection. It finds what no event announces: whether the peer still lives, is
+/// idle, or has been connected for too long.
 ///
-/// Whoever drives the connection asks [`Watchdog::due`] when to look, and looks then. A message costs no
-/// clock and no timer, but two stores: one here and one in the driver.
+/// The driver's host asks [`Watchdog::due`] when to check, and checks then. A message costs no clock and no
+/// timer, but two stores: one here and one in the driver.
 pub(crate) struct Watchdog {
     heartbeat: Heartbeat,
     rare_state: Option<Box<RareState>>,
 }
 
-/// What most have none of.
+/// State that most connections don't have.
 #[derive(Default)]
 struct RareState {
-    /// If its time is limited.
+    /// Present if the connection's time is limited.
     limits: Option<TimeLimits>,
-    /// While the peer is late.
+    /// Present while the peer is late.
     late_peer: Option<LatePeer>,
 }
 
-/// When it ends, although the peer lives.
+/// The times after which the connection ends although the peer lives.
 struct TimeLimits {
-    /// When it was looked last whether a message had come, and one had.
+    /// The last check that found traffic.
     quiet_since: Instant,
     idle_timeout: Duration,
     expires_at: Instant,
 }
 
-/// Whether messages come from the peer.
+/// Whether messages came from the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Traffic {
     Busy,
     Quiet,
 }
 
-/// What is to be done.
+/// The action that a check calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     Nothing,
-    /// A ping of ours.
+    /// Send a ping.
     Ping,
-    /// The same ping once more: the peer's kernel answers it, and tells how much room there is.
+    /// Send the same ping once more, since the peer's kernel answers it and tells how much room it has.
     PingAgain,
-    /// The end.
+    /// End the connection.
     EndCause(EndCause),
 }
 
 impl Watchdog {
-    /// `id` spreads the first pings, so that those who came together are not pinged together.
+    /// Creates a watchdog. `id` spreads the first pings, so that connections that began together are not
+    /// pinged together.
     pub(crate) fn new(settings: &Settings, id: u64, now: Instant) -> Self {
         let config = settings.heartbeat.unwrap_or(NEVER);
         let first_at = since_origin(now) + spread(config.interval.min(NEVER.interval), id);
@@ -80,7 +81,7 @@ impl Watchdog {
         }
     }
 
-    /// Any byte is a sign of life.
+    /// Notes that bytes came: any byte is a sign of life.
     #[inline]
     pub(crate) fn handle_bytes(&mut self) {
         self.heartbeat.handle_bytes();
@@ -91,8 +92,8 @@ impl Watchdog {
         self.heartbeat.handle_pong(payload, *KEY, now)
     }
 
-    /// What is due, after all that has come was read. `traffic`: of messages, since the last look. `outbound` is
-    /// asked only with a ping, and if the peer is late.
+    /// Returns what is due, after all that has come was read. `traffic` tells of messages since the last
+    /// check. `outbound` is called only for a ping, and if the peer is late.
     pub(crate) fn handle_timeout(
         &mut self,
         now: Instant,
@@ -102,7 +103,7 @@ impl Watchdog {
         unread: &mut Unread,
         outbound: impl FnOnce() -> Outbound,
     ) -> Due {
-        // What can't be heard can't be late.
+        // A peer that isn't read from can't be late.
         let is_busy = traffic == Traffic::Busy || read_state == ReadState::Paused;
         let limits = (self.rare_state.as_mut()).and_then(|rare_state| rare_state.limits.as_mut());
         if let Some(end_cause) = limits.and_then(|limits| limits.handle_timeout(now, is_busy)) {
@@ -131,7 +132,7 @@ impl Watchdog {
         }
     }
 
-    /// The timeout is over without a byte.
+    /// Decides about a peer whose timeout is over without a byte.
     #[cold]
     fn judge(
         &mut self,
@@ -155,7 +156,7 @@ impl Watchdog {
                     progress_timeout,
                 )
             }
-            // Until now it could not be heard.
+            // Until now the peer was not read from.
             None => {
                 *late_peer = Some(LatePeer::new(outbound, now));
                 LateVerdict::Busy
@@ -179,17 +180,17 @@ impl Watchdog {
             .take_if(|rare_state| rare_state.limits.is_none());
     }
 
-    /// The payload of the ping that is due.
+    /// Returns the payload of the ping that is due.
     pub(crate) fn payload(&self) -> [u8; 8] {
         self.heartbeat.payload(*KEY)
     }
 
-    /// The ping that was due could not be sent.
+    /// Notes that the ping that was due could not be sent.
     pub(crate) fn withdraw(&mut self) {
         self.heartbeat.withdraw();
     }
 
-    /// When to look next, having looked just now.
+    /// Returns when the next check is due, after one at `now`.
     pub(crate) fn due(&self, now: Instant, settings: &Settings) -> Option<Instant> {
         let heartbeat_due = settings.heartbeat.as_ref().map(|config| {
             let due = self.heartbeat.poll_timeout(since_origin(now), config);
@@ -227,27 +228,27 @@ impl TimeLimits {
         (now - self.quiet_since >= self.idle_timeout).then_some(EndCause::Idle)
     }
 
-    /// Four looks in the time, so that the end is late by a quarter at most.
+    /// Checks four times within the timeout, so that the end is late by a quarter at most.
     fn due(&self, now: Instant) -> Instant {
         let look = later(now, (self.idle_timeout / 4).max(SHORTEST_LOOK));
         let end = later(self.quiet_since, self.idle_timeout);
-        // Not in the past, which would be looked at without end.
+        // Not in the past, which would make the checks endless.
         let end = end.max(now + SHORTEST_LOOK);
         look.min(end).min(self.expires_at.max(now + SHORTEST_LOOK))
     }
 }
 
-/// So short a limit is a mistake, and must not keep a worker busy.
+/// The shortest time between two checks. A shorter limit is a mistake, and must not keep a worker busy.
 pub(crate) const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 
-/// What a connection without a heartbeat keeps.
+/// The heartbeat of a connection without one: pings after ten years.
 const NEVER: HeartbeatConfig = HeartbeatConfig {
     interval: Duration::from_secs(10 * 365 * 86_400),
     timeout: Duration::from_secs(10 * 365 * 86_400),
 };
 
-/// What the times of all heartbeats are counted from. Some time ago, for clocks that a test has stopped
-/// may be behind the one that is read first.
+/// The origin of all heartbeat times. It is an hour ago, because a clock that a test has stopped may be
+/// behind the first one read.
 static ORIGIN: LazyLock<Instant> = LazyLock::new(|| {
     let now = Instant::now();
     now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
@@ -258,7 +259,7 @@ static KEY: LazyLock<u64> = LazyLock::new(|| {
     let mut key = [0; 8];
     match getrandom::fill(&mut key) {
         Ok(()) => u64::from_ne_bytes(key),
-        // All that is at stake is a measurement.
+        // Only the measurement of the round trip depends on it.
         Err(_) => SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| since.as_nanos() as u64),
@@ -269,7 +270,7 @@ pub(crate) fn since_origin(instant: Instant) -> Duration {
     instant.saturating_duration_since(*ORIGIN)
 }
 
-/// Between a half of `interval` and all of it; neighbours in `id` are far apart.
+/// Returns a time between half of `interval` and all of it; neighbours in `id` are far apart.
 fn spread(interval: Duration, id: u64) -> Duration {
     interval / 2 + (interval / 2).mul_f64(fraction(id))
 }

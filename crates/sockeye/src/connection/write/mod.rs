@@ -1,9 +1,11 @@
-//! The sending side: messages become frames, frames leave in as few writes as possible, and what the socket
-//! refuses waits in a bounded queue.
+//! The sending side. Messages become frames, frames leave in as few writes as possible, and bytes that the
+//! socket refuses wait in a bounded queue.
 //!
 //! ```text
-//!   Session::send ──> writer ──> outbox ──> io
-//!   Reply ──> reply_batch ──^
+//!   Session::send ──> writer ──────────────────────> io
+//!   Prepared ──────────^  │ what the socket refuses  ^
+//!                         └─────> outbox ────────────┤
+//!   Reply ──> reply_batch ── at the end of a turn ───┘
 //! ```
 
 mod outbox;

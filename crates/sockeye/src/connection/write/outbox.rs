@@ -7,46 +7,46 @@ use sockeye_proto::Message;
 
 use crate::{connection::buffers, memory::Holding};
 
-/// Slices of one vectored write: what a large read may hold, and 1 KiB of the stack.
+/// Slices of one vectored write: enough for a large read, and 1 KiB of the stack.
 pub(crate) const SLICES_MAX: usize = 64;
 
-/// Bytes. A shared payload below this is copied behind the others rather than kept apart.
+/// Bytes. A shorter shared payload is copied behind the others instead of kept apart.
 const SHARED_BYTES_MIN: usize = 2 << 10;
 
-/// Bytes. Until an answer that has so much memory of its own is out, nothing more is read. To stop for less costs more time
-/// than it saves memory.
+/// Bytes. While an answer with at least so much memory waits, nothing more is read. Stopping for less costs
+/// more time than it saves memory.
 const HELD_BYTES_MIN: usize = 64 << 10;
 
-/// Bytes. Less memory than this isn't worth a copy that saves some.
+/// Bytes. Less memory isn't worth a copy that would save some.
 const TRIM_BYTES_MIN: usize = 4 << 10;
 
-/// The bytes of one session that wait to be written, in order. A session whose bytes are all on the
-/// wire has none; the thread that works for it lends one.
+/// The bytes of one session that wait to be written, in order. A session whose bytes are all written has
+/// none, and takes the thread's when it needs one.
 ///
-/// It doesn't judge its own size: its owner admits or refuses.
+/// It doesn't limit its own size: its owner admits or refuses.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    /// Before `tail`. None is empty.
+    /// They go before `tail`. None is empty.
     segments: VecDeque<Segment>,
     tail: Vec<u8>,
-    /// `tail[..written]` is on the wire; written <= tail.len().
+    /// `tail[..written]` is written already; written <= tail.len().
     written: usize,
-    /// The sum of all that waits.
+    /// The sum of all waiting bytes.
     bytes: usize,
-    /// Of that, what others hold too.
+    /// The part of it in memory that other sessions hold too.
     shared_bytes: usize,
-    /// Of that, what answers the peer, but for what is behind other bytes.
+    /// The part of it that answers the peer. Bytes behind it that are no answers may be counted as such.
     answer_bytes: usize,
-    /// What is charged for it, while it waits because the transport takes no more.
+    /// The charge to the memory budget, while bytes wait because the socket takes no more.
     pub(crate) holding: Option<Holding>,
-    /// Whether a large answer waits: until all is out, what has made it must not be read again.
+    /// Whether a large answer waits. Until all is written, nothing more is read.
     holds_answer: bool,
 }
 
 enum Segment {
-    /// Others hold them too.
+    /// Other sessions hold them too.
     Shared(Bytes),
-    /// Memory of its own, of which the first `written` bytes are on the wire.
+    /// Owned memory, of which the first `written` bytes are written.
     Own { memory: Vec<u8>, written: usize },
 }
 
@@ -59,7 +59,7 @@ impl Outbox {
         self.bytes == 0
     }
 
-    /// Lets `write` append to what waits.
+    /// Has `write` append to the waiting bytes.
     pub(crate) fn append<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         self.compact();
         let before = self.tail.len();
@@ -72,7 +72,7 @@ impl Outbox {
         self.append(|tail| tail.extend_from_slice(bytes));
     }
 
-    /// Puts bytes before all that waits, of which nothing may be on the wire.
+    /// Puts bytes before all that wait, of which none may be written yet.
     pub(crate) fn push_front(&mut self, bytes: &[u8]) {
         debug_assert_eq!(self.written, 0);
         if self.is_empty() {
@@ -84,7 +84,7 @@ impl Outbox {
         self.segments.push_front(segment);
     }
 
-    /// Appends bytes that others hold too.
+    /// Appends bytes that other sessions hold too.
     pub(crate) fn push_shared(&mut self, bytes: Bytes) {
         if bytes.len() < SHARED_BYTES_MIN {
             return self.push(&bytes);
@@ -107,25 +107,25 @@ impl Outbox {
         self.segments.push_back(Segment::Own { memory, written });
     }
 
-    /// An answer was left here: if it is large, that is so until all is out.
+    /// Notes that an answer was left here. If it is large, reading waits until all is written.
     pub(crate) fn hold_answer(&mut self) {
         self.holds_answer |= self.segments.iter().any(Segment::is_large);
     }
 
-    /// So many bytes of what was appended answer the peer.
+    /// Counts `bytes` of what was appended as an answer to the peer.
     #[inline]
     pub(crate) fn count_answer(&mut self, bytes: usize) {
         self.answer_bytes += bytes;
     }
 
-    /// Answers that wait, at most: what goes out is counted as if it was theirs.
+    /// Returns the most bytes of answers that can be waiting: written bytes are counted as answers first.
     #[inline]
     pub(crate) fn answer_bytes(&self) -> usize {
         self.answer_bytes.min(self.bytes)
     }
 
-    /// Charges the memory for what waits, if it is charged. What others hold too counts for an eighth: there is one copy
-    /// for all of them.
+    /// Updates the charge for the waiting bytes, if there is one. Shared bytes count for an eighth, since
+    /// there is one copy for all sessions.
     #[inline]
     pub(crate) fn settle_held(&mut self, waker: impl FnOnce() -> Waker) {
         if let Some(holding) = &mut self.holding {
@@ -135,13 +135,13 @@ impl Outbox {
         }
     }
 
-    /// Whether a large answer waits, or what has come behind it.
+    /// Returns whether a large answer waits, or bytes behind it.
     #[inline]
     pub(crate) fn holds_answer(&self) -> bool {
         self.holds_answer
     }
 
-    /// Appends to `slices` what waits, oldest first, as far as there are places.
+    /// Appends the waiting bytes to `slices`, oldest first, as far as there is room.
     pub(crate) fn slices<'a>(&'a self, slices: &mut WriteSlices<'a>) {
         for segment in &self.segments {
             slices.push(segment.waiting());
@@ -149,13 +149,13 @@ impl Outbox {
         slices.push(&self.tail[self.written..]);
     }
 
-    /// The one slice that waits, if it is one.
+    /// Returns the waiting bytes, if they are one slice.
     #[inline]
     pub(crate) fn only_slice(&self) -> Option<&[u8]> {
         self.segments.is_empty().then(|| &self.tail[self.written..])
     }
 
-    /// `count` bytes are on the wire; 0 <= count <= bytes.
+    /// Removes `count` bytes, which are written; 0 <= count <= bytes.
     #[inline]
     pub(crate) fn advance(&mut self, count: usize) {
         self.bytes -= count;
@@ -196,7 +196,7 @@ impl Outbox {
         }
     }
 
-    /// Gives memory back, if it is empty and has more.
+    /// Frees memory beyond `bytes`; for an empty outbox.
     #[inline]
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         if self.tail.capacity() > bytes {
@@ -204,7 +204,7 @@ impl Outbox {
         }
     }
 
-    /// Nothing waits any more: it goes to whoever needs one next.
+    /// Ends the charge, since nothing waits any more.
     #[inline]
     pub(crate) fn end_holding(&mut self) {
         if self.holding.is_some() {
@@ -212,8 +212,8 @@ impl Outbox {
         }
     }
 
-    /// Keeps little more memory than what waits needs: it may wait for long. A copy of a quarter at
-    /// most, so that it is no lever for a peer that takes its time.
+    /// Frees most of the memory that the waiting bytes don't need, because they may wait for long. It copies
+    /// a quarter at most, so that a slow peer can't cause much work.
     pub(crate) fn trim(&mut self) {
         let waiting = self.tail.len() - self.written;
         if self.tail.capacity() > TRIM_BYTES_MIN && waiting < self.tail.capacity() / 4 {
@@ -222,8 +222,8 @@ impl Outbox {
         }
     }
 
-    /// Forgets what is on the wire, once it is the larger part of the tail: a reader that is always
-    /// a little late would make the tail grow for ever. Each byte moves at most once on average.
+    /// Removes written bytes once they are more than half of the tail. Otherwise a reader that is always a
+    /// little late would make the tail grow for ever. Each byte moves at most once on average.
     fn compact(&mut self) {
         if self.written > self.tail.len() / 2 {
             self.tail.drain(..self.written);
@@ -231,7 +231,7 @@ impl Outbox {
         }
     }
 
-    /// Makes the tail a segment, so that something can follow it.
+    /// Makes the tail a segment, so that another segment can follow it.
     fn seal(&mut self) {
         if self.tail.len() > self.written {
             let rest = Bytes::copy_from_slice(&self.tail[self.written..]);
@@ -244,7 +244,7 @@ impl Outbox {
 }
 
 impl Segment {
-    /// Whether it keeps so much memory that there should be one at a time.
+    /// Returns whether it keeps so much memory that one at a time is enough.
     fn is_large(&self) -> bool {
         matches!(self, Self::Own { memory, .. } if memory.len() >= HELD_BYTES_MIN)
     }
@@ -256,7 +256,7 @@ impl Segment {
         }
     }
 
-    /// `count` bytes more are on the wire, and not all of them.
+    /// Removes `count` bytes, which are written; fewer than wait.
     fn advance(&mut self, count: usize) {
         match self {
             Self::Shared(bytes) => bytes.advance(count),
@@ -287,7 +287,7 @@ impl<'a> WriteSlices<'a> {
         }
     }
 
-    /// The sum of them.
+    /// Returns the sum of their lengths.
     pub(crate) fn bytes(&self) -> usize {
         self.as_slice().iter().map(|slice| slice.len()).sum()
     }

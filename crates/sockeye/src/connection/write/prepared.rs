@@ -13,10 +13,11 @@ use sockeye_proto::{
 
 use crate::connection::write::writer::{HEAD_BYTES, with_pool};
 
-/// One message for many sessions: framed once, compressed once per setting, then shared. Cheap to clone.
+/// One message for many sessions: framed once, compressed once for each setting, then shared. It is cheap to
+/// clone.
 ///
-/// A session whose frames can't be shared (a client's are masked, and with context takeover each
-/// depends on the ones before) encodes the message for itself.
+/// A session whose frames can't be shared encodes the message for itself: a client's are masked, and with
+/// context takeover each frame depends on the ones before.
 #[derive(Clone)]
 pub struct Prepared(Arc<PreparedFrames>);
 
@@ -38,24 +39,24 @@ impl Prepared {
         }))
     }
 
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn message(&self) -> &Message<'static> {
         &self.0.message
     }
 
-    /// Bytes. What its frame has at most.
+    /// Returns the most bytes that its frame can have.
     pub(crate) fn wire_bytes_max(&self) -> usize {
         self.0.message.len() + HEAD_BYTES
     }
 
-    /// The whole frame, with the payload as it is.
+    /// Returns the whole frame, with the payload as it is.
     #[inline]
     pub(crate) fn plain_frame(&self) -> &Bytes {
         self.0.plain.get_or_init(|| self.encode(encode_plain))
     }
 
-    /// The whole frame in this form.
+    /// Returns the whole frame in this form.
     pub(crate) fn frame(&self, form: PreparedForm) -> Bytes {
         let PreparedForm::Compressed { window_bits, level } = form else {
             return self.plain_frame().clone();

@@ -1,4 +1,4 @@
-//! What an endpoint answers within one turn, framed without the session's lock.
+//! The replies of an endpoint within one turn, framed without the session's lock.
 
 use std::borrow::Cow;
 
@@ -13,52 +13,53 @@ use crate::connection::{
     write::outbox::{Outbox, WriteSlices},
 };
 
-/// What an endpoint answers to the messages of one read, framed one behind the other: an answer needs
-/// neither the session's lock nor memory of the session's, and a large one no copy.
+/// The replies of an endpoint to the messages of one read, framed one behind the other. A reply needs neither
+/// the session's lock nor its memory, and a large reply is not copied.
 ///
 /// ```text
-///            Wire::begin_turn                 Wire::end_turn: written, Wire::take_in: moved to the outbox
-///   Closed ───────────────────> Open: push ─────────────────────────────────────────────> Closed
+///            Writer::begin_turn             Writer::end_turn: written; Writer::take_replies: moved to the outbox
+///   Closed ──────────────────────> Open: push ──────────────────────────────────────────────────> Closed
 /// ```
 ///
-/// What is in it goes out before all that the wire has gathered since the turn began.
+/// The replies go out before all bytes that the writer has gathered since the turn began.
 pub(crate) struct ReplyBatch<'b> {
     framed: &'b mut Framed,
     /// Boxed, since most turns have none.
     large: Option<Box<Large<'b>>>,
-    /// Payload bytes from which on a message isn't taken; 0 while it is closed, and then it is empty.
+    /// The payload length from which on a message isn't taken. 0 while the batch is closed, and then it is
+    /// empty.
     payload_end: usize,
     /// Beyond so many bytes there is no room for more.
     bytes_max: usize,
 }
 
-/// The thread's memory for replies. Empty between two turns, unless an endpoint has panicked in one.
+/// The thread's memory for replies. It is empty between two turns, unless an endpoint has panicked in one.
 #[derive(Default)]
 pub(crate) struct Framed {
-    /// 0 <= len <= bytes.len(); the replies are `bytes[..len]`, what is behind them is old.
+    /// 0 <= len <= bytes.len(). The replies are `bytes[..len]`; bytes after them are old.
     bytes: Vec<u8>,
     len: usize,
 }
 
-/// Payloads that go out from where they lie.
+/// Payloads that are written from where they are.
 #[derive(Default)]
 struct Large<'b> {
-    /// In order: how many framed bytes go before it, its header at their end, and the payload.
+    /// In order: the number of framed bytes before the payload, which end with its header, and the payload.
     payloads: Vec<(usize, Cow<'b, [u8]>)>,
     /// The sum of the payloads.
     bytes: usize,
 }
 
-/// Bytes. What the thread's memory may keep between two turns: the answers to one read, if they aren't larger
-/// than it.
+/// Bytes of memory that the thread keeps between two turns: enough for the answers to one read of short
+/// messages.
 const BYTES_KEPT: usize = 512 << 10;
 
-/// Bytes. A payload from here on goes out from where it lies: two more slices of a write cost less than the
-/// copy.
+/// Bytes. A payload of at least this length is written from where it is: two more slices of a write cost less
+/// than the copy.
 pub(crate) const LARGE_BYTES_MIN: usize = 4 << 10;
 
 impl<'b> ReplyBatch<'b> {
-    /// Closed; what was left in `framed` is in it.
+    /// Creates a closed batch, with what was left in `framed`.
     #[inline(always)] // Into the driver's turn.
     pub(crate) fn new(framed: &'b mut Framed) -> Self {
         Self {
@@ -69,8 +70,8 @@ impl<'b> ReplyBatch<'b> {
         }
     }
 
-    /// Takes messages with less than `payload_end` bytes from now on, until they are more than
-    /// `bytes_max` together.
+    /// Opens the batch for messages shorter than `payload_end`, until they are more than `bytes_max`
+    /// together.
     #[inline]
     pub(crate) fn open(&mut self, payload_end: usize, bytes_max: usize) {
         debug_assert_eq!(self.bytes(), 0);
@@ -78,7 +79,7 @@ impl<'b> ReplyBatch<'b> {
         self.bytes_max = bytes_max;
     }
 
-    /// Takes nothing any more, and forgets what it has.
+    /// Closes and empties the batch.
     #[inline(always)] // Into the driver's turn.
     pub(crate) fn close(&mut self) {
         self.payload_end = 0;
@@ -88,7 +89,7 @@ impl<'b> ReplyBatch<'b> {
         }
     }
 
-    /// Forgets what it has, which is on the wire; memory of its own goes to `pool`.
+    /// Empties the batch, which is written; memory that it owns goes to `pool`.
     pub(crate) fn clear_into(&mut self, pool: &mut Pool) {
         self.framed.clear();
         let large = self.large.take().unwrap_or_default();
@@ -97,14 +98,14 @@ impl<'b> ReplyBatch<'b> {
         }
     }
 
-    /// The turn is over, and it is closed: said here, it isn't asked again whether it owns anything.
+    /// Ends a closed batch without a second check on drop of whether it owns memory.
     #[inline(always)] // Into the driver's turn.
     pub(crate) fn finish(self) {
         debug_assert!(!self.has_large());
         std::mem::forget(self);
     }
 
-    /// Whether it takes `message`.
+    /// Returns whether it takes `message`.
     #[inline]
     pub(crate) fn takes(&self, message: &Message<'_>) -> bool {
         message.len() < self.payload_end
@@ -117,7 +118,8 @@ impl<'b> ReplyBatch<'b> {
         self.room()
     }
 
-    /// Appends a message that it takes and that lasts until the turn ends: a large one isn't copied.
+    /// Appends a message that it takes and that stays where it is until the turn ends. A large one isn't
+    /// copied.
     #[inline]
     pub(crate) fn push_lasting(&mut self, message: Message<'b>) -> Room {
         let payload_bytes = message.len();
@@ -141,7 +143,7 @@ impl<'b> ReplyBatch<'b> {
         self.large.is_some()
     }
 
-    /// All that is in it, if nothing in it is large.
+    /// Returns all bytes, if none of the replies is large.
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         debug_assert!(!self.has_large());
@@ -170,7 +172,7 @@ impl<'b> ReplyBatch<'b> {
         (messages, payload_bytes)
     }
 
-    /// Appends to `slices` what is behind the first `written` bytes, as far as there are places.
+    /// Appends to `slices` what is behind the first `written` bytes, as far as there is room.
     pub(crate) fn slices<'s>(&'s self, mut written: usize, slices: &mut WriteSlices<'s>) {
         for part in self.parts() {
             let done = written.min(part.len());
@@ -179,7 +181,7 @@ impl<'b> ReplyBatch<'b> {
         }
     }
 
-    /// Appends to `outbox` what is behind the first `written` bytes; memory of its own is not copied.
+    /// Appends to `outbox` what is behind the first `written` bytes. Owned memory is not copied.
     pub(crate) fn leave_to(&mut self, outbox: &mut Outbox, mut written: usize) {
         let mut skip = |len: usize| {
             let done = written.min(len);
@@ -202,7 +204,7 @@ impl<'b> ReplyBatch<'b> {
         outbox.push(&framed[skip(framed.len())..]);
     }
 
-    /// Copies what is large, so that all of it lies in the thread's memory.
+    /// Copies large payloads, so that all bytes are in the thread's memory.
     #[cold]
     pub(crate) fn flatten(&mut self) {
         let mut bytes = Vec::with_capacity(self.bytes());
@@ -216,7 +218,7 @@ impl<'b> ReplyBatch<'b> {
         };
     }
 
-    /// All that is in it, in order.
+    /// Returns all parts in order.
     fn parts(&self) -> impl Iterator<Item = &[u8]> {
         let payloads = self.large.as_ref().map_or(&[][..], |large| &large.payloads);
         let mut from = 0;
@@ -239,7 +241,8 @@ impl<'b> ReplyBatch<'b> {
 }
 
 impl Drop for ReplyBatch<'_> {
-    /// In the midst of a panic: what was answered before it is left to whoever picks it up.
+    /// During a panic, keeps the earlier replies in the thread's memory for
+    /// [`crate::connection::read::Driver::take_replies`].
     #[inline]
     fn drop(&mut self) {
         if self.has_large() {
@@ -309,7 +312,7 @@ fn plain_head(framed: &[u8]) -> Option<(usize, usize)> {
     })
 }
 
-/// Bytes. Room for headers that is made at a time: those of the large messages of one read.
+/// Bytes by which room for headers grows: those of the large messages of one read.
 const HEADS_BYTES: usize = 1 << 10;
 
 #[cfg(test)]

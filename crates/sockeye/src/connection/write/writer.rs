@@ -1,4 +1,4 @@
-//! The socket of one session, and what waits to be written to it.
+//! The socket of one session, and the bytes that wait to be written to it.
 
 mod delivery;
 mod flush;
@@ -31,48 +31,49 @@ use crate::{
     handshake::Request,
 };
 
-/// Bytes. While more of the answers wait, or a quarter of what may wait at all, nothing is read.
+/// Bytes of answers that may wait, or a quarter of the outbox if that is less. While more wait, nothing is
+/// read.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes. 14: the longest frame header, counted for each message that waits.
+/// Bytes. 14 is the longest frame header, counted for each message that waits.
 pub(crate) const HEAD_BYTES: usize = 14;
 
-/// The socket of one session, the sending half of its protocol, and what waits to be written.
-/// All of it stands under the session's one lock; nothing here blocks.
+/// The socket of one session, the sending half of its protocol, and the bytes that wait to be written. All of
+/// it is under the session's one lock, and nothing here blocks.
 pub(crate) struct Writer {
     io: Io,
-    /// Dropped with the carrier: what counts it.
+    /// Counts the connection; dropped with `io`.
     permit: Option<Arc<Permit>>,
     sender: Sender,
-    /// While something waits, or is being gathered.
+    /// `Some` while bytes wait or gather.
     outbox: Option<Box<Outbox>>,
-    /// At most 4 GiB, so that a record on a worker stays small.
+    /// At most 4 GiB in 32 bits, so that a worker's record stays small.
     outbox_bytes_max: u32,
     cold_state: Option<Box<ColdState>>,
     driven_by: DrivenBy,
     cork: Cork,
-    /// Whether reading has stopped until there is room again.
+    /// Whether the driver has stopped reading until there is room again.
     paused: bool,
-    /// Whether the carrier itself holds bytes back, as TLS does.
+    /// Whether `io` itself holds bytes back, as TLS does.
     unflushed: bool,
     flow: Flow,
 }
 
-/// What the transport does with what it is given.
+/// Whether the socket takes bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
-    /// It takes all.
+    /// Nothing waits.
     Free,
-    /// Something waits, and it has taken some of that since somebody asked.
+    /// Bytes wait, and the socket has taken some since the last [`Writer::has_moved`].
     Moving,
-    /// Something waits, and it has taken none of that.
+    /// Bytes wait, and the socket has taken none.
     Stuck,
-    /// It has failed.
+    /// The socket has failed.
     Lost,
 }
 
 impl Flow {
-    /// It has taken something.
+    /// Notes that the socket has taken bytes.
     #[inline]
     fn handle_taken(&mut self) {
         if *self == Self::Stuck {
@@ -81,10 +82,11 @@ impl Flow {
     }
 }
 
-/// Who drives the connection, and is told when something other than the socket asks for it.
+/// The task or worker that drives the connection, and is woken when something other than the socket asks for
+/// it.
 pub(crate) enum DrivenBy {
     Nobody,
-    /// Boxed, so that a record on a worker stays small.
+    /// Boxed, so that a worker's record stays small.
     Task(Box<Waker>),
     Worker {
         mailbox: Arc<Mailbox>,
@@ -95,22 +97,22 @@ pub(crate) enum DrivenBy {
 /// Whether a send goes to the socket at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cork {
-    /// It does.
+    /// It goes to the socket at once.
     Off,
-    /// A batch of input is being worked off; the driver flushes at its end.
+    /// A batch of input is being handled, and the driver flushes at its end.
     Batch,
-    /// The same, and what the driver keeps goes out before it: until the driver has brought that here, or
-    /// ends the turn, nothing may be written.
+    /// As `Batch`, and the driver keeps replies that go out first. Nothing may be written until the driver
+    /// has passed them on by [`Writer::take_replies`], or ends the turn.
     Turn,
-    /// The program has more messages to look at. It flushes when it comes back for more, and its attendant if
-    /// it doesn't.
+    /// The program has more messages to take. It flushes when it asks for more, and the background driver
+    /// flushes if it doesn't.
     Inbox,
 }
 
-/// Why a message was not taken.
+/// Why the outbox doesn't take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutboxError {
-    /// No room now.
+    /// There is no room now.
     Full,
     /// The connection is closing or closed.
     Closed,
@@ -141,12 +143,12 @@ impl Writer {
         }
     }
 
-    /// Keeps `permit` as long as the carrier.
+    /// Keeps `permit` until the socket is closed.
     pub(crate) fn keep(&mut self, permit: Arc<Permit>) {
         self.permit = self.io.is_some().then_some(permit);
     }
 
-    /// Bytes that wait to be written.
+    /// Returns how many bytes wait to be written.
     #[inline]
     pub(crate) fn buffered_bytes(&self) -> usize {
         self.outbox_bytes()
@@ -156,14 +158,15 @@ impl Writer {
                 .map_or(0, |cold_state| cold_state.deferred_bytes)
     }
 
-    /// Whether replies may still be queued; if not, reading pauses.
+    /// Returns whether replies may still be queued. If not, reading pauses.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         let holds_answer = (self.outbox.as_ref()).is_some_and(|outbox| outbox.holds_answer());
         !holds_answer && self.buffered_bytes() <= self.outbox_bytes_max()
     }
 
-    /// Whether the peer may be read from: who sends without reading the answers has few of them waiting.
+    /// Returns whether the peer may be read from. A peer that sends without reading the answers gets few
+    /// answers queued.
     #[inline]
     pub(crate) fn may_read(&self) -> bool {
         let answers = self
@@ -173,32 +176,32 @@ impl Writer {
         self.has_room() && answers <= ANSWER_BYTES_MAX.min(self.outbox_bytes_max() / 4)
     }
 
-    /// Whether messages can still be sent.
+    /// Returns whether messages can still be sent.
     pub(crate) fn is_open(&self) -> bool {
         self.io.is_some() && self.sender.close_sent().is_none() && !self.is_lost()
     }
 
-    /// Whether there is nothing to do but to read.
+    /// Returns whether there is nothing to do but to read.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
-        // With nothing gathered, that the program has more to look at is nothing to do.
+        // `Cork::Inbox` with an empty outbox is not work.
         let gathers = matches!(self.cork, Cork::Batch | Cork::Turn);
-        // All flags at once: it is asked twice for each read.
+        // All flags at once, since this is called twice for each read.
         let is_busy = gathers | self.unflushed | self.is_lost();
         self.outbox.is_none() && !is_busy && self.sender.close_sent().is_none()
     }
 
-    /// Whether what is sent now goes out now: nothing waits, and it is open.
+    /// Returns whether bytes sent now go out now: nothing waits, and the session is open.
     pub(crate) fn is_clear(&self) -> bool {
         self.outbox.is_none() && !self.unflushed && self.is_open()
     }
 
-    /// Whether something waits because the transport takes no more.
+    /// Returns whether bytes wait because the socket takes no more.
     pub(crate) fn is_stuck(&self) -> bool {
         matches!(self.flow, Flow::Moving | Flow::Stuck)
     }
 
-    /// Whether the transport has taken anything since this was asked last.
+    /// Returns whether the socket has taken any of the waiting bytes since the last call.
     pub(crate) fn has_moved(&mut self) -> bool {
         let has_moved = self.flow == Flow::Moving;
         if has_moved {
@@ -207,12 +210,12 @@ impl Writer {
         has_moved
     }
 
-    /// What is known of the bytes that the transport has taken.
+    /// Returns what is known of the bytes that the socket has taken.
     pub(crate) fn outbound(&self) -> Outbound {
         self.io.outbound()
     }
 
-    /// Whether TCP itself carries it, on a worker.
+    /// Returns whether `io` is a worker's plain TCP socket.
     pub(crate) fn is_on_socket(&self) -> bool {
         self.io.is_socket()
     }
@@ -225,12 +228,12 @@ impl Writer {
         self.cold_state.as_ref()?.closed.as_ref()
     }
 
-    /// Whether the transport has failed.
+    /// Returns whether the socket has failed.
     pub(crate) fn is_lost(&self) -> bool {
         self.flow == Flow::Lost
     }
 
-    /// Why, once; nothing if the peer has said goodbye before it went.
+    /// Takes the reason of the failure; `None` if the peer has sent a Close frame before it.
     pub(crate) fn failure(&mut self) -> Option<io::Error> {
         let cold_state = self.cold_state.as_mut()?;
         cold_state
@@ -238,7 +241,7 @@ impl Writer {
             .take_if(|_| cold_state.received.is_none())
     }
 
-    /// What a calm session has none of.
+    /// Returns the cold state, creating it if the session has none.
     pub(crate) fn cold_state(&mut self) -> &mut ColdState {
         self.cold_state.get_or_insert_default()
     }
@@ -247,8 +250,8 @@ impl Writer {
         self.cold_state.as_ref()?.request.as_ref()
     }
 
-    /// The request is not asked for any more. To be dropped without the lock: a program's own values are
-    /// in it, which may have something to say when they go.
+    /// Takes the request, which is not needed any more. The caller drops it after the lock is released,
+    /// because values of the program in it may run code on drop.
     #[must_use]
     pub(crate) fn forget_request(&mut self) -> Option<Arc<Request>> {
         let request = self.cold_state.as_mut()?.request.take();
@@ -256,12 +259,12 @@ impl Writer {
         request
     }
 
-    /// Gives the annex up, if there is nothing in it.
+    /// Drops the cold state if it is empty.
     pub(crate) fn tidy(&mut self) {
         self.cold_state.take_if(|cold_state| cold_state.is_empty());
     }
 
-    /// Takes the message whole or not at all: if it fits, or if nothing waits.
+    /// Sends a message whole or not at all: if it fits the outbox, or if nothing waits.
     pub(crate) fn try_send(&mut self, message: &Message<'_>) -> Result<(), OutboxError> {
         self.catch_up();
         self.admit(message.len())?;
@@ -269,13 +272,13 @@ impl Writer {
         Ok(())
     }
 
-    /// The same for a prepared message.
+    /// Sends a prepared message as [`Writer::try_send`] does.
     pub(crate) fn try_send_prepared(&mut self, prepared: &Prepared) -> Result<(), OutboxError> {
         self.catch_up();
         self.offer(prepared)
     }
 
-    /// The same, with nothing before it that groups have sent.
+    /// Sends a prepared message, without the publications of groups before it.
     fn offer(&mut self, prepared: &Prepared) -> Result<(), OutboxError> {
         let message = prepared.message();
         self.admit(message.len())?;
@@ -313,7 +316,7 @@ impl Writer {
         payload: &[u8],
         end: End,
     ) -> Result<(), OutboxError> {
-        // What was deferred waits for this message's end, so it must not take its room.
+        // Deferred messages wait for this message's end, so they must not take its room.
         self.admit_behind(self.outbox_bytes(), payload.len())?;
         let sender = &mut self.sender;
         let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
@@ -357,7 +360,7 @@ impl Writer {
         self.settle();
     }
 
-    /// Bytes that go before all frames: the head of our answer to the opening handshake.
+    /// Sends the head of our answer to the opening handshake, before all frames.
     pub(crate) fn send_head_of_stream(&mut self, head: &[u8]) {
         self.outbox
             .get_or_insert_with(buffers::take_outbox)
@@ -365,14 +368,14 @@ impl Writer {
         self.settle();
     }
 
-    /// Remembers the peer's Close frame; when it is answered, the driver decides.
+    /// Remembers the peer's Close frame. The driver decides when it is answered.
     pub(crate) fn hear_close(&mut self, frame: CloseFrame<'_>) {
         self.cold_state().received = Some(frame.code);
         self.note_ending(Side::Peer, frame.code, frame.reason);
     }
 
-    /// Answers the Close frame that was heard, unless ours is out already. It is the last that is written: whoever
-    /// drives ends the transport.
+    /// Answers the peer's Close frame, unless ours is out already. The answer is the last frame written, and
+    /// the driver ends the connection after it.
     pub(crate) fn answer_close(&mut self) {
         let Some((Side::Peer, code, reason)) = self.cold_state().ending.clone() else {
             return;
@@ -406,13 +409,13 @@ impl Writer {
         }
     }
 
-    /// The peer broke the protocol.
+    /// Closes the connection, because the peer broke the protocol.
     pub(crate) fn fail(&mut self, error: ProtocolError) {
         self.close(error.close_code(), error.as_str());
     }
 
-    /// The transport failed: nothing can be written any more.
-    pub(crate) fn fail_transport(&mut self, error: io::Error) {
+    /// Notes that the socket has failed, so that nothing can be written any more.
+    pub(crate) fn fail_io(&mut self, error: io::Error) {
         self.flow = Flow::Lost;
         self.outbox = None;
         let cold_state = self.cold_state();
@@ -421,14 +424,14 @@ impl Writer {
         cold_state.waiting.wake();
     }
 
-    /// Its time is over. What waits is not sent any more, also by the kernel.
+    /// Ends the connection for `end_cause` by a reset: neither this process nor the kernel sends what waits.
     pub(crate) fn reset_for(&mut self, end_cause: EndCause) {
         self.cold_state().end_cause = Some(end_cause);
         self.note_ending(end_cause.side(), CloseCode::ABNORMAL, end_cause.reason());
         self.io.reset();
     }
 
-    /// Its time is over, and there is somebody to say goodbye to.
+    /// Closes the connection for `end_cause` with a Close frame.
     pub(crate) fn close_for(&mut self, end_cause: EndCause) {
         if self.is_open() {
             self.cold_state().end_cause = Some(end_cause);
@@ -436,12 +439,12 @@ impl Writer {
         }
     }
 
-    /// Why we have ended it, if it was for time or memory.
+    /// Returns why this end has ended the connection, if a timeout or short memory was the cause.
     pub(crate) fn end_cause(&self) -> Option<EndCause> {
         self.cold_state.as_ref()?.end_cause
     }
 
-    /// It is over: how it ended is known from now on. The carrier stays, for lingering.
+    /// Settles how the connection ended, and wakes all that wait for it. The socket stays, to be shut down.
     pub(crate) fn finish(&mut self) -> Closed {
         self.note_ending(Side::Network, CloseCode::ABNORMAL, "");
         let sent = self.sender.close_sent();
@@ -460,7 +463,7 @@ impl Writer {
         closed
     }
 
-    /// Lets the socket go.
+    /// Drops the socket.
     pub(crate) fn drop_io(&mut self) {
         self.io = Io::None;
         self.permit = None;
@@ -470,12 +473,12 @@ impl Writer {
         self.cold_state().drop_deferred();
     }
 
-    /// Reading stops until there is room: then the driver is woken.
+    /// Notes whether reading pauses, so that the driver is woken when there is room.
     pub(crate) fn pause(&mut self) {
         self.paused = !self.may_read();
     }
 
-    /// Who drives from now on. A worker stays.
+    /// Sets the waker that drives this connection; a worker's is never replaced.
     #[inline]
     pub(crate) fn set_driver(&mut self, cx: &Context<'_>) {
         self.paused = false;
@@ -486,7 +489,7 @@ impl Writer {
         }
     }
 
-    /// A worker drives from now on.
+    /// Sets the worker that drives this connection.
     pub(crate) fn set_worker(&mut self, mailbox: Arc<Mailbox>, place: u32) {
         self.driven_by = DrivenBy::Worker { mailbox, place };
     }
@@ -500,7 +503,7 @@ impl Writer {
         }
     }
 
-    /// What wakes the driver.
+    /// Returns a waker of the driver.
     pub(crate) fn waker(&self) -> Waker {
         match &self.driven_by {
             DrivenBy::Nobody => Waker::noop().clone(),
@@ -509,30 +512,30 @@ impl Writer {
         }
     }
 
-    /// Who waits until there may be room.
+    /// Returns the tasks that wait for room.
     pub(crate) fn waiting(&mut self) -> &mut Waiters {
         &mut self.cold_state().waiting
     }
 
-    /// Who waits until it is over.
+    /// Returns the tasks that wait for the end.
     pub(crate) fn watching(&mut self) -> &mut Waiters {
         &mut self.cold_state().watching
     }
 
-    /// Whether a send goes to the socket at once from now on.
+    /// Sets whether a send goes to the socket at once.
     #[inline]
     pub(crate) fn set_cork(&mut self, cork: Cork) {
         self.cork = cork;
     }
 
-    /// From now on a send goes to the socket; what has gathered goes now, in one write.
+    /// Has sends go to the socket at once from now on, and writes all gathered bytes in one write.
     #[inline]
     pub(crate) fn uncork(&mut self) {
         self.cork = Cork::Off;
         self.flush();
     }
 
-    /// Whether the answers to a batch gather still: if there are none, no more than before.
+    /// Returns whether the answers to a batch still gather. An empty batch ends the gathering.
     #[inline]
     pub(crate) fn gathers(&mut self) -> bool {
         if self.outbox.is_none() {
@@ -550,13 +553,13 @@ impl Writer {
         self.io.poll_read(cx, buffer)
     }
 
-    /// Reads from a worker's own socket. `None` if it isn't one.
+    /// Reads from a worker's plain TCP socket. `None` if `io` isn't one.
     #[inline]
     pub(crate) fn try_read_plain(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         self.io.try_read_plain(buffer)
     }
 
-    /// Ends our direction of the transport.
+    /// Ends the sending direction.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.io.poll_shutdown(cx)
     }
@@ -593,7 +596,7 @@ impl Writer {
     }
 }
 
-/// Compresses for [`Prepared`], with the thread's contexts.
+/// Calls `work` with the thread's compression contexts, for [`Prepared`].
 pub(crate) fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
     buffers::with_send_pool(work)
 }

@@ -1,4 +1,4 @@
-//! One read, and all that follows from it.
+//! The fast path: one read and all that follows from it, for a calm connection on a worker's socket.
 
 use std::{io, task::Poll};
 
@@ -21,20 +21,20 @@ use crate::connection::{
     write::{LARGE_BYTES_MIN, ReplyBatch},
 };
 
-/// What a turn has left to do.
+/// The work that a turn leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NextWork {
-    /// Nothing; the system will tell of whatever comes next.
+    /// None; the system reports whatever comes next.
     Nothing,
-    /// Nothing, but that the peer's end may be there, of which the system has told already.
+    /// None, unless the peer's end is there, which the system has reported already.
     PerhapsTheEnd,
     /// There may be more to read.
     ReadBuffers,
-    /// Other things: [`Driver::poll_drive`] knows them all.
+    /// Other work, all of which [`Driver::poll_drive`] knows.
     Others,
 }
 
-/// Where reading begins.
+/// Where a read begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InputPosition {
     /// Between two messages.
@@ -42,13 +42,13 @@ enum InputPosition {
     Within,
 }
 
-/// Bytes. Answers of large messages that are written before the turn ends: so many that a write's own cost
-/// isn't felt, and so few that what is answered lies in the nearer caches still.
+/// Bytes of answers to large messages from which on they are written before the turn ends: enough that the
+/// cost of a write doesn't matter, and few enough that they are still in the L2 cache.
 const WRITE_EARLY_BYTES: usize = 128 << 10;
 
 impl Driver {
-    /// Turns of a calm connection on a worker's socket, which most are, until there is nothing to read or it
-    /// was long enough. `None`: there are other things to do, go on with [`Driver::poll_drive`].
+    /// Runs turns of a calm connection on a worker's socket, until there is nothing to read or the time slice
+    /// is over. Returns `None` if there is other work, for [`Driver::poll_drive`].
     #[inline(always)] // Into the worker's loop.
     pub(crate) fn poll_turns(
         &mut self,
@@ -87,7 +87,7 @@ impl Driver {
         Some(Poll::Ready(DriveOutcome::Over))
     }
 
-    /// One turn: one read, the answers, one write.
+    /// Runs one turn: one read, the answers, one write.
     #[inline(always)]
     fn turn(&mut self, sink: &mut impl Sink, buffers: &mut buffers::ReadBuffers) -> NextWork {
         if self.stage != DriverStage::Open || self.is_busy() {
@@ -135,7 +135,7 @@ impl Driver {
                 return NextWork::Nothing;
             }
             Some(Err(error)) if error.kind() != io::ErrorKind::Interrupted => {
-                writer.fail_transport(error);
+                writer.fail_io(error);
                 return NextWork::Others;
             }
             _ => return NextWork::Others,
@@ -153,8 +153,8 @@ impl Driver {
         }
     }
 
-    /// All that follows from a read of `len` bytes: those that fitted a message's own memory, which had room
-    /// for `direct_max`, and the others at the begin of `buffer`.
+    /// Handles a read of `len` bytes: first those that went to a message's own memory, which had room for
+    /// `direct_max`, then the others at the beginning of `buffer`.
     #[inline(always)]
     pub(super) fn handle_read<'b>(
         &mut self,
@@ -184,7 +184,8 @@ impl Driver {
         replies.finish();
     }
 
-    /// `len` bytes were read into a message's own memory: hands it out, if it is whole.
+    /// Handles `len` bytes that were read into a message's own memory, and hands the message out if it is
+    /// whole.
     #[inline(never)]
     fn handle_direct(
         &mut self,
@@ -217,7 +218,7 @@ impl Driver {
         room
     }
 
-    /// Hands out a message that has memory of its own.
+    /// Hands out a message that owns its memory.
     fn hand_out_large(
         &mut self,
         message: Message<'static>,
@@ -230,8 +231,8 @@ impl Driver {
         room
     }
 
-    /// What the program has answered goes out before the turn ends, if it is much: while it is in the nearer
-    /// caches, and so that the peer has something to do.
+    /// Writes large answers before the turn ends, while they are in the nearer caches, and so that the peer
+    /// has something to do.
     fn write_early(&mut self, replies: &mut ReplyBatch<'_>, pool: &mut Pool) {
         if replies.bytes() >= WRITE_EARLY_BYTES {
             let mut writer = self.session.shared().lock_for_driver();
@@ -239,7 +240,8 @@ impl Driver {
         }
     }
 
-    /// Hands out what `bytes` hold, as long as there is room. What isn't handed out yet.
+    /// Hands out the messages in `bytes` while the sink has room. Returns the bytes that aren't handed out
+    /// yet.
     #[inline(always)] // Into the turn.
     pub(super) fn look_through<'b>(
         &mut self,
@@ -275,7 +277,7 @@ impl Driver {
         }
     }
 
-    /// Hands out what comes next, if it isn't a short message. `None` after the last.
+    /// Hands out what comes next if it isn't a short message. `None` after the last.
     #[inline(never)]
     fn look_further<'b>(
         &mut self,
@@ -324,7 +326,7 @@ impl Driver {
                 if let Event::Pong(payload) = event
                     && let Pong::Ours(latency) = self.watchdog.handle_pong(payload)
                 {
-                    // Not the program's business: it answers a ping that the program didn't send.
+                    // Hidden from the program, because it answers a ping that the program didn't send.
                     if let Some(latency) = latency {
                         self.session.shared().measure(latency);
                     }
@@ -344,13 +346,13 @@ impl Driver {
         }
     }
 
-    /// The peer has broken a rule: a Close frame is owed.
+    /// Notes that a Close frame is owed because the peer has broken a rule.
     #[cold]
     fn owe(&mut self, error: ProtocolError) {
         self.pending_work().owed = Some(Owed::new(Cause::Broken(error)));
     }
 
-    /// What the program has answered goes out.
+    /// Ends a turn: sends the program's answers.
     #[inline(always)]
     pub(super) fn end_turn(
         &mut self,
@@ -372,7 +374,7 @@ impl Driver {
     }
 }
 
-/// A ping is answered; to a Close frame an answer is owed.
+/// Answers a ping, or notes that a Close frame has to be answered.
 #[cold]
 fn handle_control(
     session: &Session,

@@ -1,4 +1,4 @@
-//! What a connection holds for its peer: charged to the budget, and what follows when memory is short.
+//! The memory that a connection holds for its peer, and what follows when memory is short.
 
 use tokio::time::Instant;
 
@@ -16,11 +16,11 @@ use crate::{
     time::later,
 };
 
-/// Bytes. Less isn't counted: it is little beside what each connection costs anyway.
+/// Bytes. Less isn't counted, since each connection costs more than that anyway.
 const COUNTED_BYTES_MIN: usize = 1 << 10;
 
 impl Driver {
-    /// Charges what it holds, now that it waits for more.
+    /// Charges the bytes that the connection holds while it waits for more.
     #[inline]
     pub(crate) fn settle_held(&mut self, sink: &impl Sink) {
         let in_sink = sink.held_bytes();
@@ -49,13 +49,13 @@ impl Driver {
         holding.set(bytes, || shared.lock_in_order().waker());
     }
 
-    /// Whether something of the peer's isn't whole.
+    /// Returns whether a frame or message of the peer is unfinished.
     #[inline]
     pub(crate) fn is_unfinished(&self) -> bool {
         self.receiver.is_unfinished()
     }
 
-    /// When the message that is under way is looked at next, if there is one: see
+    /// Returns when the unfinished message is checked next, if there is one: see
     /// [`sockeye_proto::Limits::message_timeout`].
     pub(crate) fn message_look(&self) -> Option<Instant> {
         let is_under_way = self.stage == DriverStage::Open && self.receiver.is_unfinished();
@@ -63,7 +63,7 @@ impl Driver {
         is_under_way.then(|| later(Instant::now(), (timeout / LOOKS).max(SHORTEST_LOOK)))
     }
 
-    /// Whether it holds so much that nothing is read: see [`Driver::must_wait`].
+    /// Returns whether the connection holds so much that nothing is read: see [`Driver::must_wait`].
     pub(super) fn waits_for_memory(&self) -> bool {
         let pending_work = self.pending_work.as_ref();
         pending_work.is_some_and(|pending_work| {
@@ -74,21 +74,23 @@ impl Driver {
         })
     }
 
-    /// Whether it holds so much that nothing may be read now. Then it is woken when there may be room.
+    /// Returns whether the connection holds so much that nothing may be read now. Then it is woken when there
+    /// may be room.
     pub(super) fn must_wait(&mut self, writer: &Writer) -> bool {
         let pending_work = self.pending_work.as_mut();
         let holding = pending_work.and_then(|pending_work| pending_work.holding.as_mut());
         holding.is_some_and(|holding| holding.must_wait(|| writer.waker()))
     }
 
-    /// Whether it must go, because it holds most and memory is short.
+    /// Returns whether the connection must be closed, because it is among the largest holders and memory is
+    /// short.
     pub(super) fn must_close(&self, writer: &Writer) -> bool {
         let pending_work = self.pending_work.as_ref();
         let holding = pending_work.and_then(|pending_work| pending_work.holding.as_ref());
         holding.is_some_and(Holding::must_close) || writer.must_close()
     }
 
-    /// Nothing more is received. The memory for it is free.
+    /// Ends receiving and frees its memory.
     pub(super) fn stop_receiving(&mut self) {
         self.receiver.end();
         if let Some(pending_work) = &mut self.pending_work {
@@ -98,7 +100,8 @@ impl Driver {
         }
     }
 
-    /// Ends it for what it holds: with a Close frame, if that gets through soon.
+    /// Ends the connection for what it holds: with a Close frame if that can get through soon, otherwise by a
+    /// reset.
     pub(super) fn expel(&mut self, end_cause: EndCause, sink: &mut impl Sink) {
         self.stop_receiving();
         sink.shed();
@@ -113,5 +116,5 @@ impl Driver {
     }
 }
 
-/// Looks in the time of a message, so that its end is late by a quarter at most.
+/// Checks within a message's timeout, so that its end is late by a quarter at most.
 const LOOKS: u32 = 4;

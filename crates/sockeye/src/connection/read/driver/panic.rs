@@ -1,4 +1,4 @@
-//! What becomes of a connection whose program has panicked.
+//! The end of a connection whose program has panicked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,8 +11,8 @@ use crate::connection::{
 };
 
 impl Driver {
-    /// Goes on after a panic of the program's, wherever that was: nothing more is received, and our Close frame
-    /// says 1011. Drive on then, for the end is still to come.
+    /// Handles a panic of the program in any callback. Nothing more is received, and our Close frame says
+    /// 1011. The caller drives on, because the end is still to come.
     #[cold]
     pub(crate) fn handle_panic(&mut self, sink: &mut impl Sink) {
         tracing::error!(session = self.session.id(), "a program panicked");
@@ -25,7 +25,7 @@ impl Driver {
             pending_work.handled,
             pending_work.owed,
         ) = (Vec::new(), 0, None);
-        // The transport may be the program's, too, and panic again.
+        // The stream may be the program's too, and panic again.
         let broken_off = catch_unwind(AssertUnwindSafe(|| match is_second {
             false => self.break_off(CloseCode::INTERNAL_ERROR),
             true => self.abort(sink),
@@ -35,7 +35,7 @@ impl Driver {
         }
     }
 
-    /// Puts what was answered before a panic, and lies in the thread's memory still, on its way.
+    /// Sends the replies from before a panic, which are still in the thread's memory.
     pub(crate) fn take_replies(&self, framed: &mut Framed) {
         self.shared()
             .lock_in_order()

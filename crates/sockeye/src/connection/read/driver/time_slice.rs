@@ -1,12 +1,12 @@
-//! How long one connection is worked for at a time.
+//! The time for which one connection is driven at a time.
 
 use std::time::{Duration, Instant};
 
 use crate::connection::fan_out::backlog;
 
-/// Whoever sends without a pause is read from for so long, and then others get their turn. Long enough to take
-/// what is large in one go: the kernel's memory that was just read is still in the cache when it is written
-/// again, and after a change of connections it isn't. Short enough that nobody feels it who waits.
+/// How long a peer that sends without a pause is read from before other connections are driven. Long enough
+/// for a large message in one go, because the kernel's memory just read is still in the cache when it is
+/// written again. Short enough that no other connection waits noticeably.
 const TIME_SLICE: Duration = Duration::from_millis(2);
 
 /// The time that one connection has had.
@@ -14,13 +14,14 @@ const TIME_SLICE: Duration = Duration::from_millis(2);
 pub(super) enum TimeSlice {
     #[default]
     Fresh,
-    /// Read from once or twice, as most are that then have no more to read: they need no clock.
+    /// One read or two, after which most connections have no more to read. They need no clock.
     Short,
     Since(Instant),
 }
 
 impl TimeSlice {
-    /// Whether it was long enough, or has sent enough. Asked between two reads, and for the first time after one.
+    /// Returns whether the time is over, or the connection has sent enough to groups. Called between two
+    /// reads.
     pub(super) fn is_over(&mut self) -> bool {
         if backlog::is_behind() {
             return true;

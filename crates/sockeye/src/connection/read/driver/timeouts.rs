@@ -1,4 +1,4 @@
-//! What only time tells about a connection.
+//! The timeouts of a connection.
 
 use sockeye_proto::{Pace, ReadState};
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Driver {
-    /// When [`Driver::handle_timeout`] is due, if ever, for somebody who has looked just now.
+    /// Returns when [`Driver::handle_timeout`] is due, if ever, after a call at `now`.
     pub(crate) fn timeout_due(&self, now: Instant) -> Option<Instant> {
         match self.has_ended() {
             true => None,
@@ -30,15 +30,15 @@ impl Driver {
         }
     }
 
-    /// Looks at what no event tells of. Call it after [`Driver::poll_drive`], so that all that has come is
-    /// read: nobody is late whose bytes are here.
+    /// Checks what no event announces. Called after [`Driver::poll_drive`], so that all that has come is
+    /// read: a peer whose bytes are here is not late.
     pub(crate) fn handle_timeout(&mut self, now: Instant, sink: &mut impl Sink) {
         if self.has_ended() {
             return;
         }
         let waits = self.waits_for_memory();
         if self.is_message_late(now, sink) {
-            // Who is not read can't help it, but holds memory that is short.
+            // A peer that isn't read from isn't at fault, but its message holds memory that is short.
             let end_cause = match waits {
                 true => EndCause::Shed,
                 false => EndCause::Unfinished,
@@ -53,7 +53,7 @@ impl Driver {
             false => ReadState::Paused,
         };
         let settings = &self.session.shared().negotiated().settings;
-        // A message that is under way counts as one that has come.
+        // Progress of an unfinished message counts as traffic.
         if self.receiver.take_progress() {
             self.traffic = Traffic::Busy;
         }
@@ -69,8 +69,8 @@ impl Driver {
                 if writer.is_clear() && writer.ping(&payload).is_ok() {
                     return;
                 }
-                // Behind other bytes it would wait. Whether the peer takes them is another question, but it is gone if
-                // not even its kernel answers.
+                // Behind other bytes the ping would wait, so it is withdrawn. If not even the peer's kernel
+                // answers, the peer is gone.
                 let timeout = settings.heartbeat.as_ref().map(|config| config.timeout);
                 let is_gone =
                     timeout.is_some_and(|timeout| writer.outbound().is_unanswered(timeout));
@@ -91,8 +91,8 @@ impl Driver {
         }
     }
 
-    /// Whether the message under way comes too slowly. That it isn't read because memory is short is no excuse: who holds
-    /// most is to end or to go.
+    /// Returns whether the unfinished message comes too slowly. A pause for short memory is no excuse: the
+    /// largest holders are to finish or to be closed.
     fn is_message_late(&mut self, now: Instant, sink: &impl Sink) -> bool {
         let is_read =
             sink.has_room() && !self.waits_for_group() && self.shared().lock_in_order().may_read();
@@ -107,9 +107,9 @@ impl Driver {
         pace == Pace::TooSlow
     }
 
-    /// Whether bytes wait, and have waited for too long without any being taken: by the transport, or by the peer,
-    /// as far as the kernel tells. It takes more only when much of what it holds is gone, which can take a slow peer
-    /// a long time.
+    /// Returns whether bytes have waited for too long without any being taken, by the socket or, as far as
+    /// the kernel tells, by the peer. The socket takes more only after much of its buffer is free, which can
+    /// take a slow peer a long time.
     pub(super) fn is_stalled(&mut self, writer: &mut Writer) -> bool {
         let timeout = self.shared().negotiated().settings.progress_timeout;
         let Some(timeout) = timeout.filter(|_| writer.is_open() && writer.is_stuck()) else {
@@ -140,7 +140,7 @@ impl Driver {
         }
     }
 
-    /// Its time is over: the socket is let go at once, for there is nobody to say goodbye to.
+    /// Ends the connection for `end_cause` at once, without a Close frame.
     pub(super) fn cut_off(&mut self, end_cause: EndCause, sink: &mut impl Sink) {
         self.shared().lock_in_order().reset_for(end_cause);
         sink.handle_error(&self.session, end_cause.into());

@@ -1,4 +1,4 @@
-//! What groups send to a session.
+//! The delivery of a group's publications to one member.
 
 use std::sync::Arc;
 
@@ -17,16 +17,17 @@ use crate::connection::{
 };
 
 impl Writer {
-    /// What its groups have sent before goes out before what the session is sent now.
+    /// Sends the publications that the session's groups sent before, so that they precede what the session is
+    /// sent now.
     #[inline]
     pub(crate) fn catch_up(&mut self) {
-        // Whoever is in a group has an annex, a calm session that isn't has none.
+        // A member of a group has a cold state, a calm session has none.
         if self.cold_state.is_some() {
             self.take_owed();
         }
     }
 
-    /// Gives it `batch` of `slice`, as far as it is a member and hasn't got it.
+    /// Sends `batch` of `slice`, if the session is a member and hasn't got it.
     #[inline]
     pub(crate) fn deliver(&mut self, batch: &mut Batch, slice: &Slice) {
         let Some(cold_state) = &mut self.cold_state else {
@@ -39,7 +40,7 @@ impl Writer {
         }
     }
 
-    /// Gives it a message of a group; a session that can't take it reads too slowly, and ends.
+    /// Sends a message of a group. A session that has no room for it reads too slowly and is closed.
     pub(crate) fn give(&mut self, message: &Prepared) {
         if self.offer(message) == Err(OutboxError::Full) {
             self.close(CloseCode::TRY_AGAIN_LATER, "reads too slowly");
@@ -52,7 +53,7 @@ impl Writer {
             .map(|cold_state| &mut cold_state.memberships)
     }
 
-    /// That of its worker, if it has one.
+    /// Returns the mailbox of its worker, if it has one.
     pub(crate) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
         match &self.driven_by {
             DrivenBy::Worker { mailbox, .. } => Some(mailbox),
@@ -102,7 +103,7 @@ impl Writer {
         }
     }
 
-    /// The form in which all of `batch` goes out, if it is one that is shared.
+    /// Returns the form of frame that fits all of `batch`, if it is one that sessions share.
     #[inline]
     fn common_form(&self, batch: &Batch) -> Option<PreparedForm> {
         let (min, max) = batch.payload_bytes();
@@ -111,7 +112,7 @@ impl Writer {
         (is_common && form != PreparedForm::Own).then_some(form)
     }
 
-    /// One after the other, in one write if `bytes`, which they have at most, fit the outbox.
+    /// Sends one message after another, in one write if `bytes`, the most that they can be, fit the outbox.
     fn give_all(&mut self, messages: &[Prepared], bytes: usize) {
         let gathers = messages.len() > 1
             && self.cork == Cork::Off

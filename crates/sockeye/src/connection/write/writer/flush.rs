@@ -1,4 +1,4 @@
-//! The way of a session's bytes to its socket.
+//! Sending and flushing: how a session's bytes get to its socket.
 
 use std::{
     io::{self, IoSlice},
@@ -21,14 +21,14 @@ use crate::connection::{
     },
 };
 
-/// Bytes. A payload from here on goes to the socket from where it lies, with its header before it.
+/// Bytes. A payload of at least this length is written from where it is, with its header before it.
 const LARGE_BYTES_MIN: usize = 16 << 10;
 
-/// Bytes. The same while a batch is gathered.
+/// Bytes. As [`LARGE_BYTES_MIN`], while a batch gathers.
 const LARGE_IN_BATCH_BYTES_MIN: usize = 64 << 10;
 
 impl Writer {
-    /// Takes a reply of the endpoint, whatever waits: reading has paused before it could be too much.
+    /// Takes a reply of the endpoint, whatever waits: reading pauses before it could be too much.
     #[inline]
     pub(crate) fn reply(&mut self, message: &Message<'_>) {
         self.catch_up();
@@ -38,7 +38,7 @@ impl Writer {
         }
     }
 
-    /// The same, with nothing before it that groups have sent.
+    /// Sends a message, without the publications of groups before it.
     #[inline]
     pub(super) fn send(&mut self, message: &Message<'_>) {
         if self.sender.is_mid_message() {
@@ -57,7 +57,7 @@ impl Writer {
             }
             // Compressed or masked.
             Ok(false) => buffers::with_send_pool(|pool| sender.send(message, pool, tail)).is_ok(),
-            // Closing: it has come too late.
+            // The session is closing, and the message is too late.
             Err(_) => false,
         });
         if is_framed {
@@ -66,8 +66,8 @@ impl Writer {
         self.settle();
     }
 
-    /// Takes a message that its sender has no more use for, as [`Writer::try_send`] does. What is left of it is
-    /// memory to be used again.
+    /// Takes a message that its sender no longer needs, as [`Writer::try_send`] does. Afterwards `message` is
+    /// memory to recycle.
     #[inline]
     pub(crate) fn try_send_owned(&mut self, message: &mut Message<'_>) -> Result<(), OutboxError> {
         if self.gather(message) {
@@ -76,13 +76,13 @@ impl Writer {
         self.try_send_slowly(message)
     }
 
-    /// Puts a short message behind others that gather, if nothing stands in the way: what most answers to a batch
-    /// are. `false`: it must go the usual way.
+    /// Appends a short message to gathered ones if nothing stands in the way, as for most answers to a batch.
+    /// Returns `false` if it must be sent the usual way.
     #[inline]
     fn gather(&mut self, message: &Message<'_>) -> bool {
         let len = message.len();
         let plain_len_limit = plain_len_limit(&self.sender).min(LARGE_IN_BATCH_BYTES_MIN);
-        // Who has an annex may have to wait for others.
+        // A session with cold state may have publications or deferred messages to send first.
         let is_in_way =
             self.cork != Cork::Inbox || self.cold_state.is_some() || len >= plain_len_limit;
         if is_in_way || self.admit(len).is_err() {
@@ -109,19 +109,19 @@ impl Writer {
         Ok(())
     }
 
-    /// From how many bytes on a payload goes to the socket from where it lies. In a batch that would be
-    /// a write for each, which costs more than a copy.
+    /// Returns the length from which on a payload is written from where it is. In a batch that would be one
+    /// write for each, which costs more than a copy.
     #[inline]
     fn large_bytes_min(&self) -> usize {
         match self.cork {
             Cork::Batch | Cork::Inbox => LARGE_IN_BATCH_BYTES_MIN,
-            // What the driver keeps goes out first.
+            // The driver's replies go out first.
             Cork::Turn => usize::MAX,
             Cork::Off => LARGE_BYTES_MIN,
         }
     }
 
-    /// Takes a reply whose memory may be kept, if it is large, until it is on the wire; given back if that
+    /// Takes a reply and may keep its memory, if it is large, until it is written. Returns the memory if it
     /// isn't needed.
     pub(crate) fn reply_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
         self.catch_up();
@@ -136,7 +136,7 @@ impl Writer {
         spare
     }
 
-    /// The same of any message, with nothing before it that groups have sent.
+    /// Sends a message as [`Writer::reply_owned`] does, without the publications of groups before it.
     fn send_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         let (kind, len) = (message.kind(), message.len());
@@ -157,19 +157,19 @@ impl Writer {
             false => Some(message),
         };
         if self.cork == Cork::Off {
-            // Nobody else flushes, and so nobody would see that it doesn't move.
+            // No flush follows, which would notice that the socket takes no more.
             self.release_outbox();
         }
         spare
     }
 
-    /// Writes as much as the socket takes. Whether all is out.
+    /// Writes as much as the socket takes. Returns whether all is written.
     #[inline]
     pub(crate) fn flush(&mut self) -> bool {
         let Some(mut outbox) = self.outbox.take() else {
             return !self.unflushed || self.flush_slowly();
         };
-        // What a batch has gathered, in one write: most of all that is ever sent.
+        // The common case: the bytes of one batch, in one write.
         if outbox.is_empty() {
             buffers::return_outbox(outbox);
             return !self.unflushed || self.flush_slowly();
@@ -190,8 +190,8 @@ impl Writer {
         self.flush_slowly()
     }
 
-    /// Writes one slice as far as it goes at once. `None` if there is anything to see to, which
-    /// [`Writer::flush_slowly`] finds.
+    /// Writes one slice as far as possible at once. `None` on any other outcome, which
+    /// [`Writer::flush_slowly`] handles.
     #[inline]
     fn write_slice(&mut self, bytes: &[u8]) -> Option<usize> {
         let (Io::Stream(polled), DrivenBy::Task(waker)) = (&mut self.io, &self.driven_by) else {
@@ -212,7 +212,7 @@ impl Writer {
         Some(written)
     }
 
-    /// Writes what has gathered, behind which nothing comes.
+    /// Writes the gathered bytes, which are the last of the session.
     pub(super) fn write_last(&mut self) {
         if let Some(outbox) = &mut self.outbox
             && let Some(bytes) = outbox.only_slice()
@@ -225,7 +225,7 @@ impl Writer {
 
     #[cold]
     fn note_failure(&mut self, error: io::Error) -> Option<usize> {
-        self.fail_transport(error);
+        self.fail_io(error);
         self.wake_driver();
         None
     }
@@ -263,7 +263,8 @@ impl Writer {
         cold_state.deferred.push_back(message.clone().into_owned());
     }
 
-    /// Writes header and payload from where they lie. `false`: it must go the usual way.
+    /// Writes header and payload from where they are. Returns `false` if the message must be sent the usual
+    /// way.
     fn send_large(&mut self, message: &Message<'_>) -> bool {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         match send_head(&mut self.sender, message.kind(), message.len(), &mut head) {
@@ -277,7 +278,7 @@ impl Writer {
         true
     }
 
-    /// Sends bytes that others get too.
+    /// Sends bytes that other sessions get too.
     #[inline]
     pub(super) fn transmit_shared(&mut self, bytes: &Bytes) {
         if self.cork != Cork::Off || self.outbox.is_some() {
@@ -308,7 +309,7 @@ impl Writer {
         }
     }
 
-    /// After something was queued: writes it, unless somebody will.
+    /// Writes what was queued, unless the cork says that a flush follows.
     #[inline]
     pub(super) fn settle(&mut self) {
         match self.cork {
@@ -319,7 +320,7 @@ impl Writer {
         }
     }
 
-    /// An outbox in which nothing waits goes back to the thread.
+    /// Gives an empty outbox back to the thread, and charges a filled one.
     #[inline]
     pub(super) fn release_outbox(&mut self) {
         if let Some(mut outbox) = self.outbox.take() {
@@ -335,7 +336,8 @@ impl Writer {
         }
     }
 
-    /// Something waits because the transport takes no more: whoever drives must look whether it moves.
+    /// Notes that bytes wait because the socket takes no more, and wakes the driver, which checks whether it
+    /// does later.
     fn stick(&mut self) {
         if self.flow == Flow::Free {
             self.flow = Flow::Moving;
@@ -343,7 +345,7 @@ impl Writer {
         }
     }
 
-    /// Nothing waits any more.
+    /// Notes that nothing waits any more.
     #[inline]
     fn unstick(&mut self) {
         if self.is_stuck() {
@@ -351,7 +353,7 @@ impl Writer {
         }
     }
 
-    /// Writes what waits, then `head`, then `payload`; keeps a copy of what the socket refuses.
+    /// Writes what waits, then `head`, then `payload`. Keeps a copy of what the socket refuses.
     fn write_on(&mut self, head: &[u8], payload: &[u8]) {
         if let Some(written) = self.write(head, payload) {
             if written < head.len() + payload.len() {
@@ -366,13 +368,13 @@ impl Writer {
         }
     }
 
-    /// Writes what waits, then `head`, then `payload`, until the socket refuses. How many bytes of
-    /// the latter two are out; `None` if the transport failed.
+    /// Writes what waits, then `head`, then `payload`, until the socket refuses. Returns how many bytes of
+    /// the latter two are written; `None` if the socket failed.
     fn write(&mut self, head: &[u8], payload: &[u8]) -> Option<usize> {
         let had_room = self.outbox_bytes() <= self.outbox_bytes_max();
         match self.write_all(head, payload) {
             Err(error) => {
-                self.fail_transport(error);
+                self.fail_io(error);
                 self.wake_driver();
                 None
             }
@@ -435,7 +437,7 @@ impl Writer {
         }
     }
 
-    /// There is room, perhaps after there was none.
+    /// Wakes all that wait for room, if any do.
     #[inline]
     fn handle_room(&mut self) {
         if self.cold_state.is_some() {

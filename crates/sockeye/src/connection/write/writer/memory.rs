@@ -1,4 +1,4 @@
-//! What waits to be written, when memory is short.
+//! The bytes that wait to be written, when memory is short.
 
 use crate::{
     closed::EndCause,
@@ -6,18 +6,18 @@ use crate::{
     memory::{Holding, MemoryBudget},
 };
 
-/// Bytes. Behind more of what waits, a Close frame would not get through soon.
+/// Bytes. Behind more waiting bytes a Close frame would not get through soon.
 const CLOSE_BEHIND_BYTES_MAX: usize = 64 << 10;
 
 impl Writer {
-    /// It is ended for what it holds: says so, if it isn't closing already and the Close frame gets through soon.
-    /// Whether it was said.
+    /// Closes the connection for what it holds, with a Close frame if it isn't closing already and the frame
+    /// can get through soon. Returns whether the frame was sent.
     pub(crate) fn expel(&mut self, end_cause: EndCause) -> bool {
         if !self.is_open() || self.buffered_bytes() > CLOSE_BEHIND_BYTES_MAX {
             return false;
         }
         self.cold_state().end_cause = Some(end_cause);
-        // Before what is written at once: it is forgiven.
+        // Dropped before the close writes, so that these bytes are no longer charged.
         if let Some(outbox) = &mut self.outbox {
             outbox.holding = None;
         }
@@ -25,7 +25,7 @@ impl Writer {
         true
     }
 
-    /// Charges what waits to be written to `budget` from now on, if it waits because the transport takes no more.
+    /// Charges waiting bytes to `budget` from now on, if they wait because the socket takes no more.
     #[inline]
     pub(crate) fn charge_to(&mut self, budget: &MemoryBudget) {
         if self.is_stuck()
@@ -42,7 +42,8 @@ impl Writer {
         self.io.is_at_end()
     }
 
-    /// Whether it must go, because so much waits to be written and memory is short.
+    /// Returns whether the connection must be closed, because so much waits to be written and memory is
+    /// short.
     pub(crate) fn must_close(&self) -> bool {
         let outbox = self.outbox.as_ref();
         let holding = outbox.and_then(|outbox| outbox.holding.as_ref());

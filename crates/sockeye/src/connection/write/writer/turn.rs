@@ -1,4 +1,4 @@
-//! One turn of a worker's session: what its endpoint answers to the messages of one read.
+//! One turn of a worker's session: the endpoint's replies to the messages of one read.
 
 use sockeye_proto::{driver::plain_len_limit, extension::Pool};
 
@@ -12,8 +12,8 @@ use crate::connection::{
 };
 
 impl Writer {
-    /// The turn of a calm wire begins: what is sent gathers until its end. `replies` are open for the
-    /// messages that need nothing of the wire's.
+    /// Begins a turn of a calm session: sends gather until its end. `replies` opens for messages that need
+    /// nothing of the writer.
     #[inline(always)] // Into the driver's turn.
     pub(crate) fn begin_turn(&mut self, replies: &mut ReplyBatch<'_>) {
         debug_assert!(self.is_calm());
@@ -26,7 +26,7 @@ impl Writer {
         }
     }
 
-    /// The turn is over: what has gathered goes to the socket, in one write.
+    /// Ends the turn: all gathered bytes go to the socket, in one write.
     #[inline(always)] // Into the driver's turn.
     pub(crate) fn end_turn(&mut self, replies: &mut ReplyBatch<'_>, pool: &mut Pool) {
         if self.cork != Cork::Turn || self.outbox.is_some() {
@@ -53,8 +53,8 @@ impl Writer {
         replies.close();
     }
 
-    /// Writes the replies from where they lie, in the midst of a turn. If all of them are out they stay open;
-    /// otherwise the rest waits here, as [`Writer::take_replies`] has it.
+    /// Writes the replies from where they are, in the middle of a turn. If all are written, the batch stays
+    /// open. Otherwise the rest waits in the outbox, as after [`Writer::take_replies`].
     #[inline(never)]
     pub(crate) fn write_replies(&mut self, replies: &mut ReplyBatch<'_>, pool: &mut Pool) {
         if self.cork != Cork::Turn || self.outbox.is_some() {
@@ -82,8 +82,8 @@ impl Writer {
         replies.close();
     }
 
-    /// Puts the replies before all that has gathered since the turn began, and closes them: what follows
-    /// them comes here.
+    /// Moves the replies to the outbox, before all bytes gathered since the turn began, and closes the batch,
+    /// so that later replies go to the outbox too.
     #[inline(always)] // Into the driver's turn.
     pub(crate) fn take_replies(&mut self, replies: &mut ReplyBatch<'_>) {
         if self.cork == Cork::Turn {
@@ -117,11 +117,11 @@ impl Writer {
         }
     }
 
-    /// Payload bytes below which a reply is a plain frame that nothing of the wire's comes before; 0 if
-    /// none is.
+    /// Returns the payload length below which a reply is a plain frame that nothing of the writer's precedes;
+    /// 0 if there is none.
     #[inline(always)] // Into the driver's turn.
     fn plain_reply_end(&self) -> usize {
-        // What groups have sent before comes first.
+        // The groups' earlier publications come first.
         let is_member =
             (self.cold_state.as_ref()).is_some_and(|cold_state| !cold_state.memberships.is_empty());
         if is_member {
