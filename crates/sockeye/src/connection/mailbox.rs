@@ -4,12 +4,12 @@ use std::{
     fmt, io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Wake, Waker},
 };
 
-use crate::connection::fan_out::Slice;
+use crate::connection::{fan_out::Slice, wake_state::WakeState};
 
 /// The notes by which other threads ask a worker to act for the connections that it drives. The worker reads
 /// them between two waits.
@@ -19,8 +19,8 @@ use crate::connection::fan_out::Slice;
 pub(crate) struct Mailbox {
     /// `None` once the worker has ended.
     notes: Mutex<Option<Vec<Note>>>,
-    /// One of [`WAITING`], [`AWAKE`] and [`NOTED`], so that a round without notes takes no lock.
-    state: AtomicU8,
+    /// Tells without a lock whether there are notes.
+    state: WakeState,
     waker: mio::Waker,
     /// Slices of groups with publications that not all of their members have.
     undelivered: AtomicUsize,
@@ -36,20 +36,11 @@ pub(crate) enum Note {
     Deliver(Arc<Slice>),
 }
 
-/// The worker waits for its sockets and must be woken for a note.
-const WAITING: u8 = 0;
-
-/// The worker works, and reads notes before it waits.
-const AWAKE: u8 = 1;
-
-/// There are notes, and the worker works or has been woken.
-const NOTED: u8 = 2;
-
 impl Mailbox {
     pub(crate) fn new(registry: &mio::Registry, token: mio::Token) -> io::Result<Self> {
         Ok(Self {
             notes: Mutex::new(Some(Vec::new())),
-            state: AtomicU8::new(WAITING),
+            state: WakeState::default(),
             waker: mio::Waker::new(registry, token)?,
             undelivered: AtomicUsize::new(0),
             stamps: AtomicU64::new(0),
@@ -67,7 +58,7 @@ impl Mailbox {
 
     /// Has the worker read its notes and its orders.
     pub(crate) fn notify(&self) {
-        if self.state.swap(NOTED, Ordering::AcqRel) == WAITING
+        if self.state.notify()
             && let Err(error) = self.waker.wake()
         {
             tracing::error!(%error, "a worker can't be woken");
@@ -83,33 +74,25 @@ impl Mailbox {
     /// Takes all notes. `notes` must be empty, and its memory is used for the next ones. Returns whether the
     /// worker was notified since the last call.
     pub(crate) fn take(&self, notes: &mut Vec<Note>) -> bool {
-        if self.state.load(Ordering::Acquire) != NOTED {
+        // Before the notes are taken: a note that comes in between is found in the next round.
+        if !self.state.take() {
             return false;
         }
-        // Before the notes are taken, so that a note posted in between is found in the next round.
-        self.state.store(AWAKE, Ordering::Release);
         if let Some(posted) = &mut *self.lock() {
             std::mem::swap(posted, notes);
         }
         true
     }
 
-    /// Announces that the worker is going to wait. Returns `false` if it must not, because there are notes.
+    /// Begins to wait. Returns false if the worker must not wait, because there are notes.
     #[inline]
     pub(crate) fn begin_wait(&self) -> bool {
-        self.change(AWAKE, WAITING)
+        self.state.begin_wait()
     }
 
-    /// Announces that the worker has waited.
+    /// Ends a wait, whether or not one had begun.
     pub(crate) fn end_wait(&self) {
-        self.change(WAITING, AWAKE);
-    }
-
-    /// Changes the state from `from` to `to`, and returns whether it was `from`.
-    fn change(&self, from: u8, to: u8) -> bool {
-        self.state
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.state.end_wait();
     }
 
     /// Returns how many slices of groups have publications that not all of their members have.

@@ -35,6 +35,8 @@ mod sent;
 mod session;
 mod sink;
 mod waiters;
+#[cfg(feature = "server")]
+mod wake_state;
 mod write;
 
 pub(crate) use buffers::SHORT_BYTES_END;
