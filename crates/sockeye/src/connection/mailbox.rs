@@ -111,6 +111,11 @@ impl Mailbox {
         self.undelivered.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Returns the stamp that the next publication of this worker's groups gets. What was published before has a lower one.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamps.load(Ordering::Relaxed)
+    }
+
     /// Returns the number of the next publication among all of this worker's slices.
     pub(crate) fn next_stamp(&self) -> u64 {
         self.stamps.fetch_add(1, Ordering::Relaxed)

@@ -108,7 +108,7 @@ atomic_byte!(AtomicU8);
 #[cfg(test)]
 mod tests {
     use loom::{
-        sync::{Arc, Condvar, Mutex, atomic::AtomicU8},
+        sync::{Arc, Mutex, Notify, atomic::AtomicU8},
         thread,
     };
 
@@ -117,36 +117,33 @@ mod tests {
 
     atomic_byte!(AtomicU8);
 
-    /// What a worker and the others share: notes, and an event that ends the worker's wait.
-    #[derive(Default)]
+    /// What a worker and the others share: notes, and what ends the worker's wait.
     struct Shared {
         state: WakeState<AtomicU8>,
         notes: Mutex<Vec<u8>>,
-        is_woken: Mutex<bool>,
-        woken: Condvar,
+        wake: Notify,
     }
 
     impl Shared {
-        fn post(&self, note: u8) {
-            self.notes.lock().unwrap().push(note);
-            if self.state.notify() {
-                *self.is_woken.lock().unwrap() = true;
-                self.woken.notify_one();
+        fn new() -> Self {
+            Self {
+                state: WakeState::default(),
+                notes: Mutex::default(),
+                wake: Notify::new(),
             }
         }
 
-        fn wait(&self) {
-            let mut is_woken = self.is_woken.lock().unwrap();
-            while !*is_woken {
-                is_woken = self.woken.wait(is_woken).unwrap();
+        fn post(&self, note: u8) {
+            self.notes.lock().unwrap().push(note);
+            if self.state.notify() {
+                self.wake.notify();
             }
-            *is_woken = false;
         }
 
         /// One round of the worker.
         fn round(&self) -> Vec<u8> {
             if self.state.begin_wait() {
-                self.wait();
+                self.wake.wait();
             }
             self.state.end_wait();
             match self.state.take() {
@@ -160,7 +157,7 @@ mod tests {
     fn no_note_stays_behind_while_the_worker_waits() {
         // A lost notification would leave the worker waiting for ever, which loom reports as a deadlock.
         loom::model(|| {
-            let shared = Arc::new(Shared::default());
+            let shared = Arc::new(Shared::new());
             let posters = [1, 2].map(|note| {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || shared.post(note))

@@ -110,13 +110,15 @@ impl Memberships {
         Delivery::Whole
     }
 
-    /// Returns all publications that the session hasn't got, in the order in which they were sent, and counts
-    /// them as delivered.
-    pub(crate) fn take_owed(&mut self) -> Vec<Prepared> {
+    /// Takes what was published before `stamp` and not given to the session yet, in the order in which it was sent.
+    ///
+    /// The groups are asked one after the other, while other threads publish. Without a common end a publication to
+    /// the last group could overtake an earlier one to the first.
+    pub(crate) fn take_owed(&mut self, stamp: u64) -> Vec<Prepared> {
         let mut owed = Vec::new();
         for membership in self.first.iter_mut().chain(&mut self.others) {
             if let Some(slice) = membership.slice.upgrade() {
-                membership.next = slice.owed_since(membership.next, self.id, &mut owed);
+                membership.next = slice.owed(membership.next, stamp, self.id, &mut owed);
             }
         }
         owed.sort_unstable_by_key(|publication| publication.stamp);

@@ -40,6 +40,11 @@ const OVERFULL_TIMES: usize = 8;
 const BATCH_BYTES_MAX: usize = 64 << 10;
 
 impl Pending {
+    /// Returns the number of the oldest publication.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
     /// Returns the number of the next publication.
     pub(crate) fn next(&self) -> u64 {
         self.first + self.queue.len() as u64

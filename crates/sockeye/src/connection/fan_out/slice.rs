@@ -215,17 +215,20 @@ impl Slice {
         drop(gone);
     }
 
-    /// Appends to `owed` the publications from number `next` on for the member `id`. Returns the number after
-    /// them.
-    pub(crate) fn owed_since(&self, next: u64, id: u64, owed: &mut Vec<Publication>) -> u64 {
+    /// Appends to `owed` what was published before `stamp` and a member that is at number `next` hasn't got. Returns
+    /// the number that is next for the member then.
+    pub(crate) fn owed(&self, next: u64, stamp: u64, id: u64, owed: &mut Vec<Publication>) -> u64 {
         let pending = self.pending();
+        let mut end = next.max(pending.first());
+        // Stamps rise within a slice, since each is drawn under its lock.
         let publications = pending.since(next);
-        owed.extend(
-            publications
-                .filter(|publication| !publication.except.has(id))
-                .cloned(),
-        );
-        pending.next()
+        for publication in publications.take_while(|publication| publication.stamp < stamp) {
+            end += 1;
+            if !publication.except.has(id) {
+                owed.push(publication.clone());
+            }
+        }
+        end
     }
 
     /// Has the sender pause if it can; otherwise delivers on its thread until there is room.
@@ -357,6 +360,34 @@ mod tests {
             slice.add(place.session());
         }
         (poll, slice, places)
+    }
+
+    #[test]
+    fn what_is_owed_ends_at_one_stamp_in_all_groups() {
+        let (_poll, room, mut members) = slice_of_a_worker(1);
+        let mailbox = room.mailbox.clone().unwrap();
+        let second = Arc::new(Slice::new(Some(Arc::clone(&mailbox))));
+        second.add(members[0].session());
+        let texts = |owed: Vec<Prepared>| -> Vec<String> {
+            owed.iter()
+                .map(|owed| owed.message().as_text().unwrap().to_owned())
+                .collect()
+        };
+        let owed = |stamp| {
+            let mut writer = members[0].session().shared().lock_in_order();
+            texts(writer.memberships().unwrap().take_owed(stamp))
+        };
+        room.publish(&Prepared::new("1"), &Except::Nobody);
+        second.publish(&Prepared::new("2"), &Except::Nobody);
+        let stamp = mailbox.next_stamp();
+        // Published while the first group was asked already, as another thread may do.
+        room.publish(&Prepared::new("3"), &Except::Nobody);
+        second.publish(&Prepared::new("4"), &Except::Nobody);
+        assert_eq!(owed(stamp), ["1", "2"]);
+        assert_eq!(owed(stamp), [""; 0]);
+        assert_eq!(owed(u64::MAX), ["3", "4"]);
+        assert_eq!(owed(u64::MAX), [""; 0]);
+        drop(members.pop());
     }
 
     #[test]

@@ -33,6 +33,10 @@ impl Mailbox {
         match *self {}
     }
 
+    pub(crate) fn stamp(&self) -> u64 {
+        match *self {}
+    }
+
     pub(crate) fn next_stamp(&self) -> u64 {
         match *self {}
     }

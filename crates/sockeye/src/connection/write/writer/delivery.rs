@@ -63,16 +63,14 @@ impl Writer {
 
     #[inline(never)]
     fn take_owed(&mut self) {
-        if self
-            .mailbox()
-            .is_none_or(|mailbox| mailbox.undelivered() == 0)
-        {
+        let Some(mailbox) = self.mailbox().filter(|mailbox| mailbox.undelivered() > 0) else {
             return;
-        }
+        };
+        let stamp = mailbox.stamp();
         let Some(memberships) = self.memberships() else {
             return;
         };
-        let owed = memberships.take_owed();
+        let owed = memberships.take_owed(stamp);
         let bytes = owed.iter().map(Prepared::wire_bytes_max).sum();
         self.give_all(&owed, bytes);
     }
