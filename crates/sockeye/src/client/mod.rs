@@ -13,6 +13,7 @@
 
 mod address_overrides;
 mod connect;
+mod connect_request;
 mod dial;
 mod exchange;
 mod happy_eyeballs;
@@ -29,5 +30,6 @@ mod upgrade_request;
 
 #[cfg(feature = "http2")]
 pub use connect::Http2;
-pub use connect::{Connect, Connecting, connect, connect_request};
+pub use connect::{Connect, Connecting, connect};
+pub use connect_request::connect_request;
 pub use proxy::Proxy;
