@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{handle::PresenceShared, registry::Tracking};
+use super::{registry::Tracking, shared::PresenceShared};
 
 /// A guard that keeps a device online until it is dropped.
 ///

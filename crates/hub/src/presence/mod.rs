@@ -1,25 +1,25 @@
-//! Who is here.
+//! Presence: which clients are online.
 //!
-//! A client is here while it has at least one device here: a tab, a phone, whatever holds a [`DeviceGuard`]. The
-//! first device that comes and the last one that goes are the edges that others hear of ([`Change`]). Of those
-//! who are away the time is kept at which they were last seen.
+//! A client is online while it has at least one connected device: a tab, a phone, anything that holds a
+//! [`DeviceGuard`]. A [`Change`] reports its first device that connects and its last one that disconnects. For offline
+//! clients the last-seen time is kept.
 //!
 //! ```text
-//!                 first device (here or on another node)
-//!          ┌──────────────────────────────────────────────> ┐
-//!        away                                              here ──┐ more devices
-//!          └ <──────────────────────────────────────────────┘ <───┘ come and go
-//!                 last device has gone, or its node is dead
+//!               first device connects (on this node or another)
+//!           ┌───────────────────────────────────────────────────> ┐
+//!        offline                                                online ──┐ more devices
+//!           └ <───────────────────────────────────────────────────┘ <────┘ connect and disconnect
+//!               last device disconnects, or its node dies
 //! ```
 //!
-//! Questions are answered from memory and never wait. A [`Store`] keeps what has to outlive the process and
-//! tells what other nodes know:
+//! Queries are answered from memory and never wait. A [`Store`] saves what must outlive the process, and may exchange
+//! the state with other nodes:
 //!
 //! | store | after a restart | several nodes | when it fails |
 //! |---|---|---|---|
-//! | [`Memory`] | nothing is known | no | it can't |
-//! | [`Durable`] | nobody is here, last-seen times stay | no | times of the outage are written when it is over |
-//! | [`Redis`] | the same, from the others | yes | this node's clients alone are seen until it is back |
+//! | [`Memory`] | nothing is known | no | it can't fail |
+//! | [`Durable`] | all clients are offline, last-seen times are known | no | changes are saved when it works again |
+//! | [`Redis`] | the same, and the clients of other nodes | yes | only this node's clients are known until it works again |
 
 mod change;
 mod device_guard;
@@ -30,6 +30,7 @@ mod limits;
 mod memory;
 mod redis;
 mod registry;
+mod shared;
 mod status;
 mod store;
 mod store_task;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time};
 
-use super::{SaveTiming, Store, StoreEvent, handle::PresenceShared};
+use super::{SaveTiming, Store, StoreEvent, shared::PresenceShared};
 use crate::StoreError;
 
 /// Saves changes, passes the store's events to the registry, and reopens the store after a failure.
