@@ -1,4 +1,4 @@
-//! How often each client address may do what costs the server more than an answer.
+//! Rate limits of each client address for expensive requests.
 
 use axum::{
     extract::{Request, State},
@@ -10,8 +10,7 @@ use sockeye::{AddressLimits, AddressRateLimiter, Rate, Refusal, RequestInfo, Ret
 
 use crate::config::{Config, Switch};
 
-/// How often each client address may do what costs the server more than an answer. Cheap to clone, and all
-/// clones count together.
+/// Rate limits of each client address for expensive requests. Cheap to clone; clones share their counts.
 ///
 /// `count(&info)` before it is done; of a [`RetryAfter`] a [`Refusal`] is made, 429, or an answer by
 /// [`too_many`].
@@ -66,7 +65,7 @@ pub(crate) fn too_many(error: RetryAfter, answer: impl FnOnce(StatusCode) -> Res
     response
 }
 
-/// Stands before all pages and APIs.
+/// Counts POST requests before they reach any page or API.
 pub(crate) async fn limit_posts(
     State(rates): State<AddressRates>,
     info: RequestInfo,
@@ -82,6 +81,6 @@ pub(crate) async fn limit_posts(
     next.run(request).await
 }
 
-/// Handshakes of so many seconds may come at once: all who are behind an address come back together when a
-/// server was restarted.
+/// Seconds' worth of handshakes that may come at once: all clients behind one address reconnect together after a restart of the
+/// server.
 const BURST_SECONDS: u32 = 20;

@@ -1,6 +1,6 @@
-//! The wiring: the one place where configuration, endpoints, page and signals meet.
+//! The wiring: the one place that joins configuration, endpoints, pages and signals.
 
-use std::{ffi::OsString, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -11,9 +11,9 @@ use axum::{
 };
 use serde_json::json;
 use sockeye::{
-    AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Error, Group, HeartbeatConfig,
-    HttpSettings, Lifetime, Limits, MemoryBudget, Origins, Refusal, Retry, Route, Server,
-    ServerHandle, ServerTls, Settings,
+    AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Group, HeartbeatConfig, HttpSettings,
+    Lifetime, Limits, MemoryBudget, Origins, Refusal, Retry, Route, Server, ServerHandle,
+    ServerTls, Settings,
 };
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     config::{Config, Loaded, LogFormat, MemoryMax, Switch},
     connection_log::ConnectionLog,
     data::DataDir,
+    dial::with_causes,
     echo::Echo,
     hsts,
     log::{Log, Notices},
@@ -52,7 +53,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         Err(error) => return refuse(&format!("cannot start threads: {error}")),
     };
     runtime.block_on(async {
-        // Before anything is printed: who sees the addresses may send a signal at once.
+        // Before anything is printed, since a program that reads the addresses may send a signal at once.
         let mut signals = match Signals::catch() {
             Ok(signals) => signals,
             Err(error) => return refuse(&format!("cannot catch signals: {error}")),
@@ -69,7 +70,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(key) => key,
             Err(message) => return refuse(&message),
         };
-        // First, since what lies in the directory decides whether there is anything to serve.
+        // First, since a directory that can't be used ends the start.
         let data = match open_data(config) {
             Ok(data) => data,
             Err(message) => return refuse(&message),
@@ -105,11 +106,11 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         };
         readiness.end();
         if let Some(failure) = &failure {
-            // Half of a server is worse than one that begins anew: whoever looks after the process starts it again.
+            // A supervisor such as systemd restarts the process, which is better than half a server.
             notices.fail(&format!("{failure}, stopping"));
         }
         if notice(config, &server, notices, &mut signals).await == Patience::Left {
-            // Whoever follows the changes would hold the drain up.
+            // Clients that follow the changes would delay the drain.
             presence.end_changes();
             drain(config, &server, notices, &mut signals).await;
         }
@@ -129,7 +130,7 @@ fn open_data(config: &Config) -> Result<Option<DataDir>, String> {
     Ok(data)
 }
 
-/// Asks the parts that others wait for whether they still work.
+/// Creates the readiness check of the chat and of presence.
 fn readiness(chat: &Chat, presence: &Presence) -> Readiness {
     let (chat, presence) = (chat.clone(), presence.clone());
     Readiness::default()
@@ -162,12 +163,17 @@ async fn start(
         let limits = settings(config).limits;
         server = server.mount(chat.route(connections, path, limits, rates.clone()));
     }
-    let login = Login::new(chat.clone(), config.login_lifetime.0, rates.clone());
+    let login = Login::new(
+        Arc::new(chat.clone()),
+        chat.limits().name_chars_max,
+        config.login_lifetime.0,
+        rates.clone(),
+    );
     server = server.mount(login.route(connections, settings(config).limits));
     for (path, route) in endpoints(config, connections, presence) {
-        // Whoever gives the chat a path means that path.
+        // A path that was given to the chat takes precedence.
         if !chat_paths.contains(&path) {
-            // These endpoints believe any name that they are told and guard nothing: any page may use them.
+            // These endpoints trust any name and protect nothing, so pages of any origin may use them.
             let mut route = route.origins(Origins::Any);
             if config.app_heartbeat == Switch::On {
                 route = route.app_heartbeat(AppHeartbeat::default());
@@ -195,7 +201,7 @@ async fn start(
         .map_err(|error| with_causes(&error))
 }
 
-/// What is open to everybody. Who names a client is here while the session is open.
+/// Returns the endpoints that are open to all. A client that the request names is online while its session is open.
 fn endpoints(
     config: &Config,
     connections: ConnectionLog,
@@ -208,7 +214,7 @@ fn endpoints(
     let broadcast = connections.route("/websocket/ws", move |_| {
         Ok(Tracked::new(Place(room.clone()), &for_room, "room"))
     });
-    // Conformance suites come here, and ask for more than strangers elsewhere should have.
+    // Conformance suites use /echo, and send larger messages than other endpoints allow.
     let mut limits = settings(config).limits;
     limits.message_bytes_max = config.echo_message_bytes_max.0;
     let echo = echo.limits(limits);
@@ -219,7 +225,7 @@ fn endpoints(
     ]
 }
 
-/// Rooms, private messages, who is online; kept below `data`, or as long as the process.
+/// Starts the chat. It stores messages below `data`, or in memory.
 fn chat(
     config: &Config,
     data: Option<&DataDir>,
@@ -239,7 +245,7 @@ fn chat(
     )
 }
 
-/// A disk has more room than memory.
+/// Returns the chat's limits. They are higher with a data directory, since a disk has more room than memory.
 fn chat_limits(config: &Config, data: Option<&DataDir>) -> chat::Limits {
     let mut limits = chat::Limits::default();
     if data.is_some() {
@@ -255,7 +261,7 @@ fn chat_limits(config: &Config, data: Option<&DataDir>) -> chat::Limits {
     limits
 }
 
-/// Plain HTTP, with what others serve.
+/// Returns the router of plain HTTP, with the routes of `others`.
 fn pages(config: &Config, others: Router) -> Router {
     let page = welcome::page(config.message_bytes_max.0, config.echo_message_bytes_max.0);
     let chat_page = chat::page(chat_path(config));
@@ -279,27 +285,27 @@ fn pages(config: &Config, others: Router) -> Router {
     }
 }
 
-/// Where the chat's WebSocket is.
+/// Returns the paths of the chat's WebSocket.
 fn chat_paths(config: &Config) -> Vec<&str> {
     let paths = config.chat_path.iter();
     paths.map(|path| path.0.as_str()).collect()
 }
 
-/// Where the chat's own page finds it: beside itself, unless the chat has other paths.
+/// Returns the path that the chat's own page uses: `/chat` if it is among the chat's paths, else the first.
 fn chat_path(config: &Config) -> &str {
     let paths = chat_paths(config);
     let own = paths.iter().find(|path| **path == "/chat");
     own.or(paths.first()).copied().unwrap_or("/chat")
 }
 
-/// For whoever opens an endpoint as if it were a page (RFC 9110 section 15.5.22).
+/// Answers a plain HTTP request to a WebSocket endpoint with 426 (RFC 9110 section 15.5.22).
 async fn upgrade_required(version: Version) -> Response {
     let refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED)
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .body(
             "This is a WebSocket: open it with ws:// or wss://, or open / for a page that does.\n",
         );
-    // Section 7.8: both fields belong together, and to HTTP/1.1.
+    // RFC 9110 section 7.8: Upgrade needs Connection, and both exist in HTTP/1.1 only.
     let refusal = match version {
         Version::HTTP_11 => refusal
             .header(header::UPGRADE, "websocket")
@@ -363,7 +369,7 @@ fn memory_budget(config: &Config) -> MemoryBudget {
     budget
 }
 
-/// Says where each listener is and what it serves. Programs read these lines: `ws://HOST:PORT` is the chosen one.
+/// Prints the address of each listener and what it serves. Programs read these lines: `ws://HOST:PORT` has the chosen port.
 fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
     use std::io::Write as _;
     let (http, ws) = match config.tls_cert {
@@ -377,7 +383,7 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
         false => format!("sockeye {version}\n"),
     };
     for addr in addrs {
-        // Nobody can dial "every address".
+        // A client can't connect to "every address".
         let host = match addr.ip() {
             ip if ip.is_unspecified() => format!("localhost:{}", addr.port()),
             _ => addr.to_string(),
@@ -427,20 +433,20 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
         false => format!("{last}\n"),
     });
     let mut stdout = std::io::stdout().lock();
-    // A closed stdout is no reason not to serve.
+    // A closed stdout doesn't stop the server.
     let _ = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
 }
 
-/// Whether the operator wants it to end in order.
+/// Whether the server ends with a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
     Left,
     Lost,
 }
 
-/// Goes on serving while the word spreads that newcomers should go elsewhere.
+/// Keeps serving for `drain_notice`, while `/health/ready` answers 503.
 async fn notice(
     config: &Config,
     server: &ServerHandle,
@@ -465,7 +471,7 @@ async fn notice(
     }
 }
 
-/// Closes all sessions at the configured pace, says how many remain, and reports. A second signal cuts it short.
+/// Drains the server, prints how many sessions remain, and reports the result. A second signal ends the drain at once.
 async fn drain(config: &Config, server: &ServerHandle, notices: Notices, signals: &mut Signals) {
     let mut drain = Drain::default();
     drain.per_second = config.drain_rate.0;
@@ -516,19 +522,5 @@ fn say_drained(notices: Notices, report: &DrainReport) {
     );
 }
 
-/// Often enough to see that something happens, seldom enough to read it.
+/// Time between two lines of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-
-/// An error and what it comes from, on one line.
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text.replace('\n', " ")
-}

@@ -1,4 +1,4 @@
-//! The certificate that the configuration names.
+//! Reads the configured certificate.
 
 use sockeye::ServerTls;
 

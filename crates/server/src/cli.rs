@@ -1,4 +1,4 @@
-//! The command line: what can be asked of the binary, and the default command.
+//! The command line: commands, options, and the default command.
 
 use std::{
     error::Error,
@@ -83,7 +83,7 @@ Exit code:
   0  ended by ctrl-C or SIGTERM
   2  could not start: bad flag, bad configuration, port in use, bad certificate";
 
-/// What `main` is asked to do, with the configuration already read.
+/// The command to run, with the configuration already read.
 #[derive(Debug)]
 pub(crate) enum Order {
     Serve(Loaded),
@@ -96,10 +96,10 @@ pub(crate) enum Order {
     Man(ManArgs),
 }
 
-/// Why there is no [`Order`].
+/// Why no command runs.
 #[derive(Debug)]
 pub(crate) enum CliError {
-    /// Help and version are "errors" too; clap knows the stream and the exit code.
+    /// A usage error. For clap, help and version are errors too, with their own stream and exit code.
     Usage(clap::Error),
     Config(ConfigError),
 }
@@ -152,7 +152,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Order, C
     })
 }
 
-/// The command line's grammar, with each key's environment variable and file key in its help.
+/// Returns the clap command. The help of each option has its environment variable and file key.
 pub(crate) fn command() -> clap::Command {
     config::at_path(
         config::at_path(Cli::command(), &["serve"], config::with_origins),
@@ -161,7 +161,7 @@ pub(crate) fn command() -> clap::Command {
     )
 }
 
-/// `sockeye`, `sockeye --flag …` mean `sockeye serve`, `sockeye serve --flag …`.
+/// Inserts the default command: `sockeye --flag …` means `sockeye serve --flag …`.
 fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let own = ["-h", "--help", "-V", "--version"].map(OsStr::new);
     match args.get(1) {
@@ -177,11 +177,11 @@ fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// Prints help, version or what is wrong with the command line, and says how to exit.
+/// Prints help, version or a usage error, and returns the exit code.
 pub(crate) fn explain(error: &clap::Error, notices: Notices) -> ExitCode {
     match (bad_value(error), error.source()) {
         (Some(flag), Some(reason)) => notices.fail(&format!("{flag}: {reason}")),
-        // Help goes to stdout, and is for people.
+        // Help goes to stdout as text, with --log-format=json too.
         _ if error.use_stderr() && notices.0 == LogFormat::Json => {
             notices.fail(error.to_string().trim());
         }
@@ -192,7 +192,7 @@ pub(crate) fn explain(error: &clap::Error, notices: Notices) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// The flag, without its value's name, if its value was refused by our own parsers.
+/// Returns the flag whose value one of our own parsers refused.
 fn bad_value(error: &clap::Error) -> Option<String> {
     match (error.kind(), error.get(ContextKind::InvalidArg)?) {
         (ErrorKind::ValueValidation, ContextValue::String(arg)) => {

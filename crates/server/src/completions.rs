@@ -1,9 +1,7 @@
 //! `sockeye completions`: the script that completes commands and options in a shell.
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
-
-use crate::cli;
 
 /// Shown at the end of `sockeye completions --help`.
 pub(crate) const WHERE_TO: &str = "\
@@ -20,9 +18,9 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
-/// Returns the script for this shell.
-pub(crate) fn script(shell: Shell) -> Vec<u8> {
+/// Returns the script that completes `command` in this shell.
+pub(crate) fn script(shell: Shell, mut command: Command) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut cli::command(), "sockeye", &mut script);
+    clap_complete::generate(shell, &mut command, "sockeye", &mut script);
     script
 }

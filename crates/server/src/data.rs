@@ -1,4 +1,4 @@
-//! The directory of `--data`: what must outlive the process lies below it.
+//! The directory of `--data`, for data that outlives the process.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -8,20 +8,20 @@ use std::{
 
 use sockeye_hub::open_private_file;
 
-/// A directory that is there, can be written to, and is used by no other process.
+/// A directory that exists, is writable and is locked by this process.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    /// Locked as long as this value lives, and for the kernel to unlock when the process dies.
+    /// Locked while this value lives. The kernel unlocks it when the process dies.
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes the directory if it is missing, its owner's alone, and locks it by a file that is written to.
+    /// Creates the directory if it is missing, private to its owner, and locks it by a file in it.
     ///
     /// # Errors
     ///
-    /// One line that names the directory, what failed and what to do.
+    /// The text is one line: the directory, what failed and what to do.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let refuse = |what: &str, error: io::Error| {
             format!(
@@ -45,7 +45,7 @@ impl DataDir {
             }
             Err(TryLockError::Error(error)) => return Err(refuse("lock it", error)),
         }
-        // A disk that is full or read-only shows here, and not with the first message.
+        // Finds a full or read-only disk now, not with the first message.
         let text = format!("{}\n", std::process::id());
         lock.set_len(0)
             .and_then(|()| lock.write_all(text.as_bytes()))
@@ -56,13 +56,13 @@ impl DataDir {
         })
     }
 
-    /// Where it is, as it was named.
+    /// Returns the path as it was configured.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Who may read presence may know who talked when, so the directory is its owner's alone (mode 0700).
+/// Creates a directory of mode 0700, since presence data shows who was online when.
 fn make(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -71,8 +71,8 @@ fn make(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// A directory that was there keeps its rights: they may be meant (a volume of a container, a group that makes backups).
-/// The files in it are their owner's alone all the same.
+/// Keeps the mode of an existing directory, which may be deliberate (a container's volume, a group for backups). The files in
+/// it are private to their owner.
 fn warn_if_open(path: &Path) {
     #[cfg(unix)]
     {
@@ -99,7 +99,7 @@ fn warn_if_open(path: &Path) {
     }
 }
 
-/// Locked by the process that uses the directory; holds its number.
+/// The name of the lock file, which holds the id of the process.
 const LOCK: &str = "sockeye.lock";
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
         let path = parent.path().join("one/two");
         drop(DataDir::open(&path).unwrap());
         assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
-        // What a process left that has ended is no obstacle.
+        // The lock file of an ended process doesn't matter.
         DataDir::open(&path).unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! The echo endpoint: every message goes back as it came.
+//! The echo endpoint: sends every message back unchanged.
 
 use sockeye::{Endpoint, Message, Reply, Session};
 

@@ -1,4 +1,4 @@
-//! HTTP Strict Transport Security (RFC 6797): a browser that has been here by https never tries http again.
+//! HTTP Strict Transport Security (RFC 6797): browsers that came by https don't use http any more.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use axum::{
 };
 use sockeye::RequestInfo;
 
-/// Adds the field to every answer that goes out by TLS, to us or to a trusted proxy.
+/// Adds the field to all answers that reach the client by TLS, from this server or a trusted proxy.
 pub(crate) fn protect(router: Router) -> Router {
     router.layer(middleware::from_fn(
         async |info: RequestInfo, request: Request, next: Next| {
@@ -26,12 +26,11 @@ pub(crate) fn protect(router: Router) -> Router {
 
 const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Not by http (RFC 6797 section 7.2), not for addresses (section 8.1.1), and not for what may be one service of
-/// many: the rule holds for all ports of a host, so whoever is on another port than 443 has no right to make
-/// it; and of `localhost` everything that its owner develops.
+/// Returns whether the field may be sent: not by http (RFC 6797 section 7.2) and not for IP addresses (section 8.1.1). It would
+/// hold for all ports of a host, so it is sent on port 443 only, and never for `localhost`, where other programs are developed.
 fn applies_to(info: &RequestInfo) -> bool {
     let origin = info.is_secure().then(|| info.origin()).flatten();
-    // An origin is without the port of its scheme.
+    // An origin has no port if that is its scheme's default.
     let host = origin
         .as_deref()
         .and_then(|origin| origin.strip_prefix("https://"));

@@ -1,14 +1,14 @@
-//! The product: the binary `sockeye` and nothing that another program could build on.
+//! The binary `sockeye`.
 //!
 //! What it is:
 //! - `sockeye serve`: echo endpoints, a broadcast room, a welcome page, an API for back ends;
 //! - `sockeye connect`: a WebSocket client for the terminal and for pipes;
 //! - `sockeye bench`: a load generator that measures any WebSocket server;
 //! - `sockeye config`: the configuration, checked and explained;
-//! - `sockeye completions` and `sockeye man`: what a shell and a reader need of the command line.
+//! - `sockeye completions` and `sockeye man`: shell completions and manual pages.
 //!
 //! What it is not:
-//! - a library: the crate `sockeye` is.
+//! - a library: that is the crate `sockeye`.
 //!
 //! ```text
 //!   flags, SOCKEYE_…, sockeye.toml ──> cli ──> config ──┬──> app ──> sockeye::Server ──┬── echo
@@ -30,7 +30,9 @@ mod connection_log;
 mod data;
 mod dial;
 mod echo;
+mod event;
 mod hsts;
+mod identity;
 mod log;
 mod login;
 mod man;
@@ -42,6 +44,7 @@ mod reload;
 mod room;
 mod signal;
 mod tty;
+mod unix_time;
 mod welcome;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -49,7 +52,7 @@ use std::{ffi::OsString, process::ExitCode};
 use cli::{CliError, Order};
 use log::Notices;
 
-/// Runs the command that `args` ask for; `args` begin with the program's name.
+/// Runs the command in `args`, which begin with the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let notices = Notices(log::format_asked_for(&args));
@@ -63,8 +66,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         Ok(Order::ConfigDefault) => print(config::defaults().as_bytes()),
         Ok(Order::ConfigReference) => print(config::reference().as_bytes()),
-        Ok(Order::Completions(args)) => print(&completions::script(args.shell)),
-        Ok(Order::Man(args)) => man::run(&args, notices),
+        Ok(Order::Completions(args)) => print(&completions::script(args.shell, cli::command())),
+        Ok(Order::Man(args)) => man::run(&args, cli::command(), notices),
         Err(CliError::Usage(error)) => cli::explain(&error, notices),
         Err(CliError::Config(error)) => fail(notices, &error.to_string()),
     }
@@ -77,7 +80,7 @@ fn fail(notices: Notices, message: &str) -> ExitCode {
 
 fn print(text: &[u8]) -> ExitCode {
     use std::io::Write as _;
-    // A reader that went away (`| head`) has had enough.
+    // A closed stdout (`| head`) is no error.
     let _ = std::io::stdout().write_all(text);
     ExitCode::SUCCESS
 }

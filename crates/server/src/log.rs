@@ -1,4 +1,4 @@
-//! Log lines on stderr; stdout belongs to what the commands print.
+//! Log lines on stderr. stdout is for the output of commands.
 
 use std::{
     ffi::OsString,
@@ -28,7 +28,7 @@ use crate::{
     tty,
 };
 
-/// Where log lines go, and what the program says beside them whatever the filter.
+/// The log, with notices that are printed whatever the filter.
 #[derive(Clone)]
 pub(crate) struct Log {
     filter: reload::Handle<EnvFilter, Registry>,
@@ -36,14 +36,14 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Sends `tracing`'s events to stderr from now on. With JSON a panic is a line of JSON too.
+    /// Starts to write `tracing` events to stderr. With JSON, a panic is a line of JSON too.
     pub(crate) fn start(filter: &Filter, format: LogFormat) -> Self {
         let (filter, handle) = reload::Layer::new(EnvFilter::new(&filter.0));
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(io::stderr)
             .with_ansi(tty::has_colors(&io::stderr()));
         let registry = tracing_subscriber::registry().with(filter);
-        // A second start is possible only in tests, and then the first one stands.
+        // A second start happens in tests only; the first one stays.
         let _ = match format {
             LogFormat::Text => registry.with(lines.fmt_fields(PrintableFields)).try_init(),
             LogFormat::Json => registry.with(lines.json()).try_init(),
@@ -58,9 +58,9 @@ impl Log {
         }
     }
 
-    /// Logs what this filter lets through from now on.
+    /// Replaces the filter.
     pub(crate) fn refilter(&self, filter: &Filter) {
-        // It fails only if the subscriber is gone, which lasts as long as the process.
+        // Fails only without a subscriber, which lives as long as the process.
         let _ = self.filter.reload(EnvFilter::new(&filter.0));
     }
 
@@ -69,22 +69,22 @@ impl Log {
     }
 }
 
-/// What the program itself says, whatever the filter: a line for people, or one of JSON that looks like a log line.
+/// Notices of the program, printed whatever the filter: a line of text, or of JSON in the form of a log line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Notices(pub(crate) LogFormat);
 
 impl Notices {
-    /// Says it on stderr. `text` is for people; `message` and `fields` are the same for programs.
+    /// Prints a notice to stderr: `text` for people, or `message` and `fields` as JSON.
     pub(crate) fn say(self, text: &str, message: &str, fields: Value) {
         self.write("INFO", text, message, fields);
     }
 
-    /// Says on stderr why there is nothing more to do.
+    /// Prints a fatal error to stderr.
     pub(crate) fn fail(self, text: &str) {
         self.write("ERROR", text, text, Value::Null);
     }
 
-    /// A line of JSON about what is served.
+    /// Returns a line of JSON about a listener.
     pub(crate) fn served(message: &str, fields: Value) -> String {
         line("INFO", message, fields)
     }
@@ -99,11 +99,11 @@ impl Notices {
 }
 
 fn write_to_stderr(line: &str) {
-    // A closed stderr is no reason to stop.
+    // A closed stderr doesn't stop the program.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// A panic as a line of JSON.
+/// Returns a panic as a line of JSON.
 fn panic_line(info: &panic::PanicHookInfo<'_>) -> String {
     let message = info.payload_as_str().unwrap_or("a panic without a text");
     let thread = std::thread::current();
@@ -112,7 +112,7 @@ fn panic_line(info: &panic::PanicHookInfo<'_>) -> String {
     line("ERROR", &format!("panicked: {message}"), fields)
 }
 
-/// A line of JSON as `tracing_subscriber` makes them.
+/// Returns a line of JSON in the form of `tracing_subscriber`.
 fn line(level: &str, message: &str, fields: Value) -> String {
     let mut timestamp = String::new();
     let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
@@ -129,7 +129,7 @@ fn line(level: &str, message: &str, fields: Value) -> String {
     format!("{line}\n")
 }
 
-/// Fields as text. What came from outside can't command a terminal or forge a line.
+/// Writes fields as text. Escapes control characters, so that a value can't control a terminal or forge a line.
 struct PrintableFields;
 
 impl<'w> FormatFields<'w> for PrintableFields {
@@ -153,7 +153,7 @@ struct Fields<'w> {
 impl Fields<'_> {
     fn write(&mut self, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
         let name = field.name();
-        // What the bridge from the crate `log` tells beside the message.
+        // Fields that the bridge from the crate `log` adds.
         if name.starts_with("log.") {
             return Ok(());
         }
@@ -165,7 +165,7 @@ impl Fields<'_> {
         let name = name.strip_prefix("r#").unwrap_or(name);
         match (name, self.writer.has_ansi_escapes()) {
             ("message", _) => write!(self.writer, "{value}"),
-            // In italics, and a faint sign.
+            // The name in italics, the sign dimmed.
             (_, true) => write!(self.writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{value}"),
             (_, false) => write!(self.writer, "{name}={value}"),
         }
@@ -180,7 +180,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// The format that a command line asks for, or the environment, before anybody knows whether the rest of it is right.
+/// Returns the log format of the command line or environment, before the rest of them is checked.
 pub(crate) fn format_asked_for(args: &[OsString]) -> LogFormat {
     let asked = args.iter().enumerate().find_map(|(index, arg)| {
         let arg = arg.to_str()?;

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, Command};
 
-use crate::{cli, fail, log::Notices, print};
+use crate::{fail, log::Notices, print};
 
 /// Shown at the end of `sockeye man --help`.
 pub(crate) const EXAMPLES: &str = "\
@@ -29,9 +29,9 @@ pub(crate) struct ManArgs {
     dir: Option<PathBuf>,
 }
 
-/// Prints one page, or writes all of them.
-pub(crate) fn run(args: &ManArgs, notices: Notices) -> ExitCode {
-    let pages = pages();
+/// Prints one page of `command`, or writes all of them.
+pub(crate) fn run(args: &ManArgs, command: Command, notices: Notices) -> ExitCode {
+    let pages = pages(command);
     if let Some(dir) = &args.dir {
         return match write(&pages, dir) {
             Ok(()) => ExitCode::SUCCESS,
@@ -58,9 +58,9 @@ struct Page {
 }
 
 /// Returns the pages of all commands, the one of `sockeye` first.
-fn pages() -> Vec<Page> {
-    // It has nothing to say that `man` doesn't.
-    let mut root = cli::command().disable_help_subcommand(true);
+fn pages(command: Command) -> Vec<Page> {
+    // The subcommand `help` shows nothing that the pages don't.
+    let mut root = command.disable_help_subcommand(true);
     root.build();
     let mut pages = Vec::new();
     add(&root, &mut pages);
@@ -96,6 +96,7 @@ fn write(pages: &[Page], dir: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli;
 
     /// Checks that the page of `command` and those of its subcommands have every option.
     fn check(command: &Command, pages: &[Page]) {
@@ -116,6 +117,6 @@ mod tests {
     fn every_command_has_a_page_with_all_of_its_options() {
         let mut root = cli::command().disable_help_subcommand(true);
         root.build();
-        check(&root, &pages());
+        check(&root, &pages(cli::command()));
     }
 }

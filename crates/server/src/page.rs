@@ -1,4 +1,4 @@
-//! One HTML document with its style, texts and script inside, built when the server starts.
+//! An HTML document with its style, texts and script inside, built when the server starts.
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -7,17 +7,17 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use sha2::{Digest as _, Sha256};
 
-/// The page as it is served, with the headers that go with it.
+/// A page with its response headers.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     html: axum::body::Bytes,
     headers: HeaderMap,
 }
 
-/// What a page is made of.
+/// The sources of a page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sources {
-    /// With `{head}` and `{script}` where these go, and whatever else is filled in.
+    /// The document, with `{head}`, `{script}` and other placeholders.
     pub(crate) html: &'static str,
     /// Follows what all pages share.
     pub(crate) style: &'static str,
@@ -28,7 +28,7 @@ pub(crate) struct Sources {
 }
 
 impl Page {
-    /// `filled` are the placeholders of this page alone, each without its braces, and what takes their place.
+    /// Builds a page. `filled` has the page's own placeholders, without braces, and their values.
     pub(crate) fn join(sources: Sources, filled: &[(&str, &str)]) -> Self {
         let script = [sources.texts, SCRIPT, sources.script].concat();
         let style = [STYLE, sources.style].concat();
@@ -51,7 +51,7 @@ impl Page {
             (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
             (header::CONTENT_SECURITY_POLICY, policy),
             (header::ETAG, etag),
-            // The page belongs to the running binary: ask each time, and mostly hear 304.
+            // The page changes with the binary, so browsers ask each time and mostly get 304.
             (header::CACHE_CONTROL, "no-cache".to_owned()),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
             (header::REFERRER_POLICY, "no-referrer".to_owned()),
@@ -74,7 +74,7 @@ impl Page {
         let known = request
             .get(header::IF_NONE_MATCH)
             .and_then(|value| value.to_str().ok());
-        // A comparison of weak tags too (RFC 9110 section 13.1.2): a proxy that compresses makes ours weak.
+        // Compares weak tags too (RFC 9110 section 13.1.2), since a proxy that compresses makes the tag weak.
         let known = known.is_some_and(|tags| {
             tags.split(',')
                 .any(|tag| tag.trim().trim_start_matches("W/").as_bytes() == etag.as_bytes())
@@ -91,12 +91,12 @@ fn source_hash(text: &str) -> String {
     format!("sha256-{}", BASE64.encode(Sha256::digest(text)))
 }
 
-/// What all pages have in their head, `{style}` included.
+/// The head of all pages, with the placeholder `{style}`.
 const HEAD: &str = include_str!("page/head.html");
 const STYLE: &str = include_str!("page/base.css");
 const SCRIPT: &str = include_str!("page/base.js");
 
-/// Bytes. Half a SHA-256 tells two builds apart well enough.
+/// Bytes of the tag. Half of a SHA-256 tells two builds apart.
 const ETAG_BYTES: usize = 16;
 
 #[cfg(test)]

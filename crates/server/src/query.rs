@@ -6,8 +6,8 @@ use percent_encoding::percent_decode_str;
 ///
 /// # Errors
 ///
-/// One says which of them isn't UTF-8. Replacing what can't be read, as `form_urlencoded` does, would make one value of
-/// many.
+/// A parameter isn't UTF-8; the text names it. Replacing invalid bytes, as `form_urlencoded` does, would make different values
+/// equal.
 pub(crate) fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| {
@@ -19,7 +19,7 @@ pub(crate) fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
     pairs.collect()
 }
 
-/// `+` is a space, and a `%` that encodes nothing is itself. `None`: not UTF-8.
+/// Decodes a name or value: `+` is a space, and a `%` without two digits stays. Returns `None` if it isn't UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8().ok()?;

@@ -1,4 +1,4 @@
-//! `/health/ready`: whether newcomers should come here.
+//! `/health/ready`: whether a load balancer should send new clients.
 
 use std::{
     fmt,
@@ -14,19 +14,19 @@ use axum::{
     routing::{self, MethodRouter},
 };
 
-/// Whether newcomers should come here: yes from the beginning, no once the server is asked to end, or a part of it has
-/// failed that doesn't come back. Clones speak of the same server.
+/// Whether a load balancer should send new clients: yes from the start, no once the server is asked to end or one of its
+/// components has failed for good. Clones share the state.
 #[derive(Clone, Default)]
 pub(crate) struct Readiness {
     has_ended: Arc<AtomicBool>,
     parts: Vec<Part>,
 }
 
-/// Says what is wrong with a part of the server, in one line.
+/// Returns the failure of a component, in one line.
 type Part = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl Readiness {
-    /// With one more part to ask.
+    /// Adds a component.
     pub(crate) fn with(
         mut self,
         part: impl Fn() -> Option<String> + Send + Sync + 'static,
@@ -35,12 +35,12 @@ impl Readiness {
         self
     }
 
-    /// From now on they should not.
+    /// Makes the server not ready.
     pub(crate) fn end(&self) {
         self.has_ended.store(true, Ordering::Release);
     }
 
-    /// `200 ready`, or `503` with the reason.
+    /// Answers `200 ready`, or `503` with the reason.
     pub(crate) fn route(&self) -> MethodRouter {
         let readiness = self.clone();
         routing::get(move || async move { readiness.answer() })

@@ -1,4 +1,4 @@
-//! What a running server reads again at SIGHUP: its certificate, and what to log.
+//! Reloads a running server's certificate and log filter at SIGHUP.
 
 use std::ffi::OsString;
 
@@ -12,8 +12,8 @@ use crate::{
     signal::HangUps,
 };
 
-/// Reads the configuration again at each SIGHUP and takes from it what can change while the server runs. What can't be
-/// read is logged, and the old one stays.
+/// Rereads the configuration at each SIGHUP and applies the values that can change while the server runs. An error is logged,
+/// and the old values stay.
 pub(crate) struct Reloader {
     args: Vec<OsString>,
     started_with: Loaded,
@@ -22,7 +22,7 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    /// The command line `args` gave `started_with`, and that gave `tls`.
+    /// Creates a reloader. `started_with` was read from the command line `args`, and `tls` from `started_with`.
     pub(crate) fn new(
         args: Vec<OsString>,
         started_with: Loaded,
@@ -37,7 +37,7 @@ impl Reloader {
         }
     }
 
-    /// Reloads at each signal, for ever.
+    /// Reloads at each signal, forever.
     pub(crate) async fn run(self, mut hang_ups: HangUps) {
         loop {
             hang_ups.recv().await;
@@ -48,14 +48,14 @@ impl Reloader {
     fn reload(&self) {
         let renewed = match cli::parse(self.args.iter().cloned()) {
             Ok(Order::Serve(renewed)) => renewed,
-            // The same arguments give the same command.
+            // The arguments are those of the start, so they give the same command.
             Ok(_) => return,
             Err(error) => {
                 let error = error.to_string();
                 return tracing::error!(error, "SIGHUP: the configuration can't be read");
             }
         };
-        // The filter first: what follows is logged as it says.
+        // The filter first, so that it applies to the following log lines.
         self.log.refilter(&renewed.config.log_filter);
         let log_filter = renewed.config.log_filter.0.as_str();
         tracing::info!(log_filter, "SIGHUP: logging as the configuration says");
@@ -84,7 +84,7 @@ impl Reloader {
         }
     }
 
-    /// Keys with another value than at the start, which can't change while the server runs.
+    /// Returns the keys that have changed since the start but can't change while the server runs.
     fn changed(&self, renewed: &Loaded) -> Vec<String> {
         let has_tls = |loaded: &Loaded| loaded.config.tls_cert.is_some();
         let is_reloaded = |key: &str| match key {

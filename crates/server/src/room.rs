@@ -1,8 +1,8 @@
-//! The broadcast room: what one client sends, every client gets, the sender too.
+//! The broadcast room: each message goes to all clients, including its sender.
 
 use sockeye::{Closed, Endpoint, Group, Message, Reply, Session};
 
-/// One client's place in the room that all of them share.
+/// The endpoint of one client in the room.
 #[derive(Debug)]
 pub(crate) struct Place(pub(crate) Group);
 

@@ -1,10 +1,10 @@
-//! The signals that ask a process to end, and the one that asks a server to read its files again.
+//! The signals that end a process, and the one that reloads a server's files.
 
 use tokio::signal;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind};
 
-/// SIGINT (ctrl-C) and SIGTERM, caught from the moment this value exists; SIGHUP too if asked for.
+/// SIGINT (ctrl-C) and SIGTERM, caught from the creation of this value on; also SIGHUP, if asked for.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: Signal,
@@ -25,7 +25,7 @@ impl Signals {
         })
     }
 
-    /// Catches SIGHUP too, which a terminal sends when it goes away, unless `nohup` has the process ignore it.
+    /// Also catches SIGHUP, which a terminal sends when it is closed, unless `nohup` makes the process ignore it.
     #[cfg(unix)]
     pub(crate) fn catch_with_hang_up() -> std::io::Result<Self> {
         let ignored = is_hang_up_ignored();
@@ -46,7 +46,7 @@ impl Signals {
         Self::catch()
     }
 
-    /// Waits for the next one. Cancel safe.
+    /// Waits for the next signal. Cancel safe.
     #[cfg(unix)]
     pub(crate) async fn recv(&mut self) {
         tokio::select! {
@@ -56,17 +56,17 @@ impl Signals {
         }
     }
 
-    /// Waits for the next one. Cancel safe.
+    /// Waits for the next signal. Cancel safe.
     #[cfg(not(unix))]
     pub(crate) async fn recv(&mut self) {
-        // Without a handler there is no signal either: wait for good.
+        // Without a handler no signal comes, so this waits forever.
         if signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// SIGHUP as a server knows it: read your files again. Caught from the moment this value exists.
+/// SIGHUP, which makes a server reload its files. Caught from the creation of this value on.
 pub(crate) struct HangUps {
     #[cfg(unix)]
     signal: Option<Signal>,
@@ -86,7 +86,7 @@ impl HangUps {
         Ok(Self {})
     }
 
-    /// Waits for the next one. Cancel safe.
+    /// Waits for the next signal. Cancel safe.
     pub(crate) async fn recv(&mut self) {
         #[cfg(unix)]
         next(&mut self.signal).await;
@@ -103,7 +103,7 @@ async fn next(signal: &mut Option<Signal>) {
     }
 }
 
-/// Whether the parent has set SIGHUP to be ignored. Linux tells; elsewhere it is assumed not to be.
+/// Returns whether the parent process has set SIGHUP to be ignored. Only Linux tells; elsewhere it counts as not ignored.
 #[cfg(unix)]
 fn is_hang_up_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -158,11 +158,15 @@ fn files_below(folder: &str, extension: &str) -> Vec<PathBuf> {
 
 #[test]
 fn code_in_the_tutorial_stands_in_the_chat() {
-    let folder = root().join("crates/server/src/chat");
-    let files: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+    let source = root().join("crates/server/src");
+    let folders = [source.join("chat"), source.join("chat/processor")];
+    let in_folders = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap());
+    let in_folders = in_folders.map(|entry| entry.unwrap().path());
+    let files: Vec<String> = in_folders
         .filter(|path| path.is_file())
+        .chain([source.join("event.rs")])
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
     let page = fs::read_to_string(root().join("docs/tutorial/chat.md")).unwrap();

@@ -1,4 +1,4 @@
-//! What the API answers: JSON, errors too.
+//! The answers of the API: JSON, for errors too.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -6,13 +6,13 @@ use axum::{
 };
 use serde::Serialize;
 
-/// An error as JSON: `{"error":{"code":"unknown_path","message":"…"}}`. `code` is for programs and stays.
+/// Returns an error as JSON: `{"error":{"code":"unknown_path","message":"…"}}`. `code` is for programs and stays.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response {
     let body = serde_json::json!({ "error": { "code": code, "message": message } });
     json(status, &body)
 }
 
-/// `body` with a line's end, so that it looks well in a terminal too.
+/// Returns `body` as JSON with a final newline, for terminals.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let mut text = serde_json::to_string(body).expect("an answer has nothing that JSON has not");
     text.push('\n');
@@ -21,7 +21,7 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         ),
-        // Who is here is true now and nobody else's to keep.
+        // Presence changes all the time and is private, so no cache may store it.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (status, fields, text).into_response()

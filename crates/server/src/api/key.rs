@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::ApiKey;
 
-/// The key that lets a program use the API: the configured one, or one made for this run.
+/// The API key: the configured one, or one made for this run.
 #[derive(Clone)]
 pub(crate) struct Key {
     digest: [u8; 32],
@@ -16,9 +16,11 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// Takes the configured key, or makes one.
+    ///
     /// # Errors
     ///
-    /// The system gives no random numbers.
+    /// The system has no random numbers.
     pub(crate) fn chosen(configured: Option<&ApiKey>) -> Result<Self, String> {
         if let Some(ApiKey(key)) = configured {
             return Ok(Self {
@@ -35,15 +37,15 @@ impl Key {
         })
     }
 
-    /// The key, if it was made for this run and nobody else knows it.
+    /// Returns the key if it was made for this run, to print it.
     pub(crate) fn made(&self) -> Option<&str> {
         self.made.as_deref()
     }
 
-    /// Whether the request shows the key, once.
+    /// Returns whether the request carries the key, in exactly one field.
     pub(super) fn is_shown(&self, headers: &HeaderMap) -> bool {
         let mut shown = headers.get_all(FIELD).iter();
-        // Digests are compared, so that the time it takes tells nothing about the key.
+        // Compares digests in constant time, so that timing doesn't reveal the key.
         match (shown.next(), shown.next()) {
             (Some(value), None) => digest(value.as_bytes()) == self.digest,
             _ => false,
@@ -55,10 +57,10 @@ fn digest(key: &[u8]) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
-/// The field of a request that shows the key.
+/// The header field that carries the key.
 pub(super) const FIELD: &str = "x-api-key";
 
-/// Bytes. 144 bits are not guessed, and 24 characters are still copied by hand.
+/// Bytes. 144 bits can't be guessed, and 24 characters can be copied by hand.
 const MADE_BYTES: usize = 18;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The server API: HTTP and JSON below `/api`, for back ends that show their key.
+//! The server API: HTTP and JSON below `/api`, for back ends with an API key.
 //!
 //! ```text
 //!   request ──> X-API-Key right? ── no ──> 401

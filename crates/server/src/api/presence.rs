@@ -1,4 +1,4 @@
-//! `/api/presence`: who is here, who was, and what changes.
+//! `/api/presence`: which clients are online, when the others were last seen, and changes.
 //!
 //! All times are milliseconds since 1970-01-01T00:00:00Z, in keys that end in `_ms`.
 
@@ -21,7 +21,7 @@ use sockeye_hub::presence::{Change, Changes, Presence, Status, Update};
 use super::answer;
 use crate::query::parameters;
 
-/// The paths, without the key that stands before them.
+/// Returns the routes. The caller adds the check of the key.
 pub(super) fn routes(presence: Presence) -> Router {
     Router::new()
         .route("/api/presence", routing::get(list))
@@ -32,12 +32,12 @@ pub(super) fn routes(presence: Presence) -> Router {
 
 #[derive(Serialize)]
 struct ListAnswer {
-    /// How many are here, on all pages.
+    /// The number of online clients, on all pages.
     count: usize,
     clients: Vec<ListedClient>,
-    /// What `after` is for the next page; `null` on the last one.
+    /// The value of `after` for the next page; `null` on the last one.
     next: Option<String>,
-    /// What is wrong with the store; until it is right again, clients of other nodes are not all seen.
+    /// The store's error. While there is one, clients of other nodes may be missing.
     store_trouble: Option<String>,
 }
 
@@ -52,7 +52,7 @@ struct ListedClient {
 struct ClientAnswer {
     client: String,
     online: bool,
-    /// `null` for one who is away.
+    /// `null` for an offline client.
     since_ms: Option<u64>,
     last_seen_ms: Option<u64>,
     devices: Vec<DeviceAnswer>,
@@ -102,7 +102,7 @@ async fn one(
         let message = "the name in the path is not UTF-8";
         return answer::error(StatusCode::BAD_REQUEST, "bad_parameter", message);
     };
-    // One look: two of them could tell of a client that is here and was last seen before.
+    // One query for both: the client could change between two.
     let (status, now) = presence.status_and_time(&client);
     let body = match status {
         Some(Status::Online { since, devices }) => ClientAnswer {
@@ -133,7 +133,7 @@ async fn one(
     answer::json(StatusCode::OK, &body)
 }
 
-/// Server-sent events: `ready` first, then `online`, `offline`, and `missed` for a reader that was too slow.
+/// Sends server-sent events: `ready` first, then `online`, `offline`, and `missed` if the reader was too slow.
 async fn changes(State(presence): State<Presence>) -> Response {
     let (count, changes) = presence.subscribe_with_count();
     let ready = event("ready", &serde_json::json!({ "count": count }));
@@ -172,7 +172,7 @@ fn event(name: &str, data: &impl Serialize) -> Event {
     Event::default().event(name).data(data)
 }
 
-/// `after` and `limit` of a query.
+/// The parameters `after` and `limit` of a query.
 fn page(query: &str) -> Result<(Option<String>, usize), String> {
     let mut after = None;
     let mut limit = LIMIT_DEFAULT;
@@ -187,17 +187,17 @@ fn page(query: &str) -> Result<(Option<String>, usize), String> {
                     ));
                 }
             },
-            // A misspelt `limit` would otherwise be a page too short, or too long.
+            // A misspelt parameter must not be ignored silently.
             _ => return Err(format!("{key:?} is no parameter; allowed: after, limit")),
         }
     }
     Ok((after, limit))
 }
 
-/// Clients on a page, if nobody asks for another number.
+/// Clients on a page by default.
 const LIMIT_DEFAULT: usize = 100;
 
-/// As many as presence lists at once.
+/// Most clients on a page, as in [`Presence::page`].
 const LIMIT_MAX: usize = 1000;
 
 #[cfg(test)]

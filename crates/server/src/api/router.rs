@@ -1,4 +1,4 @@
-//! What lies below `/api`, and the key that is asked for before all of it.
+//! The routes below `/api`, and the check of the API key before all of them.
 
 use axum::{
     Router,
@@ -15,7 +15,7 @@ use sockeye_hub::presence::Presence;
 use super::{Key, answer, presence};
 use crate::address_rates::{AddressRates, too_many};
 
-/// Everything below `/api`.
+/// Returns the router of all paths below `/api`.
 pub(crate) fn router(key: Key, rates: AddressRates, presence: &Presence) -> Router {
     presence::routes(presence.clone())
         .method_not_allowed_fallback(wrong_method)
@@ -30,7 +30,7 @@ async fn ask_for_key(
     request: Request,
     next: Next,
 ) -> Response {
-    // Before the key is looked at, so that nobody finds it by trying.
+    // Before the key is compared, so that it can't be found by trying.
     if let Err(error) = rates.wrong_keys.check(&info) {
         return too_many(error, |status| {
             answer::error(status, "too_many_requests", &error.to_string())
@@ -39,7 +39,7 @@ async fn ask_for_key(
     if key.is_shown(request.headers()) {
         return next.run(request).await;
     }
-    // It was there a moment ago; if not, the next one is refused.
+    // If the limit was reached meanwhile, the next request is refused.
     let _ = rates.wrong_keys.count(&info);
     answer::error(
         StatusCode::UNAUTHORIZED,

@@ -39,28 +39,28 @@ Exit code:
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
-    /// Messages that a server sends back: round trips per second and their time
+    /// The server sends messages back: round trips per second, and their times
     Echo,
-    /// Connections that say nothing: how long opening takes, how many stay
+    /// Connections stay idle: how long opening takes, and how many stay open
     Idle,
-    /// Opening and closing: handshakes per second and their time
+    /// Connections are opened and closed: handshakes per second, and their times
     Connect,
-    /// A room where everybody gets what one sends: deliveries per second, time to the last receiver
+    /// One connection publishes to all others: deliveries per second, and time to the last receiver
     FanOut,
 }
 
-/// What answers a message.
+/// The answer to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Expect {
     /// The same message, unchanged
     Echo,
-    /// Any message: each that comes answers the oldest that waits
+    /// Any message. Each answers the oldest message without an answer
     Any,
-    /// Nothing: what comes is ignored, and what was sent counts; needs --rate
+    /// Nothing. Received messages are ignored and sent ones count; needs --rate
     None,
 }
 
-/// What is sent, as it was given.
+/// The value of --message.
 #[derive(Clone, Debug)]
 pub(crate) struct GivenMessage(Vec<u8>);
 
@@ -82,7 +82,7 @@ impl FromStr for GivenMessage {
     }
 }
 
-/// Bytes. The largest that --message-bytes takes.
+/// Bytes. Maximum of --message-bytes.
 const MESSAGE_BYTES_MAX: u64 = 1 << 30;
 
 /// Options.
@@ -93,49 +93,49 @@ pub(crate) struct BenchArgs {
     #[arg(short, long, value_enum, default_value = "echo")]
     pub(crate) mode: Mode,
 
-    /// Connections open at once; in fan-out the receivers, to which one publisher is added
+    /// Connections open at once. In fan-out, receivers; one publisher is added
     /// [default: 50; idle 1000]
     #[arg(short, long, value_name = "COUNT")]
     connections: Option<Count>,
 
-    /// How long to measure; ctrl-C ends it sooner
+    /// Time to measure. ctrl-C ends it sooner
     #[arg(short, long, value_name = "TIME", default_value = "10s")]
     pub(crate) duration: Period,
 
-    /// How long to run before that, uncounted
+    /// Time to run before the measurement, which doesn't count
     #[arg(short, long, value_name = "TIME", default_value = "1s")]
     warm_up: Period,
 
-    /// Payload of a message; in fan-out at least 32 bytes
+    /// Payload of a message. In fan-out at least 32 bytes
     #[arg(short = 's', long, value_name = "SIZE", default_value = "32")]
     message_bytes: Bytes,
 
-    /// Binary messages instead of text
+    /// Send binary messages instead of text
     #[arg(short, long)]
     pub(crate) binary: bool,
 
-    /// Messages on their way at once: per connection, in fan-out altogether
+    /// Messages in flight at once: for each connection, in fan-out in all
     #[arg(short = 'p', long, value_name = "COUNT", default_value = "1")]
     pub(crate) in_flight: Count,
 
-    /// Send so many messages per second in all, each at its time whatever the server does; a round trip counts
+    /// Send this many messages per second in all, each at a fixed time whatever the server does. A round trip counts
     /// from that time. For echo and fan-out
     #[arg(short, long, value_name = "COUNT", conflicts_with = "in_flight")]
     pub(crate) rate: Option<Count>,
 
-    /// Send this text, or what a file holds, in place of generated messages. For echo
+    /// Send this text, or the content of a file, instead of generated messages. For echo
     #[arg(long, value_name = "TEXT|@FILE", conflicts_with = "message_bytes")]
     message: Option<GivenMessage>,
 
-    /// What answers a message. For echo
+    /// The answer to a message. For echo
     #[arg(long, value_enum, default_value = "echo")]
     pub(crate) expect: Expect,
 
-    /// Handshakes under way at once while the connections are opened
+    /// Handshakes at once while the connections are opened
     #[arg(long, value_name = "COUNT", default_value = "64")]
     pub(crate) opening: Count,
 
-    /// How long to wait at the end for what is on its way; in fan-out, for each publication
+    /// Time to wait at the end for messages in flight; in fan-out, for each publication
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub(crate) patience: Period,
 
@@ -153,12 +153,12 @@ pub(crate) struct BenchArgs {
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 
-    /// Show progress every second on stderr even if that is no terminal
+    /// Show progress every second on stderr, even if it is no terminal
     #[arg(long, help_heading = "Output")]
     pub(crate) progress: bool,
 
-    /// Tokens, one a line, for one connection after the other: each stands in for {token} in the URL, in a
-    /// --header or in a --subprotocol
+    /// File of tokens, one in each line, for one connection each. A token replaces {token} in the URL, in a --header or
+    /// in a --subprotocol
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     token_file: Option<PathBuf>,
 
@@ -183,7 +183,7 @@ impl BenchArgs {
         }
     }
 
-    /// Nothing moves in idle mode, so nothing warms up.
+    /// Returns the warm-up time; none in idle mode.
     pub(crate) fn warm_up(&self) -> Duration {
         match self.mode {
             Mode::Idle => Duration::ZERO,
@@ -191,7 +191,7 @@ impl BenchArgs {
         }
     }
 
-    /// Finds options that have no meaning together.
+    /// Returns an error for options that exclude each other.
     pub(crate) fn check(&self) -> Result<(), String> {
         let only =
             |flag: &str, modes: &str| Err(format!("{flag}: it has a meaning only for {modes}"));

@@ -1,4 +1,4 @@
-//! The command itself: a runtime, a measurement, what is printed, the exit code.
+//! Runs `sockeye bench`.
 
 use std::{io::Write as _, process::ExitCode, sync::Arc};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{config::Switch, dial::warn_if_insecure};
 
-/// Measures, prints, and tells by its exit code whether all went well.
+/// Measures, prints the report, and returns the exit code.
 pub(crate) fn run(args: &BenchArgs) -> ExitCode {
     warn_if_insecure(&args.dial);
     match measured(args) {
@@ -51,7 +51,7 @@ fn print(args: &BenchArgs, report: &Report) {
     } else {
         report.to_string()
     };
-    // A reader that went away (`| head`) has had enough.
+    // A closed stdout (`| head`) is no error.
     let _ = std::io::stdout().write_all(text.as_bytes());
     if report
         .processor
@@ -73,11 +73,11 @@ fn measured(args: &BenchArgs) -> Result<Report, Failure> {
     let payload = payload(args).map_err(Failure::Usage)?;
     machine::allow_connections(wanted(args)).map_err(Failure::Usage)?;
     let mut dialled = args.dial.clone();
-    // What we send, we must be able to take back.
+    // An echo is as large as the message sent.
     dialled.max_message.0 = dialled.max_message.0.max(args.message_bytes());
     let dials = Dials::new(&dialled, settings(args), args.token_file()).map_err(Failure::Usage)?;
     let mut builder = match args.threads() {
-        // Cheaper than a pool of one.
+        // The current-thread runtime is cheaper than a pool of one thread.
         1 => tokio::runtime::Builder::new_current_thread(),
         threads => {
             let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -90,7 +90,7 @@ fn measured(args: &BenchArgs) -> Result<Report, Failure> {
         .build()
         .map_err(|error| Failure::Usage(format!("cannot start threads: {error}")))?;
     let report = runtime.block_on(measure(args, Arc::new(dials), payload));
-    // A name may still be looked up; nobody waits for it.
+    // A DNS lookup may still run; it is not awaited.
     runtime.shutdown_background();
     report
 }
@@ -108,22 +108,22 @@ fn settings(args: &BenchArgs) -> Settings {
     let message_bytes = args.message_bytes() + FRAME_BYTES;
     let messages_bytes = |count: usize| message_bytes.saturating_mul(count);
     let needed = match args.rate {
-        // Room for all that may be on its way, so that sending never has to wait.
+        // Room for all messages in flight, so that sending never waits.
         None => messages_bytes(args.in_flight.0 as usize + 1),
-        // Messages that wait for a server that takes nothing; one at least has room.
+        // Messages that wait for a server that reads nothing. At least one has room.
         Some(_) => messages_bytes(UNANSWERED_MAX)
             .min(WAITING_BYTES_MAX)
             .max(messages_bytes(2)),
     };
     settings.outbox_bytes_max = settings.outbox_bytes_max.max(needed);
     settings.limits.close_timeout = args.patience.0;
-    // What is measured is the load, and nothing of our own beside it.
+    // The load generator adds no traffic of its own.
     settings.heartbeat = None;
     settings.deflate = (args.deflate == Switch::On).then(Deflate::default);
     settings
 }
 
-/// Bytes. With `--rate` so much may wait in one connection; what comes on top is not sent, and lost.
+/// Bytes. With `--rate`, this much can wait in one connection. Further messages are not sent and count as lost.
 const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes that a message may grow by on its way to the wire: a header of 14, and 5 for each 16 KiB that deflate

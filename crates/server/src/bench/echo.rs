@@ -1,4 +1,4 @@
-//! Messages that come back: round trips.
+//! The echo measurement: round trips.
 
 use std::{
     collections::VecDeque,
@@ -16,22 +16,22 @@ use super::{
     tally::{Tally, lock},
 };
 
-/// What all connections of an echo run share.
+/// The state that all connections of an echo run share.
 pub(crate) struct Echoes {
     pub(crate) run: Arc<Run>,
     pub(crate) payload: Payload,
-    /// 0 in an open loop: nothing waits for an answer.
+    /// Messages in flight on each connection; 0 in an open loop.
     in_flight: usize,
     expect: Expect,
     pub(crate) times: Tally,
     lanes: Vec<Arc<Lane>>,
 }
 
-/// What is on its way on one connection. `answered + waiting.len()` is the number of the next message.
+/// The messages in flight on one connection. `answered + waiting.len()` is the number of the next message.
 #[derive(Default)]
 struct Flight {
     answered: u64,
-    /// Messages that wait for an answer, the oldest first; with [`Expect::None`] there are none.
+    /// Messages without an answer, the oldest first; none with [`Expect::None`].
     waiting: VecDeque<Departure>,
 }
 
@@ -63,7 +63,7 @@ impl Echoes {
         })
     }
 
-    /// The endpoint of the connection with this number.
+    /// Creates the endpoint of the connection with this number.
     pub(crate) fn endpoint(self: &Arc<Self>, number: usize) -> EchoClient {
         EchoClient {
             echoes: Arc::clone(self),
@@ -80,12 +80,12 @@ impl Echoes {
         }
     }
 
-    /// Sends until enough is on its way.
+    /// Sends until enough messages are in flight.
     fn fill(&self, lane: &Lane, flight: &mut Flight, session: &Session, now: Instant) {
         while flight.waiting.len() < self.in_flight && self.run.is_sending() {
             let number = flight.next();
             let message = self.payload.message(lane.number, number);
-            // The outbox has room for all of them, so this fails only where the connection ends.
+            // The outbox has room for all of them, so this fails only if the connection ends.
             if session.try_send(message).is_err() {
                 return;
             }
@@ -93,8 +93,8 @@ impl Echoes {
         }
     }
 
-    /// Sends one message of an open loop, on the first of these connections that stands. Says whether its outbox
-    /// took it; otherwise the message is lost.
+    /// Sends one message of an open loop, on the first of these connections that is open. Returns whether its outbox
+    /// accepted it; otherwise the message is lost.
     pub(crate) fn send<'a>(
         &self,
         sessions: impl IntoIterator<Item = &'a (usize, Session)>,
@@ -102,7 +102,7 @@ impl Echoes {
     ) -> bool {
         for (number, session) in sessions {
             let lane = &self.lanes[*number];
-            // Not locked while it is handed over: the connection may be about to lock it with an answer.
+            // The lock is released before sending, since the connection may lock it for an answer.
             let message = match lock(&lane.flight).depart(self.expect, departure) {
                 Some(message) => self.payload.message(lane.number, message),
                 None => return self.not_sent("so many messages wait for an answer"),
@@ -126,7 +126,7 @@ impl Echoes {
         false
     }
 
-    /// Messages whose answer hasn't come.
+    /// Returns the number of messages without an answer.
     pub(crate) fn outstanding(&self) -> usize {
         self.lanes
             .iter()
@@ -141,7 +141,7 @@ impl Flight {
         self.answered + self.waiting.len() as u64
     }
 
-    /// Counts a message that is about to be sent, and returns its number; none if too many wait already.
+    /// Counts a message that is about to be sent, and returns its number; `None` if too many are without an answer.
     fn depart(&mut self, expect: Expect, departure: Departure) -> Option<u64> {
         let number = self.next();
         match expect {
@@ -154,7 +154,7 @@ impl Flight {
         Some(number)
     }
 
-    /// Takes back the last message: it was not sent.
+    /// Uncounts the last message, which was not sent.
     fn stay(&mut self, expect: Expect) {
         match expect {
             Expect::None => self.answered -= 1,
@@ -162,7 +162,7 @@ impl Flight {
         }
     }
 
-    /// Takes the oldest message that waits.
+    /// Removes the oldest message without an answer.
     fn answer_oldest(&mut self) -> Option<Departure> {
         let oldest = self.waiting.pop_front()?;
         self.answered += 1;
@@ -170,7 +170,7 @@ impl Flight {
     }
 }
 
-/// One connection.
+/// The endpoint of one connection.
 pub(crate) struct EchoClient {
     echoes: Arc<Echoes>,
     lane: Arc<Lane>,
@@ -178,11 +178,11 @@ pub(crate) struct EchoClient {
 }
 
 impl EchoClient {
-    /// Finds out which message this answers.
+    /// Returns the message that this one answers.
     fn answer(&self, flight: &mut Flight, message: &Message<'_>) -> Option<Departure> {
         match self.echoes.expect {
             Expect::Echo => self.answer_equal(flight, message),
-            // What comes unasked is no answer, and nothing is wrong with it.
+            // An unexpected message is no answer and no error.
             Expect::Any => flight.answer_oldest(),
             Expect::None => None,
         }
@@ -195,7 +195,7 @@ impl EchoClient {
             *message == self.echoes.payload.message(self.lane.number, number)
         };
         let Some(skipped) = (0..flight.waiting.len()).find(is_at) else {
-            // It stands for the oldest, if it stands for anything.
+            // It answers the oldest message, if there is one.
             run.wrong.fetch_add(1, Ordering::Relaxed);
             flight.answer_oldest();
             return None;

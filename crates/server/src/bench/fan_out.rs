@@ -1,4 +1,4 @@
-//! A room where everybody gets what one sends: deliveries.
+//! The fan-out measurement: deliveries to all receivers.
 
 use std::{
     collections::VecDeque,
@@ -18,28 +18,28 @@ use super::{
     tally::{Tally, lock},
 };
 
-/// What publisher and receivers share.
+/// The state that publisher and receivers share.
 pub(crate) struct FanOut {
     pub(crate) run: Arc<Run>,
     pub(crate) stamp: Stamp,
-    /// Publications on their way at once; 0 in an open loop, where none waits for another.
+    /// Publications in flight at once; 0 in an open loop.
     pub(crate) in_flight: usize,
-    /// How long a publication may be on its way.
+    /// Time limit for the deliveries of a publication.
     pub(crate) patience: Duration,
-    /// From publishing to each delivery.
+    /// Times from publishing to each delivery.
     pub(crate) deliveries: Tally,
-    /// From publishing to the last delivery.
+    /// Times from publishing to the last delivery.
     pub(crate) lasts: Tally,
-    /// Receivers that have heard the publisher at least once.
+    /// Receivers that have received a publication.
     joined: AtomicU64,
     board: Mutex<Board>,
 }
 
-/// What is on its way. One lock for all: who publishes next must know what everybody has got.
+/// The publications in flight. One lock for all, since the next publication depends on all deliveries.
 #[derive(Default)]
 struct Board {
     publisher: Option<Session>,
-    /// Receivers that were there at the start.
+    /// Receivers at the start.
     seated: u64,
     /// Receivers whose connection has ended.
     gone: u64,
@@ -50,9 +50,9 @@ struct Board {
 
 struct Flight {
     departure: Departure,
-    /// Receivers that haven't got it and may yet. `<= receivers()`.
+    /// Receivers that may still get it. `<= receivers()`.
     missing: u64,
-    /// Everybody got it as it was sent.
+    /// Whether all deliveries were unchanged.
     is_whole: bool,
 }
 
@@ -76,7 +76,7 @@ impl FanOut {
         })
     }
 
-    /// The endpoint of the connection with this number. The first one publishes.
+    /// Creates the endpoint of the connection with this number. The first one publishes.
     pub(crate) fn endpoint(self: &Arc<Self>, number: usize) -> FanOutClient {
         FanOutClient {
             fan_out: Arc::clone(self),
@@ -87,15 +87,15 @@ impl FanOut {
         }
     }
 
-    /// Who publishes, to how many.
+    /// Sets the publisher and the number of receivers.
     pub(crate) fn seat(&self, publisher: Session, receivers: u64) {
         let mut board = lock(&self.board);
         board.publisher = Some(publisher);
         board.seated = receivers;
     }
 
-    /// Publishes something that isn't counted. A server may take a receiver into its room a moment after it has
-    /// opened the connection, so nothing is counted before everybody has heard one of these.
+    /// Publishes a message that isn't counted. A server may add a receiver to its room shortly after the handshake, so the
+    /// measurement starts when all receivers have received one of these.
     pub(crate) fn call(&self) {
         if let Some(publisher) = &lock(&self.board).publisher {
             let _ = publisher.try_send(self.stamp.message(CALL));
@@ -106,7 +106,7 @@ impl FanOut {
         self.joined.load(Ordering::Relaxed)
     }
 
-    /// Publishes the first ones.
+    /// Publishes the first messages.
     pub(crate) fn start(&self) {
         self.fill(&mut lock(&self.board), Instant::now());
     }
@@ -115,13 +115,13 @@ impl FanOut {
         lock(&self.board).flights.len()
     }
 
-    /// Whether nobody is left who could send or receive.
+    /// Returns whether the publisher or all receivers have disconnected.
     pub(crate) fn is_over(&self) -> bool {
         let board = lock(&self.board);
         board.receivers() == 0 || !board.publisher.as_ref().is_some_and(Session::is_open)
     }
 
-    /// Gives up what has been on its way for too long, and goes on without it.
+    /// Gives up publications that exceed the time limit, and continues without them.
     pub(crate) fn expire(&self) {
         let now = Instant::now();
         let mut board = lock(&self.board);
@@ -134,7 +134,7 @@ impl FanOut {
         self.settle(&mut board, now);
     }
 
-    /// Gives up everything.
+    /// Gives up all publications.
     pub(crate) fn abandon(&self) {
         let flights = std::mem::take(&mut lock(&self.board).flights);
         self.lose(flights.iter().map(|flight| flight.missing).sum());
@@ -144,7 +144,7 @@ impl FanOut {
         self.run.lost.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// One receiver got this publication, and none of those from `next` up to it.
+    /// Records that a receiver got this publication, and missed those from `next` up to it.
     fn deliver(&self, receiver: usize, next: u64, number: u64) {
         let now = Instant::now();
         let mut board = lock(&self.board);
@@ -166,7 +166,7 @@ impl FanOut {
         self.settle(&mut board, now);
     }
 
-    /// Strikes off what everybody has, and publishes in its place.
+    /// Removes completed publications, and publishes new ones.
     fn settle(&self, board: &mut Board, now: Instant) {
         while let Some(flight) = board.flights.front()
             && flight.missing == 0
@@ -180,7 +180,7 @@ impl FanOut {
         self.fill(board, now);
     }
 
-    /// Publishes until enough is on its way.
+    /// Publishes until enough publications are in flight.
     fn fill(&self, board: &mut Board, now: Instant) {
         while board.flights.len() < self.in_flight && board.receivers() > 0 && self.run.is_sending()
         {
@@ -190,7 +190,7 @@ impl FanOut {
         }
     }
 
-    /// Publishes once in an open loop. Says whether the outbox took it; otherwise it is lost for all receivers.
+    /// Publishes once in an open loop. Returns whether the outbox accepted it; otherwise it is lost for all receivers.
     pub(crate) fn send(&self, departure: Departure) -> bool {
         let mut board = lock(&self.board);
         if board.flights.len() < UNANSWERED_MAX && self.publish(&mut board, departure) {
@@ -202,7 +202,7 @@ impl FanOut {
         false
     }
 
-    /// Under the lock, so that numbers go out in their order.
+    /// Publishes under the lock, so that numbers are sent in order.
     fn publish(&self, board: &mut Board, departure: Departure) -> bool {
         let number = board.first + board.flights.len() as u64;
         let missing = board.receivers();
@@ -222,7 +222,7 @@ impl FanOut {
 }
 
 impl Board {
-    /// Receivers whose connection stands.
+    /// Returns the number of connected receivers.
     fn receivers(&self) -> u64 {
         self.seated.saturating_sub(self.gone)
     }
@@ -234,18 +234,18 @@ impl Board {
 }
 
 impl Flight {
-    /// One receiver won't get it.
+    /// Records that one receiver won't get it.
     fn forgo(&mut self) {
         self.missing = self.missing.saturating_sub(1);
         self.is_whole = false;
     }
 }
 
-/// One connection.
+/// The endpoint of one connection.
 pub(crate) struct FanOutClient {
     fan_out: Arc<FanOut>,
     number: usize,
-    /// The next publication that this one should get.
+    /// The next publication that this receiver should get.
     next: u64,
     joined: bool,
     ending: Ending,
@@ -273,7 +273,7 @@ impl Endpoint for FanOutClient {
                     self.fan_out.joined.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            // It came already.
+            // It was received before.
             Read::Number(number) if number < self.next => self.wrong(),
             Read::Number(number) => {
                 self.fan_out.deliver(self.number, self.next, number);
@@ -312,5 +312,5 @@ impl Endpoint for FanOutClient {
     }
 }
 
-/// The number of what is published before the measurement.
+/// The number of publications before the measurement.
 const CALL: u64 = u64::MAX;

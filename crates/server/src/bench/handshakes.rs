@@ -18,19 +18,19 @@ use super::{
     tokens::Dials,
 };
 
-/// Everybody who dials.
+/// The tasks that connect.
 pub(crate) struct Handshakes {
     pub(crate) run: Arc<Run>,
     pub(crate) dials: Arc<Dials>,
-    /// The number of the next dial.
+    /// The number of the next connection.
     pub(crate) next: AtomicUsize,
     pub(crate) timeout: Duration,
-    /// From the name to the 101; closing is not in it.
+    /// Times from DNS to the 101 response, without closing.
     pub(crate) times: Tally,
 }
 
 impl Handshakes {
-    /// So many dial at once. Dropping the set ends them.
+    /// The tasks. Dropping the set ends them.
     pub(crate) fn start(self: &Arc<Self>, at_once: usize) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         for number in 0..at_once {
@@ -52,7 +52,7 @@ impl Handshakes {
             Ok(session) => session,
             Err(error) => {
                 count_refusal(&self.run, &self.dials, dialled, &error);
-                // A server that refuses at once need not be asked a hundred thousand times a second.
+                // A pause, so that a server that refuses at once isn't asked a hundred thousand times a second.
                 return time::sleep(REFUSED_PAUSE).await;
             }
         };

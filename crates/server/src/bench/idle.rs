@@ -6,7 +6,7 @@ use sockeye::{Closed, Endpoint, Error, Message, Reply, Session};
 
 use super::link::{Ending, Run};
 
-/// One connection. Pings of the server are answered; whatever else it says is taken and forgotten.
+/// The endpoint of one connection. Answers pings of the server and ignores its messages.
 pub(crate) struct IdleClient {
     run: Arc<Run>,
     ending: Ending,

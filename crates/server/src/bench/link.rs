@@ -1,4 +1,4 @@
-//! What all connections of a run share: its phase, and what went wrong.
+//! The state that all connections of a run share: its phase and errors.
 
 use std::{
     collections::BTreeMap,
@@ -14,33 +14,33 @@ use sockeye::{Closed, Error};
 use super::tally::lock;
 use crate::dial::with_causes;
 
-/// Where a run is. A connection looks at it with each message.
+/// The phase of a run. A connection reads it with each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     /// Connections are opened.
     Open,
-    /// Messages go, nothing is counted.
+    /// Messages are sent but not counted.
     WarmUp,
-    /// What comes is counted.
+    /// Received messages are counted.
     Measure,
-    /// Nothing new is sent; what is on its way may come.
+    /// No new messages are sent; those in flight may still arrive.
     Drain,
-    /// We close: an end is no loss.
+    /// The load generator closes connections, so their end is no loss.
     Close,
 }
 
-/// What all connections of a run share.
+/// The state that all connections of a run share.
 pub(crate) struct Run {
     phase: AtomicU8,
     measured_from: OnceLock<Instant>,
     measured_until: OnceLock<Instant>,
-    /// Messages that came back changed, twice or unasked.
+    /// Messages that came back changed, twice or unexpectedly.
     pub(crate) wrong: AtomicU64,
-    /// Messages that will not come any more.
+    /// Messages that were lost.
     pub(crate) lost: AtomicU64,
     /// Connections that could not be opened.
     pub(crate) refused: AtomicU64,
-    /// Connections that ended though nobody here wanted it.
+    /// Connections that ended unexpectedly.
     pub(crate) dropped: AtomicU64,
     troubles: Mutex<BTreeMap<String, u64>>,
 }
@@ -61,7 +61,7 @@ impl Run {
 
     pub(crate) fn enter(&self, phase: Phase) {
         let now = Instant::now();
-        // The first time counts: a phase may be entered twice.
+        // The first time counts, since a phase may be entered twice.
         let _ = match phase {
             Phase::Open | Phase::WarmUp => Ok(()),
             Phase::Measure => self.measured_from.set(now),
@@ -80,23 +80,23 @@ impl Run {
         }
     }
 
-    /// Whether what is due at this time belongs to the measurement.
+    /// Returns whether a message that is due at this time belongs to the measurement.
     pub(crate) fn is_measured_at(&self, time: Instant) -> bool {
         self.measured_from.get().is_some_and(|from| time >= *from)
             && self.measured_until.get().is_none_or(|until| time < *until)
     }
 
-    /// When the measurement began and ended.
+    /// Returns when the measurement began and ended.
     pub(crate) fn measured(&self) -> Option<(Instant, Instant)> {
         Some((*self.measured_from.get()?, *self.measured_until.get()?))
     }
 
-    /// Whether new messages go out.
+    /// Returns whether new messages are sent.
     pub(crate) fn is_sending(&self) -> bool {
         matches!(self.phase(), Phase::WarmUp | Phase::Measure)
     }
 
-    /// Counts one more of what went wrong, by its text.
+    /// Counts an error by its text.
     pub(crate) fn trouble(&self, what: String) {
         let mut troubles = lock(&self.troubles);
         let what = if troubles.len() < TROUBLES_MAX || troubles.contains_key(&what) {
@@ -107,7 +107,7 @@ impl Run {
         *troubles.entry(what).or_default() += 1;
     }
 
-    /// What went wrong, the most frequent first.
+    /// Returns the errors, the most frequent first.
     pub(crate) fn troubles(&self) -> Vec<(String, u64)> {
         let mut troubles: Vec<_> = lock(&self.troubles).clone().into_iter().collect();
         troubles.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -115,20 +115,20 @@ impl Run {
     }
 }
 
-/// Kinds of trouble told apart: a list that is longer, nobody reads.
+/// Most distinct error texts. A person doesn't read a longer list.
 const TROUBLES_MAX: usize = 16;
 
-/// How one connection ends: what each endpoint of ours does about it.
+/// The end of one connection, which all endpoints handle alike.
 #[derive(Default)]
 pub(crate) struct Ending(Option<String>);
 
 impl Ending {
-    /// The reason, which comes before the end.
+    /// Records the error, which is reported before the end.
     pub(crate) fn handle_error(&mut self, error: &Error) {
         self.0 = Some(with_causes(error));
     }
 
-    /// The end. Says whether the connection was lost.
+    /// Handles the end. Returns whether the connection was lost.
     pub(crate) fn handle_close(&mut self, run: &Run, closed: &Closed) -> bool {
         if run.phase() == Phase::Close {
             return false;

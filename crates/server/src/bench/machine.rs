@@ -1,4 +1,4 @@
-//! What the load generator takes of its own machine: open files and processor time.
+//! The load generator's own use of the machine: open files and processor time.
 
 #[cfg(unix)]
 use rustix::{
@@ -7,10 +7,10 @@ use rustix::{
 };
 use std::time::Duration;
 
-/// Raises the limit of open files as far as it must and may be raised.
+/// Raises the limit of open files to what the run needs.
 ///
 /// # Errors
-/// One line for people: the machine doesn't allow so many.
+/// The system doesn't allow that many. The text is one line.
 #[cfg(unix)]
 pub(crate) fn allow_connections(connections: usize) -> Result<(), String> {
     let needed = (connections + SPARE_FILES) as u64;
@@ -44,7 +44,7 @@ pub(crate) fn allow_connections(_connections: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Processor time of this process so far, of all its threads.
+/// Returns the processor time of all threads of this process so far.
 #[cfg(unix)]
 pub(crate) fn processor_time() -> Option<Duration> {
     let time = clock_gettime(ClockId::ProcessCPUTime);
@@ -59,6 +59,6 @@ pub(crate) fn processor_time() -> Option<Duration> {
     None
 }
 
-/// Files beside the connections: the runtime's, the terminal's, name resolution, certificates.
+/// Open files beside the connections: of the runtime, the terminal, DNS and certificates.
 #[cfg(unix)]
 const SPARE_FILES: usize = 64;

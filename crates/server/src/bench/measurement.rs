@@ -1,4 +1,4 @@
-//! The four measurements: what is opened, started, timed, awaited and closed.
+//! The four measurements.
 
 use std::{
     collections::hash_map::RandomState,
@@ -34,7 +34,7 @@ use super::{
 };
 use crate::config::Switch;
 
-/// Measures what the options ask for.
+/// Runs the measurement of the options.
 pub(crate) async fn measure(
     args: &BenchArgs,
     dials: Arc<Dials>,
@@ -54,7 +54,7 @@ pub(crate) async fn measure(
     }
 }
 
-/// Connections open at once, the publisher of a fan-out with them.
+/// Returns the number of connections, including the publisher of a fan-out.
 pub(crate) fn wanted(args: &BenchArgs) -> usize {
     args.connections() + usize::from(args.mode == Mode::FanOut)
 }
@@ -83,7 +83,7 @@ struct Measurement<'a> {
     watch: Watch,
 }
 
-/// What the counted part of a measurement took.
+/// Time and resources of the counted part of a measurement.
 struct Span {
     lasted: Duration,
     processor: Option<Duration>,
@@ -153,7 +153,7 @@ impl Measurement<'_> {
     }
 
     async fn handshakes(&mut self) -> Result<Report, Failure> {
-        // One alone: if that fails, so would the others.
+        // One alone first: if it fails, so would the others.
         let mut opening = self.opening();
         opening.wanted = 1;
         let run = Arc::clone(&self.run);
@@ -203,7 +203,7 @@ impl Measurement<'_> {
             })
             .await?;
         let receivers = opened.sessions.len() as u64 - 1;
-        // The first one that was opened.
+        // The first connection.
         fan_out.seat(opened.sessions[0].1.clone(), receivers);
         self.gather(&fan_out, receivers).await?;
         self.run.enter(Phase::WarmUp);
@@ -229,7 +229,7 @@ impl Measurement<'_> {
         Ok(report)
     }
 
-    /// Waits until every receiver has heard the publisher.
+    /// Waits until all receivers have received a publication.
     async fn gather(&mut self, fan_out: &FanOut, receivers: u64) -> Result<(), Failure> {
         let everybody = async {
             let mut beat = time::interval(CALL_INTERVAL);
@@ -255,7 +255,7 @@ impl Measurement<'_> {
         }
     }
 
-    /// Warms up, then measures. Over when the time is, at ctrl-C, or when `is_over`.
+    /// Warms up, then measures until the time is over, ctrl-C is pressed or `is_over` returns true.
     async fn time(
         &mut self,
         counted: impl Fn() -> u64,
@@ -294,7 +294,7 @@ impl Measurement<'_> {
         }
     }
 
-    /// Starts to send at a fixed rate, if the options ask for that. `make` makes what sends one message.
+    /// Starts to send at a fixed rate, if the options have one. `make` creates the function that sends one message.
     fn schedule<S: FnMut(Departure) -> bool + Send + 'static>(
         &self,
         make: impl FnOnce() -> S,
@@ -304,7 +304,7 @@ impl Measurement<'_> {
         Some((schedule, sending))
     }
 
-    /// Sends nothing new, and waits for what is on its way.
+    /// Stops sending, and waits for messages in flight.
     async fn drain(&mut self, is_done: impl FnMut() -> bool) {
         self.run.enter(Phase::Drain);
         let done = time::timeout(self.args.patience.0, until(is_done));
@@ -333,7 +333,7 @@ impl Measurement<'_> {
         }
     }
 
-    /// Tables of times for each thread, so that two seldom want the same one.
+    /// Histograms for each thread, so that two threads rarely lock the same one.
     fn shards(&self) -> usize {
         match self.args.threads() {
             1 => 1,
@@ -347,7 +347,7 @@ impl Measurement<'_> {
         let open = opened.map_or(0, |opened| opened.sessions.len() as u64);
         let lost = count(&run.dropped);
         let processors = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
-        // The one that sends at a fixed rate comes on top.
+        // Plus the thread that sends at a fixed rate.
         let own_threads = (args.threads() + usize::from(args.rate.is_some())).min(processors);
         Report {
             format: FORMAT,
@@ -402,16 +402,16 @@ impl Measurement<'_> {
     }
 }
 
-/// Waits for the thread that sends, and sums up what it did.
+/// Waits for the thread that sends, and returns its result.
 fn scheduled((schedule, sending): (Arc<Schedule>, Sending), measured: Duration) -> Scheduled {
     let begun = sending.join();
     Scheduled::new(&schedule, schedule.due(begun), measured)
 }
 
-/// Often enough that gathering takes no time to speak of, seldom enough to be no load.
+/// Time between two checks whether messages are still in flight. Long enough to be no load.
 const CALL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A report is passed around: the user and the password of the URL are not for everybody.
+/// Removes user and password from the URL, since reports are shared.
 fn without_credentials(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| {
         (&url[..scheme.len() + "://".len()], rest)

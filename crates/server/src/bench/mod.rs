@@ -1,4 +1,4 @@
-//! `sockeye bench`: how much a WebSocket server carries, measured from outside.
+//! `sockeye bench`: a load generator for WebSocket servers.
 //!
 //! ```text
 //!   args, tokens ──> command ──> opening ──┬──> echo ─────────┐ <── schedule (--rate)

@@ -1,4 +1,4 @@
-//! Opens many connections, a bounded number at once.
+//! Opens many connections, with a limit of handshakes at once.
 
 use std::{
     sync::{
@@ -20,28 +20,28 @@ use super::{
 };
 use crate::dial::reason;
 
-/// Whom to dial, how many times, how fast.
+/// The connections to open: where, how many, how fast.
 pub(crate) struct Opening {
     pub(crate) dials: Arc<Dials>,
-    /// For one connection, from its name to its 101.
+    /// Time limit for one connection, from DNS to the 101 response.
     pub(crate) timeout: Duration,
     pub(crate) wanted: usize,
     pub(crate) at_once: usize,
 }
 
-/// The connections that could be opened.
+/// The open connections.
 pub(crate) struct Opened {
-    /// With the number of each.
+    /// The connections with their numbers.
     pub(crate) sessions: Vec<(usize, Session)>,
     pub(crate) took: Duration,
-    /// How long each took.
+    /// The time that each took to open.
     pub(crate) times: Tally,
 }
 
-/// Nobody answers at all.
+/// The first connection failed.
 #[derive(Debug)]
 pub(crate) enum NoConnection {
-    /// We were told nonsense.
+    /// The options are wrong.
     Usage(String),
     Unreachable(String),
 }
@@ -49,7 +49,7 @@ pub(crate) enum NoConnection {
 impl Opening {
     /// The first connection is opened alone: if that fails, so would the others.
     ///
-    /// The rest of what fails is counted in `run`. Interrupted, it gives what it has.
+    /// Further failures are counted in `run`. If it is interrupted, it returns the connections so far.
     pub(crate) async fn open<E: Endpoint>(
         self,
         run: &Arc<Run>,
@@ -91,7 +91,7 @@ impl Opening {
             })
             .await;
         let took = begun.elapsed();
-        // After an interruption some are still dialling, and hold what we want to take.
+        // After an interruption some tasks still connect, and share the results.
         tasks.shutdown().await;
         let sessions = std::mem::take(&mut *lock(&shared.sessions));
         let times = match Arc::try_unwrap(shared) {
@@ -106,11 +106,11 @@ impl Opening {
     }
 }
 
-/// What the dialling tasks share.
+/// The state that the connecting tasks share.
 struct Shared<M> {
     opening: Opening,
     make: M,
-    /// The next number to dial.
+    /// The number of the next connection.
     next: AtomicUsize,
     sessions: Mutex<Vec<(usize, Session)>>,
     times: Tally,
@@ -140,7 +140,7 @@ impl<E: Endpoint, M: Fn(usize) -> E> Shared<M> {
     }
 }
 
-/// One limit for all phases of dialling.
+/// Connects with one time limit for all phases.
 pub(crate) async fn within(
     limit: Duration,
     dialling: impl Future<Output = Result<Session, Error>>,
@@ -151,14 +151,14 @@ pub(crate) async fn within(
     })
 }
 
-/// Counts one more that could not be opened: the one with this number.
+/// Counts the connection with this number as failed.
 pub(crate) fn count_refusal(run: &Run, dials: &Dials, number: usize, error: &Error) {
     run.refused.fetch_add(1, Ordering::Relaxed);
     let reason = dials.without_token(number, reason(error));
     run.trouble(format!("not connected: {reason}"));
 }
 
-/// Returns why there is nothing to measure, as the first connection tells.
+/// Returns why the first connection failed.
 fn no_connection(dials: &Dials, error: &Error) -> NoConnection {
     let reason = dials.without_token(0, reason(error));
     match error.kind() {
@@ -167,7 +167,7 @@ fn no_connection(dials: &Dials, error: &Error) -> NoConnection {
     }
 }
 
-/// Closes all of them, with at most `patience` for the peers to answer.
+/// Closes all connections, and waits at most `patience` for the peers.
 pub(crate) async fn close(
     sessions: &[(usize, Session)],
     run: &Run,
@@ -188,8 +188,7 @@ pub(crate) async fn close(
         .await;
 }
 
-/// Returns when `is_over` says so. Looks a hundred times a second: what is waited for has no other
-/// reason to tell anybody.
+/// Waits until `is_over` returns true. Checks a hundred times a second, since the condition has no notification.
 pub(crate) async fn until(mut is_over: impl FnMut() -> bool) {
     let mut beat = time::interval(Duration::from_millis(10));
     while !is_over() {

@@ -1,29 +1,29 @@
-//! What is sent, made once: a message is a window on one long text.
+//! The payloads, made once: each message is a window on one long text.
 
 use std::{borrow::Cow, str::Utf8Error};
 
 use sockeye::{Message, MessageKind};
 
-/// What an echo run sends: generated messages, or the same one again and again.
+/// The messages of an echo run: generated ones, or one given message.
 ///
-/// Generated: a long text of which each message of an echo run is a window. No two windows near each other are equal,
-/// so an answer that is somebody else's, late or damaged shows, and sending copies nothing.
+/// A generated message is a window on a long text. Windows near each other differ, so that a wrong, late or damaged answer is
+/// found, and sending copies nothing.
 pub(crate) struct Payload {
     source: Source,
     /// Bytes of a message.
     bytes: usize,
-    /// Messages that differ: 1 if it is always the same.
+    /// The number of different messages: 1 if all are the same.
     windows: usize,
 }
 
-/// What messages are windows of.
+/// The text on which messages are windows.
 enum Source {
     Text(String),
     Binary(Vec<u8>),
 }
 
 impl Payload {
-    /// Messages of this size.
+    /// Generates messages of this size.
     pub(crate) fn generated(bytes: usize, kind: MessageKind) -> Self {
         let text = noise(bytes + WINDOWS);
         Self {
@@ -36,7 +36,7 @@ impl Payload {
         }
     }
 
-    /// This message each time. Fails if a text is not UTF-8.
+    /// Uses this message each time. Fails if a text is not UTF-8.
     pub(crate) fn given(message: Vec<u8>, kind: MessageKind) -> Result<Self, Utf8Error> {
         let bytes = message.len();
         let source = match kind {
@@ -52,7 +52,7 @@ impl Payload {
         })
     }
 
-    /// The message with this number of a connection.
+    /// Returns the message with this number of a connection.
     pub(crate) fn message(&self, connection: usize, number: u64) -> Message<'_> {
         let window = (connection
             .wrapping_mul(STRIDE)
@@ -66,7 +66,7 @@ impl Payload {
     }
 }
 
-/// Letters without a pattern.
+/// Returns random letters.
 fn noise(bytes: usize) -> String {
     let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
     (0..bytes)
@@ -79,7 +79,7 @@ fn noise(bytes: usize) -> String {
         .collect()
 }
 
-/// A publication of a fan-out run: it says which run it belongs to and its number.
+/// The publications of a fan-out run. Each has the run's id and a number.
 pub(crate) struct Stamp {
     run: u64,
     kind: MessageKind,
@@ -103,7 +103,7 @@ impl Stamp {
         }
     }
 
-    /// Which publication this is.
+    /// Returns which publication a message is.
     pub(crate) fn read(&self, message: &Message<'_>) -> Read {
         let bytes = message.as_bytes();
         let field = |from: usize| {
@@ -125,23 +125,23 @@ impl Stamp {
     }
 }
 
-/// What a receiver of a fan-out run finds in a message.
+/// The content of a message that a receiver of a fan-out run gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     Number(u64),
-    /// Ours, but not as it was sent.
+    /// A publication of this run that was changed.
     Damaged,
-    /// Somebody else talks in this room.
+    /// A message of another client in the room.
     Foreign,
 }
 
 /// Bytes. Two numbers of 16 hexadecimal digits.
 pub(crate) const STAMP_BYTES: usize = 32;
 
-/// Windows before they come round again: more than are ever in flight on a connection.
+/// Windows before they repeat: more than are ever in flight on a connection.
 const WINDOWS: usize = 8192;
 
-/// Apart enough that connections opened one after the other don't send the same.
+/// Distance between the windows of two connections, so that they don't send the same.
 const STRIDE: usize = 127;
 
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

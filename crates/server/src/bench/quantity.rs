@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Formats numbers for people.
 
-/// `1,234,567`.
+/// Formats a count, such as `1,234,567`.
 pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -13,7 +13,7 @@ pub(crate) fn count(count: u64) -> String {
     text
 }
 
-/// Three digits and a unit; from microseconds.
+/// Formats a time in microseconds with three digits and a unit.
 pub(crate) fn time(us: f64) -> String {
     let (value, unit) = match us {
         us if us < 1_000.0 => (us, "µs"),
@@ -23,7 +23,7 @@ pub(crate) fn time(us: f64) -> String {
     format!("{} {unit}", digits(value))
 }
 
-/// Bytes, with a binary unit.
+/// Formats bytes with a binary unit.
 pub(crate) fn bytes(bytes: f64) -> String {
     let (value, unit) = match bytes {
         bytes if bytes < 1024.0 => return format!("{bytes:.0} B"),

@@ -1,4 +1,4 @@
-//! The result: for people, and for programs.
+//! The report, as text and as JSON.
 
 use std::{fmt, time::Duration};
 
@@ -7,18 +7,17 @@ use serde::Serialize;
 
 use super::{quantity, schedule::Schedule};
 
-/// What was measured. Its JSON is described in `docs/reference/bench.md`; a change that breaks its readers
-/// needs a new [`FORMAT`].
+/// The result of a measurement. `docs/reference/bench.md` describes its JSON. An incompatible change needs a new [`FORMAT`].
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) format: u32,
     pub(crate) mode: &'static str,
     pub(crate) url: String,
-    /// Ctrl-C ended it before its time.
+    /// Whether ctrl-C ended it early.
     pub(crate) interrupted: bool,
     pub(crate) asked: Asked,
     pub(crate) connections: Connections,
-    /// How long the counted part lasted.
+    /// The time of the counted part.
     pub(crate) measured_s: f64,
     pub(crate) round_trips: Option<Measured>,
     pub(crate) handshakes: Option<Measured>,
@@ -33,7 +32,7 @@ pub(crate) struct Report {
 /// The version of the JSON.
 pub(crate) const FORMAT: u32 = 1;
 
-/// What the options said, defaults filled in.
+/// The options, with defaults.
 #[derive(Debug, Serialize)]
 pub(crate) struct Asked {
     pub(crate) connections: usize,
@@ -52,11 +51,11 @@ pub(crate) struct Asked {
 #[derive(Debug, Serialize)]
 pub(crate) struct Connections {
     pub(crate) opened: u64,
-    /// Could not be opened.
+    /// Connections that could not be opened.
     pub(crate) refused: u64,
-    /// Ended though we didn't want it.
+    /// Connections that ended unexpectedly.
     pub(crate) lost: u64,
-    /// Held to the end.
+    /// Connections that stayed open to the end.
     pub(crate) stayed: u64,
     pub(crate) opening_s: f64,
     pub(crate) opening_time_us: Times,
@@ -70,18 +69,18 @@ pub(crate) struct Measured {
     pub(crate) time_us: Times,
 }
 
-/// What became of a fixed rate.
+/// The result of a fixed rate.
 #[derive(Debug, Serialize)]
 pub(crate) struct Scheduled {
     pub(crate) rate: u32,
-    /// Messages whose time was within the measurement.
+    /// Messages that were due during the measurement.
     pub(crate) due: u64,
-    /// Those that a connection took.
+    /// Messages that a connection accepted.
     pub(crate) sent: u64,
     pub(crate) per_second: f64,
-    /// From a message's time to the moment when it was handed over.
+    /// Times from when a message was due to when it was sent.
     pub(crate) late_us: Times,
-    /// The generator didn't keep its times: what is measured is partly its own.
+    /// Whether the generator was late, so that the results partly measure itself.
     pub(crate) is_late: bool,
 }
 
@@ -91,11 +90,11 @@ pub(crate) struct Messages {
     pub(crate) lost: u64,
 }
 
-/// What the load generator itself needed while it measured.
+/// The load generator's own use of the machine during the measurement.
 #[derive(Debug, Serialize)]
 pub(crate) struct Processor {
     pub(crate) seconds: f64,
-    /// Of what its threads can use: 1 is all of it.
+    /// Share of the processors that its threads can use: 1 is all of them.
     pub(crate) share: f64,
     pub(crate) is_bottleneck: bool,
 }
@@ -119,7 +118,7 @@ pub(crate) struct Times {
 }
 
 impl Report {
-    /// Everything that was sent has come, and every connection held.
+    /// Returns whether all messages arrived and all connections stayed open.
     pub(crate) fn is_flawless(&self) -> bool {
         self.connections.refused == 0
             && self.connections.lost == 0
@@ -129,7 +128,7 @@ impl Report {
 }
 
 impl Measured {
-    /// From times in nanoseconds.
+    /// Converts a histogram of nanoseconds.
     pub(crate) fn new(times: &Histogram<u64>, measured: Duration) -> Self {
         let seconds = measured.as_secs_f64();
         Self {
@@ -170,14 +169,14 @@ impl Scheduled {
     }
 }
 
-/// Microseconds. What a machine with nothing else to do stays far below.
+/// Microseconds. An idle machine stays far below.
 const LATE_US: f64 = 1000.0;
 
-/// Of the messages that were due. The last ones may be cut off by the end of the measurement.
+/// Share of the due messages that must be sent. The end of the measurement may cut off the last ones.
 const KEPT_SHARE: f64 = 0.99;
 
 impl Times {
-    /// From nanoseconds. All zero if there is nothing.
+    /// Converts a histogram of nanoseconds. All zero if it is empty.
     pub(crate) fn new(times: &Histogram<u64>) -> Self {
         if times.is_empty() {
             return Self::default();
@@ -196,7 +195,7 @@ impl Times {
 }
 
 impl Processor {
-    /// `threads`: how many of ours could run at once.
+    /// `threads` is the number of its threads that could run at once.
     pub(crate) fn new(used: Duration, measured: Duration, threads: usize) -> Self {
         let available = measured.as_secs_f64() * threads as f64;
         let share = if available > 0.0 {
@@ -212,7 +211,7 @@ impl Processor {
     }
 }
 
-/// Above it a load generator has no time left for what a faster server would ask of it.
+/// Above this share the load generator limits the results: it has no time for a faster server.
 const BUSY_SHARE: f64 = 0.9;
 
 impl fmt::Display for Report {
@@ -330,7 +329,7 @@ impl Report {
             opening_s,
             opening_time_us,
         } = &self.connections;
-        // Connections that come and go have their own line.
+        // Handshakes have their own line.
         if self.handshakes.is_none() {
             writeln!(
                 f,

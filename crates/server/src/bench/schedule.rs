@@ -1,4 +1,4 @@
-//! An open loop: messages go out at times that are set beforehand, whatever the server does.
+//! An open loop: messages are sent at fixed times, whatever the server does.
 
 use std::{
     sync::{
@@ -14,18 +14,18 @@ use super::{
     tally::Tally,
 };
 
-/// Sends at a fixed rate, and knows how late each message went out.
+/// Sends at a fixed rate, and records how late each message was sent.
 pub(crate) struct Schedule {
     run: Arc<Run>,
     /// Messages per second.
     rate: u32,
-    /// Messages of the measurement that a connection took.
+    /// Messages of the measurement that a connection accepted.
     sent: AtomicU64,
-    /// From the time of each message of the measurement to the moment when it was handed over, or refused.
+    /// Times from when each message of the measurement was due to when it was sent or refused.
     lateness: Tally,
 }
 
-/// When a message goes out, and whether its answer counts.
+/// When a message is due, and whether its answer counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Departure {
     pub(crate) at: Instant,
@@ -34,9 +34,9 @@ pub(crate) struct Departure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Counts {
-    /// If it comes during the measurement.
+    /// It counts if it comes during the measurement.
     ByAnswer,
-    /// If the message was due during the measurement, whenever the answer comes.
+    /// It counts if the message was due during the measurement.
     ByTime(bool),
 }
 
@@ -49,7 +49,7 @@ impl Departure {
         }
     }
 
-    /// Tells whether an answer that comes now counts.
+    /// Returns whether an answer that comes now counts.
     pub(crate) fn is_counted(self, run: &Run) -> bool {
         match self.counts {
             Counts::ByAnswer => run.phase() == Phase::Measure,
@@ -68,8 +68,8 @@ impl Schedule {
         })
     }
 
-    /// Calls `send` for each message at its time, in a thread of its own, until the run sends no more. `send` says
-    /// whether a connection took the message.
+    /// Calls `send` for each message at its time, in a thread of its own, until the run stops sending. `send` returns
+    /// whether a connection accepted the message.
     pub(crate) fn start(
         self: &Arc<Self>,
         send: impl FnMut(Departure) -> bool + Send + 'static,
@@ -81,7 +81,7 @@ impl Schedule {
         }
     }
 
-    /// Returns how many messages of the measurement a connection took.
+    /// Returns how many messages of the measurement connections accepted.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -115,7 +115,7 @@ impl Schedule {
                 at: due,
                 counts: Counts::ByTime(is_counted),
             };
-            // The clock is read before the message is handed over: what that takes is part of the answer's time.
+            // The clock is read before sending, whose time is part of the round trip.
             let late = due.elapsed();
             let is_sent = send(departure);
             if is_counted {
@@ -146,7 +146,7 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    /// Waits until it has ended, which it does soon after the run sends no more. Returns when it began.
+    /// Waits for the thread, which ends soon after the run stops sending. Returns when it began.
     pub(crate) fn join(self) -> Instant {
         // A panic of `send` has been printed.
         let _ = self.thread.join();
@@ -166,21 +166,21 @@ fn number_at(time: Duration, rate: u32) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Lets the kernel wake this thread when it is time, and not up to 50 µs later to save power.
+/// Sets the kernel's timer slack for this thread to its minimum; the default delays wake-ups by up to 50 µs.
 fn sleep_exactly() {
     #[cfg(target_os = "linux")]
     {
-        // Where it is refused, the report shows how late messages were.
+        // If the system refuses, the report shows how late messages were.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     }
 }
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// How often a thread with nothing due looks whether the run is over.
+/// Time between two checks whether the run is over, when no message is due.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Messages of one connection that wait for an answer, in an open loop. More are not sent, and lost.
+/// Most messages of one connection without an answer, in an open loop. Further ones are not sent and count as lost.
 pub(crate) const UNANSWERED_MAX: usize = 8192;
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
                 "{millis} ms"
             );
         }
-        // No rounding adds up over a day.
+        // Rounding errors don't add up over a day.
         let day = Duration::from_secs(86_400);
         assert_eq!(offset(86_400 * 7_777, 7_777), day);
         assert_eq!(number_at(day, 7_777), 86_400 * 7_777);

@@ -1,4 +1,4 @@
-//! Counts and times, gathered from many tasks.
+//! Histograms of times from many tasks.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -7,8 +7,8 @@ use std::{
 
 use hdrhistogram::Histogram;
 
-/// Times of one kind. Locked by a task for the time of one entry; connections share a few of these,
-/// so that a thousand of them don't wait for one lock and don't own a table each.
+/// Histograms of one kind of times, in shards. Connections share a few shards, so that a thousand of them neither wait for one
+/// lock nor need a histogram each.
 pub(crate) struct Tally(Vec<Mutex<Histogram<u64>>>);
 
 impl Tally {
@@ -34,11 +34,11 @@ impl Tally {
         self.0.iter().map(|shard| lock(shard).len()).sum()
     }
 
-    /// Everything so far, in nanoseconds.
+    /// Returns the sum of all shards, in nanoseconds.
     pub(crate) fn sum(&self) -> Histogram<u64> {
         let mut sum = histogram();
         for shard in &self.0 {
-            // Both have the same bounds, so nothing can be out of range.
+            // Both have the same bounds, so this can't fail.
             let _ = sum.add(&*lock(shard));
         }
         sum
@@ -50,7 +50,7 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("the bounds are constants that fit")
 }
 
-/// A panic under one of our locks leaves a count that is off by one at worst.
+/// Ignores poisoning: a panic leaves a count that is off by one at worst.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

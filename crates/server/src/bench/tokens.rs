@@ -1,4 +1,4 @@
-//! Dials that differ by a token.
+//! Connections that differ by a token.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use sockeye::{Connect, Settings};
 
 use crate::dial::{DialArgs, dial, url};
 
-/// The dials of all connections: the same, but for a token where one is asked for.
+/// The `Connect` of each connection. They differ by a token, if there are tokens.
 pub(crate) struct Dials {
     /// Without what holds [`PLACE`].
     base: Connect,
@@ -24,7 +24,7 @@ struct Places {
 }
 
 impl Dials {
-    /// Reads the tokens, and finds out what is wrong with the options.
+    /// Reads the tokens and checks the options.
     pub(crate) fn new(
         args: &DialArgs,
         settings: Settings,
@@ -62,7 +62,7 @@ impl Dials {
         })
     }
 
-    /// Returns the dial of the connection with this number.
+    /// Returns the `Connect` of the connection with this number.
     pub(crate) fn connect(&self, number: usize) -> Connect {
         let mut connect = self.base.clone();
         let Some(token) = self.token(number) else {
@@ -81,7 +81,7 @@ impl Dials {
         connect
     }
 
-    /// Returns what is told about the connection with this number, without its token.
+    /// Returns the description of the connection with this number, without its token.
     pub(crate) fn without_token(&self, number: usize, text: String) -> String {
         match self.token(number) {
             Some(token) => text.replace(&encoded(token), PLACE).replace(token, PLACE),
@@ -109,13 +109,14 @@ impl Places {
     }
 }
 
-/// Reads the tokens, one a line; empty lines are passed over.
+/// Reads the tokens, one in each line. Skips empty lines.
 fn read(file: &Path) -> Result<Vec<String>, String> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let mut tokens = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let token = line.trim();
-        // What a header field's value may hold without quoting (RFC 9110 section 5.5). Not shown: it is a secret.
+        // Characters of a header field's value that need no quoting (RFC 9110 section 5.5). The token is secret and not
+        // shown.
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!(
                 "line {}: a token is visible ASCII without blanks",
@@ -137,5 +138,5 @@ fn encoded(token: &str) -> String {
     url::form_urlencoded::byte_serialize(token.as_bytes()).collect()
 }
 
-/// Where the token goes.
+/// The placeholder of the token.
 const PLACE: &str = "{token}";

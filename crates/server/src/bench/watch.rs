@@ -1,4 +1,4 @@
-//! Whoever waits for a measurement: the clock, ctrl-C and the line that shows progress.
+//! Waits for a measurement: time, ctrl-C and the progress line.
 
 use std::{
     future::Future,
@@ -11,7 +11,7 @@ use tokio::time;
 
 use crate::{signal::Signals, tty};
 
-/// Waits for work, shows how it goes, and hears ctrl-C.
+/// Waits for work, shows progress, and catches ctrl-C.
 pub(crate) struct Watch {
     signals: Option<Signals>,
     show: Show,
@@ -23,12 +23,12 @@ enum Show {
     Nothing,
     /// A line for each second.
     Lines,
-    /// One line of a terminal, written again and again.
+    /// One line of a terminal, rewritten each second.
     InPlace,
 }
 
 impl Watch {
-    /// Shows progress on a terminal, or wherever stderr goes if `asked`.
+    /// Shows progress if stderr is a terminal, or if `asked`.
     pub(crate) fn new(asked: bool) -> Self {
         let show = match (io::stderr().is_terminal() && !tty::is_dumb(), asked) {
             (true, _) => Show::InPlace,
@@ -42,12 +42,12 @@ impl Watch {
         }
     }
 
-    /// Whether ctrl-C came.
+    /// Returns whether ctrl-C was pressed.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted
     }
 
-    /// Waits for `work`, with the line that `look` makes each second. `None`: interrupted.
+    /// Waits for `work`, and shows the line that `look` returns each second. Returns `None` if it is interrupted.
     pub(crate) async fn during<T>(
         &mut self,
         work: impl Future<Output = T>,
@@ -66,14 +66,14 @@ impl Watch {
             }
         };
         if self.show == Show::InPlace {
-            // What comes next begins on an empty line.
+            // Clears the line for the following output.
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
         done
     }
 
     fn print(&self, line: &str) {
-        // A closed stderr is no reason not to measure.
+        // A closed stderr doesn't end the measurement.
         let _ = match self.show {
             Show::Nothing => Ok(()),
             Show::Lines => writeln!(io::stderr(), "{line}"),
@@ -89,5 +89,5 @@ async fn next(signals: &mut Option<Signals>) {
     }
 }
 
-/// Often enough to see that something happens, seldom enough to read it.
+/// Time between two lines of progress.
 const INTERVAL: Duration = Duration::from_secs(1);

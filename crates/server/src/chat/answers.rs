@@ -1,66 +1,64 @@
-//! How much of the history is given to whom: some at once, and so much per second for good.
+//! A rate limit for answers that are much larger than their requests, in bytes for each person and network.
 //!
-//! A page asks with sixty bytes for what may be hundreds of kilobytes, so who asks pays with what they were given before.
+//! A request of sixty bytes may ask for hundreds of kilobytes of history, so the bytes of earlier answers count.
 
 use std::{collections::HashMap, hash::Hash};
 
-use super::{Limits, origin::Origin, person::Address};
+use super::{Limits, client_network::ClientNetwork, limits::ByteRate};
+use crate::identity::Address;
 
-/// What visitors were given, by person and by network address.
+/// The bytes answered lately, by person and by network.
 #[derive(Debug, Default)]
-pub(crate) struct Answers {
+pub(crate) struct AnswerBudget {
     people: Buckets<Address>,
-    origins: Buckets<Origin>,
+    origins: Buckets<ClientNetwork>,
 }
 
-/// Who asks.
+/// The person who asks, and their network.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker {
+pub(crate) struct Requester {
     pub(crate) address: Address,
-    pub(crate) origin: Option<Origin>,
+    pub(crate) origin: Option<ClientNetwork>,
 }
 
-impl Answers {
-    /// Whether one more answer may be made, however large it becomes.
-    pub(crate) fn admit(&mut self, asker: Asker, limits: &Limits, now_ms: u64) -> bool {
+impl AnswerBudget {
+    /// Returns whether one more answer may be given, whatever its size.
+    pub(crate) fn admit(&mut self, requester: Requester, limits: &Limits, now_ms: u64) -> bool {
         let Limits {
             answers: person,
             answers_origin: origin,
             ..
         } = limits;
-        self.people.admits(asker.address, *person, now_ms)
-            && asker
+        self.people.admits(requester.address, *person, now_ms)
+            && requester
                 .origin
                 .is_none_or(|from| self.origins.admits(from, *origin, now_ms))
     }
 
-    /// An answer was made; it counts against what may be made later.
-    pub(crate) fn charge(&mut self, asker: Asker, bytes: usize, limits: &Limits, now_ms: u64) {
+    /// Counts an answer against later ones.
+    pub(crate) fn charge(
+        &mut self,
+        requester: Requester,
+        bytes: usize,
+        limits: &Limits,
+        now_ms: u64,
+    ) {
         self.people
-            .charge(asker.address, bytes, limits.answers, now_ms);
-        if let Some(from) = asker.origin {
+            .charge(requester.address, bytes, limits.answers, now_ms);
+        if let Some(from) = requester.origin {
             self.origins
                 .charge(from, bytes, limits.answers_origin, now_ms);
         }
     }
 }
 
-/// How much at once, and how much for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Allowed {
-    /// Bytes that may be given at once, after silence.
-    pub(crate) burst: u64,
-    /// Bytes per second.
-    pub(crate) per_second: u64,
-}
-
-/// What each has been given beyond what time has made good.
+/// A token bucket for each key, kept as the debt that time has not yet repaid.
 #[derive(Debug)]
 struct Buckets<K>(HashMap<K, Debt>);
 
 #[derive(Clone, Copy, Debug)]
 struct Debt {
-    /// Bytes, as of `at`.
+    /// Bytes at the time `at`.
     bytes: u64,
     /// Milliseconds since 1970.
     at: u64,
@@ -73,16 +71,16 @@ impl<K> Default for Buckets<K> {
 }
 
 impl<K: Copy + Eq + Hash> Buckets<K> {
-    fn admits(&mut self, key: K, allowed: Allowed, now_ms: u64) -> bool {
+    fn admits(&mut self, key: K, allowed: ByteRate, now_ms: u64) -> bool {
         let Some(debt) = self.0.get_mut(&key) else {
-            // Who can't be remembered can't be given anything either.
+            // Without room for an entry, no answer is given.
             return self.0.len() < DEBTORS_MAX || self.forget_paid(allowed, now_ms);
         };
         debt.pay(allowed, now_ms);
         debt.bytes < allowed.burst
     }
 
-    fn charge(&mut self, key: K, bytes: usize, allowed: Allowed, now_ms: u64) {
+    fn charge(&mut self, key: K, bytes: usize, allowed: ByteRate, now_ms: u64) {
         let debt = self.0.entry(key).or_insert(Debt {
             bytes: 0,
             at: now_ms,
@@ -91,8 +89,8 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
         debt.bytes = debt.bytes.saturating_add(bytes as u64);
     }
 
-    /// Whether there is room for one more then.
-    fn forget_paid(&mut self, allowed: Allowed, now_ms: u64) -> bool {
+    /// Removes entries without debt. Returns whether there is room for one more.
+    fn forget_paid(&mut self, allowed: ByteRate, now_ms: u64) -> bool {
         self.0.retain(|_, debt| {
             debt.pay(allowed, now_ms);
             debt.bytes > 0
@@ -102,8 +100,8 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
 }
 
 impl Debt {
-    fn pay(&mut self, allowed: Allowed, now_ms: u64) {
-        // In small steps of time nothing is lost to rounding: milliseconds that pay for no byte stay unspent.
+    fn pay(&mut self, allowed: ByteRate, now_ms: u64) {
+        // `at` moves only when a byte is repaid, so that rounding loses nothing in small steps of time.
         let paid = now_ms
             .saturating_sub(self.at)
             .saturating_mul(allowed.per_second)
@@ -115,7 +113,7 @@ impl Debt {
     }
 }
 
-/// People, and addresses, that are remembered to have been given something. Each is forgotten when it is paid.
+/// Most entries, for people and for networks each. An entry is removed when its debt is repaid.
 const DEBTORS_MAX: usize = 65_536;
 
 #[cfg(test)]
@@ -123,35 +121,35 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::chat::Person;
+    use crate::identity::Person;
 
-    fn asker(person: Person, ip: &str) -> Asker {
-        Asker {
+    fn requester(person: Person, ip: &str) -> Requester {
+        Requester {
             address: person.address(),
             origin: Some(ip.parse::<IpAddr>().unwrap().into()),
         }
     }
 
     #[test]
-    fn who_was_given_much_waits_and_nobody_else_does() {
+    fn a_person_who_received_much_waits_and_no_other_does() {
         let limits = Limits {
-            answers: Allowed {
+            answers: ByteRate {
                 burst: 100,
                 per_second: 10,
             },
-            answers_origin: Allowed {
+            answers_origin: ByteRate {
                 burst: 1000,
                 per_second: 100,
             },
             ..Limits::default()
         };
-        let mut answers = Answers::default();
+        let mut answers = AnswerBudget::default();
         let (ann, bob) = (
-            asker(Person::new(), "192.0.2.1"),
-            asker(Person::new(), "192.0.2.2"),
+            requester(Person::new(), "192.0.2.1"),
+            requester(Person::new(), "192.0.2.2"),
         );
         assert!(answers.admit(ann, &limits, 0));
-        // One answer may be as large as it is; what follows waits until it is paid.
+        // One answer may have any size; the next waits until its debt is repaid.
         answers.charge(ann, 150, &limits, 0);
         assert!(!answers.admit(ann, &limits, 5000));
         assert!(answers.admit(bob, &limits, 0));
@@ -160,28 +158,28 @@ mod tests {
     }
 
     #[test]
-    fn many_people_of_one_address_share() {
+    fn people_of_one_network_share_a_limit() {
         let limits = Limits {
-            answers: Allowed {
+            answers: ByteRate {
                 burst: 100,
                 per_second: 10,
             },
-            answers_origin: Allowed {
+            answers_origin: ByteRate {
                 burst: 250,
                 per_second: 10,
             },
             ..Limits::default()
         };
-        let mut answers = Answers::default();
+        let mut answers = AnswerBudget::default();
         let admitted = (0..10).filter(|_| {
-            let asker = asker(Person::new(), "192.0.2.1");
-            let is_admitted = answers.admit(asker, &limits, 0);
+            let requester = requester(Person::new(), "192.0.2.1");
+            let is_admitted = answers.admit(requester, &limits, 0);
             if is_admitted {
-                answers.charge(asker, 100, &limits, 0);
+                answers.charge(requester, 100, &limits, 0);
             }
             is_admitted
         });
         assert_eq!(admitted.count(), 3);
-        assert!(answers.admit(asker(Person::new(), "192.0.2.2"), &limits, 0));
+        assert!(answers.admit(requester(Person::new(), "192.0.2.2"), &limits, 0));
     }
 }

@@ -1,14 +1,14 @@
-//! What was said, and who has yet to hear it: an embedded database, in a file or in memory.
+//! The archive: messages and those that wait for confirmation, in an embedded database, on disk or in memory.
 //!
 //! ```text
-//!   logs      "r:tea", "p:ADDRESS" ─> epoch, first and last number, time, loss  a room's history, a person's
+//!   logs      "r:tea", "p:ADDRESS" ─> epoch, first and last number, time, loss  the history of a room or person
 //!   messages  (log, number) ─> the message
-//!   letters   (log, number)                                                     waits until it is confirmed
-//!   sent      (from, id) ─> log, number, time                                   known when it is sent again
+//!   letters   (log, number)                                                     waits for confirmation
+//!   sent      (from, id) ─> log, number, time                                   recognises a message that is sent again
 //!   people    ADDRESS ─> name, last seen, whether they have spoken
 //! ```
 //!
-//! [`Pages`] are these tables in one transaction; the [`Ledger`] counts in memory what they hold.
+//! [`Pages`] has these tables in one transaction. The [`Ledger`] counts their contents in memory.
 
 mod ledger;
 mod pages;
@@ -24,18 +24,19 @@ use serde::{Deserialize, Serialize};
 use sockeye::{MemoryAccount, MemoryBudget};
 use sockeye_hub::open_private_file;
 
-use super::{dialect::Heard, dialect::Known, origin::Origin, person::Address};
+use super::{client_network::ClientNetwork, protocol::ChatMessage, protocol::PersonInfo};
+use crate::identity::Address;
 
 pub(crate) use self::{
     ledger::{Ledger, Letter},
     pages::Pages,
 };
 
-/// What was said, and who has yet to hear it.
+/// The stored messages and people.
 pub(crate) struct Archive {
-    /// `None` if it could not be opened again after an error.
+    /// `None` if it could not be reopened after an error.
     database: Option<Database>,
-    /// Of what was committed.
+    /// Counts what is committed.
     ledger: Ledger,
     open: Open,
     _cache: MemoryAccount,
@@ -43,50 +44,50 @@ pub(crate) struct Archive {
 
 type Open = Box<dyn Fn() -> Result<Database, redb::Error> + Send>;
 
-/// The history of a room, or of a person.
+/// The key of the history of a room or person.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LogName(Arc<str>);
 
-/// Whether a message waits until its receiver confirms it.
+/// Whether a message waits until its recipient confirms it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waits {
-    /// Counted against where its sender is, if that is known.
-    Yes(Option<Origin>),
+    /// It waits, and counts against the sender's network, if that is known.
+    Yes(Option<ClientNetwork>),
     No,
 }
 
-/// Somebody who has been here.
+/// A known person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Resident {
+pub(crate) struct PersonRecord {
     pub(crate) name: String,
     /// Milliseconds since 1970.
     pub(crate) seen: u64,
-    /// Whether they have ever said something.
+    /// Whether they have ever sent a message.
     #[serde(default = "has_spoken")]
     pub(crate) has_spoken: bool,
 }
 
-/// Nobody knows it of those who were written down before it was asked.
+/// Records of an earlier version lack the field and count as true.
 fn has_spoken() -> bool {
     true
 }
 
-/// What `/socket/get-msg` hands out.
+/// The answer of `/socket/get-msg`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Handed {
-    pub(crate) messages: Vec<Heard>,
-    /// Letters that were lost, as far as nobody has confirmed to know of it.
+pub(crate) struct Delivery {
+    pub(crate) messages: Vec<ChatMessage>,
+    /// Lost letters that the person has not confirmed to know about.
     pub(crate) lost: u64,
-    /// Who shows both has got all of this.
+    /// The receipt of this answer: history and number.
     pub(crate) epoch: String,
     pub(crate) seq: u64,
-    /// Whether more wait than one answer may hold.
+    /// Whether more letters wait for the next answer.
     pub(crate) has_more: bool,
-    /// What they count.
+    /// The bytes that the messages count.
     pub(crate) bytes: u64,
 }
 
-/// What the answer to `ONLINE` says of the letters.
+/// The letters that wait for a person, as `ONLINE` reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(crate) count: u64,
@@ -96,29 +97,29 @@ pub(crate) struct Waiting {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Log {
     epoch: String,
-    /// From this number on everything is kept; `last + 1` if that is nothing. Before it, letters that wait may be.
+    /// All messages from this number on are stored; `last + 1` if there are none. Letters that wait may have lower numbers.
     first: u64,
-    /// Number of the last message that ever was; 0 if there was none.
+    /// The number of the last message ever; 0 if there was none.
     last: u64,
-    /// Milliseconds since 1970, of the last message or of the beginning.
+    /// When the last message was sent, or the history began, in milliseconds since 1970.
     time: u64,
-    /// Up to this number something had to go because there was too much in all, and not too much here. 0 if nothing had.
+    /// Messages up to this number were removed because of the limit for all histories, not of this one's. 0 if none was.
     #[serde(default)]
     taken: u64,
-    /// Letters that were lost, and the number from which on a receipt says that its owner knows.
+    /// Lost letters. A receipt from number `lost_at` on confirms that the person knows about them.
     #[serde(default)]
     lost: u64,
     #[serde(default)]
     lost_at: u64,
-    /// Whether this is all that is known of a room: its tombstone.
+    /// Whether this is a tombstone: the room was forgotten.
     #[serde(default)]
     is_forgotten: bool,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
-    heard: Heard,
-    /// Whether `sent` leads here. A private message is kept twice and found once.
+struct StoredMessage {
+    heard: ChatMessage,
+    /// Whether `sent` has an entry for it. A private message is stored twice and indexed once.
     is_indexed: bool,
 }
 
@@ -145,16 +146,18 @@ impl LogName {
 }
 
 impl Log {
-    /// Whether something is missing that this log alone would have kept.
+    /// Returns whether messages are missing that the limits of this log alone would have kept.
     fn is_cut(&self) -> bool {
         self.taken > 0 && self.taken + 1 >= self.first
     }
 }
 
 impl Archive {
+    /// Opens the archive in a file.
+    ///
     /// # Errors
     ///
-    /// The file can't be opened, or is not what this program writes.
+    /// The file can't be opened, or was not written by this program.
     pub(crate) fn open(file: &Path, budget: &MemoryBudget) -> Result<Self, redb::Error> {
         let file = file.to_owned();
         let cache = (budget.account(), CACHE_BYTES);
@@ -164,31 +167,31 @@ impl Archive {
                 let backend = FileBackend::new(open_private_file(&file)?)?;
                 let mut builder = Database::builder();
                 builder.set_cache_size(CACHE_BYTES);
-                // What a damaged page would do later shows now.
+                // Finds damage now instead of later.
                 builder.set_check_integrity_on_open(true);
                 Ok(builder.create_with_backend(backend)?)
             }),
         )
     }
 
-    /// Forgotten when the process ends.
+    /// Opens an archive in memory.
     pub(crate) fn in_memory(budget: &MemoryBudget) -> Result<Self, redb::Error> {
         let (cache, budget) = ((budget.account(), CACHE_BYTES / 8), budget.clone());
         Self::with(
             cache,
             Box::new(move || {
                 let mut builder = Database::builder();
-                // It is memory already.
+                // The data is in memory already.
                 builder.set_cache_size(CACHE_BYTES / 8);
                 Ok(builder.create_with_backend(segments::Segments::new(budget.account()))?)
             }),
         )
     }
 
-    /// `cache` is what the database keeps of it in memory.
+    /// `cache` accounts for the database's cache.
     fn with((mut cache, bytes): (MemoryAccount, usize), open: Open) -> Result<Self, redb::Error> {
         cache.set(bytes);
-        let (database, ledger) = prepared(&open)?;
+        let (database, ledger) = open_tables(&open)?;
         Ok(Self {
             database: Some(database),
             ledger,
@@ -197,31 +200,31 @@ impl Archive {
         })
     }
 
-    /// After an error of the disk: the database takes nothing more before it was opened again.
+    /// Reopens the database, which refuses writes after an error of the disk.
     pub(crate) fn reopen(&mut self) -> Result<(), redb::Error> {
-        // The old one holds a lock on the file.
+        // The old handle holds the lock on the file.
         self.database = None;
-        let (database, ledger) = prepared(&self.open)?;
+        let (database, ledger) = open_tables(&self.open)?;
         (self.database, self.ledger) = (Some(database), ledger);
         Ok(())
     }
 
-    /// Everybody who has been here.
-    pub(crate) fn people(&self) -> Result<Vec<(Address, Resident)>, redb::Error> {
+    /// Returns all known people.
+    pub(crate) fn people(&self) -> Result<Vec<(Address, PersonRecord)>, redb::Error> {
         let table = self.database()?.begin_read()?.open_table(PEOPLE)?;
         let mut people = Vec::new();
         for row in table.iter()? {
-            let (address, resident) = row?;
+            let (address, record) = row?;
             let Some(address) = Address::parse(address.value()) else {
                 continue;
             };
-            people.push((address, decoded(resident.value())?));
+            people.push((address, decoded(record.value())?));
         }
         Ok(people)
     }
 
-    /// A transaction, and the ledger that it changes. After a failure the archive has to be opened again, which makes the
-    /// ledger anew; after a commit the ledger is handed back to [`Archive::keep`].
+    /// Begins a transaction, and returns the ledger that it changes. After a commit the caller returns the ledger to
+    /// [`Archive::keep`]. After a failure the caller reopens the archive, which counts again.
     pub(crate) fn begin(&mut self) -> Result<(WriteTransaction, Ledger), redb::Error> {
         let transaction = self.database()?.begin_write()?;
         Ok((transaction, mem::take(&mut self.ledger)))
@@ -249,29 +252,29 @@ impl fmt::Debug for Archive {
     }
 }
 
-/// With all its tables, as this version knows them, and counted.
-fn prepared(open: &Open) -> Result<(Database, Ledger), redb::Error> {
+/// Opens the database, creates missing tables, migrates those of earlier versions, and counts their contents.
+fn open_tables(open: &Open) -> Result<(Database, Ledger), redb::Error> {
     let database = open()?;
     let transaction = database.begin_write()?;
     let ledger = {
         let mut logs = transaction.open_table(LOGS)?;
         let mut lost = transaction.open_table(LOST)?;
-        take_over_losses(&mut logs, &mut lost)?;
+        migrate_losses(&mut logs, &mut lost)?;
         transaction.open_table(SENT)?;
         transaction.open_table(PEOPLE)?;
         let mut letters = transaction.open_table(LETTERS)?;
-        // An earlier version kept those that somebody had got, and who: they don't wait, and would fill a mailbox.
+        // An earlier version stored delivered letters and who had received them. They don't wait, and would fill a mailbox.
         letters.retain(|_, holder| holder == UNUSED)?;
-        counted(&logs, &transaction.open_table(MESSAGES)?, &letters)?
+        count_tables(&logs, &transaction.open_table(MESSAGES)?, &letters)?
     };
-    // The order of all messages, which an earlier version kept.
+    // An earlier version stored the order of all messages.
     transaction.delete_table(ORDER)?;
     transaction.commit()?;
     Ok((database, ledger))
 }
 
-/// An earlier version kept the number of lost letters in a table of its own.
-fn take_over_losses(
+/// Moves the numbers of lost letters into the logs. An earlier version had a table for them.
+fn migrate_losses(
     logs: &mut redb::Table<'_, &'static str, &'static [u8]>,
     lost: &mut redb::Table<'_, &'static str, u64>,
 ) -> Result<(), redb::Error> {
@@ -295,8 +298,8 @@ fn take_over_losses(
     Ok(())
 }
 
-/// Walks all tables once.
-fn counted(
+/// Counts the contents of all tables.
+fn count_tables(
     logs: &impl redb::ReadableTable<&'static str, &'static [u8]>,
     messages: &impl redb::ReadableTable<(&'static str, u64), &'static [u8]>,
     letters: &impl redb::ReadableTable<(&'static str, u64), u64>,
@@ -318,7 +321,7 @@ fn counted(
             ledger.add_history(&name, bytes);
             continue;
         }
-        let heard = decoded::<Kept>(kept.value())?.heard;
+        let heard = decoded::<StoredMessage>(kept.value())?.heard;
         let letter = Letter {
             bytes,
             from: heard.from.address,
@@ -330,9 +333,14 @@ fn counted(
     Ok(ledger)
 }
 
-impl Heard {
-    /// A message that has no number yet.
-    pub(crate) fn unfiled(from: Known, text: String, time: u64, id: Option<String>) -> Self {
+impl ChatMessage {
+    /// Creates a message that has no number yet.
+    pub(crate) fn unnumbered(
+        from: PersonInfo,
+        text: String,
+        time: u64,
+        id: Option<String>,
+    ) -> Self {
         Self {
             seq: 0,
             from,
@@ -353,7 +361,7 @@ fn decoded<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, redb::Error>
     serde_json::from_slice(bytes).map_err(|error| redb::Error::Corrupted(error.to_string()))
 }
 
-/// In the table of letters, where there was once who had got it.
+/// The value in the table of letters. An earlier version stored who had received it.
 const UNUSED: u64 = 0;
 
 const LOGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("logs");
@@ -364,7 +372,7 @@ const ORDER: TableDefinition<'_, u64, (&str, u64)> = TableDefinition::new("order
 const LOST: TableDefinition<'_, &str, u64> = TableDefinition::new("lost");
 const PEOPLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("people");
 
-/// Bytes of the file that are kept in memory, to read and to write.
+/// Bytes of the database's cache.
 const CACHE_BYTES: usize = 8 << 20;
 
 #[cfg(test)]

@@ -1,53 +1,48 @@
-//! What the desk has decided and not yet done: nobody hears of anything before it is kept.
+//! The effects of jobs, which run after the commit: nothing is sent before it is stored.
 
-use sockeye::{CloseCode, Group, Message, Session, TrySendError};
+use sockeye::{Group, Session};
 use tokio::sync::oneshot;
 
-use super::archive::Handed;
+use super::archive::Delivery;
+use crate::event::send_or_close;
 
-/// What the desk has decided. Worked off in order, after the commit.
+/// An effect of a job. Effects run in order, after the commit.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// One connection hears it.
-    Tell(Session, String),
-    /// Everybody in a room hears it.
-    TellAll(Group, String),
-    /// From here on the connection hears the room.
+    /// Sends a text to one connection.
+    Send(Session, String),
+    /// Sends a text to a room.
+    SendAll(Group, String),
+    /// Adds a connection to a room's group.
     Enter(Group, Session),
-    /// And from here on no longer.
+    /// Removes a connection from a room's group.
     Exit(Group, Session),
-    /// The answer to `/socket/get-msg`; `None` if there is none for now.
-    Hand(oneshot::Sender<Option<Handed>>, Option<Handed>),
+    /// Answers `/socket/get-msg`. `None` if the person has received too much lately.
+    Deliver(oneshot::Sender<Option<Delivery>>, Option<Delivery>),
 }
 
 impl Effect {
-    /// What it says.
+    /// Returns the bytes of the text that it sends.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Tell(_, text) | Self::TellAll(_, text) => text.len(),
-            Self::Hand(_, Some(handed)) => usize::try_from(handed.bytes).unwrap_or(usize::MAX),
-            Self::Hand(_, None) | Self::Enter(..) | Self::Exit(..) => 0,
+            Self::Send(_, text) | Self::SendAll(_, text) => text.len(),
+            Self::Deliver(_, Some(delivery)) => {
+                usize::try_from(delivery.bytes).unwrap_or(usize::MAX)
+            }
+            Self::Deliver(_, None) | Self::Enter(..) | Self::Exit(..) => 0,
         }
     }
 
     pub(crate) fn run(self) {
         match self {
-            Self::Tell(session, text) => tell(&session, text),
-            Self::TellAll(group, text) => {
+            Self::Send(session, text) => send_or_close(&session, text),
+            Self::SendAll(group, text) => {
                 group.send(text);
             }
             Self::Enter(group, session) => group.join(&session),
             Self::Exit(group, session) => group.leave(&session),
-            // Whoever asked may have gone away: what isn't confirmed is handed out again.
-            Self::Hand(sender, handed) => drop(sender.send(handed)),
+            // The request may have ended. Messages that are not confirmed are delivered again.
+            Self::Deliver(sender, delivery) => drop(sender.send(delivery)),
         }
-    }
-}
-
-/// Sends, or closes the connection: rather that than a gap which its page can't see. It comes back and asks for what it
-/// missed. A group does the same.
-pub(crate) fn tell(session: &Session, text: String) {
-    if let Err(TrySendError::Full(_)) = session.try_send(Message::from(text)) {
-        session.close(CloseCode::TRY_AGAIN_LATER, "the page reads too slowly");
     }
 }

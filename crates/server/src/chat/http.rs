@@ -1,4 +1,4 @@
-//! `/socket/chat-uuid` and `/socket/get-msg`: the two questions that a page asks beside its WebSocket.
+//! `/socket/chat-uuid` and `/socket/get-msg`: the two HTTP paths beside the WebSocket.
 
 use axum::{
     Router,
@@ -13,22 +13,15 @@ use serde_json::{Value, json};
 use sockeye::RequestInfo;
 use tokio::sync::oneshot;
 
-use super::{
-    Chat,
-    cookie::{Cookie, Cookies, Lifetime, SameSite},
-    job::Job,
-    origin::Origin,
-    person::Person,
-    receipt::Receipt,
-    service::Refusal,
-};
+use super::{Chat, client_network::ClientNetwork, job::Job, receipt::Receipt, service::Refusal};
 use crate::{
     address_rates::{AddressRates, too_many},
+    identity::{Busy, Cookies, PERSON_COOKIE, People, Person, RECEIPT_COOKIE, Recognition},
     query::parameters,
 };
 
 impl Chat {
-    /// Both paths.
+    /// Returns the router of both paths.
     pub(crate) fn router(&self, rates: AddressRates) -> Router {
         let (asked, fetched) = (self.clone(), self.clone());
         Router::new()
@@ -62,7 +55,7 @@ impl Chat {
             )
     }
 
-    /// Who this browser is. Somebody new, if it doesn't say.
+    /// Answers `/socket/chat-uuid` with the browser's identity, and creates one if it has none.
     async fn identify(
         &self,
         info: &RequestInfo,
@@ -80,8 +73,8 @@ impl Chat {
             return too_many(error, |status| refuse(status, &error.to_string()));
         }
         let person = known.unwrap_or_else(|| self.identities().make());
-        // The browser that shows what it has got needn't be given it again.
-        if let Err(refusal) = self.hand_over(Job::Issue(person, receipt(request, cookies))) {
+        // Messages that the browser shows to have received are not delivered again.
+        if let Err(refusal) = self.submit(Job::Issue(person, receipt(request, cookies))) {
             return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message());
         }
         let data = json!({ "uuid": person.to_string(), "address": person.address() });
@@ -89,8 +82,8 @@ impl Chat {
         answer(StatusCode::OK, "ok", &data, fields)
     }
 
-    /// Who this browser is, if it shows an identity that was given out here. One that somebody made up is nobody's.
-    pub(crate) async fn recognise(
+    /// Returns the person whose cookie the request carries. An identity that this server has not issued is ignored.
+    async fn recognise(
         &self,
         request: &HeaderMap,
         cookies: Cookies,
@@ -102,15 +95,15 @@ impl Chat {
         if self.identities().is_ours(person) {
             return Ok(Some(person));
         }
-        // Those of an older server can't be told by themselves.
+        // Identities of an older version carry no proof, so the processor looks them up.
         let (sender, receiver) = oneshot::channel();
-        self.hand_over(Job::IsKnown(person, sender))?;
+        self.submit(Job::IsKnown(person, sender))?;
         let is_known = receiver.await.map_err(|_| Refusal::Busy)?;
         Ok(is_known.then_some(person))
     }
 
-    /// What was said to this person while they were away. It waits until they show that they have it: by the cookie that
-    /// this answer sets, or by `?after=SEQ&epoch=EPOCH`.
+    /// Answers `/socket/get-msg` with the messages that wait for this person. They wait until the browser confirms them: by
+    /// the cookie that this answer sets, or by `?after=SEQ&epoch=EPOCH`.
     async fn fetch(&self, request: &HeaderMap, query: &str, info: &RequestInfo) -> Response {
         let cookies = Cookies::of(info);
         let person = match self.recognise(request, cookies).await {
@@ -128,14 +121,14 @@ impl Chat {
         };
         let (sender, receiver) = oneshot::channel();
         let shown = shown.or_else(|| receipt(request, cookies));
-        let origin = info.client_addr().map(Origin::from);
-        if let Err(refusal) = self.hand_over(Job::Fetch(person, shown, origin, sender)) {
+        let origin = info.client_addr().map(ClientNetwork::from);
+        if let Err(refusal) = self.submit(Job::Fetch(person, shown, origin, sender)) {
             return refuse(StatusCode::SERVICE_UNAVAILABLE, refusal.message());
         }
-        let handed = match receiver.await {
-            Ok(Some(handed)) => handed,
+        let delivery = match receiver.await {
+            Ok(Some(delivery)) => delivery,
             Ok(None) => {
-                let message = "you were given much just now: ask again in a moment";
+                let message = "too much data was requested lately: ask again in a moment";
                 return refuse(StatusCode::TOO_MANY_REQUESTS, message);
             }
             Err(_) => {
@@ -144,45 +137,58 @@ impl Chat {
             }
         };
         let mut fields = Vec::new();
-        if handed.lost > 0 || !handed.messages.is_empty() {
+        if delivery.lost > 0 || !delivery.messages.is_empty() {
             let receipt = Receipt {
-                epoch: handed.epoch.clone(),
-                seq: handed.seq,
+                epoch: delivery.epoch.clone(),
+                seq: delivery.seq,
             };
             fields.push(cookies.set(RECEIPT_COOKIE, &receipt.to_string()));
         }
         let data = json!({
-            "list": handed.messages,
-            "count": handed.messages.len(),
-            "lost": handed.lost,
-            "epoch": handed.epoch,
-            "seq": handed.seq,
-            "more": handed.has_more,
+            "list": delivery.messages,
+            "count": delivery.messages.len(),
+            "lost": delivery.lost,
+            "epoch": delivery.epoch,
+            "seq": delivery.seq,
+            "more": delivery.has_more,
         });
         answer(StatusCode::OK, "ok", &data, fields)
     }
 }
 
-/// The answer to who gets nothing, and must change nothing: another site's page, a browser that looks ahead, or one that
-/// asks for the head alone.
+impl People for Chat {
+    fn recognise<'a>(&'a self, request: &'a HeaderMap, cookies: Cookies) -> Recognition<'a> {
+        Box::pin(async move {
+            let recognised = Chat::recognise(self, request, cookies).await;
+            recognised.map_err(|_| Busy)
+        })
+    }
+
+    fn create(&self) -> Person {
+        self.identities().make()
+    }
+}
+
+/// Returns the answer to requests that must change nothing: from another site's page, by a browser that prefetches, or
+/// with HEAD.
 fn turn_away(method: &Method, request: &HeaderMap) -> Option<Response> {
     if is_from_elsewhere(request) {
         let message = "ask from a page of this site";
         return Some(refuse(StatusCode::FORBIDDEN, message));
     }
     if is_prefetch(request) {
-        let message = "this is not for fetching ahead of time";
+        let message = "this path does not serve prefetches";
         return Some(refuse(StatusCode::SERVICE_UNAVAILABLE, message));
     }
     (method == Method::HEAD).then(|| {
         let mut response = answer(StatusCode::OK, "ok", &json!({}), Vec::new());
-        // Of a length that isn't known, since nobody looked (RFC 9110 section 8.6).
+        // A body of unknown length, so that no Content-Length is sent (RFC 9110 section 8.6).
         *response.body_mut() = Body::from_stream(stream::empty::<Result<String, axum::Error>>());
         response
     })
 }
 
-/// Whether a browser asks before anybody wants to see it, and may throw the answer away.
+/// Returns whether a browser prefetches, and so may discard the answer.
 fn is_prefetch(request: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-purpose", "x-moz"]
         .iter()
@@ -193,7 +199,7 @@ fn is_prefetch(request: &HeaderMap) -> bool {
         })
 }
 
-/// What a query says that its page has got; `None` if it says nothing.
+/// Parses the receipt in a query; `None` if it has none.
 fn cursor(query: &str) -> Result<Option<Receipt>, String> {
     let (mut after, mut epoch) = (None, None);
     for (key, value) in parameters(query)? {
@@ -203,7 +209,7 @@ fn cursor(query: &str) -> Result<Option<Receipt>, String> {
                 after = Some(seq.map_err(|_| format!("after: {value:?} is not a number"))?);
             }
             "epoch" => epoch = Some(value),
-            // A page may keep caches away with a parameter of its own.
+            // A page may add a parameter of its own against caches.
             _ => {}
         }
     }
@@ -219,13 +225,13 @@ fn receipt(request: &HeaderMap, cookies: Cookies) -> Option<Receipt> {
     shown.and_then(Receipt::parse)
 }
 
-/// Whether a browser says that another site has sent it here: a link there must not fetch somebody's messages.
+/// Returns whether another site caused the request: its link must not fetch a person's messages.
 fn is_from_elsewhere(request: &HeaderMap) -> bool {
     let site = request.get("sec-fetch-site");
     site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
-/// As the API of many a site: `code` is 0 if all is well.
+/// Returns an answer in JSON. `code` is 0 on success.
 fn answer(status: StatusCode, message: &str, data: &Value, cookies: Vec<HeaderValue>) -> Response {
     let code = match status {
         StatusCode::OK => 0,
@@ -239,7 +245,7 @@ fn answer(status: StatusCode, message: &str, data: &Value, cookies: Vec<HeaderVa
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    // What was handed out to one must not come to another out of some cache, nor to the same one again.
+    // No cache may give the answer to another person, or to the same one again.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if matches!(
         status,
@@ -261,25 +267,12 @@ fn refuse(status: StatusCode, message: &str) -> Response {
     answer(status, message, &json!({}), Vec::new())
 }
 
-/// Says who somebody is. Only scripts of our own pages ask with it.
-pub(crate) const PERSON_COOKIE: Cookie = Cookie {
-    name: "chat_uuid",
-    same_site: SameSite::Strict,
-    lifetime: Lifetime::Year,
-};
-
-/// Says what their browser has got.
-pub(crate) const RECEIPT_COOKIE: Cookie = Cookie {
-    name: "chat_receipt",
-    ..PERSON_COOKIE
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_has_two_parts_or_none() {
+    fn a_receipt_in_a_query_has_two_parts_or_none() {
         assert_eq!(cursor(""), Ok(None));
         assert_eq!(cursor("_=1790000000000"), Ok(None));
         let receipt = Receipt {
@@ -298,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn browsers_that_look_ahead_say_so() {
+    fn browsers_that_prefetch_are_recognised() {
         let says = |name: &'static str, value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));

@@ -1,58 +1,58 @@
-//! What the desk is asked to do.
+//! The jobs of the processor.
 
 use sockeye::Session;
 use tokio::sync::oneshot;
 
 use super::{
-    archive::Handed,
-    dialect::{Echoed, Order},
-    origin::Origin,
-    person::Person,
+    archive::Delivery,
+    client_network::ClientNetwork,
+    protocol::{Command, EchoedFields},
     receipt::Receipt,
 };
+use crate::identity::Person;
 
-/// What the desk is asked to do.
+/// A job of the processor.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// A connection says something.
-    Order(Session, Order, Echoed),
-    /// A connection has ended. Its session's id.
-    Gone(u64),
-    /// A browser was given this identity, and shows what it has got.
+    /// A command of a connection.
+    Command(Session, Command, EchoedFields),
+    /// A connection has ended. Holds its session's id.
+    SessionEnded(u64),
+    /// A browser was given this identity. The receipt says what it has received.
     Issue(Person, Option<Receipt>),
-    /// Whether somebody has been here, or was given out.
+    /// Asks whether this person is known.
     IsKnown(Person, oneshot::Sender<bool>),
-    /// `/socket/get-msg`. `None` if the person has been given too much lately.
+    /// Fetches waiting messages for `/socket/get-msg`. The answer is `None` if the person has received too much lately.
     Fetch(
         Person,
         Option<Receipt>,
-        Option<Origin>,
-        oneshot::Sender<Option<Handed>>,
+        Option<ClientNetwork>,
+        oneshot::Sender<Option<Delivery>>,
     ),
 }
 
 impl Job {
-    /// Who is told if it comes to nothing.
-    pub(crate) fn asker(&self) -> Option<(Session, Echoed)> {
+    /// Returns the connection to tell if the job fails.
+    pub(crate) fn requester(&self) -> Option<(Session, EchoedFields)> {
         match self {
-            Self::Order(session, _, echoed) => Some((session.clone(), echoed.clone())),
+            Self::Command(session, _, echoed) => Some((session.clone(), echoed.clone())),
             _ => None,
         }
     }
 
-    /// What it takes while it waits.
+    /// Returns the bytes that the job takes while it waits.
     pub(crate) fn bytes(&self) -> usize {
         let said = match self {
-            Self::Order(_, order, echoed) => order.bytes() + echoed.bytes(),
+            Self::Command(_, command, echoed) => command.bytes() + echoed.bytes(),
             _ => 0,
         };
         size_of::<Self>() + said
     }
 
-    /// Who asks over a connection.
+    /// Returns the connection that sent the job.
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
-            Self::Order(session, ..) => Some(session),
+            Self::Command(session, ..) => Some(session),
             _ => None,
         }
     }

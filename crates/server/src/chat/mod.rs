@@ -1,52 +1,38 @@
-//! The chat: rooms, private messages, who is online, and what was said while somebody was away.
+//! The chat: rooms with history, private messages, and who is online.
 //!
-//! An application on the public API of the crate `sockeye`, and the one that `docs/tutorial/chat.md` walks through.
+//! An application on the public API of the crate `sockeye`. `docs/tutorial/chat.md` walks through it.
 //!
 //! ```text
-//!   page ──> /chat ──> Visitor ──┐                                  ┌──> Lobby: who is here, in which room
-//!                                ├──> Queue ──> Desk (one thread) ──┤
-//!   page ──> /socket/get-msg ────┘    bounded        │              └──> Archive: what was said, who has yet to hear it
-//!                                                    │
-//!   page <── Session, Group <── effects <── commit ──┘
+//!   page ──> /chat ──> ChatEndpoint ──┐                                     ┌──> Roster: who is online, in which room
+//!                                     ├──> Queue ──> Processor (a thread) ──┤
+//!   page ──> /socket/get-msg ─────────┘    bounded        │                 └──> Archive: messages, and who has yet to get them
+//!                                                         │
+//!   page <── Session, Group <──── effects <──── commit ───┘
 //! ```
 //!
-//! A [`Visitor`] reads what a page says, checks it and hands it over; it never waits. The [`Desk`] takes what has
-//! gathered, writes all of it in one transaction, and only after the commit does anybody hear of it.
+//! A [`ChatEndpoint`](endpoint::ChatEndpoint) parses and checks a page's message and queues it as a job; it never waits. The
+//! [`Processor`](processor::Processor) takes the queued jobs, writes all of them in one transaction, and sends messages only
+//! after the commit.
 
 mod answers;
 mod archive;
-mod cookie;
-mod desk;
-mod dialect;
+mod client_network;
 mod effect;
+mod endpoint;
 mod http;
-mod identities;
 mod job;
 mod limits;
-mod lobby;
-mod name;
-mod origin;
 mod page;
-mod person;
+mod processor;
+mod protocol;
 mod queue;
 mod rate;
 mod receipt;
+mod roster;
 mod service;
 mod token;
-mod visitor;
 
 #[cfg(test)]
 pub(crate) use self::page::SOURCES;
 
-pub(crate) use self::{
-    cookie::{Cookie, Cookies, Lifetime, SameSite},
-    desk::now_ms,
-    dialect::{event, label},
-    effect::tell,
-    http::{PERSON_COOKIE, RECEIPT_COOKIE},
-    limits::Limits,
-    page::page,
-    person::Person,
-    service::Chat,
-    token::Tokens,
-};
+pub(crate) use self::{limits::Limits, page::page, service::Chat, token::Tokens};

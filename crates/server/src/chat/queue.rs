@@ -1,4 +1,4 @@
-//! What waits for the desk: bounded, and filled by people who must not wait themselves.
+//! The processor's queue: bounded, and filled by callers that must not wait.
 
 use std::{
     collections::VecDeque,
@@ -7,22 +7,22 @@ use std::{
 
 use sockeye::{MemoryAccount, MemoryPressure};
 
-/// What waits for the desk.
+/// A bounded queue of jobs.
 #[derive(Debug)]
 pub(crate) struct Queue<J> {
     state: Mutex<State<J>>,
     filled: Condvar,
-    /// Jobs that [`Queue::push`] lets wait.
+    /// Most jobs that [`Queue::push`] accepts.
     max: usize,
-    /// And how many bytes of them.
+    /// Most bytes of those jobs.
     bytes_max: usize,
 }
 
 #[derive(Debug)]
 struct State<J> {
-    /// With what each takes.
+    /// The jobs with the bytes of each.
     jobs: VecDeque<(J, usize)>,
-    /// What all of them take. Charged to what the process may hold.
+    /// The bytes of all jobs, charged to the memory budget.
     held: MemoryAccount,
     is_closed: bool,
 }
@@ -41,7 +41,7 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Gives the job back if the queue is full or closed.
+    /// Adds a job. Returns it if the queue is full or closed.
     pub(crate) fn push(&self, job: J, bytes: usize) -> Result<(), J> {
         let mut state = self.lock();
         let is_full = state.jobs.len() >= self.max
@@ -56,7 +56,8 @@ impl<J> Queue<J> {
         Ok(())
     }
 
-    /// For what must not be lost and has a bound of its own: one for each session, when it ends.
+    /// Adds a job even if the queue is full, for jobs that must not be lost and have their own bound: one for each session
+    /// that ends.
     pub(crate) fn push_past_the_limit(&self, job: J) {
         let mut state = self.lock();
         if !state.is_closed {
@@ -65,7 +66,7 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Waits for jobs and takes up to `batch_max` of them. Empty once the queue is closed and everything was taken.
+    /// Waits for jobs and takes up to `batch_max` of them. Returns none once the queue is closed and empty.
     pub(crate) fn take(&self, batch_max: usize) -> Vec<J> {
         let state = self.lock();
         let mut state = self
@@ -80,7 +81,7 @@ impl<J> Queue<J> {
         taken.into_iter().map(|(job, _)| job).collect()
     }
 
-    /// Takes nothing more. What waits is still worked off.
+    /// Refuses further jobs. Those in the queue can still be taken.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.filled.notify_all();
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_gives_back_and_takes_what_must_not_be_lost() {
+    fn a_full_queue_returns_a_job_unless_it_must_not_be_lost() {
         let queue = queue(2);
         assert_eq!((queue.push(1, 0), queue.push(2, 0)), (Ok(()), Ok(())));
         assert_eq!(queue.push(3, 0), Err(3));
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn few_large_jobs_fill_it_too_until_they_are_taken() {
+    fn a_few_large_jobs_fill_the_queue_until_they_are_taken() {
         let queue = queue(9);
         assert_eq!((queue.push(1, 60), queue.push(2, 60)), (Ok(()), Err(2)));
         assert_eq!(queue.push(3, 40), Ok(()));
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_process_holds_all_that_it_may_nothing_more_waits() {
+    fn the_queue_is_full_when_the_memory_budget_is_used_up() {
         let budget = MemoryBudget::new(1000 << 10);
         let queue = Queue::new(9, 2000 << 10, budget.account());
         assert_eq!(queue.push(1, 600 << 10), Ok(()));
@@ -138,12 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_desk_wakes_when_there_is_work() {
+    fn a_waiting_processor_wakes_when_a_job_is_pushed() {
         let queue = queue(2);
         std::thread::scope(|scope| {
-            let desk = scope.spawn(|| queue.take(2));
+            let processor = scope.spawn(|| queue.take(2));
             queue.push(1, 0).unwrap();
-            assert_eq!(desk.join().unwrap(), [1]);
+            assert_eq!(processor.join().unwrap(), [1]);
         });
     }
 }

@@ -1,24 +1,22 @@
-//! What a browser has got of the private messages that waited for it.
+//! Receipts: which waiting private messages a browser has received.
 //!
-//! A message must not be lost with an answer that never arrived, so it waits until its receiver confirms it. A page that
-//! knows how says `/chat/ack`, or asks for what comes after. For one that doesn't, each answer of `/socket/get-msg` sets a
-//! cookie that names the last message in it: a browser that has the answer has the cookie too, and shows it with its next
-//! request.
+//! A message must not be lost with an answer that never arrives, so it waits until its recipient confirms it. A page does so
+//! by `/chat/ack`, or by asking for the messages after it. For other pages, each answer of `/socket/get-msg` sets a cookie
+//! that names its last message: a browser that received the answer sends the cookie with its next request.
 
 use std::fmt;
 
-/// What a browser has got.
+/// The messages that a browser has received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {
-    /// Of the history that `seq` counts in.
+    /// The history that `seq` belongs to.
     pub(crate) epoch: String,
-    /// The last message that came, and all before it.
+    /// The last received message. All before it count as received.
     pub(crate) seq: u64,
 }
 
 impl Receipt {
-    /// From the cookie's value; `None` for what [`Receipt`] doesn't write. An earlier version wrote one part more in
-    /// front.
+    /// Parses the cookie's value; `None` if it is invalid. An earlier version wrote one more part in front.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (rest, seq) = text.rsplit_once('.')?;
         let epoch = rest.rsplit_once('.').map_or(rest, |(_, epoch)| epoch);

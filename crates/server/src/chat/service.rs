@@ -1,4 +1,4 @@
-//! The chat as the rest of the server sees it: endpoints, a few HTTP paths, and one thread behind them.
+//! The chat's handle for the rest of the server, and the start of its thread.
 
 use std::{
     any::Any,
@@ -9,25 +9,22 @@ use std::{
     thread,
 };
 
-use sockeye::{MemoryBudget, Origins, Request, Route, Session};
+use sockeye::{MemoryBudget, Session};
 use sockeye_hub::{StoreError, presence::Presence};
 
-use super::{
-    Limits, Tokens, archive::Archive, desk::Desk, identities::Identities, job::Job, queue::Queue,
-    visitor::Visitor,
-};
-use crate::{address_rates::AddressRates, connection_log::ConnectionLog};
+use super::{Limits, Tokens, archive::Archive, job::Job, processor::Processor, queue::Queue};
+use crate::identity::Identities;
 
-/// The chat. Cheap to clone; it ends with the last one.
+/// The chat. Cheap to clone; its thread ends when the last clone is dropped.
 #[derive(Clone)]
-pub(crate) struct Chat(Arc<Parts>);
+pub(crate) struct Chat(Arc<ChatShared>);
 
-/// Why the desk doesn't take a job.
+/// Why a job is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// As many wait as may.
+    /// The queue is full.
     Busy,
-    /// There is nobody who would do it.
+    /// The processor has panicked.
     Stopped,
 }
 
@@ -35,14 +32,14 @@ impl Refusal {
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::Busy => "the chat is busy, try again",
-            Self::Stopped => "the chat has stopped, and waits for its server to be started again",
+            Self::Stopped => "the chat has stopped until the server is restarted",
         }
     }
 }
 
-struct Parts {
+struct ChatShared {
     queue: Arc<Queue<Job>>,
-    /// Why the desk has ended before its time.
+    /// Why the processor has stopped, if it has panicked.
     failure: Arc<OnceLock<String>>,
     limits: Arc<Limits>,
     tokens: Tokens,
@@ -50,11 +47,12 @@ struct Parts {
 }
 
 impl Chat {
-    /// Opens the archive, below `data` or in memory, and starts the desk. Who is online is told to `presence` too.
+    /// Opens the archive, below `data` or in memory, and starts the processor. It adds the people who are online to
+    /// `presence`.
     ///
     /// # Errors
     ///
-    /// The archive can't be opened, or there can be no more threads. The text says which.
+    /// The archive can't be opened, or the thread can't be started. The text says which.
     pub(crate) fn start(
         data: Option<&Path>,
         limits: Limits,
@@ -70,10 +68,10 @@ impl Chat {
             }
             None => Archive::in_memory(budget).map_err(|error| error.to_string()),
         };
-        // A database that is damaged in a way that it doesn't expect panics.
+        // redb panics on damage that it doesn't expect.
         let opened = catch_unwind(AssertUnwindSafe(open));
-        let archive = opened.map_err(|panic| format!("{FILE}: {}", said_by(&*panic)))??;
-        // After the archive, which one process at a time can have open.
+        let archive = opened.map_err(|panic| format!("{FILE}: {}", panic_text(&*panic)))??;
+        // Opened after the archive, whose lock keeps out other processes.
         let identities = match data {
             Some(data) => Identities::kept(data)?,
             None => Identities::of_this_process()?,
@@ -81,7 +79,7 @@ impl Chat {
         Self::with(archive, identities, limits, tokens, presence, budget)
     }
 
-    /// The chat with this archive.
+    /// Starts the chat with this archive.
     fn with(
         archive: Archive,
         identities: Identities,
@@ -94,37 +92,20 @@ impl Chat {
         let queue = Queue::new(limits.queue_max, limits.queue_bytes_max, budget.account());
         let queue = Arc::new(queue);
         let failure = Arc::new(OnceLock::new());
-        let desk = Desk::new(archive, Arc::clone(&limits), Arc::clone(&queue), presence)
+        let processor = Processor::new(archive, Arc::clone(&limits), Arc::clone(&queue), presence)
             .map_err(|error| format!("{FILE}: {error}"))?;
         let told = Arc::clone(&failure);
         thread::Builder::new()
             .name("chat".into())
-            .spawn(move || supervise(desk, &told))
+            .spawn(move || supervise(processor, &told))
             .map_err(|error| format!("cannot start the chat's thread: {error}"))?;
-        Ok(Self(Arc::new(Parts {
+        Ok(Self(Arc::new(ChatShared {
             queue,
             failure,
             limits,
             tokens,
             identities,
         })))
-    }
-
-    /// The endpoint on `path`, with the server's limits but for the size of a message.
-    pub(crate) fn route(
-        &self,
-        connections: ConnectionLog,
-        path: &str,
-        mut limits: sockeye::Limits,
-        rates: AddressRates,
-    ) -> Route {
-        let chat = self.clone();
-        limits.message_bytes_max = chat.limits().message_bytes_max;
-        let visit = move |request: &Request| Visitor::new(chat.clone(), request, rates.clone());
-        connections.route(path, visit)
-            // Who somebody is, they say themselves, by a uuid that no other site's page knows. No cookie counts here.
-            .origins(Origins::Any)
-            .limits(limits)
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -139,8 +120,8 @@ impl Chat {
         &self.0.identities
     }
 
-    /// Leaves a job for the desk, unless it has too much to do, or has ended.
-    pub(crate) fn hand_over(&self, job: Job) -> Result<(), Refusal> {
+    /// Queues a job for the processor. Fails if the queue is full or the processor has stopped.
+    pub(crate) fn submit(&self, job: Job) -> Result<(), Refusal> {
         let bytes = job.bytes();
         self.0
             .queue
@@ -151,14 +132,16 @@ impl Chat {
             })
     }
 
-    /// Why the chat does nothing any more, in one line; `None` as long as it does.
+    /// Returns why the chat has stopped, in one line; `None` while it works.
     pub(crate) fn failure(&self) -> Option<String> {
         self.0.failure.get().cloned()
     }
 
-    /// A connection has ended.
-    pub(crate) fn farewell(&self, session: &Session) {
-        self.0.queue.push_past_the_limit(Job::Gone(session.id()));
+    /// Queues the end of a connection, even if the queue is full.
+    pub(crate) fn end_session(&self, session: &Session) {
+        self.0
+            .queue
+            .push_past_the_limit(Job::SessionEnded(session.id()));
     }
 }
 
@@ -170,28 +153,28 @@ impl fmt::Debug for Chat {
     }
 }
 
-impl Drop for Parts {
-    /// The desk works off what waits, and ends.
+impl Drop for ChatShared {
+    /// Closes the queue. The processor completes the jobs in it and ends.
     fn drop(&mut self) {
         self.queue.close();
     }
 }
 
-/// Runs the desk. If it panics, whoever waits for it is told, and so is whoever asks later.
-fn supervise(mut desk: Desk, failure: &OnceLock<String>) {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(|| desk.run())) else {
+/// Runs the processor. If it panics, closes the sessions and records the failure.
+fn supervise(mut processor: Processor, failure: &OnceLock<String>) {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(|| processor.run())) else {
         return;
     };
-    let what = format!("the chat has stopped: {}", said_by(&*panic));
-    tracing::error!("{what}; start the server again");
+    let what = format!("the chat has stopped: {}", panic_text(&*panic));
+    tracing::error!("{what}; restart the server");
     let _ = failure.set(what);
-    desk.give_up();
-    // What it was about to write may be half done: that must not be finished by anybody who cleans up.
-    mem::forget(desk);
+    processor.abort();
+    // Its transaction may be half done, and a destructor must not complete it.
+    mem::forget(processor);
 }
 
-/// What a panic says, on one line.
-fn said_by(panic: &(dyn Any + Send)) -> String {
+/// Returns a panic's text in one line.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     format!(
@@ -200,7 +183,7 @@ fn said_by(panic: &(dyn Any + Send)) -> String {
     )
 }
 
-/// Below the directory of `--data`.
+/// The file in the directory of `--data`.
 const FILE: &str = "chat.redb";
 
 #[cfg(test)]
@@ -210,7 +193,10 @@ mod tests {
     use tokio::{io::duplex, sync::oneshot};
 
     use super::*;
-    use crate::chat::{Person, archive::tests::Disk, dialect::Echoed, dialect::Order};
+    use crate::{
+        chat::{archive::tests::Disk, protocol::Command, protocol::EchoedFields},
+        identity::Person,
+    };
 
     struct Silent;
 
@@ -221,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_desk_that_panics_keeps_nobody_waiting_and_says_so() {
+    async fn a_processor_that_panics_closes_sessions_and_reports_it() {
         let disk = Disk::default();
         let presence = Presence::in_memory(
             sockeye_hub::presence::Limits::default(),
@@ -246,19 +232,19 @@ mod tests {
         let session =
             Session::from_stream(ours, Role::Server, Settings::default(), Silent).unwrap();
         let person = Person::new();
-        chat.hand_over(Job::Issue(person, None)).unwrap();
+        chat.submit(Job::Issue(person, None)).unwrap();
         disk.set_broken();
-        let online = Order::Online {
+        let online = Command::Online {
             person,
             name: None,
             since: None,
         };
-        let job = Job::Order(session.clone(), online, Echoed::default());
-        chat.hand_over(job).unwrap();
-        // Whoever asked is cut off rather than left without an answer.
+        let job = Job::Command(session.clone(), online, EchoedFields::default());
+        chat.submit(job).unwrap();
+        // The session is closed, since it gets no answer.
         session.closed().await;
         let (sender, receiver) = oneshot::channel();
-        let asked = chat.hand_over(Job::Fetch(person, None, None, sender));
+        let asked = chat.submit(Job::Fetch(person, None, None, sender));
         assert_eq!(asked, Err(Refusal::Stopped));
         assert!(receiver.await.is_err());
         let failure = chat.failure().unwrap();

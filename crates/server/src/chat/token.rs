@@ -1,28 +1,28 @@
-//! The `chat_token` of the dialect: who may talk at all.
+//! The check of the protocol's `chat_token`.
 
 use std::{fmt, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// Decides about the `chat_token` that comes with what a page says. Cheap to clone.
+/// Checks the `chat_token` of a page's messages. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Tokens(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
 impl Tokens {
-    /// A program's own rule; it is called on the connection's worker and must not block.
+    /// Creates a check by `rule`, which is called on the connection's worker and must not block.
     pub(crate) fn new(rule: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(rule))
     }
 
-    /// Any token that is one. The article's page says "abc".
+    /// Accepts any token that is not empty. The article's page sends "abc".
     pub(crate) fn any() -> Self {
         Self::new(|token| !token.is_empty())
     }
 
-    /// This token and no other. How long a wrong one takes doesn't tell how wrong it is.
+    /// Accepts this token alone. Compares in constant time.
     pub(crate) fn exactly(secret: &str) -> Self {
-        // Of digests, so that the length isn't told either.
+        // Compares digests, so that timing doesn't reveal the length either.
         let expected = Sha256::digest(secret);
         Self::new(move |token| bool::from(Sha256::digest(token).ct_eq(&expected)))
     }

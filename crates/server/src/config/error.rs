@@ -1,8 +1,8 @@
-//! What can be wrong with a configuration, said in one line.
+//! Errors of the configuration.
 
 use std::{fmt, path::PathBuf};
 
-/// Names the place, the key and what is allowed, in one line.
+/// An error of the configuration. The text is one line: the place, the key and what is allowed.
 #[derive(Debug)]
 pub(crate) enum ConfigError {
     /// The file cannot be read.
@@ -16,7 +16,7 @@ pub(crate) enum ConfigError {
         line: usize,
         message: String,
     },
-    /// A key or a value in the file is not ours to take.
+    /// A key or value in the file is not allowed.
     File {
         file: PathBuf,
         line: usize,
@@ -24,7 +24,7 @@ pub(crate) enum ConfigError {
     },
     /// An environment variable holds a bad value.
     Environment { name: String, message: String },
-    /// Values that don't go together.
+    /// Values exclude each other.
     Together(String),
 }
 

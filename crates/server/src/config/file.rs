@@ -9,7 +9,7 @@ use toml::{
 
 use super::{ConfigError, key::Key};
 
-/// One value from the file, still text, already checked.
+/// A checked value of the file, as text.
 #[derive(Debug)]
 pub(crate) struct FileValue {
     pub(crate) id: String,
@@ -122,7 +122,7 @@ impl Reader<'_> {
         if section.is_none() {
             allowed.extend(self.sections().iter().map(|section| format!("[{section}]")));
         }
-        // The key may be right and its section wrong.
+        // The key may exist in another section.
         let elsewhere = self
             .keys
             .iter()
@@ -160,7 +160,7 @@ impl Reader<'_> {
     }
 }
 
-/// The value as it would stand on a command line; `None` if its type doesn't fit the key.
+/// Returns the value as the command line has it; `None` if its type doesn't fit the key.
 fn scalar(key: &Key, value: &DeValue<'_>) -> Option<String> {
     let shape = key.shape();
     match value {

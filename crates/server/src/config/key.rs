@@ -10,7 +10,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// All keys in the order of their definition, `config` itself included.
+    /// Returns all keys in the order of their definition, including `config`.
     pub(crate) fn all() -> Vec<Self> {
         let command = Config::augment_args(Command::new("serve"));
         command
@@ -23,22 +23,22 @@ impl Key {
         self.arg.get_id().as_str()
     }
 
-    /// `tls-cert`, without the dashes before it.
+    /// Returns the flag without its dashes, such as `tls-cert`.
     pub(crate) fn flag(&self) -> &str {
         self.arg.get_long().expect("every key has a flag")
     }
 
-    /// `SOCKEYE_TLS_CERT`.
+    /// Returns the environment variable, such as `SOCKEYE_TLS_CERT`.
     pub(crate) fn env(&self) -> String {
         format!("SOCKEYE_{}", self.id().to_ascii_uppercase())
     }
 
-    /// The table in the file: the heading in the help. `None` for the top of the file.
+    /// Returns the section in the file, which is also the heading in the help. `None` for the top of the file.
     pub(crate) fn section(&self) -> Option<&str> {
         self.arg.get_help_heading()
     }
 
-    /// The name within its section: the flag's words without the section's.
+    /// Returns the name within its section: the flag without the section's name.
     pub(crate) fn name(&self) -> &str {
         let id = self.id();
         let stripped = self
@@ -47,7 +47,7 @@ impl Key {
         stripped.unwrap_or(id)
     }
 
-    /// `tls.cert`; `None` for `config`, which cannot name itself.
+    /// Returns the file's key, such as `tls.cert`; `None` for `config`, which has none.
     pub(crate) fn path(&self) -> Option<String> {
         match self.section() {
             _ if self.id() == "config" => None,
@@ -67,7 +67,7 @@ impl Key {
         Shape::of(&self.arg)
     }
 
-    /// Whether several values may be given.
+    /// Returns whether several values may be given.
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.arg.get_action(), clap::ArgAction::Append)
     }
@@ -80,7 +80,7 @@ impl Key {
     }
 }
 
-/// Adds to each key's help where else it can be set.
+/// Adds the environment variable and file key to each option's help.
 pub(crate) fn with_origins(mut command: Command) -> Command {
     for key in Key::all() {
         let file = key
@@ -93,7 +93,7 @@ pub(crate) fn with_origins(mut command: Command) -> Command {
     command
 }
 
-/// Changes the subcommand that `path` leads to.
+/// Changes the subcommand at `path`.
 pub(crate) fn at_path(
     command: Command,
     path: &[&str],

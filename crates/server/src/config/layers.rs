@@ -1,4 +1,4 @@
-//! Flag over environment over file over default.
+//! The layers of the configuration: flag over environment over file over default.
 
 use std::{
     collections::BTreeMap,
@@ -10,20 +10,20 @@ use clap::{ArgMatches, Command, parser::ValueSource};
 
 use super::{Config, ConfigError, PresenceStore, at_path, file, key::Key};
 
-/// A file of this name is read if it is there and no other is named.
+/// The name of the file that is read by default, if it exists.
 const DEFAULT_FILE: &str = "sockeye.toml";
 
 /// The configuration with the origin of each value.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
-    /// By key id: the values as they were written.
+    /// The values as they were written, by key id.
     pub(crate) values: BTreeMap<String, Vec<String>>,
-    /// By key id. A key that is missing here has its default.
+    /// The origins by key id. A key without one has its default.
     pub(crate) origins: BTreeMap<String, Origin>,
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Flag(String),
@@ -41,7 +41,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What environment and file say, for the keys that no flag sets.
+/// The values of the environment and the file, for keys that no flag sets.
 pub(crate) struct Layers {
     values: Vec<(String, Vec<String>)>,
     origins: BTreeMap<String, Origin>,
@@ -90,7 +90,7 @@ impl Layers {
         })
     }
 
-    /// Checks what no single value can tell. `matches` are those that `config` was read from.
+    /// Checks combinations of values. `config` was read from `matches`.
     pub(crate) fn finish(
         self,
         config: Config,
@@ -170,7 +170,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Takes the values unless something stronger has set the key.
+    /// Sets the values unless a stronger layer has set the key.
     fn offer(&mut self, id: &str, values: Vec<String>, origin: Origin) {
         if !self.origins.contains_key(id) {
             self.origins.insert(id.to_owned(), origin);

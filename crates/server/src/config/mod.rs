@@ -1,7 +1,6 @@
 //! The configuration of `sockeye serve`, each key defined once.
 //!
-//! [`Config`] is that definition: a field's flag, help text, type and default stand on it, and from
-//! its flag follow the names elsewhere:
+//! [`Config`] is that definition: each field has a flag, help text, type and default. The other names follow from the flag:
 //!
 //! ```text
 //!   --message-bytes-max    under the help heading "limits"
@@ -10,8 +9,7 @@
 //!   docs/reference/config.md             `sockeye config reference`
 //! ```
 //!
-//! A value comes from the flag, else the environment, else the file, else it is the default
-//! ([`layers`]).
+//! A value comes from the flag, else the environment, else the file, else the default ([`layers`]).
 
 mod definition;
 mod error;

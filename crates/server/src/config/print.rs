@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Loaded, key::Key, value::Shape};
 
-/// A configuration file that holds the defaults; keys without one are comments.
+/// Returns a configuration file with the defaults. Keys without a default are comments.
 pub(crate) fn defaults() -> String {
     let mut text = String::from(
         "# Defaults of `sockeye serve`. Every key is also a flag and an environment variable.\n",
@@ -33,7 +33,7 @@ pub(crate) fn defaults() -> String {
     text
 }
 
-/// The reference of all keys in Markdown.
+/// Returns the reference of all keys in Markdown.
 pub(crate) fn reference() -> String {
     let mut text = String::from(REFERENCE_HEAD);
     let mut section = None;
@@ -95,7 +95,7 @@ SIGHUP has a running server read all of it again and use the certificate, its ke
 else has changed holds from the next start on. What can't be read is logged, and the server goes on with what it had.
 ";
 
-/// Every value with its origin, as a file that could be used.
+/// Returns all values with their origins, as a valid configuration file.
 pub(crate) fn checked(loaded: &Loaded) -> String {
     let mut text = String::new();
     let mut section = None;

@@ -1,4 +1,4 @@
-//! The types of configuration values: how each is written and what is allowed.
+//! The types of configuration values: syntax and limits.
 
 use std::{any::TypeId, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -19,7 +19,7 @@ impl FromStr for ListenAddr {
         let host = match host.strip_prefix('[') {
             Some(rest) => rest.strip_suffix(']').ok_or_else(refuse)?,
             None if host.contains(':') => return Err(refuse()),
-            // `:8080`, as other servers take it: every interface.
+            // `:8080` means all interfaces, as in other servers.
             None if host.is_empty() => "0.0.0.0",
             None => host,
         };
@@ -54,7 +54,7 @@ impl fmt::Display for ListenAddr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) usize);
 
-/// Bytes. No size of ours needs more, and the sum of a few still fits 32 bits.
+/// Bytes. No option needs more, and the sum of a few still fits 32 bits.
 const SIZE_MAX: usize = 1 << 30;
 
 impl FromStr for Bytes {
@@ -81,7 +81,7 @@ fn parse_bytes(text: &str) -> Option<usize> {
     text[..digits].parse::<usize>().ok()?.checked_mul(unit)
 }
 
-/// How much memory peers may make the process hold: `auto`, or a size.
+/// The limit of memory that clients can use: `auto`, or a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MemoryMax {
     Auto,
@@ -103,17 +103,17 @@ impl FromStr for MemoryMax {
     }
 }
 
-/// Bytes. With less, a few honest messages would fill it.
+/// Bytes. A few normal messages would use up less.
 const MEMORY_MIN: usize = 1 << 20;
 
-/// Bytes. Far more than anybody has, and four times as much is still a number.
+/// Bytes. Far more than any machine has, and four times as much doesn't overflow.
 const MEMORY_MAX: usize = 1 << (usize::BITS - 3);
 
 /// A length of time: `500ms`, `10s`, `2m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Period(pub(crate) Duration);
 
-/// Longer than anybody waits, short enough that a deadline never overflows.
+/// The longest time. Short enough that a deadline never overflows.
 const PERIOD_MAX: Duration = Duration::from_secs(24 * 3600);
 
 impl FromStr for Period {
@@ -176,7 +176,7 @@ impl FromStr for Switch {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFormat {
     Text,
@@ -195,7 +195,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What to log, checked when it is read.
+/// A log filter, checked when it is parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Filter(pub(crate) String);
 
@@ -203,7 +203,7 @@ impl FromStr for Filter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // The filter's own parser takes any word for a module's name; a level misspelt is the usual mistake.
+        // The filter's own parser accepts any word as a module; a misspelt level is the usual mistake.
         let levels = ["off", "error", "warn", "info", "debug", "trace"];
         let known = text.split(',').all(|directive| {
             let level = directive.rsplit('=').next().unwrap_or(directive).trim();
@@ -216,7 +216,7 @@ impl FromStr for Filter {
     }
 }
 
-/// A number of things, at least one.
+/// A count, at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Count(pub(crate) u32);
 
@@ -231,22 +231,22 @@ impl FromStr for Count {
     }
 }
 
-/// A secret that programs show to use `/api`. Nobody prints it by accident: its `Debug` hides it.
+/// The secret that programs send to use `/api`. Its `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ApiKey(pub(crate) String);
 
-/// Bytes. As long as any generator makes them, and far below the limit of a request head.
+/// Bytes. Longer than generated keys are, and far below the limit of a request head.
 const API_KEY_BYTES_MAX: usize = 256;
 
 impl FromStr for ApiKey {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // What a header field's value may hold without quoting or trimming (RFC 9110 section 5.5).
+        // Characters of a header field's value that need no quoting or trimming (RFC 9110 section 5.5).
         let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
         match visible && (1..=API_KEY_BYTES_MAX).contains(&text.len()) {
             true => Ok(Self(text.to_owned())),
-            // Not shown: a mistyped secret is still nearly the secret.
+            // The text is not shown, since a mistyped secret is still nearly the secret.
             false => Err(format!(
                 "not an API key; allowed: {}",
                 Shape::Secret.allowed()
@@ -261,7 +261,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// A secret that pages show to use the chat. Nobody prints it by accident: its `Debug` hides it.
+/// The secret that pages send to use the chat. Its `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ChatToken(pub(crate) String);
 
@@ -286,14 +286,14 @@ impl fmt::Debug for ChatToken {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UrlPath(pub(crate) String);
 
-/// Bytes. Longer than any path that somebody types.
+/// Bytes. Longer than any path that a person types.
 const URL_PATH_BYTES_MAX: usize = 256;
 
 impl FromStr for UrlPath {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // No braces: these would be parameters of a route.
+        // No braces, since they would be parameters of a route.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
         let is_path = text.starts_with('/') && text.bytes().all(plain);
         match is_path && text.len() <= URL_PATH_BYTES_MAX {
@@ -303,7 +303,7 @@ impl FromStr for UrlPath {
     }
 }
 
-/// Where it is kept who is here.
+/// Where presence is stored.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum PresenceStore {
     Auto,
@@ -325,7 +325,7 @@ impl FromStr for PresenceStore {
             _ if is_redis("redis://") || is_redis("redis+unix://") => {
                 Ok(Self::Redis(text.to_owned()))
             }
-            // Not shown: a mistyped URL may hold a password too.
+            // The text is not shown, since a mistyped URL may hold a password.
             _ if text.contains('@') => Err(format!(
                 "not a store of presence; allowed: {}",
                 Shape::Store.allowed()
@@ -366,7 +366,7 @@ impl fmt::Debug for PresenceStore {
     }
 }
 
-/// What a value may look like, by its Rust type. Shown in errors and in the reference.
+/// The syntax of a value, by its Rust type. Shown in errors and in the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Addr,
@@ -387,7 +387,7 @@ pub(crate) enum Shape {
 
 impl Shape {
     /// # Panics
-    /// For a type that this function doesn't know, which the tests would have found.
+    /// The type is unknown, which the tests would have found.
     pub(crate) fn of(arg: &clap::Arg) -> Self {
         let parsed = arg.get_value_parser().type_id();
         let known = [
@@ -459,7 +459,7 @@ impl Shape {
         }
     }
 
-    /// Ends the sentence "allowed: …".
+    /// Returns the end of the sentence "allowed: …".
     pub(crate) fn allowed(self) -> &'static str {
         match self {
             Self::Addr => "HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0",
@@ -483,23 +483,23 @@ impl Shape {
         }
     }
 
-    /// Whether the value must not be shown.
+    /// Returns whether the value must not be shown.
     pub(crate) fn is_secret(self, text: &str) -> bool {
-        // A URL's user and password stand before an @.
+        // User and password of a URL come before an @.
         self == Self::Secret || self == Self::Store && text.contains('@')
     }
 
-    /// Whether a TOML integer can be such a value.
+    /// Returns whether a TOML integer can be such a value.
     pub(crate) fn takes_integer(self) -> bool {
         matches!(self, Self::Size | Self::Memory | Self::Count | Self::Term)
     }
 
-    /// Whether a TOML boolean can be such a value.
+    /// Returns whether a TOML boolean can be such a value.
     pub(crate) fn takes_boolean(self) -> bool {
         matches!(self, Self::Switch | Self::Term)
     }
 
-    /// Whether a TOML string can be such a value.
+    /// Returns whether a TOML string can be such a value.
     pub(crate) fn takes_string(self) -> bool {
         !matches!(self, Self::Count)
     }

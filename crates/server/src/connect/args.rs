@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ending::Said, input::Source};
 use crate::{
     config::{Period, Switch, Term},
     dial::DialArgs,
@@ -33,37 +32,37 @@ pub(crate) struct ConnectArgs {
     #[command(flatten)]
     pub(crate) dial: DialArgs,
 
-    /// Come back when the connection is lost or refused, after a random time that grows to 30 s
+    /// Reconnect when the connection is lost or refused, after a random time that grows to 30 s
     #[arg(long, conflicts_with = "echo")]
     pub(crate) reconnect: bool,
 
-    /// Offer compression (permessage-deflate), as browsers do; `--deflate=off` doesn't
+    /// Offer compression (permessage-deflate), as browsers do
     #[arg(long, value_name = "on|off", default_value = "on", default_missing_value = "on",
           num_args = 0..=1, require_equals = true)]
     pub(crate) deflate: Switch,
 
-    /// From one ping of ours to the next; `off` sends none
+    /// Time from one ping of the client to the next. `off` sends none
     #[arg(long, value_name = "TIME", default_value = "25s")]
     pub(crate) heartbeat_interval: Term,
 
-    /// From a ping to the last moment for any byte of the server; `off` waits for ever
+    /// Time after a ping in which any byte must come from the server. `off` waits forever
     #[arg(long, value_name = "TIME", default_value = "10s")]
     pub(crate) heartbeat_timeout: Term,
 
-    /// Answer every message with itself until the peer closes
+    /// Send every received message back until the server closes
     #[arg(long, conflicts_with_all = ["binary", "hex", "exit_after", "wait"])]
     pub(crate) echo: bool,
 
-    /// Send what stdin gives as binary messages at once (each of at most 64 KiB), write what comes to stdout as it is,
+    /// Send each read of stdin as a binary message of at most 64 KiB, and write received messages to stdout unchanged,
     /// unless stdout is a terminal
     #[arg(long, conflicts_with = "hex")]
     pub(crate) binary: bool,
 
-    /// Each line is a binary message in hexadecimal; show binary messages so
+    /// Read each line as a binary message in hexadecimal, and show binary messages so
     #[arg(long)]
     pub(crate) hex: bool,
 
-    /// Messages on stdin and texts on stdout end with NUL instead of a newline
+    /// End messages on stdin and texts on stdout with NUL instead of a newline
     #[arg(short = '0', long, conflicts_with_all = ["echo", "binary", "hex"])]
     pub(crate) null: bool,
 
@@ -71,44 +70,35 @@ pub(crate) struct ConnectArgs {
     #[arg(long, conflicts_with = "echo")]
     pub(crate) json: bool,
 
-    /// After the end of stdin, close when nothing has come for so long [default: 1s, with --exit-after 10s]
+    /// After the end of stdin, close when no message has come for this time [default: 1s, with --exit-after 10s]
     #[arg(long, value_name = "TIME")]
     pub(crate) wait: Option<Period>,
 
-    /// Close after so many received messages
+    /// Close after this many received messages
     #[arg(long, value_name = "COUNT")]
     pub(crate) exit_after: Option<u64>,
 
-    /// Show handshake headers, pings, pongs and the close on stderr; twice for log lines too
+    /// Show handshake headers, pings, pongs and the close on stderr. Twice: log lines too
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
 impl ConnectArgs {
-    /// After the end of stdin, close when nothing has come for so long.
+    /// Returns how long to wait for a message after the end of stdin.
     pub(crate) fn wait(&self) -> Duration {
         match (self.wait, self.exit_after) {
             (Some(wait), _) => wait.0,
-            // Who knows how many messages there will be knows that they come.
+            // The user expects that many messages, so they are worth a longer wait.
             (None, Some(_)) => Duration::from_secs(10),
             (None, None) => Duration::from_secs(1),
         }
     }
 
-    /// Ends each message on stdin and each text on stdout.
+    /// Returns the byte that ends each message on stdin and each text on stdout.
     pub(crate) fn separator(&self) -> u8 {
         match self.null {
             true => b'\0',
             false => b'\n',
-        }
-    }
-
-    /// What is said of the server's close before the conversation is over.
-    pub(crate) fn said(&self, source: &Source) -> Said {
-        match source {
-            _ if self.verbose > 0 && !self.json => Said::CloseFrame,
-            Source::Terminal(_) => Said::NothingToPerson,
-            Source::Pipe => Said::NothingToProgram,
         }
     }
 }

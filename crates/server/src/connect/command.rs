@@ -1,4 +1,4 @@
-//! The command itself: a runtime, and one of the three ways to talk.
+//! Runs `sockeye connect`.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::{
     log::Log,
 };
 
-/// Connects, talks, and tells by its exit code how it ended.
+/// Connects, runs the conversation, and returns its exit code.
 pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
     if args.verbose > 1 {
         Log::start(&Filter("sockeye=debug".to_owned()), LogFormat::Text);
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
             _ => talk::talk(args).await,
         }
     });
-    // A thread may still wait for a line of stdin; nobody waits for the thread.
+    // A thread may still wait for a line of stdin, so the runtime does not wait for its threads.
     runtime.shutdown_background();
     ending.tell(args)
 }

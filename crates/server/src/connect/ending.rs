@@ -11,22 +11,23 @@ use sockeye::{CloseCode, Closed, Error, ErrorKind, Printable, Side};
 use super::{
     ConnectArgs,
     event::{Event, Failure, Reader},
+    input::Source,
 };
 use crate::dial::{reason, with_causes};
 
-/// An exit code, and what a person should know beside it.
-#[must_use = "somebody has to be told"]
+/// An exit code, with a text for people.
+#[must_use = "the ending must be reported"]
 pub(crate) struct Ending {
     code: u8,
     text: Option<String>,
-    /// What went wrong, for `--json`.
+    /// The error, for `--json`.
     failure: Option<Failure>,
     /// How the connection ended, for `--json`.
     closed: Option<Closed>,
 }
 
 impl Ending {
-    /// Nothing is wrong, and nothing needs to be said.
+    /// A normal end without a text.
     pub(crate) fn success() -> Self {
         Self {
             code: 0,
@@ -36,10 +37,10 @@ impl Ending {
         }
     }
 
-    /// The connection was open and is not any more.
-    pub(crate) fn closed(closed: &Closed, said: Said) -> Self {
+    /// The end of an open connection.
+    pub(crate) fn closed(closed: &Closed, close_line: CloseLine) -> Self {
         let ending = match (closed.by, closed.code) {
-            // We close with these only to say what the peer did wrong; our reason names it.
+            // The client sends these codes only after an error of the peer, which the reason names.
             (Side::Us, CloseCode::PROTOCOL_ERROR | CloseCode::INVALID_PAYLOAD) => {
                 let what = Printable(&closed.reason);
                 Self::new(PROTOCOL, format!("the server broke the protocol: {what}"))
@@ -52,17 +53,17 @@ impl Ending {
             (Side::Us, _) => Self::success(),
             (Side::Peer, code) => {
                 let code = match code {
-                    // A Close frame without a code is how many servers say that all is well.
+                    // Many servers send a Close frame without a code for a normal end.
                     CloseCode::NORMAL
                     | CloseCode::GOING_AWAY
                     | CloseCode::SERVICE_RESTART
                     | CloseCode::NO_STATUS => 0,
                     _ => OTHER_CLOSE,
                 };
-                let is_news = match said {
-                    Said::NothingToPerson => true,
-                    Said::NothingToProgram => code != 0,
-                    Said::CloseFrame => false,
+                let is_news = match close_line {
+                    CloseLine::Always => true,
+                    CloseLine::OnFailure => code != 0,
+                    CloseLine::Never => false,
                 };
                 Self {
                     code,
@@ -81,7 +82,7 @@ impl Ending {
         self
     }
 
-    /// There was no connection.
+    /// Connecting failed.
     pub(crate) fn not_connected(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Url | ErrorKind::Config => {
@@ -91,19 +92,19 @@ impl Ending {
         }
     }
 
-    /// Told to stop before there was a connection.
+    /// The user stopped it before it was connected.
     pub(crate) fn stopped_early() -> Self {
         let text = "stopped before there was a connection";
         Self::failure(NOT_CONNECTED, "interrupted", text.to_owned())
     }
 
-    /// Told to stop for the second time, while the server had not answered our Close frame yet.
+    /// The user stopped it a second time, before the server had answered the Close frame.
     pub(crate) fn not_waited_for() -> Self {
         let text = "stopped at once, before the server had closed too";
         Self::failure(OTHER_CLOSE, "interrupted", text.to_owned())
     }
 
-    /// Nothing came of dialling in time.
+    /// Connecting took longer than `--timeout`.
     pub(crate) fn no_answer(limit: Duration) -> Self {
         let text = format!("no connection within {limit:?} (--timeout)");
         Self::failure(NOT_CONNECTED, "timeout", text)
@@ -125,7 +126,7 @@ impl Ending {
         ending.with_failure(Failure::of(error))
     }
 
-    /// `--wait` was over before `--exit-after` messages had come.
+    /// The time of `--wait` was over before `--exit-after` messages had come.
     pub(crate) fn too_few(received: u64, wanted: u64, wait: Duration) -> Self {
         let text = format!(
             "{received} of {wanted} messages came (--exit-after), none for {wait:?} (--wait)"
@@ -133,7 +134,7 @@ impl Ending {
         Self::failure(OTHER_CLOSE, "too_few", text)
     }
 
-    /// We were asked for what can't be done.
+    /// Bad usage.
     pub(crate) fn usage(text: String) -> Self {
         Self::failure(USAGE, "usage", text)
     }
@@ -170,34 +171,45 @@ impl Ending {
         stdout.flush()
     }
 
-    /// Whether the exit code says that all is well.
+    /// Returns whether the exit code is 0.
     pub(crate) fn is_success(&self) -> bool {
         self.code == 0
     }
 
-    /// Says it on stderr, and with `--json` on stdout too. The terminal must not be in raw mode any more.
+    /// Prints the text to stderr, and with `--json` the event to stdout. The terminal must not be in raw mode.
     pub(crate) fn tell(self, args: &ConnectArgs) -> ExitCode {
         if args.json {
-            // A reader that went away (`| head`) has had enough.
+            // A closed stdout (`| head`) is no error.
             let _ = self.print_events();
         }
         if let Some(text) = &self.text {
-            // A terminal that has gone is no reason to end with another code.
+            // A closed terminal doesn't change the exit code.
             let _ = writeln!(std::io::stderr(), "sockeye: {text}");
         }
         ExitCode::from(self.code)
     }
 }
 
-/// What has been said of the server's close before the conversation is over.
+/// Whether the line about the server's close is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// A person wants to know of every end.
-    NothingToPerson,
-    /// A program's exit code says that all is well.
-    NothingToProgram,
-    /// With -v the frame was shown when it came.
-    CloseFrame,
+pub(crate) enum CloseLine {
+    /// At a terminal: a person wants to know about each end.
+    Always,
+    /// In a pipe: the exit code tells a program that all is well.
+    OnFailure,
+    /// With -v the Close frame was shown when it came.
+    Never,
+}
+
+impl CloseLine {
+    /// Returns the rule for these options and this source of input.
+    pub(crate) fn of(args: &ConnectArgs, source: &Source) -> Self {
+        match source {
+            _ if args.verbose > 0 && !args.json => Self::Never,
+            Source::Terminal(_) => Self::Always,
+            Source::Pipe => Self::OnFailure,
+        }
+    }
 }
 
 fn closed_by_server(closed: &Closed) -> String {
@@ -208,7 +220,7 @@ fn closed_by_server(closed: &Closed) -> String {
     text
 }
 
-/// Bad usage, as clap has it.
+/// Bad usage, with clap's exit code.
 const USAGE: u8 = 2;
 const OTHER_CLOSE: u8 = 1;
 const NOT_CONNECTED: u8 = 3;

@@ -1,4 +1,4 @@
-//! What `--json` prints: one JSON object for each event, on a line of its own.
+//! The events that `--json` prints, one JSON object in each line.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
@@ -9,7 +9,7 @@ use sockeye::{Closed, Error, ErrorKind, Message, Printable, Session, Side};
 
 use crate::dial::with_causes;
 
-/// Something that happened. `docs/reference/connect.md` describes each.
+/// An event. `docs/reference/connect.md` describes each.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub(super) enum Event<'a> {
@@ -32,11 +32,11 @@ pub(super) enum Event<'a> {
         by: &'static str,
     },
     Error(&'a Failure),
-    /// Only with `--reconnect`: the connection is gone, or could not be opened.
+    /// With `--reconnect` only: the connection was lost or could not be opened.
     Retry {
         in_ms: f64,
     },
-    /// Only with `--reconnect`: a message that was not handed to any connection.
+    /// With `--reconnect` only: a message that was not sent on any connection.
     Unsent(Payload<'a>),
 }
 
@@ -51,12 +51,12 @@ pub(super) struct Payload<'a> {
     data: Cow<'a, str>,
 }
 
-/// What went wrong.
+/// An error.
 #[derive(Debug, Serialize)]
 pub(super) struct Failure {
     kind: &'static str,
     message: String,
-    /// Of a response that refused the handshake.
+    /// The status of a response that refused the handshake.
     status: Option<u16>,
     headers: Option<Headers>,
     body: Option<String>,
@@ -130,11 +130,11 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Who reads what is printed.
+/// The reader of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
     Program,
-    /// At a terminal, which nothing that comes may command.
+    /// A terminal, which received text must not control.
     Person,
 }
 
@@ -166,7 +166,7 @@ impl Failure {
         }
     }
 
-    /// Describes what went wrong outside the connection.
+    /// Describes an error outside the connection.
     pub(super) fn new(kind: &'static str, message: &str) -> Self {
         Self {
             kind,
@@ -211,8 +211,7 @@ fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// Escapes each character that would command a terminal. Such characters stand in strings only, where JSON allows an
-/// escape for any character.
+/// Escapes each control character of a terminal. They occur in strings only, where JSON allows escapes for all characters.
 fn without_commands(json: &str) -> String {
     let mut buffer = [0; 4];
     let mut line = String::with_capacity(json.len());

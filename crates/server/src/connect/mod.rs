@@ -15,6 +15,7 @@ mod event;
 mod input;
 mod pings;
 mod raw_mode;
+mod reading;
 mod screen;
 mod stay;
 mod stop_requests;

@@ -1,4 +1,4 @@
-//! Pings that were entered, and the time until their pongs.
+//! Entered pings, and their round trip times.
 
 use std::{
     collections::VecDeque,
@@ -8,8 +8,7 @@ use std::{
 
 use sockeye::Session;
 
-/// Pings that were entered and are not answered. Cheap to clone: the sender and the observer of control frames
-/// share them.
+/// Entered pings without a pong. Cheap to clone: the sender and the observer of control frames share them.
 #[derive(Clone, Default)]
 pub(super) struct Pings(Arc<Mutex<Waiting>>);
 
@@ -17,7 +16,7 @@ pub(super) struct Pings(Arc<Mutex<Waiting>>);
 struct Waiting {
     /// The oldest first; at most [`PINGS_MAX`].
     pings: VecDeque<Ping>,
-    /// How many were sent without a text.
+    /// How many pings were sent without a text.
     numbered: u64,
 }
 
@@ -30,16 +29,16 @@ impl Pings {
     /// Sends a ping. One without a text carries a number, so that its pong is told from others.
     pub(super) fn send(&self, session: &Session, text: &[u8]) {
         let payload = self.lock().add(text, Instant::now());
-        // That the connection has ended is told by the reader.
+        // The reader reports the end of the connection.
         let _ = session.ping(&payload);
     }
 
-    /// Takes the ping that this pong answers, and returns the time since it was sent.
+    /// Removes the ping that this pong answers, and returns the time since it was sent.
     pub(super) fn answered(&self, payload: &[u8]) -> Option<Duration> {
         self.lock().answered(payload, Instant::now())
     }
 
-    /// Forgets all of them: another connection doesn't answer them.
+    /// Removes all pings, since a new connection doesn't answer them.
     pub(super) fn forget(&self) {
         self.lock().pings.clear();
     }
@@ -69,13 +68,13 @@ impl Waiting {
 
     fn answered(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
         let index = self.pings.iter().position(|ping| ping.payload == payload)?;
-        // RFC 6455 section 5.5.3: a peer may answer only the last of several pings, so nothing answers these.
+        // RFC 6455 section 5.5.3: a peer may answer only the last of several pings, so these get no pong.
         let ping = self.pings.drain(..=index).next_back()?;
         Some(now.saturating_duration_since(ping.sent_at))
     }
 }
 
-/// Pings that wait for their pongs; the oldest goes for another. More than anybody types within a round trip.
+/// Most pings without a pong; beyond it the oldest is dropped. More than a person types within a round trip.
 const PINGS_MAX: usize = 64;
 
 #[cfg(test)]
@@ -95,7 +94,7 @@ mod tests {
             Some(Duration::from_millis(20))
         );
         assert_eq!(waiting.answered(b"2", at(30)), None);
-        // The peer has passed it over.
+        // The peer has skipped it.
         assert_eq!(waiting.answered(b"1", at(30)), None);
         assert_eq!(
             waiting.answered(b"you", at(35)),

@@ -1,16 +1,16 @@
-//! The terminal's settings, given back whatever happens.
+//! Restores the terminal's settings.
 
-/// Remembers the terminal's settings, and gives them back when dropped and when any thread panics.
+/// Saves the terminal's settings, and restores them when it is dropped and when any thread panics.
 ///
-/// The editor gives them back too, but a panic's message is printed before anything is dropped: in raw mode its lines
-/// would begin where the one before ended.
+/// The editor restores them too, but a panic's message is printed before any value is dropped, and in raw mode its lines would be
+/// staggered.
 pub(crate) struct RawMode {
     #[cfg(unix)]
     before: Option<rustix::termios::Termios>,
 }
 
 impl RawMode {
-    /// To be called before the terminal is in raw mode.
+    /// Saves the settings. Must be called before the terminal is in raw mode.
     #[cfg(unix)]
     pub(crate) fn watch() -> Self {
         let before = rustix::termios::tcgetattr(std::io::stdin()).ok();
@@ -24,7 +24,7 @@ impl RawMode {
         Self { before }
     }
 
-    /// The editor's own way is all there is.
+    /// Does nothing: only the editor restores the settings.
     #[cfg(not(unix))]
     pub(crate) fn watch() -> Self {
         Self {}
@@ -43,6 +43,6 @@ impl Drop for RawMode {
 #[cfg(unix)]
 fn restore(before: &rustix::termios::Termios) {
     use rustix::termios::{OptionalActions, tcsetattr};
-    // A terminal that has gone needs nothing.
+    // A closed terminal needs no settings.
     let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);
 }

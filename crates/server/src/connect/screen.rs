@@ -1,4 +1,4 @@
-//! What a conversation shows: messages on stdout, everything else on stderr; with `--json` every event on stdout.
+//! The output of a conversation: messages on stdout, the rest on stderr; with `--json` all events on stdout.
 
 use std::{
     fmt::Write as _,
@@ -17,34 +17,34 @@ use super::{
 };
 use crate::dial::reason;
 
-/// Cheap to clone: the conversation and its control frames write to the same screen.
+/// The output. Cheap to clone: the conversation and the observer of control frames share it.
 #[derive(Clone)]
 pub(crate) struct Screen {
     out: Out,
     format: Format,
     binary: Binary,
-    /// Ends what is written of a text.
+    /// Written after each text.
     separator: u8,
-    /// At a terminal nothing that comes may command it.
+    /// Whether control characters are escaped, for a terminal.
     reader: Reader,
     verbosity: Verbosity,
 }
 
-/// How events are shown.
+/// The form of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
-    /// Messages as they are, notes about the rest.
+    /// Messages unchanged, and notes about other events.
     Text,
     /// Each event as a line of JSON.
     Json,
 }
 
-/// What is shown beside messages.
+/// The notes beside messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verbosity {
-    /// What was asked for, and what went wrong.
+    /// Answers to commands, and errors.
     Quiet,
-    /// Handshakes and control frames too.
+    /// Also handshakes and control frames.
     Verbose,
 }
 
@@ -55,14 +55,14 @@ enum Out {
     Editor(SharedWriter),
 }
 
-/// How binary messages are shown.
+/// The form of binary messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Binary {
     /// Size and first bytes.
     Glance,
-    /// All of it, a line of hexadecimal.
+    /// All bytes, as a line of hexadecimal.
     Hex,
-    /// As it is, without anything in between.
+    /// Unchanged, without separators.
     Raw,
 }
 
@@ -81,7 +81,7 @@ impl Screen {
             false => Reader::Program,
         };
         let binary = match (args.binary, args.hex) {
-            // What commands a terminal belongs into a file or a pipe.
+            // Raw bytes can control a terminal, so they are written to files and pipes only.
             (true, _) if reader == Reader::Program => Binary::Raw,
             (_, true) => Binary::Hex,
             _ => Binary::Glance,
@@ -102,7 +102,7 @@ impl Screen {
         }
     }
 
-    /// Fails when nobody reads stdout any more.
+    /// Fails when stdout is closed.
     pub(crate) async fn message(&self, message: &Message<'_>) -> io::Result<()> {
         if self.format == Format::Json {
             return self.write(&Event::message(message).line(self.reader)).await;
@@ -130,13 +130,13 @@ impl Screen {
         self.write(&line).await
     }
 
-    /// Fails when nobody reads stdout any more.
+    /// Fails when stdout is closed.
     async fn write(&self, line: &str) -> io::Result<()> {
         match &self.out {
             Out::Editor(writer) => {
                 let mut writer = writer.clone();
                 let mut unwritten = line.as_bytes();
-                // The writer keeps what the editor has no room for: nothing to write again, only to try.
+                // The writer keeps the rest, so only the flush is tried again.
                 while let Err(error) = writer.write(unwritten) {
                     if error.kind() != io::ErrorKind::WouldBlock {
                         return Err(error);
@@ -154,14 +154,14 @@ impl Screen {
         }
     }
 
-    /// A ping, a pong or a close that came.
+    /// Shows a received ping, pong or close.
     pub(crate) fn control(&self, frame: &Control<'_>, pings: &Pings) {
         match (frame, self.format) {
             (Control::Ping(payload), Format::Json) => self.event(&Event::ping(payload)),
             (Control::Pong(payload), Format::Json) => {
                 self.event(&Event::pong(payload, pings.answered(payload)));
             }
-            // How the connection ended is told at its end.
+            // The ending shows how the connection ended.
             (_, Format::Json) => {}
             (Control::Pong(payload), Format::Text) => match pings.answered(payload) {
                 Some(time) => {
@@ -179,12 +179,12 @@ impl Screen {
         }
     }
 
-    /// A close that goes.
+    /// Shows a sent close.
     pub(crate) fn sent(&self, what: &str) {
         self.detail(&format!("> {what}"));
     }
 
-    /// The handshake.
+    /// Shows the handshake.
     pub(crate) fn opened(&self, session: &Session) {
         if self.format == Format::Json {
             return self.event(&Event::open(session));
@@ -202,9 +202,9 @@ impl Screen {
         ));
     }
 
-    /// The handshake that failed, as far as it went.
+    /// Shows a failed handshake as far as it went.
     pub(crate) fn not_opened(&self, error: &Error) {
-        // With `--json` the event of the error has all of it.
+        // With `--json` the error's event has all of it.
         if self.format == Format::Json || self.verbosity == Verbosity::Quiet {
             return;
         }
@@ -229,14 +229,14 @@ impl Screen {
         }
     }
 
-    /// Shows that there is a connection again.
+    /// Shows that the connection is open again.
     pub(crate) fn reconnected(&self) {
         if self.format == Format::Text {
             self.note("connected");
         }
     }
 
-    /// Shows that there is no connection, why, and when the next attempt follows.
+    /// Shows why there is no connection, and when the next attempt is.
     pub(crate) fn disconnected(&self, outage: &Outage, retry_in: Duration) {
         if self.format == Format::Text {
             let (why, seconds) = (why(outage), retry_in.as_secs_f64());
@@ -251,7 +251,7 @@ impl Screen {
         self.event(&Event::retry(retry_in));
     }
 
-    /// Shows a message that was not handed to any connection.
+    /// Shows a message that was not sent on any connection.
     pub(crate) fn unsent(&self, message: &Message<'_>) {
         match self.format {
             Format::Text => self.note(&format!("not sent: {}", start_of(message))),
@@ -273,17 +273,17 @@ impl Screen {
         };
     }
 
-    /// Shows what only `-v` asks for.
+    /// Shows a note if `-v` is set.
     fn detail(&self, text: &str) {
         if self.verbosity == Verbosity::Verbose && self.format == Format::Text {
             self.note(text);
         }
     }
 
-    /// Something that a person should know.
+    /// Shows a note.
     pub(crate) fn note(&self, text: &str) {
         let text = Printable(text);
-        // A terminal that has gone is no reason to stop.
+        // A closed terminal doesn't end the conversation.
         let _ = match &self.out {
             Out::Editor(writer) => writeln!(writer.clone(), "{text}"),
             Out::Stdout => writeln!(io::stderr(), "{text}"),
@@ -296,7 +296,7 @@ fn shown(time: Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
 }
 
-/// Says on one line why there is no connection.
+/// Returns in one line why there is no connection.
 fn why(outage: &Outage) -> String {
     match (outage.error(), outage.closed()) {
         (Some(error), _) => reason(error),
@@ -316,7 +316,7 @@ pub(super) fn start_of(message: &Message<'_>) -> String {
     }
 }
 
-/// The payload of a control frame, after a blank, if there is one.
+/// Returns the payload of a control frame after a blank; empty if there is none.
 fn quoted(payload: &[u8]) -> String {
     match str::from_utf8(payload) {
         Ok("") => String::new(),
@@ -348,10 +348,10 @@ fn glance(bytes: &[u8]) -> String {
     format!("[binary, {} bytes] {}{more}", bytes.len(), start.join(" "))
 }
 
-/// Bytes shown of a binary message: what fits a line beside its size.
+/// Bytes shown of a binary message, so that it fits a line with its size.
 const GLANCE_BYTES: usize = 16;
 
-/// Characters shown of a message that was not sent: what fits a line beside the rest.
+/// Characters shown of a message that was not sent, so that it fits a line.
 const START_CHARS: usize = 60;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The conversation with `--reconnect`: as in `talk`, but the end of a connection isn't the end.
+//! The conversation with `--reconnect`, which continues over several connections.
 
 use std::time::Instant;
 
@@ -10,16 +10,17 @@ use tokio::{sync::mpsc, task::JoinHandle, time};
 
 use super::{
     ConnectArgs,
-    ending::{Ending, Said},
-    input::{self, Input, Source},
+    ending::{CloseLine, Ending},
+    input::{self, Source},
     pings::Pings,
+    reading::Input,
     screen::{Screen, start_of},
     stop_requests::StopRequests,
     talk::settings,
 };
 use crate::dial::dial;
 
-/// Sends what stdin says and shows what comes, over one connection after the other.
+/// Sends the input and shows received messages, over one connection after the other.
 pub(crate) async fn stay(args: &ConnectArgs) -> Ending {
     let connect = match dial(&args.dial, settings(args)) {
         Ok(connect) => connect,
@@ -49,7 +50,7 @@ pub(crate) async fn stay(args: &ConnectArgs) -> Ending {
         pings,
         stops,
         input_ends,
-        said: args.said(&source),
+        close_line: CloseLine::of(args, &source),
         received_count: 0,
         connected: false,
         last: None,
@@ -68,29 +69,29 @@ struct Stay<'a> {
     pings: Pings,
     stops: StopRequests,
     input_ends: InputEnd,
-    said: Said,
+    close_line: CloseLine,
     received_count: u64,
     connected: bool,
     /// Why there is no connection.
     last: Option<Outage>,
 }
 
-/// What the end of the input means.
+/// What happens at the end of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InputEnd {
-    /// A person leaves, whether or not there is a connection.
+    /// A person quits, with or without a connection.
     Quits,
-    /// A program waits for answers, and for the connection that brings them.
+    /// A program waits for answers, and for a connection if there is none.
     AwaitsAnswers,
 }
 
-/// Why the conversation doesn't go on.
+/// Why the conversation ends.
 enum Stopped {
-    /// We have had enough.
+    /// The user or the options end it.
     Done,
-    /// Nothing more has come for as long as we wait.
+    /// No message has come for the time of `--wait`.
     Quiet,
-    /// There will be no connection any more.
+    /// The client doesn't reconnect any more.
     Final,
     BadInput(String),
 }
@@ -122,7 +123,7 @@ impl Stay<'_> {
                     all_sent = true;
                     quiet_since = Instant::now();
                 }
-                // A connection that isn't there owes no answers.
+                // Without a connection no answers come.
                 () = time::sleep_until(quiet_until.into()), if all_sent && self.connected => {
                     if feed.sender().waiting() == 0 {
                         return Stopped::Quiet;
@@ -149,7 +150,7 @@ impl Stay<'_> {
             }
             Event::Message(message) => {
                 self.received_count += 1;
-                // Nobody reads what we print: `| head` has had enough.
+                // stdout is closed, as by `| head`.
                 if self.screen.message(&message).await.is_err()
                     || self.args.exit_after == Some(self.received_count)
                 {
@@ -173,7 +174,7 @@ impl Stay<'_> {
         None
     }
 
-    /// Closes what is open, and tells how it ended.
+    /// Closes the connection if there is one, and returns the ending.
     async fn end(mut self, feed: &mut Reconnecting, stopped: Stopped) -> Ending {
         let is_orderly = matches!(stopped, Stopped::Done | Stopped::Quiet);
         if self.connected && is_orderly {
@@ -189,12 +190,12 @@ impl Stay<'_> {
             }
         }
         let ending = match (closed, self.last.take()) {
-            (Some(closed), _) => Ending::closed(&closed, self.said),
+            (Some(closed), _) => Ending::closed(&closed, self.close_line),
             (None, Some(outage)) => match (outage.closed(), outage.error()) {
                 (Some(closed), Some(error)) if error.kind() != ErrorKind::Closed => {
                     Ending::failed(error).with_closed(closed)
                 }
-                (Some(closed), _) => Ending::closed(closed, self.said),
+                (Some(closed), _) => Ending::closed(closed, self.close_line),
                 (None, Some(error)) => Ending::not_connected(error),
                 (None, None) => Ending::stopped_early(),
             },
@@ -214,7 +215,7 @@ impl Stay<'_> {
     }
 }
 
-/// What takes the input to the connection.
+/// Sends the input.
 struct Sending {
     sender: Sender,
     full: Full,
@@ -222,24 +223,24 @@ struct Sending {
     pings: Pings,
 }
 
-/// Whether the input had ended when sending did. If it hadn't, the connection's end follows.
+/// Whether sending ended with the input. Otherwise the end of the connection follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InputLeft {
     Some,
     None,
 }
 
-/// What to do with a message that the queue doesn't take.
+/// What happens when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Full {
-    /// A program can wait for its pipe.
+    /// A program waits in its pipe.
     Wait,
-    /// A person wants to know, and to go on typing.
+    /// A person is told and can go on typing.
     Tell,
 }
 
 impl Sending {
-    /// Ends when the input ends, when there will be no connection any more, or at the first bad input.
+    /// Sends until the input ends, the client doesn't reconnect any more, or the input is bad.
     async fn send_all(self, mut inputs: mpsc::Receiver<Input>) -> Result<InputLeft, String> {
         while let Some(input) = inputs.recv().await {
             match input {
@@ -262,7 +263,7 @@ impl Sending {
         Ok(InputLeft::None)
     }
 
-    /// False when there will be no connection any more.
+    /// Sends one input. Returns false if the client doesn't reconnect any more.
     async fn send(&self, message: Message<'static>) -> bool {
         let mut message = message;
         loop {

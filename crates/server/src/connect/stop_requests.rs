@@ -5,16 +5,16 @@ use tokio::sync::mpsc;
 use super::input::Source;
 use crate::signal::Signals;
 
-/// Requests to end the conversation: signals, and the keys that a terminal in raw mode doesn't turn into signals.
+/// Requests to end the conversation: signals, and the keys that make no signals in raw mode.
 ///
-/// The first one closes the WebSocket in order, the second one doesn't wait for the server.
+/// The first closes the WebSocket, the second doesn't wait for the server.
 pub(crate) struct StopRequests {
     signals: Option<Signals>,
     keys: Option<mpsc::Receiver<()>>,
 }
 
 impl StopRequests {
-    /// Catches signals from now on, and takes the keys of `source`.
+    /// Catches signals, and takes the stop keys of `source`.
     pub(crate) fn catch(source: &mut Source) -> Self {
         Self {
             signals: Signals::catch_with_hang_up().ok(),
@@ -25,12 +25,12 @@ impl StopRequests {
         }
     }
 
-    /// Catches signals from now on.
+    /// Catches signals.
     pub(crate) fn signals_only() -> Self {
         Self::catch(&mut Source::Pipe)
     }
 
-    /// Waits for the next one. Cancel safe.
+    /// Waits for the next request. Cancel safe.
     pub(crate) async fn next(&mut self) {
         tokio::select! {
             () = signal(&mut self.signals) => {}
@@ -38,7 +38,7 @@ impl StopRequests {
         }
     }
 
-    /// Waits for `work`, less if somebody asks to stop: then there is no result.
+    /// Waits for `work`. Returns `None` if a stop request comes first.
     pub(crate) async fn unless_asked<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -61,7 +61,7 @@ async fn key(keys: &mut Option<mpsc::Receiver<()>>) {
         None => None,
     };
     if pressed.is_none() {
-        // The editor has ended: no key will come.
+        // The editor has ended, so no key will come.
         std::future::pending::<()>().await;
     }
 }

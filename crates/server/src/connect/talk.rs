@@ -1,4 +1,4 @@
-//! The conversation: input goes out, what comes is shown, until one side has had enough.
+//! The conversation: sends the input and shows received messages.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,16 @@ use tokio::{sync::mpsc, task::JoinHandle, time};
 
 use super::{
     ConnectArgs,
-    ending::{Ending, Said},
-    input::{self, Input, Source},
+    ending::{CloseLine, Ending},
+    input::{self, Source},
     pings::Pings,
+    reading::Input,
     screen::Screen,
     stop_requests::StopRequests,
 };
 use crate::{config::Switch, dial::dial, echo::Echo};
 
-/// Sends what stdin says and shows what comes.
+/// Sends the input and shows received messages, until one side ends the conversation.
 pub(crate) async fn talk(args: &ConnectArgs) -> Ending {
     let connect = match dial(&args.dial, settings(args)) {
         Ok(connect) => connect,
@@ -33,9 +34,9 @@ pub(crate) async fn talk(args: &ConnectArgs) -> Ending {
     let pings = Pings::default();
     let (control, answered) = (screen.clone(), pings.clone());
     websocket.on_control(move |frame| control.control(&frame, &answered));
-    let said = args.said(&source);
-    // Sending has a task of its own: while it waits for room, we must go on receiving, or two
-    // peers with full buffers wait for each other.
+    let close_line = CloseLine::of(args, &source);
+    // Sending has its own task. While it waits for room, receiving must continue, or two peers with full buffers wait
+    // for each other.
     let sender = tokio::spawn(send_all(websocket.session().clone(), inputs, pings));
     let stopped = converse(args, &mut websocket, &source, sender, &screen, &mut stops).await;
     if stopped.is_orderly() && websocket.session().is_open() {
@@ -49,7 +50,7 @@ pub(crate) async fn talk(args: &ConnectArgs) -> Ending {
     let ending = match (&stopped, &closed) {
         (Stopped::Failed(error), _) => Ending::failed(error),
         (Stopped::BadInput(message), _) => Ending::usage(message.clone()),
-        (_, Some(closed)) => Ending::closed(closed, said),
+        (_, Some(closed)) => Ending::closed(closed, close_line),
         (_, None) => Ending::not_waited_for(),
     };
     let ending = match (stopped, args.exit_after) {
@@ -64,7 +65,7 @@ pub(crate) async fn talk(args: &ConnectArgs) -> Ending {
     }
 }
 
-/// Answers every message with itself until the peer closes.
+/// Sends every message back until the peer closes.
 pub(crate) async fn echo(args: &ConnectArgs) -> Ending {
     let connect = match dial(&args.dial, settings(args)) {
         Ok(connect) => connect,
@@ -76,11 +77,11 @@ pub(crate) async fn echo(args: &ConnectArgs) -> Ending {
     };
     let mut stops = StopRequests::signals_only();
     if let Some(closed) = stops.unless_asked(session.closed()).await {
-        return Ending::closed(&closed, Said::NothingToProgram);
+        return Ending::closed(&closed, CloseLine::OnFailure);
     }
     session.close(CloseCode::NORMAL, "");
     match stops.unless_asked(session.closed()).await {
-        Some(closed) => Ending::closed(&closed, Said::NothingToProgram),
+        Some(closed) => Ending::closed(&closed, CloseLine::OnFailure),
         None => Ending::not_waited_for(),
     }
 }
@@ -93,7 +94,7 @@ pub(super) fn settings(args: &ConnectArgs) -> Settings {
     });
     settings.deflate = (args.deflate == Switch::On).then(|| {
         let mut deflate = Deflate::default();
-        // One connection: memory for two windows is nothing, and compression is better with them.
+        // For one connection the memory of two windows doesn't matter, and they compress better.
         deflate.client_no_context_takeover = false;
         deflate.server_no_context_takeover = false;
         deflate
@@ -101,13 +102,13 @@ pub(super) fn settings(args: &ConnectArgs) -> Settings {
     settings
 }
 
-/// Why a conversation doesn't go on.
+/// Why a conversation ends.
 enum Stopped {
-    /// One side has had enough.
+    /// One side ends it.
     Done,
-    /// Nothing more has come for as long as we wait.
+    /// No message has come for the time of `--wait`.
     Quiet {
-        /// Messages that came before.
+        /// Messages received before.
         received: u64,
     },
     Failed(Error),
@@ -139,13 +140,13 @@ async fn converse(
                 Ok(Some(message)) => {
                     quiet_since = Instant::now();
                     received += 1;
-                    // Nobody reads what we print: `| head` has had enough.
+                    // stdout is closed, as by `| head`.
                     if screen.message(&message).await.is_err() || args.exit_after == Some(received) {
                         return Stopped::Done;
                     }
                 }
                 Ok(None) => return Stopped::Done,
-                // With another code than 1000: how it ended says all.
+                // Closed with another code than 1000, which the ending shows.
                 Err(error) if error.kind() == ErrorKind::Closed => return Stopped::Done,
                 Err(error) => return Stopped::Failed(error),
             },
@@ -167,7 +168,7 @@ async fn converse(
     }
 }
 
-/// Ends when the input ends, when the session ends, or at the first bad input.
+/// Sends until the input ends, the session ends, or the input is bad.
 async fn send_all(
     session: Session,
     mut inputs: mpsc::Receiver<Input>,
@@ -188,14 +189,14 @@ async fn send_all(
             Input::Bad(message) => return Err(message),
         };
         if sent.is_err() {
-            // Whoever receives learns why.
+            // The receiver is told why.
             return Ok(());
         }
     }
     Ok(())
 }
 
-/// Dials, for at most `--timeout`.
+/// Connects within `--timeout`.
 async fn within<T>(
     args: &ConnectArgs,
     dialling: impl IntoFuture<Output = Result<T, Error>>,

@@ -1,4 +1,4 @@
-//! Somebody types: a line that can be edited while messages come.
+//! The line editor, which works while messages are shown.
 
 use std::io::Write as _;
 
@@ -10,11 +10,11 @@ use tokio::{
 };
 
 use super::{
-    input::{Input, Reading},
     raw_mode::RawMode,
+    reading::{Input, Reading},
 };
 
-/// The editor, which runs in a task of its own. It has the terminal in raw mode until [`Terminal::stop`].
+/// The editor, which runs in its own task. The terminal is in raw mode until [`Terminal::stop`].
 pub(crate) struct Terminal {
     task: JoinHandle<()>,
     stop: oneshot::Sender<()>,
@@ -23,7 +23,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal. What is written to the writer appears above the line that is being edited.
+    /// Starts the editor. Text for the writer appears above the line that is being edited.
     pub(crate) fn start(reading: Reading) -> Result<(Self, SharedWriter), ReadlineError> {
         let raw_mode = RawMode::watch();
         let (editor, writer) = Readline::new("> ".to_owned())?;
@@ -45,12 +45,12 @@ impl Terminal {
         Ok((terminal, writer))
     }
 
-    /// Receives an item each time that ctrl-C is pressed, or ctrl-D for the second time. Taken once.
+    /// Returns the channel that gets an item for each ctrl-C, and for each ctrl-D after the first. Can be taken once.
     pub(crate) fn stop_keys(&mut self) -> Option<mpsc::Receiver<()>> {
         self.stop_keys.take()
     }
 
-    /// Shows what is still to be shown and gives the terminal back as it was.
+    /// Flushes the output and restores the terminal.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
         let _ = self.task.await;
@@ -67,7 +67,7 @@ struct Editing {
 }
 
 impl Editing {
-    /// Reads keys until told to stop, also after the end of the input: somebody may press ctrl-C once more.
+    /// Reads keys until it is stopped, also after the end of the input, since ctrl-C may be pressed again.
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         loop {
             let event = tokio::select! {
@@ -76,10 +76,10 @@ impl Editing {
             };
             match event {
                 Ok(ReadlineEvent::Line(line)) => self.enter(line),
-                // What was typed before is still sent.
+                // Lines entered before are still sent.
                 Ok(ReadlineEvent::Eof) if self.reading.is_some() => self.reading = None,
                 Ok(ReadlineEvent::Eof | ReadlineEvent::Interrupted) => {
-                    // Two presses that nobody has heard of yet are enough.
+                    // The second press is already in the channel, and more have no effect.
                     let _ = self.keys.try_send(());
                 }
                 Err(error) => {
@@ -107,10 +107,10 @@ impl Editing {
     }
 }
 
-/// Presses of a key that nobody has heard of yet.
+/// Capacity of the channel of stop keys.
 const STOP_KEYS_MAX: usize = 2;
 
-/// A command, or a message; two slashes stand for one at the start of a line.
+/// Parses a line: a command or a message. Two slashes at the start stand for one.
 fn input(line: &str, reading: &Reading) -> Result<Input, String> {
     command(line).unwrap_or_else(|| {
         let text = if line.starts_with("//") {
@@ -122,7 +122,7 @@ fn input(line: &str, reading: &Reading) -> Result<Input, String> {
     })
 }
 
-/// What a line that begins with a single slash asks for.
+/// Parses a command, a line that begins with a single slash.
 fn command(line: &str) -> Option<Result<Input, String>> {
     let line = line
         .strip_prefix('/')

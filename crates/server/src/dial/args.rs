@@ -1,4 +1,4 @@
-//! The options that say whom to dial, and how: the same for every command that is a client.
+//! The options for connecting, which all client commands share.
 
 use std::path::PathBuf;
 
@@ -10,28 +10,28 @@ use crate::config::{Bytes, Period};
 /// Options.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DialArgs {
-    /// Where to connect: ws://…, wss://…; without a scheme, ws:// is meant
+    /// Server to connect to: ws://…, wss://…. Default scheme: ws://
     #[arg(value_name = "URL", help_heading = None::<&'static str>)]
     pub(crate) url: String,
 
-    /// Header field of the handshake; may be given many times. `Host` replaces the URL's, and TLS still asks for
-    /// the URL's name
+    /// Header field of the handshake. May be given many times. `Host` replaces the URL's; TLS still verifies the
+    /// URL's name
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) header: Vec<(String, String)>,
 
-    /// Origin header, as a browser on that site would send
+    /// Origin header, as a browser on that site sends it
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: Option<String>,
 
-    /// Subprotocol to offer; may be given many times, the preferred one first
+    /// Subprotocol to offer. May be given many times, the preferred one first
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) subprotocol: Vec<String>,
 
-    /// Largest message to take, after reassembly and inflation
+    /// Largest message accepted, after reassembly and decompression
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     pub(crate) max_message: Bytes,
 
-    /// Connect to this address for HOST and PORT without asking DNS; may be given many times
+    /// Connect to this address for HOST and PORT instead of asking DNS. May be given many times
     #[arg(long, value_name = "HOST:PORT:ADDR")]
     pub(crate) resolve: Vec<Resolve>,
 
@@ -40,7 +40,7 @@ pub(crate) struct DialArgs {
     #[arg(long, value_name = "URL", conflicts_with = "no_proxy")]
     pub(crate) proxy: Option<String>,
 
-    /// Connect directly whatever the environment says
+    /// Connect without a proxy, and ignore the proxy variables of the environment
     #[arg(long)]
     pub(crate) no_proxy: bool,
 
@@ -56,7 +56,7 @@ pub(crate) struct DialArgs {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
 
-    /// Accept any certificate: the connection can be read and changed on its way
+    /// Accept any certificate. Others can then read and change the connection
     #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
@@ -64,11 +64,11 @@ pub(crate) struct DialArgs {
     #[arg(long)]
     pub(crate) http2: bool,
 
-    /// How many redirects to follow
+    /// Most redirects to follow
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) redirects: u32,
 
-    /// How long connecting may take: name, TCP, proxy, TLS and handshake together
+    /// Time limit for connecting: DNS, TCP, proxy, TLS and handshake together
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub(crate) timeout: Period,
 }

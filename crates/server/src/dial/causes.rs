@@ -1,10 +1,10 @@
-//! What to tell people when there is no connection.
+//! Texts for errors of connecting.
 
 use std::error::Error as _;
 
 use sockeye::{Error, Printable};
 
-/// Why nothing came of dialling, on one line, with the start of what the server answered.
+/// Returns why connecting failed, in one line, with the start of the server's answer.
 pub(crate) fn reason(error: &Error) -> String {
     let body = error
         .rejection()
@@ -19,7 +19,7 @@ pub(crate) fn reason(error: &Error) -> String {
     format!("{}{body}", with_causes(error))
 }
 
-/// An error and what it comes from, on one line.
+/// Returns an error with its sources, in one line.
 pub(crate) fn with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

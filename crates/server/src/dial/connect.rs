@@ -1,4 +1,4 @@
-//! From the options to a connection.
+//! Connects by the options.
 
 use std::{io::Write as _, path::Path};
 
@@ -7,8 +7,8 @@ use sockeye::{ClientTls, Connect, Error, Http2, Proxy, Settings};
 
 use super::{DialArgs, causes::with_causes};
 
-/// The dial that the options describe, or one line about what is wrong with them. Limits and outbox of
-/// `settings` are made to fit `--max-message`.
+/// Returns the `Connect` that the options describe, or an error in one line. Fits the limits and the outbox of `settings` to
+/// `--max-message`.
 pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, String> {
     let mut connect = sockeye::connect(url(&args.url));
     for (name, value) in &args.header {
@@ -36,7 +36,7 @@ pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, S
         None if args.no_proxy => connect,
         None => connect.proxy(Proxy::from_env().map_err(|error| with_causes(&error))?),
     };
-    // One limit for all phases together; whoever waits here decides how long.
+    // The caller limits the time of all phases together.
     let limit = args.timeout.0;
     connect = connect
         .resolve_timeout(limit)
@@ -52,10 +52,10 @@ pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, S
     Ok(connect)
 }
 
-/// Warns on stderr of what `--insecure` gives up.
+/// Warns on stderr about `--insecure`.
 pub(crate) fn warn_if_insecure(args: &DialArgs) {
     if args.insecure {
-        // A closed stderr is no reason not to connect.
+        // A closed stderr doesn't prevent connecting.
         let _ = writeln!(
             std::io::stderr(),
             "sockeye: warning: any certificate is accepted (--insecure): the connection can be read and changed on its way"
@@ -63,7 +63,7 @@ pub(crate) fn warn_if_insecure(args: &DialArgs) {
     }
 }
 
-/// `example.com/feed` means `ws://example.com/feed`; `http` and `https` are what people copy from an address bar.
+/// Completes a URL: `example.com/feed` means `ws://example.com/feed`. Accepts `http` and `https`, as address bars have them.
 pub(crate) fn url(text: &str) -> String {
     for (theirs, ours) in [("http://", "ws://"), ("https://", "wss://")] {
         if let Some(rest) = text.strip_prefix(theirs) {

@@ -1,4 +1,4 @@
-//! From options to an open connection, for every command that is a client.
+//! Connects to a server by the options that `connect` and `bench` share.
 
 mod args;
 mod causes;

@@ -2,13 +2,13 @@
 
 use std::{net::IpAddr, str::FromStr};
 
-/// `HOST:PORT:ADDR[,ADDR]…`, as curl has it.
+/// A value of `--resolve`, `HOST:PORT:ADDR[,ADDR]…`, as in curl.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Resolve {
-    /// IPv6 without brackets.
+    /// The host; IPv6 without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// At least one.
+    /// The addresses, at least one.
     pub(crate) addresses: Vec<IpAddr>,
 }
 

@@ -6,14 +6,16 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-/// A secret of 128 random bits; 22 characters that can stand in a URL and in a cookie.
+/// A secret of 128 random bits, written as 22 characters that fit in a URL and a cookie.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key([u8; 16]);
 
 impl Key {
+    /// Creates a random key.
+    ///
     /// # Panics
     ///
-    /// The system gives no randomness.
+    /// The system has no random numbers.
     pub(crate) fn random() -> Self {
         // A UUID of version 4 has 122 random bits; two of them have enough for 128.
         let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
@@ -28,7 +30,7 @@ impl Key {
         bytes.try_into().ok().map(Self)
     }
 
-    /// Whether it is this one. How long that takes doesn't tell how much of it is right.
+    /// Compares two keys in constant time.
     pub(crate) fn matches(self, shown: Self) -> bool {
         self.0.ct_eq(&shown.0).into()
     }

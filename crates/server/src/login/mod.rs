@@ -1,5 +1,5 @@
-//! Login by QR code: a browser shows a code, a phone that is somebody scans it and says yes, and the browser, told over
-//! its WebSocket, is that person too.
+//! Login by QR code: a browser shows a code, a phone with an identity scans and confirms it, and the browser, told over its
+//! WebSocket, takes the same identity.
 //!
 //! ```text
 //!   browser                                server                                 phone
@@ -11,17 +11,18 @@
 //!                         <── cookie ──    chat_uuid
 //! ```
 //!
-//! Three secrets, each good for one thing: the ticket, which anybody in sight of the screen can have, lets a phone ask who
-//! is asking; the code, which only the browser's own socket hears, lets it take the session, and only together with the
-//! browser's cookie. Whoever photographs the screen has the first and can do no more than log in *their own* identity.
+//! There are three secrets. The ticket is visible on the screen; it lets a phone see which browser asks. The code is sent over
+//! the browser's own WebSocket only; with the browser's cookie, the third secret, it lets the browser take the identity. A
+//! person who photographs the screen has the ticket, and can only log the browser in with *their own* identity.
 
-mod agent;
+mod browser_cookie;
+mod endpoint;
 mod key;
 mod page;
-mod picture;
+mod qr_code;
 mod service;
 mod tickets;
-mod waiting;
+mod user_agent;
 
 #[cfg(test)]
 pub(crate) use self::page::sources;

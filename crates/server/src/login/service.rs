@@ -1,4 +1,4 @@
-//! The login as the rest of the server sees it: a WebSocket, two pages, four questions.
+//! The login: its pages and POST requests, and the state behind them.
 
 use std::{
     collections::HashMap,
@@ -15,71 +15,64 @@ use axum::{
     routing,
 };
 use serde_json::{Value, json};
-use sockeye::{AddressKey, Origins, RequestInfo, Route, Session};
+use sockeye::{AddressKey, RequestInfo, Session};
 
 use super::{
+    browser_cookie::{BROWSER_COOKIE, key_of},
     key::Key,
     page::{confirm_page, login_page},
-    tickets::{Asker, Consent, Denial, Full, Guest, Tickets},
-    waiting::Waiting,
+    tickets::{BrowserInfo, ConfirmedPerson, Consent, Denial, Tickets, TooManyTickets},
 };
 use crate::{
     address_rates::{AddressRates, too_many},
-    chat::{
-        Chat, Cookie, Cookies, Lifetime, PERSON_COOKIE, Person, RECEIPT_COOKIE, SameSite, event,
-        label, tell,
-    },
-    connection_log::ConnectionLog,
+    event::{event, send_or_close},
+    identity::{Cookies, PERSON_COOKIE, People, Person, RECEIPT_COOKIE, display_name},
     page::Page,
 };
 
 /// The login. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
-    chat: Chat,
+    people: Arc<dyn People>,
+    /// Characters of a name.
+    name_chars_max: usize,
     rates: AddressRates,
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<LoginShared>>,
     origin: Instant,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct LoginShared {
     tickets: Tickets,
-    /// Browsers that wait, by their session's id.
+    /// The sessions of browsers that wait, by session id.
     waiting: HashMap<u64, Session>,
 }
 
-/// What a request comes to, if not to what it asked for.
+/// Status and error code of a refused request.
 type Refused = (StatusCode, &'static str);
 
 impl Login {
-    /// `lifetime` is how long a code can be scanned and confirmed.
-    pub(crate) fn new(chat: Chat, lifetime: Duration, rates: AddressRates) -> Self {
-        let shared = Shared {
+    /// Creates the login. `lifetime` is how long a code can be scanned and confirmed.
+    pub(crate) fn new(
+        people: Arc<dyn People>,
+        name_chars_max: usize,
+        lifetime: Duration,
+        rates: AddressRates,
+    ) -> Self {
+        let shared = LoginShared {
             tickets: Tickets::new(lifetime, TICKETS_MAX),
             waiting: HashMap::new(),
         };
         Self {
-            chat,
+            people,
+            name_chars_max,
             rates,
             shared: Arc::new(Mutex::new(shared)),
             origin: Instant::now(),
         }
     }
 
-    /// Where the browser waits, with the server's limits but for the size of a message.
-    pub(crate) fn route(&self, connections: ConnectionLog, mut limits: sockeye::Limits) -> Route {
-        let login = self.clone();
-        limits.message_bytes_max = BODY_BYTES_MAX;
-        connections.route("/login/ws", move |request| {
-            Waiting::new(login.clone(), request)
-        })
-        // Here a cookie counts, so no other site's page may open it.
-        .origins(Origins::Same)
-        .limits(limits)
-    }
-
-    /// The pages and the questions.
+    /// Returns the router of the pages and POST requests.
     pub(crate) fn router(&self) -> Router {
         let posts: [(&str, Answer); 6] = [
             ("/login/scan", Self::scan),
@@ -104,8 +97,8 @@ impl Login {
                 path,
                 routing::post(
                     move |info: RequestInfo, headers: HeaderMap, body: Bytes| async move {
-                        let asked = login.asked(&info, &headers, &body, answer).await;
-                        asked.unwrap_or_else(refuse)
+                        let answered = login.answer_post(&info, &headers, &body, answer).await;
+                        answered.unwrap_or_else(refuse)
                     },
                 ),
             );
@@ -117,18 +110,18 @@ impl Login {
         &self,
         session: &Session,
         browser: Key,
-        asker: Asker,
-    ) -> Result<(Key, Duration), Full> {
+        browser_info: BrowserInfo,
+    ) -> Result<(Key, Duration), TooManyTickets> {
         let (ticket, now) = (Key::random(), self.now());
         let mut shared = self.lock();
         shared
             .tickets
-            .issue(ticket, session.id(), browser, asker, now)?;
+            .issue(ticket, session.id(), browser, browser_info, now)?;
         shared.waiting.insert(session.id(), session.clone());
         Ok((ticket, shared.tickets.lifetime()))
     }
 
-    /// Counts a ticket for the address of its browser. Whether it may be issued.
+    /// Counts a ticket for the client address of its browser. Returns whether it may be issued.
     pub(crate) fn admits_ticket(&self, address: AddressKey) -> bool {
         self.rates.tickets.count(address).is_ok()
     }
@@ -139,7 +132,7 @@ impl Login {
         shared.tickets.end_session(session.id());
     }
 
-    async fn asked(
+    async fn answer_post(
         &self,
         info: &RequestInfo,
         headers: &HeaderMap,
@@ -147,115 +140,122 @@ impl Login {
         answer: Answer,
     ) -> Result<Response, Refused> {
         if !is_from_our_page(info, headers) {
-            return Ok(elsewhere(info));
+            return Ok(wrong_origin(info));
         }
         let cookies = Cookies::of(info);
         let no_cookie = (StatusCode::FORBIDDEN, "no_cookie");
         let browser = key_of(headers, cookies).ok_or(no_cookie)?;
-        let said = serde_json::from_slice(body);
-        let said: Value = said.map_err(|_| (StatusCode::BAD_REQUEST, "bad_json"))?;
-        let person = self.chat.recognise(headers, cookies).await;
+        let body = serde_json::from_slice(body);
+        let body: Value = body.map_err(|_| (StatusCode::BAD_REQUEST, "bad_json"))?;
+        let person = self.people.recognise(headers, cookies).await;
         let person = person.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "busy"))?;
-        let question = Question {
+        let request = LoginRequest {
             info,
             browser,
             person,
             cookies,
-            said,
+            body,
         };
-        answer(self, &question)
+        answer(self, &request)
     }
 
-    /// The phone has the ticket and wants to know who is asking.
-    fn scan(&self, asked: &Question<'_>) -> Result<Response, Refused> {
-        let ticket = asked.key("ticket")?;
+    /// Answers a phone that has scanned the ticket with the browser's description.
+    fn scan(&self, request: &LoginRequest<'_>) -> Result<Response, Refused> {
+        let ticket = request.key("ticket")?;
         let scan = self
             .lock()
             .tickets
-            .scan(ticket, asked.browser, Key::random(), self.now())
+            .scan(ticket, request.browser, Key::random(), self.now())
             .map_err(denied)?;
         self.tell(scan.session, &json!({ "state": "scanned" }));
         let data = json!({
-            "browser": scan.asker.browser,
-            "ip": scan.asker.ip,
-            "time": scan.asker.time,
+            "browser": scan.browser_info.browser,
+            "ip": scan.browser_info.ip,
+            "time": scan.browser_info.time,
             "expires_in_ms": u64::try_from(scan.left.as_millis()).unwrap_or(u64::MAX),
             "csrf": scan.csrf.to_string(),
-            "is_known": asked.person.is_some(),
+            "is_known": request.person.is_some(),
         });
         Ok(answer(&data, []))
     }
 
-    /// The phone says yes: whoever it is, the browser is too.
-    fn confirm(&self, asked: &Question<'_>) -> Result<Response, Refused> {
-        let (ticket, csrf) = (asked.key("ticket")?, asked.key("csrf")?);
-        let name = label(&asked.said["name"], "name", self.chat.limits());
-        let name = name.map_err(|_| (StatusCode::BAD_REQUEST, "name"))?;
-        if asked.person.is_none()
-            && let Err(error) = self.rates.identities.count(asked.info)
+    /// Confirms the login: the browser gets the phone's identity.
+    fn confirm(&self, request: &LoginRequest<'_>) -> Result<Response, Refused> {
+        let (ticket, csrf) = (request.key("ticket")?, request.key("csrf")?);
+        let name = request.body["name"].as_str();
+        let name = name.and_then(|name| display_name(name, self.name_chars_max).ok());
+        let name = name.ok_or((StatusCode::BAD_REQUEST, "name"))?.to_owned();
+        if request.person.is_none()
+            && let Err(error) = self.rates.identities.count(request.info)
         {
             return Ok(too_many(error, |status| refuse((status, "too_many"))));
         }
-        let made = || self.chat.identities().make();
-        let person = asked.person.unwrap_or_else(made);
-        let guest = Guest { person, name };
+        let person = request.person.unwrap_or_else(|| self.people.create());
+        let confirmed_person = ConfirmedPerson { person, name };
         let code = Key::random();
         let session = self
             .lock()
             .tickets
-            .confirm(ticket, asked.browser, csrf, guest, code, self.now())
+            .confirm(
+                ticket,
+                request.browser,
+                csrf,
+                confirmed_person,
+                code,
+                self.now(),
+            )
             .map_err(denied)?;
         let told = json!({ "state": "confirmed", "code": code.to_string() });
         self.tell(session, &told);
-        let is_new = asked.person.is_none();
-        let cookie = is_new.then(|| asked.cookies.set(PERSON_COOKIE, &person.to_string()));
+        let is_new = request.person.is_none();
+        let cookie = is_new.then(|| request.cookies.set(PERSON_COOKIE, &person.to_string()));
         Ok(answer(&json!({ "state": "confirmed" }), cookie))
     }
 
-    fn deny(&self, asked: &Question<'_>) -> Result<Response, Refused> {
-        let (ticket, csrf) = (asked.key("ticket")?, asked.key("csrf")?);
+    fn deny(&self, request: &LoginRequest<'_>) -> Result<Response, Refused> {
+        let (ticket, csrf) = (request.key("ticket")?, request.key("csrf")?);
         let session = self
             .lock()
             .tickets
-            .deny(ticket, asked.browser, csrf, self.now())
+            .deny(ticket, request.browser, csrf, self.now())
             .map_err(denied)?;
         self.tell(session, &json!({ "state": "denied" }));
         Ok(answer(&json!({ "state": "denied" }), []))
     }
 
-    /// The browser takes what it was promised over its socket, which can't set a cookie.
-    fn exchange(&self, asked: &Question<'_>) -> Result<Response, Refused> {
-        let code = asked.key("code")?;
-        let consent = match asked.said["replace"] == true {
+    /// Exchanges the browser's code for the identity cookie. Its WebSocket can't set a cookie.
+    fn exchange(&self, request: &LoginRequest<'_>) -> Result<Response, Refused> {
+        let code = request.key("code")?;
+        let consent = match request.body["replace"] == true {
             true => Consent::Given,
             false => Consent::NotGiven,
         };
-        let guest = self
+        let confirmed_person = self
             .lock()
             .tickets
-            .exchange(code, asked.browser, asked.person, consent, self.now())
+            .exchange(code, request.browser, request.person, consent, self.now())
             .map_err(denied)?;
-        let person = guest.person.to_string();
-        let cookie = asked.cookies.set(PERSON_COOKIE, &person);
-        Ok(answer(&json!({ "name": guest.name }), [cookie]))
+        let person = confirmed_person.person.to_string();
+        let cookie = request.cookies.set(PERSON_COOKIE, &person);
+        Ok(answer(&json!({ "name": confirmed_person.name }), [cookie]))
     }
 
-    /// Whether the browser is somebody already.
-    fn identity(&self, asked: &Question<'_>) -> Result<Response, Refused> {
-        Ok(answer(&json!({ "is_known": asked.person.is_some() }), []))
+    /// Answers whether the browser has an identity already.
+    fn identity(&self, request: &LoginRequest<'_>) -> Result<Response, Refused> {
+        Ok(answer(&json!({ "is_known": request.person.is_some() }), []))
     }
 
-    /// From now on the browser is nobody.
-    fn log_out(&self, asked: &Question<'_>) -> Result<Response, Refused> {
+    /// Removes the browser's cookies.
+    fn log_out(&self, request: &LoginRequest<'_>) -> Result<Response, Refused> {
         let removed = [PERSON_COOKIE, RECEIPT_COOKIE, BROWSER_COOKIE];
-        let removed = removed.map(|cookie| asked.cookies.remove(cookie));
+        let removed = removed.map(|cookie| request.cookies.remove(cookie));
         Ok(answer(&json!({ "state": "logged_out" }), removed))
     }
 
     fn tell(&self, session: u64, response: &Value) {
         let session = self.lock().waiting.get(&session).cloned();
         if let Some(session) = session {
-            tell(&session, event("STATE", response));
+            send_or_close(&session, event("STATE", response));
         }
     }
 
@@ -263,33 +263,33 @@ impl Login {
         self.origin.elapsed()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+    fn lock(&self) -> MutexGuard<'_, LoginShared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-type Answer = fn(&Login, &Question<'_>) -> Result<Response, Refused>;
+type Answer = fn(&Login, &LoginRequest<'_>) -> Result<Response, Refused>;
 
-/// What a page asks, and who it is.
+/// A POST request of a page, with the identity of its sender.
 #[derive(Debug)]
-struct Question<'a> {
+struct LoginRequest<'a> {
     info: &'a RequestInfo,
-    /// The browser's own cookie, or the phone's.
+    /// The login cookie of the browser or phone.
     browser: Key,
-    /// Who it is in the chat.
+    /// The identity in the chat.
     person: Option<Person>,
     cookies: Cookies,
-    said: Value,
+    body: Value,
 }
 
-impl Question<'_> {
+impl LoginRequest<'_> {
     fn key(&self, field: &'static str) -> Result<Key, Refused> {
-        let key = self.said[field].as_str().and_then(Key::parse);
+        let key = self.body[field].as_str().and_then(Key::parse);
         key.ok_or((StatusCode::BAD_REQUEST, field))
     }
 }
 
-/// A page, and the cookie by which this browser is known again.
+/// Returns a page, and sets the login cookie if the browser has none.
 fn show(page: &Page, request: &HeaderMap, cookies: Cookies) -> Response {
     let mut response = page.respond(request);
     if key_of(request, cookies).is_none() {
@@ -299,11 +299,7 @@ fn show(page: &Page, request: &HeaderMap, cookies: Cookies) -> Response {
     response
 }
 
-pub(crate) fn key_of(request: &HeaderMap, cookies: Cookies) -> Option<Key> {
-    cookies.find(request, BROWSER_COOKIE).and_then(Key::parse)
-}
-
-/// JSON from a page of this site, and nothing else: no form can send it, and browsers say where a page is from.
+/// Returns whether the request is JSON from a page of this site. No form can send JSON, and browsers send a page's origin.
 fn is_from_our_page(info: &RequestInfo, request: &HeaderMap) -> bool {
     let field = |name: header::HeaderName| request.get(name).and_then(|value| value.to_str().ok());
     let is_json = field(header::CONTENT_TYPE).is_some_and(|kind| {
@@ -314,8 +310,9 @@ fn is_from_our_page(info: &RequestInfo, request: &HeaderMap) -> bool {
     is_json && field(header::ORIGIN).is_some_and(|origin| info.is_same_origin(origin))
 }
 
-/// What the server takes its page's origin and the client's address for is what a proxy has told wrongly, if one has.
-fn elsewhere(info: &RequestInfo) -> Response {
+/// Refuses a request from another origin. The answer has the expected origin and the client's address, which show a wrong
+/// proxy configuration.
+fn wrong_origin(info: &RequestInfo) -> Response {
     let ip = info.client_addr().map(|addr| addr.to_string());
     let data = json!({ "error": "elsewhere", "expected": info.origin(), "ip": ip });
     let mut response = answer(&data, []);
@@ -355,16 +352,8 @@ fn answer(data: &Value, cookies: impl IntoIterator<Item = HeaderValue>) -> Respo
     response
 }
 
-/// By which a browser, or a phone, is known again. The phone's camera opens its page, which counts as a link from
-/// elsewhere: a page that didn't see the cookie then would set another one.
-const BROWSER_COOKIE: Cookie = Cookie {
-    name: "login_key",
-    same_site: SameSite::Lax,
-    lifetime: Lifetime::Session,
-};
-
-/// Tickets that are good for something, some megabytes of them, and as many that were.
+/// Most valid tickets, which take some megabytes. As many finished ones are remembered.
 const TICKETS_MAX: usize = 10_000;
 
-/// Bytes. Two keys and a name.
-const BODY_BYTES_MAX: usize = 4096;
+/// Bytes of a request body: two keys and a name.
+pub(crate) const BODY_BYTES_MAX: usize = 4096;

@@ -1,4 +1,4 @@
-//! The tickets: what each is good for, and for how long. No clock and no luck in here, both are arguments.
+//! The tickets and their states. Pure: time and random keys are arguments.
 //!
 //! ```text
 //!   issue ──> waiting ── scan ──> scanned ── confirm ──> confirmed ── exchange ──> finished: used
@@ -6,8 +6,8 @@
 //!                └───────────────────┴── its time, its browser┴────────────────────> finished: expired
 //! ```
 //!
-//! A ticket that is good for something has one of `max` places; one that is finished gives its place back, and is
-//! remembered as long as there is room for that too, so that the phone can be told why it is refused.
+//! At most `max` tickets are valid. A finished ticket is removed from them; its reason is remembered, up to `max` of those too,
+//! so that the phone can be told why it is refused.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,16 +15,16 @@ use std::{
 };
 
 use super::key::Key;
-use crate::chat::Person;
+use crate::identity::Person;
 
 /// All tickets of the server.
 #[derive(Debug)]
 pub(crate) struct Tickets {
-    /// Those that are good for something; one for each session, and confirmed ones whose session has ended.
+    /// The valid tickets: one for each session, and confirmed ones whose session has ended.
     by_key: HashMap<Key, Ticket>,
-    /// The last ticket of each session, if it isn't finished.
+    /// The last ticket of each session, unless it is finished.
     by_session: HashMap<u64, Key>,
-    /// Codes of confirmed tickets.
+    /// The tickets of the codes of confirmed tickets.
     codes: HashMap<Key, Key>,
     finished: Finished,
     /// How long a ticket can be scanned and confirmed.
@@ -38,13 +38,13 @@ struct Ticket {
     session: u64,
     /// The browser's cookie.
     browser: Key,
-    asker: Asker,
-    /// Since the caller's origin.
+    browser_info: BrowserInfo,
+    /// When it expires, since the caller's origin.
     expires: Duration,
     state: State,
 }
 
-/// Tickets and codes that are good for nothing any more, and why.
+/// Finished tickets and codes, with the reason.
 #[derive(Debug, Default)]
 struct Finished {
     by_key: HashMap<Key, Denial>,
@@ -52,20 +52,20 @@ struct Finished {
     order: VecDeque<Key>,
 }
 
-/// What the phone is shown of the browser that asks.
+/// The description of the browser that the phone shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asker {
-    /// "Firefox on Windows".
+pub(crate) struct BrowserInfo {
+    /// Such as "Firefox, Windows".
     pub(crate) browser: String,
-    /// Where the connection comes from; empty if that isn't known.
+    /// The browser's address; empty if it is unknown.
     pub(crate) ip: String,
     /// Milliseconds since 1970.
     pub(crate) time: u64,
 }
 
-/// Who confirms.
+/// The person who confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Guest {
+pub(crate) struct ConfirmedPerson {
     pub(crate) person: Person,
     pub(crate) name: String,
 }
@@ -78,51 +78,51 @@ enum State {
         csrf: Key,
     },
     Confirmed {
-        guest: Guest,
+        confirmed_person: ConfirmedPerson,
         code: Key,
-        question: Question,
+        prompt: Prompt,
     },
 }
 
-/// Whether the browser was asked to give up who it is.
+/// Whether the browser was asked to give up its own identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
+enum Prompt {
     NotAsked,
     Asked,
 }
 
-/// What a browser that is somebody already says to becoming somebody else.
+/// Whether the browser agrees to replace its own identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consent {
     NotGiven,
     Given,
 }
 
-/// What a scan shows.
+/// The result of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Scan {
     pub(crate) session: u64,
-    pub(crate) asker: Asker,
-    /// What the confirmation has to show.
+    pub(crate) browser_info: BrowserInfo,
+    /// The secret that the confirmation must carry.
     pub(crate) csrf: Key,
     pub(crate) left: Duration,
 }
 
-/// Why it comes to nothing.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denial {
-    /// There is no such ticket, or it is too old to be remembered.
+    /// The ticket is unknown, or was finished too long ago.
     Unknown,
     Expired,
-    /// Another phone was first.
+    /// Another phone has scanned it first.
     Taken,
-    /// It was not scanned by this phone, or the request doesn't come from our page.
+    /// This phone has not scanned it, or the request has the wrong secret.
     NotScanned,
-    /// It was confirmed, used or denied before.
+    /// It was confirmed, used or denied already.
     Used,
-    /// Another browser holds the code.
+    /// The code belongs to another browser.
     WrongBrowser,
-    /// The browser is somebody else already, and has to say that it gives that up.
+    /// The browser has another identity, and must agree to replace it.
     Replaces,
 }
 
@@ -140,9 +140,9 @@ impl Denial {
     }
 }
 
-/// As many tickets wait as may.
+/// [`Tickets`] has its maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) struct TooManyTickets;
 
 impl Tickets {
     pub(crate) fn new(lifetime: Duration, max: usize) -> Self {
@@ -160,15 +160,15 @@ impl Tickets {
         self.lifetime
     }
 
-    /// A new ticket for the browser's session; one that it had before is finished.
+    /// Issues a ticket for the browser's session, and finishes its previous one.
     pub(crate) fn issue(
         &mut self,
         ticket: Key,
         session: u64,
         browser: Key,
-        asker: Asker,
+        browser_info: BrowserInfo,
         now: Duration,
-    ) -> Result<(), Full> {
+    ) -> Result<(), TooManyTickets> {
         if let Some(before) = self.by_session.remove(&session) {
             self.finish(before, Denial::Expired);
         }
@@ -176,12 +176,12 @@ impl Tickets {
             self.finish_expired(now);
         }
         if self.by_key.len() >= self.max {
-            return Err(Full);
+            return Err(TooManyTickets);
         }
         let issued = Ticket {
             session,
             browser,
-            asker,
+            browser_info,
             expires: now + self.lifetime,
             state: State::Waiting,
         };
@@ -190,7 +190,7 @@ impl Tickets {
         Ok(())
     }
 
-    /// A phone shows the ticket. The first phone has it; it may look again.
+    /// Marks the ticket as scanned by a phone. Only the first phone can scan it, and may repeat it.
     pub(crate) fn scan(
         &mut self,
         ticket: Key,
@@ -209,36 +209,36 @@ impl Tickets {
         ticket.state = State::Scanned { phone, csrf };
         Ok(Scan {
             session: ticket.session,
-            asker: ticket.asker.clone(),
+            browser_info: ticket.browser_info.clone(),
             csrf,
             left: ticket.expires - now,
         })
     }
 
-    /// The phone says yes. The session that is told, with `code`.
+    /// Confirms the ticket. Returns the browser's session, which is told the code.
     pub(crate) fn confirm(
         &mut self,
         ticket: Key,
         phone: Key,
         csrf: Key,
-        guest: Guest,
+        confirmed_person: ConfirmedPerson,
         code: Key,
         now: Duration,
     ) -> Result<u64, Denial> {
         let confirmed = self.scanned(ticket, phone, csrf, now)?;
         confirmed.state = State::Confirmed {
-            guest,
+            confirmed_person,
             code,
-            question: Question::NotAsked,
+            prompt: Prompt::NotAsked,
         };
-        // However little was left: the browser takes its session at once, or not at all.
+        // The browser exchanges the code at once or not at all, so the ticket's own time doesn't matter any more.
         confirmed.expires = now + EXCHANGE_TIMEOUT;
         let session = confirmed.session;
         self.codes.insert(code, ticket);
         Ok(session)
     }
 
-    /// The phone says no. The session that is told.
+    /// Denies the ticket. Returns the browser's session.
     pub(crate) fn deny(
         &mut self,
         ticket: Key,
@@ -251,8 +251,8 @@ impl Tickets {
         Ok(session)
     }
 
-    /// The browser takes its session. `current` is who it is already; if that is somebody else it has to consent, and
-    /// has time to think about it.
+    /// Exchanges the browser's code for the person who confirmed. `current` is the browser's identity; if it is another
+    /// person, the browser must consent, and gets time to decide.
     pub(crate) fn exchange(
         &mut self,
         code: Key,
@@ -260,9 +260,9 @@ impl Tickets {
         current: Option<Person>,
         consent: Consent,
         now: Duration,
-    ) -> Result<Guest, Denial> {
+    ) -> Result<ConfirmedPerson, Denial> {
         let key = self.codes.get(&code).copied();
-        let key = key.ok_or_else(|| self.finished.why(code))?;
+        let key = key.ok_or_else(|| self.finished.reason(code))?;
         let ticket = self.by_key.get_mut(&key).ok_or(Denial::Unknown)?;
         if !ticket.browser.matches(browser) {
             return Err(Denial::WrongBrowser);
@@ -271,25 +271,27 @@ impl Tickets {
             return Err(Denial::Expired);
         }
         let State::Confirmed {
-            guest, question, ..
+            confirmed_person,
+            prompt,
+            ..
         } = &mut ticket.state
         else {
             return Err(Denial::Unknown);
         };
-        let replaces = current.is_some_and(|current| current != guest.person);
+        let replaces = current.is_some_and(|current| current != confirmed_person.person);
         if replaces && consent == Consent::NotGiven {
-            if *question == Question::NotAsked {
-                *question = Question::Asked;
+            if *prompt == Prompt::NotAsked {
+                *prompt = Prompt::Asked;
                 ticket.expires = now + DECISION_TIMEOUT;
             }
             return Err(Denial::Replaces);
         }
-        let guest = guest.clone();
+        let confirmed_person = confirmed_person.clone();
         self.finish(key, Denial::Used);
-        Ok(guest)
+        Ok(confirmed_person)
     }
 
-    /// The browser has gone away: nobody can confirm its ticket any more. A confirmed one can still be exchanged.
+    /// Finishes the ticket of a browser that has disconnected. A confirmed ticket can still be exchanged.
     pub(crate) fn end_session(&mut self, session: u64) {
         let Some(ticket) = self.by_session.remove(&session) else {
             return;
@@ -317,10 +319,10 @@ impl Tickets {
         }
     }
 
-    /// One that can still be scanned and confirmed.
+    /// Returns a ticket that can still be scanned and confirmed.
     fn open(&mut self, ticket: Key, now: Duration) -> Result<&mut Ticket, Denial> {
         let Some(open) = self.by_key.get_mut(&ticket) else {
-            return Err(self.finished.why(ticket));
+            return Err(self.finished.reason(ticket));
         };
         match open.state {
             State::Confirmed { .. } => Err(Denial::Used),
@@ -339,8 +341,8 @@ impl Tickets {
         }
     }
 
-    /// Gives its place back.
-    fn finish(&mut self, key: Key, why: Denial) {
+    /// Removes a ticket and remembers the reason.
+    fn finish(&mut self, key: Key, reason: Denial) {
         let Some(ticket) = self.by_key.remove(&key) else {
             return;
         };
@@ -349,32 +351,32 @@ impl Tickets {
         }
         if let State::Confirmed { code, .. } = ticket.state {
             self.codes.remove(&code);
-            self.finished.remember(code, why, self.max);
+            self.finished.remember(code, reason, self.max);
         }
-        self.finished.remember(key, why, self.max);
+        self.finished.remember(key, reason, self.max);
     }
 }
 
 impl Finished {
-    fn remember(&mut self, key: Key, why: Denial, max: usize) {
+    fn remember(&mut self, key: Key, reason: Denial, max: usize) {
         if self.order.len() >= max
             && let Some(oldest) = self.order.pop_front()
         {
             self.by_key.remove(&oldest);
         }
-        self.by_key.insert(key, why);
+        self.by_key.insert(key, reason);
         self.order.push_back(key);
     }
 
-    fn why(&self, key: Key) -> Denial {
+    fn reason(&self, key: Key) -> Denial {
         self.by_key.get(&key).copied().unwrap_or(Denial::Unknown)
     }
 }
 
-/// For somebody who is asked whether the browser shall be somebody else from now on.
+/// Time for a person to decide whether the browser replaces its identity.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// From the phone's yes to the browser's request: a round trip, and a slow one.
+/// Time from the confirmation to the browser's exchange: one slow round trip.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -389,7 +391,7 @@ mod tests {
         browser: Key,
         phone: Key,
         code: Key,
-        guest: Guest,
+        confirmed_person: ConfirmedPerson,
     }
 
     impl Scene {
@@ -400,7 +402,7 @@ mod tests {
                 browser: Key::random(),
                 phone: Key::random(),
                 code: Key::random(),
-                guest: Guest {
+                confirmed_person: ConfirmedPerson {
                     person: Person::new(),
                     name: "Ann".into(),
                 },
@@ -409,14 +411,14 @@ mod tests {
             scene
         }
 
-        fn issue(&mut self, ticket: Key, session: u64, s: u64) -> Result<(), Full> {
-            let asker = Asker {
+        fn issue(&mut self, ticket: Key, session: u64, s: u64) -> Result<(), TooManyTickets> {
+            let browser_info = BrowserInfo {
                 browser: "a browser".into(),
                 ip: String::new(),
                 time: 0,
             };
             self.tickets
-                .issue(ticket, session, self.browser, asker, at(s))
+                .issue(ticket, session, self.browser, browser_info, at(s))
         }
 
         fn scan(&mut self, phone: Key, s: u64) -> Result<Key, Denial> {
@@ -425,12 +427,18 @@ mod tests {
         }
 
         fn confirm(&mut self, csrf: Key, s: u64) -> Result<u64, Denial> {
-            let guest = self.guest.clone();
-            self.tickets
-                .confirm(self.ticket, self.phone, csrf, guest, self.code, at(s))
+            let confirmed_person = self.confirmed_person.clone();
+            self.tickets.confirm(
+                self.ticket,
+                self.phone,
+                csrf,
+                confirmed_person,
+                self.code,
+                at(s),
+            )
         }
 
-        fn exchange(&mut self, s: u64) -> Result<Guest, Denial> {
+        fn exchange(&mut self, s: u64) -> Result<ConfirmedPerson, Denial> {
             self.exchange_as(None, Consent::NotGiven, s)
         }
 
@@ -439,7 +447,7 @@ mod tests {
             current: Option<Person>,
             consent: Consent,
             s: u64,
-        ) -> Result<Guest, Denial> {
+        ) -> Result<ConfirmedPerson, Denial> {
             self.tickets
                 .exchange(self.code, self.browser, current, consent, at(s))
         }
@@ -458,7 +466,7 @@ mod tests {
         assert_eq!(scene.confirm(csrf, 3), Ok(1));
         assert_eq!(scene.confirm(csrf, 3), Err(Denial::Used));
         assert_eq!(scene.scan(phone, 3), Err(Denial::Used));
-        assert_eq!(scene.exchange(4), Ok(scene.guest.clone()));
+        assert_eq!(scene.exchange(4), Ok(scene.confirmed_person.clone()));
         assert_eq!(scene.exchange(4), Err(Denial::Used));
         assert_eq!(scene.scan(phone, 5), Err(Denial::Used));
     }
@@ -548,7 +556,7 @@ mod tests {
         assert!(scene.exchange_as(other, Consent::Given, 149).is_ok());
 
         let mut scene = Scene::new();
-        let (phone, same) = (scene.phone, Some(scene.guest.person));
+        let (phone, same) = (scene.phone, Some(scene.confirmed_person.person));
         let csrf = scene.scan(phone, 1).unwrap();
         scene.confirm(csrf, 1).unwrap();
         assert!(scene.exchange_as(same, Consent::NotGiven, 2).is_ok());
@@ -567,7 +575,7 @@ mod tests {
     fn the_table_is_bounded_and_the_expired_make_room() {
         let mut scene = Scene::new();
         scene.issue(Key::random(), 2, 0).unwrap();
-        assert_eq!(scene.issue(Key::random(), 3, 1), Err(Full));
+        assert_eq!(scene.issue(Key::random(), 3, 1), Err(TooManyTickets));
         assert_eq!(scene.issue(Key::random(), 3, 120), Ok(()));
     }
 

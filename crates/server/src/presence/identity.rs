@@ -1,4 +1,4 @@
-//! Who comes to an endpoint that is open to everybody.
+//! Identifies the clients of endpoints that are open to all.
 
 use axum::http::StatusCode;
 use sockeye::{
@@ -7,8 +7,8 @@ use sockeye::{
 };
 use uuid::Uuid;
 
-/// The client that the query or a cookie names, `client_id`; nobody has to. It is who somebody says to be, and
-/// never one of those for whom the server vouches: see [`is_made_by_the_server`].
+/// Identifies a client by the optional `client_id` in the query or a cookie. The server doesn't verify the name, so it can't be
+/// one that the server has issued: see [`is_made_by_the_server`].
 pub(crate) fn by_name() -> impl Identify {
     let named = FromQuery::new(NAME).or(FromCookie::new(NAME));
     move |request: &Request| match named.identify(request)? {
@@ -21,20 +21,20 @@ pub(crate) fn by_name() -> impl Identify {
     }
 }
 
-/// The chat's addresses are UUIDs of version 8. Who is here under one of them has shown the secret that
-/// belongs to it, so that nobody else may be here under it: the two kinds of names have nothing in common.
+/// Returns whether the name is an address of the chat, a UUID of version 8. Only a client that has shown the address's secret
+/// may be online under it.
 fn is_made_by_the_server(client: &ClientId) -> bool {
-    // However it is written: people compare with their eyes.
+    // In any notation, since people compare names by eye.
     Uuid::try_parse(client).is_ok_and(|uuid| uuid.get_version_num() == 8)
 }
 
-/// Of the query's parameter and of the cookie.
+/// The name of the query parameter and of the cookie.
 const NAME: &str = "client_id";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Person;
+    use crate::identity::Person;
 
     #[test]
     fn a_name_is_never_an_identity_of_the_chat() {

@@ -1,13 +1,13 @@
-//! Who is here, on this server: which store keeps it, and how endpoints tell.
+//! Presence in this server: its store, and how endpoints report clients.
 //!
-//! [`open`] makes one [`Presence`] from the configuration; `app` hands clones of it to whoever needs them:
+//! [`open`] makes one [`Presence`] from the configuration; `app` gives clones of it to:
 //!
-//! - an endpoint that doesn't care who comes is wrapped in [`Tracked`]: while the session is open, the client that
-//!   [`by_name`] found in the request is here;
-//! - an endpoint that learns from messages who talks (the chat's `uuid`) calls `presence.join(uuid, "chat")` by
-//!   itself and keeps the [`DeviceGuard`](sockeye_hub::presence::DeviceGuard) in its own value: the client is away when the
-//!   last guard of it is dropped. `join`, the drop and all queries never wait;
-//! - the API answers from it ([`crate::api`]).
+//! - [`Tracked`], which wraps an endpoint: the client that [`by_name`] found in the request is online while the session is
+//!   open;
+//! - endpoints that learn the client from messages (the chat's `uuid`): they call `presence.join(address, "chat")` and keep
+//!   the [`DeviceGuard`](sockeye_hub::presence::DeviceGuard) ; the client is offline when its
+//!   last guard is dropped. `join`, the drop and all queries never wait;
+//! - the API ([`crate::api`]).
 //!
 //! ```text
 //!   request ── client_id ──> Tracked ──┐

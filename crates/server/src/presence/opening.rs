@@ -1,4 +1,4 @@
-//! From the configuration to presence with its store.
+//! Opens presence with the configured store.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::{
     data::DataDir,
 };
 
-/// Presence with the configured store. A Redis that isn't there yet is waited for in the background.
+/// Opens presence with the configured store. A Redis that can't be reached is retried in the background.
 ///
 /// # Errors
 ///
-/// One line: the store can't be used as it is configured.
+/// The store can't be used as it is configured. The text is one line.
 pub(crate) async fn open(config: &Config, data: Option<&DataDir>) -> Result<Presence, String> {
     let mut limits = Limits::default();
     limits.clients_max = config.presence_clients_max.0 as usize;

@@ -1,21 +1,21 @@
-//! An endpoint whose client is here while the session is open.
+//! An endpoint whose client is online while the session is open.
 
 use sockeye::{Closed, Endpoint, Error, Message, Reply, Session};
 use sockeye_hub::presence::{DeviceGuard, Presence};
 
-/// An endpoint whose client, if the request names one, is here while the session is open.
+/// An endpoint whose client, if the request names one, is online while the session is open.
 #[derive(Debug)]
 pub(crate) struct Tracked<E> {
     endpoint: E,
     presence: Presence,
-    /// What the client's device is called.
+    /// The name of the client's device.
     device: &'static str,
-    /// From `on_open` to `on_close`, if there is a client.
+    /// Set from `on_open` to `on_close`, if there is a client.
     guard: Option<DeviceGuard>,
 }
 
 impl<E: Endpoint> Tracked<E> {
-    /// The route has to say by [`sockeye::Route::identify`] who comes.
+    /// Wraps an endpoint. Its route must identify clients by [`sockeye::Route::identify`].
     pub(crate) fn new(endpoint: E, presence: &Presence, device: &'static str) -> Self {
         Self {
             endpoint,
@@ -54,5 +54,39 @@ impl<E: Endpoint> Endpoint for Tracked<E> {
 
     fn on_error(&mut self, session: &Session, error: &Error) {
         self.endpoint.on_error(session, error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sockeye::ClientId;
+    use sockeye_hub::{SystemClock, presence::Limits};
+
+    use super::*;
+
+    /// Neither crate knows the other, so each has the rule for names of clients.
+    #[test]
+    fn a_name_is_tracked_if_and_only_if_a_request_can_carry_it() {
+        let presence = Presence::in_memory(Limits::default(), Arc::new(SystemClock));
+        let (longest, too_long) = ("x".repeat(128), "x".repeat(129));
+        let expected = [
+            ("a", true),
+            ("\u{7528}\u{6237} 7", true),
+            (&longest, true),
+            ("", false),
+            ("a\nb", false),
+            ("\u{85}", false),
+            (&too_long, false),
+        ];
+        for (name, is_valid) in expected {
+            assert_eq!(name.parse::<ClientId>().is_ok(), is_valid, "{name:?}");
+            assert_eq!(
+                presence.join(name, "web").is_tracked(),
+                is_valid,
+                "{name:?}"
+            );
+        }
     }
 }

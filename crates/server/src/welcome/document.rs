@@ -2,8 +2,8 @@
 
 use crate::page::{Page, Sources};
 
-/// How large a message may be, in the room and in the echo, is told to the page, which refuses larger files before it
-/// sends them.
+/// Builds the page. It has the limits of messages in the room and on /echo, so that it can refuse larger files before it sends
+/// them.
 pub(crate) fn page(message_bytes_max: usize, echo_message_bytes_max: usize) -> Page {
     let filled = [
         ("message-bytes-max", message_bytes_max.to_string()),

@@ -1,4 +1,4 @@
-//! The icon, which pages also ask for to learn whether the server is there.
+//! The icon, which pages also request to check the connection.
 
 use axum::{
     http::header,
@@ -7,14 +7,14 @@ use axum::{
 
 /// Answers a GET or HEAD of `/favicon.ico`.
 ///
-/// Pages that watch their network (Offline.js) ask for it, as a request or as an image, also from elsewhere: so it
-/// is an image that loads, for everybody, and never comes from a cache while the server is away.
+/// Pages that check their network (Offline.js) request it, also from other sites. So it is an image that any page can load,
+/// and no cache stores it.
 pub(crate) async fn icon() -> Response {
     let headers = [
         (header::CONTENT_TYPE, "image/svg+xml"),
         (header::CACHE_CONTROL, "no-store"),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        // It is opened by itself too, and has no script to run.
+        // It can be opened as a document, and needs no scripts.
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];

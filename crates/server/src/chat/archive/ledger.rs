@@ -1,7 +1,7 @@
-//! What is kept, counted: the tables hold the same, but would have to be walked for every message.
+//! Counts of the tables' contents, so that the tables need not be read for every message.
 //!
-//! A message is either history, which makes room for newer messages, or a letter that waits, which makes room for nothing:
-//! its sender was told that it waits. Who fills what is counted too, so that nobody takes all of it.
+//! A message is either history, which is removed when newer messages need room, or a letter that waits, which is not: its
+//! sender was told that it waits. Bytes are counted for each sender and network, so that none can use all of the room.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -9,44 +9,47 @@ use std::{
 };
 
 use super::LogName;
-use crate::chat::{Limits, origin::Origin, person::Address};
+use crate::{
+    chat::{Limits, client_network::ClientNetwork},
+    identity::Address,
+};
 
-/// What is kept, counted in bytes.
+/// Counts of the archive's contents.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     logs: HashMap<LogName, Account>,
-    /// All logs that have history, by how much of it; the largest last.
+    /// All logs that have history, ordered by its bytes; the largest last.
     by_history: BTreeSet<(u64, LogName)>,
-    /// Of all logs together.
+    /// Bytes of all history.
     history_bytes: u64,
-    /// All letters that wait, by receiver and number.
+    /// All letters that wait, by recipient and number.
     letters: BTreeMap<(LogName, u64), Letter>,
     letters_bytes: u64,
-    /// Bytes of the letters that each sender has waiting. Never 0.
+    /// Bytes of waiting letters by sender. Never 0.
     by_sender: HashMap<Address, u64>,
-    /// Bytes of the letters that wait from each network address. Never 0.
-    by_origin: HashMap<Origin, u64>,
-    /// Rooms that were begun from each network address. Never 0.
-    rooms_by_origin: HashMap<Origin, usize>,
-    /// Rooms that are remembered.
+    /// Bytes of waiting letters by the sender's network. Never 0.
+    by_origin: HashMap<ClientNetwork, u64>,
+    /// Rooms by the network from which they were created. Never 0.
+    rooms_by_origin: HashMap<ClientNetwork, usize>,
+    /// The number of rooms.
     rooms: usize,
-    /// Rooms of which only the name is known and that there was something, by when they were last in use.
+    /// Tombstones of forgotten rooms, by the time of their last use.
     tombstones: BTreeSet<(u64, LogName)>,
-    /// Whole histories as text, for those who come to the same rooms: with the first and the last number in it.
+    /// Histories as JSON with the first and last number in them, for pages that join the same room.
     shared: HashMap<LogName, ((u64, u64), Arc<str>)>,
     shared_bytes: usize,
 }
 
-/// What one log holds.
+/// Counts of one log.
 #[derive(Clone, Copy, Debug, Default)]
 struct Account {
     history_bytes: u64,
     history_count: u64,
     letters_bytes: u64,
-    /// Milliseconds since 1970, of the last message or of the beginning.
+    /// When the last message was sent, or the history began, in milliseconds since 1970.
     time: u64,
-    /// Where its first visitor came from, as long as the process remembers.
-    origin: Option<Origin>,
+    /// The network from which it was created, if that was during this process.
+    origin: Option<ClientNetwork>,
 }
 
 /// A letter that waits.
@@ -54,25 +57,25 @@ struct Account {
 pub(crate) struct Letter {
     pub(crate) bytes: u64,
     pub(crate) from: Address,
-    /// Not kept on disk, so that nobody finds it there.
-    pub(crate) origin: Option<Origin>,
+    /// Not stored on disk, for privacy.
+    pub(crate) origin: Option<ClientNetwork>,
     /// Milliseconds since 1970.
     pub(crate) time: u64,
 }
 
-/// A room that may have to make room for another one.
+/// A room that may be forgotten for a new one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
-    /// Those in which nobody has spoken go first.
+    /// Rooms without history come first.
     has_history: bool,
     time: u64,
     log: LogName,
 }
 
 impl Ledger {
-    // ---- What happens --------------------------------------------------------------------------------------
+    // ---- Inputs --------------------------------------------------------------------------------------------
 
-    pub(crate) fn begin_log(&mut self, log: &LogName, time: u64, origin: Option<Origin>) {
+    pub(crate) fn begin_log(&mut self, log: &LogName, time: u64, origin: Option<ClientNetwork>) {
         if self.logs.contains_key(log) {
             return;
         }
@@ -96,7 +99,7 @@ impl Ledger {
         }
     }
 
-    /// The log is no more; what it held was removed before.
+    /// Removes a log whose contents were removed before.
     pub(crate) fn end_log(&mut self, log: &LogName) {
         let Some(account) = self.logs.remove(log) else {
             return;
@@ -104,7 +107,7 @@ impl Ledger {
         if log.is_room() {
             self.rooms -= 1;
             if let Some(origin) = account.origin {
-                take_away(&mut self.rooms_by_origin, origin, 1);
+                subtract(&mut self.rooms_by_origin, origin, 1);
             }
         }
     }
@@ -143,13 +146,13 @@ impl Ledger {
         self.letters.insert((log.clone(), seq), letter);
     }
 
-    /// It was heard, or is too old. What it takes is returned.
+    /// Removes a letter that was confirmed or is too old. Returns its bytes.
     pub(crate) fn remove_letter(&mut self, log: &LogName, seq: u64) -> Option<u64> {
         let letter = self.letters.remove(&(log.clone(), seq))?;
         self.letters_bytes -= letter.bytes;
-        take_away(&mut self.by_sender, letter.from, letter.bytes);
+        subtract(&mut self.by_sender, letter.from, letter.bytes);
         if let Some(origin) = letter.origin {
-            take_away(&mut self.by_origin, origin, letter.bytes);
+            subtract(&mut self.by_origin, origin, letter.bytes);
         }
         if let Some(account) = self.logs.get_mut(log) {
             account.letters_bytes -= letter.bytes;
@@ -157,7 +160,7 @@ impl Ledger {
         Some(letter.bytes)
     }
 
-    /// Keeps a text for the next who comes.
+    /// Stores a history's JSON for the next page that joins.
     pub(crate) fn share(&mut self, log: &LogName, numbers: (u64, u64), text: &Arc<str>) {
         if self.shared_bytes + text.len() > SHARED_BYTES_MAX {
             self.shared.clear();
@@ -170,17 +173,18 @@ impl Ledger {
         }
     }
 
-    // ---- Looks ---------------------------------------------------------------------------------------------
+    // ---- Queries ------------------------------------------------------------------------------------------
 
-    /// The text of a history that has these numbers.
+    /// Returns the stored JSON of a history with these numbers.
     pub(crate) fn shared(&self, log: &LogName, numbers: (u64, u64)) -> Option<Arc<str>> {
         let (known, text) = self.shared.get(log)?;
         (*known == numbers).then(|| Arc::clone(text))
     }
 
-    /// Whether one more letter may wait. Nobody gets more than a share: of one receiver's box, or of all boxes.
+    /// Returns whether one more letter may wait. A sender and a network can use only a share of a recipient's room, and of all
+    /// room.
     pub(crate) fn admits(&self, log: &LogName, letter: &Letter, limits: &Limits) -> bool {
-        let box_max = limits.letters_receiver_bytes_max;
+        let receiver_bytes_max = limits.letters_receiver_bytes_max;
         let (mut from_sender, mut from_origin) = (letter.bytes, letter.bytes);
         for (_, other) in self.letters_of(log) {
             if other.from == letter.from {
@@ -193,15 +197,15 @@ impl Ledger {
         let account = self.logs.get(log).copied().unwrap_or_default();
         let sent = self.by_sender.get(&letter.from).unwrap_or(&0);
         let origin = letter.origin.and_then(|origin| self.by_origin.get(&origin));
-        from_sender <= box_max / 4
-            && from_origin <= box_max / 2
-            && account.letters_bytes + letter.bytes <= box_max
+        from_sender <= receiver_bytes_max / 4
+            && from_origin <= receiver_bytes_max / 2
+            && account.letters_bytes + letter.bytes <= receiver_bytes_max
             && sent + letter.bytes <= limits.letters_bytes_max / 32
             && origin.unwrap_or(&0) + letter.bytes <= limits.letters_bytes_max / 8
             && self.letters_bytes + letter.bytes <= limits.letters_bytes_max
     }
 
-    /// The letters that wait in a log, in their order.
+    /// Returns the letters that wait in a log, in their order.
     pub(crate) fn letters_of(&self, log: &LogName) -> impl Iterator<Item = (u64, &Letter)> {
         let range = (log.clone(), 0)..=(log.clone(), u64::MAX);
         let letters = self.letters.range(range);
@@ -218,7 +222,7 @@ impl Ledger {
             .is_some_and(|account| account.letters_bytes > 0)
     }
 
-    /// The letters that have waited since before `time`.
+    /// Returns the letters older than `time`.
     pub(crate) fn letters_before(&self, time: u64) -> Vec<(LogName, u64)> {
         let letters = self.letters.iter();
         letters
@@ -227,7 +231,7 @@ impl Ledger {
             .collect()
     }
 
-    /// How far a log's history exceeds what one may hold.
+    /// Returns whether a log's history exceeds its limits.
     pub(crate) fn is_log_full(&self, log: &LogName, limits: &Limits) -> bool {
         let Some(account) = self.logs.get(log) else {
             return false;
@@ -240,18 +244,18 @@ impl Ledger {
             || account.history_bytes > limits.history_log_bytes_max
     }
 
-    /// The log that has to give something up, since there is too much in all: the one that holds most, so that who
-    /// writes much never displaces who writes little.
+    /// Returns the largest log, if all history together exceeds its limit. Its oldest message is removed, so that large logs
+    /// never displace small ones.
     pub(crate) fn largest(&self, limits: &Limits) -> Option<LogName> {
         (self.history_bytes > limits.history_bytes_max)
             .then(|| self.by_history.last().map(|(_, log)| log.clone()))
             .flatten()
     }
 
-    /// Whether one more room may be begun from there, and which one goes for it. `Err`: all that could go are in use.
+    /// Returns the room to forget for a new one from this network; `None` if there is room. `Err`: all candidates are in use.
     pub(crate) fn room_to_forget(
         &self,
-        origin: Option<Origin>,
+        origin: Option<ClientNetwork>,
         limits: &Limits,
         is_free: impl Fn(&str) -> bool,
     ) -> Result<Option<LogName>, ()> {
@@ -274,14 +278,14 @@ impl Ledger {
         .ok_or(())
     }
 
-    /// The tombstone that goes, since there are too many.
+    /// Returns the oldest tombstone, if there are too many.
     pub(crate) fn tombstone_to_drop(&self, limits: &Limits) -> Option<(u64, LogName)> {
         (self.tombstones.len() > limits.tombstones_max)
             .then(|| self.tombstones.first().cloned())
             .flatten()
     }
 
-    /// All that is counted, for a comparison. Where something came from isn't kept.
+    /// Returns all counts for a comparison, except those by network, which are not stored.
     #[cfg(test)]
     pub(crate) fn sums(&self) -> impl PartialEq + std::fmt::Debug + use<> {
         let logs = self.logs.iter().map(|(log, account)| {
@@ -322,11 +326,11 @@ impl Ledger {
     }
 }
 
-/// Bytes of texts that are kept for the next who comes.
+/// Most bytes of stored JSON of histories.
 const SHARED_BYTES_MAX: usize = 2 << 20;
 
-/// Takes from a count that stands in the map as long as it isn't 0.
-fn take_away<K, N>(counts: &mut HashMap<K, N>, key: K, amount: N)
+/// Subtracts from a count, and removes it when it is 0.
+fn subtract<K, N>(counts: &mut HashMap<K, N>, key: K, amount: N)
 where
     K: Eq + std::hash::Hash,
     N: Copy + PartialEq + std::ops::SubAssign + Default,

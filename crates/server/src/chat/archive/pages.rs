@@ -1,4 +1,4 @@
-//! One transaction's tables, and the rules by which what is kept makes room.
+//! The tables in one transaction, and the rules that keep them within their limits.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use redb::{ReadableTable as _, Table, WriteTransaction};
 use uuid::Uuid;
 
 use super::{
-    Handed, Kept, LETTERS, LOGS, LOST, Ledger, Letter, Log, LogName, MESSAGES, PEOPLE, Resident,
-    SENT, UNUSED, Waiting, Waits, decoded, encoded,
+    Delivery, LETTERS, LOGS, LOST, Ledger, Letter, Log, LogName, MESSAGES, PEOPLE, PersonRecord,
+    SENT, StoredMessage, UNUSED, Waiting, Waits, decoded, encoded,
 };
 use crate::chat::{
     Limits,
-    dialect::{Heard, Past, Since},
-    origin::Origin,
-    person::Address,
+    client_network::ClientNetwork,
+    protocol::{ChatMessage, Past, Since},
     receipt::Receipt,
 };
+use crate::identity::Address;
 
-/// One transaction's tables. What it changes counts when the transaction is committed, all of it or nothing; the ledger
-/// has to be made anew if it isn't.
+/// The tables in one transaction. If the transaction isn't committed, the ledger is wrong and the caller reopens the
+/// archive.
 pub(crate) struct Pages<'t> {
     logs: Table<'t, &'static str, &'static [u8]>,
     messages: Table<'t, (&'static str, u64), &'static [u8]>,
@@ -50,7 +50,7 @@ impl<'t> Pages<'t> {
         })
     }
 
-    /// Whether there is anything to commit.
+    /// Returns whether there is anything to commit.
     pub(crate) fn has_changed(&self) -> bool {
         self.has_changed
     }
@@ -61,17 +61,22 @@ impl<'t> Pages<'t> {
 
     // ---- Messages ------------------------------------------------------------------------------------------
 
-    /// Whether a letter may wait for its receiver, by all shares and limits.
-    pub(crate) fn admits(&self, name: &LogName, heard: &Heard, origin: Option<Origin>) -> bool {
+    /// Returns whether all limits allow one more letter for a recipient.
+    pub(crate) fn admits(
+        &self,
+        name: &LogName,
+        heard: &ChatMessage,
+        origin: Option<ClientNetwork>,
+    ) -> bool {
         let letter = letter(heard, bytes_of(&encoded(heard)), origin);
         self.ledger.admits(name, &letter, self.limits)
     }
 
-    /// Files a message and gives it its number. One that waits has to be admitted before.
+    /// Stores a message and sets its number. A letter must have been admitted before.
     pub(crate) fn append(
         &mut self,
         name: &LogName,
-        heard: &mut Heard,
+        heard: &mut ChatMessage,
         waits: Waits,
     ) -> Result<(), redb::Error> {
         self.has_changed = true;
@@ -89,7 +94,7 @@ impl<'t> Pages<'t> {
                 self.sent.insert((from.as_str(), id.as_str()), found)?;
             }
         }
-        let kept = encoded(&Kept {
+        let kept = encoded(&StoredMessage {
             heard: heard.clone(),
             is_indexed,
         });
@@ -110,13 +115,13 @@ impl<'t> Pages<'t> {
         Ok(())
     }
 
-    /// Number and time of a message that this person has sent under this id before.
+    /// Returns number and time of the message that this person has sent before under this id.
     pub(crate) fn sent(&self, from: Address, id: &str) -> Result<Option<(u64, u64)>, redb::Error> {
         let found = self.sent.get((from.to_string().as_str(), id))?;
         Ok(found.map(|found| (found.value().1, found.value().2)))
     }
 
-    /// What there is of a history for somebody who comes (`None`) or returns.
+    /// Returns the part of a history for a page that joins (`None`) or reconnects.
     pub(crate) fn past(
         &mut self,
         name: &LogName,
@@ -143,7 +148,7 @@ impl<'t> Pages<'t> {
         })
     }
 
-    /// The messages after number `read`, as a JSON array. All who come to a room are given the same text.
+    /// Returns the messages after number `read` as a JSON array. All pages that join a room share the same text.
     fn text(&mut self, name: &LogName, log: &Log, read: u64) -> Result<Arc<str>, redb::Error> {
         let is_shared = read == 0 && name.is_room();
         if is_shared && let Some(text) = self.ledger.shared(name, (log.first, log.last)) {
@@ -153,7 +158,7 @@ impl<'t> Pages<'t> {
         if read < log.last {
             let key = name.as_str();
             for row in self.messages.range((key, read + 1)..=(key, log.last))? {
-                messages.push(decoded::<Kept>(row?.1.value())?.heard);
+                messages.push(decoded::<StoredMessage>(row?.1.value())?.heard);
             }
         }
         let text = serde_json::to_string(&messages).expect("messages are JSON");
@@ -166,7 +171,7 @@ impl<'t> Pages<'t> {
 
     // ---- Letters -------------------------------------------------------------------------------------------
 
-    /// A browser shows what it has got: that doesn't wait any more.
+    /// Removes the letters that a receipt confirms.
     pub(crate) fn confirm(&mut self, name: &LogName, receipt: &Receipt) -> Result<(), redb::Error> {
         let Some(mut log) = self.find(name)?.filter(|log| log.epoch == receipt.epoch) else {
             return Ok(());
@@ -190,26 +195,31 @@ impl<'t> Pages<'t> {
         Ok(())
     }
 
-    /// What waits, the oldest first, as far as one answer may hold it. It goes on waiting until it is confirmed.
-    pub(crate) fn hand_out(&self, name: &LogName) -> Result<Handed, redb::Error> {
+    /// Returns the oldest letters, up to the limit of one answer. They wait until they are confirmed.
+    pub(crate) fn hand_out(&self, name: &LogName) -> Result<Delivery, redb::Error> {
         let Some(log) = self.find(name)? else {
-            return Ok(Handed::default());
+            return Ok(Delivery::default());
         };
-        let mut handed = Handed {
+        let mut handed = Delivery {
             epoch: log.epoch,
             seq: log.last,
             lost: log.lost,
-            ..Handed::default()
+            ..Delivery::default()
         };
         for (seq, letter) in self.ledger.letters_of(name) {
             handed.bytes += letter.bytes;
             if handed.bytes > self.limits.handed_bytes_max && !handed.messages.is_empty() {
-                handed.seq = handed.messages.last().map_or(0, |heard: &Heard| heard.seq);
+                handed.seq = handed
+                    .messages
+                    .last()
+                    .map_or(0, |heard: &ChatMessage| heard.seq);
                 handed.has_more = true;
                 break;
             }
             if let Some(kept) = self.messages.get((name.as_str(), seq))? {
-                handed.messages.push(decoded::<Kept>(kept.value())?.heard);
+                handed
+                    .messages
+                    .push(decoded::<StoredMessage>(kept.value())?.heard);
             }
         }
         Ok(handed)
@@ -221,14 +231,14 @@ impl<'t> Pages<'t> {
         Ok(Waiting { count, lost })
     }
 
-    /// Letters that have waited since before `time` wait no longer; their receivers are told how many.
+    /// Removes letters older than `time`. Their recipients are told how many.
     pub(crate) fn expire_letters(&mut self, time: u64) -> Result<(), redb::Error> {
         for (name, seq) in self.ledger.letters_before(time) {
             self.remove(&name, seq)?;
             let Some(mut log) = self.find(&name)? else {
                 continue;
             };
-            // A number of its own: a receipt from before doesn't cover it.
+            // The loss takes a number, so that earlier receipts don't confirm it.
             log.last += 1;
             log.lost += 1;
             log.lost_at = log.last;
@@ -239,17 +249,17 @@ impl<'t> Pages<'t> {
 
     // ---- Logs ----------------------------------------------------------------------------------------------
 
-    /// Whether the log is there, and no tombstone.
+    /// Returns whether the log exists and is no tombstone.
     pub(crate) fn has(&self, name: &LogName) -> Result<bool, redb::Error> {
         Ok(self.find(name)?.is_some_and(|log| !log.is_forgotten))
     }
 
-    /// Begins a history if there is none, so that it has an identity before its first message.
+    /// Creates a history if there is none, so that it has an identity before its first message.
     pub(crate) fn begin(
         &mut self,
         name: &LogName,
         time: u64,
-        origin: Option<Origin>,
+        origin: Option<ClientNetwork>,
     ) -> Result<(), redb::Error> {
         if self.has(name)? {
             return Ok(());
@@ -260,14 +270,14 @@ impl<'t> Pages<'t> {
             self.ledger.remove_tombstone(name, log.time);
             log.is_forgotten = false;
         } else if name.is_room() && self.lost.get(DROPPED_TOMBSTONES)?.is_some() {
-            // Nobody knows any more whether there was such a room: number 1 stands for what it may have held.
+            // The room may have existed before, without a tombstone left. Number 1 stands for messages it may have had.
             (log.first, log.last, log.taken) = (2, 1, 1);
         }
         log.time = time;
         self.put_log(name, &log)
     }
 
-    /// Forgets a room, but for a tombstone if there was anything in it.
+    /// Removes a room. Leaves a tombstone if it had messages.
     pub(crate) fn forget_room(&mut self, name: &LogName) -> Result<(), redb::Error> {
         self.remove_all(name)?;
         self.ledger.end_log(name);
@@ -292,15 +302,15 @@ impl<'t> Pages<'t> {
     pub(crate) fn put_person(
         &mut self,
         address: Address,
-        resident: &Resident,
+        record: &PersonRecord,
     ) -> Result<(), redb::Error> {
         self.has_changed = true;
         self.people
-            .insert(address.to_string().as_str(), encoded(resident).as_slice())?;
+            .insert(address.to_string().as_str(), encoded(record).as_slice())?;
         Ok(())
     }
 
-    /// Forgets somebody and what was said to them and by them alone.
+    /// Removes a person with their private messages.
     pub(crate) fn forget_person(&mut self, address: Address) -> Result<(), redb::Error> {
         let name = LogName::person(address);
         self.remove_all(&name)?;
@@ -337,7 +347,7 @@ impl<'t> Pages<'t> {
 
     // ---- Making room ---------------------------------------------------------------------------------------
 
-    /// Keeps history to its limits: that of this log, and of all.
+    /// Removes history beyond the limits of this log and of all logs.
     fn make_room(&mut self, name: &LogName) -> Result<(), redb::Error> {
         while self.ledger.is_log_full(name, self.limits) {
             if !self.remove_oldest(name)? {
@@ -357,7 +367,7 @@ impl<'t> Pages<'t> {
         Ok(())
     }
 
-    /// Removes the oldest message that is no letter. Whether there was one.
+    /// Removes the oldest message that is no letter. Returns whether there was one.
     fn remove_oldest(&mut self, name: &LogName) -> Result<bool, redb::Error> {
         let key = name.as_str();
         let mut oldest = None;
@@ -388,7 +398,10 @@ impl<'t> Pages<'t> {
         self.has_changed = true;
         let key = name.as_str();
         let (kept, bytes) = match self.messages.remove((key, seq))? {
-            Some(kept) => (decoded::<Kept>(kept.value())?, bytes_of(kept.value())),
+            Some(kept) => (
+                decoded::<StoredMessage>(kept.value())?,
+                bytes_of(kept.value()),
+            ),
             None => return Ok(()),
         };
         if let Some(id) = kept.heard.id.as_ref().filter(|_| kept.is_indexed) {
@@ -407,7 +420,7 @@ impl<'t> Pages<'t> {
     }
 }
 
-fn letter(heard: &Heard, bytes: u64, origin: Option<Origin>) -> Letter {
+fn letter(heard: &ChatMessage, bytes: u64, origin: Option<ClientNetwork>) -> Letter {
     Letter {
         bytes,
         from: heard.from.address,
@@ -416,13 +429,13 @@ fn letter(heard: &Heard, bytes: u64, origin: Option<Origin>) -> Letter {
     }
 }
 
-/// What a message counts: itself, and its places in the tables.
+/// Returns the bytes that a message counts: itself and its keys in the tables.
 pub(super) fn bytes_of(kept: &[u8]) -> u64 {
     kept.len() as u64 + ENTRY_BYTES
 }
 
-/// Bytes. A key of `messages`, of `letters` and of `sent`, and their share of a page.
+/// Bytes. The keys in `messages`, `letters` and `sent`, and their share of a page.
 const ENTRY_BYTES: u64 = 256;
 
-/// In the table of what is lost: whether tombstones are.
+/// The key in the table `lost` that says whether tombstones were dropped.
 const DROPPED_TOMBSTONES: &str = "tombstones";

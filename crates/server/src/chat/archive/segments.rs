@@ -1,4 +1,4 @@
-//! The memory of an archive that has no file: taken piece by piece, where something is written.
+//! The memory of an archive without a file, allocated in segments when they are written.
 
 use std::{
     collections::BTreeMap,
@@ -9,16 +9,16 @@ use std::{
 use redb::StorageBackend;
 use sockeye::MemoryAccount;
 
-/// Memory for a database. What was never written takes none.
+/// Memory for a database. Parts that were never written take none.
 #[derive(Debug)]
 pub(super) struct Segments(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     len: u64,
-    /// What the segments take, charged to what the process may hold.
+    /// The bytes of the segments, charged to the memory budget.
     held: MemoryAccount,
-    /// By their number; each has [`SEGMENT_BYTES`].
+    /// The segments by number, of [`SEGMENT_BYTES`] each.
     segments: BTreeMap<u64, Box<[u8]>>,
 }
 
@@ -57,7 +57,7 @@ impl StorageBackend for Segments {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.lock();
         if len < state.len {
-            // What comes back later has to be zero.
+            // When the length grows again, these bytes must be zero.
             let keep = len.div_ceil(SEGMENT_BYTES as u64);
             state.segments.split_off(&keep);
             let rest = usize::try_from(len % SEGMENT_BYTES as u64).unwrap_or_default();
@@ -103,7 +103,7 @@ impl State {
     }
 }
 
-/// The segments that a range lies in: number, where in it, and which part of the range.
+/// Returns the segments that a range covers: number, offset in the segment, and part of the range.
 fn parts(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
     let mut done = 0;
     std::iter::from_fn(move || {

@@ -9,17 +9,20 @@ use std::{
 use redb::StorageBackend;
 
 use super::*;
-use crate::chat::{
-    Limits, Person,
-    dialect::{Past, Since},
-    receipt::Receipt,
+use crate::{
+    chat::{
+        Limits,
+        protocol::{Past, Since},
+        receipt::Receipt,
+    },
+    identity::Person,
 };
 
-/// An archive and somebody who talks.
+/// An archive and a person who sends messages.
 struct Scene {
     archive: Archive,
     limits: Limits,
-    from: Known,
+    from: PersonInfo,
 }
 
 impl Scene {
@@ -31,7 +34,7 @@ impl Scene {
     }
 
     fn with(archive: Archive, limits: Limits) -> Self {
-        let from = Known {
+        let from = PersonInfo {
             address: Person::new().address(),
             name: "Ann".into(),
         };
@@ -54,15 +57,15 @@ impl Scene {
 
     fn say(&mut self, log: &LogName, text: &str, waits: Waits) -> u64 {
         let from = self.from.clone();
-        let mut heard = Heard::unfiled(from, text.into(), 1, Some(text.into()));
+        let mut heard = ChatMessage::unnumbered(from, text.into(), 1, Some(text.into()));
         self.turn(|pages| pages.append(log, &mut heard, waits));
         heard.seq
     }
 
-    /// A letter, if there is room for it.
-    fn write(&mut self, log: &LogName, text: &str, origin: Option<Origin>) -> bool {
+    /// Stores a letter if there is room. Returns whether there was.
+    fn write(&mut self, log: &LogName, text: &str, origin: Option<ClientNetwork>) -> bool {
         let from = self.from.clone();
-        let mut heard = Heard::unfiled(from, text.into(), 1, None);
+        let mut heard = ChatMessage::unnumbered(from, text.into(), 1, None);
         self.turn(|pages| {
             let is_admitted = pages.admits(log, &heard, origin);
             if is_admitted {
@@ -83,12 +86,12 @@ impl Scene {
         (said(&past), past.complete)
     }
 
-    fn fetch(&mut self, log: &LogName) -> Handed {
+    fn fetch(&mut self, log: &LogName) -> Delivery {
         self.turn(|pages| pages.hand_out(log))
     }
 
-    /// Shows what `handed` was.
-    fn confirm(&mut self, log: &LogName, handed: &Handed) {
+    /// Confirms the messages in `handed`.
+    fn confirm(&mut self, log: &LogName, handed: &Delivery) {
         let receipt = Receipt {
             epoch: handed.epoch.clone(),
             seq: handed.seq,
@@ -101,14 +104,14 @@ fn said(past: &Past) -> Vec<String> {
     texts(serde_json::from_str(&past.messages).unwrap())
 }
 
-/// Waits, from nowhere.
+/// A letter from an unknown network.
 const WAITS: Waits = Waits::Yes(None);
 
-fn origin(last: u8) -> Option<Origin> {
+fn origin(last: u8) -> Option<ClientNetwork> {
     Some(std::net::IpAddr::from([192, 0, 2, last]).into())
 }
 
-fn texts(messages: Vec<Heard>) -> Vec<String> {
+fn texts(messages: Vec<ChatMessage>) -> Vec<String> {
     messages.into_iter().map(|heard| heard.text).collect()
 }
 
@@ -117,7 +120,7 @@ fn letterbox() -> LogName {
 }
 
 #[test]
-fn who_returns_gets_what_came_since_and_is_told_what_is_gone() {
+fn a_page_that_reconnects_gets_later_messages_and_learns_what_is_missing() {
     let mut scene = Scene::new(Limits {
         history_max: 3,
         ..Limits::default()
@@ -131,13 +134,13 @@ fn who_returns_gets_what_came_since_and_is_told_what_is_gone() {
     let all: Vec<String> = ["2", "3", "4"].map(Into::into).into();
     assert_eq!(scene.past(&room, 1, None), (all.clone(), true));
     assert_eq!(scene.past(&room, 0, None), (all.clone(), false));
-    // Of another history nothing that the page has counts.
+    // Messages of another history don't count as read.
     assert_eq!(scene.past(&room, 3, Some("other")), (all.clone(), false));
     assert_eq!(scene.past(&room, 9, None), (all, false));
 }
 
 #[test]
-fn a_letter_waits_until_it_is_confirmed_however_often_it_is_handed_out() {
+fn a_letter_waits_until_it_is_confirmed() {
     let mut scene = Scene::new(Limits::default());
     let log = letterbox();
     scene.say(&log, "one", WAITS);
@@ -147,9 +150,9 @@ fn a_letter_waits_until_it_is_confirmed_however_often_it_is_handed_out() {
         assert_eq!(scene.turn(|pages| pages.waiting(&log)).count, 2);
     }
     let handed = scene.fetch(&log);
-    // What came meanwhile isn't covered, nor is anything by a receipt of another history.
+    // A receipt doesn't confirm later letters, nor those of another history.
     scene.say(&log, "three", WAITS);
-    let other = Handed {
+    let other = Delivery {
         epoch: "other".into(),
         ..handed.clone()
     };
@@ -157,13 +160,13 @@ fn a_letter_waits_until_it_is_confirmed_however_often_it_is_handed_out() {
     assert_eq!(scene.turn(|pages| pages.waiting(&log)).count, 3);
     scene.confirm(&log, &handed);
     assert_eq!(texts(scene.fetch(&log).messages), ["three"]);
-    // It is history now, as all that was heard.
+    // It is history now, like other delivered messages.
     let all: Vec<String> = ["one", "two", "three"].map(Into::into).into();
     assert_eq!(scene.past(&log, 0, None), (all, true));
 }
 
 #[test]
-fn what_one_answer_cannot_hold_is_in_the_next() {
+fn letters_beyond_the_limit_of_an_answer_are_in_the_next() {
     let mut scene = Scene::new(Limits {
         handed_bytes_max: 1000,
         ..Limits::default()
@@ -186,7 +189,7 @@ fn what_one_answer_cannot_hold_is_in_the_next() {
 }
 
 #[test]
-fn what_waits_makes_room_for_nothing_and_who_writes_on_is_refused() {
+fn waiting_letters_are_never_displaced_and_further_ones_are_refused() {
     let mut scene = Scene::new(Limits {
         letters_receiver_bytes_max: 8000,
         letters_max: 2,
@@ -195,7 +198,7 @@ fn what_waits_makes_room_for_nothing_and_who_writes_on_is_refused() {
     });
     let log = letterbox();
     assert!(scene.write(&log, "important", origin(1)));
-    // Three strangers at one place: each gets a quarter, together they get half.
+    // Three senders in one network: each can use a quarter, together they can use half.
     let mut admitted = 0;
     for _ in 0..3 {
         scene.from.address = Person::new().address();
@@ -204,14 +207,14 @@ fn what_waits_makes_room_for_nothing_and_who_writes_on_is_refused() {
             .count();
     }
     assert!((4..12).contains(&admitted), "{admitted}");
-    // Somebody elsewhere still gets through, and nothing is gone.
+    // A sender in another network still has room, and no letter is lost.
     scene.from.address = Person::new().address();
     assert!(scene.write(&log, "and this", origin(3)));
     scene.say(&log, "said while they were here", Waits::No);
     let handed = scene.fetch(&log);
     assert_eq!((handed.messages.len(), handed.lost), (admitted + 2, 0));
     assert_eq!(handed.messages[0].text, "important");
-    // What is confirmed makes room.
+    // Confirmed letters make room.
     scene.from.address = Person::new().address();
     while scene.write(&log, "y", origin(4)) {}
     let handed = scene.fetch(&log);
@@ -220,7 +223,7 @@ fn what_waits_makes_room_for_nothing_and_who_writes_on_is_refused() {
 }
 
 #[test]
-fn nobody_fills_all_boxes() {
+fn no_network_and_no_sender_can_use_all_room_for_letters() {
     let mut scene = Scene::new(Limits {
         letters_bytes_max: 64_000,
         ..Limits::default()
@@ -237,7 +240,7 @@ fn nobody_fills_all_boxes() {
     assert!((8..25).contains(&first), "{first}");
     assert_eq!(written(&mut scene, 1), 0);
     assert_eq!(written(&mut scene, 2), first);
-    // And one sender less.
+    // One sender can use less.
     let log = letterbox();
     let one = (0..200)
         .filter(|_| scene.write(&log, "x", origin(3)))
@@ -246,7 +249,7 @@ fn nobody_fills_all_boxes() {
 }
 
 #[test]
-fn a_letter_that_has_waited_too_long_is_told_as_lost_until_that_is_confirmed() {
+fn an_expired_letter_is_reported_as_lost_until_that_is_confirmed() {
     let mut scene = Scene::new(Limits::default());
     let log = letterbox();
     scene.say(&log, "old", WAITS);
@@ -267,7 +270,7 @@ fn a_letter_that_has_waited_too_long_is_told_as_lost_until_that_is_confirmed() {
 }
 
 #[test]
-fn of_all_history_the_largest_gives_way_and_says_so() {
+fn the_largest_history_is_cut_and_reports_it() {
     let mut scene = Scene::new(Limits {
         history_bytes_max: 4000,
         ..Limits::default()
@@ -284,7 +287,7 @@ fn of_all_history_the_largest_gives_way_and_says_so() {
 }
 
 #[test]
-fn a_room_keeps_no_more_bytes_than_it_may() {
+fn a_room_stores_no_more_bytes_than_its_limit() {
     let mut scene = Scene::new(Limits {
         history_log_bytes_max: 10_000,
         ..Limits::default()
@@ -294,14 +297,14 @@ fn a_room_keeps_no_more_bytes_than_it_may() {
     for number in 0..9 {
         scene.say(&room, &format!("{number}{long}"), Waits::No);
     }
-    // By its own limit, which takes nothing from who comes anew.
+    // Cut by its own limit, which is complete for a page that joins anew.
     let (left, complete) = scene.everything(&room);
     assert_eq!((left.len(), complete), (3, true));
     assert!(!scene.past(&room, 0, None).1);
 }
 
 #[test]
-fn what_is_counted_is_the_same_when_it_is_counted_again() {
+fn counts_are_the_same_after_reopening() {
     let disk = Disk::default();
     let mut scene = Scene::with(
         disk.archive(),
@@ -345,7 +348,7 @@ fn a_message_is_known_by_its_id_as_long_as_it_is_kept() {
 }
 
 #[test]
-fn a_room_that_is_forgotten_says_that_something_is_missing() {
+fn a_forgotten_room_reports_missing_messages() {
     let mut scene = Scene::new(Limits {
         rooms_max: 2,
         tombstones_max: 1,
@@ -363,7 +366,7 @@ fn a_room_that_is_forgotten_says_that_something_is_missing() {
     };
     scene.turn(|pages| pages.begin(&milk, 0, None));
     scene.say(&tea, "1", Waits::No);
-    // However long it was silent: the one where nothing would be lost.
+    // The room without messages goes first, whatever the ages.
     assert_eq!(goes(&mut scene), Ok(Some(milk.clone())));
     scene.turn(|pages| pages.forget_room(&milk));
     assert_eq!(goes(&mut scene), Ok(Some(tea.clone())));
@@ -377,7 +380,7 @@ fn a_room_that_is_forgotten_says_that_something_is_missing() {
     assert_eq!(scene.past(&tea, 1, None), (vec![], true));
     scene.say(&tea, "2", Waits::No);
     assert_eq!(scene.past(&tea, 0, None), (vec!["2".into()], false));
-    // Where even the tombstone had to go, no new room says that nothing is missing.
+    // After a tombstone was dropped, no new room claims to be complete.
     scene.say(&milk, "1", Waits::No);
     scene.turn(|pages| pages.forget_room(&milk));
     scene.turn(|pages| pages.forget_room(&tea));
@@ -386,7 +389,7 @@ fn a_room_that_is_forgotten_says_that_something_is_missing() {
 }
 
 #[test]
-fn rooms_begun_at_one_place_displace_each_other_and_no_other() {
+fn rooms_created_from_one_network_displace_only_each_other() {
     let mut scene = Scene::new(Limits::default());
     let limits = Limits {
         rooms_per_origin_max: 2,
@@ -414,7 +417,7 @@ fn rooms_begun_at_one_place_displace_each_other_and_no_other() {
 }
 
 #[test]
-fn what_was_committed_is_there_when_the_file_is_opened_again() {
+fn committed_messages_are_in_the_file_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.redb");
     let mut scene = Scene::with(
@@ -423,26 +426,26 @@ fn what_was_committed_is_there_when_the_file_is_opened_again() {
     );
     let room = LogName::room("tea");
     scene.say(&room, "kept", Waits::No);
-    let resident = Resident {
+    let record = PersonRecord {
         name: "Ann".into(),
         seen: 7,
         has_spoken: false,
     };
     let address = scene.from.address;
-    scene.turn(|pages| pages.put_person(address, &resident));
+    scene.turn(|pages| pages.put_person(address, &record));
     drop(scene);
     let mut again = Scene::with(
         Archive::open(&file, &MemoryBudget::default()).unwrap(),
         Limits::default(),
     );
     assert_eq!(again.past(&room, 0, None), (vec!["kept".into()], true));
-    assert_eq!(again.archive.people().unwrap(), [(address, resident)]);
+    assert_eq!(again.archive.people().unwrap(), [(address, record)]);
 }
 
-/// Files as an earlier version wrote them: a letter named the browser that had got it, those that were lost had a table,
-/// and so had the order of all messages.
+/// Files of an earlier version: letters named the browser that had received them, and there were tables for lost letters and
+/// for the order of all messages.
 #[test]
-fn a_file_of_an_earlier_version_is_taken_over() {
+fn a_file_of_an_earlier_version_is_migrated() {
     let disk = Disk::default();
     let (ann, bob) = (Person::new().address(), Person::new().address());
     let letterbox = LogName::person(bob);
@@ -471,25 +474,25 @@ fn a_file_of_an_earlier_version_is_taken_over() {
         let mut lost = transaction.open_table(LOST).unwrap();
         lost.insert(key, 2).unwrap();
         let mut people = transaction.open_table(PEOPLE).unwrap();
-        let resident = br#"{"name":"bob","seen":7}"#;
-        people.insert(&*bob.to_string(), &resident[..]).unwrap();
+        let record = br#"{"name":"bob","seen":7}"#;
+        people.insert(&*bob.to_string(), &record[..]).unwrap();
     }
     transaction.commit().unwrap();
     drop(database);
     for _ in 0..2 {
-        // Opened again, nothing is taken over a second time.
+        // The second opening migrates nothing.
         let mut scene = Scene::with(disk.archive(), Limits::default());
         let handed = scene.fetch(&letterbox);
         assert_eq!(texts(handed.messages), ["letter 4", "letter 5"]);
         assert_eq!((&*handed.epoch, handed.lost), ("e1", 2));
         let (past, _) = scene.everything(&letterbox);
         assert_eq!(past, ["letter 3", "letter 4", "letter 5"]);
-        let resident = Resident {
+        let record = PersonRecord {
             name: "bob".into(),
             seen: 7,
             has_spoken: true,
         };
-        assert_eq!(scene.archive.people().unwrap(), [(bob, resident)]);
+        assert_eq!(scene.archive.people().unwrap(), [(bob, record)]);
     }
 }
 
@@ -516,7 +519,7 @@ impl Disk {
         self.is_full.store(is_full, Ordering::Relaxed);
     }
 
-    /// From now on it makes the database panic.
+    /// Makes the database panic.
     pub(crate) fn set_broken(&self) {
         self.is_broken.store(true, Ordering::Relaxed);
     }
@@ -560,14 +563,14 @@ impl StorageBackend for Disk {
 }
 
 #[test]
-fn a_full_disk_takes_nothing_and_goes_on_when_there_is_room_again() {
+fn a_full_disk_refuses_messages_until_there_is_room() {
     let disk = Disk::default();
     let mut scene = Scene::with(disk.archive(), Limits::default());
     let room = LogName::room("tea");
     scene.say(&room, "before", Waits::No);
     disk.set_full(true);
     let from = scene.from.clone();
-    let mut heard = Heard::unfiled(from, "during".into(), 1, None);
+    let mut heard = ChatMessage::unnumbered(from, "during".into(), 1, None);
     let failed = scene.archive.begin().and_then(|(transaction, mut ledger)| {
         let mut pages = Pages::open(&transaction, &scene.limits, &mut ledger)?;
         pages.append(&room, &mut heard, Waits::No)?;

@@ -3,19 +3,19 @@
 use fast_qr::{ECL, QRBuilder};
 use serde::Serialize;
 
-/// What a page needs to draw it: one path in a square.
+/// A QR code as one SVG path in a square, ready to draw.
 #[derive(Debug, Serialize)]
-pub(crate) struct Picture {
-    /// Modules on a side, with the quiet zone (ISO/IEC 18004 section 9.1: four modules).
+pub(crate) struct QrCode {
+    /// Modules on each side, with the quiet zone (ISO/IEC 18004 section 9.1: four modules).
     size: usize,
     /// The dark modules.
     path: String,
 }
 
-impl Picture {
-    /// `None` if the text is longer than any code can hold.
+impl QrCode {
+    /// Encodes a text; `None` if it is too long for a QR code.
     pub(crate) fn of(text: &str) -> Option<Self> {
-        // M: a seventh of it may be lost to dirt and glare.
+        // Level M: a code with 15 % of damage can still be read.
         let code = QRBuilder::new(text).ecl(ECL::M).build().ok()?;
         let mut path = String::new();
         for y in 0..code.size {
@@ -40,7 +40,7 @@ impl Picture {
     }
 }
 
-/// Modules.
+/// Modules of the quiet zone on each side.
 const QUIET: usize = 4;
 
 #[cfg(test)]
@@ -49,12 +49,12 @@ mod tests {
 
     #[test]
     fn a_picture_has_its_finder_patterns_within_the_quiet_zone() {
-        let picture =
-            Picture::of("http://127.0.0.1:8080/login/confirm#abcdefghijklmnopqrstuv").unwrap();
+        let qr_code =
+            QrCode::of("http://127.0.0.1:8080/login/confirm#abcdefghijklmnopqrstuv").unwrap();
         // The upper edge of the two upper finder patterns: seven dark modules each.
-        assert!(picture.path.starts_with("M4 4h7v1h-7z"), "{}", picture.path);
-        let right = picture.size - 4 - 7;
-        assert!(picture.path.contains(&format!("M{right} 4h7v1h-7z")));
-        assert!(Picture::of(&"x".repeat(5000)).is_none());
+        assert!(qr_code.path.starts_with("M4 4h7v1h-7z"), "{}", qr_code.path);
+        let right = qr_code.size - 4 - 7;
+        assert!(qr_code.path.contains(&format!("M{right} 4h7v1h-7z")));
+        assert!(QrCode::of(&"x".repeat(5000)).is_none());
     }
 }

@@ -1,40 +1,59 @@
-//! The browser's socket: it shows tickets, one after the other, until one is confirmed.
+//! The WebSocket endpoint of a browser that waits for a phone. It sends tickets until one is confirmed.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sockeye::{AddressKey, CloseCode, Closed, Endpoint, Message, Refusal, Reply, Request, Session};
+use sockeye::{
+    AddressKey, CloseCode, Closed, Endpoint, Message, Origins, Refusal, Reply, Request, Route,
+    Session,
+};
 
 use super::{
-    agent,
+    browser_cookie::key_of,
     key::Key,
-    picture::Picture,
-    service::{Login, key_of},
-    tickets::Asker,
+    qr_code::QrCode,
+    service::{BODY_BYTES_MAX, Login},
+    tickets::BrowserInfo,
+    user_agent,
 };
-use crate::chat::{Cookies, event, now_ms};
+use crate::{connection_log::ConnectionLog, event::event, identity::Cookies, unix_time::now_ms};
 
-/// A browser that waits for a phone.
+impl Login {
+    /// Returns the route of `/login/ws`. It has the server's limits except for the size of a message.
+    pub(crate) fn route(&self, connections: ConnectionLog, mut limits: sockeye::Limits) -> Route {
+        let login = self.clone();
+        limits.message_bytes_max = BODY_BYTES_MAX;
+        connections.route("/login/ws", move |request| {
+            LoginEndpoint::new(login.clone(), request)
+        })
+        // The request carries a cookie, so pages of other sites must not open it.
+        .origins(Origins::Same)
+        .limits(limits)
+    }
+}
+
+/// The endpoint of a browser that waits for a phone.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct LoginEndpoint {
     login: Login,
     browser: Key,
-    asker: Asker,
+    browser_info: BrowserInfo,
     /// For which its tickets are counted.
     address: AddressKey,
-    /// `https://example.com`: what the browser's own address line shows, which is this server.
+    /// The page's origin, such as `https://example.com`, under which the browser reaches this server.
     origin: String,
-    /// How many it has shown.
+    /// Tickets sent so far.
     tickets: u32,
-    /// When all of [`TICKETS_AT_ONCE`] are there again.
+    /// When [`TICKETS_AT_ONCE`] tickets are available again.
     full_at: Instant,
 }
 
-impl Waiting {
+impl LoginEndpoint {
+    /// Creates the endpoint of a connection.
+    ///
     /// # Errors
     ///
-    /// The request has no cookie of `/login`, doesn't say where its page is, or has come to a host whose name no host
-    /// can have.
+    /// The request has no cookie of `/login`, has no Origin, or its origin is too long.
     pub(crate) fn new(login: Login, request: &Request) -> Result<Self, Refusal> {
         let field = |name: &str| {
             let value = request.headers().get(name)?;
@@ -47,10 +66,10 @@ impl Waiting {
         };
         if origin.len() > ORIGIN_BYTES_MAX {
             let refusal = Refusal::new(axum::http::StatusCode::BAD_REQUEST);
-            return Err(refusal.body("no host has a name that long\n"));
+            return Err(refusal.body("the origin is too long\n"));
         }
-        let asker = Asker {
-            browser: agent::name_of(&field("user-agent").unwrap_or_default()),
+        let browser_info = BrowserInfo {
+            browser: user_agent::name_of(&field("user-agent").unwrap_or_default()),
             ip: request
                 .client_addr()
                 .map_or_else(String::new, |addr| addr.to_string()),
@@ -59,7 +78,7 @@ impl Waiting {
         Ok(Self {
             login,
             browser,
-            asker,
+            browser_info,
             address: request.info().into(),
             origin,
             tickets: 0,
@@ -80,27 +99,27 @@ impl Waiting {
         if !self.login.admits_ticket(self.address) {
             return Reply::Close(CloseCode::TRY_AGAIN_LATER, "too many codes".into());
         }
-        let asker = Asker {
+        let browser_info = BrowserInfo {
             time: now_ms(),
-            ..self.asker.clone()
+            ..self.browser_info.clone()
         };
-        let Ok((ticket, lifetime)) = self.login.issue(session, self.browser, asker) else {
+        let Ok((ticket, lifetime)) = self.login.issue(session, self.browser, browser_info) else {
             return Reply::Close(CloseCode::TRY_AGAIN_LATER, "too many are waiting".into());
         };
-        // Behind the #, so that it stands in no log and in no Referer.
+        // After the #, so that the ticket is in no log and no Referer.
         let url = format!("{}/login/confirm#{ticket}", self.origin);
-        let Some(picture) = Picture::of(&url) else {
+        let Some(qr_code) = QrCode::of(&url) else {
             return Reply::Close(CloseCode::INTERNAL_ERROR, "the address is too long".into());
         };
-        let response = json!({ "url": url, "picture": picture, "expires_in_ms": u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX) });
+        let response = json!({ "url": url, "picture": qr_code, "expires_in_ms": u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX) });
         Reply::Message(event("TICKET", response).into())
     }
 }
 
-impl Endpoint for Waiting {
+impl Endpoint for LoginEndpoint {
     fn on_open(&mut self, session: &Session) {
         match self.ticket(session) {
-            // The first message of a connection always fits.
+            // The first message of a connection always fits into the outbox.
             Reply::Message(ticket) => drop(session.try_send(ticket)),
             Reply::Close(code, reason) => session.close(code, &reason),
             _ => {}
@@ -126,15 +145,15 @@ impl Endpoint for Waiting {
     }
 }
 
-/// Tickets of one connection one after the other: more than anybody clicks for.
+/// Tickets of one connection at once. A person doesn't need more.
 const TICKETS_AT_ONCE: u32 = 10;
 
-/// And then one for each of these, so that codes aren't drawn for nobody.
+/// Time for each further ticket.
 const TICKET_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Bytes: a scheme, a name of 253 (RFC 1035 section 2.3.4), a port, and some. A longer one makes a code that takes long to
-/// draw and that no camera reads.
+/// Bytes: a scheme, a name of 253 (RFC 1035 section 2.3.4), a port, and some spare. A longer origin makes a QR code that no
+/// camera reads.
 const ORIGIN_BYTES_MAX: usize = 280;
 
-/// Tickets of one connection: two hours of them, and then somebody should look whether the page is still wanted.
+/// Tickets of one connection: enough for two hours. Then the page must be reloaded.
 const TICKETS_MAX: u32 = 60;

@@ -1,4 +1,4 @@
-//! Identities are made here and nowhere else.
+//! Issues identities and verifies them.
 
 use std::{
     fmt, fs,
@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::person::Person;
 
-/// Makes identities, and knows its own again without remembering any: of the 122 free bits of a UUID of version 4
-/// half are random, and the others follow from them and from a key that nobody else has.
+/// Issues identities, and recognises them without storing any: of the 122 free bits of a UUID of version 4 half are random,
+/// and the others are a hash of them and of a secret key.
 ///
 /// ```text
 ///   byte    0 1 2 3   4 5   6 7   8      9 … 15
@@ -22,20 +22,20 @@ use super::person::Person;
 pub(crate) struct Identities([u8; KEY_BYTES]);
 
 impl Identities {
-    /// Those of a server that keeps nothing: of this process.
+    /// Creates a key for this process.
     ///
     /// # Errors
     ///
-    /// The system gives no randomness.
+    /// The system has no random numbers.
     pub(crate) fn of_this_process() -> Result<Self, String> {
         Ok(Self(random().map_err(|error| error.to_string())?))
     }
 
-    /// Those whose key lies in `folder`; it is made if there is none.
+    /// Reads the key in `folder`, and creates it if there is none.
     ///
     /// # Errors
     ///
-    /// The file can be neither read nor made, or isn't a key. The text says which.
+    /// The file can't be read or created, or isn't a key. The text says which.
     pub(crate) fn kept(folder: &Path) -> Result<Self, String> {
         let path = folder.join(FILE);
         let refuse = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
@@ -54,7 +54,7 @@ impl Identities {
         }
     }
 
-    /// Somebody new.
+    /// Creates a person.
     pub(crate) fn make(&self) -> Person {
         let mut bytes = *Uuid::new_v4().as_bytes();
         let tag = self.tag(bytes);
@@ -64,7 +64,7 @@ impl Identities {
         Person::of(Uuid::from_bytes(bytes))
     }
 
-    /// Whether this one was made here.
+    /// Returns whether this key has issued the person.
     pub(crate) fn is_ours(&self, person: Person) -> bool {
         let bytes = *person.uuid().as_bytes();
         let tag = self.tag(bytes);
@@ -75,8 +75,7 @@ impl Identities {
         expected.ct_eq(&bytes).into()
     }
 
-    /// A hash over the key and over what is random, which both have always the same length: so nobody can make
-    /// another one out of it.
+    /// Returns the hash of the key and the random bits. Both have a fixed length, which rules out extending them.
     fn tag(&self, bytes: [u8; 16]) -> [u8; 16] {
         let mut hash = Sha256::new();
         hash.update(b"sockeye chat identity\0");
@@ -95,7 +94,7 @@ impl fmt::Debug for Identities {
     }
 }
 
-/// The version stays.
+/// Merges a byte of the tag, but keeps the version.
 fn merged(at: usize, byte: u8, tag: u8) -> u8 {
     match at {
         6 => byte & 0xf0 | tag & 0x0f,
@@ -109,7 +108,7 @@ fn random() -> Result<[u8; KEY_BYTES], getrandom::Error> {
     Ok(key)
 }
 
-/// Whole or not at all, and readable by nobody else.
+/// Writes the file completely or not at all, readable by its owner only.
 fn store(path: &Path, key: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
     match fs::remove_file(&draft) {
@@ -126,13 +125,13 @@ fn store(path: &Path, key: &[u8]) -> io::Result<()> {
     fs::rename(&draft, path)
 }
 
-/// Bytes of a UUID that follow from the others: 68 bits.
+/// The bytes of a UUID that hold the tag: 68 bits.
 const TAGGED: [usize; 9] = [6, 7, 9, 10, 11, 12, 13, 14, 15];
 
-/// As long as the hash.
+/// Bytes of the key: as long as the hash.
 const KEY_BYTES: usize = 32;
 
-/// Below the directory of `--data`.
+/// The file in the directory of `--data`.
 const FILE: &str = "chat-identities.key";
 
 #[cfg(test)]
@@ -140,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_made_here_is_known_and_nothing_else_is() {
+    fn only_identities_of_the_same_key_are_recognised() {
         let ours = Identities::of_this_process().unwrap();
         let others = Identities::of_this_process().unwrap();
         for _ in 0..100 {
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_kept_is_the_same_next_time_and_its_owners_alone() {
+    fn a_stored_key_is_read_again_and_private() {
         let folder = tempfile::TempDir::new().unwrap();
         let person = Identities::kept(folder.path()).unwrap().make();
         assert!(Identities::kept(folder.path()).unwrap().is_ours(person));

@@ -1,10 +1,21 @@
 use serde_json::Value;
 use sockeye::{Endpoint, MemoryBudget, Message, Reply, Role, Settings};
 use sockeye_hub::SystemClock;
-use tokio::io::{DuplexStream, duplex};
+use tokio::{
+    io::{DuplexStream, duplex},
+    sync::oneshot,
+};
 
 use super::*;
-use crate::chat::{answers::Allowed, archive::tests::Disk};
+use crate::{
+    chat::{
+        archive::tests::Disk,
+        limits::ByteRate,
+        protocol::{NewMessage, Recipient, Since},
+        receipt::Receipt,
+    },
+    identity::Person,
+};
 
 struct Silent;
 
@@ -14,9 +25,9 @@ impl Endpoint for Silent {
     }
 }
 
-/// A desk without its thread, and the other ends of its sessions.
+/// A processor without its thread, and the peers of its sessions.
 struct Scene {
-    desk: Desk,
+    processor: Processor,
     presence: Presence,
     peers: Vec<DuplexStream>,
     /// Milliseconds since 1970.
@@ -42,7 +53,7 @@ impl Scene {
             MemoryBudget::default().account(),
         ));
         Self {
-            desk: Desk::new(archive, Arc::new(limits), queue, presence.clone()).unwrap(),
+            processor: Processor::new(archive, Arc::new(limits), queue, presence.clone()).unwrap(),
             presence,
             peers: Vec::new(),
             now: 1000,
@@ -55,42 +66,46 @@ impl Scene {
         Session::from_stream(ours, Role::Server, Settings::default(), Silent).unwrap()
     }
 
-    /// Somebody new says who they are; the name of the event that they hear.
+    /// Sends `/chat/online` for a new person. Returns the name of the answer's event.
     fn online(&mut self, session: &Session, person: Person) -> String {
-        let online = Order::Online {
+        let online = Command::Online {
             person,
             name: None,
             since: None,
         };
-        self.turn(vec![
+        self.process_batch(vec![
             Job::Issue(person, None),
-            Job::Order(session.clone(), online, Echoed::default()),
+            Job::Command(session.clone(), online, EchoedFields::default()),
         ])
     }
 
     fn join(&mut self, session: &Session, room: &str) -> String {
-        let order = Order::Join {
+        let command = Command::Join {
             room: room.into(),
             since: None,
         };
-        self.order(session, order)
+        self.command(session, command)
     }
 
-    fn order(&mut self, session: &Session, order: Order) -> String {
-        self.turn(vec![Job::Order(session.clone(), order, Echoed::default())])
+    fn command(&mut self, session: &Session, command: Command) -> String {
+        self.process_batch(vec![Job::Command(
+            session.clone(),
+            command,
+            EchoedFields::default(),
+        )])
     }
 
-    fn say(&mut self, session: &Session, to: Receiver, text: &str) -> String {
-        let saying = Saying {
+    fn say(&mut self, session: &Session, to: Recipient, text: &str) -> String {
+        let new_message = NewMessage {
             to,
             text: text.into(),
             id: None,
         };
-        self.order(session, Order::Say(saying))
+        self.command(session, Command::Send(new_message))
     }
 
-    /// The last thing that one connection alone hears: the event's name, or the code of the error.
-    fn turn(&mut self, jobs: Vec<Job>) -> String {
+    /// Processes jobs. Returns the last text for a single connection: the event's name, or the code of an error.
+    fn process_batch(&mut self, jobs: Vec<Job>) -> String {
         let told = self.told(jobs);
         let name = match told["event"].as_str() {
             Some("ERROR") => told["response"]["code"].as_str(),
@@ -102,8 +117,8 @@ impl Scene {
     fn told(&mut self, jobs: Vec<Job>) -> Value {
         let (mut jobs, mut told) = (VecDeque::from(jobs), Value::Null);
         while !jobs.is_empty() {
-            for effect in self.desk.turn(&mut jobs, self.now) {
-                if let Effect::Tell(_, text) = &effect {
+            for effect in self.processor.process_batch(&mut jobs, self.now) {
+                if let Effect::Send(_, text) = &effect {
                     told = serde_json::from_str(text).unwrap();
                 }
             }
@@ -113,7 +128,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_new_room_takes_the_place_of_the_empty_one_and_of_no_other() {
+async fn a_new_room_replaces_an_empty_one_and_no_other() {
     let mut scene = Scene::new(Limits {
         rooms_max: 1,
         ..Limits::default()
@@ -122,12 +137,12 @@ async fn a_new_room_takes_the_place_of_the_empty_one_and_of_no_other() {
     assert_eq!(scene.online(&ann, Person::new()), "ONLINE");
     assert_eq!(scene.join(&ann, "tea"), "JOINED");
     assert_eq!(scene.join(&ann, "milk"), "busy");
-    scene.order(&ann, Order::Leave { room: "tea".into() });
+    scene.command(&ann, Command::Leave { room: "tea".into() });
     assert_eq!(scene.join(&ann, "milk"), "JOINED");
 }
 
 #[tokio::test]
-async fn who_was_away_longest_is_forgotten_and_who_is_here_is_not() {
+async fn the_person_offline_longest_is_forgotten_and_none_who_is_online() {
     let mut scene = Scene::new(Limits {
         people_max: 1,
         ..Limits::default()
@@ -136,31 +151,31 @@ async fn who_was_away_longest_is_forgotten_and_who_is_here_is_not() {
     let (first, second) = (Person::new(), Person::new());
     assert_eq!(scene.online(&ann, first), "ONLINE");
     assert_eq!(scene.online(&bob, second), "busy");
-    scene.turn(vec![Job::Gone(ann.id())]);
+    scene.process_batch(vec![Job::SessionEnded(ann.id())]);
     assert_eq!(scene.online(&bob, second), "ONLINE");
-    let to_ann = Saying {
-        to: Receiver::Person(first.address()),
+    let to_ann = NewMessage {
+        to: Recipient::Person(first.address()),
         text: "?".into(),
         id: None,
     };
-    assert_eq!(scene.order(&bob, Order::Say(to_ann)), "no_such_person");
+    assert_eq!(scene.command(&bob, Command::Send(to_ann)), "no_such_person");
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_before_its_turn_leaves_no_ghost() {
+async fn a_connection_that_ends_before_its_job_is_not_online() {
     let mut scene = Scene::new(Limits::default());
     let ann = scene.session();
     let person = Person::new();
     let address = person.address().to_string();
     scene.online(&ann, person);
     assert!(scene.presence.is_online(&address));
-    scene.turn(vec![Job::Gone(ann.id())]);
+    scene.process_batch(vec![Job::SessionEnded(ann.id())]);
     assert!(!scene.presence.is_online(&address));
-    // The other order: its end was worked off first.
+    // In the other order its end is processed first.
     let late = scene.session();
     scene.peers.clear();
     late.closed().await;
-    scene.turn(vec![Job::Gone(late.id())]);
+    scene.process_batch(vec![Job::SessionEnded(late.id())]);
     scene.online(&late, person);
     assert!(!scene.presence.is_online(&address));
 }
@@ -180,7 +195,7 @@ async fn rooms_of_one_connection_are_limited() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_stored_is_not_heard_and_who_leaves_has_left_all_the_same() {
+async fn a_message_that_cannot_be_stored_is_not_sent_and_ended_sessions_are_removed() {
     let disk = Disk::default();
     let mut scene = Scene::with(disk.archive(), Limits::default());
     let (ann, bob) = (scene.session(), scene.session());
@@ -189,68 +204,68 @@ async fn what_cannot_be_stored_is_not_heard_and_who_leaves_has_left_all_the_same
     scene.online(&bob, person);
     scene.join(&ann, "tea");
     let say = || {
-        Order::Say(Saying {
-            to: Receiver::Room("tea".into()),
+        Command::Send(NewMessage {
+            to: Recipient::Room("tea".into()),
             text: "hello".into(),
             id: Some("m1".into()),
         })
     };
     disk.set_full(true);
-    // The first finds it out, the second can't even begin.
-    assert_eq!(scene.order(&ann, say()), "not_kept");
-    assert_eq!(scene.order(&ann, say()), "not_kept");
-    scene.turn(vec![Job::Gone(bob.id())]);
+    // The first batch fails to commit, the second can't begin a transaction.
+    assert_eq!(scene.command(&ann, say()), "not_kept");
+    assert_eq!(scene.command(&ann, say()), "not_kept");
+    scene.process_batch(vec![Job::SessionEnded(bob.id())]);
     assert!(!scene.presence.is_online(&person.address().to_string()));
     disk.set_full(false);
-    // The one that finds it open again is the next one.
-    scene.order(&ann, say());
-    assert_eq!(scene.order(&ann, say()), "SENT");
+    // The next batch finds the archive reopened.
+    scene.command(&ann, say());
+    assert_eq!(scene.command(&ann, say()), "SENT");
 }
 
 #[tokio::test]
-async fn made_up_people_displace_nobody_who_has_spoken_or_has_mail() {
+async fn new_people_displace_none_who_sent_a_message_or_has_letters() {
     let mut scene = Scene::new(Limits {
         people_max: 4,
         ..Limits::default()
     });
     let [ann, bob] = [(); 2].map(|()| (Person::new(), scene.session()));
     scene.online(&bob.1, bob.0);
-    scene.turn(vec![Job::Gone(bob.1.id())]);
+    scene.process_batch(vec![Job::SessionEnded(bob.1.id())]);
     scene.now += 1;
     scene.online(&ann.1, ann.0);
-    let to_bob = Receiver::Person(bob.0.address());
+    let to_bob = Recipient::Person(bob.0.address());
     assert_eq!(
         scene.say(&ann.1, to_bob, "important"),
         "MSG",
         "she hears herself"
     );
-    scene.turn(vec![Job::Gone(ann.1.id())]);
+    scene.process_batch(vec![Job::SessionEnded(ann.1.id())]);
     for _ in 0..20 {
         scene.now += 1;
         let stranger = scene.session();
         assert_eq!(scene.online(&stranger, Person::new()), "ONLINE");
-        scene.turn(vec![Job::Gone(stranger.id())]);
+        scene.process_batch(vec![Job::SessionEnded(stranger.id())]);
     }
     assert_eq!(
         scene
-            .desk
-            .lobby
-            .resident(ann.0.address())
+            .processor
+            .roster
+            .record(ann.0.address())
             .map(|ann| ann.has_spoken),
         Some(true)
     );
     let back = scene.session();
-    let online = Order::Online {
+    let online = Command::Online {
         person: bob.0,
         name: None,
         since: None,
     };
-    let told = scene.told(vec![Job::Order(back, online, Echoed::default())]);
+    let told = scene.told(vec![Job::Command(back, online, EchoedFields::default())]);
     assert_eq!(told["response"]["waiting"], 1, "{told}");
 }
 
 #[tokio::test]
-async fn a_letter_for_which_there_is_no_room_is_refused_and_not_sent() {
+async fn a_letter_without_room_is_refused_and_not_sent() {
     let mut scene = Scene::new(Limits {
         letters_receiver_bytes_max: 4000,
         ..Limits::default()
@@ -259,8 +274,8 @@ async fn a_letter_for_which_there_is_no_room_is_refused_and_not_sent() {
     scene.online(&ann, Person::new());
     let bob = scene.session();
     scene.online(&bob, person);
-    scene.turn(vec![Job::Gone(bob.id())]);
-    let to = Receiver::Person(person.address());
+    scene.process_batch(vec![Job::SessionEnded(bob.id())]);
+    let to = Recipient::Person(person.address());
     assert_eq!(
         scene.say(&ann, to.clone(), "one"),
         "MSG",
@@ -270,15 +285,15 @@ async fn a_letter_for_which_there_is_no_room_is_refused_and_not_sent() {
         scene.say(&ann, to.clone(), &"x".repeat(2000)),
         "mailbox_full"
     );
-    // Once they are here it needn't wait.
+    // To a person who is online it need not wait.
     let back = scene.session();
     scene.online(&back, person);
     assert_eq!(scene.say(&ann, to, &"x".repeat(2000)), "MSG");
-    // What was refused stands in nobody's history.
+    // The refused letter is in no history.
     let (sender, mut receiver) = oneshot::channel();
     scene
-        .desk
-        .turn(
+        .processor
+        .process_batch(
             &mut VecDeque::from([Job::Fetch(person, None, None, sender)]),
             1000,
         )
@@ -288,9 +303,9 @@ async fn a_letter_for_which_there_is_no_room_is_refused_and_not_sent() {
 }
 
 #[tokio::test]
-async fn who_asks_for_the_history_again_and_again_waits() {
+async fn repeated_requests_for_history_are_limited() {
     let mut scene = Scene::new(Limits {
-        answers: Allowed {
+        answers: ByteRate {
             burst: 10_000,
             per_second: 1000,
         },
@@ -301,20 +316,23 @@ async fn who_asks_for_the_history_again_and_again_waits() {
     scene.online(&bob, Person::new());
     scene.join(&ann, "tea");
     for _ in 0..4 {
-        scene.say(&ann, Receiver::Room("tea".into()), &"x".repeat(2000));
+        scene.say(&ann, Recipient::Room("tea".into()), &"x".repeat(2000));
     }
     assert_eq!(scene.join(&bob, "tea"), "JOINED");
     assert_eq!(scene.join(&bob, "tea"), "JOINED");
     assert_eq!(scene.join(&bob, "tea"), "too_much");
-    assert_eq!(scene.order(&bob, Order::People { room: None }), "too_much");
-    // Nobody else does, and neither does who comes back after a while.
+    assert_eq!(
+        scene.command(&bob, Command::People { room: None }),
+        "too_much"
+    );
+    // Other people are not limited, nor is the same person after a while.
     assert_eq!(scene.join(&ann, "milk"), "JOINED");
     scene.now += 10_000;
     assert_eq!(scene.join(&bob, "tea"), "JOINED");
 }
 
 #[tokio::test]
-async fn a_turn_ends_where_enough_is_said_and_the_rest_comes_in_the_next() {
+async fn a_batch_ends_at_its_limit_of_bytes_and_the_rest_follows() {
     let mut scene = Scene::new(Limits {
         turn_bytes_max: 5000,
         ..Limits::default()
@@ -323,42 +341,46 @@ async fn a_turn_ends_where_enough_is_said_and_the_rest_comes_in_the_next() {
     scene.online(&ann, Person::new());
     scene.join(&ann, "tea");
     let say = |text: &str| {
-        let saying = Saying {
-            to: Receiver::Room("tea".into()),
+        let new_message = NewMessage {
+            to: Recipient::Room("tea".into()),
             text: text.repeat(2000),
             id: None,
         };
-        Job::Order(ann.clone(), Order::Say(saying), Echoed::default())
+        Job::Command(
+            ann.clone(),
+            Command::Send(new_message),
+            EchoedFields::default(),
+        )
     };
     let mut jobs: VecDeque<Job> = ["1", "2", "3", "4", "5", "6"].map(say).into();
     let mut turns = 0;
     while !jobs.is_empty() {
-        assert!(!scene.desk.turn(&mut jobs, 1000).is_empty());
+        assert!(!scene.processor.process_batch(&mut jobs, 1000).is_empty());
         turns += 1;
     }
     assert_eq!(turns, 2);
 }
 
 #[tokio::test]
-async fn what_a_page_says_that_it_has_read_waits_no_longer() {
+async fn letters_that_a_page_has_read_wait_no_longer() {
     let mut scene = Scene::new(Limits::default());
     let (ann, person) = (scene.session(), Person::new());
     scene.online(&ann, Person::new());
     let bob = scene.session();
     scene.online(&bob, person);
-    scene.turn(vec![Job::Gone(bob.id())]);
-    let to = Receiver::Person(person.address());
+    scene.process_batch(vec![Job::SessionEnded(bob.id())]);
+    let to = Recipient::Person(person.address());
     for text in ["one", "two", "three"] {
         scene.say(&ann, to.clone(), text);
     }
     let back = scene.session();
     let online = |since: Option<Since>| {
-        let order = Order::Online {
+        let command = Command::Online {
             person,
             name: None,
             since,
         };
-        vec![Job::Order(back.clone(), order, Echoed::default())]
+        vec![Job::Command(back.clone(), command, EchoedFields::default())]
     };
     let since = |seq: u64, epoch: Option<String>| Some(Since { seq, epoch });
     let told = scene.told(online(since(0, None)));
@@ -367,13 +389,17 @@ async fn what_a_page_says_that_it_has_read_waits_no_longer() {
         .as_str()
         .unwrap()
         .to_owned();
-    // A number without its history says nothing.
+    // A number without its history confirms nothing.
     let told = scene.told(online(since(3, None)));
     assert_eq!(told["response"]["waiting"], 3, "{told}");
     let told = scene.told(online(since(1, Some(epoch.clone()))));
     assert_eq!(told["response"]["waiting"], 2, "{told}");
     let receipt = Receipt { epoch, seq: 3 };
-    let acknowledged = Job::Order(back.clone(), Order::Acknowledge(receipt), Echoed::default());
+    let acknowledged = Job::Command(
+        back.clone(),
+        Command::Acknowledge(receipt),
+        EchoedFields::default(),
+    );
     let told = scene.told(vec![acknowledged]);
     assert_eq!(
         (&told["event"], &told["response"]["waiting"]),

@@ -1,22 +1,21 @@
-//! The words: what a page says (`{"url":…}`) and what it hears (`{"event":…,"response":…}`).
+//! The JSON protocol: commands of a page (`{"url":…}`) and events for it (`{"event":…,"response":…}`).
 //!
-//! `docs/reference/chat.md` is the whole list.
+//! `docs/reference/chat.md` lists all of them.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    Limits,
-    name::is_plain,
-    person::{Address, Person},
-    receipt::Receipt,
+use super::{Limits, receipt::Receipt};
+use crate::{
+    event::event,
+    identity::{Address, NameError, Person, display_name},
 };
 
-/// What a page asks for, checked.
+/// A checked command of a page.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Order {
+pub(crate) enum Command {
     /// `/chat/heart-beat`
     HeartBeat,
     /// `/chat/online`
@@ -32,21 +31,21 @@ pub(crate) enum Order {
     /// `/chat/people`
     People { room: Option<String> },
     /// `/chat/msg`
-    Say(Saying),
+    Send(NewMessage),
     /// `/chat/ack`
     Acknowledge(Receipt),
 }
 
-impl Order {
-    /// Bytes of the texts in it.
+impl Command {
+    /// Returns the bytes of its texts.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Say(saying) => {
-                let room = match &saying.to {
-                    Receiver::Room(room) => room.len(),
-                    Receiver::Person(_) => 0,
+            Self::Send(new_message) => {
+                let room = match &new_message.to {
+                    Recipient::Room(room) => room.len(),
+                    Recipient::Person(_) => 0,
                 };
-                saying.text.len() + saying.id.as_ref().map_or(0, String::len) + room
+                new_message.text.len() + new_message.id.as_ref().map_or(0, String::len) + room
             }
             Self::Acknowledge(receipt) => receipt.epoch.len(),
             Self::Join { room, .. } | Self::Leave { room } => room.len(),
@@ -55,33 +54,33 @@ impl Order {
     }
 }
 
-/// What somebody says, to whom.
+/// A message to send.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Saying {
-    pub(crate) to: Receiver,
+pub(crate) struct NewMessage {
+    pub(crate) to: Recipient,
     pub(crate) text: String,
-    /// The page's own, so that a message sent again isn't there twice.
+    /// The page's id of the message, so that a message that is sent again is not stored twice.
     pub(crate) id: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Receiver {
+pub(crate) enum Recipient {
     Person(Address),
     Room(String),
 }
 
-/// How far a page that returns has read.
+/// How far a page has read that reconnects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Since {
     /// The number of the last message it has.
     pub(crate) seq: u64,
-    /// Of which history; another one begins from nothing. `None` takes it to be the present one.
+    /// The history that `seq` belongs to; another history is sent from its beginning. `None` means the current one.
     pub(crate) epoch: Option<String>,
 }
 
-/// Why a page doesn't get what it asked for: the `ERROR` event.
+/// Why a command fails: the content of the `ERROR` event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum ChatError {
     Binary,
     BadJson,
     UnknownUrl,
@@ -97,11 +96,11 @@ pub(crate) enum Trouble {
     TooMuch,
     MailboxFull,
     Busy,
-    NotKept,
+    NotStored,
     Stopped,
 }
 
-impl Trouble {
+impl ChatError {
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::Binary => "binary",
@@ -119,65 +118,65 @@ impl Trouble {
             Self::TooMuch => "too_much",
             Self::MailboxFull => "mailbox_full",
             Self::Busy => "busy",
-            Self::NotKept => "not_kept",
+            Self::NotStored => "not_kept",
             Self::Stopped => "stopped",
         }
     }
 
-    /// What is wrong, and the way out.
+    /// Returns what is wrong and what to do.
     pub(crate) fn message(self) -> String {
         let text = match self {
-            Self::Binary => "this is a binary message: say it as text, in JSON",
+            Self::Binary => "binary messages are not accepted: send JSON as text",
             Self::BadJson => "this is not a JSON object with a \"url\"",
-            Self::UnknownUrl => "nothing is served under this url",
+            Self::UnknownUrl => "there is no such url",
             Self::BadToken => "the chat_token is not accepted",
             Self::WrongUuid => "ask /socket/chat-uuid for a uuid first; one connection has one",
             Self::BadField(field @ ("name" | "room")) => {
-                return format!("{field} is empty, or has characters that are not seen");
+                return format!("{field} is empty or has invisible characters");
             }
-            Self::BadField(field) => return format!("{field} is missing or not what it should be"),
+            Self::BadField(field) => return format!("{field} is missing or invalid"),
             Self::TooLong(field) => return format!("{field} is too long"),
-            Self::NotOnline => "say /chat/online first",
+            Self::NotOnline => "send /chat/online first",
             Self::NoSuchPerson => "nobody with this address has been here",
             Self::NotInRoom => "join the room first",
-            Self::TooManyRooms => "this connection is in as many rooms as it may: leave one",
-            Self::TooFast => "too fast: this message was not taken, wait a moment",
-            Self::TooMuch => "you were given much just now: ask again in a moment",
+            Self::TooManyRooms => "this connection is in too many rooms: leave one first",
+            Self::TooFast => "too many messages: this one was not accepted, wait a moment",
+            Self::TooMuch => "too much data was requested lately: ask again in a moment",
             Self::MailboxFull => {
-                "they are away, and there is no room for more that waits for them, or comes from you: this was not sent"
+                "they are offline, and too many messages wait for them or come from you: this one was not sent"
             }
-            Self::Stopped => "the chat has stopped, and waits for its server to be started again",
-            Self::Busy => "the chat is busy: this was not taken, try again",
-            Self::NotKept => "this could not be stored and was not sent, try again",
+            Self::Stopped => "the chat has stopped until the server is restarted",
+            Self::Busy => "the chat is busy: this was not accepted, try again",
+            Self::NotStored => "this could not be stored and was not sent, try again",
         };
         text.to_owned()
     }
 
-    /// Whether the connection ends with it (1008).
+    /// Returns whether the connection is closed with it (1008).
     pub(crate) fn is_fatal(self) -> bool {
         matches!(self, Self::BadToken)
     }
 }
 
-/// What an answer repeats, so that a page knows what it answers.
+/// The fields of a command that its answer repeats, so that the page can match them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Echoed {
+pub(crate) struct EchoedFields {
     pub(crate) url: Option<String>,
     pub(crate) id: Option<String>,
     pub(crate) room: Option<String>,
 }
 
-impl Echoed {
-    /// Bytes of what is repeated.
+impl EchoedFields {
+    /// Returns the bytes of the fields.
     pub(crate) fn bytes(&self) -> usize {
         let parts = [&self.url, &self.id, &self.room];
         parts.into_iter().flatten().map(String::len).sum()
     }
 }
 
-/// As it stands on the wire. Unknown fields are tolerated.
+/// The JSON of a command. Unknown fields are ignored.
 #[derive(Deserialize)]
-struct Said {
+struct RequestFields {
     url: String,
     #[serde(default)]
     chat_token: Value,
@@ -201,18 +200,18 @@ struct Said {
     seq: Value,
 }
 
-/// Reads what a page says. `admit` decides about its token.
+/// Parses a message of a page. `admit` checks its token.
 ///
-/// A heart-beat needs no token, as in the older of the two pages; one that comes with it has to be right all the same.
+/// A heart-beat needs no token, as in the older of the two articles; if it has one, that must be right.
 pub(crate) fn read(
     text: &str,
     limits: &Limits,
     admit: impl Fn(&str) -> bool,
-) -> Result<(Order, Echoed), (Trouble, Echoed)> {
-    let Ok(said) = serde_json::from_str::<Said>(text) else {
-        return Err((Trouble::BadJson, Echoed::default()));
+) -> Result<(Command, EchoedFields), (ChatError, EchoedFields)> {
+    let Ok(said) = serde_json::from_str::<RequestFields>(text) else {
+        return Err((ChatError::BadJson, EchoedFields::default()));
     };
-    let echoed = Echoed {
+    let echoed = EchoedFields {
         url: Some(said.url.chars().take(URL_CHARS_MAX).collect()),
         id: match &said.id {
             Value::String(id) => Some(id.chars().take(limits.id_chars_max).collect()),
@@ -225,80 +224,80 @@ pub(crate) fn read(
     };
     let may_lack_token = said.url == HEART_BEAT && said.chat_token.is_null();
     if !may_lack_token && !said.chat_token.as_str().is_some_and(admit) {
-        return Err((Trouble::BadToken, echoed));
+        return Err((ChatError::BadToken, echoed));
     }
-    match said.order(limits) {
-        Ok(order) => Ok((order, echoed)),
-        Err(trouble) => Err((trouble, echoed)),
+    match said.command(limits) {
+        Ok(command) => Ok((command, echoed)),
+        Err(chat_error) => Err((chat_error, echoed)),
     }
 }
 
-impl Said {
-    fn order(self, limits: &Limits) -> Result<Order, Trouble> {
+impl RequestFields {
+    fn command(self, limits: &Limits) -> Result<Command, ChatError> {
         match self.url.as_str() {
-            HEART_BEAT => Ok(Order::HeartBeat),
+            HEART_BEAT => Ok(Command::HeartBeat),
             "/chat/online" => {
-                let uuid = self.uuid.as_str().ok_or(Trouble::WrongUuid)?;
-                Ok(Order::Online {
-                    person: Person::parse(uuid).ok_or(Trouble::WrongUuid)?,
+                let uuid = self.uuid.as_str().ok_or(ChatError::WrongUuid)?;
+                Ok(Command::Online {
+                    person: Person::parse(uuid).ok_or(ChatError::WrongUuid)?,
                     name: optional(&self.name, |name| label(name, "name", limits))?,
                     since: self.since()?,
                 })
             }
-            "/chat/join" => Ok(Order::Join {
+            "/chat/join" => Ok(Command::Join {
                 room: label(&self.room, "room", limits)?,
                 since: self.since()?,
             }),
-            "/chat/leave" => Ok(Order::Leave {
+            "/chat/leave" => Ok(Command::Leave {
                 room: label(&self.room, "room", limits)?,
             }),
-            "/chat/people" => Ok(Order::People {
+            "/chat/people" => Ok(Command::People {
                 room: optional(&self.room, |room| label(room, "room", limits))?,
             }),
-            "/chat/msg" => self.saying(limits).map(Order::Say),
+            "/chat/msg" => self.new_message(limits).map(Command::Send),
             "/chat/ack" => {
-                let epoch = self.epoch.as_str().ok_or(Trouble::BadField("epoch"))?;
-                let seq = self.seq.as_u64().ok_or(Trouble::BadField("seq"))?;
-                Ok(Order::Acknowledge(Receipt {
+                let epoch = self.epoch.as_str().ok_or(ChatError::BadField("epoch"))?;
+                let seq = self.seq.as_u64().ok_or(ChatError::BadField("seq"))?;
+                Ok(Command::Acknowledge(Receipt {
                     epoch: epoch.to_owned(),
                     seq,
                 }))
             }
-            _ => Err(Trouble::UnknownUrl),
+            _ => Err(ChatError::UnknownUrl),
         }
     }
 
-    fn saying(&self, limits: &Limits) -> Result<Saying, Trouble> {
+    fn new_message(&self, limits: &Limits) -> Result<NewMessage, ChatError> {
         let to = match (&self.to, &self.room) {
             (Value::String(to), Value::Null) => {
-                Receiver::Person(Address::parse(to).ok_or(Trouble::NoSuchPerson)?)
+                Recipient::Person(Address::parse(to).ok_or(ChatError::NoSuchPerson)?)
             }
-            (Value::Null, room) => Receiver::Room(label(room, "room", limits)?),
-            _ => return Err(Trouble::BadField("to")),
+            (Value::Null, room) => Recipient::Room(label(room, "room", limits)?),
+            _ => return Err(ChatError::BadField("to")),
         };
-        let text = self.text.as_str().ok_or(Trouble::BadField("text"))?;
+        let text = self.text.as_str().ok_or(ChatError::BadField("text"))?;
         if text.trim().is_empty() {
-            return Err(Trouble::BadField("text"));
+            return Err(ChatError::BadField("text"));
         }
         if text.chars().count() > limits.text_chars_max {
-            return Err(Trouble::TooLong("text"));
+            return Err(ChatError::TooLong("text"));
         }
         let id = optional(&self.id, |id| match id.as_str() {
-            Some("") | None => Err(Trouble::BadField("id")),
-            Some(id) if id.chars().count() > limits.id_chars_max => Err(Trouble::TooLong("id")),
+            Some("") | None => Err(ChatError::BadField("id")),
+            Some(id) if id.chars().count() > limits.id_chars_max => Err(ChatError::TooLong("id")),
             Some(id) => Ok(id.to_owned()),
         })?;
-        Ok(Saying {
+        Ok(NewMessage {
             to,
             text: text.to_owned(),
             id,
         })
     }
 
-    fn since(&self) -> Result<Option<Since>, Trouble> {
+    fn since(&self) -> Result<Option<Since>, ChatError> {
         optional(&self.since, |seq| {
             Ok(Since {
-                seq: seq.as_u64().ok_or(Trouble::BadField("since"))?,
+                seq: seq.as_u64().ok_or(ChatError::BadField("since"))?,
                 epoch: self.epoch.as_str().map(str::to_owned),
             })
         })
@@ -307,45 +306,39 @@ impl Said {
 
 fn optional<T>(
     value: &Value,
-    read: impl FnOnce(&Value) -> Result<T, Trouble>,
-) -> Result<Option<T>, Trouble> {
+    read: impl FnOnce(&Value) -> Result<T, ChatError>,
+) -> Result<Option<T>, ChatError> {
     match value {
         Value::Null => Ok(None),
         value => read(value).map(Some),
     }
 }
 
-/// The name of somebody or of a room: not empty, and what it looks like.
-pub(crate) fn label(
-    value: &Value,
-    field: &'static str,
-    limits: &Limits,
-) -> Result<String, Trouble> {
-    let text = value.as_str().ok_or(Trouble::BadField(field))?.trim();
-    if !is_plain(text) {
-        return Err(Trouble::BadField(field));
+/// Checks the name of a person or room.
+fn label(value: &Value, field: &'static str, limits: &Limits) -> Result<String, ChatError> {
+    let text = value.as_str().ok_or(ChatError::BadField(field))?;
+    match display_name(text, limits.name_chars_max) {
+        Ok(name) => Ok(name.to_owned()),
+        Err(NameError::NotPlain) => Err(ChatError::BadField(field)),
+        Err(NameError::TooLong) => Err(ChatError::TooLong(field)),
     }
-    if text.chars().count() > limits.name_chars_max {
-        return Err(Trouble::TooLong(field));
-    }
-    Ok(text.to_owned())
 }
 
-/// Somebody, as others see them.
+/// A person as other people see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Known {
+pub(crate) struct PersonInfo {
     pub(crate) address: Address,
     pub(crate) name: String,
 }
 
-/// A message, as it is heard and as it is kept.
+/// A message as it is sent to pages and stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Heard {
-    /// Its place in the history of the room, or of the person who hears it.
+pub(crate) struct ChatMessage {
+    /// Its number in the history of the room, or of the person who receives it.
     pub(crate) seq: u64,
-    pub(crate) from: Known,
+    pub(crate) from: PersonInfo,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) to: Option<Known>,
+    pub(crate) to: Option<PersonInfo>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) room: Option<String>,
     pub(crate) text: String,
@@ -355,16 +348,16 @@ pub(crate) struct Heard {
     pub(crate) id: Option<String>,
 }
 
-/// What there is of a history, for a page that comes or returns.
+/// The part of a history for a page that joins or reconnects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Past {
-    /// Identity of the history: the numbers count within it.
+    /// The identity of the history, within which the numbers count.
     pub(crate) epoch: String,
-    /// Number of its last message; 0 if there was none.
+    /// The number of its last message; 0 if there was none.
     pub(crate) seq: u64,
-    /// Whether nothing that the page missed is gone.
+    /// Whether it has everything that the page missed.
     pub(crate) complete: bool,
-    /// A JSON array of what is [`Heard`], which all who come to a room share.
+    /// A JSON array of [`ChatMessage`]s, shared by all pages that join a room.
     pub(crate) messages: Arc<str>,
 }
 
@@ -380,7 +373,7 @@ impl Default for Past {
 }
 
 impl Receipt {
-    /// What a page says that it has read, if it says of which history.
+    /// Returns what a page has read as a receipt, if it names the history.
     pub(crate) fn of(since: &Since) -> Option<Self> {
         let epoch = since.epoch.clone()?;
         Some(Self {
@@ -390,10 +383,10 @@ impl Receipt {
     }
 }
 
-/// An event as text, with a `past` in its response, which must not be empty.
+/// Returns an event as text with a `past` in its response, which must have other fields.
 pub(crate) fn event_with(name: &str, response: &Value, past: &Past) -> String {
     let mut text = event(name, response);
-    // The past is text already, and may be long.
+    // The past is JSON already and may be long, so it is not parsed again.
     text.truncate(text.len() - "}}".len());
     let epoch = json!(past.epoch);
     let (seq, complete) = (past.seq, past.complete);
@@ -403,14 +396,9 @@ pub(crate) fn event_with(name: &str, response: &Value, past: &Past) -> String {
     text
 }
 
-/// An event as text.
-pub(crate) fn event(name: &str, response: impl Serialize) -> String {
-    json!({ "event": name, "response": response }).to_string()
-}
-
-/// The `ERROR` event.
-pub(crate) fn error(trouble: Trouble, echoed: &Echoed) -> String {
-    let mut response = json!({ "code": trouble.code(), "message": trouble.message() });
+/// Returns the `ERROR` event.
+pub(crate) fn error(chat_error: ChatError, echoed: &EchoedFields) -> String {
+    let mut response = json!({ "code": chat_error.code(), "message": chat_error.message() });
     if let Some(url) = &echoed.url {
         response["url"] = json!(url);
     }
@@ -425,16 +413,17 @@ pub(crate) fn error(trouble: Trouble, echoed: &Echoed) -> String {
 
 const HEART_BEAT: &str = "/chat/heart-beat";
 
-/// Characters of an unknown url that an answer repeats.
+/// Most characters of a url that an answer repeats.
 const URL_CHARS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn order(text: &str) -> Result<Order, Trouble> {
+    fn command(text: &str) -> Result<Command, ChatError> {
         let read = read(text, &Limits::default(), |token| token == "abc");
-        read.map(|(order, _)| order).map_err(|(trouble, _)| trouble)
+        read.map(|(command, _)| command)
+            .map_err(|(chat_error, _)| chat_error)
     }
 
     #[test]
@@ -444,93 +433,93 @@ mod tests {
             r#"{"url":"/chat/heart-beat"}"#,
             r#"{"url":"/chat/heart-beat","chat_token":"abc"}"#,
         ] {
-            assert_eq!(order(text), Ok(Order::HeartBeat));
+            assert_eq!(command(text), Ok(Command::HeartBeat));
         }
         let person = Person::new();
         let text = format!(r#"{{"url":"/chat/online","chat_token":"abc","uuid":"{person}"}}"#);
-        let online = Order::Online {
+        let online = Command::Online {
             person,
             name: None,
             since: None,
         };
-        assert_eq!(order(&text), Ok(online));
+        assert_eq!(command(&text), Ok(online));
     }
 
     #[test]
     fn every_mistake_has_its_name() {
         let long = "x".repeat(2001);
-        for (text, trouble) in [
-            ("", Trouble::BadJson),
-            ("[1]", Trouble::BadJson),
-            ("{}", Trouble::BadJson),
-            (r#"{"url":1}"#, Trouble::BadJson),
+        for (text, chat_error) in [
+            ("", ChatError::BadJson),
+            ("[1]", ChatError::BadJson),
+            ("{}", ChatError::BadJson),
+            (r#"{"url":1}"#, ChatError::BadJson),
             (
                 r#"{"url":"/chat/heart-beat","chat_token":"no"}"#,
-                Trouble::BadToken,
+                ChatError::BadToken,
             ),
-            (r#"{"url":"/chat/join","room":"a"}"#, Trouble::BadToken),
+            (r#"{"url":"/chat/join","room":"a"}"#, ChatError::BadToken),
             (
                 r#"{"url":"/chat/join","chat_token":7,"room":"a"}"#,
-                Trouble::BadToken,
+                ChatError::BadToken,
             ),
             (
                 r#"{"url":"/nothing","chat_token":"abc"}"#,
-                Trouble::UnknownUrl,
+                ChatError::UnknownUrl,
             ),
             (
                 r#"{"url":"/chat/online","chat_token":"abc"}"#,
-                Trouble::WrongUuid,
+                ChatError::WrongUuid,
             ),
             (
                 r#"{"url":"/chat/online","chat_token":"abc","uuid":"1"}"#,
-                Trouble::WrongUuid,
+                ChatError::WrongUuid,
             ),
             (
                 r#"{"url":"/chat/join","chat_token":"abc","room":" "}"#,
-                Trouble::BadField("room"),
+                ChatError::BadField("room"),
             ),
             (
                 r#"{"url":"/chat/join","chat_token":"abc","room":"a\nb"}"#,
-                Trouble::BadField("room"),
+                ChatError::BadField("room"),
             ),
             (
                 r#"{"url":"/chat/join","chat_token":"abc","room":"\u202Eb"}"#,
-                Trouble::BadField("room"),
+                ChatError::BadField("room"),
             ),
             (
                 r#"{"url":"/chat/join","chat_token":"abc","room":"a","since":-1}"#,
-                Trouble::BadField("since"),
+                ChatError::BadField("since"),
             ),
             (
                 r#"{"url":"/chat/msg","chat_token":"abc","room":"a"}"#,
-                Trouble::BadField("text"),
+                ChatError::BadField("text"),
             ),
             (
                 r#"{"url":"/chat/msg","chat_token":"abc","text":"a"}"#,
-                Trouble::BadField("room"),
+                ChatError::BadField("room"),
             ),
             (
                 r#"{"url":"/chat/msg","chat_token":"abc","text":"a","to":"b"}"#,
-                Trouble::NoSuchPerson,
+                ChatError::NoSuchPerson,
             ),
             (
                 r#"{"url":"/chat/msg","chat_token":"abc","text":"a","room":"b","id":7}"#,
-                Trouble::BadField("id"),
+                ChatError::BadField("id"),
             ),
             (
                 &format!(r#"{{"url":"/chat/msg","chat_token":"abc","room":"b","text":"{long}"}}"#),
-                Trouble::TooLong("text"),
+                ChatError::TooLong("text"),
             ),
         ] {
-            assert_eq!(order(text), Err(trouble), "{text}");
+            assert_eq!(command(text), Err(chat_error), "{text}");
         }
     }
 
     #[test]
     fn an_error_says_what_it_answers() {
         let said = r#"{"url":"/chat/msg","chat_token":"abc","id":"m1"}"#;
-        let (trouble, echoed) = read(said, &Limits::default(), |_| true).unwrap_err();
-        let event: Value = serde_json::from_str(&error(trouble, &echoed)).unwrap();
+        let (chat_error, echoed) = read(said, &Limits::default(), |_| true).unwrap_err();
+        let event: Value = serde_json::from_str(&error(chat_error, &echoed)).unwrap();
         assert_eq!(event["event"], "ERROR");
         let response = &event["response"];
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Who somebody is: a secret that only their browser holds, and an address that everybody may know.
+//! A person: a secret that only their browser has, and a public address.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::{Uuid, Variant};
 
-/// The `uuid` of the dialect: who holds it is that person. A UUID of version 4, so nobody guesses it.
+/// A person's secret: the `uuid` of the chat's protocol, a random UUID of version 4.
 ///
-/// It goes to its own browser and nowhere else; others know the [`Address`].
+/// It is sent to the person's own browser only. Other people see the [`Address`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Person(Uuid);
 
 impl Person {
-    /// Somebody, in a test.
+    /// Creates a random person for a test.
     #[cfg(test)]
     pub(crate) fn new() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// For whom makes them: a UUID of version 4.
+    /// Wraps a UUID of version 4.
     pub(crate) fn of(uuid: Uuid) -> Self {
         Self(uuid)
     }
@@ -28,7 +28,7 @@ impl Person {
         self.0
     }
 
-    /// `None` for what no server of ours can have made.
+    /// Parses a UUID; `None` if this program can't have made it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let uuid = Uuid::try_parse(text).ok()?;
         let is_ours = uuid.get_version_num() == 4
@@ -37,14 +37,14 @@ impl Person {
         is_ours.then_some(Self(uuid))
     }
 
-    /// What others write to. It follows from the secret, and the secret doesn't follow from it.
+    /// Returns the public address. It is a hash of the secret.
     pub(crate) fn address(self) -> Address {
         let mut hash = Sha256::new();
         hash.update(b"sockeye chat address\0");
         hash.update(self.0.as_bytes());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash.finalize()[..16]);
-        // Version 8: a UUID made in a way of one's own (RFC 9562 section 5.8).
+        // Version 8: a vendor-specific UUID (RFC 9562 section 5.8).
         Address(Uuid::new_v8(bytes))
     }
 }
@@ -56,19 +56,19 @@ impl fmt::Display for Person {
 }
 
 impl fmt::Debug for Person {
-    /// By the address: the secret must not stand in a log.
+    /// Writes the address, since the secret must not be in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Person({})", self.address())
     }
 }
 
-/// Where private messages to a person go. A UUID too, of version 8.
+/// A person's public address, to which private messages are sent. A UUID of version 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Address(Uuid);
 
 impl Address {
-    /// What a page gives as the receiver: an address, or the person's own `uuid`, which leads to it.
+    /// Parses a recipient: an address, or the person's own `uuid`, from which the address follows.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let uuid = Uuid::try_parse(text).ok()?;
         match uuid.get_version_num() {
@@ -97,7 +97,7 @@ mod tests {
         for bad in ["", "abc", "00000000-0000-0000-0000-000000000000", &address] {
             assert_eq!(Person::parse(bad), None, "{bad}");
         }
-        // Other ways to write the same UUID are not ours.
+        // Other notations of the same UUID are refused.
         assert_eq!(Person::parse(&person.to_string().replace('-', "")), None);
     }
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_finds_its_way_by_address_and_by_uuid() {
+    fn a_recipient_is_an_address_or_a_uuid() {
         let person = Person::new();
         let address = person.address();
         assert_eq!(Address::parse(&address.to_string()), Some(address));

@@ -1,12 +1,13 @@
-//! "Firefox on Windows", from what a browser says of itself.
+//! The name of a browser and its system, from the User-Agent field.
 
-/// What a person would call the browser. Only well-known words come out, so that nobody can write on the phone's screen.
+/// Returns the common name of a browser and its system. Returns known names only, so that a request can't put text of its own
+/// on the phone's screen.
 pub(crate) fn name_of(user_agent: &str) -> String {
     let first = |names: &[(&str, &'static str)]| {
         let found = names.iter().find(|(mark, _)| user_agent.contains(mark));
         found.map(|(_, name)| *name)
     };
-    // Most of them claim to be Chrome and Safari too: the particular ones first.
+    // Most browsers also claim to be Chrome and Safari, so the specific names come first.
     let browser = first(&[
         ("MicroMessenger", "WeChat"),
         ("Edg", "Edge"),
@@ -40,8 +41,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_are_called_what_people_call_them() {
-        for (agent, name) in [
+    fn browsers_have_their_common_names() {
+        for (user_agent, name) in [
             (
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
                 "Firefox, Windows",
@@ -56,7 +57,7 @@ mod tests {
             ),
             ("curl/8", "?"),
         ] {
-            assert_eq!(name_of(agent), name);
+            assert_eq!(name_of(user_agent), name);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Names of people and rooms: what is shown must look like what it is.
+//! The check of names of people and rooms: a name must look like what it is.
 //!
-//! Unicode decides what shows nothing, or moves what stands beside it: format and control characters, separators, and all
-//! that is default-ignorable (UAX #44). Some of that belongs in names where it stands between or after what shows:
+//! Unicode defines which characters are invisible or change their neighbours: format and control characters, separators, and
+//! default-ignorable ones (UAX #44). Some of them belong in names between or after visible characters:
 //!
 //! ```text
 //!   start, space ──visible──> visible ──mark──> visible
@@ -15,19 +15,39 @@ use icu_properties::{
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
 
-/// Whether a name shows what it is: nothing invisible in it, unless it belongs there, and something to see.
-pub(crate) fn is_plain(name: &str) -> bool {
+/// Returns the name without surrounding space, if it can be shown and has at most `chars_max` characters.
+pub(crate) fn display_name(name: &str, chars_max: usize) -> Result<&str, NameError> {
+    let name = name.trim();
+    if !is_plain(name) {
+        return Err(NameError::NotPlain);
+    }
+    match name.chars().count() > chars_max {
+        true => Err(NameError::TooLong),
+        false => Ok(name),
+    }
+}
+
+/// Why [`display_name`] refuses a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameError {
+    /// It is empty, or has characters that show nothing or change how their neighbours look.
+    NotPlain,
+    TooLong,
+}
+
+/// Returns whether a name looks like what it is: something visible, and no invisible character except where it belongs.
+fn is_plain(name: &str) -> bool {
     let mut before = Before::Nothing;
     for letter in name.chars() {
         before = match (Kind::of(letter), before) {
             (Kind::Hidden, _) => return false,
-            // Within a flag, nothing but its tags.
+            // A flag is followed by its tags only.
             (Kind::Tag, Before::Flag | Before::Tags) => Before::Tags,
             (Kind::TagEnd, Before::Tags) => Before::Visible,
             (Kind::Tag | Kind::TagEnd, _) | (_, Before::Tags) => return false,
             (Kind::Visible, _) if letter == FLAG => Before::Flag,
             (Kind::Visible, _) => Before::Visible,
-            // These join with what stands before them, in whatever frame the name is shown.
+            // At the start of a name these would join with the text around it.
             (Kind::Mark | Kind::Selector | Kind::Joiner, Before::Nothing) => return false,
             (Kind::Mark, _) => Before::Visible,
             (Kind::Selector, Before::Visible | Before::Flag) => Before::Selected,
@@ -39,7 +59,7 @@ pub(crate) fn is_plain(name: &str) -> bool {
     matches!(before, Before::Visible | Before::Flag | Before::Selected)
 }
 
-/// What stands before a character.
+/// The state before a character.
 #[derive(Clone, Copy)]
 enum Before {
     /// The beginning, or a space.
@@ -47,25 +67,25 @@ enum Before {
     Visible,
     /// A visible character with its variation selector.
     Selected,
-    /// What joins a visible character to the next.
+    /// A joiner after a visible character.
     Joined,
-    /// The flag that tags may make another flag of.
+    /// The flag that tags turn into another flag.
     Flag,
     Tags,
 }
 
-/// What a character does in a name.
+/// The kind of a character in a name.
 enum Kind {
     Visible,
     /// Combines with the character before it.
     Mark,
     Space,
-    /// Says which of its shapes the character before it has.
+    /// Selects the shape of the character before it.
     Selector,
     Joiner,
     Tag,
     TagEnd,
-    /// Shows nothing, or turns what stands beside it.
+    /// Is invisible, or changes how its neighbours look.
     Hidden,
 }
 
@@ -74,15 +94,15 @@ impl Kind {
         match letter {
             ' ' | '\u{3000}' => return Self::Space,
             '\u{200C}' | '\u{200D}' => return Self::Joiner,
-            // Emoji and text shapes, those of ideographs, those of Mongolian.
+            // Variation selectors of emoji and text, of ideographs, and of Mongolian.
             '\u{FE00}'..='\u{FE0F}'
             | '\u{E0100}'..='\u{E01EF}'
             | '\u{180B}'..='\u{180D}'
             | '\u{180F}' => return Self::Selector,
             '\u{E0020}'..='\u{E007E}' => return Self::Tag,
             '\u{E007F}' => return Self::TagEnd,
-            // Blank, though nothing in their properties says so: of Braille, of music, of Egyptian, and what stands for a
-            // picture that isn't there.
+            // Blank, although their properties don't say so: of Braille, music and Egyptian, and the object replacement
+            // character.
             '\u{2800}' | '\u{1D159}' | '\u{13441}' | '\u{13442}' | '\u{FFFC}' => {
                 return Self::Hidden;
             }

@@ -1,37 +1,36 @@
-//! The cookies that a browser shows, and those that it is given.
+//! The cookies of the chat and the login.
 
 use axum::http::{HeaderMap, HeaderValue};
 use sockeye::{Request, RequestInfo};
 
-/// One of this server's cookies: HttpOnly, in every one of its paths.
+/// A cookie of this server. It is HttpOnly and valid for all paths.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cookie {
-    /// Without the prefix that it has where TLS is used.
+    /// The name without the prefix that it gets with TLS.
     pub(crate) name: &'static str,
     pub(crate) same_site: SameSite,
     pub(crate) lifetime: Lifetime,
 }
 
-/// Which requests of other sites' making carry it (RFC 6265bis section 5.4.7).
+/// Which requests from other sites carry the cookie (RFC 6265bis section 5.4.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SameSite {
-    /// None. For what only scripts of our own pages ask.
+    /// None. For requests of our own pages' scripts.
     Strict,
-    /// Links. For what a page itself needs when somebody comes from elsewhere.
+    /// Links. For pages that are opened from other sites.
     Lax,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lifetime {
-    /// As long as browsers allow about.
+    /// A year; browsers allow little more.
     Year,
     /// Until the browser is closed.
     Session,
 }
 
-/// The cookies of one exchange. Where the client uses TLS they are Secure, and their names begin with `__Host-`:
-/// no page without TLS, and none of a neighbouring domain, can have set such a cookie
-/// (RFC 6265bis section 4.1.3.2).
+/// Reads and writes the cookies of one exchange. With TLS they are Secure and their names begin with `__Host-`: no page
+/// without TLS and no neighbouring domain can set such a cookie (RFC 6265bis section 4.1.3.2).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cookies {
     is_secure: bool,
@@ -44,13 +43,13 @@ impl Cookies {
         }
     }
 
-    /// The cookie's value, as the browser shows it (RFC 6265 section 5.4).
+    /// Returns the cookie's value in a request (RFC 6265 section 5.4).
     pub(crate) fn find(self, request: &HeaderMap, cookie: Cookie) -> Option<&str> {
         let name = format!("{}{}", self.prefix(), cookie.name);
         Request::cookie_in(request, &name)
     }
 
-    /// A `Set-Cookie` field.
+    /// Returns a `Set-Cookie` field that sets the cookie.
     pub(crate) fn set(self, cookie: Cookie, value: &str) -> HeaderValue {
         self.field(
             cookie,
@@ -62,7 +61,7 @@ impl Cookies {
         )
     }
 
-    /// A `Set-Cookie` field that takes the cookie away.
+    /// Returns a `Set-Cookie` field that removes the cookie.
     pub(crate) fn remove(self, cookie: Cookie) -> HeaderValue {
         self.field(cookie, "", "; Max-Age=0")
     }
@@ -89,6 +88,19 @@ impl Cookies {
         }
     }
 }
+
+/// Carries the [`Person`](super::Person). Only scripts of this server's own pages send requests with it.
+pub(crate) const PERSON_COOKIE: Cookie = Cookie {
+    name: "chat_uuid",
+    same_site: SameSite::Strict,
+    lifetime: Lifetime::Year,
+};
+
+/// Says which private messages the browser has received.
+pub(crate) const RECEIPT_COOKIE: Cookie = Cookie {
+    name: "chat_receipt",
+    ..PERSON_COOKIE
+};
 
 #[cfg(test)]
 mod tests {
