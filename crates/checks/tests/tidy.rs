@@ -1,13 +1,51 @@
 //! The rules of [`sockeye_checks::tidy`], applied to this repository.
 
 use sockeye_checks::need;
-use sockeye_checks::tidy::{self, Exception, Tree};
+use sockeye_checks::tidy::{self, Exception, RealTime, Tree};
 
 /// Files that are longer than the rest, each with its reason.
 const LONGER: &[Exception] = &[];
 
 /// The product's library is one function, `run`, and a file for it would be all that the list lists.
 const WITH_LOGIC: &[&str] = &["crates/server/src/lib.rs"];
+
+/// Why the tests of workers let real time pass: a worker waits in the kernel, on a `timerfd`, and its sockets are the
+/// kernel's. A clock of the test's own would test another loop. The rules of time (`connection::read::watchdog`,
+/// `worker::timers`, `worker::timer_wheel`) have tests that move the clock.
+const WORKERS: &str = "a worker's timer is the kernel's";
+
+/// Test files that let real time pass. In each only a lower bound of time is exact: an upper bound allows for a machine
+/// that stops for seconds.
+const IN_REAL_TIME: &[RealTime] = &[
+    RealTime {
+        path: "crates/checks/tests/faults/slow_links.rs",
+        reason: "the link is the kernel's, and carries what it can in real time",
+    },
+    RealTime {
+        path: "crates/checks/tests/stores/patience.rs",
+        reason: "polls a store, which notifies nobody, with a limit that only a failure reaches",
+    },
+    RealTime {
+        path: "crates/sockeye/tests/server/heartbeat.rs",
+        reason: WORKERS,
+    },
+    RealTime {
+        path: "crates/sockeye/tests/server/lapses.rs",
+        reason: WORKERS,
+    },
+    RealTime {
+        path: "crates/sockeye/tests/server/limits.rs",
+        reason: "asserts that a count is kept, which no event tells; too few turns could only miss a fault",
+    },
+    RealTime {
+        path: "crates/sockeye/tests/server/memory.rs",
+        reason: WORKERS,
+    },
+    RealTime {
+        path: "crates/sockeye/tests/server/slow_peers.rs",
+        reason: WORKERS,
+    },
+];
 
 #[test]
 fn every_rust_file_begins_with_module_docs() {
@@ -56,7 +94,7 @@ fn nothing_belongs_to_one_machine() {
 
 #[test]
 fn no_test_sleeps() {
-    none(&tidy::sleeping_tests(&tree()));
+    none(&tidy::sleeping_tests(&tree(), IN_REAL_TIME));
 }
 
 #[test]

@@ -37,6 +37,10 @@ use crate::{
 };
 
 /// Serves until a signal comes, then drains. The command line `args` gave `loaded`.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a flat list: the parts are opened one after the other, and each can fail in its own way"
+)]
 pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
     let config = &loaded.config.clone();
     let log = Log::start(&config.log_filter, config.log_format);

@@ -16,5 +16,5 @@ pub use map::stale_map;
 pub use modules::{dead_files, logic_in_lists, missing_docs};
 pub use names::{bad_names, getters};
 pub use sizes::{Exception, long_files};
-pub use text::{machine_paths, sleeping_tests, unsafe_code};
+pub use text::{RealTime, machine_paths, sleeping_tests, unsafe_code};
 pub use tree::{File, Tree};

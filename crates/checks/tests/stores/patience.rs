@@ -41,11 +41,6 @@ pub(crate) async fn next(changes: &mut Changes) -> Update {
         .expect("it goes on")
 }
 
-/// Returns whether no update comes within [`PAUSE`].
-pub(crate) async fn is_silent(changes: &mut Changes) -> bool {
-    time::timeout(PAUSE, changes.next()).await.is_err()
-}
-
 /// Time limit that only a failure reaches.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -368,6 +368,12 @@ impl Driver {
         }
         writer.set_cork(Cork::Batch);
         drop(writer);
+        self.handle_pending(buffers, sink);
+        Some(Poll::Ready(Drained::No))
+    }
+
+    /// Handles the messages in the bytes that were read before, and keeps the rest.
+    fn handle_pending(&mut self, buffers: &mut buffers::ReadBuffers, sink: &mut impl Sink) {
         let buffers::ReadBuffers { pool, framed, .. } = buffers;
         let pending_work = self.pending_work();
         let (mut pending, start) = (
@@ -386,7 +392,6 @@ impl Driver {
             pending_work.handled = pending.len() - left;
             pending_work.pending = pending;
         }
-        Some(Poll::Ready(Drained::No))
     }
 
     /// Sends the Close frame that is owed, once the program is idle or its time is over.
