@@ -1,4 +1,4 @@
-//! What one client address may take.
+//! Limits for each client address.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ use crate::{
     tls::{dial_on, identity},
 };
 
-/// No number is reached and nobody is exempt, unless a test says so.
+/// Limits that no test reaches and that exempt no address; each test lowers one of them.
 fn unreached() -> AddressLimits {
     let mut limits = AddressLimits::default();
     limits.exempt = Vec::new();
@@ -41,7 +41,7 @@ async fn start(server: Server, limits: AddressLimits) -> ServerHandle {
     server.start().await.unwrap()
 }
 
-/// The answer to a handshake that is not granted, or 101.
+/// Returns the status of the answer to a handshake.
 async fn answer(addr: SocketAddr, fields: &[&str]) -> u16 {
     let bytes = request("/echo", &[fields, &["Connection: close"]].concat());
     let mut stream = connect(addr).await;
@@ -50,7 +50,7 @@ async fn answer(addr: SocketAddr, fields: &[&str]) -> u16 {
     status_of(&head)
 }
 
-/// Waits until a WebSocket is let in again.
+/// Waits until a handshake succeeds again.
 async fn until_let_in(addr: SocketAddr, fields: &[&str]) {
     soon(async {
         while answer(addr, fields).await != 101 {
@@ -109,7 +109,7 @@ async fn tls_and_http2_connections_are_counted_too_and_each_stream_is_one() {
         .unwrap();
     let refused = read_to_end(&mut stream).await;
     assert_eq!(status_of(&refused), 429, "{refused}");
-    // A page is no WebSocket, and the connection is there already.
+    // A page is not a WebSocket, and its connection is counted already.
     let page = Request::get("http://a.example/")
         .body(Empty::new())
         .unwrap();
@@ -126,7 +126,7 @@ async fn tls_and_http2_connections_are_counted_too_and_each_stream_is_one() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_the_address_that_it_tells_counts_and_not_its_own() {
+async fn behind_a_trusted_proxy_the_address_that_it_names_counts_and_not_its_own() {
     let server = echo_server().trusted_proxies(["127.0.0.1"]);
     let server = start(server, connections_max(1)).await;
     let addr = server.local_addrs()[0];
@@ -137,13 +137,13 @@ async fn behind_a_trusted_proxy_the_address_that_it_tells_counts_and_not_its_own
         ("X-Forwarded-For: 192.0.2.1", 429),
         ("X-Forwarded-For: 6.6.6.6, 192.0.2.1", 429),
         ("Forwarded: for=192.0.2.2", 429),
-        // Of one network of 64 bits.
+        // Both are in one network of 64 bits.
         ("X-Forwarded-For: 2001:db8::ffff", 429),
         ("X-Forwarded-For: 2001:db8:0:1::1", 101),
     ] {
         assert_eq!(answer(addr, &[field]).await, status, "{field}");
     }
-    // The proxy itself, as for a look at its back end's health.
+    // The proxy's own request, such as a health check.
     let (_proxy, _) = open(addr, "/echo", &[]).await;
     let (_proxy, _) = open(addr, "/echo", &[]).await;
     drop(one);
@@ -151,7 +151,7 @@ async fn behind_a_trusted_proxy_the_address_that_it_tells_counts_and_not_its_own
 }
 
 #[tokio::test]
-async fn requests_of_which_nothing_can_be_believed_count_together_also_behind_an_exempt_proxy() {
+async fn requests_with_contradicting_fields_count_together_also_behind_an_exempt_proxy() {
     let server = echo_server().trusted_proxies(["127.0.0.1"]);
     let mut limits = AddressLimits::default();
     limits.connections_max = 1;
@@ -194,12 +194,12 @@ async fn the_address_that_the_proxy_protocol_names_counts() {
 }
 
 #[tokio::test]
-async fn handshakes_of_an_address_come_at_a_pace_and_who_is_too_fast_is_told_when() {
+async fn handshakes_of_an_address_have_a_rate_and_the_refusal_says_when_to_retry() {
     let server = echo_server().trusted_proxies(["127.0.0.1"]);
     let server = start(server, handshakes(Rate::per_hour(2).burst(3))).await;
     let addr = server.local_addrs()[0];
     let field = "X-Forwarded-For: 192.0.2.1";
-    // Also those that come to nothing.
+    // Handshakes that fail count, too.
     assert_eq!(answer(addr, &[field]).await, 101);
     assert_eq!(
         answer(addr, &[field, "Origin: http://b.example"]).await,
@@ -213,7 +213,7 @@ async fn handshakes_of_an_address_come_at_a_pace_and_who_is_too_fast_is_told_whe
     let secs: u64 = after.split_once('\r').unwrap().0.parse().unwrap();
     assert!((1000..=1800).contains(&secs), "{refused}");
     assert_eq!(answer(addr, &["X-Forwarded-For: 192.0.2.2"]).await, 101);
-    // Over HTTP/2 each stream is one.
+    // Over HTTP/2 each stream counts.
     let mut client = http2_client_on(connect(addr).await).await;
     let fields = [("x-forwarded-for", "192.0.2.3")];
     let mut statuses = Vec::new();
@@ -225,7 +225,7 @@ async fn handshakes_of_an_address_come_at_a_pace_and_who_is_too_fast_is_told_whe
 }
 
 #[tokio::test]
-async fn connections_without_a_proxy_pay_when_they_begin_and_not_again_for_their_first_request() {
+async fn connections_without_a_proxy_count_when_they_begin_and_not_again_for_their_first_request() {
     let server = start(echo_server(), handshakes(Rate::per_hour(1).burst(3))).await;
     let addr = server.local_addrs()[0];
     for _ in 0..2 {
@@ -243,7 +243,7 @@ async fn connections_without_a_proxy_pay_when_they_begin_and_not_again_for_their
 }
 
 #[tokio::test]
-async fn the_machines_own_addresses_are_exempt_unless_somebody_says_otherwise() {
+async fn the_machines_own_addresses_are_exempt_by_default() {
     let mut limits = AddressLimits::default();
     limits.connections_max = 1;
     limits.handshakes = Some(Rate::per_hour(1));

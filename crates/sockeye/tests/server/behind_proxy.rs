@@ -1,4 +1,4 @@
-//! Behind a proxy: what it says before the first byte, and what it says in header fields.
+//! Servers behind a proxy: the PROXY protocol and forwarding header fields.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use crate::{
     tls::{dial_on, identity},
 };
 
-/// Says who is there, as the server sees it: `CLIENT of PEER`.
+/// Sends the client's and the peer's address, as the server sees them: `CLIENT of PEER`.
 struct Who(String);
 
 impl Endpoint for Who {
@@ -43,7 +43,7 @@ async fn told(websocket: &mut WebSocket) -> String {
     message.as_text().unwrap().to_owned()
 }
 
-/// A binary head for 192.0.2.7:56324, with a note of so many bytes.
+/// Returns a binary head for 192.0.2.7:56324 with a note of `note_bytes`.
 fn binary_head(note_bytes: u16) -> Vec<u8> {
     let mut head = b"\r\n\r\n\0\r\nQUIT\n\x21\x11".to_vec();
     head.extend((12 + note_bytes).to_be_bytes());
@@ -66,7 +66,7 @@ async fn the_address_that_the_proxy_names_is_the_peers() {
         (LOCAL.to_vec(), "127.0.0.1 of 127.0.0.1"),
         (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1 of 127.0.0.1"),
     ] {
-        // At once with the request, and byte by byte.
+        // The head comes together with the request, and byte by byte.
         let mut stream = connect(addr).await;
         stream.write_all(&head).await.unwrap();
         let (mut websocket, _) = open_on(stream, "/who", &[]).await;
@@ -101,7 +101,7 @@ async fn tls_begins_behind_the_head() {
 }
 
 #[tokio::test]
-async fn whoever_comes_without_a_head_is_closed_without_a_word() {
+async fn a_connection_without_a_head_is_closed_without_an_answer() {
     let (tls, _) = identity();
     let server = Server::unbound()
         .listen_behind_proxy("127.0.0.1:0", None)
@@ -124,7 +124,7 @@ async fn whoever_comes_without_a_head_is_closed_without_a_word() {
     }
 }
 
-/// What comes until the end; a reset is one too.
+/// Reads until the end of the stream; a reset is an end, too.
 async fn answer(mut stream: tokio::net::TcpStream) -> String {
     use tokio::io::AsyncReadExt as _;
     let mut answer = Vec::new();
@@ -133,7 +133,7 @@ async fn answer(mut stream: tokio::net::TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_has_no_more_time_than_a_handshake() {
+async fn a_missing_head_is_given_up_after_the_handshake_timeout() {
     let server = Server::unbound().listen_behind_proxy("127.0.0.1:0", None);
     let server = start(server.settings(impatient())).await;
     let mut stream = connect(server.local_addrs()[0]).await;
@@ -173,7 +173,7 @@ async fn a_trusted_proxy_names_the_client_in_header_fields() {
 }
 
 #[tokio::test]
-async fn nobody_is_trusted_unless_somebody_says_so() {
+async fn no_proxy_is_trusted_by_default() {
     let server = start(Server::bind("127.0.0.1:0")).await;
     let fields = ["X-Forwarded-For: 192.0.2.7", "Forwarded: for=192.0.2.7"];
     let stream = connect(server.local_addrs()[0]).await;
@@ -182,14 +182,14 @@ async fn nobody_is_trusted_unless_somebody_says_so() {
 }
 
 #[tokio::test]
-async fn both_kinds_of_proxy_may_stand_behind_each_other() {
+async fn both_kinds_of_proxy_may_follow_each_other() {
     let server = Server::unbound()
         .listen_behind_proxy("127.0.0.1:0", None)
         .trusted_proxies(["192.0.2.7"]);
     let server = start(server).await;
     for (head, expected) in [
         (binary_head(0), "203.0.113.9 of 192.0.2.7"),
-        // This one may not speak for others.
+        // The server doesn't trust this proxy.
         (LINE.to_vec(), "2001:db8::7 of 2001:db8::7"),
     ] {
         let mut stream = connect(server.local_addrs()[0]).await;
@@ -205,7 +205,7 @@ async fn a_page_is_of_the_same_origin_as_the_host_that_the_browser_asked_the_pro
     let trusting = Server::bind("127.0.0.1:0").trusted_proxies(["127.0.0.1"]);
     let trusting = start(trusting).await;
     let doubting = start(Server::bind("127.0.0.1:0")).await;
-    // The proxy has another name for us, as nginx has it by default.
+    // The proxy uses another name for the server, as nginx does by default.
     let by_x = [
         "Origin: https://chat.example",
         "X-Forwarded-Host: chat.example",
@@ -219,7 +219,7 @@ async fn a_page_is_of_the_same_origin_as_the_host_that_the_browser_asked_the_pro
         assert_eq!(status(trusting.local_addrs()[0], fields).await, "101");
         assert_eq!(status(doubting.local_addrs()[0], fields).await, "403");
     }
-    // The scheme decides which port is meant.
+    // The scheme decides which port a host without one means.
     let other_scheme = ["Origin: http://chat.example", by_x[1], by_x[2]];
     assert_eq!(
         status(trusting.local_addrs()[0], &other_scheme).await,
@@ -248,7 +248,7 @@ async fn http2_knows_the_address_too() {
 }
 
 #[tokio::test]
-async fn a_network_that_is_none_is_told_before_anything_listens() {
+async fn a_malformed_network_is_an_error_before_anything_listens() {
     let error = with_route(Server::bind("127.0.0.1:0").trusted_proxies(["10.0.0.0/40"]))
         .start()
         .await

@@ -1,4 +1,4 @@
-//! Emptying a server.
+//! Draining a server.
 
 use std::{
     pin::Pin,
@@ -28,7 +28,7 @@ fn drain(per_second: u32, timeout: Duration) -> Drain {
     drain
 }
 
-async fn assert_told(attending: JoinHandle<Closed>, code: CloseCode, reason: &str) {
+async fn assert_closed_with(attending: JoinHandle<Closed>, code: CloseCode, reason: &str) {
     let closed = soon(attending).await.unwrap();
     assert_eq!((closed.code, closed.reason.as_str()), (code, reason));
     assert!(closed.is_clean());
@@ -52,13 +52,13 @@ async fn drain_closes_all_and_reports() {
     );
     assert_eq!((server.sessions(), server.connections()), (0, 0));
     for websocket in websockets {
-        assert_told(websocket, CloseCode::GOING_AWAY, "moving").await;
+        assert_closed_with(websocket, CloseCode::GOING_AWAY, "moving").await;
     }
     assert!(TcpStream::connect(addr).await.is_err());
 }
 
 #[tokio::test]
-async fn each_is_told_when_to_come_back() {
+async fn each_session_gets_its_own_time_to_reconnect() {
     let server = echo_server().start().await.unwrap();
     let addr = server.local_addrs()[0];
     let mut websockets = Vec::new();
@@ -96,17 +96,17 @@ async fn drain_keeps_its_pace() {
     let began = Instant::now();
     let report = soon(server.drain(drain(20, Duration::from_secs(20)))).await;
     assert_eq!(report.closed, 6);
-    // Six at twenty per second: the last one a quarter of a second after the first.
+    // Six sessions at twenty per second: the last one a quarter of a second after the first.
     assert!(began.elapsed() >= Duration::from_millis(250));
     assert!(report.elapsed >= Duration::from_millis(250));
 }
 
 #[tokio::test]
-async fn peer_that_does_not_answer_is_cut_at_the_timeout() {
+async fn peer_that_does_not_answer_is_aborted_at_the_timeout() {
     let server = echo_server().start().await.unwrap();
     let addr = server.local_addrs()[0];
     let good = attend(open(addr, "/echo", &[]).await.0);
-    // Opens a WebSocket, and never reads a frame.
+    // The client opens a WebSocket and never reads a frame.
     let mut deaf = connect(addr).await;
     deaf.write_all(request("/echo", &[]).as_bytes())
         .await
@@ -114,15 +114,15 @@ async fn peer_that_does_not_answer_is_cut_at_the_timeout() {
     read_head(&mut deaf).await;
     let report = soon(server.drain(drain(0, Duration::from_secs(3)))).await;
     assert_eq!((report.closed, report.aborted, report.timed_out), (1, 0, 1));
-    assert_told(good, CloseCode::GOING_AWAY, "").await;
-    // Its socket ends, too.
+    assert_closed_with(good, CloseCode::GOING_AWAY, "").await;
+    // Its socket is closed, too.
     let mut rest = Vec::new();
     let _ = soon(tokio::io::AsyncReadExt::read_to_end(&mut deaf, &mut rest)).await;
     assert_eq!(rest, b"\x88\x02\x03\xe9");
 }
 
 #[tokio::test]
-async fn conversation_that_does_not_end_is_cut_at_the_timeout() {
+async fn conversation_that_does_not_end_is_aborted_at_the_timeout() {
     let route = Route::conversation("/", |_request, websocket| async move {
         std::future::pending::<()>().await;
         drop(websocket);
@@ -154,7 +154,7 @@ async fn peer_that_hangs_up_is_reported_as_aborted() {
     read_head(&mut rude).await;
     let draining = server.drain(drain(0, Duration::from_secs(20)));
     let hanging_up = async {
-        // The Close frame has come, and is not answered.
+        // The client has received the Close frame and doesn't answer it.
         let mut close = [0; 4];
         tokio::io::AsyncReadExt::read_exact(&mut rude, &mut close)
             .await
@@ -166,7 +166,7 @@ async fn peer_that_hangs_up_is_reported_as_aborted() {
 }
 
 #[tokio::test]
-async fn handshake_under_way_is_told_to_come_back() {
+async fn handshake_in_progress_is_answered_with_503() {
     let server = echo_server().start().await.unwrap();
     let mut late = connect(server.local_addrs()[0]).await;
     late.write_all(b"GET /echo HTTP/1.1\r\n").await.unwrap();
@@ -187,7 +187,7 @@ async fn handshake_under_way_is_told_to_come_back() {
     assert_eq!(report.closed + report.aborted + report.timed_out, 0);
 }
 
-/// It must not, but a drain has a timeout for those who do what they must not.
+/// An endpoint must not block, but the timeout of a drain holds even then.
 #[tokio::test]
 async fn endpoint_that_blocks_its_worker_does_not_hold_up_a_drain() {
     struct Blocks(Arc<Mutex<mpsc::Receiver<()>>>);
@@ -210,7 +210,7 @@ async fn endpoint_that_blocks_its_worker_does_not_hold_up_a_drain() {
     let report = soon(server.drain(drain(0, Duration::from_millis(200)))).await;
     assert_eq!((report.closed, report.aborted, report.timed_out), (0, 0, 1));
     drop(release);
-    // It is cut as soon as it lets go of its worker.
+    // The session is aborted as soon as its endpoint returns.
     while let Ok(Some(_)) = soon(websocket.recv()).await {}
     soon(async {
         while (server.sessions(), server.connections()) != (0, 0) {
@@ -220,9 +220,9 @@ async fn endpoint_that_blocks_its_worker_does_not_hold_up_a_drain() {
     .await;
 }
 
-/// Credentials that are still looked up when the drain begins.
+/// The route's `authorize` is still running when the drain begins.
 #[tokio::test]
-async fn who_is_let_in_during_a_drain_is_told_goodbye_at_once() {
+async fn session_that_opens_during_a_drain_is_closed_at_once() {
     let let_in = Arc::new(Notify::new());
     let asked = Arc::new(Notify::new());
     let (gate, asks) = (Arc::clone(&let_in), Arc::clone(&asked));
@@ -241,7 +241,7 @@ async fn who_is_let_in_during_a_drain_is_told_goodbye_at_once() {
         .await
         .unwrap();
     let mut peer = connect(server.local_addrs()[0]).await;
-    // A message behind the request, and the answer to a goodbye that can only come.
+    // A message after the request, and the answer to the Close frame that will come.
     let bytes = [
         request("/", &[]).as_bytes(),
         &[0x82, 0x80, 0, 0, 0, 0],
@@ -254,7 +254,7 @@ async fn who_is_let_in_during_a_drain_is_told_goodbye_at_once() {
     let draining = server.drain(drain(0, Duration::from_secs(20)));
     let report = soon(async {
         tokio::pin!(draining);
-        // The drain has begun once its future waits.
+        // The drain has begun once its future was polled.
         assert!(poll_once(draining.as_mut()).await.is_none());
         let_in.notify_one();
         draining.await
@@ -279,7 +279,7 @@ async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
 }
 
 #[tokio::test]
-async fn a_drain_may_be_given_up_repeated_and_run_twice_at_once() {
+async fn a_drain_may_be_cancelled_repeated_and_run_twice_at_once() {
     let server = echo_server().start().await.unwrap();
     let addr = server.local_addrs()[0];
     let (told, later) = (
@@ -303,15 +303,15 @@ async fn a_drain_may_be_given_up_repeated_and_run_twice_at_once() {
     );
     let (one, other) = soon(async { tokio::join!(one, other) }).await;
     assert_eq!((one.closed, one.aborted + one.timed_out), (2, 1));
-    // The first to see that the time is over cuts, and the other may see it as cut already.
+    // One of the drains aborts the session at the timeout; the other may find it aborted.
     assert_eq!((other.closed, other.aborted + other.timed_out), (2, 1));
-    assert_told(told, CloseCode::GOING_AWAY, "").await;
-    assert_told(later, CloseCode::GOING_AWAY, "").await;
+    assert_closed_with(told, CloseCode::GOING_AWAY, "").await;
+    assert_closed_with(later, CloseCode::GOING_AWAY, "").await;
     let again = soon(server.drain(drain(0, Duration::from_secs(20)))).await;
     assert_eq!((again.closed, again.timed_out), (0, 0));
 }
 
-/// Its Close frame can't even be written.
+/// The server can't even write the Close frame.
 #[tokio::test]
 async fn peer_that_reads_nothing_at_all_ends_with_the_close_timeout() {
     let mut settings = sockeye::Settings::default();

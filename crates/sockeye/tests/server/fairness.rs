@@ -1,4 +1,4 @@
-//! Who is busy takes nothing from those beside it on the same worker.
+//! A busy session takes no time from the others on its worker.
 
 use std::{
     io::{Read as _, Write as _},
@@ -24,12 +24,12 @@ use tokio::{
 
 use crate::support::{Echo, assert_echoes, connect, open, read_head, request, soon};
 
-/// Looks at each byte and answers nothing: slower than any sender, so that there is always more.
+/// Reads each byte of a message and answers nothing: slower than any sender, so that more always waits.
 struct Sink(Arc<AtomicUsize>);
 
 impl Endpoint for Sink {
     fn on_message(&mut self, _session: &Session, message: Message<'_>) -> Reply {
-        // A chain of products, some 10 us: no sender is as slow.
+        // A chain of products, some 10 us: slower than any sender.
         let bytes = message.as_bytes().iter();
         let sum = bytes.fold(1_u64, |sum, byte| {
             let sum = sum.wrapping_mul(31).wrapping_add(u64::from(*byte));
@@ -41,7 +41,7 @@ impl Endpoint for Sink {
     }
 }
 
-/// Echoes, and notes how far the sinks have come.
+/// Echoes, and records how many bytes the sinks have read.
 struct Beside {
     sunk: Arc<AtomicUsize>,
     noted: mpsc::Sender<usize>,
@@ -54,18 +54,18 @@ impl Endpoint for Beside {
     }
 }
 
-/// Bytes of one message of those who send without end.
+/// Bytes of one message of the senders that never stop.
 const FLOOD_BYTES: usize = 4 << 10;
 
-/// Messages. What a worker takes from one connection before others get their turn: 4 reads of 256 KiB.
+/// Messages that a worker reads from one connection before the others get their turn: 4 reads of 256 KiB.
 const TURN_MESSAGES: usize = (1 << 20) / FLOOD_BYTES;
 
 #[tokio::test]
-async fn those_who_send_without_end_do_not_starve_the_others() {
+async fn senders_that_never_stop_do_not_starve_the_others() {
     const FLOODS: usize = 2;
-    // Messages: 600 MB.
+    // Messages, 600 MB of them.
     const FLOOD_MESSAGES: usize = 150_000;
-    // A message that comes while a round is under way waits for its end, and its answer for the client.
+    // A message that comes during a round waits for its end, and its echo waits for the client.
     const ROUNDS_MAX: usize = 4;
     let sunk = Arc::new(AtomicUsize::new(0));
     let (noted, notes) = mpsc::channel();
@@ -98,7 +98,7 @@ async fn those_who_send_without_end_do_not_starve_the_others() {
         frame.extend((FLOOD_BYTES as u16).to_be_bytes());
         frame.extend([0; 4 + FLOOD_BYTES]);
         let frames = frame.repeat(64);
-        // Until the server hangs up.
+        // Until the server closes the connection.
         floods.push(std::thread::spawn(move || {
             while stream.write_all(&frames).is_ok() {}
         }));
@@ -107,13 +107,13 @@ async fn those_who_send_without_end_do_not_starve_the_others() {
         assert_echoes(&mut websocket, "and me?").await;
     }
     let notes: Vec<usize> = notes.try_iter().collect();
-    // Those before the flood has begun don't count.
+    // Echoes from before the flood don't count.
     let notes: Vec<usize> = notes.into_iter().filter(|sunk| *sunk > 0).collect();
     let mut between: Vec<usize> = notes.windows(2).map(|pair| pair[1] - pair[0]).collect();
     between.sort_unstable();
-    // Half of the time, since the echoing client, too, is run when the system pleases.
+    // The median, because the system also decides when the echoing client runs.
     let usual = between[between.len() / 2];
-    // In each round a busy connection has its turn at most twice: for an event, and because there is more.
+    // In each round a busy connection has at most two turns: one for an event, and one because more was left.
     let rounds = usual.div_ceil(2 * FLOODS * TURN_MESSAGES);
     assert!(
         rounds <= ROUNDS_MAX,
@@ -129,7 +129,7 @@ async fn those_who_send_without_end_do_not_starve_the_others() {
     }
 }
 
-/// What comes is sent to all of them.
+/// Sends each message to the whole group.
 struct Fan(Group);
 
 impl Endpoint for Fan {
@@ -139,7 +139,7 @@ impl Endpoint for Fan {
     }
 }
 
-/// Gets what is sent to the group.
+/// A member of the group.
 struct Member(Group);
 
 impl Endpoint for Member {
@@ -155,7 +155,7 @@ impl Endpoint for Member {
 /// Bytes of a message to many.
 const FANNED_BYTES: usize = 16 << 10;
 
-/// Messages to many: a little more than may wait for a worker, so that the sender has to be held back.
+/// Messages to the group: a little more than may wait for a worker, so that the sender is held back.
 const FANNED: usize = 80;
 
 /// The frame of message number `number`, from a client whose mask is 0.
@@ -167,7 +167,7 @@ fn fanned(number: usize) -> Vec<u8> {
     frame
 }
 
-/// Reads all messages to many, in order; tells each time how many it has.
+/// Reads all messages of the group in order, and reports each time how many have come.
 async fn hear_all(mut stream: TcpStream, has: impl Fn(usize)) {
     let mut frame = vec![0; 4 + FANNED_BYTES];
     for number in 0..FANNED {
@@ -211,9 +211,9 @@ async fn fan_server(workers: usize) -> ServerHandle {
         .unwrap()
 }
 
-/// The members get hundreds of megabytes; the one beside them, on the same worker, is answered all the while.
+/// The members get hundreds of megabytes, and the session beside them on the same worker is answered all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_sends_to_many_does_not_hold_the_others_up() {
+async fn a_sender_to_many_does_not_hold_up_the_others() {
     const MEMBERS: usize = 300;
     let server = fan_server(1).await;
     let addr = server.local_addrs()[0];
@@ -225,7 +225,8 @@ async fn who_sends_to_many_does_not_hold_the_others_up() {
         let stream = open_raw(addr, "/member").await;
         let (echoes, marks) = (Arc::clone(&echoes), marks.clone());
         members.spawn(hear_all(stream, move |has| {
-            // The first of a member, and the last but those that the sender leaves to the worker anyway.
+            // The first message of a member, and the last but those that the sender leaves to the worker in any
+            // case.
             if number == 0 && [1, FANNED / 2].contains(&has) {
                 marks.send(echoes.load(Ordering::SeqCst)).unwrap();
             }
@@ -258,13 +259,13 @@ async fn who_sends_to_many_does_not_hold_the_others_up() {
         "{} echoes while {MEMBERS} members got half of it",
         half - first
     );
-    // Each portion of a walk is followed by a look at all others. Without portions there was none in between.
+    // After each portion of a delivery the others get a turn. Without portions there was none in between.
     assert!(half - first >= 3);
 }
 
-/// Members on both workers, and one that a task drives: whoever waits for them goes on in the end.
+/// With members on both workers, and one in a task, a sender that waits for them continues in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sender_that_was_held_back_goes_on() {
+async fn a_sender_that_was_held_back_continues() {
     const FLOODS: usize = 2;
     let server = fan_server(2).await;
     let addr = server.local_addrs()[0];
@@ -275,7 +276,7 @@ async fn a_sender_that_was_held_back_goes_on() {
             _ => open_raw(addr, "/member").await,
         };
         if number % 10 == 0 {
-            // Its conversation begins behind the handshake.
+            // The conversation begins after its handshake.
             soon(stream.read_exact(&mut [0; 4])).await.unwrap();
         }
         members.spawn(async move {

@@ -1,4 +1,4 @@
-//! RFC 6455 section 4.2 over a socket: what is wrong gets its status, and then the end.
+//! RFC 6455 section 4.2 over a socket: a malformed request gets its status, then the connection closes.
 
 use sockeye::{Server, ServerHandle};
 use tokio::io::AsyncWriteExt as _;
@@ -62,7 +62,7 @@ async fn wrong_handshakes_get_their_status() {
 }
 
 #[tokio::test]
-async fn other_version_is_told_which_is_spoken() {
+async fn other_version_is_answered_with_the_supported_one() {
     let server = start().await;
     let bytes = request("/echo", &[]).replace("Version: 13", "Version: 7");
     let answer = exchange(server.local_addrs()[0], bytes.as_bytes())
@@ -100,7 +100,7 @@ async fn heads_over_a_limit_are_refused() {
 async fn other_protocol_is_refused_at_once() {
     let server = start().await;
     let addr = server.local_addrs()[0];
-    // A TLS hello on the plain port: nobody waits for the end of its head.
+    // A TLS ClientHello on the plain port: the server doesn't wait for the end of a head.
     assert_eq!(status(addr, b"\x16\x03\x01\x02\x00\x01\x00").await, 400);
 }
 
@@ -148,7 +148,7 @@ async fn head_may_come_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn silent_and_slow_peers_are_cut_with_408() {
+async fn silent_and_slow_peers_are_closed_with_408() {
     let server = echo_server().settings(impatient()).start().await.unwrap();
     let addr = server.local_addrs()[0];
     let mut silent = connect(addr).await;

@@ -1,4 +1,4 @@
-//! In which order data, goodbyes and ends of a stream may come to a worker: each is seen.
+//! Data, Close frames and ends of a stream may come to a worker in any order; each of them is seen.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::support::{connect, frame, read_head, request, soon};
 
-/// Echoes, and tells what it sees.
+/// Echoes, and reports what it sees.
 struct Watched(mpsc::UnboundedSender<Seen>);
 
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Endpoint for Watched {
 struct Fixture {
     server: ServerHandle,
     seen: mpsc::UnboundedReceiver<Seen>,
-    /// Lets those in who ask at `/slow`.
+    /// Lets the requests for `/slow` in.
     let_in: Arc<Notify>,
 }
 
@@ -84,7 +84,7 @@ impl Fixture {
         connect(self.server.local_addrs()[0]).await
     }
 
-    /// One that is open.
+    /// Opens a WebSocket.
     async fn open(&mut self) -> TcpStream {
         let mut stream = self.connect().await;
         stream
@@ -102,7 +102,7 @@ impl Fixture {
         }
     }
 
-    /// Nobody is left.
+    /// Waits until no session and no connection is left.
     async fn is_empty(&self) {
         soon(async {
             while (self.server.sessions(), self.server.connections()) != (0, 0) {
@@ -159,7 +159,7 @@ async fn an_end_without_data_after_a_short_read_is_seen() {
 }
 
 #[tokio::test]
-async fn goodbye_and_the_end_in_one_segment_make_a_clean_end() {
+async fn close_frame_and_the_end_in_one_segment_make_a_clean_end() {
     let mut fixture = Fixture::start().await;
     for messages in [0, 1, 1000] {
         let mut stream = fixture.open().await;
@@ -176,7 +176,7 @@ async fn goodbye_and_the_end_in_one_segment_make_a_clean_end() {
 }
 
 #[tokio::test]
-async fn request_messages_goodbye_and_the_end_may_come_at_once() {
+async fn request_messages_close_frame_and_the_end_may_come_at_once() {
     let mut fixture = Fixture::start().await;
     let mut stream = fixture.connect().await;
     let bytes = [request("/", &[]).as_bytes(), &frame(0x82, b"hi"), &CLOSE].concat();
@@ -190,12 +190,12 @@ async fn request_messages_goodbye_and_the_end_may_come_at_once() {
 }
 
 #[tokio::test]
-async fn what_comes_while_credentials_are_looked_up_is_kept() {
+async fn what_comes_while_authorize_runs_is_kept() {
     let mut fixture = Fixture::start().await;
     let mut stream = fixture.connect().await;
     let bytes = [request("/slow", &[]).as_bytes(), &frame(0x82, b"hi")].concat();
     stream.write_all(&bytes).await.unwrap();
-    // In the socket, while nobody reads; then the end behind it.
+    // The bytes wait in the socket while no code reads it; the end follows them.
     stream.write_all(&frame(0x82, b"hello")).await.unwrap();
     write_with_end(&mut stream, &CLOSE).await;
     fixture.let_in.notify_one();
@@ -212,7 +212,7 @@ async fn what_comes_while_credentials_are_looked_up_is_kept() {
         rest(&mut stream).await,
         b"\x82\x02hi\x82\x05hello\x88\x02\x03\xe8"
     );
-    // And one who has lost patience.
+    // Another client hangs up before the decision.
     let mut stream = fixture.connect().await;
     stream.write_all(&bytes).await.unwrap();
     stream.set_zero_linger().unwrap();
@@ -241,8 +241,8 @@ async fn a_reset_is_seen_whatever_the_worker_waits_for() {
     fixture.is_empty().await;
 }
 
-/// Opens, and sends messages without reading until the server doesn't read any more either.
-async fn one_who_does_not_read(fixture: &mut Fixture) -> TcpStream {
+/// Opens a WebSocket and sends messages without reading, until the server stops reading, too.
+async fn open_without_reading(fixture: &mut Fixture) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4 << 10).unwrap();
     let mut stream = soon(socket.connect(fixture.server.local_addrs()[0]))
@@ -264,7 +264,7 @@ async fn one_who_does_not_read(fixture: &mut Fixture) -> TcpStream {
 #[tokio::test]
 async fn a_reset_is_seen_while_reading_is_paused() {
     let mut fixture = Fixture::start().await;
-    let deaf = one_who_does_not_read(&mut fixture).await;
+    let deaf = open_without_reading(&mut fixture).await;
     // Others on the same worker are not held up.
     let mut other = fixture.connect().await;
     let bytes = [request("/", &[]).as_bytes(), &frame(0x82, b"hi")].concat();
@@ -282,9 +282,9 @@ async fn a_reset_is_seen_while_reading_is_paused() {
 #[tokio::test]
 async fn reading_goes_on_after_a_pause_and_sees_the_end() {
     let mut fixture = Fixture::start().await;
-    let mut deaf = one_who_does_not_read(&mut fixture).await;
+    let mut deaf = open_without_reading(&mut fixture).await;
     deaf.shutdown().await.unwrap();
-    // It reads at last. The end is seen behind all messages; the last of them may be cut off.
+    // The client reads at last. The end comes after all messages; the last of them may be incomplete.
     let echoes = rest(&mut deaf).await;
     let whole = echoes.chunks_exact(127);
     assert!(whole.len() > 1000);
@@ -292,7 +292,7 @@ async fn reading_goes_on_after_a_pause_and_sees_the_end() {
     fixture.is_empty().await;
 }
 
-/// The same port, the same worker.
+/// On the same port and the same worker.
 #[tokio::test]
 async fn plain_http_beside_websockets_and_then_one_of_them() {
     let mut fixture = Fixture::start().await;

@@ -1,4 +1,4 @@
-//! A peer that vanishes is noticed; one that lives is left alone, and its latency is known.
+//! A peer that vanishes is noticed; one that lives stays connected, and its latency is measured.
 
 use std::{
     net::SocketAddr,
@@ -30,13 +30,13 @@ const HEARTBEAT: HeartbeatConfig = HeartbeatConfig {
     timeout: Duration::from_millis(200),
 };
 
-/// For peers that answer, on a machine that may stop for a while.
+/// For peers that answer, on a machine that may stop for some seconds.
 const LENIENT: HeartbeatConfig = HeartbeatConfig {
     interval: Duration::from_millis(300),
     timeout: Duration::from_secs(3),
 };
 
-/// What an endpoint has heard of the end.
+/// What an endpoint has learned about the end.
 #[derive(Debug)]
 struct Ended {
     at: Instant,
@@ -44,7 +44,7 @@ struct Ended {
     closed: Closed,
 }
 
-/// An echo that gives its session out, and tells of the end.
+/// An echo endpoint that sends its session and its end to the test.
 struct Patient {
     sessions: UnboundedSender<Session>,
     ends: UnboundedSender<Ended>,
@@ -91,7 +91,7 @@ fn beating(config: HeartbeatConfig) -> Settings {
     settings
 }
 
-/// A server whose one endpoint, at `/`, is watched.
+/// Starts a server whose one endpoint, at `/`, reports to the test.
 async fn watched(server: Server, settings: Settings) -> Watched {
     let (sessions, session_receiver) = unbounded_channel();
     let (ends, end_receiver) = unbounded_channel();
@@ -119,7 +119,7 @@ impl Watched {
         self.server.local_addrs()[0]
     }
 
-    /// The peer has been silent since `since`: it is gone soon, and not too soon.
+    /// Asserts that the peer, silent since `since`, is given up in time and not too early.
     async fn assert_given_up(&mut self, since: Instant, config: HeartbeatConfig) {
         let ended = soon(self.ends.recv()).await.unwrap();
         assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
@@ -129,11 +129,11 @@ impl Watched {
         );
         assert_eq!((ended.closed.sent, ended.closed.received), (None, None));
         let took = ended.at - since;
-        // The first ping comes after a half of the interval at least.
+        // The first ping comes after half of the interval at the earliest.
         assert!(took >= config.interval / 2 + config.timeout, "{took:?}");
         let bound = config.interval + config.timeout;
         eprintln!("noticed after {took:?}, bound {bound:?}");
-        // What this machine does besides is not the heartbeat's affair.
+        // The machine may stop for seconds, which is not the heartbeat's fault.
         assert!(took < bound + Duration::from_secs(10), "{took:?}");
         let server = &self.server;
         soon(async {
@@ -147,7 +147,7 @@ impl Watched {
     }
 }
 
-/// A WebSocket of which the peer will never hear again.
+/// Opens a WebSocket whose client answers nothing.
 async fn open_deaf(addr: SocketAddr) -> TcpStream {
     let mut stream = connect(addr).await;
     let bytes = request("/", &[]);
@@ -162,8 +162,8 @@ async fn peer_without_a_sign_of_life_is_given_up() {
     let began = Instant::now();
     let mut deaf = open_deaf(watched.addr()).await;
     watched.assert_given_up(began, HEARTBEAT).await;
-    // It was asked, and after half of the time once more; its socket is reset: nothing of ours waits in the kernel
-    // for it.
+    // The server has sent a ping and, after half of the timeout, the same ping again. The socket was reset,
+    // because nothing of ours waited for the peer in the kernel.
     let mut pings = [0; 20];
     soon(deaf.read_exact(&mut pings)).await.unwrap();
     assert_eq!(pings[..2], [0x89, 8]);
@@ -197,7 +197,7 @@ async fn peer_without_a_sign_of_life_is_given_up_over_http2() {
     let ended = soon(watched.ends.recv()).await.unwrap();
     assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
     assert!(ended.at - began >= HEARTBEAT.interval / 2 + HEARTBEAT.timeout);
-    // The others on the same TCP connection don't notice.
+    // The other streams of the connection stay open.
     let response = http2_connect(&mut sender, "/", &[]).await;
     assert_echoes(&mut http2_websocket(response).await, "here").await;
     drop(stream);
@@ -209,7 +209,7 @@ async fn peer_that_answers_stays_and_its_latency_is_known() {
     let (mut websocket, _) = open(watched.addr(), "/", &[]).await;
     let session = soon(watched.sessions.recv()).await.unwrap();
     assert_eq!(session.latency(), None);
-    // A pong leaves whether or not anybody is in `recv`.
+    // The client answers a ping whether or not `recv` runs.
     let latency = soon(async {
         loop {
             if let Some(latency) = session.latency() {
@@ -222,7 +222,7 @@ async fn peer_that_answers_stays_and_its_latency_is_known() {
     assert!(latency > Duration::ZERO && latency < Duration::from_secs(10));
     tokio::time::sleep(2 * (LENIENT.interval + LENIENT.timeout)).await;
     assert_echoes(&mut websocket, "still here").await;
-    // Nobody but us has sent pings: no pong is the endpoint's business.
+    // Only the server's heartbeat has sent pings, and their pongs are not passed to the endpoint.
     assert_eq!(*watched.pongs.lock().unwrap(), [[0; 0]; 0]);
     assert_eq!(watched.server.endings().total(), 0);
 }
@@ -233,7 +233,7 @@ async fn any_byte_is_life_and_no_pong_but_the_answer_is_measured() {
     let mut stream = open_deaf(watched.addr()).await;
     let session = soon(watched.sessions.recv()).await.unwrap();
     let began = Instant::now();
-    // It never answers a ping, but speaks: one byte at a time of one long frame, and a forged pong before.
+    // The client answers no ping, but it sends: one byte at a time of one long frame, after a forged pong.
     stream
         .write_all(b"\x8a\x88\0\0\0\0forged!!\x82\xfe\x10\0\0\0\0\0")
         .await
@@ -249,8 +249,8 @@ async fn any_byte_is_life_and_no_pong_but_the_answer_is_measured() {
 }
 
 #[tokio::test]
-async fn guest_at_a_used_place_has_a_heartbeat_of_its_own() {
-    // One worker, so that all of them come to the same place.
+async fn session_in_a_used_slot_has_a_heartbeat_of_its_own() {
+    // One worker, so that all of them get the same slot.
     let server = Server::bind("127.0.0.1:0").workers(1);
     let mut watched = watched(server, beating(HEARTBEAT)).await;
     for _ in 0..20 {
@@ -268,7 +268,7 @@ async fn guest_at_a_used_place_has_a_heartbeat_of_its_own() {
 }
 
 #[tokio::test]
-async fn without_heartbeat_nobody_is_pinged() {
+async fn without_heartbeat_no_ping_is_sent() {
     let mut settings = Settings::default();
     settings.heartbeat = None;
     let watched = watched(Server::bind("127.0.0.1:0"), settings).await;
@@ -277,9 +277,9 @@ async fn without_heartbeat_nobody_is_pinged() {
     assert!(heard.is_err(), "{heard:?}");
 }
 
-/// A conversation that looks at nothing: its peer is noticed all the same.
+/// The heartbeat runs although the conversation receives nothing.
 #[tokio::test]
-async fn conversation_hears_of_a_dead_peer_when_it_looks() {
+async fn conversation_learns_of_a_dead_peer_from_recv() {
     let (ends, mut ended) = unbounded_channel();
     let route = Route::conversation("/", move |_request, mut websocket: WebSocket| {
         let ends = ends.clone();
@@ -316,9 +316,9 @@ async fn client_notices_a_dead_server() {
     assert_eq!(client.closed().unwrap().by, Side::Network);
 }
 
-/// The peer is alive and answers; the answer can't be read because the program takes nothing.
+/// The peer answers the pings; the answers aren't read because the program takes no message.
 #[tokio::test]
-async fn nobody_is_late_whom_a_full_inbox_keeps_waiting() {
+async fn a_peer_is_not_late_while_a_full_inbox_stops_the_reading() {
     let (left, right) = tokio::io::duplex(1 << 20);
     let mut settings = beating(LENIENT);
     settings.inbox_bytes_max = 1000;

@@ -1,4 +1,4 @@
-//! Peers that mean harm, beside one that must notice nothing of them.
+//! Hostile peers, beside one peer that must not notice them.
 
 use std::{
     net::SocketAddr,
@@ -25,7 +25,7 @@ use crate::support::{
     Echo, assert_echoes, connect, exchange, frame, open, read_head, request, soon, status,
 };
 
-/// What one client sends, every client gets.
+/// Sends each message to every client.
 struct Room(Group);
 
 impl Endpoint for Room {
@@ -42,18 +42,18 @@ impl Endpoint for Room {
 struct Siege {
     server: ServerHandle,
     room: Group,
-    /// Without and with TLS.
+    /// The addresses without and with TLS.
     plain: SocketAddr,
     tls: SocketAddr,
 }
 
-/// Bytes. What one message may have here.
+/// Bytes. The largest message of this server.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes. What the process may have grown by at the end, with the clients in it.
+/// Bytes. What the process may have grown by at the end, its clients included.
 const GROWTH_BYTES_MAX: usize = 128 << 20;
 
-/// How long a peer that harms by writing tries it once nobody reads any more.
+/// How long a peer that floods keeps writing when the server has stopped reading.
 const STUBBORNNESS: Duration = Duration::from_millis(300);
 
 impl Siege {
@@ -87,7 +87,7 @@ impl Siege {
         }
     }
 
-    /// Echoes until told to stop.
+    /// Sends messages and checks their echoes until the attack ends.
     async fn well_behaved(&self, stop: Arc<AtomicBool>) -> JoinHandle<usize> {
         let (mut websocket, _) = open(self.plain, "/echo", &[]).await;
         tokio::spawn(async move {
@@ -103,7 +103,7 @@ impl Siege {
         })
     }
 
-    /// Whoever was there is gone, and so is what they took.
+    /// Asserts that all sessions and their memory are gone.
     async fn is_over(&self) {
         let gone = async {
             while self.server.connections() > 0 || self.server.sessions() > 0 {
@@ -114,10 +114,10 @@ impl Siege {
         assert!(self.room.is_empty());
     }
 
-    /// A WebSocket whose client the test plays.
+    /// Opens a WebSocket whose client the test plays.
     async fn raw(&self, path: &str) -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
-        // Small, so that a peer that doesn't read is soon one to whom nothing can be written.
+        // Small, so that the kernel soon takes nothing more for a peer that doesn't read.
         socket.set_recv_buffer_size(4 << 10).unwrap();
         let mut stream = soon(socket.connect(self.plain)).await.unwrap();
         stream
@@ -131,7 +131,7 @@ impl Siege {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_besieged_server_serves_on_and_forgets_its_besiegers() {
+async fn an_attacked_server_serves_on_and_keeps_nothing_of_the_attackers() {
     let siege = Arc::new(Siege::begin().await);
     let stop = Arc::new(AtomicBool::new(false));
     let friend = siege.well_behaved(Arc::clone(&stop)).await;
@@ -175,7 +175,7 @@ async fn silence(siege: Arc<Siege>) {
     }
 }
 
-/// Byte by byte, a little slower than the server has patience.
+/// Sends a request byte by byte, a little too slowly for the handshake timeout.
 async fn slow_handshake(siege: Arc<Siege>) {
     let mut stream = connect(siege.plain).await;
     let fields = ["X-Filler: never ends"; 50];
@@ -202,7 +202,7 @@ async fn deaf_in_a_room(siege: Arc<Siege>) {
     }
     let (mut speaker, _) = open(siege.plain, "/room", &[]).await;
     let message = Message::from(vec![7; 100_000]);
-    // Small ones, too: they are copied into each outbox, large ones are shared.
+    // Small messages, too: they are copied into each outbox, large ones are shared.
     let whisper = Message::from(vec![8; 1000]);
     while siege.room.len() > 1 {
         for spoken in [&message, &whisper] {
@@ -247,7 +247,7 @@ async fn fragments_without_end(siege: Arc<Siege>) {
         let mut close = [0; 4];
         soon(read.read_exact(&mut close)).await.unwrap();
         assert_eq!((close[0], &close[2..]), (0x88, &1009_u16.to_be_bytes()[..]));
-        // It goes on writing, and is left all the same.
+        // The client keeps writing, and its connection is closed all the same.
         soon(writing).await.unwrap();
     }
 }
@@ -272,13 +272,13 @@ async fn garbage(siege: Arc<Siege>) {
         let mut stream = siege.raw("/echo").await;
         let mut bytes = Vec::new();
         for _ in 0..1000 {
-            // Xorshift: any bytes do, as long as they are the same in each run.
+            // Xorshift: any bytes will do, if they are the same in each run.
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
             bytes.extend(seed.to_le_bytes());
         }
-        // Not masked, so that none of it can be the begin of a long frame.
+        // Not masked, so that none of it can be the beginning of a long frame.
         bytes[1] &= 0x7f;
         let _ = stream.write_all(&bytes).await;
         let mut answer = [0; 4];
@@ -337,7 +337,7 @@ async fn nonsense_on_the_tls_port(siege: Arc<Siege>) {
         let mut stream = connect(siege.tls).await;
         let _ = stream.write_all(bytes).await;
         let mut answer = Vec::new();
-        // An alert, a reset or a word, and then the end.
+        // The answer is an alert, a reset or a text, and then the end.
         let _ = soon(stream.read_to_end(&mut answer)).await;
         assert!(answer.len() < 400);
     }
@@ -352,14 +352,14 @@ async fn large_heads(siege: Arc<Siege>) {
     }
 }
 
-/// Hangs up without a word.
+/// Resets the connection.
 fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
 }
 
-/// What the process has in memory.
+/// Returns the memory of the process in bytes.
 fn resident_bytes() -> usize {
-    // Bytes. A page, wherever this runs.
+    // Bytes of a page on every machine where this runs.
     const PAGE_BYTES: usize = 4 << 10;
     let Ok(statm) = std::fs::read_to_string("/proc/self/statm") else {
         return 0;

@@ -38,7 +38,7 @@ async fn start() -> ServerHandle {
     echo_server().fallback(router).start().await.unwrap()
 }
 
-/// One request on a connection that stays open, and the body of its answer.
+/// Sends one request on a connection that stays open, and returns the body of the answer.
 async fn ask(stream: &mut TcpStream, bytes: &str, body_bytes: usize) -> String {
     stream.write_all(bytes.as_bytes()).await.unwrap();
     let head = read_head(stream).await;
@@ -56,7 +56,7 @@ async fn plain_requests_go_to_the_fallback() {
         ask(&mut stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 7).await,
         "welcome"
     );
-    // A plain GET of a WebSocket's path is no WebSocket.
+    // A plain GET of a route's path goes to the fallback.
     assert_eq!(
         ask(&mut stream, "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", 5).await,
         "plain"
@@ -229,7 +229,7 @@ async fn connection_over_the_limit_gets_503_over_http2() {
     let response = http2_connect(&mut sender, "/echo", &[]).await;
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "1");
-    // And is ended soon, whatever it does.
+    // Its connection is closed soon, whatever it does.
     soon(async {
         while sender.ready().await.is_ok() {
             tokio::task::yield_now().await;

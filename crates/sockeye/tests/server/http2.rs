@@ -1,4 +1,4 @@
-//! WebSockets over HTTP/2: each has the back-pressure of a socket of its own, and none holds up another.
+//! WebSockets over HTTP/2: each has back-pressure of its own, and none holds up another.
 
 use std::{
     future::poll_fn,
@@ -28,7 +28,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Bytes of one message.
 const MESSAGE: usize = 300 << 10;
 
-/// Settings under which no frame but what a test sends is on its way.
+/// Settings under which the server sends only what a test sends.
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.heartbeat = None;
@@ -38,7 +38,7 @@ fn settings() -> Settings {
     settings
 }
 
-/// A server that says so many messages on `/flood`, counts those that were taken, reads nothing on `/deaf`, and
+/// Starts a server that sends `messages` on `/flood` and counts what was taken of them, reads nothing on `/deaf`, and
 /// echoes on `/echo`.
 async fn start(messages: usize) -> (ServerHandle, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
@@ -70,7 +70,7 @@ async fn start(messages: usize) -> (ServerHandle, Arc<AtomicUsize>) {
     (server, sent)
 }
 
-/// A client that lets the server send `window` bytes ahead on each stream.
+/// Connects a client that lets the server send `window` bytes ahead on each stream.
 async fn http2(server: &ServerHandle, window: u32) -> SendRequest<Bytes> {
     let (client, theirs) = duplex(64 << 10);
     server.accept(theirs, None);
@@ -117,7 +117,7 @@ async fn what_the_peer_does_not_read_waits_in_the_outbox_alone() {
         assert!(began.elapsed() < 100 * SECOND, "{:?}", server.endings());
         sleep(SECOND / 10).await;
     }
-    // The first was taken although it is larger than the outbox, and of it 64 KiB have left.
+    // The first message was accepted although it is larger than the outbox, and 64 KiB of it have left.
     assert_eq!(sent.load(Ordering::Relaxed), 1);
 }
 
@@ -138,7 +138,7 @@ async fn a_peer_that_reads_slowly_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_that_nobody_reads_hold_up_no_other() {
+async fn unread_streams_hold_up_no_other() {
     let (server, _) = start(0).await;
     let mut send = http2(&server, 64 << 10).await;
     let mut frame = vec![0x82, 0xfe];
@@ -148,7 +148,7 @@ async fn streams_that_nobody_reads_hold_up_no_other() {
     let mut held = Vec::new();
     for _ in 0..100 {
         let (mut stream, body) = websocket(&mut send, "/deaf").await;
-        // As much as it may send: until no more room comes, though time goes by.
+        // The client sends as much as it may: until the window stays closed although time passes.
         loop {
             stream.reserve_capacity(frame.len());
             let room = timeout(SECOND, async {
@@ -189,7 +189,7 @@ async fn each_websocket_counts_as_a_connection() {
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "1");
     assert_eq!((server.connections(), server.sessions()), (2, 2));
-    // The place of one that has ended is free again, whichever of them it was.
+    // When one of them ends, another can open, whichever of them it was.
     for _ in 0..3 {
         let websocket = websockets.remove(0);
         let session = websocket.session().clone();

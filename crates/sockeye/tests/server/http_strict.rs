@@ -1,5 +1,5 @@
-//! Every request is held to the same rules: the first of a connection and later ones, a WebSocket's and others,
-//! over HTTP/1.1 and HTTP/2.
+//! Every request has to obey the same rules: the first of a connection and later ones, a WebSocket's and others, over
+//! HTTP/1.1 and HTTP/2.
 
 use axum::{
     Router,
@@ -43,7 +43,7 @@ async fn start() -> ServerHandle {
     server().start().await.unwrap()
 }
 
-/// A connection that has got an answer already.
+/// Opens a connection and receives one answer on it.
 async fn second_turn(server: &ServerHandle) -> TcpStream {
     let mut stream = connect(server.local_addrs()[0]).await;
     stream.write_all(PLAIN.as_bytes()).await.unwrap();
@@ -107,7 +107,7 @@ async fn bad_requests_are_refused_at_every_turn_and_end_the_connection() {
         (websocket.replace("GET", "POST"), 405),
     ];
     for (bytes, expected) in cases {
-        // Behind it stands a request that must not be answered.
+        // A request follows it that must not be answered.
         let bytes = bytes + PLAIN;
         let mut first = connect(server.local_addrs()[0]).await;
         let mut second = second_turn(&server).await;
@@ -198,7 +198,7 @@ async fn bad_requests_over_http2_are_refused() {
 }
 
 #[tokio::test]
-async fn a_request_without_tls_on_a_tls_port_is_told_so() {
+async fn a_request_without_tls_on_a_tls_port_is_answered_with_400() {
     let (tls, roots) = identity();
     let server = Server::unbound()
         .listen_tls("127.0.0.1:0", tls)
@@ -214,7 +214,7 @@ async fn a_request_without_tls_on_a_tls_port_is_told_so() {
         assert_eq!(status_of(&answer), 400, "{answer}");
         assert!(answer.contains("https://"), "{answer}");
     }
-    // And the port goes on speaking TLS.
+    // The port still accepts TLS.
     let mut stream = dial(roots, addr, &[]).await;
     let bytes = PLAIN.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     stream.write_all(bytes.as_bytes()).await.unwrap();

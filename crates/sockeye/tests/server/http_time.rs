@@ -1,5 +1,4 @@
-//! Nothing of plain HTTP lasts for ever: heads, bodies, idle connections, answers that nobody reads. The clock
-//! is the test's.
+//! Time limits of plain HTTP: heads, bodies, idle connections, unread answers. The test moves the clock.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use crate::support::{Echo, status_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Bytes. More than any window or buffer on its way.
+/// Bytes. More than all windows and buffers on the way.
 const LARGE: usize = 1 << 20;
 
 const PLAIN: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -43,7 +42,7 @@ fn connect(server: &ServerHandle) -> DuplexStream {
     client
 }
 
-/// Waits until nobody is connected: how long it took.
+/// Waits until no connection is left, and returns how long it took.
 async fn emptied(server: &ServerHandle) -> Duration {
     let began = Instant::now();
     while server.connections() > 0 {
@@ -57,7 +56,7 @@ fn is_about(time: Duration, expected: Duration) -> bool {
     time >= expected && time <= expected + 3 * SECOND
 }
 
-/// The head that comes next, however long that takes.
+/// Reads the next head, without a limit of time.
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -184,12 +183,12 @@ async fn bodies_are_charged_to_the_memory_budget() {
     }
     drop(held);
     emptied(&server).await;
-    // What a thread has not reported yet is less than 16 KiB.
+    // Each thread may hold back less than 16 KiB of its report.
     assert!(budget.used_bytes() < 16 << 10, "{}", budget.used_bytes());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_nobody_reads_ends_the_connection() {
+async fn an_unread_answer_ends_the_connection() {
     let http = HttpSettings::default();
     let server = start(http.clone()).await;
     let mut stream = connect(&server);
@@ -217,7 +216,7 @@ async fn an_answer_that_is_read_slowly_is_sent_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_is_closed_without_a_word() {
+async fn an_idle_connection_is_closed_without_an_answer() {
     let http = HttpSettings::default();
     let server = start(http.clone()).await;
     let mut stream = connect(&server);
@@ -247,7 +246,7 @@ async fn a_later_head_has_the_time_of_the_first() {
     assert!(is_about(began.elapsed(), 10 * SECOND));
 }
 
-/// A client of HTTP/2, and the end of its connection.
+/// Connects an HTTP/2 client, and returns it with the end of its connection.
 async fn http2(
     server: &ServerHandle,
 ) -> (
@@ -279,14 +278,14 @@ async fn a_body_that_stops_coming_over_http2_is_answered_with_408() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_over_http2_that_nobody_reads_is_reset() {
+async fn an_unread_answer_over_http2_is_reset() {
     let http = HttpSettings::default();
     let server = start(http.clone()).await;
     let (mut send, _connection) = http2(&server).await;
     let (response, _) = send.send_request(request("GET", "/large"), true).unwrap();
     let mut body = response.await.unwrap().into_body();
     let began = Instant::now();
-    // What is read and not given back leaves no room for more.
+    // What is read without reopening the window leaves no room for more.
     let error = loop {
         match body.data().await.expect("not the whole") {
             Ok(_) => {}
@@ -314,7 +313,7 @@ async fn an_answer_over_http2_that_is_read_slowly_is_sent_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_of_http2_is_told_to_go() {
+async fn an_idle_connection_of_http2_gets_a_goaway() {
     let http = HttpSettings::default();
     let server = start(http.clone()).await;
     let (mut send, connection) = http2(&server).await;
@@ -339,7 +338,7 @@ async fn a_connection_of_http2_without_a_request_is_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_nobody_wants_costs_no_time() {
+async fn an_unused_body_costs_no_time() {
     let server = start(HttpSettings::default()).await;
     let mut stream = connect(&server);
     let head = "POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";

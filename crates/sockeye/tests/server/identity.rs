@@ -1,4 +1,4 @@
-//! Who comes in: query, cookie, token, or whatever the program asks.
+//! Client ids: from the query, a cookie, a token, or a function of the program.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use sockeye::{
 
 use crate::support::{exchange, open, recv_text, request, status, status_of};
 
-/// Says who came.
+/// Sends the client's id.
 struct Greeter(String);
 
 impl Endpoint for Greeter {
@@ -82,7 +82,7 @@ async fn a_bearer_token_or_one_in_the_query_is_looked_up() {
         name(&server, "/", &["Authorization: Basic dDE="]).await,
         "nobody"
     );
-    // Whoever shows a token means it.
+    // A request with a wrong token is refused even where none is required.
     assert_eq!(
         refused(&server, "/", &["Authorization: Bearer t2"]).await,
         401
@@ -91,7 +91,7 @@ async fn a_bearer_token_or_one_in_the_query_is_looked_up() {
 }
 
 #[tokio::test]
-async fn where_a_token_is_needed_nobody_comes_in_without() {
+async fn where_a_token_is_required_a_request_without_one_is_refused() {
     let tokens = |token: &str| (token == "t1").then(|| "ann".parse().unwrap());
     let server = start(FromToken::new(tokens).required().parameter("k")).await;
     assert_eq!(name(&server, "/?k=t1", &[]).await, "ann");
@@ -106,7 +106,7 @@ async fn where_a_token_is_needed_nobody_comes_in_without() {
 }
 
 #[tokio::test]
-async fn authorize_knows_who_comes() {
+async fn authorize_knows_the_client_id() {
     let route = Route::new("/", |request: &Request| {
         Ok(Greeter(
             request.extensions().get::<String>().unwrap().clone(),
@@ -126,7 +126,7 @@ async fn authorize_knows_who_comes() {
 }
 
 #[tokio::test]
-async fn a_way_to_tell_that_panics_is_one_answer_500() {
+async fn an_identify_that_panics_is_one_answer_500() {
     let server = start(|_: &Request| panic!("nobody knows")).await;
     assert_eq!(refused(&server, "/", &[]).await, 500);
     assert_eq!(refused(&server, "/", &[]).await, 500);

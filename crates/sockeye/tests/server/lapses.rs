@@ -1,4 +1,4 @@
-//! Who is idle, has been here for too long, or reads nothing, is let go; nobody else is.
+//! Timeouts of sessions: a session that is idle, too old, or whose peer reads nothing is closed, and no other.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     tls,
 };
 
-/// What an endpoint has heard of the end.
+/// What an endpoint has learned about the end.
 #[derive(Debug)]
 struct Ended {
     at: Instant,
@@ -28,7 +28,7 @@ struct Ended {
     closed: Closed,
 }
 
-/// Echoes; and tells what it must, if it was asked `more`, until its outbox is full.
+/// Echoes. After the message `more` it sends until its outbox is full.
 struct Talker {
     ends: UnboundedSender<Ended>,
     error: Option<ErrorKind>,
@@ -85,7 +85,7 @@ impl Watched {
         soon(self.ends.recv()).await.unwrap()
     }
 
-    /// How sessions have ended, once none is open.
+    /// Returns how the sessions have ended, once none is open.
     async fn endings(&self) -> Endings {
         soon(async {
             while self.server.sessions() > 0 {
@@ -110,7 +110,7 @@ fn idle_after(time: Duration) -> Settings {
 }
 
 #[tokio::test]
-async fn who_sends_no_message_is_closed_and_pings_do_not_count() {
+async fn a_session_without_messages_is_closed_and_pings_do_not_count() {
     const IDLE: Duration = Duration::from_millis(400);
     let mut watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
     let (websocket, _) = open(watched.addr(), "/", &[]).await;
@@ -134,8 +134,8 @@ async fn who_sends_no_message_is_closed_and_pings_do_not_count() {
 }
 
 #[tokio::test]
-async fn who_talks_is_not_idle() {
-    // Long, for a machine that may stop for a while.
+async fn a_session_with_messages_is_not_idle() {
+    // Long, for a machine that may stop for some seconds.
     const IDLE: Duration = Duration::from_secs(4);
     let watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
     let (mut websocket, _) = open(watched.addr(), "/", &[]).await;
@@ -146,9 +146,9 @@ async fn who_talks_is_not_idle() {
     }
 }
 
-/// Bytes of a message are activity, in however many frames it comes.
+/// The bytes of a message count as activity, in however many frames it comes.
 #[tokio::test]
-async fn who_is_in_the_middle_of_a_message_is_not_idle() {
+async fn a_session_in_the_middle_of_a_message_is_not_idle() {
     const IDLE: Duration = Duration::from_secs(1);
     const STEPS: usize = 30;
     let watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
@@ -170,16 +170,16 @@ async fn who_is_in_the_middle_of_a_message_is_not_idle() {
     }
 }
 
-/// Within a message, too, only its own bytes are activity.
+/// Within a message only its own bytes count as activity.
 #[tokio::test]
-async fn who_stops_in_the_middle_of_a_message_is_idle_though_it_pings() {
+async fn a_session_that_stops_in_the_middle_of_a_message_is_idle_though_it_pings() {
     const IDLE: Duration = Duration::from_millis(400);
     let mut watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
     let mut stream = upgraded(watched.addr()).await;
     stream.write_all(b"\x01\x81\0\0\0\0x").await.unwrap();
     let ended = async {
         loop {
-            // The ping of a client; it fails once the server has gone.
+            // A ping of the client; the write fails once the server has closed the connection.
             let _ = stream.write_all(b"\x89\x80\0\0\0\0").await;
             if let Ok(ended) = timeout(Duration::from_millis(20), watched.ends.recv()).await {
                 break ended.unwrap();
@@ -249,7 +249,7 @@ async fn lifetimes_end_spread_and_with_a_reason() {
     }
     times.sort_unstable();
     assert!(times[0] >= Duration::from_millis(500), "{times:?}");
-    // Even over a second; half of that for a machine that does other things too.
+    // The ends spread evenly over a second; the machine may shorten that to a half.
     assert!(
         times[19] - times[0] >= Duration::from_millis(500),
         "{times:?}"
@@ -266,7 +266,7 @@ fn stalling() -> Settings {
 fn stalling_after(time: Duration) -> Settings {
     let mut settings = without_heartbeat();
     settings.progress_timeout = Some(time);
-    // More than the kernel takes for a peer that reads nothing.
+    // More than the kernel's buffers hold for a peer that reads nothing.
     settings.outbox_bytes_max = 64 << 20;
     settings
 }
@@ -293,7 +293,7 @@ fn assert_stalled(ended: &Ended, since: Instant) {
 }
 
 #[tokio::test]
-async fn who_reads_nothing_is_dropped_for_lack_of_progress() {
+async fn a_peer_that_reads_nothing_is_dropped_for_lack_of_progress() {
     let (identity, roots) = tls::identity();
     let server = Server::bind("127.0.0.1:0").listen_tls("127.0.0.1:0", identity);
     let mut watched = watched(server, stalling()).await;
@@ -310,7 +310,7 @@ async fn who_reads_nothing_is_dropped_for_lack_of_progress() {
     let response = http2_connect(&mut sender, "/", &[]).await;
     let stream = soon(hyper::upgrade::on(response)).await.unwrap();
     let mut over_http2 = hyper_util::rt::TokioIo::new(stream);
-    // More than the window that a client gives.
+    // More than the window that a client allows.
     for _ in 0..20 {
         over_http2.write_all(MORE).await.unwrap();
     }
@@ -319,9 +319,9 @@ async fn who_reads_nothing_is_dropped_for_lack_of_progress() {
     assert_eq!((endings.stalled, endings.total()), (3, 3));
 }
 
-/// What is sent by others than the worker, and by groups too.
+/// Other threads and groups send, not the worker.
 #[tokio::test]
-async fn who_reads_nothing_is_dropped_whoever_sends() {
+async fn a_peer_that_reads_nothing_is_dropped_when_other_threads_send() {
     let (sessions, mut opened) = unbounded_channel();
     let server = Server::bind("127.0.0.1:0")
         .settings(stalling())
@@ -343,7 +343,7 @@ async fn who_reads_nothing_is_dropped_whoever_sends() {
     assert_eq!(error.kind(), ErrorKind::Closed);
     let closed = soon(session.closed()).await;
     assert_eq!((closed.by, &*closed.reason), (Side::Us, "reads nothing"));
-    // The worker counts it after those who wait have heard of it.
+    // The worker counts the end after the waiting callers have learned of it.
     soon(async {
         while server.sessions() > 0 {
             tokio::task::yield_now().await;
@@ -354,7 +354,7 @@ async fn who_reads_nothing_is_dropped_whoever_sends() {
 }
 
 #[tokio::test]
-async fn who_reads_slowly_stays() {
+async fn a_peer_that_reads_slowly_stays() {
     // Long, for a machine that may stop for a while.
     const PROGRESS: Duration = Duration::from_secs(4);
     let watched = watched(Server::bind("127.0.0.1:0"), stalling_after(PROGRESS)).await;
@@ -364,7 +364,7 @@ async fn who_reads_slowly_stays() {
     let mut buffer = vec![0; 128 << 10];
     while began.elapsed() < 2 * PROGRESS {
         soon(slow.read(&mut buffer)).await.unwrap();
-        // There is always more than the buffers between us can hold.
+        // More always waits than the buffers between the two sides hold.
         slow.write_all(MORE).await.unwrap();
         sleep(PROGRESS / 100).await;
     }
@@ -373,7 +373,7 @@ async fn who_reads_slowly_stays() {
 }
 
 #[tokio::test]
-async fn loop_style_drops_who_reads_nothing() {
+async fn loop_style_drops_a_peer_that_reads_nothing() {
     let (left, _deaf) = tokio::io::duplex(1024);
     let mut websocket = WebSocket::from_stream(left, Role::Client, stalling()).unwrap();
     let began = Instant::now();
@@ -385,7 +385,7 @@ async fn loop_style_drops_who_reads_nothing() {
 }
 
 #[tokio::test]
-async fn without_the_limit_who_reads_nothing_stays() {
+async fn without_the_limit_a_peer_that_reads_nothing_stays() {
     let mut settings = without_heartbeat();
     settings.progress_timeout = None;
     let mut watched = watched(Server::bind("127.0.0.1:0"), settings).await;

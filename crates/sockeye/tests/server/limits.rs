@@ -1,4 +1,4 @@
-//! Too many connections, too few descriptors, too much to answer, more than one listener.
+//! Limits of the server: connections, descriptors, unread answers; and several listeners.
 
 use std::{
     process::{Command, Stdio},
@@ -29,7 +29,7 @@ async fn connection_over_the_limit_gets_503_and_when_to_come_back() {
     assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
     assert_echoes(&mut websocket, "still here").await;
     soon(websocket.close(sockeye::CloseCode::NORMAL, "")).await;
-    // The place is free when the server's end is gone, too.
+    // The count is free when the server's end is closed, too.
     soon(async {
         while server.connections() > 0 {
             tokio::task::yield_now().await;
@@ -54,7 +54,7 @@ async fn plain_requests_are_answered_out_of_the_reserve_when_the_server_is_full(
     let (mut websocket, _) = open(addr, "/echo", &[]).await;
     let probe = "GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n";
     for _ in 0..5 {
-        // Each is closed after its answer, and makes room for the next.
+        // The server closes each after its answer, which makes room for the next.
         let answer = soon(async {
             loop {
                 let mut stream = connect(addr).await;
@@ -76,7 +76,7 @@ async fn plain_requests_are_answered_out_of_the_reserve_when_the_server_is_full(
     assert_eq!(response.status(), 503);
     drop(sender);
     assert_eq!(server.connections(), 1);
-    // Those beyond the reserve are closed.
+    // Connections beyond the reserve are closed without an answer.
     let _held = [connect(addr).await, connect(addr).await];
     soon(async {
         loop {
@@ -91,12 +91,12 @@ async fn plain_requests_are_answered_out_of_the_reserve_when_the_server_is_full(
 }
 
 #[tokio::test]
-async fn of_large_answers_that_nobody_reads_one_waits_and_the_next_message_is_not_read() {
+async fn of_large_unread_answers_one_waits_and_the_next_message_is_not_read() {
     const LARGE: usize = 1 << 20;
     const HEAD_BYTES: usize = 10;
-    // So little of an answer keeps nobody waiting.
+    // An answer this small doesn't stop the reading.
     const REST_BYTES_MAX: usize = 2 << 10;
-    // More than the kernel holds in both directions.
+    // More than the kernel's buffers hold in both directions.
     const MESSAGES: u8 = 64;
     let (sessions, mut opened) = unbounded_channel();
     let mut settings = Settings::default();
@@ -130,8 +130,8 @@ async fn of_large_answers_that_nobody_reads_one_waits_and_the_next_message_is_no
         }
         writer
     });
-    // Until an answer waits, and nobody reads what is written: if that seems so too soon, the rest of the test finds less,
-    // but nothing wrong.
+    // Writes until an answer waits and the server reads no more. If that seems so too early, the rest of the test
+    // finds less, but nothing wrong.
     soon(async {
         while session.buffered_bytes() == 0 {
             tokio::task::yield_now().await;
@@ -177,9 +177,9 @@ async fn name_stands_for_all_its_addresses() {
     }
 }
 
-/// A server on every address of `localhost`, and the port that they share.
+/// Starts a server on every address of `localhost`, and returns the port that they share.
 async fn listen_on_localhost() -> (ServerHandle, u16) {
-    // A port that is free now may be anybody's a moment later: then another one is asked for.
+    // Another process may take a free port a moment later; then the test asks for another one.
     loop {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -210,7 +210,7 @@ async fn address_in_use_is_named() {
     assert!(error.to_string().contains(&addr.to_string()), "{error}");
 }
 
-/// Workers share a port by SO_REUSEPORT, which alone would let two servers share it, too.
+/// Workers share a port by `SO_REUSEPORT`, which alone would let two servers share it, too.
 #[tokio::test]
 async fn address_in_use_is_refused_however_many_workers_there_are() {
     for ours in [1, 4] {
@@ -227,14 +227,14 @@ async fn address_in_use_is_refused_however_many_workers_there_are() {
 }
 
 #[tokio::test]
-async fn address_that_is_none_is_named() {
+async fn malformed_address_is_named() {
     let error = Server::bind("nonsense").start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Resolve);
     assert!(error.to_string().contains("nonsense"), "{error}");
 }
 
 #[tokio::test]
-async fn dropping_the_handle_stops_accepting_and_says_goodbye() {
+async fn dropping_the_handle_stops_accepting_and_closes_all_sessions() {
     let server = echo_server().start().await.unwrap();
     let addr = server.local_addrs()[0];
     let (mut websocket, _) = open(addr, "/echo", &[]).await;
@@ -244,7 +244,7 @@ async fn dropping_the_handle_stops_accepting_and_says_goodbye() {
         websocket.closed().unwrap().code,
         sockeye::CloseCode::GOING_AWAY
     );
-    // The listener goes when its task has heard of it.
+    // The listener closes when its task has learned of the drop.
     soon(async {
         while TcpStream::connect(addr).await.is_ok() {
             tokio::task::yield_now().await;
@@ -253,7 +253,7 @@ async fn dropping_the_handle_stops_accepting_and_says_goodbye() {
     .await;
 }
 
-/// A lack of descriptors is a process's affair, so this test is a process of its own.
+/// A lack of descriptors concerns a whole process, so this test runs in one of its own.
 #[cfg(unix)]
 #[test]
 fn server_without_descriptors_serves_again_when_they_return() {
@@ -278,20 +278,20 @@ async fn child_without_descriptors() {
         .await
         .unwrap();
     let addr = server.local_addrs()[0];
-    // Both ends are in this process. Descriptors are used up until none is left for the server.
+    // Both ends are in this process. The test uses up descriptors until none is left for the server.
     let (mut websocket, _) = open(addr, "/echo", &[]).await;
     let mut hoard = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         hoard.push(file);
         assert!(hoard.len() < 1000, "the limit was not set");
     }
-    // One for a client, none for the server's end of it: the kernel completes the connection, and
+    // One descriptor for a client, none for the server's end of it: the kernel completes the connection, and
     // accepting it fails.
     hoard.pop();
     let waiting = connect(addr).await;
     assert_echoes(&mut websocket, "those who are here are served").await;
     assert_eq!(server.connections(), 1);
-    // They return, and the one who waited is served.
+    // The descriptors are free again, and the waiting client is served.
     hoard.clear();
     let (mut websocket, _) = crate::support::open_on(waiting, "/echo", &[]).await;
     assert_echoes(&mut websocket, "back").await;
@@ -313,9 +313,9 @@ async fn limits_of_time_may_be_endless() {
     assert!(soon(attended).await.unwrap().is_clean());
 }
 
-/// Else a peer that never hangs up could hold more sockets than the limit says.
+/// Otherwise a peer that never hangs up could hold more sockets than the limit says.
 #[tokio::test]
-async fn a_conversation_is_counted_until_its_socket_is_gone() {
+async fn a_conversation_counts_until_its_socket_is_closed() {
     let server = Server::bind("127.0.0.1:0")
         .mount(Route::conversation("/", |_, mut ws| async move {
             while let Ok(Some(_)) = ws.recv().await {}
@@ -333,7 +333,7 @@ async fn a_conversation_is_counted_until_its_socket_is_gone() {
     while server.sessions() > 0 {
         tokio::task::yield_now().await;
     }
-    // The conversation's task has ended, and what it counted it has given back.
+    // The conversation's task has ended, and has released all counts but the socket's.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }

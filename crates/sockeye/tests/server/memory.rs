@@ -1,4 +1,4 @@
-//! What peers make the server hold is bounded by one budget, and a message doesn't take for ever.
+//! One budget bounds what peers make the server hold, and a message has a time limit.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ use crate::{
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// What threads may not have reported, and what a few connections hold that is not counted.
+/// Bytes that threads may not have reported, and that a few connections hold without a charge.
 const SLACK_BYTES: usize = 256 * KIB;
 
-/// Echoes on `/`, and charges what it holds to a budget of its own.
+/// Starts an echo server on `/` with a budget of its own.
 async fn serve(bytes_max: usize, settings: Settings) -> (ServerHandle, MemoryBudget) {
     let budget = MemoryBudget::new(bytes_max);
     let server = Server::bind("127.0.0.1:0")
@@ -38,7 +38,7 @@ async fn serve(bytes_max: usize, settings: Settings) -> (ServerHandle, MemoryBud
     (server.start().await.unwrap(), budget)
 }
 
-/// The head of a binary frame of a mebibyte, masked with the key 0.
+/// Returns the head of a binary frame of a mebibyte, masked with the key 0.
 fn head_of_mebibyte() -> Vec<u8> {
     let mut head = vec![0x82, 0xff];
     head.extend((MIB as u64).to_be_bytes());
@@ -51,7 +51,7 @@ async fn begin_message(stream: &mut (impl AsyncWrite + Unpin), bytes: usize) {
     stream.write_all(&vec![7; bytes]).await.unwrap();
 }
 
-/// Waits until what is held is as it should be.
+/// Waits until the used bytes are as `is_right` wants.
 async fn until_used(budget: &MemoryBudget, is_right: impl Fn(usize) -> bool) {
     let right = async {
         while !is_right(budget.used_bytes()) {
@@ -63,10 +63,10 @@ async fn until_used(budget: &MemoryBudget, is_right: impl Fn(usize) -> bool) {
     }
 }
 
-/// Reads until the end. The code of the Close frame, if there was one: it is the last that comes.
+/// Reads until the end. Returns the code of the last Close frame, if there was one.
 async fn close_code(stream: &mut (impl AsyncRead + Unpin)) -> Option<u16> {
     let mut bytes = Vec::new();
-    // A reset is an end too.
+    // A reset is an end, too.
     let _ = stream.read_to_end(&mut bytes).await;
     let start = bytes.iter().rposition(|byte| *byte == 0x88)?;
     let code = bytes.get(start + 2..start + 4)?;
@@ -114,7 +114,7 @@ async fn charges(budget: &MemoryBudget, mut stream: impl AsyncRead + AsyncWrite 
     let mut echo = vec![0; MIB + 10];
     soon(stream.read_exact(&mut echo)).await.unwrap();
     until_used(budget, |used| used <= SLACK_BYTES).await;
-    // And by one who goes in the midst of it.
+    // A peer that hangs up in the middle of a message gives the memory back, too.
     begin_message(&mut stream, 600 * KIB).await;
     until_used(budget, |used| used >= 600 * KIB - SLACK_BYTES).await;
     drop(stream);
@@ -122,14 +122,14 @@ async fn charges(budget: &MemoryBudget, mut stream: impl AsyncRead + AsyncWrite 
 }
 
 #[tokio::test]
-async fn beyond_the_budget_those_who_hold_most_are_closed_with_1013_and_others_notice_nothing() {
+async fn beyond_the_budget_the_largest_holders_are_closed_with_1013_and_others_notice_nothing() {
     let (server, budget) = serve(4 * MIB, Settings::default()).await;
     let addr = server.local_addrs()[0];
     let (mut friend, _) = open(addr, "/", &[]).await;
     let mut attackers = Vec::new();
     for _ in 0..20 {
         let mut attacker = upgraded(addr).await;
-        // It may be closed while it sends.
+        // The server may close it while it sends.
         let _ = attacker.write_all(&head_of_mebibyte()).await;
         let _ = attacker.write_all(&vec![7; 700 * KIB]).await;
         attackers.push(attacker);
@@ -144,7 +144,7 @@ async fn beyond_the_budget_those_who_hold_most_are_closed_with_1013_and_others_n
     .await;
     until_used(&budget, |used| used <= 4 * MIB).await;
     assert_echoes(&mut friend, "and still").await;
-    // Most were closed; those who hold little enough are still here.
+    // Most were closed; the ones that hold little are still open.
     let (codes, mut told) = unbounded_channel();
     for mut attacker in attackers {
         let codes = codes.clone();
@@ -155,7 +155,7 @@ async fn beyond_the_budget_those_who_hold_most_are_closed_with_1013_and_others_n
 }
 
 #[tokio::test]
-async fn beyond_the_soft_mark_who_holds_most_is_read_again_when_there_is_room() {
+async fn beyond_the_soft_mark_the_largest_holder_is_read_again_when_there_is_room() {
     let (server, budget) = serve(8 * MIB, Settings::default()).await;
     let addr = server.local_addrs()[0];
     let (mut friend, _) = open(addr, "/", &[]).await;
@@ -171,7 +171,7 @@ async fn beyond_the_soft_mark_who_holds_most_is_read_again_when_there_is_room() 
     for _ in 0..100 {
         assert_echoes(&mut friend, "small").await;
     }
-    // If it isn't read, it isn't answered.
+    // An unread message gets no answer.
     let early = timeout(Duration::from_millis(300), uploader.read(&mut echo[..1])).await;
     assert!(early.is_err(), "it was read beyond the soft mark");
     drop(others);
@@ -180,7 +180,7 @@ async fn beyond_the_soft_mark_who_holds_most_is_read_again_when_there_is_room() 
 }
 
 #[tokio::test]
-async fn what_waits_for_those_who_do_not_read_is_charged_and_those_for_whom_most_waits_are_cut() {
+async fn what_waits_for_peers_that_do_not_read_is_charged_and_the_largest_are_closed() {
     let budget = MemoryBudget::new(4 * MIB);
     let (sessions, mut opened) = unbounded_channel();
     let mut settings = Settings::default();
@@ -210,9 +210,9 @@ async fn what_waits_for_those_who_do_not_read_is_charged_and_those_for_whom_most
     assert_echoes(&mut friend, "still here").await;
 }
 
-/// Small ones, so that no rule about large messages helps.
+/// The messages are small, so that no rule about large ones applies.
 #[tokio::test]
-async fn who_sends_without_reading_is_not_read_long_before_the_outbox_is_full() {
+async fn a_peer_that_sends_without_reading_is_not_read_long_before_the_outbox_is_full() {
     let (sessions, mut opened) = unbounded_channel();
     let mut settings = Settings::default();
     settings.outbox_bytes_max = 64 * MIB;
@@ -228,23 +228,23 @@ async fn who_sends_without_reading_is_not_read_long_before_the_outbox_is_full() 
     frame.resize(8 + KIB, 7);
     let many = frame.repeat(64);
     let mut sent = 0;
-    // Until nobody takes any more: if that seems so too soon, the test finds less, but nothing wrong.
+    // Writes until the server reads no more. If that seems so too early, the test finds less, but nothing wrong.
     while timeout(Duration::from_millis(500), writer.write_all(&many))
         .await
         .is_ok()
     {
         sent += 64;
         assert!(sent < 1 << 20, "all is read");
-        // 64 KiB may wait, and what one read brings comes on top.
+        // 64 KiB may wait, and the answers to one read come on top.
         let waiting = session.buffered_bytes();
         assert!(waiting <= 512 * KIB, "{waiting} bytes wait");
     }
-    // Nothing is lost, and reading goes on.
+    // Nothing is lost, and the server reads on.
     let mut echoes = vec![0; (4 + KIB) * sent];
     soon(reader.read_exact(&mut echoes)).await.unwrap();
 }
 
-/// Holds the conversation's messages until it is told to take them.
+/// The conversation takes its messages only when the test says so.
 #[tokio::test]
 async fn what_a_program_has_not_taken_is_charged_until_it_takes_it() {
     let budget = MemoryBudget::new(256 * MIB);
@@ -271,10 +271,10 @@ async fn what_a_program_has_not_taken_is_charged_until_it_takes_it() {
     drop(stream);
 }
 
-/// Tells of errors.
-struct Complainer(UnboundedSender<ErrorKind>);
+/// Reports errors to the test.
+struct ErrorReporter(UnboundedSender<ErrorKind>);
 
-impl Endpoint for Complainer {
+impl Endpoint for ErrorReporter {
     fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
         Reply::Echo
     }
@@ -294,14 +294,14 @@ async fn a_message_that_stops_ends_with_1008_on_every_transport_and_one_that_com
     let server = Server::bind("127.0.0.1:0")
         .listen_tls("127.0.0.1:0", identity)
         .settings(settings)
-        .route("/", move |_| Ok(Complainer(errors.clone())))
+        .route("/", move |_| Ok(ErrorReporter(errors.clone())))
         .start()
         .await
         .unwrap();
     let [plain, secure] = server.local_addrs() else {
         panic!("two addresses");
     };
-    // Half of a header, of a payload and of a ping.
+    // Half of a header, half of a payload, and half of a ping.
     for piece in [&b"\x81"[..], b"\x82\x85\0\0\0\0ab", b"\x89\x85\0\0\0\0ab"] {
         let mut stream = upgraded(*plain).await;
         stream.write_all(piece).await.unwrap();
@@ -330,7 +330,7 @@ async fn a_message_that_stops_ends_with_1008_on_every_transport_and_one_that_com
     .await;
     let endings = server.endings();
     assert_eq!((endings.unfinished, endings.total()), (5, 5));
-    // Between two messages anybody may be silent.
+    // Between two messages a peer may be silent.
     let (mut silent, _) = open(*plain, "/", &[]).await;
     sleep(Duration::from_millis(1200)).await;
     assert_echoes(&mut silent, "still here").await;
@@ -357,7 +357,7 @@ async fn a_message_in_parts_may_take_its_time() {
         .unwrap();
     let mut stream = upgraded(server.local_addrs()[0]).await;
     let mut answer = [0; 3];
-    // From the first message on they are taken in parts.
+    // From the second message on the server takes them in parts.
     stream.write_all(b"\x81\x81\0\0\0\0a").await.unwrap();
     soon(stream.read_exact(&mut answer)).await.unwrap();
     stream.write_all(b"\x81\x82\0\0\0\0b").await.unwrap();
@@ -369,7 +369,7 @@ async fn a_message_in_parts_may_take_its_time() {
 }
 
 #[tokio::test]
-async fn beyond_the_budget_newcomers_are_told_to_come_back() {
+async fn beyond_the_budget_new_connections_are_answered_with_503() {
     let (server, budget) = serve(MIB, Settings::default()).await;
     let addr = server.local_addrs()[0];
     let (mut friend, _) = open(addr, "/", &[]).await;

@@ -1,5 +1,4 @@
-//! Sends and closes from other threads, while a worker drives: whatever comes first, each session ends
-//! once.
+//! Sends and closes from other threads, while a worker drives: in any order each session ends once.
 
 use std::{
     sync::{
@@ -17,7 +16,7 @@ use tokio::{
 
 use crate::support::{connect, open, recv_text, request, soon, upgraded};
 
-/// Leaves its session to other threads.
+/// Gives its session to other threads.
 struct Shared {
     sessions: Arc<Mutex<Vec<Session>>>,
     ends: Arc<AtomicUsize>,
@@ -84,7 +83,7 @@ impl Fixture {
     }
 }
 
-/// Nothing comes from the peer that would wake a worker: its timer has to.
+/// No byte from the peer wakes the worker, so its timer must.
 #[tokio::test]
 async fn a_session_closed_elsewhere_ends_though_its_peer_is_silent() {
     let fixture = Fixture::start(1).await;
@@ -116,7 +115,7 @@ async fn sends_closes_and_resets_may_meet_in_any_order() {
     let mut peers = JoinSet::new();
     for number in 0..PEERS {
         let meddler = Arc::clone(&fixture);
-        // Whom it finds it sends to and closes, in the middle of whatever they do.
+        // This thread sends to and closes each session that it finds, whatever the session does.
         peers.spawn(async move {
             let large = vec![7; 40_000];
             for round in 0..ROUNDS {
@@ -141,10 +140,10 @@ async fn sends_closes_and_resets_may_meet_in_any_order() {
                     continue;
                 }
                 match (number + round) % 4 {
-                    // Hangs up at once, with a reset or without.
+                    // The client hangs up at once, with or without a reset.
                     0 => peer.set_zero_linger().unwrap(),
                     1 => {}
-                    // Reads until the end, having said goodbye or ended its direction.
+                    // The client sends a Close frame or ends its direction, and reads until the end.
                     2 => {
                         let _ = peer.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await;
                         let _ = soon(peer.read_to_end(&mut Vec::new())).await;
@@ -166,9 +165,9 @@ async fn sends_closes_and_resets_may_meet_in_any_order() {
     fixture.is_empty().await;
 }
 
-/// What authorize has found is let go after `on_open`, and may speak to the session then.
+/// What `authorize` has returned is dropped after `on_open`, and its drop may use the session.
 #[tokio::test]
-async fn what_authorize_found_may_use_the_session_when_it_goes() {
+async fn what_authorize_returned_may_use_the_session_in_its_drop() {
     #[derive(Clone)]
     struct Found(Arc<Farewell>);
     #[derive(Default)]

@@ -1,4 +1,5 @@
-//! Programs that panic, on a server that goes on. One worker carries all: if it died, all would notice.
+//! Programs that panic, on a server that keeps running. One worker carries all sessions, so the end of a worker would
+//! end them all.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +14,7 @@ use crate::support::{
     read_head, request, soon, status_of, upgraded,
 };
 
-/// A server with one worker, and somebody who is there before the others.
+/// Starts a server with one worker, and opens a witness session before the others.
 async fn start(route: Route) -> (ServerHandle, WebSocket) {
     let server = Server::bind("127.0.0.1:0")
         .workers(1)
@@ -26,7 +27,8 @@ async fn start(route: Route) -> (ServerHandle, WebSocket) {
     (server, witness)
 }
 
-/// The witness is the only one left, is served, and so is a newcomer; and it can be drained.
+/// Asserts that the witness is the only session left and is served, that a new one opens, and that the server can be
+/// drained.
 async fn assert_unharmed(server: ServerHandle, mut witness: WebSocket) {
     assert_echoes(&mut witness, "still here").await;
     soon(async {
@@ -45,7 +47,7 @@ async fn assert_unharmed(server: ServerHandle, mut witness: WebSocket) {
 #[tokio::test]
 async fn factory_that_panics_is_answered_with_500() {
     fn factory(request: &Request) -> Result<Echo, Refusal> {
-        panic!("told to, by {}", request.path());
+        panic!("on purpose, by {}", request.path());
     }
     let (server, witness) = start(Route::new("/", factory)).await;
     let addr = server.local_addrs()[0];
@@ -59,16 +61,16 @@ async fn factory_that_panics_is_answered_with_500() {
 #[tokio::test]
 async fn authorize_that_panics_is_answered_with_500() {
     let in_closure = Route::new("/", |_request| Ok(Echo)).authorize(|request| {
-        assert_eq!(request.path(), "", "told to");
+        assert_eq!(request.path(), "", "on purpose");
         async { Ok(()) }
     });
     let in_future = Route::new("/", |_request| Ok(Echo)).authorize(|request| async move {
         tokio::task::yield_now().await;
-        assert_eq!(request.path(), "", "told to");
+        assert_eq!(request.path(), "", "on purpose");
         Ok(())
     });
     let in_factory_after_it = Route::new("/", |request: &Request| {
-        assert_eq!(request.path(), "", "told to");
+        assert_eq!(request.path(), "", "on purpose");
         Ok(Echo)
     })
     .authorize(|_request| async { Ok(()) });
@@ -85,14 +87,14 @@ async fn authorize_that_panics_is_answered_with_500() {
 #[derive(Clone)]
 struct Bomb {
     callback: &'static str,
-    /// What was called.
+    /// The callbacks that were called.
     calls: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Bomb {
     fn call(&self, callback: &'static str) {
         self.calls.lock().unwrap().push(callback);
-        assert_ne!(callback, self.callback, "told to");
+        assert_ne!(callback, self.callback, "on purpose");
     }
 }
 
@@ -130,7 +132,7 @@ async fn endpoint_may_panic_in_each_callback() {
         let route = Route::new("/", move |_request| Ok(bomb.clone()));
         let (server, witness) = start(route).await;
         let mut peer = connect(server.local_addrs()[0]).await;
-        // A ping, an empty message, and a broken rule: without a mask.
+        // A ping, an empty message, and a protocol error: a frame without a mask.
         let frames = b"\x89\x80\0\0\0\0\x82\x80\0\0\0\0\x82\0";
         let bytes = [request("/", &[]).as_bytes(), frames].concat();
         peer.write_all(&bytes).await.unwrap();
@@ -169,7 +171,7 @@ async fn answers_before_a_panic_are_sent_whole() {
             self.0.join(session);
         }
         fn on_message(&mut self, _session: &Session, message: Message<'_>) -> Reply {
-            assert_ne!(message.as_text(), Some("panic"), "told to");
+            assert_ne!(message.as_text(), Some("panic"), "on purpose");
             Reply::Echo
         }
     }
@@ -178,14 +180,14 @@ async fn answers_before_a_panic_are_sent_whole() {
     let route = Route::new("/", move |_request| Ok(Mine(members.clone())));
     let (server, witness) = start(route).await;
     let mut peer = upgraded(server.local_addrs()[0]).await;
-    // In one read, if the kernel is so kind: a small message, one whose answer isn't copied, and the end.
+    // Usually in one read: a small message, one whose answer isn't copied, and the one that panics.
     let large = vec![b'x'; 8 << 10];
     let mut bytes = b"\x81\x82\0\0\0\0hi\x82\xfe\x20\0\0\0\0\0".to_vec();
     bytes.extend(&large);
     bytes.extend(b"\x81\x85\0\0\0\0panic\x81\x84\0\0\0\0more");
     peer.write_all(&bytes).await.unwrap();
     let mut rest = Vec::new();
-    // The client keeps its side open: the server says goodbye, reads on, and waits for it.
+    // The client keeps its side open: the server sends a Close frame, reads on, and waits for it.
     let mut expected = b"\x81\x02hi\x82\x7e\x20\0".to_vec();
     expected.extend(&large);
     expected.extend(b"\x88\x02\x03\xf3");
@@ -199,21 +201,21 @@ async fn answers_before_a_panic_are_sent_whole() {
 #[tokio::test]
 async fn conversation_that_panics_is_closed_with_1011() {
     let at_once = Route::conversation("/", |_request, websocket| async move {
-        panic!("told to, by {websocket:?}");
+        panic!("on purpose, by {websocket:?}");
     });
     let before_its_future = Route::conversation("/", |request, _websocket| {
-        assert_eq!(request.path(), "", "told to");
+        assert_eq!(request.path(), "", "on purpose");
         std::future::ready(())
     });
     let after_a_message = Route::conversation("/", |_request, mut websocket| async move {
         let message = websocket.recv().await;
-        panic!("told to, by {message:?}");
+        panic!("on purpose, by {message:?}");
     });
-    // It waits for two things, and the other one fails.
+    // The conversation waits for two things, and the other one panics.
     let within_another_future = Route::conversation("/", |_request, mut websocket| async move {
         let failing = async {
             tokio::task::yield_now().await;
-            panic!("told to");
+            panic!("on purpose");
         };
         let receiving = async { while let Ok(Some(_)) = websocket.recv().await {} };
         tokio::join!(Box::pin(receiving), Box::pin(failing));
@@ -243,17 +245,17 @@ async fn programs_on_streams_of_http2_are_closed_with_1011_when_they_panic() {
     struct Mine;
     impl Endpoint for Mine {
         fn on_message(&mut self, _session: &Session, message: Message<'_>) -> Reply {
-            panic!("told to, by {message:?}");
+            panic!("on purpose, by {message:?}");
         }
     }
     let conversation = Route::conversation("/", |_request, mut websocket| async move {
         let message = websocket.recv().await;
-        panic!("told to, by {message:?}");
+        panic!("on purpose, by {message:?}");
     });
     for route in [Route::new("/", |_request| Ok(Mine)), conversation] {
         let (server, witness) = start(route).await;
         let mut client = http2_client(server.local_addrs()[0]).await;
-        // The other streams of the connection live on.
+        // The other streams of the connection stay open.
         let response = http2_connect(&mut client, "/echo", &[]).await;
         let mut neighbour = http2_websocket(response).await;
         let response = http2_connect(&mut client, "/", &[]).await;
@@ -280,7 +282,7 @@ async fn endpoint_may_panic_when_it_is_dropped() {
     }
     impl Drop for Mine {
         fn drop(&mut self) {
-            panic!("told to");
+            panic!("on purpose");
         }
     }
     let (server, witness) = start(Route::new("/", |_request| Ok(Mine))).await;
@@ -289,26 +291,26 @@ async fn endpoint_may_panic_when_it_is_dropped() {
         let (mut peer, _) = open(addr, "/", &[]).await;
         assert_echoes(&mut peer, "hi").await;
     }
-    // Also one who is cut at the end of a drain.
+    // A session that is aborted at the end of a drain is dropped, too.
     let deaf = upgraded(addr).await;
     drop(deaf);
     assert_unharmed(server, witness).await;
 }
 
 #[tokio::test]
-async fn endpoint_may_panic_when_a_drain_cuts_it() {
+async fn endpoint_may_panic_when_a_drain_aborts_it() {
     struct Mine;
     impl Endpoint for Mine {
         fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
             Reply::Echo
         }
         fn on_close(&mut self, _session: &Session, _closed: &Closed) {
-            panic!("told to");
+            panic!("on purpose");
         }
     }
     impl Drop for Mine {
         fn drop(&mut self) {
-            panic!("told to");
+            panic!("on purpose");
         }
     }
     let (server, mut witness) = start(Route::new("/", |_request| Ok(Mine))).await;
@@ -323,7 +325,7 @@ async fn endpoint_may_panic_when_a_drain_cuts_it() {
     drain.per_second = 0;
     drain.timeout = std::time::Duration::ZERO;
     soon(server.drain(drain)).await;
-    // The workers cut them all, each of which panics twice.
+    // The workers abort all sessions, and each of them panics twice.
     for mut peer in deaf {
         let mut rest = Vec::new();
         let _ = soon(peer.read_to_end(&mut rest)).await;

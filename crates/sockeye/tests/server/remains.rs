@@ -1,5 +1,5 @@
-//! What a server leaves behind: nothing. Threads, descriptors and memory are a process's affair, so each
-//! test is a process of its own.
+//! A server that has ended leaves no threads, descriptors or memory. These concern a whole process, so each test runs
+//! in one of its own.
 
 #![cfg(target_os = "linux")]
 
@@ -29,7 +29,7 @@ fn run(name: &str) {
     assert!(text.contains("1 passed"), "{text}");
 }
 
-/// Threads of servers.
+/// Returns the number of worker threads in this process.
 fn workers() -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
     tasks
@@ -74,7 +74,7 @@ async fn child_that_starts_and_drops_servers() {
         let (plain, tls) = (server.local_addrs()[0], server.local_addrs()[1]);
         let (mut websocket, _) = open(plain, "/echo", &[]).await;
         assert_echoes(&mut websocket, "hi").await;
-        // Some who don't say what they want, and one who doesn't answer a goodbye.
+        // Some connections send no request, and one answers no Close frame.
         let silent = (connect(plain).await, connect(tls).await);
         let mut deaf = connect(plain).await;
         deaf.write_all(request("/echo", &[]).as_bytes())
@@ -119,7 +119,7 @@ fn child_whose_runtime_goes_first() {
         peers.push(peer);
     }
     drop(runtime);
-    // A worker doesn't need it. Who isn't a worker's business can't be helped any more.
+    // A worker needs no runtime. Connections that need one are lost.
     for peer in &mut peers {
         peer.write_all(b"\x82\x80\0\0\0\0").unwrap();
         let mut echo = [0; 2];
@@ -149,7 +149,7 @@ fn child_whose_runtime_goes_first() {
 }
 
 #[test]
-fn ten_thousand_who_open_and_reset_leave_nothing() {
+fn ten_thousand_sessions_that_are_reset_leave_nothing() {
     run("remains::child_of_many_resets");
 }
 
@@ -191,6 +191,6 @@ async fn child_of_many_resets() {
         let kib = line.and_then(|line| line.split_whitespace().nth(1));
         resident.push(kib.unwrap().parse::<usize>().unwrap());
     }
-    // KiB. The second half takes what the first has given back.
+    // KiB. The second half of the sessions takes the memory that the first half has freed.
     assert!(resident[1] < resident[0] + 1024, "{resident:?}");
 }

@@ -1,4 +1,4 @@
-//! Scheme, host and address of a client, on every way in.
+//! Scheme, host and address of a client, on every kind of connection.
 
 use axum::{Router, routing::any, routing::get};
 use http::Request;
@@ -16,7 +16,7 @@ use crate::{
     tls::{dial_on, identity},
 };
 
-/// Says what is known of the request that opened it.
+/// Sends what the server knows of the request.
 struct Told(String);
 
 impl Endpoint for Told {
@@ -38,7 +38,7 @@ fn words(info: &RequestInfo) -> String {
     )
 }
 
-/// With and without TLS, and trusting its own machine or nobody.
+/// Starts a server with and without TLS, which trusts its own machine or no proxy.
 async fn start(trusted: &[&str]) -> (ServerHandle, rustls::RootCertStore) {
     let (tls, roots) = identity();
     let page = get(|info: RequestInfo| async move { words(&info) });
@@ -54,8 +54,8 @@ async fn start(trusted: &[&str]) -> (ServerHandle, rustls::RootCertStore) {
     (server.start().await.unwrap(), roots)
 }
 
-/// What a WebSocket and a page are told over HTTP/1.1, and a WebSocket that begins on a connection that has
-/// served a page.
+/// Returns what a WebSocket and a page receive over HTTP/1.1, and what a WebSocket receives that opens after the page
+/// on one connection.
 async fn over_http1<S>(streams: [S; 3], fields: &[&str]) -> Vec<String>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -85,7 +85,7 @@ where
     told
 }
 
-/// The same over HTTP/2.
+/// Returns what a WebSocket and a page receive over HTTP/2.
 async fn over_http2(mut client: Http2, scheme: &str, fields: &[(&str, &str)]) -> Vec<String> {
     let response = http2_connect(&mut client, "/ws", fields).await;
     let mut websocket = http2_websocket(response).await;
@@ -102,8 +102,8 @@ async fn over_http2(mut client: Http2, scheme: &str, fields: &[(&str, &str)]) ->
 }
 
 #[tokio::test]
-async fn without_a_proxy_it_is_what_the_connection_shows_on_every_way() {
-    // Nobody is trusted, so that what the client says of itself counts for nothing.
+async fn without_a_proxy_it_is_what_every_kind_of_connection_shows() {
+    // No proxy is trusted, so the client's own fields have no effect.
     let fields = [
         "X-Forwarded-For: 6.6.6.6",
         "X-Forwarded-Host: evil",
@@ -142,7 +142,7 @@ async fn without_a_proxy_it_is_what_the_connection_shows_on_every_way() {
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_it_is_what_the_proxy_tells_on_every_way() {
+async fn behind_a_trusted_proxy_it_is_what_the_proxy_says_on_every_kind_of_connection() {
     let (server, _) = start(&["127.0.0.1"]).await;
     let addr = server.local_addrs()[0];
     let expected = "192.0.2.7 https chat.example";
@@ -174,7 +174,7 @@ async fn behind_a_trusted_proxy_it_is_what_the_proxy_tells_on_every_way() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_believed_leaves_what_the_connection_shows_on_every_way() {
+async fn contradicting_fields_leave_what_every_kind_of_connection_shows() {
     let (server, _) = start(&["127.0.0.1"]).await;
     let addr = server.local_addrs()[0];
     let fields = [

@@ -21,7 +21,7 @@ async fn addresses_are_free_as_soon_as_a_server_is_dropped_or_drains() {
     let [plain, tls] = [0, 1].map(|number| addrs[number].to_string());
     let mut sessions = Vec::new();
     for round in 0..50 {
-        // Sessions of the one before may still be there.
+        // Sessions of the server before it may still be open.
         let (mut websocket, _) = open(addrs[0], "/echo", &[]).await;
         assert_echoes(&mut websocket, "hi").await;
         sessions.push(attend(websocket));

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::support::{open, read_head, recv_text, request, soon};
 
-/// Does what a message says, to its own session and to the room.
+/// Carries out what a message says, on its own session and on the group.
 struct Member {
     room: Group,
     second: Group,
@@ -71,7 +71,7 @@ impl House {
     async fn new(workers: usize, settings: Settings) -> Self {
         let (room, second) = (Group::new(), Group::new());
         let (sender, opened) = mpsc::unbounded_channel();
-        let (members, guests) = ((room.clone(), second.clone()), room.clone());
+        let (members, others) = ((room.clone(), second.clone()), room.clone());
         let server = Server::bind("127.0.0.1:0")
             .workers(workers)
             .settings(settings)
@@ -83,7 +83,7 @@ impl House {
                 })
             })
             .mount(Route::conversation("/loop", move |_, mut websocket| {
-                let room = guests.clone();
+                let room = others.clone();
                 async move {
                     room.join(websocket.session());
                     websocket.send("joined").await.unwrap();
@@ -103,7 +103,7 @@ impl House {
         }
     }
 
-    /// A member, and its session in the server.
+    /// Opens a member, and returns it with its session in the server.
     async fn enter(&mut self, fields: &[&str]) -> (WebSocket, Session) {
         let addr = self.server.local_addrs()[0];
         let (websocket, _) = open(addr, "/member", fields).await;
@@ -111,10 +111,10 @@ impl House {
         (websocket, session)
     }
 
-    /// A member whose bytes the test reads itself.
+    /// Opens a member whose bytes the test reads itself, and returns it with its session.
     async fn enter_raw(&mut self) -> (TcpStream, Session) {
         let socket = TcpSocket::new_v4().unwrap();
-        // Small, so that a peer that doesn't read is soon one to whom nothing can be written.
+        // Small, so that the kernel soon takes nothing more for a peer that doesn't read.
         socket.set_recv_buffer_size(4 << 10).unwrap();
         let addr = self.server.local_addrs()[0];
         let mut stream = soon(socket.connect(addr)).await.unwrap();
@@ -196,7 +196,7 @@ async fn member_of_two_groups_gets_all_in_the_order_in_which_it_was_sent() {
         .unwrap();
     assert_hears(&mut both, &["1", "2", "3", "4", "5"]).await;
     assert_hears(&mut one, &["1", "3", "4"]).await;
-    // From outside, while the worker is at it.
+    // From another thread, while the worker delivers.
     let (room, second) = (house.room.clone(), house.second.clone());
     let talker = thread::spawn(move || {
         for number in 0..1000 {
@@ -335,7 +335,7 @@ async fn sender_that_is_faster_than_the_worker_delivers_itself() {
         }
         barrier
     });
-    // These came before the worker could do anything: nobody has let it go yet.
+    // These came before the worker could deliver: its endpoint still blocks it.
     for number in 0..1000 {
         assert_hears(&mut member, &[&number.to_string()]).await;
     }
@@ -363,12 +363,12 @@ async fn members_of_all_kinds_get_the_same() {
     for _ in 0..4 {
         members.push(house.enter(&[]).await.0);
         members.push(soon(compressing("/member").into_future()).await.unwrap());
-        let mut guest = open(addr, "/loop", &[]).await.0;
-        assert_hears(&mut guest, &["joined"]).await;
-        members.push(guest);
-        let mut guest = soon(compressing("/loop").into_future()).await.unwrap();
-        assert_hears(&mut guest, &["joined"]).await;
-        members.push(guest);
+        let mut other = open(addr, "/loop", &[]).await.0;
+        assert_hears(&mut other, &["joined"]).await;
+        members.push(other);
+        let mut other = soon(compressing("/loop").into_future()).await.unwrap();
+        assert_hears(&mut other, &["joined"]).await;
+        members.push(other);
     }
     soon(async {
         while house.room.len() < members.len() {
@@ -376,7 +376,7 @@ async fn members_of_all_kinds_get_the_same() {
         }
     })
     .await;
-    // Some that are worth compressing, and some that aren't.
+    // Some payloads compress well, some don't.
     let texts: Vec<String> = (0..50)
         .map(|number| format!("{number}").repeat(1 + number % 7 * 100))
         .collect();
@@ -402,14 +402,14 @@ async fn publications_of_one_round_come_in_few_reads() {
     let (mut listener, _) = house.enter_raw().await;
     let orders = "room:0123456789 ".repeat(16);
     soon(speaker.send(orders.trim_end())).await.unwrap();
-    // What stands in the socket after the first readiness came with one write.
+    // What the socket holds after its first readiness came with one write.
     let mut bytes = [0; 1024];
     let first = soon(listener.read(&mut bytes)).await.unwrap();
     assert_eq!(first, 16 * 12);
 }
 
 #[tokio::test]
-async fn group_that_nobody_has_any_more_delivers_what_was_sent() {
+async fn dropped_group_delivers_what_was_sent() {
     let (opened, mut sessions) = mpsc::unbounded_channel();
     struct Founder {
         opened: mpsc::UnboundedSender<Session>,
@@ -456,8 +456,8 @@ async fn group_that_nobody_has_any_more_delivers_what_was_sent() {
     }
 }
 
-/// Joins, leaves, ends and sends from all sides: nobody hears anything twice or in the wrong order, and
-/// in the end nobody is there.
+/// Members join, leave, end and send at the same time: none receives a message twice or out of order, and none is
+/// left at the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn coming_and_going_under_traffic_leaves_no_gap() {
     let mut house = House::new(2, Settings::default()).await;

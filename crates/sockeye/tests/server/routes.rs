@@ -20,7 +20,7 @@ async fn start(route: Route) -> ServerHandle {
         .unwrap()
 }
 
-/// Says hello with a text, then echoes.
+/// Sends a greeting, then echoes.
 struct Greeter(String);
 
 impl Endpoint for Greeter {
@@ -141,7 +141,7 @@ async fn origins_are_checked_before_101() {
 #[tokio::test]
 async fn authorize_refuses_with_status_fields_and_body() {
     let route = Route::new("/", |_request| Ok(Echo)).authorize(|request| async move {
-        // A look-up that takes its time.
+        // A check that takes time.
         tokio::task::yield_now().await;
         match request.headers().get("authorization") {
             Some(_) => Ok(()),
@@ -169,7 +169,7 @@ async fn authorize_refuses_with_status_fields_and_body() {
 }
 
 #[tokio::test]
-async fn endpoint_finds_what_authorize_left() {
+async fn endpoint_finds_what_authorize_returned() {
     #[derive(Clone)]
     struct User(u32);
     let route = Route::new("/", |request| {
@@ -335,11 +335,11 @@ async fn endpoint_hears_how_it_ended() {
 }
 
 #[tokio::test]
-async fn endpoint_that_panics_takes_only_itself_along() {
+async fn endpoint_that_panics_ends_only_its_own_session() {
     struct Bomb;
     impl Endpoint for Bomb {
         fn on_message(&mut self, _session: &Session, message: Message<'_>) -> Reply {
-            assert_ne!(message.as_text(), Some("boom"), "told to");
+            assert_ne!(message.as_text(), Some("boom"), "on purpose");
             Reply::Echo
         }
     }
@@ -377,7 +377,7 @@ async fn wrong_routes_are_refused_at_the_start() {
         (["/{a}", "/{b}"], "route /{b}"),
         (["/a", "b"], "does not begin with /"),
         (["/a", "/{"], "route /{"),
-        // These would be taken and never match.
+        // The router would accept these, and no request would match them.
         (["/a", "/x/:id"], "a parameter is written {id}, not :id"),
         (["/a", "/x/*"], "all that is left is written {*rest}, not *"),
         (["/a", "/{id}/{id}"], "two parameters are named \"id\""),

@@ -1,4 +1,4 @@
-//! A peer that takes its time with what it was sent is neither dead nor stalled: on every transport, in both roles.
+//! A peer that reads slowly is neither dead nor stalled: on every kind of connection, in both roles.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,18 +19,18 @@ use crate::{
     tls,
 };
 
-/// Bytes of a message, of which there are so many: more than a kernel holds for one peer.
+/// Bytes of a message. All of them together are more than a kernel holds for one peer.
 const MESSAGE_BYTES: usize = 1 << 20;
 const MESSAGES: usize = 5;
 
-/// So many bytes are read, and then none for a while: in all it takes several times as long as a peer may be silent,
-/// and may take nothing.
+/// Bytes that are read before each pause. All pauses together are several times as long as a peer may be silent, and
+/// may read nothing.
 const GULP_BYTES: usize = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(100);
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Reached by a failure alone.
+/// The limit of a wait, which only a failure reaches.
 const LIMIT: Duration = Duration::from_secs(120);
 
 fn settings() -> Settings {
@@ -41,7 +41,7 @@ fn settings() -> Settings {
     settings
 }
 
-/// Sends a lot at once, and then echoes.
+/// Sends many messages at once, and then echoes.
 struct Generous;
 
 impl Endpoint for Generous {
@@ -77,14 +77,14 @@ async fn start(settings: Settings) -> (ServerHandle, rustls::RootCertStore) {
     (server, roots)
 }
 
-/// With little room for what isn't read.
+/// Connects with a small receive buffer.
 async fn narrow(addr: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(32 << 10).unwrap();
     soon(socket.connect(addr)).await.unwrap()
 }
 
-/// The first byte of the next frame's header, and the bytes of its payload, which are left.
+/// Reads the header of the next frame. Returns its first byte and the number of payload bytes that follow.
 async fn read_frame_head(stream: &mut (impl AsyncRead + Unpin)) -> (u8, usize) {
     let first = stream.read_u8().await.expect("a frame");
     let second = stream.read_u8().await.unwrap();
@@ -97,7 +97,7 @@ async fn read_frame_head(stream: &mut (impl AsyncRead + Unpin)) -> (u8, usize) {
     (first, (mask + len) as usize)
 }
 
-/// Reads all that was sent at once, slowly and without a word.
+/// Reads all messages slowly, and sends nothing.
 async fn read_slowly(stream: &mut (impl AsyncRead + Unpin)) {
     let mut buffer = vec![0; GULP_BYTES];
     for _ in 0..MESSAGES {
@@ -111,7 +111,7 @@ async fn read_slowly(stream: &mut (impl AsyncRead + Unpin)) {
                     sleep(PAUSE).await;
                 }
             }
-            // Otherwise a ping.
+            // Anything else is a ping.
             if first == 0x82 {
                 break;
             }
@@ -119,7 +119,7 @@ async fn read_slowly(stream: &mut (impl AsyncRead + Unpin)) {
     }
 }
 
-/// A server's slow client, which is heard at the end.
+/// Plays a slow client, whose echo works at the end.
 async fn be_a_slow_client<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     read_slowly(&mut stream).await;
     stream.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
@@ -187,7 +187,7 @@ async fn slow_clients_stay_over_http2() {
     assert_all_stay(&server, clients).await;
 }
 
-/// A client that uploads to a server which takes its time.
+/// A client uploads to a server that reads slowly.
 #[tokio::test]
 async fn slow_server_is_kept_by_its_client() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -210,9 +210,9 @@ async fn slow_server_is_kept_by_its_client() {
     server.await.unwrap();
 }
 
-/// A kernel answers for its program, and the program has stopped: it takes no more than the kernel has room for.
+/// The kernel acknowledges bytes for a program that has stopped, until its buffer is full.
 #[tokio::test]
-async fn who_lets_its_kernel_take_what_comes_and_reads_nothing_is_given_up() {
+async fn a_peer_whose_kernel_takes_what_comes_and_that_reads_nothing_is_given_up() {
     let mut settings = settings();
     settings.progress_timeout = None;
     let server = Server::bind("127.0.0.1:0")
@@ -234,7 +234,7 @@ async fn who_lets_its_kernel_take_what_comes_and_reads_nothing_is_given_up() {
     .expect("an end");
 }
 
-/// Says a little for ever.
+/// Sends small messages for ever.
 struct Quiet;
 
 impl Endpoint for Quiet {

@@ -1,4 +1,4 @@
-//! A client that can do everything wrong, and endpoints for it.
+//! Raw clients that can break every rule, and endpoints for them.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -27,7 +27,7 @@ impl Endpoint for Echo {
     }
 }
 
-/// The same, and gives each session away.
+/// Echoes, and sends each session to the test.
 pub(crate) struct Announcer(pub(crate) UnboundedSender<Session>);
 
 impl Endpoint for Announcer {
@@ -40,12 +40,12 @@ impl Endpoint for Announcer {
     }
 }
 
-/// A server with an echo endpoint, on any free port.
+/// Returns a server with an echo endpoint, on any free port.
 pub(crate) fn echo_server() -> Server {
     Server::bind("127.0.0.1:0").route("/echo", |_request| Ok(Echo))
 }
 
-/// Settings whose handshake ends soon.
+/// Returns settings with a short handshake timeout.
 pub(crate) fn impatient() -> Settings {
     let mut limits = Limits::default();
     limits.handshake_timeout = Duration::from_millis(200);
@@ -54,7 +54,7 @@ pub(crate) fn impatient() -> Settings {
     settings
 }
 
-/// A right handshake for `path`, with more fields.
+/// Returns a valid handshake for `path`, with more fields.
 pub(crate) fn request(path: &str, fields: &[&str]) -> String {
     let mut text = format!(
         "GET {path} HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -66,7 +66,7 @@ pub(crate) fn request(path: &str, fields: &[&str]) -> String {
     text + "\r\n"
 }
 
-/// A masked frame with the key 0, which leaves the payload as it is.
+/// Returns a masked frame with the key 0, which leaves the payload as it is.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
@@ -81,14 +81,14 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Sends and reads until the server closes.
+/// Sends `bytes` and reads until the server closes.
 pub(crate) async fn exchange(addr: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = connect(addr).await;
     stream.write_all(bytes).await.unwrap();
     read_to_end(&mut stream).await
 }
 
-/// The status of the answer to `bytes`.
+/// Returns the status of the answer to `bytes`.
 pub(crate) async fn status(addr: SocketAddr, bytes: &[u8]) -> u16 {
     status_of(&exchange(addr, bytes).await)
 }
@@ -101,7 +101,7 @@ pub(crate) async fn connect(addr: SocketAddr) -> TcpStream {
     soon(TcpStream::connect(addr)).await.unwrap()
 }
 
-/// A WebSocket on `/` whose client the test plays: the head of the answer is read.
+/// Opens a WebSocket on `/` whose client the test plays. The head of the answer is read.
 pub(crate) async fn upgraded(addr: SocketAddr) -> TcpStream {
     let mut stream = connect(addr).await;
     let bytes = request("/", &[]);
@@ -116,7 +116,7 @@ pub(crate) async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> String
     String::from_utf8(answer).unwrap()
 }
 
-/// The head that comes next, and not a byte more.
+/// Reads the next head, and not a byte more.
 pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -128,7 +128,7 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// Opens a WebSocket on `path`; gives the head of the answer, too.
+/// Opens a WebSocket on `path`, and returns it with the head of the answer.
 pub(crate) async fn open(addr: SocketAddr, path: &str, fields: &[&str]) -> (WebSocket, String) {
     open_on(connect(addr).await, path, fields).await
 }
@@ -155,7 +155,7 @@ pub(crate) async fn assert_echoes(websocket: &mut WebSocket, text: &str) {
     assert_eq!(recv_text(websocket).await, text);
 }
 
-/// Receives until the end, in a task, and tells how it ended.
+/// Receives until the end in a task, which returns how the WebSocket ended.
 pub(crate) fn attend(mut websocket: WebSocket) -> JoinHandle<Closed> {
     tokio::spawn(async move {
         while let Ok(Some(_)) = websocket.recv().await {}
@@ -170,7 +170,7 @@ pub(crate) async fn recv_text(websocket: &mut WebSocket) -> String {
 
 pub(crate) type Http2 = http2::SendRequest<Empty<Bytes>>;
 
-/// HTTP/2 without TLS, by prior knowledge.
+/// Connects with HTTP/2 without TLS, by prior knowledge.
 pub(crate) async fn http2_client(addr: SocketAddr) -> Http2 {
     http2_client_on(connect(addr).await).await
 }
@@ -192,7 +192,7 @@ where
     sender
 }
 
-/// An extended CONNECT (RFC 8441), with more fields.
+/// Sends an extended CONNECT (RFC 8441), with more fields.
 pub(crate) async fn http2_connect(
     sender: &mut Http2,
     path: &str,
@@ -214,7 +214,7 @@ pub(crate) async fn http2_websocket(response: Response<Incoming>) -> WebSocket {
     WebSocket::from_stream(TokioIo::new(stream), Role::Client, Settings::default()).unwrap()
 }
 
-/// A test that hangs says where.
+/// Waits for `future` and fails after 20 s, which names the line of the caller.
 #[track_caller]
 pub(crate) fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let caller = std::panic::Location::caller();

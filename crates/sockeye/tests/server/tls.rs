@@ -21,7 +21,7 @@ struct Fixture {
     roots: RootCertStore,
 }
 
-/// A server's certificate for `localhost`, and who trusts it.
+/// Returns a server's certificate for `localhost`, and the roots that trust it.
 pub(crate) fn identity() -> (ServerTls, RootCertStore) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -31,7 +31,7 @@ pub(crate) fn identity() -> (ServerTls, RootCertStore) {
     (tls, roots)
 }
 
-/// TLS to `addr`.
+/// Connects to `addr` with TLS.
 pub(crate) async fn dial(
     roots: RootCertStore,
     addr: SocketAddr,
@@ -40,7 +40,7 @@ pub(crate) async fn dial(
     dial_on(connect(addr).await, roots, alpn).await
 }
 
-/// TLS over a connection that is there.
+/// Begins TLS on an open connection.
 pub(crate) async fn dial_on(
     stream: TcpStream,
     roots: RootCertStore,
@@ -98,14 +98,14 @@ async fn websocket_opens_over_tls() {
     }
 }
 
-/// No event of the socket tells of what TLS has already.
+/// TLS has read these frames already, so no event of the socket tells of them.
 #[tokio::test]
 async fn frames_in_the_record_of_the_request_are_kept() {
     let fixture = start(Settings::default()).await;
     for path in ["/echo", "/slow"] {
         let mut stream = fixture.connect(&[]).await;
         let mut bytes = request(path, &[]).into_bytes();
-        // 100 messages, more than is read for a head, and a Close frame; less than a record holds.
+        // 100 messages, more than the read of a head takes, and a Close frame; less than a record holds.
         let message = [&[0x82, 0xe4, 0, 0, 0, 0][..], &[b'x'; 100]].concat();
         bytes.extend(message.repeat(100));
         bytes.extend([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
@@ -121,7 +121,7 @@ async fn frames_in_the_record_of_the_request_are_kept() {
     }
 }
 
-/// Larger than what TLS takes at once, than a record, and than the socket's buffers.
+/// The messages are larger than what TLS takes at once, than a record, and than the socket's buffers.
 #[tokio::test]
 async fn large_messages_pass_both_ways_over_tls() {
     let fixture = start(Settings::default()).await;
@@ -164,9 +164,9 @@ async fn http2_is_offered_and_carries_websockets() {
 }
 
 #[tokio::test]
-async fn peer_that_is_silent_within_tls_is_cut() {
+async fn peer_that_is_silent_within_tls_is_closed() {
     let fixture = start(impatient()).await;
-    // Before TLS, where there is no one to answer to.
+    // Before TLS, where no answer can be sent.
     let mut silent = connect(fixture.server.local_addrs()[0]).await;
     assert_eq!(read_to_end(&mut silent).await, "");
     // After TLS.

@@ -1,5 +1,5 @@
-//! Many messages in one read: what an endpoint answers, what it sends itself and what groups send it leave in
-//! the order in which it did all that.
+//! Many messages in one read: the endpoint's answers, its own sends and those of groups leave in the order in which
+//! the endpoint made them.
 
 use std::thread;
 
@@ -11,18 +11,18 @@ use tokio::{
 
 use crate::support::{soon, upgraded};
 
-/// Does what the message says: its first letter is one of [`ORDERS`].
-struct Clerk {
+/// Carries out what the message says: its first letter is one of [`ORDERS`].
+struct OrderEndpoint {
     group: Group,
 }
 
-/// All that a clerk can be told that goes on afterwards; `p` is for the peer itself, which sends a ping.
+/// All orders after which the session continues; `p` is for the peer itself, which sends a ping.
 const ORDERS: &[u8] = b"emsltbgop";
 
-/// Bytes. Too many to be gathered in a batch.
+/// Bytes of a message that is too large for a batch.
 const LARGE: usize = 100_000;
 
-impl Endpoint for Clerk {
+impl Endpoint for OrderEndpoint {
     fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
         match message.as_bytes()[0] {
             b'e' => Reply::Echo,
@@ -57,12 +57,12 @@ impl Endpoint for Clerk {
                 Reply::Echo
             }
             b'C' => Reply::Close(CloseCode::NORMAL, String::new()),
-            _ => panic!("told to"),
+            _ => panic!("on purpose"),
         }
     }
 }
 
-/// What is to come back for an order.
+/// Returns what must come back for an order.
 fn expected(order: u8) -> Vec<u8> {
     let echo = frame(&[order]);
     match order {
@@ -76,7 +76,7 @@ fn expected(order: u8) -> Vec<u8> {
     }
 }
 
-/// Large ones are binary, the others text.
+/// Returns the frame of a message with this payload: a large one is binary, the others are texts.
 fn frame(payload: &[u8]) -> Vec<u8> {
     match payload {
         [_] => vec![0x81, 1, payload[0]],
@@ -89,7 +89,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Sent all at once, and masked with zeros.
+/// Returns the frames of all orders, masked with zeros.
 fn batch(orders: &[u8]) -> Vec<u8> {
     let frames = orders.iter().map(|&order| match order {
         b'p' => vec![0x89, 0x80, 0, 0, 0, 0],
@@ -100,7 +100,7 @@ fn batch(orders: &[u8]) -> Vec<u8> {
 
 async fn start() -> ServerHandle {
     let factory = |_: &sockeye::Request| {
-        Ok(Clerk {
+        Ok(OrderEndpoint {
             group: Group::new(),
         })
     };
@@ -145,7 +145,7 @@ async fn what_was_answered_before_the_end_leaves_before_it() {
             let expected: Vec<u8> = orders[..4].iter().copied().flat_map(expected).collect();
             peer.write_all(&batch(&orders)).await.unwrap();
             let mut answers = Vec::new();
-            // Behind the Close frame of a server that goes on the peer's own must come.
+            // After the Close frame of a server that reads on, the peer's own must come.
             if end != b'x' {
                 peer.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await.unwrap();
             }

@@ -1,4 +1,4 @@
-//! WebSockets on other people's servers.
+//! WebSockets on servers of axum and hyper.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -99,7 +99,7 @@ async fn axum_handler_opens_a_websocket_over_http2() {
     let mut websocket = http2_websocket(response).await;
     assert_eq!(recv_text(&mut websocket).await, "true");
     assert_echoes(&mut websocket, "hi").await;
-    // Without the protocol it is nothing that we know.
+    // Without the protocol it is no request for a WebSocket.
     let request = Request::get("http://a.example/ws")
         .body(Empty::new())
         .unwrap();
@@ -108,7 +108,7 @@ async fn axum_handler_opens_a_websocket_over_http2() {
     assert_eq!(response.headers()["allow"], "CONNECT");
 }
 
-/// hyper takes a slice of any size at once, and some more of them.
+/// hyper accepts a slice of any size at once, and some more of them.
 #[tokio::test(start_paused = true)]
 async fn what_the_peer_does_not_read_over_http2_waits_in_the_outbox() {
     let (told, mut sent) = oneshot::channel();
@@ -144,7 +144,7 @@ async fn what_the_peer_does_not_read_over_http2_waits_in_the_outbox() {
         .await
         .expect("it is cut")
         .unwrap();
-    // The first was taken although it is larger than the outbox.
+    // The first message was accepted although it is larger than the outbox.
     assert_eq!(sent, 1);
 }
 
@@ -198,12 +198,12 @@ async fn a_connection_that_hyper_does_not_give_away_is_an_error_to_the_program()
             let errors = errors.lock().unwrap().clone();
             let service = service_fn(move |request| serve(request, errors.clone()));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // Forgotten: `.with_upgrades()`.
+            // The program has forgotten `.with_upgrades()`.
             tokio::spawn(connection);
         }
     });
     let (mut websocket, _) = open(addr, "/anywhere", &[]).await;
     assert_eq!(soon(told.recv()).await, Some(sockeye::ErrorKind::Config));
-    // And the peer isn't left waiting.
+    // The peer's connection is closed.
     assert!(soon(websocket.recv()).await.is_err());
 }

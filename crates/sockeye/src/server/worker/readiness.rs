@@ -90,7 +90,7 @@ enum Slot {
 /// Events that one wait returns at most. A round over all of them takes some milliseconds.
 const EVENTS_MAX: usize = 1024;
 
-/// Connections that an acceptor accepts before the other slots get their outcome.
+/// Connections that an acceptor accepts before the other slots get their turn.
 const ACCEPTS_PER_TURN: usize = 64;
 
 /// How often a draining worker checks whether all connections have ended.
