@@ -11,7 +11,7 @@ use crate::connection::{
 #[derive(Clone)]
 pub(crate) struct Publication {
     pub(crate) message: Prepared,
-    /// The sessions that don't get it.
+    /// The ids of the sessions that don't get it.
     pub(crate) except: Except,
     /// The order among all publications of a worker's slices.
     pub(crate) stamp: u64,

@@ -413,7 +413,7 @@ impl Driver {
         }
     }
 
-    /// The transport is gone.
+    /// Ends the connection after the socket has failed.
     fn handle_lost(&mut self, sink: &mut impl Sink) -> Poll<Drained> {
         let failure = self.shared().lock_in_order().failure();
         if let Some(failure) = failure {
@@ -525,7 +525,7 @@ impl Driver {
 pub(crate) enum DriveOutcome {
     /// The time slice is over, and there is more to do.
     Over,
-    /// The transport is gone.
+    /// The socket is closed.
     Done,
 }
 

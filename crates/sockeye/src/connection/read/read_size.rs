@@ -1,4 +1,4 @@
-//! How much is read at once.
+//! The size of a read, which follows how much the peer sends.
 
 use crate::connection::buffers;
 

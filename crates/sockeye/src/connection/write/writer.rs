@@ -1,6 +1,7 @@
 //! The socket of one session, and the bytes that wait to be written to it.
 
 mod delivery;
+mod driven_by;
 mod flush;
 mod memory;
 mod turn;
@@ -8,7 +9,7 @@ mod turn;
 use std::{
     io,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use sockeye_proto::{
@@ -23,10 +24,9 @@ use crate::{
         buffers,
         cold_state::ColdState,
         io::{Io, Outbound, Received},
-        mailbox::{Mailbox, Note},
         permit::Permit,
         waiters::Waiters,
-        write::{outbox::Outbox, prepared::Prepared},
+        write::{outbox::Outbox, prepared::Prepared, writer::driven_by::DrivenBy},
     },
     handshake::Request,
 };
@@ -80,18 +80,6 @@ impl Flow {
             *self = Self::Moving;
         }
     }
-}
-
-/// The task or worker that drives the connection, and is woken when something other than the socket asks for
-/// it.
-pub(crate) enum DrivenBy {
-    Nobody,
-    /// Boxed, so that a worker's record stays small.
-    Task(Box<Waker>),
-    Worker {
-        mailbox: Arc<Mailbox>,
-        place: u32,
-    },
 }
 
 /// Whether a send goes to the socket at once.
@@ -476,40 +464,6 @@ impl Writer {
     /// Notes whether reading pauses, so that the driver is woken when there is room.
     pub(crate) fn pause(&mut self) {
         self.paused = !self.may_read();
-    }
-
-    /// Sets the waker that drives this connection; a worker's is never replaced.
-    #[inline]
-    pub(crate) fn set_driver(&mut self, cx: &Context<'_>) {
-        self.paused = false;
-        match &mut self.driven_by {
-            DrivenBy::Worker { .. } => {}
-            DrivenBy::Task(waker) => (**waker).clone_from(cx.waker()),
-            DrivenBy::Nobody => self.driven_by = DrivenBy::Task(cx.waker().clone().into()),
-        }
-    }
-
-    /// Sets the worker that drives this connection.
-    pub(crate) fn set_worker(&mut self, mailbox: Arc<Mailbox>, place: u32) {
-        self.driven_by = DrivenBy::Worker { mailbox, place };
-    }
-
-    /// Wakes the driver for something other than the socket.
-    pub(crate) fn wake_driver(&self) {
-        match &self.driven_by {
-            DrivenBy::Nobody => {}
-            DrivenBy::Task(waker) => waker.wake_by_ref(),
-            DrivenBy::Worker { mailbox, place } => mailbox.post(Note::Look(*place)),
-        }
-    }
-
-    /// Returns a waker of the driver.
-    pub(crate) fn waker(&self) -> Waker {
-        match &self.driven_by {
-            DrivenBy::Nobody => Waker::noop().clone(),
-            DrivenBy::Task(waker) => (**waker).clone(),
-            DrivenBy::Worker { mailbox, place } => Mailbox::waker(mailbox, *place),
-        }
     }
 
     /// Returns the tasks that wait for room.
