@@ -9,15 +9,21 @@ PEERS := crates/checks/peers
 CLIENT := clients/js
 
 # Fast first.
-STEPS := fmt lint tidy unit js doctest doc deny corpus core stores conformance-groups e2e faults bench-smoke
+STEPS := fmt clippy lint features msrv tidy unit js doctest doc deny corpus core stores conformance-groups e2e faults bench-smoke
+
+# What needs cargo and crates alone: no apt, no Node, no Python.
+CHECK_STEPS := fmt clippy tidy unit doctest
 
 # Seconds per target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help test $(STEPS) conformance fuzz perf polling bench bench-peers peers client autobahn chromium proxies iproute2 valgrind redis clean
+.PHONY: help check test $(STEPS) conformance fuzz perf polling bench bench-peers peers client autobahn chromium proxies iproute2 valgrind redis clean
 
 help: ## List the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
+
+check: ## Run what needs only cargo, in a few minutes: formatting, clippy, rules, unit tests, doctests.
+	@set -e; for step in $(CHECK_STEPS); do $(MAKE) --no-print-directory $$step; done
 
 test: ## Run every check, fast ones first: what has to pass before a change is merged.
 	@set -e; for step in $(STEPS); do \
@@ -49,12 +55,33 @@ fmt: ## Check the formatting.
 	cargo fmt --manifest-path benches/core/Cargo.toml --check
 	cargo fmt --manifest-path benches/Cargo.toml --all --check
 
-lint: ## Run clippy, for the protocol with each choice of its features.
+clippy: ## Run clippy on the workspace.
 	cargo clippy --workspace --all-targets -- -D warnings
+
+lint: ## Run clippy on the benchmarks, and on the protocol with each choice of its features.
 	cargo clippy -p sockeye-proto --no-default-features -- -D warnings
 	cargo clippy -p sockeye-proto --no-default-features --features deflate -- -D warnings
 	cargo clippy -p sockeye-proto --no-default-features --features std --all-targets -- -D warnings
 	cargo clippy --manifest-path benches/Cargo.toml $(bench_own) --all-targets -- -D warnings
+
+CARGO_HACK := $(or $(shell command -v cargo-hack),.work/bin/cargo-hack)
+
+# `ring`, `native-roots` and `rustls` are what `tls` consists of, and AWS-LC takes minutes to compile.
+features: $(CARGO_HACK) ## Run clippy on crate `sockeye` with each feature, each two features and without any; test a client without TLS.
+	@[ ! -e $(CARGO_HACK) ] || { set -x; $(CARGO_HACK) hack clippy -p sockeye --feature-powerset --depth 2 --exclude-features default,aws-lc-rs,ring,native-roots,rustls --group-features stream,json -- -D warnings; }
+	cargo clippy -p sockeye --no-default-features --features client,rustls -- -D warnings
+	cargo clippy -p sockeye --no-default-features --features server,ring,http2 -- -D warnings
+	cargo test -p sockeye --no-default-features --features client --test without_tls
+
+.work/bin/cargo-hack:
+	cargo install cargo-hack --locked --debug --root .work || { $(call unavailable,cargo-hack); }
+
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+msrv: ## Compile all crates that are published with the oldest Rust that Cargo.toml promises, if rustup can get it.
+	@if command -v rustup > /dev/null && rustup toolchain install $(MSRV) --profile minimal --no-self-update; then \
+	  set -x; cargo +$(MSRV) check -p sockeye-proto -p sockeye -p sockeye-hub -p sockeye-server; \
+	else echo 'make: rustup cannot get Rust $(MSRV) on this machine: what the oldest Rust makes of it is not checked'; fi
 
 tidy: ## Check the rules about the tree: file sizes, module docs, names, dead files.
 	$(call check_tests,tidy)
@@ -148,8 +175,12 @@ bench-peers: ## Set up what the benchmarks need: a C++ compiler, headers of Open
 # Without the tool the check is skipped. In continuous integration (CI=true) that is a failure: a skipped check proves nothing.
 unavailable = { set +x; } 2> /dev/null; echo "make: $(1) could not be set up on this machine: what needs it $(if $(filter true,$(CI)),fails,is skipped)"; [ "$$CI" != true ]
 
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo -n)
-apt = command -v apt-get > /dev/null && $(SUDO) apt-get -q -o DPkg::Lock::Timeout=600 update && \
+# A person is asked before anything is installed with sudo, which may then ask for a password. Continuous integration, and
+# whoever has no terminal, is not asked.
+PERSON := $(shell [ "$$CI" != true ] && [ -t 0 ] && [ "$$(id -u)" != 0 ] && echo yes)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo$(if $(PERSON),, -n))
+agree = $(if $(PERSON),{ printf 'make: install %s with apt? [y/N] ' '$(1)'; read -r answer && [ "$$answer" = y ]; } &&)
+apt = command -v apt-get > /dev/null && $(call agree,$(1)) $(SUDO) apt-get -q -o DPkg::Lock::Timeout=600 update && \
 	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends $(1)
 
 venv = { python3 -m venv $(1) || { $(call apt,python3-venv) && python3 -m venv $(1); }; }

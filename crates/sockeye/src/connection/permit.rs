@@ -34,7 +34,7 @@ impl Connections {
     pub(crate) fn admit(&self, max: usize) -> Option<Permit> {
         self.0
             .open
-            .try_update(Ordering::AcqRel, Ordering::Acquire, |open| {
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
                 (open < max).then(|| open + 1)
             })
             .ok()
