@@ -296,7 +296,7 @@ impl Session {
     }
 
     /// Returns the round-trip time of the last heartbeat, to the peer's WebSocket and back; `None` before the
-    /// first. See [`Settings::heartbeat`].
+    /// first. See [`crate::Settings::heartbeat`].
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.0.latency()
