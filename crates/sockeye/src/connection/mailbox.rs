@@ -15,7 +15,8 @@ use crate::connection::{fan_out::Slice, wake_state::WakeState};
 /// them between two waits.
 ///
 /// There are about as many notes as connections at most: a connection posts one only when it begins to close
-/// and when a pause ends, and each slice of a group has at most one delivery posted.
+/// and when a pause ends, each slice of a group has at most one delivery posted, and each order of the server's
+/// is one.
 pub(crate) struct Mailbox {
     /// `None` once the worker has ended.
     notes: Mutex<Option<Vec<Note>>>,
@@ -34,6 +35,8 @@ pub(crate) enum Note {
     Look(u32),
     /// The slice has publications to deliver, once all other work of the round is done.
     Deliver(Arc<Slice>),
+    /// The server has orders for the worker, in a queue that only the two know.
+    Orders,
 }
 
 impl Mailbox {
@@ -53,11 +56,6 @@ impl Mailbox {
             Some(notes) => notes.push(note),
             None => return,
         }
-        self.notify();
-    }
-
-    /// Has the worker read its notes and its orders.
-    pub(crate) fn notify(&self) {
         if self.state.notify()
             && let Err(error) = self.waker.wake()
         {
@@ -71,17 +69,15 @@ impl Mailbox {
         Waker::from(Arc::new(Look { mailbox, place }))
     }
 
-    /// Takes all notes. `notes` must be empty, and its memory is used for the next ones. Returns whether the
-    /// worker was notified since the last call.
-    pub(crate) fn take(&self, notes: &mut Vec<Note>) -> bool {
+    /// Takes all notes. `notes` must be empty, and its memory is used for the next ones.
+    pub(crate) fn take(&self, notes: &mut Vec<Note>) {
         // Before the notes are taken: a note that comes in between is found in the next round.
         if !self.state.take() {
-            return false;
+            return;
         }
         if let Some(posted) = &mut *self.lock() {
             std::mem::swap(posted, notes);
         }
-        true
     }
 
     /// Begins to wait. Returns false if the worker must not wait, because there are notes.
@@ -111,7 +107,7 @@ impl Mailbox {
         self.undelivered.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Returns the stamp that the next publication of this worker's groups gets. What was published before has a lower one.
+    /// Returns the stamp that the next publication of this worker's groups gets. Earlier ones have lower stamps.
     pub(crate) fn stamp(&self) -> u64 {
         self.stamps.load(Ordering::Relaxed)
     }

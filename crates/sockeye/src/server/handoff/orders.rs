@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::{
-    connection::{Mailbox, Session},
+    connection::{Mailbox, Note, Session},
     server::{closing_notice::ClosingNotice, handoff::handoff::Handoff},
 };
 
-/// The orders for one worker, which it takes whenever it empties its mailbox.
+/// The orders for one worker, which it takes when it finds [`Note::Orders`] in its mailbox.
 ///
 /// The queue holds one order for each connection on its way to the worker, which the server's connection limit
 /// bounds, and a few for the server's phases.
@@ -46,10 +46,10 @@ impl Orders {
             Some(queue) => queue.push(order),
             None => return,
         }
-        self.mailbox.notify();
+        self.mailbox.post(Note::Orders);
     }
 
-    /// Takes all orders. The worker calls this when its mailbox says that it was woken.
+    /// Takes all orders. Several notes may stand for orders that were taken with the first.
     pub(crate) fn take(&self) -> Vec<Order> {
         self.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }

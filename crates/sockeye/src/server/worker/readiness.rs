@@ -174,13 +174,9 @@ impl ReadinessLoop {
             }
             // No session was driven, so what was sent to groups here holds up no sender.
             backlog::take();
-            if self.mailbox.take(&mut notes) {
-                for note in notes.drain(..) {
-                    self.handle_note(note);
-                }
-                for order in self.orders.take() {
-                    self.handle_order(order);
-                }
+            self.mailbox.take(&mut notes);
+            for note in notes.drain(..) {
+                self.handle_note(note);
             }
             if self.timer_fd.may_be_due() {
                 let now = Instant::now();
@@ -270,6 +266,7 @@ impl ReadinessLoop {
         match note {
             Note::Look(slot) => self.drive_slot(slot, ShortRead::ReadOn),
             Note::Deliver(slice) => self.deliveries.add(slice),
+            Note::Orders => self.handle_orders(),
         }
     }
 

@@ -12,7 +12,14 @@ use crate::{
 };
 
 impl ReadinessLoop {
-    pub(super) fn handle_order(&mut self, order: Order) {
+    /// Carries out all orders that the server has posted.
+    pub(super) fn handle_orders(&mut self) {
+        for order in self.orders.take() {
+            self.handle_order(order);
+        }
+    }
+
+    fn handle_order(&mut self, order: Order) {
         match order {
             Order::Serve(handoff) => self.handle_handoff(*handoff),
             Order::Close {
