@@ -312,6 +312,12 @@ mod tests {
         reader.read_rejection().await
     }
 
+    async fn assert_head_is_over_the_limit(reader: &mut Exchange<'_, DuplexStream>) {
+        let error = reader.read_head().await.unwrap_err();
+        let error = error.into_error(ErrorKind::Handshake, "peer");
+        assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+
     #[tokio::test]
     async fn interim_responses_are_skipped_and_counted() {
         let early = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
@@ -326,12 +332,7 @@ mod tests {
 
         let mut stream = stream_with(&early.repeat(9)).await;
         let mut reader = Exchange::new(&mut stream, &limits);
-        let error = reader
-            .read_head()
-            .await
-            .unwrap_err()
-            .into_error(ErrorKind::Handshake, "peer");
-        assert_eq!(error.kind(), ErrorKind::Limit);
+        assert_head_is_over_the_limit(&mut reader).await;
     }
 
     #[tokio::test]
@@ -385,12 +386,7 @@ mod tests {
         let head = [b"HTTP/1.1 200 OK\r\nA: ".to_vec(), vec![b'x'; 1 << 17]].concat();
         let mut stream = stream_with(&head).await;
         let mut reader = Exchange::new(&mut stream, &limits);
-        let error = reader
-            .read_head()
-            .await
-            .unwrap_err()
-            .into_error(ErrorKind::Handshake, "peer");
-        assert_eq!(error.kind(), ErrorKind::Limit);
+        assert_head_is_over_the_limit(&mut reader).await;
         assert!(reader.buffer.len() <= limits.head_bytes_max + READ_BYTES);
 
         let body = [b"HTTP/1.1 500 No\r\n\r\n".to_vec(), vec![b'x'; 1 << 17]].concat();

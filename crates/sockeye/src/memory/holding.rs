@@ -199,15 +199,15 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert!(must_close(&holdings).is_empty());
-        let mut straw = holding(&budget, 10 * MIB);
+        let mut last = holding(&budget, 10 * MIB);
         // 65 MiB are used, 60 should be left.
         let first = must_close(&holdings);
-        let more = usize::from(straw.must_close());
+        let more = usize::from(last.must_close());
         assert_eq!(first.len() + more, 1, "{first:?}");
         assert_eq!(counter.0.load(Ordering::SeqCst), first.len());
-        straw.set(20 * MIB, || Waker::noop().clone());
+        last.set(20 * MIB, || Waker::noop().clone());
         holdings.retain(|holding| !holding.must_close());
-        drop(straw);
+        drop(last);
         assert!(budget.used_bytes() <= 55 * MIB);
         assert!(must_close(&holdings).is_empty());
     }

@@ -63,6 +63,20 @@ async fn until_used(budget: &MemoryBudget, is_right: impl Fn(usize) -> bool) {
     }
 }
 
+/// Starts a server whose program takes no message.
+async fn server_that_reads_nothing(settings: Settings, budget: &MemoryBudget) -> ServerHandle {
+    let route = Route::conversation("/", |_, websocket: WebSocket| async move {
+        websocket.session().closed().await;
+    });
+    Server::bind("127.0.0.1:0")
+        .settings(settings)
+        .memory_budget(budget.clone())
+        .mount(route)
+        .start()
+        .await
+        .unwrap()
+}
+
 /// Reads until the end. Returns the code of the last Close frame, if there was one.
 async fn close_code(stream: &mut (impl AsyncRead + Unpin)) -> Option<u16> {
     let mut bytes = Vec::new();
@@ -403,14 +417,7 @@ async fn what_streams_of_http2_send_ahead_of_their_readers_is_charged_and_ends_t
             Duration::from_secs(10),
         ));
         let budget = MemoryBudget::new(bytes_max);
-        let deaf = Route::conversation("/", |_, websocket: WebSocket| async move {
-            websocket.session().closed().await;
-        });
-        let server = Server::bind("127.0.0.1:0")
-            .settings(settings)
-            .memory_budget(budget.clone())
-            .mount(deaf);
-        let server = server.start().await.unwrap();
+        let server = server_that_reads_nothing(settings, &budget).await;
         let mut sender = http2_client(server.local_addrs()[0]).await;
         let mut streams = Vec::new();
         for _ in 0..STREAMS {
@@ -510,14 +517,7 @@ async fn a_connection_of_http2_that_must_go_is_told_by_goaway() {
     let mut settings = Settings::default();
     settings.inbox_bytes_max = KIB;
     let budget = MemoryBudget::new(64 * MIB);
-    let deaf = Route::conversation("/", |_, websocket: WebSocket| async move {
-        websocket.session().closed().await;
-    });
-    let server = Server::bind("127.0.0.1:0")
-        .settings(settings)
-        .memory_budget(budget.clone())
-        .mount(deaf);
-    let server = server.start().await.unwrap();
+    let server = server_that_reads_nothing(settings, &budget).await;
     let stream = connect(server.local_addrs()[0]).await;
     let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
