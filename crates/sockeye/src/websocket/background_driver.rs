@@ -1,10 +1,7 @@
 //! The receiving side of a loop-style connection, and what drives it while no task is in `recv`.
 
 use std::{
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
     task::{Context, Poll, Wake, Waker},
 };
 
@@ -18,6 +15,7 @@ use crate::{
     error::Error,
     websocket::{
         drive_queue::{self, DriveOnce},
+        drive_state::{DriveAction, DriveState, WaitKind},
         inbox::Inbox,
         message_queue::Item,
         wait::{Wait, WaitStats},
@@ -40,67 +38,45 @@ pub(crate) struct RecvState {
     pub(crate) skips: bool,
     /// Whether the program has been told that the connection ended, and how.
     end_reported: bool,
-    /// Whether what is sent may be gathering while the program answers a batch. The connection is then in the drive
-    /// queue, or the program calls `recv` before its turn there: either one flushes.
-    gathers: bool,
+    replies: Replies,
     wait_stats: WaitStats,
 }
 
-/// The waker that the socket gets. It decides which task drives the connection next.
+/// Whether what the program sends while it answers a batch goes to the socket at once.
+///
+/// ```text
+///              next_item, of a batch             hand_out
+///   Direct ─────────────────────────> Gathering ──────────> FlushQueued
+///     ^                                   │                      │
+///     └───── release: flushes ────────────┴──────────────────────┘
+///     (recv has found nothing more, or the drive queue has come to the connection)
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Replies {
+    /// It goes to the socket at once.
+    #[default]
+    Direct,
+    /// It may gather.
+    Gathering,
+    /// It may gather, and the drive queue flushes if the program doesn't call `recv` before.
+    FlushQueued,
+}
+
+/// The waker that the socket gets. [`DriveState`] decides which task drives the connection next.
 ///
 /// A wake-up goes to the task that waits in `recv`. Without one the connection joins the drive queue, whose task reads,
 /// answers and flushes once. So a pong leaves and a close is answered whatever the program is doing, and no
 /// task exists for a connection while its program waits in `recv`.
 ///
-/// Three facts decide, and each changes without the others. A wake-up changes `waiting` under its mutex. `is_queued` and
-/// `unhandled_wake` are atomics because `recv` reads them for each message, where it takes no second lock.
-///
-/// A task of kind `Poll` stays registered between its calls (`keep_registered`).
-///
 /// ```text
-///   waiting          register                  wake, if `Future`
-///          ┌──────────────────────────> Task ─────────────────────> Woken
-///          │                             │ ^                        │  │
-///        None <── unregister ────────────┤ └─────── register ───────┘  │
-///          ^  <── drive_once (wakes it) ─┘                             │
-///          └────────── unregister (schedules if unhandled_wake) ───────┘
-///
-///   is_queued        false ── schedule ──> true ── drive_once ──> false
-///                    A wake-up in None or Task(Poll) schedules, and recv when it returns a message while the answers
-///                    to a batch gather.
-///
-///   unhandled_wake   false ── wake ──> true ── drive ──> false
-///                    While it is false, drive_once doesn't drive, and recv only drives if the driver is busy or has
-///                    ended.
+///   socket ── wake ──> DriveState ──┬── WakeTask ──> a task in recv: poll_until ──┬──> drive
+///                                   └── Queue ─────> drive_queue: drive_once ─────┘
 /// ```
 pub(crate) struct BackgroundDriver {
     shared: Weak<RecvShared>,
     runtime: Handle,
-    waiting: Mutex<Waiting>,
-    /// Whether the connection is in the drive queue and its turn has not come.
-    is_queued: AtomicBool,
-    /// Whether the socket has woken it since driving began last. If not, driving again would find nothing.
-    unhandled_wake: AtomicBool,
-}
-
-/// Whether a task waits in `recv`.
-#[derive(Default)]
-enum Waiting {
-    #[default]
-    None,
-    /// It waits for what is received.
-    Task(Waker, WaitKind),
-    /// A wake-up went to it. It will drive.
-    Woken,
-}
-
-/// How a task waits, which decides whether it drives for certain after a wake-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WaitKind {
-    /// In a future of ours. The task polls it again or drops it, so it drives or unregisters.
-    Future,
-    /// In a `poll_` method. The task may never call it again, as after a read that timed out.
-    Poll,
+    /// Taken after the lock of [`RecvShared`], never before it: a wake-up may come while that one is held.
+    drive_state: Mutex<DriveState>,
 }
 
 impl RecvShared {
@@ -115,19 +91,17 @@ impl RecvShared {
                 joined: Vec::new(),
                 skips: false,
                 end_reported: false,
-                gathers: false,
+                replies: Replies::Direct,
                 wait_stats: WaitStats::default(),
             }),
             background_driver: Arc::new(BackgroundDriver {
                 shared: Weak::clone(shared),
                 runtime: Handle::current(),
-                waiting: Mutex::default(),
-                is_queued: AtomicBool::new(false),
-                unhandled_wake: AtomicBool::new(true),
+                drive_state: Mutex::default(),
             }),
         });
         // The first drive registers the waker with the socket, even if `recv` is never called.
-        shared.background_driver.schedule();
+        shared.background_driver.wake_by_ref();
         shared
     }
 
@@ -146,15 +120,13 @@ impl RecvShared {
         let mut state = self.state();
         if let Some(found) = wanted(&mut state) {
             call.handle_found(&mut state);
-            return Poll::Ready(self.hand_out(&state, found));
+            return Poll::Ready(self.hand_out(&mut state, found));
         }
         // Nothing is left to answer or to take.
         state.release();
         state.settle_held();
-        call.register(cx.waker());
-        // Read after `register`: a wake-up that comes after this line reaches the caller.
-        if self.background_driver.is_quiet() && !state.driver.is_busy() && !state.driver.has_ended()
-        {
+        let was_woken = call.register(cx.waker());
+        if !was_woken && !state.driver.is_busy() && !state.driver.has_ended() {
             call.handle_nothing(&mut state, cx);
             return Poll::Pending;
         }
@@ -164,7 +136,7 @@ impl RecvShared {
         match wanted(&mut state) {
             Some(found) => {
                 call.unregister();
-                Poll::Ready(self.hand_out(&state, found))
+                Poll::Ready(self.hand_out(&mut state, found))
             }
             None => {
                 state.release();
@@ -179,21 +151,31 @@ impl RecvShared {
     #[inline]
     pub(crate) fn next_of_batch(&self) -> Option<Message<'static>> {
         let mut state = self.state();
-        let is_within_batch = state.gathers && state.joined.is_empty() && !state.skips;
-        if is_within_batch && self.background_driver.is_queued.load(Ordering::SeqCst) {
-            state.inbox.pop_within_batch()
-        } else {
-            None
+        match state.replies {
+            Replies::FlushQueued if state.joined.is_empty() && !state.skips => {
+                state.inbox.pop_within_batch()
+            }
+            _ => None,
         }
     }
 
     /// Returns `found` to the program, which may take its time. The drive queue then flushes what the program has sent.
     #[inline]
-    fn hand_out<T>(&self, state: &RecvState, found: T) -> T {
-        if state.gathers && self.background_driver.schedule() {
-            state.driver.gather();
+    fn hand_out<T>(&self, state: &mut RecvState, found: T) -> T {
+        if state.replies == Replies::Gathering {
+            self.queue_flush(state);
         }
         found
+    }
+
+    #[inline(never)]
+    fn queue_flush(&self, state: &mut RecvState) {
+        state.replies = Replies::FlushQueued;
+        let action = self.background_driver.drive_state().queue();
+        if let DriveAction::Queue = action {
+            self.background_driver.act(action);
+            state.driver.gather();
+        }
     }
 
     /// Drives the connection to its end in a task of its own: the program has dropped its handle.
@@ -218,9 +200,6 @@ impl RecvShared {
     }
 
     fn drive(&self, state: &mut RecvState) {
-        self.background_driver
-            .unhandled_wake
-            .store(false, Ordering::SeqCst);
         let waker = Waker::from(Arc::clone(&self.background_driver));
         let _ = state
             .driver
@@ -235,9 +214,11 @@ impl RecvState {
             let had_much_room = self.inbox.has_much_room();
             let item = self.inbox.pop()?;
             // The answer to the last message of a batch leaves with the other answers.
-            self.gathers = match self.inbox.is_empty() {
-                true => self.driver.gathers(),
-                false => true,
+            let gathers = !self.inbox.is_empty() || self.driver.gathers();
+            self.replies = match self.replies {
+                _ if !gathers => Replies::Direct,
+                Replies::Direct => Replies::Gathering,
+                replies => replies,
             };
             if !had_much_room && self.inbox.has_much_room() {
                 // Reading may have paused, and the program may not call `recv` for a while.
@@ -258,7 +239,7 @@ impl RecvState {
 
     /// Flushes what has gathered. What is sent from now on goes to the socket at once.
     fn release(&mut self) {
-        if std::mem::take(&mut self.gathers) {
+        if std::mem::take(&mut self.replies) != Replies::Direct {
             self.driver.release();
         }
     }
@@ -314,16 +295,13 @@ impl RecvCall<'_> {
         }
     }
 
-    fn register(&mut self, waker: &Waker) {
-        let mut waiting = self.background_driver.waiting();
-        match &mut *waiting {
-            Waiting::Task(known, kind) => {
-                known.clone_from(waker);
-                *kind = self.kind;
-            }
-            _ => *waiting = Waiting::Task(waker.clone(), self.kind),
-        }
+    /// Registers the task, and returns whether a wake-up has come that no task has handled: the caller then drives.
+    /// A wake-up that comes from now on reaches the task.
+    fn register(&mut self, waker: &Waker) -> bool {
         self.is_registered = true;
+        let mut drive_state = self.background_driver.drive_state();
+        drive_state.register(waker, self.kind);
+        drive_state.take_wake()
     }
 
     /// Ends the call without ending the registration: the task may poll again. Only for a call of kind `Poll`.
@@ -332,8 +310,7 @@ impl RecvCall<'_> {
         self.is_registered = false;
     }
 
-    /// Ends the registration: the task is about to do something else. If a wake-up went to this task and it hasn't
-    /// driven since, the drive queue does.
+    /// Ends the registration: the task turns to something else.
     #[inline]
     fn unregister(&mut self) {
         if std::mem::take(&mut self.is_registered) {
@@ -343,10 +320,8 @@ impl RecvCall<'_> {
 
     #[inline(never)]
     fn unregister_now(&self) {
-        let waiting = std::mem::take(&mut *self.background_driver.waiting());
-        if !matches!(waiting, Waiting::Task(..)) && !self.background_driver.is_quiet() {
-            self.background_driver.schedule();
-        }
+        let action = self.background_driver.drive_state().unregister();
+        self.background_driver.act(action);
     }
 }
 
@@ -357,57 +332,45 @@ impl Drop for RecvCall<'_> {
 }
 
 impl BackgroundDriver {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock()
+    fn drive_state(&self) -> MutexGuard<'_, DriveState> {
+        self.drive_state.lock()
     }
 
-    /// Whether the socket hasn't woken it since driving began last.
-    fn is_quiet(&self) -> bool {
-        !self.unhandled_wake.load(Ordering::SeqCst)
-    }
-
-    /// Puts the connection into the drive queue. Returns whether it wasn't there already.
-    #[inline]
-    fn schedule(self: &Arc<Self>) -> bool {
-        !self.is_queued.load(Ordering::SeqCst) && self.schedule_now()
-    }
-
-    #[inline(never)]
-    fn schedule_now(self: &Arc<Self>) -> bool {
-        let is_new = !self.is_queued.swap(true, Ordering::SeqCst);
-        if is_new {
-            let driver: Arc<dyn DriveOnce> = Arc::clone(self) as _;
-            drive_queue::push(driver, &self.runtime);
+    /// Does what follows from an event, after the lock of the state was released.
+    fn act(self: &Arc<Self>, action: DriveAction) {
+        match action {
+            DriveAction::None => {}
+            DriveAction::WakeTask(waker) => waker.wake(),
+            DriveAction::Queue => {
+                let driver: Arc<dyn DriveOnce> = Arc::clone(self) as _;
+                drive_queue::push(driver, &self.runtime);
+            }
         }
-        is_new
     }
 }
 
 impl DriveOnce for BackgroundDriver {
-    fn drive_once(&self) {
-        self.is_queued.store(false, Ordering::SeqCst);
-        // The woken task drives. It flushed when it began to wait, and what it sends next gathers better if it drives.
-        if matches!(*self.waiting(), Waiting::Woken) {
+    fn drive_once(self: Arc<Self>) {
+        if !self.drive_state().handle_turn() {
             return;
         }
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
         let mut state = shared.state();
-        // A task that has called `recv` meanwhile may have driven.
-        let drives = !self.is_quiet();
-        if drives {
+        // Taken under the lock: a task that has called `recv` meanwhile may have driven.
+        let was_woken = self.drive_state().take_wake();
+        if was_woken {
             shared.drive(&mut state);
-            state.gathers |= !state.inbox.is_empty();
+            if !state.inbox.is_empty() && state.replies == Replies::Direct {
+                state.replies = Replies::Gathering;
+            }
         }
         state.release();
         drop(state);
-        if drives {
-            // A task that waits in `recv` by now may find in the inbox what this drive has read.
-            let waiting = std::mem::take(&mut *self.waiting());
-            if let Waiting::Task(waker, _) = waiting {
-                waker.wake();
-            }
+        if was_woken {
+            let action = self.drive_state().handle_driven();
+            self.act(action);
         }
     }
 }
@@ -418,21 +381,7 @@ impl Wake for BackgroundDriver {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.unhandled_wake.store(true, Ordering::SeqCst);
-        let mut waiting = self.waiting();
-        match std::mem::take(&mut *waiting) {
-            Waiting::Task(waker, WaitKind::Future) => {
-                *waiting = Waiting::Woken;
-                drop(waiting);
-                waker.wake();
-            }
-            Waiting::Woken => *waiting = Waiting::Woken,
-            // `drive_once` wakes a task of kind `Poll` after it has driven.
-            other => {
-                *waiting = other;
-                drop(waiting);
-                self.schedule();
-            }
-        }
+        let action = self.drive_state().handle_wake();
+        self.act(action);
     }
 }

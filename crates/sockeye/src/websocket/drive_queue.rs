@@ -15,7 +15,7 @@ use tokio::{
 /// What the queue drives.
 pub(crate) trait DriveOnce: Send + Sync {
     /// Reads, answers and flushes once.
-    fn drive_once(&self);
+    fn drive_once(self: Arc<Self>);
 }
 
 /// Connections that one task drives one after the other. Many that are busy need driving at the same time, and a task

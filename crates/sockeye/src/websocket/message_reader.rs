@@ -13,7 +13,8 @@ use crate::{
     closed::Closed,
     error::Error,
     websocket::{
-        background_driver::{RecvCall, RecvShared, RecvState, WaitKind},
+        background_driver::{RecvCall, RecvShared, RecvState},
+        drive_state::WaitKind,
         message_queue::Item,
     },
 };

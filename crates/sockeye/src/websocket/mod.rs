@@ -6,13 +6,14 @@
 //!                ^                                  recv_json ─────────────────────────> a value
 //!                │                                  recv_stream ───────────────────────> MessageReader
 //!                ├── a task in recv (wait: it spins, then sleeps)
-//!                └── background_driver, in the drive_queue of its thread
+//!                └── background_driver (drive_state), in the drive_queue of its thread
 //! ```
 //!
-//! The states of "which task drives next" are drawn at `BackgroundDriver`.
+//! Which of the two drives next is decided by `drive_state`, where its states are drawn.
 
 mod background_driver;
 mod drive_queue;
+mod drive_state;
 mod inbox;
 #[cfg(feature = "json")]
 mod json;

@@ -19,7 +19,8 @@ use crate::{
     handshake::Request,
     settings::Settings,
     websocket::{
-        background_driver::{RecvShared, RecvState, WaitKind},
+        background_driver::{RecvShared, RecvState},
+        drive_state::WaitKind,
         inbox::{Control, Inbox},
         message_queue::Item,
         message_reader::MessageReader,
