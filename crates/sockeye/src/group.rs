@@ -111,12 +111,15 @@ impl Group {
         self.publish_except(&Prepared::new(message), &except, &[session])
     }
 
-    /// Returns the members except these sessions: `group.except([&a, &b]).send("hello")`. A session that isn't a member changes nothing.
+    /// Returns the members except these sessions: `group.except([&a, &b]).send("hello")`. A session that isn't a member
+    /// changes nothing.
+    ///
+    /// # Example
     ///
     /// ```
     /// use sockeye::{Group, Session};
     ///
-    /// /// Returns how many others were told.
+    /// /// Returns how many other members there are.
     /// fn announce(room: &Group, couple: (&Session, &Session)) -> usize {
     ///     room.except([couple.0, couple.1]).send("two have left for a private room")
     /// }
@@ -137,10 +140,13 @@ impl Group {
         }
     }
 
-    /// Closes all members, as [`Session::close`] does. Returns how many there were.
+    /// Closes all members, as [`Session::close`] does. Returns their number.
     ///
-    /// What was sent to the group before goes out before the Close frame. A session that joins meanwhile is not
-    /// closed; the group can be used again at once. All are told at the same time: for a pace see [`crate::Drain`].
+    /// What was sent to the group before leaves before the Close frame. A session that joins during the call is not
+    /// closed, and the group can be used again at once. All members are closed at the same time; [`crate::Drain`] closes
+    /// at a set pace.
+    ///
+    /// # Example
     ///
     /// ```
     /// use sockeye::{CloseCode, Group};
@@ -161,9 +167,11 @@ impl Group {
 
     /// Calls `visit` with each session that is a member when the call begins, in no order, on the calling thread.
     ///
-    /// No lock is held meanwhile, so that `visit` may use the session and the group: send, close, join and leave. On a
-    /// worker, which is where endpoints are called, the other connections of the worker wait until all are visited, so
-    /// `visit` must not block. The list of members is copied first: eight bytes for each.
+    /// No lock is held meanwhile, so `visit` may use the session and the group: send, close, join and leave. `visit` must
+    /// not block: on a worker, which calls the endpoints, the worker's other connections wait until the call ends. The
+    /// list of members is copied first, 8 bytes for each.
+    ///
+    /// # Example
     ///
     /// ```
     /// use sockeye::{Group, Session};
@@ -198,8 +206,8 @@ impl Group {
             .sum()
     }
 
-    /// Sends to all members except `sessions`, which are those of `except`. Returns the number of members that it is
-    /// sent to.
+    /// Sends a message to all members except `sessions`, which are those of `except`. Returns the number of members that
+    /// it is sent to.
     fn publish_except(&self, message: &Prepared, except: &Except, sessions: &[&Session]) -> usize {
         let slices = self.0.read();
         let published = slices.iter().map(|slice| slice.publish(message, except));
@@ -232,7 +240,7 @@ pub struct GroupExcept<'g> {
 }
 
 impl GroupExcept<'_> {
-    /// Sends a message to all other members, framed once. Returns their number.
+    /// Sends a message to all other members. Returns their number.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> usize {
         self.send_prepared(&Prepared::new(message))
     }

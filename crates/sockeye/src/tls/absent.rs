@@ -1,4 +1,4 @@
-//! What stands for TLS in a build without the feature `rustls`: a server can't have it, and a client is told so.
+//! Stands for TLS in a build without the feature `rustls`. A server can't be given any, and a client returns an error.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::{
     tls::secured::{Alpn, Secured},
 };
 
-/// A client that has no TLS.
+/// A client without TLS.
 #[derive(Clone, Debug, Default)]
 pub struct ClientTls(());
 
@@ -39,7 +39,7 @@ impl ClientTls {
     }
 }
 
-/// There is none.
+/// Has no value: a server without TLS.
 #[derive(Clone, Debug)]
 pub enum ServerTls {}
 
@@ -49,6 +49,6 @@ impl ServerTls {
     }
 }
 
-/// There is none.
+/// Has no value: a server without TLS.
 #[derive(Clone)]
 pub enum TlsAcceptor {}

@@ -1,9 +1,11 @@
 //! TLS with rustls, for clients and servers.
 //!
 //! ```text
-//!   ClientTls (trust, client certificate) ──> ClientConfig for each Alpn ──> connect(stream) ──> TlsStream
+//!   ClientTls (default roots, certificate) ──> ClientConfig for each Alpn ──> connect(stream) ──> Secured
 //!       └── Verifier: checks the server's certificate
-//!   ServerTls (chain, key; replaceable)   ──> ServerConfig ──> TlsAcceptor
+//!   ServerTls (chain, key; replaceable)    ──> ServerConfig ──> TlsAcceptor
+//!
+//!   provider: the cryptography of both; absent: stands for both without the feature `rustls`
 //! ```
 
 #[cfg(not(feature = "rustls"))]

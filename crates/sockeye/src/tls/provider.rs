@@ -1,4 +1,4 @@
-//! Which cryptography TLS uses.
+//! The crypto provider of TLS.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use rustls::crypto::CryptoProvider;
 
 use crate::error::{Error, ErrorKind};
 
-/// The provider that the program has installed as rustls' default, else AWS-LC's, else ring's.
+/// Returns the provider that the program has installed as rustls' default, else AWS-LC's, else ring's.
 ///
-/// Named, because another crate in the program may add a second provider to rustls, which then has no default.
-/// ring is on by default, so that AWS-LC is there only if somebody wants it.
+/// The provider is named: rustls has no default provider if another crate in the program enables a second one.
+/// AWS-LC goes before ring: ring is a default feature, so AWS-LC is enabled only if the program wants it.
 ///
 /// # Errors
 ///
-/// Kind `Config`: there is none.
+/// [`ErrorKind::Config`] if there is none.
 pub(super) fn provider() -> Result<Arc<CryptoProvider>, Error> {
     CryptoProvider::get_default()
         .cloned()
@@ -21,7 +21,7 @@ pub(super) fn provider() -> Result<Arc<CryptoProvider>, Error> {
         .ok_or_else(|| {
             Error::new(
                 ErrorKind::Config,
-                "TLS has no cryptography: turn on the feature `ring` or `aws-lc-rs` of the crate `sockeye`, \
+                "TLS has no crypto provider: turn on the feature `ring` or `aws-lc-rs` of the crate `sockeye`, \
                  or install a `CryptoProvider` of rustls",
             )
         })

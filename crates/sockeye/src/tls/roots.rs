@@ -1,15 +1,15 @@
-//! Whom a client trusts that isn't told whom to trust.
+//! The roots that a client trusts by default.
 
 use rustls::RootCertStore;
 
 use crate::error::{Error, ErrorKind};
 
-/// The roots of the operating system (feature `native-roots`), and where it has none those of Mozilla (feature
+/// Returns the roots of the operating system (feature `native-roots`), or if it has none those of Mozilla (feature
 /// `webpki-roots`).
 ///
 /// # Errors
 ///
-/// There are none, or they can't be read. A failure isn't kept, the next connection tries again.
+/// There are none, or they can't be read. A failure isn't kept: the next connection tries again.
 pub(super) async fn default_roots() -> Result<RootCertStore, Error> {
     let native = native_roots().await;
     match mozilla_roots() {
@@ -18,7 +18,7 @@ pub(super) async fn default_roots() -> Result<RootCertStore, Error> {
     }
 }
 
-/// Some hundred files, read once per process and in a thread that may block.
+/// Reads the roots of the operating system: some hundred files, once for the process, on a thread that may block.
 #[cfg(feature = "native-roots")]
 async fn native_roots() -> Result<RootCertStore, Error> {
     use tokio::{sync::OnceCell, task::spawn_blocking};
@@ -32,7 +32,7 @@ async fn native_roots() -> Result<RootCertStore, Error> {
                 Error::new(ErrorKind::Tls, message).with_source(error)
             })?;
         let mut roots = RootCertStore::empty();
-        // Systems carry some certificates that nobody can use; the others still count.
+        // Some systems have certificates that webpki can't use. The others still count.
         let (usable, unusable) = roots.add_parsable_certificates(found.certs);
         tracing::debug!(usable, unusable, "read the system's root certificates");
         if usable > 0 {

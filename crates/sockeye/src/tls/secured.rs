@@ -1,8 +1,8 @@
-//! What a TLS handshake of a client asks for and yields.
+//! The offer and the result of a client's TLS handshake.
 
 use crate::connection::Stream;
 
-/// Which protocols to offer (RFC 7301).
+/// Which protocols a client offers (RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Alpn {
     Http1,
@@ -10,9 +10,9 @@ pub(crate) enum Alpn {
     Http1AndHttp2,
 }
 
-/// A stream with TLS.
+/// A stream through TLS.
 pub(crate) struct Secured {
     pub(crate) stream: Box<dyn Stream>,
-    /// Whether ALPN agreed to `h2`.
+    /// Whether ALPN has chosen `h2`.
     pub(crate) is_http2: bool,
 }

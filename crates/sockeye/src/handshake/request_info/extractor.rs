@@ -1,4 +1,4 @@
-//! What a handler of axum's takes of a request.
+//! `RequestInfo` as an extractor of axum.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -11,7 +11,7 @@ use crate::handshake::{
 };
 
 impl RequestInfo {
-    /// What somebody else's server has left of it in a request, and otherwise what that shows.
+    /// Returns the value that a [`crate::Server`] has stored in the request, or else derives one from the request.
     pub(crate) fn of_foreign(parts: &http::Extensions, uri: &Uri, headers: &HeaderMap) -> Self {
         if let Some(info) = parts.get::<Self>() {
             return info.clone();
@@ -19,7 +19,7 @@ impl RequestInfo {
         let peer = parts.get::<ConnectInfo<SocketAddr>>();
         Self::shown(Shown {
             peer_addr: peer.map(|ConnectInfo(addr)| *addr),
-            // HTTP/2 says it; over HTTP/1.1 only the server's owner knows.
+            // A request over HTTP/2 has the scheme. Over HTTP/1.1 only the HTTP server knows.
             tls: match uri.scheme() == Some(&Scheme::HTTPS) {
                 true => Tls::Yes,
                 false => Tls::No,
