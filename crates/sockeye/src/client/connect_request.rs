@@ -4,13 +4,15 @@ use http::{HeaderName, header};
 
 use crate::client::connect::{Connect, connect};
 
-/// Dials what a request of crate `http` asks for: its URI, with its header fields.
+/// Dials the URI of a request of crate `http`, with its header fields.
 ///
-/// For programs that have such a request already, for another client. What the handshake writes itself isn't taken from
-/// it: the method, the version, `Host`, `Connection`, `Upgrade`, `Sec-WebSocket-Key` and the like. The names in
-/// `Sec-WebSocket-Protocol` are offered as by [`Connect::subprotocols`]. Extensions are ignored.
+/// For programs that have made such a request for another client. The handshake writes these parts itself and ignores
+/// those of the request: the method, the version, `Host`, `Connection`, `Upgrade`, `Sec-WebSocket-Key` and the like. The
+/// names in `Sec-WebSocket-Protocol` are offered as by [`Connect::subprotocols`]. Extensions are ignored.
 ///
-/// A URI without scheme and host is an error of kind `Url` when the result is awaited.
+/// A URI without scheme and host is an error of kind [`ErrorKind::Url`](crate::ErrorKind::Url) when the result is awaited.
+///
+/// # Example
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,8 +6,8 @@ use http::{HeaderName, HeaderValue};
 
 use crate::error::{Error, ErrorKind};
 
-/// The header fields that a program adds to its request, in its order, and the first mistake in them, which is reported
-/// when the request is made.
+/// The header fields that a program adds to its request, in its order. The first mistake in them becomes an error when the
+/// request is made.
 #[derive(Clone, Default)]
 pub(crate) struct OwnHeaders {
     fields: Vec<(String, String)>,
@@ -34,9 +34,11 @@ impl OwnHeaders {
         }
     }
 
+    /// Returns the fields.
+    ///
     /// # Errors
     ///
-    /// Kind `Config`: one of them can't be written.
+    /// [`ErrorKind::Config`] if one of them can't stand in a request.
     pub(crate) fn fields(&self) -> Result<&[(String, String)], Error> {
         match &self.mistake {
             None => Ok(&self.fields),
@@ -52,7 +54,7 @@ impl OwnHeaders {
     }
 }
 
-/// Fields may hold secrets: names only.
+/// Shows only the names, since values may be secrets.
 impl fmt::Debug for OwnHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.fields.iter().map(|(name, _)| name);
@@ -60,7 +62,7 @@ impl fmt::Debug for OwnHeaders {
     }
 }
 
-/// As browsers write names over HTTP/1.1: some servers of old compare them byte by byte.
+/// Returns the name in title case, as browsers write it over HTTP/1.1: some old servers compare names byte by byte.
 fn in_title_case(name: &HeaderName) -> String {
     let mut begins_word = true;
     let in_case = |character: char| {

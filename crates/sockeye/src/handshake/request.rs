@@ -81,7 +81,7 @@ impl Request {
 
     /// Returns the token of `Authorization: Bearer …` (RFC 6750 section 2.1), as sent.
     ///
-    /// A browser's `WebSocket` can set no header field; pages send a token in the query
+    /// A browser's `WebSocket` can't set header fields. Pages send a token in the query
     /// ([`Request::query_param`]), in a cookie, or as a subprotocol.
     #[must_use]
     pub fn bearer_token(&self) -> Option<&str> {
