@@ -2,8 +2,14 @@
 
 use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
+#[cfg(feature = "axum")]
+use axum::{body::Body, response::IntoResponse};
 use tokio::sync::watch;
+#[cfg(feature = "axum")]
+use tower_service::Service;
 
+#[cfg(feature = "axum")]
+use crate::server::fallback::Fallback;
 use crate::{
     connection::Connections,
     endpoint::Endpoint,
@@ -48,7 +54,7 @@ pub struct Server {
     listens: Vec<Listen>,
     routes: Vec<Route>,
     #[cfg(feature = "axum")]
-    fallback: Option<axum::Router>,
+    fallback: Option<Fallback>,
     settings: Settings,
     memory_budget: Option<MemoryBudget>,
     tcp_keepalive: Option<Duration>,
@@ -167,15 +173,35 @@ impl Server {
         self
     }
 
-    /// Sets the router that answers requests which don't ask for a WebSocket. Default: the server answers them with
-    /// 404.
+    /// Sets the service that answers requests which don't ask for a WebSocket: an [`axum::Router`], or any tower service,
+    /// with its layers. Default: the server answers them with 404.
     ///
-    /// A handler can extract [`crate::RequestInfo`], which has the client's address and the scheme and host that the
-    /// client has asked for. The peer's own address is available as axum's `ConnectInfo<SocketAddr>`.
+    /// Each request gets a clone of the service, once that is ready. If the service fails, the answer is 500 and the error
+    /// is logged. A handler can extract [`crate::RequestInfo`], which has the client's address and the scheme and host that
+    /// the client has asked for. The peer's own address is available as axum's `ConnectInfo<SocketAddr>`.
+    ///
+    /// Layers don't see the requests of WebSockets: those are read and answered by the workers without a task, and most
+    /// without memory of their own. What a layer would do there, [`Route::identify`] and [`Route::authorize`] do. For
+    /// WebSockets behind layers, serve the router with axum itself: [`crate::upgrade`].
+    ///
+    /// ```no_run
+    /// use axum::{Router, routing::get};
+    ///
+    /// # async fn example() -> Result<(), sockeye::Error> {
+    /// let pages = Router::new().route("/", get(|| async { "hello" }));
+    /// sockeye::Server::bind("127.0.0.1:8080").fallback(pages).serve().await
+    /// # }
+    /// ```
     #[cfg(feature = "axum")]
     #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-    pub fn fallback(mut self, router: axum::Router) -> Self {
-        self.fallback = Some(router);
+    pub fn fallback<S>(mut self, service: S) -> Self
+    where
+        S: Service<http::Request<Body>> + Clone + Send + Sync + 'static,
+        S::Response: IntoResponse,
+        S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        S::Future: Send,
+    {
+        self.fallback = Some(Fallback::new(service));
         self
     }
 

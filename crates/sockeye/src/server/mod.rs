@@ -4,7 +4,7 @@
 //!   listen ──> first_request ──────────> admit ──> handoff ──> worker ──> endpoint
 //!   (TLS, PROXY)  │                      ^   └───────────────────────────> a tokio task ──> conversation
 //!                 └──> http ─ upgrade ───┘
-//!                       └──> fallback (axum)
+//!                       └──> fallback (a tower service)
 //!
 //!   worker ──> its own acceptors and handshakes (plain TCP) ──> admit ──> endpoint
 //!                └── what a worker doesn't carry ──> first_request
@@ -40,6 +40,8 @@ mod worker;
 mod closing_notice;
 mod drain;
 mod failure;
+#[cfg(feature = "axum")]
+mod fallback;
 mod listening;
 mod registry;
 mod shared;

@@ -9,6 +9,8 @@ use std::{
 use http::HeaderMap;
 use tokio::sync::watch;
 
+#[cfg(feature = "axum")]
+use crate::server::fallback::Fallback;
 use crate::{
     address::{AddressPermit, Key, RetryAfter},
     connection::Connections,
@@ -32,7 +34,7 @@ pub(crate) struct ServerShared {
     pub(crate) log_limits: LogLimits,
     /// Answers requests that don't ask for a WebSocket.
     #[cfg(feature = "axum")]
-    pub(crate) fallback: Option<axum::Router>,
+    pub(crate) fallback: Option<Fallback>,
     /// Used before the route is known, and by routes without settings of their own.
     pub(crate) settings: Settings,
     pub(crate) tcp_keepalive: Option<Duration>,

@@ -1,8 +1,14 @@
 //! Plain HTTP on the same port, and WebSockets on connections that begin with it.
 
+use std::{
+    future::ready,
+    io,
+    task::{Context, Poll},
+};
+
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::ConnectInfo,
     routing::{get, post},
 };
@@ -12,6 +18,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+use tower_service::Service;
 
 use crate::support::{
     Echo, assert_echoes, attend, connect, echo_server, exchange, http2_client, http2_connect,
@@ -96,6 +103,40 @@ async fn first_request_with_a_body_in_pieces_loses_nothing() {
     let head = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello";
     stream.write_all(head.as_bytes()).await.unwrap();
     assert_eq!(ask(&mut stream, "world", 2).await, "10");
+}
+
+/// Answers with the path, and fails on `/broken`.
+#[derive(Clone)]
+struct Paths;
+
+impl Service<http::Request<Body>> for Paths {
+    type Response = http::Response<String>;
+    type Error = io::Error;
+    type Future = std::future::Ready<Result<Self::Response, io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        ready(match request.uri().path() {
+            "/broken" => Err(io::Error::other("of no use")),
+            path => Ok(http::Response::new(path.to_owned())),
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_is_any_tower_service_and_its_failure_is_500() {
+    let server = echo_server().fallback(Paths).start().await.unwrap();
+    let addr = server.local_addrs()[0];
+    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let answer = exchange(addr, get("/a/b").as_bytes()).await;
+    assert_eq!(status_of(&answer), 200);
+    assert!(answer.ends_with("\r\n\r\n/a/b"), "{answer}");
+    let answer = exchange(addr, get("/broken").as_bytes()).await;
+    assert_eq!(status_of(&answer), 500);
+    assert!(!answer.contains("of no use"), "{answer}");
 }
 
 #[tokio::test]

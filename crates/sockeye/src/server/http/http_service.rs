@@ -121,7 +121,7 @@ impl HttpService {
         }
         #[cfg(feature = "axum")]
         if let Some(fallback) = &self.shared.fallback {
-            return self.ask(fallback.clone(), request).await;
+            return self.ask(fallback, request).await;
         }
         drop(request);
         Refusal::text(StatusCode::NOT_FOUND, "not found\n").into_http()
@@ -131,7 +131,7 @@ impl HttpService {
     #[cfg(feature = "axum")]
     async fn ask<B>(
         &self,
-        mut fallback: axum::Router,
+        fallback: &crate::server::fallback::Fallback,
         mut request: Request<B>,
     ) -> Response<ServiceBody>
     where
@@ -139,7 +139,6 @@ impl HttpService {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         use axum::{body::Body, extract::ConnectInfo};
-        use tower_service::Service as _;
 
         replace_host(&mut request);
         let budget = &self.shared.settings.memory_budget;
@@ -153,10 +152,7 @@ impl HttpService {
         }
         let info = self.info_of(&request);
         request.extensions_mut().insert(info);
-        let response = match fallback.call(request).await {
-            Ok(response) => response.map(ServiceBody::Axum),
-            Err(never) => match never {},
-        };
+        let response = fallback.respond(request).await.map(ServiceBody::Axum);
         // The peer learns why its body failed, whatever the handler answers.
         match outcome.and_then(|outcome| outcome.refusal()) {
             Some(refusal) => unread(refusal),
