@@ -21,7 +21,7 @@ use crate::{
         first_request::{AcceptSettings, Preface},
         handle::ServerHandle,
         http_settings::HttpSettings,
-        listen::{Bound, Listen, Listener},
+        listen::{Bound, Listen, ListenPlace, Listener, SocketOwner},
         listening::Listening,
         registry::Registry,
         route::{AddressLimits, Addresses, Route, Routes, TrustedProxies},
@@ -99,8 +99,41 @@ impl Server {
     /// Adds an address without TLS. HTTP/2 is served there by prior knowledge (RFC 9113 section 3.3).
     pub fn listen(mut self, addr: impl ToString) -> Self {
         self.listens.push(Listen {
-            addr: addr.to_string(),
+            place: ListenPlace::Address(addr.to_string()),
             tls: None,
+            preface: Preface::Nothing,
+        });
+        self
+    }
+
+    /// Adds a socket that listens already, without TLS: one from the service manager (socket activation), one that was
+    /// bound before the process gave up its privileges, or one with options of the program's own.
+    ///
+    /// When the server stops accepting it closes its descriptors of the socket, but doesn't shut the socket down, because
+    /// somebody else may go on to listen on it. An error of the socket is reported by [`Server::start`], of kind `Io`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
+    /// let server = sockeye::Server::unbound().listener(listener).start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.listens.push(Listen {
+            place: ListenPlace::Socket(Arc::new(listener)),
+            tls: None,
+            preface: Preface::Nothing,
+        });
+        self
+    }
+
+    /// Adds a socket that listens already, with TLS: see [`Server::listener`]. HTTP/2 is offered there by ALPN.
+    #[cfg(feature = "rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+    pub fn listener_tls(mut self, listener: std::net::TcpListener, tls: ServerTls) -> Self {
+        self.listens.push(Listen {
+            place: ListenPlace::Socket(Arc::new(listener)),
+            tls: Some(tls),
             preface: Preface::Nothing,
         });
         self
@@ -111,7 +144,7 @@ impl Server {
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn listen_tls(mut self, addr: impl ToString, tls: ServerTls) -> Self {
         self.listens.push(Listen {
-            addr: addr.to_string(),
+            place: ListenPlace::Address(addr.to_string()),
             tls: Some(tls),
             preface: Preface::Nothing,
         });
@@ -126,7 +159,7 @@ impl Server {
     /// address: any other peer that reaches it could claim any address.
     pub fn listen_behind_proxy(mut self, addr: impl ToString, tls: Option<ServerTls>) -> Self {
         self.listens.push(Listen {
-            addr: addr.to_string(),
+            place: ListenPlace::Address(addr.to_string()),
             tls,
             preface: Preface::ProxyHead,
         });
@@ -296,10 +329,12 @@ impl Server {
             let is_for_workers = listen.is_for_workers();
             for bound in listen.bind(self.workers).await? {
                 local_addrs.push(bound.local_addr);
-                listening.add(&bound.sockets).map_err(|error| {
-                    let message = format!("cannot listen on {}", bound.local_addr);
-                    Error::new(ErrorKind::Io, message).with_source(error)
-                })?;
+                if bound.owner == SocketOwner::Server {
+                    listening.add(&bound.sockets).map_err(|error| {
+                        let message = format!("cannot listen on {}", bound.local_addr);
+                        Error::new(ErrorKind::Io, message).with_source(error)
+                    })?;
+                }
                 match is_for_workers {
                     true => distribute_sockets(bound, self.tcp_keepalive, &mut acceptors)?,
                     false => listeners.extend(listeners_of(bound)?),
@@ -399,6 +434,7 @@ fn listeners_of(bound: Bound) -> Result<Vec<Listener>, Error> {
         tls,
         preface,
         sockets,
+        owner: _,
     } = bound;
     let accept_settings = AcceptSettings { preface, tls };
     sockets

@@ -16,6 +16,7 @@ mod http_time;
 mod identity;
 mod lapses;
 mod limits;
+mod listeners;
 mod memory;
 mod orders;
 mod panics;

@@ -4,6 +4,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     num::NonZero,
+    sync::Arc,
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -18,9 +19,27 @@ use crate::{
 /// An address on which to listen, from the builder.
 #[derive(Clone, Debug)]
 pub(crate) struct Listen {
-    pub(crate) addr: String,
+    pub(crate) place: ListenPlace,
     pub(crate) tls: Option<ServerTls>,
     pub(crate) preface: Preface,
+}
+
+/// What a listener of the builder is made from.
+#[derive(Clone, Debug)]
+pub(crate) enum ListenPlace {
+    /// An address or a name, with a port.
+    Address(String),
+    /// A socket of the program that listens already.
+    Socket(Arc<TcpListener>),
+}
+
+/// Whether a listening socket may be shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketOwner {
+    /// The server has made it.
+    Server,
+    /// Somebody else may go on to listen on it, such as the service manager.
+    Program,
 }
 
 /// An address with its listening sockets.
@@ -28,6 +47,7 @@ pub(crate) struct Bound {
     pub(crate) local_addr: SocketAddr,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) preface: Preface,
+    pub(crate) owner: SocketOwner,
     /// At least one, all non-blocking. The kernel gives each new connection to one of them.
     pub(crate) sockets: Vec<TcpListener>,
 }
@@ -49,16 +69,26 @@ impl Listen {
     ///
     /// Kind `Resolve` or `Io`, with the address in the message.
     pub(crate) async fn bind(self, count: NonZero<usize>) -> Result<Vec<Bound>, Error> {
-        let fail = |kind, error: io::Error| {
-            Error::new(kind, format!("cannot listen on {}", self.addr)).with_source(error)
-        };
-        let addrs = lookup_host(&self.addr)
-            .await
-            .map_err(|error| fail(ErrorKind::Resolve, error))?;
         let count = match self.is_for_workers() {
             true => count,
             false => NonZero::<usize>::MIN,
         };
+        let name = match &self.place {
+            ListenPlace::Address(name) => name,
+            ListenPlace::Socket(socket) => {
+                let bound = self.bound_to(socket, count).map_err(|error| {
+                    let message = "cannot use the listening socket of the program";
+                    Error::new(ErrorKind::Io, message).with_source(error)
+                });
+                return Ok(vec![bound?]);
+            }
+        };
+        let fail = |kind, error: io::Error| {
+            Error::new(kind, format!("cannot listen on {name}")).with_source(error)
+        };
+        let addrs = lookup_host(name)
+            .await
+            .map_err(|error| fail(ErrorKind::Resolve, error))?;
         let mut all: Vec<Bound> = Vec::new();
         let mut absent = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for addr in addrs {
@@ -67,6 +97,7 @@ impl Listen {
                     local_addr,
                     tls: self.tls.as_ref().map(ServerTls::acceptor),
                     preface: self.preface,
+                    owner: SocketOwner::Server,
                     sockets,
                 }),
                 Err(error) if is_family_absent(&error) => absent = error,
@@ -81,6 +112,22 @@ impl Listen {
             true => Err(fail(ErrorKind::Io, absent)),
             false => Ok(all),
         }
+    }
+}
+
+impl Listen {
+    /// Shares the program's socket among `count` accept loops: each has a descriptor of it, and a new connection goes to
+    /// one that is free.
+    fn bound_to(&self, socket: &TcpListener, count: NonZero<usize>) -> io::Result<Bound> {
+        socket.set_nonblocking(true)?;
+        let sockets = (0..count.get()).map(|_| socket.try_clone());
+        Ok(Bound {
+            local_addr: socket.local_addr()?,
+            tls: self.tls.as_ref().map(ServerTls::acceptor),
+            preface: self.preface,
+            owner: SocketOwner::Program,
+            sockets: sockets.collect::<io::Result<_>>()?,
+        })
     }
 }
 

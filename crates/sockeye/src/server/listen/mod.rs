@@ -14,5 +14,5 @@ mod listener;
 mod accept;
 
 pub(crate) use accept::{AcceptBackoff, tune};
-pub(crate) use listen::{Bound, Listen};
+pub(crate) use listen::{Bound, Listen, ListenPlace, SocketOwner};
 pub(crate) use listener::Listener;
