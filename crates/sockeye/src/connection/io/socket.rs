@@ -35,9 +35,9 @@ pub(super) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     send_with(socket, bytes, SendFlags::empty())
 }
 
-/// Sends the last bytes. The kernel holds them until the socket is closed, so that one packet carries both.
+/// Sends the last bytes. Linux holds them until the socket is closed, so that one packet carries both.
 pub(super) fn send_last(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    send_with(socket, bytes, SendFlags::MORE)
+    send_with(socket, bytes, LAST)
 }
 
 /// Sends from several places.
@@ -59,9 +59,18 @@ pub(super) fn set_reset_on_close(socket: &TcpStream) -> io::Result<()> {
 
 #[inline(always)]
 fn send_with(socket: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
-    Ok(rustix::net::send(
-        socket,
-        bytes,
-        SendFlags::NOSIGNAL | flags,
-    )?)
+    Ok(rustix::net::send(socket, bytes, NO_SIGNAL | flags)?)
 }
+
+#[cfg(target_os = "linux")]
+const LAST: SendFlags = SendFlags::MORE;
+
+#[cfg(not(target_os = "linux"))]
+const LAST: SendFlags = SendFlags::empty();
+
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+
+/// Apple's systems have no such flag. Rust's runtime ignores the signal, unless a C program has started.
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
