@@ -1,6 +1,7 @@
 //! Messaging rules without sockets.
 //!
 //! What it is:
+//! - [`namespace`]: what the name of a channel means, and which options it has;
 //! - [`presence`]: which clients are online, on how many devices, and when the others were last seen.
 //!
 //! What it is not:
@@ -19,6 +20,7 @@
 mod clock;
 mod error;
 mod ids;
+pub mod namespace;
 pub mod presence;
 mod private_file;
 
