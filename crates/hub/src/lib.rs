@@ -2,6 +2,7 @@
 //!
 //! What it is:
 //! - [`namespace`]: what the name of a channel means, and which options it has;
+//! - [`broker`]: what is published to channels, and their history;
 //! - [`presence`]: which clients are online, on how many devices, and when the others were last seen.
 //!
 //! What it is not:
@@ -17,14 +18,19 @@
 //!                          store task ──> store: memory, durable, redis
 //! ```
 
+mod answer;
+pub mod broker;
 mod clock;
 mod error;
 mod ids;
 pub mod namespace;
 pub mod presence;
 mod private_file;
+mod publication;
 
+pub use answer::Answer;
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
 pub use error::StoreError;
 pub use ids::CLIENT_BYTES_MAX;
 pub use private_file::open_private_file;
+pub use publication::{ClientInfo, Epoch, Publication, StreamPosition, Tags};

@@ -1,0 +1,348 @@
+//! The memory broker.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    channel::ChannelState, epochs::Epochs, limits::MemoryLimits, stream::Stream, table::Table,
+    usage::Usage,
+};
+use crate::{
+    Answer, ClientInfo, Clock, Publication, UnixMillis,
+    broker::{
+        Broker, BrokerError, BrokerEvents, History, HistoryQuery, PublishOptions, Published,
+        Suppression,
+    },
+};
+
+/// The broker of a single node. Each answer is known at once.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use sockeye_hub::{Publication, SystemClock};
+/// use sockeye_hub::broker::{Broker, HistoryQuery, Limit, Memory, MemoryLimits, PublishOptions};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let broker = Memory::new(Arc::new(SystemClock), MemoryLimits::default());
+/// let news: Arc<str> = "news".into();
+/// let publication = Publication { data: "hello".into(), ..Publication::default() };
+/// let options = PublishOptions {
+///     history_size: 10,
+///     history_ttl: Duration::from_secs(60),
+///     ..PublishOptions::default()
+/// };
+/// let published = broker.publish(&news, publication, options).await?;
+/// assert_eq!(published.position.unwrap().offset, 1);
+///
+/// let query = HistoryQuery { limit: Limit::AtMost(5), ..HistoryQuery::default() };
+/// let history = broker.history(&news, query).await?;
+/// assert_eq!(history.publications[0].data, "hello");
+/// # Ok::<(), sockeye_hub::broker::BrokerError>(())
+/// # }).unwrap();
+/// ```
+pub struct Memory {
+    clock: Arc<dyn Clock>,
+    limits: MemoryLimits,
+    epochs: Epochs,
+    events: OnceLock<Arc<dyn BrokerEvents>>,
+    table: Table,
+    /// Bytes. The publications in all histories.
+    history: Usage,
+    /// Bytes. The idempotency keys of all channels.
+    idempotency: Usage,
+}
+
+impl Memory {
+    /// Creates a broker that knows no channel.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system has no random numbers.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, limits: MemoryLimits) -> Self {
+        let seed = getrandom::u64().expect("the system has random numbers");
+        Self::with_epoch_seed(clock, limits, seed)
+    }
+
+    /// Creates a broker whose epochs follow from `seed`, for tests that must repeat. Two brokers that channels move between
+    /// need different seeds: epochs tell their histories apart.
+    #[must_use]
+    pub fn with_epoch_seed(clock: Arc<dyn Clock>, limits: MemoryLimits, seed: u64) -> Self {
+        Self {
+            clock,
+            limits,
+            epochs: Epochs::new(seed),
+            events: OnceLock::new(),
+            table: Table::new(limits.channels_max),
+            history: Usage::new(limits.history_bytes_max),
+            idempotency: Usage::new(limits.idempotency_bytes_max),
+        }
+    }
+
+    /// Returns the number of channels that the broker holds.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.table.channels()
+    }
+
+    /// Returns about how many bytes the broker holds: channels, publications and idempotency keys.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.table.bytes() + self.history.used() + self.idempotency.used()
+    }
+
+    /// Calls `operate` with the channel locked and nothing in it expired. Creates the channel if need be.
+    fn with<R>(
+        &self,
+        channel: &Arc<str>,
+        now: UnixMillis,
+        operate: impl FnOnce(&mut ChannelState) -> R,
+    ) -> Result<R, BrokerError> {
+        // Two for at most one that is created: what has expired doesn't pile up.
+        self.free_expired(now, 2);
+        let operate = |state: &mut ChannelState| {
+            state.expire(now, &self.history, &self.idempotency);
+            operate(state)
+        };
+        let result = self.table.with(channel, operate);
+        result.map_err(|reached| BrokerError::TooManyChannels {
+            channels_max: reached.max,
+        })
+    }
+
+    fn free_expired(&self, now: UnixMillis, channels_max: usize) {
+        let expire = |state: &mut ChannelState| {
+            state.expire(now, &self.history, &self.idempotency);
+        };
+        self.table.with_expired(now, channels_max, expire);
+    }
+
+    fn publish_now(
+        &self,
+        channel: &Arc<str>,
+        mut publication: Publication,
+        options: PublishOptions,
+    ) -> Result<Published, BrokerError> {
+        let is_kept = options.keeps_history();
+        if !is_kept && options.idempotency_key.is_none() {
+            publication.offset = 0;
+            let publication = Arc::new(publication);
+            self.deliver(channel, |events| {
+                events.publication(channel, &publication, None);
+            });
+            return Ok(Published {
+                position: None,
+                suppressed: None,
+            });
+        }
+        if is_kept {
+            // A slice of a larger buffer would hold all of it for as long as the history is kept.
+            publication.data = Bytes::copy_from_slice(&publication.data);
+        }
+        let now = self.clock.now();
+        self.with(channel, now, |state| {
+            self.publish_to(state, channel, publication, options, now)
+        })?
+    }
+
+    /// Publishes to a channel that is locked: suppresses, keeps, remembers the key, delivers.
+    fn publish_to(
+        &self,
+        state: &mut ChannelState,
+        channel: &Arc<str>,
+        mut publication: Publication,
+        options: PublishOptions,
+        now: UnixMillis,
+    ) -> Result<Published, BrokerError> {
+        if let Some(suppressed) = suppress(state, &options, now) {
+            return Ok(suppressed);
+        }
+        let key = options.idempotency_key.as_ref();
+        let key = key.filter(|_| !options.idempotency_ttl.is_zero());
+        if let Some(key) = key {
+            let keys = state.keys.get_or_insert_default();
+            let reserved = keys.reserve(key, self.limits.idempotency_keys_max, &self.idempotency);
+            if let Err(reached) = reserved {
+                state.keys = None;
+                return Err(BrokerError::TooManyIdempotencyKeys {
+                    idempotency_bytes_max: reached.max,
+                });
+            }
+        }
+        let mut position = None;
+        let publication = if options.keeps_history() {
+            let stream = self.stream(state, options.history_meta_ttl, now);
+            let expires_at = after(now, options.history_ttl);
+            let size = options.history_size;
+            let publication = stream.push(publication, size, expires_at, &self.history);
+            stream.set_version(options.version, options.version_epoch);
+            position = Some(stream.position());
+            publication
+        } else {
+            publication.offset = 0;
+            Arc::new(publication)
+        };
+        if let (Some(keys), Some(key)) = (&mut state.keys, key) {
+            let until = after(now, options.idempotency_ttl);
+            keys.remember(key.clone(), position.clone(), until, &self.idempotency);
+        }
+        if state.is_subscribed
+            && let Some(events) = self.events.get()
+        {
+            events.publication(channel, &publication, position.as_ref());
+        }
+        Ok(Published {
+            position,
+            suppressed: None,
+        })
+    }
+
+    /// Returns the channel's stream, a new one if it has none, and remembers its position for `meta_ttl` from now on.
+    fn stream<'s>(
+        &self,
+        state: &'s mut ChannelState,
+        meta_ttl: Duration,
+        now: UnixMillis,
+    ) -> &'s mut Stream {
+        let stream = state.stream.get_or_insert_with(|| {
+            let epoch = self.epochs.make();
+            Box::new(Stream::new(epoch))
+        });
+        let meta_ttl = match meta_ttl {
+            Duration::ZERO => self.limits.history_meta_ttl,
+            meta_ttl => meta_ttl,
+        };
+        stream.remember_until(after(now, meta_ttl));
+        stream
+    }
+
+    /// Calls `deliver` under the lock of the channel, if it is subscribed.
+    fn deliver(&self, channel: &Arc<str>, deliver: impl FnOnce(&dyn BrokerEvents)) {
+        let Some(events) = self.events.get() else {
+            return;
+        };
+        self.table.with_existing(channel, |state| {
+            if state.is_subscribed {
+                deliver(&**events);
+            }
+        });
+    }
+}
+
+impl Broker for Memory {
+    fn start(&self, events: Arc<dyn BrokerEvents>) {
+        let result = self.events.set(events);
+        debug_assert!(result.is_ok(), "start is called once");
+    }
+
+    fn subscribe(&self, channel: &Arc<str>) -> Answer<'_, Result<(), BrokerError>> {
+        let now = self.clock.now();
+        Answer::now(self.with(channel, now, |state| state.is_subscribed = true))
+    }
+
+    fn unsubscribe(&self, channel: &Arc<str>) -> Answer<'_, Result<(), BrokerError>> {
+        self.table
+            .with_existing(channel, |state| state.is_subscribed = false);
+        Answer::now(Ok(()))
+    }
+
+    fn publish(
+        &self,
+        channel: &Arc<str>,
+        publication: Publication,
+        options: PublishOptions,
+    ) -> Answer<'_, Result<Published, BrokerError>> {
+        Answer::now(self.publish_now(channel, publication, options))
+    }
+
+    fn publish_join(
+        &self,
+        channel: &Arc<str>,
+        info: Arc<ClientInfo>,
+    ) -> Answer<'_, Result<(), BrokerError>> {
+        self.deliver(channel, |events| events.join(channel, &info));
+        Answer::now(Ok(()))
+    }
+
+    fn publish_leave(
+        &self,
+        channel: &Arc<str>,
+        info: Arc<ClientInfo>,
+    ) -> Answer<'_, Result<(), BrokerError>> {
+        self.deliver(channel, |events| events.leave(channel, &info));
+        Answer::now(Ok(()))
+    }
+
+    fn history(
+        &self,
+        channel: &Arc<str>,
+        query: HistoryQuery,
+    ) -> Answer<'_, Result<History, BrokerError>> {
+        let now = self.clock.now();
+        Answer::now(self.with(channel, now, |state| {
+            let stream = self.stream(state, query.meta_ttl, now);
+            History {
+                publications: stream.read(&query, self.limits.answer_publications_max),
+                position: stream.position(),
+            }
+        }))
+    }
+
+    fn remove_history(&self, channel: &Arc<str>) -> Answer<'_, Result<(), BrokerError>> {
+        self.table.with_existing(channel, |state| {
+            if let Some(stream) = &mut state.stream {
+                stream.clear(&self.history);
+            }
+        });
+        Answer::now(Ok(()))
+    }
+
+    fn sweep(&self) {
+        self.free_expired(self.clock.now(), SWEEP_CHANNELS_MAX);
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("channels", &self.channels())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the answer to a publication that the channel needn't have, if it is one.
+fn suppress(state: &ChannelState, options: &PublishOptions, now: UnixMillis) -> Option<Published> {
+    if let (Some(keys), Some(key)) = (&state.keys, &options.idempotency_key)
+        && let Some(position) = keys.seen(key, now)
+    {
+        return Some(Published {
+            position: position.clone(),
+            suppressed: Some(Suppression::Idempotency),
+        });
+    }
+    if options.keeps_history()
+        && let Some(stream) = &state.stream
+        && stream.has_version(options.version, &options.version_epoch)
+    {
+        return Some(Published {
+            position: Some(stream.position()),
+            suppressed: Some(Suppression::Version),
+        });
+    }
+    None
+}
+
+/// Returns the time `duration` after `now`, at least a millisecond.
+fn after(now: UnixMillis, duration: Duration) -> UnixMillis {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    UnixMillis(now.0.saturating_add(millis.max(1)))
+}
+
+/// Channels that one sweep looks at: about a millisecond's work.
+const SWEEP_CHANNELS_MAX: usize = 4096;

@@ -1,0 +1,115 @@
+//! The idempotency keys of one channel.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::usage::{LimitReached, Usage};
+use crate::{StreamPosition, UnixMillis};
+
+/// The idempotency keys that a channel has seen, and what became of their publications.
+#[derive(Default)]
+pub(super) struct Keys {
+    by_key: HashMap<Arc<str>, Seen>,
+    /// Every key, by when it expires. The number tells apart those of one time.
+    by_time: BTreeMap<(UnixMillis, u64), Arc<str>>,
+    /// How many keys there have been.
+    count: u64,
+}
+
+struct Seen {
+    position: Option<StreamPosition>,
+    /// Its place in `by_time`.
+    place: (UnixMillis, u64),
+}
+
+impl Keys {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// Returns when a key expires next.
+    pub(super) fn deadline(&self) -> Option<UnixMillis> {
+        let ((until, _), _) = self.by_time.first_key_value()?;
+        Some(*until)
+    }
+
+    /// Forgets the keys whose time is over, up to [`EXPIRED_MAX`].
+    pub(super) fn expire(&mut self, now: UnixMillis, usage: &Usage) {
+        for _ in 0..EXPIRED_MAX {
+            if self.deadline().is_none_or(|until| until > now) {
+                return;
+            }
+            self.forget_first(usage);
+        }
+    }
+
+    /// Returns the position of the publication that came with `key`, if the key is remembered. The position is `None` if
+    /// that publication was not for the history.
+    pub(super) fn seen(&self, key: &str, now: UnixMillis) -> Option<&Option<StreamPosition>> {
+        let seen = self.by_key.get(key)?;
+        (seen.place.0 > now).then_some(&seen.position)
+    }
+
+    /// Makes room for one more key: forgets those that would expire first until `count_max` and `usage` allow `key`, and
+    /// adds it to the usage. [`Keys::remember`] comes next.
+    pub(super) fn reserve(
+        &mut self,
+        key: &str,
+        count_max: usize,
+        usage: &Usage,
+    ) -> Result<(), LimitReached> {
+        while self.by_key.len() >= count_max.max(1) {
+            self.forget_first(usage);
+        }
+        loop {
+            match usage.try_add(cost(key)) {
+                Err(reached) if self.is_empty() => return Err(reached),
+                Err(_) => self.forget_first(usage),
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Remembers a key that is reserved.
+    pub(super) fn remember(
+        &mut self,
+        key: Arc<str>,
+        position: Option<StreamPosition>,
+        until: UnixMillis,
+        usage: &Usage,
+    ) {
+        self.count += 1;
+        let place = (until, self.count);
+        self.by_time.insert(place, key.clone());
+        let cost = cost(&key);
+        if let Some(expired) = self.by_key.insert(key, Seen { position, place }) {
+            self.by_time.remove(&expired.place);
+            usage.subtract(cost);
+        }
+    }
+
+    fn forget_first(&mut self, usage: &Usage) {
+        if let Some((_, key)) = self.by_time.pop_first() {
+            self.by_key.remove(&key);
+            usage.subtract(cost(&key));
+        }
+        if self.is_empty() {
+            // Gives the memory back.
+            self.by_key = HashMap::new();
+        }
+    }
+}
+
+/// Keys. A call forgets so many that have expired, so that one call after a long time isn't a long one. More than one, so
+/// that a channel never holds more expired keys than others.
+const EXPIRED_MAX: usize = 64;
+
+/// Bytes. What remembering the key takes, about.
+fn cost(key: &str) -> usize {
+    KEY_BYTES + key.len()
+}
+
+/// Bytes. The text's counts, and its places in a hash table and in a tree, both of which are half full at worst.
+const KEY_BYTES: usize = 32 + 2 * (16 + size_of::<Seen>()) + 2 * (16 + 16);

@@ -1,0 +1,205 @@
+//! The history of one channel.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::usage::Usage;
+use crate::{
+    Epoch, Publication, StreamPosition, UnixMillis,
+    broker::{HistoryQuery, Limit},
+};
+
+/// The history of one channel: an epoch, the offsets of that epoch, and the newest publications.
+pub(super) struct Stream {
+    epoch: Epoch,
+    /// The newest offset that was assigned; 0 before the first.
+    top: u64,
+    /// The version of the newest publication that had one; 0 if none had.
+    version: u64,
+    version_epoch: Epoch,
+    /// Offsets without a gap; the last is `top`.
+    publications: VecDeque<Arc<Publication>>,
+    /// The sum of [`cost`] of the publications, which are added to the usage of the broker.
+    bytes: usize,
+    /// When the publications expire.
+    expires_at: UnixMillis,
+    /// When offset and epoch are forgotten, and the publications with them.
+    forgotten_at: UnixMillis,
+}
+
+impl Stream {
+    pub(super) fn new(epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            top: 0,
+            version: 0,
+            version_epoch: Epoch::default(),
+            publications: VecDeque::new(),
+            bytes: 0,
+            expires_at: UnixMillis(0),
+            forgotten_at: UnixMillis(u64::MAX),
+        }
+    }
+
+    pub(super) fn position(&self) -> StreamPosition {
+        StreamPosition {
+            offset: self.top,
+            epoch: self.epoch.clone(),
+        }
+    }
+
+    pub(super) fn is_forgotten(&self, now: UnixMillis) -> bool {
+        self.forgotten_at <= now
+    }
+
+    /// Sets until when offset and epoch are remembered.
+    pub(super) fn remember_until(&mut self, time: UnixMillis) {
+        self.forgotten_at = time;
+    }
+
+    /// Drops the publications if their time is over.
+    pub(super) fn expire(&mut self, now: UnixMillis, usage: &Usage) {
+        if self.expires_at <= now {
+            self.clear(usage);
+        }
+    }
+
+    /// Returns when something expires next.
+    pub(super) fn deadline(&self) -> UnixMillis {
+        if self.publications.is_empty() {
+            return self.forgotten_at;
+        }
+        self.expires_at.min(self.forgotten_at)
+    }
+
+    /// Returns whether a publication with this version is out of date.
+    pub(super) fn has_version(&self, version: u64, version_epoch: &Epoch) -> bool {
+        let is_same_counter = version_epoch.is_empty() || *version_epoch == self.version_epoch;
+        version > 0 && is_same_counter && version <= self.version
+    }
+
+    pub(super) fn set_version(&mut self, version: u64, version_epoch: Epoch) {
+        if version > 0 {
+            self.version = version;
+            self.version_epoch = version_epoch;
+        }
+    }
+
+    /// Assigns the next offset and keeps the publication with at most `size - 1` before it. Drops older ones when `usage`
+    /// has reached its limit, and if that isn't enough doesn't keep the new one either.
+    pub(super) fn push(
+        &mut self,
+        mut publication: Publication,
+        size: usize,
+        expires_at: UnixMillis,
+        usage: &Usage,
+    ) -> Arc<Publication> {
+        self.top += 1;
+        publication.offset = self.top;
+        let cost = cost(&publication);
+        let publication = Arc::new(publication);
+        self.expires_at = expires_at;
+        while self.publications.len() >= size {
+            self.drop_oldest(usage);
+        }
+        while usage.try_add(cost).is_err() {
+            if self.publications.is_empty() {
+                return publication;
+            }
+            self.drop_oldest(usage);
+        }
+        self.bytes += cost;
+        self.publications.push_back(publication.clone());
+        publication
+    }
+
+    /// Drops all publications. Offset, epoch and version stay.
+    pub(super) fn clear(&mut self, usage: &Usage) {
+        usage.subtract(self.bytes);
+        self.bytes = 0;
+        // A new one, because `clear` would keep the memory.
+        self.publications = VecDeque::new();
+    }
+
+    /// Returns what `query` asks for, but at most `publications_max`. See [`HistoryQuery`].
+    pub(super) fn read(
+        &self,
+        query: &HistoryQuery,
+        publications_max: usize,
+    ) -> Vec<Arc<Publication>> {
+        let count_max = match query.limit {
+            Limit::PositionOnly => 0,
+            Limit::AtMost(count) => count.min(publications_max),
+            Limit::All => publications_max,
+        };
+        let (begin, end) = (self.oldest(), self.top + 1);
+        let (begin, end) = match &query.since {
+            None => (begin, end),
+            Some(since) if !since.epoch.is_empty() && since.epoch != self.epoch => return vec![],
+            Some(since) if query.reverse => {
+                // Begins at the offset below, which must have been assigned.
+                if since.offset > end {
+                    return vec![];
+                }
+                (begin, since.offset)
+            }
+            Some(since) => (begin.max(since.offset.saturating_add(1)), end),
+        };
+        let count = end.saturating_sub(begin);
+        let count = usize::try_from(count).map_or(count_max, |count| count.min(count_max));
+        if count == 0 {
+            return vec![];
+        }
+        if query.reverse {
+            let end = self.index(end);
+            let newest_first = self.publications.range(end - count..end).rev();
+            return newest_first.cloned().collect();
+        }
+        let begin = self.index(begin);
+        let oldest_first = self.publications.range(begin..begin + count);
+        oldest_first.cloned().collect()
+    }
+
+    /// Returns the offset of the oldest publication that is kept, or the next one to be assigned.
+    fn oldest(&self) -> u64 {
+        self.top + 1 - self.publications.len() as u64
+    }
+
+    /// Returns where the publication with `offset` is. `oldest <= offset <= top + 1`
+    fn index(&self, offset: u64) -> usize {
+        (offset - self.oldest()) as usize
+    }
+
+    fn drop_oldest(&mut self, usage: &Usage) {
+        if let Some(oldest) = self.publications.pop_front() {
+            let cost = cost(&oldest);
+            self.bytes -= cost;
+            usage.subtract(cost);
+        }
+    }
+}
+
+/// Bytes. What keeping the publication takes, about.
+fn cost(publication: &Publication) -> usize {
+    let tags = publication.tags.iter();
+    let tags: usize = tags
+        .map(|(name, value)| TAG_BYTES + name.len() + value.len())
+        .sum();
+    let info = publication.info.as_ref().map_or(0, |info| {
+        INFO_BYTES
+            + info.user.len()
+            + info.client.len()
+            + info.conn_info.len()
+            + info.chan_info.len()
+    });
+    PUBLICATION_BYTES + publication.data.len() + tags + info
+}
+
+/// Bytes. The publication, the counts of its `Arc`, two places in the list (which doubles when it grows), the data's
+/// allocation.
+const PUBLICATION_BYTES: usize = size_of::<Publication>() + 16 + 2 * 8 + 16;
+
+/// Bytes. Two boxes, and the allocations behind them.
+const TAG_BYTES: usize = 2 * 16 + 2 * 16;
+
+/// Bytes. Clients share it among their publications; it is counted for each, because any may be the last to hold it.
+const INFO_BYTES: usize = size_of::<crate::ClientInfo>() + 16 + 4 * 32;

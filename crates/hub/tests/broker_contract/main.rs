@@ -1,0 +1,11 @@
+//! The contract of [`sockeye_hub::broker::Broker`], and one line for each implementation that must fulfil it.
+//!
+//! The numbers in comments are those of the project's list of scenarios that a messaging server must get right.
+
+mod contract;
+mod delivery;
+mod fixture;
+mod history;
+mod world;
+
+contract::contract!(memory: crate::fixture::MemoryFixture);
