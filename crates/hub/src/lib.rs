@@ -3,7 +3,8 @@
 //! What it is:
 //! - [`namespace`]: what the name of a channel means, and which options it has;
 //! - [`broker`]: what is published to channels, and their history;
-//! - [`presence`]: which clients are online, on how many devices, and when the others were last seen.
+//! - [`presence`]: which clients are online, on how many devices, and when the others were last seen;
+//! - [`token`]: who a client is and what it may subscribe to, as signed by the application (JWT).
 //!
 //! What it is not:
 //! - a server: it has no client socket, no HTTP and no configuration file; its caller has those;
@@ -27,6 +28,7 @@ pub mod namespace;
 pub mod presence;
 mod private_file;
 mod publication;
+pub mod token;
 
 pub use answer::Answer;
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
