@@ -6,15 +6,13 @@ use crate::{Publication, StreamPosition};
 
 /// A question about the history of a channel. The default asks for the position only.
 ///
-/// Which publications the answer holds:
-///
-/// | | `reverse: false` | `reverse: true` |
-/// |---|---|---|
-/// | `since: None` | from the oldest that is kept, upwards | from the newest, downwards |
-/// | `since` of the present epoch, or of the empty one | from offset + 1 upwards | from offset − 1 downwards |
-/// | ... whose offset + 1 isn't kept any more | from the oldest that is kept: there is a gap, and the caller sees it in the offset | those below, if any are kept |
-/// | ... below the lowest or above the highest place to begin | none above the top | none below the oldest, and none if offset − 1 is above the top |
-/// | `since` of another epoch | none | none |
+/// - Without `since` the answer goes from the oldest publication that is kept upwards; with `reverse` from the newest
+///   downwards.
+/// - With `since` it begins at the next offset, in either direction.
+/// - Upwards, if that offset isn't kept any more, it begins at the oldest that is. The caller sees the gap: the first offset
+///   isn't `since.offset + 1`.
+/// - Downwards, if that offset isn't kept or was never assigned, the answer is empty.
+/// - If `since` is of another epoch the answer is empty. The empty epoch stands for any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryQuery {
     /// How many publications are wanted.

@@ -32,6 +32,30 @@ macro_rules! contract {
                     a_history_that_shrinks_keeps_its_newest,
                     removing_a_history_that_is_not_there_changes_nothing,
                 }
+                idempotency {
+                    a_repeated_key_answers_with_the_first_position,
+                    a_key_without_history_is_delivered_once,
+                    a_key_belongs_to_its_channel,
+                    a_key_is_forgotten_after_its_time,
+                    a_key_outlives_history_and_position,
+                    a_key_without_time_is_not_remembered,
+                }
+                version {
+                    a_version_that_is_not_above_the_last_is_suppressed,
+                    another_version_epoch_accepts_a_lower_version,
+                    no_version_leaves_the_last_one,
+                    versions_survive_the_removal_of_history,
+                    a_suppressed_version_does_not_use_up_the_key,
+                    without_history_versions_are_ignored,
+                }
+                concurrency {
+                    publishers_at_once_are_delivered_in_the_order_of_offsets,
+                    of_two_with_one_key_at_once_one_is_stored,
+                    subscribing_and_expiring_meanwhile_loses_no_offset,
+                }
+                model {
+                    any_history_is_that_of_a_simple_model,
+                }
             }
         }
     };

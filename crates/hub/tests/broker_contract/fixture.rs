@@ -8,7 +8,7 @@ use sockeye_hub::{
 };
 
 /// A broker of its own for one test, and its time.
-pub(crate) trait Fixture {
+pub(crate) trait Fixture: Sync {
     fn new() -> Self;
 
     /// Returns the broker, which hasn't started yet.

@@ -2,10 +2,14 @@
 //!
 //! The numbers in comments are those of the project's list of scenarios that a messaging server must get right.
 
+mod concurrency;
 mod contract;
 mod delivery;
 mod fixture;
 mod history;
+mod idempotency;
+mod model;
+mod version;
 mod world;
 
 contract::contract!(memory: crate::fixture::MemoryFixture);

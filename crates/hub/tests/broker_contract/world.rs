@@ -13,7 +13,7 @@ use sockeye_hub::{
         Broker, BrokerError, BrokerEvents, History, HistoryQuery, Limit, PublishOptions, Published,
     },
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 use crate::fixture::Fixture;
 
@@ -22,7 +22,6 @@ pub(crate) struct World<F> {
     pub(crate) broker: Arc<dyn Broker>,
     fixture: F,
     recorder: Arc<Recorder>,
-    runtime: Runtime,
 }
 
 /// What a broker delivered, in the order of delivery.
@@ -49,21 +48,32 @@ struct Recorder(Mutex<Vec<Delivered>>);
 
 impl<F: Fixture> World<F> {
     pub(crate) fn new() -> Self {
+        let recorder = Arc::new(Recorder::default());
+        Self::start(recorder.clone(), recorder)
+    }
+
+    /// Creates a world whose deliveries go to `events`.
+    pub(crate) fn with_events(events: Arc<dyn BrokerEvents>) -> Self {
+        Self::start(events, Arc::default())
+    }
+
+    fn start(events: Arc<dyn BrokerEvents>, recorder: Arc<Recorder>) -> Self {
         let fixture = F::new();
         let broker = fixture.broker();
-        let recorder = Arc::new(Recorder::default());
-        broker.start(recorder.clone());
+        broker.start(events);
         Self {
             broker,
             fixture,
             recorder,
-            runtime: Builder::new_current_thread().enable_all().build().unwrap(),
         }
     }
 
-    /// Returns what an answer gives.
+    /// Returns what an answer gives. Any thread may call it.
     pub(crate) fn wait<T: Unpin>(&self, answer: Answer<'_, T>) -> T {
-        self.runtime.block_on(answer)
+        answer.try_now().unwrap_or_else(|later| {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(later)
+        })
     }
 
     pub(crate) fn pass(&self, time: Duration) {
