@@ -15,6 +15,7 @@ use sockeye::{
     Lifetime, Limits, MemoryBudget, Origins, Refusal, Retry, Route, Server, ServerHandle,
     ServerTls, Settings,
 };
+use sockeye_hub::Node;
 
 use crate::{
     address_rates::{self, AddressRates, limit_posts},
@@ -25,7 +26,7 @@ use crate::{
     data::DataDir,
     dial::with_causes,
     echo::Echo,
-    hsts,
+    hsts, hub,
     log::{Log, Notices},
     login::Login,
     presence::{self, Presence, Tracked},
@@ -89,15 +90,19 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Err(message) => return refuse(&message),
         };
         let readiness = readiness(&chat, &presence);
-        let started = start(
-            config,
-            &key,
+        let node = match hub::start(config) {
+            Ok(node) => node,
+            Err(message) => return refuse(&message),
+        };
+        let parts = Parts {
+            key: key.clone(),
             chat,
-            &presence,
-            &readiness,
+            presence: presence.clone(),
+            node,
+            readiness: readiness.clone(),
             budget,
-            tls.clone(),
-        );
+        };
+        let started = start(config, parts, tls.clone());
         let server = match started.await {
             Ok(server) => server,
             Err(message) => return refuse(&message),
@@ -142,15 +147,29 @@ fn readiness(chat: &Chat, presence: &Presence) -> Readiness {
         .with(move || presence.failure())
 }
 
+/// What a server is made of, beside its configuration.
+struct Parts {
+    key: api::Key,
+    chat: Chat,
+    presence: Presence,
+    node: Node,
+    readiness: Readiness,
+    budget: MemoryBudget,
+}
+
 async fn start(
     config: &Config,
-    key: &api::Key,
-    chat: Chat,
-    presence: &Presence,
-    readiness: &Readiness,
-    budget: MemoryBudget,
+    parts: Parts,
     tls: Option<ServerTls>,
 ) -> Result<ServerHandle, String> {
+    let Parts {
+        key,
+        chat,
+        presence,
+        node,
+        readiness,
+        budget,
+    } = parts;
     let trusted = config.trusted_proxies.iter();
     let mut server = Server::unbound().trusted_proxies(trusted.map(|network| &network.0));
     let connections = ConnectionLog(config.log_connections);
@@ -174,7 +193,10 @@ async fn start(
         rates.clone(),
     );
     server = server.mount(login.route(connections, settings(config).limits));
-    for (path, route) in endpoints(config, connections, presence) {
+    for route in hub::routes(&node, settings(config)) {
+        server = server.mount(route);
+    }
+    for (path, route) in endpoints(config, connections, &presence) {
         // A path that was given to the chat takes precedence.
         if !chat_paths.contains(&path) {
             // These endpoints trust any name and protect nothing, so pages of any origin may use them.
@@ -185,7 +207,7 @@ async fn start(
             server = server.mount(route);
         }
     }
-    let others = api::router(key.clone(), rates.clone(), presence)
+    let others = api::router(key, rates.clone(), &presence, node)
         .merge(chat.router(rates.clone()))
         .merge(login.router())
         .route("/health/ready", readiness.route());
@@ -409,6 +431,7 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
                 "/websocket/ws",
                 "broadcast room: what one sends, all get",
             ),
+            (ws, "/connection/websocket", "hub, for Centrifugal clients"),
         ];
         let endpoints = endpoints
             .into_iter()

@@ -8,7 +8,7 @@
 //! - `sockeye completions` and `sockeye man`: shell completions and manual pages.
 //!
 //! What it is not:
-//! - a library: that is the crate `sockeye`.
+//! - a library, but for [`transport`]: that is the crate `sockeye`.
 //!
 //! ```text
 //!   flags, SOCKEYE_…, sockeye.toml ──> cli ──> config ──┬──> app ──> sockeye::Server ──┬── echo
@@ -32,6 +32,7 @@ mod dial;
 mod echo;
 mod event;
 mod hsts;
+mod hub;
 mod identity;
 mod log;
 mod login;
@@ -43,6 +44,7 @@ mod readiness;
 mod reload;
 mod room;
 mod signal;
+pub mod transport;
 mod tty;
 mod unix_time;
 mod welcome;

@@ -25,7 +25,7 @@ use crate::connection::{Except, Mailbox, Prepared, Session, Slice};
 ///
 /// # Slow reader
 ///
-/// A member whose outbox is full when a message is due is closed with 1013 ("try again later"). Otherwise it would miss
+/// A member whose outbox is full when a message is due is closed with 1013 ("try again later"), or as [`Group::with_slow_reader`] says. Otherwise it would miss
 /// messages without knowing.
 ///
 /// About 1 MiB of messages waits for each worker. An endpoint that sends more than its members can be given is paused:
@@ -64,7 +64,11 @@ pub struct Group(Arc<GroupSlices>);
 /// Locks are taken in this order: slices, members of a slice, writer of a session, pending messages of a slice,
 /// mailbox of a worker.
 #[derive(Default)]
-struct GroupSlices(RwLock<Vec<Arc<Slice>>>);
+struct GroupSlices {
+    slices: RwLock<Vec<Arc<Slice>>>,
+    /// How members that read too slowly are closed, if not with 1013.
+    slow_reader: Option<(CloseCode, &'static str)>,
+}
 
 impl Group {
     /// Makes an empty group.
@@ -73,8 +77,35 @@ impl Group {
         Self::default()
     }
 
+    /// Makes an empty group that closes members which read too slowly with this code and reason, instead of 1013. Of a
+    /// session's groups the one that it joined last decides.
+    ///
+    /// ```
+    /// use sockeye::{CloseCode, Group};
+    ///
+    /// // A code of the application's own, by which its clients know that they should come back.
+    /// let feed = Group::with_slow_reader(CloseCode::new(4008), "slow");
+    /// assert!(feed.is_empty());
+    /// ```
+    #[must_use]
+    pub fn with_slow_reader(code: CloseCode, reason: &'static str) -> Self {
+        Self(Arc::new(GroupSlices {
+            slices: RwLock::default(),
+            slow_reader: Some((code, reason)),
+        }))
+    }
+
     /// Adds the session. Does nothing if it is a member already or has ended.
     pub fn join(&self, session: &Session) {
+        self.add(session);
+        if let Some(slow_reader) = self.0.slow_reader {
+            let mut writer = session.shared().lock_in_order();
+            writer.cold_state().slow_reader = Some(slow_reader);
+            writer.tidy();
+        }
+    }
+
+    fn add(&self, session: &Session) {
         let mailbox = session.shared().lock_in_order().mailbox().cloned();
         {
             let slices = self.0.read();
@@ -82,7 +113,11 @@ impl Group {
                 return slice.add(session);
             }
         }
-        let mut slices = self.0.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slices = self
+            .0
+            .slices
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(slice) = slice_of(&slices, mailbox.as_ref()) {
             return slice.add(session);
         }
@@ -254,7 +289,7 @@ impl GroupExcept<'_> {
 
 impl GroupSlices {
     fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<Slice>>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.slices.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use sockeye_proto::{HeartbeatConfig, Message};
+use sockeye_proto::{CloseCode, HeartbeatConfig, Message};
 
 use crate::{Deflate, Limits, memory::MemoryBudget};
 
@@ -67,6 +67,9 @@ pub struct Settings {
     /// `on_error` gets an error of kind [`crate::ErrorKind::Timeout`]. The ending is by [`crate::Side::Us`]
     /// with 1006, since no Close frame could be sent.
     pub progress_timeout: Option<Duration>,
+    /// The code and the reason with which a server that ends closes the connection, in place of those of
+    /// [`crate::Drain`]: for a protocol above WebSocket whose clients come back by a code of their own. Default `None`.
+    pub drain_close: Option<(CloseCode, &'static str)>,
     /// How long a thread without work polls before it sleeps, if work has come promptly so far; zero: it
     /// sleeps at once. Default 30 µs.
     ///
@@ -103,6 +106,7 @@ sockeye_proto::setters!(Settings {
     with_idle_timeout: idle_timeout: impl Into<Option<Duration>>,
     with_lifetime: lifetime: impl Into<Option<Lifetime>>,
     with_progress_timeout: progress_timeout: impl Into<Option<Duration>>,
+    with_drain_close: drain_close: impl Into<Option<(CloseCode, &'static str)>>,
     with_busy_poll: busy_poll: Duration,
     with_memory_budget: memory_budget: MemoryBudget,
 });
@@ -119,6 +123,7 @@ impl Default for Settings {
             idle_timeout: None,
             lifetime: None,
             progress_timeout: Some(Duration::from_secs(30)),
+            drain_close: None,
             busy_poll: Duration::from_micros(30),
             memory_budget: MemoryBudget::of_process(),
         }

@@ -16,6 +16,11 @@ pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response {
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let mut text = serde_json::to_string(body).expect("an answer has nothing that JSON has not");
     text.push('\n');
+    self::text(status, text)
+}
+
+/// Returns `text`, which is JSON, as it is.
+pub(super) fn text(status: StatusCode, text: String) -> Response {
     let fields = [
         (
             header::CONTENT_TYPE,

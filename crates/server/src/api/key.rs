@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue, header};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::ApiKey;
@@ -42,12 +43,24 @@ impl Key {
         self.made.as_deref()
     }
 
-    /// Returns whether the request carries the key, in exactly one field.
-    pub(super) fn is_shown(&self, headers: &HeaderMap) -> bool {
-        let mut shown = headers.get_all(FIELD).iter();
+    /// Returns whether the request carries the key, exactly once: in `X-API-Key`, in `Authorization: apikey KEY`, or in
+    /// the query as `api_key`.
+    pub(super) fn is_shown(&self, headers: &HeaderMap, query: &str) -> bool {
+        let in_field = headers.get_all(FIELD).iter().map(HeaderValue::as_bytes);
+        let authorizations = headers.get_all(header::AUTHORIZATION).iter();
+        let in_authorization = authorizations.filter_map(|value| {
+            let (scheme, key) = value.as_bytes().split_at_checked(SCHEME.len())?;
+            scheme.eq_ignore_ascii_case(SCHEME).then_some(key)
+        });
+        let in_query = query.split('&').filter_map(|part| part.strip_prefix("api_key="));
+        let in_query = in_query.map(|key| percent_decode_str(key).collect::<Vec<u8>>());
         // Compares digests in constant time, so that timing doesn't reveal the key.
+        let mut shown = in_field
+            .chain(in_authorization)
+            .map(digest)
+            .chain(in_query.map(|key| digest(&key)));
         match (shown.next(), shown.next()) {
-            (Some(value), None) => digest(value.as_bytes()) == self.digest,
+            (Some(shown), None) => shown == self.digest,
             _ => false,
         }
     }
@@ -59,6 +72,9 @@ fn digest(key: &[u8]) -> [u8; 32] {
 
 /// The header field that carries the key.
 pub(super) const FIELD: &str = "x-api-key";
+
+/// What stands before the key in the field `Authorization`.
+const SCHEME: &[u8] = b"apikey ";
 
 /// Bytes. 144 bits can't be guessed, and 24 characters can be copied by hand.
 const MADE_BYTES: usize = 18;
@@ -72,7 +88,7 @@ mod tests {
         for value in values {
             headers.append(FIELD, value.parse().unwrap());
         }
-        key.is_shown(&headers)
+        key.is_shown(&headers, "")
     }
 
     #[test]
@@ -83,6 +99,19 @@ mod tests {
             assert!(!shows(&key, wrong), "{wrong:?}");
         }
         assert_eq!(key.made(), None);
+    }
+
+    #[test]
+    fn the_key_can_be_shown_in_three_places_and_in_one_of_them() {
+        let key = Key::chosen(Some(&ApiKey("r&ght".to_owned()))).unwrap();
+        let mut headers = HeaderMap::new();
+        assert!(key.is_shown(&headers, "a=b&api_key=r%26ght"));
+        assert!(!key.is_shown(&headers, "api_key=r%26ght&api_key=r%26ght"));
+        headers.insert(header::AUTHORIZATION, "ApiKey r&ght".parse().unwrap());
+        assert!(key.is_shown(&headers, ""));
+        assert!(!key.is_shown(&headers, "api_key=r%26ght"));
+        headers.insert(header::AUTHORIZATION, "Bearer r&ght".parse().unwrap());
+        assert!(!key.is_shown(&headers, ""));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! ```
 
 mod answer;
+mod hub;
 mod key;
 mod presence;
 mod router;

@@ -10,16 +10,16 @@ use axum::{
 };
 
 use sockeye::RequestInfo;
-use sockeye_hub::presence::Presence;
+use sockeye_hub::{Node, presence::Presence};
 
-use super::{Key, answer, presence};
+use super::{Key, answer, hub, presence};
 use crate::address_rates::{AddressRates, too_many};
 
 /// Returns the router of all paths below `/api`.
-pub(crate) fn router(key: Key, rates: AddressRates, presence: &Presence) -> Router {
+pub(crate) fn router(key: Key, rates: AddressRates, presence: &Presence, node: Node) -> Router {
     presence::routes(presence.clone())
+        .merge(hub::routes(node))
         .method_not_allowed_fallback(wrong_method)
-        .route("/api", routing::any(unknown))
         .route("/api/{*path}", routing::any(unknown))
         .route_layer(middleware::from_fn_with_state((key, rates), ask_for_key))
 }
@@ -36,7 +36,7 @@ async fn ask_for_key(
             answer::error(status, "too_many_requests", &error.to_string())
         });
     }
-    if key.is_shown(request.headers()) {
+    if key.is_shown(request.headers(), request.uri().query().unwrap_or_default()) {
         return next.run(request).await;
     }
     // If the limit was reached meanwhile, the next request is refused.

@@ -16,6 +16,9 @@ pub(crate) struct ColdState {
     /// The request that opened the session, until it isn't needed any more.
     pub(crate) request: Option<Arc<Request>>,
     pub(crate) memberships: Memberships,
+    /// How the session is closed if it reads too slowly for its groups, if one of them has its own way. Of no use
+    /// without a membership.
+    pub(crate) slow_reader: Option<(CloseCode, &'static str)>,
     /// Messages to send after the one that is being sent in parts.
     pub(crate) deferred: VecDeque<Message<'static>>,
     /// The sum of the deferred payloads and headers.

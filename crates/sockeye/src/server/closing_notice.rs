@@ -30,8 +30,11 @@ impl ClosingNotice {
         self
     }
 
-    /// Closes the session with this notice, unless it is closing already.
+    /// Closes the session with this notice, or with the one that its settings have, unless it is closing already.
     pub(crate) fn send_to(&self, session: &Session) {
+        if let Some((code, reason)) = session.shared().negotiated().settings.drain_close {
+            return session.close(code, reason);
+        }
         session.close(self.code, &self.reason_for(session.id()));
     }
 

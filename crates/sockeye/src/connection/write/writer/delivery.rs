@@ -43,7 +43,12 @@ impl Writer {
     /// Sends a message of a group. A session that has no room for it reads too slowly and is closed.
     pub(crate) fn give(&mut self, message: &Prepared) {
         if self.offer(message) == Err(OutboxError::Full) {
-            self.close(CloseCode::TRY_AGAIN_LATER, "reads too slowly");
+            let own = self
+                .cold_state
+                .as_ref()
+                .and_then(|cold_state| cold_state.slow_reader);
+            let (code, reason) = own.unwrap_or((CloseCode::TRY_AGAIN_LATER, "reads too slowly"));
+            self.close(code, reason);
         }
     }
 
