@@ -1,8 +1,11 @@
 //! Time stamps and the clocks that give them.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, SystemTime},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -21,6 +24,9 @@ impl UnixMillis {
 pub trait Clock: Send + Sync + 'static {
     /// Returns the time of day. It may jump, as the machine's clock does.
     fn now(&self) -> UnixMillis;
+
+    /// Returns the time since some moment in the past, always the same one. It never jumps.
+    fn elapsed(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -36,6 +42,15 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let millis = since.unwrap_or_default().as_millis();
         UnixMillis(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
+    fn elapsed(&self) -> Duration {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        ORIGIN.get_or_init(Instant::now).elapsed()
     }
 }
 
@@ -60,5 +75,9 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
         UnixMillis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 }

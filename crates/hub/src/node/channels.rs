@@ -1,0 +1,305 @@
+//! The shards of a node with their locks, and what carries out their effects.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::push;
+use crate::{
+    ClientInfo, Publication, StreamPosition,
+    node::client::Client,
+    shard::{
+        ClientKey, Effect, Generation, Item, ListId, NewSubscription, Removed, Shard, Variant,
+    },
+    transport::{Receivers, SendError},
+    wire::Encoding,
+};
+
+/// The channels of a node.
+pub(crate) struct Channels {
+    shards: Box<[Mutex<LockedShard>]>,
+    hasher: RandomState,
+}
+
+/// A shard and the lists that its effects speak of.
+#[derive(Default)]
+struct LockedShard {
+    shard: Shard<Arc<Client>>,
+    receivers: Vec<Option<Box<dyn Receivers>>>,
+    /// Kept for its memory.
+    effects: Vec<Effect<Arc<Client>>>,
+}
+
+/// A subscription whose client has missed something. It is ended by the client, which has to be locked, so after the
+/// shard's lock is released.
+pub(crate) struct Insufficient {
+    client: Arc<Client>,
+    channel: Arc<str>,
+    generation: Generation,
+}
+
+/// What is left to do after a shard's lock is released.
+#[must_use = "the subscriptions that have missed something must be ended"]
+#[derive(Default)]
+pub(crate) struct Aftermath(Vec<Insufficient>);
+
+/// Enough that two cores seldom want the same one. A power of two.
+const SHARDS: usize = 64;
+
+impl Channels {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    pub(crate) fn begin(
+        &self,
+        channel: &Arc<str>,
+        key: ClientKey,
+        subscription: NewSubscription<Arc<Client>>,
+    ) -> (Generation, bool) {
+        let mut shard = self.shard(channel).lock();
+        shard.shard.begin(channel, key, subscription)
+    }
+
+    pub(crate) fn release(
+        &self,
+        channel: &str,
+        key: ClientKey,
+        generation: Generation,
+        position: Option<StreamPosition>,
+    ) -> Aftermath {
+        self.with(channel, |shard, effects| {
+            shard.release(channel, key, generation, position, effects);
+        })
+    }
+
+    /// Removes a subscription. Nothing is sent for it afterwards.
+    pub(crate) fn remove(
+        &self,
+        channel: &str,
+        key: ClientKey,
+        generation: Generation,
+    ) -> Option<Removed> {
+        let mut removed = None;
+        let aftermath = self.with(channel, |shard, effects| {
+            removed = shard.remove(channel, key, generation, effects);
+        });
+        debug_assert!(aftermath.0.is_empty(), "nobody misses anything by it");
+        removed
+    }
+
+    pub(crate) fn publish(
+        &self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        position: Option<&StreamPosition>,
+    ) -> Aftermath {
+        self.with(channel, |shard, effects| {
+            shard.publish(channel, publication, position, effects);
+        })
+    }
+
+    pub(crate) fn announce(&self, channel: &str, item: &Item) -> Aftermath {
+        self.with(channel, |shard, effects| {
+            shard.announce(channel, item, effects);
+        })
+    }
+
+    pub(crate) fn check(&self, channel: &str, top: &StreamPosition) -> Aftermath {
+        self.with(channel, |shard, effects| shard.check(channel, top, effects))
+    }
+
+    pub(crate) fn set_info(
+        &self,
+        channel: &str,
+        key: ClientKey,
+        generation: Generation,
+        info: Arc<ClientInfo>,
+    ) {
+        let mut shard = self.shard(channel).lock();
+        shard.shard.set_info(channel, key, generation, info);
+    }
+
+    pub(crate) fn presence(&self, channel: &str) -> Vec<Arc<ClientInfo>> {
+        let shard = self.shard(channel).lock();
+        shard.shard.presence(channel).cloned().collect()
+    }
+
+    /// Returns the channels that have subscribers, and how many.
+    pub(crate) fn list(&self) -> Vec<(Arc<str>, usize)> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let channels = shard.shard.channels();
+            all.extend(channels.map(|(name, subscribers)| (Arc::clone(name), subscribers)));
+        }
+        all
+    }
+
+    /// Returns the channels whose position the broker has to confirm.
+    pub(crate) fn positioned(&self) -> Vec<Arc<str>> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            all.extend(shard.shard.positioned().map(|(name, _)| Arc::clone(name)));
+        }
+        all
+    }
+
+    fn shard(&self, channel: &str) -> &Mutex<LockedShard> {
+        let hash = self.hasher.hash_one(channel);
+        &self.shards[hash as usize % self.shards.len()]
+    }
+
+    fn with(
+        &self,
+        channel: &str,
+        change: impl FnOnce(&mut Shard<Arc<Client>>, &mut Vec<Effect<Arc<Client>>>),
+    ) -> Aftermath {
+        let mut shard = self.shard(channel).lock();
+        let shard = &mut *shard;
+        change(&mut shard.shard, &mut shard.effects);
+        if shard.effects.is_empty() {
+            return Aftermath::default();
+        }
+        let mut effects = std::mem::take(&mut shard.effects);
+        let mut frames = Frames::default();
+        let mut aftermath = Aftermath::default();
+        for effect in effects.drain(..) {
+            shard.carry_out(effect, &mut frames, &mut aftermath);
+        }
+        shard.effects = effects;
+        aftermath
+    }
+}
+
+impl LockedShard {
+    fn carry_out(
+        &mut self,
+        effect: Effect<Arc<Client>>,
+        frames: &mut Frames,
+        aftermath: &mut Aftermath,
+    ) {
+        match effect {
+            Effect::OpenList { list, first } => {
+                let at = list.0 as usize;
+                if self.receivers.len() <= at {
+                    self.receivers.resize_with(at + 1, || None);
+                }
+                self.receivers[at] = Some(first.transport().new_receivers());
+            }
+            Effect::CloseList { list } => self.receivers[list.0 as usize] = None,
+            Effect::Join { list, client } => {
+                if let Some(receivers) = self.list(list) {
+                    receivers.add(client.transport());
+                }
+            }
+            Effect::Leave { list, client } => {
+                if let Some(receivers) = self.list(list) {
+                    receivers.remove(client.transport());
+                }
+            }
+            Effect::SendToList {
+                list,
+                variant,
+                channel,
+                item,
+            } => {
+                if let Some(receivers) = self.list(list) {
+                    match frames.encode(&variant, &channel, &item) {
+                        Ok(frame) => receivers.send(&frame),
+                        Err(error) => receivers.disconnect(&error.disconnect()),
+                    }
+                }
+            }
+            Effect::SendTo {
+                client,
+                channel,
+                item,
+            } => send_to(&client, &channel, &item),
+            Effect::Insufficient {
+                client,
+                channel,
+                generation,
+                ..
+            } => aftermath.0.push(Insufficient {
+                client,
+                channel,
+                generation,
+            }),
+        }
+    }
+
+    fn list(&self, list: ListId) -> Option<&dyn Receivers> {
+        self.receivers.get(list.0 as usize)?.as_deref()
+    }
+}
+
+fn send_to(client: &Arc<Client>, channel: &str, item: &Item) {
+    let transport = client.transport();
+    let frame = push::frame(
+        transport.encoding(),
+        transport.is_unidirectional(),
+        channel,
+        item,
+    );
+    match frame {
+        Ok(frame) => {
+            if transport.send(frame) == Err(SendError::Full) {
+                transport.disconnect(&crate::Disconnect::SLOW);
+            }
+        }
+        Err(error) => transport.disconnect(&error.disconnect()),
+    }
+}
+
+/// The frames of one item, encoded once for all lists that need the same bytes.
+#[derive(Default)]
+struct Frames(Vec<(Encoding, bool, Bytes)>);
+
+impl Frames {
+    fn encode(
+        &mut self,
+        variant: &Variant,
+        channel: &str,
+        item: &Item,
+    ) -> Result<Bytes, crate::wire::EncodeError> {
+        let (encoding, is_bare) = (variant.encoding, variant.is_unidirectional);
+        let known = self
+            .0
+            .iter()
+            .find(|(known, bare, _)| (*known, *bare) == (encoding, is_bare));
+        if let Some((_, _, frame)) = known {
+            return Ok(frame.clone());
+        }
+        let frame = push::frame(encoding, is_bare, channel, item)?;
+        self.0.push((encoding, is_bare, frame.clone()));
+        Ok(frame)
+    }
+}
+
+impl Aftermath {
+    /// Ends the subscriptions that have missed something, in a task: the caller may hold locks.
+    pub(crate) fn settle(self) {
+        if self.0.is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            for Insufficient {
+                client,
+                channel,
+                generation,
+            } in self.0
+            {
+                client.lose(&channel, generation).await;
+            }
+        });
+    }
+}

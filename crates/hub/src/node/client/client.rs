@@ -1,0 +1,315 @@
+//! The client: what the transport calls.
+
+use std::{
+    collections::BTreeMap,
+    future::Future as _,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{
+    command_queue::Subject,
+    ping::{Ping, PingAction},
+    state::{Phase, State},
+    subscriptions::{Progress, Subscription},
+};
+use crate::{
+    Disconnect,
+    node::{DisconnectEvent, NodeShared, push},
+    shard::ClientKey,
+    transport::{SendError, Transport},
+    wire::{Command, DisconnectPush, Push, Reply},
+};
+
+/// One connected client. Its transport makes it with [`crate::Node::open`], hands it every frame, and closes it.
+///
+/// # Closing
+///
+/// [`Client::close`] must be called when the connection has ended, also after the hub has ended it.
+pub struct Client {
+    pub(super) node: Arc<NodeShared>,
+    pub(super) key: ClientKey,
+    pub(super) id: Arc<str>,
+    pub(super) transport: Box<dyn Transport>,
+    pub(super) state: Mutex<State>,
+}
+
+/// What is known of a connection before its client has said anything. Dropped when the client is connected.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionInfo {
+    /// Header fields of the request, by lower-case name, that handlers may want.
+    pub headers: BTreeMap<String, String>,
+    /// Who the client is, if the transport knows already: then no token is needed.
+    pub credentials: Option<crate::Credentials>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        node: &Arc<NodeShared>,
+        key: ClientKey,
+        transport: Box<dyn Transport>,
+        info: ConnectionInfo,
+    ) -> Arc<Self> {
+        let until = node.elapsed() + node.settings.stale_close_delay;
+        let client = Arc::new(Self {
+            node: Arc::clone(node),
+            key,
+            id: node.new_client_id(),
+            transport,
+            state: Mutex::new(State {
+                phase: Phase::Opened {
+                    until,
+                    info: Box::new(info),
+                },
+                ping: Ping::Off,
+                commands: None,
+                alarm: None,
+            }),
+        });
+        client.set_alarm(&mut client.state.lock());
+        client
+    }
+
+    /// Returns the connection's id.
+    #[must_use]
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    pub(crate) fn key(&self) -> ClientKey {
+        self.key
+    }
+
+    /// Handles one frame of the client: one or more commands. Replies go out by the transport, some of them later.
+    ///
+    /// Call it within a tokio runtime, since a command that takes time goes on in a task.
+    pub fn handle_frame(self: &Arc<Self>, frame: Bytes) {
+        let limits = self.node.settings.command_limits;
+        for command in self.transport.encoding().decode_commands(frame, limits) {
+            let command = match command {
+                Ok(command) => command,
+                Err(error) => {
+                    tracing::debug!(client = &*self.id, %error, "a frame is not understood");
+                    return self.disconnect(error.disconnect());
+                }
+            };
+            if !self.handle_command(command) {
+                return;
+            }
+        }
+    }
+
+    /// Ends the client.
+    pub fn disconnect(self: &Arc<Self>, disconnect: Disconnect) {
+        if self.finish(Some(&disconnect)) {
+            self.end_transport(&disconnect);
+        }
+    }
+
+    /// Notes that the connection has ended. Does nothing the second time.
+    pub fn close(self: &Arc<Self>) {
+        self.finish(None);
+    }
+
+    /// Returns whether the client goes on.
+    fn handle_command(self: &Arc<Self>, command: Command) -> bool {
+        let mut state = self.state.lock();
+        if matches!(state.phase, Phase::Closed) {
+            return false;
+        }
+        if command.is_pong() {
+            let is_expected = state.ping.handle_pong(self.node.settings.ping_interval);
+            drop(state);
+            if is_expected.is_err() {
+                self.disconnect(Disconnect::BAD_REQUEST);
+            }
+            return is_expected.is_ok();
+        }
+        let running_max = self.node.settings.concurrency.max(1);
+        let queue = state.commands.get_or_insert_default();
+        let begun = queue.push(command, running_max);
+        drop(state);
+        match begun {
+            Ok(Some((subject, command))) => self.begin(subject, command),
+            Ok(None) => {}
+            Err(_) => {
+                self.disconnect(Disconnect::TOO_MANY_REQUESTS);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Carries out a command, and those that waited for it. What isn't known at once goes on in a task.
+    fn begin(self: &Arc<Self>, subject: Subject, command: Command) {
+        let mut next = Some((subject, command));
+        while let Some((subject, command)) = next {
+            let client = Arc::clone(self);
+            let mut executed = Box::pin(async move { client.execute(command).await });
+            let mut context = Context::from_waker(Waker::noop());
+            if executed.as_mut().poll(&mut context) == Poll::Pending {
+                let client = Arc::clone(self);
+                tokio::spawn(async move {
+                    executed.await;
+                    if let Some((subject, command)) = client.next_command(Some(&subject)) {
+                        client.begin(subject, command);
+                    }
+                });
+                next = self.next_command(None);
+            } else {
+                next = self.next_command(Some(&subject));
+            }
+        }
+    }
+
+    fn next_command(&self, finished: Option<&Subject>) -> Option<(Subject, Command)> {
+        let running_max = self.node.settings.concurrency.max(1);
+        let mut state = self.state.lock();
+        let queue = state.commands.as_mut()?;
+        let next = queue.finish(finished, running_max);
+        if next.is_none() && queue.is_empty() {
+            state.commands = None;
+        }
+        next
+    }
+
+    /// Sends a reply. A client that doesn't read is ended.
+    pub(super) fn send(self: &Arc<Self>, reply: &Reply) -> Result<(), Disconnect> {
+        let mut frame = Vec::new();
+        let encoding = self.transport.encoding();
+        encoding
+            .encode_reply(reply, &mut frame)
+            .map_err(|error| error.disconnect())?;
+        self.send_frame(frame.into())
+    }
+
+    pub(super) fn push(self: &Arc<Self>, push: Push) -> Result<(), Disconnect> {
+        let encoding = self.transport.encoding();
+        let frame = push::encode(encoding, self.transport.is_unidirectional(), push)
+            .map_err(|error| error.disconnect())?;
+        self.send_frame(frame)
+    }
+
+    fn send_frame(&self, frame: Bytes) -> Result<(), Disconnect> {
+        match self.transport.send(frame) {
+            // What is gone has no need to be ended: the transport says so.
+            Ok(()) | Err(SendError::Closed) => Ok(()),
+            Err(SendError::Full) => Err(Disconnect::SLOW),
+        }
+    }
+
+    /// Says goodbye, where the transport has no close code, and ends the connection.
+    fn end_transport(&self, disconnect: &Disconnect) {
+        self.transport.disconnect(disconnect);
+    }
+
+    /// Takes the client out of the node. Returns whether it was in.
+    fn finish(self: &Arc<Self>, disconnect: Option<&Disconnect>) -> bool {
+        let mut state = self.state.lock();
+        let phase = std::mem::replace(&mut state.phase, Phase::Closed);
+        state.ping = Ping::Off;
+        state.commands = None;
+        drop(state);
+        let mut connected = match phase {
+            Phase::Closed => return false,
+            Phase::Connected(connected) => connected,
+            _ => return true,
+        };
+        self.node.clients.remove(&connected.view.user, self.key);
+        for subscription in connected.subscriptions.drain() {
+            self.abandon(&subscription);
+        }
+        if let Some(handler) = &self.node.handlers.disconnect {
+            handler(DisconnectEvent {
+                client: connected.view,
+                disconnect: disconnect.cloned(),
+            });
+        }
+        true
+    }
+
+    /// Removes a subscription that is no longer among the client's from its shard, and tells the others.
+    pub(super) fn abandon(&self, subscription: &Subscription) {
+        if let Progress::Active(generation) = subscription.progress
+            && let Some(removed) =
+                self.node
+                    .channels
+                    .remove(&subscription.channel, self.key, generation)
+        {
+            self.node.after_removal(&subscription.channel, removed);
+        }
+    }
+
+    /// Called by the node when the alarm has come.
+    pub(crate) fn handle_timeout(self: &Arc<Self>, now: Duration) {
+        let settings = &self.node.settings;
+        let mut state = self.state.lock();
+        state.alarm = None;
+        let disconnect = match &state.phase {
+            Phase::Closed => return,
+            Phase::Opened { until, .. }
+            | Phase::Connecting { until }
+            | Phase::Refused { until }
+                if *until <= now =>
+            {
+                Some(Disconnect::STALE)
+            }
+            _ => None,
+        };
+        let ping = state.ping.handle_timeout(
+            now,
+            settings.ping_interval,
+            settings.pong_timeout,
+            !self.transport.is_unidirectional(),
+        );
+        let disconnect = disconnect.or_else(|| match ping {
+            PingAction::Nothing => None,
+            PingAction::Send => {
+                let ping = self.transport.encoding().ping();
+                self.send_frame(Bytes::from_static(ping)).err()
+            }
+            PingAction::GiveUp => Some(Disconnect::NO_PONG),
+        });
+        let expired = self.expired(&state);
+        self.set_alarm(&mut state);
+        drop(state);
+        if let Some(disconnect) = disconnect {
+            return self.disconnect(disconnect);
+        }
+        self.end_expired(expired);
+    }
+
+    /// Asks the node for a call at the next time at which something is due.
+    pub(super) fn set_alarm(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) {
+        let opened = match &state.phase {
+            Phase::Opened { until, .. }
+            | Phase::Connecting { until }
+            | Phase::Refused { until } => Some(*until),
+            Phase::Connected(_) => self.expiry(state),
+            Phase::Closed => return,
+        };
+        let due = opened.into_iter().chain(state.ping.deadline()).min();
+        let Some(due) = due else { return };
+        if state.alarm.is_none_or(|alarm| due < alarm) {
+            state.alarm = Some(due);
+            self.node.deadlines.add(due, self);
+        }
+    }
+}
+
+impl From<&Disconnect> for Push {
+    fn from(disconnect: &Disconnect) -> Self {
+        Self {
+            disconnect: Some(DisconnectPush::from(disconnect)),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! In which order the commands of a client are carried out, when some of them take time. Pure.
+//!
+//! Commands about one channel are carried out one after the other, in their order. Others may overtake each other, a few
+//! at a time. Nothing overtakes `connect`.
+
+use std::collections::VecDeque;
+
+use crate::wire::Command;
+
+/// What a command is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The connection as a whole: nothing else runs meanwhile.
+    Connection,
+    Channel(String),
+    /// Nothing that another command is about.
+    Nothing,
+}
+
+#[derive(Default)]
+pub(crate) struct CommandQueue {
+    running: Vec<Subject>,
+    waiting: VecDeque<(Subject, Command)>,
+}
+
+/// More commands wait than a client may have waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueFull;
+
+/// Commands of one client that wait for others, such as subscriptions for the answer of a back end.
+pub(crate) const COMMANDS_WAITING_MAX: usize = 1_024;
+
+impl CommandQueue {
+    /// Takes a command in. Returns it if it can be carried out now; the caller says [`CommandQueue::finish`] after that.
+    pub(crate) fn push(
+        &mut self,
+        command: Command,
+        running_max: usize,
+    ) -> Result<Option<(Subject, Command)>, QueueFull> {
+        let subject = Subject::of(&command);
+        if self.running.len() < running_max && self.is_free(&subject, self.waiting.len()) {
+            self.running.push(subject.clone());
+            return Ok(Some((subject, command)));
+        }
+        if self.waiting.len() >= COMMANDS_WAITING_MAX {
+            return Err(QueueFull);
+        }
+        self.waiting.push_back((subject, command));
+        Ok(None)
+    }
+
+    /// Notes that a command about `subject` was carried out, and returns one that can be carried out now. To be called
+    /// with `None` until it returns nothing.
+    pub(crate) fn finish(
+        &mut self,
+        subject: Option<&Subject>,
+        running_max: usize,
+    ) -> Option<(Subject, Command)> {
+        if let Some(subject) = subject
+            && let Some(at) = self.running.iter().position(|running| running == subject)
+        {
+            self.running.swap_remove(at);
+        }
+        if self.running.len() >= running_max {
+            return None;
+        }
+        let at = (0..self.waiting.len()).find(|&at| self.is_free(&self.waiting[at].0, at))?;
+        let (subject, command) = self.waiting.remove(at)?;
+        self.running.push(subject.clone());
+        Some((subject, command))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Whether a command about `subject`, before which `ahead` commands wait, overtakes none that it must not.
+    fn is_free(&self, subject: &Subject, ahead: usize) -> bool {
+        let waiting = self.waiting.iter().take(ahead).map(|(subject, _)| subject);
+        let mut others = self.running.iter().chain(waiting);
+        others.all(|other| match (subject, other) {
+            (Subject::Connection, _) | (_, Subject::Connection) => false,
+            (Subject::Channel(one), Subject::Channel(other)) => one != other,
+            _ => true,
+        })
+    }
+}
+
+impl Subject {
+    fn of(command: &Command) -> Self {
+        if command.connect.is_some() {
+            return Self::Connection;
+        }
+        let channel = None
+            .or(command.subscribe.as_ref().map(|request| &request.channel))
+            .or(command.unsubscribe.as_ref().map(|request| &request.channel))
+            .or(command.publish.as_ref().map(|request| &request.channel))
+            .or(command.presence.as_ref().map(|request| &request.channel))
+            .or(command
+                .presence_stats
+                .as_ref()
+                .map(|request| &request.channel))
+            .or(command.history.as_ref().map(|request| &request.channel))
+            .or(command.sub_refresh.as_ref().map(|request| &request.channel));
+        channel.map_or(Self::Nothing, |channel| Self::Channel(channel.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{ConnectRequest, PublishRequest, RpcRequest, SubscribeRequest};
+
+    fn connect() -> Command {
+        Command {
+            connect: Some(ConnectRequest::default()),
+            ..Command::default()
+        }
+    }
+
+    fn subscribe(id: u32, channel: &str) -> Command {
+        Command {
+            id,
+            subscribe: Some(SubscribeRequest {
+                channel: channel.to_owned(),
+                ..SubscribeRequest::default()
+            }),
+            ..Command::default()
+        }
+    }
+
+    fn publish(id: u32, channel: &str) -> Command {
+        Command {
+            id,
+            publish: Some(PublishRequest {
+                channel: channel.to_owned(),
+                ..PublishRequest::default()
+            }),
+            ..Command::default()
+        }
+    }
+
+    fn rpc(id: u32) -> Command {
+        Command {
+            id,
+            rpc: Some(RpcRequest::default()),
+            ..Command::default()
+        }
+    }
+
+    fn push(queue: &mut CommandQueue, command: Command) -> Option<u32> {
+        queue
+            .push(command, 8)
+            .unwrap()
+            .map(|(_, command)| command.id)
+    }
+
+    fn finish(queue: &mut CommandQueue, subject: &Subject) -> Vec<u32> {
+        let mut begun = Vec::new();
+        let mut next = queue.finish(Some(subject), 8);
+        while let Some((_, command)) = next {
+            begun.push(command.id);
+            next = queue.finish(None, 8);
+        }
+        begun
+    }
+
+    #[test]
+    fn nothing_overtakes_connect() {
+        let mut queue = CommandQueue::default();
+        push(&mut queue, connect());
+        assert_eq!(push(&mut queue, subscribe(2, "a")), None);
+        assert_eq!(push(&mut queue, rpc(3)), None);
+        assert_eq!(finish(&mut queue, &Subject::Connection), [2, 3]);
+    }
+
+    #[test]
+    fn commands_about_one_channel_keep_their_order() {
+        let mut queue = CommandQueue::default();
+        assert_eq!(push(&mut queue, subscribe(1, "a")), Some(1));
+        assert_eq!(push(&mut queue, publish(2, "a")), None);
+        assert_eq!(push(&mut queue, publish(3, "a")), None);
+        assert_eq!(push(&mut queue, subscribe(4, "b")), Some(4));
+        assert_eq!(push(&mut queue, rpc(5)), Some(5));
+        let a = Subject::Channel("a".to_owned());
+        assert_eq!(finish(&mut queue, &a), [2]);
+        assert_eq!(finish(&mut queue, &a), [3]);
+        assert_eq!(finish(&mut queue, &a), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn only_so_many_run_at_once() {
+        let mut queue = CommandQueue::default();
+        for id in 1..=8 {
+            assert_eq!(push(&mut queue, rpc(id)), Some(id));
+        }
+        assert_eq!(push(&mut queue, rpc(9)), None);
+        assert_eq!(finish(&mut queue, &Subject::Nothing), [9]);
+    }
+
+    #[test]
+    fn a_client_cannot_make_the_queue_grow_without_end() {
+        let mut queue = CommandQueue::default();
+        push(&mut queue, connect());
+        for id in 0..COMMANDS_WAITING_MAX as u32 {
+            push(&mut queue, rpc(id));
+        }
+        assert_eq!(queue.push(rpc(0), 8), Err(QueueFull));
+    }
+}

@@ -1,0 +1,355 @@
+//! The connect command: who the client is, and what it is subscribed to from the start.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    Client, ConnectionInfo, Failure,
+    ping::Ping,
+    state::{Connected, Phase},
+    subscribe::{Plan, Request},
+    subscriptions::{Origin, Progress, Subscription, Subscriptions},
+};
+use crate::{
+    Disconnect, ErrorCode, UnixMillis,
+    node::{ClientView, ConnectEvent, Credentials},
+    shard::Generation,
+    token::SubscriptionOptions,
+    wire::{ConnectPush, ConnectRequest, ConnectResult, Push, Reply},
+};
+
+/// A server-side subscription that the client will be told of.
+struct Held {
+    plan: Plan,
+    request: Request,
+    generation: Generation,
+}
+
+impl Client {
+    /// Connects a client that sends no commands, and tells it by a connect push.
+    pub async fn connect_unidirectional(self: &Arc<Self>, request: ConnectRequest) {
+        match self.connect(0, request).await {
+            Ok(()) | Err(Failure::Closed) => {}
+            Err(Failure::Disconnect(disconnect)) => self.disconnect(disconnect),
+            // There is no reply that could carry the error.
+            Err(Failure::Error(error)) => self.disconnect(match error.code {
+                code if code == ErrorCode::TokenExpired.code() => Disconnect::EXPIRED,
+                code if code == ErrorCode::PermissionDenied.code() => Disconnect::PERMISSION_DENIED,
+                _ if error.temporary => Disconnect::SERVER_ERROR,
+                _ => Disconnect::BAD_REQUEST,
+            }),
+        }
+    }
+
+    pub(super) async fn connect(
+        self: &Arc<Self>,
+        id: u32,
+        request: ConnectRequest,
+    ) -> Result<(), Failure> {
+        let info = {
+            let mut state = self.state.lock();
+            let Phase::Opened { until, .. } = state.phase else {
+                return Err(match state.phase {
+                    Phase::Closed => Failure::Closed,
+                    _ => Disconnect::BAD_REQUEST.into(),
+                });
+            };
+            match std::mem::replace(&mut state.phase, Phase::Connecting { until }) {
+                Phase::Opened { info, .. } => *info,
+                _ => ConnectionInfo::default(),
+            }
+        };
+        let connected = match self.admit(&request, info).await {
+            Ok(credentials) => self.welcome(id, request, credentials).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(Failure::Error(_)) = &connected {
+            let mut state = self.state.lock();
+            if let Phase::Connecting { until } = state.phase {
+                state.phase = Phase::Refused { until };
+            }
+        }
+        connected
+    }
+
+    /// Finds out who the client is. A token that it brings is checked in any case.
+    async fn admit(
+        &self,
+        request: &ConnectRequest,
+        info: ConnectionInfo,
+    ) -> Result<Credentials, Failure> {
+        let settings = &self.node.settings;
+        if !request.token.is_empty() {
+            let claims = self.node.connection_claims(&request.token).await?;
+            if claims.user.is_empty() && settings.disallow_anonymous_connection_tokens {
+                return Err(Disconnect::PERMISSION_DENIED.into());
+            }
+            return Ok(Credentials {
+                user: claims.user,
+                info: claims.info.unwrap_or_default(),
+                meta: claims.meta.unwrap_or_default(),
+                data: Bytes::new(),
+                expire_at: claims.expire_at,
+                subscriptions: claims.subs,
+            });
+        }
+        if let Some(credentials) = info.credentials {
+            return Ok(credentials);
+        }
+        if let Some(handler) = &self.node.handlers.connect {
+            let mut headers = info.headers;
+            let brought = request.headers.iter();
+            headers.extend(brought.map(|(name, value)| (name.to_lowercase(), value.clone())));
+            let event = ConnectEvent {
+                client: Arc::clone(&self.id),
+                transport: self.transport.name(),
+                data: request.data.clone(),
+                name: request.name.clone(),
+                version: request.version.clone(),
+                channels: request.subs.keys().cloned().collect(),
+                headers: Arc::new(headers),
+            };
+            if let Some(credentials) = handler(event).await? {
+                return Ok(credentials);
+            }
+        }
+        if settings.insecure || settings.allow_anonymous_connect_without_token {
+            return Ok(Credentials::default());
+        }
+        Err(Disconnect::BAD_REQUEST.into())
+    }
+
+    /// Opens the client's session with the hub, and tells it.
+    async fn welcome(
+        self: &Arc<Self>,
+        id: u32,
+        mut request: ConnectRequest,
+        credentials: Credentials,
+    ) -> Result<(), Failure> {
+        let Credentials {
+            user,
+            info,
+            meta,
+            data,
+            expire_at,
+            subscriptions,
+        } = credentials;
+        let now = self.node.now();
+        if expire_at.is_some_and(|expire_at| expire_at <= now) {
+            return Err(ErrorCode::Expired.into());
+        }
+        let connected = Connected {
+            view: ClientView {
+                client: Arc::clone(&self.id),
+                user: user.into(),
+                info,
+                meta,
+                transport: self.transport.name(),
+            },
+            expire_at,
+            subscriptions: Subscriptions::default(),
+        };
+        let channels = self.server_side(&connected.view.user, subscriptions)?;
+        let mut held = Vec::with_capacity(channels.len());
+        let mut results = BTreeMap::new();
+        for (channel, options) in channels {
+            let request = request.subs.remove(&channel).unwrap_or_default();
+            let opened = self.open(&connected, &channel, options, &request).await;
+            match opened {
+                Ok((subscription, result)) => {
+                    held.push(subscription);
+                    results.insert(channel, result);
+                }
+                Err(failure) => {
+                    self.abandon_held(&held);
+                    return Err(failure);
+                }
+            }
+        }
+        let ttl = expire_at.map(|expire_at| seconds_until(expire_at, now));
+        let needs_pings = self.transport.needs_pings();
+        let interval = self.node.settings.ping_interval;
+        let result = ConnectResult {
+            client: self.id.to_string(),
+            version: self.node.settings.version.clone(),
+            expires: ttl.is_some(),
+            ttl: ttl.unwrap_or(0),
+            data,
+            subs: results,
+            ping: if needs_pings { seconds(interval) } else { 0 },
+            pong: needs_pings && !self.transport.is_unidirectional(),
+            session: self.transport.session().unwrap_or_default().to_owned(),
+            node: match self.transport.is_emulated() {
+                true => self.node.id.clone(),
+                false => String::new(),
+            },
+            time: i64::try_from(now.0).unwrap_or(i64::MAX),
+            ..ConnectResult::default()
+        };
+        self.begin_session(id, connected, held, result)
+    }
+
+    /// Makes the client known, tells it, and begins to deliver to it.
+    fn begin_session(
+        self: &Arc<Self>,
+        id: u32,
+        mut connected: Connected,
+        held: Vec<Held>,
+        result: ConnectResult,
+    ) -> Result<(), Failure> {
+        let node = &self.node;
+        let mut state = self.state.lock();
+        if matches!(state.phase, Phase::Closed) {
+            drop(state);
+            self.abandon_held(&held);
+            return Err(Failure::Closed);
+        }
+        let user = Arc::clone(&connected.view.user);
+        if !node
+            .clients
+            .insert(&user, self, node.settings.user_connection_limit)
+        {
+            drop(state);
+            self.abandon_held(&held);
+            return Err(Disconnect::CONNECTION_LIMIT.into());
+        }
+        for Held {
+            plan, generation, ..
+        } in &held
+        {
+            connected.subscriptions.insert(Subscription {
+                channel: Arc::clone(&plan.channel),
+                progress: Progress::Active(*generation),
+                origin: Origin::Server,
+                expire_at: None,
+                chan_info: plan.chan_info.clone(),
+            });
+        }
+        state.phase = Phase::Connected(Box::new(connected));
+        if self.transport.needs_pings() {
+            let random = node.random();
+            state.ping = Ping::start(node.elapsed(), node.settings.ping_interval, random);
+        }
+        let told = match self.transport.is_unidirectional() {
+            true => self.push(Push::from(result)),
+            false => self.send(&Reply {
+                id,
+                connect: Some(result),
+                ..Reply::default()
+            }),
+        };
+        self.set_alarm(&mut state);
+        let mut announced = Vec::new();
+        for Held {
+            plan,
+            request,
+            generation,
+        } in held
+        {
+            let position = request.position;
+            node.channels
+                .release(&plan.channel, self.key, generation, position)
+                .settle();
+            if plan.announces
+                && let Ok(connected) = state.connected()
+            {
+                announced.push((plan.channel, connected.info_in(&plan.chan_info)));
+            }
+        }
+        drop(state);
+        for (channel, info) in announced {
+            node.announce_join(&channel, info);
+        }
+        told.map_err(Failure::Disconnect)
+    }
+
+    /// Returns the channels that the server subscribes the client to: those of its credentials, and its own.
+    pub(super) fn server_side(
+        &self,
+        user: &str,
+        mut subscriptions: Vec<(String, SubscriptionOptions)>,
+    ) -> Result<Vec<(String, SubscriptionOptions)>, Failure> {
+        let settings = &self.node.settings;
+        let personal = settings.personal_channel_namespace.as_deref();
+        let personal =
+            personal.and_then(|namespace| self.node.namespaces.personal_channel(namespace, user));
+        if let Some(personal) = personal
+            && subscriptions
+                .iter()
+                .all(|(channel, _)| *channel != personal)
+        {
+            subscriptions.push((personal, SubscriptionOptions::default()));
+        }
+        if subscriptions.len() > settings.channel_limit {
+            return Err(Disconnect::CHANNEL_LIMIT.into());
+        }
+        Ok(subscriptions)
+    }
+
+    /// Subscribes a client that isn't told yet.
+    async fn open(
+        self: &Arc<Self>,
+        connected: &Connected,
+        channel: &str,
+        options: SubscriptionOptions,
+        request: &crate::wire::SubscribeRequest,
+    ) -> Result<(Held, crate::wire::SubscribeResult), Failure> {
+        let mut plan = self.plan_trusted(&connected.view, channel, options, None)?;
+        let mut request = Request::of(request);
+        let info = connected.info_in(&plan.chan_info);
+        let generation = self.hold(&plan, info).await?;
+        match self.read(&mut plan, &mut request).await {
+            Ok(result) => Ok((
+                Held {
+                    plan,
+                    request,
+                    generation,
+                },
+                result,
+            )),
+            Err(failure) => {
+                self.drop_held(&plan.channel, generation);
+                Err(failure)
+            }
+        }
+    }
+
+    fn abandon_held(&self, held: &[Held]) {
+        for held in held {
+            self.drop_held(&held.plan.channel, held.generation);
+        }
+    }
+}
+
+impl From<ConnectResult> for Push {
+    fn from(result: ConnectResult) -> Self {
+        Self {
+            connect: Some(ConnectPush {
+                client: result.client,
+                version: result.version,
+                data: result.data,
+                subs: result.subs,
+                expires: result.expires,
+                ttl: result.ttl,
+                ping: result.ping,
+                pong: result.pong,
+                session: result.session,
+                node: result.node,
+                time: result.time,
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whole seconds from `now` to `then`, as clients are told; at least one.
+pub(super) fn seconds_until(then: UnixMillis, now: UnixMillis) -> u32 {
+    seconds(then.since(now)).max(1)
+}
+
+fn seconds(duration: std::time::Duration) -> u32 {
+    // A year, so that no client's timer overflows.
+    const MAX: u64 = 365 * 24 * 3600;
+    duration.as_secs().min(MAX) as u32
+}

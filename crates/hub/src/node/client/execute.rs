@@ -1,0 +1,111 @@
+//! One command, from the request to the reply.
+
+use std::sync::Arc;
+
+use super::{Client, Failure, state::State};
+use crate::{
+    Disconnect, ErrorCode,
+    node::ClientView,
+    wire::{Command, ErrorReply, Reply},
+};
+
+impl Client {
+    /// Carries out a command and answers it.
+    pub(super) async fn execute(self: Arc<Self>, command: Command) {
+        let id = command.id;
+        let failed = match self.answer(command).await {
+            Ok(Some(mut reply)) => {
+                reply.id = id;
+                self.send(&reply).map_err(Failure::Disconnect)
+            }
+            Ok(None) => Ok(()),
+            Err(failure) => Err(failure),
+        };
+        match failed {
+            Ok(()) | Err(Failure::Closed) => {}
+            Err(Failure::Error(error)) => self.refuse(id, error),
+            Err(Failure::Disconnect(disconnect)) => self.disconnect(disconnect),
+        }
+    }
+
+    /// Returns the reply; `None` if it was sent already, or if there is none.
+    async fn answer(self: &Arc<Self>, command: Command) -> Result<Option<Reply>, Failure> {
+        let is_message = command.send.is_some();
+        if command.id == 0 && !is_message {
+            return Err(Disconnect::BAD_REQUEST.into());
+        }
+        if command.connect.is_none() {
+            self.state.lock().connected()?;
+        }
+        let id = command.id;
+        match command {
+            Command {
+                connect: Some(request),
+                ..
+            } => return self.connect(id, request).await.map(|()| None),
+            Command {
+                subscribe: Some(request),
+                ..
+            } => return self.subscribe(id, request).await.map(|()| None),
+            Command {
+                unsubscribe: Some(request),
+                ..
+            } => self.unsubscribe(&request),
+            Command {
+                publish: Some(request),
+                ..
+            } => self.publish(request).await,
+            Command {
+                presence: Some(request),
+                ..
+            } => self.presence(&request),
+            Command {
+                presence_stats: Some(request),
+                ..
+            } => self.presence_stats(&request),
+            Command {
+                history: Some(request),
+                ..
+            } => self.history(request).await,
+            Command {
+                send: Some(request),
+                ..
+            } => return self.message(request).await.map(|()| None),
+            Command {
+                rpc: Some(request), ..
+            } => self.rpc(request).await,
+            Command {
+                refresh: Some(request),
+                ..
+            } => self.refresh(&request).await,
+            Command {
+                sub_refresh: Some(request),
+                ..
+            } => self.sub_refresh(&request).await,
+            Command { ping: Some(_), .. } => Err(ErrorCode::NotAvailable.into()),
+            // A command of a kind that isn't known here, or none.
+            _ => Err(Disconnect::BAD_REQUEST.into()),
+        }
+        .map(Some)
+    }
+
+    /// Tells the client that a command has failed.
+    pub(super) fn refuse(self: &Arc<Self>, id: u32, error: ErrorReply) {
+        let reply = Reply {
+            id,
+            error: Some(error),
+            ..Reply::default()
+        };
+        if let Err(disconnect) = self.send(&reply) {
+            self.disconnect(disconnect);
+        }
+    }
+
+    pub(super) fn view(&self) -> Result<ClientView, Failure> {
+        self.view_in(&mut self.state.lock())
+    }
+
+    pub(super) fn view_in(&self, state: &mut State) -> Result<ClientView, Failure> {
+        Ok(state.connected()?.view.clone())
+    }
+}

@@ -1,0 +1,163 @@
+//! What a back end orders for a client.
+
+use std::sync::Arc;
+
+use super::{
+    Client, Failure,
+    connect::seconds_until,
+    subscribe::Request,
+    subscriptions::{Origin, Progress, Subscription},
+};
+use crate::{
+    Disconnect, ErrorCode, StreamPosition, UnixMillis,
+    node::ClientView,
+    token::SubscriptionOptions,
+    wire::{Push, RefreshPush, SubscribePush, SubscribeRequest},
+};
+
+impl Client {
+    /// Subscribes the client. Does nothing if it is subscribed already.
+    pub(crate) async fn subscribe_by_server(
+        self: &Arc<Self>,
+        channel: &str,
+        options: SubscriptionOptions,
+        recover_since: Option<&StreamPosition>,
+        expire_at: Option<UnixMillis>,
+    ) -> Result<(), Failure> {
+        let attempt = self.node.next_number();
+        let view = {
+            let mut state = self.state.lock();
+            let connected = state.connected()?;
+            if connected.subscriptions.len() >= self.node.settings.channel_limit {
+                return Err(ErrorCode::LimitExceeded.into());
+            }
+            let is_new = connected.subscriptions.insert(Subscription {
+                channel: channel.into(),
+                progress: Progress::Pending(attempt),
+                origin: Origin::Server,
+                expire_at,
+                chan_info: options.info.clone().unwrap_or_default(),
+            });
+            if !is_new {
+                return Ok(());
+            }
+            connected.view.clone()
+        };
+        let opened = self
+            .open_by_server(&view, channel, options, recover_since, expire_at, attempt)
+            .await;
+        if opened.is_err() {
+            let mut state = self.state.lock();
+            if let Ok(connected) = state.connected()
+                && connected
+                    .subscriptions
+                    .find(channel)
+                    .is_some_and(|found| found.progress == Progress::Pending(attempt))
+            {
+                connected.subscriptions.remove(channel);
+            }
+        }
+        opened
+    }
+
+    async fn open_by_server(
+        self: &Arc<Self>,
+        view: &ClientView,
+        channel: &str,
+        options: SubscriptionOptions,
+        recover_since: Option<&StreamPosition>,
+        expire_at: Option<UnixMillis>,
+        attempt: u64,
+    ) -> Result<(), Failure> {
+        let mut plan = self.plan_trusted(view, channel, options, expire_at)?;
+        let request =
+            recover_since.map_or_else(SubscribeRequest::default, |since| SubscribeRequest {
+                recover: true,
+                offset: since.offset,
+                epoch: since.epoch.as_str().to_owned(),
+                ..SubscribeRequest::default()
+            });
+        let mut request = Request::of(&request);
+        let info = self.state.lock().connected()?.info_in(&plan.chan_info);
+        let generation = self.hold(&plan, Arc::clone(&info)).await?;
+        let result = match self.read(&mut plan, &mut request).await {
+            Ok(result) => result,
+            Err(failure) => {
+                self.drop_held(&plan.channel, generation);
+                return Err(failure);
+            }
+        };
+        let mut state = self.state.lock();
+        let subscription = state.connected().ok().and_then(|connected| {
+            let found = connected.subscriptions.find_mut(channel);
+            found.filter(|found| found.progress == Progress::Pending(attempt))
+        });
+        let Some(subscription) = subscription else {
+            drop(state);
+            self.drop_held(&plan.channel, generation);
+            return Err(Failure::Closed);
+        };
+        subscription.progress = Progress::Active(generation);
+        let mut told = self.push(Push {
+            channel: channel.to_owned(),
+            subscribe: Some(SubscribePush {
+                recoverable: result.recoverable,
+                epoch: result.epoch,
+                offset: result.offset,
+                positioned: result.positioned,
+                data: result.data,
+            }),
+            ..Push::default()
+        });
+        for publication in result.publications {
+            let push = Push {
+                channel: channel.to_owned(),
+                r#pub: Some(publication),
+                ..Push::default()
+            };
+            told = told.and_then(|()| self.push(push));
+        }
+        self.node
+            .channels
+            .release(&plan.channel, self.key, generation, request.position)
+            .settle();
+        self.set_alarm(&mut state);
+        drop(state);
+        if plan.announces {
+            self.node.announce_join(&plan.channel, info);
+        }
+        told.map_err(Failure::Disconnect)
+    }
+
+    /// Gives the connection another time to live, and tells the client.
+    pub(crate) fn refresh_by_server(self: &Arc<Self>, expire_at: Option<UnixMillis>) {
+        let now = self.node.now();
+        if expire_at.is_some_and(|expire_at| expire_at <= now) {
+            return self.disconnect(Disconnect::EXPIRED);
+        }
+        self.extend(expire_at);
+        let ttl = expire_at.map(|expire_at| seconds_until(expire_at, now));
+        let push = Push {
+            refresh: Some(RefreshPush {
+                expires: ttl.is_some(),
+                ttl: ttl.unwrap_or(0),
+            }),
+            ..Push::default()
+        };
+        if let Err(disconnect) = self.push(push) {
+            self.disconnect(disconnect);
+        }
+    }
+
+    /// Returns the channels that the client is subscribed to.
+    pub(crate) fn channels(&self) -> Vec<Arc<str>> {
+        let mut state = self.state.lock();
+        let Ok(connected) = state.connected() else {
+            return Vec::new();
+        };
+        let subscriptions = connected.subscriptions.iter();
+        subscriptions
+            .map(|subscription| Arc::clone(&subscription.channel))
+            .collect()
+    }
+}

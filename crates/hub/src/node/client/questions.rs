@@ -1,0 +1,217 @@
+//! The commands that need a channel or the application, and leave the client as it is.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Client, Failure, state::Connected, subscribe::unresolved};
+use crate::{
+    Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition,
+    namespace::{ChannelOptions, Membership, ResolvedChannel},
+    node::{MessageEvent, PublishEvent, PublishGrant, RpcEvent},
+    wire::{
+        self, HistoryRequest, HistoryResult, PresenceRequest, PresenceResult, PresenceStatsRequest,
+        PresenceStatsResult, PublishRequest, PublishResult, Reply, RpcRequest, RpcResult,
+        SendRequest,
+    },
+};
+
+/// A right that the options of a channel grant.
+type Right = fn(&ChannelOptions, &str, Membership) -> bool;
+
+impl Client {
+    pub(super) async fn publish(
+        self: &Arc<Self>,
+        request: PublishRequest,
+    ) -> Result<Reply, Failure> {
+        let PublishRequest { channel, data, .. } = request;
+        let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
+        let (view, info, is_allowed) = {
+            let mut state = self.state.lock();
+            let connected = state.connected()?;
+            let is_allowed = self.has(
+                connected,
+                &resolved,
+                &channel,
+                ChannelOptions::allows_publish,
+            );
+            let chan_info = connected.subscriptions.find(&channel);
+            let chan_info = chan_info.map_or_else(Default::default, |subscription| {
+                subscription.chan_info.clone()
+            });
+            (
+                connected.view.clone(),
+                connected.info_in(&chan_info),
+                is_allowed,
+            )
+        };
+        let granted = match &self.node.handlers.publish {
+            Some(handler) => {
+                let event = PublishEvent {
+                    client: view,
+                    channel: channel.clone(),
+                    data: data.clone(),
+                };
+                handler(event).await?
+            }
+            None => None,
+        };
+        let grant = match granted {
+            Some(grant) => grant,
+            None if is_allowed => PublishGrant::default(),
+            None => return Err(ErrorCode::PermissionDenied.into()),
+        };
+        let data = grant.data.unwrap_or(data);
+        self.node
+            .publish_of_client(&channel, &resolved, data, info, grant.skip_history)
+            .await?;
+        Ok(Reply {
+            publish: Some(PublishResult::default()),
+            ..Reply::default()
+        })
+    }
+
+    pub(super) fn presence(&self, request: &PresenceRequest) -> Result<Reply, Failure> {
+        let clients = self.presence_of(&request.channel)?;
+        let presence: BTreeMap<String, wire::ClientInfo> = clients
+            .iter()
+            .map(|info| (info.client.to_string(), info.as_ref().into()))
+            .collect();
+        Ok(Reply {
+            presence: Some(PresenceResult { presence }),
+            ..Reply::default()
+        })
+    }
+
+    pub(super) fn presence_stats(&self, request: &PresenceStatsRequest) -> Result<Reply, Failure> {
+        let clients = self.presence_of(&request.channel)?;
+        let stats = crate::node::PresenceStats::of(&clients);
+        Ok(Reply {
+            presence_stats: Some(PresenceStatsResult {
+                num_clients: stats.num_clients,
+                num_users: stats.num_users,
+            }),
+            ..Reply::default()
+        })
+    }
+
+    fn presence_of(&self, channel: &str) -> Result<Vec<Arc<crate::ClientInfo>>, Failure> {
+        let resolved = self.node.namespaces.resolve(channel).map_err(unresolved)?;
+        self.demand(&resolved, channel, ChannelOptions::allows_presence)?;
+        if !resolved.options.presence {
+            return Err(ErrorCode::NotAvailable.into());
+        }
+        Ok(self.node.channels.presence(channel))
+    }
+
+    pub(super) async fn history(
+        self: &Arc<Self>,
+        request: HistoryRequest,
+    ) -> Result<Reply, Failure> {
+        let channel: Arc<str> = request.channel.as_str().into();
+        let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
+        self.demand(&resolved, &channel, ChannelOptions::allows_history)?;
+        if !resolved.options.has_history() {
+            return Err(ErrorCode::NotAvailable.into());
+        }
+        let since = request.since.map(|since| StreamPosition {
+            offset: since.offset,
+            epoch: Epoch::new(&since.epoch),
+        });
+        // Below the first there is nothing to go back to.
+        if request.reverse && since.as_ref().is_some_and(|since| since.offset == 0) {
+            return Err(ErrorCode::BadRequest.into());
+        }
+        let publications_max = self.node.settings.history_max_publication_limit;
+        let query = HistoryQuery {
+            limit: match usize::try_from(request.limit) {
+                Ok(0) => Limit::PositionOnly,
+                Ok(limit) => Limit::AtMost(limit.min(publications_max)),
+                Err(_) => Limit::AtMost(publications_max),
+            },
+            since: since.clone(),
+            reverse: request.reverse,
+            meta_ttl: resolved.history_meta_ttl,
+        };
+        let history = self.node.broker.history(&channel, query).await?;
+        let is_of_other_epoch = since
+            .is_some_and(|since| !since.epoch.is_empty() && since.epoch != history.position.epoch);
+        if is_of_other_epoch {
+            return Err(ErrorCode::UnrecoverablePosition.into());
+        }
+        Ok(Reply {
+            history: Some(HistoryResult {
+                publications: history
+                    .publications
+                    .iter()
+                    .map(|publication| publication.as_ref().into())
+                    .collect(),
+                epoch: history.position.epoch.as_str().to_owned(),
+                offset: history.position.offset,
+            }),
+            ..Reply::default()
+        })
+    }
+
+    pub(super) async fn rpc(self: &Arc<Self>, request: RpcRequest) -> Result<Reply, Failure> {
+        let view = self.view()?;
+        let Some(handler) = &self.node.handlers.rpc else {
+            return Err(ErrorCode::NotAvailable.into());
+        };
+        let data = handler(RpcEvent {
+            client: view,
+            method: request.method,
+            data: request.data,
+        })
+        .await?;
+        Ok(Reply {
+            rpc: Some(RpcResult { data }),
+            ..Reply::default()
+        })
+    }
+
+    pub(super) async fn message(self: &Arc<Self>, request: SendRequest) -> Result<(), Failure> {
+        let client = self.view()?;
+        let Some(handler) = &self.node.handlers.message else {
+            return Err(Disconnect::NOT_AVAILABLE.into());
+        };
+        let data = request.data;
+        match handler(MessageEvent { client, data })
+            .await
+            .map_err(Failure::from)
+        {
+            // There is no reply that could carry it.
+            Err(Failure::Error(error)) => {
+                tracing::debug!(client = &*self.id, error.code, "a message failed");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Returns error 103 unless the client has the right in this channel.
+    fn demand(
+        &self,
+        resolved: &ResolvedChannel<'_>,
+        channel: &str,
+        right: Right,
+    ) -> Result<(), Failure> {
+        let mut state = self.state.lock();
+        match self.has(state.connected()?, resolved, channel, right) {
+            true => Ok(()),
+            false => Err(ErrorCode::PermissionDenied.into()),
+        }
+    }
+
+    fn has(
+        &self,
+        connected: &Connected,
+        resolved: &ResolvedChannel<'_>,
+        channel: &str,
+        right: Right,
+    ) -> bool {
+        let membership = match connected.subscriptions.is_active(channel) {
+            true => Membership::Subscriber,
+            false => Membership::Outsider,
+        };
+        self.node.settings.insecure || right(resolved.options, &connected.view.user, membership)
+    }
+}

@@ -1,0 +1,139 @@
+//! New tokens for a connection and for a subscription.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    Client, Failure,
+    connect::seconds_until,
+    subscriptions::{Origin, Progress},
+};
+use crate::{
+    Disconnect, ErrorCode, UnixMillis,
+    node::TokenFailure,
+    wire::{RefreshRequest, RefreshResult, Reply, SubRefreshRequest, SubRefreshResult},
+};
+
+impl Client {
+    pub(super) async fn refresh(
+        self: &Arc<Self>,
+        request: &RefreshRequest,
+    ) -> Result<Reply, Failure> {
+        if request.token.is_empty() {
+            return Err(Disconnect::BAD_REQUEST.into());
+        }
+        let claims = match self.node.verify_connection(&request.token).await {
+            Ok(claims) => claims,
+            // An error would end some SDKs for good; with this close they ask for a new token.
+            Err(TokenFailure::Expired) => return Err(Disconnect::EXPIRED.into()),
+            Err(failure) => return Err(failure.into()),
+        };
+        let now = self.node.now();
+        if claims.expire_at.is_some_and(|expire_at| expire_at <= now) {
+            return Err(Disconnect::EXPIRED.into());
+        }
+        let mut state = self.state.lock();
+        let connected = state.connected()?;
+        if claims.user != *connected.view.user {
+            return Err(Disconnect::INVALID_TOKEN.into());
+        }
+        let own = self.server_side_channels(&claims.user, claims.subs)?;
+        let subscribed: BTreeSet<String> = connected
+            .subscriptions
+            .iter()
+            .filter(|subscription| subscription.origin == Origin::Server)
+            .map(|subscription| subscription.channel.to_string())
+            .collect();
+        if own != subscribed {
+            return Err(Disconnect::INSUFFICIENT_STATE.into());
+        }
+        connected.expire_at = claims.expire_at;
+        connected.view.info = claims.info.unwrap_or_default();
+        connected.view.meta = claims.meta.unwrap_or_default();
+        for subscription in connected.subscriptions.iter() {
+            if let Progress::Active(generation) = subscription.progress {
+                let info = connected.info_in(&subscription.chan_info);
+                self.node
+                    .channels
+                    .set_info(&subscription.channel, self.key, generation, info);
+            }
+        }
+        let ttl = claims
+            .expire_at
+            .map(|expire_at| seconds_until(expire_at, now));
+        self.set_alarm(&mut state);
+        Ok(Reply {
+            refresh: Some(RefreshResult {
+                client: self.id.to_string(),
+                version: self.node.settings.version.clone(),
+                expires: ttl.is_some(),
+                ttl: ttl.unwrap_or(0),
+            }),
+            ..Reply::default()
+        })
+    }
+
+    pub(super) async fn sub_refresh(
+        self: &Arc<Self>,
+        request: &SubRefreshRequest,
+    ) -> Result<Reply, Failure> {
+        if request.channel.is_empty() {
+            return Err(Disconnect::BAD_REQUEST.into());
+        }
+        let generation = self.active(&request.channel)?;
+        if request.token.is_empty() {
+            return Err(ErrorCode::BadRequest.into());
+        }
+        let view = self.view()?;
+        let verified = self
+            .node
+            .verify_subscription(&request.token, &request.channel, &view)
+            .await;
+        let claims = match verified {
+            Ok(claims) => claims,
+            Err(TokenFailure::Expired) => return Err(Disconnect::SUBSCRIPTION_EXPIRED.into()),
+            Err(_) => return Err(Disconnect::INVALID_TOKEN.into()),
+        };
+        let now = self.node.now();
+        if claims.expire_at.is_some_and(|expire_at| expire_at <= now) {
+            return Err(Disconnect::SUBSCRIPTION_EXPIRED.into());
+        }
+        let mut state = self.state.lock();
+        let subscription = state
+            .connected()?
+            .subscriptions
+            .find_mut(&request.channel)
+            .filter(|subscription| subscription.progress == generation)
+            .ok_or_else(|| Failure::from(ErrorCode::PermissionDenied))?;
+        subscription.expire_at = claims.expire_at;
+        self.set_alarm(&mut state);
+        let ttl = claims
+            .expire_at
+            .map(|expire_at: UnixMillis| seconds_until(expire_at, now));
+        Ok(Reply {
+            sub_refresh: Some(SubRefreshResult {
+                expires: ttl.is_some(),
+                ttl: ttl.unwrap_or(0),
+                ..SubRefreshResult::default()
+            }),
+            ..Reply::default()
+        })
+    }
+
+    fn active(&self, channel: &str) -> Result<Progress, Failure> {
+        let mut state = self.state.lock();
+        let subscription = state.connected()?.subscriptions.find(channel);
+        match subscription.map(|subscription| subscription.progress) {
+            Some(progress @ Progress::Active(_)) => Ok(progress),
+            _ => Err(ErrorCode::PermissionDenied.into()),
+        }
+    }
+
+    fn server_side_channels(
+        &self,
+        user: &str,
+        subscriptions: Vec<(String, crate::token::SubscriptionOptions)>,
+    ) -> Result<BTreeSet<String>, Failure> {
+        let channels = self.server_side(user, subscriptions)?;
+        Ok(channels.into_iter().map(|(channel, _)| channel).collect())
+    }
+}

@@ -1,0 +1,106 @@
+//! What changes during the life of a client.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{
+    ConnectionInfo, command_queue::CommandQueue, ping::Ping, subscriptions::Subscriptions,
+};
+use crate::{
+    BrokerError, Disconnect, ErrorCode, UnixMillis,
+    node::{ClientView, Rejection},
+    wire::ErrorReply,
+};
+
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    pub(crate) ping: Ping,
+    /// `None` while no command takes time.
+    pub(crate) commands: Option<Box<CommandQueue>>,
+    /// The node calls the client at this time; `None` if it has no reason to.
+    pub(crate) alarm: Option<Duration>,
+}
+
+/// See the drawing of the module.
+pub(crate) enum Phase {
+    Opened {
+        /// The client must have sent its connect command by then.
+        until: Duration,
+        info: Box<ConnectionInfo>,
+    },
+    Connecting {
+        until: Duration,
+    },
+    Refused {
+        until: Duration,
+    },
+    Connected(Box<Connected>),
+    Closed,
+}
+
+pub(crate) struct Connected {
+    pub(crate) view: ClientView,
+    pub(crate) expire_at: Option<UnixMillis>,
+    pub(crate) subscriptions: Subscriptions,
+}
+
+/// Why a command has no result.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Failure {
+    /// The client is told, and goes on.
+    Error(ErrorReply),
+    /// The client is ended.
+    Disconnect(Disconnect),
+    /// The client is gone meanwhile.
+    Closed,
+}
+
+impl State {
+    pub(crate) fn connected(&mut self) -> Result<&mut Connected, Failure> {
+        match &mut self.phase {
+            Phase::Connected(connected) => Ok(connected),
+            Phase::Closed => Err(Failure::Closed),
+            _ => Err(Failure::Disconnect(Disconnect::BAD_REQUEST)),
+        }
+    }
+}
+
+impl Connected {
+    pub(crate) fn info_in(&self, chan_info: &Bytes) -> Arc<crate::ClientInfo> {
+        Arc::new(crate::ClientInfo {
+            user: Arc::clone(&self.view.user),
+            client: Arc::clone(&self.view.client),
+            conn_info: self.view.info.clone(),
+            chan_info: chan_info.clone(),
+        })
+    }
+}
+
+impl From<ErrorCode> for Failure {
+    fn from(code: ErrorCode) -> Self {
+        Self::Error(code.into())
+    }
+}
+
+impl From<Disconnect> for Failure {
+    fn from(disconnect: Disconnect) -> Self {
+        Self::Disconnect(disconnect)
+    }
+}
+
+impl From<Rejection> for Failure {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Error(error) => Self::Error(error),
+            Rejection::Disconnect(disconnect) => Self::Disconnect(disconnect),
+        }
+    }
+}
+
+impl From<BrokerError> for Failure {
+    fn from(error: BrokerError) -> Self {
+        tracing::warn!(%error, "a client's command failed");
+        ErrorCode::Internal.into()
+    }
+}

@@ -1,0 +1,522 @@
+//! Subscriptions of a client: what is allowed, what it missed, and the end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    Client, Failure,
+    connect::seconds_until,
+    state::{Connected, State},
+    subscriptions::{Origin, Progress, Subscription},
+};
+use crate::{
+    ClientInfo, Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition, UnixMillis,
+    UnsubscribeCode,
+    filter::Filter,
+    namespace::{Membership, RecoveryMode, ResolvedChannel, UnresolvedChannel},
+    node::{ClientView, SubscribeEvent, SubscriptionGrant},
+    shard::{Generation, NewSubscription, RecoveryRequest, Variant},
+    token::SubscriptionOptions,
+    wire::{
+        Publication, Push, Reply, SubscribeRequest, SubscribeResult, UnsubscribePush,
+        UnsubscribeRequest, UnsubscribeResult,
+    },
+};
+
+/// A subscription that is allowed, with all that follows from the channel's options, the token and the request.
+pub(super) struct Plan {
+    pub(super) channel: Arc<str>,
+    pub(super) is_recoverable: bool,
+    pub(super) is_positioned: bool,
+    pub(super) is_present: bool,
+    /// Whether others are told of it.
+    pub(super) announces: bool,
+    /// Whether the client is told of others.
+    pub(super) hears_others: bool,
+    pub(super) filter: Option<Arc<Filter>>,
+    pub(super) mode: RecoveryMode,
+    pub(super) history_meta_ttl: std::time::Duration,
+    pub(super) chan_info: Bytes,
+    pub(super) data: Bytes,
+    pub(super) expire_at: Option<UnixMillis>,
+}
+
+/// What a client asks to be given.
+pub(super) struct Request {
+    recover: bool,
+    since: StreamPosition,
+    /// Whether an error is wanted where nothing can be recovered.
+    fails_unrecovered: bool,
+    /// Where deliveries begin, once the history was read.
+    pub(super) position: Option<StreamPosition>,
+}
+
+/// Bit of the request's flags: answer error 112 instead of a subscription that isn't recovered.
+const FLAG_ERROR_IF_UNRECOVERABLE: i64 = 2;
+
+/// What the client itself asks to have.
+struct Wishes<'a> {
+    positioned: bool,
+    recoverable: bool,
+    join_leave: bool,
+    filter: Option<&'a crate::wire::FilterNode>,
+}
+
+impl Request {
+    pub(super) fn of(request: &SubscribeRequest) -> Self {
+        Self {
+            recover: request.recover,
+            since: StreamPosition {
+                offset: request.offset,
+                epoch: Epoch::new(&request.epoch),
+            },
+            fails_unrecovered: request.flag & FLAG_ERROR_IF_UNRECOVERABLE != 0,
+            position: None,
+        }
+    }
+}
+
+impl Client {
+    /// Carries out a subscribe command. The reply is sent here, since nothing may come between it and the deliveries.
+    pub(super) async fn subscribe(
+        self: &Arc<Self>,
+        id: u32,
+        request: SubscribeRequest,
+    ) -> Result<(), Failure> {
+        let channel: Arc<str> = request.channel.as_str().into();
+        let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
+        let attempt = self.node.next_number();
+        let view = self.reserve(&channel, attempt)?;
+        let granted = self.grant(&view, &resolved, &request).await;
+        let opened = match granted {
+            Ok(grant) => self.open_granted(&channel, &request, grant).await,
+            Err(failure) => Err(failure),
+        };
+        let (plan, wanted, generation, mut result) = match opened {
+            Ok(opened) => opened,
+            Err(failure) => {
+                self.give_up(&channel, attempt);
+                return Err(failure);
+            }
+        };
+        let now = self.node.now();
+        if let Some(expire_at) = plan.expire_at {
+            result.expires = true;
+            result.ttl = seconds_until(expire_at, now);
+        }
+        let mut state = self.state.lock();
+        let Some(subscription) = pending(&mut state, &channel, attempt) else {
+            drop(state);
+            // The server has unsubscribed the client meanwhile, or the client is gone.
+            self.drop_held(&channel, generation);
+            return Err(ErrorCode::Internal.into());
+        };
+        subscription.progress = Progress::Active(generation);
+        subscription.expire_at = plan.expire_at;
+        subscription.chan_info = plan.chan_info.clone();
+        let told = self.send(&Reply {
+            id,
+            subscribe: Some(result),
+            ..Reply::default()
+        });
+        self.node
+            .channels
+            .release(&channel, self.key, generation, wanted.position)
+            .settle();
+        self.set_alarm(&mut state);
+        let info = state.connected()?.info_in(&plan.chan_info);
+        drop(state);
+        if plan.announces {
+            self.node.announce_join(&channel, info);
+        }
+        told.map_err(Failure::Disconnect)
+    }
+
+    async fn open_granted(
+        self: &Arc<Self>,
+        channel: &Arc<str>,
+        request: &SubscribeRequest,
+        grant: SubscriptionGrant,
+    ) -> Result<(Plan, Request, Generation, SubscribeResult), Failure> {
+        let wishes = Wishes {
+            positioned: request.positioned,
+            recoverable: request.recoverable || request.recover,
+            join_leave: request.join_leave,
+            filter: request.tf.as_ref(),
+        };
+        let view = self.view()?;
+        let resolved = self.node.namespaces.resolve(channel).map_err(unresolved)?;
+        let mut plan = self.plan(&view, channel, &resolved, grant, Some(wishes))?;
+        let mut wanted = Request::of(request);
+        let info = self.state.lock().connected()?.info_in(&plan.chan_info);
+        let generation = self.hold(&plan, info).await?;
+        match self.read(&mut plan, &mut wanted).await {
+            Ok(result) => Ok((plan, wanted, generation, result)),
+            Err(failure) => {
+                self.drop_held(channel, generation);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Takes the place of a subscription, so that there is one for each channel.
+    fn reserve(&self, channel: &Arc<str>, attempt: u64) -> Result<ClientView, Failure> {
+        let mut state = self.state.lock();
+        let Connected {
+            view,
+            subscriptions,
+            ..
+        } = state.connected()?;
+        if subscriptions.find(channel).is_some() {
+            return Err(ErrorCode::AlreadySubscribed.into());
+        }
+        if subscriptions.len() >= self.node.settings.channel_limit {
+            return Err(ErrorCode::LimitExceeded.into());
+        }
+        subscriptions.insert(Subscription {
+            channel: Arc::clone(channel),
+            progress: Progress::Pending(attempt),
+            origin: Origin::Client,
+            expire_at: None,
+            chan_info: Bytes::new(),
+        });
+        Ok(view.clone())
+    }
+
+    fn give_up(&self, channel: &str, attempt: u64) {
+        let mut state = self.state.lock();
+        if pending(&mut state, channel, attempt).is_some()
+            && let Ok(connected) = state.connected()
+        {
+            connected.subscriptions.remove(channel);
+        }
+    }
+
+    /// Decides whether the client may subscribe: by a token, by the channel's name, by the application, by the channel's
+    /// options.
+    async fn grant(
+        &self,
+        view: &ClientView,
+        resolved: &ResolvedChannel<'_>,
+        request: &SubscribeRequest,
+    ) -> Result<SubscriptionGrant, Failure> {
+        if !request.token.is_empty() {
+            let claims = self
+                .node
+                .subscription_claims(&request.token, &request.channel, view)
+                .await?;
+            return Ok(SubscriptionGrant {
+                options: claims.options,
+                expire_at: claims.expire_at,
+            });
+        }
+        let settings = &self.node.settings;
+        if settings.insecure {
+            return Ok(SubscriptionGrant::default());
+        }
+        if resolved.is_private || !resolved.allows_user(&view.user) {
+            return Err(ErrorCode::PermissionDenied.into());
+        }
+        if resolved.users.is_some() {
+            return Ok(SubscriptionGrant::default());
+        }
+        if let Some(handler) = &self.node.handlers.subscribe {
+            let event = SubscribeEvent {
+                client: view.clone(),
+                channel: request.channel.clone(),
+                data: request.data.clone(),
+            };
+            if let Some(grant) = handler(event).await? {
+                return Ok(grant);
+            }
+        }
+        match resolved.options.allows_subscribe(&view.user) {
+            true => Ok(SubscriptionGrant::default()),
+            false => Err(ErrorCode::PermissionDenied.into()),
+        }
+    }
+
+    /// Makes the plan of a subscription that a back end asks for.
+    pub(super) fn plan_trusted(
+        &self,
+        view: &ClientView,
+        channel: &str,
+        options: SubscriptionOptions,
+        expire_at: Option<UnixMillis>,
+    ) -> Result<Plan, Failure> {
+        let resolved = self
+            .node
+            .namespaces
+            .resolve_trusted(channel)
+            .map_err(unresolved)?;
+        let grant = SubscriptionGrant { options, expire_at };
+        self.plan(view, &channel.into(), &resolved, grant, None)
+    }
+
+    fn plan(
+        &self,
+        view: &ClientView,
+        channel: &Arc<str>,
+        resolved: &ResolvedChannel<'_>,
+        grant: SubscriptionGrant,
+        wishes: Option<Wishes<'_>>,
+    ) -> Result<Plan, Failure> {
+        let options = resolved.options;
+        let SubscriptionOptions {
+            info,
+            data,
+            overrides,
+        } = grant.options;
+        let insecure = self.node.settings.insecure;
+        let member = Membership::Subscriber;
+        let may_follow = insecure || options.allows_history(&view.user, member);
+        let may_see_others = insecure || options.allows_presence(&view.user, member);
+        let wishes = wishes.unwrap_or(Wishes {
+            positioned: false,
+            recoverable: false,
+            join_leave: false,
+            filter: None,
+        });
+        let is_recoverable = options.can_recover()
+            && (overrides.force_recovery.unwrap_or(options.force_recovery)
+                || wishes.recoverable && (options.allow_recovery || may_follow));
+        let is_positioned = options.has_history()
+            && (overrides
+                .force_positioning
+                .unwrap_or(options.force_positioning)
+                || wishes.positioned && (options.allow_positioning || may_follow));
+        let announces = overrides.join_leave.unwrap_or(options.join_leave);
+        let hears_others = announces
+            && (overrides
+                .force_push_join_leave
+                .unwrap_or(options.force_push_join_leave)
+                || wishes.join_leave && may_see_others);
+        let filter = match wishes.filter {
+            None => None,
+            Some(_) if !options.allow_tags_filter && !insecure => {
+                return Err(ErrorCode::PermissionDenied.into());
+            }
+            Some(node) => Some(Arc::new(
+                Filter::new(node).map_err(|_| Failure::from(ErrorCode::BadRequest))?,
+            )),
+        };
+        Ok(Plan {
+            channel: Arc::clone(channel),
+            is_recoverable,
+            is_positioned: is_positioned || is_recoverable,
+            is_present: overrides.presence.unwrap_or(options.presence),
+            announces,
+            hears_others,
+            filter,
+            mode: options.force_recovery_mode,
+            history_meta_ttl: resolved.history_meta_ttl,
+            chan_info: info.unwrap_or_default(),
+            data: data.unwrap_or_default(),
+            expire_at: grant.expire_at,
+        })
+    }
+
+    /// Begins to keep what is published, so that nothing is missing between the history and the deliveries.
+    pub(super) async fn hold(
+        self: &Arc<Self>,
+        plan: &Plan,
+        info: Arc<ClientInfo>,
+    ) -> Result<Generation, Failure> {
+        let subscription = NewSubscription {
+            client: Arc::clone(self),
+            variant: Variant {
+                transport: (*self.transport).type_id(),
+                encoding: self.transport.encoding(),
+                is_unidirectional: self.transport.is_unidirectional(),
+                has_join_leave: plan.hears_others,
+                is_positioned: plan.is_positioned,
+                filter: plan.filter.clone(),
+            },
+            info,
+            is_present: plan.is_present,
+            announces: plan.announces,
+        };
+        let (generation, is_first) =
+            self.node
+                .channels
+                .begin(&plan.channel, self.key, subscription);
+        if is_first && let Err(error) = self.node.broker.subscribe(&plan.channel).await {
+            self.drop_held(&plan.channel, generation);
+            return Err(error.into());
+        }
+        Ok(generation)
+    }
+
+    /// Removes a subscription that the client has not been told of.
+    pub(super) fn drop_held(&self, channel: &Arc<str>, generation: Generation) {
+        if let Some(removed) = self.node.channels.remove(channel, self.key, generation) {
+            self.node.after_removal(channel, removed);
+        }
+    }
+
+    /// Reads what the client needs to begin: what it has missed, or where the channel is.
+    pub(super) async fn read(
+        &self,
+        plan: &mut Plan,
+        request: &mut Request,
+    ) -> Result<SubscribeResult, Failure> {
+        let mut result = SubscribeResult {
+            data: plan.data.clone(),
+            recoverable: plan.is_recoverable,
+            positioned: plan.is_positioned,
+            ..SubscribeResult::default()
+        };
+        if !plan.is_positioned {
+            return Ok(result);
+        }
+        let recovers = request.recover && plan.is_recoverable;
+        let publications_max = self.node.settings.recovery_max_publication_limit;
+        let query = HistoryQuery {
+            meta_ttl: plan.history_meta_ttl,
+            ..match (recovers, plan.mode) {
+                (false, _) => HistoryQuery::default(),
+                (true, RecoveryMode::Stream) => HistoryQuery {
+                    limit: Limit::AtMost(publications_max),
+                    // Whether the epoch is the right one is judged here, not by the broker.
+                    since: Some(StreamPosition {
+                        offset: request.since.offset,
+                        epoch: Epoch::default(),
+                    }),
+                    ..HistoryQuery::default()
+                },
+                (true, RecoveryMode::Cache) => HistoryQuery {
+                    limit: Limit::AtMost(1),
+                    reverse: true,
+                    ..HistoryQuery::default()
+                },
+            }
+        };
+        let history = self.node.broker.history(&plan.channel, query).await?;
+        result.epoch = history.position.epoch.as_str().to_owned();
+        result.offset = history.position.offset;
+        request.position = Some(history.position.clone());
+        if !recovers {
+            return Ok(result);
+        }
+        let since = request.since.clone();
+        let recovery = RecoveryRequest {
+            since: since.clone(),
+            mode: plan.mode,
+        }
+        .answer(history, publications_max);
+        self.node.count_recovery(&recovery);
+        if !recovery.is_recovered && request.fails_unrecovered && plan.mode == RecoveryMode::Stream
+        {
+            return Err(ErrorCode::UnrecoverablePosition.into());
+        }
+        result.was_recovering = true;
+        result.recovered = recovery.is_recovered;
+        if recovery.is_recovered {
+            // The client counts on from the publications.
+            result.offset = since.offset;
+        }
+        let filter = plan.filter.as_deref();
+        result.publications = recovery
+            .publications
+            .iter()
+            .filter(|publication| filter.is_none_or(|filter| filter.matches(&publication.tags)))
+            .map(|publication| Publication::from(publication.as_ref()))
+            .collect();
+        Ok(result)
+    }
+
+    pub(super) fn unsubscribe(&self, request: &UnsubscribeRequest) -> Result<Reply, Failure> {
+        if request.channel.is_empty() {
+            return Err(Disconnect::BAD_REQUEST.into());
+        }
+        let removed = {
+            let mut state = self.state.lock();
+            let subscriptions = &mut state.connected()?.subscriptions;
+            match subscriptions
+                .find(&request.channel)
+                .map(|found| found.origin)
+            {
+                // The client can't undo what the server has done.
+                Some(Origin::Server) => None,
+                _ => subscriptions.remove(&request.channel),
+            }
+        };
+        if let Some(subscription) = removed {
+            self.abandon(&subscription);
+        }
+        Ok(Reply {
+            unsubscribe: Some(UnsubscribeResult::default()),
+            ..Reply::default()
+        })
+    }
+
+    /// Ends a subscription and tells the client. Does nothing if there is none.
+    pub(crate) fn end_subscription(self: &Arc<Self>, channel: &str, code: UnsubscribeCode) {
+        let removed = {
+            let mut state = self.state.lock();
+            let Ok(connected) = state.connected() else {
+                return;
+            };
+            connected.subscriptions.remove(channel)
+        };
+        if let Some(subscription) = removed {
+            self.abandon(&subscription);
+            self.tell_unsubscribed(channel, code);
+        }
+    }
+
+    /// Ends a subscription that has missed something, so that the client recovers: it subscribes again, or connects again
+    /// if the server has subscribed it.
+    pub(crate) async fn lose(self: Arc<Self>, channel: &str, generation: Generation) {
+        let removed = {
+            let mut state = self.state.lock();
+            let Ok(connected) = state.connected() else {
+                return;
+            };
+            let found = connected.subscriptions.find(channel);
+            match found.map(|found| (found.progress, found.origin)) {
+                Some((progress, _)) if progress != Progress::Active(generation) => return,
+                Some((_, Origin::Client)) => connected.subscriptions.remove(channel),
+                Some((_, Origin::Server)) => None,
+                None => return,
+            }
+        };
+        match removed {
+            Some(subscription) => {
+                self.abandon(&subscription);
+                self.tell_unsubscribed(channel, UnsubscribeCode::Insufficient);
+            }
+            None => self.disconnect(Disconnect::INSUFFICIENT_STATE),
+        }
+    }
+
+    fn tell_unsubscribed(self: &Arc<Self>, channel: &str, code: UnsubscribeCode) {
+        let push = Push {
+            channel: channel.to_owned(),
+            unsubscribe: Some(UnsubscribePush::from(code)),
+            ..Push::default()
+        };
+        if let Err(disconnect) = self.push(push) {
+            self.disconnect(disconnect);
+        }
+    }
+}
+
+fn pending<'a>(state: &'a mut State, channel: &str, attempt: u64) -> Option<&'a mut Subscription> {
+    state
+        .connected()
+        .ok()?
+        .subscriptions
+        .find_mut(channel)
+        .filter(|subscription| subscription.progress == Progress::Pending(attempt))
+}
+
+/// Returns what a client is told whose channel can't be resolved.
+pub(super) fn unresolved(error: UnresolvedChannel) -> Failure {
+    match error {
+        UnresolvedChannel::Empty => Disconnect::BAD_REQUEST.into(),
+        UnresolvedChannel::UnknownNamespace => ErrorCode::UnknownChannel.into(),
+        _ => ErrorCode::BadRequest.into(),
+    }
+}

@@ -1,0 +1,199 @@
+//! What an application decides: functions that it gives to the node.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+
+use crate::{Disconnect, ErrorCode, UnixMillis, token::SubscriptionOptions, wire::ErrorReply};
+
+/// A connected client, as handlers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientView {
+    /// Id of the connection.
+    pub client: Arc<str>,
+    /// The user; empty for an anonymous one.
+    pub user: Arc<str>,
+    /// What others may know about the client.
+    pub info: Bytes,
+    /// What the application alone knows about it.
+    pub meta: Bytes,
+    /// Name of the transport.
+    pub transport: &'static str,
+}
+
+/// A client asks to connect.
+#[derive(Clone, Debug)]
+pub struct ConnectEvent {
+    /// Id that the connection will have.
+    pub client: Arc<str>,
+    /// Name of the transport.
+    pub transport: &'static str,
+    /// Payload of the client for the application.
+    pub data: Bytes,
+    /// Name of the client's library.
+    pub name: String,
+    /// Version of the client.
+    pub version: String,
+    /// Channels that the client says it was subscribed to by the server before.
+    pub channels: Vec<String>,
+    /// Header fields of the client's request and those that its connect command brought, by lower-case name.
+    pub headers: Arc<BTreeMap<String, String>>,
+}
+
+/// Who a client is.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// The user; empty for an anonymous one, which the settings must allow.
+    pub user: String,
+    /// What others may know about the client.
+    pub info: Bytes,
+    /// What the application alone knows about it.
+    pub meta: Bytes,
+    /// Payload for the client.
+    pub data: Bytes,
+    /// When the client must have refreshed.
+    pub expire_at: Option<UnixMillis>,
+    /// Channels to which the server subscribes the client.
+    pub subscriptions: Vec<(String, SubscriptionOptions)>,
+}
+
+/// A client asks to subscribe.
+#[derive(Clone, Debug)]
+pub struct SubscribeEvent {
+    /// Who asks.
+    pub client: ClientView,
+    /// The channel.
+    pub channel: String,
+    /// Payload of the client for the application.
+    pub data: Bytes,
+}
+
+/// What a subscription is allowed to be.
+#[derive(Clone, Debug, Default)]
+pub struct SubscriptionGrant {
+    /// Information about the client in this channel, payload for the client, and options that differ from the channel's.
+    pub options: SubscriptionOptions,
+    /// When the client must have refreshed the subscription.
+    pub expire_at: Option<UnixMillis>,
+}
+
+/// A client asks to publish.
+#[derive(Clone, Debug)]
+pub struct PublishEvent {
+    /// Who asks.
+    pub client: ClientView,
+    /// The channel.
+    pub channel: String,
+    /// The payload.
+    pub data: Bytes,
+}
+
+/// How a client's publication is published.
+#[derive(Clone, Debug, Default)]
+pub struct PublishGrant {
+    /// Another payload than the client's.
+    pub data: Option<Bytes>,
+    /// Leaves it out of the channel's history.
+    pub skip_history: bool,
+}
+
+/// A client calls a procedure.
+#[derive(Clone, Debug)]
+pub struct RpcEvent {
+    /// Who calls.
+    pub client: ClientView,
+    /// Name of the procedure; may be empty.
+    pub method: String,
+    /// The argument.
+    pub data: Bytes,
+}
+
+/// A client sent a message to the application, which has no answer.
+#[derive(Clone, Debug)]
+pub struct MessageEvent {
+    /// Who sent it.
+    pub client: ClientView,
+    /// The payload.
+    pub data: Bytes,
+}
+
+/// A client's connection or subscription has to be refreshed.
+#[derive(Clone, Debug)]
+pub struct RefreshEvent {
+    /// Whose.
+    pub client: ClientView,
+    /// The channel of the subscription; `None` for the connection.
+    pub channel: Option<String>,
+}
+
+/// The answer to a [`RefreshEvent`].
+#[derive(Clone, Debug, Default)]
+pub struct Refreshed {
+    /// When it has to be refreshed again; `None`: never.
+    pub expire_at: Option<UnixMillis>,
+    /// What others may know about the client from now on; `None` leaves it.
+    pub info: Option<Bytes>,
+}
+
+/// A client has gone.
+#[derive(Clone, Debug)]
+pub struct DisconnectEvent {
+    /// Who.
+    pub client: ClientView,
+    /// How the hub ended it; `None` if the client or the network did.
+    pub disconnect: Option<Disconnect>,
+}
+
+/// The application's "no".
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rejection {
+    /// The command fails; the client goes on.
+    Error(ErrorReply),
+    /// The client is ended.
+    Disconnect(Disconnect),
+}
+
+impl From<ErrorCode> for Rejection {
+    fn from(code: ErrorCode) -> Self {
+        Self::Error(code.into())
+    }
+}
+
+impl From<ErrorReply> for Rejection {
+    fn from(error: ErrorReply) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Disconnect> for Rejection {
+    fn from(disconnect: Disconnect) -> Self {
+        Self::Disconnect(disconnect)
+    }
+}
+
+type Handler<Event, Answer> =
+    Box<dyn Fn(Event) -> BoxFuture<'static, Result<Answer, Rejection>> + Send + Sync>;
+
+/// The functions of the application. All are optional; without them tokens and the options of channels decide.
+///
+/// A function that answers `Ok(None)` leaves the decision to the options of the channel.
+#[derive(Default)]
+pub(crate) struct Handlers {
+    pub(crate) connect: Option<Handler<ConnectEvent, Option<Credentials>>>,
+    pub(crate) subscribe: Option<Handler<SubscribeEvent, Option<SubscriptionGrant>>>,
+    pub(crate) publish: Option<Handler<PublishEvent, Option<PublishGrant>>>,
+    pub(crate) rpc: Option<Handler<RpcEvent, Bytes>>,
+    pub(crate) message: Option<Handler<MessageEvent, ()>>,
+    pub(crate) refresh: Option<Handler<RefreshEvent, Refreshed>>,
+    pub(crate) disconnect: Option<Box<dyn Fn(DisconnectEvent) + Send + Sync>>,
+}
+
+/// Boxes an application's function.
+pub(crate) fn boxed<Event, Answer, F, Fut>(handler: F) -> Handler<Event, Answer>
+where
+    F: Fn(Event) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Answer, Rejection>> + Send + 'static,
+{
+    Box::new(move |event| handler(event).boxed())
+}

@@ -1,0 +1,37 @@
+//! The node: what joins clients, shards and the broker.
+//!
+//! ```text
+//!   transport ── open, frames ──> client ── publish ──> broker ── publication, in the order of offsets ──┐
+//!       ^                           │ subscribe, history                                                │
+//!       │                           v                                                                   v
+//!       └──── frames, lists ──── channels (shards with their locks) <──────────────────── node: BrokerEvents
+//!
+//!   back end ── publish, broadcast, subscribe, unsubscribe, disconnect, refresh, presence, history ──> node
+//!   deadlines ── pings, expiry ──> client
+//! ```
+
+mod api;
+mod builder;
+mod channels;
+pub(crate) mod client;
+mod clients;
+mod deadlines;
+mod handlers;
+mod node;
+pub(crate) mod push;
+mod settings;
+mod shared;
+mod tokens;
+mod upkeep;
+
+pub use api::{ApiError, NodeInfo, PresenceStats, Publishing, Subscribing, UserFilter};
+pub use builder::NodeBuilder;
+pub use client::{Client, ConnectionInfo};
+pub use handlers::{
+    ClientView, ConnectEvent, Credentials, DisconnectEvent, MessageEvent, PublishEvent,
+    PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent, SubscribeEvent, SubscriptionGrant,
+};
+pub use node::Node;
+pub use settings::NodeSettings;
+pub(crate) use shared::NodeShared;
+pub(crate) use tokens::TokenFailure;

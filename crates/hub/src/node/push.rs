@@ -1,0 +1,78 @@
+//! What happens in a channel, as clients receive it.
+
+use bytes::Bytes;
+
+use crate::{
+    shard::Item,
+    wire::{self, EncodeError, Encoding, Push, Reply},
+};
+
+/// Returns the frame of an item. `is_bare` leaves out the reply around the push.
+pub(crate) fn frame(
+    encoding: Encoding,
+    is_bare: bool,
+    channel: &str,
+    item: &Item,
+) -> Result<Bytes, EncodeError> {
+    let mut push = Push {
+        channel: channel.to_owned(),
+        ..Push::default()
+    };
+    match item {
+        Item::Publication(publication) => push.r#pub = Some(publication.as_ref().into()),
+        Item::Join(info) => {
+            push.join = Some(wire::JoinPush {
+                info: Some(info.as_ref().into()),
+            });
+        }
+        Item::Leave(info) => {
+            push.leave = Some(wire::LeavePush {
+                info: Some(info.as_ref().into()),
+            });
+        }
+    }
+    encode(encoding, is_bare, push)
+}
+
+/// Encodes a push as a frame.
+pub(crate) fn encode(encoding: Encoding, is_bare: bool, push: Push) -> Result<Bytes, EncodeError> {
+    let mut frame = Vec::new();
+    match is_bare {
+        true => encoding.encode_push(&push, &mut frame)?,
+        false => {
+            let reply = Reply {
+                push: Some(push),
+                ..Reply::default()
+            };
+            encoding.encode_reply(&reply, &mut frame)?;
+        }
+    }
+    Ok(frame.into())
+}
+
+impl From<&crate::Publication> for wire::Publication {
+    fn from(publication: &crate::Publication) -> Self {
+        Self {
+            data: publication.data.clone(),
+            info: publication.info.as_deref().map(Into::into),
+            offset: publication.offset,
+            tags: publication
+                .tags
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<&crate::ClientInfo> for wire::ClientInfo {
+    fn from(info: &crate::ClientInfo) -> Self {
+        Self {
+            user: info.user.to_string(),
+            client: info.client.to_string(),
+            conn_info: info.conn_info.clone(),
+            chan_info: info.chan_info.clone(),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! How a node treats its clients.
+
+use std::time::Duration;
+
+use crate::wire::CommandLimits;
+
+/// How a node treats its clients. The defaults are Centrifugo's.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NodeSettings {
+    /// Name of the node, for operators. Default `sockeye`.
+    pub name: String,
+    /// Version that clients are told. Default: this crate's.
+    pub version: String,
+    /// Time between two pings of a client. Default 25 s. The first comes after half of it to all of it.
+    pub ping_interval: Duration,
+    /// Time in which a client must answer a ping, or it is ended with 3012. Default 8 s.
+    pub pong_timeout: Duration,
+    /// Time in which a client must have sent its connect command, or it is ended with 3502. Default 10 s.
+    pub stale_close_delay: Duration,
+    /// Time after the expiry of a connection in which it can still be refreshed; then it is ended with 3005. Default 25 s.
+    pub expired_close_delay: Duration,
+    /// The same for a subscription; the client is then ended with 3006. Default 25 s.
+    pub expired_sub_close_delay: Duration,
+    /// Most channels that one client can be subscribed to. Default 128. Beyond it subscribing fails with error 106.
+    pub channel_limit: usize,
+    /// Most connections of one user, beyond which a new one is ended with 3504; 0 (the default): no limit. Anonymous
+    /// clients have none.
+    pub user_connection_limit: usize,
+    /// Commands of one client that are carried out at the same time, where some take time. Default 8.
+    pub concurrency: usize,
+    /// Most publications that a recovery brings. Default 300. A client that has missed more is not recovered.
+    pub recovery_max_publication_limit: usize,
+    /// Most publications in one answer to a client's question about history. Default 300.
+    pub history_max_publication_limit: usize,
+    /// Time between two comparisons of a channel's position with the broker's. Default 40 s.
+    pub position_check_interval: Duration,
+    /// Limits of the commands in one frame.
+    pub command_limits: CommandLimits,
+    /// Lets clients connect without a token, as anonymous. Default: no. They are ended with 3501.
+    pub allow_anonymous_connect_without_token: bool,
+    /// Refuses tokens without a user. Default: no. Such clients are ended with 3507.
+    pub disallow_anonymous_connection_tokens: bool,
+    /// Lets everybody connect, subscribe, publish, and ask for history and presence. For development. Default: no. A token that a client brings is
+    /// checked even then.
+    pub insecure: bool,
+    /// Subscribes each user to its personal channel, in this namespace (empty for none). Default: `None`, it doesn't.
+    pub personal_channel_namespace: Option<String>,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        Self {
+            name: "sockeye".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ping_interval: Duration::from_secs(25),
+            pong_timeout: Duration::from_secs(8),
+            stale_close_delay: Duration::from_secs(10),
+            expired_close_delay: Duration::from_secs(25),
+            expired_sub_close_delay: Duration::from_secs(25),
+            channel_limit: 128,
+            user_connection_limit: 0,
+            concurrency: 8,
+            recovery_max_publication_limit: 300,
+            history_max_publication_limit: 300,
+            position_check_interval: Duration::from_secs(40),
+            command_limits: CommandLimits::default(),
+            allow_anonymous_connect_without_token: false,
+            disallow_anonymous_connection_tokens: false,
+            insecure: false,
+            personal_channel_namespace: None,
+        }
+    }
+}

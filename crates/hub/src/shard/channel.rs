@@ -1,0 +1,424 @@
+//! One channel of a shard: its subscribers, and the lists that they are on.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    ClientKey, Effect, Generation, Item, ListId, Variant,
+    member::{Alone, Held, Member, MemberState},
+};
+use crate::{Publication, StreamPosition};
+
+pub(crate) struct Channel<A> {
+    pub(crate) name: Arc<str>,
+    pub(crate) members: HashMap<ClientKey, Member<A>>,
+    lists: Vec<List>,
+    /// The members that are on no list, which get each publication separately.
+    unlisted: Vec<ClientKey>,
+    /// What the lists have been given. `None` until a publication or a subscriber with a position comes.
+    position: Option<StreamPosition>,
+    /// The offset at which the last check found the channel behind its broker.
+    behind_at: Option<u64>,
+}
+
+struct List {
+    id: ListId,
+    variant: Variant,
+    len: usize,
+}
+
+/// Numbers for lists, used again.
+#[derive(Default)]
+pub(crate) struct ListIds {
+    free: Vec<ListId>,
+    next: u32,
+}
+
+impl ListIds {
+    fn take(&mut self) -> ListId {
+        self.free.pop().unwrap_or_else(|| {
+            self.next += 1;
+            ListId(self.next - 1)
+        })
+    }
+}
+
+impl<A: Clone> Channel<A> {
+    pub(crate) fn new(name: &Arc<str>) -> Self {
+        Self {
+            name: Arc::clone(name),
+            members: HashMap::new(),
+            lists: Vec::new(),
+            unlisted: Vec::new(),
+            position: None,
+            behind_at: None,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(crate) fn position(&self) -> Option<&StreamPosition> {
+        self.position.as_ref()
+    }
+
+    /// Adds a member whose history is being read.
+    pub(crate) fn hold(&mut self, key: ClientKey, member: Member<A>) {
+        self.unlisted.push(key);
+        self.members.insert(key, member);
+    }
+
+    /// Removes a member.
+    pub(crate) fn remove(
+        &mut self,
+        key: ClientKey,
+        ids: &mut ListIds,
+        effects: &mut Vec<Effect<A>>,
+    ) -> Option<Member<A>> {
+        let member = self.members.remove(&key)?;
+        match member.state {
+            MemberState::Listed(list) => {
+                self.leave(list, member.client.clone(), ids, effects);
+            }
+            _ => self.unlisted.retain(|unlisted| *unlisted != key),
+        }
+        Some(member)
+    }
+
+    /// Ends the wait of a held member that has been told `position`, or that doesn't follow one.
+    pub(crate) fn release(
+        &mut self,
+        key: ClientKey,
+        position: Option<StreamPosition>,
+        ids: &mut ListIds,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        let MemberState::Held(held) = std::mem::replace(&mut member.state, MemberState::Lost)
+        else {
+            return;
+        };
+        let Held {
+            variant,
+            publications,
+            is_incomplete,
+            ..
+        } = *held;
+        let Some(position) = position else {
+            let client = member.client.clone();
+            for (publication, _) in publications {
+                send_to(&client, &self.name, &variant, &publication, effects);
+            }
+            return self.enlist(key, variant, ids, effects);
+        };
+        member.state = MemberState::Alone(Box::new(Alone { variant, position }));
+        if is_incomplete {
+            return self.lose(key, effects);
+        }
+        for (publication, position) in &publications {
+            self.serve_alone(key, publication, position.as_ref(), effects);
+        }
+        self.join_if_there(key, ids, effects);
+    }
+
+    /// Hands a publication to all members.
+    pub(crate) fn publish(
+        &mut self,
+        publication: &Arc<Publication>,
+        position: Option<&StreamPosition>,
+        ids: &mut ListIds,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        match self.step(position) {
+            Step::Next => self.send_to_lists(publication, effects),
+            Step::Known => {}
+            Step::Gap => {
+                self.lose_positioned(ids, effects);
+                self.send_to_lists(publication, effects);
+            }
+        }
+        if self.unlisted.is_empty() {
+            return;
+        }
+        for key in self.unlisted.clone() {
+            match self.members.get_mut(&key).map(|member| &mut member.state) {
+                Some(MemberState::Held(held)) => held.keep(publication, position),
+                Some(MemberState::Alone(_)) => {
+                    self.serve_alone(key, publication, position, effects);
+                    self.join_if_there(key, ids, effects);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends a join or a leave to those who asked for them.
+    pub(crate) fn announce(&self, item: &Item, effects: &mut Vec<Effect<A>>) {
+        for list in self.lists.iter().filter(|list| list.variant.has_join_leave) {
+            effects.push(list.send(&self.name, item.clone()));
+        }
+        for key in &self.unlisted {
+            let member = &self.members[key];
+            if let MemberState::Alone(alone) = &member.state
+                && alone.variant.has_join_leave
+            {
+                effects.push(Effect::SendTo {
+                    client: member.client.clone(),
+                    channel: Arc::clone(&self.name),
+                    item: item.clone(),
+                });
+            }
+        }
+    }
+
+    /// Compares with the broker's position. A channel that is behind may only be waiting for a publication that is on
+    /// its way, so the second check at the same place judges.
+    pub(crate) fn check(
+        &mut self,
+        top: &StreamPosition,
+        ids: &mut ListIds,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        let Some(position) = &self.position else {
+            return;
+        };
+        let is_behind = position.epoch != top.epoch || position.offset < top.offset;
+        let offset = position.offset;
+        match (is_behind, self.behind_at) {
+            (false, _) => self.behind_at = None,
+            (true, Some(at)) if at == offset => {
+                self.behind_at = None;
+                self.position = Some(top.clone());
+                self.lose_positioned(ids, effects);
+            }
+            (true, _) => self.behind_at = Some(offset),
+        }
+    }
+
+    pub(crate) fn has_positioned(&self) -> bool {
+        self.lists.iter().any(|list| list.variant.is_positioned)
+    }
+
+    /// Moves the channel's position. A position with an empty epoch takes that of the first publication, which nobody
+    /// could know before.
+    fn step(&mut self, position: Option<&StreamPosition>) -> Step {
+        let Some(position) = position else {
+            return Step::Next;
+        };
+        let step = match &self.position {
+            Some(own) if !follows_epoch(own, position) => Step::Gap,
+            Some(own) if position.offset <= own.offset => return Step::Known,
+            Some(own) if position.offset > own.offset + 1 => Step::Gap,
+            _ => Step::Next,
+        };
+        self.position = Some(position.clone());
+        step
+    }
+
+    fn send_to_lists(&self, publication: &Arc<Publication>, effects: &mut Vec<Effect<A>>) {
+        for list in &self.lists {
+            if list.variant.wants(publication) {
+                effects.push(list.send(&self.name, Item::Publication(Arc::clone(publication))));
+            }
+        }
+    }
+
+    /// Gives a publication to a member that is on no list, if it is the next one.
+    fn serve_alone(
+        &mut self,
+        key: ClientKey,
+        publication: &Arc<Publication>,
+        position: Option<&StreamPosition>,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        let MemberState::Alone(alone) = &mut member.state else {
+            return;
+        };
+        if let Some(position) = position {
+            if !follows_epoch(&alone.position, position)
+                || position.offset > alone.position.offset + 1
+            {
+                return self.lose(key, effects);
+            }
+            if position.offset <= alone.position.offset {
+                return;
+            }
+            alone.position = position.clone();
+        }
+        send_to(
+            &member.client,
+            &self.name,
+            &alone.variant,
+            publication,
+            effects,
+        );
+    }
+
+    /// Moves a member to its list when both are at the same place.
+    fn join_if_there(&mut self, key: ClientKey, ids: &mut ListIds, effects: &mut Vec<Effect<A>>) {
+        let has_lists = !self.lists.is_empty();
+        let Some(MemberState::Alone(alone)) = self.members.get(&key).map(|member| &member.state)
+        else {
+            return;
+        };
+        match &self.position {
+            Some(own) if *own == alone.position => {}
+            // Nobody on a list waits for what lies between.
+            Some(own) if !has_lists && own.offset < alone.position.offset => {
+                self.position = Some(alone.position.clone());
+            }
+            None => self.position = Some(alone.position.clone()),
+            Some(_) if !has_lists && self.position_is_of_others(&alone.position) => {
+                self.position = Some(alone.position.clone());
+            }
+            Some(_) => return,
+        }
+        let variant = alone.variant.clone();
+        self.enlist(key, variant, ids, effects);
+    }
+
+    /// Whether the channel's position belongs to another history than `position`.
+    fn position_is_of_others(&self, position: &StreamPosition) -> bool {
+        self.position
+            .as_ref()
+            .is_none_or(|own| own.epoch != position.epoch)
+    }
+
+    fn enlist(
+        &mut self,
+        key: ClientKey,
+        variant: Variant,
+        ids: &mut ListIds,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        let client = member.client.clone();
+        let at = self.lists.iter().position(|list| list.variant == variant);
+        let at = at.unwrap_or_else(|| {
+            let id = ids.take();
+            effects.push(Effect::OpenList {
+                list: id,
+                first: client.clone(),
+            });
+            self.lists.push(List {
+                id,
+                variant,
+                len: 0,
+            });
+            self.lists.len() - 1
+        });
+        let list = &mut self.lists[at];
+        list.len += 1;
+        member.state = MemberState::Listed(list.id);
+        self.unlisted.retain(|unlisted| *unlisted != key);
+        effects.push(Effect::Join {
+            list: list.id,
+            client,
+        });
+    }
+
+    fn leave(&mut self, id: ListId, client: A, ids: &mut ListIds, effects: &mut Vec<Effect<A>>) {
+        effects.push(Effect::Leave { list: id, client });
+        let Some(at) = self.lists.iter().position(|list| list.id == id) else {
+            return;
+        };
+        self.lists[at].len -= 1;
+        if self.lists[at].len == 0 {
+            self.lists.swap_remove(at);
+            ids.free.push(id);
+            effects.push(Effect::CloseList { list: id });
+        }
+    }
+
+    /// Marks a member that is on no list as one that has missed something.
+    fn lose(&mut self, key: ClientKey, effects: &mut Vec<Effect<A>>) {
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        member.state = MemberState::Lost;
+        effects.push(Effect::Insufficient {
+            client: member.client.clone(),
+            key,
+            channel: Arc::clone(&self.name),
+            generation: member.generation,
+        });
+    }
+
+    /// Takes all members with a position from their lists: a publication is missing.
+    fn lose_positioned(&mut self, ids: &mut ListIds, effects: &mut Vec<Effect<A>>) {
+        let positioned: Vec<ListId> = self
+            .lists
+            .iter()
+            .filter(|list| list.variant.is_positioned)
+            .map(|list| list.id)
+            .collect();
+        if positioned.is_empty() {
+            return;
+        }
+        let lost: Vec<(ClientKey, Generation, ListId)> = self
+            .members
+            .iter()
+            .filter_map(|(key, member)| match member.state {
+                MemberState::Listed(list) if positioned.contains(&list) => {
+                    Some((*key, member.generation, list))
+                }
+                _ => None,
+            })
+            .collect();
+        for (key, _, list) in lost {
+            let client = self.members[&key].client.clone();
+            self.leave(list, client, ids, effects);
+            self.unlisted.push(key);
+            self.lose(key, effects);
+        }
+    }
+}
+
+impl List {
+    fn send<A>(&self, channel: &Arc<str>, item: Item) -> Effect<A> {
+        Effect::SendToList {
+            list: self.id,
+            variant: self.variant.clone(),
+            channel: Arc::clone(channel),
+            item,
+        }
+    }
+}
+
+/// What a publication is to the lists of a channel.
+enum Step {
+    /// The next one, or one without a position.
+    Next,
+    /// They have been given it.
+    Known,
+    /// The next one is missing, or the history has begun anew.
+    Gap,
+}
+
+/// Whether `next` belongs to the history of `own`, or begins the one that `own` waited for.
+fn follows_epoch(own: &StreamPosition, next: &StreamPosition) -> bool {
+    own.epoch == next.epoch || (own.epoch.is_empty() && own.offset == 0 && next.offset == 1)
+}
+
+fn send_to<A: Clone>(
+    client: &A,
+    channel: &Arc<str>,
+    variant: &Variant,
+    publication: &Arc<Publication>,
+    effects: &mut Vec<Effect<A>>,
+) {
+    if variant.wants(publication) {
+        effects.push(Effect::SendTo {
+            client: client.clone(),
+            channel: Arc::clone(channel),
+            item: Item::Publication(Arc::clone(publication)),
+        });
+    }
+}

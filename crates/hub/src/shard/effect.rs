@@ -1,0 +1,52 @@
+//! What the caller of a shard has to do.
+
+use std::sync::Arc;
+
+use super::{ClientKey, Generation, Variant};
+use crate::{ClientInfo, Publication};
+
+/// A list of subscribers that receive the same bytes. Its number is used again after [`Effect::CloseList`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ListId(pub(crate) u32);
+
+/// Something that is sent to subscribers of a channel.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Item {
+    Publication(Arc<Publication>),
+    Join(Arc<ClientInfo>),
+    Leave(Arc<ClientInfo>),
+}
+
+/// One thing that the caller has to do, in this order with the others, before it releases the shard's lock. `A` is
+/// what the caller knows a client by.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Effect<A> {
+    /// Creates an empty list for subscribers such as `first`.
+    OpenList { list: ListId, first: A },
+    /// Drops a list, which is empty.
+    CloseList { list: ListId },
+    /// Adds a subscriber to a list.
+    Join { list: ListId, client: A },
+    /// Removes a subscriber from its list.
+    Leave { list: ListId, client: A },
+    /// Sends `item` to all subscribers of a list.
+    SendToList {
+        list: ListId,
+        variant: Variant,
+        channel: Arc<str>,
+        item: Item,
+    },
+    /// Sends `item` to one subscriber.
+    SendTo {
+        client: A,
+        channel: Arc<str>,
+        item: Item,
+    },
+    /// Ends a subscription, because a publication is missing. It is removed from its list already.
+    Insufficient {
+        client: A,
+        key: ClientKey,
+        channel: Arc<str>,
+        generation: Generation,
+    },
+}

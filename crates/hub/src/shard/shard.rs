@@ -1,0 +1,184 @@
+//! The channels of one shard.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    ClientKey, Effect, Generation, Item, NewSubscription, Removed,
+    channel::{Channel, ListIds},
+    member::{Held, Member, MemberState},
+};
+use crate::{ClientInfo, Publication, StreamPosition};
+
+/// A part of the channels of a node. Each channel is in one shard.
+///
+/// Call [`Shard::begin`], read the history, [`Shard::release`]; then [`Shard::publish`] for what comes, and
+/// [`Shard::remove`] in the end. Whatever fills `effects` is to be carried out in that order before the shard is used
+/// again.
+pub(crate) struct Shard<A> {
+    channels: HashMap<Arc<str>, Channel<A>>,
+    ids: ListIds,
+    generations: u64,
+}
+
+impl<A: Clone> Default for Shard<A> {
+    fn default() -> Self {
+        Self {
+            channels: HashMap::new(),
+            ids: ListIds::default(),
+            generations: 0,
+        }
+    }
+}
+
+impl<A: Clone> Shard<A> {
+    /// Adds a subscriber, for whom publications are kept until [`Shard::release`]. Returns whether it is the channel's
+    /// first. A client has one subscription to a channel: the caller sees to it.
+    pub(crate) fn begin(
+        &mut self,
+        channel: &Arc<str>,
+        key: ClientKey,
+        subscription: NewSubscription<A>,
+    ) -> (Generation, bool) {
+        self.generations += 1;
+        let generation = Generation(self.generations);
+        let NewSubscription {
+            client,
+            variant,
+            info,
+            is_present,
+            announces,
+        } = subscription;
+        let channel = self
+            .channels
+            .entry(Arc::clone(channel))
+            .or_insert_with_key(Channel::new);
+        let is_first = channel.is_empty();
+        let member = Member {
+            client,
+            generation,
+            info,
+            is_present,
+            announces,
+            state: MemberState::Held(Box::new(Held::new(variant))),
+        };
+        channel.hold(key, member);
+        (generation, is_first)
+    }
+
+    /// Begins to deliver to a subscriber, after it has been told that it is subscribed: what was kept, as far as it lies
+    /// beyond `position`, then what comes.
+    pub(crate) fn release(
+        &mut self,
+        channel: &str,
+        key: ClientKey,
+        generation: Generation,
+        position: Option<StreamPosition>,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        if let Some(channel) = self.channels.get_mut(channel)
+            && (channel.members.get(&key)).is_some_and(|member| member.generation == generation)
+        {
+            channel.release(key, position, &mut self.ids, effects);
+        }
+    }
+
+    /// Removes a subscriber, if it is still the one of `generation`.
+    pub(crate) fn remove(
+        &mut self,
+        channel: &str,
+        key: ClientKey,
+        generation: Generation,
+        effects: &mut Vec<Effect<A>>,
+    ) -> Option<Removed> {
+        let entry = self.channels.get_mut(channel)?;
+        if entry.members.get(&key)?.generation != generation {
+            return None;
+        }
+        let member = entry.remove(key, &mut self.ids, effects)?;
+        let was_last = entry.is_empty();
+        if was_last {
+            self.channels.remove(channel);
+        }
+        Some(Removed {
+            was_released: !matches!(member.state, MemberState::Held(_)),
+            info: member.info,
+            announces: member.announces,
+            was_last,
+        })
+    }
+
+    /// Hands a publication to the subscribers. To be called in the order of the offsets.
+    pub(crate) fn publish(
+        &mut self,
+        channel: &str,
+        publication: &Arc<Publication>,
+        position: Option<&StreamPosition>,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.publish(publication, position, &mut self.ids, effects);
+        }
+    }
+
+    /// Tells the subscribers that a client has joined or left.
+    pub(crate) fn announce(&self, channel: &str, item: &Item, effects: &mut Vec<Effect<A>>) {
+        if let Some(channel) = self.channels.get(channel) {
+            channel.announce(item, effects);
+        }
+    }
+
+    /// Compares a channel with the broker's position. A channel that is twice found behind at the same offset has lost
+    /// a publication.
+    pub(crate) fn check(
+        &mut self,
+        channel: &str,
+        top: &StreamPosition,
+        effects: &mut Vec<Effect<A>>,
+    ) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.check(top, &mut self.ids, effects);
+        }
+    }
+
+    /// Replaces what others may know about a subscriber.
+    pub(crate) fn set_info(
+        &mut self,
+        channel: &str,
+        key: ClientKey,
+        generation: Generation,
+        info: Arc<ClientInfo>,
+    ) {
+        if let Some(channel) = self.channels.get_mut(channel)
+            && let Some(member) = channel.members.get_mut(&key)
+            && member.generation == generation
+        {
+            member.info = info;
+        }
+    }
+
+    /// Returns the clients in a channel's presence.
+    pub(crate) fn presence(&self, channel: &str) -> impl Iterator<Item = &Arc<ClientInfo>> {
+        let members = self
+            .channels
+            .get(channel)
+            .into_iter()
+            .flat_map(|channel| channel.members.values());
+        members
+            .filter(|member| member.is_present && !matches!(member.state, MemberState::Held(_)))
+            .map(|member| &member.info)
+    }
+
+    /// Returns the channels with subscribers, and how many.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
+        let channels = self.channels.iter();
+        channels.map(|(name, channel)| (name, channel.members.len()))
+    }
+
+    /// Returns the channels whose position the broker has to confirm now and then.
+    pub(crate) fn positioned(&self) -> impl Iterator<Item = (&Arc<str>, &StreamPosition)> {
+        self.channels
+            .iter()
+            .filter(|(_, channel)| channel.has_positioned())
+            .filter_map(|(name, channel)| Some((name, channel.position()?)))
+    }
+}

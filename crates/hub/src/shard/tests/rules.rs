@@ -1,0 +1,263 @@
+//! One rule each.
+
+use super::*;
+use crate::{
+    History,
+    filter::Filter,
+    namespace::RecoveryMode,
+    shard::{Recovery, RecoveryRequest, member::HELD_PUBLICATIONS_MAX},
+    wire::FilterNode,
+};
+
+fn publish(world: &mut World, offset: u64) {
+    publish_in(world, offset, "e");
+}
+
+fn publish_in(world: &mut World, offset: u64, epoch: &str) {
+    world.publish(&publication(offset), Some(&position(offset, epoch)));
+}
+
+fn subscribed(world: &mut World, client: u64, offset: u64) -> Generation {
+    let generation = world.begin(client, variant());
+    world.release(client, generation, Some(position(offset, "e")));
+    generation
+}
+
+#[test]
+fn what_comes_while_history_is_read_is_delivered_once_and_in_order() {
+    // HUB 4, scenario 2: history overlaps what is live, and what is live arrives first.
+    let mut world = World::default();
+    let generation = world.begin(1, variant());
+    for offset in 1..=5 {
+        publish(&mut world, offset);
+    }
+    assert_eq!(world.offsets(1), [] as [u64; 0]);
+    // The history was read after the third.
+    world.release(1, generation, Some(position(3, "e")));
+    publish(&mut world, 6);
+    assert_eq!(world.offsets(1), [4, 5, 6]);
+    assert!(world.insufficient.is_empty());
+}
+
+#[test]
+fn a_subscriber_without_a_position_gets_what_came_meanwhile() {
+    let mut world = World::default();
+    let mut variant = variant();
+    variant.is_positioned = false;
+    let generation = world.begin(1, variant);
+    world.publish(&publication(0), None);
+    world.release(1, generation, None);
+    world.publish(&publication(0), None);
+    assert_eq!(world.offsets(1), [0, 0]);
+}
+
+#[test]
+fn subscribers_with_the_same_bytes_are_one_list() {
+    let mut world = World::default();
+    for client in 1..=100 {
+        subscribed(&mut world, client, 0);
+    }
+    publish(&mut world, 1);
+    assert_eq!((world.lists.len(), world.list_sends), (1, 1));
+    assert!((1..=100).all(|client| world.offsets(client) == [1]));
+}
+
+#[test]
+fn a_gap_is_told_and_never_delivered_as_a_hole() {
+    let mut world = World::default();
+    let generation = subscribed(&mut world, 1, 0);
+    publish(&mut world, 1);
+    publish(&mut world, 3);
+    publish(&mut world, 4);
+    assert_eq!(world.offsets(1), [1]);
+    assert_eq!(world.insufficient, [(ClientKey(1), generation)]);
+}
+
+#[test]
+fn a_publication_that_comes_twice_is_delivered_once() {
+    let mut world = World::default();
+    subscribed(&mut world, 1, 0);
+    for offset in [1, 2, 2, 1, 3] {
+        publish(&mut world, offset);
+    }
+    assert_eq!(world.offsets(1), [1, 2, 3]);
+}
+
+#[test]
+fn the_first_publication_hands_over_an_epoch_that_nobody_knew() {
+    // HUB 4, scenario 4.
+    let mut world = World::default();
+    let generation = world.begin(1, variant());
+    world.release(1, generation, Some(position(0, "")));
+    publish(&mut world, 1);
+    publish(&mut world, 2);
+    assert_eq!(world.offsets(1), [1, 2]);
+    // A new history is not silence.
+    publish_in(&mut world, 1, "other");
+    assert_eq!(world.offsets(1), [1, 2]);
+    assert_eq!(world.insufficient, [(ClientKey(1), generation)]);
+}
+
+#[test]
+fn too_much_while_history_is_read_is_told() {
+    let mut world = World::default();
+    let generation = world.begin(1, variant());
+    for offset in 1..=HELD_PUBLICATIONS_MAX as u64 + 1 {
+        publish(&mut world, offset);
+    }
+    world.release(1, generation, Some(position(0, "e")));
+    assert_eq!(world.offsets(1), [] as [u64; 0]);
+    assert_eq!(world.insufficient, [(ClientKey(1), generation)]);
+}
+
+#[test]
+fn a_subscriber_that_is_ahead_of_the_lists_is_served_alone_until_they_meet() {
+    let mut world = World::default();
+    subscribed(&mut world, 1, 0);
+    publish(&mut world, 1);
+    // The broker has 3 already, and delivers 2 and 3 later.
+    subscribed(&mut world, 2, 3);
+    publish(&mut world, 2);
+    publish(&mut world, 3);
+    publish(&mut world, 4);
+    assert_eq!(world.offsets(1), [1, 2, 3, 4]);
+    assert_eq!(world.offsets(2), [4]);
+    assert_eq!(world.lists.len(), 1);
+    assert_eq!(world.lists.values().next().unwrap().len(), 2);
+}
+
+#[test]
+fn a_late_order_does_not_touch_a_successor() {
+    // HUB 4, scenario 15.
+    let mut world = World::default();
+    let old = subscribed(&mut world, 1, 0);
+    assert!(world.remove(1, old));
+    let new = subscribed(&mut world, 1, 0);
+    assert!(!world.remove(1, old));
+    world.release(1, old, Some(position(7, "e")));
+    publish(&mut world, 1);
+    assert_eq!(world.offsets(1), [1]);
+    assert!(world.remove(1, new));
+}
+
+#[test]
+fn a_publication_that_was_lost_without_a_successor_is_found_by_the_second_check() {
+    // HUB 4, scenario 10: a broker that lags is tolerated once.
+    let mut world = World::default();
+    let generation = subscribed(&mut world, 1, 0);
+    publish(&mut world, 1);
+    world.check(&position(2, "e"));
+    assert!(world.insufficient.is_empty());
+    publish(&mut world, 2);
+    world.check(&position(3, "e"));
+    assert!(world.insufficient.is_empty());
+    world.check(&position(3, "e"));
+    assert_eq!(world.insufficient, [(ClientKey(1), generation)]);
+}
+
+#[test]
+fn a_filter_is_applied_and_still_moves_the_position() {
+    // HUB 4, scenario 3.
+    let mut world = World::default();
+    let node = FilterNode {
+        key: "kind".to_owned(),
+        cmp: "eq".to_owned(),
+        val: "goal".to_owned(),
+        ..FilterNode::default()
+    };
+    let mut filtered = variant();
+    filtered.filter = Some(Arc::new(Filter::new(&node).unwrap()));
+    let generation = world.begin(1, filtered);
+    world.release(1, generation, Some(position(0, "e")));
+    for (offset, kind) in [(1, "goal"), (2, "foul"), (3, "goal")] {
+        let publication = Publication {
+            offset,
+            tags: [("kind", kind)].into_iter().collect(),
+            ..Publication::default()
+        };
+        world.publish(&Arc::new(publication), Some(&position(offset, "e")));
+    }
+    assert_eq!(world.offsets(1), [1, 3]);
+    assert!(world.insufficient.is_empty());
+}
+
+#[test]
+fn joins_and_leaves_go_to_those_who_asked() {
+    let mut world = World::default();
+    let mut curious = variant();
+    curious.has_join_leave = true;
+    let generation = world.begin(1, curious);
+    world.release(1, generation, Some(position(0, "e")));
+    subscribed(&mut world, 2, 0);
+    world.announce(&Item::Join(info(2)));
+    world.announce(&Item::Leave(info(2)));
+    assert_eq!(
+        world.received[&1],
+        [Item::Join(info(2)), Item::Leave(info(2))]
+    );
+    assert!(!world.received.contains_key(&2));
+}
+
+#[test]
+fn presence_has_those_who_have_been_told_that_they_are_subscribed() {
+    let mut world = World::default();
+    let pending = world.begin(1, variant());
+    subscribed(&mut world, 2, 0);
+    let present = |world: &World| -> Vec<String> {
+        let clients = world.shard.presence(CHANNEL);
+        clients.map(|info| info.client.to_string()).collect()
+    };
+    assert_eq!(present(&world), ["2"]);
+    world.release(1, pending, None);
+    assert_eq!(present(&world).len(), 2);
+}
+
+fn recovery(since: StreamPosition, mode: RecoveryMode, kept: &[u64], top: u64) -> Recovery {
+    let history = History {
+        publications: kept.iter().map(|offset| publication(*offset)).collect(),
+        position: position(top, "e"),
+    };
+    RecoveryRequest { since, mode }.answer(history, 3)
+}
+
+fn recovered(since: StreamPosition, kept: &[u64], top: u64) -> Option<Vec<u64>> {
+    let recovery = recovery(since, RecoveryMode::Stream, kept, top);
+    let publications = recovery.publications.iter();
+    let offsets = publications.map(|publication| publication.offset).collect();
+    recovery.is_recovered.then_some(offsets)
+}
+
+#[test]
+fn a_stream_is_recovered_as_a_whole_or_not_at_all() {
+    assert_eq!(recovered(position(2, "e"), &[3, 4], 4), Some(vec![3, 4]));
+    // At the top nothing is missing, also when all is expired (HUB 4, scenarios 8 and 11).
+    assert_eq!(recovered(position(4, "e"), &[], 4), Some(vec![]));
+    // One below the top with nothing kept.
+    assert_eq!(recovered(position(3, "e"), &[], 4), None);
+    assert_eq!(recovered(position(1, "e"), &[3, 4], 4), None);
+    assert_eq!(recovered(position(0, "e"), &[1, 3], 3), None);
+    assert_eq!(recovered(position(5, "e"), &[], 4), None);
+    assert_eq!(recovered(position(2, "other"), &[3, 4], 4), None);
+    // The sentinel epoch (HUB 4, scenario 6).
+    assert_eq!(recovered(position(0, "_"), &[], 0), None);
+    // A client that has seen nothing.
+    assert_eq!(recovered(position(0, ""), &[1, 2], 2), Some(vec![1, 2]));
+    // More than a recovery may bring.
+    assert_eq!(recovered(position(0, "e"), &[1, 2, 3, 4], 4), None);
+}
+
+#[test]
+fn a_cache_is_recovered_by_its_newest_publication() {
+    let cached = |since, kept: &[u64]| {
+        let recovery = recovery(since, RecoveryMode::Cache, kept, 4);
+        let offsets = recovery.publications.iter();
+        let offsets: Vec<u64> = offsets.map(|publication| publication.offset).collect();
+        (recovery.is_recovered, offsets)
+    };
+    assert_eq!(cached(position(0, ""), &[4]), (true, vec![4]));
+    assert_eq!(cached(position(1, "other"), &[4]), (true, vec![4]));
+    assert_eq!(cached(position(4, "e"), &[4]), (true, vec![]));
+    assert_eq!(cached(position(4, "e"), &[]), (true, vec![]));
+    assert_eq!(cached(position(3, "e"), &[]), (false, vec![]));
+    assert_eq!(cached(position(4, "other"), &[]), (false, vec![]));
+}

@@ -1,0 +1,29 @@
+//! What makes two subscribers of a channel receive different bytes, or at different times.
+
+use std::{any::TypeId, sync::Arc};
+
+use crate::{Publication, filter::Filter, wire::Encoding};
+
+/// Subscribers of one channel with equal variants are one list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variant {
+    /// The type of the transport: each type has its own way to send to many.
+    pub(crate) transport: TypeId,
+    pub(crate) encoding: Encoding,
+    /// Whether pushes are sent bare, as unidirectional transports do.
+    pub(crate) is_unidirectional: bool,
+    /// Whether the subscriber is told who joins and leaves.
+    pub(crate) has_join_leave: bool,
+    /// Whether the subscriber is to be told when a publication is missing.
+    pub(crate) is_positioned: bool,
+    /// Which publications the subscriber asked for; all of them without a filter.
+    pub(crate) filter: Option<Arc<Filter>>,
+}
+
+impl Variant {
+    /// Whether the subscriber asked for this publication.
+    pub(crate) fn wants(&self, publication: &Publication) -> bool {
+        let filter = self.filter.as_ref();
+        filter.is_none_or(|filter| filter.matches(&publication.tags))
+    }
+}

@@ -1,0 +1,182 @@
+//! Connecting, pings, and the ends.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+use sockeye_hub::{Disconnect, ErrorCode, NodeSettings};
+
+use crate::world::World;
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_told_who_it_is_and_how_it_is_pinged() {
+    let world = World::new();
+    let mut peer = world.open();
+    let reply = peer.call("connect", json!({ "name": "js" }));
+    let connect = &reply["connect"];
+    assert_eq!(connect["client"], json!(&**peer.client.id()));
+    assert_eq!(
+        (&connect["ping"], &connect["pong"]),
+        (&json!(25), &json!(true))
+    );
+    assert!(
+        connect["version"]
+            .as_str()
+            .is_some_and(|version| !version.is_empty())
+    );
+    // Only for transports whose commands come by separate requests.
+    assert!(connect["session"].is_null() && connect["node"].is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_breaks_the_order_of_commands_is_ended_with_3501() {
+    let world = World::new();
+    let frames = [
+        // Before connect.
+        r#"{"id":1,"subscribe":{"channel":"a"}}"#,
+        r#"{"id":1,"rpc":{}}"#,
+        // Without an id.
+        r#"{"connect":{}}"#,
+        // Not a command.
+        "{",
+        "",
+        r#"{"id":1}"#,
+        r#"{"id":1,"unheard_of":{}}"#,
+        // A pong that nobody asked for.
+        "{}",
+        // Twice.
+        "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"connect\":{}}",
+        "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"\"}}",
+        "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"refresh\":{}}",
+        "{\"id\":1,\"connect\":{}}\n{\"id\":0,\"rpc\":{}}",
+    ];
+    for frame in frames {
+        let peer = world.open();
+        peer.send_raw(frame);
+        assert_eq!(peer.code(), Some(3501), "{frame}");
+    }
+    assert_eq!(world.node.info().num_clients, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_credentials_there_is_no_connection() {
+    let world = World::with(|builder| builder.settings(NodeSettings::default()));
+    let peer = world.open();
+    peer.send_raw(r#"{"id":1,"connect":{}}"#);
+    assert_eq!(peer.code(), Some(3501));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_nothing_is_ended_with_3502() {
+    let world = World::new();
+    let peer = world.open();
+    world.pass(Duration::from_millis(9_900)).await;
+    assert_eq!(peer.code(), None);
+    world.pass(Duration::from_millis(200)).await;
+    assert_eq!(peer.code(), Some(3502));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_pinged_and_lost_if_it_does_not_answer() {
+    let world = World::new();
+    let (lively, silent) = (world.connect(), world.connect());
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(25)).await;
+        assert_eq!(lively.take(), [json!({})]);
+        lively.send_raw("{}");
+        world.pass(Duration::from_secs(8)).await;
+    }
+    assert_eq!(silent.code(), Some(3012));
+    assert_eq!(lively.code(), None);
+    assert_eq!(world.node.info().num_clients, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_the_application_is_the_clients_answer() {
+    let world = World::with(|builder| {
+        builder.on_connect(|event| async move {
+            match event.data.as_ref() {
+                br#""later""# => Err(ErrorCode::TooManyRequests.into()),
+                br#""never""# => Err(Disconnect::new(4500, "go away").unwrap().into()),
+                _ => Ok(Some(sockeye_hub::Credentials {
+                    user: "ann".to_owned(),
+                    data: Bytes::from_static(br#"{"hello":"ann"}"#),
+                    ..Default::default()
+                })),
+            }
+        })
+    });
+    let mut later = world.open();
+    assert_eq!(later.error("connect", json!({ "data": "later" })), 111);
+    // After a refusal nothing else is possible.
+    later.send("subscribe", json!({ "channel": "a" }));
+    assert_eq!(later.code(), Some(3501));
+    let mut never = world.open();
+    never.send("connect", json!({ "data": "never" }));
+    assert_eq!(never.code(), Some(4500));
+    let mut ann = world.open();
+    let reply = ann.call("connect", json!({}));
+    assert_eq!(reply["connect"]["data"], json!({ "hello": "ann" }));
+    assert_eq!(world.node.info().num_users, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_while_it_is_decided_on_leaves_nothing() {
+    // HUB 4, scenario 16.
+    let world = World::with(|builder| {
+        builder.on_connect(|_| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(Some(sockeye_hub::Credentials {
+                subscriptions: vec![("news".to_owned(), Default::default())],
+                ..Default::default()
+            }))
+        })
+    });
+    let mut peer = world.open();
+    peer.send("connect", json!({}));
+    world.rest().await;
+    peer.client.close();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let info = world.node.info();
+    assert_eq!((info.num_clients, info.num_users), (0, 0));
+    assert_eq!((info.num_subs, info.num_channels), (0, 0));
+    assert!(peer.take().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_user_has_so_many_connections() {
+    let world = World::with(|builder| {
+        let mut settings = NodeSettings::default();
+        settings.user_connection_limit = 2;
+        builder.settings(settings)
+    });
+    let _first = world.connect_as("ann");
+    let second = world.connect_as("ann");
+    let mut third = world.open();
+    let token = crate::world::token(&json!({ "sub": "ann" }));
+    third.send("connect", json!({ "token": token }));
+    assert_eq!(third.code(), Some(3504));
+    second.client.close();
+    world.connect_as("ann");
+    world.connect_as("bob");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_hears_who_has_gone_and_why() {
+    let (sender, mut gone) = tokio::sync::mpsc::unbounded_channel();
+    let world = World::with(|builder| {
+        builder.on_disconnect(move |event| {
+            let code = event.disconnect.map(|disconnect| disconnect.code());
+            sender.send((event.client.user.to_string(), code)).unwrap();
+        })
+    });
+    world.connect_as("ann").client.close();
+    world
+        .connect_as("bob")
+        .client
+        .disconnect(Disconnect::SHUTDOWN);
+    let bob = ("bob".to_owned(), Some(3001));
+    assert_eq!(gone.recv().await, Some(("ann".to_owned(), None)));
+    assert_eq!(gone.recv().await, Some(bob));
+    assert!(gone.try_recv().is_err());
+}
