@@ -52,7 +52,9 @@ impl Key {
             let (scheme, key) = value.as_bytes().split_at_checked(SCHEME.len())?;
             scheme.eq_ignore_ascii_case(SCHEME).then_some(key)
         });
-        let in_query = query.split('&').filter_map(|part| part.strip_prefix("api_key="));
+        let in_query = query
+            .split('&')
+            .filter_map(|part| part.strip_prefix("api_key="));
         let in_query = in_query.map(|key| percent_decode_str(key).collect::<Vec<u8>>());
         // Compares digests in constant time, so that timing doesn't reveal the key.
         let mut shown = in_field

@@ -1,0 +1,45 @@
+//! Why an order has no result.
+
+use axum::http::StatusCode;
+use serde::Serialize;
+use sockeye_hub::{ApiError, ErrorCode};
+
+/// The error of an order, as back ends see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Failure {
+    code: u32,
+    message: &'static str,
+}
+
+impl Failure {
+    /// Returns the status that stands for the error, for back ends that ask for it
+    /// (`X-Centrifugo-Error-Mode: transport`).
+    pub(super) fn status(&self) -> StatusCode {
+        match self.code {
+            102 | 104 => StatusCode::NOT_FOUND,
+            107 | 108 => StatusCode::BAD_REQUEST,
+            112 => StatusCode::RANGE_NOT_SATISFIABLE,
+            113 => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<ErrorCode> for Failure {
+    fn from(code: ErrorCode) -> Self {
+        Self {
+            code: code.code(),
+            message: code.message(),
+        }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        match &error {
+            ApiError::Broker(cause) => tracing::warn!(error = %cause, "an order failed"),
+            error => tracing::debug!(%error, "an order is refused"),
+        }
+        error.code().into()
+    }
+}

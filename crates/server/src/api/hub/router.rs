@@ -1,0 +1,107 @@
+//! The paths of orders.
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+    routing,
+};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+use sockeye_hub::Node;
+
+use super::execute::{METHODS, execute};
+use crate::api::answer;
+
+/// Returns the routes of all orders.
+pub(crate) fn routes(node: Node) -> Router {
+    let mut router = Router::new().route("/api", routing::post(lines));
+    for method in METHODS {
+        let answer = move |State(node): State<Node>, headers: HeaderMap, body: Bytes| async move {
+            one(&node, method, &headers, &body).await
+        };
+        router = router.route(&format!("/api/{method}"), routing::post(answer));
+    }
+    router.with_state(node)
+}
+
+/// Answers one order: `{"result": …}` or `{"error": …}`, with status 200 unless the back end asks for another.
+async fn one(node: &Node, method: &str, headers: &HeaderMap, body: &[u8]) -> Response {
+    let params: Result<&RawValue, _> = match body.is_empty() {
+        true => Ok(RawValue::NULL),
+        false => serde_json::from_slice(body),
+    };
+    let params = match params {
+        // Nothing and null are an order without parameters.
+        Ok(params) if params.get() == "null" => no_parameters(),
+        Ok(params) => params.to_owned(),
+        Err(_) => return not_json(),
+    };
+    match execute(node, method, &params).await {
+        Ok(result) => answer::json(StatusCode::OK, &json!({ "result": result })),
+        Err(failure) => {
+            let by_status = headers
+                .get("x-centrifugo-error-mode")
+                .is_some_and(|mode| mode == "transport");
+            let status = if by_status {
+                failure.status()
+            } else {
+                StatusCode::OK
+            };
+            answer::json(status, &json!({ "error": failure }))
+        }
+    }
+}
+
+/// An order of the older form.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    params: Option<Box<RawValue>>,
+}
+
+/// Lines in one request of the older form.
+const LINES_MAX: usize = 10_000;
+
+/// Answers orders of the older form, one on each line, by one answer on each line.
+async fn lines(State(node): State<Node>, body: Bytes) -> Response {
+    let orders = serde_json::Deserializer::from_slice(&body).into_iter::<Line>();
+    let mut text = String::new();
+    let mut count = 0;
+    for order in orders {
+        count += 1;
+        let Ok(Line { method, params }) = order else {
+            return not_json();
+        };
+        if count > LINES_MAX {
+            return not_json();
+        }
+        let params = params.unwrap_or_else(no_parameters);
+        let reply: Value = match execute(&node, &method, &params).await {
+            Ok(result) => json!({ "result": result }),
+            Err(failure) => json!({ "error": failure }),
+        };
+        text.push_str(&reply.to_string());
+        text.push('\n');
+    }
+    match count {
+        0 => not_json(),
+        _ => answer::text(StatusCode::OK, text),
+    }
+}
+
+fn no_parameters() -> Box<RawValue> {
+    RawValue::from_string("{}".to_owned()).expect("an empty object is JSON")
+}
+
+fn not_json() -> Response {
+    answer::error(
+        StatusCode::BAD_REQUEST,
+        "bad_request",
+        "the body is not the JSON of an order",
+    )
+}

@@ -1,0 +1,242 @@
+//! The hub over WebSocket: `/connection/websocket`.
+
+use std::{any::Any, collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use sockeye::{
+    CloseCode, Closed, Endpoint, Group, HeartbeatConfig, Limits, Message, Prepared, Refusal, Reply,
+    Request, Route, Session, Settings, TrySendError,
+};
+use sockeye_hub::{
+    Client, ConnectionInfo, Disconnect, Node, Receivers, SendError, Transport, wire::Encoding,
+};
+
+/// How the hub's WebSockets are run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WebSocketSettings {
+    /// The settings of the connections, which [`WebSocketSettings::message_size_limit`] and
+    /// [`WebSocketSettings::queue_max_size`] override.
+    pub settings: Settings,
+    /// Bytes. Largest frame of commands. Default 64 KiB. A larger one ends the connection with 1009.
+    pub message_size_limit: usize,
+    /// Bytes that may wait for a client that doesn't read. Default 1 MiB. Beyond it the client is ended with 3008, and recovers
+    /// when it comes back.
+    pub queue_max_size: usize,
+}
+
+impl Default for WebSocketSettings {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            message_size_limit: 64 << 10,
+            queue_max_size: 1 << 20,
+        }
+    }
+}
+
+/// Makes the route by which clients reach `node`.
+///
+/// The encoding is that of the subprotocol `centrifuge-json` or `centrifuge-protobuf`, which is agreed to, or of the
+/// query: `?cf_protocol=protobuf`, or the older `?format=protobuf`. JSON is the default. With
+/// `?cf_ws_frame_ping_pong=true` the client is pinged by WebSocket's own pings.
+///
+/// ```
+/// use sockeye::Server;
+/// use sockeye_hub::{Node, namespace::{ChannelConfig, Namespaces}};
+/// use sockeye_server::transport::{WebSocketSettings, websocket_route};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let node = Node::builder(Namespaces::new(ChannelConfig::default())?).start();
+/// let route = websocket_route(&node, "/connection/websocket", WebSocketSettings::default());
+/// let server = Server::bind("127.0.0.1:0").mount(route);
+/// # drop(server);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[must_use]
+pub fn websocket_route(node: &Node, path: &str, settings: WebSocketSettings) -> Route {
+    let node = node.clone();
+    let WebSocketSettings {
+        mut settings,
+        message_size_limit,
+        queue_max_size,
+    } = settings;
+    let mut limits: Limits = settings.limits;
+    limits.message_bytes_max = message_size_limit;
+    settings.limits = limits;
+    settings.outbox_bytes_max = queue_max_size;
+    // Clients that are closed with any other code don't know that they should come back.
+    settings.drain_close = Some((CloseCode::new(Disconnect::SHUTDOWN.code()), "shutdown"));
+    // A client that the hub pings needs no pings of WebSocket's; they are for those that ask for them, and cost one timer.
+    settings.heartbeat = settings.heartbeat.or(Some(HeartbeatConfig::default()));
+    Route::new(path, move |request| endpoint(&node, request))
+        .subprotocols([
+            Encoding::Json.subprotocol(),
+            Encoding::Protobuf.subprotocol(),
+        ])
+        .settings(settings)
+}
+
+fn endpoint(node: &Node, request: &Request) -> Result<HubEndpoint, Refusal> {
+    let query = |name: &str, wanted: &str| {
+        request
+            .query_param(name)
+            .is_some_and(|value| value == wanted)
+    };
+    let asks_for_protobuf = query("cf_protocol", "protobuf") || query("format", "protobuf");
+    let headers = request.headers().iter().filter_map(|(name, value)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    });
+    Ok(HubEndpoint::New(Box::new(Opening {
+        node: node.clone(),
+        asks_for_protobuf,
+        has_own_pings: query("cf_ws_frame_ping_pong", "true"),
+        headers: headers.collect(),
+    })))
+}
+
+/// One WebSocket of a client.
+enum HubEndpoint {
+    New(Box<Opening>),
+    Open(Arc<Client>),
+}
+
+/// What the request said.
+struct Opening {
+    node: Node,
+    asks_for_protobuf: bool,
+    has_own_pings: bool,
+    headers: BTreeMap<String, String>,
+}
+
+impl Opening {
+    fn open(&mut self, session: &Session) -> Arc<Client> {
+        let encoding = match session.subprotocol() {
+            Some(name) if name == Encoding::Protobuf.subprotocol() => Encoding::Protobuf,
+            None if self.asks_for_protobuf => Encoding::Protobuf,
+            _ => Encoding::Json,
+        };
+        let transport = WebSocketTransport {
+            session: session.clone(),
+            encoding,
+            has_own_pings: self.has_own_pings,
+        };
+        let info = ConnectionInfo {
+            headers: std::mem::take(&mut self.headers),
+            credentials: None,
+        };
+        self.node.open(transport, info)
+    }
+}
+
+impl Endpoint for HubEndpoint {
+    fn on_open(&mut self, session: &Session) {
+        if let Self::New(opening) = self {
+            *self = Self::Open(opening.open(session));
+        }
+    }
+
+    fn on_message(&mut self, _: &Session, message: Message<'_>) -> Reply {
+        if let Self::Open(client) = self {
+            client.handle_frame(Bytes::copy_from_slice(message.as_bytes()));
+        }
+        Reply::None
+    }
+
+    fn on_close(&mut self, _: &Session, _: &Closed) {
+        if let Self::Open(client) = self {
+            client.close();
+        }
+    }
+}
+
+struct WebSocketTransport {
+    session: Session,
+    encoding: Encoding,
+    has_own_pings: bool,
+}
+
+impl Transport for WebSocketTransport {
+    fn name(&self) -> &'static str {
+        "websocket"
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    fn needs_pings(&self) -> bool {
+        !self.has_own_pings
+    }
+
+    fn send(&self, frame: Bytes) -> Result<(), SendError> {
+        self.session
+            .try_send(message(self.encoding, &frame))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => SendError::Full,
+                TrySendError::Closed(_) => SendError::Closed,
+            })
+    }
+
+    fn disconnect(&self, disconnect: &Disconnect) {
+        self.session
+            .close(CloseCode::new(disconnect.code()), disconnect.reason());
+    }
+
+    fn new_receivers(&self) -> Box<dyn Receivers> {
+        let slow = Disconnect::SLOW;
+        Box::new(WebSocketReceivers {
+            group: Group::with_slow_reader(CloseCode::new(slow.code()), "slow"),
+            encoding: self.encoding,
+        })
+    }
+}
+
+/// WebSockets that receive the same frames: each is framed, and compressed, once.
+struct WebSocketReceivers {
+    group: Group,
+    encoding: Encoding,
+}
+
+impl Receivers for WebSocketReceivers {
+    fn add(&self, transport: &dyn Transport) {
+        if let Some(session) = session_of(transport) {
+            self.group.join(session);
+        }
+    }
+
+    fn remove(&self, transport: &dyn Transport) {
+        if let Some(session) = session_of(transport) {
+            self.group.leave(session);
+        }
+    }
+
+    fn send(&self, frame: &Bytes) {
+        self.group
+            .send_prepared(&Prepared::new(message(self.encoding, frame)));
+    }
+
+    fn disconnect(&self, disconnect: &Disconnect) {
+        self.group
+            .close(CloseCode::new(disconnect.code()), disconnect.reason());
+    }
+}
+
+fn session_of(transport: &dyn Transport) -> Option<&Session> {
+    let transport: &dyn Any = transport;
+    transport
+        .downcast_ref()
+        .map(|transport: &WebSocketTransport| &transport.session)
+}
+
+fn message(encoding: Encoding, frame: &[u8]) -> Message<'_> {
+    match encoding {
+        Encoding::Protobuf => Message::from(frame),
+        // What the hub encodes as JSON is UTF-8.
+        Encoding::Json => match std::str::from_utf8(frame) {
+            Ok(text) => Message::from(text),
+            Err(_) => Message::from(frame),
+        },
+    }
+}

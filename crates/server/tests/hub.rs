@@ -1,0 +1,277 @@
+//! The hub behind a real server: WebSocket clients, and the API of the binary.
+
+mod support;
+
+use serde_json::{Value, json};
+use sockeye::{Message, Server as WebSocketServer, WebSocket};
+use sockeye_hub::{
+    Node, NodeSettings, Publishing,
+    namespace::{ChannelConfig, ChannelOptions, Namespaces},
+    wire::{Command, ConnectRequest, Encoding, SubscribeRequest},
+};
+use sockeye_server::transport::{WebSocketSettings, websocket_route};
+use support::Server;
+
+/// Starts a node to which everybody may connect, and returns it with the URL of its WebSocket.
+async fn start() -> (Node, String, sockeye::ServerHandle) {
+    let options = ChannelOptions {
+        history_size: 100,
+        history_ttl: std::time::Duration::from_secs(60),
+        force_recovery: true,
+        ..ChannelOptions::default()
+    };
+    let namespaces = Namespaces::new(ChannelConfig {
+        without_namespace: options,
+        ..ChannelConfig::default()
+    });
+    let mut settings = NodeSettings::default();
+    settings.insecure = true;
+    let node = Node::builder(namespaces.unwrap())
+        .settings(settings)
+        .start();
+    let route = websocket_route(&node, "/connection/websocket", WebSocketSettings::default());
+    let server = WebSocketServer::bind("127.0.0.1:0")
+        .mount(route)
+        .start()
+        .await
+        .unwrap();
+    let url = format!("ws://{}/connection/websocket", server.local_addrs()[0]);
+    (node, url, server)
+}
+
+async fn receive(websocket: &mut WebSocket) -> Value {
+    let message = websocket.recv().await.unwrap().expect("a message");
+    serde_json::from_slice(message.as_bytes()).unwrap()
+}
+
+async fn subscribed(url: &str, channel: &str) -> WebSocket {
+    let mut websocket = sockeye::connect(url).await.unwrap();
+    let frame = format!(
+        "{}\n{}",
+        json!({ "id": 1, "connect": {} }),
+        json!({ "id": 2, "subscribe": { "channel": channel } })
+    );
+    websocket.send(frame).await.unwrap();
+    assert_eq!(receive(&mut websocket).await["id"], json!(1));
+    assert_eq!(receive(&mut websocket).await["id"], json!(2));
+    websocket
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_reaches_all_subscribers_in_order() {
+    let (node, url, _server) = start().await;
+    let mut subscribers = Vec::new();
+    for _ in 0..20 {
+        subscribers.push(subscribed(&url, "news").await);
+    }
+    for number in 0..50 {
+        let data = number.to_string();
+        node.publish("news", data, Publishing::default())
+            .await
+            .unwrap();
+    }
+    for subscriber in &mut subscribers {
+        for number in 0..50 {
+            let push = receive(subscriber).await;
+            assert_eq!(push["push"]["channel"], json!("news"));
+            assert_eq!(push["push"]["pub"]["data"], json!(number));
+            assert_eq!(push["push"]["pub"]["offset"], json!(number + 1));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_encoding_is_that_of_the_subprotocol_or_the_query() {
+    let (node, url, _server) = start().await;
+    let by_subprotocol = sockeye::connect(&url).subprotocols(["centrifuge-protobuf"]);
+    let by_query = format!("{url}?cf_protocol=protobuf");
+    let mut clients = [
+        by_subprotocol.await.unwrap(),
+        sockeye::connect(&by_query).await.unwrap(),
+    ];
+    assert_eq!(clients[0].subprotocol(), Some("centrifuge-protobuf"));
+    let commands = [
+        Command {
+            id: 1,
+            connect: Some(ConnectRequest::default()),
+            ..Command::default()
+        },
+        Command {
+            id: 2,
+            subscribe: Some(SubscribeRequest {
+                channel: "news".to_owned(),
+                ..SubscribeRequest::default()
+            }),
+            ..Command::default()
+        },
+    ];
+    let mut frame = Vec::new();
+    for command in &commands {
+        Encoding::Protobuf
+            .encode_command(command, &mut frame)
+            .unwrap();
+    }
+    for client in &mut clients {
+        client.send(&frame[..]).await.unwrap();
+        for _ in 0..2 {
+            let message = client.recv().await.unwrap().expect("a message");
+            assert!(matches!(message, Message::Binary(_)));
+        }
+    }
+    node.publish("news", "{}", Publishing::default())
+        .await
+        .unwrap();
+    for client in &mut clients {
+        let message = client.recv().await.unwrap().expect("a message");
+        let frame = message.as_bytes().to_vec().into();
+        let mut replies = Encoding::Protobuf.decode_replies(frame);
+        let push = replies.next().unwrap().unwrap().push.unwrap();
+        assert_eq!(&push.r#pub.unwrap().data[..], b"{}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_command_has_a_code_that_clients_know() {
+    let (node, url, _server) = start().await;
+    let mut websocket = sockeye::connect(&url).await.unwrap();
+    websocket.send("not a command").await.unwrap();
+    let ended = websocket.recv().await;
+    assert!(ended.is_err() || ended.unwrap().is_none());
+    let closed = websocket.closed().expect("it has ended");
+    assert_eq!(closed.received.map(u16::from), Some(3501));
+    let mut websocket = sockeye::connect(&url).await.unwrap();
+    websocket.send("x".repeat(65 << 10)).await.unwrap();
+    let _ = websocket.recv().await;
+    let closed = websocket.closed().expect("it has ended");
+    assert_eq!(closed.received.map(u16::from), Some(1009));
+    assert_eq!(node.info().num_clients, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_tells_clients_that_they_should_come_back() {
+    let (_node, url, server) = start().await;
+    let mut websocket = subscribed(&url, "news").await;
+    let drained = tokio::spawn(async move { server.drain(sockeye::Drain::default()).await });
+    let _ = websocket.recv().await;
+    let closed = websocket.closed().expect("it has ended");
+    assert_eq!(closed.received.map(u16::from), Some(3001));
+    assert_eq!(drained.await.unwrap().closed, 1);
+}
+
+/// Sends an order, and returns the status with the answer.
+fn order(server: &Server, path: &str, body: &str) -> (String, Value) {
+    let answer = server.http(&format!(
+        "POST {path} HTTP/1.1\r\nX-API-Key: s3cret\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).unwrap().to_owned();
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+#[test]
+fn orders_have_the_answers_of_the_server_api() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--api-key", "s3cret"]);
+    let ok = |result: Value| ("200".to_owned(), json!({ "result": result }));
+    let error = |code: u32, message: &str| {
+        let error = json!({ "error": { "code": code, "message": message } });
+        ("200".to_owned(), error)
+    };
+    // Without a history a publication has no position.
+    let publish = r#"{"channel":"news","data":{"a":1}}"#;
+    assert_eq!(order(&server, "/api/publish", publish), ok(json!({})));
+    let responses = json!({ "responses": [{ "result": {} }, { "error": { "code": 102, "message": "unknown channel" } }] });
+    let broadcast = r#"{"channels":["news","no:news"],"data":1}"#;
+    assert_eq!(order(&server, "/api/broadcast", broadcast), ok(responses));
+    let empty = r#"{"channel":"","data":1}"#;
+    assert_eq!(
+        order(&server, "/api/publish", empty),
+        error(107, "bad request")
+    );
+    let none = r#"{"channel":"news"}"#;
+    assert_eq!(
+        order(&server, "/api/publish", none),
+        error(107, "bad request")
+    );
+    let unknown = r#"{"channel":"no:news","data":1}"#;
+    assert_eq!(
+        order(&server, "/api/publish", unknown),
+        error(102, "unknown channel")
+    );
+    assert_eq!(
+        order(&server, "/api/presence", none),
+        error(108, "not available")
+    );
+    assert_eq!(
+        order(&server, "/api/history", none),
+        error(108, "not available")
+    );
+    assert_eq!(
+        order(&server, "/api/channels", "{}"),
+        ok(json!({ "channels": {} }))
+    );
+    let nobody = r#"{"user":"nobody"}"#;
+    assert_eq!(order(&server, "/api/disconnect", nobody), ok(json!({})));
+    assert_eq!(
+        order(&server, "/api/disconnect", "{}"),
+        error(107, "bad request")
+    );
+    let (status, info) = order(&server, "/api/info", "");
+    assert_eq!(status, "200");
+    assert_eq!(info["result"]["nodes"][0]["num_clients"], json!(0));
+    assert_eq!(order(&server, "/api/publish", "{").0, "400");
+    assert_eq!(order(&server, "/api/nothing", "{}").0, "404");
+}
+
+#[test]
+fn a_batch_has_a_reply_for_each_command() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--api-key", "s3cret"]);
+    let batch = r#"{"commands":[{"publish":{"channel":"a","data":1}},null,{"nothing":{}},{"batch":{}}],"parallel":true}"#;
+    let (status, answer) = order(&server, "/api/batch", batch);
+    let replies = &answer["result"]["replies"];
+    assert_eq!(
+        (status.as_str(), &replies[0]),
+        ("200", &json!({ "publish": {} }))
+    );
+    assert_eq!(replies[1]["error"]["code"], json!(107));
+    assert_eq!(replies[2]["error"]["code"], json!(104));
+    assert_eq!(replies[3]["error"]["code"], json!(107));
+}
+
+#[test]
+fn an_older_back_end_sends_lines() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--api-key", "s3cret"]);
+    let lines =
+        "{\"method\":\"publish\",\"params\":{\"channel\":\"a\",\"data\":1}}\n{\"method\":\"no\"}";
+    let answer = server.http(&format!(
+        "POST /api HTTP/1.1\r\nAuthorization: apikey s3cret\r\nContent-Length: {}\r\n\r\n{lines}",
+        lines.len()
+    ));
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let replies: Vec<Value> = body
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(replies[0], json!({ "result": {} }));
+    assert_eq!(replies[1]["error"]["code"], json!(104));
+}
+
+#[test]
+fn an_error_can_be_told_by_the_status() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--api-key", "s3cret"]);
+    for (path, body, status) in [
+        ("/api/publish", r#"{"channel":"no:news","data":1}"#, "404"),
+        ("/api/publish", r#"{"channel":""}"#, "400"),
+        ("/api/presence", r#"{"channel":"news"}"#, "400"),
+        ("/api/publish", r#"{"channel":"news","data":1}"#, "200"),
+    ] {
+        let answer = server.http(&format!(
+            "POST {path} HTTP/1.1\r\nX-API-Key: s3cret\r\nX-Centrifugo-Error-Mode: transport\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+    }
+}
