@@ -167,7 +167,7 @@ impl Node {
             );
             // A client that goes meanwhile, or has too many channels, doesn't keep the others from it.
             if let Err(failure) = subscribed.await {
-                tracing::debug!(client = &**client.id(), ?failure, "not subscribed");
+                tracing::debug!(client = &**client.id(), %failure, "not subscribed");
             }
         }
         Ok(())

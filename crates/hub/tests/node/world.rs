@@ -346,3 +346,10 @@ impl Peer {
         std::mem::take(&mut *self.inbox.frames.lock().unwrap())
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn time_passes_when_a_test_says_so() {
+    let world = World::new();
+    world.pass(Duration::from_secs(90)).await;
+    assert_eq!(world.node.info().uptime, Duration::from_secs(90));
+}

@@ -1,6 +1,6 @@
 //! What changes during the life of a client.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -74,6 +74,16 @@ impl Connected {
             conn_info: self.view.info.clone(),
             chan_info: chan_info.clone(),
         })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => write!(f, "error {}: {}", error.code, error.message),
+            Self::Disconnect(disconnect) => write!(f, "disconnect {disconnect}"),
+            Self::Closed => f.write_str("the client is gone"),
+        }
     }
 }
 
