@@ -2,7 +2,7 @@
 
 use crate::{
     conversation, extension_header, frames_client, frames_server, handshake_request,
-    handshake_response, inflate, proxy_head,
+    handshake_response, hub_json, hub_protobuf, inflate, proxy_head,
 };
 
 /// A function that tells a story from any bytes.
@@ -18,7 +18,7 @@ const fn story(name: &'static str, tell: fn(&[u8])) -> Story {
 }
 
 /// All stories.
-pub const STORIES: [Story; 8] = [
+pub const STORIES: [Story; 10] = [
     story("handshake_request", handshake_request),
     story("handshake_response", handshake_response),
     story("extension_header", extension_header),
@@ -27,4 +27,6 @@ pub const STORIES: [Story; 8] = [
     story("proxy_head", proxy_head),
     story("inflate", inflate),
     story("conversation", conversation),
+    story("hub_json", hub_json),
+    story("hub_protobuf", hub_protobuf),
 ];

@@ -2,8 +2,8 @@
 
 /// Limits of what one frame can ask for, beyond the frame's size, which the transport limits.
 ///
-/// What one command holds is bounded by the frame: a parsed command takes at most some hundred times its encoded size,
-/// and is dropped before the next one is parsed. The limits here are for what costs time afterwards.
+/// What one command holds is bounded by the frame: a decoded command takes at most some 300 times its encoded
+/// size (empty nodes of a filter do), and the next one is decoded only when it is asked for. The limits here are for what costs time afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommandLimits {
