@@ -29,6 +29,7 @@ use crate::{
     hsts, hub,
     log::{Log, Notices},
     login::Login,
+    not_found::NotFound,
     presence::{self, Presence, Tracked},
     readiness::Readiness,
     reload::Reloader,
@@ -291,6 +292,7 @@ fn chat_limits(config: &Config, data: Option<&DataDir>) -> chat::Limits {
 fn pages(config: &Config, others: Router) -> Router {
     let page = welcome::page(config.message_bytes_max.0, config.echo_message_bytes_max.0);
     let chat_page = chat::page(chat_path(config));
+    let not_found = NotFound::new(&["/chat", "/login", "/login/confirm"]);
     let pages = Router::new()
         .route(
             "/",
@@ -304,7 +306,10 @@ fn pages(config: &Config, others: Router) -> Router {
         .route("/health/live", routing::get(|| async { "live\n" }))
         .route("/echo", routing::get(upgrade_required))
         .route("/websocket/ws", routing::get(upgrade_required))
-        .merge(others);
+        .merge(others)
+        .fallback(
+            move |request: axum::extract::Request| async move { not_found.respond(&request) },
+        );
     match config.hsts {
         Switch::On => hsts::protect(pages),
         Switch::Off => pages,

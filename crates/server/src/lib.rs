@@ -37,6 +37,7 @@ mod identity;
 mod log;
 mod login;
 mod man;
+mod not_found;
 mod page;
 mod presence;
 mod query;

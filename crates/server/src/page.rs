@@ -1,16 +1,27 @@
-//! An HTML document with its style, texts and script inside, built when the server starts.
+//! An HTML document with its style, texts and script inside, built and compressed when the server starts.
+
+use std::io::Write as _;
 
 use axum::{
+    body::Bytes,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest as _, Sha256};
 
-/// A page with its response headers.
+/// A page in both forms in which it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
-    html: axum::body::Bytes,
+    plain: Representation,
+    gzip: Representation,
+}
+
+/// A body with its response headers.
+#[derive(Clone, Debug)]
+struct Representation {
+    body: Bytes,
     headers: HeaderMap,
 }
 
@@ -43,34 +54,42 @@ impl Page {
             source_hash(&script),
             source_hash(&style),
         );
-        let etag = format!(
-            "\"{}\"",
-            BASE64.encode(&Sha256::digest(&html)[..ETAG_BYTES])
-        );
+        let digest = BASE64.encode(&Sha256::digest(&html)[..ETAG_BYTES]);
         let fields = [
             (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
             (header::CONTENT_SECURITY_POLICY, policy),
-            (header::ETAG, etag),
             // The page changes with the binary, so browsers ask each time and mostly get 304.
             (header::CACHE_CONTROL, "no-cache".to_owned()),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
             (header::REFERRER_POLICY, "no-referrer".to_owned()),
+            (header::VARY, "Accept-Encoding".to_owned()),
         ];
-        let fields = fields.map(|(name, value)| {
-            (
-                name,
-                HeaderValue::try_from(value).expect("base64 and our own ASCII"),
-            )
-        });
+        let fields: HeaderMap = fields
+            .into_iter()
+            .map(|(name, value)| (name, ascii(&value)))
+            .collect();
+        let represent = |body: Vec<u8>, etag: String| {
+            let mut headers = fields.clone();
+            headers.insert(header::ETAG, ascii(&etag));
+            Representation {
+                body: body.into(),
+                headers,
+            }
+        };
+        // RFC 9110 section 8.8.3.3: each encoding has a strong tag of its own.
+        let mut gzip = represent(compress(&html), format!("\"{digest}-gzip\""));
+        let encoding = HeaderValue::from_static("gzip");
+        gzip.headers.insert(header::CONTENT_ENCODING, encoding);
         Self {
-            html: html.into(),
-            headers: fields.into_iter().collect(),
+            plain: represent(html.into_bytes(), format!("\"{digest}\"")),
+            gzip,
         }
     }
 
     /// Answers a GET or HEAD with these headers.
     pub(crate) fn respond(&self, request: &HeaderMap) -> Response {
-        let etag = &self.headers[header::ETAG];
+        let Representation { body, headers } = self.chosen(request);
+        let etag = &headers[header::ETAG];
         let known = request
             .get(header::IF_NONE_MATCH)
             .and_then(|value| value.to_str().ok());
@@ -80,10 +99,59 @@ impl Page {
                 .any(|tag| tag.trim().trim_start_matches("W/").as_bytes() == etag.as_bytes())
         });
         if known {
-            return (StatusCode::NOT_MODIFIED, self.headers.clone()).into_response();
+            return (StatusCode::NOT_MODIFIED, headers.clone()).into_response();
         }
-        (self.headers.clone(), self.html.clone()).into_response()
+        (headers.clone(), body.clone()).into_response()
     }
+
+    /// Answers with another status than 200: the page, and nothing that a cache can compare.
+    pub(crate) fn respond_with(&self, status: StatusCode, request: &HeaderMap) -> Response {
+        let Representation { body, headers } = self.chosen(request);
+        let mut headers = headers.clone();
+        headers.remove(header::ETAG);
+        (status, headers, body.clone()).into_response()
+    }
+
+    fn chosen(&self, request: &HeaderMap) -> &Representation {
+        match accepts_gzip(request) {
+            true => &self.gzip,
+            false => &self.plain,
+        }
+    }
+}
+
+/// Returns whether the request accepts gzip (RFC 9110 section 12.5.3). A coding with the weight 0 is refused.
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let values = request.get_all(header::ACCEPT_ENCODING).iter();
+    let codings = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let mut any_other = false;
+    for coding in codings {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = parameters.trim().strip_prefix("q=").unwrap_or("1");
+        let accepted = weight.trim().parse().unwrap_or(0.0) > 0.0;
+        match name.trim().to_ascii_lowercase().as_str() {
+            // The names mean the same (section 8.4.1.3).
+            "gzip" | "x-gzip" => return accepted,
+            "*" => any_other = accepted,
+            _ => {}
+        }
+    }
+    any_other
+}
+
+/// Compresses with the highest level, which takes some milliseconds once.
+fn compress(html: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder
+        .write_all(html.as_bytes())
+        .and_then(|()| encoder.finish())
+        .expect("a vector takes all bytes")
+}
+
+fn ascii(value: &str) -> HeaderValue {
+    HeaderValue::try_from(value).expect("base64 and our own ASCII")
 }
 
 /// A source expression of Content Security Policy Level 3, section 2.3.1.
@@ -101,12 +169,14 @@ const ETAG_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use flate2::read::GzDecoder;
+
     use super::*;
 
     #[test]
     fn every_placeholder_is_filled() {
         for (name, page, _) in pages() {
-            let html = std::str::from_utf8(&page.html).unwrap();
+            let html = std::str::from_utf8(&page.plain.body).unwrap();
             let filled = [
                 "{message-bytes-max}",
                 "{echo-message-bytes-max}",
@@ -169,7 +239,7 @@ mod tests {
     #[test]
     fn a_known_page_is_not_sent_again() {
         let [(_, page, _), ..] = pages();
-        let etag = page.headers[header::ETAG].to_str().unwrap();
+        let etag = page.plain.headers[header::ETAG].to_str().unwrap();
         let asked =
             |tags: String| HeaderMap::from_iter([(header::IF_NONE_MATCH, tags.parse().unwrap())]);
         assert_eq!(page.respond(&HeaderMap::new()).status(), StatusCode::OK);
@@ -184,7 +254,45 @@ mod tests {
         );
     }
 
-    fn pages() -> [(&'static str, Page, Sources); 4] {
+    #[test]
+    fn a_page_is_compressed_for_browsers_that_take_it() {
+        let [(_, page, _), ..] = pages();
+        for (accepted, encoding) in [
+            (None, None),
+            (Some("identity"), None),
+            (Some("br"), None),
+            (Some("gzip;q=0, *"), None),
+            (Some("*;q=0"), None),
+            (Some("gzip"), Some("gzip")),
+            (Some("deflate, GZIP;q=0.5"), Some("gzip")),
+            (Some("gzip, deflate, br, zstd"), Some("gzip")),
+            (Some("br;q=1, *;q=0.1"), Some("gzip")),
+        ] {
+            let request = accepted.map(|value| (header::ACCEPT_ENCODING, value.parse().unwrap()));
+            let response = page.respond(&request.into_iter().collect());
+            let sent = response.headers().get(header::CONTENT_ENCODING);
+            let sent = sent.map(|value| value.to_str().unwrap());
+            assert_eq!(sent, encoding, "{accepted:?}");
+            assert_eq!(response.headers()[header::VARY], "Accept-Encoding");
+        }
+        assert_ne!(
+            page.plain.headers[header::ETAG],
+            page.gzip.headers[header::ETAG]
+        );
+        let mut html = Vec::new();
+        std::io::copy(&mut GzDecoder::new(&page.gzip.body[..]), &mut html).unwrap();
+        assert_eq!(html, page.plain.body);
+    }
+
+    #[test]
+    fn a_page_has_at_most_16_kb_compressed() {
+        for (name, page, _) in pages() {
+            let bytes = page.gzip.body.len();
+            assert!(bytes <= 16_000, "{name}: {bytes} bytes");
+        }
+    }
+
+    fn pages() -> [(&'static str, Page, Sources); 5] {
         let [login, confirm] = crate::login::sources();
         [
             (
@@ -195,6 +303,11 @@ mod tests {
             ("chat", crate::chat::page("/chat"), crate::chat::SOURCES),
             ("login", crate::login::login_page(), login),
             ("confirm", crate::login::confirm_page(), confirm),
+            (
+                "not found",
+                crate::not_found::page(),
+                crate::not_found::SOURCES,
+            ),
         ]
     }
 

@@ -1,0 +1,7 @@
+function speak(language) {
+  translate(language);
+  document.title = `${texts.title} · Sockeye`;
+}
+
+speak(chosenLanguage());
+offerLanguages(speak);
