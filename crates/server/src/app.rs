@@ -12,8 +12,8 @@ use axum::{
 use serde_json::json;
 use sockeye::{
     AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Group, HeartbeatConfig, HttpSettings,
-    Lifetime, Limits, MemoryBudget, Origins, Refusal, Retry, Route, Server, ServerHandle,
-    ServerTls, Settings,
+    Lifetime, Limits, MemoryBudget, Origins, Refusal, RequestInfo, Retry, Route, Server,
+    ServerHandle, ServerTls, Settings,
 };
 use sockeye_hub::Node;
 
@@ -296,7 +296,9 @@ fn pages(config: &Config, others: Router) -> Router {
     let pages = Router::new()
         .route(
             "/",
-            routing::get(move |headers: HeaderMap| async move { page.respond(&headers) }),
+            routing::get(move |info: RequestInfo, headers: HeaderMap| async move {
+                welcome::respond(&page, &info, &headers)
+            }),
         )
         .route("/favicon.ico", routing::get(welcome::icon))
         .route(

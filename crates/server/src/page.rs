@@ -41,8 +41,8 @@ pub(crate) struct Sources {
 impl Page {
     /// Builds a page. `filled` has the page's own placeholders, without braces, and their values.
     pub(crate) fn join(sources: Sources, filled: &[(&str, &str)]) -> Self {
-        let script = [sources.texts, SCRIPT, sources.script].concat();
-        let style = [STYLE, sources.style].concat();
+        let script = compact(&[sources.texts, SCRIPT, sources.script]);
+        let style = compact(&[STYLE, sources.style]);
         let mut html = sources.html.replace("{head}", HEAD);
         for (name, value) in filled {
             html = html.replace(&format!("{{{name}}}"), value);
@@ -118,6 +118,16 @@ impl Page {
             false => &self.plain,
         }
     }
+}
+
+/// Joins scripts or styles without what only their authors need: indentation, and lines that are comments. No text of a page
+/// spans lines.
+fn compact(sources: &[&str]) -> String {
+    let lines = sources.iter().flat_map(|source| source.lines());
+    let lines = lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.fold(String::new(), |joined, line| joined + line + "\n")
 }
 
 /// Returns whether the request accepts gzip (RFC 9110 section 12.5.3). A coding with the weight 0 is refused.
@@ -234,6 +244,82 @@ mod tests {
             let (english, chinese) = sources.texts.split_once("  zh: {").unwrap();
             assert_eq!(keys(english), keys(chinese), "{name}");
         }
+    }
+
+    #[test]
+    fn every_text_comes_from_the_table() {
+        for (name, _, sources) in pages() {
+            let html = sources.html.replace("{head}", "");
+            let (noscript, after) = html.split_once("<noscript>").unwrap_or((&html, ""));
+            let rest = after.split_once("</noscript>").map_or("", |(_, rest)| rest);
+            let html = format!("{noscript}{rest}");
+            // Between tags: nothing but what is the same in all languages, or is replaced (`data-text`).
+            for part in html.split('<').skip(1) {
+                let (tag, text) = part.split_once('>').unwrap_or((part, ""));
+                let words = ["English", "中文", "Sockeye", "–", "{script}"];
+                let text = text.trim();
+                let is_replaced = tag.contains("data-text=");
+                assert!(
+                    text.is_empty()
+                        || is_replaced
+                        || words.contains(&text)
+                        || tag.starts_with("!--"),
+                    "{name}: {text}"
+                );
+                for attribute in [" aria-label=\"", " placeholder=\"", " title=\"", " alt=\""] {
+                    assert!(!tag.contains(attribute), "{name}: <{tag}>");
+                }
+            }
+            // What the script sets, it doesn't write itself.
+            for script in [sources.script, SCRIPT] {
+                let written: Vec<_> = script.lines().flat_map(written).collect();
+                assert!(written.is_empty(), "{name}: {written:?}");
+                assert!(
+                    !script
+                        .chars()
+                        .any(|letter| ('\u{4E00}'..='\u{9FFF}').contains(&letter)),
+                    "{name}"
+                );
+            }
+            for (key, element) in keys_in(&html) {
+                assert!(
+                    sources.texts.contains(&format!("{key}:")),
+                    "{name}: {key} of <{element}>"
+                );
+            }
+        }
+    }
+
+    /// The quoted words that a line of a script gives to an element as they stand.
+    fn written(line: &str) -> Vec<(&str, &str)> {
+        let properties = ["textContent", "placeholder", "title", "ariaLabel"];
+        let starts = properties
+            .iter()
+            .flat_map(|name| [format!("{name}: '"), format!("{name} = '")]);
+        let mut found = Vec::new();
+        for start in starts {
+            for (at, _) in line.match_indices(&start) {
+                let text = line[at + start.len()..].split('\'').next().unwrap();
+                let is_symbol = text.chars().all(|letter| !letter.is_alphabetic());
+                if !is_symbol {
+                    found.push((line, text));
+                }
+            }
+        }
+        found
+    }
+
+    /// The keys of texts that a document names, with their elements.
+    fn keys_in(html: &str) -> Vec<(&str, &str)> {
+        let attributes = ["data-text=\"", "data-label=\"", "data-hint=\""];
+        let elements = html.split('<').filter_map(|part| part.split('>').next());
+        let keys = elements.flat_map(|element| {
+            attributes.iter().filter_map(move |attribute| {
+                let (_, rest) = element.split_once(attribute)?;
+                Some((rest.split('"').next()?, element))
+            })
+        });
+        keys.collect()
     }
 
     #[test]

@@ -404,9 +404,12 @@ fn too_fast_is_too_fast() {
         let mut page = Page::open(&server).await;
         page.hear("CONNECT").await;
         for _ in 0..100 {
-            page.say_text(r#"{"url":"/chat/heart-beat"}"#).await;
+            page.say_text(r#"{"url":"/chat/heart-beat","id":"m1"}"#)
+                .await;
         }
-        assert_eq!(page.hear("ERROR").await["code"], "too_fast");
+        let error = page.hear("ERROR").await;
+        // The page must know which of its messages it was.
+        assert_eq!([&error["code"], &error["id"]], ["too_fast", "m1"]);
     });
 }
 

@@ -88,7 +88,12 @@ impl ChatEndpoint {
         let nothing = EchoedFields::default;
         match self.rate.handle_message(self.since.elapsed()) {
             RateVerdict::Allowed => {}
-            RateVerdict::TooFast => return Err((ChatError::TooFast, nothing())),
+            RateVerdict::TooFast => {
+                // Read only for its id: the page must know which of its messages was refused.
+                let text = message.as_text().unwrap_or_default();
+                let (Ok((_, echoed)) | Err((_, echoed))) = read(text, self.chat.limits(), |_| true);
+                return Err((ChatError::TooFast, echoed));
+            }
             RateVerdict::Disconnect => {
                 let reason = "too fast for too long";
                 return Ok(Reply::Close(CloseCode::POLICY_VIOLATION, reason.into()));

@@ -167,12 +167,14 @@ impl Login {
             .tickets
             .scan(ticket, request.browser, Key::random(), self.now())
             .map_err(denied)?;
-        self.tell(scan.session, &json!({ "state": "scanned" }));
+        let expires_in_ms = u64::try_from(scan.left.as_millis()).unwrap_or(u64::MAX);
+        let told = json!({ "state": "scanned", "expires_in_ms": expires_in_ms });
+        self.tell(scan.session, &told);
         let data = json!({
             "browser": scan.browser_info.browser,
             "ip": scan.browser_info.ip,
             "time": scan.browser_info.time,
-            "expires_in_ms": u64::try_from(scan.left.as_millis()).unwrap_or(u64::MAX),
+            "expires_in_ms": expires_in_ms,
             "csrf": scan.csrf.to_string(),
             "is_known": request.person.is_some(),
         });

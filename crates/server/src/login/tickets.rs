@@ -190,7 +190,8 @@ impl Tickets {
         Ok(())
     }
 
-    /// Marks the ticket as scanned by a phone. Only the first phone can scan it, and may repeat it.
+    /// Marks the ticket as scanned by a phone. Only the first phone can scan it, and may repeat it. The first scan gives the
+    /// person another lifetime, to type a name.
     pub(crate) fn scan(
         &mut self,
         ticket: Key,
@@ -198,13 +199,17 @@ impl Tickets {
         csrf: Key,
         now: Duration,
     ) -> Result<Scan, Denial> {
+        let lifetime = self.lifetime;
         let ticket = self.open(ticket, now)?;
         let csrf = match ticket.state {
             State::Scanned { phone: first, .. } if !first.matches(phone) => {
                 return Err(Denial::Taken);
             }
             State::Scanned { csrf, .. } => csrf,
-            _ => csrf,
+            _ => {
+                ticket.expires = now + lifetime;
+                csrf
+            }
         };
         ticket.state = State::Scanned { phone, csrf };
         Ok(Scan {
@@ -506,11 +511,14 @@ mod tests {
         assert_eq!(scene.scan(phone, 120), Err(Denial::Expired));
         let mut scene = Scene::new();
         let phone = scene.phone;
+        // Who scans has time to type a name; scanning again gives no more of it.
         let csrf = scene.scan(phone, 119).unwrap();
-        assert_eq!(scene.confirm(csrf, 120), Err(Denial::Expired));
-        let csrf = scene.scan(phone, 119).unwrap();
-        scene.confirm(csrf, 119).unwrap();
-        assert_eq!(scene.exchange(119 + 30), Err(Denial::Expired));
+        scene.scan(phone, 200).unwrap();
+        assert_eq!(scene.confirm(csrf, 119 + 120), Err(Denial::Expired));
+        let mut scene = Scene::new();
+        let csrf = scene.scan(scene.phone, 119).unwrap();
+        scene.confirm(csrf, 119 + 119).unwrap();
+        assert_eq!(scene.exchange(119 + 119 + 30), Err(Denial::Expired));
     }
 
     #[test]

@@ -5,5 +5,5 @@ mod icon;
 
 #[cfg(test)]
 pub(crate) use document::SOURCES;
-pub(crate) use document::page;
+pub(crate) use document::{page, respond};
 pub(crate) use icon::icon;

@@ -11,5 +11,10 @@ pub(crate) const SOURCES: Sources = Sources {
     html: include_str!("page.html"),
     style: include_str!("page.css"),
     texts: include_str!("texts.js"),
-    script: include_str!("page.js"),
+    script: concat!(
+        include_str!("conversation.js"),
+        include_str!("connection.js"),
+        include_str!("view.js"),
+        include_str!("page.js"),
+    ),
 };

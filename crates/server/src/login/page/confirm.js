@@ -1,25 +1,44 @@
-const find = (selector) => document.querySelector(selector);
-
 // Not in the query: what stands behind the # is sent to nobody.
 const ticket = location.hash.slice(1);
+// With these the question stays, and can be answered again.
+const INLINE = ['name', 'busy', 'too_many', 'network'];
+
 let asked = null;
 let expires = null;
 let shown = ['looking', 'looking'];
+let problem = null;
 
+// Shows a state with a text, or with an error by its code.
 function show(state, text) {
   shown = [state, text];
   find('main').dataset.state = state;
-  find('.word').textContent = texts[text];
+  setText(find('.word'), state === 'gone' ? reason(text) : texts[text]);
   find('.asker').hidden = state !== 'asking';
   find('.yes').hidden = state !== 'asking';
+  tick();
 }
 
+const reason = (code) => texts.errors[code] ?? texts.errors.other(code);
+
+function complain(code) {
+  problem = code;
+  setText(find('.error'), code ? reason(code) : '');
+  find('.yes input').setAttribute('aria-invalid', String(code === 'name'));
+}
+
+// Returns the answer, or null if it is an error, which is shown.
 async function post(path, said) {
-  const answer = await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ticket, ...said }) });
-  const data = await answer.json();
-  if (answer.ok) return data;
-  const known = ['unknown', 'expired', 'used', 'taken'].includes(data.error);
-  show('gone', known ? data.error : 'failed');
+  let error = 'network';
+  try {
+    const answer = await fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ticket, ...said }) });
+    const data = await answer.json();
+    if (answer.ok) return data;
+    error = data.error;
+  } catch {
+    // There is no network, or a proxy answers in its own way.
+  }
+  if (asked && INLINE.includes(error)) complain(error);
+  else show('gone', error);
   return null;
 }
 
@@ -41,37 +60,41 @@ function describe() {
 }
 
 function tick() {
-  if (expires === null || shown[0] !== 'asking') return;
-  const seconds = Math.max(0, Math.ceil((expires - Date.now()) / 1000));
-  find('.left').textContent = texts.left(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`);
-  if (seconds === 0) show('gone', 'expired');
+  if (expires === null || shown[0] !== 'asking') return setText(find('.left'), '');
+  setText(find('.left'), texts.left(minutes(expires - Date.now())));
+  if (expires <= Date.now()) show('gone', 'expired');
 }
 
 function speak(language) {
   translate(language);
   document.title = `${texts.confirmTitle} · Sockeye`;
   show(...shown);
+  complain(problem);
   describe();
 }
 
+// Returns whether the server has accepted the decision.
 async function decide(path, said, state) {
-  for (const button of document.querySelectorAll('.yes button')) button.disabled = true;
-  try {
-    if (await post(path, { csrf: asked.csrf, ...said })) show(state, state);
-  } catch {
-    show('gone', 'failed');
-  }
+  const buttons = document.querySelectorAll('.yes button');
+  if (![...buttons].every(isEnabled)) return false;
+  buttons.forEach((button) => setEnabled(button, false));
+  complain(null);
+  const answer = await post(path, { csrf: asked.csrf, ...said });
+  buttons.forEach((button) => setEnabled(button, true));
+  if (!answer) return false;
+  show(state, state);
+  find('.word').focus();
+  return true;
 }
 
 speak(chosenLanguage());
 offerLanguages(speak);
-find('.yes').addEventListener('submit', (event) => {
+find('.yes').addEventListener('submit', async (event) => {
   event.preventDefault();
   const name = event.target.elements.name.value.trim();
-  if (!name) return;
-  remembered(name, 'name');
-  decide('/login/confirm', { name }, 'confirmed');
+  // Only what the server has accepted is kept.
+  if (name && await decide('/login/confirm', { name }, 'confirmed')) remembered(name, 'name');
 });
 find('.no').addEventListener('click', () => decide('/login/deny', {}, 'refused'));
-setInterval(tick, 250);
-look().catch(() => show('gone', 'failed'));
+setInterval(tick, TICK_MS);
+look();

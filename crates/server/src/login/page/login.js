@@ -1,33 +1,51 @@
 // A page that nobody looks at stops asking for codes.
 const RENEWALS_MAX = 10;
-const BACKOFF_MAX_MS = 15_000;
 const BEAT_MS = 25_000;
 // Nothing that the socket says counts any more.
 const OVER = ['done', 'taking', 'asksReplace', 'kept', 'loggedOut'];
+// The page waits for a click.
+const STOPPED = [...OVER, 'denied', 'expired', 'failed'];
 
-const find = (selector) => document.querySelector(selector);
+const IS_PHONE = navigator.userAgentData?.mobile ?? /Mobi|Android/.test(navigator.userAgent);
 
 let socket = null;
-let attempts = 0;
 let renewals = 0;
 let expires = null;               // milliseconds since 1970
 let shown = { state: 'connecting', values: [] };
 let code = null;                  // the one that waits for an answer to "switch?"
 let isKnown = false;              // this browser is somebody in the chat
+let isUnreachable = false;        // the address in the code leads a phone to itself
+let showsAnyway = false;          // on a phone
+
+const retry = new Reconnection({
+  connect: () => STOPPED.includes(shown.state) || connect(),
+  suspend() {
+    socket.onclose = null;
+    socket.close();
+  },
+  changed: () => tick(),
+});
 
 function show(state, ...values) {
+  const before = document.activeElement;
   shown = { state, values };
   find('main').dataset.state = state;
   const text = texts[state];
-  find('.word').textContent = typeof text === 'function' ? text(...values) : text;
+  setText(find('.word'), typeof text === 'function' ? text(...values) : text);
   const isOver = OVER.includes(state);
   find('.renew').hidden = !['denied', 'expired', 'failed', 'kept', 'loggedOut'].includes(state);
   for (const button of document.querySelectorAll('.replace, .keep')) button.hidden = state !== 'asksReplace';
   find('.go').hidden = state !== 'done';
-  find('.steps').hidden = isOver;
+  const hidesCode = state === 'waiting' && !showsAnyway && (isUnreachable || IS_PHONE);
+  find('.code').hidden = hidesCode;
+  find('.phone').hidden = !hidesCode || !IS_PHONE;
+  find('.unreachable').hidden = !hidesCode || IS_PHONE;
+  find('.steps').hidden = isOver || hidesCode;
   find('.here').hidden = state !== 'waiting';
   find('.known').hidden = !isKnown || isOver;
   find('.known span').textContent = texts.known(remembered(null, 'name'));
+  // The button that was pressed may be gone; the focus stays beside what happened.
+  if (before !== document.body && before?.checkVisibility?.() === false) find('.word').focus();
   tick();
 }
 
@@ -68,11 +86,11 @@ async function logOut() {
 }
 
 function tick() {
+  if (shown.state === 'lost') return setText(find('.left'), retry.waits ? texts.retrying(retry.seconds) : '');
   const counts = expires !== null && ['waiting', 'scanned'].includes(shown.state);
-  if (!counts) return (find('.left').textContent = '');
-  const seconds = Math.max(0, Math.ceil((expires - Date.now()) / 1000));
-  find('.left').textContent = texts.left(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`);
-  if (seconds > 0) return;
+  if (!counts) return setText(find('.left'), '');
+  setText(find('.left'), texts.left(minutes(expires - Date.now())));
+  if (expires > Date.now()) return;
   expires = null;
   if (renewals >= RENEWALS_MAX || document.visibilityState !== 'visible') return show('expired');
   renewals += 1;
@@ -86,14 +104,18 @@ function renew() {
 
 const HEARD = {
   TICKET({ url, picture, expires_in_ms }) {
-    attempts = 0;
+    const { hostname } = new URL(url);
+    isUnreachable = hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || hostname.startsWith('127.');
+    find('.unreachable code').textContent = `sockeye serve --listen 0.0.0.0:${new URL(url).port || 80}`;
     find('.qr').setAttribute('viewBox', `0 0 ${picture.size} ${picture.size}`);
     find('.qr path').setAttribute('d', picture.path);
     Object.assign(find('.address'), { href: url, textContent: url });
     expires = Date.now() + expires_in_ms;
     show('waiting');
   },
-  STATE({ state, code }) {
+  STATE({ state, code, expires_in_ms }) {
+    // Who has scanned gets time to type a name.
+    if (expires_in_ms) expires = Date.now() + expires_in_ms;
     if (state === 'confirmed') take({ code });
     else show(state);
   },
@@ -102,17 +124,17 @@ const HEARD = {
 function connect() {
   const opened = socket = new WebSocket(`${ORIGIN}/login/ws`);
   const beat = setInterval(() => opened.readyState === WebSocket.OPEN && opened.send(JSON.stringify({ url: '/login/heart-beat' })), BEAT_MS);
+  opened.onopen = () => retry.handleOpen();
   opened.onmessage = ({ data }) => {
     const { event, response } = JSON.parse(data);
     HEARD[event]?.(response);
   };
-  opened.onclose = () => {
+  opened.onclose = ({ reason }) => {
     clearInterval(beat);
-    if (opened !== socket || [...OVER, 'denied', 'expired', 'failed'].includes(shown.state)) return;
+    if (opened !== socket || STOPPED.includes(shown.state)) return;
     expires = null;
+    retry.handleClose(reason);
     show('lost');
-    attempts += 1;
-    setTimeout(connect, Math.random() * Math.min(BACKOFF_MAX_MS, 500 * 2 ** attempts));
   };
 }
 
@@ -130,12 +152,22 @@ find('.renew').addEventListener('click', () => {
   if (shown.state === 'loggedOut') location.reload();
   else renew();
 });
+find('.anyway').addEventListener('click', () => {
+  showsAnyway = true;
+  show(shown.state, ...shown.values);
+});
 find('.replace').addEventListener('click', () => take({ code, replace: true }));
 find('.keep').addEventListener('click', () => show('kept'));
 find('.out').addEventListener('click', logOut);
+// A code that expired while nobody looked is replaced when somebody does.
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState !== 'visible' || shown.state !== 'expired') return;
+  renewals = 0;
+  renew();
+});
 post('/login/identity', {}).then((answer) => answer.json()).then(({ is_known }) => {
   isKnown = is_known === true;
   show(shown.state, ...shown.values);
 }).catch(() => {});
-setInterval(tick, 250);
+setInterval(tick, TICK_MS);
 connect();
