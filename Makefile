@@ -17,7 +17,7 @@ CHECK_STEPS := fmt clippy tidy unit doctest
 # Seconds per target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help check test $(STEPS) conformance fuzz perf polling bench bench-peers peers client autobahn chromium proxies iproute2 valgrind redis clean
+.PHONY: help check test $(STEPS) conformance fuzz perf polling bench bench-peers peers client autobahn chromium firefox proxies iproute2 valgrind redis clean
 
 help: ## List the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -135,7 +135,7 @@ conformance-groups: autobahn peers ## Run them with five of eighteen message siz
 	cargo build --workspace
 	$(call long_tests,autobahn)
 
-e2e: peers client chromium proxies ## Test the real binary with browsers, Node, Python, curl, proxies, and two thousand clients.
+e2e: peers client chromium firefox proxies ## Test the real binary with browsers, Node, Python, curl, proxies, and two thousand clients.
 	cargo build --workspace
 	$(call check_tests,e2e)
 	$(call check_tests,herd)
@@ -228,6 +228,10 @@ NO_AUTOBAHN := .venv/no-autobahn
 chromium: ## Set up Chromium, if it is missing.
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || \
 	{ set -x; $(call apt,chromium); } || { $(call unavailable,Chromium); }
+
+firefox: ## Set up Firefox, if it is missing.
+	@command -v firefox-esr || command -v firefox || \
+	{ set -x; $(call apt,firefox-esr); } || { $(call unavailable,Firefox); }
 
 iproute2: ## Set up `ip`, for network namespaces, if it is missing.
 	@command -v ip || { set -x; $(call apt,iproute2); } || { $(call unavailable,ip); }

@@ -12,6 +12,8 @@ const print = (value) => console.log(JSON.stringify(value));
 
 const browser = await chromium.launch({
   executablePath,
+  // People have it.
+  ignoreDefaultArgs: ["--disable-back-forward-cache"],
   args: [
     // Root, as in a container, has no sandbox.
     "--no-sandbox",
@@ -29,8 +31,8 @@ const context = await browser.newContext({ ignoreHTTPSErrors: true });
 const tabs = [];
 
 // A tab that is alone has cookies and storage of its own, as in another browser.
-async function newTab({ alone }) {
-  const page = await (alone ? await browser.newContext() : context).newPage();
+async function newTab({ alone, options }) {
+  const page = await (alone ? await browser.newContext({ ignoreHTTPSErrors: true, ...options }) : context).newPage();
   const tab = tabs.push(page) - 1;
   const event = (what, text, extra = {}) => print({ tab, event: what, text, ...extra });
   page.on("dialog", async (dialog) => {
@@ -61,6 +63,21 @@ const orders = {
     await tabs[tab].route(url, (route) => route.fulfill(answer));
   },
   press: ({ tab, selector, key }) => tabs[tab].press(selector, key),
+  // Playwright's own way waits for a navigation, and a page from the cache is none.
+  back: ({ tab }) => tabs[tab].evaluate("history.back()").catch(() => null),
+  key: ({ tab, key }) => tabs[tab].keyboard.press(key),
+  media: ({ tab, media }) => tabs[tab].emulateMedia(media),
+  offline: ({ tab, offline }) => tabs[tab].context().setOffline(offline),
+  // A picture of the whole page.
+  picture: ({ tab, file }) => tabs[tab].screenshot({ path: file, fullPage: true }).then(() => null),
+  // How often the page was laid out so far.
+  layouts: async ({ tab }) => {
+    const session = await tabs[tab].context().newCDPSession(tabs[tab]);
+    await session.send("Performance.enable");
+    const { metrics } = await session.send("Performance.getMetrics");
+    await session.detach();
+    return metrics.find(({ name }) => name === "LayoutCount").value;
+  },
   fill: ({ tab, selector, text }) => tabs[tab].fill(selector, text),
   // Asked again and again until it is true. Playwright's own way to do it needs a page that allows eval.
   until: async ({ tab, script }) => {

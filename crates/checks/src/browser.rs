@@ -19,6 +19,15 @@ pub struct Tab<'a> {
     number: u64,
 }
 
+/// Whether a browser has a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connectivity {
+    /// Nothing gets through.
+    Lost,
+    /// It is there.
+    There,
+}
+
 struct Driver {
     process: Process,
     /// Seen while waiting for something else: `(tab, event, text)`.
@@ -60,6 +69,16 @@ impl Browser {
         Tab {
             browser: self,
             number: number.expect("a tab's number"),
+        }
+    }
+
+    /// Somebody else's browser with these options of Playwright's `newContext`, such as `userAgent`.
+    #[track_caller]
+    pub fn stranger_with(&self, options: &Value) -> Tab<'_> {
+        let order = json!({ "do": "tab", "alone": true, "options": options });
+        Tab {
+            browser: self,
+            number: self.order(&order).as_u64().expect("a tab's number"),
         }
     }
 
@@ -118,6 +137,46 @@ impl Tab<'_> {
     #[track_caller]
     pub fn press(&self, selector: &str, key: &str) {
         self.order(json!({ "do": "press", "selector": selector, "key": key }));
+    }
+
+    /// Presses the back button. Wait for what the page then is.
+    #[track_caller]
+    pub fn back(&self) {
+        self.order(json!({ "do": "back" }));
+    }
+
+    /// Presses a key where the focus is.
+    #[track_caller]
+    pub fn key(&self, key: &str) {
+        self.order(json!({ "do": "key", "key": key }));
+    }
+
+    /// Sets what the page's media queries see: Playwright's options of `emulateMedia`, such as `colorScheme`.
+    #[track_caller]
+    pub fn media(&self, media: &Value) {
+        self.order(json!({ "do": "media", "media": media }));
+    }
+
+    /// Takes the network away from the tab's browser, or gives it back.
+    #[track_caller]
+    pub fn network(&self, network: Connectivity) {
+        self.order(json!({ "do": "offline", "offline": network == Connectivity::Lost }));
+    }
+
+    /// Writes a picture of the whole page to `$CHECKS_PICTURES/NAME.png`; does nothing without that variable.
+    #[track_caller]
+    pub fn picture(&self, name: &str) {
+        if let Some(folder) = std::env::var_os("CHECKS_PICTURES") {
+            let file = std::path::Path::new(&folder).join(format!("{name}.png"));
+            self.order(json!({ "do": "picture", "file": file.display().to_string() }));
+        }
+    }
+
+    /// Returns how often the page was laid out so far.
+    #[track_caller]
+    pub fn layouts(&self) -> u64 {
+        let count = self.order(json!({ "do": "layouts" }));
+        count.as_u64().expect("a count")
     }
 
     /// From now on the page at this address is this text, whatever its server says.

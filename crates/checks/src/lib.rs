@@ -30,7 +30,7 @@ mod server;
 mod shaped_link;
 pub mod tidy;
 
-pub use browser::{Browser, Tab};
+pub use browser::{Browser, Connectivity, Tab};
 pub use certificate::Certificate;
 pub use network::{Network, Place};
 pub use port::Port;

@@ -109,6 +109,15 @@ pub fn chromium() -> Option<PathBuf> {
         .or_else(|| missing("Chromium", "make chromium"))
 }
 
+/// Firefox, as Debian or others call it.
+pub fn firefox() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .flat_map(|folder| ["firefox-esr", "firefox"].map(|name| folder.join(name)))
+        .find(|candidate| candidate.is_file())
+        .or_else(|| missing("Firefox", "make firefox"))
+}
+
 /// curl.
 pub fn curl() -> Option<Command> {
     match Command::new("curl").arg("--version").output() {

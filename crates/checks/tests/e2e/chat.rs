@@ -43,12 +43,12 @@ fn the_page_survives_a_killed_server_and_shows_what_it_missed() {
     say(&ann, "before");
     bob.until(&heard("before"));
     // Bob's page stays away for a while, by itself or because its network is gone.
-    bob.evaluate("link.tick = () => {}");
+    bob.evaluate("retry.tick = () => {}");
     // kill -9.
     drop(server);
     for tab in [&ann, &bob] {
         tab.until("document.body.dataset.state === 'lost'");
-        tab.until("/[1-9][0-9]* s/.test(document.querySelector('.state').textContent)");
+        tab.until("/[1-9][0-9]* s/.test(document.querySelector('.countdown').textContent)");
     }
     say(&ann, "while nobody listened");
     ann.until("document.querySelectorAll('.log .pending').length === 1");
@@ -87,7 +87,9 @@ fn who_comes_back_later_finds_what_was_said() {
     bob.open("about:blank");
     ann.until("conversations.get('r:lobby').people.length === 1");
     say(&ann, "for later");
-    ann.until("document.querySelector('.log em')?.textContent.includes('away')");
+    ann.until(
+        "document.querySelector('.log em')?.textContent === 'will be delivered when Bob is back'",
+    );
     for _ in 0..2 {
         let bob = reopen(&bob, &server);
         bob.click(".conversations li:last-child button");
@@ -153,8 +155,8 @@ fn reopen<'a, 'b>(tab: &'a Tab<'b>, server: &Server) -> &'a Tab<'b> {
 
 #[track_caller]
 fn say(tab: &Tab<'_>, text: &str) {
-    tab.fill(".compose input", text);
-    tab.press(".compose input", "Enter");
+    tab.fill(".compose .text", text);
+    tab.press(".compose .text", "Enter");
 }
 
 fn heard(text: &str) -> String {

@@ -34,8 +34,8 @@ fn welcome_page_and_chat_work_over_https_with_http2() {
         tab.press(".me input", "Enter");
         tab.until(&format!("me.name === '{name}'"));
     }
-    ann.fill(".compose input", "hello");
-    ann.press(".compose input", "Enter");
+    ann.fill(".compose .text", "hello");
+    ann.press(".compose .text", "Enter");
     bob.until("document.querySelector('.log').textContent.includes('hello')");
     // The cookies are taken by the browser: the next visit is the same person.
     let address = ann.evaluate("me.address");
@@ -46,4 +46,23 @@ fn welcome_page_and_chat_work_over_https_with_http2() {
     for tab in [&welcome, &ann, &bob] {
         assert_eq!(tab.errors(), Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_page_asked_for_without_tls_says_what_is_wrong() {
+    let certificate = Certificate::new();
+    let (chain, key) = (certificate.chain(), certificate.key());
+    let Some(browser) = Browser::start(&[]) else {
+        return;
+    };
+    let Some(server) = Server::start(&["--tls-cert", &chain, "--tls-key", &key]) else {
+        return;
+    };
+    let tab = browser.tab();
+    let opened = tab.open(&server.url("/").replace("wss://", "http://"));
+    assert_eq!(opened["status"], 400);
+    assert_eq!(
+        tab.evaluate("document.body.textContent.trim()"),
+        "this port speaks TLS: use https:// or wss://"
+    );
 }

@@ -261,7 +261,7 @@ fn both_pages_speak_chinese_and_fit_on_a_phone() {
     let (screen, phone) = (browser.stranger(), browser.stranger());
     let url = show(&screen, &server);
     scan(&phone, &url);
-    for (tab, title) in [(&screen, "用手机扫码登录"), (&phone, "登录浏览器")] {
+    for (tab, title) in [(&screen, "用手机扫码登录"), (&phone, "确认登录")] {
         tab.resize(390, 844);
         tab.click("[data-language=zh]");
         tab.until(&format!(

@@ -1,12 +1,16 @@
 //! End to end: the real binary, real sockets, programs that other people wrote.
 
+mod accessibility;
 mod chat;
+mod chat_states;
 mod chromium;
 mod conversation;
 mod curl;
+mod firefox;
 mod http2;
 mod https;
 mod login;
+mod login_states;
 mod node;
 mod pages;
 mod pipe;
@@ -14,3 +18,4 @@ mod presence;
 mod proxies;
 mod python;
 mod welcome;
+mod welcome_states;

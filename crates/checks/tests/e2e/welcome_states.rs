@@ -1,0 +1,374 @@
+//! The welcome page in the states that a visitor meets: a restarted server, a flood, the back button, wrong input.
+
+use std::process::Stdio;
+
+use serde_json::json;
+use sockeye_checks::{Browser, Port, Server, Tab, sockeye};
+
+#[test]
+fn the_page_comes_back_when_the_server_says_and_goes_on_as_before() {
+    let Some(browser) = Browser::start(&[]) else {
+        return;
+    };
+    let port = Port::reserve();
+    let address = port.addr().to_string();
+    let start = || Server::start_with(&["--listen", &address, "--drain-retry-after", "4s"]);
+    let Some(server) = start() else { return };
+    let tab = open(&browser, &server);
+    tab.click("#echo .every");
+    tab.until("document.querySelectorAll('#echo .log .same').length > 0");
+    // Each change of a word is read aloud.
+    tab.evaluate(COUNT_WORDS);
+    server.stop();
+    for panel in ["#echo", "#room"] {
+        tab.until(&format!(
+            "document.querySelector('{panel} .word').textContent === 'Connection lost'"
+        ));
+        tab.until(&format!(
+            "/^Retrying in [1-9][0-9]* s$/.test(document.querySelector('{panel} .countdown').textContent)"
+        ));
+    }
+    // `retry_ms` of the Close frame: the delay, and a part of the spread. Whatever hurries the page, it obeys.
+    assert_eq!(
+        tab.evaluate("panels[0].retry.notBefore > panels[0].retry.openedAt"),
+        true
+    );
+    assert_eq!(
+        tab.evaluate("panels[0].retry.notBefore - panels[0].ended.at >= 4000"),
+        true
+    );
+    tab.evaluate("dispatchEvent(new Event('online'))");
+    assert_eq!(tab.evaluate("panels[0].socket.readyState"), 3);
+    assert_eq!(
+        tab.evaluate("document.querySelector('#echo .end-code').textContent"),
+        "1012"
+    );
+    // The server isn't back yet; attempts go on without a word.
+    tab.click("#echo .reconnect");
+    tab.until("panels[0].retry.failures > 1");
+    let Some(_server) = start() else { return };
+    for panel in ["#echo", "#room"] {
+        tab.click(&format!("{panel} .reconnect"));
+        tab.until(&format!(
+            "document.querySelector('{panel}').dataset.state === 'open'"
+        ));
+    }
+    // "Send the time every second" is still ticked, and does it.
+    tab.until("panels[0].tally.received[0] > 0");
+    let words = tab.evaluate("window.words['#echo']");
+    assert_eq!(words, json!(["Connection lost", "Open"]));
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+/// The words that the state of each panel has gone through.
+const COUNT_WORDS: &str = "(() => {
+    window.words = {};
+    for (const panel of ['#echo', '#room']) {
+        window.words[panel] = [];
+        const word = document.querySelector(`${panel} .word`);
+        new MutationObserver(() => window.words[panel].push(word.textContent)).observe(word, { childList: true });
+    }
+})()";
+
+#[test]
+fn a_page_from_the_back_forward_cache_is_connected() {
+    let Some((browser, server)) = scene() else {
+        return;
+    };
+    let tab = browser.stranger();
+    for (path, connected) in [
+        (
+            "/",
+            "panels.every((panel) => panel.root.dataset.state === 'open')",
+        ),
+        ("/chat", "document.body.dataset.state === 'online'"),
+        (
+            "/login",
+            "document.querySelector('main').dataset.state === 'waiting'",
+        ),
+    ] {
+        tab.open(&page(&server, path));
+        tab.until(connected);
+        tab.evaluate(
+            "addEventListener('pageshow', ({ persisted }) => (window.isFromCache = persisted))",
+        );
+        tab.open("about:blank");
+        tab.back();
+        tab.until(&format!(
+            "location.pathname === '{path}' && window.isFromCache === true"
+        ));
+        tab.until(connected);
+        assert_eq!(
+            tab.evaluate("document.querySelectorAll('.note.bad, .broke').length"),
+            0,
+            "{path}"
+        );
+    }
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn an_echo_that_comes_late_is_not_called_different() {
+    let Some((browser, server)) = scene() else {
+        return;
+    };
+    let tab = open(&browser, &server);
+    tab.evaluate(
+        "(() => {
+            const [{ socket }] = panels;
+            const { onmessage } = socket;
+            const held = [];
+            socket.onmessage = (event) => held.push(event);
+            for (let number = 0; number < 300; number += 1) panels[0].send(`message ${number}`);
+            window.release = () => held.length === 300 && (held.forEach(onmessage), socket.onmessage = onmessage, true);
+        })()",
+    );
+    tab.until("window.release()");
+    tab.until("document.querySelectorAll('#echo .log .same').length > 0");
+    let different = tab.evaluate("document.querySelectorAll('#echo .log .different').length");
+    assert_eq!(different, 0);
+    // A lone surrogate can't be sent: what comes is what went.
+    tab.evaluate("panels[0].log.clear(), panels[0].send('a\\ud800')");
+    tab.until("document.querySelectorAll('#echo .log .same').length === 1");
+}
+
+#[test]
+fn a_flood_leaves_the_page_usable() {
+    let Some((browser, server)) = scene() else {
+        return;
+    };
+    let tab = open(&browser, &server);
+    tab.evaluate(WATCH);
+    let calm = delay_of_keys(&tab);
+    let (layouts, frames) = (tab.layouts(), count(&tab, "allFrames"));
+    let room = server.url("/websocket/ws");
+    let arguments = [&room, "-m", "fan-out", "-c", "1", "-p", "50", "-d", "100s"];
+    let Some(mut bench) = sockeye("bench", &arguments) else {
+        return;
+    };
+    let mut bench = bench
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("sockeye bench starts");
+    tab.until("panels[1].tally.received[0] > 1000");
+    let delay = delay_of_keys(&tab);
+    tab.until("panels[1].tally.received[0] > 26000");
+    bench.kill().and_then(|()| bench.wait()).expect("it ends");
+    // On a machine that has much else to do, a key waits without a flood too.
+    assert!(
+        delay <= f64::max(100.0, 3.0 * calm),
+        "{delay} ms, without the flood {calm} ms"
+    );
+    let layouts = tab.layouts() - layouts;
+    let frames = count(&tab, "allFrames") - frames;
+    assert!(
+        layouts <= frames + frames / 4 + 20,
+        "{layouts} layouts in {frames} frames"
+    );
+    let lines = count(&tab, "document.querySelectorAll('#room .log li').length");
+    assert!(lines <= 200, "{lines} lines");
+    assert_eq!(
+        tab.evaluate("document.querySelector('#room').dataset.state"),
+        "open"
+    );
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+/// Presses keys. Returns how long half of them waited for the page's next frame, in milliseconds, as the page sees it.
+#[track_caller]
+fn delay_of_keys(tab: &Tab<'_>) -> f64 {
+    tab.evaluate("window.delays = [], document.querySelector('#echo .text').focus()");
+    for _ in 0..20 {
+        tab.key("x");
+    }
+    tab.until("window.delays.length === 20");
+    let delay = "window.delays.sort((one, other) => one - other)[10]";
+    tab.evaluate(delay).as_f64().expect("milliseconds")
+}
+
+#[track_caller]
+fn count(tab: &Tab<'_>, script: &str) -> u64 {
+    tab.evaluate(script).as_u64().expect("a count")
+}
+
+/// Counts frames, and measures how long a key waits for its answer.
+const WATCH: &str = "(() => {
+    window.allFrames = 0;
+    const count = () => { window.allFrames += 1; requestAnimationFrame(count); };
+    requestAnimationFrame(count);
+    window.delays = [];
+    document.addEventListener('keydown', ({ timeStamp }) => requestAnimationFrame(() => window.delays.push(performance.now() - timeStamp)), true);
+})()";
+
+#[test]
+fn the_round_trips_shown_are_those_of_a_bare_websocket() {
+    let Some((browser, server)) = scene() else {
+        return;
+    };
+    let tab = open(&browser, &server);
+    assert_eq!(tab.evaluate("crossOriginIsolated"), true);
+    // In turns, so that a busy machine is busy for both; the fastest of many, in which nothing else had a turn.
+    let times = tab.evaluate(
+        "(async () => {
+            const bare = new WebSocket(panels[0].url);
+            await new Promise((resolve) => (bare.onopen = resolve));
+            const form = document.querySelector('#echo .compose'), text = document.querySelector('#echo .text');
+            const { received } = panels[0];
+            const bares = [], shown = [];
+            for (let round = 0; round < 100; round += 1) {
+                const sent = performance.now();
+                bare.send('hello');
+                await new Promise((resolve) => (bare.onmessage = resolve));
+                bares.push(performance.now() - sent);
+                text.value = 'hello';
+                form.requestSubmit();
+                await new Promise((resolve) => (panels[0].received = (...message) => resolve(received.apply(panels[0], message))));
+                shown.push(panels[0].samples.at(-1));
+            }
+            return [Math.min(...bares), Math.min(...shown)];
+        })()",
+    );
+    let [bare, shown] = [0, 1].map(|index| times[index].as_f64().expect("milliseconds"));
+    assert!(shown <= 1.5 * bare, "{shown} ms shown, {bare} ms bare");
+    // A large message measures the bandwidth, and stays out of the figures.
+    let count = tab.evaluate("panels[0].samples.length");
+    tab.evaluate("panels[0].send(new ArrayBuffer(1 << 20), 'large')");
+    tab.until("[...document.querySelectorAll('#echo .log .same')].length > 0 && panels[0].pending.size === 0");
+    assert_eq!(tab.evaluate("panels[0].samples.length"), count);
+}
+
+#[test]
+fn what_a_visitor_does_wrong_is_told() {
+    let Some((browser, server)) = scene() else {
+        return;
+    };
+    let tab = open(&browser, &server);
+    tab.fill("#echo .code", "1001");
+    assert_eq!(
+        tab.evaluate("document.querySelector('#echo .code').validationMessage"),
+        "Use 1000, or a code from 3000 to 4999."
+    );
+    // A folder that is dropped can't be read.
+    tab.evaluate("panels[0].sendFiles([{ name: 'folder', size: 0, arrayBuffer: () => Promise.reject(new DOMException('no file')) }])");
+    tab.until(&noted("folder can’t be read. Is it a folder?"));
+    // Line breaks stay, and Enter sends.
+    tab.fill("#echo .text", "two\nlines");
+    tab.press("#echo .text", "Enter");
+    tab.until("document.querySelector('#echo .log .same') && [...document.querySelectorAll('#echo .body')].at(-1).textContent === 'two\\nlines'");
+    // While an input method composes, Enter chooses a word.
+    tab.evaluate(
+        "document.querySelector('#echo .text').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true }))",
+    );
+    // What is too long to be shown is cut, which is told; no emoji is split.
+    tab.evaluate("panels[0].send('x' + '😀'.repeat(1500))");
+    tab.until("document.querySelectorAll('#echo .log .same').length === 2");
+    let shown = tab.evaluate("[...document.querySelectorAll('#echo .body')].at(-1).textContent");
+    let shown = shown.as_str().expect("text");
+    assert!(
+        shown.ends_with("😀… (5.9 KiB in all)") && !shown.contains('\u{FFFD}'),
+        "{shown}"
+    );
+    // Closed, Enter says so and the text stays.
+    tab.fill("#echo .code", "1000");
+    tab.click("#echo .shut");
+    tab.until("document.querySelector('#echo').dataset.state === 'closed'");
+    tab.fill("#echo .text", "not sent");
+    tab.press("#echo .text", "Enter");
+    tab.until(&noted("Not connected, so nothing was sent."));
+    assert_eq!(
+        tab.evaluate("document.querySelector('#echo .text').value"),
+        "not sent"
+    );
+    // A connection that never opened was not closed.
+    tab.evaluate("panels[0].url = 'ws://127.0.0.1:1/'");
+    tab.click("#echo .reconnect");
+    tab.until(&noted("Could not connect."));
+    // The log follows the language.
+    tab.click("[data-language=zh]");
+    tab.until(&noted("无法连接到服务器。"));
+    tab.until(&noted("尚未连接，消息未发送。"));
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn close_and_reconnect_stay_where_they_are_and_keep_the_focus() {
+    let Some((browser, server)) = scene() else {
+        return;
+    };
+    let tab = open(&browser, &server);
+    for panel in ["#echo", "#room"] {
+        let place = format!(
+            "(({{ x, y }}) => [x + scrollX, y + scrollY])(document.querySelector('{panel} .shut').getBoundingClientRect())"
+        );
+        let before = tab.evaluate(&place);
+        for (button, state) in [(".shut", "closed"), (".reconnect", "open")] {
+            let focused = format!("document.activeElement.matches('{panel} {button}')");
+            tab.evaluate(&format!(
+                "document.querySelector('{panel} {button}').focus()"
+            ));
+            tab.key("Enter");
+            tab.until(&format!(
+                "document.querySelector('{panel}').dataset.state === '{state}'"
+            ));
+            tab.until(&format!(
+                "document.querySelector('{panel} .ending').hidden === {}",
+                state == "open"
+            ));
+            assert_eq!(tab.evaluate(&focused), true, "{panel} {button}");
+            assert_eq!(tab.evaluate(&place), before, "{panel} {button}");
+        }
+    }
+}
+
+#[test]
+fn every_page_is_one_compressed_request() {
+    let Some((browser, server)) = scene() else {
+        return;
+    };
+    for path in ["/", "/chat", "/login", "/login/confirm", "/nothing"] {
+        let tab = browser.stranger();
+        let status = tab.open(&page(&server, path))["status"].clone();
+        assert_eq!(status, if path == "/nothing" { 404 } else { 200 }, "{path}");
+        let sizes = tab.evaluate(
+            "(({ encodedBodySize, decodedBodySize }) => [encodedBodySize, decodedBodySize])(performance.getEntriesByType('navigation')[0])",
+        );
+        let [sent, whole] = [0, 1].map(|index| sizes[index].as_u64().expect("bytes"));
+        assert!(
+            0 < sent && sent <= 16_000 && sent < whole / 2,
+            "{path}: {sent} of {whole} bytes"
+        );
+        let documents = tab.evaluate(
+            "performance.getEntriesByType('resource').filter(({ initiatorType }) => initiatorType !== 'fetch').length",
+        );
+        assert_eq!(documents, 0, "{path}");
+    }
+    let tab = browser.tab();
+    tab.open(&page(&server, "/chat/"));
+    assert_eq!(tab.evaluate("location.pathname"), "/chat");
+}
+
+fn scene() -> Option<(Browser, Server)> {
+    Some((Browser::start(&[])?, Server::start(&[])?))
+}
+
+/// Whether the echo panel's log has this remark.
+fn noted(text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('#echo .note .body')].some(({{ textContent }}) => textContent === '{text}')"
+    )
+}
+
+fn page(server: &Server, path: &str) -> String {
+    server.url(path).replace("ws://", "http://")
+}
+
+/// Opens the page and waits until both its panels are connected.
+#[track_caller]
+fn open<'a>(browser: &'a Browser, server: &Server) -> Tab<'a> {
+    let tab = browser.stranger();
+    assert_eq!(tab.open(&page(server, "/?lang=en"))["status"], 200);
+    tab.until(
+        "['echo', 'room'].every((id) => document.getElementById(id)?.dataset.state === 'open')",
+    );
+    tab
+}
