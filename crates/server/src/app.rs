@@ -35,6 +35,7 @@ use crate::{
     reload::Reloader,
     room::Place,
     signal::{HangUps, Signals},
+    transport::HttpTransports,
     welcome,
 };
 
@@ -95,7 +96,9 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(node) => node,
             Err(message) => return refuse(&message),
         };
+        let transports = hub::http_transports(&node, &budget);
         let parts = Parts {
+            transports: transports.clone(),
             key: key.clone(),
             chat,
             presence: presence.clone(),
@@ -122,6 +125,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         if notice(config, &server, notices, &mut signals).await == Patience::Left {
             // Clients that follow the changes would delay the drain.
             presence.end_changes();
+            transports.shut_down();
             drain(config, &server, notices, &mut signals).await;
         }
         presence.close().await;
@@ -154,6 +158,7 @@ struct Parts {
     chat: Chat,
     presence: Presence,
     node: Node,
+    transports: HttpTransports,
     readiness: Readiness,
     budget: MemoryBudget,
 }
@@ -168,6 +173,7 @@ async fn start(
         chat,
         presence,
         node,
+        transports,
         readiness,
         budget,
     } = parts;
@@ -211,6 +217,7 @@ async fn start(
     let others = api::router(key, rates.clone(), &presence, node)
         .merge(chat.router(rates.clone()))
         .merge(login.router())
+        .merge(transports.router())
         .route("/health/ready", readiness.route());
     if let Some(workers) = config.workers {
         server = server.workers(workers.0 as usize);

@@ -1,6 +1,6 @@
 //! The hub of this server: its channels, its clients, and how they are reached.
 
-use sockeye::Route;
+use sockeye::{MemoryBudget, Route};
 use sockeye_hub::{
     Node, NodeSettings,
     namespace::{ChannelConfig, Namespaces},
@@ -8,7 +8,10 @@ use sockeye_hub::{
 
 use crate::{
     config::Config,
-    transport::{WebSocketSettings, websocket_route},
+    transport::{
+        HttpTransportSettings, HttpTransports, WebSocketSettings, uni_websocket_route,
+        websocket_route,
+    },
 };
 
 /// Starts the hub.
@@ -24,11 +27,23 @@ pub(crate) fn start(_config: &Config) -> Result<Node, String> {
         .start())
 }
 
-/// Returns the routes by which clients reach the hub.
-pub(crate) fn routes(node: &Node, settings: sockeye::Settings) -> [Route; 1] {
-    let websocket = WebSocketSettings {
+/// Returns the routes of WebSockets by which clients reach the hub.
+pub(crate) fn routes(node: &Node, settings: sockeye::Settings) -> [Route; 2] {
+    let settings = WebSocketSettings {
         settings,
         ..WebSocketSettings::default()
     };
-    [websocket_route(node, "/connection/websocket", websocket)]
+    [
+        websocket_route(node, "/connection/websocket", settings.clone()),
+        uni_websocket_route(node, "/connection/uni_websocket", settings),
+    ]
+}
+
+/// Returns the ways by which clients reach the hub without WebSocket.
+pub(crate) fn http_transports(node: &Node, budget: &MemoryBudget) -> HttpTransports {
+    let settings = HttpTransportSettings {
+        memory_budget: budget.clone(),
+        ..HttpTransportSettings::default()
+    };
+    HttpTransports::new(node, settings)
 }

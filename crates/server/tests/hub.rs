@@ -275,3 +275,202 @@ fn an_error_can_be_told_by_the_status() {
         );
     }
 }
+
+mod without_websocket {
+    //! The same protocol over HTTP.
+
+    use std::{
+        io::{BufRead, BufReader, Read as _, Write as _},
+        net::TcpStream,
+    };
+
+    use sockeye_server::transport::{HttpTransportSettings, HttpTransports};
+
+    use super::*;
+
+    async fn start_http() -> (Node, HttpTransports, String, sockeye::ServerHandle) {
+        let namespaces = Namespaces::new(ChannelConfig::default()).unwrap();
+        let mut settings = NodeSettings::default();
+        settings.insecure = true;
+        let node = Node::builder(namespaces).settings(settings).start();
+        let transports = HttpTransports::new(&node, HttpTransportSettings::default());
+        let server = WebSocketServer::bind("127.0.0.1:0")
+            .fallback(transports.router())
+            .start()
+            .await
+            .unwrap();
+        let addr = server.local_addrs()[0].to_string();
+        (node, transports, addr, server)
+    }
+
+    /// Sends a request, and returns the head of the answer and what follows.
+    fn request(addr: &str, request: &str) -> (String, BufReader<TcpStream>) {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        (head, reader)
+    }
+
+    fn post(addr: &str, path: &str, body: &str) -> (String, BufReader<TcpStream>) {
+        request(
+            addr,
+            &format!(
+                "POST {path} HTTP/1.1\r\nHost: {addr}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        )
+    }
+
+    /// Reads chunks until one holds a JSON object, and returns that.
+    fn object(reader: &mut BufReader<TcpStream>) -> Value {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).unwrap();
+            let size = usize::from_str_radix(size.trim(), 16).unwrap();
+            assert_ne!(size, 0, "the body has ended");
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).unwrap();
+            let text = String::from_utf8(chunk).unwrap();
+            let text = text.trim().trim_start_matches("data: ");
+            if !text.is_empty() {
+                return serde_json::from_str(text).unwrap();
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn commands_come_by_requests_and_answers_by_one_response() {
+        let (node, transports, addr, _server) = start_http().await;
+        let connect = r#"{"id":1,"connect":{}}"#;
+        for path in ["/connection/http_stream", "/connection/sse"] {
+            let (head, mut body) = post(&addr, path, connect);
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            assert!(head.contains("x-accel-buffering: no\r\n"), "{head}");
+            let connected = object(&mut body)["connect"].take();
+            let session = connected["session"].as_str().unwrap();
+            assert_eq!(connected["node"], json!(node.id()));
+            let emulate = |data: &str| {
+                let request = json!({ "session": session, "node": node.id(), "data": data });
+                post(&addr, "/emulation", &request.to_string()).0
+            };
+            let head = emulate(r#"{"id":2,"subscribe":{"channel":"news"}}"#);
+            assert!(head.starts_with("HTTP/1.1 204 "), "{head}");
+            assert_eq!(object(&mut body)["id"], json!(2));
+            node.publish("news", "7", Publishing::default())
+                .await
+                .unwrap();
+            assert_eq!(object(&mut body)["push"]["pub"]["data"], json!(7));
+            drop(body);
+            // The server notices that the reader has gone when it has something to send.
+            while node.info().num_clients > 0 {
+                node.publish("news", "8", Publishing::default())
+                    .await
+                    .unwrap();
+                tokio::task::yield_now().await;
+            }
+            let head = emulate(r#"{"id":3,"rpc":{}}"#);
+            assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+        }
+        transports.shut_down();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_event_source_needs_no_command() {
+        let (node, transports, addr, _server) = start_http().await;
+        let connect = "%7B%22name%22%3A%22curl%22%7D";
+        let (head, mut body) = request(
+            &addr,
+            &format!(
+                "GET /connection/uni_sse?cf_connect={connect} HTTP/1.1\r\nHost: {addr}\r\n\r\n"
+            ),
+        );
+        assert!(
+            head.contains("content-type: text/event-stream\r\n"),
+            "{head}"
+        );
+        assert!(object(&mut body)["connect"]["client"].is_string());
+        assert_eq!(node.info().num_clients, 1);
+        transports.shut_down();
+        let goodbye = object(&mut body);
+        assert_eq!(goodbye["disconnect"]["code"], json!(3001));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_served_has_its_status() {
+        let (_node, _transports, addr, _server) = start_http().await;
+        let large = "x".repeat((64 << 10) + 1);
+        let (head, _) = post(&addr, "/connection/http_stream", &large);
+        assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
+        let (head, _) = post(&addr, "/emulation", "{");
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        let (head, _) = post(&addr, "/emulation", r#"{"session":"none","data":"{}"}"#);
+        assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+        let foreign = format!(
+            "POST /connection/sse HTTP/1.1\r\nHost: {addr}\r\nOrigin: https://evil.example\r\nContent-Length: 2\r\n\r\n{{}}"
+        );
+        let (head, _) = request(&addr, &foreign);
+        assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+        let own = format!(
+            "OPTIONS /emulation HTTP/1.1\r\nHost: {addr}\r\nOrigin: http://{addr}\r\nAccess-Control-Request-Headers: content-type\r\n\r\n"
+        );
+        let (head, _) = request(&addr, &own);
+        assert!(head.starts_with("HTTP/1.1 204 "), "{head}");
+        let allowed = format!("access-control-allow-origin: http://{addr}\r\n");
+        assert!(head.contains(&allowed), "{head}");
+        assert!(
+            head.contains("access-control-allow-headers: content-type\r\n"),
+            "{head}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_client_receives_bare_pushes() {
+    let namespaces = Namespaces::new(ChannelConfig::default()).unwrap();
+    let mut settings = NodeSettings::default();
+    settings.insecure = true;
+    let node = Node::builder(namespaces)
+        .settings(settings)
+        .on_connect(|_| async {
+            Ok(Some(sockeye_hub::Credentials {
+                user: "ann".to_owned(),
+                subscriptions: vec![("news".to_owned(), Default::default())],
+                ..Default::default()
+            }))
+        })
+        .start();
+    let route = sockeye_server::transport::uni_websocket_route(
+        &node,
+        "/connection/uni_websocket",
+        WebSocketSettings::default(),
+    );
+    let server = WebSocketServer::bind("127.0.0.1:0")
+        .mount(route)
+        .start()
+        .await
+        .unwrap();
+    let url = format!("ws://{}/connection/uni_websocket", server.local_addrs()[0]);
+    let mut websocket = sockeye::connect(&url).await.unwrap();
+    websocket.send("{}").await.unwrap();
+    let connected = receive(&mut websocket).await;
+    assert!(
+        connected["connect"]["subs"]["news"].is_object(),
+        "{connected}"
+    );
+    node.publish("news", "1", Publishing::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        receive(&mut websocket).await,
+        json!({ "channel": "news", "pub": { "data": 1 } })
+    );
+    let mut websocket = sockeye::connect(&url).await.unwrap();
+    websocket.send("hello").await.unwrap();
+    let _ = websocket.recv().await;
+    let closed = websocket.closed().expect("it has ended");
+    assert_eq!(closed.received.map(u16::from), Some(3501));
+}

@@ -1,10 +1,22 @@
 //! How clients of the hub are reached: one module for each way.
 //!
 //! ```text
-//!   WebSocket ── messages ──> endpoint ── frames ──> client (hub)
-//!             <── session, groups ──────────────────
+//!   WebSocket ── messages ──> endpoint ──────────┐
+//!             <── session, groups ───────────┐   │
+//!                                            │   v
+//!   POST /emulation ── frames ──> sessions ──┼─> client (hub)
+//!   response body  <── frame queue <─────────┘   ^
+//!   request of http_stream, sse, uni_sse ────────┘
 //! ```
 
+mod frame_queue;
+mod http;
+mod http_stream;
+mod origin;
+mod sessions;
+mod uni_websocket;
 mod websocket;
 
+pub use http::{HttpTransportSettings, HttpTransports};
+pub use uni_websocket::uni_websocket_route;
 pub use websocket::{WebSocketSettings, websocket_route};

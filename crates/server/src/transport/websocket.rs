@@ -4,8 +4,8 @@ use std::{any::Any, collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use sockeye::{
-    CloseCode, Closed, Endpoint, Group, HeartbeatConfig, Limits, Message, Prepared, Refusal, Reply,
-    Request, Route, Session, Settings, TrySendError,
+    CloseCode, Closed, Endpoint, Group, Message, Origins, Prepared, Reply, Request, Route, Session,
+    Settings, TrySendError,
 };
 use sockeye_hub::{
     Client, ConnectionInfo, Disconnect, Node, Receivers, SendError, Transport, wire::Encoding,
@@ -23,6 +23,8 @@ pub struct WebSocketSettings {
     /// Bytes that may wait for a client that doesn't read. Default 1 MiB. Beyond it the client is ended with 3008, and recovers
     /// when it comes back.
     pub queue_max_size: usize,
+    /// The pages that may connect. Default: those of the same origin.
+    pub origins: Origins,
 }
 
 impl Default for WebSocketSettings {
@@ -31,6 +33,7 @@ impl Default for WebSocketSettings {
             settings: Settings::default(),
             message_size_limit: 64 << 10,
             queue_max_size: 1 << 20,
+            origins: Origins::Same,
         }
     }
 }
@@ -56,44 +59,35 @@ impl Default for WebSocketSettings {
 /// ```
 #[must_use]
 pub fn websocket_route(node: &Node, path: &str, settings: WebSocketSettings) -> Route {
+    route(node, path, settings, HubEndpoint::New).subprotocols([
+        Encoding::Json.subprotocol(),
+        Encoding::Protobuf.subprotocol(),
+    ])
+}
+
+/// Makes a route whose endpoints are made from what the request says.
+pub(super) fn route<E: Endpoint>(
+    node: &Node,
+    path: &str,
+    settings: WebSocketSettings,
+    make: fn(Box<Opening>) -> E,
+) -> Route {
     let node = node.clone();
     let WebSocketSettings {
         mut settings,
         message_size_limit,
         queue_max_size,
+        origins,
     } = settings;
-    let mut limits: Limits = settings.limits;
-    limits.message_bytes_max = message_size_limit;
-    settings.limits = limits;
+    settings.limits.message_bytes_max = message_size_limit;
     settings.outbox_bytes_max = queue_max_size;
     // Clients that are closed with any other code don't know that they should come back.
     settings.drain_close = Some((CloseCode::new(Disconnect::SHUTDOWN.code()), "shutdown"));
-    // A client that the hub pings needs no pings of WebSocket's; they are for those that ask for them, and cost one timer.
-    settings.heartbeat = settings.heartbeat.or(Some(HeartbeatConfig::default()));
-    Route::new(path, move |request| endpoint(&node, request))
-        .subprotocols([
-            Encoding::Json.subprotocol(),
-            Encoding::Protobuf.subprotocol(),
-        ])
-        .settings(settings)
-}
-
-fn endpoint(node: &Node, request: &Request) -> Result<HubEndpoint, Refusal> {
-    let query = |name: &str, wanted: &str| {
-        request
-            .query_param(name)
-            .is_some_and(|value| value == wanted)
-    };
-    let asks_for_protobuf = query("cf_protocol", "protobuf") || query("format", "protobuf");
-    let headers = request.headers().iter().filter_map(|(name, value)| {
-        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-    });
-    Ok(HubEndpoint::New(Box::new(Opening {
-        node: node.clone(),
-        asks_for_protobuf,
-        has_own_pings: query("cf_ws_frame_ping_pong", "true"),
-        headers: headers.collect(),
-    })))
+    Route::new(path, move |request| {
+        Ok(make(Box::new(Opening::new(&node, request))))
+    })
+    .settings(settings)
+    .origins(origins)
 }
 
 /// One WebSocket of a client.
@@ -102,17 +96,43 @@ enum HubEndpoint {
     Open(Arc<Client>),
 }
 
-/// What the request said.
-struct Opening {
+/// What the request said, until the WebSocket is open.
+pub(super) struct Opening {
     node: Node,
     asks_for_protobuf: bool,
     has_own_pings: bool,
     headers: BTreeMap<String, String>,
 }
 
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Both,
+    ToClient,
+}
+
 impl Opening {
-    fn open(&mut self, session: &Session) -> Arc<Client> {
+    fn new(node: &Node, request: &Request) -> Self {
+        let query = |name: &str, wanted: &str| {
+            request
+                .query_param(name)
+                .is_some_and(|value| value == wanted)
+        };
+        let headers = request.headers().iter().filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        });
+        Self {
+            node: node.clone(),
+            asks_for_protobuf: query("cf_protocol", "protobuf") || query("format", "protobuf"),
+            has_own_pings: query("cf_ws_frame_ping_pong", "true"),
+            headers: headers.collect(),
+        }
+    }
+
+    /// Opens the client of a WebSocket.
+    pub(super) fn open(&mut self, session: &Session, direction: Direction) -> Arc<Client> {
         let encoding = match session.subprotocol() {
+            _ if direction == Direction::ToClient => Encoding::Json,
             Some(name) if name == Encoding::Protobuf.subprotocol() => Encoding::Protobuf,
             None if self.asks_for_protobuf => Encoding::Protobuf,
             _ => Encoding::Json,
@@ -120,6 +140,7 @@ impl Opening {
         let transport = WebSocketTransport {
             session: session.clone(),
             encoding,
+            direction,
             has_own_pings: self.has_own_pings,
         };
         let info = ConnectionInfo {
@@ -133,7 +154,7 @@ impl Opening {
 impl Endpoint for HubEndpoint {
     fn on_open(&mut self, session: &Session) {
         if let Self::New(opening) = self {
-            *self = Self::Open(opening.open(session));
+            *self = Self::Open(opening.open(session, Direction::Both));
         }
     }
 
@@ -154,12 +175,20 @@ impl Endpoint for HubEndpoint {
 struct WebSocketTransport {
     session: Session,
     encoding: Encoding,
+    direction: Direction,
     has_own_pings: bool,
 }
 
 impl Transport for WebSocketTransport {
     fn name(&self) -> &'static str {
-        "websocket"
+        match self.direction {
+            Direction::Both => "websocket",
+            Direction::ToClient => "uni_websocket",
+        }
+    }
+
+    fn is_unidirectional(&self) -> bool {
+        self.direction == Direction::ToClient
     }
 
     fn encoding(&self) -> Encoding {

@@ -1,0 +1,187 @@
+//! The hub without WebSocket: the paths, and what they share.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing,
+};
+use sockeye::{MemoryBudget, Origins, RequestInfo};
+use sockeye_hub::{
+    Disconnect, Node,
+    wire::{EmulationRequest, Encoding},
+};
+
+use super::{http_stream, origin, sessions::Sessions};
+
+/// How the hub is run without WebSocket.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HttpTransportSettings {
+    /// The pages that may use it. Default: those of the same origin.
+    pub origins: Origins,
+    /// Bytes. Largest body of a request. Default 64 KiB. A larger one is answered with 413.
+    pub max_request_body_size: usize,
+    /// Bytes that may wait for a client that doesn't read. Default 1 MiB. Beyond it the client is ended with 3008.
+    pub queue_max_size: usize,
+    /// Clients at the same time. Default 10,000. One more is answered with 503 and `Retry-After`.
+    pub clients_max: usize,
+    /// Charged with what waits.
+    pub memory_budget: MemoryBudget,
+}
+
+impl Default for HttpTransportSettings {
+    fn default() -> Self {
+        Self {
+            origins: Origins::Same,
+            max_request_body_size: 64 << 10,
+            queue_max_size: 1 << 20,
+            clients_max: 10_000,
+            memory_budget: MemoryBudget::of_process(),
+        }
+    }
+}
+
+/// The hub without WebSocket: `/connection/http_stream`, `/connection/sse` and `/emulation`, to which the JavaScript SDK
+/// falls back, and `/connection/uni_sse` for `EventSource` and curl.
+///
+/// ```
+/// use sockeye::Server;
+/// use sockeye_hub::{Node, namespace::{ChannelConfig, Namespaces}};
+/// use sockeye_server::transport::{HttpTransportSettings, HttpTransports};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let node = Node::builder(Namespaces::new(ChannelConfig::default())?).start();
+/// let transports = HttpTransports::new(&node, HttpTransportSettings::default());
+/// let server = Server::bind("127.0.0.1:0").fallback(transports.router());
+/// # drop(server);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct HttpTransports(pub(super) Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) node: Node,
+    pub(super) settings: HttpTransportSettings,
+    pub(super) sessions: Sessions,
+}
+
+impl HttpTransports {
+    /// Makes the transports of a node.
+    #[must_use]
+    pub fn new(node: &Node, settings: HttpTransportSettings) -> Self {
+        Self(Arc::new(Shared {
+            node: node.clone(),
+            settings,
+            sessions: Sessions::default(),
+        }))
+    }
+
+    /// Returns the paths.
+    pub fn router(&self) -> Router {
+        let stream = routing::post(http_stream::http_stream).options(preflight);
+        let sse = routing::get(http_stream::sse_by_query)
+            .post(http_stream::sse_by_body)
+            .options(preflight);
+        let uni_sse = routing::get(http_stream::uni_sse_by_query)
+            .post(http_stream::uni_sse_by_body)
+            .options(preflight);
+        Router::new()
+            .route("/connection/http_stream", stream)
+            .route("/connection/sse", sse)
+            .route("/connection/uni_sse", uni_sse)
+            .route("/emulation", routing::post(emulate).options(preflight))
+            .layer(DefaultBodyLimit::max(self.0.settings.max_request_body_size))
+            .with_state(self.clone())
+    }
+
+    /// Ends all clients with 3001: the server ends, and they come back.
+    pub fn shut_down(&self) {
+        self.0.sessions.disconnect_all(&Disconnect::SHUTDOWN);
+    }
+
+    /// Returns the fields by which a page may read the answer, or the answer to one that may not.
+    pub(super) fn admit(
+        &self,
+        headers: &HeaderMap,
+        info: &RequestInfo,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, (StatusCode, &'static str)> {
+        let text = "pages of this origin may not use the hub\n";
+        origin::admit(&self.0.settings.origins, headers, info)
+            .map_err(|_| (StatusCode::FORBIDDEN, text))
+    }
+}
+
+/// Answers a browser's question before a request from another origin (Fetch Standard, CORS-preflight).
+async fn preflight(
+    State(transports): State<HttpTransports>,
+    info: RequestInfo,
+    headers: HeaderMap,
+) -> Response {
+    let mut fields = match transports.admit(&headers, &info) {
+        Ok(fields) => fields,
+        Err(refused) => return refused.into_response(),
+    };
+    fields.push((
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, OPTIONS"),
+    ));
+    if let Some(asked) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        fields.push((header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone()));
+    }
+    // An hour, so that not every request is asked about.
+    fields.push((
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static("3600"),
+    ));
+    with_fields(StatusCode::NO_CONTENT.into_response(), fields)
+}
+
+/// Takes the commands of a client whose answers go out by another response.
+async fn emulate(
+    State(transports): State<HttpTransports>,
+    info: RequestInfo,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let fields = match transports.admit(&headers, &info) {
+        Ok(fields) => fields,
+        Err(refused) => return refused.into_response(),
+    };
+    let request = EmulationRequest::decode(encoding_of(&headers), body);
+    let response = match request {
+        Err(_) => (StatusCode::BAD_REQUEST, "not an emulation request\n").into_response(),
+        Ok(request) => match transports.0.sessions.find(&request.session) {
+            // The node is not looked at: a session is known where it is, and nowhere else.
+            Some(client) => {
+                client.handle_frame(request.data);
+                StatusCode::NO_CONTENT.into_response()
+            }
+            None => (StatusCode::NOT_FOUND, "no such session\n").into_response(),
+        },
+    };
+    with_fields(response, fields)
+}
+
+pub(super) fn encoding_of(headers: &HeaderMap) -> Encoding {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    match content_type
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/octet-stream"))
+    {
+        true => Encoding::Protobuf,
+        false => Encoding::Json,
+    }
+}
+
+pub(super) fn with_fields(
+    mut response: Response,
+    fields: Vec<(HeaderName, HeaderValue)>,
+) -> Response {
+    response.headers_mut().extend(fields);
+    response
+}
