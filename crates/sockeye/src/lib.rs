@@ -6,7 +6,8 @@
 //! - a client with proxies, redirects and TLS ([`connect`]), which reconnects with a policy ([`reconnect`]);
 //! - two styles over one connection: [`Endpoint`] (callbacks, one value per connection) and
 //!   [`WebSocket`] (`recv` in a loop); both send through a [`Session`], from any task;
-//! - WebSockets on any stream of bytes ([`Session::from_stream`], [`WebSocket::from_stream`]).
+//! - WebSockets on any stream of bytes ([`Session::from_stream`], [`WebSocket::from_stream`]), also where another library has
+//!   done the opening handshake ([`UpgradedStream`]).
 //!
 //! What it is not:
 //! - the protocol: that is `sockeye-proto`, which has no socket;
@@ -159,7 +160,9 @@ pub use client::Http2;
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub use client::{Connect, Connecting, Proxy, connect, connect_request, reconnect};
 pub use closed::{Closed, Side};
-pub use connection::{MessageWriter, Prepared, Sent, Session, Stream, TrySendError};
+pub use connection::{
+    MessageWriter, Prepared, Sent, Session, Stream, TrySendError, UpgradedStream,
+};
 pub use endpoint::{Endpoint, Reply};
 pub use error::{Error, ErrorKind, Rejection};
 pub use group::{Group, GroupExcept};

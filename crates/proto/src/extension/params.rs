@@ -20,6 +20,13 @@ pub struct DeflateParams {
 }
 
 impl DeflateParams {
+    /// Returns whether both windows have a size that RFC 7692 section 7.1.2 allows. What was negotiated has.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let range = WINDOW_BITS_MIN..=WINDOW_BITS_MAX;
+        range.contains(&self.server_max_window_bits) && range.contains(&self.client_max_window_bits)
+    }
+
     /// Returns the window bits and the takeover of the messages that `sender` compresses.
     pub(crate) fn direction(&self, sender: Role) -> (u8, Takeover) {
         let (bits, no_takeover) = match sender {
@@ -36,7 +43,6 @@ impl DeflateParams {
 }
 
 /// RFC 7692 section 7.1.2: the smallest window, 256 bytes.
-#[cfg(feature = "deflate")]
 pub(super) const WINDOW_BITS_MIN: u8 = 8;
 
 /// RFC 7692 section 7.1.2: the largest window, 32 KiB, which is also the default.

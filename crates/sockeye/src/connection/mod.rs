@@ -34,6 +34,7 @@ mod read;
 mod sent;
 mod session;
 mod sink;
+mod upgraded_stream;
 mod waiters;
 #[cfg(feature = "server")]
 mod wake_state;
@@ -58,5 +59,6 @@ pub(crate) use read::{DriveOutcome, Driver, ShortRead};
 pub use sent::Sent;
 pub use session::{Session, TrySendError};
 pub(crate) use sink::{Room, Sink};
+pub use upgraded_stream::UpgradedStream;
 pub use write::Prepared;
 pub(crate) use write::{Cork, ReplyBatch};

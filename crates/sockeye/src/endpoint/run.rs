@@ -11,7 +11,9 @@ use sockeye_proto::{CloseCode, Event, Message, Role, extension::Pool};
 
 use crate::{
     closed::Closed,
-    connection::{Cork, Driver, Established, ReplyBatch, Room, Session, Sink, Stream},
+    connection::{
+        Cork, Driver, Established, ReplyBatch, Room, Session, Sink, Stream, UpgradedStream,
+    },
     endpoint::{
         app_heartbeat::Answering,
         endpoint::{Endpoint, Reply},
@@ -42,6 +44,19 @@ impl Session {
             Established::bare(stream, role, settings),
             Box::new(endpoint),
         )
+    }
+
+    /// Runs `endpoint` in a task of its own on a stream whose opening handshake another library has done.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`crate::WebSocket::from_upgraded`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn from_upgraded(upgraded: UpgradedStream, endpoint: impl Endpoint) -> Result<Self, Error> {
+        spawn(upgraded.establish()?, Box::new(endpoint))
     }
 }
 

@@ -13,7 +13,9 @@ use sockeye_proto::{CloseCode, Delivery, Message, MessageKind, Role};
 use crate::connection::MessageSink;
 use crate::{
     closed::Closed,
-    connection::{Driver, Established, MessageWriter, Prepared, Session, Stream, TrySendError},
+    connection::{
+        Driver, Established, MessageWriter, Prepared, Session, Stream, TrySendError, UpgradedStream,
+    },
     endpoint::TaskDriver,
     error::Error,
     handshake::Request,
@@ -75,6 +77,27 @@ impl WebSocket {
     /// Outside a tokio runtime.
     pub fn from_stream(stream: impl Stream, role: Role, settings: Settings) -> Result<Self, Error> {
         Self::new(Established::bare(stream, role, settings))
+    }
+
+    /// Makes a WebSocket of a stream whose opening handshake another library has done.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ErrorKind::Config`] if what was told of the handshake can't be true:
+    ///
+    /// - the response agrees to an extension other than permessage-deflate, or to parameters of it that the two ends can't
+    ///   have agreed on;
+    /// - permessage-deflate was agreed on, and [`Settings::deflate`] is `None`;
+    /// - the subprotocol is no token, or the request doesn't offer it;
+    /// - [`UpgradedStream::subprotocol`] or [`UpgradedStream::deflate`] contradicts the response.
+    ///
+    /// The same kind if the operating system has no random numbers for the masks of a client.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn from_upgraded(upgraded: UpgradedStream) -> Result<Self, Error> {
+        Self::new(upgraded.establish()?)
     }
 
     pub(crate) fn new(established: Established) -> Result<Self, Error> {
