@@ -36,6 +36,11 @@ use crate::{
 /// let server = make().start().await?;
 /// # Ok(()) }
 /// ```
+///
+/// # WebSockets of other servers
+///
+/// WebSockets of an axum or hyper server can count and drain with those of this one: see
+/// `sockeye::upgrade::Upgrades`.
 pub struct ServerHandle {
     shared: Arc<ServerShared>,
     local_addrs: Vec<SocketAddr>,
@@ -47,6 +52,11 @@ impl ServerHandle {
             shared,
             local_addrs,
         }
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn shared(&self) -> &Arc<ServerShared> {
+        &self.shared
     }
 
     /// Serves one connection that the program has accepted: a Unix socket, a tunnel, a pipe in memory. It counts and

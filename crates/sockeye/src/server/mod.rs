@@ -47,11 +47,18 @@ mod registry;
 mod shared;
 mod stats;
 
+#[cfg(feature = "axum")]
+pub(crate) use admit::Capacity;
 pub use builder::Server;
 pub use closing_notice::Retry;
 pub use drain::{Drain, DrainReport};
 pub use handle::ServerHandle;
 pub use http_settings::HttpSettings;
+#[cfg(feature = "axum")]
+pub(crate) use registry::Registration;
 pub use route::{AddressLimits, AddressRateLimiter, Identify, Origins, Route, identity};
-pub(crate) use route::{LogLimit, refuse_origin};
+#[cfg(feature = "axum")]
+pub(crate) use route::{Handler, LogLimit, refuse_origin};
+#[cfg(feature = "axum")]
+pub(crate) use shared::ServerShared;
 pub use stats::Endings;

@@ -1,10 +1,10 @@
 //! The upgrade that a handler of axum or hyper gets.
 
-use std::{fmt, future::Future, net::SocketAddr, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, FromRequestParts},
+    extract::FromRequestParts,
     response::{IntoResponse as _, Response},
 };
 use http::{StatusCode, Version, request};
@@ -18,9 +18,12 @@ use crate::{
     endpoint::{self, Endpoint},
     error::{Error, ErrorKind},
     handshake::{Agreement, Incoming, Negotiated, Refusal, Request, RequestInfo, Tls},
-    server::{LogLimit, Origins, refuse_origin},
+    server::{Handler, LogLimit, Origins, Registration, refuse_origin},
     settings::Settings,
-    upgrade::small_writes::SmallWrites,
+    upgrade::{
+        small_writes::SmallWrites,
+        upgrades::{Joined, Upgrades, peer_addr_of},
+    },
     websocket::WebSocket,
 };
 
@@ -60,6 +63,8 @@ pub struct WebSocketUpgrade {
     origins: Origins,
     subprotocols: Vec<String>,
     settings: Settings,
+    /// `None` unless it has joined [`Upgrades`].
+    registration: Option<Registration>,
     failed: Option<Box<dyn FnOnce(Error) + Send>>,
 }
 
@@ -89,8 +94,7 @@ pub struct WebSocketUpgrade {
 /// see [`WebSocketUpgrade::on_failed_upgrade`].
 pub fn upgrade<B>(request: &mut http::Request<B>) -> Result<WebSocketUpgrade, Refusal> {
     let stream = request.extensions_mut().remove::<OnUpgrade>();
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer_addr = peer.map(|ConnectInfo(addr)| *addr);
+    let peer_addr = peer_addr_of(request.extensions());
     // Only the HTTP server knows whether there is TLS.
     let mut incoming = Incoming::from_http(request, peer_addr, Tls::No)?;
     incoming.request.info =
@@ -106,6 +110,7 @@ pub fn upgrade<B>(request: &mut http::Request<B>) -> Result<WebSocketUpgrade, Re
         origins: Origins::default(),
         subprotocols: Vec::new(),
         settings: Settings::default(),
+        registration: None,
         failed: None,
     })
 }
@@ -115,6 +120,46 @@ impl WebSocketUpgrade {
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.incoming.request
+    }
+
+    /// Counts the WebSocket among `upgrades`, whose drain closes it. The client's address is the one that the server's
+    /// trusted proxies name, and the settings are the server's: call [`WebSocketUpgrade::settings`] after it. If the
+    /// WebSocket has joined already, it leaves those.
+    ///
+    /// As an extractor it has joined the [`Upgrades`] in an `Extension` layer of axum.
+    ///
+    /// ```no_run
+    /// # use std::convert::Infallible;
+    /// use axum::{body::Body, response::{IntoResponse, Response}};
+    /// use hyper::{Request, body::Incoming};
+    /// use sockeye::upgrade::{Upgrades, upgrade};
+    ///
+    /// async fn serve(mut request: Request<Incoming>, upgrades: Upgrades) -> Result<Response<Body>, Infallible> {
+    ///     let joined = upgrade(&mut request).and_then(|upgrade| upgrade.join(&upgrades));
+    ///     Ok(match joined {
+    ///         Ok(upgrade) => upgrade.on_upgrade(|websocket| async move {
+    ///             if let Err(error) = websocket.send("hello").await {
+    ///                 eprintln!("{error}");
+    ///             }
+    ///         }),
+    ///         Err(refusal) => refusal.into_response(),
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns 503 if the server is being drained, has [`crate::Server::connections_max`] connections or has no memory
+    /// left, and 429 if the client's address has reached its limits.
+    pub fn join(mut self, upgrades: &Upgrades) -> Result<Self, Refusal> {
+        self.registration = None;
+        let Joined {
+            registration,
+            settings,
+        } = upgrades.admit(&mut self.incoming)?;
+        self.registration = Some(registration);
+        self.settings = settings;
+        Ok(self)
     }
 
     /// Sets which web pages may open the WebSocket. Default [`Origins::Same`].
@@ -164,10 +209,16 @@ impl WebSocketUpgrade {
         F: FnOnce(WebSocket) -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        self.answer(|established| async move {
-            match WebSocket::new(established) {
-                Ok(websocket) => talk(websocket).await,
-                Err(error) => tracing::error!(%error, "a WebSocket could not begin"),
+        self.answer(|established, registration| async move {
+            let Some(registration) = registration else {
+                return match WebSocket::new(established) {
+                    Ok(websocket) => talk(websocket).await,
+                    Err(error) => report(&error),
+                };
+            };
+            let handler = Handler::conversation(talk);
+            if let Err(error) = handler.spawn(established, registration) {
+                report(&error);
             }
         })
     }
@@ -176,16 +227,21 @@ impl WebSocketUpgrade {
     ///
     /// If the origin is refused, returns 403 and drops `endpoint`.
     pub fn endpoint<E: Endpoint>(self, endpoint: E) -> Response {
-        self.answer(|established| async move {
-            if let Err(error) = endpoint::spawn(established, Box::new(endpoint)) {
-                tracing::error!(%error, "a WebSocket could not begin");
+        self.answer(|established, registration| async move {
+            let endpoint = Box::new(endpoint);
+            let begun = match registration {
+                Some(registration) => Handler::Endpoint(endpoint).spawn(established, registration),
+                None => endpoint::spawn(established, endpoint).map(drop),
+            };
+            if let Err(error) = begun {
+                report(&error);
             }
         })
     }
 
     fn answer<F, T>(self, open: F) -> Response
     where
-        F: FnOnce(Established) -> T + Send + 'static,
+        F: FnOnce(Established, Option<Registration>) -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
         let Incoming { request, handshake } = self.incoming;
@@ -200,6 +256,7 @@ impl WebSocketUpgrade {
         let agreement = Agreement::new(&handshake, &Arc::new(plain), &self.subprotocols);
         let (status, headers) = agreement.response_parts(&handshake, self.version);
         let (stream, version, failed) = (self.stream, self.version, self.failed);
+        let registration = self.registration;
         tokio::spawn(async move {
             let stream = match stream.await {
                 Ok(stream) => stream,
@@ -222,13 +279,17 @@ impl WebSocketUpgrade {
                 negotiated: agreement.negotiated(),
                 request: Arc::new(request),
             };
-            open(established).await;
+            open(established, registration).await;
         });
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
     }
+}
+
+fn report(error: &Error) {
+    tracing::error!(%error, "a WebSocket could not begin");
 }
 
 /// Makes the error for a connection that wasn't handed over.
@@ -263,7 +324,11 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
         if let Some(stream) = stream {
             request.extensions_mut().insert(stream);
         }
-        upgrade(&mut request)
+        let upgrade = upgrade(&mut request)?;
+        match parts.extensions.get::<Upgrades>() {
+            Some(upgrades) => upgrade.join(upgrades),
+            None => Ok(upgrade),
+        }
     }
 }
 

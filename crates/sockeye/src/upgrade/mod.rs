@@ -6,10 +6,13 @@
 //! ```text
 //!   http::Request ──> Incoming ──> WebSocketUpgrade ──> Agreement ──> response (101, or 200 over HTTP/2)
 //!                     (checked)    (origin, options)                     │
+//!                                     ^ Upgrades (limits, drain, counts) │
 //!                                  WebSocket | Endpoint <── (SmallWrites) <── hyper's upgrade
 //! ```
 
 mod extractor;
 mod small_writes;
+mod upgrades;
 
 pub use extractor::{WebSocketUpgrade, upgrade};
+pub use upgrades::Upgrades;

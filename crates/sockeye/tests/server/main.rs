@@ -31,3 +31,4 @@ mod support;
 mod tls;
 mod turns;
 mod upgrade;
+mod upgrades;

@@ -35,7 +35,7 @@ impl Capacity {
     /// Counts one more connection, and counts it for `peer_addr` if there is one. `None` if the server can't even
     /// answer with a refusal.
     pub(crate) fn new(shared: &ServerShared, peer_addr: Option<SocketAddr>) -> Option<Self> {
-        match Self::admit(shared) {
+        match Self::permit(shared) {
             Some(permit) => Self::Regular(permit).counting_for(shared, peer_addr),
             None => shared.reserve.admit(shared.reserve_max).map(Self::Reserve),
         }
@@ -87,7 +87,7 @@ impl Capacity {
     }
 
     /// Takes a regular permit, if one is free and memory is left for what the connection will hold.
-    fn admit(shared: &ServerShared) -> Option<Permit> {
+    pub(crate) fn permit(shared: &ServerShared) -> Option<Permit> {
         match shared.settings.memory_budget.pressure() {
             MemoryPressure::Hard => None,
             _ => shared.connections.admit(shared.connections_max),
@@ -97,7 +97,7 @@ impl Capacity {
     /// Takes a regular permit for a connection in the reserve. Returns whether it has one.
     pub(crate) fn move_from_reserve(&mut self, shared: &ServerShared) -> bool {
         if let Self::Reserve(_) = self {
-            match Self::admit(shared) {
+            match Self::permit(shared) {
                 Some(permit) => *self = Self::Regular(permit),
                 None => return false,
             }
