@@ -149,10 +149,12 @@ fn one_room_too_many_is_refused_and_not_listed() {
     tab.until("document.querySelectorAll('.conversations li').length === 20");
     let rooms = tab.evaluate("JSON.parse(localStorage.getItem('rooms')).length");
     assert_eq!(rooms, 20);
-    // The message box is in view however many there are, and on a phone the current room's tab.
+    // The message box is in view however many conversations there are, and on a phone the current one's tab.
+    tab.evaluate("for (let number = 0; number < 8; number += 1) open(`p:${crypto.randomUUID()}`, `Person ${number}`)");
+    tab.until("document.querySelectorAll('.conversations li').length === 28");
     for (width, height) in [(1280, 720), (390, 844)] {
         tab.resize(width, height);
-        tab.click(".conversations li:nth-child(19) button");
+        tab.click(".conversations li:nth-child(27) button");
         for selector in [".compose .text", "[aria-current=true]"] {
             tab.until(&format!(
                 "(({{ top, bottom, left, right }}) => top >= 0 && bottom <= innerHeight && left >= 0 && right <= innerWidth)\

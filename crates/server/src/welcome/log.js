@@ -23,6 +23,7 @@ class Log {
     this.list = root.querySelector('ol');
     this.lines = [];              // the last ones; `element` of one that is drawn
     this.saved = [];              // the binary ones among them
+    this.gone = [];               // elements that the next drawing removes: before, it would cost a layout of its own
     this.isAtEnd = true;
     this.drawnAt = -Infinity;
     // A frame begins with its scroll events, so this forces no layout of its own.
@@ -64,12 +65,12 @@ class Log {
     line.payload = null;
     if (!line.link) return;
     URL.revokeObjectURL(line.link.href);
-    line.link.remove();
+    this.gone.push(line.link);
     line.link = null;
   }
 
   drop(line) {
-    line.element?.remove();
+    if (line.element) this.gone.push(line.element);
     if (line.payload) {
       this.saved.splice(this.saved.indexOf(line), 1);
       this.forget(line);
@@ -78,6 +79,7 @@ class Log {
 
   clear() {
     this.lines.splice(0).forEach((line) => this.drop(line));
+    redraw();
   }
 
   // Draws all lines anew, in another language.
@@ -90,10 +92,11 @@ class Log {
 
   draw() {
     const fresh = this.lines.filter((line) => !line.element);
-    if (fresh.length === 0) return;
+    if (fresh.length === 0 && this.gone.length === 0) return;
     const now = performance.now();
     if (fresh.length > LOUD_MAX && now - this.drawnAt < FLOOD_MS) return redraw();
     this.drawnAt = now;
+    this.gone.splice(0).forEach((element) => element.remove());
     this.root.ariaLive = fresh.length > LOUD_MAX ? 'off' : 'polite';
     this.list.append(...fresh.map((line) => (line.element = line.key ? this.drawnNote(line) : this.drawnMessage(line))));
     this.mustScroll = this.isAtEnd;
