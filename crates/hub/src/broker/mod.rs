@@ -27,5 +27,5 @@ mod publish;
 pub use error::BrokerError;
 pub use history::{History, HistoryQuery, Limit};
 pub use interface::{Broker, BrokerEvents};
-pub use memory::{Memory, MemoryLimits};
+pub use memory::{Memory, MemoryLimits, MemoryUsage};
 pub use publish::{PublishOptions, Published, Suppression};

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proptest::{prelude::*, test_runner::TestRunner};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
 use sockeye_hub::{
     Epoch, StreamPosition,
     broker::{HistoryQuery, Limit, PublishOptions, Published, Suppression},
@@ -15,7 +18,11 @@ use crate::{
 
 pub(crate) fn any_history_is_that_of_a_simple_model<F: Fixture>(_: &World<F>) {
     let operations = proptest::collection::vec(operation(), 1..80);
-    let result = TestRunner::default().run(&operations, |operations| {
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let result = TestRunner::new(config).run(&operations, |operations| {
         let world = World::<F>::new();
         let mut channels = [Channel::default(), Channel::default()];
         let mut now = 0;

@@ -9,7 +9,12 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    channel::ChannelState, epochs::Epochs, limits::MemoryLimits, stream::Stream, table::Table,
+    channel::ChannelState,
+    epochs::Epochs,
+    keys,
+    limits::{MemoryLimits, MemoryUsage},
+    stream::{self, Stream},
+    table::Table,
     usage::Usage,
 };
 use crate::{
@@ -84,16 +89,30 @@ impl Memory {
         }
     }
 
-    /// Returns the number of channels that the broker holds.
+    /// Returns how much the broker holds.
     #[must_use]
-    pub fn channels(&self) -> usize {
-        self.table.channels()
+    pub fn usage(&self) -> MemoryUsage {
+        MemoryUsage {
+            channels: self.table.channels(),
+            channel_bytes: self.table.bytes(),
+            history_bytes: self.history.used(),
+            history_dropped: self.history.dropped(),
+            idempotency_bytes: self.idempotency.used(),
+            idempotency_dropped: self.idempotency.dropped(),
+        }
     }
 
     /// Returns about how many bytes the broker holds: channels, publications and idempotency keys.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.table.bytes() + self.history.used() + self.idempotency.used()
+        let usage = self.usage();
+        usage.channel_bytes + usage.history_bytes + usage.idempotency_bytes
+    }
+
+    /// Returns the entries of the schedule.
+    #[cfg(test)]
+    pub(super) fn scheduled(&self) -> usize {
+        self.table.scheduled()
     }
 
     /// Calls `operate` with the channel locked and nothing in it expired. Creates the channel if need be.
@@ -104,7 +123,12 @@ impl Memory {
         operate: impl FnOnce(&mut ChannelState) -> R,
     ) -> Result<R, BrokerError> {
         // Two for at most one that is created: what has expired doesn't pile up.
-        self.free_expired(now, 2);
+        let channels_max = if self.table.has_room() {
+            2
+        } else {
+            SWEEP_CHANNELS_MAX
+        };
+        self.free_expired(now, channels_max);
         let operate = |state: &mut ChannelState| {
             state.expire(now, &self.history, &self.idempotency);
             operate(state)
@@ -145,6 +169,14 @@ impl Memory {
             publication.data = Bytes::copy_from_slice(&publication.data);
         }
         let now = self.clock.now();
+        let key = options.idempotency_key.as_deref();
+        let has_room = self
+            .idempotency
+            .has_room(key.map_or(0, keys::cost_of_first))
+            && (!is_kept || self.history.has_room(stream::cost(&publication)));
+        if !has_room {
+            self.free_expired(now, SWEEP_CHANNELS_MAX);
+        }
         self.with(channel, now, |state| {
             self.publish_to(state, channel, publication, options, now)
         })?
@@ -310,8 +342,8 @@ impl Broker for Memory {
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory")
-            .field("channels", &self.channels())
-            .field("bytes", &self.bytes())
+            .field("limits", &self.limits)
+            .field("usage", &self.usage())
             .finish_non_exhaustive()
     }
 }

@@ -61,12 +61,17 @@ impl Keys {
         usage: &Usage,
     ) -> Result<(), LimitReached> {
         while self.by_key.len() >= count_max.max(1) {
+            usage.count_dropped();
             self.forget_first(usage);
         }
         loop {
-            match usage.try_add(cost(key)) {
+            let table = if self.is_empty() { TABLE_BYTES } else { 0 };
+            match usage.try_add(cost(key) + table) {
                 Err(reached) if self.is_empty() => return Err(reached),
-                Err(_) => self.forget_first(usage),
+                Err(_) => {
+                    usage.count_dropped();
+                    self.forget_first(usage);
+                }
                 Ok(()) => return Ok(()),
             }
         }
@@ -90,14 +95,17 @@ impl Keys {
         }
     }
 
+    /// Forgets the key that expires first. There is one.
     fn forget_first(&mut self, usage: &Usage) {
-        if let Some((_, key)) = self.by_time.pop_first() {
-            self.by_key.remove(&key);
-            usage.subtract(cost(&key));
-        }
+        let Some((_, key)) = self.by_time.pop_first() else {
+            return;
+        };
+        self.by_key.remove(&key);
+        usage.subtract(cost(&key));
         if self.is_empty() {
             // Gives the memory back.
             self.by_key = HashMap::new();
+            usage.subtract(TABLE_BYTES);
         }
     }
 }
@@ -110,6 +118,15 @@ const EXPIRED_MAX: usize = 64;
 fn cost(key: &str) -> usize {
     KEY_BYTES + key.len()
 }
+
+/// Bytes. What remembering the key takes if it is the channel's only one.
+pub(super) fn cost_of_first(key: &str) -> usize {
+    TABLE_BYTES + cost(key)
+}
+
+/// Bytes. The first key's allocations: the smallest hash table, and a node of the tree, which has 11 places.
+const TABLE_BYTES: usize =
+    size_of::<Keys>() + 4 * (16 + size_of::<Seen>()) + 11 * (16 + 16) + 4 * 16;
 
 /// Bytes. The text's counts, and its places in a hash table and in a tree, both of which are half full at worst.
 const KEY_BYTES: usize = 32 + 2 * (16 + size_of::<Seen>()) + 2 * (16 + 16);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// What a [`Memory`](super::Memory) broker may hold. The sum of the bytes bounds [`bytes`](super::Memory::bytes), with
-/// about 600 bytes and twice its name for each channel.
+/// What a [`Memory`](super::Memory) broker may hold. What has expired counts until it is freed: by the sweep, or at once
+/// when room is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryLimits {
@@ -26,6 +26,27 @@ pub struct MemoryLimits {
     pub answer_publications_max: usize,
     /// How long offset and epoch are remembered if the caller passes 0; 30 days by default.
     pub history_meta_ttl: Duration,
+}
+
+/// How much a [`Memory`](super::Memory) broker holds, and how much it gave up because of its [`MemoryLimits`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryUsage {
+    /// Channels that are subscribed, have a history or an epoch, or an idempotency key.
+    pub channels: usize,
+    /// Bytes, about. The channels without their publications and keys.
+    pub channel_bytes: usize,
+    /// Bytes, about. The publications in the histories of all channels.
+    pub history_bytes: usize,
+    /// Publications that were dropped before their time, or not kept, because of
+    /// [`history_bytes_max`](MemoryLimits::history_bytes_max).
+    pub history_dropped: u64,
+    /// Bytes, about. The idempotency keys of all channels.
+    pub idempotency_bytes: usize,
+    /// Idempotency keys that were forgotten before their time because of
+    /// [`idempotency_bytes_max`](MemoryLimits::idempotency_bytes_max) or
+    /// [`idempotency_keys_max`](MemoryLimits::idempotency_keys_max). A publication that repeats one is published again.
+    pub idempotency_dropped: u64,
 }
 
 impl Default for MemoryLimits {

@@ -21,4 +21,7 @@ mod table;
 mod usage;
 
 pub use broker::Memory;
-pub use limits::MemoryLimits;
+pub use limits::{MemoryLimits, MemoryUsage};
+
+#[cfg(test)]
+mod tests;

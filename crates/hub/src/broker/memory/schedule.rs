@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::channel::{Channel, ChannelState};
@@ -12,8 +15,15 @@ use crate::UnixMillis;
 ///
 /// A channel has at most one entry, and none later than its deadline. When the deadline moves away, as it does with each
 /// publication, the entry stays; when its time comes the sweep enters the channel anew.
-#[derive(Default)]
-pub(super) struct Schedule(Mutex<BTreeMap<(UnixMillis, u64), Arc<Channel>>>);
+pub(super) struct Schedule {
+    entries: Mutex<Entries>,
+    /// The time of the first entry, in milliseconds, `u64::MAX` if there is none: whether something is due is seen without
+    /// the lock. A reader may see the time from before another thread's change, and comes later.
+    first: AtomicU64,
+}
+
+/// By time, and by the channel's id.
+type Entries = BTreeMap<(UnixMillis, u64), Arc<Channel>>;
 
 impl Schedule {
     /// Enters `channel` if it has no entry that is early enough. The caller holds the lock of `state`.
@@ -29,12 +39,15 @@ impl Schedule {
             entries.remove(&(later, channel.id));
         }
         entries.insert((deadline, channel.id), channel.clone());
+        self.note_first(&entries);
     }
 
     /// Takes the entry of `channel` out. The caller holds the lock of `state`.
     pub(super) fn remove(&self, channel: &Channel, state: &mut ChannelState) {
         if let Some(at) = state.scheduled_at.take() {
-            self.lock().remove(&(at, channel.id));
+            let mut entries = self.lock();
+            entries.remove(&(at, channel.id));
+            self.note_first(&entries);
         }
     }
 
@@ -45,6 +58,9 @@ impl Schedule {
         now: UnixMillis,
         count_max: usize,
     ) -> Vec<(UnixMillis, Arc<Channel>)> {
+        if self.first.load(Ordering::Relaxed) > now.0 {
+            return vec![];
+        }
         let mut entries = self.lock();
         let mut due = vec![];
         while due.len() < count_max {
@@ -56,10 +72,31 @@ impl Schedule {
                 _ => break,
             }
         }
+        self.note_first(&entries);
         due
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(UnixMillis, u64), Arc<Channel>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn note_first(&self, entries: &Entries) {
+        let first = entries.first_key_value();
+        let first = first.map_or(u64::MAX, |((at, _), _)| at.0);
+        self.first.store(first, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+            first: AtomicU64::new(u64::MAX),
+        }
     }
 }

@@ -102,6 +102,7 @@ impl Stream {
             self.drop_oldest(usage);
         }
         while usage.try_add(cost).is_err() {
+            usage.count_dropped();
             if self.publications.is_empty() {
                 return publication;
             }
@@ -179,7 +180,7 @@ impl Stream {
 }
 
 /// Bytes. What keeping the publication takes, about.
-fn cost(publication: &Publication) -> usize {
+pub(super) fn cost(publication: &Publication) -> usize {
     let tags = publication.tags.iter();
     let tags: usize = tags
         .map(|(name, value)| TAG_BYTES + name.len() + value.len())

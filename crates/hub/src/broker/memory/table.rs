@@ -96,6 +96,17 @@ impl Table {
         }
     }
 
+    /// Returns whether the limit allows one more channel.
+    pub(super) fn has_room(&self) -> bool {
+        self.channels.has_room(1)
+    }
+
+    /// Returns the entries of the schedule: at most one for each channel.
+    #[cfg(test)]
+    pub(super) fn scheduled(&self) -> usize {
+        self.schedule.len()
+    }
+
     pub(super) fn channels(&self) -> usize {
         self.channels.used()
     }

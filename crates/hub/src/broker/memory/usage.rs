@@ -1,6 +1,6 @@
 //! How much the broker holds.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// An amount with a limit.
 #[derive(Debug)]
@@ -8,6 +8,8 @@ pub(super) struct Usage {
     /// `used <= max`
     used: AtomicUsize,
     max: usize,
+    /// How many things were given up because of the limit.
+    dropped: AtomicU64,
 }
 
 impl Usage {
@@ -15,7 +17,13 @@ impl Usage {
         Self {
             used: AtomicUsize::new(0),
             max,
+            dropped: AtomicU64::new(0),
         }
+    }
+
+    /// Returns whether the limit allows so much more.
+    pub(super) fn has_room(&self, amount: usize) -> bool {
+        amount <= self.max.saturating_sub(self.used())
     }
 
     /// Adds `amount` if the limit allows it.
@@ -31,6 +39,15 @@ impl Usage {
     pub(super) fn subtract(&self, amount: usize) {
         let before = self.used.fetch_sub(amount, Ordering::Relaxed);
         debug_assert!(before >= amount, "{before} - {amount}");
+    }
+
+    /// Counts something that was dropped, or not kept, because of the limit.
+    pub(super) fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     pub(super) fn used(&self) -> usize {
