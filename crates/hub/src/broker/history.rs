@@ -21,7 +21,8 @@ pub struct HistoryQuery {
     pub since: Option<StreamPosition>,
     /// Newest first.
     pub reverse: bool,
-    /// How long offset and epoch are remembered from now on. 0 (the default): the broker's default.
+    /// How long offset and epoch are remembered from now on. 0 (the default): as long as the last publication or question
+    /// said; for a new history the broker's default.
     pub meta_ttl: Duration,
 }
 

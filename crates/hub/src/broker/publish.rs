@@ -12,8 +12,8 @@ pub struct PublishOptions {
     pub history_size: usize,
     /// How long the history is kept after its last publication. 0 (the default): as `history_size` 0.
     pub history_ttl: Duration,
-    /// How long offset and epoch are remembered after the last publication or question about them. 0 (the default): the
-    /// broker's default.
+    /// How long offset and epoch are remembered after the last publication or question about them. 0 (the default): as long
+    /// as the last one said; for a new history the broker's default.
     pub history_meta_ttl: Duration,
     /// A publication with a key that the channel has seen within `idempotency_ttl` is suppressed.
     pub idempotency_key: Option<Arc<str>>,

@@ -20,6 +20,7 @@ macro_rules! contract {
                     history_remove_and_expiry_keep_offset_and_epoch,
                     only_the_loss_of_the_position_changes_the_epoch,
                     a_position_is_remembered_by_asking_for_it,
+                    a_question_without_a_time_keeps_the_last_one,
                     a_client_at_the_top_recovers_after_expiry_and_one_below_sees_that_it_missed,
                     limits_of_zero_one_and_all,
                     since_zero_and_since_the_top_and_beyond,

@@ -97,6 +97,21 @@ pub(crate) fn a_position_is_remembered_by_asking_for_it(world: &World<impl Fixtu
     assert_ne!(world.history("b", brief).position.epoch, asked.epoch);
 }
 
+/// A question that only checks the position, as a node does from time to time, doesn't change how long it is remembered.
+pub(crate) fn a_question_without_a_time_keeps_the_last_one(world: &World<impl Fixture>) {
+    let options = PublishOptions {
+        history_meta_ttl: MINUTE,
+        ..kept()
+    };
+    let published = world.publish("a", "one", options).position.unwrap();
+    world.pass(MINUTE - SECOND);
+    assert_eq!(world.position("a"), published);
+    world.pass(MINUTE - SECOND);
+    assert_eq!(world.position("a"), published);
+    world.pass(MINUTE);
+    assert_ne!(world.position("a").epoch, published.epoch);
+}
+
 /// Scenario 8. What the caller recovers by: the top equals the client's position, or the first publication follows it.
 pub(crate) fn a_client_at_the_top_recovers_after_expiry_and_one_below_sees_that_it_missed(
     world: &World<impl Fixture>,

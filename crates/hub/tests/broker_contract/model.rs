@@ -108,6 +108,7 @@ struct Stream {
     kept: Vec<(u64, String)>,
     expires: u64,
     forgotten: u64,
+    meta_ttl: u64,
     version: u64,
     version_epoch: &'static str,
 }
@@ -166,7 +167,7 @@ impl Channel {
             assert_eq!(position, None);
         } else {
             let position = position.as_ref().unwrap();
-            self.open(&position.epoch, now + publish.meta_ttl);
+            self.open(&position.epoch, now, publish.meta_ttl);
             let stream = self.stream.as_mut().unwrap();
             stream.top += 1;
             assert_eq!(*position, at(stream.top, &stream.epoch));
@@ -219,7 +220,7 @@ impl Channel {
             meta_ttl: SECOND * ask.meta_ttl as u32,
         };
         let history = world.history(name, query);
-        self.open(&history.position.epoch, now + ask.meta_ttl);
+        self.open(&history.position.epoch, now, ask.meta_ttl);
         let stream = self.stream.as_ref().unwrap();
         assert_eq!(history.position, at(stream.top, &stream.epoch));
         let expected = stream.answer(ask, since.as_ref());
@@ -229,7 +230,7 @@ impl Channel {
     }
 
     /// The model learns a new stream's epoch from the answer. It must be one that the channel never had.
-    fn open(&mut self, epoch: &Epoch, forgotten: u64) {
+    fn open(&mut self, epoch: &Epoch, now: u64, meta_ttl: u64) {
         if self.stream.is_none() {
             assert!(!epoch.is_empty());
             assert!(self.past_epochs.insert(epoch.clone()), "{epoch} came again");
@@ -238,13 +239,18 @@ impl Channel {
                 top: 0,
                 kept: vec![],
                 expires: 0,
-                forgotten,
+                forgotten: 0,
+                meta_ttl: DEFAULT_META_TTL,
                 version: 0,
                 version_epoch: "",
             });
         }
         self.last_epoch = epoch.clone();
-        self.stream.as_mut().unwrap().forgotten = forgotten;
+        let stream = self.stream.as_mut().unwrap();
+        if meta_ttl > 0 {
+            stream.meta_ttl = meta_ttl;
+        }
+        stream.forgotten = now + stream.meta_ttl;
     }
 }
 
@@ -277,6 +283,9 @@ impl Stream {
     }
 }
 
+/// Seconds. The broker's default is longer than any run.
+const DEFAULT_META_TTL: u64 = 1_000_000;
+
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         2 => (1..15_u64).prop_map(Operation::Pass),
@@ -299,7 +308,7 @@ fn publish() -> impl Strategy<Value = Publish> {
     let key = proptest::option::weighted(0.3, 0..3_u8);
     let version = prop_oneof![2 => Just(0), 1 => 1..4_u64];
     let version_epoch = prop_oneof![Just(""), Just("one"), Just("other")];
-    let times = (1..20_u64, 1..40_u64, 1..30_u64);
+    let times = (1..20_u64, 0..40_u64, 1..30_u64);
     (0..6_usize, times, key, version, version_epoch).prop_map(
         |(size, (ttl, meta_ttl, key_ttl), key, version, version_epoch)| Publish {
             size,
@@ -325,7 +334,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         1 => Just(SinceEpoch::Foreign),
     ];
     let since = proptest::option::of((0..12_u64, epoch));
-    (limit, since, any::<bool>(), 1..40_u64).prop_map(|(limit, since, reverse, meta_ttl)| Ask {
+    (limit, since, any::<bool>(), 0..40_u64).prop_map(|(limit, since, reverse, meta_ttl)| Ask {
         limit,
         since,
         reverse,

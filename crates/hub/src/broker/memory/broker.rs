@@ -18,7 +18,7 @@ use super::{
     usage::Usage,
 };
 use crate::{
-    Answer, ClientInfo, Clock, Publication, UnixMillis,
+    Answer, ClientInfo, Clock, Publication,
     broker::{
         Broker, BrokerError, BrokerEvents, History, HistoryQuery, PublishOptions, Published,
         Suppression,
@@ -51,6 +51,7 @@ use crate::{
 /// # }).unwrap();
 /// ```
 pub struct Memory {
+    /// Times are since its origin, so that a jump of the time of day expires nothing.
     clock: Arc<dyn Clock>,
     limits: MemoryLimits,
     epochs: Epochs,
@@ -119,7 +120,7 @@ impl Memory {
     fn with<R>(
         &self,
         channel: &Arc<str>,
-        now: UnixMillis,
+        now: Duration,
         operate: impl FnOnce(&mut ChannelState) -> R,
     ) -> Result<R, BrokerError> {
         // Two for at most one that is created: what has expired doesn't pile up.
@@ -139,7 +140,7 @@ impl Memory {
         })
     }
 
-    fn free_expired(&self, now: UnixMillis, channels_max: usize) {
+    fn free_expired(&self, now: Duration, channels_max: usize) {
         let expire = |state: &mut ChannelState| {
             state.expire(now, &self.history, &self.idempotency);
         };
@@ -168,7 +169,7 @@ impl Memory {
             // A slice of a larger buffer would hold all of it for as long as the history is kept.
             publication.data = Bytes::copy_from_slice(&publication.data);
         }
-        let now = self.clock.now();
+        let now = self.clock.elapsed();
         let key = options.idempotency_key.as_deref();
         let has_room = self
             .idempotency
@@ -189,7 +190,7 @@ impl Memory {
         channel: &Arc<str>,
         mut publication: Publication,
         options: PublishOptions,
-        now: UnixMillis,
+        now: Duration,
     ) -> Result<Published, BrokerError> {
         if let Some(suppressed) = suppress(state, &options, now) {
             return Ok(suppressed);
@@ -209,7 +210,7 @@ impl Memory {
         let mut position = None;
         let publication = if options.keeps_history() {
             let stream = self.stream(state, options.history_meta_ttl, now);
-            let expires_at = after(now, options.history_ttl);
+            let expires_at = now.saturating_add(options.history_ttl);
             let size = options.history_size;
             let publication = stream.push(publication, size, expires_at, &self.history);
             stream.set_version(options.version, options.version_epoch);
@@ -220,7 +221,7 @@ impl Memory {
             Arc::new(publication)
         };
         if let (Some(keys), Some(key)) = (&mut state.keys, key) {
-            let until = after(now, options.idempotency_ttl);
+            let until = now.saturating_add(options.idempotency_ttl);
             keys.remember(key.clone(), position.clone(), until, &self.idempotency);
         }
         if state.is_subscribed
@@ -239,17 +240,13 @@ impl Memory {
         &self,
         state: &'s mut ChannelState,
         meta_ttl: Duration,
-        now: UnixMillis,
+        now: Duration,
     ) -> &'s mut Stream {
         let stream = state.stream.get_or_insert_with(|| {
             let epoch = self.epochs.make();
-            Box::new(Stream::new(epoch))
+            Box::new(Stream::new(epoch, self.limits.history_meta_ttl))
         });
-        let meta_ttl = match meta_ttl {
-            Duration::ZERO => self.limits.history_meta_ttl,
-            meta_ttl => meta_ttl,
-        };
-        stream.remember_until(after(now, meta_ttl));
+        stream.remember(meta_ttl, now);
         stream
     }
 
@@ -273,7 +270,7 @@ impl Broker for Memory {
     }
 
     fn subscribe(&self, channel: &Arc<str>) -> Answer<'_, Result<(), BrokerError>> {
-        let now = self.clock.now();
+        let now = self.clock.elapsed();
         Answer::now(self.with(channel, now, |state| state.is_subscribed = true))
     }
 
@@ -315,7 +312,7 @@ impl Broker for Memory {
         channel: &Arc<str>,
         query: HistoryQuery,
     ) -> Answer<'_, Result<History, BrokerError>> {
-        let now = self.clock.now();
+        let now = self.clock.elapsed();
         Answer::now(self.with(channel, now, |state| {
             let stream = self.stream(state, query.meta_ttl, now);
             History {
@@ -335,7 +332,7 @@ impl Broker for Memory {
     }
 
     fn sweep(&self) {
-        self.free_expired(self.clock.now(), SWEEP_CHANNELS_MAX);
+        self.free_expired(self.clock.elapsed(), SWEEP_CHANNELS_MAX);
     }
 }
 
@@ -349,7 +346,7 @@ impl fmt::Debug for Memory {
 }
 
 /// Returns the answer to a publication that the channel needn't have, if it is one.
-fn suppress(state: &ChannelState, options: &PublishOptions, now: UnixMillis) -> Option<Published> {
+fn suppress(state: &ChannelState, options: &PublishOptions, now: Duration) -> Option<Published> {
     if let (Some(keys), Some(key)) = (&state.keys, &options.idempotency_key)
         && let Some(position) = keys.seen(key, now)
     {
@@ -368,12 +365,6 @@ fn suppress(state: &ChannelState, options: &PublishOptions, now: UnixMillis) -> 
         });
     }
     None
-}
-
-/// Returns the time `duration` after `now`, at least a millisecond.
-fn after(now: UnixMillis, duration: Duration) -> UnixMillis {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    UnixMillis(now.0.saturating_add(millis.max(1)))
 }
 
 /// Channels that one sweep looks at: about a millisecond's work.

@@ -1,9 +1,11 @@
 //! One channel.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    time::Duration,
+};
 
 use super::{keys::Keys, stream::Stream, usage::Usage};
-use crate::UnixMillis;
 
 /// A channel that is subscribed, or about which something is kept.
 pub(super) struct Channel {
@@ -23,7 +25,7 @@ pub(super) struct ChannelState {
     /// `None` rather than empty.
     pub(super) keys: Option<Box<Keys>>,
     /// The time under which the schedule has the channel: not later than `deadline`. `None` if it hasn't.
-    pub(super) scheduled_at: Option<UnixMillis>,
+    pub(super) scheduled_at: Option<Duration>,
 }
 
 impl Channel {
@@ -61,7 +63,7 @@ impl ChannelState {
     }
 
     /// Drops what has expired.
-    pub(super) fn expire(&mut self, now: UnixMillis, history: &Usage, idempotency: &Usage) {
+    pub(super) fn expire(&mut self, now: Duration, history: &Usage, idempotency: &Usage) {
         if let Some(stream) = &mut self.stream {
             stream.expire(now, history);
             if stream.is_forgotten(now) {
@@ -78,7 +80,7 @@ impl ChannelState {
     }
 
     /// Returns when something expires next.
-    pub(super) fn deadline(&self) -> Option<UnixMillis> {
+    pub(super) fn deadline(&self) -> Option<Duration> {
         let stream = self.stream.as_ref().map(|stream| stream.deadline());
         let keys = self.keys.as_ref().and_then(|keys| keys.deadline());
         stream.into_iter().chain(keys).min()

@@ -3,17 +3,18 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use super::usage::{LimitReached, Usage};
-use crate::{StreamPosition, UnixMillis};
+use crate::StreamPosition;
 
 /// The idempotency keys that a channel has seen, and what became of their publications.
 #[derive(Default)]
 pub(super) struct Keys {
     by_key: HashMap<Arc<str>, Seen>,
     /// Every key, by when it expires. The number tells apart those of one time.
-    by_time: BTreeMap<(UnixMillis, u64), Arc<str>>,
+    by_time: BTreeMap<(Duration, u64), Arc<str>>,
     /// How many keys there have been.
     count: u64,
 }
@@ -21,7 +22,7 @@ pub(super) struct Keys {
 struct Seen {
     position: Option<StreamPosition>,
     /// Its place in `by_time`.
-    place: (UnixMillis, u64),
+    place: (Duration, u64),
 }
 
 impl Keys {
@@ -30,13 +31,13 @@ impl Keys {
     }
 
     /// Returns when a key expires next.
-    pub(super) fn deadline(&self) -> Option<UnixMillis> {
+    pub(super) fn deadline(&self) -> Option<Duration> {
         let ((until, _), _) = self.by_time.first_key_value()?;
         Some(*until)
     }
 
     /// Forgets the keys whose time is over, up to [`EXPIRED_MAX`].
-    pub(super) fn expire(&mut self, now: UnixMillis, usage: &Usage) {
+    pub(super) fn expire(&mut self, now: Duration, usage: &Usage) {
         for _ in 0..EXPIRED_MAX {
             if self.deadline().is_none_or(|until| until > now) {
                 return;
@@ -47,7 +48,7 @@ impl Keys {
 
     /// Returns the position of the publication that came with `key`, if the key is remembered. The position is `None` if
     /// that publication was not for the history.
-    pub(super) fn seen(&self, key: &str, now: UnixMillis) -> Option<&Option<StreamPosition>> {
+    pub(super) fn seen(&self, key: &str, now: Duration) -> Option<&Option<StreamPosition>> {
         let seen = self.by_key.get(key)?;
         (seen.place.0 > now).then_some(&seen.position)
     }
@@ -82,7 +83,7 @@ impl Keys {
         &mut self,
         key: Arc<str>,
         position: Option<StreamPosition>,
-        until: UnixMillis,
+        until: Duration,
         usage: &Usage,
     ) {
         self.count += 1;

@@ -24,7 +24,7 @@ pub struct MemoryLimits {
     /// Publications in the answer to one [`HistoryQuery`](crate::broker::HistoryQuery); 100,000 by default. The caller
     /// asks for the others with `since`.
     pub answer_publications_max: usize,
-    /// How long offset and epoch are remembered if the caller passes 0; 30 days by default.
+    /// How long offset and epoch are remembered if no caller has said how long; 30 days by default.
     pub history_meta_ttl: Duration,
 }
 

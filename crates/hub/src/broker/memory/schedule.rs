@@ -6,10 +6,10 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use super::channel::{Channel, ChannelState};
-use crate::UnixMillis;
 
 /// The channels that have something that expires, by time.
 ///
@@ -23,7 +23,7 @@ pub(super) struct Schedule {
 }
 
 /// By time, and by the channel's id.
-type Entries = BTreeMap<(UnixMillis, u64), Arc<Channel>>;
+type Entries = BTreeMap<(Duration, u64), Arc<Channel>>;
 
 impl Schedule {
     /// Enters `channel` if it has no entry that is early enough. The caller holds the lock of `state`.
@@ -55,10 +55,10 @@ impl Schedule {
     /// sets `scheduled_at` to `None` if it still is that time, and calls [`Schedule::update`].
     pub(super) fn take_due(
         &self,
-        now: UnixMillis,
+        now: Duration,
         count_max: usize,
-    ) -> Vec<(UnixMillis, Arc<Channel>)> {
-        if self.first.load(Ordering::Relaxed) > now.0 {
+    ) -> Vec<(Duration, Arc<Channel>)> {
+        if self.first.load(Ordering::Relaxed) > millis(now) {
             return vec![];
         }
         let mut entries = self.lock();
@@ -83,13 +83,17 @@ impl Schedule {
 
     fn note_first(&self, entries: &Entries) {
         let first = entries.first_key_value();
-        let first = first.map_or(u64::MAX, |((at, _), _)| at.0);
+        let first = first.map_or(u64::MAX, |((at, _), _)| millis(*at));
         self.first.store(first, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Default for Schedule {

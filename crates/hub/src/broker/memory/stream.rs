@@ -1,10 +1,10 @@
 //! The history of one channel.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::usage::Usage;
 use crate::{
-    Epoch, Publication, StreamPosition, UnixMillis,
+    Epoch, Publication, StreamPosition,
     broker::{HistoryQuery, Limit},
 };
 
@@ -21,13 +21,15 @@ pub(super) struct Stream {
     /// The sum of [`cost`] of the publications, which are added to the usage of the broker.
     bytes: usize,
     /// When the publications expire.
-    expires_at: UnixMillis,
+    expires_at: Duration,
     /// When offset and epoch are forgotten, and the publications with them.
-    forgotten_at: UnixMillis,
+    forgotten_at: Duration,
+    /// How long after a publication or question that is.
+    meta_ttl: Duration,
 }
 
 impl Stream {
-    pub(super) fn new(epoch: Epoch) -> Self {
+    pub(super) fn new(epoch: Epoch, meta_ttl: Duration) -> Self {
         Self {
             epoch,
             top: 0,
@@ -35,8 +37,9 @@ impl Stream {
             version_epoch: Epoch::default(),
             publications: VecDeque::new(),
             bytes: 0,
-            expires_at: UnixMillis(0),
-            forgotten_at: UnixMillis(u64::MAX),
+            expires_at: Duration::ZERO,
+            forgotten_at: Duration::MAX,
+            meta_ttl,
         }
     }
 
@@ -47,24 +50,27 @@ impl Stream {
         }
     }
 
-    pub(super) fn is_forgotten(&self, now: UnixMillis) -> bool {
+    pub(super) fn is_forgotten(&self, now: Duration) -> bool {
         self.forgotten_at <= now
     }
 
-    /// Sets until when offset and epoch are remembered.
-    pub(super) fn remember_until(&mut self, time: UnixMillis) {
-        self.forgotten_at = time;
+    /// Remembers offset and epoch for `meta_ttl` from now on; if it is 0, for as long as the last time.
+    pub(super) fn remember(&mut self, meta_ttl: Duration, now: Duration) {
+        if !meta_ttl.is_zero() {
+            self.meta_ttl = meta_ttl;
+        }
+        self.forgotten_at = now.saturating_add(self.meta_ttl);
     }
 
     /// Drops the publications if their time is over.
-    pub(super) fn expire(&mut self, now: UnixMillis, usage: &Usage) {
+    pub(super) fn expire(&mut self, now: Duration, usage: &Usage) {
         if self.expires_at <= now {
             self.clear(usage);
         }
     }
 
     /// Returns when something expires next.
-    pub(super) fn deadline(&self) -> UnixMillis {
+    pub(super) fn deadline(&self) -> Duration {
         if self.publications.is_empty() {
             return self.forgotten_at;
         }
@@ -90,7 +96,7 @@ impl Stream {
         &mut self,
         mut publication: Publication,
         size: usize,
-        expires_at: UnixMillis,
+        expires_at: Duration,
         usage: &Usage,
     ) -> Arc<Publication> {
         self.top += 1;

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use super::{
@@ -14,7 +15,6 @@ use super::{
     schedule::Schedule,
     usage::{LimitReached, Usage},
 };
-use crate::UnixMillis;
 
 /// The channels by name, in parts with a lock each; and when which of them has something that expires.
 pub(super) struct Table {
@@ -81,7 +81,7 @@ impl Table {
     /// Calls `operate` with up to `count_max` channels in which something has expired, each locked.
     pub(super) fn with_expired(
         &self,
-        now: UnixMillis,
+        now: Duration,
         count_max: usize,
         mut operate: impl FnMut(&mut ChannelState),
     ) {
