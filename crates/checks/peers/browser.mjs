@@ -81,7 +81,11 @@ const orders = {
   fill: ({ tab, selector, text }) => tabs[tab].fill(selector, text),
   // Asked again and again until it is true. Playwright's own way to do it needs a page that allows eval.
   until: async ({ tab, script }) => {
-    for (const end = Date.now() + UNTIL_MS; !(await tabs[tab].evaluate(script));) {
+    // While one page replaces another, there is none to ask.
+    const isTrue = () => tabs[tab].evaluate(script).catch((error) => {
+      if (!String(error).includes("context was destroyed")) throw error;
+    });
+    for (const end = Date.now() + UNTIL_MS; !(await isTrue());) {
       if (Date.now() > end) throw new Error(`not true within ${UNTIL_MS} ms`);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
