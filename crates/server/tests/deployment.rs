@@ -74,6 +74,7 @@ const FLAGS_OF_OTHERS: &[&str] = &[
     "--open",
     "--path",
     "--release",
+    "--target",
     "--test",
     "--workspace",
     // docker
