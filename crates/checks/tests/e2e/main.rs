@@ -9,6 +9,7 @@ mod curl;
 mod firefox;
 mod http2;
 mod https;
+mod hub;
 mod login;
 mod login_states;
 mod node;
