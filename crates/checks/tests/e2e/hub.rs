@@ -45,19 +45,29 @@ fn javascript(transport: &str, more: &[&str]) {
     assert_eq!(ended.code, Some(0), "{}", ended.transcript());
     let facts = facts(&ended);
     let talked = the(&facts, "talked");
-    let numbers = [1, 2, 3, 4].map(|number| json!({ "data": { "number": number }, "offset": number }));
+    let numbers =
+        [1, 2, 3, 4].map(|number| json!({ "data": { "number": number }, "offset": number }));
     assert_eq!(talked["got"], json!(numbers));
     assert_eq!(talked["history"], json!([1, 2, 3, 4]));
     assert_eq!(talked["users"], json!(["ann"]));
     assert_eq!(talked["stats"]["numClients"], json!(1));
     let refused = the(&facts, "refused");
-    assert_eq!((&refused["unknown"], &refused["rpc"]), (&json!(102), &json!(108)));
+    assert_eq!(
+        (&refused["unknown"], &refused["rpc"]),
+        (&json!(102), &json!(108))
+    );
     let recovered = the(&facts, "recovered");
     assert_eq!(recovered["numbers"], json!([1, 2, 3, 4, 5, 6, 7, 8, 9]));
     let last = recovered["subscribed"].as_array().unwrap().last().unwrap();
     assert_eq!(*last, json!({ "wasRecovering": true, "recovered": true }));
-    assert_eq!(the(&facts, "heard")["heard"], json!(["join bob", "leave bob"]));
-    assert_eq!(the(&facts, "direct")["direct"], json!([["direct", 1], ["more", 2]]));
+    assert_eq!(
+        the(&facts, "heard")["heard"],
+        json!(["join bob", "leave bob"])
+    );
+    assert_eq!(
+        the(&facts, "direct")["direct"],
+        json!([["direct", 1], ["more", 2]])
+    );
     assert_eq!(the(&facts, "refreshed")["state"], json!("connected"));
     the(&facts, "end");
 }

@@ -223,13 +223,13 @@ impl Client {
             Phase::Connected(connected) => connected,
             _ => return true,
         };
-        self.node.clients.remove(&connected.view.user, self.key);
+        self.node.clients.remove(&connected.info.user, self.key);
         for subscription in connected.subscriptions.drain() {
             self.abandon(&subscription);
         }
         if let Some(handler) = &self.node.handlers.disconnect {
             handler(DisconnectEvent {
-                client: connected.view,
+                client: connected.view(self.transport.name()),
                 disconnect: disconnect.cloned(),
             });
         }

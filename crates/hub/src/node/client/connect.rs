@@ -12,8 +12,8 @@ use super::{
     subscriptions::{Origin, Progress, Subscription, Subscriptions},
 };
 use crate::{
-    Disconnect, ErrorCode, UnixMillis,
-    node::{ClientView, ConnectEvent, Credentials},
+    ClientInfo, Disconnect, ErrorCode, UnixMillis,
+    node::{ConnectEvent, Credentials},
     shard::Generation,
     token::SubscriptionOptions,
     wire::{ConnectPush, ConnectRequest, ConnectResult, Push, Reply},
@@ -140,17 +140,17 @@ impl Client {
             return Err(ErrorCode::Expired.into());
         }
         let connected = Connected {
-            view: ClientView {
-                client: Arc::clone(&self.id),
+            info: Arc::new(ClientInfo {
                 user: user.into(),
-                info,
-                meta,
-                transport: self.transport.name(),
-            },
+                client: Arc::clone(&self.id),
+                conn_info: info,
+                chan_info: Bytes::new(),
+            }),
+            meta,
             expire_at,
             subscriptions: Subscriptions::default(),
         };
-        let channels = self.server_side(&connected.view.user, subscriptions)?;
+        let channels = self.server_side(&connected.info.user, subscriptions)?;
         let mut held = Vec::with_capacity(channels.len());
         let mut results = BTreeMap::new();
         for (channel, options) in channels {
@@ -205,7 +205,7 @@ impl Client {
             self.abandon_held(&held);
             return Err(Failure::Closed);
         }
-        let user = Arc::clone(&connected.view.user);
+        let user = Arc::clone(&connected.info.user);
         if !node
             .clients
             .insert(&user, self, node.settings.user_connection_limit)
@@ -295,7 +295,7 @@ impl Client {
         options: SubscriptionOptions,
         request: &crate::wire::SubscribeRequest,
     ) -> Result<(Held, crate::wire::SubscribeResult), Failure> {
-        let mut plan = self.plan_trusted(&connected.view, channel, options, None)?;
+        let mut plan = self.plan_trusted(&connected.info.user, channel, options, None)?;
         let mut request = Request::of(request);
         let info = connected.info_in(&plan.chan_info);
         let generation = self.hold(&plan, info).await?;

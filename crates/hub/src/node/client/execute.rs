@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Client, Failure, state::State};
+use super::{Client, Failure};
 use crate::{
     Disconnect, ErrorCode,
     node::ClientView,
@@ -102,10 +102,7 @@ impl Client {
     }
 
     pub(super) fn view(&self) -> Result<ClientView, Failure> {
-        self.view_in(&mut self.state.lock())
-    }
-
-    pub(super) fn view_in(&self, state: &mut State) -> Result<ClientView, Failure> {
-        Ok(state.connected()?.view.clone())
+        let mut state = self.state.lock();
+        Ok(state.connected()?.view(self.transport.name()))
     }
 }

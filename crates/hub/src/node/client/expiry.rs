@@ -53,7 +53,7 @@ impl Client {
             if self.node.handlers.refresh.is_some() {
                 if at <= now {
                     return Expired::ConnectionAsks(Box::new(RefreshEvent {
-                        client: connected.view.clone(),
+                        client: connected.view(self.transport.name()),
                         channel: None,
                     }));
                 }

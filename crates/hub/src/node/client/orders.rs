@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     Disconnect, ErrorCode, StreamPosition, UnixMillis,
-    node::ClientView,
     token::SubscriptionOptions,
     wire::{Push, RefreshPush, SubscribePush, SubscribeRequest},
 };
@@ -25,7 +24,7 @@ impl Client {
         expire_at: Option<UnixMillis>,
     ) -> Result<(), Failure> {
         let attempt = self.node.next_number();
-        let view = {
+        let user = {
             let mut state = self.state.lock();
             let connected = state.connected()?;
             if connected.subscriptions.len() >= self.node.settings.channel_limit {
@@ -41,10 +40,10 @@ impl Client {
             if !is_new {
                 return Ok(());
             }
-            connected.view.clone()
+            Arc::clone(&connected.info.user)
         };
         let opened = self
-            .open_by_server(&view, channel, options, recover_since, expire_at, attempt)
+            .open_by_server(&user, channel, options, recover_since, expire_at, attempt)
             .await;
         if opened.is_err() {
             let mut state = self.state.lock();
@@ -62,14 +61,14 @@ impl Client {
 
     async fn open_by_server(
         self: &Arc<Self>,
-        view: &ClientView,
+        user: &str,
         channel: &str,
         options: SubscriptionOptions,
         recover_since: Option<&StreamPosition>,
         expire_at: Option<UnixMillis>,
         attempt: u64,
     ) -> Result<(), Failure> {
-        let mut plan = self.plan_trusted(view, channel, options, expire_at)?;
+        let mut plan = self.plan_trusted(user, channel, options, expire_at)?;
         let request =
             recover_since.map_or_else(SubscribeRequest::default, |since| SubscribeRequest {
                 recover: true,

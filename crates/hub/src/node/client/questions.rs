@@ -38,7 +38,7 @@ impl Client {
                 subscription.chan_info.clone()
             });
             (
-                connected.view.clone(),
+                connected.view(self.transport.name()),
                 connected.info_in(&chan_info),
                 is_allowed,
             )
@@ -212,6 +212,6 @@ impl Client {
             true => Membership::Subscriber,
             false => Membership::Outsider,
         };
-        self.node.settings.insecure || right(resolved.options, &connected.view.user, membership)
+        self.node.settings.insecure || right(resolved.options, &connected.info.user, membership)
     }
 }

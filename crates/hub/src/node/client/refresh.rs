@@ -8,7 +8,7 @@ use super::{
     subscriptions::{Origin, Progress},
 };
 use crate::{
-    Disconnect, ErrorCode, UnixMillis,
+    ClientInfo, Disconnect, ErrorCode, UnixMillis,
     node::TokenFailure,
     wire::{RefreshRequest, RefreshResult, Reply, SubRefreshRequest, SubRefreshResult},
 };
@@ -33,7 +33,7 @@ impl Client {
         }
         let mut state = self.state.lock();
         let connected = state.connected()?;
-        if claims.user != *connected.view.user {
+        if claims.user != *connected.info.user {
             return Err(Disconnect::INVALID_TOKEN.into());
         }
         let own = self.server_side_channels(&claims.user, claims.subs)?;
@@ -47,8 +47,11 @@ impl Client {
             return Err(Disconnect::INSUFFICIENT_STATE.into());
         }
         connected.expire_at = claims.expire_at;
-        connected.view.info = claims.info.unwrap_or_default();
-        connected.view.meta = claims.meta.unwrap_or_default();
+        connected.info = Arc::new(ClientInfo {
+            conn_info: claims.info.unwrap_or_default(),
+            ..ClientInfo::clone(&connected.info)
+        });
+        connected.meta = claims.meta.unwrap_or_default();
         for subscription in connected.subscriptions.iter() {
             if let Progress::Active(generation) = subscription.progress {
                 let info = connected.info_in(&subscription.chan_info);

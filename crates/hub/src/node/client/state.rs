@@ -8,7 +8,7 @@ use super::{
     ConnectionInfo, command_queue::CommandQueue, ping::Ping, subscriptions::Subscriptions,
 };
 use crate::{
-    BrokerError, Disconnect, ErrorCode, UnixMillis,
+    BrokerError, ClientInfo, Disconnect, ErrorCode, UnixMillis,
     node::{ClientView, Rejection},
     wire::ErrorReply,
 };
@@ -40,7 +40,10 @@ pub(crate) enum Phase {
 }
 
 pub(crate) struct Connected {
-    pub(crate) view: ClientView,
+    /// What others may know, in a channel that adds nothing to it. Shared with the channels.
+    pub(crate) info: Arc<ClientInfo>,
+    /// What the application alone knows.
+    pub(crate) meta: Bytes,
     pub(crate) expire_at: Option<UnixMillis>,
     pub(crate) subscriptions: Subscriptions,
 }
@@ -67,13 +70,26 @@ impl State {
 }
 
 impl Connected {
-    pub(crate) fn info_in(&self, chan_info: &Bytes) -> Arc<crate::ClientInfo> {
-        Arc::new(crate::ClientInfo {
-            user: Arc::clone(&self.view.user),
-            client: Arc::clone(&self.view.client),
-            conn_info: self.view.info.clone(),
-            chan_info: chan_info.clone(),
-        })
+    /// Returns what others may know about the client in a channel.
+    pub(crate) fn info_in(&self, chan_info: &Bytes) -> Arc<ClientInfo> {
+        match chan_info.is_empty() {
+            true => Arc::clone(&self.info),
+            false => Arc::new(ClientInfo {
+                chan_info: chan_info.clone(),
+                ..ClientInfo::clone(&self.info)
+            }),
+        }
+    }
+
+    /// Returns what handlers are shown.
+    pub(crate) fn view(&self, transport: &'static str) -> ClientView {
+        ClientView {
+            client: Arc::clone(&self.info.client),
+            user: Arc::clone(&self.info.user),
+            info: self.info.conn_info.clone(),
+            meta: self.meta.clone(),
+            transport,
+        }
     }
 }
 

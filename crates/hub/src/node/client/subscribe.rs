@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Client, Failure,
     connect::seconds_until,
-    state::{Connected, State},
+    state::State,
     subscriptions::{Origin, Progress, Subscription},
 };
 use crate::{
@@ -145,9 +145,9 @@ impl Client {
             join_leave: request.join_leave,
             filter: request.tf.as_ref(),
         };
-        let view = self.view()?;
+        let user = Arc::clone(&self.state.lock().connected()?.info.user);
         let resolved = self.node.namespaces.resolve(channel).map_err(unresolved)?;
-        let mut plan = self.plan(&view, channel, &resolved, grant, Some(wishes))?;
+        let mut plan = self.plan(&user, channel, &resolved, grant, Some(wishes))?;
         let mut wanted = Request::of(request);
         let info = self.state.lock().connected()?.info_in(&plan.chan_info);
         let generation = self.hold(&plan, info).await?;
@@ -163,11 +163,8 @@ impl Client {
     /// Takes the place of a subscription, so that there is one for each channel.
     fn reserve(&self, channel: &Arc<str>, attempt: u64) -> Result<ClientView, Failure> {
         let mut state = self.state.lock();
-        let Connected {
-            view,
-            subscriptions,
-            ..
-        } = state.connected()?;
+        let connected = state.connected()?;
+        let subscriptions = &mut connected.subscriptions;
         if subscriptions.find(channel).is_some() {
             return Err(ErrorCode::AlreadySubscribed.into());
         }
@@ -181,7 +178,7 @@ impl Client {
             expire_at: None,
             chan_info: Bytes::new(),
         });
-        Ok(view.clone())
+        Ok(connected.view(self.transport.name()))
     }
 
     fn give_up(&self, channel: &str, attempt: u64) {
@@ -240,7 +237,7 @@ impl Client {
     /// Makes the plan of a subscription that a back end asks for.
     pub(super) fn plan_trusted(
         &self,
-        view: &ClientView,
+        user: &str,
         channel: &str,
         options: SubscriptionOptions,
         expire_at: Option<UnixMillis>,
@@ -251,12 +248,12 @@ impl Client {
             .resolve_trusted(channel)
             .map_err(unresolved)?;
         let grant = SubscriptionGrant { options, expire_at };
-        self.plan(view, &channel.into(), &resolved, grant, None)
+        self.plan(user, &channel.into(), &resolved, grant, None)
     }
 
     fn plan(
         &self,
-        view: &ClientView,
+        user: &str,
         channel: &Arc<str>,
         resolved: &ResolvedChannel<'_>,
         grant: SubscriptionGrant,
@@ -270,8 +267,8 @@ impl Client {
         } = grant.options;
         let insecure = self.node.settings.insecure;
         let member = Membership::Subscriber;
-        let may_follow = insecure || options.allows_history(&view.user, member);
-        let may_see_others = insecure || options.allows_presence(&view.user, member);
+        let may_follow = insecure || options.allows_history(user, member);
+        let may_see_others = insecure || options.allows_presence(user, member);
         let wishes = wishes.unwrap_or(Wishes {
             positioned: false,
             recoverable: false,

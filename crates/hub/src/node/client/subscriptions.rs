@@ -60,6 +60,8 @@ impl Subscriptions {
         match self.place(&subscription.channel) {
             Ok(_) => false,
             Err(at) => {
+                // Most clients have one or two, and a vector would begin with room for four.
+                self.0.reserve_exact(1);
                 self.0.insert(at, subscription);
                 true
             }
