@@ -164,3 +164,43 @@ fn lock(part: &Part) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Channel>>> {
 
 /// Parts of the table. Many more than a machine's cores, so that two threads rarely want the same; an empty one is small.
 const PARTS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn an_operation_that_waits_for_a_channel_that_is_removed_gets_its_successor() {
+        (0..200).for_each(|_| remove_while_another_waits());
+    }
+
+    fn remove_while_another_waits() {
+        let table = Table::new(10);
+        let name: Arc<str> = "a".into();
+        let subscribe = || table.with(&name, |state| state.is_subscribed = true);
+        subscribe().unwrap();
+        thread::scope(|scope| {
+            table.with_existing(&name, |state| {
+                scope.spawn(|| subscribe().unwrap());
+                // The table holds the channel, this thread does, and the other when it has found it.
+                while Arc::strong_count(&lock(table.part(&name))[&name]) < 3 {
+                    thread::yield_now();
+                }
+                state.is_subscribed = false;
+            });
+        });
+        let is_subscribed = table.with_existing(&name, |state| state.is_subscribed);
+        assert_eq!(is_subscribed, Some(true));
+        assert_eq!(table.channels(), 1);
+    }
+
+    #[test]
+    fn a_channel_about_which_nothing_is_kept_is_removed() {
+        let table = Table::new(1);
+        table.with(&"a".into(), |_| ()).unwrap();
+        assert_eq!((table.channels(), table.bytes()), (0, 0));
+        table.with(&"b".into(), |_| ()).unwrap();
+    }
+}
