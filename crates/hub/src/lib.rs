@@ -39,6 +39,7 @@ mod disconnect;
 mod error;
 mod error_code;
 mod ids;
+mod pattern;
 mod private_file;
 mod publication;
 mod transport;

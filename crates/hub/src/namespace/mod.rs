@@ -34,7 +34,6 @@ mod error;
 mod names;
 mod namespaces;
 mod options;
-mod pattern;
 mod resolved;
 
 pub use error::ConfigError;

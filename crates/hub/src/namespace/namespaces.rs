@@ -4,8 +4,9 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     AllowedUsers, ChannelNames, ChannelOptions, ConfigError, PublicationDataFormat,
-    ResolvedChannel, UnresolvedChannel, check, pattern::ChannelPattern,
+    ResolvedChannel, UnresolvedChannel, check,
 };
+use crate::pattern::Pattern;
 
 /// The configuration of channels, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub struct Namespaces {
 #[derive(Clone, Debug)]
 struct Entry {
     options: ChannelOptions,
-    pattern: Option<ChannelPattern>,
+    pattern: Option<Pattern>,
     history_meta_ttl: Duration,
     publication_data_format: PublicationDataFormat,
 }
@@ -71,7 +72,7 @@ impl Namespaces {
     pub fn new(config: ChannelConfig) -> Result<Self, ConfigError> {
         check::check(&config)?;
         let entry = |namespace: &str, options: ChannelOptions| {
-            let pattern = options.channel_regex.as_deref().map(ChannelPattern::new);
+            let pattern = options.channel_regex.as_deref().map(Pattern::new);
             let refused = |reason| ConfigError::Pattern {
                 namespace: namespace.to_owned(),
                 reason,

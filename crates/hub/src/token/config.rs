@@ -35,8 +35,14 @@ pub struct VerifierConfig {
     pub jwks_limits: KeyCacheLimits,
     /// The audience that a token must name in `aud`. Default: any or none.
     pub audience: Option<String>,
+    /// A regular expression that one of the audiences in `aud` must match, somewhere unless it has anchors. Not together
+    /// with [`VerifierConfig::audience`]. Default: none.
+    pub audience_regex: Option<String>,
     /// The issuer that a token must name in `iss`. Default: any or none.
     pub issuer: Option<String>,
+    /// A regular expression that `iss` must match, somewhere unless it has anchors. Not together with
+    /// [`VerifierConfig::issuer`]. Default: none.
+    pub issuer_regex: Option<String>,
     /// The claim that holds the user's id. Default `sub`, which must be a string; any other claim may be an integer too.
     pub user_id_claim: String,
     /// How far the clocks of application and server may differ: a token is valid this much before `nbf` and after
@@ -65,7 +71,9 @@ impl Default for VerifierConfig {
             jwks: Vec::new(),
             jwks_limits: KeyCacheLimits::default(),
             audience: None,
+            audience_regex: None,
             issuer: None,
+            issuer_regex: None,
             user_id_claim: "sub".to_owned(),
             leeway: LEEWAY_DEFAULT,
         }
@@ -92,7 +100,9 @@ impl fmt::Debug for VerifierConfig {
             .field("jwks", &self.jwks)
             .field("jwks_limits", &self.jwks_limits)
             .field("audience", &self.audience)
+            .field("audience_regex", &self.audience_regex)
             .field("issuer", &self.issuer)
+            .field("issuer_regex", &self.issuer_regex)
             .field("user_id_claim", &self.user_id_claim)
             .field("leeway", &self.leeway)
             .finish()

@@ -139,3 +139,35 @@ fn ec(curve: Curve, x: &[u8], y: &[u8]) -> Option<PublicKey> {
     }
     PublicKey::ec_point(curve, &[&[4], x, y].concat()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn arbitrary_answers_never_panic(bytes in any::<Vec<u8>>(), text in "\\PC{0,40}") {
+            let _ = JwkSet::parse(&bytes, 4);
+            let set = format!(r#"{{"keys":[{text}]}}"#);
+            if let Ok(set) = JwkSet::parse(set.as_bytes(), 4) {
+                prop_assert!(set.usable_count() + set.unusable_count() <= 4);
+            }
+        }
+
+        #[test]
+        fn keys_with_arbitrary_numbers_never_panic(
+            kty in "RSA|EC|OKP|oct", crv in "P-256|P-384|P-521|Ed25519",
+            n in "[A-Za-z0-9_-]{0,400}", x in "[A-Za-z0-9_-]{42,65}",
+        ) {
+            let key = serde_json::json!({"kty": kty, "kid": "k", "crv": crv, "n": n, "e": "AQAB", "x": x, "y": x});
+            let set = serde_json::json!({"keys": [key]}).to_string();
+            let set = JwkSet::parse(set.as_bytes(), 1).expect("a set");
+            prop_assert_eq!(set.usable_count() + set.unusable_count(), 1);
+            for key in set.matching("k", Algorithm::Es256) {
+                prop_assert!(!key.verify(Algorithm::Es256, b"x", &[1; 64]));
+            }
+        }
+    }
+}

@@ -12,7 +12,7 @@ use super::{
     key_cache::KeyCache,
     pem,
 };
-use crate::UnixMillis;
+use crate::{UnixMillis, pattern::Pattern};
 
 /// Verifies tokens.
 ///
@@ -24,10 +24,16 @@ pub struct Verifier {
     secrets: Vec<Secret>,
     public_keys: Vec<PublicKey>,
     key_cache: Option<KeyCache>,
-    audience: Option<String>,
-    issuer: Option<String>,
+    audience: Option<Expected>,
+    issuer: Option<Expected>,
     user_id_claim: String,
     leeway_ms: u64,
+}
+
+/// What an issuer or an audience must be.
+enum Expected {
+    Text(String),
+    Match(Pattern),
 }
 
 /// A configured secret.
@@ -76,6 +82,8 @@ impl Verifier {
         }
         let secrets = secrets(&config)?;
         let public_keys = public_keys(&config)?;
+        let audience = expected("audience_regex", &config.audience, &config.audience_regex)?;
+        let issuer = expected("issuer_regex", &config.issuer, &config.issuer_regex)?;
         let key_cache = source
             .filter(|_| !config.jwks.is_empty())
             .map(|source| KeyCache::new(config.jwks, config.jwks_limits, source));
@@ -83,8 +91,8 @@ impl Verifier {
             secrets,
             public_keys,
             key_cache,
-            audience: config.audience,
-            issuer: config.issuer,
+            audience,
+            issuer,
             user_id_claim: config.user_id_claim,
             leeway_ms: u64::try_from(config.leeway.as_millis()).unwrap_or(u64::MAX),
         })
@@ -247,11 +255,19 @@ impl Verifier {
 
     fn check_registered(&self, claims: &ClaimParser<'_>) -> Result<RegisteredClaims, TokenError> {
         let registered = RegisteredClaims::from_claims(claims)?;
-        if self.issuer.is_some() && self.issuer != registered.issuer {
+        if let Some(expected) = &self.issuer
+            && !registered
+                .issuer
+                .as_deref()
+                .is_some_and(|issuer| expected.is(issuer))
+        {
             return Err(TokenError::invalid("it is from another issuer (`iss`)"));
         }
-        if let Some(audience) = &self.audience
-            && !registered.audience.contains(audience)
+        if let Some(expected) = &self.audience
+            && !registered
+                .audience
+                .iter()
+                .any(|audience| expected.is(audience))
         {
             return Err(TokenError::invalid("it is for another audience (`aud`)"));
         }
@@ -322,6 +338,33 @@ fn unverified_issuer(key_cache: &KeyCache, claims: &[u8]) -> Option<String> {
         return None;
     }
     ClaimParser::new(claims).ok()?.string("iss").ok()?
+}
+
+impl Expected {
+    fn is(&self, text: &str) -> bool {
+        match self {
+            Self::Text(expected) => text == expected,
+            Self::Match(pattern) => pattern.matches(text),
+        }
+    }
+}
+
+fn expected(
+    name: &'static str,
+    text: &Option<String>,
+    regex: &Option<String>,
+) -> Result<Option<Expected>, ConfigError> {
+    match (text, regex) {
+        (Some(_), Some(_)) => Err(ConfigError::new(
+            name,
+            "is there together with its form without _regex",
+        )),
+        (Some(text), None) => Ok(Some(Expected::Text(text.clone()))),
+        (None, Some(regex)) => Pattern::new(regex)
+            .map(|pattern| Some(Expected::Match(pattern)))
+            .map_err(|reason| ConfigError::new(name, reason)),
+        (None, None) => Ok(None),
+    }
 }
 
 fn secrets(config: &VerifierConfig) -> Result<Vec<Secret>, ConfigError> {

@@ -263,3 +263,29 @@ fn issuer_and_audience_are_checked_when_they_are_configured() {
     let subscription = verifier.verify_subscription(&signed(r#"{"channel":"x","iss":"b"}"#), NOW);
     assert_invalid(subscription, "it is from another issuer (`iss`)");
 }
+
+#[test]
+fn issuer_and_audience_may_be_regular_expressions() {
+    let verifier = Verifier::new(VerifierConfig {
+        issuer_regex: Some("^https://(a|b)[.]example$".to_owned()),
+        audience_regex: Some("chat".to_owned()),
+        ..with_secret(SECRET)
+    })
+    .expect("usable");
+    let verify = |claims| verifier.verify_connection(&signed(claims), NOW).map(|_| ());
+    assert_eq!(
+        verify(r#"{"iss":"https://b.example","aud":["news","my-chat-1"]}"#),
+        Ok(())
+    );
+    for other in [
+        r#"{"aud":"chat"}"#,
+        r#"{"iss":"https://c.example","aud":"chat"}"#,
+        r#"{"iss":"https://a.example.evil","aud":"chat"}"#,
+    ] {
+        assert_invalid(verify(other), "it is from another issuer (`iss`)");
+    }
+    assert_invalid(
+        verify(r#"{"iss":"https://a.example","aud":"news"}"#),
+        "it is for another audience (`aud`)",
+    );
+}

@@ -155,3 +155,21 @@ fn debug_output_shows_no_secret() {
     let shown = format!("{config:?} {:?}", Verifier::new(config.clone()));
     assert!(!shown.contains("hidden"), "{shown}");
 }
+
+#[test]
+fn a_regular_expression_is_valid_and_stands_alone() {
+    let both = VerifierConfig {
+        issuer: Some("a".to_owned()),
+        issuer_regex: Some("a".to_owned()),
+        ..VerifierConfig::default()
+    };
+    assert_unusable(
+        both,
+        "issuer_regex: is there together with its form without _regex",
+    );
+    let open = VerifierConfig {
+        audience_regex: Some("(a".to_owned()),
+        ..VerifierConfig::default()
+    };
+    assert_unusable(open, "audience_regex: unclosed group");
+}

@@ -1,20 +1,20 @@
-//! The pattern of a namespace's channel names.
+//! Patterns in the configuration: names of channels, issuers, audiences.
 
 use regex::{Regex, RegexBuilder};
 
-/// A compiled `channel_regex`. Matching takes time in proportion to the name.
+/// A compiled regular expression. Matching takes time in proportion to the text.
 #[derive(Clone, Debug)]
-pub(super) struct ChannelPattern(Regex);
+pub(crate) struct Pattern(Regex);
 
 /// Bytes of a compiled pattern. A repetition of a repetition would compile to gigabytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
-impl ChannelPattern {
+impl Pattern {
     /// Compiles `pattern`.
     ///
     /// # Errors
     /// The pattern is not a regular expression, or too large; the text says which, in one line.
-    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+    pub(crate) fn new(pattern: &str) -> Result<Self, String> {
         RegexBuilder::new(&with_ascii_classes(pattern))
             .size_limit(PATTERN_BYTES_MAX)
             .build()
@@ -27,9 +27,9 @@ impl ChannelPattern {
             })
     }
 
-    /// Returns whether the pattern matches somewhere in `name`.
-    pub(super) fn matches(&self, name: &str) -> bool {
-        self.0.is_match(name)
+    /// Returns whether the pattern matches somewhere in `text`.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, name: &str) -> bool {
-        ChannelPattern::new(pattern).unwrap().matches(name)
+        Pattern::new(pattern).unwrap().matches(name)
     }
 
     #[test]
@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_is_explained_in_one_line() {
-        let error = ChannelPattern::new("room(").unwrap_err();
+        let error = Pattern::new("room(").unwrap_err();
         assert_eq!(error, "unclosed group");
-        let error = ChannelPattern::new("(((a{1000}){1000}){1000})").unwrap_err();
+        let error = Pattern::new("(((a{1000}){1000}){1000})").unwrap_err();
         assert!(error.contains("size limit"), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
