@@ -19,6 +19,7 @@ use crate::{
     connect::ConnectArgs,
     log::Notices,
     man::{self, ManArgs},
+    token::{self, TokenCommand},
 };
 
 /// WebSocket server and client in one binary.
@@ -51,6 +52,12 @@ pub(crate) enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Make the tokens that clients connect and subscribe with, and show what is in one
+    #[command(after_help = token::EXAMPLES)]
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
     },
     /// Print the script that completes commands and options in a shell
     #[command(after_help = completions::WHERE_TO)]
@@ -92,6 +99,7 @@ pub(crate) enum Order {
     ConfigCheck(Loaded),
     ConfigDefault,
     ConfigReference,
+    Token(TokenCommand),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -142,6 +150,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Order, C
         Command::Serve(_) => Order::Serve(load(&["serve"])?),
         Command::Connect(connect) => Order::Connect(connect),
         Command::Bench(bench) => Order::Bench(bench),
+        Command::Token { command } => Order::Token(command),
         Command::Completions(args) => Order::Completions(args),
         Command::Man(args) => Order::Man(args),
         Command::Config { command } => match command {

@@ -5,6 +5,7 @@
 //! - `sockeye connect`: a WebSocket client for the terminal and for pipes;
 //! - `sockeye bench`: a load generator that measures any WebSocket server;
 //! - `sockeye config`: the configuration, checked and explained;
+//! - `sockeye token`: tokens of clients, made and shown;
 //! - `sockeye completions` and `sockeye man`: shell completions and manual pages.
 //!
 //! What it is not:
@@ -45,6 +46,7 @@ mod readiness;
 mod reload;
 mod room;
 mod signal;
+mod token;
 pub mod transport;
 mod tty;
 mod unix_time;
@@ -69,6 +71,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         Ok(Order::ConfigDefault) => print(config::defaults().as_bytes()),
         Ok(Order::ConfigReference) => print(config::reference().as_bytes()),
+        Ok(Order::Token(command)) => token::run(&command, notices),
         Ok(Order::Completions(args)) => print(&completions::script(args.shell, cli::command())),
         Ok(Order::Man(args)) => man::run(&args, cli::command(), notices),
         Err(CliError::Usage(error)) => cli::explain(&error, notices),

@@ -15,6 +15,16 @@ fn help_is_what_we_meant() {
         ("help-connect.txt", &["connect", "--help"]),
         ("help-bench.txt", &["bench", "--help"]),
         ("help-config.txt", &["config", "--help"]),
+        ("help-token.txt", &["token", "--help"]),
+        (
+            "help-token-connection.txt",
+            &["token", "connection", "--help"],
+        ),
+        (
+            "help-token-subscription.txt",
+            &["token", "subscription", "--help"],
+        ),
+        ("help-token-inspect.txt", &["token", "inspect", "--help"]),
         ("help-completions.txt", &["completions", "--help"]),
         ("help-man.txt", &["man", "--help"]),
     ] {
@@ -52,6 +62,27 @@ fn bad_command_line_exits_with_2() {
         &["bench", "ws://a", "--rate", "9", "-p", "9"],
         &["bench", "ws://a", "--message", "hi", "-s", "9"],
         &["config"],
+        &["token"],
+        &["token", "connection"],
+        &["token", "subscription", "--user", "42"],
+        &[
+            "token",
+            "connection",
+            "--user",
+            "42",
+            "--expires-in",
+            "soon",
+        ],
+        &["token", "connection", "--user", "42", "--info", "{"],
+        &["token", "connection", "--user", "42", "--claim", "x"],
+        &[
+            "token",
+            "inspect",
+            "--secret-file",
+            "a",
+            "--public-key-file",
+            "b",
+        ],
         &["completions", "cmd"],
         &["man", "dance"],
         &["man", "connect", "--dir", "pages"],
@@ -72,6 +103,7 @@ fn bash_completes_commands_and_options() {
         ("sockeye connect --reso", "--resolve"),
         ("sockeye config che", "check"),
         ("sockeye bench --mode fan", "fan-out"),
+        ("sockeye token insp", "inspect"),
     ] {
         let (before, last) = words.rsplit_once(' ').unwrap();
         let previous = before.rsplit(' ').next().unwrap();
@@ -124,6 +156,10 @@ fn each_command_has_its_manual_page() {
         "sockeye-connect.1",
         "sockeye-man.1",
         "sockeye-serve.1",
+        "sockeye-token-connection.1",
+        "sockeye-token-inspect.1",
+        "sockeye-token-subscription.1",
+        "sockeye-token.1",
         "sockeye.1",
     ];
     assert_eq!(names, expected);

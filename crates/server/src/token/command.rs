@@ -1,0 +1,84 @@
+//! Runs `sockeye token`.
+
+use std::{io, process::ExitCode};
+
+use sockeye_hub::{
+    Clock, SystemClock, UnixMillis,
+    token::{TokenError, sign_hs256},
+};
+
+use super::{
+    args::{InspectArgs, SecretArgs, TokenCommand},
+    claims, keys,
+    report::{Report, Verdict},
+};
+use crate::{fail, log::Notices, print};
+
+pub(crate) fn run(command: &TokenCommand, notices: Notices) -> ExitCode {
+    let now = SystemClock.now();
+    let made = match command {
+        TokenCommand::Connection(args) => claims::of_connection(args, now)
+            .and_then(|claims| signed(&claims, &args.common.secret, Kind::Connection, now)),
+        TokenCommand::Subscription(args) => claims::of_subscription(args, now)
+            .and_then(|claims| signed(&claims, &args.common.secret, Kind::Subscription, now)),
+        TokenCommand::Inspect(args) => {
+            return match inspected(args, now) {
+                Ok(report) => {
+                    print(report.text.as_bytes());
+                    ExitCode::from(match report.verdict {
+                        Verdict::Valid => 0,
+                        Verdict::Invalid => 1,
+                        Verdict::Unverified => 3,
+                    })
+                }
+                Err(message) => fail(notices, &message),
+            };
+        }
+    };
+    match made {
+        Ok(token) => print(format!("{token}\n").as_bytes()),
+        Err(message) => fail(notices, &message),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Connection,
+    Subscription,
+}
+
+fn signed(
+    claims: &str,
+    secret: &SecretArgs,
+    kind: Kind,
+    now: UnixMillis,
+) -> Result<String, String> {
+    let secret = keys::secret(secret)?.ok_or_else(|| {
+        format!(
+            "there is no secret to sign with: set {}, or give --secret-file",
+            keys::SECRET_VARIABLE
+        )
+    })?;
+    let token = sign_hs256(secret.0.as_bytes(), claims.as_bytes()).map_err(refused)?;
+    // A claim of the wrong type is found here, and not when a client connects.
+    let verifier = keys::of_secret(secret)?;
+    match kind {
+        Kind::Connection => verifier.verify_connection(&token, now).map(|_| ()),
+        Kind::Subscription => verifier.verify_subscription(&token, now).map(|_| ()),
+    }
+    .map_err(refused)?;
+    Ok(token)
+}
+
+fn refused(error: TokenError) -> String {
+    format!("a server would refuse this token: {error}")
+}
+
+fn inspected(args: &InspectArgs, now: UnixMillis) -> Result<Report, String> {
+    let verifier = keys::verifier(args)?;
+    let token = match args.token.as_str() {
+        "-" => keys::read(io::stdin()).map_err(|error| format!("stdin: {error}"))?,
+        token => token.to_owned(),
+    };
+    Ok(Report::new(token.trim(), verifier.as_ref(), now))
+}
