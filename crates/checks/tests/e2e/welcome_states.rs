@@ -215,7 +215,7 @@ fn the_round_trips_shown_are_those_of_a_bare_websocket() {
             const form = document.querySelector('#echo .compose'), text = document.querySelector('#echo .text');
             const { received } = panels[0];
             const bares = [], shown = [];
-            for (let round = 0; round < 100; round += 1) {
+            for (let round = 0; round < 300; round += 1) {
                 const sent = performance.now();
                 bare.send('hello');
                 await new Promise((resolve) => (bare.onmessage = resolve));

@@ -62,8 +62,9 @@ class Panel {
     sendOnEnter(text, submit);
     this.find('.compose').addEventListener('submit', (event) => {
       event.preventDefault();
-      submit();
+      // Before the clock starts: it may lay the page out.
       text.focus();
+      submit();
     });
     const choose = this.find('.choose input');
     choose.addEventListener('change', async () => {
