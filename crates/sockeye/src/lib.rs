@@ -77,6 +77,7 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `client` | yes | `connect`, `reconnect`, proxies |
+//! | `idn` | yes | internationalized names in URLs (`wss://bücher.example`); without it Punycode only, and 25 packages less |
 //! | `server` | yes | `Server`, its routes and workers, `Refusal` |
 //! | `tls` | yes | `wss:` by rustls: the features `ring` and `native-roots` |
 //! | `ring` | by `tls` | TLS with the cryptography of ring |
@@ -136,6 +137,9 @@ mod group;
 mod websocket;
 
 // How it is opened.
+#[cfg(feature = "client")]
+mod url;
+
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "server")]

@@ -29,3 +29,14 @@ async fn a_proxy_behind_tls_is_the_same_error() {
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("feature `tls`"), "{error}");
 }
+
+#[cfg(not(feature = "idn"))]
+#[tokio::test]
+async fn an_internationalized_name_is_an_error_that_names_its_feature() {
+    let error = sockeye::connect("ws://b\u{fc}cher.example/")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Url);
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("feature `idn`"), "{source}");
+}

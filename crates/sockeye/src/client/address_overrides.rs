@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use url::{Host, ParseError};
-
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    url::{Host, UrlError},
+};
 
 /// Addresses that the program gives for hosts.
 #[derive(Clone, Debug, Default)]
@@ -13,14 +14,14 @@ pub(crate) struct AddressOverrides(Vec<AddressOverride>);
 #[derive(Clone, Debug)]
 struct AddressOverride {
     /// Parsed as the host of a URL is, so that the two compare equal.
-    host: Result<Host<String>, NotAHost>,
+    host: Result<Host, NotAHost>,
     port: u16,
     addresses: Vec<IpAddr>,
 }
 
 /// The text that the program gave as a host, and why it isn't one.
 #[derive(Clone, Debug)]
-struct NotAHost(String, ParseError);
+struct NotAHost(String, UrlError);
 
 impl AddressOverrides {
     /// Adds addresses for a host and a port. They replace earlier ones for the same host and port.
@@ -50,7 +51,7 @@ impl AddressOverrides {
     }
 
     /// Returns the addresses that the program gave, if it gave any.
-    pub(crate) fn find(&self, host: &Host<String>, port: u16) -> Option<Vec<SocketAddr>> {
+    pub(crate) fn find(&self, host: &Host, port: u16) -> Option<Vec<SocketAddr>> {
         let is_meant = |entry: &&AddressOverride| {
             entry.port == port && entry.host.as_ref().is_ok_and(|known| known == host)
         };

@@ -6,7 +6,6 @@ use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
 };
-use url::Host;
 
 use crate::{
     Limits,
@@ -20,6 +19,7 @@ use crate::{
     connection::Stream,
     error::{Error, ErrorKind},
     tls::{Alpn, ClientTls},
+    url::Host,
 };
 
 /// The options of dialling.
@@ -143,7 +143,7 @@ impl Dialer<'_> {
 
     async fn connect(
         &self,
-        host: &Host<String>,
+        host: &Host,
         port: u16,
     ) -> Result<(Box<dyn Stream>, SocketAddr), Error> {
         let addresses = self.resolve(host, port).await?;
@@ -166,7 +166,7 @@ impl Dialer<'_> {
         }
     }
 
-    async fn resolve(&self, host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, Error> {
+    async fn resolve(&self, host: &Host, port: u16) -> Result<Vec<SocketAddr>, Error> {
         if let Some(addresses) = self.addresses.find(host, port) {
             return Ok(addresses);
         }
@@ -186,7 +186,7 @@ impl Dialer<'_> {
     }
 }
 
-fn no_address(host: &Host<String>) -> Error {
+fn no_address(host: &Host) -> Error {
     Error::new(ErrorKind::Resolve, format!("{host} has no address"))
 }
 
@@ -200,7 +200,7 @@ fn socks5_error(proxy: &ProxyServer, target: &Target, error: Socks5Error) -> Err
 }
 
 /// Makes one error of all attempts, in one line.
-fn unconnected(host: &Host<String>, port: u16, failed: &[(SocketAddr, io::Error)]) -> Error {
+fn unconnected(host: &Host, port: u16, failed: &[(SocketAddr, io::Error)]) -> Error {
     let all_timed_out = failed
         .iter()
         .all(|(_, error)| error.kind() == io::ErrorKind::TimedOut);

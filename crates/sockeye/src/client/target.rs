@@ -4,18 +4,22 @@ use std::fmt;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    url::{Host, Url},
+};
 
 /// The parts of a URL that can be dialled.
 #[derive(Clone)]
 pub(crate) struct Target {
-    /// With scheme `ws` or `wss` and a host, without a fragment and without userinfo, which is in `authorization`.
+    /// With scheme `ws` or `wss`, without a fragment and without userinfo, which is in `authorization`.
     url: Url,
+    /// Path and query of `url`.
+    request_target: String,
     pub(crate) scheme: Scheme,
     /// Without brackets and in lower case. Every notation of an IPv4 address is parsed as one.
-    pub(crate) host: Host<String>,
+    pub(crate) host: Host,
     /// The default of the scheme if the URL names none.
     pub(crate) port: u16,
     /// `Basic …`, from the userinfo of the URL (RFC 7617).
@@ -60,19 +64,16 @@ impl Target {
             }
         };
         let authorization = basic_authorization(&url);
-        // Can't fail: all four schemes are special in the URL Standard, with the same default ports.
-        let _ = url.set_scheme(scheme.as_str());
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
-            return Err(Error::new(ErrorKind::Url, format!("`{url}` has no host")));
-        };
+        url.set_scheme(scheme.as_str());
+        url.remove_userinfo();
+        let port = url.port_or_default().unwrap_or_default();
         if port == 0 {
             return Err(Error::new(ErrorKind::Url, format!("`{url}` has port 0")));
         }
         Ok(Self {
             scheme,
-            host: host.to_owned(),
+            host: url.host().clone(),
+            request_target: url.path_and_query(),
             port,
             authorization,
             url,
@@ -93,7 +94,7 @@ impl Target {
             )
             .with_source(error)
         })?;
-        url.set_fragment(None);
+        url.remove_fragment();
         let mut target = Self::from_url(url)?;
         target.authorization = if self.same_origin(&target) {
             self.authorization.clone()
@@ -110,7 +111,7 @@ impl Target {
 
     /// Returns path and query as they stand in the request line.
     pub(crate) fn request_target(&self) -> &str {
-        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+        &self.request_target
     }
 
     /// Returns the value of `Host`, with the port if it isn't the default (RFC 6455 section 4.1 item 4).
@@ -143,7 +144,7 @@ impl Scheme {
 /// Shows no credentials, so that it can stand in errors and logs.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.url.as_str())
+        self.url.fmt(f)
     }
 }
 

@@ -10,7 +10,6 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
 use tokio_rustls::TlsConnector;
-use url::Host;
 
 use crate::{
     connection::Stream,
@@ -21,6 +20,7 @@ use crate::{
         secured::{Alpn, Secured},
         verifier::Verifier,
     },
+    url::Host,
 };
 
 /// TLS as a client: which servers it trusts, and which certificate it shows.
@@ -205,7 +205,7 @@ impl ClientTls {
     pub(crate) async fn connect(
         &self,
         stream: Box<dyn Stream>,
-        host: &Host<String>,
+        host: &Host,
         alpn: Alpn,
     ) -> Result<Secured, Error> {
         let server_name = match (&self.0.server_name, host) {

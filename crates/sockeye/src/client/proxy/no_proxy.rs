@@ -1,8 +1,6 @@
 //! Hosts that are reached without a proxy.
 
-use url::Host;
-
-use crate::cidr::Cidr;
+use crate::{cidr::Cidr, url::Host};
 
 /// Hosts that are reached without a proxy: the value of `NO_PROXY`.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +29,7 @@ impl NoProxy {
         Self(entries.filter_map(Rule::parse).collect())
     }
 
-    pub(crate) fn matches(&self, host: &Host<String>, port: u16) -> bool {
+    pub(crate) fn matches(&self, host: &Host, port: u16) -> bool {
         self.0
             .iter()
             .any(|rule| rule.port.is_none_or(|only| only == port) && rule.hosts.contain(host))
@@ -68,7 +66,7 @@ impl Hosts {
         }
     }
 
-    fn contain(&self, host: &Host<String>) -> bool {
+    fn contain(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::All, _) => true,
             (Self::Domain(domain), Host::Domain(host)) => {

@@ -3,19 +3,19 @@
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
 
 use crate::{
     client::target::{basic_authorization, shown},
     error::{Error, ErrorKind},
     tls::ClientTls,
+    url::{Host, Url},
 };
 
 /// One proxy server: its address, its protocol, and the client's credentials for it.
 #[derive(Clone)]
 pub(crate) struct ProxyServer {
     pub(crate) scheme: ProxyScheme,
-    pub(crate) host: Host<String>,
+    pub(crate) host: Host,
     pub(crate) port: u16,
     /// For TLS with the proxy itself.
     pub(crate) tls: ClientTls,
@@ -70,16 +70,13 @@ impl ProxyServer {
                 ));
             }
         };
-        // `socks5:` isn't a special scheme in the URL Standard, so `Url` hasn't parsed its host.
-        let host = url.host_str().unwrap_or_default();
-        let host = Host::parse(host).map_err(|error| bad("has no host").with_source(error))?;
         let port = url.port().unwrap_or(port);
         if port == 0 {
             return Err(bad("has port 0"));
         }
         let mut server = Self {
             scheme,
-            host,
+            host: url.host().clone(),
             port,
             tls: ClientTls::new(),
             authorization: None,
