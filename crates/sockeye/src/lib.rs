@@ -179,7 +179,7 @@ pub use memory::{MemoryAccount, MemoryBudget, MemoryPressure};
 #[cfg_attr(docsrs, doc(cfg(feature = "server")))]
 pub use server::{
     AddressLimits, AddressRateLimiter, Drain, DrainReport, Endings, HttpSettings, Identify,
-    Origins, Retry, Route, Server, ServerHandle, identity,
+    Origins, Retry, Route, Server, ServerHandle, UnixListen, identity,
 };
 pub use settings::{AppHeartbeat, Lifetime, Settings};
 pub use sockeye_proto::{

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::{Future, IntoFuture},
     net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -35,7 +36,7 @@ use crate::{
     websocket::WebSocket,
 };
 
-/// Dials a WebSocket server: `ws://…` or `wss://…`.
+/// Dials a WebSocket server: `ws://…` or `wss://…`, or `ws+unix:…` for a Unix socket ([`Connect::unix_socket`]).
 ///
 /// Nothing is dialled before the result is awaited. Errors in the URL and in the options are returned then.
 /// A user and a password in the URL are sent as `Basic` credentials (RFC 7617).
@@ -54,6 +55,7 @@ pub fn connect(url: impl Into<String>) -> Connect {
         url: url.into(),
         headers: OwnHeaders::default(),
         addresses: AddressOverrides::default(),
+        unix_socket: None,
         subprotocols: Vec::new(),
         settings: Settings::default(),
         tls: ClientTls::new(),
@@ -104,6 +106,7 @@ pub struct Connect {
     pub(super) url: String,
     pub(super) headers: OwnHeaders,
     pub(super) addresses: AddressOverrides,
+    pub(super) unix_socket: Option<PathBuf>,
     pub(super) subprotocols: Vec<String>,
     pub(super) settings: Settings,
     pub(super) tls: ClientTls,
@@ -312,8 +315,8 @@ impl Connect {
         endpoint::spawn(established, Box::new(endpoint))
     }
 
-    /// Opens a WebSocket over a stream that is connected to the server: a Unix socket, a tunnel,
-    /// one end of a pipe in a test.
+    /// Opens a WebSocket over a stream that is connected to the server: a tunnel, a serial line, one end of a pipe in a
+    /// test.
     ///
     /// Nothing is dialled, no TLS and no proxy is used, and redirects aren't followed. `Host` and the request target
     /// come from the URL.
@@ -334,12 +337,16 @@ impl Connect {
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let socket = tokio::net::UnixStream::connect("/run/feed.sock").await?;
-    /// let websocket = sockeye::connect("ws://localhost/feed").over(socket).await?;
+    /// let (near, far) = tokio::io::duplex(64 << 10);
+    /// let server = sockeye::Server::unbound().start().await?;
+    /// server.accept(far, None);
+    /// let refused = sockeye::connect("ws://localhost/feed").over(near).await;
+    /// assert!(refused.is_err(), "the server has no route");
     /// # Ok(()) }
     /// ```
     pub async fn over<S: Stream>(self, stream: S) -> Result<WebSocket, Error> {
-        let request = self.upgrade_request()?;
+        let (url, _) = self.location()?;
+        let request = self.upgrade_request(&url)?;
         let dialed = DialedStream {
             stream: Box::new(stream),
             peer_addr: None,
@@ -359,11 +366,12 @@ impl Connect {
     /// of a third party. We don't: this client runs in a program whose owner decides how often it dials, for example
     /// to put load on a server.
     async fn establish(&self) -> Result<Established, Error> {
-        let mut request = self.upgrade_request()?;
+        let (url, unix_socket) = self.location()?;
+        let mut request = self.upgrade_request(&url)?;
         self.addresses.check()?;
         let mut redirects_left = self.redirects_max;
         loop {
-            let rejection = match self.open(&request).await? {
+            let rejection = match self.open(&request, unix_socket.as_deref()).await? {
                 Outcome::Established(established) => return Ok(*established),
                 Outcome::Rejection(rejection) => rejection,
             };
@@ -376,22 +384,27 @@ impl Connect {
     }
 
     /// Makes the first request.
-    fn upgrade_request(&self) -> Result<UpgradeRequest, Error> {
+    fn upgrade_request(&self, url: &str) -> Result<UpgradeRequest, Error> {
         let options = RequestOptions {
             headers: self.headers.fields()?.to_vec(),
             subprotocols: self.subprotocols.clone(),
             tls: self.tls.clone(),
         };
-        let target = Target::parse(&self.url)?;
+        let target = Target::parse(url)?;
         UpgradeRequest::new(target, options, self.settings.deflate.as_ref())
     }
 
     /// Dials the target of `request`, and sends it.
-    async fn open(&self, request: &UpgradeRequest) -> Result<Outcome, Error> {
+    async fn open(
+        &self,
+        request: &UpgradeRequest,
+        unix_socket: Option<&Path>,
+    ) -> Result<Outcome, Error> {
         let target = &request.target;
         let dialer = Dialer {
             timeouts: &self.timeouts,
             addresses: &self.addresses,
+            unix_socket,
             proxy: self.proxy.as_ref(),
             tls: &request.options.tls,
             limits: &self.settings.limits,
@@ -543,6 +556,7 @@ impl fmt::Debug for Connect {
             .field("url", &shown(&self.url))
             .field("headers", &self.headers)
             .field("addresses", &self.addresses)
+            .field("unix_socket", &self.unix_socket)
             .field("subprotocols", &self.subprotocols)
             .field("settings", &self.settings)
             .field("tls", &self.tls)

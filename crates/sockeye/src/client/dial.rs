@@ -1,6 +1,6 @@
-//! Dials a target: resolves its name, connects TCP, goes through a proxy, adds TLS.
+//! Dials a target: resolves its name, connects TCP or a Unix socket, goes through a proxy, adds TLS.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::Path};
 
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -15,6 +15,7 @@ use crate::{
         phase::{Timeouts, within},
         proxy::{Destination, Proxy, ProxyScheme, ProxyServer, Socks5Error, socks5, tunnel},
         target::Target,
+        unix_socket,
     },
     connection::Stream,
     error::{Error, ErrorKind},
@@ -26,6 +27,8 @@ use crate::{
 pub(crate) struct Dialer<'a> {
     pub(crate) timeouts: &'a Timeouts,
     pub(crate) addresses: &'a AddressOverrides,
+    /// Where to connect instead of TCP and of the proxy.
+    pub(crate) unix_socket: Option<&'a Path>,
     pub(crate) proxy: Option<&'a Proxy>,
     pub(crate) tls: &'a ClientTls,
     pub(crate) limits: &'a Limits,
@@ -34,7 +37,7 @@ pub(crate) struct Dialer<'a> {
 /// A stream of bytes to the server, through TLS if the target has it.
 pub(crate) struct DialedStream {
     pub(crate) stream: Box<dyn Stream>,
-    /// The address of the TCP peer, which is the proxy if there is one.
+    /// The address of the TCP peer, which is the proxy if there is one. `None` for a Unix socket.
     pub(crate) peer_addr: Option<SocketAddr>,
     pub(crate) http: HttpVersion,
 }
@@ -56,14 +59,20 @@ impl Dialer<'_> {
         if target.is_tls() {
             self.tls.check()?;
         }
-        let proxy = self.proxy.and_then(|proxy| proxy.server_for(target));
-        let (stream, peer_addr) = match proxy {
-            Some(proxy) => self.connect_through(proxy, target).await?,
-            None => self.connect(&target.host, target.port).await?,
+        let (stream, peer_addr) = match self.unix_socket {
+            Some(path) => (unix_socket::dial(path, self.timeouts.connect).await?, None),
+            None => {
+                let proxy = self.proxy.and_then(|proxy| proxy.server_for(target));
+                let (stream, peer_addr) = match proxy {
+                    Some(proxy) => self.connect_through(proxy, target).await?,
+                    None => self.connect(&target.host, target.port).await?,
+                };
+                (stream, Some(peer_addr))
+            }
         };
         let mut dialed = DialedStream {
             stream,
-            peer_addr: Some(peer_addr),
+            peer_addr,
             http: HttpVersion::Http1,
         };
         if target.is_tls() {

@@ -4,7 +4,8 @@
 //!   connect: URL ──> Target ──> UpgradeRequest ──> dial ──────────────────> http1 or http2 ──> Established
 //!                      ^                           │ address_overrides,      │ request, response (exchange)
 //!                      │                           │ or resolve              │
-//!                      │                           │ happy_eyeballs: TCP     │
+//!                      │                           │ happy_eyeballs: TCP,    │
+//!                      │                           │ or unix_socket          │
 //!                      │                           │ (proxy), (TLS)          │
 //!                      └───────────────────── redirect ──────────────────────┘
 //! ```
@@ -26,6 +27,7 @@ mod proxy;
 pub mod reconnect;
 mod redirect;
 mod target;
+mod unix_socket;
 mod upgrade_request;
 
 #[cfg(feature = "http2")]

@@ -45,6 +45,8 @@ pub(crate) use busy_poll::BusyPoll;
 pub(crate) use established::Established;
 pub(crate) use fan_out::{Except, Progress, SenderBacklog, Slice};
 pub use io::Stream;
+#[cfg(feature = "server")]
+pub(crate) use io::{AsyncSocket, Socket};
 #[cfg(feature = "http2")]
 pub(crate) use io::{Http2Stream, poll_room};
 pub(crate) use io::{Io, TlsSocket};

@@ -21,7 +21,10 @@ use crate::{
         first_request::{AcceptSettings, Preface},
         handle::ServerHandle,
         http_settings::HttpSettings,
-        listen::{Bound, Listen, ListenPlace, Listener, SocketOwner},
+        listen::{
+            Bound, Listen, ListenPlace, Listener, ListeningSocket, LocalAddr, SocketOwner,
+            UnixListen,
+        },
         listening::Listening,
         registry::Registry,
         route::{AddressLimits, Addresses, Route, Routes, TrustedProxies},
@@ -76,6 +79,25 @@ impl Server {
         Self::unbound().listen(addr)
     }
 
+    /// Creates a server that listens on a Unix socket: a path, or a [`UnixListen`] with its options.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sockeye::Error> {
+    /// # struct Echo;
+    /// # impl sockeye::Endpoint for Echo {
+    /// #     fn on_message(&mut self, _: &sockeye::Session, _: sockeye::Message<'_>) -> sockeye::Reply {
+    /// #         sockeye::Reply::Echo
+    /// #     }
+    /// # }
+    /// use sockeye::Server;
+    ///
+    /// Server::bind_unix("/run/feed.sock").route("/echo", |_request| Ok(Echo)).serve().await
+    /// # }
+    /// ```
+    pub fn bind_unix(socket: impl Into<UnixListen>) -> Self {
+        Self::unbound().listen_unix(socket)
+    }
+
     /// Creates a server without an address. It gets its connections from [`ServerHandle::accept`], or from the
     /// addresses that [`Server::listen`] and its siblings add.
     pub fn unbound() -> Self {
@@ -106,6 +128,13 @@ impl Server {
         self
     }
 
+    /// Adds a Unix socket: a path, a socket that listens already, or a [`UnixListen`] with its options. Workers accept on
+    /// it as on TCP.
+    pub fn listen_unix(mut self, socket: impl Into<UnixListen>) -> Self {
+        self.listens.push(socket.into().into_listen());
+        self
+    }
+
     /// Adds a socket that listens already, without TLS: one from the service manager (socket activation), one that was
     /// bound before the process gave up its privileges, or one with options of the program's own.
     ///
@@ -120,7 +149,7 @@ impl Server {
     /// ```
     pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
         self.listens.push(Listen {
-            place: ListenPlace::Socket(Arc::new(listener)),
+            place: ListenPlace::Socket(Arc::new(ListeningSocket::Tcp(listener))),
             tls: None,
             preface: Preface::Nothing,
         });
@@ -132,9 +161,24 @@ impl Server {
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn listener_tls(mut self, listener: std::net::TcpListener, tls: ServerTls) -> Self {
         self.listens.push(Listen {
-            place: ListenPlace::Socket(Arc::new(listener)),
+            place: ListenPlace::Socket(Arc::new(ListeningSocket::Tcp(listener))),
             tls: Some(tls),
             preface: Preface::Nothing,
+        });
+        self
+    }
+
+    /// Adds a socket that listens already, where each connection begins with the header of the PROXY protocol: see
+    /// [`Server::listener`] and [`Server::listen_behind_proxy`].
+    pub fn listener_behind_proxy(
+        mut self,
+        listener: std::net::TcpListener,
+        tls: Option<ServerTls>,
+    ) -> Self {
+        self.listens.push(Listen {
+            place: ListenPlace::Socket(Arc::new(ListeningSocket::Tcp(listener))),
+            tls,
+            preface: Preface::ProxyHead,
         });
         self
     }
@@ -167,7 +211,8 @@ impl Server {
     }
 
     /// Sets the addresses (`127.0.0.1`) and ranges (`10.0.0.0/8`, `fd00::/8`) of proxies whose forwarding fields the
-    /// server believes. Default: none.
+    /// server believes. `unix:` stands for every peer without an address: those of Unix sockets, and the streams that are
+    /// passed to [`ServerHandle::accept`] without one. Default: none.
     ///
     /// A request from such a proxy may name its client in `Forwarded` (RFC 7239) or `X-Forwarded-For`; the result is
     /// [`Request::client_addr`]. The server follows a chain of proxies back to the first address outside these
@@ -181,7 +226,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Server::start`] fails with kind `Config` if an entry is neither an address nor a range.
+    /// [`Server::start`] fails with kind `Config` if an entry is neither an address, nor a range, nor `unix:`.
     pub fn trusted_proxies<I>(mut self, cidrs: I) -> Self
     where
         I: IntoIterator,
@@ -325,12 +370,17 @@ impl Server {
         let mut acceptors = Vec::new();
         acceptors.resize_with(self.workers.get(), Vec::new);
         let mut local_addrs = Vec::with_capacity(self.listens.len());
+        let mut unix_paths = Vec::new();
         for listen in self.listens {
             let is_for_workers = listen.is_for_workers();
-            for bound in listen.bind(self.workers).await? {
-                local_addrs.push(bound.local_addr);
+            for mut bound in listen.bind(self.workers).await? {
+                match &bound.local_addr {
+                    LocalAddr::Tcp(addr) => local_addrs.push(*addr),
+                    LocalAddr::Unix(path) => unix_paths.extend(path.clone()),
+                }
                 if bound.owner == SocketOwner::Server {
-                    listening.add(&bound.sockets).map_err(|error| {
+                    let file = bound.file.take();
+                    listening.add(&bound.sockets, file).map_err(|error| {
                         let message = format!("cannot listen on {}", bound.local_addr);
                         Error::new(ErrorKind::Io, message).with_source(error)
                     })?;
@@ -363,7 +413,7 @@ impl Server {
             failure: Failure::default(),
         });
         // From here on the workers end once every handle of the server is dropped.
-        let handle = ServerHandle::new(Arc::clone(&shared), local_addrs);
+        let handle = ServerHandle::new(Arc::clone(&shared), local_addrs, unix_paths);
         worker::begin(idle_workers, acceptors, &shared).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot start the workers").with_source(error)
         })?;
@@ -418,7 +468,7 @@ fn distribute_sockets(
 ) -> Result<(), Error> {
     let local_addr = bound.local_addr;
     for (socket, acceptors) in bound.sockets.into_iter().zip(acceptors) {
-        let acceptor = Acceptor::new(socket, local_addr, keepalive).map_err(|error| {
+        let acceptor = Acceptor::new(socket, local_addr.clone(), keepalive).map_err(|error| {
             let message = format!("cannot listen on {local_addr}");
             Error::new(ErrorKind::Io, message).with_source(error)
         })?;
@@ -435,12 +485,13 @@ fn listeners_of(bound: Bound) -> Result<Vec<Listener>, Error> {
         preface,
         sockets,
         owner: _,
+        file: _,
     } = bound;
     let accept_settings = AcceptSettings { preface, tls };
     sockets
         .into_iter()
         .map(|socket| {
-            Listener::new(socket, accept_settings.clone(), local_addr).map_err(|error| {
+            Listener::new(socket, accept_settings.clone(), local_addr.clone()).map_err(|error| {
                 let message = format!("cannot listen on {local_addr}");
                 Error::new(ErrorKind::Io, message).with_source(error)
             })

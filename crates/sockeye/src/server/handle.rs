@@ -1,6 +1,6 @@
 //! The handle of a running server.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use sockeye_proto::CloseCode;
 
@@ -44,13 +44,19 @@ use crate::{
 pub struct ServerHandle {
     shared: Arc<ServerShared>,
     local_addrs: Vec<SocketAddr>,
+    unix_paths: Vec<PathBuf>,
 }
 
 impl ServerHandle {
-    pub(crate) fn new(shared: Arc<ServerShared>, local_addrs: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<ServerShared>,
+        local_addrs: Vec<SocketAddr>,
+        unix_paths: Vec<PathBuf>,
+    ) -> Self {
         Self {
             shared,
             local_addrs,
+            unix_paths,
         }
     }
 
@@ -59,7 +65,7 @@ impl ServerHandle {
         &self.shared
     }
 
-    /// Serves one connection that the program has accepted: a Unix socket, a tunnel, a pipe in memory. It counts and
+    /// Serves one connection that the program has accepted: a socket, a tunnel, a pipe in memory. It counts and
     /// drains like a connection of a listener. `peer_addr` is `None` if the stream has no such address.
     ///
     /// ```
@@ -91,11 +97,18 @@ impl ServerHandle {
         }
     }
 
-    /// Returns the addresses on which the server listens, in the order of the builder's calls. A name may stand for
+    /// Returns the TCP addresses on which the server listens, in the order of the builder's calls. A name may stand for
     /// more than one address.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.local_addrs
+    }
+
+    /// Returns the paths of the Unix sockets on which the server listens, in the order of the builder's calls. A socket of
+    /// the abstract namespace has none.
+    #[must_use]
+    pub fn unix_paths(&self) -> &[PathBuf] {
+        &self.unix_paths
     }
 
     /// Returns the number of open connections of any kind. Each WebSocket on an HTTP/2 connection counts, except the
@@ -161,6 +174,7 @@ impl fmt::Debug for ServerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerHandle")
             .field("local_addrs", &self.local_addrs)
+            .field("unix_paths", &self.unix_paths)
             .field("connections", &self.connections())
             .field("sessions", &self.sessions())
             .finish()

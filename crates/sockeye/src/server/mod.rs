@@ -6,11 +6,12 @@
 //!                 └──> http ─ upgrade ───┘
 //!                       └──> fallback (a tower service)
 //!
-//!   worker ──> its own acceptors and handshakes (plain TCP) ──> admit ──> endpoint
+//!   worker ──> its own acceptors and handshakes (no TLS) ──> admit ──> endpoint
 //!                └── what a worker doesn't carry ──> first_request
 //! ```
 //!
-//! Listeners with TLS or a PROXY head run on tokio. Plain TCP is accepted by the workers themselves. `route` says
+//! Listeners with TLS or a PROXY head run on tokio. Other connections, over TCP or a Unix socket, are accepted by the workers
+//! themselves. `route` says
 //! which path leads where and who may come; `admit` applies it to a request.
 //!
 //! `registry` holds every open session that runs in a tokio task, so that `drain` can close it. No message passes
@@ -54,6 +55,7 @@ pub use closing_notice::Retry;
 pub use drain::{Drain, DrainReport};
 pub use handle::ServerHandle;
 pub use http_settings::HttpSettings;
+pub use listen::UnixListen;
 #[cfg(feature = "axum")]
 pub(crate) use registry::Registration;
 pub use route::{AddressLimits, AddressRateLimiter, Identify, Origins, Route, identity};

@@ -30,5 +30,6 @@ mod slow_peers;
 mod support;
 mod tls;
 mod turns;
+mod unix_sockets;
 mod upgrade;
 mod upgrades;

@@ -6,7 +6,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use sockeye::{CloseCode, ErrorKind, Route, Server, ServerHandle, ServerTls, Settings};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -41,11 +41,10 @@ pub(crate) async fn dial(
 }
 
 /// Begins TLS on an open connection.
-pub(crate) async fn dial_on(
-    stream: TcpStream,
-    roots: RootCertStore,
-    alpn: &[&[u8]],
-) -> TlsStream<TcpStream> {
+pub(crate) async fn dial_on<S>(stream: S, roots: RootCertStore, alpn: &[&[u8]]) -> TlsStream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

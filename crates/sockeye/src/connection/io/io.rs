@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use crate::connection::io::{
-    socket::{self, TcpStream},
+    socket::{self, Socket},
     stream::{Stream, socket_beneath},
     tcp_info::{Outbound, TcpInfo},
     tls_socket::TlsSocket,
@@ -23,7 +23,7 @@ pub(crate) enum Io {
     None,
     /// Boxed twice, so that this is one word: a worker's record stays small.
     Stream(Box<Polled>),
-    Socket(TcpStream),
+    Socket(Socket),
     Tls(Box<TlsSocket>),
 }
 
@@ -75,7 +75,7 @@ impl Io {
         !matches!(self, Self::None)
     }
 
-    /// Returns whether it is a plain TCP socket, which needs no goodbye of an upper layer.
+    /// Returns whether it is a plain socket, which needs no goodbye of an upper layer.
     pub(crate) fn is_socket(&self) -> bool {
         matches!(self, Self::Socket(_))
     }
@@ -104,7 +104,7 @@ impl Io {
             Self::Stream(_) | Self::None => return,
         };
         // On failure the kernel discards the bytes after its own timeouts.
-        let _ = socket::set_reset_on_close(socket);
+        let _ = socket.set_reset_on_close();
     }
 
     #[inline]
@@ -155,7 +155,7 @@ impl Io {
         }
     }
 
-    /// Reads from a plain TCP socket. `None` if it isn't one.
+    /// Reads from a plain socket. `None` if it isn't one.
     #[inline]
     pub(crate) fn try_read_plain(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         match self {
@@ -164,8 +164,8 @@ impl Io {
         }
     }
 
-    /// Whether all that the peer has sent is read, and nothing more comes. Only TCP itself tells without a read: `false`
-    /// where something else carries it.
+    /// Whether all that the peer has sent is read, and nothing more comes. Only a plain socket tells without a read: `false`
+    /// for anything else.
     pub(crate) fn is_at_end(&self) -> bool {
         let Self::Socket(socket) = self else {
             return false;
@@ -173,7 +173,7 @@ impl Io {
         socket::is_at_end(socket)
     }
 
-    /// Writes to a plain TCP socket. `None` if it isn't one, or on an error, which [`Io::poll_write`] finds
+    /// Writes to a plain socket. `None` if it isn't one, or on an error, which [`Io::poll_write`] finds
     /// again.
     #[inline]
     pub(crate) fn try_write_plain(&mut self, bytes: &[u8]) -> Option<usize> {
@@ -214,7 +214,7 @@ impl Io {
         match self {
             Self::Socket(socket) => {
                 // It fails if the peer is gone, and isn't needed then.
-                let _ = socket::shutdown(socket);
+                let _ = socket.shutdown();
                 Poll::Ready(())
             }
             Self::Stream(polled) => Pin::new(&mut polled.stream).poll_shutdown(cx).map(|_| ()),

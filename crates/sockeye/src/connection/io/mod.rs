@@ -1,11 +1,15 @@
 //! The bytes under a connection: a worker's own socket, with or without TLS, or any stream of tokio.
 //!
 //! ```text
-//!   worker ──> TcpStream (mio) ────────────┐
+//!   worker ──> Socket: TCP or Unix (mio) ───┐
 //!   worker ──> TlsSocket ──────────────────┼──> Io ──> read, write
 //!   any Stream of tokio, Http2Stream ──────┘     └──> tcp_info: what the kernel knows of sent bytes
 //! ```
+//!
+//! An `AsyncSocket` is a server's socket before it comes to a worker, or if it stays on tokio.
 
+#[cfg(feature = "server")]
+mod async_socket;
 #[cfg(feature = "http2")]
 mod http2_stream;
 mod io;
@@ -22,8 +26,12 @@ mod tls_socket;
 #[path = "tls_socket/absent.rs"]
 mod tls_socket;
 
+#[cfg(feature = "server")]
+pub(crate) use async_socket::AsyncSocket;
 #[cfg(feature = "http2")]
 pub(crate) use http2_stream::{Http2Stream, poll_room};
+#[cfg(feature = "server")]
+pub(crate) use socket::Socket;
 pub use stream::Stream;
 pub(crate) use tcp_info::Outbound;
 

@@ -10,6 +10,9 @@ use tokio::{
     net::TcpStream,
 };
 
+#[cfg(feature = "server")]
+use crate::connection::io::async_socket::AsyncSocket;
+
 /// A stream that can carry a WebSocket: any ordered, reliable stream of bytes.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Returns the stream itself, so that its type can be found out.
@@ -23,12 +26,16 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {
     }
 }
 
-/// Returns the TCP socket under a stream, if the stream is of a type that this crate opens: TCP, TLS on it,
-/// and boxes around them.
+/// Returns the socket under a stream, if the stream is of a type that this crate opens: a socket, TLS on it, and boxes
+/// around them.
 pub(crate) fn socket_beneath(stream: &dyn Stream) -> Option<BorrowedFd<'_>> {
     let any = stream.as_any();
     if let Some(tcp) = any.downcast_ref::<TcpStream>() {
         return Some(tcp.as_fd());
+    }
+    #[cfg(feature = "server")]
+    if let Some(socket) = any.downcast_ref::<AsyncSocket>() {
+        return Some(socket.as_fd());
     }
     if let Some(boxed) = any.downcast_ref::<Box<dyn Stream>>() {
         return socket_beneath(&**boxed);
@@ -41,6 +48,10 @@ fn socket_beneath_tls(any: &dyn Any) -> Option<BorrowedFd<'_>> {
     use tokio_rustls::{client, server};
 
     if let Some(tls) = any.downcast_ref::<server::TlsStream<TcpStream>>() {
+        return Some(tls.get_ref().0.as_fd());
+    }
+    #[cfg(feature = "server")]
+    if let Some(tls) = any.downcast_ref::<server::TlsStream<AsyncSocket>>() {
         return Some(tls.get_ref().0.as_fd());
     }
     let tls = any.downcast_ref::<client::TlsStream<Box<dyn Stream>>>()?;

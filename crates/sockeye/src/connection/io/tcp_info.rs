@@ -25,7 +25,7 @@ pub(crate) enum Outbound {
     Tcp(TcpInfo),
     /// How many bytes it has taken; wraps around.
     Counted(u32),
-    /// Nothing: a TCP socket of a kernel that doesn't tell.
+    /// Nothing: a Unix socket, or a TCP socket of a kernel that doesn't tell.
     Unknown,
 }
 

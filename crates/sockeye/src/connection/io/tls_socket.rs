@@ -1,30 +1,27 @@
 //! TLS on a worker's socket.
 
-use std::{
-    io::{self, IoSlice, Read, Write},
-    net::Shutdown,
-};
+use std::io::{self, IoSlice, Read, Write};
 
 use rustls::ServerConnection;
 
-use crate::connection::io::socket::TcpStream;
+use crate::connection::io::socket::Socket;
 
 /// TLS on a worker's socket, after the handshake. It is non-blocking like the socket.
 pub(crate) struct TlsSocket {
-    socket: TcpStream,
+    socket: Socket,
     tls: ServerConnection,
 }
 
 impl TlsSocket {
-    pub(crate) fn new(socket: TcpStream, tls: ServerConnection) -> Self {
+    pub(crate) fn new(socket: Socket, tls: ServerConnection) -> Self {
         Self { socket, tls }
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }
 
-    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(crate) fn socket_mut(&mut self) -> &mut Socket {
         &mut self.socket
     }
 
@@ -32,7 +29,7 @@ impl TlsSocket {
     pub(crate) fn shutdown(&mut self) -> io::Result<()> {
         self.tls.send_close_notify();
         self.write_out()?;
-        self.socket.shutdown(Shutdown::Write)
+        self.socket.shutdown()
     }
 
     /// Writes records until the socket refuses or none is left.

@@ -1,7 +1,7 @@
 //! From the first byte of a connection on tokio to what its first request asks for.
 //!
 //! ```text
-//!   listener ──> tcp (preface: PROXY head, TLS) ──> first_request ──> admission | http1 | http2 | refusal
+//!   listener ──> socket (preface: PROXY head, TLS) ──> first_request ──> admission | http1 | http2 | refusal
 //!                                                   (reads the head)
 //!   worker ──> to_tokio (what a worker doesn't carry) ──^
 //! ```
@@ -12,10 +12,10 @@ mod preface;
 
 pub(crate) mod first_request;
 
-mod tcp;
+mod socket;
 
 mod to_tokio;
 
 pub(crate) use preface::{AcceptSettings, Preface};
-pub(crate) use tcp::handle_tcp;
+pub(crate) use socket::handle_socket;
 pub(crate) use to_tokio::ToTokio;

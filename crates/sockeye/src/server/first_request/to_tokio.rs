@@ -1,10 +1,9 @@
 //! Connections that a worker hands to tokio.
 
-use std::net::TcpStream as StdTcpStream;
-
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
+    connection::{AsyncSocket, Socket},
     handshake::{Refusal, Tls},
     server::{
         admit::{Accepted, Admission, RequestKind},
@@ -24,8 +23,8 @@ pub(crate) enum ToTokio {
 }
 
 impl ToTokio {
-    pub(crate) async fn run(self, socket: StdTcpStream, deadline: Instant, accepted: Accepted) {
-        let stream = match TcpStream::from_std(socket) {
+    pub(crate) async fn run(self, socket: Socket, deadline: Instant, accepted: Accepted) {
+        let stream = match AsyncSocket::from_worker(socket) {
             Ok(stream) => stream,
             Err(error) => return tracing::error!(%error, "tokio can't register a socket"),
         };

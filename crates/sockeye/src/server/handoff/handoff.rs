@@ -2,10 +2,10 @@
 
 use std::any::Any;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::{
-    connection::{Established, Io, Permit, Stream},
+    connection::{AsyncSocket, Established, Io, Permit, Stream},
     endpoint::Endpoint,
 };
 
@@ -18,8 +18,8 @@ pub(crate) struct Handoff {
     pub(crate) permit: Permit,
 }
 
-/// Returns the socket of `stream`, if a worker can register it: TCP, or TLS on TCP. Otherwise the stream itself is
-/// the error. `None` if the socket is lost.
+/// Returns the socket of `stream`, if a worker can register it: TCP or Unix, with or without TLS. Otherwise the stream
+/// itself is the error. `None` if the socket is lost, as when the peer has closed it.
 ///
 /// # Panics
 ///
@@ -27,11 +27,11 @@ pub(crate) struct Handoff {
 pub(crate) fn socket_of<S: Stream>(stream: S) -> Result<Option<Io>, S> {
     let mut stream = Some(stream);
     let any: &mut dyn Any = &mut stream;
-    if let Some(tcp) = any
-        .downcast_mut::<Option<TcpStream>>()
-        .and_then(Option::take)
+    if let Some(socket) = taken::<AsyncSocket, AsyncSocket>(any)
+        .or_else(|| taken::<TcpStream, AsyncSocket>(any))
+        .or_else(|| taken::<UnixStream, AsyncSocket>(any))
     {
-        return Ok(watchable(tcp).map(Io::Socket));
+        return Ok(socket.into_worker().ok().map(Io::Socket));
     }
     #[cfg(feature = "rustls")]
     if let Some(io) = tls_of(&mut stream) {
@@ -43,17 +43,29 @@ pub(crate) fn socket_of<S: Stream>(stream: S) -> Result<Option<Io>, S> {
     }
 }
 
-/// Returns the socket of `stream`, if that is TLS on TCP. The inner `None` is as for [`watchable`].
-#[cfg(feature = "rustls")]
-fn tls_of(stream: &mut dyn Any) -> Option<Option<Io>> {
-    use crate::connection::TlsSocket;
-
-    let tls = stream.downcast_mut::<Option<tokio_rustls::server::TlsStream<TcpStream>>>()?;
-    let (tcp, tls) = tls.take()?.into_inner();
-    Some(watchable(tcp).map(|socket| Io::Tls(Box::new(TlsSocket::new(socket, tls)))))
+/// Takes the stream out, if its type is `S`.
+fn taken<S: Into<T> + 'static, T>(stream: &mut dyn Any) -> Option<T> {
+    let stream = stream.downcast_mut::<Option<S>>()?;
+    stream.take().map(Into::into)
 }
 
-/// Returns `None` if tokio can't release the socket, as when the peer has closed it.
-fn watchable(tcp: TcpStream) -> Option<mio::net::TcpStream> {
-    tcp.into_std().ok().map(mio::net::TcpStream::from_std)
+/// Returns the socket of `stream`, if that is TLS on one. The inner `None` is as for [`socket_of`].
+#[cfg(feature = "rustls")]
+fn tls_of(stream: &mut dyn Any) -> Option<Option<Io>> {
+    use tokio_rustls::server::TlsStream;
+
+    use crate::connection::TlsSocket;
+
+    let own = stream.downcast_mut::<Option<TlsStream<AsyncSocket>>>();
+    let (socket, tls) = match own.and_then(Option::take) {
+        Some(stream) => stream.into_inner(),
+        // A stream of the program.
+        None => {
+            let stream = stream.downcast_mut::<Option<TlsStream<TcpStream>>>()?;
+            let (socket, tls) = stream.take()?.into_inner();
+            (socket.into(), tls)
+        }
+    };
+    let socket = socket.into_worker().ok();
+    Some(socket.map(|socket| Io::Tls(Box::new(TlsSocket::new(socket, tls)))))
 }

@@ -2,13 +2,14 @@
 
 use std::{
     io,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use socket2::{SockRef, TcpKeepalive};
 
-/// Sets the options of a socket that was accepted.
+use crate::server::listen::listening_socket::LocalAddr;
+
+/// Sets the options of a TCP socket that was accepted.
 ///
 /// # Errors
 ///
@@ -52,7 +53,7 @@ impl AcceptBackoff {
     pub(crate) fn handle_error(
         &mut self,
         error: &io::Error,
-        local_addr: SocketAddr,
+        local_addr: &LocalAddr,
         now: Instant,
     ) -> Option<Duration> {
         if is_of_one_connection(error) {
@@ -65,7 +66,7 @@ impl AcceptBackoff {
     }
 
     /// Logs the failure, at most once in [`LOG_INTERVAL`].
-    fn log_failure(&mut self, error: &io::Error, local_addr: SocketAddr, now: Instant) {
+    fn log_failure(&mut self, error: &io::Error, local_addr: &LocalAddr, now: Instant) {
         let is_due = self
             .logged
             .is_none_or(|logged| now.saturating_duration_since(logged) >= LOG_INTERVAL);
@@ -103,10 +104,10 @@ mod tests {
 
     #[test]
     fn pauses_grow_up_to_a_bound_and_begin_anew_after_a_success() {
-        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
+        let addr = LocalAddr::Unix(None);
         let now = Instant::now();
         let mut backoff = AcceptBackoff::new();
-        let mut fail = |kind: io::ErrorKind| backoff.handle_error(&kind.into(), addr, now);
+        let mut fail = |kind: io::ErrorKind| backoff.handle_error(&kind.into(), &addr, now);
         assert_eq!(fail(io::ErrorKind::ConnectionAborted), None);
         let pauses: Vec<_> = (0..9).filter_map(|_| fail(io::ErrorKind::Other)).collect();
         assert_eq!(pauses[..2], [PAUSE_MIN, PAUSE_MIN * 2]);
@@ -116,7 +117,7 @@ mod tests {
         backoff.handle_success();
         let error = io::ErrorKind::Other.into();
         let later = now + LOG_INTERVAL;
-        let pause = backoff.handle_error(&error, addr, later);
+        let pause = backoff.handle_error(&error, &addr, later);
         assert_eq!((pause, backoff.suppressed), (Some(PAUSE_MIN), 0));
     }
 }

@@ -1,9 +1,10 @@
-//! From an address to the sockets that listen on it.
+//! From an address or a path to the sockets that listen there.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
     num::NonZero,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -12,11 +13,17 @@ use tokio::net::lookup_host;
 
 use crate::{
     error::{Error, ErrorKind},
-    server::first_request::Preface,
+    server::{
+        first_request::Preface,
+        listen::{
+            listening_socket::{ListeningSocket, LocalAddr},
+            socket_file::{FileAccess, SocketFile},
+        },
+    },
     tls::{ServerTls, TlsAcceptor},
 };
 
-/// An address on which to listen, from the builder.
+/// An address or a path on which to listen, from the builder.
 #[derive(Clone, Debug)]
 pub(crate) struct Listen {
     pub(crate) place: ListenPlace,
@@ -29,8 +36,10 @@ pub(crate) struct Listen {
 pub(crate) enum ListenPlace {
     /// An address or a name, with a port.
     Address(String),
+    /// The path of a Unix socket.
+    Path(PathBuf, FileAccess),
     /// A socket of the program that listens already.
-    Socket(Arc<TcpListener>),
+    Socket(Arc<ListeningSocket>),
 }
 
 /// Whether a listening socket may be shut down.
@@ -44,12 +53,14 @@ pub(crate) enum SocketOwner {
 
 /// An address with its listening sockets.
 pub(crate) struct Bound {
-    pub(crate) local_addr: SocketAddr,
+    pub(crate) local_addr: LocalAddr,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) preface: Preface,
     pub(crate) owner: SocketOwner,
+    /// The file of a Unix socket that the server has made. Dropped before the sockets: see [`SocketFile`].
+    pub(crate) file: Option<SocketFile>,
     /// At least one, all non-blocking. The kernel gives each new connection to one of them.
-    pub(crate) sockets: Vec<TcpListener>,
+    pub(crate) sockets: Vec<ListeningSocket>,
 }
 
 impl Listen {
@@ -75,12 +86,19 @@ impl Listen {
         };
         let name = match &self.place {
             ListenPlace::Address(name) => name,
+            ListenPlace::Path(path, access) => {
+                let bound = self.bind_path(path, *access, count).await;
+                return Ok(vec![bound.map_err(|error| {
+                    let message = format!("cannot listen on unix:{}", path.display());
+                    Error::new(ErrorKind::Io, message).with_source(error)
+                })?]);
+            }
             ListenPlace::Socket(socket) => {
-                let bound = self.bound_to(socket, count).map_err(|error| {
+                let bound = self.shared(socket, SocketOwner::Program, count);
+                return Ok(vec![bound.map_err(|error| {
                     let message = "cannot use the listening socket of the program";
                     Error::new(ErrorKind::Io, message).with_source(error)
-                });
-                return Ok(vec![bound?]);
+                })?]);
             }
         };
         let fail = |kind, error: io::Error| {
@@ -94,11 +112,12 @@ impl Listen {
         for addr in addrs {
             match bind(addr, count) {
                 Ok((local_addr, sockets)) => all.push(Bound {
-                    local_addr,
+                    local_addr: LocalAddr::Tcp(local_addr),
                     tls: self.tls.as_ref().map(ServerTls::acceptor),
                     preface: self.preface,
                     owner: SocketOwner::Server,
-                    sockets,
+                    sockets: sockets.into_iter().map(ListeningSocket::Tcp).collect(),
+                    file: None,
                 }),
                 Err(error) if is_family_absent(&error) => absent = error,
                 Err(error) => return Err(fail(ErrorKind::Io, error)),
@@ -116,17 +135,37 @@ impl Listen {
 }
 
 impl Listen {
-    /// Shares the program's socket among `count` accept loops: each has a descriptor of it, and a new connection goes to
-    /// one that is free.
-    fn bound_to(&self, socket: &TcpListener, count: NonZero<usize>) -> io::Result<Bound> {
-        socket.set_nonblocking(true)?;
+    /// Makes a Unix socket, of which each accept loop has a descriptor.
+    async fn bind_path(
+        &self,
+        path: &Path,
+        access: FileAccess,
+        count: NonZero<usize>,
+    ) -> io::Result<Bound> {
+        let (socket, file) = SocketFile::listen(path, access).await?;
+        let socket = ListeningSocket::Unix(socket);
+        let mut bound = self.shared(&socket, SocketOwner::Server, count)?;
+        bound.file = Some(file);
+        Ok(bound)
+    }
+
+    /// Shares a socket among `count` accept loops: each has a descriptor of it, and a new connection goes to one that is
+    /// free.
+    fn shared(
+        &self,
+        socket: &ListeningSocket,
+        owner: SocketOwner,
+        count: NonZero<usize>,
+    ) -> io::Result<Bound> {
+        socket.set_nonblocking()?;
         let sockets = (0..count.get()).map(|_| socket.try_clone());
         Ok(Bound {
             local_addr: socket.local_addr()?,
             tls: self.tls.as_ref().map(ServerTls::acceptor),
             preface: self.preface,
-            owner: SocketOwner::Program,
+            owner,
             sockets: sockets.collect::<io::Result<_>>()?,
+            file: None,
         })
     }
 }
@@ -193,7 +232,7 @@ const EAFNOSUPPORT: i32 = 97;
 
 /// Connections per socket that the kernel keeps until the accept loop takes them. The kernel may lower the number
 /// (`net.core.somaxconn`, 4096 on Linux today).
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests {

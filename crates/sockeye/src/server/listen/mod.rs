@@ -1,13 +1,20 @@
-//! From an address to accepted connections.
+//! From an address or a path to accepted connections.
 //!
 //! ```text
-//!   Listen (address, TLS, PROXY) ──bind──> Bound (sockets) ──> Listener, an accept loop on tokio ──> first_request
-//!                                            └──> the acceptors of workers (plain TCP)
+//!   Listen (place, TLS, PROXY) ──bind──> Bound (sockets) ──> Listener, an accept loop on tokio ──> first_request
+//!     ^                                    └──> the acceptors of workers (neither TLS nor PROXY)
+//!   UnixListen
 //! ```
 //!
 //! `accept` holds what both kinds of accept loops share: socket options, and the pause after a failure.
 
+mod unix_listen;
+
 mod listen;
+
+mod listening_socket;
+
+mod socket_file;
 
 mod listener;
 
@@ -16,3 +23,6 @@ mod accept;
 pub(crate) use accept::{AcceptBackoff, tune};
 pub(crate) use listen::{Bound, Listen, ListenPlace, SocketOwner};
 pub(crate) use listener::Listener;
+pub(crate) use listening_socket::{ListeningSocket, LocalAddr};
+pub(crate) use socket_file::SocketFile;
+pub use unix_listen::UnixListen;

@@ -21,6 +21,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct TrustedProxies {
     cidrs: Vec<Cidr>,
+    /// Whether peers without an address are trusted: Unix sockets.
+    trusts_unix: bool,
     log_limit: LogLimit,
 }
 
@@ -64,13 +66,23 @@ enum Node {
     Hidden,
 }
 
+/// The entry that stands for peers without an address, as in nginx's `set_real_ip_from`.
+const UNIX: &str = "unix:";
+
+/// Stands for the address of a trusted proxy that has none, so that all clients behind it whose fields are rejected
+/// count as one.
+const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 impl TrustedProxies {
     /// # Errors
     ///
-    /// Kind `Config` if an entry is neither an address nor a range.
-    pub(crate) fn parse(cidrs: &[String]) -> Result<Self, Error> {
+    /// Kind `Config` if an entry is neither an address, nor a range, nor [`UNIX`].
+    pub(crate) fn parse(entries: &[String]) -> Result<Self, Error> {
+        let cidrs = entries.iter().filter(|entry| *entry != UNIX);
+        let cidrs: Vec<String> = cidrs.cloned().collect();
         Ok(Self {
-            cidrs: Cidr::parse_all(cidrs)?,
+            trusts_unix: cidrs.len() < entries.len(),
+            cidrs: Cidr::parse_all(&cidrs)?,
             log_limit: LogLimit::default(),
         })
     }
@@ -93,7 +105,7 @@ impl TrustedProxies {
         let client_addr = client_addr.or(peer);
         let key = match is_rejected {
             // Otherwise a client could avoid its limits by forging fields.
-            true => client_addr.map(Key::of),
+            true => Some(Key::of(client_addr.unwrap_or(NO_ADDRESS))),
             false => client_addr
                 .filter(|addr| !self.trusts(*addr))
                 .and_then(|addr| addresses.key(addr)),
@@ -109,13 +121,13 @@ impl TrustedProxies {
         peer: Option<IpAddr>,
         headers: impl FnOnce() -> &'h HeaderMap,
     ) -> Forwarded {
-        let Some(proxy) = peer.filter(|peer| self.trusts(*peer)) else {
+        if !self.trusts_peer(peer) {
             return Forwarded::default();
-        };
-        self.read_trusted(proxy, headers()).unwrap_or_else(|error| {
+        }
+        self.read_trusted(peer, headers()).unwrap_or_else(|error| {
             if let Some(suppressed) = self.log_limit.due(Instant::now()) {
                 tracing::warn!(
-                    %proxy,
+                    proxy = peer.map(display),
                     suppressed,
                     "{}: no forwarding field of this request is believed; let the proxy set or remove Forwarded, \
                      X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host",
@@ -130,9 +142,15 @@ impl TrustedProxies {
         self.cidrs.iter().any(|cidr| cidr.contains(addr))
     }
 
+    /// Returns whether a peer is trusted. One without an address is a Unix socket, or a stream that the program has passed
+    /// to the server.
+    fn trusts_peer(&self, peer: Option<IpAddr>) -> bool {
+        peer.map_or(self.trusts_unix, |peer| self.trusts(peer))
+    }
+
     fn read_trusted(
         &self,
-        proxy: IpAddr,
+        proxy: Option<IpAddr>,
         headers: &HeaderMap,
     ) -> Result<Forwarded, ForwardedError> {
         let standard = self.read_standard(proxy, headers)?;
@@ -141,7 +159,7 @@ impl TrustedProxies {
 
     fn read_standard(
         &self,
-        proxy: IpAddr,
+        proxy: Option<IpAddr>,
         headers: &HeaderMap,
     ) -> Result<Forwarded, ForwardedError> {
         let malformed = ForwardedError::Malformed("Forwarded");
@@ -149,8 +167,8 @@ impl TrustedProxies {
         let mut forwarded = Forwarded::default();
         // From the last element backwards, as long as the proxy that wrote it is trusted.
         for element in elements.iter().rev() {
-            let proxy = forwarded.client_addr.unwrap_or(proxy);
-            if !self.trusts(proxy) {
+            let proxy = forwarded.client_addr.or(proxy);
+            if !self.trusts_peer(proxy) {
                 break;
             }
             let node = ok_or_malformed(element.from.as_deref().map(parse_node)).ok_or(malformed)?;
@@ -159,7 +177,7 @@ impl TrustedProxies {
             forwarded = Forwarded {
                 client_addr: match node {
                     Some(Node::Addr(addr)) => Some(addr),
-                    Some(Node::Hidden) => Some(proxy),
+                    Some(Node::Hidden) => proxy,
                     None => forwarded.client_addr,
                 },
                 tls: ok_or_malformed(proto).ok_or(malformed)?,
@@ -175,21 +193,21 @@ impl TrustedProxies {
 
     fn read_x_forwarded(
         &self,
-        proxy: IpAddr,
+        proxy: Option<IpAddr>,
         headers: &HeaderMap,
     ) -> Result<Forwarded, ForwardedError> {
         let mut client_addr = None;
         let nodes: Vec<&str> = list_items(headers, &X_FORWARDED_FOR).collect();
         for node in nodes.into_iter().rev() {
-            let proxy = client_addr.unwrap_or(proxy);
-            if !self.trusts(proxy) {
+            let proxy = client_addr.or(proxy);
+            if !self.trusts_peer(proxy) {
                 break;
             }
             let node = parse_node(node).ok_or(ForwardedError::Malformed("X-Forwarded-For"))?;
             match node {
                 Node::Addr(addr) => client_addr = Some(addr),
                 Node::Hidden => {
-                    client_addr = Some(proxy);
+                    client_addr = proxy;
                     break;
                 }
             }

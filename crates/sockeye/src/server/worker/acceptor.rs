@@ -2,25 +2,38 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use mio::{Interest, Registry, Token, net::TcpListener, net::TcpStream};
+use mio::{
+    Interest, Registry, Token,
+    net::{TcpListener, UnixListener},
+};
 use socket2::SockRef;
 use tokio::time::Instant;
 
-use crate::server::listen::{AcceptBackoff, tune};
+use crate::{
+    connection::Socket,
+    server::listen::{AcceptBackoff, ListeningSocket, LocalAddr, tune},
+};
 
 /// A listening socket on a worker.
 pub(crate) struct Acceptor {
-    socket: TcpListener,
-    local_addr: SocketAddr,
+    socket: WatchedListener,
+    local_addr: LocalAddr,
     backoff: AcceptBackoff,
     /// Whether accepting has failed and the pause has not ended. Each new connection in a pause would otherwise arm
     /// one more timer.
     is_paused: bool,
 }
 
+/// A listening socket that a poller watches.
+enum WatchedListener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
 /// The result of accepting.
 pub(crate) enum AcceptOutcome {
-    Accepted(TcpStream, SocketAddr),
+    /// A connection, with the peer's address if it has one.
+    Accepted(Socket, Option<SocketAddr>),
     /// No connection is waiting.
     Empty,
     /// Accepting has failed, and is to be tried again at this time.
@@ -32,16 +45,21 @@ impl Acceptor {
     ///
     /// The socket's options can't be set.
     pub(crate) fn new(
-        socket: std::net::TcpListener,
-        local_addr: SocketAddr,
+        socket: ListeningSocket,
+        local_addr: LocalAddr,
         keepalive: Option<Duration>,
     ) -> io::Result<Self> {
         // On Linux accepted sockets inherit these options, so that no call is needed for each of them.
-        if INHERITS {
-            tune(&SockRef::from(&socket), keepalive)?;
+        if INHERITS && let ListeningSocket::Tcp(socket) = &socket {
+            tune(&SockRef::from(socket), keepalive)?;
         }
         Ok(Self {
-            socket: TcpListener::from_std(socket),
+            socket: match socket {
+                ListeningSocket::Tcp(socket) => WatchedListener::Tcp(TcpListener::from_std(socket)),
+                ListeningSocket::Unix(socket) => {
+                    WatchedListener::Unix(UnixListener::from_std(socket))
+                }
+            },
             local_addr,
             backoff: AcceptBackoff::new(),
             is_paused: false,
@@ -49,7 +67,10 @@ impl Acceptor {
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE)
+        match &mut self.socket {
+            WatchedListener::Tcp(socket) => registry.register(socket, token, Interest::READABLE),
+            WatchedListener::Unix(socket) => registry.register(socket, token, Interest::READABLE),
+        }
     }
 
     /// Ends the pause after a failure.
@@ -71,7 +92,13 @@ impl Acceptor {
             let error = match self.socket.accept() {
                 Ok((socket, peer_addr)) => {
                     self.backoff.handle_success();
-                    if INHERITS || tune(&SockRef::from(&socket), keepalive).is_ok() {
+                    let is_tuned = match &socket {
+                        Socket::Tcp(tcp) if !INHERITS => {
+                            tune(&SockRef::from(tcp), keepalive).is_ok()
+                        }
+                        _ => true,
+                    };
+                    if is_tuned {
                         return AcceptOutcome::Accepted(socket, peer_addr);
                     }
                     continue;
@@ -84,7 +111,7 @@ impl Acceptor {
             };
             let now = Instant::now();
             let backoff = &mut self.backoff;
-            if let Some(pause) = backoff.handle_error(&error, self.local_addr, now.into_std()) {
+            if let Some(pause) = backoff.handle_error(&error, &self.local_addr, now.into_std()) {
                 self.is_paused = true;
                 return AcceptOutcome::Pause(now + pause);
             }
@@ -92,7 +119,19 @@ impl Acceptor {
     }
 }
 
-/// Whether an accepted socket has the options of the listening one.
+impl WatchedListener {
+    fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+        match self {
+            Self::Tcp(socket) => {
+                let (socket, peer_addr) = socket.accept()?;
+                Ok((Socket::Tcp(socket), Some(peer_addr)))
+            }
+            Self::Unix(socket) => Ok((Socket::Unix(socket.accept()?.0), None)),
+        }
+    }
+}
+
+/// Whether an accepted TCP socket has the options of the listening one.
 const INHERITS: bool = cfg!(target_os = "linux");
 
 #[cfg(test)]
@@ -105,8 +144,8 @@ mod tests {
     fn connections_during_a_pause_make_no_second_pause() {
         // Accepting fails on a socket that doesn't listen, and not because no connection waits.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut acceptor = Acceptor::new(socket.into(), addr, None).unwrap();
+        let socket = ListeningSocket::Tcp(socket.into());
+        let mut acceptor = Acceptor::new(socket, LocalAddr::Unix(None), None).unwrap();
         for _ in 0..3 {
             assert!(matches!(
                 acceptor.accept(None, || true),

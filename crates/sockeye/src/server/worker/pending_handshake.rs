@@ -5,11 +5,11 @@ use std::{
     net::SocketAddr,
 };
 
-use mio::net::TcpStream;
 use sockeye_proto::Limits;
 use tokio::time::Instant;
 
 use crate::{
+    connection::Socket,
     handshake::{Incoming, Tls},
     memory::MemoryAccount,
     server::admit::{Capacity, RequestKind},
@@ -17,8 +17,9 @@ use crate::{
 
 /// A connection whose first request isn't whole yet.
 pub(crate) struct PendingHandshake {
-    pub(crate) socket: TcpStream,
-    pub(crate) peer_addr: SocketAddr,
+    pub(crate) socket: Socket,
+    /// `None` for a Unix socket.
+    pub(crate) peer_addr: Option<SocketAddr>,
     pub(crate) capacity: Capacity,
     /// When the request must be whole.
     pub(crate) deadline: Instant,
@@ -61,7 +62,7 @@ impl PendingHandshake {
                     &self.bytes
                 }
             };
-            match RequestKind::classify(bytes, limits, Some(self.peer_addr), Tls::No) {
+            match RequestKind::classify(bytes, limits, self.peer_addr, Tls::No) {
                 Some(RequestKind::WebSocket(incoming, head_bytes)) => {
                     let behind = bytes[head_bytes..].to_vec();
                     return HandshakeProgress::Upgrade(incoming, behind);

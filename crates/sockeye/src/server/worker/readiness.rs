@@ -15,7 +15,7 @@ use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     connection::{
-        DriveOutcome, Established, Io, Mailbox, Note, SenderBacklog, ShortRead, buffers,
+        DriveOutcome, Established, Io, Mailbox, Note, SenderBacklog, ShortRead, Socket, buffers,
         fan_out::backlog,
     },
     handshake::Refusal,
@@ -384,7 +384,7 @@ impl ReadinessLoop {
             let is_serving = || self.shared.is_serving();
             match acceptor.accept(self.shared.tcp_keepalive, is_serving) {
                 AcceptOutcome::Accepted(socket, peer_addr) => {
-                    if let Some(capacity) = Capacity::new(&self.shared, Some(peer_addr)) {
+                    if let Some(capacity) = Capacity::new(&self.shared, peer_addr) {
                         self.add_connection(socket, peer_addr, capacity, deadline);
                     }
                 }
@@ -400,8 +400,8 @@ impl ReadinessLoop {
 
     fn add_connection(
         &mut self,
-        socket: mio::net::TcpStream,
-        peer_addr: std::net::SocketAddr,
+        socket: Socket,
+        peer_addr: Option<std::net::SocketAddr>,
         capacity: Capacity,
         deadline: Instant,
     ) {
@@ -549,12 +549,11 @@ impl ReadinessLoop {
             ..
         } = *pending;
         let accepted = Accepted {
-            peer_addr: Some(peer_addr),
+            peer_addr,
             capacity,
             shared: Arc::clone(&self.shared),
         };
-        self.runtime
-            .spawn(to_tokio.run(socket.into(), deadline, accepted));
+        self.runtime.spawn(to_tokio.run(socket, deadline, accepted));
     }
 }
 
@@ -574,7 +573,7 @@ fn drop_catching_panic<T>(owned: T) {
     }
 }
 
-fn register(poll: &mio::Poll, socket: &mut mio::net::TcpStream, slot: u32) -> io::Result<()> {
+fn register(poll: &mio::Poll, socket: &mut Socket, slot: u32) -> io::Result<()> {
     // Both from the start: events are edge-triggered, so the interest in writability costs nothing.
     let interest = Interest::READABLE | Interest::WRITABLE;
     poll.registry()

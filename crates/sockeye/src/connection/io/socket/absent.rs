@@ -6,38 +6,40 @@ use std::{
 };
 
 /// There is none.
-pub(crate) enum TcpStream {}
+pub(crate) enum Socket {}
 
-impl AsFd for TcpStream {
+impl Socket {
+    pub(super) fn shutdown(&self) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(super) fn set_reset_on_close(&self) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match *self {}
     }
 }
 
-pub(super) fn receive(socket: &TcpStream, _buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn receive(socket: &Socket, _buffer: &mut [u8]) -> io::Result<usize> {
     match *socket {}
 }
 
-pub(super) fn is_at_end(socket: &TcpStream) -> bool {
+pub(super) fn is_at_end(socket: &Socket) -> bool {
     match *socket {}
 }
 
-pub(super) fn send(socket: &TcpStream, _bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn send(socket: &Socket, _bytes: &[u8]) -> io::Result<usize> {
     match *socket {}
 }
 
-pub(super) fn send_last(socket: &TcpStream, _bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn send_last(socket: &Socket, _bytes: &[u8]) -> io::Result<usize> {
     match *socket {}
 }
 
-pub(super) fn send_slices(socket: &TcpStream, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    match *socket {}
-}
-
-pub(super) fn shutdown(socket: &TcpStream) -> io::Result<()> {
-    match *socket {}
-}
-
-pub(super) fn set_reset_on_close(socket: &TcpStream) -> io::Result<()> {
+pub(super) fn send_slices(socket: &Socket, _slices: &[IoSlice<'_>]) -> io::Result<usize> {
     match *socket {}
 }

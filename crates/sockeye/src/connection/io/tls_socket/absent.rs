@@ -2,17 +2,17 @@
 
 use std::io::{self, IoSlice, Read};
 
-use crate::connection::io::socket::TcpStream;
+use crate::connection::io::socket::Socket;
 
 /// There is none.
 pub(crate) enum TlsSocket {}
 
 impl TlsSocket {
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &Socket {
         match *self {}
     }
 
-    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(crate) fn socket_mut(&mut self) -> &mut Socket {
         match *self {}
     }
 

@@ -1,16 +1,13 @@
-//! A TCP connection up to its first request: the head of a proxy, and TLS.
+//! A TCP or Unix connection up to its first request: the head of a proxy, and TLS.
 
 #[cfg(feature = "rustls")]
 use http::StatusCode;
-use tokio::{net::TcpStream, time::timeout_at};
+use tokio::time::timeout_at;
 
 #[cfg(all(feature = "rustls", feature = "http2"))]
 use crate::server::http::http2;
-#[cfg(feature = "rustls")]
 use crate::{
-    handshake::Refusal, server::first_request::first_request::send_refusal, tls::TlsAcceptor,
-};
-use crate::{
+    connection::AsyncSocket,
     handshake::Tls,
     server::{
         admit::Accepted,
@@ -20,10 +17,14 @@ use crate::{
         },
     },
 };
+#[cfg(feature = "rustls")]
+use crate::{
+    handshake::Refusal, server::first_request::first_request::send_refusal, tls::TlsAcceptor,
+};
 
-/// Serves a TCP connection. Returns when a WebSocket has begun or the connection has ended.
-pub(crate) async fn handle_tcp(
-    mut stream: TcpStream,
+/// Serves a TCP or Unix connection. Returns when a WebSocket has begun or the connection has ended.
+pub(crate) async fn handle_socket(
+    mut stream: AsyncSocket,
     accept_settings: AcceptSettings,
     mut accepted: Accepted,
 ) {
@@ -64,7 +65,7 @@ pub(crate) async fn handle_tcp(
 /// Performs the TLS handshake, and serves what comes within TLS.
 #[cfg(feature = "rustls")]
 async fn handle_tls(
-    stream: TcpStream,
+    stream: AsyncSocket,
     tls: TlsAcceptor,
     deadline: tokio::time::Instant,
     accepted: Accepted,
@@ -102,7 +103,7 @@ async fn handle_tls(
 /// Returns whether the peer sends plain HTTP where TLS is expected. A TLS handshake begins with the byte 22 (RFC 8446
 /// section 5.1), a request with a letter of its method.
 #[cfg(feature = "rustls")]
-async fn speaks_plain_http(stream: &TcpStream) -> std::io::Result<bool> {
+async fn speaks_plain_http(stream: &AsyncSocket) -> std::io::Result<bool> {
     let mut first = [0];
     let read = stream.peek(&mut first).await?;
     Ok(read > 0 && first[0].is_ascii_alphabetic())
