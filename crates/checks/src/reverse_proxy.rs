@@ -1,5 +1,6 @@
 //! nginx and HAProxy, on a port that the system chose, with a configuration out of a page of the documentation.
 
+use std::fmt::Display;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -20,12 +21,13 @@ pub struct ReverseProxy {
 }
 
 impl ReverseProxy {
-    /// nginx with what stands in `http { … }`, in front of `server`; `None` if there is none here.
+    /// nginx with what stands in `http { … }`, in front of `server`, an address or `unix:` and a path; `None` if there is
+    /// none here.
     ///
     /// # Panics
     /// If it doesn't start.
     #[track_caller]
-    pub fn nginx(config: &str, server: SocketAddr) -> Option<Self> {
+    pub fn nginx(config: &str, server: impl Display) -> Option<Self> {
         let mut command = need::nginx()?;
         let directory = TempDir::new().expect("a directory");
         let path = directory.path();

@@ -1,6 +1,6 @@
 //! The wiring: the one place that joins configuration, endpoints, pages and signals.
 
-use std::{ffi::OsString, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{ffi::OsString, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -13,11 +13,12 @@ use serde_json::json;
 use sockeye::{
     AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Group, HeartbeatConfig, HttpSettings,
     Lifetime, Limits, MemoryBudget, Origins, Refusal, RequestInfo, Retry, Route, Server,
-    ServerHandle, ServerTls, Settings,
+    ServerHandle, Settings,
 };
 use sockeye_hub::Node;
 
 use crate::{
+    activation::PassedSockets,
     address_rates::{self, AddressRates, limit_posts},
     api, certificate,
     chat::{self, Chat, Tokens},
@@ -27,9 +28,11 @@ use crate::{
     dial::with_causes,
     echo::Echo,
     hsts, hub,
+    listen::add_listeners,
     log::{Log, Notices},
     login::Login,
     not_found::NotFound,
+    notify::{Notifier, watchdog_interval},
     presence::{self, Presence, Tracked},
     readiness::Readiness,
     reload::Reloader,
@@ -46,11 +49,17 @@ use crate::{
 )]
 pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
     let config = &loaded.config.clone();
+    // Before any thread starts: see `PassedSockets::from_env`.
+    let passed = PassedSockets::from_env();
     let log = Log::start(&config.log_filter, config.log_format);
     let notices = log.notices();
     let refuse = |message: &str| {
         notices.fail(message);
         ExitCode::from(2)
+    };
+    let (passed, notifier) = match passed.and_then(|passed| Ok((passed, Notifier::from_env()?))) {
+        Ok((passed, notifier)) => (passed, Arc::new(notifier)),
+        Err(message) => return refuse(&message),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -106,18 +115,40 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             readiness: readiness.clone(),
             budget,
         };
-        let started = start(config, parts, tls.clone());
+        let server = match add_listeners(Server::unbound(), &loaded, passed, tls.as_ref()) {
+            Ok(server) => server,
+            Err(message) => return refuse(&message),
+        };
+        let started = start(server, config, parts);
         let server = match started.await {
             Ok(server) => server,
             Err(message) => return refuse(&message),
         };
-        tokio::spawn(Reloader::new(args, loaded, tls, log).run(hang_ups));
-        print_served(config, &key, server.local_addrs());
+        let status = serving_status(&server);
+        let reloader = Reloader::new(
+            args,
+            loaded,
+            tls,
+            log,
+            Arc::clone(&notifier),
+            status.clone(),
+        );
+        tokio::spawn(reloader.run(hang_ups));
+        print_served(config, &key, &server);
+        notifier.ready(&status);
+        if let Some(interval) = watchdog_interval() {
+            tokio::spawn(feed_watchdog(
+                interval,
+                Arc::clone(&notifier),
+                readiness.clone(),
+            ));
+        }
         let failure = tokio::select! {
             () = signals.recv() => None,
             failure = server.failed() => Some(failure),
         };
         readiness.end();
+        notifier.stopping("stopping");
         if let Some(failure) = &failure {
             // A supervisor such as systemd restarts the process, which is better than half a server.
             notices.fail(&format!("{failure}, stopping"));
@@ -126,7 +157,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             // Clients that follow the changes would delay the drain.
             presence.end_changes();
             transports.shut_down();
-            drain(config, &server, notices, &mut signals).await;
+            drain(config, &server, notices, &notifier, &mut signals).await;
         }
         presence.close().await;
         match failure {
@@ -163,10 +194,29 @@ struct Parts {
     budget: MemoryBudget,
 }
 
+/// Feeds the watchdog of the service manager, for ever: while the server drains, too.
+async fn feed_watchdog(interval: Duration, notifier: Arc<Notifier>, readiness: Readiness) {
+    let mut ticks = tokio::time::interval(interval);
+    loop {
+        ticks.tick().await;
+        notifier.feed_watchdog(&readiness.failures());
+    }
+}
+
+/// Returns where the server listens, in one line for the service manager.
+fn serving_status(server: &ServerHandle) -> String {
+    let addrs = server.local_addrs().iter().map(ToString::to_string);
+    let paths = server.unix_paths().iter();
+    let paths = paths.map(|path| format!("unix:{}", path.display()));
+    let places: Vec<String> = addrs.chain(paths).collect();
+    format!("serving on {}", places.join(", "))
+}
+
+/// Mounts the routes on `server`, and starts it.
 async fn start(
+    server: Server,
     config: &Config,
     parts: Parts,
-    tls: Option<ServerTls>,
 ) -> Result<ServerHandle, String> {
     let Parts {
         key,
@@ -178,15 +228,8 @@ async fn start(
         budget,
     } = parts;
     let trusted = config.trusted_proxies.iter();
-    let mut server = Server::unbound().trusted_proxies(trusted.map(|network| &network.0));
+    let mut server = server.trusted_proxies(trusted.map(|proxy| &proxy.0));
     let connections = ConnectionLog(config.log_connections);
-    for listen in &config.listen {
-        server = match (config.proxy_protocol, &tls) {
-            (Switch::On, tls) => server.listen_behind_proxy(listen, tls.clone()),
-            (Switch::Off, Some(tls)) => server.listen_tls(listen, tls.clone()),
-            (Switch::Off, None) => server.listen(listen),
-        };
-    }
     let chat_paths = chat_paths(config);
     let rates = AddressRates::new(config);
     for path in &chat_paths {
@@ -410,7 +453,7 @@ fn memory_budget(config: &Config) -> MemoryBudget {
 }
 
 /// Prints the address of each listener and what it serves. Programs read these lines: `ws://HOST:PORT` has the chosen port.
-fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
+fn print_served(config: &Config, key: &api::Key, server: &ServerHandle) {
     use std::io::Write as _;
     let (http, ws) = match config.tls_cert {
         Some(_) => ("https", "wss"),
@@ -422,7 +465,7 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
         true => Notices::served("starting", json!({ "version": version })),
         false => format!("sockeye {version}\n"),
     };
-    for addr in addrs {
+    for addr in server.local_addrs() {
         // A client can't connect to "every address".
         let host = match addr.ip() {
             ip if ip.is_unspecified() => format!("localhost:{}", addr.port()),
@@ -454,12 +497,12 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
         let served = pages.into_iter().chain(endpoints).chain(chats);
         for (scheme, path, what) in served {
             let url = format!("{scheme}://{host}{path}");
-            text.push_str(&match json {
-                true => Notices::served("serving", json!({ "url": url, "what": what })),
-                false => format!("  {url:<42} {what}\n"),
-            });
+            text.push_str(&served_line(config, &url, what));
         }
     }
+    let unix_urls = server.unix_paths().iter();
+    let unix_urls = unix_urls.map(|path| format!("{ws}+unix:{}:/", path.display()));
+    text.extend(unix_urls.map(|url| served_line(config, &url, "the same paths on a Unix socket")));
     if let Some(key) = key.made() {
         text.push_str(&match json {
             true => Notices::served("key for /api, for this run", json!({ "key": key })),
@@ -478,6 +521,13 @@ fn print_served(config: &Config, key: &api::Key, addrs: &[SocketAddr]) {
     let _ = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
+}
+
+fn served_line(config: &Config, url: &str, what: &str) -> String {
+    match config.log_format {
+        LogFormat::Json => Notices::served("serving", json!({ "url": url, "what": what })),
+        LogFormat::Text => format!("  {url:<42} {what}\n"),
+    }
 }
 
 /// Whether the server ends with a drain.
@@ -513,7 +563,13 @@ async fn notice(
 }
 
 /// Drains the server, prints how many sessions remain, and reports the result. A second signal ends the drain at once.
-async fn drain(config: &Config, server: &ServerHandle, notices: Notices, signals: &mut Signals) {
+async fn drain(
+    config: &Config,
+    server: &ServerHandle,
+    notices: Notices,
+    notifier: &Notifier,
+    signals: &mut Signals,
+) {
     let mut drain = Drain::default();
     drain.per_second = config.drain_rate.0;
     drain.timeout = config.drain_timeout.0;
@@ -524,6 +580,7 @@ async fn drain(config: &Config, server: &ServerHandle, notices: Notices, signals
         spread: config.drain_retry_spread.0,
     });
     let open = server.sessions();
+    notifier.status(&format!("draining, {open} open"));
     notices.say(
         &format!("draining, {open} open"),
         "draining",
@@ -538,6 +595,7 @@ async fn drain(config: &Config, server: &ServerHandle, notices: Notices, signals
             _ = progress.tick() => {
                 let open = server.sessions();
                 let text = format!("draining, {open} remain");
+                notifier.status(&text);
                 notices.say(&text, "draining", json!({ "open": open }));
             }
             () = signals.recv() => return stopped_at_once(notices, server),

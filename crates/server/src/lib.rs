@@ -17,6 +17,7 @@
 //!                                                       └──> connect, bench ──> dial   └── welcome, health, api
 //! ```
 
+mod activation;
 mod address_rates;
 mod api;
 mod app;
@@ -35,10 +36,12 @@ mod event;
 mod hsts;
 mod hub;
 mod identity;
+mod listen;
 mod log;
 mod login;
 mod man;
 mod not_found;
+mod notify;
 mod page;
 mod presence;
 mod query;

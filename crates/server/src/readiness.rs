@@ -40,6 +40,11 @@ impl Readiness {
         self.has_ended.store(true, Ordering::Release);
     }
 
+    /// Returns the failures of all components, each in one line. Empty while all are healthy.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        self.parts.iter().filter_map(|part| part()).collect()
+    }
+
     /// Answers `200 ready`, or `503` with the reason.
     pub(crate) fn route(&self) -> MethodRouter {
         let readiness = self.clone();
@@ -50,7 +55,7 @@ impl Readiness {
         if self.has_ended.load(Ordering::Acquire) {
             return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
         }
-        let wrong: Vec<String> = self.parts.iter().filter_map(|part| part()).collect();
+        let wrong = self.failures();
         match wrong.is_empty() {
             true => (StatusCode::OK, "ready\n".to_owned()),
             false => (

@@ -1,6 +1,6 @@
 //! Reloads a running server's certificate and log filter at SIGHUP.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, sync::Arc};
 
 use sockeye::ServerTls;
 
@@ -9,6 +9,7 @@ use crate::{
     cli::{self, Order},
     config::Loaded,
     log::Log,
+    notify::Notifier,
     signal::HangUps,
 };
 
@@ -19,6 +20,9 @@ pub(crate) struct Reloader {
     started_with: Loaded,
     tls: Option<ServerTls>,
     log: Log,
+    notifier: Arc<Notifier>,
+    /// What the service manager shows of a server that has reloaded.
+    status: String,
 }
 
 impl Reloader {
@@ -28,12 +32,16 @@ impl Reloader {
         started_with: Loaded,
         tls: Option<ServerTls>,
         log: Log,
+        notifier: Arc<Notifier>,
+        status: String,
     ) -> Self {
         Self {
             args,
             started_with,
             tls,
             log,
+            notifier,
+            status,
         }
     }
 
@@ -41,7 +49,10 @@ impl Reloader {
     pub(crate) async fn run(self, mut hang_ups: HangUps) {
         loop {
             hang_ups.recv().await;
+            self.notifier.reloading();
             self.reload();
+            // After an error too: the server goes on with the old values.
+            self.notifier.ready(&self.status);
         }
     }
 

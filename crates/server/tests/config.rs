@@ -100,7 +100,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
     for (file, expected) in [
         (
             "lisen = \"a:1\"",
-            "f.toml:1: unknown key lisen; allowed here: listen, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
+            "f.toml:1: unknown key lisen; allowed here: listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
         ),
         (
             "\n[limits]\nlisten = 1",
@@ -108,15 +108,15 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "[hub]\n",
-            "f.toml:1: unknown key hub; allowed here: listen, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
+            "f.toml:1: unknown key hub; allowed here: listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
         ),
         (
             "listen = 8080",
-            "f.toml:1: listen: an integer does not fit; allowed: HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0, or a list of them",
+            "f.toml:1: listen: an integer does not fit; allowed: HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0; unix:PATH; fd:NUMBER or fd:NAME, or a list of them",
         ),
         (
             "listen = [\n\"a:1\",\n\"b\",\n]",
-            "f.toml:3: listen: \"b\" is not an address; allowed: HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0",
+            "f.toml:3: listen: \"b\" is not an address; allowed: HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0; unix:PATH; fd:NUMBER or fd:NAME",
         ),
         (
             "[limits]\nfragments_max = -1",
@@ -140,7 +140,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "config = \"x\"",
-            "f.toml:1: unknown key config; allowed here: listen, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
+            "f.toml:1: unknown key config; allowed here: listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
         ),
         ("listen =\n", "f.toml:1: not TOML:"),
     ] {

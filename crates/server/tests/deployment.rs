@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command, time::Duration};
 
 use rcgen::generate_simple_self_signed;
 use support::{Server, root, run, sockeye};
@@ -76,6 +76,7 @@ const FLAGS_OF_OTHERS: &[&str] = &[
     "--release",
     "--target",
     "--test",
+    "--target",
     "--workspace",
     // docker
     "--chown",
@@ -154,7 +155,9 @@ fn every_key_in_a_how_to_is_a_setting() {
 }
 
 /// Roots of file systems and of other programs' paths.
-const OTHER_ROOTS: &[&str] = &["/etc/", "/var/", "/usr/", "/data", "/dev/", "/rooms/"];
+const OTHER_ROOTS: &[&str] = &[
+    "/etc/", "/run/", "/var/", "/usr/", "/data", "/dev/", "/rooms/",
+];
 
 #[test]
 fn every_path_in_a_how_to_is_served() {
@@ -267,6 +270,51 @@ fn systemd_waits_for_the_end_of_the_drain() {
         duration(value(&configuration, "notice")) + duration(value(&configuration, "timeout"));
     let unit = how_to("systemd/sockeye.service");
     assert!(duration(value(&unit, "TimeoutStopSec")) >= drain + END);
+}
+
+/// The service manager waits for the notification, feeds the watchdog by it, and passes the socket by its name.
+#[test]
+fn the_units_of_systemd_use_what_the_server_tells_and_takes() {
+    let unit = how_to("systemd/sockeye.service");
+    assert_eq!(value(&unit, "Type"), "notify");
+    assert!(duration(value(&unit, "WatchdogSec")) >= Duration::from_secs(10));
+    assert!(value(&unit, "RestrictAddressFamilies").contains("AF_UNIX"));
+    let socket = how_to("systemd/sockeye.socket");
+    let name = value(&socket, "FileDescriptorName");
+    assert!(how_to("systemd.md").contains(&format!("listen = [\"fd:{name}\"]")));
+    assert!(!socket.contains("Accept=yes"));
+    let port = value(&socket, "ListenStream");
+    assert!(how_to("systemd/sockeye.toml").contains(&format!(":{port}\"")));
+}
+
+/// Where systemd is installed, it finds no fault with the units.
+#[test]
+fn systemd_verifies_the_units() {
+    let Ok(version) = Command::new("systemd-analyze").arg("--version").output() else {
+        return;
+    };
+    assert!(version.status.success());
+    let directory = TempDir::new().unwrap();
+    let program = env!("CARGO_BIN_EXE_sockeye");
+    for name in ["sockeye.service", "sockeye.socket"] {
+        // The program must be there, and so must the user.
+        let text = how_to(&format!("systemd/{name}"));
+        let text = text.replace("/usr/local/bin/sockeye", program);
+        let text = text.replace("User=sockeye", "User=root");
+        let text = text.replace("Group=sockeye", "Group=root");
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    for name in ["sockeye.service", "sockeye.socket"] {
+        let verified = Command::new("systemd-analyze")
+            .args(["verify", "--man=no"])
+            .arg(directory.path().join(name))
+            .output()
+            .unwrap();
+        let complaints = String::from_utf8_lossy(&verified.stderr);
+        let about_ours = complaints.lines().filter(|line| line.contains("sockeye"));
+        assert_eq!(about_ours.collect::<Vec<_>>(), [""; 0], "{complaints}");
+        assert!(verified.status.success(), "{complaints}");
+    }
 }
 
 /// The scalars of a YAML file of block mappings and sequences, as `a.b.0.c = value`.

@@ -18,5 +18,6 @@ mod pipe;
 mod presence;
 mod proxies;
 mod python;
+mod unix_sockets;
 mod welcome;
 mod welcome_states;

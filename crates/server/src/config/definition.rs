@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, MemoryMax, Network, Period,
-    PresenceStore, Switch, Term, UrlPath,
+    ApiKey, Bytes, ChatToken, Count, FileMode, FileOwner, Filter, ListenAddr, LogFormat, MemoryMax,
+    Network, Period, PresenceStore, Switch, Term, TrustedProxy, UrlPath,
 };
 
 /// Everything that can be configured.
@@ -16,7 +16,9 @@ pub(crate) struct Config {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Address to listen on, as HOST:PORT. May be given many times. Port 0 lets the system choose
+    /// Where to listen. May be given many times. HOST:PORT, where port 0 lets the system choose; unix:PATH for a Unix
+    /// socket; fd:NUMBER or fd:NAME for a socket of the service manager. If the service manager passes sockets, those are
+    /// the default
     #[arg(
         long,
         value_name = "ADDR",
@@ -25,14 +27,24 @@ pub(crate) struct Config {
     )]
     pub(crate) listen: Vec<ListenAddr>,
 
+    /// Permissions of Unix sockets that the server creates; connecting takes write permission. Default: what the umask
+    /// allows
+    #[arg(long, value_name = "MODE")]
+    pub(crate) unix_mode: Option<FileMode>,
+
+    /// Owner of Unix sockets that the server creates, such as www-data or :nginx. Default: the server's user and group
+    #[arg(long, value_name = "[USER][:GROUP]")]
+    pub(crate) unix_owner: Option<FileOwner>,
+
     /// Expect each connection to begin with a PROXY protocol header (version 1 or 2), which names the client; close any
     /// that does not. Use `on` only where nothing but the proxy can connect
     #[arg(long, value_name = "on|off", default_value = "off")]
     pub(crate) proxy_protocol: Switch,
 
-    /// Addresses and ranges of proxies whose Forwarded and X-Forwarded-… headers are believed. May be given many times
+    /// Addresses and ranges of proxies whose Forwarded and X-Forwarded-… headers are believed; `unix:` stands for every
+    /// peer of a Unix socket. May be given many times
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
-    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
 
     /// Compress messages for clients that offer permessage-deflate
     #[arg(long, value_name = "on|off", default_value = "on")]

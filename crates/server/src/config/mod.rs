@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod key;
 mod layers;
+mod listen_addr;
 mod print;
 mod value;
 
@@ -23,8 +24,9 @@ pub(crate) use definition::Config;
 pub(crate) use error::ConfigError;
 pub(crate) use key::{at_path, with_origins};
 pub(crate) use layers::{Loaded, layers};
+pub(crate) use listen_addr::{FileMode, FileOwner, ListenAddr};
 pub(crate) use print::{checked, defaults, reference};
 pub(crate) use value::{
-    ApiKey, Bytes, ChatToken, Count, Filter, ListenAddr, LogFormat, MemoryMax, Network, Period,
-    PresenceStore, Switch, Term, UrlPath,
+    ApiKey, Bytes, ChatToken, Count, Filter, LogFormat, MemoryMax, Network, Period, PresenceStore,
+    Switch, Term, TrustedProxy, UrlPath,
 };

@@ -2,53 +2,7 @@
 
 use std::{any::TypeId, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-/// An address to listen on, `HOST:PORT`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ListenAddr {
-    /// A name, an IPv4 address or an IPv6 address without brackets.
-    pub(crate) host: String,
-    pub(crate) port: u16,
-}
-
-impl FromStr for ListenAddr {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || Shape::Addr.refuse(text);
-        let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
-        let host = match host.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').ok_or_else(refuse)?,
-            None if host.contains(':') => return Err(refuse()),
-            // `:8080` means all interfaces, as in other servers.
-            None if host.is_empty() => "0.0.0.0",
-            None => host,
-        };
-        let name = host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b".-_:%".contains(&b));
-        let port = port
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| port.parse().ok())
-            .flatten();
-        match port {
-            Some(port) if name => Ok(Self {
-                host: host.to_owned(),
-                port,
-            }),
-            _ => Err(refuse()),
-        }
-    }
-}
-
-impl fmt::Display for ListenAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port),
-            false => write!(f, "{}:{}", self.host, self.port),
-        }
-    }
-}
+use super::listen_addr::{FileMode, FileOwner, ListenAddr};
 
 /// A size in bytes: `1048576`, `512KiB`, `16 MiB`, `1GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,6 +309,21 @@ impl FromStr for Network {
     }
 }
 
+/// A [`Network`] of proxies, or `unix:` for the peers of Unix sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TrustedProxy(pub(crate) String);
+
+impl FromStr for TrustedProxy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text == "unix:" || text.parse::<Network>().is_ok() {
+            true => Ok(Self(text.to_owned())),
+            false => Err(Shape::TrustedProxy.refuse(text)),
+        }
+    }
+}
+
 impl fmt::Debug for PresenceStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -370,6 +339,8 @@ impl fmt::Debug for PresenceStore {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Addr,
+    Mode,
+    Owner,
     Path,
     Size,
     Memory,
@@ -383,6 +354,7 @@ pub(crate) enum Shape {
     UrlPath,
     Store,
     Network,
+    TrustedProxy,
 }
 
 impl Shape {
@@ -392,6 +364,8 @@ impl Shape {
         let parsed = arg.get_value_parser().type_id();
         let known = [
             (TypeId::of::<ListenAddr>(), Self::Addr),
+            (TypeId::of::<FileMode>(), Self::Mode),
+            (TypeId::of::<FileOwner>(), Self::Owner),
             (TypeId::of::<PathBuf>(), Self::Path),
             (TypeId::of::<Bytes>(), Self::Size),
             (TypeId::of::<MemoryMax>(), Self::Memory),
@@ -406,6 +380,7 @@ impl Shape {
             (TypeId::of::<UrlPath>(), Self::UrlPath),
             (TypeId::of::<PresenceStore>(), Self::Store),
             (TypeId::of::<Network>(), Self::Network),
+            (TypeId::of::<TrustedProxy>(), Self::TrustedProxy),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -417,6 +392,8 @@ impl Shape {
     pub(crate) fn check(self, text: &str) -> Result<(), String> {
         match self {
             Self::Addr => text.parse::<ListenAddr>().map(drop),
+            Self::Mode => text.parse::<FileMode>().map(drop),
+            Self::Owner => text.parse::<FileOwner>().map(drop),
             Self::Path if text.is_empty() => Err(self.refuse(text)),
             Self::Path => Ok(()),
             Self::Size => text.parse::<Bytes>().map(drop),
@@ -431,10 +408,11 @@ impl Shape {
             Self::UrlPath => text.parse::<UrlPath>().map(drop),
             Self::Store => text.parse::<PresenceStore>().map(drop),
             Self::Network => text.parse::<Network>().map(drop),
+            Self::TrustedProxy => text.parse::<TrustedProxy>().map(drop),
         }
     }
 
-    fn refuse(self, text: &str) -> String {
+    pub(super) fn refuse(self, text: &str) -> String {
         format!(
             "{text:?} is not {}; allowed: {}",
             self.noun(),
@@ -445,6 +423,8 @@ impl Shape {
     fn noun(self) -> &'static str {
         match self {
             Self::Addr => "an address",
+            Self::Mode => "a mode of a file",
+            Self::Owner => "an owner of a file",
             Self::Path => "a path",
             Self::Size | Self::Memory => "a size",
             Self::Count => "a count",
@@ -456,13 +436,18 @@ impl Shape {
             Self::UrlPath => "a path of a URL",
             Self::Store => "a store of presence",
             Self::Network => "a network",
+            Self::TrustedProxy => "a proxy",
         }
     }
 
     /// Returns the end of the sentence "allowed: …".
     pub(crate) fn allowed(self) -> &'static str {
         match self {
-            Self::Addr => "HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0",
+            Self::Addr => {
+                "HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or localhost:0; unix:PATH; fd:NUMBER or fd:NAME"
+            }
+            Self::Mode => "permissions in octal, 0 to 777, such as 660",
+            Self::Owner => "USER, USER:GROUP or :GROUP, each a name or a number",
             Self::Path => "a path, not empty",
             Self::Size => "bytes, or a number with KiB, MiB or GiB; 1 to 1GiB",
             Self::Memory => "auto; bytes, or a number with KiB, MiB or GiB, from 1MiB on",
@@ -479,6 +464,9 @@ impl Shape {
                 "auto, memory, durable, redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], redis+unix:///PATH"
             }
             Self::Network => "an address or a range, such as 127.0.0.1, 10.0.0.0/8 or fd00::/8",
+            Self::TrustedProxy => {
+                "an address or a range, such as 127.0.0.1, 10.0.0.0/8 or fd00::/8; unix:"
+            }
             Self::UrlPath => "/ and then letters, digits, / - . _ ~; such as /chat",
         }
     }
@@ -508,27 +496,6 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_host_and_port() {
-        let shown = |text: &str| text.parse::<ListenAddr>().map(|addr| addr.to_string());
-        assert_eq!(shown("127.0.0.1:8080").unwrap(), "127.0.0.1:8080");
-        assert_eq!(shown("[::1]:0").unwrap(), "[::1]:0");
-        assert_eq!(shown(":80").unwrap(), "0.0.0.0:80");
-        for bad in [
-            "",
-            "8080",
-            "::1:80",
-            "[::1:80",
-            "a:65536",
-            "a:+1",
-            "a:",
-            "a b:1",
-            "http://a:1",
-        ] {
-            assert!(shown(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn memory_is_a_size_or_what_there_is() {

@@ -35,6 +35,10 @@ pub(crate) struct DialArgs {
     #[arg(long, value_name = "HOST:PORT:ADDR")]
     pub(crate) resolve: Vec<Resolve>,
 
+    /// Connect to this Unix socket, whatever the host and port of the URL (which may also be ws+unix:PATH:/REQUEST)
+    #[arg(long, value_name = "PATH", conflicts_with = "proxy")]
+    pub(crate) unix_socket: Option<PathBuf>,
+
     /// Proxy: http://[USER:PASSWORD@]HOST:PORT, socks5://… or socks5h://…
     /// [default: ALL_PROXY, HTTPS_PROXY, HTTP_PROXY, NO_PROXY]
     #[arg(long, value_name = "URL", conflicts_with = "no_proxy")]

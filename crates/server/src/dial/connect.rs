@@ -22,6 +22,9 @@ pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, S
         let addresses = resolve.addresses.iter().copied();
         connect = connect.resolve(&resolve.host, resolve.port, addresses);
     }
+    if let Some(path) = &args.unix_socket {
+        connect = connect.unix_socket(path);
+    }
     if let Some(origin) = &args.origin {
         connect = connect.header("Origin", origin);
     }
@@ -63,14 +66,15 @@ pub(crate) fn warn_if_insecure(args: &DialArgs) {
     }
 }
 
-/// Completes a URL: `example.com/feed` means `ws://example.com/feed`. Accepts `http` and `https`, as address bars have them.
+/// Completes a URL: `example.com/feed` means `ws://example.com/feed`. Accepts `http` and `https`, as address bars have them,
+/// and the `ws+unix:` of Unix sockets, which has no slashes.
 pub(crate) fn url(text: &str) -> String {
     for (theirs, ours) in [("http://", "ws://"), ("https://", "wss://")] {
         if let Some(rest) = text.strip_prefix(theirs) {
             return format!("{ours}{rest}");
         }
     }
-    if text.contains("://") {
+    if text.contains("://") || text.starts_with("ws+unix:") || text.starts_with("wss+unix:") {
         text.to_owned()
     } else {
         format!("ws://{text}")
@@ -122,5 +126,6 @@ mod tests {
         assert_eq!(url("localhost:8080/echo"), "ws://localhost:8080/echo");
         assert_eq!(url("https://a"), "wss://a");
         assert_eq!(url("wss://a"), "wss://a");
+        assert_eq!(url("ws+unix:/run/a.sock:/b"), "ws+unix:/run/a.sock:/b");
     }
 }

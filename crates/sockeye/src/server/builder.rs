@@ -1,6 +1,9 @@
 //! The builder of a server.
 
-use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{
+    fmt, io, net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc,
+    thread::available_parallelism, time::Duration,
+};
 
 #[cfg(feature = "axum")]
 use axum::{body::Body, response::IntoResponse};
@@ -365,32 +368,13 @@ impl Server {
         let (workers, idle_workers) = worker::prepare(self.workers).map_err(|error| {
             Error::new(ErrorKind::Io, "cannot set up the workers").with_source(error)
         })?;
-        let listening = Listening::default();
-        let mut listeners = Vec::new();
-        let mut acceptors = Vec::new();
-        acceptors.resize_with(self.workers.get(), Vec::new);
-        let mut local_addrs = Vec::with_capacity(self.listens.len());
-        let mut unix_paths = Vec::new();
-        for listen in self.listens {
-            let is_for_workers = listen.is_for_workers();
-            for mut bound in listen.bind(self.workers).await? {
-                match &bound.local_addr {
-                    LocalAddr::Tcp(addr) => local_addrs.push(*addr),
-                    LocalAddr::Unix(path) => unix_paths.extend(path.clone()),
-                }
-                if bound.owner == SocketOwner::Server {
-                    let file = bound.file.take();
-                    listening.add(&bound.sockets, file).map_err(|error| {
-                        let message = format!("cannot listen on {}", bound.local_addr);
-                        Error::new(ErrorKind::Io, message).with_source(error)
-                    })?;
-                }
-                match is_for_workers {
-                    true => distribute_sockets(bound, self.tcp_keepalive, &mut acceptors)?,
-                    false => listeners.extend(listeners_of(bound)?),
-                }
-            }
-        }
+        let Bindings {
+            listening,
+            listeners,
+            acceptors,
+            local_addrs,
+            unix_paths,
+        } = Bindings::bind(self.listens, self.workers, self.tcp_keepalive).await?;
         let shared = Arc::new(ServerShared {
             routes,
             trusted_proxies,
@@ -460,6 +444,57 @@ impl fmt::Debug for Server {
     }
 }
 
+/// All that a server listens on.
+struct Bindings {
+    listening: Listening,
+    /// The accept loops on tokio.
+    listeners: Vec<Listener>,
+    /// Those of each worker.
+    acceptors: Vec<Vec<Acceptor>>,
+    local_addrs: Vec<SocketAddr>,
+    unix_paths: Vec<PathBuf>,
+}
+
+impl Bindings {
+    async fn bind(
+        listens: Vec<Listen>,
+        workers: NonZero<usize>,
+        keepalive: Option<Duration>,
+    ) -> Result<Self, Error> {
+        let mut all = Self {
+            listening: Listening::default(),
+            listeners: Vec::new(),
+            acceptors: Vec::new(),
+            local_addrs: Vec::with_capacity(listens.len()),
+            unix_paths: Vec::new(),
+        };
+        all.acceptors.resize_with(workers.get(), Vec::new);
+        for listen in listens {
+            let is_for_workers = listen.is_for_workers();
+            for mut bound in listen.bind(workers).await? {
+                match &bound.local_addr {
+                    LocalAddr::Tcp(addr) => all.local_addrs.push(*addr),
+                    LocalAddr::Unix(path) => all.unix_paths.extend(path.clone()),
+                }
+                if bound.owner == SocketOwner::Server {
+                    let file = bound.file.take();
+                    let added = all.listening.add(&bound.sockets, file);
+                    added.map_err(|error| cannot_listen(&bound.local_addr, error))?;
+                }
+                match is_for_workers {
+                    true => distribute_sockets(bound, keepalive, &mut all.acceptors)?,
+                    false => all.listeners.extend(listeners_of(bound)?),
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn cannot_listen(local_addr: &LocalAddr, error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot listen on {local_addr}")).with_source(error)
+}
+
 /// Gives each worker one of the sockets, as long as there are sockets.
 fn distribute_sockets(
     bound: Bound,
@@ -468,10 +503,8 @@ fn distribute_sockets(
 ) -> Result<(), Error> {
     let local_addr = bound.local_addr;
     for (socket, acceptors) in bound.sockets.into_iter().zip(acceptors) {
-        let acceptor = Acceptor::new(socket, local_addr.clone(), keepalive).map_err(|error| {
-            let message = format!("cannot listen on {local_addr}");
-            Error::new(ErrorKind::Io, message).with_source(error)
-        })?;
+        let acceptor = Acceptor::new(socket, local_addr.clone(), keepalive)
+            .map_err(|error| cannot_listen(&local_addr, error))?;
         acceptors.push(acceptor);
     }
     Ok(())
@@ -491,10 +524,8 @@ fn listeners_of(bound: Bound) -> Result<Vec<Listener>, Error> {
     sockets
         .into_iter()
         .map(|socket| {
-            Listener::new(socket, accept_settings.clone(), local_addr.clone()).map_err(|error| {
-                let message = format!("cannot listen on {local_addr}");
-                Error::new(ErrorKind::Io, message).with_source(error)
-            })
+            Listener::new(socket, accept_settings.clone(), local_addr.clone())
+                .map_err(|error| cannot_listen(&local_addr, error))
         })
         .collect()
 }
