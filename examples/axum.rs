@@ -15,7 +15,7 @@ async fn echo(mut websocket: WebSocket) -> Result<(), Error> {
 async fn upgrade(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(|websocket| async {
         if let Err(error) = echo(websocket).await {
-            eprintln!("{error}");
+            eprintln!("{}", error.report());
         }
     })
 }

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Error> {
         if let Err(error) = count_down(websocket).await {
             // A close with 1000 or 1001 ends the loop; any other end is an error with its code.
             let code = error.closed().map(|closed| closed.code);
-            eprintln!("{error}, code {code:?}");
+            eprintln!("{}, code {code:?}", error.report());
         }
     });
     Server::bind("127.0.0.1:9000").mount(route).serve().await

@@ -24,7 +24,7 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<Body>, Infall
     Ok(match sockeye::upgrade::upgrade(&mut request) {
         Ok(upgrade) => upgrade.on_upgrade(|websocket| async {
             if let Err(error) = echo(websocket).await {
-                eprintln!("{error}");
+                eprintln!("{}", error.report());
             }
         }),
         Err(refusal) => refusal.into_response(),

@@ -34,7 +34,7 @@ async fn main() -> Result<(), Error> {
         let renewed =
             ServerTls::from_files(CHAIN, KEY).and_then(|new| tls.replace_certificate(&new));
         if let Err(error) = renewed {
-            eprintln!("the certificate was not renewed: {error}");
+            eprintln!("the certificate was not renewed: {}", error.report());
         }
     }
 }

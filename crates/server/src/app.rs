@@ -25,7 +25,6 @@ use crate::{
     config::{Config, Loaded, LogFormat, MemoryMax, Switch},
     connection_log::ConnectionLog,
     data::DataDir,
-    dial::with_causes,
     echo::Echo,
     hsts, hub,
     listen::add_listeners,
@@ -275,7 +274,7 @@ async fn start(
         .fallback(pages(config, others).layer(middleware::from_fn_with_state(rates, limit_posts)))
         .start()
         .await
-        .map_err(|error| with_causes(&error))
+        .map_err(|error| error.report().to_string())
 }
 
 /// Returns the endpoints that are open to all. A client that the request names is online while its session is open.

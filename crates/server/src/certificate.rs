@@ -2,7 +2,7 @@
 
 use sockeye::ServerTls;
 
-use crate::{config::Config, dial::with_causes};
+use crate::config::Config;
 
 /// Reads the certificate and its key; `None` without TLS.
 pub(crate) fn read(config: &Config) -> Result<Option<ServerTls>, String> {
@@ -11,5 +11,5 @@ pub(crate) fn read(config: &Config) -> Result<Option<ServerTls>, String> {
     };
     ServerTls::from_files(cert, key)
         .map(Some)
-        .map_err(|error| with_causes(&error))
+        .map_err(|error| error.report().to_string())
 }

@@ -85,7 +85,7 @@ impl Reloader {
         let replaced = match certificate::read(&renewed.config) {
             Ok(Some(renewed)) => tls
                 .replace_certificate(&renewed)
-                .map_err(|error| error.to_string()),
+                .map_err(|error| error.report().to_string()),
             Ok(None) => return,
             Err(error) => Err(error),
         };

@@ -12,6 +12,9 @@ use crate::{
 
 /// An error: a stable [`ErrorKind`], one line for people, and the cause.
 ///
+/// `Display` writes the error's own line. The causes follow by [`source`](StdError::source), so a program that prints the whole
+/// chain, such as one with `anyhow`, prints nothing twice. [`Error::report`] writes the line and all causes.
+///
 /// A close with 1000, 1001 or without a code is not an error. An error is one pointer wide, so that a
 /// `Result` stays small.
 pub struct Error(Box<ErrorParts>);
@@ -121,6 +124,21 @@ impl Error {
         self
     }
 
+    /// Returns the error with all its causes, to be printed or logged in one line:
+    /// `the TLS handshake with example.com:443 failed: invalid peer certificate: Expired`. A cause is left out if the text
+    /// before it says the same already.
+    ///
+    /// ```
+    /// use sockeye::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Config, "the settings can't be read").with_source("no such file");
+    /// assert_eq!(error.to_string(), "the settings can't be read");
+    /// assert_eq!(error.report().to_string(), "the settings can't be read: no such file");
+    /// ```
+    pub fn report(&self) -> impl fmt::Display {
+        report(self)
+    }
+
     /// Returns the class of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -153,14 +171,25 @@ impl Error {
     }
 }
 
-/// Writes one line. Text of the peer appears as [`Printable`] shows it.
+/// Returns an error with all its causes, in one line of printable text.
+pub(crate) fn report(error: &(dyn StdError + 'static)) -> Printable<String> {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Many errors of other crates show their causes themselves.
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    Printable(text)
+}
+
+/// Writes one line, without the causes: see [`Error::report`]. Text of the peer appears as [`Printable`] shows it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Printable(&self.0.message))?;
-        match &self.0.source {
-            Some(source) => write!(f, ": {}", Printable(source)),
-            None => Ok(()),
-        }
+        write!(f, "{}", Printable(&self.0.message))
     }
 }
 
@@ -226,5 +255,27 @@ impl From<ProtocolError> for Error {
             _ => ErrorKind::Protocol,
         };
         Self::new(kind, error.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(message: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        Error::new(ErrorKind::Io, message).with_source(source)
+    }
+
+    #[test]
+    fn the_own_line_leaves_the_causes_out_and_the_report_has_each_once() {
+        let error = failed("cannot dial", failed("no route", "the cable\n\u{1b}[2J"));
+        assert_eq!(error.to_string(), "cannot dial");
+        let report = error.report().to_string();
+        assert_eq!(report, r"cannot dial: no route: the cable\n\u{1b}[2J");
+        // A cause that shows its own cause, as many do.
+        let error = failed("cannot dial", io::Error::other(failed("no route", "rain")));
+        assert_eq!(error.report().to_string(), "cannot dial: no route: rain");
+        let error = failed("cannot dial: no route", "no route");
+        assert_eq!(error.report().to_string(), "cannot dial: no route");
     }
 }

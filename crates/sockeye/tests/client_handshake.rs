@@ -207,7 +207,8 @@ async fn answers_that_break_the_handshake_are_named() {
     for (answer, word) in cases {
         let error = refused_with(answer).await;
         assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
-        assert!(error.to_string().contains(word), "{error}");
+        let text = error.report().to_string();
+        assert!(text.contains(word), "{text}");
         assert!(error.to_string().contains("example.com:80"), "{error}");
     }
 }

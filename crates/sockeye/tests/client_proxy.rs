@@ -199,7 +199,7 @@ async fn socks5_password_is_sent() {
     let (result, ()) = join!(connect("ws://a.invalid/").proxy(proxy), server);
     let error = result.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Proxy);
-    let text = error.to_string();
+    let text = error.report().to_string();
     assert!(text.contains("refused the user and password"), "{text}");
     assert!(
         text.contains("a.invalid:80") && text.contains(&address.to_string()),
@@ -217,6 +217,7 @@ async fn socks5_refusal_names_the_code() {
     assert_eq!(error.kind(), ErrorKind::Proxy);
     assert!(
         error
+            .report()
             .to_string()
             .contains("2, connection not allowed by its rules"),
         "{error}"

@@ -37,7 +37,7 @@ async fn is_refused(stream: &mut tokio_rustls::server::TlsStream<tokio::net::Tcp
 fn tls_error(result: Result<WebSocket, Error>) -> String {
     let error = result.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
-    error.to_string()
+    error.report().to_string()
 }
 
 #[tokio::test]

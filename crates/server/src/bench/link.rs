@@ -12,7 +12,6 @@ use std::{
 use sockeye::{Closed, Error};
 
 use super::tally::lock;
-use crate::dial::with_causes;
 
 /// The phase of a run. A connection reads it with each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +124,7 @@ pub(crate) struct Ending(Option<String>);
 impl Ending {
     /// Records the error, which is reported before the end.
     pub(crate) fn handle_error(&mut self, error: &Error) {
-        self.0 = Some(with_causes(error));
+        self.0 = Some(error.report().to_string());
     }
 
     /// Handles the end. Returns whether the connection was lost.

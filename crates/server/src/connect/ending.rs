@@ -13,7 +13,7 @@ use super::{
     event::{Event, Failure, Reader},
     input::Source,
 };
-use crate::dial::{reason, with_causes};
+use crate::dial::reason;
 
 /// An exit code, with a text for people.
 #[must_use = "the ending must be reported"]
@@ -86,7 +86,7 @@ impl Ending {
     pub(crate) fn not_connected(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Url | ErrorKind::Config => {
-                Self::new(USAGE, with_causes(error)).with_failure(Failure::of(error))
+                Self::new(USAGE, error.report().to_string()).with_failure(Failure::of(error))
             }
             _ => Self::new(NOT_CONNECTED, reason(error)).with_failure(Failure::of(error)),
         }
@@ -112,7 +112,7 @@ impl Ending {
 
     /// The open connection failed.
     pub(crate) fn failed(error: &Error) -> Self {
-        let text = with_causes(error);
+        let text = error.report().to_string();
         let ending = match error.kind() {
             ErrorKind::Protocol => {
                 Self::new(PROTOCOL, format!("the server broke the protocol: {text}"))

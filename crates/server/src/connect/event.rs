@@ -7,8 +7,6 @@ use http::{HeaderMap, header};
 use serde::Serialize;
 use sockeye::{Closed, Error, ErrorKind, Message, Printable, Session, Side};
 
-use crate::dial::with_causes;
-
 /// An event. `docs/reference/connect.md` describes each.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -159,7 +157,7 @@ impl Failure {
         let refused = error.rejection();
         Self {
             kind: kind(error.kind()),
-            message: with_causes(error),
+            message: error.report().to_string(),
             status: refused.map(|refused| refused.status.as_u16()),
             headers: refused.map(|refused| all_values(&refused.headers)),
             body: refused.map(|refused| String::from_utf8_lossy(&refused.body).into_owned()),

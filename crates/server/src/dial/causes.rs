@@ -1,6 +1,4 @@
-//! Texts for errors of connecting.
-
-use std::error::Error as _;
+//! The text for an error of connecting.
 
 use sockeye::{Error, Printable};
 
@@ -16,21 +14,7 @@ pub(crate) fn reason(error: &Error) -> String {
     let body = body
         .map(|body| format!(": {}", Printable(first_line(body))))
         .unwrap_or_default();
-    format!("{}{body}", with_causes(error))
-}
-
-/// Returns an error with its sources, in one line.
-pub(crate) fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    Printable(text).to_string()
+    format!("{}{body}", error.report())
 }
 
 fn first_line(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::{io::Write as _, path::Path};
 use http::HeaderValue;
 use sockeye::{ClientTls, Connect, Error, Http2, Proxy, Settings};
 
-use super::{DialArgs, causes::with_causes};
+use super::DialArgs;
 
 /// Returns the `Connect` that the options describe, or an error in one line. Fits the limits and the outbox of `settings` to
 /// `--max-message`.
@@ -37,7 +37,7 @@ pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, S
     connect = match &args.proxy {
         Some(proxy) => connect.proxy(parse_proxy(proxy)?),
         None if args.no_proxy => connect,
-        None => connect.proxy(Proxy::from_env().map_err(|error| with_causes(&error))?),
+        None => connect.proxy(Proxy::from_env().map_err(|error| error.report().to_string())?),
     };
     // The caller limits the time of all phases together.
     let limit = args.timeout.0;
@@ -110,7 +110,7 @@ fn tls(args: &DialArgs) -> Result<ClientTls, String> {
 }
 
 fn about(flag: &str, error: &Error) -> String {
-    format!("{flag}: {}", with_causes(error))
+    format!("{flag}: {}", error.report())
 }
 
 fn read(flag: &str, file: &Path) -> Result<Vec<u8>, String> {

@@ -6,5 +6,5 @@ mod connect;
 mod resolve;
 
 pub(crate) use args::DialArgs;
-pub(crate) use causes::{reason, with_causes};
+pub(crate) use causes::reason;
 pub(crate) use connect::{dial, url, warn_if_insecure};

@@ -9,7 +9,7 @@ use axum::{
 use http::{Request, StatusCode};
 use tower_service::Service;
 
-use crate::handshake::Refusal;
+use crate::{error::report, handshake::Refusal};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -54,6 +54,7 @@ where
     match answered {
         Ok(response) => response.into_response(),
         Err(error) => {
+            let error = report(&*error);
             tracing::error!(%error, "the fallback service has failed");
             let text = "the program behind this path has failed\n";
             Refusal::text(StatusCode::INTERNAL_SERVER_ERROR, text).into_response()

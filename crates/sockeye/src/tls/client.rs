@@ -299,7 +299,7 @@ impl ClientTlsParts {
                 Ok(roots) => roots,
                 // A container without system roots can still reach servers that the program's own roots sign.
                 Err(error) if !self.roots.is_empty() => {
-                    tracing::warn!(%error, "only the program's own roots are trusted");
+                    tracing::warn!(error = %error.report(), "only the program's own roots are trusted");
                     RootCertStore::empty()
                 }
                 Err(error) => return Err(error),

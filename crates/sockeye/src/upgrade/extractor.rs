@@ -45,7 +45,7 @@ use crate::{
 /// async fn upgrade(upgrade: WebSocketUpgrade) -> Response {
 ///     upgrade.on_upgrade(|websocket| async {
 ///         if let Err(error) = echo(websocket).await {
-///             eprintln!("{error}");
+///             eprintln!("{}", error.report());
 ///         }
 ///     })
 /// }
@@ -79,7 +79,7 @@ pub struct WebSocketUpgrade {
 ///     Ok(match sockeye::upgrade::upgrade(&mut request) {
 ///         Ok(upgrade) => upgrade.on_upgrade(|websocket| async move {
 ///             if let Err(error) = websocket.send("hello").await {
-///                 eprintln!("{error}");
+///                 eprintln!("{}", error.report());
 ///             }
 ///         }),
 ///         Err(refusal) => refusal.into_response(),
@@ -289,7 +289,7 @@ impl WebSocketUpgrade {
 }
 
 fn report(error: &Error) {
-    tracing::error!(%error, "a WebSocket could not begin");
+    tracing::error!(error = %error.report(), "a WebSocket could not begin");
 }
 
 /// Makes the error for a connection that wasn't handed over.

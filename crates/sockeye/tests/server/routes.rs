@@ -387,7 +387,8 @@ async fn wrong_routes_are_refused_at_the_start() {
             .route(paths[1], |_request| Ok(Echo));
         let error = server.start().await.unwrap_err();
         assert_eq!(error.kind(), sockeye::ErrorKind::Config);
-        assert!(error.to_string().contains(part), "{error}");
+        let text = error.report().to_string();
+        assert!(text.contains(part), "{text}");
     }
     let server = Server::bind("127.0.0.1:0")
         .mount(Route::new("/", |_request| Ok(Echo)).subprotocols(["a b"]));

@@ -112,8 +112,9 @@ impl Proxy {
                         Ok(server) => Ok(Some(server)),
                         Err(error) => Err(Error::new(
                             ErrorKind::Config,
-                            format!("environment variable {name}: {error}"),
-                        )),
+                            format!("environment variable {name}"),
+                        )
+                        .with_source(error)),
                     };
                 }
             }
@@ -259,9 +260,9 @@ mod tests {
         let variables = [("https_proxy", "ftp://user:secret@proxy")];
         let error = Proxy::from_variables(variables).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
-        let text = error.to_string();
+        let text = error.report().to_string();
         assert!(
-            text.contains("https_proxy") && !text.contains("secret"),
+            text.contains("https_proxy") && text.contains("ftp:") && !text.contains("secret"),
             "{text}"
         );
     }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Why there is no connection: an open one has ended, or an attempt has failed.
 ///
-/// `Display` writes one line.
+/// `Display` writes one line, with all causes of the error.
 #[derive(Clone, Debug)]
 pub struct Outage {
     closed: Option<Closed>,
@@ -125,7 +125,7 @@ impl Outage {
 impl fmt::Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.error, &self.closed) {
-            (Some(error), _) => error.fmt(f),
+            (Some(error), _) => error.report().fmt(f),
             (None, Some(closed)) => closed.fmt(f),
             (None, None) => f.write_str("no connection"),
         }

@@ -190,7 +190,7 @@ impl Admitted {
             request: self.request,
         };
         if let Err(error) = self.handler.spawn(established, registration) {
-            tracing::error!(%error, "a WebSocket could not begin");
+            tracing::error!(error = %error.report(), "a WebSocket could not begin");
         }
     }
 }

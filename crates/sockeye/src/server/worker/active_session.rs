@@ -51,7 +51,7 @@ impl ActiveSession {
         let driver = match Driver::new(established) {
             Ok(driver) => driver,
             Err(error) => {
-                tracing::error!(%error, "a WebSocket could not begin");
+                tracing::error!(error = %error.report(), "a WebSocket could not begin");
                 return None;
             }
         };
