@@ -170,6 +170,9 @@ pub use connection::{
 pub use endpoint::{Endpoint, Reply};
 pub use error::{Error, ErrorKind, Rejection};
 pub use group::{Group, GroupExcept};
+#[cfg(feature = "rustls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+pub use handshake::PeerCertificates;
 #[cfg(feature = "server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "server")))]
 pub use handshake::Refusal;

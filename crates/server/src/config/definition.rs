@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    ApiKey, Bytes, ChatToken, Count, FileMode, FileOwner, Filter, ListenAddr, LogFormat, MemoryMax,
-    Network, Period, PresenceStore, Switch, Term, TrustedProxy, UrlPath,
+    ApiKey, Bytes, ChatToken, ClientAuth, Count, FileMode, FileOwner, Filter, ListenAddr,
+    LogFormat, MemoryMax, Network, Period, PresenceStore, Switch, Term, TrustedProxy, UrlPath,
 };
 
 /// Everything that can be configured.
@@ -106,6 +106,15 @@ pub(crate) struct Config {
     /// Private key (PEM) of the certificate
     #[arg(long, value_name = "FILE", help_heading = "tls")]
     pub(crate) tls_key: Option<PathBuf>,
+
+    /// Certificates (PEM) of the authorities that issue client certificates
+    #[arg(long, value_name = "FILE", help_heading = "tls")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+
+    /// Whether clients have to show a certificate of those authorities. `request` lets clients without one connect, too;
+    /// a wrong one is always refused. Default: require with --tls-client-ca, otherwise off
+    #[arg(long, value_name = "off|request|require", help_heading = "tls")]
+    pub(crate) tls_client_auth: Option<ClientAuth>,
 
     /// Tell browsers that came by https to use https alone for a year (Strict-Transport-Security). Sent only for port
     /// 443 of a name other than localhost, also behind a trusted proxy that speaks TLS

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{ArgMatches, Command, parser::ValueSource};
 
-use super::{Config, ConfigError, PresenceStore, at_path, file, key::Key};
+use super::{ClientAuth, Config, ConfigError, PresenceStore, at_path, file, key::Key};
 
 /// The name of the file that is read by default, if it exists.
 const DEFAULT_FILE: &str = "sockeye.toml";
@@ -78,6 +78,12 @@ pub(crate) fn layers(matches: &ArgMatches) -> Result<Layers, ConfigError> {
     Ok(layers)
 }
 
+/// Returns whether the configuration says itself that clients are asked for certificates.
+fn is_asking_clients(config: &Config) -> bool {
+    let asking = [Some(ClientAuth::Request), Some(ClientAuth::Require)];
+    asking.contains(&config.tls_client_auth)
+}
+
 impl Layers {
     /// Makes the values the defaults of the subcommand at `path`.
     pub(crate) fn apply(&self, command: Command, path: &[&str]) -> Command {
@@ -114,6 +120,10 @@ impl Layers {
         match (&config.tls_cert, &config.tls_key) {
             (Some(_), None) => together("tls_cert", "tls_key"),
             (None, Some(_)) => together("tls_key", "tls_cert"),
+            (None, None) if config.tls_client_ca.is_some() => together("tls_client_ca", "tls_cert"),
+            _ if is_asking_clients(&config) && config.tls_client_ca.is_none() => {
+                together("tls_client_auth", "tls_client_ca")
+            }
             _ if config.presence_store == PresenceStore::Durable && config.data.is_none() => {
                 together("presence_store", "data")
             }

@@ -27,6 +27,6 @@ pub(crate) use layers::{Loaded, layers};
 pub(crate) use listen_addr::{FileMode, FileOwner, ListenAddr};
 pub(crate) use print::{checked, defaults, reference};
 pub(crate) use value::{
-    ApiKey, Bytes, ChatToken, Count, Filter, LogFormat, MemoryMax, Network, Period, PresenceStore,
-    Switch, Term, TrustedProxy, UrlPath,
+    ApiKey, Bytes, ChatToken, ClientAuth, Count, Filter, LogFormat, MemoryMax, Network, Period,
+    PresenceStore, Switch, Term, TrustedProxy, UrlPath,
 };

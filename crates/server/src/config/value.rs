@@ -149,6 +149,27 @@ impl FromStr for LogFormat {
     }
 }
 
+/// Whether TLS clients have to show a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClientAuth {
+    Off,
+    Request,
+    Require,
+}
+
+impl FromStr for ClientAuth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" | "false" => Ok(Self::Off),
+            "request" => Ok(Self::Request),
+            "require" => Ok(Self::Require),
+            _ => Err(Shape::ClientAuth.refuse(text)),
+        }
+    }
+}
+
 /// A log filter, checked when it is parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Filter(pub(crate) String);
@@ -349,6 +370,7 @@ pub(crate) enum Shape {
     Term,
     Switch,
     Format,
+    ClientAuth,
     Filter,
     Secret,
     UrlPath,
@@ -374,6 +396,7 @@ impl Shape {
             (TypeId::of::<Term>(), Self::Term),
             (TypeId::of::<Switch>(), Self::Switch),
             (TypeId::of::<LogFormat>(), Self::Format),
+            (TypeId::of::<ClientAuth>(), Self::ClientAuth),
             (TypeId::of::<Filter>(), Self::Filter),
             (TypeId::of::<ApiKey>(), Self::Secret),
             (TypeId::of::<ChatToken>(), Self::Secret),
@@ -403,6 +426,7 @@ impl Shape {
             Self::Term => text.parse::<Term>().map(drop),
             Self::Switch => text.parse::<Switch>().map(drop),
             Self::Format => text.parse::<LogFormat>().map(drop),
+            Self::ClientAuth => text.parse::<ClientAuth>().map(drop),
             Self::Filter => text.parse::<Filter>().map(drop),
             Self::Secret => text.parse::<ApiKey>().map(drop),
             Self::UrlPath => text.parse::<UrlPath>().map(drop),
@@ -431,6 +455,7 @@ impl Shape {
             Self::Period | Self::Term => "a length of time",
             Self::Switch => "a switch",
             Self::Format => "a log format",
+            Self::ClientAuth => "a rule for client certificates",
             Self::Filter => "a log filter",
             Self::Secret => "a secret",
             Self::UrlPath => "a path of a URL",
@@ -456,6 +481,7 @@ impl Shape {
             Self::Term => "a number with ms, s, m or h, up to 24h; off",
             Self::Switch => "on, off",
             Self::Format => "text, json",
+            Self::ClientAuth => "off, request, require",
             Self::Filter => {
                 "off, error, warn, info, debug, trace, or a list such as warn,sockeye=debug"
             }
@@ -484,7 +510,7 @@ impl Shape {
 
     /// Returns whether a TOML boolean can be such a value.
     pub(crate) fn takes_boolean(self) -> bool {
-        matches!(self, Self::Switch | Self::Term)
+        matches!(self, Self::Switch | Self::Term | Self::ClientAuth)
     }
 
     /// Returns whether a TOML string can be such a value.

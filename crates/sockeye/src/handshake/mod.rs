@@ -4,7 +4,7 @@
 //! ```text
 //!   request head ──> Incoming (checked: authority) ──> Request ──> Agreement (chosen from the offers) ──> 101
 //!                       │                              ├ Fields, ClientId         └──> Negotiated ──> connection
-//!                       │                              └ RequestInfo (Tls, WebOrigin)
+//!                       │                              └ RequestInfo (Tls, WebOrigin), PeerCertificates
 //!                       └──> Refusal (any other HTTP status)
 //! ```
 
@@ -17,6 +17,11 @@ mod fields;
 #[cfg(feature = "server")]
 mod incoming;
 mod negotiated;
+#[cfg(feature = "rustls")]
+mod peer_certificates;
+#[cfg(not(feature = "rustls"))]
+#[path = "peer_certificates/absent.rs"]
+mod peer_certificates;
 #[cfg(feature = "server")]
 mod refusal;
 mod request;
@@ -33,6 +38,7 @@ pub(crate) use fields::Fields;
 #[cfg(feature = "server")]
 pub(crate) use incoming::Incoming;
 pub(crate) use negotiated::Negotiated;
+pub use peer_certificates::PeerCertificates;
 #[cfg(feature = "server")]
 pub use refusal::Refusal;
 pub use request::Request;

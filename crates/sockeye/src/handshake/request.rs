@@ -9,6 +9,8 @@ use http::{Extensions, HeaderMap, Method, Uri, header};
 #[cfg(any(feature = "client", feature = "server"))]
 use percent_encoding::percent_decode_str;
 
+#[cfg(feature = "rustls")]
+use crate::handshake::peer_certificates::PeerCertificates;
 use crate::handshake::{client_id::ClientId, fields::Fields, request_info::RequestInfo};
 
 /// The request that opened a WebSocket: in a server the one received, in a client the one sent.
@@ -178,6 +180,37 @@ impl Request {
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.tls
+    }
+
+    /// Returns the certificate chain that the client has shown over TLS, its own certificate first. `None` over plain TCP,
+    /// if the client has shown none, or if the server doesn't ask for one
+    /// ([`ServerTls::require_client_certificates`](crate::ServerTls::require_client_certificates)). The chain has been
+    /// verified; whether its owner may connect is for [`Route::authorize`](crate::Route::authorize) to decide.
+    ///
+    /// ```no_run
+    /// # use sockeye::{Endpoint, Message, Reply, Session};
+    /// # struct Feed;
+    /// # impl Endpoint for Feed {
+    /// #     fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply { Reply::None }
+    /// # }
+    /// # fn may_connect(certificate: &[u8]) -> bool { true }
+    /// use http::StatusCode;
+    /// use sockeye::{Refusal, Route};
+    ///
+    /// let route = Route::new("/feed", |_request| Ok(Feed)).authorize(|request| async move {
+    ///     let chain = request.peer_certificates().unwrap_or_default();
+    ///     match chain.first().is_some_and(|certificate| may_connect(certificate)) {
+    ///         true => Ok(()),
+    ///         false => Err(Refusal::new(StatusCode::FORBIDDEN)),
+    ///     }
+    /// });
+    /// ```
+    #[cfg(feature = "rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+    #[must_use]
+    pub fn peer_certificates(&self) -> Option<&[rustls_pki_types::CertificateDer<'static>]> {
+        let certificates = self.extensions.get::<PeerCertificates>();
+        certificates.map(PeerCertificates::chain)
     }
 
     /// Returns the subprotocols that the client offers, best first.

@@ -90,6 +90,7 @@ impl ServerHandle {
         if let Some(capacity) = Capacity::new(&self.shared, peer_addr) {
             let accepted = Accepted {
                 peer_addr,
+                peer_certificates: None,
                 capacity,
                 shared: Arc::clone(&self.shared),
             };

@@ -1,11 +1,15 @@
-//! TLS as a server: its certificate.
+//! TLS as a server: its certificate, and what it asks of clients.
 
 use std::{fmt, fs, path::Path, sync::Arc};
 
 use parking_lot::RwLock;
 use rustls::{
-    ServerConfig,
-    server::{ClientHello, ResolvesServerCert},
+    RootCertStore, ServerConfig,
+    crypto::CryptoProvider,
+    server::{
+        ClientHello, NoClientAuth, ResolvesServerCert, WebPkiClientVerifier,
+        danger::ClientCertVerifier,
+    },
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -19,7 +23,7 @@ use crate::{
 /// TLS as a server: a certificate chain and its key.
 ///
 /// TLS 1.2 and 1.3, with HTTP/2 and HTTP/1.1 by ALPN. Cheap to clone; clones share their session
-/// tickets and their certificate.
+/// tickets and their certificate. Clients show no certificate unless they are asked for one.
 ///
 /// ```no_run
 /// use sockeye::{Server, ServerTls};
@@ -63,7 +67,7 @@ impl ServerTls {
         )
     }
 
-    /// Takes a configuration of rustls as it is: for client certificates, several names, other algorithms.
+    /// Takes a configuration of rustls as it is: for several names, other algorithms, revocation lists.
     /// Without `h2` in its ALPN protocols there is no HTTP/2.
     #[must_use]
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
@@ -97,6 +101,77 @@ impl ServerTls {
         Ok(())
     }
 
+    /// Asks every client for a certificate that one of `roots` (PEM) has issued, and lets those without one connect, too:
+    /// [`Request::peer_certificates`](crate::Request::peer_certificates) tells them apart.
+    ///
+    /// A client that shows a certificate of somebody else, one that is expired, or one that isn't for clients (extended key
+    /// usage) can't connect. Revocation isn't checked: see [`from_rustls`](Self::from_rustls).
+    ///
+    /// An open connection doesn't end when its certificate expires, and a client that resumes a TLS session is who it was
+    /// when the session began. As long as a connection is open, rustls keeps the chain: a kilobyte or two for each client
+    /// that shows one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Tls`] if `roots` can't be parsed or has no certificate. [`ErrorKind::Config`] if `self` was made by
+    /// [`from_rustls`](Self::from_rustls).
+    pub fn request_client_certificates(self, roots: impl AsRef<[u8]>) -> Result<Self, Error> {
+        self.verifying_clients(roots.as_ref(), ClientAuth::Request)
+    }
+
+    /// Refuses every client that doesn't show a certificate which one of `roots` (PEM) has issued. What
+    /// [`request_client_certificates`](Self::request_client_certificates) says of certificates holds here, too.
+    ///
+    /// The TLS handshake fails then, so a refused client gets an alert and no HTTP answer, not even to a health check.
+    ///
+    /// ```no_run
+    /// use sockeye::{Server, ServerTls};
+    ///
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tls = ServerTls::from_files("chain.pem", "key.pem")?;
+    /// let tls = tls.require_client_certificates(std::fs::read("clients.pem")?)?;
+    /// let server = Server::unbound().listen_tls("0.0.0.0:443", tls);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`request_client_certificates`](Self::request_client_certificates).
+    pub fn require_client_certificates(self, roots: impl AsRef<[u8]>) -> Result<Self, Error> {
+        self.verifying_clients(roots.as_ref(), ClientAuth::Require)
+    }
+
+    /// Makes the configuration again, with the same certificate: rustls can't change one.
+    fn verifying_clients(self, roots: &[u8], client_auth: ClientAuth) -> Result<Self, Error> {
+        let Some(certificate) = self.certificate else {
+            let message = "a configuration made of rustls verifies clients itself";
+            return Err(Error::new(ErrorKind::Config, message));
+        };
+        let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(roots)
+            .collect::<Result<_, _>>()
+            .map_err(|error| fail("the roots of clients cannot be read".to_owned(), error))?;
+        let mut store = RootCertStore::empty();
+        for root in certificates {
+            let added = store.add(root);
+            added.map_err(|error| fail("a root of clients cannot be used".to_owned(), error))?;
+        }
+        let provider = provider()?;
+        // An empty store is an error of the builder.
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider));
+        let verifier = match client_auth {
+            ClientAuth::Request => verifier.allow_unauthenticated(),
+            ClientAuth::Require => verifier,
+        };
+        let verifier = verifier
+            .build()
+            .map_err(|error| fail("the roots of clients cannot be used".to_owned(), error))?;
+        Ok(Self {
+            config: Arc::new(config(provider, verifier, &certificate)?),
+            certificate: Some(certificate),
+        })
+    }
+
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.config))
     }
@@ -115,18 +190,33 @@ impl ServerTls {
         let shown = CertifiedKey::from_der(chain, key, &provider)
             .map_err(|error| fail(format!("{chain_name} and {key_name} don't fit"), error))?;
         let certificate = Arc::new(Certificate(RwLock::new(Arc::new(shown))));
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| fail("TLS can't be set up".to_owned(), error))?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&certificate) as _);
-        // RFC 7301: the server's preference counts.
-        config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
         Ok(Self {
-            config: Arc::new(config),
+            config: Arc::new(config(provider, Arc::new(NoClientAuth), &certificate)?),
             certificate: Some(certificate),
         })
     }
+}
+
+/// Whether a client without a certificate may connect.
+#[derive(Clone, Copy, Debug)]
+enum ClientAuth {
+    Request,
+    Require,
+}
+
+fn config(
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    certificate: &Arc<Certificate>,
+) -> Result<ServerConfig, Error> {
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| fail("TLS can't be set up".to_owned(), error))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::clone(certificate) as _);
+    // RFC 7301: the server's preference counts.
+    config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
 }
 
 #[cfg(feature = "http2")]

@@ -2,6 +2,7 @@
 
 mod address_limits;
 mod behind_proxy;
+mod client_certificates;
 mod drain;
 mod fairness;
 mod groups;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use crate::{
     address::{Key, RetryAfter},
     connection::Permit,
-    handshake::Refusal,
+    handshake::{PeerCertificates, Refusal},
     memory::MemoryPressure,
     server::shared::ServerShared,
 };
@@ -14,6 +14,8 @@ use crate::{
 pub(crate) struct Accepted {
     /// `None` if the stream has no such address.
     pub(crate) peer_addr: Option<SocketAddr>,
+    /// `None` without TLS, and if the client has shown none.
+    pub(crate) peer_certificates: Option<PeerCertificates>,
     pub(crate) capacity: Capacity,
     pub(crate) shared: Arc<ServerShared>,
 }

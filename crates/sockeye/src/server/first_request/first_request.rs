@@ -115,7 +115,15 @@ async fn read_first<S: Stream>(
 }
 
 /// Asks the routes whether a WebSocket begins.
-async fn open<S: Stream>(stream: S, incoming: Incoming, leftover: Vec<u8>, mut accepted: Accepted) {
+async fn open<S: Stream>(
+    stream: S,
+    mut incoming: Incoming,
+    leftover: Vec<u8>,
+    mut accepted: Accepted,
+) {
+    if let Some(certificates) = accepted.peer_certificates.take() {
+        incoming.request.extensions.insert(certificates);
+    }
     if let Some(refusal) = accepted.capacity.refusal_of_websocket(&accepted.shared) {
         return send_refusal(stream, &refusal).await;
     }

@@ -19,7 +19,9 @@ use crate::{
 };
 #[cfg(feature = "rustls")]
 use crate::{
-    handshake::Refusal, server::first_request::first_request::send_refusal, tls::TlsAcceptor,
+    handshake::{PeerCertificates, Refusal},
+    server::first_request::first_request::send_refusal,
+    tls::TlsAcceptor,
 };
 
 /// Serves a TCP or Unix connection. Returns when a WebSocket has begun or the connection has ended.
@@ -57,7 +59,7 @@ pub(crate) async fn handle_socket(
         return read_and_serve(stream, Tls::No, deadline, accepted).await;
     };
     #[cfg(feature = "rustls")]
-    handle_tls(stream, tls, deadline, accepted).await;
+    Box::pin(handle_tls(stream, tls, deadline, accepted)).await;
     #[cfg(not(feature = "rustls"))]
     match tls {}
 }
@@ -68,7 +70,7 @@ async fn handle_tls(
     stream: AsyncSocket,
     tls: TlsAcceptor,
     deadline: tokio::time::Instant,
-    accepted: Accepted,
+    mut accepted: Accepted,
 ) {
     let peer_addr = accepted.peer_addr;
     let spoken = timeout_at(deadline, speaks_plain_http(&stream));
@@ -85,7 +87,9 @@ async fn handle_tls(
     }
     match until_drain(&accepted.shared, timeout_at(deadline, tls.accept(stream))).await {
         Some(Ok(Ok(stream))) => {
-            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let tls = stream.get_ref().1;
+            accepted.peer_certificates = tls.peer_certificates().map(PeerCertificates::new);
+            let is_http2 = tls.alpn_protocol() == Some(b"h2");
             match is_http2 {
                 #[cfg(feature = "http2")]
                 true => http2::serve(stream, Tls::Yes, deadline, accepted).await,

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::{
     address::RetryAfter,
     connection::Permit,
-    handshake::{Incoming, Refusal, RequestInfo, Shown, Tls, host_of},
+    handshake::{Incoming, PeerCertificates, Refusal, RequestInfo, Shown, Tls, host_of},
     server::{
         admit::{Accepted, Admitted, Capacity},
         http::{ServiceBody, body::LimitedBody},
@@ -21,6 +21,7 @@ use crate::{
 /// The service that answers the requests of one connection.
 pub(crate) struct HttpService {
     peer_addr: Option<SocketAddr>,
+    peer_certificates: Option<PeerCertificates>,
     tls: Tls,
     /// The count of the connection. Its first WebSocket shares it, so that a WebSocket on a connection of its own
     /// counts once; the number of references says whether one does.
@@ -51,6 +52,7 @@ impl HttpService {
         };
         Self {
             peer_addr: accepted.peer_addr,
+            peer_certificates: accepted.peer_certificates,
             tls,
             permit: Mutex::new(Arc::new(permit)),
             capacity_class,
@@ -77,9 +79,12 @@ impl HttpService {
     /// Decides whether `incoming` becomes a WebSocket, and counts it if so.
     pub(crate) async fn admit(
         &self,
-        incoming: Incoming,
+        mut incoming: Incoming,
     ) -> Result<(Admitted, Registration), Refusal> {
         self.check_address()?;
+        if let Some(certificates) = &self.peer_certificates {
+            incoming.request.extensions.insert(certificates.clone());
+        }
         let permit = self.permit_for_websocket()?;
         let admitted = self.shared.admit(incoming, None).decided().await?;
         Ok((admitted, self.shared.registration(permit)))
@@ -149,6 +154,9 @@ impl HttpService {
         let mut request = request.map(Body::new);
         if let Some(peer_addr) = self.peer_addr {
             request.extensions_mut().insert(ConnectInfo(peer_addr));
+        }
+        if let Some(certificates) = &self.peer_certificates {
+            request.extensions_mut().insert(certificates.clone());
         }
         let info = self.info_of(&request);
         request.extensions_mut().insert(info);

@@ -107,6 +107,7 @@ impl Listener {
         }
         let accepted = Accepted {
             peer_addr,
+            peer_certificates: None,
             capacity,
             shared: Arc::clone(shared),
         };

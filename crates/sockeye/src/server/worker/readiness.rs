@@ -550,6 +550,7 @@ impl ReadinessLoop {
         } = *pending;
         let accepted = Accepted {
             peer_addr,
+            peer_certificates: None,
             capacity,
             shared: Arc::clone(&self.shared),
         };
