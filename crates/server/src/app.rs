@@ -212,11 +212,7 @@ fn serving_status(server: &ServerHandle) -> String {
 }
 
 /// Mounts the routes on `server`, and starts it.
-async fn start(
-    server: Server,
-    config: &Config,
-    parts: Parts,
-) -> Result<ServerHandle, String> {
+async fn start(server: Server, config: &Config, parts: Parts) -> Result<ServerHandle, String> {
     let Parts {
         key,
         chat,

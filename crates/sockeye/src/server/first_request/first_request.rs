@@ -1,6 +1,11 @@
 //! The first request of a connection on tokio: reads it and passes the connection to what serves it.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{
+    future::{Future, pending},
+    net::SocketAddr,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -134,9 +139,9 @@ async fn open<S: Stream>(
 
 /// Waits until a WebSocket is admitted or refused, and begins it or sends the refusal.
 pub(crate) async fn finish_admission<S: Stream>(
-    stream: S,
+    mut stream: S,
     admission: Admission,
-    leftover: Vec<u8>,
+    mut leftover: Vec<u8>,
     accepted: Accepted,
 ) {
     let Capacity::Regular(permit) = accepted.capacity else {
@@ -148,6 +153,8 @@ pub(crate) async fn finish_admission<S: Stream>(
         admitted = admission.decided() => admitted,
         // `authorize` may take its time, but no longer than a drain lasts.
         () = shared.reached(Phase::Ended) => return,
+        // Nobody waits for the answer any more.
+        () = peer_end(&mut stream, &mut leftover) => return,
     };
     let admitted = match admitted {
         Ok(admitted) => admitted,
@@ -179,6 +186,23 @@ pub(crate) async fn finish_admission<S: Stream>(
             shared.registration(Arc::new(permit)),
         );
     }
+}
+
+/// Waits until the peer closes the connection, and appends what it sends meanwhile to `leftover`. A peer that sends more
+/// than [`READ_BYTES`] ahead of the answer is not read any more, so its end isn't noticed.
+///
+/// # Cancel safety
+///
+/// This is cancel safe: no byte is lost.
+async fn peer_end<S: Stream>(stream: &mut S, leftover: &mut Vec<u8>) {
+    while leftover.len() < READ_BYTES {
+        leftover.reserve(READ_BYTES - leftover.len());
+        match stream.read_buf(leftover).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+    pending::<()>().await;
 }
 
 /// Sends a refusal and closes the connection in such a way that the peer can read the refusal.

@@ -7,16 +7,18 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
 
 use crate::{
     Deflate, Limits,
     endpoint::Endpoint,
     error::{Error, ErrorKind},
-    handshake::{Negotiated, Refusal, Request},
+    handshake::{ClientId, Negotiated, Refusal, Request},
     memory::MemoryBudget,
     server::route::{handler::Handler, identity::Identify, origin::Origins, path},
     settings::{AppHeartbeat, Settings},
@@ -29,8 +31,8 @@ use crate::{
 /// segments. [`Request::param`] returns their values, percent-decoded. The route is for WebSockets alone: a plain
 /// `GET` of the same path goes to the server's fallback.
 ///
-/// A request passes the origin, [`Route::identify`], [`Route::authorize`] and the factory in this order, all of them
-/// before 101, so that each of them can refuse it with an HTTP answer.
+/// A request passes the origin, [`Route::identify`], [`Route::identify_async`], [`Route::authorize`] and the factory in this
+/// order, all of them before 101, so that each of them can refuse it with an HTTP answer.
 ///
 /// ```no_run
 /// # use sockeye::{Endpoint, Message, Reply, Session};
@@ -58,6 +60,8 @@ use crate::{
 pub struct Route {
     path: String,
     identify: Option<Box<dyn Identify>>,
+    identify_async: Option<IdentifyAsync>,
+    identify_timeout: Duration,
     authorize: Option<Authorize>,
     origins: Origins,
     subprotocols: Vec<String>,
@@ -70,6 +74,9 @@ pub struct Route {
 }
 
 type Authorize = Box<dyn Fn(Request) -> BoxFuture<Result<Arc<Request>, Refusal>> + Send + Sync>;
+
+type IdentifyAsync =
+    Box<dyn Fn(Arc<Request>) -> BoxFuture<Result<Option<ClientId>, Refusal>> + Send + Sync>;
 
 type Factory = Box<dyn Fn(&Arc<Request>) -> Result<Handler, Refusal> + Send + Sync>;
 
@@ -188,14 +195,62 @@ impl Route {
         self
     }
 
+    /// Sets how the route looks up which client a request comes from, where that takes time: in a database, or at another
+    /// server. It is asked if [`Route::identify`] finds no client, and runs in a task, so no worker waits for it. The result
+    /// is in [`Request::client_id`]; an error is the HTTP answer. Default: nothing is looked up.
+    ///
+    /// The server drops the future if the client closes the connection or resets its stream, when
+    /// [`Route::identify_timeout`] is over, and at the end of a drain. So the lookup must be cancel safe: what it has
+    /// begun may end at any await.
+    ///
+    /// ```no_run
+    /// # use sockeye::{Endpoint, Message, Reply, Session};
+    /// # struct Room;
+    /// # impl Endpoint for Room {
+    /// #     fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply { Reply::Echo }
+    /// # }
+    /// # async fn user_of(session: &str) -> std::io::Result<Option<String>> { Ok(None) }
+    /// use http::StatusCode;
+    /// use sockeye::{Refusal, Route};
+    ///
+    /// let route = Route::new("/room", |request| {
+    ///     println!("{:?} connects", request.client_id());
+    ///     Ok(Room)
+    /// })
+    /// .identify_async(|request| async move {
+    ///     let Some(session) = request.cookie("session") else {
+    ///         return Ok(None);
+    ///     };
+    ///     let user = user_of(&session).await;
+    ///     let user = user.map_err(|_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE))?;
+    ///     Ok(user.and_then(|user| user.parse().ok()))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn identify_async<F, T>(mut self, identify: F) -> Self
+    where
+        F: Fn(Arc<Request>) -> T + Send + Sync + 'static,
+        T: Future<Output = Result<Option<ClientId>, Refusal>> + Send + 'static,
+    {
+        self.identify_async = Some(Box::new(move |request| Box::pin(identify(request))));
+        self
+    }
+
+    /// Limits the time of [`Route::identify_async`]. After it the answer is 503. Default 10 s.
+    #[must_use]
+    pub fn identify_timeout(mut self, limit: Duration) -> Self {
+        self.identify_timeout = limit;
+        self
+    }
+
     /// Sets the check that decides whether a request may connect, after the origin and [`Route::identify`]. What it
     /// returns is in [`Request::extensions`] for the factory and the endpoint; an error is the HTTP answer. Default:
     /// every request may connect.
     ///
-    /// The server sets no time limit for it; the check has to limit itself.
+    /// The server sets no time limit for it; the check has to limit itself. The future is dropped if the client closes the
+    /// connection or resets its stream, and at the end of a drain.
     ///
-    /// A [`ClientId`](crate::ClientId) that it returns is then [`Request::client_id`]: to identify a client may take its
-    /// time here, unlike in [`Route::identify`].
+    /// A [`ClientId`](crate::ClientId) that it returns is then [`Request::client_id`].
     #[must_use]
     pub fn authorize<F, T, U>(mut self, authorize: F) -> Self
     where
@@ -284,6 +339,8 @@ impl Route {
         Self {
             path,
             identify: None,
+            identify_async: None,
+            identify_timeout: IDENTIFY_TIMEOUT,
             authorize: None,
             origins: Origins::default(),
             subprotocols: Vec::new(),
@@ -317,6 +374,8 @@ pub(crate) struct CompiledRoute {
     pub(crate) subprotocols: Vec<String>,
     pub(crate) negotiated: Arc<Negotiated>,
     identify: Option<Box<dyn Identify>>,
+    identify_async: Option<IdentifyAsync>,
+    identify_timeout: Duration,
     authorize: Option<Authorize>,
     factory: Factory,
 }
@@ -332,7 +391,7 @@ pub(crate) struct RouteMatch {
 pub(crate) enum Authorization {
     /// The route has no check.
     Now(Arc<Request>),
-    /// The route's check takes time, or `identify` has refused the request.
+    /// The route's lookup or check takes time, or `identify` has refused the request.
     Later(BoxFuture<Result<Arc<Request>, Refusal>>),
 }
 
@@ -371,6 +430,8 @@ impl Routes {
                     ..Negotiated::default()
                 }),
                 identify: route.identify,
+                identify_async: route.identify_async,
+                identify_timeout: route.identify_timeout,
                 authorize: route.authorize,
                 factory: route.factory,
             };
@@ -412,33 +473,60 @@ impl Routes {
 }
 
 impl CompiledRoute {
-    pub(crate) fn authorize(&self, mut request: Request) -> Authorization {
+    /// Identifies the client, and asks whether it may connect.
+    pub(crate) fn authorize(self: &Arc<Self>, mut request: Request) -> Authorization {
+        let mut is_known = false;
         if let Some(identify) = &self.identify {
             match catch_panic(|| identify.identify(&request)) {
-                Ok(Some(client)) => _ = request.extensions.insert(client),
+                Ok(Some(client)) => {
+                    request.extensions.insert(client);
+                    is_known = true;
+                }
                 Ok(None) => {}
                 Err(refusal) => return Authorization::Later(Box::pin(ready(Err(refusal)))),
             }
+        }
+        if let Some(identify) = self.identify_async.as_ref().filter(|_| !is_known) {
+            let request = Arc::new(request);
+            let found = catch_panic(|| Ok(identify(Arc::clone(&request))));
+            let route = Arc::clone(self);
+            return Authorization::Later(Box::pin(async move {
+                let found = timeout(route.identify_timeout, caught(found?));
+                let found = found.await.unwrap_or_else(|_| Err(identified_too_late()))?;
+                let mut request = Arc::unwrap_or_clone(request);
+                if let Some(client) = found {
+                    request.extensions.insert(client);
+                }
+                match &route.authorize {
+                    Some(authorize) => caught(catch_panic(|| Ok(authorize(request)))?).await,
+                    None => Ok(Arc::new(request)),
+                }
+            }));
         }
         let Some(authorize) = &self.authorize else {
             return Authorization::Now(Arc::new(request));
         };
         let authorized = catch_panic(|| Ok(authorize(request)));
-        Authorization::Later(Box::pin(async move {
-            let mut authorized = authorized?;
-            poll_fn(
-                |cx| match catch_panic(|| Ok(authorized.as_mut().poll(cx))) {
-                    Ok(polled) => polled,
-                    Err(refusal) => Poll::Ready(Err(refusal)),
-                },
-            )
-            .await
-        }))
+        Authorization::Later(Box::pin(async move { caught(authorized?).await }))
     }
 
     pub(crate) fn open(&self, request: &Arc<Request>) -> Result<Handler, Refusal> {
         catch_panic(|| (self.factory)(request))
     }
+}
+
+/// Awaits a future of the program. A panic in it becomes the answer to one request.
+async fn caught<T>(mut future: BoxFuture<Result<T, Refusal>>) -> Result<T, Refusal> {
+    poll_fn(|cx| match catch_panic(|| Ok(future.as_mut().poll(cx))) {
+        Ok(polled) => polled,
+        Err(refusal) => Poll::Ready(Err(refusal)),
+    })
+    .await
+}
+
+fn identified_too_late() -> Refusal {
+    let text = "it takes too long to find out who you are, try again later\n";
+    Refusal::text(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
 /// Calls a function of the program. A panic in it becomes the answer to one request; the worker that calls it lives
@@ -465,3 +553,6 @@ fn left_by_authorize<U: Clone + Send + Sync + 'static>(request: &Request) -> Res
 fn is_token(name: &str) -> bool {
     http::HeaderName::from_bytes(name.as_bytes()).is_ok()
 }
+
+/// As long as the whole opening handshake may take by default. A client that waits longer has given up.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(10);

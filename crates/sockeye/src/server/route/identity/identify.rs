@@ -3,7 +3,7 @@
 use crate::handshake::{ClientId, Refusal, Request};
 
 /// Finds out which client a request comes from. The server calls it before 101, on the worker that has read the
-/// request, so it must not block; [`crate::Route::authorize`] is for checks that take time.
+/// request, so it must not block; [`crate::Route::identify_async`] is for lookups that take time.
 ///
 /// Closures implement it, and [`crate::identity`] has ready implementations. `a.or(b)` asks `b` if `a` finds no
 /// client.
