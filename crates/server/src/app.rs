@@ -31,7 +31,7 @@ use crate::{
     log::{Log, Notices},
     login::Login,
     not_found::NotFound,
-    notify::{Notifier, watchdog_interval},
+    notify::{self, Notifier},
     presence::{self, Presence, Tracked},
     readiness::Readiness,
     reload::Reloader,
@@ -123,7 +123,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(server) => server,
             Err(message) => return refuse(&message),
         };
-        let status = serving_status(&server);
+        let status = notify::serving_status(&server);
         let reloader = Reloader::new(
             args,
             loaded,
@@ -135,13 +135,10 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         tokio::spawn(reloader.run(hang_ups));
         print_served(config, &key, &server);
         notifier.ready(&status);
-        if let Some(interval) = watchdog_interval() {
-            tokio::spawn(feed_watchdog(
-                interval,
-                Arc::clone(&notifier),
-                readiness.clone(),
-            ));
-        }
+        tokio::spawn(notify::feed_watchdog(
+            Arc::clone(&notifier),
+            readiness.clone(),
+        ));
         let failure = tokio::select! {
             () = signals.recv() => None,
             failure = server.failed() => Some(failure),
@@ -191,24 +188,6 @@ struct Parts {
     transports: HttpTransports,
     readiness: Readiness,
     budget: MemoryBudget,
-}
-
-/// Feeds the watchdog of the service manager, for ever: while the server drains, too.
-async fn feed_watchdog(interval: Duration, notifier: Arc<Notifier>, readiness: Readiness) {
-    let mut ticks = tokio::time::interval(interval);
-    loop {
-        ticks.tick().await;
-        notifier.feed_watchdog(&readiness.failures());
-    }
-}
-
-/// Returns where the server listens, in one line for the service manager.
-fn serving_status(server: &ServerHandle) -> String {
-    let addrs = server.local_addrs().iter().map(ToString::to_string);
-    let paths = server.unix_paths().iter();
-    let paths = paths.map(|path| format!("unix:{}", path.display()));
-    let places: Vec<String> = addrs.chain(paths).collect();
-    format!("serving on {}", places.join(", "))
 }
 
 /// Mounts the routes on `server`, and starts it.

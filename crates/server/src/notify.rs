@@ -16,10 +16,14 @@ use std::{
         ffi::OsStrExt as _,
         net::{SocketAddr, UnixDatagram},
     },
+    sync::Arc,
     time::Duration,
 };
 
 use rustix::time::{ClockId, clock_gettime};
+use sockeye::ServerHandle;
+
+use crate::readiness::Readiness;
 
 /// Tells the service manager about the server. Without a service manager it does nothing.
 #[derive(Debug, Default)]
@@ -86,9 +90,30 @@ impl Notifier {
     }
 }
 
+/// Feeds the watchdog of the service manager, if it watches this process, for ever: while the server drains, too.
+pub(crate) async fn feed_watchdog(notifier: Arc<Notifier>, readiness: Readiness) {
+    let Some(interval) = watchdog_interval() else {
+        return;
+    };
+    let mut ticks = tokio::time::interval(interval);
+    loop {
+        ticks.tick().await;
+        notifier.feed_watchdog(&readiness.failures());
+    }
+}
+
+/// Returns where the server listens, in one line for the service manager.
+pub(crate) fn serving_status(server: &ServerHandle) -> String {
+    let addrs = server.local_addrs().iter().map(ToString::to_string);
+    let paths = server.unix_paths().iter();
+    let paths = paths.map(|path| format!("unix:{}", path.display()));
+    let places: Vec<String> = addrs.chain(paths).collect();
+    format!("serving on {}", places.join(", "))
+}
+
 /// Returns how often to call [`Notifier::feed_watchdog`]: half of the time after which the service manager restarts the process.
 /// `None` if it doesn't watch this process.
-pub(crate) fn watchdog_interval() -> Option<Duration> {
+fn watchdog_interval() -> Option<Duration> {
     let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
     let is_ours =
         number("WATCHDOG_PID").is_none_or(|process| process == u64::from(std::process::id()));
