@@ -15,18 +15,18 @@ use sockeye::{
     Lifetime, Limits, MemoryBudget, Origins, Refusal, RequestInfo, Retry, Route, Server,
     ServerHandle, Settings,
 };
-use sockeye_hub::Node;
 
 use crate::{
     activation::PassedSockets,
     address_rates::{self, AddressRates, limit_posts},
     api, certificate,
     chat::{self, Chat, Tokens},
-    config::{Config, Loaded, LogFormat, MemoryMax, Switch},
+    config::{Config, HubConfig, Loaded, LogFormat, MemoryMax, Switch},
     connection_log::ConnectionLog,
     data::DataDir,
     echo::Echo,
-    hsts, hub,
+    hsts,
+    hub::{self, Hub},
     listen::add_listeners,
     log::{Log, Notices},
     login::Login,
@@ -37,7 +37,6 @@ use crate::{
     reload::Reloader,
     room::Place,
     signal::{HangUps, Signals},
-    transport::HttpTransports,
     welcome,
 };
 
@@ -81,7 +80,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(tls) => tls,
             Err(message) => return refuse(&message),
         };
-        let key = match api::Key::chosen(config.api_key.as_ref()) {
+        let key = match api::Key::chosen(config.http_api_key.as_ref()) {
             Ok(key) => key,
             Err(message) => return refuse(&message),
         };
@@ -100,17 +99,20 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Err(message) => return refuse(&message),
         };
         let readiness = readiness(&chat, &presence);
-        let node = match hub::start(config) {
-            Ok(node) => node,
+        let hub = match HubConfig::new(config) {
+            Ok(hub) => hub,
             Err(message) => return refuse(&message),
         };
-        let transports = hub::http_transports(&node, &budget);
+        if let Some(warning) = open_to_all(config) {
+            tracing::warn!("{warning}");
+        }
+        let hub = hub::start(hub, settings(config), &budget);
+        let transports = hub.transports.clone();
         let parts = Parts {
-            transports: transports.clone(),
             key: key.clone(),
             chat,
             presence: presence.clone(),
-            node,
+            hub,
             readiness: readiness.clone(),
             budget,
         };
@@ -184,8 +186,7 @@ struct Parts {
     key: api::Key,
     chat: Chat,
     presence: Presence,
-    node: Node,
-    transports: HttpTransports,
+    hub: Hub,
     readiness: Readiness,
     budget: MemoryBudget,
 }
@@ -196,8 +197,7 @@ async fn start(server: Server, config: &Config, parts: Parts) -> Result<ServerHa
         key,
         chat,
         presence,
-        node,
-        transports,
+        hub,
         readiness,
         budget,
     } = parts;
@@ -217,7 +217,7 @@ async fn start(server: Server, config: &Config, parts: Parts) -> Result<ServerHa
         rates.clone(),
     );
     server = server.mount(login.route(connections, settings(config).limits));
-    for route in hub::routes(&node, settings(config)) {
+    for route in hub.routes {
         server = server.mount(route);
     }
     for (path, route) in endpoints(config, connections, &presence) {
@@ -231,10 +231,10 @@ async fn start(server: Server, config: &Config, parts: Parts) -> Result<ServerHa
             server = server.mount(route);
         }
     }
-    let others = api::router(key, rates.clone(), &presence, node)
+    let others = api::router(key, rates.clone(), &presence, hub.node)
         .merge(chat.router(rates.clone()))
         .merge(login.router())
-        .merge(transports.router())
+        .merge(hub.transports.router())
         .route("/health/ready", readiness.route());
     if let Some(workers) = config.workers {
         server = server.workers(workers.0 as usize);
@@ -426,12 +426,59 @@ fn memory_budget(config: &Config) -> MemoryBudget {
     budget
 }
 
-/// Prints the address of each listener and what it serves. Programs read these lines: `ws://HOST:PORT` has the chosen port.
-fn print_served(config: &Config, key: &api::Key, server: &ServerHandle) {
-    use std::io::Write as _;
+/// Returns what to warn of if the hub asks nobody for a token.
+fn open_to_all(config: &Config) -> Option<&'static str> {
+    let is_dev = config.dev == Switch::On;
+    let is_insecure = config.client.insecure == Switch::On;
+    is_dev
+        .then_some(DEV_WARNING)
+        .or(is_insecure.then_some(INSECURE_WARNING))
+}
+
+const DEV_WARNING: &str = "--dev: everybody can connect, subscribe, publish, and read history and presence; for development only";
+
+const INSECURE_WARNING: &str = "client.insecure: everybody can connect, subscribe, publish, and read history and presence; for development only";
+
+/// Returns what is served: scheme, path, and a few words.
+fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
     let (http, ws) = match config.tls_cert {
         Some(_) => ("https", "wss"),
         None => ("http", "ws"),
+    };
+    let pages = [
+        (http, "/", "welcome page"),
+        (http, "/chat", "chat page"),
+        (http, "/login", "log in by QR code"),
+        (http, "/health/live", "answers while the server lives"),
+        (http, "/health/ready", "and while it takes newcomers"),
+        (http, "/api/presence", "who is here, for whom has the key"),
+    ];
+    let hub = config.websocket.handler_prefix.0.as_str();
+    let endpoints = [
+        (ws, "/", "echo"),
+        (ws, "/echo", "echo, text and binary"),
+        (
+            ws,
+            "/websocket/ws",
+            "broadcast room: what one sends, all get",
+        ),
+        (ws, hub, "hub, for Centrifugal clients"),
+    ];
+    let chats = chat_paths(config);
+    let endpoints = endpoints
+        .into_iter()
+        .filter(|(_, path, _)| !chats.contains(path));
+    let mut served: Vec<_> = pages.into_iter().chain(endpoints).collect();
+    served.extend(chats.iter().map(|path| (ws, *path, "chat")));
+    served
+}
+
+/// Prints the address of each listener and what it serves. Programs read these lines: `ws://HOST:PORT` has the chosen port.
+fn print_served(config: &Config, key: &api::Key, server: &ServerHandle) {
+    use std::io::Write as _;
+    let ws = match config.tls_cert {
+        Some(_) => "wss",
+        None => "ws",
     };
     let version = env!("CARGO_PKG_VERSION");
     let json = config.log_format == LogFormat::Json;
@@ -445,31 +492,7 @@ fn print_served(config: &Config, key: &api::Key, server: &ServerHandle) {
             ip if ip.is_unspecified() => format!("localhost:{}", addr.port()),
             _ => addr.to_string(),
         };
-        let chats = chat_paths(config);
-        let pages = [
-            (http, "/", "welcome page"),
-            (http, "/chat", "chat page"),
-            (http, "/login", "log in by QR code"),
-            (http, "/health/live", "answers while the server lives"),
-            (http, "/health/ready", "and while it takes newcomers"),
-            (http, "/api/presence", "who is here, for whom has the key"),
-        ];
-        let endpoints = [
-            (ws, "/", "echo"),
-            (ws, "/echo", "echo, text and binary"),
-            (
-                ws,
-                "/websocket/ws",
-                "broadcast room: what one sends, all get",
-            ),
-            (ws, "/connection/websocket", "hub, for Centrifugal clients"),
-        ];
-        let endpoints = endpoints
-            .into_iter()
-            .filter(|(_, path, _)| !chats.contains(path));
-        let chats = chats.iter().map(|path| (ws, *path, "chat"));
-        let served = pages.into_iter().chain(endpoints).chain(chats);
-        for (scheme, path, what) in served {
+        for (scheme, path, what) in served(config) {
             let url = format!("{scheme}://{host}{path}");
             text.push_str(&served_line(config, &url, what));
         }
@@ -481,8 +504,16 @@ fn print_served(config: &Config, key: &api::Key, server: &ServerHandle) {
         text.push_str(&match json {
             true => Notices::served("key for /api, for this run", json!({ "key": key })),
             false => {
-                format!("  key for /api, for this run: {key}  (--api-key sets one that stays)\n")
+                format!(
+                    "  key for /api, for this run: {key}  (--http-api-key sets one that stays)\n"
+                )
             }
+        });
+    }
+    if let Some(warning) = open_to_all(config) {
+        text.push_str(&match json {
+            true => Notices::served(warning, json!(null)),
+            false => format!("  {warning}\n"),
         });
     }
     let last = "ctrl-C drains and stops, twice stops at once";

@@ -15,7 +15,7 @@ use clap::{
 use crate::{
     bench::BenchArgs,
     completions::{self, CompletionsArgs},
-    config::{self, Config, ConfigError, Loaded, LogFormat},
+    config::{self, Config, ConfigError, ImportArgs, Loaded, LogFormat},
     connect::ConnectArgs,
     log::Notices,
     man::{self, ManArgs},
@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// Load a WebSocket server and measure it: round trips, idle connections, handshakes, fan-out
     #[command(after_help = crate::bench::EXIT_CODES)]
     Bench(Box<BenchArgs>),
-    /// Check the configuration, print the defaults, print the reference
+    /// Check the configuration, print the defaults or the reference, translate a configuration of Centrifugo
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
@@ -76,6 +76,8 @@ pub(crate) enum ConfigCommand {
     Default(NoArgs),
     /// Print the reference of all keys in Markdown
     Reference(NoArgs),
+    /// Print a configuration of Centrifugo 6 as one of Sockeye
+    Import(ImportArgs),
 }
 
 #[derive(Args, Debug)]
@@ -100,6 +102,7 @@ pub(crate) enum Order {
     ConfigDefault,
     ConfigReference,
     Token(TokenCommand),
+    ConfigImport(ImportArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -157,6 +160,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Order, C
             ConfigCommand::Check(_) => Order::ConfigCheck(load(&["config", "check"])?),
             ConfigCommand::Default(_) => Order::ConfigDefault,
             ConfigCommand::Reference(_) => Order::ConfigReference,
+            ConfigCommand::Import(args) => Order::ConfigImport(args),
         },
     })
 }

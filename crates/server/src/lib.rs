@@ -75,6 +75,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Order::ConfigDefault) => print(config::defaults().as_bytes()),
         Ok(Order::ConfigReference) => print(config::reference().as_bytes()),
         Ok(Order::Token(command)) => token::run(&command, notices),
+        Ok(Order::ConfigImport(args)) => config::import(&args, notices),
         Ok(Order::Completions(args)) => print(&completions::script(args.shell, cli::command())),
         Ok(Order::Man(args)) => man::run(&args, cli::command(), notices),
         Err(CliError::Usage(error)) => cli::explain(&error, notices),

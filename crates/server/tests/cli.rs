@@ -12,6 +12,7 @@ fn help_is_what_we_meant() {
     for (name, args) in [
         ("help.txt", &["--help"][..]),
         ("help-serve.txt", &["serve", "--help"]),
+        ("help-serve-short.txt", &["serve", "-h"]),
         ("help-connect.txt", &["connect", "--help"]),
         ("help-bench.txt", &["bench", "--help"]),
         ("help-config.txt", &["config", "--help"]),
@@ -25,6 +26,7 @@ fn help_is_what_we_meant() {
             &["token", "subscription", "--help"],
         ),
         ("help-token-inspect.txt", &["token", "inspect", "--help"]),
+        ("help-config-import.txt", &["config", "import", "--help"]),
         ("help-completions.txt", &["completions", "--help"]),
         ("help-man.txt", &["man", "--help"]),
     ] {
@@ -151,6 +153,7 @@ fn each_command_has_its_manual_page() {
         "sockeye-completions.1",
         "sockeye-config-check.1",
         "sockeye-config-default.1",
+        "sockeye-config-import.1",
         "sockeye-config-reference.1",
         "sockeye-config.1",
         "sockeye-connect.1",

@@ -95,12 +95,21 @@ fn defaults_and_the_result_of_a_check_are_files_that_can_be_used() {
     }
 }
 
+/// What is allowed at the top of the file.
+const TOP: &str = "listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, dev, [http_api], \
+    [client], [websocket], [channel], [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], \
+    [presence], [log]";
+
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a whole configuration and what becomes of it"
+)]
 fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
     for (file, expected) in [
         (
             "lisen = \"a:1\"",
-            "f.toml:1: unknown key lisen; allowed here: listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
+            &*format!("f.toml:1: unknown key lisen; did you mean listen?; allowed here: {TOP}"),
         ),
         (
             "\n[limits]\nlisten = 1",
@@ -108,7 +117,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "[hub]\n",
-            "f.toml:1: unknown key hub; allowed here: listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
+            &*format!("f.toml:1: unknown key hub; allowed here: {TOP}"),
         ),
         (
             "listen = 8080",
@@ -140,7 +149,35 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "config = \"x\"",
-            "f.toml:1: unknown key config; allowed here: listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, api_key, [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], [presence], [log]",
+            &*format!("f.toml:1: unknown key config; allowed here: {TOP}"),
+        ),
+        (
+            "[chanel]\nmax_length = 1",
+            &*format!("f.toml:1: unknown key chanel; did you mean channel?; allowed here: {TOP}"),
+        ),
+        (
+            "[channel.without_namespaces]\npresence = true",
+            "f.toml:1: unknown key channel.without_namespaces; did you mean channel.without_namespace?; allowed here: max_length, private_prefix, namespace_boundary, user_boundary, user_separator, history_meta_ttl, publication_data_format, namespaces, [channel.without_namespace]",
+        ),
+        (
+            "[[channel.namespaces]]\nname = \"chat\"\npresense = true",
+            "f.toml:3: channel.namespaces: unknown key presense; did you mean presence?; allowed here: name, history_size, history_ttl, history_meta_ttl, force_recovery, allow_recovery, force_recovery_mode, force_positioning, allow_positioning, presence, join_leave, force_push_join_leave, allow_subscribe_for_client, allow_subscribe_for_anonymous, allow_publish_for_client, allow_publish_for_subscriber, allow_publish_for_anonymous, allow_history_for_client, allow_history_for_subscriber, allow_history_for_anonymous, allow_presence_for_client, allow_presence_for_subscriber, allow_presence_for_anonymous, allow_user_limited_channels, channel_regex, allow_tags_filter, publication_data_format",
+        ),
+        (
+            "[[channel.namespaces]]\nname = \"chat\"\nhistory_ttl = 300",
+            "f.toml:3: channel.namespaces: history_ttl: an integer does not fit; allowed: a number with ms, s, m or h; up to 87600h",
+        ),
+        (
+            "\n[[channel.namespaces]]\npresence = true",
+            "f.toml:2: channel.namespaces: a namespace needs a name",
+        ),
+        (
+            "[channel.without_namespace]\nforce_recovery = true",
+            "channel.without_namespace: force_recovery and history_size: without history_size and history_ttl there are no positions",
+        ),
+        (
+            "\n[[channel.namespaces]]\nname = \"chat\"\nhistory_size = 1",
+            "f.toml:2: channel.namespaces, chat: history_size and history_ttl: history needs both",
         ),
         ("listen =\n", "f.toml:1: not TOML:"),
     ] {
@@ -209,7 +246,82 @@ fn api_key_is_told_from_where_but_never_shown() {
     ] {
         let run = run(args);
         assert!(!run.stdout.contains("s3cret") && !run.stderr.contains("s3cret"));
-        assert!(format!("{}{}", run.stdout, run.stderr).contains("--api-key"));
+        assert!(format!("{}{}", run.stdout, run.stderr).contains("--http-api-key"));
+    }
+}
+
+#[test]
+fn a_key_can_be_given_by_its_earlier_name_but_its_new_one_wins() {
+    let both = "api_key = \"a\"\n[http_api]\nkey = \"b\"\n";
+    for (flags, env, file, origin) in [
+        (&["--api-key", "a"][..], &[][..], None, "--http-api-key"),
+        (
+            &[],
+            &[("SOCKEYE_API_KEY", "a")],
+            Some(both),
+            "SOCKEYE_API_KEY",
+        ),
+        (
+            &[],
+            &[("SOCKEYE_API_KEY", "a"), ("SOCKEYE_HTTP_API_KEY", "b")],
+            None,
+            "SOCKEYE_HTTP_API_KEY",
+        ),
+        (&[], &[], Some("api_key = \"a\"\n"), "sockeye.toml:1"),
+        (&[], &[], Some(both), "sockeye.toml:3"),
+    ] {
+        let line = checked("# key is set", flags, env, file);
+        assert_eq!(line, format!("# key is set and not shown: {origin}"));
+    }
+    // The new name alone is a flag that the help shows.
+    assert!(!run(&["serve", "--help"]).stdout.contains("--api-key"));
+}
+
+#[test]
+fn namespaces_are_tables_in_the_file_and_json_elsewhere() {
+    let json = r#"[{"name": "chat", "history_size": 5, "history_ttl": "60s"}, {"name": "news"}]"#;
+    let tables = "[[channel.namespaces]]\nname = \"chat\"\nhistory_ttl = \"60s\"\nhistory_size = 5\n\
+        [[channel.namespaces]]\nname = \"news\"\n";
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("t.toml"), tables).unwrap();
+    for (flags, env, origin) in [
+        (&["--config", "t.toml"][..], &[][..], "t.toml:1"),
+        (&["--channel-namespaces", json], &[], "--channel-namespaces"),
+        (
+            &[],
+            &[("SOCKEYE_CHANNEL_NAMESPACES", json)],
+            "SOCKEYE_CHANNEL_NAMESPACES",
+        ),
+    ] {
+        let check = run_in(
+            directory.path(),
+            &[&["config", "check"], flags].concat(),
+            env,
+        );
+        let expected = format!(
+            "namespaces = [\n    {{ name = \"chat\", history_size = 5, history_ttl = \"60s\" }},\n    \
+             {{ name = \"news\" }},\n] # {origin}\n"
+        );
+        assert!(check.stdout.contains(&expected), "{}", check.stdout);
+        // What a check prints can be used as the file.
+        fs::write(directory.path().join("again.toml"), &check.stdout).unwrap();
+        let again = run_in(
+            directory.path(),
+            &["config", "check", "--config", "again.toml"],
+            &[],
+        );
+        let lines = &expected[..expected.find('#').unwrap()];
+        assert!(again.stdout.contains(lines), "{}", again.stderr);
+    }
+}
+
+#[test]
+fn secrets_of_tokens_are_never_shown() {
+    for key in ["client-token", "client-subscription-token"] {
+        let flag = format!("--{key}-hmac-secret-key");
+        let run = run(&["config", "check", &flag, "s3cret"]);
+        assert!(!run.stdout.contains("s3cret") && !run.stderr.contains("s3cret"));
+        assert!(run.stdout.contains(&flag), "{}", run.stdout);
     }
 }
 

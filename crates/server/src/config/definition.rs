@@ -1,12 +1,25 @@
 //! Everything that can be configured, defined here and nowhere else.
 
-use std::path::PathBuf;
+mod channel;
+mod client;
+
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use sockeye_hub::namespace::ChannelConfig;
 
 use super::{
     ApiKey, Bytes, ChatToken, ClientAuth, Count, FileMode, FileOwner, Filter, ListenAddr,
-    LogFormat, MemoryMax, Network, Period, PresenceStore, Switch, Term, TrustedProxy, UrlPath,
+    LogFormat, MemoryMax, Network, Period, PresenceStore, Switch, Term, TrustedProxy, Under,
+    UrlPath,
+};
+
+pub(crate) use channel::ChannelOptionKeys;
+use channel::{ChannelKeys, InChannel, InWithoutNamespace, channel_config};
+pub(crate) use client::TokenKeys;
+use client::{
+    ClientKeys, InClient, InPersonalChannel, InSubscriptionToken, InToken, InWebSocket,
+    PersonalChannelKeys, SubscriptionTokenKeys, WebSocketKeys,
 };
 
 /// Everything that can be configured.
@@ -63,9 +76,42 @@ pub(crate) struct Config {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Key that back ends send in X-API-Key to use /api. Without it a new key is made and printed at each start
-    #[arg(long, value_name = "KEY")]
-    pub(crate) api_key: Option<ApiKey>,
+    /// For development: everybody can connect without a token, subscribe, publish, and read history and presence, which
+    /// every channel has. A token that a client has is checked all the same
+    #[arg(
+        long,
+        value_name = "on|off",
+        num_args = 0..=1,
+        default_missing_value = "on",
+        default_value = "off"
+    )]
+    pub(crate) dev: Switch,
+
+    /// Key that back ends send in X-API-Key to use /api. Without it a new key is made and printed at each start. The name
+    /// before was api_key, which is still good; http_api.key wins where both are
+    #[arg(long, value_name = "KEY", alias = "api-key", help_heading = "http_api")]
+    pub(crate) http_api_key: Option<ApiKey>,
+
+    #[command(flatten)]
+    pub(crate) client: Under<InClient, ClientKeys>,
+
+    #[command(flatten)]
+    pub(crate) token: Under<InToken, TokenKeys>,
+
+    #[command(flatten)]
+    pub(crate) subscription_token: Under<InSubscriptionToken, SubscriptionTokenKeys>,
+
+    #[command(flatten)]
+    pub(crate) personal_channel: Under<InPersonalChannel, PersonalChannelKeys>,
+
+    #[command(flatten)]
+    pub(crate) websocket: Under<InWebSocket, WebSocketKeys>,
+
+    #[command(flatten)]
+    pub(crate) channel: Under<InChannel, ChannelKeys>,
+
+    #[command(flatten)]
+    pub(crate) without_namespace: Under<InWithoutNamespace, ChannelOptionKeys>,
 
     /// Path of the chat's WebSocket. May be given many times. Takes precedence over what else is on that path
     #[arg(
@@ -517,3 +563,28 @@ pub(crate) struct Config {
     )]
     pub(crate) log_connections: Switch,
 }
+
+impl Config {
+    /// Returns the channels as the hub takes them, unchecked. In development every channel has history and presence.
+    pub(crate) fn channels(&self) -> ChannelConfig {
+        let mut channels = channel_config(&self.channel, &self.without_namespace);
+        if self.dev == Switch::On {
+            let namespaces = channels.namespaces.iter_mut();
+            let options = namespaces.map(|namespace| &mut namespace.options);
+            for options in options.chain([&mut channels.without_namespace]) {
+                options.presence = true;
+                if options.history_size == 0 && options.history_ttl.is_zero() {
+                    options.history_size = DEV_HISTORY_SIZE;
+                    options.history_ttl = DEV_HISTORY_TTL;
+                }
+            }
+        }
+        channels
+    }
+}
+
+/// Publications. Enough to see a recovery.
+const DEV_HISTORY_SIZE: usize = 100;
+
+/// Long enough to fetch a coffee.
+const DEV_HISTORY_TTL: Duration = Duration::from_secs(300);

@@ -7,7 +7,13 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigError, key::Key};
+use super::{
+    ChannelOptionKeys, ConfigError,
+    key::Key,
+    namespace_list::{NAME, unknown_option},
+    suggest::nearest,
+    value::Shape,
+};
 
 /// A checked value of the file, as text.
 #[derive(Debug)]
@@ -48,19 +54,27 @@ impl Reader<'_> {
         table: &DeTable<'_>,
         found: &mut Vec<FileValue>,
     ) -> Result<(), ConfigError> {
-        for (name, value) in table {
+        // The earlier name of a key comes last, so that the key has a value already if it is there under both names.
+        let (earlier, current): (Vec<_>, Vec<_>) = table
+            .iter()
+            .partition(|(name, _)| section.is_none() && self.renamed(name.get_ref()).is_some());
+        for (name, value) in current.into_iter().chain(earlier) {
             let line = self.line(name.span().start);
             let name = name.get_ref();
-            if let (None, DeValue::Table(inner)) = (section, value.get_ref())
-                && self.sections().contains(&name.as_ref())
+            let inner_section = path(section, name);
+            if let DeValue::Table(inner) = value.get_ref()
+                && self.is_section(&inner_section)
             {
-                self.table(Some(name), inner, found)?;
+                self.table(Some(&inner_section), inner, found)?;
                 continue;
             }
             let key = self.keys.iter().find(|key| {
                 key.path().is_some() && key.section() == section && key.name() == name.as_ref()
             });
-            let key = key.ok_or_else(|| self.unknown(line, section, name))?;
+            let renamed = || self.renamed(name).filter(|_| section.is_none());
+            let key = key
+                .or_else(renamed)
+                .ok_or_else(|| self.unknown(line, section, name))?;
             found.push(FileValue {
                 id: key.id().to_owned(),
                 values: self.values(key, line, value)?,
@@ -70,6 +84,13 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Returns the key that had this name at the top of the file.
+    fn renamed(&self, name: &str) -> Option<&Key> {
+        self.keys
+            .iter()
+            .find(|key| key.earlier_id().is_some_and(|earlier| earlier == name))
+    }
+
     fn values(
         &self,
         key: &Key,
@@ -77,58 +98,132 @@ impl Reader<'_> {
         value: &Spanned<DeValue<'_>>,
     ) -> Result<Vec<String>, ConfigError> {
         let path = key.path().unwrap_or_default();
+        if let (Shape::Namespaces, DeValue::Array(tables)) = (key.shape(), value.get_ref()) {
+            return Ok(vec![self.namespaces(&path, line, tables)?]);
+        }
         let items = match value.get_ref() {
             DeValue::Array(items) if key.is_list() && !items.is_empty() => items.iter().collect(),
             _ => vec![value],
         };
         let mut values = Vec::new();
         for item in items {
-            let line = if item.span().is_empty() {
-                line
-            } else {
-                self.line(item.span().start)
-            };
-            let text = scalar(key, item.get_ref()).ok_or_else(|| {
-                let list = if key.is_list() {
-                    ", or a list of them"
-                } else {
-                    ""
-                };
-                let kind = item.get_ref().type_str();
-                self.error(
-                    line,
-                    format!(
-                        "{path}: {} {kind} does not fit; allowed: {}{list}",
-                        article(kind),
-                        key.shape().allowed()
-                    ),
-                )
-            })?;
-            key.shape()
-                .check(&text)
-                .map_err(|message| self.error(line, format!("{path}: {message}")))?;
-            values.push(text);
+            values.push(self.checked(key, &path, line, item)?);
         }
         Ok(values)
     }
 
+    /// Returns one value as text.
+    fn checked(
+        &self,
+        key: &Key,
+        path: &str,
+        line: usize,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<String, ConfigError> {
+        let line = match value.span().is_empty() {
+            true => line,
+            false => self.line(value.span().start),
+        };
+        let text = scalar(key, value.get_ref()).ok_or_else(|| {
+            let list = if key.is_list() {
+                ", or a list of them"
+            } else {
+                ""
+            };
+            let kind = value.get_ref().type_str();
+            let allowed = key.shape().allowed();
+            let article = article(kind);
+            self.error(
+                line,
+                format!("{path}: {article} {kind} does not fit; allowed: {allowed}{list}"),
+            )
+        })?;
+        key.shape()
+            .check(&text)
+            .map_err(|message| self.error(line, format!("{path}: {message}")))?;
+        Ok(text)
+    }
+
+    /// Returns the tables of namespaces as JSON.
+    fn namespaces(
+        &self,
+        path: &str,
+        line: usize,
+        tables: &[Spanned<DeValue<'_>>],
+    ) -> Result<String, ConfigError> {
+        let keys = Key::all_of::<ChannelOptionKeys>();
+        let mut list = Vec::new();
+        for table in tables {
+            let line = match table.span().is_empty() {
+                true => line,
+                false => self.line(table.span().start),
+            };
+            let DeValue::Table(table) = table.get_ref() else {
+                return Err(self.error(line, format!("{path}: a namespace is a table")));
+            };
+            list.push(self.namespace(path, line, table, &keys)?);
+        }
+        Ok(serde_json::Value::Array(list).to_string())
+    }
+
+    fn namespace(
+        &self,
+        path: &str,
+        line: usize,
+        table: &DeTable<'_>,
+        keys: &[Key],
+    ) -> Result<serde_json::Value, ConfigError> {
+        let mut object = serde_json::Map::new();
+        for (option, value) in table {
+            let line = self.line(option.span().start);
+            let option = option.get_ref().as_ref();
+            if let (NAME, DeValue::String(name)) = (option, value.get_ref()) {
+                object.insert(NAME.to_owned(), name.to_string().into());
+                continue;
+            }
+            let key = keys.iter().find(|key| key.id() == option);
+            let key = key.ok_or_else(|| {
+                let message = unknown_option(option, keys);
+                self.error(line, format!("{path}: {message}"))
+            })?;
+            let text = self.checked(key, &format!("{path}: {option}"), line, value)?;
+            let value = match value.get_ref() {
+                DeValue::Integer(_) => text.parse::<u64>().map_or(text.into(), Into::into),
+                DeValue::Boolean(value) => (*value).into(),
+                _ => text.into(),
+            };
+            object.insert(option.to_owned(), value);
+        }
+        match object.contains_key(NAME) {
+            true => Ok(object.into()),
+            false => Err(self.error(line, format!("{path}: a namespace needs a name"))),
+        }
+    }
+
     fn unknown(&self, line: usize, section: Option<&str>, name: &str) -> ConfigError {
-        let path = section.map_or_else(|| name.to_owned(), |section| format!("{section}.{name}"));
+        let path = path(section, name);
         let here = self
             .keys
             .iter()
             .filter(|key| key.path().is_some() && key.section() == section);
         let mut allowed: Vec<_> = here.map(|key| key.name().to_owned()).collect();
-        if section.is_none() {
-            allowed.extend(self.sections().iter().map(|section| format!("[{section}]")));
-        }
-        // The key may exist in another section.
+        allowed.extend(self.subsections(section));
+        // The key may exist in another section, or be misspelt.
         let elsewhere = self
             .keys
             .iter()
             .find(|key| key.name() == name || key.id() == name)
             .and_then(Key::path);
+        let misspelt = || {
+            let words = allowed.iter().map(|word| {
+                let word = word.trim_matches(['[', ']']);
+                word.rsplit_once('.').map_or(word, |(_, name)| name)
+            });
+            let words: Vec<_> = words.collect();
+            nearest(name, &words).map(|word| self::path(section, word))
+        };
         let hint = elsewhere
+            .or_else(misspelt)
             .map(|path| format!("; did you mean {path}?"))
             .unwrap_or_default();
         self.error(
@@ -140,10 +235,27 @@ impl Reader<'_> {
         )
     }
 
-    fn sections(&self) -> Vec<&str> {
-        let mut sections: Vec<_> = self.keys.iter().filter_map(Key::section).collect();
-        sections.dedup();
-        sections
+    /// Returns whether there are keys in this section or below it.
+    fn is_section(&self, path: &str) -> bool {
+        let mut sections = self.keys.iter().filter_map(Key::section);
+        sections.any(|section| {
+            section
+                .strip_prefix(path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
+    /// Returns the sections within a section, in brackets: those at the top of the file for `None`.
+    fn subsections(&self, section: Option<&str>) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for path in self.keys.iter().filter_map(Key::section) {
+            let parent = path.rsplit_once('.').map(|(parent, _)| parent);
+            let bracketed = format!("[{path}]");
+            if parent == section && !found.contains(&bracketed) {
+                found.push(bracketed);
+            }
+        }
+        found
     }
 
     fn error(&self, line: usize, message: String) -> ConfigError {
@@ -158,6 +270,10 @@ impl Reader<'_> {
         let before = &self.text.as_bytes()[..offset.min(self.text.len())];
         1 + before.iter().filter(|&&byte| byte == b'\n').count()
     }
+}
+
+fn path(section: Option<&str>, name: &str) -> String {
+    section.map_or_else(|| name.to_owned(), |section| format!("{section}.{name}"))
 }
 
 /// Returns the value as the command line has it; `None` if its type doesn't fit the key.

@@ -12,7 +12,12 @@ pub(crate) struct Key {
 impl Key {
     /// Returns all keys in the order of their definition, including `config`.
     pub(crate) fn all() -> Vec<Self> {
-        let command = Config::augment_args(Command::new("serve"));
+        Self::all_of::<Config>()
+    }
+
+    /// Returns the keys of one part of the definition.
+    pub(crate) fn all_of<K: Args>() -> Vec<Self> {
+        let command = K::augment_args(Command::new("keys"));
         command
             .get_arguments()
             .map(|arg| Self { arg: arg.clone() })
@@ -33,6 +38,12 @@ impl Key {
         format!("SOCKEYE_{}", self.id().to_ascii_uppercase())
     }
 
+    /// Returns the environment variable of the key's earlier name.
+    pub(crate) fn earlier_env(&self) -> Option<String> {
+        let earlier = self.earlier_id()?;
+        Some(format!("SOCKEYE_{}", earlier.to_ascii_uppercase()))
+    }
+
     /// Returns the section in the file, which is also the heading in the help. `None` for the top of the file.
     pub(crate) fn section(&self) -> Option<&str> {
         self.arg.get_help_heading()
@@ -41,10 +52,17 @@ impl Key {
     /// Returns the name within its section: the flag without the section's name.
     pub(crate) fn name(&self) -> &str {
         let id = self.id();
-        let stripped = self
-            .section()
-            .and_then(|section| id.strip_prefix(section)?.strip_prefix('_'));
+        let stripped = self.section().and_then(|section| {
+            let prefix = section.replace('.', "_");
+            id.strip_prefix(prefix.as_str())?.strip_prefix('_')
+        });
         stripped.unwrap_or(id)
+    }
+
+    /// Returns the key's earlier name, which is a key at the top of the file, an environment variable and a flag still.
+    pub(crate) fn earlier_id(&self) -> Option<&'static str> {
+        let earlier = EARLIER_IDS.iter().find(|(id, _)| *id == self.id());
+        earlier.map(|(_, earlier)| *earlier)
     }
 
     /// Returns the file's key, such as `tls.cert`; `None` for `config`, which has none.
@@ -80,7 +98,23 @@ impl Key {
     }
 }
 
-/// Adds the environment variable and file key to each option's help.
+/// Keys that had another name, which is still good: id and earlier id. The new name wins where one layer has both.
+const EARLIER_IDS: &[(&str, &str)] = &[("http_api_key", "api_key")];
+
+/// Ids of the options that `-h` shows. `--help` shows all.
+const COMMON: &[&str] = &[
+    "config",
+    "listen",
+    "dev",
+    "data",
+    "tls_cert",
+    "tls_key",
+    "http_api_key",
+    "client_token_hmac_secret_key",
+    "log_filter",
+];
+
+/// Adds the environment variable and file key to each option's help, and hides the rare ones from the short help.
 pub(crate) fn with_origins(mut command: Command) -> Command {
     for key in Key::all() {
         let file = key
@@ -88,7 +122,8 @@ pub(crate) fn with_origins(mut command: Command) -> Command {
             .map(|path| format!(", file: {path}"))
             .unwrap_or_default();
         let help = format!("{} [env: {}{file}]", key.help(), key.env());
-        command = command.mut_arg(key.id(), |arg| arg.help(help));
+        let is_rare = !COMMON.contains(&key.id());
+        command = command.mut_arg(key.id(), |arg| arg.help(help).hide_short_help(is_rare));
     }
     command
 }
@@ -125,6 +160,28 @@ mod tests {
         );
         assert_eq!(key("listen").path().unwrap(), "listen");
         assert_eq!(key("config").path(), None);
+        let nested = key("channel_without_namespace_history_size");
+        assert_eq!(
+            nested.path().unwrap(),
+            "channel.without_namespace.history_size"
+        );
+        assert_eq!(nested.flag(), "channel-without-namespace-history-size");
+        assert_eq!(
+            nested.env(),
+            "SOCKEYE_CHANNEL_WITHOUT_NAMESPACE_HISTORY_SIZE"
+        );
+    }
+
+    #[test]
+    fn common_and_renamed_keys_exist() {
+        let keys = Key::all();
+        let exists = |id: &str| keys.iter().any(|key| key.id() == id);
+        for id in COMMON.iter().chain(EARLIER_IDS.iter().map(|(id, _)| id)) {
+            assert!(exists(id), "{id}");
+        }
+        for (_, earlier) in EARLIER_IDS {
+            assert!(!exists(earlier), "{earlier}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{ArgMatches, Command, parser::ValueSource};
 
-use super::{ClientAuth, Config, ConfigError, PresenceStore, at_path, file, key::Key};
+use super::{ClientAuth, Config, ConfigError, HubConfig, PresenceStore, at_path, file, key::Key};
 
 /// The name of the file that is read by default, if it exists.
 const DEFAULT_FILE: &str = "sockeye.toml";
@@ -128,6 +128,7 @@ impl Layers {
                 together("presence_store", "data")
             }
             _ => {
+                self.check_hub(&config)?;
                 let raw = |key: &Key| {
                     let values = matches.get_raw(key.id()).into_iter().flatten();
                     (
@@ -146,9 +147,30 @@ impl Layers {
         }
     }
 
+    /// Checks what the keys of the hub say about each other.
+    fn check_hub(&self, config: &Config) -> Result<(), ConfigError> {
+        let error = match HubConfig::new(config) {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        // The options of all namespaces are one value; elsewhere the error says the name of the key.
+        let origin = match error.starts_with("channel.namespaces") {
+            true => self.origins.get("channel_namespaces"),
+            false => None,
+        };
+        let origin = origin.map(|origin| format!("{origin}: "));
+        let origin = origin.unwrap_or_default();
+        Err(ConfigError::Together(format!("{origin}{error}")))
+    }
+
     fn environment(&mut self, key: &Key) -> Result<(), ConfigError> {
-        let name = key.env();
-        let Some(text) = std::env::var_os(&name) else {
+        let mut names = vec![key.env()];
+        names.extend(key.earlier_env());
+        let found = names.into_iter().find_map(|name| {
+            let text = std::env::var_os(&name)?;
+            Some((name, text))
+        });
+        let Some((name, text)) = found else {
             return Ok(());
         };
         let refuse = |message| ConfigError::Environment {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Loaded, key::Key, value::Shape};
+use super::{Loaded, key::Key, namespace_list, value::Shape};
 
 /// Returns a configuration file with the defaults. Keys without a default are comments.
 pub(crate) fn defaults() -> String {
@@ -125,7 +125,8 @@ pub(crate) fn checked(loaded: &Loaded) -> String {
 
 fn toml_value(key: &Key, values: &[String]) -> String {
     let quoted = |text: &String| match key.shape() {
-        Shape::Count => text.clone(),
+        Shape::Count | Shape::Number => text.clone(),
+        Shape::Namespaces => namespace_list::toml_array(text),
         _ => toml::Value::String(text.clone()).to_string(),
     };
     match key.is_list() {

@@ -2,7 +2,12 @@
 
 use std::{any::TypeId, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use super::listen_addr::{FileMode, FileOwner, ListenAddr};
+use sockeye_hub::namespace::{PublicationDataFormat, RecoveryMode};
+
+use super::{
+    NamespaceList, PublicKey, Text, TokenSecret, WebOrigin, choice,
+    listen_addr::{FileMode, FileOwner, ListenAddr},
+};
 
 /// A size in bytes: `1048576`, `512KiB`, `16 MiB`, `1GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,19 +79,41 @@ impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || Shape::Period.refuse(text);
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let unit_ms: u64 = match text[digits..].trim_start() {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(refuse()),
-        };
-        let count: u64 = text[..digits].parse().map_err(|_| refuse())?;
-        match count.checked_mul(unit_ms).map(Duration::from_millis) {
+        match parse_time(text) {
             Some(period) if period <= PERIOD_MAX => Ok(Self(period)),
-            _ => Err(refuse()),
+            _ => Err(Shape::Period.refuse(text)),
+        }
+    }
+}
+
+/// A number with a unit.
+fn parse_time(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit_ms: u64 = match text[digits..].trim_start() {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    let count: u64 = text[..digits].parse().ok()?;
+    count.checked_mul(unit_ms).map(Duration::from_millis)
+}
+
+/// A length of time for what is stored: `300s`, `720h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LongPeriod(pub(crate) Duration);
+
+/// Ten years. Short enough that a deadline never overflows.
+const LONG_PERIOD_MAX: Duration = Duration::from_secs(87_600 * 3600);
+
+impl FromStr for LongPeriod {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match parse_time(text) {
+            Some(period) if period <= LONG_PERIOD_MAX => Ok(Self(period)),
+            _ => Err(Shape::LongPeriod.refuse(text)),
         }
     }
 }
@@ -202,6 +229,21 @@ impl FromStr for Count {
         match text.parse() {
             Ok(count) if count > 0 && !text.starts_with('+') => Ok(Self(count)),
             _ => Err(Shape::Count.refuse(text)),
+        }
+    }
+}
+
+/// A number, which can be 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number(pub(crate) u32);
+
+impl FromStr for Number {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(number) if !text.starts_with('+') => Ok(Self(number)),
+            _ => Err(Shape::Number.refuse(text)),
         }
     }
 }
@@ -377,6 +419,15 @@ pub(crate) enum Shape {
     Store,
     Network,
     TrustedProxy,
+    Number,
+    LongPeriod,
+    Text,
+    TokenSecret,
+    PublicKey,
+    Origin,
+    RecoveryMode,
+    DataFormat,
+    Namespaces,
 }
 
 impl Shape {
@@ -404,6 +455,15 @@ impl Shape {
             (TypeId::of::<PresenceStore>(), Self::Store),
             (TypeId::of::<Network>(), Self::Network),
             (TypeId::of::<TrustedProxy>(), Self::TrustedProxy),
+            (TypeId::of::<Number>(), Self::Number),
+            (TypeId::of::<LongPeriod>(), Self::LongPeriod),
+            (TypeId::of::<Text>(), Self::Text),
+            (TypeId::of::<TokenSecret>(), Self::TokenSecret),
+            (TypeId::of::<PublicKey>(), Self::PublicKey),
+            (TypeId::of::<WebOrigin>(), Self::Origin),
+            (TypeId::of::<RecoveryMode>(), Self::RecoveryMode),
+            (TypeId::of::<PublicationDataFormat>(), Self::DataFormat),
+            (TypeId::of::<NamespaceList>(), Self::Namespaces),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -433,6 +493,15 @@ impl Shape {
             Self::Store => text.parse::<PresenceStore>().map(drop),
             Self::Network => text.parse::<Network>().map(drop),
             Self::TrustedProxy => text.parse::<TrustedProxy>().map(drop),
+            Self::Number => text.parse::<Number>().map(drop),
+            Self::LongPeriod => text.parse::<LongPeriod>().map(drop),
+            Self::Text => text.parse::<Text>().map(drop),
+            Self::TokenSecret => text.parse::<TokenSecret>().map(drop),
+            Self::PublicKey => text.parse::<PublicKey>().map(drop),
+            Self::Origin => text.parse::<WebOrigin>().map(drop),
+            Self::RecoveryMode => choice::recovery_mode(text).map(drop),
+            Self::DataFormat => choice::data_format(text).map(drop),
+            Self::Namespaces => text.parse::<NamespaceList>().map(drop),
         }
     }
 
@@ -462,6 +531,15 @@ impl Shape {
             Self::Store => "a store of presence",
             Self::Network => "a network",
             Self::TrustedProxy => "a proxy",
+            Self::Number => "a number",
+            Self::LongPeriod => "a length of time",
+            Self::Text => "a text",
+            Self::TokenSecret => "a secret",
+            Self::PublicKey => "a public key",
+            Self::Origin => "an origin",
+            Self::RecoveryMode => "a recovery mode",
+            Self::DataFormat => "a data format",
+            Self::Namespaces => "a list of namespaces",
         }
     }
 
@@ -493,6 +571,17 @@ impl Shape {
             Self::TrustedProxy => {
                 "an address or a range, such as 127.0.0.1, 10.0.0.0/8 or fd00::/8; unix:"
             }
+            Self::Number => "a number, 0 to 4294967295",
+            Self::LongPeriod => "a number with ms, s, m or h; up to 87600h",
+            Self::Text => "up to 1024 bytes without control characters",
+            Self::TokenSecret => "1 to 4096 bytes",
+            Self::PublicKey => "PEM, which begins with -----BEGIN; up to 16 KiB",
+            Self::Origin => {
+                "https://HOST or http://HOST, with a port if it is not the usual one; * for any"
+            }
+            Self::RecoveryMode => "stream, cache",
+            Self::DataFormat => "not_empty, json, json_object, binary",
+            Self::Namespaces => "tables with a name each; outside the file a JSON array of objects",
             Self::UrlPath => "/ and then letters, digits, / - . _ ~; such as /chat",
         }
     }
@@ -500,12 +589,16 @@ impl Shape {
     /// Returns whether the value must not be shown.
     pub(crate) fn is_secret(self, text: &str) -> bool {
         // User and password of a URL come before an @.
-        self == Self::Secret || self == Self::Store && text.contains('@')
+        matches!(self, Self::Secret | Self::TokenSecret)
+            || self == Self::Store && text.contains('@')
     }
 
     /// Returns whether a TOML integer can be such a value.
     pub(crate) fn takes_integer(self) -> bool {
-        matches!(self, Self::Size | Self::Memory | Self::Count | Self::Term)
+        matches!(
+            self,
+            Self::Size | Self::Memory | Self::Count | Self::Number | Self::Term
+        )
     }
 
     /// Returns whether a TOML boolean can be such a value.
@@ -515,7 +608,7 @@ impl Shape {
 
     /// Returns whether a TOML string can be such a value.
     pub(crate) fn takes_string(self) -> bool {
-        !matches!(self, Self::Count)
+        !matches!(self, Self::Count | Self::Number)
     }
 }
 
@@ -559,6 +652,26 @@ mod tests {
         assert_eq!("0s".parse(), Ok(Period(Duration::ZERO)));
         for bad in ["", "10", "s", "1d", "25h", "-1s"] {
             assert!(bad.parse::<Period>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_stored_can_stay_for_years() {
+        assert_eq!(
+            "720h".parse(),
+            Ok(LongPeriod(Duration::from_secs(720 * 3600)))
+        );
+        assert_eq!("0s".parse(), Ok(LongPeriod(Duration::ZERO)));
+        for bad in ["", "720", "87601h", "99999999999999999999h"] {
+            assert!(bad.parse::<LongPeriod>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_can_be_zero() {
+        assert_eq!("0".parse(), Ok(Number(0)));
+        for bad in ["", "-1", "+1", "4294967296", "1.0"] {
+            assert!(bad.parse::<Number>().is_err(), "{bad}");
         }
     }
 

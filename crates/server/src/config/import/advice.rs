@@ -1,0 +1,476 @@
+//! What to do about settings that have no counterpart.
+
+/// What to do about a setting, or about all below it.
+pub(super) struct Advice {
+    /// Its path. `*` is one name, as in `channel.*.delta_publish`.
+    path: &'static str,
+    pub(super) text: &'static str,
+}
+
+/// Returns the path at which a setting is reported, and what to do about it. The settings of one feature are reported
+/// once.
+pub(super) fn of(path: &str) -> (String, &'static str) {
+    let names: Vec<&str> = path.split('.').collect();
+    let matching = ADVICE
+        .iter()
+        .filter(|advice| is_prefix(advice.path, &names));
+    // The longest path is the most specific.
+    let nearest = matching.max_by_key(|advice| advice.path.split('.').count());
+    match nearest {
+        Some(advice) => {
+            let count = advice.path.split('.').count();
+            (names[..count].join("."), advice.text)
+        }
+        None => (path.to_owned(), "Sockeye has no such option"),
+    }
+}
+
+fn is_prefix(pattern: &str, names: &[&str]) -> bool {
+    let pattern: Vec<&str> = pattern.split('.').collect();
+    pattern.len() <= names.len()
+        && pattern
+            .iter()
+            .zip(names)
+            .all(|(expected, name)| *expected == "*" || expected == name)
+}
+
+/// Returns whether Centrifugo does the same without the setting.
+pub(super) fn is_default(path: &str, value: &serde_json::Value) -> bool {
+    let text = match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let names: Vec<&str> = path.split('.').collect();
+    DEFAULTS.iter().any(|(pattern, default)| {
+        pattern.split('.').count() == names.len() && is_prefix(pattern, &names) && *default == text
+    })
+}
+
+/// Returns whether the settings of this feature mean nothing unless its `enabled` is true.
+pub(super) fn is_optional(path: &str) -> bool {
+    OPTIONAL.contains(&path)
+}
+
+/// Returns whether a section is only read when another setting says so, which is reported itself.
+pub(super) fn is_detail(path: &str) -> bool {
+    DETAILS.contains(&path)
+}
+
+const ONE_PROCESS: &str =
+    "publications and presence of channels are kept in the memory of one process";
+
+const ADVICE: &[Advice] = &[
+    Advice {
+        path: "engine",
+        text: ONE_PROCESS,
+    },
+    Advice {
+        path: "broker",
+        text: ONE_PROCESS,
+    },
+    Advice {
+        path: "presence_manager",
+        text: ONE_PROCESS,
+    },
+    Advice {
+        path: "controller",
+        text: ONE_PROCESS,
+    },
+    Advice {
+        path: "map_broker",
+        text: "there are no map subscriptions",
+    },
+    Advice {
+        path: "shared_poll",
+        text: "there are no shared poll subscriptions",
+    },
+    Advice {
+        path: "admin",
+        text: "there is no admin page; POST /api and the log say what it would show",
+    },
+    Advice {
+        path: "grpc_api",
+        text: "there is no GRPC API; use POST /api",
+    },
+    Advice {
+        path: "uni_grpc",
+        text: "there is no GRPC; use a WebSocket",
+    },
+    Advice {
+        path: "webtransport",
+        text: "there is no WebTransport; the SDK of JavaScript falls back to a WebSocket",
+    },
+    Advice {
+        path: "health",
+        text: "always on: probe /health/live and /health/ready in place of /health",
+    },
+    Advice {
+        path: "swagger",
+        text: "there is no page for the API",
+    },
+    Advice {
+        path: "debug",
+        text: "there are no profiling endpoints; use perf",
+    },
+    Advice {
+        path: "graphite",
+        text: "there is no export to Graphite",
+    },
+    Advice {
+        path: "opentelemetry",
+        text: "there is no OpenTelemetry",
+    },
+    Advice {
+        path: "consumers",
+        text: "there are no consumers; let a worker read the queue and POST to /api",
+    },
+    Advice {
+        path: "pid_file",
+        text: "use the supervisor's, such as systemd's",
+    },
+    Advice {
+        path: "log.file",
+        text: "the log goes to stderr; redirect it",
+    },
+    Advice {
+        path: "http_server.internal_address",
+        text: "there is one address for all; keep /api from outside at the proxy",
+    },
+    Advice {
+        path: "http_server.internal_port",
+        text: "there is one port for all; keep /api from outside at the proxy",
+    },
+    Advice {
+        path: "http_server.internal_tls",
+        text: "there is one address for all, with the certificate of [tls]",
+    },
+    Advice {
+        path: "http_server.tls",
+        text: "tls.cert and tls.key name files; other options of TLS have no counterpart",
+    },
+    Advice {
+        path: "http_server.tls_autocert",
+        text: "get the certificate with an ACME client, name it in tls.cert and tls.key, and send SIGHUP when it is renewed",
+    },
+    Advice {
+        path: "http_server.http3",
+        text: "there is no HTTP/3",
+    },
+    Advice {
+        path: "http_server.h2c_external",
+        text: "HTTP/2 without TLS is always accepted",
+    },
+    Advice {
+        path: "http_api.disabled",
+        text: "the API is always there, and always needs its key",
+    },
+    Advice {
+        path: "http_api.insecure",
+        text: "the API always needs its key",
+    },
+    Advice {
+        path: "http_api.external",
+        text: "there is one address for all",
+    },
+    Advice {
+        path: "client.proxy",
+        text: "there are no proxy hooks; give connections a token",
+    },
+    Advice {
+        path: "channel.proxy",
+        text: "there are no proxy hooks; give subscriptions a token",
+    },
+    Advice {
+        path: "rpc",
+        text: "there is no proxy for RPC; call your back end over HTTP",
+    },
+    Advice {
+        path: "proxies",
+        text: "there are no proxy hooks; give connections and subscriptions a token",
+    },
+    Advice {
+        path: "client.token.jwks_public_endpoint",
+        text: "keys are not fetched; write the issuer's key to rsa_public_key or ecdsa_public_key",
+    },
+    Advice {
+        path: "client.subscription_token.jwks_public_endpoint",
+        text: "keys are not fetched; write the issuer's key to rsa_public_key or ecdsa_public_key",
+    },
+    Advice {
+        path: "client.token.audience_regex",
+        text: "audience is one fixed text",
+    },
+    Advice {
+        path: "client.token.issuer_regex",
+        text: "issuer is one fixed text",
+    },
+    Advice {
+        path: "client.subscription_token.audience_regex",
+        text: "audience is one fixed text",
+    },
+    Advice {
+        path: "client.subscription_token.issuer_regex",
+        text: "issuer is one fixed text",
+    },
+    Advice {
+        path: "client.allowed_origins",
+        text: "pages of the same host can connect, others can't",
+    },
+    Advice {
+        path: "client.insecure_skip_token_signature_verify",
+        text: "signatures are always checked",
+    },
+    Advice {
+        path: "client.user_id_http_header",
+        text: "a header of a proxy is no identity; give connections a token",
+    },
+    Advice {
+        path: "client.connection_limit",
+        text: "use limits.connections_max",
+    },
+    Advice {
+        path: "client.connection_rate_limit",
+        text: "use limits.address_handshakes_per_second, which is for each client address",
+    },
+    Advice {
+        path: "client.connect_code_to_unidirectional_disconnect",
+        text: "codes are not changed for unidirectional clients",
+    },
+    Advice {
+        path: "client.subscribe_to_user_personal_channel.single_connection",
+        text: "a new connection of a user doesn't end the earlier ones; use client.user_connection_limit",
+    },
+    Advice {
+        path: "websocket.disabled",
+        text: "the WebSocket endpoint is always there",
+    },
+    Advice {
+        path: "websocket.write_timeout",
+        text: "use limits.progress_timeout",
+    },
+    Advice {
+        path: "websocket.decompressed_message_size_limit",
+        text: "the limit of messages counts after decompression",
+    },
+    Advice {
+        path: "prometheus",
+        text: "there is no /metrics",
+    },
+    Advice {
+        path: "sse",
+        text: "always there, at /connection/sse, with fixed limits",
+    },
+    Advice {
+        path: "http_stream",
+        text: "always there, at /connection/http_stream, with fixed limits",
+    },
+    Advice {
+        path: "uni_sse",
+        text: "always there, at /connection/uni_sse, with fixed limits",
+    },
+    Advice {
+        path: "uni_websocket",
+        text: "always there, at /connection/uni_websocket, with fixed limits",
+    },
+    Advice {
+        path: "emulation",
+        text: "always there, at /emulation, with fixed limits",
+    },
+    Advice {
+        path: "uni_http_stream",
+        text: "there is no such transport; use /connection/uni_sse",
+    },
+    Advice {
+        path: "init",
+        text: "there is no such endpoint",
+    },
+    Advice {
+        path: "channel.*.auto_cache_recover",
+        text: "clients ask for the newest publication themselves, by subscribing with recovery",
+    },
+    Advice {
+        path: "channel.*.allowed_delta_types",
+        text: "there is no delta compression; clients get whole publications",
+    },
+    Advice {
+        path: "channel.*.delta_publish",
+        text: "there is no delta compression; clients get whole publications",
+    },
+    Advice {
+        path: "channel.*.subscription_type",
+        text: "all subscriptions are streams",
+    },
+    Advice {
+        path: "channel.*.map",
+        text: "there are no map subscriptions",
+    },
+    Advice {
+        path: "channel.*.shared_poll",
+        text: "there are no shared poll subscriptions",
+    },
+    Advice {
+        path: "channel.*.map_clients_presence_channel_prefix",
+        text: "there are no map subscriptions",
+    },
+    Advice {
+        path: "channel.*.map_users_presence_channel_prefix",
+        text: "there are no map subscriptions",
+    },
+    Advice {
+        path: "channel.*.subscribe_proxy_enabled",
+        text: "there are no proxy hooks; give subscriptions a token",
+    },
+    Advice {
+        path: "channel.*.subscribe_proxy_name",
+        text: "there are no proxy hooks; give subscriptions a token",
+    },
+    Advice {
+        path: "channel.*.publish_proxy_enabled",
+        text: "there are no proxy hooks; publish through your back end and POST /api/publish",
+    },
+    Advice {
+        path: "channel.*.publish_proxy_name",
+        text: "there are no proxy hooks; publish through your back end and POST /api/publish",
+    },
+    Advice {
+        path: "channel.*.sub_refresh_proxy_enabled",
+        text: "there are no proxy hooks; give subscriptions a token that expires",
+    },
+    Advice {
+        path: "channel.*.sub_refresh_proxy_name",
+        text: "there are no proxy hooks; give subscriptions a token that expires",
+    },
+    Advice {
+        path: "channel.*.subscribe_stream_proxy_enabled",
+        text: "there are no proxy streams; POST /api/publish",
+    },
+    Advice {
+        path: "channel.*.subscribe_stream_proxy_name",
+        text: "there are no proxy streams; POST /api/publish",
+    },
+    Advice {
+        path: "channel.*.subscribe_stream_proxy_bidirectional",
+        text: "there are no proxy streams; POST /api/publish",
+    },
+];
+
+/// Values that Centrifugo has where nothing is set, for settings that have no counterpart.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("engine.type", "memory"),
+    ("map_broker.type", "memory"),
+    ("websocket.compression_level", "1"),
+    ("websocket.write_timeout", "1000ms"),
+    ("websocket.write_timeout", "1s"),
+    // These transports are always there.
+    ("sse.enabled", "true"),
+    ("sse.handler_prefix", "/connection/sse"),
+    ("sse.max_request_body_size", "65536"),
+    ("http_stream.enabled", "true"),
+    ("http_stream.handler_prefix", "/connection/http_stream"),
+    ("http_stream.max_request_body_size", "65536"),
+    ("uni_sse.enabled", "true"),
+    ("uni_sse.handler_prefix", "/connection/uni_sse"),
+    ("uni_sse.max_request_body_size", "65536"),
+    ("uni_websocket.enabled", "true"),
+    ("uni_websocket.handler_prefix", "/connection/uni_websocket"),
+    ("uni_websocket.compression", "true"),
+    ("uni_websocket.compression_level", "1"),
+    ("uni_websocket.write_timeout", "1s"),
+    ("uni_websocket.write_timeout", "1000ms"),
+    ("uni_websocket.message_size_limit", "65536"),
+    ("emulation.handler_prefix", "/emulation"),
+    ("emulation.max_request_body_size", "65536"),
+    ("http_api.handler_prefix", "/api"),
+    ("client.presence_update_interval", "27s"),
+    ("client.proxy.*.timeout", "1s"),
+    ("channel.proxy.*.timeout", "1s"),
+    ("channel.*.subscription_type", "stream"),
+    ("channel.*.subscribe_proxy_name", "default"),
+    ("channel.*.publish_proxy_name", "default"),
+    ("channel.*.sub_refresh_proxy_name", "default"),
+    ("channel.*.subscribe_stream_proxy_name", "default"),
+    ("channel.*.map.publish_proxy_name", "default"),
+    ("channel.*.map.remove_proxy_name", "default"),
+    ("rpc.proxy.timeout", "1s"),
+    ("rpc.namespace_boundary", ":"),
+    ("rpc.without_namespace.proxy_name", "default"),
+    ("node.info_metrics_aggregate_interval", "60s"),
+    ("node.info_metrics_aggregate_interval", "1m0s"),
+    ("shutdown.timeout", "30s"),
+    // Nothing is sent anywhere.
+    ("usage_stats.disabled", "true"),
+    // Compression is on by default, and clients choose.
+    ("websocket.compression", "true"),
+];
+
+/// Features that are off unless `enabled` says otherwise.
+const OPTIONAL: &[&str] = &[
+    "admin",
+    "broker",
+    "presence_manager",
+    "controller",
+    "prometheus",
+    "health",
+    "swagger",
+    "debug",
+    "grpc_api",
+    "uni_grpc",
+    "graphite",
+    "opentelemetry",
+    "sse",
+    "http_stream",
+    "webtransport",
+    "uni_sse",
+    "uni_http_stream",
+    "uni_websocket",
+    "init",
+    "http_server.tls",
+    "http_server.tls_autocert",
+    "http_server.internal_tls",
+    "http_server.http3",
+    "rpc.ping",
+    "client.proxy.connect",
+    "client.proxy.refresh",
+    "client.connect_code_to_unidirectional_disconnect",
+];
+
+/// Sections that only mean something where `engine.type` or `map_broker.type` names them.
+const DETAILS: &[&str] = &[
+    "engine.redis",
+    "engine.nats",
+    "map_broker.redis",
+    "map_broker.postgres",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_feature_is_reported_once_by_its_path() {
+        assert_eq!(of("admin.password").0, "admin");
+        assert_eq!(of("client.proxy.connect.endpoint").0, "client.proxy");
+        assert_eq!(
+            of("channel.namespaces[chat].map.mode").0,
+            "channel.namespaces[chat].map"
+        );
+        assert_eq!(of("log.file").0, "log.file");
+        assert_eq!(
+            of("node.name"),
+            ("node.name".to_owned(), "Sockeye has no such option")
+        );
+    }
+
+    #[test]
+    fn what_centrifugo_does_anyway_is_known() {
+        assert!(is_default("engine.type", &json!("memory")));
+        assert!(!is_default("engine.type", &json!("redis")));
+        assert!(is_default("websocket.compression_level", &json!(1)));
+        assert!(is_default(
+            "channel.without_namespace.subscribe_proxy_name",
+            &json!("default")
+        ));
+    }
+}

@@ -1,0 +1,283 @@
+//! What becomes of each setting.
+
+use serde_json::{Map, Value};
+
+use super::{advice, go_duration, toml_text};
+use crate::config::{ChannelOptionKeys, HubConfig, key::Key, section, value::Shape};
+
+/// A configuration of Centrifugo 6, translated.
+pub(super) struct Translation {
+    keys: Vec<Key>,
+    option_keys: Vec<Key>,
+    /// Values by the path of the key.
+    values: Map<String, Value>,
+    namespaces: Vec<Map<String, Value>>,
+    /// Paths of settings without a counterpart, and what to do about them. No path comes twice.
+    notes: Vec<(String, String)>,
+}
+
+impl Translation {
+    /// Translates the configuration.
+    pub(super) fn of(source: &Map<String, Value>) -> Self {
+        let mut translation = Self {
+            keys: Key::all(),
+            option_keys: Key::all_of::<ChannelOptionKeys>(),
+            values: Map::new(),
+            namespaces: Vec::new(),
+            notes: Vec::new(),
+        };
+        translation.server(source.get("http_server"));
+        for (name, value) in source {
+            translation.setting(name, value);
+        }
+        translation.check();
+        translation
+    }
+
+    /// Returns the configuration file.
+    pub(super) fn toml(&self, origin: &str) -> String {
+        let head = format!(
+            "# Made from {origin} by `sockeye config import`. What is not here has its default.\n\n"
+        );
+        toml_text::file(&head, &self.keys, &self.values, &self.namespaces)
+    }
+
+    /// Returns the paths of settings without a counterpart, each with what to do.
+    pub(super) fn notes(&self) -> &[(String, String)] {
+        &self.notes
+    }
+
+    /// Translates where the server listens, and its certificate: their defaults and names are other ones.
+    fn server(&mut self, server: Option<&Value>) {
+        let field = |name: &str| server.and_then(|server| server.get(name));
+        let host = field("address").and_then(Value::as_str).unwrap_or_default();
+        let host = match host {
+            "" => "0.0.0.0".to_owned(),
+            host if host.contains(':') => format!("[{host}]"),
+            host => host.to_owned(),
+        };
+        let port = match field("port") {
+            Some(Value::String(port)) => port.clone(),
+            Some(Value::Number(port)) => port.to_string(),
+            _ => "8000".to_owned(),
+        };
+        let address = format!("{host}:{port}");
+        match Shape::Addr.check(&address) {
+            Ok(()) => self.set("listen", vec![Value::from(address)].into()),
+            Err(message) => self.note("http_server.address", &message),
+        }
+        let tls = field("tls").filter(|tls| tls.get("enabled") == Some(&Value::Bool(true)));
+        for (theirs, ours) in [("cert_pem", "tls.cert"), ("key_pem", "tls.key")] {
+            match tls.and_then(|tls| tls.get(theirs)).and_then(Value::as_str) {
+                // A key that stands in the file itself must not come into another one by the way.
+                Some(pem) if pem.contains("-----BEGIN") || pem.len() > 1000 => self.note(
+                    &format!("http_server.tls.{theirs}"),
+                    &format!("write it to a file, and name the file in {ours}"),
+                ),
+                Some(file) if !file.is_empty() => self.set(ours, file.into()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Translates a setting and all below it.
+    fn setting(&mut self, path: &str, value: &Value) {
+        match path {
+            "http_server.address" | "http_server.port" => return,
+            "http_server.tls.enabled" | "http_server.tls.cert_pem" | "http_server.tls.key_pem" => {
+                return;
+            }
+            "log.level" => return self.log_level(value),
+            "channel.namespaces" => return self.namespaces(value),
+            _ => {}
+        }
+        if let Value::Object(section) = value {
+            let is_off = section.get("enabled") != Some(&Value::Bool(true));
+            let is_switch = || {
+                self.keys
+                    .iter()
+                    .any(|key| key.path().as_deref() == Some(&format!("{path}.enabled")))
+            };
+            if advice::is_detail(path) || is_off && advice::is_optional(path) && !is_switch() {
+                return;
+            }
+            for (name, value) in section {
+                self.setting(&format!("{path}.{name}"), value);
+            }
+            return;
+        }
+        let key = self
+            .keys
+            .iter()
+            .find(|key| key.path().as_deref() == Some(path));
+        match key.map(|key| translated(key, value)) {
+            Some(Ok(Some(value))) => self.set(path, value),
+            Some(Ok(None)) => {}
+            Some(Err(message)) => self.note(path, &message),
+            None => self.unknown(path, value),
+        }
+    }
+
+    fn log_level(&mut self, value: &Value) {
+        let level = match value.as_str() {
+            Some("fatal" | "panic") => "error",
+            Some("none" | "disabled") => "off",
+            Some(level) => level,
+            None => "",
+        };
+        match Shape::Filter.check(level) {
+            Ok(()) if level == "info" => {}
+            Ok(()) => self.set("log.filter", level.into()),
+            Err(message) => self.note("log.level", &message),
+        }
+    }
+
+    fn namespaces(&mut self, value: &Value) {
+        for namespace in value.as_array().into_iter().flatten() {
+            let name = namespace.get("name").and_then(Value::as_str);
+            let (Some(name), Value::Object(options)) = (name, namespace) else {
+                self.note(
+                    "channel.namespaces",
+                    "a namespace without a name is left out",
+                );
+                continue;
+            };
+            let mut translated_options = Map::new();
+            translated_options.insert("name".to_owned(), name.into());
+            for (option, value) in options.iter().filter(|(option, _)| *option != "name") {
+                let path = format!("channel.namespaces[{name}].{option}");
+                let key = self.option_keys.iter().find(|key| key.id() == option);
+                match key.map(|key| translated(key, value)) {
+                    Some(Ok(Some(value))) => {
+                        translated_options.insert(option.clone(), value);
+                    }
+                    Some(Ok(None)) => {}
+                    Some(Err(message)) => self.note(&path, &message),
+                    None => self.unknown(&path, value),
+                }
+            }
+            self.namespaces.push(translated_options);
+        }
+    }
+
+    /// Notes a setting that we don't have, unless it changes nothing.
+    fn unknown(&mut self, path: &str, value: &Value) {
+        if let Value::Object(section) = value {
+            for (name, value) in section {
+                self.unknown(&format!("{path}.{name}"), value);
+            }
+        } else if !is_off(value) && !advice::is_default(path, value) {
+            let (path, text) = advice::of(path);
+            self.note(&path, text);
+        }
+    }
+
+    /// Notes what our rules refuse, so that the file that comes out doesn't surprise at the start.
+    fn check(&mut self) {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for key in &self.keys {
+            let value = key.path().and_then(|path| self.values.get(&path).cloned());
+            let items = match value {
+                Some(Value::Array(items)) => items,
+                Some(value) => vec![value],
+                None => Vec::new(),
+            };
+            pairs.extend(items.iter().map(|item| (key.id().to_owned(), plain(item))));
+        }
+        let namespaces = serde_json::json!(self.namespaces);
+        pairs.push(("channel_namespaces".to_owned(), namespaces.to_string()));
+        let refusal = match section::read(&pairs) {
+            Ok(config) => HubConfig::new(&config).err(),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some((place, reason)) = refusal.as_deref().and_then(|text| text.split_once(": ")) {
+            self.note(place, &format!("Sockeye refuses this: {reason}"));
+        }
+    }
+
+    fn set(&mut self, path: &str, value: Value) {
+        self.values.insert(path.to_owned(), value);
+    }
+
+    fn note(&mut self, path: &str, text: &str) {
+        if !self.notes.iter().any(|(noted, _)| noted == path) {
+            self.notes.push((path.to_owned(), text.to_owned()));
+        }
+    }
+}
+
+/// Returns the value as ours; `None` if it is our default, or means that there is none.
+fn translated(key: &Key, value: &Value) -> Result<Option<Value>, String> {
+    let shape = key.shape();
+    if let (true, Value::Array(items)) = (key.is_list(), value) {
+        for item in items {
+            shape.check(&plain(item))?;
+        }
+        return Ok((!items.is_empty()).then(|| value.clone()));
+    }
+    let value = match (shape, value) {
+        (Shape::Period | Shape::LongPeriod | Shape::Term, Value::String(text)) => {
+            let time = go_duration::parse(text)
+                .ok_or_else(|| format!("{text:?} is not a length of time"))?;
+            go_duration::ours(time).into()
+        }
+        // A number is nanoseconds, as in Go.
+        (Shape::Period | Shape::LongPeriod | Shape::Term, Value::Number(number)) => {
+            let nanoseconds = number
+                .as_u64()
+                .ok_or_else(|| format!("{number} is not a length of time"))?;
+            go_duration::ours(std::time::Duration::from_nanos(nanoseconds)).into()
+        }
+        (Shape::Switch, Value::Bool(_)) => value.clone(),
+        (Shape::Switch, Value::String(text)) => Value::Bool(matches!(text.as_str(), "true" | "1")),
+        (Shape::Count | Shape::Number | Shape::Size, Value::String(text)) => text
+            .parse::<u64>()
+            .map_or_else(|_| value.clone(), Value::from),
+        _ => value.clone(),
+    };
+    let text = plain(&value);
+    let defaults = key.defaults();
+    let is_default = match (shape, defaults.first()) {
+        (Shape::Switch, Some(default)) => (text == "true") == (default == "on"),
+        (Shape::Size, Some(default)) => bytes(&text) == bytes(default),
+        (_, Some(default)) => *default == text,
+        (_, None) => is_off(&value),
+    };
+    if is_default {
+        return Ok(None);
+    }
+    match shape.check(&text) {
+        Ok(()) => Ok(Some(value)),
+        // 0 and nothing are how Centrifugo writes "its default".
+        Err(_) if is_off(&value) => Ok(None),
+        Err(message) => Err(message),
+    }
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    text.parse::<crate::config::Bytes>()
+        .ok()
+        .map(|bytes| bytes.0)
+}
+
+/// Returns whether the value switches something off, or sets nothing.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => {
+            text.is_empty() || go_duration::parse(text).is_some_and(|time| time.is_zero())
+        }
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+/// Returns the value as a flag would have it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,140 @@
+//! Values that are text: names, secrets, keys and addresses of other servers.
+
+use std::{fmt, str::FromStr};
+
+use super::value::Shape;
+
+/// A short text, which can be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Text(pub(crate) String);
+
+/// Bytes. Longer than names, claims and patterns are.
+const TEXT_BYTES_MAX: usize = 1024;
+
+impl FromStr for Text {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.len() <= TEXT_BYTES_MAX && !text.contains(char::is_control) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(Shape::Text.refuse(text)),
+        }
+    }
+}
+
+/// The secret that signs tokens. Its `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct TokenSecret(pub(crate) String);
+
+/// Bytes. A key of HMAC needs no more than a block of its hash, 128.
+const TOKEN_SECRET_BYTES_MAX: usize = 4096;
+
+impl FromStr for TokenSecret {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (1..=TOKEN_SECRET_BYTES_MAX).contains(&text.len()) {
+            true => Ok(Self(text.to_owned())),
+            // The text is not shown, since a mistyped secret is still nearly the secret.
+            false => Err(format!(
+                "not a secret; allowed: {}",
+                Shape::TokenSecret.allowed()
+            )),
+        }
+    }
+}
+
+impl fmt::Debug for TokenSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenSecret(…)")
+    }
+}
+
+/// A public key in PEM. The verifier of tokens parses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublicKey(pub(crate) String);
+
+/// Bytes. An RSA key of 16,384 bits has some 3 KiB.
+const PUBLIC_KEY_BYTES_MAX: usize = 16 << 10;
+
+impl FromStr for PublicKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_pem = text.trim_start().starts_with("-----BEGIN ");
+        match is_pem && text.len() <= PUBLIC_KEY_BYTES_MAX {
+            true => Ok(Self(text.to_owned())),
+            // A private key that was given by mistake must not come into a log.
+            false => Err(format!(
+                "not a public key; allowed: {}",
+                Shape::PublicKey.allowed()
+            )),
+        }
+    }
+}
+
+/// The origin of web pages, `https://example.com`; `*` is any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WebOrigin(pub(crate) String);
+
+impl FromStr for WebOrigin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let host = text
+            .strip_prefix("https://")
+            .or(text.strip_prefix("http://"));
+        let is_origin = host
+            .is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@']))
+            && url::Url::parse(text).is_ok();
+        match text == "*" || is_origin {
+            true => Ok(Self(text.to_owned())),
+            false => Err(Shape::Origin.refuse(text)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let secret: TokenSecret = "s3cret with spaces".parse().unwrap();
+        assert!(!format!("{secret:?}").contains("s3cret"));
+        let long = "s3cret".repeat(1000);
+        let error = long.parse::<TokenSecret>().unwrap_err();
+        assert!(!error.contains("s3cret"), "{error}");
+        assert!("".parse::<TokenSecret>().is_err());
+    }
+
+    #[test]
+    fn public_keys_are_pem_and_their_text_is_not_repeated() {
+        let pem = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n";
+        assert_eq!(pem.parse(), Ok(PublicKey(pem.to_owned())));
+        let error = "d2hhdCBhIHNlY3JldA==".parse::<PublicKey>().unwrap_err();
+        assert!(!error.contains("d2hhdCBhIHNlY3JldA"), "{error}");
+    }
+
+    #[test]
+    fn origins_have_a_scheme_and_a_host_and_no_more() {
+        for good in [
+            "*",
+            "https://example.com",
+            "http://localhost:3000",
+            "http://[::1]:80",
+        ] {
+            assert!(good.parse::<WebOrigin>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "example.com",
+            "https://example.com/",
+            "https://example.com/app",
+            "https://*.example.com",
+            "ws://example.com",
+        ] {
+            assert!(bad.parse::<WebOrigin>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! Configurations of Centrifugo 6, translated.
+
+mod support;
+
+use std::fs;
+
+use support::{Run, root, run_in};
+use tempfile::TempDir;
+
+/// Imports `text` as a file of that name, without a look at what comes out.
+fn translate(name: &str, text: &str) -> Run {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join(name), text).unwrap();
+    run_in(directory.path(), &["config", "import", name], &[])
+}
+
+/// Imports `text` as a file of that name.
+fn import(name: &str, text: &str) -> Run {
+    let directory = TempDir::new().unwrap();
+    let run = translate(name, text);
+    if run.code != Some(2) && !run.stderr.contains("Sockeye refuses this") {
+        // What comes out is a configuration, whether or not all of it could be translated.
+        fs::write(directory.path().join("sockeye.toml"), &run.stdout).unwrap();
+        let check = run_in(directory.path(), &["config", "check"], &[]);
+        assert_eq!(check.code, Some(0), "{}", check.stderr);
+    }
+    run
+}
+
+/// Returns the settings that stderr lists, without what to do about them.
+fn noted(run: &Run) -> Vec<&str> {
+    let lines = run.stderr.lines().skip(1);
+    lines
+        .map(|line| line.strip_prefix("sockeye: ").unwrap())
+        .map(|line| line.split_once(": ").unwrap().0)
+        .collect()
+}
+
+#[test]
+fn what_centrifugo_generates_is_translated_but_for_the_admin_page() {
+    let run = import(
+        "config.json",
+        r#"{
+            "client": {
+                "token": {"hmac_secret_key": "bbe7d157-a253-4094-9759-06a8236543f9"},
+                "allowed_origins": []
+            },
+            "admin": {"enabled": false, "password": "d0683813", "secret": "d53a9b75"},
+            "http_api": {"key": "d7627bb6-2292-4911-82e1-615c0ed3eebb"}
+        }"#,
+    );
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert_eq!(
+        run.stdout,
+        "# Made from config.json by `sockeye config import`. What is not here has its default.\n\
+         \n\
+         listen = [\"0.0.0.0:8000\"]\n\
+         \n\
+         [http_api]\n\
+         key = \"d7627bb6-2292-4911-82e1-615c0ed3eebb\"\n\
+         \n\
+         [client.token]\n\
+         hmac_secret_key = \"bbe7d157-a253-4094-9759-06a8236543f9\"\n"
+    );
+}
+
+#[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a whole configuration and what becomes of it"
+)]
+fn a_chat_with_namespaces_is_translated_whole() {
+    let run = import(
+        "chat.json",
+        r##"{
+            "http_server": {"address": "127.0.0.1", "port": 9000},
+            "log": {"level": "debug"},
+            "client": {
+                "allowed_origins": ["https://chat.example.com", "http://localhost:3000"],
+                "token": {"hmac_secret_key": "secret", "audience": "chat"},
+                "ping_interval": "15s",
+                "channel_limit": 512,
+                "queue_max_size": 2097152,
+                "subscribe_to_user_personal_channel": {
+                    "enabled": true,
+                    "personal_channel_namespace": "user"
+                }
+            },
+            "channel": {
+                "history_meta_ttl": "1440h0m0s",
+                "without_namespace": {"allow_subscribe_for_client": true},
+                "namespaces": [
+                    {
+                        "name": "room",
+                        "presence": true,
+                        "join_leave": true,
+                        "force_push_join_leave": true,
+                        "history_size": 50,
+                        "history_ttl": "1h30m",
+                        "force_recovery": true,
+                        "allow_subscribe_for_client": true,
+                        "allow_publish_for_subscriber": true,
+                        "channel_regex": "^[a-z0-9]+$",
+                        "allow_user_limited_channels": true
+                    },
+                    {"name": "user"},
+                    {
+                        "name": "price",
+                        "history_size": 1,
+                        "history_ttl": "24h",
+                        "force_recovery": true,
+                        "force_recovery_mode": "cache",
+                        "subscription_type": "stream"
+                    }
+                ]
+            },
+            "sse": {"enabled": true},
+            "http_stream": {"enabled": true},
+            "http_api": {"key": "api"}
+        }"##,
+    );
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert_eq!(
+        run.stdout,
+        r##"# Made from chat.json by `sockeye config import`. What is not here has its default.
+
+listen = ["127.0.0.1:9000"]
+
+[http_api]
+key = "api"
+
+[client]
+allowed_origins = ["https://chat.example.com", "http://localhost:3000"]
+ping_interval = "15s"
+channel_limit = 512
+queue_max_size = 2097152
+
+[client.token]
+hmac_secret_key = "secret"
+audience = "chat"
+
+[client.subscribe_to_user_personal_channel]
+enabled = true
+personal_channel_namespace = "user"
+
+[channel]
+history_meta_ttl = "1440h"
+
+[channel.without_namespace]
+allow_subscribe_for_client = true
+
+[log]
+filter = "debug"
+
+[[channel.namespaces]]
+name = "room"
+allow_publish_for_subscriber = true
+allow_subscribe_for_client = true
+allow_user_limited_channels = true
+channel_regex = "^[a-z0-9]+$"
+force_push_join_leave = true
+force_recovery = true
+history_size = 50
+history_ttl = "90m"
+join_leave = true
+presence = true
+
+[[channel.namespaces]]
+name = "user"
+
+[[channel.namespaces]]
+name = "price"
+force_recovery = true
+force_recovery_mode = "cache"
+history_size = 1
+history_ttl = "24h"
+"##
+    );
+}
+
+#[test]
+fn what_has_no_counterpart_is_listed_once_with_what_to_do() {
+    let run = import(
+        "big.json",
+        r#"{
+            "engine": {"type": "redis", "redis": {"address": "redis://:s3cret@redis:6379", "prefix": "app"}},
+            "admin": {"enabled": true, "password": "s3cret", "secret": "s3cret"},
+            "health": {"enabled": true},
+            "client": {
+                "allowed_origins": ["https://*.example.com"],
+                "token": {"jwks_public_endpoint": "https://id.example.com/{{realm}}/jwks"},
+                "proxy": {"connect": {"enabled": true, "endpoint": "http://app:3000/connect", "timeout": "2s"}},
+                "concurrency": 4
+            },
+            "channel": {
+                "without_namespace": {"history_size": 10, "history_ttl": "300s", "allowed_delta_types": ["fossil"]},
+                "namespaces": [
+                    {"name": "board", "subscription_type": "map", "map": {"mode": "persistent"}},
+                    {"name": "lobby", "subscribe_proxy_enabled": true, "subscribe_proxy_name": "default"}
+                ]
+            },
+            "node": {"name": "a"}
+        }"#,
+    );
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stderr
+            .starts_with("sockeye: big.json: 11 settings have no counterpart\n"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(
+        noted(&run),
+        [
+            "admin",
+            "channel.namespaces[board].map",
+            "channel.namespaces[board].subscription_type",
+            "channel.namespaces[lobby].subscribe_proxy_enabled",
+            "channel.without_namespace.allowed_delta_types",
+            "client.allowed_origins",
+            "client.proxy",
+            "client.token.jwks_public_endpoint",
+            "engine",
+            "health",
+            "node.name",
+        ]
+    );
+    assert!(!run.stderr.contains("s3cret") && !run.stdout.contains("s3cret"));
+    assert_eq!(
+        run.stdout,
+        "# Made from big.json by `sockeye config import`. What is not here has its default.\n\
+         \n\
+         listen = [\"0.0.0.0:8000\"]\n\
+         \n\
+         [client]\n\
+         concurrency = 4\n\
+         \n\
+         [channel.without_namespace]\n\
+         history_size = 10\n\
+         history_ttl = \"5m\"\n\
+         \n\
+         [[channel.namespaces]]\n\
+         name = \"board\"\n\
+         \n\
+         [[channel.namespaces]]\n\
+         name = \"lobby\"\n"
+    );
+}
+
+#[test]
+fn the_how_to_page_shows_what_the_command_prints() {
+    let page = fs::read_to_string(root().join("docs/howto/from-centrifugo.md")).unwrap();
+    let block = |language: &str| {
+        let start = format!("```{language}\n");
+        let (_, rest) = page.split_once(&start).expect("a block of that language");
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let run = import("centrifugo.json", &block("json"));
+    let (_, configuration) = run.stdout.split_once("\n\n").unwrap();
+    assert_eq!(configuration, block("toml"));
+    assert_eq!(run.stderr, block("text"));
+    assert_eq!(run.code, Some(1));
+}
+
+#[test]
+fn toml_is_read_too_and_tls_becomes_ours() {
+    // The check of a configuration reads the certificate, which isn't there.
+    let run = translate(
+        "config.toml",
+        r#"
+[http_server]
+port = "443"
+
+[http_server.tls]
+enabled = true
+cert_pem = "/etc/tls/cert.pem"
+key_pem = "/etc/tls/key.pem"
+
+[client]
+insecure = false
+
+[client.token]
+ecdsa_public_key = """
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/vtQui+K6gM8w0avNKiLvTeZxtIu
+BRY/qizdM3dZkcgfY90bVMEm1kMyJfj97TyhCxIxgOCVov0uFC/jxs31XA==
+-----END PUBLIC KEY-----
+"""
+
+[[channel.namespaces]]
+name = "news"
+history_size = 5
+history_ttl = "60s"
+
+[http_api]
+key = "api"
+
+[websocket]
+compression = true
+"#,
+    );
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    for expected in [
+        "listen = [\"0.0.0.0:443\"]\n",
+        "[tls]\ncert = \"/etc/tls/cert.pem\"\nkey = \"/etc/tls/key.pem\"\n",
+        "[client.token]\necdsa_public_key = \"\"\"\n-----BEGIN PUBLIC KEY-----\n",
+        "[[channel.namespaces]]\nname = \"news\"\nhistory_size = 5\nhistory_ttl = \"1m\"\n",
+    ] {
+        assert!(run.stdout.contains(expected), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_private_key_in_the_file_is_not_copied() {
+    let run = import(
+        "tls.json",
+        r#"{"http_server": {"tls": {
+            "enabled": true,
+            "cert_pem": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+            "key_pem": "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----"
+        }}}"#,
+    );
+    assert_eq!(run.code, Some(1));
+    assert_eq!(
+        noted(&run),
+        ["http_server.tls.cert_pem", "http_server.tls.key_pem"]
+    );
+    assert!(!run.stdout.contains("MIGH") && !run.stderr.contains("MIGH"));
+}
+
+#[test]
+fn what_our_rules_refuse_is_said_before_the_start() {
+    let run = import(
+        "odd.json",
+        r#"{"channel": {"namespaces": [{"name": "chat", "allow_recovery": true}]}}"#,
+    );
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stderr.contains(
+            "channel.namespaces, chat: Sockeye refuses this: allow_recovery and history_size: "
+        ),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn what_is_not_a_configuration_of_version_6_is_refused() {
+    for (name, text, expected) in [
+        (
+            "old.json",
+            r#"{"token_hmac_secret_key": "secret", "namespaces": []}"#,
+            "sockeye: old.json: token_hmac_secret_key at the top is a key of Centrifugo 5 or older; ",
+        ),
+        (
+            "config.yaml",
+            "client:\n  insecure: true\n",
+            "sockeye: config.yaml: YAML is not read; ",
+        ),
+        ("broken.json", "{", "sockeye: broken.json: not JSON: "),
+        (
+            "broken.toml",
+            "\na =",
+            "sockeye: broken.toml: 2: not TOML: ",
+        ),
+        (
+            "list.json",
+            "[]",
+            "sockeye: list.json: not a configuration: ",
+        ),
+    ] {
+        let run = import(name, text);
+        assert_eq!(run.code, Some(2), "{name}");
+        assert!(run.stderr.starts_with(expected), "{}", run.stderr);
+        assert!(run.stdout.is_empty(), "{name}");
+        assert!(!run.stderr.contains("secret\""), "{}", run.stderr);
+    }
+}

@@ -1,0 +1,141 @@
+//! What the configuration of the hub does to its clients.
+
+mod support;
+
+use serde_json::{Value, json};
+use sockeye::WebSocket;
+use support::{Server, talk};
+
+/// Sends commands in one message.
+async fn send(websocket: &mut WebSocket, commands: &[Value]) {
+    let lines: Vec<_> = commands.iter().map(Value::to_string).collect();
+    websocket.send(lines.join("\n")).await.unwrap();
+}
+
+/// Returns the replies of the next message.
+async fn replies(websocket: &mut WebSocket) -> Vec<Value> {
+    let message = websocket.recv().await.unwrap().expect("a message");
+    let text = str::from_utf8(message.as_bytes()).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Returns the reply to the command with this id.
+async fn reply(websocket: &mut WebSocket, id: u32) -> Value {
+    loop {
+        let replies = replies(websocket).await;
+        if let Some(reply) = replies.into_iter().find(|reply| reply["id"] == json!(id)) {
+            return reply;
+        }
+    }
+}
+
+#[test]
+fn in_development_no_token_is_needed_and_that_is_said() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--dev"]);
+    assert!(
+        server
+            .banner
+            .contains("  --dev: everybody can connect, subscribe, publish"),
+        "{}",
+        server.banner
+    );
+    talk(async {
+        let mut websocket = sockeye::connect(server.ws("/connection/websocket"))
+            .await
+            .unwrap();
+        send(
+            &mut websocket,
+            &[
+                json!({"id": 1, "connect": {}}),
+                json!({"id": 2, "subscribe": {"channel": "news"}}),
+                json!({"id": 3, "publish": {"channel": "news", "data": {"a": 1}}}),
+            ],
+        )
+        .await;
+        assert!(reply(&mut websocket, 3).await["error"].is_null());
+        send(
+            &mut websocket,
+            &[json!({"id": 4, "presence": {"channel": "news"}})],
+        )
+        .await;
+        let presence = reply(&mut websocket, 4).await;
+        let here = presence["presence"]["presence"].as_object();
+        assert_eq!(here.map(serde_json::Map::len), Some(1), "{presence}");
+        send(
+            &mut websocket,
+            &[json!({"id": 5, "history": {"channel": "news", "limit": 10}})],
+        )
+        .await;
+        let history = reply(&mut websocket, 5).await;
+        let publications = history["history"]["publications"].as_array();
+        assert_eq!(publications.map(Vec::len), Some(1), "{history}");
+    });
+}
+
+#[test]
+fn otherwise_a_client_without_a_token_is_refused() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    assert!(!server.banner.contains("everybody"), "{}", server.banner);
+    talk(async {
+        let mut websocket = sockeye::connect(server.ws("/connection/websocket"))
+            .await
+            .unwrap();
+        send(&mut websocket, &[json!({"id": 1, "connect": {}})]).await;
+        let _ = websocket.recv().await;
+        let closed = websocket.closed().expect("it has ended");
+        assert_eq!(closed.received.map(u16::from), Some(3501));
+    });
+}
+
+#[test]
+fn the_file_has_the_secret_and_the_rights_of_channels() {
+    let file = r#"
+        listen = ["127.0.0.1:0"]
+        [client.token]
+        hmac_secret_key = "secret"
+        [websocket]
+        handler_prefix = "/hub"
+        [[channel.namespaces]]
+        name = "chat"
+        allow_subscribe_for_client = true
+        [[channel.namespaces]]
+        name = "closed"
+    "#;
+    let server = Server::start_with(&[], &[("sockeye.toml", file)]);
+    let token = sockeye_hub::token::sign_hs256(b"secret", br#"{"sub":"ann"}"#).unwrap();
+    talk(async {
+        let mut websocket = sockeye::connect(server.ws("/hub")).await.unwrap();
+        send(
+            &mut websocket,
+            &[json!({"id": 1, "connect": {"token": token}})],
+        )
+        .await;
+        assert!(reply(&mut websocket, 1).await["error"].is_null());
+        for (id, channel, code) in [
+            (2, "chat:room", None),
+            (3, "closed:room", Some(103)),
+            (4, "unknown:room", Some(102)),
+        ] {
+            send(
+                &mut websocket,
+                &[json!({"id": id, "subscribe": {"channel": channel}})],
+            )
+            .await;
+            let reply = reply(&mut websocket, id).await;
+            assert_eq!(reply["error"]["code"].as_u64(), code, "{reply}");
+        }
+        // A token of another secret is no token.
+        let forged = sockeye_hub::token::sign_hs256(b"other", br#"{"sub":"ann"}"#).unwrap();
+        let mut websocket = sockeye::connect(server.ws("/hub")).await.unwrap();
+        send(
+            &mut websocket,
+            &[json!({"id": 1, "connect": {"token": forged}})],
+        )
+        .await;
+        let _ = websocket.recv().await;
+        let closed = websocket.closed().expect("it has ended");
+        assert_eq!(closed.received.map(u16::from), Some(3500));
+    });
+}
