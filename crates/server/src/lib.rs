@@ -21,6 +21,7 @@ mod activation;
 mod address_rates;
 mod api;
 mod app;
+mod banner;
 mod bench;
 mod certificate;
 mod chat;

@@ -24,6 +24,7 @@ mod key;
 mod layers;
 mod listen_addr;
 mod namespace_list;
+mod network;
 mod print;
 mod section;
 mod suggest;
@@ -38,10 +39,11 @@ pub(crate) use key::{at_path, with_origins};
 pub(crate) use layers::{Loaded, layers};
 pub(crate) use listen_addr::{FileMode, FileOwner, ListenAddr};
 pub(crate) use namespace_list::NamespaceList;
+pub(crate) use network::{Network, TrustedProxy};
 pub(crate) use print::{checked, defaults, reference};
 pub(crate) use section::{Section, Under};
 pub(crate) use text::{PublicKey, Text, TokenSecret, WebOrigin};
 pub(crate) use value::{
-    ApiKey, Bytes, ChatToken, ClientAuth, Count, Filter, LogFormat, LongPeriod, MemoryMax, Network,
-    Number, Period, PresenceStore, Switch, Term, TrustedProxy, UrlPath,
+    ApiKey, Bytes, ChatToken, ClientAuth, Count, Filter, LogFormat, LongPeriod, MemoryMax, Number,
+    Period, PresenceStore, Switch, Term, UrlPath,
 };

@@ -1,12 +1,13 @@
 //! The types of configuration values: syntax and limits.
 
-use std::{any::TypeId, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{any::TypeId, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use sockeye_hub::namespace::{PublicationDataFormat, RecoveryMode};
 
 use super::{
     NamespaceList, PublicKey, Text, TokenSecret, WebOrigin, choice,
     listen_addr::{FileMode, FileOwner, ListenAddr},
+    network::{Network, TrustedProxy},
 };
 
 /// A size in bytes: `1048576`, `512KiB`, `16 MiB`, `1GiB`.
@@ -348,41 +349,6 @@ impl FromStr for PresenceStore {
                 Shape::Store.allowed()
             )),
             _ => Err(Shape::Store.refuse(text)),
-        }
-    }
-}
-
-/// An address, or a range of them: `127.0.0.1`, `10.0.0.0/8`, `fd00::/8`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Network(pub(crate) String);
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || Shape::Network.refuse(text);
-        let (address, bits) = text.split_once('/').unwrap_or((text, "0"));
-        let address: IpAddr = address.parse().map_err(|_| refuse())?;
-        let bits: u32 = bits.parse().map_err(|_| refuse())?;
-        let bits_max = if address.is_ipv4() { 32 } else { 128 };
-        match bits <= bits_max {
-            true => Ok(Self(text.to_owned())),
-            false => Err(refuse()),
-        }
-    }
-}
-
-/// A [`Network`] of proxies, or `unix:` for the peers of Unix sockets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TrustedProxy(pub(crate) String);
-
-impl FromStr for TrustedProxy {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text == "unix:" || text.parse::<Network>().is_ok() {
-            true => Ok(Self(text.to_owned())),
-            false => Err(Shape::TrustedProxy.refuse(text)),
         }
     }
 }
