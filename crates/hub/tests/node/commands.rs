@@ -122,7 +122,6 @@ async fn procedures_and_messages_need_an_application() {
     let world = World::new();
     let mut peer = world.connect();
     assert_eq!(peer.error("rpc", json!({ "method": "sum" })), 108);
-    assert_eq!(peer.error("ping", json!({})), 108);
     peer.send_raw(r#"{"send":{"data":1}}"#);
     assert_eq!(peer.code(), Some(3508));
 }

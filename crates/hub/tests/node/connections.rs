@@ -49,6 +49,8 @@ async fn who_breaks_the_order_of_commands_is_ended_with_3501() {
         "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"\"}}",
         "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"refresh\":{}}",
         "{\"id\":1,\"connect\":{}}\n{\"id\":0,\"rpc\":{}}",
+        // Only the server pings.
+        "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"ping\":{}}",
     ];
     for frame in frames {
         let peer = world.open();

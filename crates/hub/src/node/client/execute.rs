@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Client, Failure};
 use crate::{
-    Disconnect, ErrorCode,
+    Disconnect,
     node::ClientView,
     wire::{Command, ErrorReply, Reply},
 };
@@ -82,8 +82,7 @@ impl Client {
                 sub_refresh: Some(request),
                 ..
             } => self.sub_refresh(&request).await,
-            Command { ping: Some(_), .. } => Err(ErrorCode::NotAvailable.into()),
-            // A command of a kind that isn't known here, or none.
+            // A command of a kind that isn't known here, or none; also `ping`, which only the server sends.
             _ => Err(Disconnect::BAD_REQUEST.into()),
         }
         .map(Some)
