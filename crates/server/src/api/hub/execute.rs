@@ -96,9 +96,8 @@ async fn subscribe(
     clients: request::Clients,
     request: &request::Subscribe,
 ) -> Result<Value, Failure> {
-    let user = user_of(&clients)?;
     node.subscribe(
-        user,
+        &clients.user,
         &request.channel,
         &clients.filter(),
         request.subscribing()?,
@@ -112,7 +111,10 @@ fn unsubscribe(
     clients: request::Clients,
     request: &request::OfChannel,
 ) -> Result<Value, Failure> {
-    node.unsubscribe(user_of(&clients)?, &request.channel, &clients.filter())?;
+    // No channel means none here, while it means all of the client's for `Node::unsubscribe`.
+    if !request.channel.is_empty() {
+        node.unsubscribe(&clients.user, &request.channel, &clients.filter())?;
+    }
     Ok(json!({}))
 }
 
@@ -122,7 +124,7 @@ fn disconnect(
     request: request::Disconnect,
 ) -> Result<Value, Failure> {
     let disconnect = request.disconnect()?;
-    node.disconnect(user_of(&clients)?, &clients.filter(), &disconnect);
+    node.disconnect(&clients.user, &clients.filter(), &disconnect);
     Ok(json!({}))
 }
 
@@ -131,7 +133,7 @@ fn refresh(
     clients: request::Clients,
     request: &request::Refresh,
 ) -> Result<Value, Failure> {
-    node.refresh(user_of(&clients)?, &clients.filter(), request.expire_at());
+    node.refresh(&clients.user, &clients.filter(), request.expire_at());
     Ok(json!({}))
 }
 
@@ -236,13 +238,6 @@ fn part_of_batch<'a>(
         }
     }
     .boxed()
-}
-
-fn user_of(clients: &request::Clients) -> Result<&str, Failure> {
-    match clients.user.as_str() {
-        "" => Err(ErrorCode::BadRequest.into()),
-        user => Ok(user),
-    }
 }
 
 fn position_of(published: &Published) -> Value {

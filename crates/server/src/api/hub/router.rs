@@ -40,6 +40,8 @@ async fn one(node: &Node, method: &str, headers: &HeaderMap, body: &[u8]) -> Res
         Err(_) => return not_json(),
     };
     match execute(node, method, &params).await {
+        // The replies of a batch stand alone.
+        Ok(result) if method == "batch" => answer::json(StatusCode::OK, &result),
         Ok(result) => answer::json(StatusCode::OK, &json!({ "result": result })),
         Err(failure) => {
             let by_status = headers
