@@ -1,7 +1,8 @@
 //! The hub with the SDKs that people use, unchanged.
 
 use serde_json::json;
-use sockeye_checks::{Process, Server, need};
+use sockeye_checks::{Process, Server, need, sockeye};
+use tempfile::TempDir;
 
 use crate::conversation::{LIMIT, facts, the};
 
@@ -25,15 +26,21 @@ allow_history_for_client = true
 allow_presence_for_client = true
 "#;
 
+/// Starts a server with the configuration. The directory must outlive it.
+fn start() -> Option<(Server, TempDir)> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sockeye.toml");
+    std::fs::write(&file, CONFIGURATION).unwrap();
+    let server = Server::start(&["--config", file.to_str().unwrap()])?;
+    Some((server, directory))
+}
+
 /// Runs the whole scenario of the JavaScript SDK over one transport.
 fn javascript(transport: &str, more: &[&str]) {
     let Some(mut peer) = need::node("centrifuge.mjs") else {
         return;
     };
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("sockeye.toml");
-    std::fs::write(&file, CONFIGURATION).unwrap();
-    let Some(server) = Server::start(&["--config", file.to_str().unwrap()]) else {
+    let Some((server, _directory)) = start() else {
         return;
     };
     peer.arg(format!("http://127.0.0.1:{}", server.port()))
@@ -90,4 +97,72 @@ fn javascript_over_an_http_stream() {
 #[test]
 fn javascript_over_server_sent_events() {
     javascript("sse", &[]);
+}
+
+/// Runs the Python SDK in one encoding. `sockeye token` makes its token.
+fn python(more: &[&str]) {
+    let Some(mut peer) = need::python("hub_client.py") else {
+        return;
+    };
+    let Some((server, directory)) = start() else {
+        return;
+    };
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "a secret for tokens, long enough").unwrap();
+    let arguments = ["connection", "--user", "ann", "--secret-file"];
+    let Some(mut command) = sockeye("token", &arguments) else {
+        return;
+    };
+    let made = command.arg(&secret).output().unwrap();
+    let token = String::from_utf8(made.stdout).unwrap();
+    peer.arg(server.url("/connection/websocket"))
+        .arg(token.trim())
+        .args(more);
+    let ended = Process::start("the SDK", &mut peer, LIMIT).wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
+    let facts = facts(&ended);
+    let talked = the(&facts, "talked");
+    let numbers = [0, 1, 2].map(|number| json!({ "number": number }));
+    assert_eq!(talked["got"], json!(numbers));
+    assert_eq!(talked["history"], json!(numbers));
+    assert_eq!(talked["clients"], json!(1));
+}
+
+#[test]
+fn python_with_json() {
+    python(&[]);
+}
+
+#[test]
+fn python_with_protobuf() {
+    python(&["--protobuf"]);
+}
+
+#[test]
+fn a_python_back_end_gives_orders() {
+    let Some(mut peer) = need::python("hub_api.py") else {
+        return;
+    };
+    let Some((server, _directory)) = start() else {
+        return;
+    };
+    peer.arg(format!("http://127.0.0.1:{}/api", server.port()))
+        .arg("s3cret");
+    let ended = Process::start("cent", &mut peer, LIMIT).wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
+    let facts = facts(&ended);
+    let published = the(&facts, "published");
+    assert_eq!(
+        (&published["offset"], &published["refused"]),
+        (&json!(1), &json!(102))
+    );
+    assert_eq!(published["history"], json!([1, 2]));
+    assert_eq!(the(&facts, "batch")["offsets"], json!([3, 4]));
+    let asked = the(&facts, "asked");
+    assert_eq!(
+        (&asked["presence"], &asked["channels"]),
+        (&json!({}), &json!({}))
+    );
+    assert_eq!((&asked["clients"], &asked["nodes"]), (&json!(0), &json!(1)));
+    assert_eq!(the(&facts, "refused")["code"], json!(102));
 }
