@@ -93,8 +93,8 @@ impl NodeShared {
             return Err(ErrorCode::BadRequest.into());
         }
         let publication = Publication {
-            // A copy: the payload may be a slice of a larger frame, and be kept for long.
-            data: Bytes::copy_from_slice(&data),
+            // A slice of the client's frame, perhaps: a broker that keeps it copies it.
+            data,
             info: Some(info),
             time: self.now(),
             ..Publication::default()

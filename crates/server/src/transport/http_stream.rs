@@ -1,6 +1,6 @@
 //! Clients that read an HTTP response without an end.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::{Body, Bytes},
@@ -17,6 +17,7 @@ use sockeye_hub::{
 use super::{
     frame_queue::{Form, FrameBody, FrameQueue, QueueOptions, QueueTransport},
     http::{HttpTransports, encoding_of, with_fields},
+    request_fields::request_fields,
 };
 use crate::query::parameters;
 
@@ -148,7 +149,7 @@ impl HttpTransports {
         let form = options.form;
         let queue = FrameQueue::new(options, &self.0.settings.memory_budget);
         let info = ConnectionInfo {
-            headers: fields_of(headers),
+            headers: request_fields(headers),
             credentials: None,
         };
         let transport = QueueTransport(Arc::clone(&queue));
@@ -202,13 +203,4 @@ fn connect_parameter(query: Option<&str>) -> Result<Bytes, (StatusCode, &'static
         (Some((_, value)), None) => Ok(value.into()),
         (None, None) => Ok(Bytes::new()),
     }
-}
-
-fn fields_of(headers: &HeaderMap) -> BTreeMap<String, String> {
-    let fields = headers.iter();
-    fields
-        .filter_map(|(name, value)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-        })
-        .collect()
 }

@@ -13,6 +13,7 @@ mod frame_queue;
 mod http;
 mod http_stream;
 mod origin;
+mod request_fields;
 mod sessions;
 mod uni_websocket;
 mod websocket;

@@ -11,6 +11,8 @@ use sockeye_hub::{
     Client, ConnectionInfo, Disconnect, Node, Receivers, SendError, Transport, wire::Encoding,
 };
 
+use super::request_fields::request_fields;
+
 /// How the hub's WebSockets are run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -118,14 +120,11 @@ impl Opening {
                 .query_param(name)
                 .is_some_and(|value| value == wanted)
         };
-        let headers = request.headers().iter().filter_map(|(name, value)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-        });
         Self {
             node: node.clone(),
             asks_for_protobuf: query("cf_protocol", "protobuf") || query("format", "protobuf"),
             has_own_pings: query("cf_ws_frame_ping_pong", "true"),
-            headers: headers.collect(),
+            headers: request_fields(request.headers()),
         }
     }
 

@@ -110,7 +110,7 @@ impl Client {
     /// Ends the client.
     pub fn disconnect(self: &Arc<Self>, disconnect: Disconnect) {
         if self.finish(Some(&disconnect)) {
-            self.end_transport(&disconnect);
+            self.transport.disconnect(&disconnect);
         }
     }
 
@@ -204,11 +204,6 @@ impl Client {
             Ok(()) | Err(SendError::Closed) => Ok(()),
             Err(SendError::Full) => Err(Disconnect::SLOW),
         }
-    }
-
-    /// Says goodbye, where the transport has no close code, and ends the connection.
-    fn end_transport(&self, disconnect: &Disconnect) {
-        self.transport.disconnect(disconnect);
     }
 
     /// Takes the client out of the node. Returns whether it was in.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Client, Failure,
     connect::seconds_until,
-    subscribe::Request,
+    subscribe::{Request, pending},
     subscriptions::{Origin, Progress, Subscription},
 };
 use crate::{
@@ -46,15 +46,7 @@ impl Client {
             .open_by_server(&user, channel, options, recover_since, expire_at, attempt)
             .await;
         if opened.is_err() {
-            let mut state = self.state.lock();
-            if let Ok(connected) = state.connected()
-                && connected
-                    .subscriptions
-                    .find(channel)
-                    .is_some_and(|found| found.progress == Progress::Pending(attempt))
-            {
-                connected.subscriptions.remove(channel);
-            }
+            self.give_up(channel, attempt);
         }
         opened
     }
@@ -87,11 +79,7 @@ impl Client {
             }
         };
         let mut state = self.state.lock();
-        let subscription = state.connected().ok().and_then(|connected| {
-            let found = connected.subscriptions.find_mut(channel);
-            found.filter(|found| found.progress == Progress::Pending(attempt))
-        });
-        let Some(subscription) = subscription else {
+        let Some(subscription) = pending(&mut state, channel, attempt) else {
             drop(state);
             self.drop_held(&plan.channel, generation);
             return Err(Failure::Closed);

@@ -181,7 +181,8 @@ impl Client {
         Ok(connected.view(self.transport.name()))
     }
 
-    fn give_up(&self, channel: &str, attempt: u64) {
+    /// Takes the place back, unless something else has it.
+    pub(super) fn give_up(&self, channel: &str, attempt: u64) {
         let mut state = self.state.lock();
         if pending(&mut state, channel, attempt).is_some()
             && let Ok(connected) = state.connected()
@@ -500,7 +501,12 @@ impl Client {
     }
 }
 
-fn pending<'a>(state: &'a mut State, channel: &str, attempt: u64) -> Option<&'a mut Subscription> {
+/// Returns the subscription that is being decided, if it is still the one of `attempt`.
+pub(super) fn pending<'a>(
+    state: &'a mut State,
+    channel: &str,
+    attempt: u64,
+) -> Option<&'a mut Subscription> {
     state
         .connected()
         .ok()?
