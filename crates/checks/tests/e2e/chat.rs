@@ -154,12 +154,12 @@ fn reopen<'a, 'b>(tab: &'a Tab<'b>, server: &Server) -> &'a Tab<'b> {
 }
 
 #[track_caller]
-fn say(tab: &Tab<'_>, text: &str) {
+pub(crate) fn say(tab: &Tab<'_>, text: &str) {
     tab.fill(".compose .text", text);
     tab.press(".compose .text", "Enter");
 }
 
-fn heard(text: &str) -> String {
+pub(crate) fn heard(text: &str) -> String {
     format!(
         "[...document.querySelectorAll('.log .text')].some(({{ textContent }}) => textContent === '{text}')"
     )

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use sockeye_checks::{Browser, Connectivity, Port, Server, Tab};
 
+use crate::chat::{heard, say};
+
 #[test]
 fn a_name_is_kept_once_the_server_has_accepted_it() {
     let Some((browser, server)) = scene(&[]) else {
@@ -434,18 +436,6 @@ fn join(tab: &Tab<'_>, room: &str) {
     tab.fill(".join input", room);
     tab.press(".join input", "Enter");
     tab.until(&format!("current?.title === '{room}' && current.joined"));
-}
-
-#[track_caller]
-fn say(tab: &Tab<'_>, text: &str) {
-    tab.fill(".compose .text", text);
-    tab.press(".compose .text", "Enter");
-}
-
-fn heard(text: &str) -> String {
-    format!(
-        "[...document.querySelectorAll('.log .text')].some(({{ textContent }}) => textContent === '{text}')"
-    )
 }
 
 #[track_caller]

@@ -288,14 +288,14 @@ fn show(screen: &Tab<'_>, server: &Server) -> String {
 
 /// What a camera does.
 #[track_caller]
-fn scan(phone: &Tab<'_>, url: &str) {
+pub(crate) fn scan(phone: &Tab<'_>, url: &str) {
     // English, whatever this machine speaks.
     phone.open(&url.replace("/confirm#", "/confirm?lang=en#"));
     state(phone, "asking");
 }
 
 #[track_caller]
-fn state(tab: &Tab<'_>, state: &str) {
+pub(crate) fn state(tab: &Tab<'_>, state: &str) {
     tab.until(&format!(
         "document.querySelector('main')?.dataset.state === '{state}'"
     ));

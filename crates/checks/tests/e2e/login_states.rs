@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use sockeye_checks::{Browser, Server, Tab};
 
+use crate::login::{scan, state};
+
 #[test]
 fn a_visitor_of_a_loopback_address_learns_how_a_phone_reaches_the_server() {
     let Some((browser, server)) = scene(&[]) else {
@@ -149,19 +151,6 @@ fn show(screen: &Tab<'_>, server: &Server) -> String {
     state(screen, "waiting");
     let url = screen.evaluate("document.querySelector('.address').href");
     url.as_str().expect("an address").to_owned()
-}
-
-#[track_caller]
-fn scan(phone: &Tab<'_>, url: &str) {
-    phone.open(&url.replace("/confirm#", "/confirm?lang=en#"));
-    state(phone, "asking");
-}
-
-#[track_caller]
-fn state(tab: &Tab<'_>, state: &str) {
-    tab.until(&format!(
-        "document.querySelector('main')?.dataset.state === '{state}'"
-    ));
 }
 
 #[track_caller]
