@@ -57,10 +57,12 @@ pub use message_writer::MessageWriter;
 #[cfg(feature = "server")]
 pub(crate) use permit::Connections;
 pub(crate) use permit::Permit;
+#[cfg(feature = "server")]
+pub(crate) use read::NextWork;
 pub(crate) use read::{DriveOutcome, Driver, ShortRead};
 pub use sent::Sent;
 pub use session::{Session, TrySendError};
-pub(crate) use sink::{Room, Sink};
+pub(crate) use sink::{InputMessage, Room, Sink};
 pub use upgraded_stream::UpgradedStream;
 pub use write::Prepared;
 pub(crate) use write::{Cork, ReplyBatch};

@@ -28,38 +28,31 @@ impl Room {
     }
 }
 
+/// A whole message of the peer, by how long its payload stays where it is. `'m` is one call of
+/// [`Sink::handle_message`], and `'b` the turn.
+pub(crate) enum InputMessage<'m, 'b> {
+    /// Until the call returns. Such a message is short, or compressed.
+    Brief(Message<'m>),
+    /// Until the turn ends: a large message in the read buffer. A sink that needs it longer may take memory from
+    /// the pool.
+    Lasting(Message<'b>, &'m mut Pool),
+    /// As long as the sink wants: a large message that owns its memory, which may go back to the pool.
+    Owned(Message<'static>, &'m mut Pool),
+}
+
 /// The receiver of a driver's events: an endpoint, or an inbox.
 pub(crate) trait Sink {
-    /// Handles a short message. The answer may go to `replies`, if the batch takes it and
+    /// Handles a message. The answer may go to `replies`, if the batch takes it and
     /// [`crate::connection::session::SessionShared::was_locked`] is false.
-    fn handle_message(
+    fn handle_message<'b>(
         &mut self,
         session: &Session,
-        message: Message<'_>,
-        replies: &mut ReplyBatch<'_>,
-    ) -> Room;
-
-    /// Handles a large message that stays in the read buffer until the turn ends. A sink that needs it longer
-    /// may take memory from `pool`.
-    fn handle_lasting<'b>(
-        &mut self,
-        session: &Session,
-        message: Message<'b>,
-        pool: &mut Pool,
+        message: InputMessage<'_, 'b>,
         replies: &mut ReplyBatch<'b>,
     ) -> Room;
 
     /// Handles any other event. Pings are answered already.
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room;
-
-    /// Handles a message that owns its memory, which may go back to `pool`.
-    fn handle_large<'b>(
-        &mut self,
-        session: &Session,
-        message: Message<'static>,
-        pool: &mut Pool,
-        replies: &mut ReplyBatch<'b>,
-    ) -> Room;
 
     fn handle_error(&mut self, session: &Session, error: Error);
 

@@ -12,7 +12,8 @@ use sockeye_proto::{CloseCode, Event, Message, Role, extension::Pool};
 use crate::{
     closed::Closed,
     connection::{
-        Cork, Driver, Established, ReplyBatch, Room, Session, Sink, Stream, UpgradedStream,
+        Cork, Driver, Established, InputMessage, ReplyBatch, Room, Session, Sink, Stream,
+        UpgradedStream,
     },
     endpoint::{
         app_heartbeat::Answering,
@@ -160,14 +161,81 @@ fn reply_by_writer(
     Room::of(&writer)
 }
 
+/// Answers a large message that stays in the read buffer until the turn ends.
+#[inline(never)]
+fn answer_lasting<'b>(
+    endpoint: &mut Box<dyn Endpoint>,
+    session: &Session,
+    message: Message<'b>,
+    replies: &mut ReplyBatch<'b>,
+) -> Room {
+    let answer = match endpoint.on_message(session, message.as_ref()) {
+        Reply::None => return Room::Left,
+        Reply::Echo => message,
+        Reply::Message(answer) => answer,
+        reply @ Reply::Close(..) => return reply_by_writer(session, &message, reply, replies),
+    };
+    if replies.takes(&answer) && !session.shared().was_locked() {
+        return replies.push_lasting(answer);
+    }
+    let mut writer = session.shared().lock_in_order();
+    writer.take_replies(replies);
+    writer.reply(&answer);
+    Room::of(&writer)
+}
+
+/// Answers a large message that owns its memory.
+#[inline(never)]
+fn answer_owned<'b>(
+    endpoint: &mut Box<dyn Endpoint>,
+    session: &Session,
+    message: Message<'static>,
+    pool: &mut Pool,
+    replies: &mut ReplyBatch<'b>,
+) -> Room {
+    let (answer, spare) = match endpoint.on_message(session, message.as_ref()) {
+        Reply::None => (None, Some(message)),
+        Reply::Echo => (Some(message), None),
+        Reply::Message(answer) => (Some(answer), Some(message)),
+        reply @ Reply::Close(..) => {
+            reply_by_writer(session, &message, reply, replies);
+            (None, Some(message))
+        }
+    };
+    if let Some(spare) = spare {
+        pool.recycle(spare);
+    }
+    let Some(answer) = answer else {
+        return Room::Left;
+    };
+    if replies.takes(&answer) && !session.shared().was_locked() {
+        return replies.push_lasting(answer);
+    }
+    let mut writer = session.shared().lock_in_order();
+    writer.take_replies(replies);
+    if let Some(spare) = writer.reply_owned(answer) {
+        pool.recycle(spare);
+    }
+    Room::of(&writer)
+}
+
 impl Sink for Box<dyn Endpoint> {
     #[inline(always)] // Into the loop of the driver, which calls it for each message.
-    fn handle_message(
+    fn handle_message<'b>(
         &mut self,
         session: &Session,
-        message: Message<'_>,
-        replies: &mut ReplyBatch<'_>,
+        message: InputMessage<'_, 'b>,
+        replies: &mut ReplyBatch<'b>,
     ) -> Room {
+        let message = match message {
+            InputMessage::Brief(message) => message,
+            InputMessage::Lasting(message, _) => {
+                return answer_lasting(self, session, message, replies);
+            }
+            InputMessage::Owned(message, pool) => {
+                return answer_owned(self, session, message, pool, replies);
+            }
+        };
         let reply = self.on_message(session, message.as_ref());
         let answer = match &reply {
             // What the endpoint has sent through its session counts in the outbox already.
@@ -184,28 +252,6 @@ impl Sink for Box<dyn Endpoint> {
         }
     }
 
-    fn handle_lasting<'b>(
-        &mut self,
-        session: &Session,
-        message: Message<'b>,
-        _: &mut Pool,
-        replies: &mut ReplyBatch<'b>,
-    ) -> Room {
-        let answer = match self.on_message(session, message.as_ref()) {
-            Reply::None => return Room::Left,
-            Reply::Echo => message,
-            Reply::Message(answer) => answer,
-            reply @ Reply::Close(..) => return reply_by_writer(session, &message, reply, replies),
-        };
-        if replies.takes(&answer) && !session.shared().was_locked() {
-            return replies.push_lasting(answer);
-        }
-        let mut writer = session.shared().lock_in_order();
-        writer.take_replies(replies);
-        writer.reply(&answer);
-        Room::of(&writer)
-    }
-
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
         match event {
             Event::Ping(payload) => self.on_ping(session, payload),
@@ -213,39 +259,6 @@ impl Sink for Box<dyn Endpoint> {
             Event::Message(_) | Event::Part(_) | Event::Close(_) => {}
         }
         Room::Left
-    }
-
-    fn handle_large<'b>(
-        &mut self,
-        session: &Session,
-        message: Message<'static>,
-        pool: &mut Pool,
-        replies: &mut ReplyBatch<'b>,
-    ) -> Room {
-        let (answer, spare) = match self.on_message(session, message.as_ref()) {
-            Reply::None => (None, Some(message)),
-            Reply::Echo => (Some(message), None),
-            Reply::Message(answer) => (Some(answer), Some(message)),
-            reply @ Reply::Close(..) => {
-                reply_by_writer(session, &message, reply, replies);
-                (None, Some(message))
-            }
-        };
-        if let Some(spare) = spare {
-            pool.recycle(spare);
-        }
-        let Some(answer) = answer else {
-            return Room::Left;
-        };
-        if replies.takes(&answer) && !session.shared().was_locked() {
-            return replies.push_lasting(answer);
-        }
-        let mut writer = session.shared().lock_in_order();
-        writer.take_replies(replies);
-        if let Some(spare) = writer.reply_owned(answer) {
-            pool.recycle(spare);
-        }
-        Room::of(&writer)
     }
 
     fn handle_error(&mut self, session: &Session, error: Error) {

@@ -4,7 +4,7 @@ use std::{
     future::Future as _,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -12,12 +12,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::connection::{DriveOutcome, Driver, ShortRead, Sink, buffers};
 
 /// A connection that a tokio task drives: the driver, and one timer for everything that it waits for.
-///
-/// Its callers pass the same waker to every poll.
 pub(crate) struct TaskDriver {
     driver: Driver,
     /// When the driver's watchdog is due.
     vigil_due: Option<Instant>,
+    /// The waker that the driver has; `None` before the first poll.
+    waker: Option<Waker>,
     sleep: Option<Pin<Box<Sleep>>>,
     /// Whether `sleep` has the waker. It is then not polled for each message.
     is_set: bool,
@@ -29,6 +29,7 @@ impl TaskDriver {
         Self {
             driver,
             vigil_due,
+            waker: None,
             // Made here, inside the runtime. A later poll may come from outside.
             sleep: vigil_due.map(|due| Box::pin(sleep_until(due))),
             is_set: false,
@@ -38,8 +39,12 @@ impl TaskDriver {
     /// Drives until nothing more can be done now. Ready when the stream is closed. A panic of the program ends this
     /// connection with 1011, and no other one that the task drives.
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, sink: &mut impl Sink) -> Poll<()> {
+        if !(self.waker.as_ref()).is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.driver.set_task(cx.waker());
+            self.waker = Some(cx.waker().clone());
+        }
         loop {
-            let turn = buffers::with_read_buffers(|buffers| self.poll_turns(cx, sink, buffers));
+            let turn = buffers::with_read_buffers(|buffers| self.poll_turns(sink, buffers));
             self.driver.settle_held(sink);
             match turn {
                 Poll::Ready(DriveOutcome::Done) => return Poll::Ready(()),
@@ -73,13 +78,12 @@ impl TaskDriver {
 
     fn poll_turns(
         &mut self,
-        cx: &mut Context<'_>,
         sink: &mut impl Sink,
         buffers: &mut buffers::ReadBuffers,
     ) -> Poll<DriveOutcome> {
         let driver = &mut self.driver;
         let driven = catch_unwind(AssertUnwindSafe(|| {
-            driver.poll_drive(cx, sink, buffers, ShortRead::ReadOn)
+            driver.poll_drive(sink, buffers, ShortRead::ReadOn)
         }));
         driven.unwrap_or_else(|_| {
             self.driver.take_replies(&mut buffers.framed);

@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use sockeye_proto::{Event, Message, MessageKind, extension::Pool};
+use sockeye_proto::{Event, Message, MessageKind};
 
 use crate::{
     closed::Closed,
-    connection::{Cork, ReplyBatch, Room, Session, Sink},
+    connection::{Cork, InputMessage, ReplyBatch, Room, Session, Sink},
     error::Error,
     settings::Settings,
     websocket::message_queue::{Item, MessageQueue},
@@ -97,7 +97,7 @@ impl Inbox {
         Some(message)
     }
 
-    /// Whether half of the limit is free, so that waking the driver to read on is worth its cost.
+    /// Returns whether half of the limit is free, so that waking the driver to read on is worth its cost.
     pub(crate) fn has_much_room(&self) -> bool {
         self.bytes <= self.bytes_max / 2
     }
@@ -121,6 +121,18 @@ impl Inbox {
         Some(match writer.has_room() {
             true => self.room(),
             false => Room::None,
+        })
+    }
+
+    /// Keeps a short message, unless it is a heartbeat of the application.
+    fn handle_brief(&mut self, session: &Session, message: Message<'_>) -> Room {
+        if self.answers_heartbeats
+            && let Some(room) = self.answer(session, &message)
+        {
+            return room;
+        }
+        self.push_with(message.len(), |message_queue| {
+            message_queue.push_message(message);
         })
     }
 
@@ -151,20 +163,20 @@ fn cost(len: usize) -> usize {
 }
 
 impl Sink for Inbox {
-    fn handle_message(
+    #[inline]
+    fn handle_message<'b>(
         &mut self,
         session: &Session,
-        message: Message<'_>,
-        _: &mut ReplyBatch<'_>,
+        message: InputMessage<'_, 'b>,
+        _: &mut ReplyBatch<'b>,
     ) -> Room {
-        if self.answers_heartbeats
-            && let Some(room) = self.answer(session, &message)
-        {
-            return room;
-        }
-        self.push_with(message.len(), |message_queue| {
-            message_queue.push_message(message);
-        })
+        let owned = match message {
+            InputMessage::Brief(message) => return self.handle_brief(session, message),
+            InputMessage::Lasting(message, pool) => pool.own(message),
+            InputMessage::Owned(message, _) => message,
+        };
+        let item = Item::Message(owned);
+        self.push_with(item.len(), |message_queue| message_queue.push(item))
     }
 
     fn handle_event(&mut self, session: &Session, event: Event<'_>) -> Room {
@@ -196,29 +208,6 @@ impl Sink for Inbox {
             observer(control);
         }
         self.room()
-    }
-
-    fn handle_lasting<'b>(
-        &mut self,
-        _: &Session,
-        message: Message<'b>,
-        pool: &mut Pool,
-        _: &mut ReplyBatch<'b>,
-    ) -> Room {
-        self.push_with(message.len(), |message_queue| {
-            message_queue.push(Item::Message(pool.own(message)));
-        })
-    }
-
-    fn handle_large<'b>(
-        &mut self,
-        _: &Session,
-        message: Message<'static>,
-        _: &mut Pool,
-        _: &mut ReplyBatch<'b>,
-    ) -> Room {
-        let item = Item::Message(message);
-        self.push_with(item.len(), |message_queue| message_queue.push(item))
     }
 
     fn handle_error(&mut self, _: &Session, error: Error) {

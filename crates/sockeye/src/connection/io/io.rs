@@ -34,34 +34,6 @@ pub(crate) struct Polled {
     taken: u32,
 }
 
-/// The result of one read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Received {
-    /// Bytes; 0 if the peer has ended its direction.
-    pub(crate) len: usize,
-    /// Whether the socket is empty now. `No` is a guess; `Yes` is certain, except that the peer's end may
-    /// follow.
-    pub(crate) drained: Drained,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Drained {
-    Yes,
-    No,
-}
-
-impl Drained {
-    /// Tells by the length of a read whether the socket is empty: a stream socket gives all it has (epoll(7),
-    /// question 9).
-    #[inline]
-    fn after(len: usize, len_max: usize) -> Self {
-        match len < len_max {
-            true => Self::Yes,
-            false => Self::No,
-        }
-    }
-}
-
 impl Io {
     pub(crate) fn from_stream(stream: impl Stream) -> Self {
         Self::from_boxed(Box::new(stream))
@@ -107,34 +79,32 @@ impl Io {
         let _ = socket.set_reset_on_close();
     }
 
-    #[inline]
-    pub(crate) fn poll_read(
+    /// Reads from a plain socket: how many bytes, or 0 if the peer has ended its direction. `None` if it isn't one.
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn poll_read_plain(&mut self, buffer: &mut [u8]) -> Option<Poll<io::Result<usize>>> {
+        let Self::Socket(socket) = self else {
+            return None;
+        };
+        Some(match socket::receive(socket, buffer) {
+            Ok(len) => Poll::Ready(Ok(len)),
+            Err(error) => read_again(error, socket, buffer),
+        })
+    }
+
+    /// Reads, as [`Io::poll_read_plain`], from anything else than a plain socket.
+    pub(crate) fn poll_read_layered(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
-    ) -> Poll<io::Result<Received>> {
+    ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Socket(socket) => {
-                let len = ready!(attempt(|| socket::receive(socket, buffer)))?;
-                let drained = Drained::after(len, buffer.len());
-                Poll::Ready(Ok(Received { len, drained }))
-            }
             Self::Stream(stream) => {
                 let mut buffer = ReadBuf::new(buffer);
                 ready!(Pin::new(&mut stream.stream).poll_read(cx, &mut buffer))?;
-                let len = buffer.filled().len();
-                let drained = Drained::No;
-                Poll::Ready(Ok(Received { len, drained }))
+                Poll::Ready(Ok(buffer.filled().len()))
             }
-            Self::Tls(tls) => {
-                let len = ready!(attempt(|| tls.read(buffer)))?;
-                let drained = Drained::No;
-                Poll::Ready(Ok(Received { len, drained }))
-            }
-            Self::None => Poll::Ready(Ok(Received {
-                len: 0,
-                drained: Drained::Yes,
-            })),
+            Self::Tls(tls) => attempt(|| tls.read(buffer)),
+            Self::None | Self::Socket(_) => Poll::Ready(Ok(0)),
         }
     }
 
@@ -155,17 +125,8 @@ impl Io {
         }
     }
 
-    /// Reads from a plain socket. `None` if it isn't one.
-    #[inline]
-    pub(crate) fn try_read_plain(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
-        match self {
-            Self::Socket(socket) => Some(socket::receive(socket, buffer)),
-            _ => None,
-        }
-    }
-
-    /// Whether all that the peer has sent is read, and nothing more comes. Only a plain socket tells without a read: `false`
-    /// for anything else.
+    /// Returns whether all that the peer has sent is read, and nothing more comes. Only a plain socket tells without a
+    /// read: `false` for anything else.
     pub(crate) fn is_at_end(&self) -> bool {
         let Self::Socket(socket) = self else {
             return false;
@@ -245,6 +206,16 @@ impl Polled {
     #[inline]
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
+    }
+}
+
+/// Decides what follows from a read that has failed.
+#[cold]
+fn read_again(error: io::Error, socket: &Socket, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Poll::Pending,
+        io::ErrorKind::Interrupted => attempt(|| socket::receive(socket, buffer)),
+        _ => Poll::Ready(Err(error)),
     }
 }
 

@@ -30,12 +30,9 @@ mod tls_socket;
 pub(crate) use async_socket::AsyncSocket;
 #[cfg(feature = "http2")]
 pub(crate) use http2_stream::{Http2Stream, poll_room};
+pub(crate) use io::Io;
 #[cfg(feature = "server")]
 pub(crate) use socket::Socket;
 pub use stream::Stream;
 pub(crate) use tcp_info::Outbound;
-
-pub(crate) use io::Drained;
-pub(crate) use io::Io;
-pub(crate) use io::Received;
 pub(crate) use tls_socket::TlsSocket;

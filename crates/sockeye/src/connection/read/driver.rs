@@ -1,15 +1,17 @@
 //! The loop between a socket and a connection: read, hand out, answer, flush, close.
 
-mod fast_path;
 mod memory;
 mod panic;
 mod time_slice;
 mod timeouts;
+mod turn;
+
+pub(crate) use turn::NextWork;
 
 use std::{
     io,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Poll, Waker, ready},
     time::Duration,
 };
 
@@ -22,7 +24,6 @@ use crate::{
         buffers,
         established::Established,
         fan_out::Slice,
-        io::{Drained, Received},
         pending_work::{Cause, Owed, PendingWork},
         read::{
             driver::time_slice::TimeSlice,
@@ -164,6 +165,11 @@ impl Driver {
         pending_work.backlog.is_some()
     }
 
+    /// Sets the waker of the task that drives this connection from now on, or polls its stream.
+    pub(crate) fn set_task(&self, waker: &Waker) {
+        self.shared().lock_in_order().set_task(waker);
+    }
+
     /// Wakes the task or worker that drives this connection.
     pub(crate) fn wake(&self) {
         self.shared().lock_in_order().wake_driver();
@@ -198,29 +204,39 @@ impl Driver {
     /// Works until nothing more can be done now. Ready once the socket is closed, or the time slice is over.
     pub(crate) fn poll_drive(
         &mut self,
-        cx: &mut Context<'_>,
+        sink: &mut impl Sink,
+        buffers: &mut buffers::ReadBuffers,
+        short_read: ShortRead,
+    ) -> Poll<DriveOutcome> {
+        let next_work = ready!(self.poll_turn(sink, buffers, short_read));
+        self.poll_on(next_work, sink, buffers, short_read)
+    }
+
+    /// Does `next_work`, and whatever follows from it, as [`Driver::poll_drive`].
+    #[inline(never)]
+    pub(crate) fn poll_on(
+        &mut self,
+        mut next_work: NextWork,
         sink: &mut impl Sink,
         buffers: &mut buffers::ReadBuffers,
         short_read: ShortRead,
     ) -> Poll<DriveOutcome> {
         let mut time_slice = TimeSlice::default();
-        loop {
+        while !time_slice.is_over() {
             match self.stage {
                 DriverStage::Open => {
-                    let drained = ready!(self.poll_open(cx, sink, buffers));
-                    let is_last = drained == Drained::Yes && short_read == ShortRead::Last;
-                    if is_last && !self.is_busy() {
-                        return Poll::Pending;
-                    }
+                    let turned = match next_work {
+                        NextWork::Others => self.poll_others(sink, buffers, short_read),
+                        NextWork::Read => self.poll_turn(sink, buffers, short_read),
+                    };
+                    next_work = ready!(turned);
                 }
-                DriverStage::Ending => ready!(self.poll_ending(cx)),
-                DriverStage::Draining => ready!(self.poll_draining(cx, buffers)),
+                DriverStage::Ending => ready!(self.poll_ending()),
+                DriverStage::Draining => ready!(self.poll_draining(buffers)),
                 DriverStage::Done => return Poll::Ready(DriveOutcome::Done),
             }
-            if time_slice.is_over() {
-                return Poll::Ready(DriveOutcome::Over);
-            }
         }
+        Poll::Ready(DriveOutcome::Over)
     }
 
     /// Sends a Close frame with `code`, unless the connection has ended. For use before [`Driver::abort`].
@@ -240,66 +256,15 @@ impl Driver {
         self.done();
     }
 
-    /// Reads once and handles what came. Ready if the loop should go on.
-    #[inline]
-    fn poll_open(
-        &mut self,
-        cx: &mut Context<'_>,
-        sink: &mut impl Sink,
-        buffers: &mut buffers::ReadBuffers,
-    ) -> Poll<Drained> {
-        let mut writer = self.session.shared().lock_for_driver();
-        writer.set_driver(cx);
-        if self.is_busy() || !writer.is_calm() || !sink.has_room() {
-            drop(writer);
-            if let Some(outcome) = self.poll_busy(cx, sink, buffers) {
-                return outcome;
-            }
-            writer = self.session.shared().lock_for_driver();
-        }
-        let (direct_max, read) = match sockeye_proto::driver::payload_buffer(&mut self.receiver) {
-            Some(wanted) => (wanted.len(), writer.poll_read(cx, wanted)),
-            None => {
-                let buffer = self.read_size.part_of(&mut buffers.buffer);
-                (0, writer.poll_read(cx, buffer))
-            }
-        };
-        match read {
-            Poll::Ready(Ok(Received { len, drained })) if len > 0 => {
-                writer.set_cork(Cork::Batch);
-                drop(writer);
-                let buffers::ReadBuffers {
-                    buffer,
-                    pool,
-                    framed,
-                } = buffers;
-                self.handle_read(len, direct_max, buffer, pool, ReplyBatch::new(framed), sink);
-                Poll::Ready(drained)
-            }
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(_)) if writer.close_sent().is_some() => {
-                // The peer hung up after our Close frame.
-                drop(writer);
-                self.finish(sink);
-                self.done();
-                Poll::Ready(Drained::No)
-            }
-            Poll::Ready(result) => {
-                let end_of_stream = io::ErrorKind::UnexpectedEof.into();
-                writer.fail_io(result.err().unwrap_or(end_of_stream));
-                Poll::Ready(Drained::No)
-            }
-        }
-    }
-
-    /// Does all work besides reading, or before it. Returns `None` if a read should follow.
+    /// Does all work besides reading, or before it, and reads then if that may be. `Pending` if it waits.
     #[cold]
-    fn poll_busy(
+    fn poll_others(
         &mut self,
-        cx: &mut Context<'_>,
         sink: &mut impl Sink,
         buffers: &mut buffers::ReadBuffers,
-    ) -> Option<Poll<Drained>> {
+        short_read: ShortRead,
+    ) -> Poll<NextWork> {
+        self.shared().lock_in_order().clear_pause();
         self.send_owed_close(sink);
         let session = self.session.clone();
         let mut writer = session.shared().lock_in_order();
@@ -311,14 +276,15 @@ impl Driver {
             // The peer's last bytes may still be there, a Close frame above all.
             let is_over = self.receiver.has_ended() || !sink.has_room();
             if !is_over && !self.has_pending() && !self.is_late() {
-                let read = writer.poll_read(cx, &mut buffers.buffer);
-                if let Poll::Ready(Ok(received)) = read {
-                    self.pending_work().pending = buffers.buffer[..received.len].to_vec();
+                let read = writer.poll_read(&mut buffers.buffer);
+                if let Poll::Ready(Ok(len)) = read {
+                    self.pending_work().pending = buffers.buffer[..len].to_vec();
                 }
             }
             if is_over || !self.has_pending() {
                 drop(writer);
-                return Some(self.handle_lost(sink));
+                self.handle_lost(sink);
+                return Poll::Ready(NextWork::Read);
             }
         }
         if self.receiver.has_ended() && !self.is_owing() && flushed {
@@ -330,46 +296,47 @@ impl Driver {
                 // which the kernel would answer with a reset: it needs neither shutdown(2) nor the peer's end.
                 self.done();
             }
-            return Some(Poll::Ready(Drained::No));
+            return Poll::Ready(NextWork::Read);
         }
         if writer.close_sent().is_some() && self.is_late() {
             drop(writer);
             self.finish(sink);
             self.done();
-            return Some(Poll::Ready(Drained::No));
+            return Poll::Ready(NextWork::Read);
         }
         if self.is_stalled(&mut writer) {
             drop(writer);
             self.cut_off(EndCause::Stalled, sink);
-            return Some(Poll::Ready(Drained::No));
+            return Poll::Ready(NextWork::Read);
         }
         if self.must_close(&writer) {
             drop(writer);
             self.expel(EndCause::Shed, sink);
-            return Some(Poll::Ready(Drained::No));
+            return Poll::Ready(NextWork::Read);
         }
         writer.charge_to(&session.shared().negotiated().settings.memory_budget);
         writer.pause();
         let has_room = writer.may_read() && sink.has_room();
         if self.receiver.has_ended() || !has_room || self.waits_for_group() {
-            return Some(Poll::Pending);
+            return Poll::Pending;
         }
         if !self.has_pending() {
             // Input that is here already is handled all the same, which frees memory.
             if self.must_wait(&writer) && !writer.is_at_end() {
-                return Some(Poll::Pending);
+                return Poll::Pending;
             }
             if let Some(pending_work) = &mut self.pending_work {
                 pending_work.has_more = false;
             }
             self.pending_work
                 .take_if(|pending_work| pending_work.is_empty());
-            return None;
+            drop(writer);
+            return self.poll_turn_after_others(sink, buffers, short_read);
         }
         writer.set_cork(Cork::Batch);
         drop(writer);
         self.handle_pending(buffers, sink);
-        Some(Poll::Ready(Drained::No))
+        Poll::Ready(NextWork::Read)
     }
 
     /// Handles the messages in the bytes that were read before, and keeps the rest.
@@ -414,7 +381,7 @@ impl Driver {
     }
 
     /// Ends the connection after the socket has failed.
-    fn handle_lost(&mut self, sink: &mut impl Sink) -> Poll<Drained> {
+    fn handle_lost(&mut self, sink: &mut impl Sink) {
         let failure = self.shared().lock_in_order().failure();
         if let Some(failure) = failure {
             let message = match failure.kind() {
@@ -426,7 +393,6 @@ impl Driver {
         }
         self.finish(sink);
         self.done();
-        Poll::Ready(Drained::No)
     }
 
     /// Settles how the connection ended, and tells the sink.
@@ -443,11 +409,10 @@ impl Driver {
         closed
     }
 
-    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_ending(&mut self) -> Poll<()> {
         let shutdown = {
             let mut writer = self.shared().lock_in_order();
-            writer.set_driver(cx);
-            writer.poll_shutdown(cx)
+            writer.poll_shutdown()
         };
         if shutdown.is_ready() {
             self.stage = DriverStage::Draining;
@@ -461,11 +426,7 @@ impl Driver {
 
     /// Reads to the end, so that the kernel doesn't answer unread bytes with a reset that overtakes
     /// our Close frame.
-    fn poll_draining(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffers: &mut buffers::ReadBuffers,
-    ) -> Poll<()> {
+    fn poll_draining(&mut self, buffers: &mut buffers::ReadBuffers) -> Poll<()> {
         // Before the read: to a peer that sends without end, there is always something to read.
         if self.is_late() {
             self.done();
@@ -473,11 +434,10 @@ impl Driver {
         }
         let read = {
             let mut writer = self.shared().lock_in_order();
-            writer.set_driver(cx);
-            writer.poll_read(cx, &mut buffers.buffer)
+            writer.poll_read(&mut buffers.buffer)
         };
         match ready!(read) {
-            Ok(Received { len: 1.., .. }) => {}
+            Ok(1..) => {}
             Ok(_) | Err(_) => self.done(),
         }
         Poll::Ready(())

@@ -159,7 +159,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(10);
     const PROGRESS: Duration = Duration::from_secs(30);
 
-    /// All written bytes are acknowledged, and the receive window is 64 KiB.
+    /// Returns all written bytes are acknowledged, and the receive window is 64 KiB.
     fn clear(acked: u32) -> TcpInfo {
         TcpInfo {
             acked,

@@ -11,4 +11,4 @@ mod late_peer;
 mod read_size;
 mod watchdog;
 
-pub(crate) use driver::{DriveOutcome, Driver, ShortRead};
+pub(crate) use driver::{DriveOutcome, Driver, NextWork, ShortRead};

@@ -23,7 +23,7 @@ use crate::{
     connection::{
         buffers,
         cold_state::ColdState,
-        io::{Io, Outbound, Received},
+        io::{Io, Outbound},
         permit::Permit,
         waiters::Waiters,
         write::{outbox::Outbox, prepared::Prepared, writer::driven_by::DrivenBy},
@@ -466,6 +466,11 @@ impl Writer {
         self.paused = !self.may_read();
     }
 
+    /// Notes that the driver is at work, and need not be woken for room.
+    pub(crate) fn clear_pause(&mut self) {
+        self.paused = false;
+    }
+
     /// Returns the tasks that wait for room.
     pub(crate) fn waiting(&mut self) -> &mut Waiters {
         &mut self.cold_state().waiting
@@ -498,23 +503,23 @@ impl Writer {
         self.cork == Cork::Inbox
     }
 
-    #[inline]
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<Received>> {
-        self.io.poll_read(cx, buffer)
+    #[inline(always)] // Into the driver's turn.
+    pub(crate) fn poll_read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.io.poll_read_plain(buffer) {
+            Some(read) => read,
+            None => self.poll_read_layered(buffer),
+        }
     }
 
-    /// Reads from a worker's plain TCP socket. `None` if `io` isn't one.
-    #[inline]
-    pub(crate) fn try_read_plain(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
-        self.io.try_read_plain(buffer)
+    #[inline(never)]
+    fn poll_read_layered(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let cx = &mut Context::from_waker(self.driven_by.stream_waker());
+        self.io.poll_read_layered(cx, buffer)
     }
 
     /// Ends the sending direction.
-    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_shutdown(&mut self) -> Poll<()> {
+        let cx = &mut Context::from_waker(self.driven_by.stream_waker());
         self.io.poll_shutdown(cx)
     }
 

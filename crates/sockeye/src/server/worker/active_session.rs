@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::Poll,
 };
 
 use sockeye_proto::CloseCode;
@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::{
     connection::{
-        DriveOutcome, Driver, Mailbox, Permit, Session, ShortRead, Sink as _, Slice, buffers,
+        DriveOutcome, Driver, Mailbox, NextWork, Permit, Session, ShortRead, Sink as _, Slice,
+        buffers,
     },
     endpoint::{self, Answering, Endpoint},
     server::{handoff::Handoff, stats::Stats},
@@ -111,18 +112,35 @@ impl ActiveSession {
         short_read: ShortRead,
         stats: &Stats,
     ) -> Poll<DriveOutcome> {
+        let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
+        let turned = catch_unwind(AssertUnwindSafe(|| {
+            driver.poll_turn(endpoint, read_buffers, short_read)
+        }));
+        match turned {
+            Ok(Poll::Pending) => {
+                self.driver.settle_held(&self.endpoint);
+                Poll::Pending
+            }
+            Ok(Poll::Ready(next_work)) => self.drive_on(next_work, read_buffers, short_read, stats),
+            Err(_) => self.handle_panic_in_turn(self.counted(), read_buffers, stats),
+        }
+    }
+
+    #[inline(never)]
+    fn drive_on(
+        &mut self,
+        next_work: NextWork,
+        read_buffers: &mut buffers::ReadBuffers,
+        short_read: ShortRead,
+        stats: &Stats,
+    ) -> Poll<DriveOutcome> {
         let counted = self.counted();
         let (driver, endpoint) = (&mut self.driver, &mut self.endpoint);
         let driven = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(outcome) = driver.poll_turns(endpoint, read_buffers, short_read) {
-                return outcome;
-            }
-            let mut cx = Context::from_waker(Waker::noop());
-            driver.poll_drive(&mut cx, endpoint, read_buffers, short_read)
+            driver.poll_on(next_work, endpoint, read_buffers, short_read)
         }));
         let Ok(outcome) = driven else {
-            self.driver.take_replies(&mut read_buffers.framed);
-            return self.handle_panic(counted, stats);
+            return self.handle_panic_in_turn(counted, read_buffers, stats);
         };
         self.driver.settle_held(&self.endpoint);
         if self.driver.has_ended() {
@@ -169,6 +187,18 @@ impl ActiveSession {
             self.driver.abort(&mut self.endpoint);
         }
         self.count_end(counted, stats);
+    }
+
+    /// Sends the replies from before the panic, and closes the session.
+    #[cold]
+    fn handle_panic_in_turn(
+        &mut self,
+        counted: Counted,
+        read_buffers: &mut buffers::ReadBuffers,
+        stats: &Stats,
+    ) -> Poll<DriveOutcome> {
+        self.driver.take_replies(&mut read_buffers.framed);
+        self.handle_panic(counted, stats)
     }
 
     /// Closes the session after a panic of the endpoint. `counted` is the value from before the panic.

@@ -1,9 +1,6 @@
 //! Who drives a connection, and how that task or worker is woken.
 
-use std::{
-    sync::Arc,
-    task::{Context, Waker},
-};
+use std::{sync::Arc, task::Waker};
 
 use crate::connection::{
     mailbox::{Mailbox, Note},
@@ -22,16 +19,20 @@ pub(crate) enum DrivenBy {
     },
 }
 
-impl Writer {
-    /// Sets the waker that drives this connection; a worker's is never replaced.
-    #[inline]
-    pub(crate) fn set_driver(&mut self, cx: &Context<'_>) {
-        self.paused = false;
-        match &mut self.driven_by {
-            DrivenBy::Worker { .. } => {}
-            DrivenBy::Task(waker) => (**waker).clone_from(cx.waker()),
-            DrivenBy::Nobody => self.driven_by = DrivenBy::Task(cx.waker().clone().into()),
+impl DrivenBy {
+    /// Returns the waker for a stream's `poll_` methods. A worker's poller needs none.
+    pub(super) fn stream_waker(&self) -> &Waker {
+        match self {
+            Self::Task(waker) => waker,
+            Self::Nobody | Self::Worker { .. } => Waker::noop(),
         }
+    }
+}
+
+impl Writer {
+    /// Sets the waker of the task that drives this connection.
+    pub(crate) fn set_task(&mut self, waker: &Waker) {
+        self.driven_by = DrivenBy::Task(waker.clone().into());
     }
 
     /// Sets the worker that drives this connection.

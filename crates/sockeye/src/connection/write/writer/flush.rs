@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -242,7 +242,7 @@ impl Writer {
         self.cold_state().sent.get_or_insert_default();
     }
 
-    /// What was sent, if it is counted.
+    /// Returns what was sent, if it is counted.
     pub(crate) fn sent(&self) -> Option<Sent> {
         self.cold_state.as_ref()?.sent
     }
@@ -389,11 +389,7 @@ impl Writer {
     }
 
     fn write_all(&mut self, head: &[u8], payload: &[u8]) -> io::Result<usize> {
-        let waker = match &self.driven_by {
-            DrivenBy::Task(waker) => waker,
-            _ => Waker::noop(),
-        };
-        let cx = &mut Context::from_waker(waker);
+        let cx = &mut Context::from_waker(self.driven_by.stream_waker());
         let io = &mut self.io;
         let mut written = 0;
         loop {

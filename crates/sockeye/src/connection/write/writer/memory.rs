@@ -37,7 +37,7 @@ impl Writer {
         }
     }
 
-    /// Whether a read would find the peer's end, and nothing before it.
+    /// Returns whether a read would find the peer's end, and nothing before it.
     pub(crate) fn is_at_end(&self) -> bool {
         self.io.is_at_end()
     }

@@ -124,7 +124,8 @@ impl Writer {
         // The groups' earlier publications come first.
         let is_member =
             (self.cold_state.as_ref()).is_some_and(|cold_state| !cold_state.memberships.is_empty());
-        if is_member {
+        // Only a plain socket is written to without the outbox.
+        if is_member || !self.io.is_socket() {
             return 0;
         }
         plain_len_limit(&self.sender)

@@ -1,7 +1,8 @@
-//! The fast path: one read and all that follows from it, for a calm connection on a worker's socket.
+//! One turn: one read, and all that follows from it.
 
 use std::{io, task::Poll};
 
+use parking_lot::MutexGuard;
 use sockeye_proto::{
     Event, Input, Message, Pong, ProtocolError,
     driver::{commit, payload_buffer, poll_long, poll_other, poll_short},
@@ -13,33 +14,32 @@ use crate::connection::{
     fan_out::backlog,
     pending_work::{Cause, Owed},
     read::{
-        driver::{DriveOutcome, Driver, DriverStage, ShortRead, time_slice::TimeSlice},
+        driver::{Driver, DriverStage, ShortRead},
         watchdog::Traffic,
     },
     session::Session,
-    sink::{Room, Sink},
-    write::{LARGE_BYTES_MIN, ReplyBatch},
+    sink::{InputMessage, Room, Sink},
+    write::{Cork, LARGE_BYTES_MIN, ReplyBatch, Writer},
 };
 
 /// The work that a turn leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NextWork {
-    /// None; the system reports whatever comes next.
-    Nothing,
-    /// None, unless the peer's end is there, which the system has reported already.
-    PerhapsTheEnd,
+pub(crate) enum NextWork {
     /// There may be more to read.
-    ReadBuffers,
-    /// Other work, all of which [`Driver::poll_drive`] knows.
+    Read,
+    /// Other work, or the connection has ended.
     Others,
 }
 
-/// Where a read begins.
+/// What is known of the connection when a turn begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum InputPosition {
-    /// Between two messages.
-    Between,
-    Within,
+enum TurnStart {
+    /// The input ended with the end of a message. There may be other work than to read.
+    BetweenMessages,
+    /// The input ended within a message. There may be other work than to read.
+    WithinMessage,
+    /// All other work is done that can be done now.
+    AfterOthers,
 }
 
 /// Bytes of answers to large messages from which on they are written before the turn ends: enough that the
@@ -47,116 +47,108 @@ enum InputPosition {
 const WRITE_EARLY_BYTES: usize = 128 << 10;
 
 impl Driver {
-    /// Runs turns of a calm connection on a worker's socket, until there is nothing to read or the time slice
-    /// is over. Returns `None` if there is other work, for [`Driver::poll_drive`].
+    /// Runs one turn, unless there is other work: one read, the answers, one write. `Pending` if there is nothing more to
+    /// do, as for most connections. The connection doesn't end here.
     #[inline(always)] // Into the worker's loop.
-    pub(crate) fn poll_turns(
+    pub(crate) fn poll_turn(
         &mut self,
         sink: &mut impl Sink,
         buffers: &mut buffers::ReadBuffers,
         short_read: ShortRead,
-    ) -> Option<Poll<DriveOutcome>> {
-        match self.turn(sink, buffers) {
-            NextWork::Nothing => Some(Poll::Pending),
-            NextWork::PerhapsTheEnd if short_read == ShortRead::Last => Some(Poll::Pending),
-            NextWork::PerhapsTheEnd | NextWork::ReadBuffers => {
-                self.poll_more_turns(sink, buffers, short_read)
-            }
-            NextWork::Others => None,
-        }
-    }
-
-    #[inline(never)]
-    fn poll_more_turns(
-        &mut self,
-        sink: &mut impl Sink,
-        buffers: &mut buffers::ReadBuffers,
-        short_read: ShortRead,
-    ) -> Option<Poll<DriveOutcome>> {
-        let mut time_slice = TimeSlice::default();
-        while !time_slice.is_over() {
-            match self.turn(sink, buffers) {
-                NextWork::Nothing => return Some(Poll::Pending),
-                NextWork::PerhapsTheEnd if short_read == ShortRead::Last => {
-                    return Some(Poll::Pending);
-                }
-                NextWork::PerhapsTheEnd | NextWork::ReadBuffers => {}
-                NextWork::Others => return None,
-            }
-        }
-        Some(Poll::Ready(DriveOutcome::Over))
-    }
-
-    /// Runs one turn: one read, the answers, one write.
-    #[inline(always)]
-    fn turn(&mut self, sink: &mut impl Sink, buffers: &mut buffers::ReadBuffers) -> NextWork {
-        if self.stage != DriverStage::Open || self.is_busy() {
-            return NextWork::Others;
+    ) -> Poll<NextWork> {
+        if self.stage != DriverStage::Open || self.is_busy() || !sink.has_room() {
+            return Poll::Ready(NextWork::Others);
         }
         match self.receiver.is_unfinished() {
-            true => self.turn_within(sink, buffers),
-            false => self.turn_from(InputPosition::Between, sink, buffers),
+            true => self.turn_slowly(TurnStart::WithinMessage, sink, buffers, short_read),
+            false => self.turn_from(TurnStart::BetweenMessages, sink, buffers, short_read),
         }
     }
 
-    #[inline(never)]
-    fn turn_within(
+    /// Runs one turn after all other work, also while bytes wait to be written.
+    pub(super) fn poll_turn_after_others(
         &mut self,
         sink: &mut impl Sink,
         buffers: &mut buffers::ReadBuffers,
-    ) -> NextWork {
-        self.turn_from(InputPosition::Within, sink, buffers)
+        short_read: ShortRead,
+    ) -> Poll<NextWork> {
+        self.turn_slowly(TurnStart::AfterOthers, sink, buffers, short_read)
+    }
+
+    #[inline(never)]
+    fn turn_slowly(
+        &mut self,
+        start: TurnStart,
+        sink: &mut impl Sink,
+        buffers: &mut buffers::ReadBuffers,
+        short_read: ShortRead,
+    ) -> Poll<NextWork> {
+        self.turn_from(start, sink, buffers, short_read)
     }
 
     #[inline(always)]
     fn turn_from(
         &mut self,
-        place: InputPosition,
+        start: TurnStart,
         sink: &mut impl Sink,
         buffers: &mut buffers::ReadBuffers,
-    ) -> NextWork {
+        short_read: ShortRead,
+    ) -> Poll<NextWork> {
         let shared = self.session.shared();
         let mut writer = shared.lock_for_driver();
-        if !writer.is_calm() {
-            return NextWork::Others;
+        if start != TurnStart::AfterOthers && !writer.is_calm() {
+            return Poll::Ready(NextWork::Others);
         }
-        let buffer = self.read_size.part_of(&mut buffers.buffer);
-        let wanted = match place {
-            InputPosition::Between => None,
-            InputPosition::Within => payload_buffer(&mut self.receiver),
+        let payload = match start {
+            TurnStart::BetweenMessages => None,
+            TurnStart::WithinMessage | TurnStart::AfterOthers => payload_buffer(&mut self.receiver),
         };
-        let (direct_max, len_max, read) = match wanted {
-            None => (0, buffer.len(), writer.try_read_plain(buffer)),
-            Some(wanted) => (wanted.len(), wanted.len(), writer.try_read_plain(wanted)),
+        let (direct_max, len_max, read) = match payload {
+            Some(payload) => (payload.len(), payload.len(), writer.poll_read(payload)),
+            None => {
+                let buffer = self.read_size.part_of(&mut buffers.buffer);
+                (0, buffer.len(), writer.poll_read(buffer))
+            }
         };
         let len = match read {
-            Some(Ok(len @ 1..)) => len,
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                return NextWork::Nothing;
+            Poll::Ready(Ok(len @ 1..)) => len,
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) if writer.close_sent().is_some() => {
+                // The peer hung up after our Close frame.
+                drop(writer);
+                self.finish(sink);
+                self.done();
+                return Poll::Ready(NextWork::Others);
             }
-            Some(Err(error)) if error.kind() != io::ErrorKind::Interrupted => {
-                writer.fail_io(error);
-                return NextWork::Others;
+            Poll::Ready(ended) => {
+                fail(writer, ended.err());
+                return Poll::Ready(NextWork::Others);
             }
-            _ => return NextWork::Others,
         };
+        // A stream socket gives all it has (epoll(7), question 9). The peer's end may follow.
+        let is_drained = len < len_max && writer.is_on_socket();
         let mut replies = ReplyBatch::new(&mut buffers.framed);
-        shared.begin_turn();
-        writer.begin_turn(&mut replies);
+        match start {
+            TurnStart::AfterOthers => writer.set_cork(Cork::Batch),
+            TurnStart::BetweenMessages | TurnStart::WithinMessage => {
+                shared.begin_turn();
+                writer.begin_turn(&mut replies);
+            }
+        }
         drop(writer);
         let (buffer, pool) = (&mut buffers.buffer, &mut buffers.pool);
         self.handle_read(len, direct_max, buffer, pool, replies, sink);
         match () {
-            () if self.is_busy() => NextWork::Others,
-            () if len < len_max => NextWork::PerhapsTheEnd,
-            () => NextWork::ReadBuffers,
+            () if self.is_busy() => Poll::Ready(NextWork::Others),
+            () if is_drained && short_read == ShortRead::Last => Poll::Pending,
+            () => Poll::Ready(NextWork::Read),
         }
     }
 
     /// Handles a read of `len` bytes: first those that went to a message's own memory, which had room for
     /// `direct_max`, then the others at the beginning of `buffer`.
     #[inline(always)]
-    pub(super) fn handle_read<'b>(
+    fn handle_read<'b>(
         &mut self,
         len: usize,
         direct_max: usize,
@@ -196,7 +188,7 @@ impl Driver {
     ) -> Room {
         self.traffic = Traffic::Busy;
         match commit(&mut self.receiver, len) {
-            Some(message) => self.hand_out_large(message, pool, replies, sink),
+            Some(message) => self.hand_out_owned(message, pool, replies, sink),
             None => Room::Left,
         }
     }
@@ -211,22 +203,24 @@ impl Driver {
         sink: &mut impl Sink,
     ) -> Room {
         if message.len() < LARGE_BYTES_MIN {
-            return sink.handle_message(&self.session, message, replies);
+            return sink.handle_message(&self.session, InputMessage::Brief(message), replies);
         }
-        let room = sink.handle_lasting(&self.session, message, pool, replies);
+        let lasting = InputMessage::Lasting(message, pool);
+        let room = sink.handle_message(&self.session, lasting, replies);
         self.write_early(replies, pool);
         room
     }
 
-    /// Hands out a message that owns its memory.
-    fn hand_out_large(
+    /// Hands out a large message that owns its memory.
+    fn hand_out_owned(
         &mut self,
         message: Message<'static>,
         pool: &mut Pool,
         replies: &mut ReplyBatch<'_>,
         sink: &mut impl Sink,
     ) -> Room {
-        let room = sink.handle_large(&self.session, message, pool, replies);
+        let owned = InputMessage::Owned(message, pool);
+        let room = sink.handle_message(&self.session, owned, replies);
         self.write_early(replies, pool);
         room
     }
@@ -264,7 +258,7 @@ impl Driver {
             let room = match message {
                 Ok(message) => {
                     self.traffic = Traffic::Busy;
-                    sink.handle_message(&self.session, message, replies)
+                    sink.handle_message(&self.session, InputMessage::Brief(message), replies)
                 }
                 Err(error) => {
                     self.owe(error);
@@ -313,10 +307,11 @@ impl Driver {
             Ok(Some(Event::Message(message))) => {
                 self.traffic = Traffic::Busy;
                 if message.len() < LARGE_BYTES_MIN || !message.is_owned() {
-                    return Some(sink.handle_message(&self.session, message, replies));
+                    let brief = InputMessage::Brief(message);
+                    return Some(sink.handle_message(&self.session, brief, replies));
                 }
                 let message = message.into_owned();
-                Some(self.hand_out_large(message, pool, replies, sink))
+                Some(self.hand_out_owned(message, pool, replies, sink))
             }
             Ok(Some(event @ Event::Part(_))) => {
                 self.traffic = Traffic::Busy;
@@ -400,4 +395,10 @@ fn handle_control(
         Room::Left if has_room => Room::Left,
         _ => Room::None,
     }
+}
+
+/// Notes that the socket has failed, or that the peer has ended its direction without a Close frame.
+#[cold]
+fn fail(mut writer: MutexGuard<'_, Writer>, error: Option<io::Error>) {
+    writer.fail_io(error.unwrap_or(io::ErrorKind::UnexpectedEof.into()));
 }
