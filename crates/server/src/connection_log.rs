@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Instant};
 
-use sockeye::{Closed, Endpoint, Error, Message, Refusal, Reply, Request, Route, Session, Side};
+use sockeye::{Closed, Endpoint, Message, Refusal, Reply, Request, Route, Session, Side};
 
 use crate::config::Switch;
 
@@ -64,14 +64,6 @@ impl<E: Endpoint> Endpoint for Logged<E> {
         self.endpoint.on_message(session, message)
     }
 
-    fn on_ping(&mut self, session: &Session, payload: &[u8]) {
-        self.endpoint.on_ping(session, payload);
-    }
-
-    fn on_pong(&mut self, session: &Session, payload: &[u8]) {
-        self.endpoint.on_pong(session, payload);
-    }
-
     fn on_close(&mut self, session: &Session, closed: &Closed) {
         let by = match closed.by {
             Side::Us => "server",
@@ -96,7 +88,7 @@ impl<E: Endpoint> Endpoint for Logged<E> {
         self.endpoint.on_close(session, closed);
     }
 
-    fn on_error(&mut self, session: &Session, error: &Error) {
-        self.endpoint.on_error(session, error);
+    fn wrapped(&mut self) -> Option<&mut dyn Endpoint> {
+        Some(&mut self.endpoint)
     }
 }

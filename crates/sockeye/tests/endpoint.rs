@@ -97,6 +97,43 @@ async fn callbacks_come_in_order_and_replies_are_sent() {
     }
 }
 
+/// Replies in upper case, and leaves all other callbacks to the endpoint that it wraps.
+struct Shouting(Recorder);
+
+impl Endpoint for Shouting {
+    fn on_message(&mut self, _: &Session, message: Message<'_>) -> Reply {
+        let text = message.as_text().unwrap_or_default();
+        Reply::Message(text.to_uppercase().into())
+    }
+
+    fn wrapped(&mut self) -> Option<&mut dyn Endpoint> {
+        Some(&mut self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_wrapped_endpoint_gets_the_callbacks_that_its_wrapper_does_not_define() {
+    let (heard, hears) = mpsc::unbounded_channel();
+    let mut heard_by_wrapped = Heard(hears);
+    let (left, right) = duplex(64 << 10);
+    let endpoint = Shouting(Recorder { heard });
+    Session::from_stream(left, Role::Server, Settings::default(), endpoint).unwrap();
+    let mut client = WebSocket::from_stream(right, Role::Client, Settings::default()).unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("welcome".into()));
+    client.send("hello").await.unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("HELLO".into()));
+    client.ping(b"p").unwrap();
+    client.close(CloseCode::NORMAL, "bye").await;
+    for expected in [
+        "open",
+        "ping [112]",
+        "close closed by the peer with 1000 (bye)",
+        "(gone)",
+    ] {
+        assert_eq!(heard_by_wrapped.next().await, expected);
+    }
+}
+
 #[tokio::test]
 async fn an_endpoint_closes_with_its_own_code() {
     let (mut client, session, _) = recorder();

@@ -1,6 +1,6 @@
 //! An endpoint whose client is online while the session is open.
 
-use sockeye::{Closed, Endpoint, Error, Message, Reply, Session};
+use sockeye::{Closed, Endpoint, Message, Reply, Session};
 use sockeye_hub::presence::{DeviceGuard, Presence};
 
 /// An endpoint whose client, if the request names one, is online while the session is open.
@@ -39,21 +39,13 @@ impl<E: Endpoint> Endpoint for Tracked<E> {
         self.endpoint.on_message(session, message)
     }
 
-    fn on_ping(&mut self, session: &Session, payload: &[u8]) {
-        self.endpoint.on_ping(session, payload);
-    }
-
-    fn on_pong(&mut self, session: &Session, payload: &[u8]) {
-        self.endpoint.on_pong(session, payload);
-    }
-
     fn on_close(&mut self, session: &Session, closed: &Closed) {
         self.guard = None;
         self.endpoint.on_close(session, closed);
     }
 
-    fn on_error(&mut self, session: &Session, error: &Error) {
-        self.endpoint.on_error(session, error);
+    fn wrapped(&mut self) -> Option<&mut dyn Endpoint> {
+        Some(&mut self.endpoint)
     }
 }
 

@@ -3,10 +3,8 @@
 use sockeye_proto::Message;
 
 use crate::{
-    closed::Closed,
     connection::Session,
     endpoint::endpoint::{Endpoint, Reply},
-    error::Error,
     settings::AppHeartbeat,
 };
 
@@ -27,10 +25,6 @@ impl Answering {
 }
 
 impl Endpoint for Answering {
-    fn on_open(&mut self, session: &Session) {
-        self.0.on_open(session);
-    }
-
     fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
         match session.answer_to_heartbeat(&message) {
             Some(pong) => Reply::Message(pong),
@@ -38,19 +32,7 @@ impl Endpoint for Answering {
         }
     }
 
-    fn on_ping(&mut self, session: &Session, payload: &[u8]) {
-        self.0.on_ping(session, payload);
-    }
-
-    fn on_pong(&mut self, session: &Session, payload: &[u8]) {
-        self.0.on_pong(session, payload);
-    }
-
-    fn on_close(&mut self, session: &Session, closed: &Closed) {
-        self.0.on_close(session, closed);
-    }
-
-    fn on_error(&mut self, session: &Session, error: &Error) {
-        self.0.on_error(session, error);
+    fn wrapped(&mut self) -> Option<&mut dyn Endpoint> {
+        Some(&mut *self.0)
     }
 }

@@ -31,7 +31,9 @@ use crate::{closed::Closed, connection::Session, error::Error};
 pub trait Endpoint: Send + 'static {
     /// Called when the connection is open, before any other callback.
     fn on_open(&mut self, session: &Session) {
-        let _ = session;
+        if let Some(endpoint) = self.wrapped() {
+            endpoint.on_open(session);
+        }
     }
 
     /// Called with each whole message. The reply is sent before the next message is handled.
@@ -39,22 +41,56 @@ pub trait Endpoint: Send + 'static {
 
     /// Called with the payload of each ping, of at most 125 bytes. The ping has been answered.
     fn on_ping(&mut self, session: &Session, payload: &[u8]) {
-        let _ = (session, payload);
+        if let Some(endpoint) = self.wrapped() {
+            endpoint.on_ping(session, payload);
+        }
     }
 
     /// Called with the payload of each pong, of at most 125 bytes.
     fn on_pong(&mut self, session: &Session, payload: &[u8]) {
-        let _ = (session, payload);
+        if let Some(endpoint) = self.wrapped() {
+            endpoint.on_pong(session, payload);
+        }
     }
 
     /// Called when the connection has ended, from either side. The last call.
     fn on_close(&mut self, session: &Session, closed: &Closed) {
-        let _ = (session, closed);
+        if let Some(endpoint) = self.wrapped() {
+            endpoint.on_close(session, closed);
+        }
     }
 
     /// Called when the peer broke the protocol, a limit was reached or the network failed. `on_close` follows.
     fn on_error(&mut self, session: &Session, error: &Error) {
-        let _ = (session, error);
+        if let Some(endpoint) = self.wrapped() {
+            endpoint.on_error(session, error);
+        }
+    }
+
+    /// Returns the endpoint that this one wraps; `None` if it wraps none. It gets the callbacks that this one doesn't define,
+    /// so that an endpoint which adds something to any other, as logging does, defines only the callbacks that it needs.
+    ///
+    /// ```
+    /// use sockeye::{Endpoint, Message, Reply, Session};
+    ///
+    /// struct Counted<E> {
+    ///     endpoint: E,
+    ///     messages: u64,
+    /// }
+    ///
+    /// impl<E: Endpoint> Endpoint for Counted<E> {
+    ///     fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
+    ///         self.messages += 1;
+    ///         self.endpoint.on_message(session, message)
+    ///     }
+    ///
+    ///     fn wrapped(&mut self) -> Option<&mut dyn Endpoint> {
+    ///         Some(&mut self.endpoint)
+    ///     }
+    /// }
+    /// ```
+    fn wrapped(&mut self) -> Option<&mut dyn Endpoint> {
+        None
     }
 }
 

@@ -14,7 +14,6 @@ use crate::{
     closed::{Closed, Ending},
     connection::{Permit, Session},
     endpoint::{Endpoint, Reply},
-    error::Error,
     server::{closing_notice::ClosingNotice, stats::Stats},
 };
 
@@ -191,14 +190,6 @@ impl Endpoint for RegisteredEndpoint {
         self.endpoint.on_message(session, message)
     }
 
-    fn on_ping(&mut self, session: &Session, payload: &[u8]) {
-        self.endpoint.on_ping(session, payload);
-    }
-
-    fn on_pong(&mut self, session: &Session, payload: &[u8]) {
-        self.endpoint.on_pong(session, payload);
-    }
-
     fn on_close(&mut self, session: &Session, closed: &Closed) {
         let endpoint = &mut self.endpoint;
         let called = catch_unwind(AssertUnwindSafe(|| endpoint.on_close(session, closed)));
@@ -208,7 +199,7 @@ impl Endpoint for RegisteredEndpoint {
         }
     }
 
-    fn on_error(&mut self, session: &Session, error: &Error) {
-        self.endpoint.on_error(session, error);
+    fn wrapped(&mut self) -> Option<&mut dyn Endpoint> {
+        Some(&mut *self.endpoint)
     }
 }
