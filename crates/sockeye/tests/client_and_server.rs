@@ -116,8 +116,8 @@ async fn closed_connections_end_by_themselves_at_both_ends() {
     let (server, clients) = clients().await;
     let (gone, mut went) = mpsc::unbounded_channel();
     for (_, client) in clients {
-        struct Watched(mpsc::UnboundedSender<CloseCode>);
-        impl Endpoint for Watched {
+        struct CodeReporter(mpsc::UnboundedSender<CloseCode>);
+        impl Endpoint for CodeReporter {
             fn on_message(&mut self, _session: &Session, _message: Message<'_>) -> Reply {
                 Reply::None
             }
@@ -125,7 +125,7 @@ async fn closed_connections_end_by_themselves_at_both_ends() {
                 let _ = self.0.send(closed.code);
             }
         }
-        let session = client.endpoint(Watched(gone.clone())).await.unwrap();
+        let session = client.endpoint(CodeReporter(gone.clone())).await.unwrap();
         session.close(CloseCode::GOING_AWAY, "");
         assert_eq!(went.recv().await, Some(CloseCode::GOING_AWAY));
     }

@@ -15,7 +15,7 @@ use tokio::{
 use crate::support::{connect, frame, read_head, request, soon};
 
 /// Echoes, and reports what it sees.
-struct Watched(mpsc::UnboundedSender<Seen>);
+struct Reporter(mpsc::UnboundedSender<Seen>);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
@@ -25,7 +25,7 @@ enum Seen {
     Close(Side, bool),
 }
 
-impl Endpoint for Watched {
+impl Endpoint for Reporter {
     fn on_open(&mut self, _session: &Session) {
         let _ = self.0.send(Seen::Open);
     }
@@ -58,9 +58,9 @@ impl Fixture {
         let gate = Arc::clone(&let_in);
         let server = Server::bind("127.0.0.1:0")
             .workers(1)
-            .route("/", move |_request| Ok(Watched(sender.clone())))
+            .route("/", move |_request| Ok(Reporter(sender.clone())))
             .mount(
-                Route::new("/slow", move |_request| Ok(Watched(slow_sender.clone()))).authorize(
+                Route::new("/slow", move |_request| Ok(Reporter(slow_sender.clone()))).authorize(
                     move |_request| {
                         let gate = Arc::clone(&gate);
                         async move {

@@ -1,28 +1,24 @@
 //! A peer that vanishes is noticed; one that lives stays connected, and its latency is measured.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use sockeye::{
-    CloseCode, Closed, Endpoint, Error, ErrorKind, HeartbeatConfig, Message, Reply, Role, Route,
-    Server, ServerHandle, Session, Settings, Side, WebSocket,
+    CloseCode, ErrorKind, HeartbeatConfig, Role, Route, Server, Settings, Side, WebSocket,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::mpsc::unbounded_channel,
     time::Instant,
 };
 
 use crate::{
     support::{
-        assert_echoes, connect, http2_client_on, http2_connect, http2_websocket, open, read_head,
-        request, soon,
+        Echo, assert_echoes, connect, http2_client_on, http2_connect, http2_websocket, open,
+        read_head, request, soon,
     },
     tls,
+    watched::{Watched, watched},
 };
 
 const HEARTBEAT: HeartbeatConfig = HeartbeatConfig {
@@ -36,115 +32,37 @@ const LENIENT: HeartbeatConfig = HeartbeatConfig {
     timeout: Duration::from_secs(3),
 };
 
-/// What an endpoint has learned about the end.
-#[derive(Debug)]
-struct Ended {
-    at: Instant,
-    error: Option<ErrorKind>,
-    closed: Closed,
-}
-
-/// An echo endpoint that sends its session and its end to the test.
-struct Patient {
-    sessions: UnboundedSender<Session>,
-    ends: UnboundedSender<Ended>,
-    error: Option<ErrorKind>,
-    pongs: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-impl Endpoint for Patient {
-    fn on_open(&mut self, session: &Session) {
-        let _ = self.sessions.send(session.clone());
-    }
-
-    fn on_message(&mut self, _: &Session, _: Message<'_>) -> Reply {
-        Reply::Echo
-    }
-
-    fn on_pong(&mut self, _: &Session, payload: &[u8]) {
-        self.pongs.lock().unwrap().push(payload.to_vec());
-    }
-
-    fn on_error(&mut self, _: &Session, error: &Error) {
-        self.error = Some(error.kind());
-    }
-
-    fn on_close(&mut self, _: &Session, closed: &Closed) {
-        let _ = self.ends.send(Ended {
-            at: Instant::now(),
-            error: self.error,
-            closed: closed.clone(),
-        });
-    }
-}
-
-struct Watched {
-    server: ServerHandle,
-    sessions: UnboundedReceiver<Session>,
-    ends: UnboundedReceiver<Ended>,
-    pongs: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
 fn beating(config: HeartbeatConfig) -> Settings {
     let mut settings = Settings::default();
     settings.heartbeat = Some(config);
     settings
 }
 
-/// Starts a server whose one endpoint, at `/`, reports to the test.
-async fn watched(server: Server, settings: Settings) -> Watched {
-    let (sessions, session_receiver) = unbounded_channel();
-    let (ends, end_receiver) = unbounded_channel();
-    let pongs = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&pongs);
-    let route = Route::new("/", move |_| {
-        Ok(Patient {
-            sessions: sessions.clone(),
-            ends: ends.clone(),
-            error: None,
-            pongs: Arc::clone(&heard),
-        })
-    });
-    let server = server.settings(settings).mount(route);
-    Watched {
-        server: server.start().await.unwrap(),
-        sessions: session_receiver,
-        ends: end_receiver,
-        pongs,
-    }
-}
-
-impl Watched {
-    fn addr(&self) -> SocketAddr {
-        self.server.local_addrs()[0]
-    }
-
-    /// Asserts that the peer, silent since `since`, is given up in time and not too early.
-    async fn assert_given_up(&mut self, since: Instant, config: HeartbeatConfig) {
-        let ended = soon(self.ends.recv()).await.unwrap();
-        assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
-        assert_eq!(
-            (ended.closed.by, ended.closed.code, &*ended.closed.reason),
-            (Side::Network, CloseCode::ABNORMAL, "no sign of life")
-        );
-        assert_eq!((ended.closed.sent, ended.closed.received), (None, None));
-        let took = ended.at - since;
-        // The first ping comes after half of the interval at the earliest.
-        assert!(took >= config.interval / 2 + config.timeout, "{took:?}");
-        let bound = config.interval + config.timeout;
-        eprintln!("noticed after {took:?}, bound {bound:?}");
-        // The machine may stop for seconds, which is not the heartbeat's fault.
-        assert!(took < bound + Duration::from_secs(10), "{took:?}");
-        let server = &self.server;
-        soon(async {
-            while (server.sessions(), server.connections()) != (0, 0) {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-        let endings = self.server.endings();
-        assert_eq!((endings.silent, endings.total()), (1, 1));
-    }
+/// Asserts that the peer, silent since `since`, is given up in time and not too early.
+async fn assert_given_up(watched: &mut Watched, since: Instant, config: HeartbeatConfig) {
+    let ended = watched.ended().await;
+    assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
+    assert_eq!(
+        (ended.closed.by, ended.closed.code, &*ended.closed.reason),
+        (Side::Network, CloseCode::ABNORMAL, "no sign of life")
+    );
+    assert_eq!((ended.closed.sent, ended.closed.received), (None, None));
+    let took = ended.at - since;
+    // The first ping comes after half of the interval at the earliest.
+    assert!(took >= config.interval / 2 + config.timeout, "{took:?}");
+    let bound = config.interval + config.timeout;
+    eprintln!("noticed after {took:?}, bound {bound:?}");
+    // The machine may stop for seconds, which is not the heartbeat's fault.
+    assert!(took < bound + Duration::from_secs(10), "{took:?}");
+    let server = &watched.server;
+    soon(async {
+        while (server.sessions(), server.connections()) != (0, 0) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let endings = watched.server.endings();
+    assert_eq!((endings.silent, endings.total()), (1, 1));
 }
 
 /// Opens a WebSocket whose client answers nothing.
@@ -158,10 +76,10 @@ async fn open_deaf(addr: SocketAddr) -> TcpStream {
 
 #[tokio::test]
 async fn peer_without_a_sign_of_life_is_given_up() {
-    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(HEARTBEAT)).await;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(HEARTBEAT), || Echo).await;
     let began = Instant::now();
     let mut deaf = open_deaf(watched.addr()).await;
-    watched.assert_given_up(began, HEARTBEAT).await;
+    assert_given_up(&mut watched, began, HEARTBEAT).await;
     // The server has sent a ping and, after half of the timeout, the same ping again. The socket was reset,
     // because nothing of ours waited for the peer in the kernel.
     let mut pings = [0; 20];
@@ -176,7 +94,7 @@ async fn peer_without_a_sign_of_life_is_given_up() {
 async fn peer_without_a_sign_of_life_is_given_up_on_tls() {
     let (identity, roots) = tls::identity();
     let server = Server::unbound().listen_tls("127.0.0.1:0", identity);
-    let mut watched = watched(server, beating(HEARTBEAT)).await;
+    let mut watched = watched(server, beating(HEARTBEAT), || Echo).await;
     let mut stream = tls::dial(roots, watched.addr(), &[]).await;
     let began = Instant::now();
     stream
@@ -184,17 +102,17 @@ async fn peer_without_a_sign_of_life_is_given_up_on_tls() {
         .await
         .unwrap();
     read_head(&mut stream).await;
-    watched.assert_given_up(began, HEARTBEAT).await;
+    assert_given_up(&mut watched, began, HEARTBEAT).await;
 }
 
 #[tokio::test]
 async fn peer_without_a_sign_of_life_is_given_up_over_http2() {
-    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(HEARTBEAT)).await;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(HEARTBEAT), || Echo).await;
     let mut sender = http2_client_on(connect(watched.addr()).await).await;
     let began = Instant::now();
     let response = http2_connect(&mut sender, "/", &[]).await;
     let stream = soon(hyper::upgrade::on(response)).await.unwrap();
-    let ended = soon(watched.ends.recv()).await.unwrap();
+    let ended = watched.ended().await;
     assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
     assert!(ended.at - began >= HEARTBEAT.interval / 2 + HEARTBEAT.timeout);
     // The other streams of the connection stay open.
@@ -205,7 +123,7 @@ async fn peer_without_a_sign_of_life_is_given_up_over_http2() {
 
 #[tokio::test]
 async fn peer_that_answers_stays_and_its_latency_is_known() {
-    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(LENIENT)).await;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(LENIENT), || Echo).await;
     let (mut websocket, _) = open(watched.addr(), "/", &[]).await;
     let session = soon(watched.sessions.recv()).await.unwrap();
     assert_eq!(session.latency(), None);
@@ -229,7 +147,7 @@ async fn peer_that_answers_stays_and_its_latency_is_known() {
 
 #[tokio::test]
 async fn any_byte_is_life_and_no_pong_but_the_answer_is_measured() {
-    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(LENIENT)).await;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), beating(LENIENT), || Echo).await;
     let mut stream = open_deaf(watched.addr()).await;
     let session = soon(watched.sessions.recv()).await.unwrap();
     let began = Instant::now();
@@ -245,23 +163,23 @@ async fn any_byte_is_life_and_no_pong_but_the_answer_is_measured() {
     assert!(session.is_open());
     assert_eq!(session.latency(), None);
     assert_eq!(*watched.pongs.lock().unwrap(), [b"forged!!"]);
-    watched.assert_given_up(began, LENIENT).await;
+    assert_given_up(&mut watched, began, LENIENT).await;
 }
 
 #[tokio::test]
 async fn session_in_a_used_slot_has_a_heartbeat_of_its_own() {
     // One worker, so that all of them get the same slot.
     let server = Server::bind("127.0.0.1:0").workers(1);
-    let mut watched = watched(server, beating(HEARTBEAT)).await;
+    let mut watched = watched(server, beating(HEARTBEAT), || Echo).await;
     for _ in 0..20 {
         let (mut websocket, _) = open(watched.addr(), "/", &[]).await;
         soon(websocket.close(CloseCode::NORMAL, "")).await;
-        let ended = soon(watched.ends.recv()).await.unwrap();
+        let ended = watched.ended().await;
         assert_eq!(ended.closed.code, CloseCode::NORMAL);
     }
     let began = Instant::now();
     let _deaf = open_deaf(watched.addr()).await;
-    let ended = soon(watched.ends.recv()).await.unwrap();
+    let ended = watched.ended().await;
     assert_eq!(ended.error, Some(ErrorKind::Heartbeat));
     assert!(ended.at - began >= HEARTBEAT.interval / 2 + HEARTBEAT.timeout);
     assert_eq!(watched.server.endings().clean, 20);
@@ -271,7 +189,7 @@ async fn session_in_a_used_slot_has_a_heartbeat_of_its_own() {
 async fn without_heartbeat_no_ping_is_sent() {
     let mut settings = Settings::default();
     settings.heartbeat = None;
-    let watched = watched(Server::bind("127.0.0.1:0"), settings).await;
+    let watched = watched(Server::bind("127.0.0.1:0"), settings, || Echo).await;
     let mut deaf = open_deaf(watched.addr()).await;
     let heard = tokio::time::timeout(Duration::from_millis(500), deaf.read_u8()).await;
     assert!(heard.is_err(), "{heard:?}");

@@ -1,14 +1,14 @@
 //! Timeouts of sessions: a session that is idle, too old, or whose peer reads nothing is closed, and no other.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use sockeye::{
-    CloseCode, Closed, Endings, Endpoint, Error, ErrorKind, Lifetime, Message, Reply, Role, Route,
-    Server, ServerHandle, Session, Settings, Side, WebSocket,
+    CloseCode, Endpoint, ErrorKind, Lifetime, Message, Reply, Role, Route, Server, Session,
+    Settings, Side, WebSocket,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::mpsc::unbounded_channel,
     time::{Instant, sleep, timeout},
 };
 
@@ -18,21 +18,11 @@ use crate::{
         open, open_on, read_head, request, soon, upgraded,
     },
     tls,
+    watched::{Ended, watched},
 };
 
-/// What an endpoint has learned about the end.
-#[derive(Debug)]
-struct Ended {
-    at: Instant,
-    error: Option<ErrorKind>,
-    closed: Closed,
-}
-
 /// Echoes. After the message `more` it sends until its outbox is full.
-struct Talker {
-    ends: UnboundedSender<Ended>,
-    error: Option<ErrorKind>,
-}
+struct Talker;
 
 impl Endpoint for Talker {
     fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
@@ -41,59 +31,6 @@ impl Endpoint for Talker {
         }
         while session.try_send(vec![7; 64 << 10]).is_ok() {}
         Reply::None
-    }
-
-    fn on_error(&mut self, _: &Session, error: &Error) {
-        self.error = Some(error.kind());
-    }
-
-    fn on_close(&mut self, _: &Session, closed: &Closed) {
-        let _ = self.ends.send(Ended {
-            at: Instant::now(),
-            error: self.error,
-            closed: closed.clone(),
-        });
-    }
-}
-
-struct Watched {
-    server: ServerHandle,
-    ends: UnboundedReceiver<Ended>,
-}
-
-async fn watched(server: Server, settings: Settings) -> Watched {
-    let (ends, receiver) = unbounded_channel();
-    let route = Route::new("/", move |_| {
-        Ok(Talker {
-            ends: ends.clone(),
-            error: None,
-        })
-    });
-    let server = server.settings(settings).mount(route);
-    Watched {
-        server: server.start().await.unwrap(),
-        ends: receiver,
-    }
-}
-
-impl Watched {
-    fn addr(&self) -> SocketAddr {
-        self.server.local_addrs()[0]
-    }
-
-    async fn ended(&mut self) -> Ended {
-        soon(self.ends.recv()).await.unwrap()
-    }
-
-    /// Returns how the sessions have ended, once none is open.
-    async fn endings(&self) -> Endings {
-        soon(async {
-            while self.server.sessions() > 0 {
-                sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await;
-        self.server.endings()
     }
 }
 
@@ -112,7 +49,7 @@ fn idle_after(time: Duration) -> Settings {
 #[tokio::test]
 async fn a_session_without_messages_is_closed_and_pings_do_not_count() {
     const IDLE: Duration = Duration::from_millis(400);
-    let mut watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE), || Talker).await;
     let (websocket, _) = open(watched.addr(), "/", &[]).await;
     let began = Instant::now();
     let session = websocket.session().clone();
@@ -137,7 +74,7 @@ async fn a_session_without_messages_is_closed_and_pings_do_not_count() {
 async fn a_session_with_messages_is_not_idle() {
     // Long, for a machine that may stop for some seconds.
     const IDLE: Duration = Duration::from_secs(4);
-    let watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
+    let watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE), || Talker).await;
     let (mut websocket, _) = open(watched.addr(), "/", &[]).await;
     let began = Instant::now();
     while began.elapsed() < 2 * IDLE {
@@ -151,7 +88,7 @@ async fn a_session_with_messages_is_not_idle() {
 async fn a_session_in_the_middle_of_a_message_is_not_idle() {
     const IDLE: Duration = Duration::from_secs(1);
     const STEPS: usize = 30;
-    let watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
+    let watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE), || Talker).await;
     let mut fragments = upgraded(watched.addr()).await;
     let mut one_frame = upgraded(watched.addr()).await;
     fragments.write_all(b"\x01\x81\0\0\0\0x").await.unwrap();
@@ -174,7 +111,7 @@ async fn a_session_in_the_middle_of_a_message_is_not_idle() {
 #[tokio::test]
 async fn a_session_that_stops_in_the_middle_of_a_message_is_idle_though_it_pings() {
     const IDLE: Duration = Duration::from_millis(400);
-    let mut watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE)).await;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), idle_after(IDLE), || Talker).await;
     let mut stream = upgraded(watched.addr()).await;
     stream.write_all(b"\x01\x81\0\0\0\0x").await.unwrap();
     let ended = async {
@@ -201,7 +138,7 @@ async fn idle_ends_on_tls_over_http2_and_in_a_conversation_too() {
     let server = Server::bind("127.0.0.1:0")
         .listen_tls("127.0.0.1:0", identity)
         .mount(conversation);
-    let watched = watched(server, idle_after(IDLE)).await;
+    let watched = watched(server, idle_after(IDLE), || Talker).await;
     let addrs = watched.server.local_addrs();
     let began = Instant::now();
     let stream = tls::dial(roots, addrs[1], &[]).await;
@@ -228,7 +165,7 @@ async fn lifetimes_end_spread_and_with_a_reason() {
         max: Duration::from_millis(1500),
         spread: Duration::from_millis(1000),
     });
-    let watched = watched(Server::bind("127.0.0.1:0"), settings).await;
+    let watched = watched(Server::bind("127.0.0.1:0"), settings, || Talker).await;
     let began = Instant::now();
     let mut open_ones = Vec::new();
     for _ in 0..20 {
@@ -296,7 +233,7 @@ fn assert_stalled(ended: &Ended, since: Instant) {
 async fn a_peer_that_reads_nothing_is_dropped_for_lack_of_progress() {
     let (identity, roots) = tls::identity();
     let server = Server::bind("127.0.0.1:0").listen_tls("127.0.0.1:0", identity);
-    let mut watched = watched(server, stalling()).await;
+    let mut watched = watched(server, stalling(), || Talker).await;
     let began = Instant::now();
     let mut deaf = connect(watched.addr()).await;
     ask_for_more(&mut deaf, "/").await;
@@ -357,7 +294,12 @@ async fn a_peer_that_reads_nothing_is_dropped_when_other_threads_send() {
 async fn a_peer_that_reads_slowly_stays() {
     // Long, for a machine that may stop for a while.
     const PROGRESS: Duration = Duration::from_secs(4);
-    let watched = watched(Server::bind("127.0.0.1:0"), stalling_after(PROGRESS)).await;
+    let watched = watched(
+        Server::bind("127.0.0.1:0"),
+        stalling_after(PROGRESS),
+        || Talker,
+    )
+    .await;
     let mut slow = connect(watched.addr()).await;
     ask_for_more(&mut slow, "/").await;
     let began = Instant::now();
@@ -388,7 +330,7 @@ async fn loop_style_drops_a_peer_that_reads_nothing() {
 async fn without_the_limit_a_peer_that_reads_nothing_stays() {
     let mut settings = without_heartbeat();
     settings.progress_timeout = None;
-    let mut watched = watched(Server::bind("127.0.0.1:0"), settings).await;
+    let mut watched = watched(Server::bind("127.0.0.1:0"), settings, || Talker).await;
     let mut deaf = connect(watched.addr()).await;
     ask_for_more(&mut deaf, "/").await;
     let ended = timeout(3 * PROGRESS, watched.ends.recv()).await;

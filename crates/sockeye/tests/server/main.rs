@@ -34,3 +34,4 @@ mod turns;
 mod unix_sockets;
 mod upgrade;
 mod upgrades;
+mod watched;
