@@ -37,7 +37,7 @@ use crate::{
     presence::{self, Presence, Tracked},
     readiness::Readiness,
     reload::Reloader,
-    room::Place,
+    room::RoomMember,
     signal::{HangUps, Signals},
     welcome,
 };
@@ -265,7 +265,7 @@ fn endpoints(
     let root = connections.route("/", move |_| Ok(Echo));
     let echo = connections.route("/echo", move |_| Ok(Tracked::new(Echo, &for_echo, "echo")));
     let broadcast = connections.route("/websocket/ws", move |_| {
-        Ok(Tracked::new(Place(room.clone()), &for_room, "room"))
+        Ok(Tracked::new(RoomMember(room.clone()), &for_room, "room"))
     });
     // Conformance suites use /echo, and send larger messages than other endpoints allow.
     let mut limits = settings(config).limits;
@@ -303,13 +303,13 @@ fn chat_limits(config: &Config, data: Option<&DataDir>) -> chat::Limits {
     let mut limits = chat::Limits::default();
     if data.is_some() {
         limits.history_bytes_max = 64 << 20;
-        limits.letters_bytes_max = 32 << 20;
+        limits.queued_bytes_max = 32 << 20;
     }
     if let Some(bytes) = &config.chat_history_bytes_max {
         limits.history_bytes_max = bytes.0 as u64;
     }
-    if let Some(bytes) = &config.chat_letters_bytes_max {
-        limits.letters_bytes_max = bytes.0 as u64;
+    if let Some(bytes) = &config.chat_queued_bytes_max {
+        limits.queued_bytes_max = bytes.0 as u64;
     }
     limits
 }

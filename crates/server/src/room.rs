@@ -4,9 +4,9 @@ use sockeye::{Closed, Endpoint, Group, Message, Reply, Session};
 
 /// The endpoint of one client in the room.
 #[derive(Debug)]
-pub(crate) struct Place(pub(crate) Group);
+pub(crate) struct RoomMember(pub(crate) Group);
 
-impl Endpoint for Place {
+impl Endpoint for RoomMember {
     fn on_open(&mut self, session: &Session) {
         self.0.join(session);
     }

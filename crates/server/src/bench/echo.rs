@@ -122,7 +122,7 @@ impl Echoes {
 
     fn not_sent(&self, why: &str) -> bool {
         self.run.lost.fetch_add(1, Ordering::Relaxed);
-        self.run.trouble(format!("not sent: {why}"));
+        self.run.count_error(format!("not sent: {why}"));
         false
     }
 

@@ -197,8 +197,9 @@ impl FanOut {
             return true;
         }
         self.lose(board.receivers());
-        self.run
-            .trouble("not sent: the server takes nothing more, or delivers too little".to_owned());
+        self.run.count_error(
+            "not sent: the server takes nothing more, or delivers too little".to_owned(),
+        );
         false
     }
 
@@ -282,7 +283,7 @@ impl Endpoint for FanOutClient {
             Read::Damaged => self.wrong(),
             Read::Foreign => {
                 let run = &self.fan_out.run;
-                run.trouble("somebody else's message in the room, ignored".to_owned());
+                run.count_error("somebody else's message in the room, ignored".to_owned());
             }
         }
         Reply::None

@@ -63,7 +63,8 @@ impl Handshakes {
         let closed = session.closed().await;
         if !closed.is_clean() {
             self.run.dropped.fetch_add(1, Ordering::Relaxed);
-            self.run.trouble(format!("not closed cleanly: {closed}"));
+            self.run
+                .count_error(format!("not closed cleanly: {closed}"));
         }
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Run {
     pub(crate) refused: AtomicU64,
     /// Connections that ended unexpectedly.
     pub(crate) dropped: AtomicU64,
-    troubles: Mutex<BTreeMap<String, u64>>,
+    errors: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Run {
@@ -54,7 +54,7 @@ impl Run {
             lost: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            troubles: Mutex::default(),
+            errors: Mutex::default(),
         }
     }
 
@@ -96,26 +96,26 @@ impl Run {
     }
 
     /// Counts an error by its text.
-    pub(crate) fn trouble(&self, what: String) {
-        let mut troubles = lock(&self.troubles);
-        let what = if troubles.len() < TROUBLES_MAX || troubles.contains_key(&what) {
+    pub(crate) fn count_error(&self, what: String) {
+        let mut errors = lock(&self.errors);
+        let what = if errors.len() < ERRORS_MAX || errors.contains_key(&what) {
             what
         } else {
             "others".to_owned()
         };
-        *troubles.entry(what).or_default() += 1;
+        *errors.entry(what).or_default() += 1;
     }
 
     /// Returns the errors, the most frequent first.
-    pub(crate) fn troubles(&self) -> Vec<(String, u64)> {
-        let mut troubles: Vec<_> = lock(&self.troubles).clone().into_iter().collect();
-        troubles.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        troubles
+    pub(crate) fn errors(&self) -> Vec<(String, u64)> {
+        let mut errors: Vec<_> = lock(&self.errors).clone().into_iter().collect();
+        errors.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        errors
     }
 }
 
 /// Most distinct error texts. A person doesn't read a longer list.
-const TROUBLES_MAX: usize = 16;
+const ERRORS_MAX: usize = 16;
 
 /// The end of one connection, which all endpoints handle alike.
 #[derive(Default)]
@@ -134,7 +134,7 @@ impl Ending {
         }
         run.dropped.fetch_add(1, Ordering::Relaxed);
         let why = self.0.take().unwrap_or_else(|| closed.to_string());
-        run.trouble(format!("ended: {why}"));
+        run.count_error(format!("ended: {why}"));
         true
     }
 }
@@ -144,15 +144,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn troubles_are_counted_by_their_text_and_bounded() {
+    fn errors_are_counted_by_their_text_and_bounded() {
         let run = Run::new();
         for number in 0..40 {
-            run.trouble(format!("{number}"));
+            run.count_error(format!("{number}"));
         }
-        run.trouble("3".to_owned());
-        let troubles = run.troubles();
-        assert_eq!(troubles.len(), TROUBLES_MAX + 1);
-        assert_eq!(troubles[0], ("others".to_owned(), 24));
-        assert_eq!(troubles[1], ("3".to_owned(), 2));
+        run.count_error("3".to_owned());
+        let errors = run.errors();
+        assert_eq!(errors.len(), ERRORS_MAX + 1);
+        assert_eq!(errors[0], ("others".to_owned(), 24));
+        assert_eq!(errors[1], ("3".to_owned(), 2));
     }
 }

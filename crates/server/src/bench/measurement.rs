@@ -24,8 +24,8 @@ use super::{
     payload::{Payload, Stamp},
     quantity,
     report::{
-        Asked, Connections, FORMAT, Measured, Messages, Processor, Report, Scheduled, Times,
-        Trouble,
+        Asked, Connections, ErrorCount, FORMAT, Measured, Messages, Processor, Report, Scheduled,
+        Times,
     },
     schedule::{Departure, Schedule, Sending},
     tally::Tally,
@@ -393,10 +393,10 @@ impl Measurement<'_> {
             processor: span
                 .processor
                 .map(|used| Processor::new(used, span.lasted, own_threads)),
-            troubles: run
-                .troubles()
+            errors: run
+                .errors()
                 .into_iter()
-                .map(|(what, count)| Trouble { what, count })
+                .map(|(what, count)| ErrorCount { what, count })
                 .collect(),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   args, tokens ──> command ──> opening ──┬──> echo ─────────┐ <── schedule (--rate)
-//!                      │                   ├──> idle          ├──> tally, troubles ──> Report ──> text or JSON
+//!                      │                   ├──> idle          ├──> tally, errors   ──> Report ──> text or JSON
 //!                      │                   ├──> fan_out ──────┘                          ^
 //!                      │                   └──> handshakes (opens for itself)            │
 //!                      └── watch: time, ctrl-C, the progress line          machine: processor, open files

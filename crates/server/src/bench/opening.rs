@@ -155,7 +155,7 @@ pub(crate) async fn within(
 pub(crate) fn count_refusal(run: &Run, dials: &Dials, number: usize, error: &Error) {
     run.refused.fetch_add(1, Ordering::Relaxed);
     let reason = dials.without_token(number, reason(error));
-    run.trouble(format!("not connected: {reason}"));
+    run.count_error(format!("not connected: {reason}"));
 }
 
 /// Returns why the first connection failed.

@@ -26,7 +26,8 @@ pub(crate) struct Report {
     pub(crate) schedule: Option<Scheduled>,
     pub(crate) messages: Messages,
     pub(crate) processor: Option<Processor>,
-    pub(crate) troubles: Vec<Trouble>,
+    #[serde(rename = "troubles")]
+    pub(crate) errors: Vec<ErrorCount>,
 }
 
 /// The version of the JSON.
@@ -100,7 +101,7 @@ pub(crate) struct Processor {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Trouble {
+pub(crate) struct ErrorCount {
     pub(crate) what: String,
     pub(crate) count: u64,
 }
@@ -270,10 +271,10 @@ impl fmt::Display for Report {
                 "this process"
             )?;
         }
-        if !self.troubles.is_empty() {
+        if !self.errors.is_empty() {
             writeln!(f)?;
         }
-        for Trouble { what, count } in &self.troubles {
+        for ErrorCount { what, count } in &self.errors {
             writeln!(f, "  {:>8} x  {what}", quantity::count(*count))?;
         }
         Ok(())

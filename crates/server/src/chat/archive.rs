@@ -8,9 +8,9 @@
 //!   people    ADDRESS ─> name, last seen, whether they have spoken
 //! ```
 //!
-//! [`Pages`] has these tables in one transaction. The [`Ledger`] counts their contents in memory.
+//! [`Pages`] has these tables in one transaction. [`ArchiveCounts`] has counts of their contents in memory.
 
-mod ledger;
+mod counts;
 mod pages;
 mod segments;
 
@@ -28,7 +28,7 @@ use super::{client_network::ClientNetwork, protocol::ChatMessage, protocol::Pers
 use crate::identity::Address;
 
 pub(crate) use self::{
-    ledger::{Ledger, Letter},
+    counts::{ArchiveCounts, QueuedMessage},
     pages::Pages,
 };
 
@@ -37,7 +37,7 @@ pub(crate) struct Archive {
     /// `None` if it could not be reopened after an error.
     database: Option<Database>,
     /// Counts what is committed.
-    ledger: Ledger,
+    counts: ArchiveCounts,
     open: Open,
     _cache: MemoryAccount,
 }
@@ -48,12 +48,13 @@ type Open = Box<dyn Fn() -> Result<Database, redb::Error> + Send>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LogName(Arc<str>);
 
-/// Whether a message waits until its recipient confirms it.
+/// What a message is stored as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waits {
-    /// It waits, and counts against the sender's network, if that is known.
-    Yes(Option<ClientNetwork>),
-    No,
+pub(crate) enum StoredAs {
+    /// Waits until its recipient confirms it, and counts against the sender's network, if that is known.
+    Queued(Option<ClientNetwork>),
+    /// Is removed when newer messages need room.
+    History,
 }
 
 /// A known person.
@@ -76,18 +77,18 @@ fn has_spoken() -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) messages: Vec<ChatMessage>,
-    /// Lost letters that the person has not confirmed to know about.
+    /// Lost messages that the person has not confirmed to know about.
     pub(crate) lost: u64,
     /// The receipt of this answer: history and number.
     pub(crate) epoch: String,
     pub(crate) seq: u64,
-    /// Whether more letters wait for the next answer.
+    /// Whether more queued messages wait for the next answer.
     pub(crate) has_more: bool,
     /// The bytes that the messages count.
     pub(crate) bytes: u64,
 }
 
-/// The letters that wait for a person, as `ONLINE` reports them.
+/// The queued messages for a person, as `ONLINE` reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub(crate) count: u64,
@@ -97,7 +98,7 @@ pub(crate) struct Waiting {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Log {
     epoch: String,
-    /// All messages from this number on are stored; `last + 1` if there are none. Letters that wait may have lower numbers.
+    /// All messages from this number on are stored; `last + 1` if there are none. Queued messages may have lower numbers.
     first: u64,
     /// The number of the last message ever; 0 if there was none.
     last: u64,
@@ -106,7 +107,7 @@ struct Log {
     /// Messages up to this number were removed because of the limit for all histories, not of this one's. 0 if none was.
     #[serde(default)]
     taken: u64,
-    /// Lost letters. A receipt from number `lost_at` on confirms that the person knows about them.
+    /// Lost messages. A receipt from number `lost_at` on confirms that the person knows about them.
     #[serde(default)]
     lost: u64,
     #[serde(default)]
@@ -191,10 +192,10 @@ impl Archive {
     /// `cache` accounts for the database's cache.
     fn with((mut cache, bytes): (MemoryAccount, usize), open: Open) -> Result<Self, redb::Error> {
         cache.set(bytes);
-        let (database, ledger) = open_tables(&open)?;
+        let (database, counts) = open_tables(&open)?;
         Ok(Self {
             database: Some(database),
-            ledger,
+            counts,
             open,
             _cache: cache,
         })
@@ -204,8 +205,8 @@ impl Archive {
     pub(crate) fn reopen(&mut self) -> Result<(), redb::Error> {
         // The old handle holds the lock on the file.
         self.database = None;
-        let (database, ledger) = open_tables(&self.open)?;
-        (self.database, self.ledger) = (Some(database), ledger);
+        let (database, counts) = open_tables(&self.open)?;
+        (self.database, self.counts) = (Some(database), counts);
         Ok(())
     }
 
@@ -223,20 +224,20 @@ impl Archive {
         Ok(people)
     }
 
-    /// Begins a transaction, and returns the ledger that it changes. After a commit the caller returns the ledger to
+    /// Begins a transaction, and returns the counts that it changes. After a commit the caller returns the counts to
     /// [`Archive::keep`]. After a failure the caller reopens the archive, which counts again.
-    pub(crate) fn begin(&mut self) -> Result<(WriteTransaction, Ledger), redb::Error> {
+    pub(crate) fn begin(&mut self) -> Result<(WriteTransaction, ArchiveCounts), redb::Error> {
         let transaction = self.database()?.begin_write()?;
-        Ok((transaction, mem::take(&mut self.ledger)))
+        Ok((transaction, mem::take(&mut self.counts)))
     }
 
-    pub(crate) fn keep(&mut self, ledger: Ledger) {
-        self.ledger = ledger;
+    pub(crate) fn keep(&mut self, counts: ArchiveCounts) {
+        self.counts = counts;
     }
 
     #[cfg(test)]
-    fn ledger(&self) -> &Ledger {
-        &self.ledger
+    fn counts(&self) -> &ArchiveCounts {
+        &self.counts
     }
 
     fn database(&self) -> Result<&Database, redb::Error> {
@@ -253,27 +254,27 @@ impl fmt::Debug for Archive {
 }
 
 /// Opens the database, creates missing tables, migrates those of earlier versions, and counts their contents.
-fn open_tables(open: &Open) -> Result<(Database, Ledger), redb::Error> {
+fn open_tables(open: &Open) -> Result<(Database, ArchiveCounts), redb::Error> {
     let database = open()?;
     let transaction = database.begin_write()?;
-    let ledger = {
+    let counts = {
         let mut logs = transaction.open_table(LOGS)?;
         let mut lost = transaction.open_table(LOST)?;
         migrate_losses(&mut logs, &mut lost)?;
         transaction.open_table(SENT)?;
         transaction.open_table(PEOPLE)?;
-        let mut letters = transaction.open_table(LETTERS)?;
-        // An earlier version stored delivered letters and who had received them. They don't wait, and would fill a mailbox.
-        letters.retain(|_, holder| holder == UNUSED)?;
-        count_tables(&logs, &transaction.open_table(MESSAGES)?, &letters)?
+        let mut queued = transaction.open_table(QUEUED)?;
+        // An earlier version stored messages that were delivered, and who had received them. They would fill a mailbox.
+        queued.retain(|_, holder| holder == UNUSED)?;
+        count_tables(&logs, &transaction.open_table(MESSAGES)?, &queued)?
     };
     // An earlier version stored the order of all messages.
     transaction.delete_table(ORDER)?;
     transaction.commit()?;
-    Ok((database, ledger))
+    Ok((database, counts))
 }
 
-/// Moves the numbers of lost letters into the logs. An earlier version had a table for them.
+/// Moves the numbers of lost messages into the logs. An earlier version had a table for them.
 fn migrate_losses(
     logs: &mut redb::Table<'_, &'static str, &'static [u8]>,
     lost: &mut redb::Table<'_, &'static str, u64>,
@@ -302,35 +303,35 @@ fn migrate_losses(
 fn count_tables(
     logs: &impl redb::ReadableTable<&'static str, &'static [u8]>,
     messages: &impl redb::ReadableTable<(&'static str, u64), &'static [u8]>,
-    letters: &impl redb::ReadableTable<(&'static str, u64), u64>,
-) -> Result<Ledger, redb::Error> {
-    let mut ledger = Ledger::default();
+    queued: &impl redb::ReadableTable<(&'static str, u64), u64>,
+) -> Result<ArchiveCounts, redb::Error> {
+    let mut counts = ArchiveCounts::default();
     for row in logs.iter()? {
         let (key, log) = row?;
         let (name, log) = (LogName(key.value().into()), decoded::<Log>(log.value())?);
         match log.is_forgotten {
-            true => ledger.add_tombstone(&name, log.time),
-            false => ledger.begin_log(&name, log.time, None),
+            true => counts.add_tombstone(&name, log.time),
+            false => counts.begin_log(&name, log.time, None),
         }
     }
     for row in messages.iter()? {
         let (place, kept) = row?;
         let (key, seq) = place.value();
         let (name, bytes) = (LogName(key.into()), pages::bytes_of(kept.value()));
-        if letters.get((key, seq))?.is_none() {
-            ledger.add_history(&name, bytes);
+        if queued.get((key, seq))?.is_none() {
+            counts.add_history(&name, bytes);
             continue;
         }
         let heard = decoded::<StoredMessage>(kept.value())?.heard;
-        let letter = Letter {
+        let queued_message = QueuedMessage {
             bytes,
             from: heard.from.address,
             origin: None,
             time: heard.time,
         };
-        ledger.add_letter(&name, seq, letter);
+        counts.add_queued(&name, seq, queued_message);
     }
-    Ok(ledger)
+    Ok(counts)
 }
 
 impl ChatMessage {
@@ -361,12 +362,13 @@ fn decoded<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, redb::Error>
     serde_json::from_slice(bytes).map_err(|error| redb::Error::Corrupted(error.to_string()))
 }
 
-/// The value in the table of letters. An earlier version stored who had received it.
+/// The value in the table of queued messages. An earlier version stored who had received the message.
 const UNUSED: u64 = 0;
 
 const LOGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("logs");
 const MESSAGES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("messages");
-const LETTERS: TableDefinition<'_, (&str, u64), u64> = TableDefinition::new("letters");
+/// The name is an earlier version's.
+const QUEUED: TableDefinition<'_, (&str, u64), u64> = TableDefinition::new("letters");
 const SENT: TableDefinition<'_, (&str, &str), (&str, u64, u64)> = TableDefinition::new("sent");
 const ORDER: TableDefinition<'_, u64, (&str, u64)> = TableDefinition::new("order");
 const LOST: TableDefinition<'_, &str, u64> = TableDefinition::new("lost");

@@ -26,7 +26,7 @@ pub(crate) struct Limits {
     /// Stored messages of one room. Default 200.
     pub(crate) history_max: usize,
     /// Stored private messages of one person, beside those that wait. Default 100.
-    pub(crate) letters_max: usize,
+    pub(crate) queued_max: usize,
     /// Bytes of the history of one room or person. Beyond it the oldest message is removed. Default 256 KiB: a page that
     /// joins receives all of it.
     pub(crate) history_log_bytes_max: u64,
@@ -35,12 +35,12 @@ pub(crate) struct Limits {
     pub(crate) history_bytes_max: u64,
     /// Bytes of the private messages that wait for one person. One sender can use a quarter of it, one network half. One more
     /// message is refused. Default 256 KiB.
-    pub(crate) letters_receiver_bytes_max: u64,
+    pub(crate) queued_receiver_bytes_max: u64,
     /// Bytes of all private messages that wait. One network can use an eighth of it, one sender a 32nd. One more message is
     /// refused. Default 4 MiB in memory, 32 MiB on disk.
-    pub(crate) letters_bytes_max: u64,
+    pub(crate) queued_bytes_max: u64,
     /// How long a private message waits. Then it is removed, and the recipient is told that one is lost. Default 30 days.
-    pub(crate) letters_age_max: Duration,
+    pub(crate) queued_age_max: Duration,
     /// Bytes of one answer of `/socket/get-msg`. The rest follows in the next one. Default 256 KiB.
     pub(crate) handed_bytes_max: u64,
     /// Bytes for one person in answers that are larger than their requests: history, lists of people. Default 1 MiB at
@@ -50,7 +50,7 @@ pub(crate) struct Limits {
     pub(crate) answers_origin: ByteRate,
     /// Bytes of the answers in one batch before it is committed and sent. Default 1 MiB.
     pub(crate) turn_bytes_max: usize,
-    /// Known people. One more replaces a person who is offline and has no letters: first one who never sent a message, then
+    /// Known people. One more replaces a person who is offline and has no queued messages: first one who never sent a message, then
     /// the one who was online longest ago. Default 10,000.
     pub(crate) people_max: usize,
     /// People listed in one answer, which also has the total. Default 200.
@@ -96,12 +96,12 @@ impl Default for Limits {
             rooms_per_origin_max: 250,
             tombstones_max: 10_000,
             history_max: 200,
-            letters_max: 100,
+            queued_max: 100,
             history_log_bytes_max: 256 << 10,
             history_bytes_max: 4 << 20,
-            letters_receiver_bytes_max: 256 << 10,
-            letters_bytes_max: 4 << 20,
-            letters_age_max: Duration::from_secs(30 * 24 * 3600),
+            queued_receiver_bytes_max: 256 << 10,
+            queued_bytes_max: 4 << 20,
+            queued_age_max: Duration::from_secs(30 * 24 * 3600),
             handed_bytes_max: 256 << 10,
             answers: ByteRate {
                 burst: 1 << 20,

@@ -32,7 +32,7 @@ pub(crate) struct Processor {
     limits: Arc<Limits>,
     queue: Arc<Queue<Job>>,
     answers: AnswerBudget,
-    /// When letters are next checked for their age (milliseconds since 1970).
+    /// When queued messages are next checked for their age (milliseconds since 1970).
     expires_at: u64,
     /// Connections whose commands are in the current batch.
     requesters: Vec<Session>,
@@ -139,11 +139,11 @@ impl Processor {
         now: u64,
     ) -> Result<(), redb::Error> {
         let limits = Arc::clone(&self.limits);
-        let (transaction, mut ledger) = self.archive.begin()?;
-        let mut pages = Pages::open(&transaction, &limits, &mut ledger)?;
+        let (transaction, mut counts) = self.archive.begin()?;
+        let mut pages = Pages::open(&transaction, &limits, &mut counts)?;
         if self.expires_at <= now {
-            let age_ms = u64::try_from(limits.letters_age_max.as_millis()).unwrap_or(u64::MAX);
-            pages.expire_letters(now.saturating_sub(age_ms))?;
+            let age_ms = u64::try_from(limits.queued_age_max.as_millis()).unwrap_or(u64::MAX);
+            pages.expire_queued(now.saturating_sub(age_ms))?;
             self.expires_at = now.saturating_add(EXPIRY_INTERVAL_MS);
         }
         let (mut broken, mut bytes) = (None, 0);
@@ -175,7 +175,7 @@ impl Processor {
             None if has_changed => transaction.commit()?,
             None => {}
         }
-        self.archive.keep(ledger);
+        self.archive.keep(counts);
         Ok(())
     }
 
@@ -290,7 +290,7 @@ pub(crate) fn send_error(session: &Session, chat_error: ChatError, echoed: &Echo
     send_or_close(session, protocol::error(chat_error, echoed));
 }
 
-/// Milliseconds between two checks of the letters' age. They wait for weeks, so an hour is precise enough.
+/// Milliseconds between two checks of the queued messages' age. They wait for weeks, so an hour is precise enough.
 const EXPIRY_INTERVAL_MS: u64 = 3_600_000;
 
 #[cfg(test)]

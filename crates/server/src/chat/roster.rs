@@ -107,7 +107,7 @@ impl Roster {
         self.people.insert(address, record);
     }
 
-    /// Returns the person to forget if there is no room for one more: among those who are offline and have no letters,
+    /// Returns the person to forget if there is no room for one more: among those who are offline and have no queued messages,
     /// first one who never sent a message, then the one who was online longest ago. `Err` if there is none.
     pub(crate) fn person_to_forget(
         &self,

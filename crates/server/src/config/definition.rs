@@ -134,7 +134,7 @@ pub(crate) struct Config {
 
     /// Most bytes of chat messages that wait for people who are offline. Default: 32MiB with --data, 4MiB in memory
     #[arg(long, value_name = "SIZE", help_heading = "chat")]
-    pub(crate) chat_letters_bytes_max: Option<Bytes>,
+    pub(crate) chat_queued_bytes_max: Option<Bytes>,
 
     /// How long a login QR code can be scanned and confirmed
     #[arg(

@@ -34,8 +34,8 @@ pub(crate) async fn stay(args: &ConnectArgs) -> Ending {
     let (control, answered) = (screen.clone(), pings.clone());
     feed.on_control(move |frame| control.control(&frame, &answered));
     let (when_full, input_ends) = match source {
-        Source::Terminal(_) => (Full::Tell, InputEnd::Quits),
-        Source::Pipe => (Full::Wait, InputEnd::AwaitsAnswers),
+        Source::Terminal(_) => (WhenFull::Tell, InputEnd::Quits),
+        Source::Pipe => (WhenFull::Wait, InputEnd::AwaitsAnswers),
     };
     let sending = Sending {
         sender: feed.sender().clone(),
@@ -86,7 +86,7 @@ enum InputEnd {
 }
 
 /// Why the conversation ends.
-enum Stopped {
+enum StayEnd {
     /// The user or the options end it.
     Done,
     /// No message has come for the time of `--wait`.
@@ -101,7 +101,7 @@ impl Stay<'_> {
         &mut self,
         feed: &mut Reconnecting,
         mut sending: JoinHandle<Result<InputLeft, String>>,
-    ) -> Stopped {
+    ) -> StayEnd {
         let mut all_sent = false;
         let mut quiet_since = Instant::now();
         loop {
@@ -115,10 +115,10 @@ impl Stay<'_> {
                 }
                 sent = &mut sending, if !all_sent => {
                     if let Ok(Err(message)) = sent {
-                        return Stopped::BadInput(message);
+                        return StayEnd::BadInput(message);
                     }
                     if self.input_ends == InputEnd::Quits && matches!(sent, Ok(Ok(InputLeft::None))) {
-                        return Stopped::Done;
+                        return StayEnd::Done;
                     }
                     all_sent = true;
                     quiet_since = Instant::now();
@@ -126,18 +126,18 @@ impl Stay<'_> {
                 // Without a connection no answers come.
                 () = time::sleep_until(quiet_until.into()), if all_sent && self.connected => {
                     if feed.sender().waiting() == 0 {
-                        return Stopped::Quiet;
+                        return StayEnd::Quiet;
                     }
                     quiet_since = Instant::now();
                 }
-                () = self.stops.next() => return Stopped::Done,
+                () = self.stops.next() => return StayEnd::Done,
             }
         }
     }
 
-    async fn handle(&mut self, event: Option<Event>) -> Option<Stopped> {
+    async fn handle(&mut self, event: Option<Event>) -> Option<StayEnd> {
         let Some(event) = event else {
-            return Some(Stopped::Final);
+            return Some(StayEnd::Final);
         };
         match event {
             Event::Connected(session) => {
@@ -154,7 +154,7 @@ impl Stay<'_> {
                 if self.screen.message(&message).await.is_err()
                     || self.args.exit_after == Some(self.received_count)
                 {
-                    return Some(Stopped::Done);
+                    return Some(StayEnd::Done);
                 }
             }
             Event::Disconnected { closed, retry_in } => {
@@ -166,7 +166,7 @@ impl Stay<'_> {
                     self.screen.disconnected(&closed, delay);
                 }
                 self.last = Some(closed);
-                return retry_in.is_none().then_some(Stopped::Final);
+                return retry_in.is_none().then_some(StayEnd::Final);
             }
             Event::Dropped(dropped) => self.lost(&dropped),
             _ => {}
@@ -175,8 +175,8 @@ impl Stay<'_> {
     }
 
     /// Closes the connection if there is one, and returns the ending.
-    async fn end(mut self, feed: &mut Reconnecting, stopped: Stopped) -> Ending {
-        let is_orderly = matches!(stopped, Stopped::Done | Stopped::Quiet);
+    async fn end(mut self, feed: &mut Reconnecting, stopped: StayEnd) -> Ending {
+        let is_orderly = matches!(stopped, StayEnd::Done | StayEnd::Quiet);
         if self.connected && is_orderly {
             self.screen.sent("close 1000");
         }
@@ -202,8 +202,8 @@ impl Stay<'_> {
             (None, None) => Ending::stopped_early(),
         };
         match (stopped, self.args.exit_after) {
-            (Stopped::BadInput(message), _) => Ending::usage(message),
-            (Stopped::Quiet, Some(wanted)) if ending.is_success() => {
+            (StayEnd::BadInput(message), _) => Ending::usage(message),
+            (StayEnd::Quiet, Some(wanted)) if ending.is_success() => {
                 Ending::too_few(self.received_count, wanted, self.args.wait())
             }
             _ => ending,
@@ -218,7 +218,7 @@ impl Stay<'_> {
 /// Sends the input.
 struct Sending {
     sender: Sender,
-    full: Full,
+    full: WhenFull,
     screen: Screen,
     pings: Pings,
 }
@@ -232,7 +232,7 @@ enum InputLeft {
 
 /// What happens when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Full {
+enum WhenFull {
     /// A program waits in its pipe.
     Wait,
     /// A person is told and can go on typing.
@@ -275,7 +275,7 @@ impl Sending {
                 }
                 Err(TrySendError::Full(unsent)) => unsent,
             };
-            if self.full == Full::Tell {
+            if self.full == WhenFull::Tell {
                 let count = self.sender.waiting();
                 let text = start_of(&message);
                 self.screen

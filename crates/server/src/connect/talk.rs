@@ -48,13 +48,13 @@ pub(crate) async fn talk(args: &ConnectArgs) -> Ending {
         terminal.stop().await;
     }
     let ending = match (&stopped, &closed) {
-        (Stopped::Failed(error), _) => Ending::failed(error),
-        (Stopped::BadInput(message), _) => Ending::usage(message.clone()),
+        (TalkEnd::Failed(error), _) => Ending::failed(error),
+        (TalkEnd::BadInput(message), _) => Ending::usage(message.clone()),
         (_, Some(closed)) => Ending::closed(closed, close_line),
         (_, None) => Ending::not_waited_for(),
     };
     let ending = match (stopped, args.exit_after) {
-        (Stopped::Quiet { received }, Some(wanted)) if ending.is_success() => {
+        (TalkEnd::Quiet { received }, Some(wanted)) if ending.is_success() => {
             Ending::too_few(received, wanted, args.wait())
         }
         _ => ending,
@@ -103,7 +103,7 @@ pub(super) fn settings(args: &ConnectArgs) -> Settings {
 }
 
 /// Why a conversation ends.
-enum Stopped {
+enum TalkEnd {
     /// One side ends it.
     Done,
     /// No message has come for the time of `--wait`.
@@ -115,7 +115,7 @@ enum Stopped {
     BadInput(String),
 }
 
-impl Stopped {
+impl TalkEnd {
     fn is_orderly(&self) -> bool {
         matches!(self, Self::Done | Self::Quiet { .. })
     }
@@ -128,7 +128,7 @@ async fn converse(
     mut sender: JoinHandle<Result<(), String>>,
     screen: &Screen,
     stops: &mut StopRequests,
-) -> Stopped {
+) -> TalkEnd {
     let patience = source.patience(args.wait());
     let mut all_sent = false;
     let mut received = 0;
@@ -142,28 +142,28 @@ async fn converse(
                     received += 1;
                     // stdout is closed, as by `| head`.
                     if screen.message(&message).await.is_err() || args.exit_after == Some(received) {
-                        return Stopped::Done;
+                        return TalkEnd::Done;
                     }
                 }
-                Ok(None) => return Stopped::Done,
+                Ok(None) => return TalkEnd::Done,
                 // Closed with another code than 1000, which the ending shows.
-                Err(error) if error.kind() == ErrorKind::Closed => return Stopped::Done,
-                Err(error) => return Stopped::Failed(error),
+                Err(error) if error.kind() == ErrorKind::Closed => return TalkEnd::Done,
+                Err(error) => return TalkEnd::Failed(error),
             },
             sent = &mut sender, if !all_sent => {
                 if let Ok(Err(message)) = sent {
-                    return Stopped::BadInput(message);
+                    return TalkEnd::BadInput(message);
                 }
                 all_sent = true;
                 quiet_since = Instant::now();
             }
             () = time::sleep_until(quiet_until.into()), if all_sent => {
                 return match source {
-                    Source::Terminal(_) => Stopped::Done,
-                    Source::Pipe => Stopped::Quiet { received },
+                    Source::Terminal(_) => TalkEnd::Done,
+                    Source::Pipe => TalkEnd::Quiet { received },
                 };
             }
-            () = stops.next() => return Stopped::Done,
+            () = stops.next() => return TalkEnd::Done,
         }
     }
 }

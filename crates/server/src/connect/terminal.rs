@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use rustyline_async::{Readline, ReadlineError, ReadlineEvent, SharedWriter};
-use sockeye::CloseCode;
+use sockeye::{CloseCode, CloseFrame};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -139,7 +139,7 @@ fn command(line: &str) -> Option<Result<Input, String>> {
                 code.parse().ok()
             };
             match code.map(CloseCode::new).filter(|code| code.is_sendable()) {
-                Some(_) if reason.len() > CONTROL_BYTES_MAX - 2 => {
+                Some(_) if reason.len() > CloseFrame::REASON_BYTES_MAX => {
                     Err("a reason has 123 bytes at most".to_owned())
                 }
                 Some(code) => Ok(Input::Close(code, reason.to_owned())),

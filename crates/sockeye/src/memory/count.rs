@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
-use crate::memory::ledger::{LARGE_BYTES, Ledger};
+use crate::memory::large_holders::{LARGE_BYTES, LargeHolders};
 
 /// The state that all clones of a budget share.
 pub(super) struct Count {
@@ -16,7 +16,7 @@ pub(super) struct Count {
     wake_below: AtomicUsize,
     /// When more bytes are used, the largest holders are chosen to be closed.
     close_above: AtomicUsize,
-    ledger: Ledger,
+    large_holders: LargeHolders,
 }
 
 impl Count {
@@ -28,7 +28,7 @@ impl Count {
             used: AtomicIsize::new(0),
             wake_below: AtomicUsize::new(0),
             close_above: AtomicUsize::new(bytes_max),
-            ledger: Ledger::default(),
+            large_holders: LargeHolders::default(),
         }
     }
 
@@ -58,7 +58,7 @@ impl Count {
         }
         if used < self.wake_below.load(Ordering::SeqCst) {
             self.wake_below.store(0, Ordering::SeqCst);
-            self.ledger.wake_waiting();
+            self.large_holders.wake_waiting();
         }
     }
 
@@ -81,8 +81,8 @@ impl Count {
         self.wake_below.fetch_max(below.max(1), Ordering::SeqCst);
     }
 
-    pub(super) fn ledger(&self) -> &Ledger {
-        &self.ledger
+    pub(super) fn large_holders(&self) -> &LargeHolders {
+        &self.large_holders
     }
 
     /// Returns the bytes between the two marks.
@@ -99,7 +99,7 @@ impl Count {
         let next = used.saturating_add(self.bytes_max / 64);
         self.close_above.store(next, Ordering::Relaxed);
         let target = self.bytes_max - self.bytes_max / SPARE_SHARE;
-        let count = self.ledger.close_largest(used - target);
+        let count = self.large_holders.close_largest(used - target);
         tracing::warn!(
             used,
             bytes_max = self.bytes_max,

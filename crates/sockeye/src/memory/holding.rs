@@ -5,15 +5,14 @@ use std::{sync::Arc, task::Waker};
 use crate::memory::{
     account::MemoryAccount,
     budget::MemoryBudget,
-    ledger::{LARGE_BYTES, LedgerEntry},
+    large_holders::{LARGE_BYTES, LargeHolder},
 };
 
-/// The bytes that one connection holds, charged to the budget. A connection that holds much is also in the
-/// budget's ledger, which finds the ones to close when memory is short and the ones to wake when there is
-/// room.
+/// The bytes that one connection holds, charged to the budget. A connection that holds much is also among the budget's
+/// large holders, which are closed when memory is short and woken when there is room.
 pub(crate) struct Holding {
     account: MemoryAccount,
-    entry: Option<Arc<LedgerEntry>>,
+    entry: Option<Arc<LargeHolder>>,
 }
 
 impl Holding {
@@ -31,7 +30,7 @@ impl Holding {
             None if bytes >= LARGE_BYTES => self.enter(bytes, waker()),
             None => {}
         }
-        // After the ledger: if these bytes exceed the budget, this holder can be chosen already.
+        // After the list: if these bytes exceed the budget, this holder can be chosen already.
         self.account.set(bytes);
         if !self.is_beyond_share() {
             self.end_wait();
@@ -78,8 +77,8 @@ impl Holding {
     }
 
     fn enter(&mut self, bytes: usize, waker: Waker) {
-        let ledger = self.account.budget().count().ledger();
-        self.entry = Some(ledger.enter(bytes, waker));
+        let large_holders = self.account.budget().count().large_holders();
+        self.entry = Some(large_holders.enter(bytes, waker));
     }
 }
 
@@ -87,7 +86,7 @@ impl Drop for Holding {
     fn drop(&mut self) {
         self.end_wait();
         if let Some(entry) = self.entry.take() {
-            self.account.budget().count().ledger().leave(&entry);
+            self.account.budget().count().large_holders().leave(&entry);
         }
     }
 }

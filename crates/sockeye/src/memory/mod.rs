@@ -3,8 +3,8 @@
 //! ```text
 //!   HTTP body, chat ──> MemoryAccount ──> unreported: bytes of one thread ──> count of the MemoryBudget
 //!                          ^              (reported 16 KiB at a time)         (soft mark, hard mark)
-//!   connection ──> Holding ┘                                                      │
-//!      ^              └── 64 KiB or more ──> Ledger <── beyond a mark: close, or wake ┘
+//!   connection ──> Holding ┘                                                             │
+//!      ^              └── 64 KiB or more ──> LargeHolders <── beyond a mark: close, or wake
 //!      └──────────────────── wake ─────────────┘
 //! ```
 
@@ -12,7 +12,7 @@ mod account;
 mod budget;
 mod count;
 mod holding;
-mod ledger;
+mod large_holders;
 mod system;
 mod unreported;
 

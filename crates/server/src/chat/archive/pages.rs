@@ -6,8 +6,8 @@ use redb::{ReadableTable as _, Table, WriteTransaction};
 use uuid::Uuid;
 
 use super::{
-    Delivery, LETTERS, LOGS, LOST, Ledger, Letter, Log, LogName, MESSAGES, PEOPLE, PersonRecord,
-    SENT, StoredMessage, UNUSED, Waiting, Waits, decoded, encoded,
+    ArchiveCounts, Delivery, LOGS, LOST, Log, LogName, MESSAGES, PEOPLE, PersonRecord, QUEUED,
+    QueuedMessage, SENT, StoredAs, StoredMessage, UNUSED, Waiting, decoded, encoded,
 };
 use crate::chat::{
     Limits,
@@ -17,16 +17,16 @@ use crate::chat::{
 };
 use crate::identity::Address;
 
-/// The tables in one transaction. If the transaction isn't committed, the ledger is wrong and the caller reopens the
+/// The tables in one transaction. If the transaction isn't committed, the counts are wrong and the caller reopens the
 /// archive.
 pub(crate) struct Pages<'t> {
     logs: Table<'t, &'static str, &'static [u8]>,
     messages: Table<'t, (&'static str, u64), &'static [u8]>,
-    letters: Table<'t, (&'static str, u64), u64>,
+    queued: Table<'t, (&'static str, u64), u64>,
     sent: Table<'t, (&'static str, &'static str), (&'static str, u64, u64)>,
     lost: Table<'t, &'static str, u64>,
     people: Table<'t, &'static str, &'static [u8]>,
-    ledger: &'t mut Ledger,
+    counts: &'t mut ArchiveCounts,
     limits: &'t Limits,
     has_changed: bool,
 }
@@ -35,16 +35,16 @@ impl<'t> Pages<'t> {
     pub(crate) fn open(
         transaction: &'t WriteTransaction,
         limits: &'t Limits,
-        ledger: &'t mut Ledger,
+        counts: &'t mut ArchiveCounts,
     ) -> Result<Self, redb::Error> {
         Ok(Self {
             logs: transaction.open_table(LOGS)?,
             messages: transaction.open_table(MESSAGES)?,
-            letters: transaction.open_table(LETTERS)?,
+            queued: transaction.open_table(QUEUED)?,
             sent: transaction.open_table(SENT)?,
             lost: transaction.open_table(LOST)?,
             people: transaction.open_table(PEOPLE)?,
-            ledger,
+            counts,
             limits,
             has_changed: false,
         })
@@ -55,29 +55,29 @@ impl<'t> Pages<'t> {
         self.has_changed
     }
 
-    pub(crate) fn ledger(&self) -> &Ledger {
-        self.ledger
+    pub(crate) fn counts(&self) -> &ArchiveCounts {
+        self.counts
     }
 
     // ---- Messages ------------------------------------------------------------------------------------------
 
-    /// Returns whether all limits allow one more letter for a recipient.
+    /// Returns whether all limits allow one more queued message for a recipient.
     pub(crate) fn admits(
         &self,
         name: &LogName,
         heard: &ChatMessage,
         origin: Option<ClientNetwork>,
     ) -> bool {
-        let letter = letter(heard, bytes_of(&encoded(heard)), origin);
-        self.ledger.admits(name, &letter, self.limits)
+        let queued_message = queued_message(heard, bytes_of(&encoded(heard)), origin);
+        self.counts.admits(name, &queued_message, self.limits)
     }
 
-    /// Stores a message and sets its number. A letter must have been admitted before.
+    /// Stores a message and sets its number. A queued message must have been admitted before.
     pub(crate) fn append(
         &mut self,
         name: &LogName,
         heard: &mut ChatMessage,
-        waits: Waits,
+        stored_as: StoredAs,
     ) -> Result<(), redb::Error> {
         self.has_changed = true;
         let key = name.as_str();
@@ -101,14 +101,14 @@ impl<'t> Pages<'t> {
         self.messages.insert((key, heard.seq), kept.as_slice())?;
         self.put_log(name, &log)?;
         let bytes = bytes_of(&kept);
-        match waits {
-            Waits::Yes(origin) => {
-                self.letters.insert((key, heard.seq), UNUSED)?;
-                let letter = letter(heard, bytes, origin);
-                self.ledger.add_letter(name, heard.seq, letter);
+        match stored_as {
+            StoredAs::Queued(origin) => {
+                self.queued.insert((key, heard.seq), UNUSED)?;
+                let queued_message = queued_message(heard, bytes, origin);
+                self.counts.add_queued(name, heard.seq, queued_message);
             }
-            Waits::No => {
-                self.ledger.add_history(name, bytes);
+            StoredAs::History => {
+                self.counts.add_history(name, bytes);
                 self.make_room(name)?;
             }
         }
@@ -151,7 +151,7 @@ impl<'t> Pages<'t> {
     /// Returns the messages after number `read` as a JSON array. All pages that join a room share the same text.
     fn text(&mut self, name: &LogName, log: &Log, read: u64) -> Result<Arc<str>, redb::Error> {
         let is_shared = read == 0 && name.is_room();
-        if is_shared && let Some(text) = self.ledger.shared(name, (log.first, log.last)) {
+        if is_shared && let Some(text) = self.counts.shared(name, (log.first, log.last)) {
             return Ok(text);
         }
         let mut messages = Vec::new();
@@ -164,24 +164,24 @@ impl<'t> Pages<'t> {
         let text = serde_json::to_string(&messages).expect("messages are JSON");
         let text: Arc<str> = text.into();
         if is_shared {
-            self.ledger.share(name, (log.first, log.last), &text);
+            self.counts.share(name, (log.first, log.last), &text);
         }
         Ok(text)
     }
 
-    // ---- Letters -------------------------------------------------------------------------------------------
+    // ---- Queued messages ------------------------------------------------------------------------------------
 
-    /// Removes the letters that a receipt confirms.
+    /// Removes the queued messages that a receipt confirms.
     pub(crate) fn confirm(&mut self, name: &LogName, receipt: &Receipt) -> Result<(), redb::Error> {
         let Some(mut log) = self.find(name)?.filter(|log| log.epoch == receipt.epoch) else {
             return Ok(());
         };
-        let letters = self.ledger.letters_of(name).map(|(seq, _)| seq);
-        let heard: Vec<u64> = letters.take_while(|seq| *seq <= receipt.seq).collect();
+        let queued = self.counts.queued_of(name).map(|(seq, _)| seq);
+        let heard: Vec<u64> = queued.take_while(|seq| *seq <= receipt.seq).collect();
         for seq in &heard {
-            self.letters.remove((name.as_str(), *seq))?;
-            if let Some(bytes) = self.ledger.remove_letter(name, *seq) {
-                self.ledger.add_history(name, bytes);
+            self.queued.remove((name.as_str(), *seq))?;
+            if let Some(bytes) = self.counts.remove_queued(name, *seq) {
+                self.counts.add_history(name, bytes);
             }
         }
         if log.lost > 0 && log.lost_at <= receipt.seq {
@@ -195,7 +195,7 @@ impl<'t> Pages<'t> {
         Ok(())
     }
 
-    /// Returns the oldest letters, up to the limit of one answer. They wait until they are confirmed.
+    /// Returns the oldest queued messages, up to the limit of one answer. They wait until they are confirmed.
     pub(crate) fn hand_out(&self, name: &LogName) -> Result<Delivery, redb::Error> {
         let Some(log) = self.find(name)? else {
             return Ok(Delivery::default());
@@ -206,8 +206,8 @@ impl<'t> Pages<'t> {
             lost: log.lost,
             ..Delivery::default()
         };
-        for (seq, letter) in self.ledger.letters_of(name) {
-            handed.bytes += letter.bytes;
+        for (seq, queued_message) in self.counts.queued_of(name) {
+            handed.bytes += queued_message.bytes;
             if handed.bytes > self.limits.handed_bytes_max && !handed.messages.is_empty() {
                 handed.seq = handed
                     .messages
@@ -226,14 +226,14 @@ impl<'t> Pages<'t> {
     }
 
     pub(crate) fn waiting(&self, name: &LogName) -> Result<Waiting, redb::Error> {
-        let count = self.ledger.letters_of(name).count() as u64;
+        let count = self.counts.queued_of(name).count() as u64;
         let lost = self.find(name)?.map_or(0, |log| log.lost);
         Ok(Waiting { count, lost })
     }
 
-    /// Removes letters older than `time`. Their recipients are told how many.
-    pub(crate) fn expire_letters(&mut self, time: u64) -> Result<(), redb::Error> {
-        for (name, seq) in self.ledger.letters_before(time) {
+    /// Removes queued messages older than `time`. Their recipients are told how many.
+    pub(crate) fn expire_queued(&mut self, time: u64) -> Result<(), redb::Error> {
+        for (name, seq) in self.counts.queued_before(time) {
             self.remove(&name, seq)?;
             let Some(mut log) = self.find(&name)? else {
                 continue;
@@ -264,10 +264,10 @@ impl<'t> Pages<'t> {
         if self.has(name)? {
             return Ok(());
         }
-        self.ledger.begin_log(name, time, origin);
+        self.counts.begin_log(name, time, origin);
         let mut log = self.log(name, time)?;
         if log.is_forgotten {
-            self.ledger.remove_tombstone(name, log.time);
+            self.counts.remove_tombstone(name, log.time);
             log.is_forgotten = false;
         } else if name.is_room() && self.lost.get(DROPPED_TOMBSTONES)?.is_some() {
             // The room may have existed before, without a tombstone left. Number 1 stands for messages it may have had.
@@ -280,7 +280,7 @@ impl<'t> Pages<'t> {
     /// Removes a room. Leaves a tombstone if it had messages.
     pub(crate) fn forget_room(&mut self, name: &LogName) -> Result<(), redb::Error> {
         self.remove_all(name)?;
-        self.ledger.end_log(name);
+        self.counts.end_log(name);
         let Some(mut log) = self.find(name)? else {
             return Ok(());
         };
@@ -290,9 +290,9 @@ impl<'t> Pages<'t> {
         }
         (log.first, log.taken, log.is_forgotten) = (log.last + 1, log.last, true);
         self.put_log(name, &log)?;
-        self.ledger.add_tombstone(name, log.time);
-        while let Some((time, oldest)) = self.ledger.tombstone_to_drop(self.limits) {
-            self.ledger.remove_tombstone(&oldest, time);
+        self.counts.add_tombstone(name, log.time);
+        while let Some((time, oldest)) = self.counts.tombstone_to_drop(self.limits) {
+            self.counts.remove_tombstone(&oldest, time);
             self.logs.remove(oldest.as_str())?;
             self.lost.insert(DROPPED_TOMBSTONES, 1)?;
         }
@@ -314,7 +314,7 @@ impl<'t> Pages<'t> {
     pub(crate) fn forget_person(&mut self, address: Address) -> Result<(), redb::Error> {
         let name = LogName::person(address);
         self.remove_all(&name)?;
-        self.ledger.end_log(&name);
+        self.counts.end_log(&name);
         self.logs.remove(name.as_str())?;
         self.people.remove(address.to_string().as_str())?;
         Ok(())
@@ -329,7 +329,7 @@ impl<'t> Pages<'t> {
         if let Some(log) = self.find(name)? {
             return Ok(log);
         }
-        self.ledger.begin_log(name, time, None);
+        self.counts.begin_log(name, time, None);
         Ok(Log {
             epoch: Uuid::new_v4().simple().to_string(),
             first: 1,
@@ -340,7 +340,7 @@ impl<'t> Pages<'t> {
 
     fn put_log(&mut self, name: &LogName, log: &Log) -> Result<(), redb::Error> {
         self.has_changed = true;
-        self.ledger.touch_log(name, log.time);
+        self.counts.touch_log(name, log.time);
         self.logs.insert(name.as_str(), encoded(log).as_slice())?;
         Ok(())
     }
@@ -349,12 +349,12 @@ impl<'t> Pages<'t> {
 
     /// Removes history beyond the limits of this log and of all logs.
     fn make_room(&mut self, name: &LogName) -> Result<(), redb::Error> {
-        while self.ledger.is_log_full(name, self.limits) {
+        while self.counts.is_log_full(name, self.limits) {
             if !self.remove_oldest(name)? {
                 break;
             }
         }
-        while let Some(largest) = self.ledger.largest(self.limits) {
+        while let Some(largest) = self.counts.largest(self.limits) {
             let before = self.find(&largest)?.map_or(0, |log| log.first);
             if !self.remove_oldest(&largest)? {
                 break;
@@ -367,13 +367,13 @@ impl<'t> Pages<'t> {
         Ok(())
     }
 
-    /// Removes the oldest message that is no letter. Returns whether there was one.
+    /// Removes the oldest message that isn't queued. Returns whether there was one.
     fn remove_oldest(&mut self, name: &LogName) -> Result<bool, redb::Error> {
         let key = name.as_str();
         let mut oldest = None;
         for row in self.messages.range((key, 0)..=(key, u64::MAX))? {
             let seq = row?.0.value().1;
-            if !self.ledger.is_letter(name, seq) {
+            if !self.counts.is_queued(name, seq) {
                 oldest = Some(seq);
                 break;
             }
@@ -408,9 +408,9 @@ impl<'t> Pages<'t> {
             let from = kept.heard.from.address.to_string();
             self.sent.remove((from.as_str(), id.as_str()))?;
         }
-        self.letters.remove((key, seq))?;
-        if self.ledger.remove_letter(name, seq).is_none() {
-            self.ledger.remove_history(name, bytes);
+        self.queued.remove((key, seq))?;
+        if self.counts.remove_queued(name, seq).is_none() {
+            self.counts.remove_history(name, bytes);
         }
         if let Some(mut log) = self.find(name)? {
             log.first = log.first.max(seq + 1);
@@ -420,8 +420,8 @@ impl<'t> Pages<'t> {
     }
 }
 
-fn letter(heard: &ChatMessage, bytes: u64, origin: Option<ClientNetwork>) -> Letter {
-    Letter {
+fn queued_message(heard: &ChatMessage, bytes: u64, origin: Option<ClientNetwork>) -> QueuedMessage {
+    QueuedMessage {
         bytes,
         from: heard.from.address,
         origin,
@@ -434,7 +434,7 @@ pub(super) fn bytes_of(kept: &[u8]) -> u64 {
     kept.len() as u64 + ENTRY_BYTES
 }
 
-/// Bytes. The keys in `messages`, `letters` and `sent`, and their share of a page.
+/// Bytes. The keys in `messages`, `queued` and `sent`, and their share of a page.
 const ENTRY_BYTES: u64 = 256;
 
 /// The key in the table `lost` that says whether tombstones were dropped.

@@ -46,30 +46,30 @@ impl Scene {
     }
 
     fn turn<T>(&mut self, turn: impl FnOnce(&mut Pages<'_>) -> Result<T, redb::Error>) -> T {
-        let (transaction, mut ledger) = self.archive.begin().unwrap();
-        let mut pages = Pages::open(&transaction, &self.limits, &mut ledger).unwrap();
+        let (transaction, mut counts) = self.archive.begin().unwrap();
+        let mut pages = Pages::open(&transaction, &self.limits, &mut counts).unwrap();
         let turned = turn(&mut pages).unwrap();
         drop(pages);
         transaction.commit().unwrap();
-        self.archive.keep(ledger);
+        self.archive.keep(counts);
         turned
     }
 
-    fn say(&mut self, log: &LogName, text: &str, waits: Waits) -> u64 {
+    fn say(&mut self, log: &LogName, text: &str, stored_as: StoredAs) -> u64 {
         let from = self.from.clone();
         let mut heard = ChatMessage::unnumbered(from, text.into(), 1, Some(text.into()));
-        self.turn(|pages| pages.append(log, &mut heard, waits));
+        self.turn(|pages| pages.append(log, &mut heard, stored_as));
         heard.seq
     }
 
-    /// Stores a letter if there is room. Returns whether there was.
+    /// Stores a queued message if there is room. Returns whether there was.
     fn write(&mut self, log: &LogName, text: &str, origin: Option<ClientNetwork>) -> bool {
         let from = self.from.clone();
         let mut heard = ChatMessage::unnumbered(from, text.into(), 1, None);
         self.turn(|pages| {
             let is_admitted = pages.admits(log, &heard, origin);
             if is_admitted {
-                pages.append(log, &mut heard, Waits::Yes(origin))?;
+                pages.append(log, &mut heard, StoredAs::Queued(origin))?;
             }
             Ok(is_admitted)
         })
@@ -104,8 +104,8 @@ fn said(past: &Past) -> Vec<String> {
     texts(serde_json::from_str(&past.messages).unwrap())
 }
 
-/// A letter from an unknown network.
-const WAITS: Waits = Waits::Yes(None);
+/// A queued message from an unknown network.
+const QUEUED_BY_UNKNOWN: StoredAs = StoredAs::Queued(None);
 
 fn origin(last: u8) -> Option<ClientNetwork> {
     Some(std::net::IpAddr::from([192, 0, 2, last]).into())
@@ -115,7 +115,7 @@ fn texts(messages: Vec<ChatMessage>) -> Vec<String> {
     messages.into_iter().map(|heard| heard.text).collect()
 }
 
-fn letterbox() -> LogName {
+fn mailbox() -> LogName {
     LogName::person(Person::new().address())
 }
 
@@ -127,7 +127,7 @@ fn a_page_that_reconnects_gets_later_messages_and_learns_what_is_missing() {
     });
     let room = LogName::room("tea");
     for text in ["1", "2", "3", "4"] {
-        scene.say(&room, text, Waits::No);
+        scene.say(&room, text, StoredAs::History);
     }
     assert_eq!(scene.past(&room, 3, None), (vec!["4".into()], true));
     assert_eq!(scene.past(&room, 4, None), (vec![], true));
@@ -140,18 +140,18 @@ fn a_page_that_reconnects_gets_later_messages_and_learns_what_is_missing() {
 }
 
 #[test]
-fn a_letter_waits_until_it_is_confirmed() {
+fn a_queued_message_waits_until_it_is_confirmed() {
     let mut scene = Scene::new(Limits::default());
-    let log = letterbox();
-    scene.say(&log, "one", WAITS);
-    scene.say(&log, "two", WAITS);
+    let log = mailbox();
+    scene.say(&log, "one", QUEUED_BY_UNKNOWN);
+    scene.say(&log, "two", QUEUED_BY_UNKNOWN);
     for _ in 0..3 {
         assert_eq!(texts(scene.fetch(&log).messages), ["one", "two"]);
         assert_eq!(scene.turn(|pages| pages.waiting(&log)).count, 2);
     }
     let handed = scene.fetch(&log);
-    // A receipt doesn't confirm later letters, nor those of another history.
-    scene.say(&log, "three", WAITS);
+    // A receipt doesn't confirm later queued messages, nor those of another history.
+    scene.say(&log, "three", QUEUED_BY_UNKNOWN);
     let other = Delivery {
         epoch: "other".into(),
         ..handed.clone()
@@ -166,14 +166,14 @@ fn a_letter_waits_until_it_is_confirmed() {
 }
 
 #[test]
-fn letters_beyond_the_limit_of_an_answer_are_in_the_next() {
+fn queued_messages_beyond_the_limit_of_an_answer_are_in_the_next() {
     let mut scene = Scene::new(Limits {
         handed_bytes_max: 1000,
         ..Limits::default()
     });
-    let log = letterbox();
+    let log = mailbox();
     for text in ["1", "2", "3", "4", "5"] {
-        scene.say(&log, text, WAITS);
+        scene.say(&log, text, QUEUED_BY_UNKNOWN);
     }
     let mut heard = Vec::new();
     loop {
@@ -189,14 +189,14 @@ fn letters_beyond_the_limit_of_an_answer_are_in_the_next() {
 }
 
 #[test]
-fn waiting_letters_are_never_displaced_and_further_ones_are_refused() {
+fn queued_messages_are_never_displaced_and_further_ones_are_refused() {
     let mut scene = Scene::new(Limits {
-        letters_receiver_bytes_max: 8000,
-        letters_max: 2,
+        queued_receiver_bytes_max: 8000,
+        queued_max: 2,
         history_bytes_max: 2000,
         ..Limits::default()
     });
-    let log = letterbox();
+    let log = mailbox();
     assert!(scene.write(&log, "important", origin(1)));
     // Three senders in one network: each can use a quarter, together they can use half.
     let mut admitted = 0;
@@ -207,14 +207,14 @@ fn waiting_letters_are_never_displaced_and_further_ones_are_refused() {
             .count();
     }
     assert!((4..12).contains(&admitted), "{admitted}");
-    // A sender in another network still has room, and no letter is lost.
+    // A sender in another network still has room, and no queued message is lost.
     scene.from.address = Person::new().address();
     assert!(scene.write(&log, "and this", origin(3)));
-    scene.say(&log, "said while they were here", Waits::No);
+    scene.say(&log, "said while they were here", StoredAs::History);
     let handed = scene.fetch(&log);
     assert_eq!((handed.messages.len(), handed.lost), (admitted + 2, 0));
     assert_eq!(handed.messages[0].text, "important");
-    // Confirmed letters make room.
+    // Confirmed queued messages make room.
     scene.from.address = Person::new().address();
     while scene.write(&log, "y", origin(4)) {}
     let handed = scene.fetch(&log);
@@ -223,16 +223,16 @@ fn waiting_letters_are_never_displaced_and_further_ones_are_refused() {
 }
 
 #[test]
-fn no_network_and_no_sender_can_use_all_room_for_letters() {
+fn no_network_and_no_sender_can_use_all_room_of_the_queues() {
     let mut scene = Scene::new(Limits {
-        letters_bytes_max: 64_000,
+        queued_bytes_max: 64_000,
         ..Limits::default()
     });
     let written = |scene: &mut Scene, last: u8| {
         (0..200)
             .filter(|_| {
                 scene.from.address = Person::new().address();
-                scene.write(&letterbox(), "x", origin(last))
+                scene.write(&mailbox(), "x", origin(last))
             })
             .count()
     };
@@ -241,7 +241,7 @@ fn no_network_and_no_sender_can_use_all_room_for_letters() {
     assert_eq!(written(&mut scene, 1), 0);
     assert_eq!(written(&mut scene, 2), first);
     // One sender can use less.
-    let log = letterbox();
+    let log = mailbox();
     let one = (0..200)
         .filter(|_| scene.write(&log, "x", origin(3)))
         .count();
@@ -249,14 +249,14 @@ fn no_network_and_no_sender_can_use_all_room_for_letters() {
 }
 
 #[test]
-fn an_expired_letter_is_reported_as_lost_until_that_is_confirmed() {
+fn an_expired_message_is_reported_as_lost_until_that_is_confirmed() {
     let mut scene = Scene::new(Limits::default());
-    let log = letterbox();
-    scene.say(&log, "old", WAITS);
+    let log = mailbox();
+    scene.say(&log, "old", QUEUED_BY_UNKNOWN);
     let before = scene.fetch(&log);
-    scene.turn(|pages| pages.expire_letters(1));
+    scene.turn(|pages| pages.expire_queued(1));
     assert_eq!(scene.fetch(&log).lost, 0, "not yet");
-    scene.turn(|pages| pages.expire_letters(2));
+    scene.turn(|pages| pages.expire_queued(2));
     let handed = scene.fetch(&log);
     assert_eq!((handed.messages.len(), handed.lost), (0, 1));
     scene.confirm(&log, &before);
@@ -276,9 +276,9 @@ fn the_largest_history_is_cut_and_reports_it() {
         ..Limits::default()
     });
     let (tea, noise) = (LogName::room("tea"), LogName::room("noise"));
-    scene.say(&tea, "hello", Waits::No);
+    scene.say(&tea, "hello", StoredAs::History);
     for number in 0..50 {
-        scene.say(&noise, &number.to_string(), Waits::No);
+        scene.say(&noise, &number.to_string(), StoredAs::History);
     }
     assert_eq!(scene.everything(&tea), (vec!["hello".into()], true));
     let (left, complete) = scene.everything(&noise);
@@ -295,7 +295,7 @@ fn a_room_stores_no_more_bytes_than_its_limit() {
     let room = LogName::room("tea");
     let long = "x".repeat(1300);
     for number in 0..9 {
-        scene.say(&room, &format!("{number}{long}"), Waits::No);
+        scene.say(&room, &format!("{number}{long}"), StoredAs::History);
     }
     // Cut by its own limit, which is complete for a page that joins anew.
     let (left, complete) = scene.everything(&room);
@@ -313,10 +313,10 @@ fn counts_are_the_same_after_reopening() {
             ..Limits::default()
         },
     );
-    let (tea, box_) = (LogName::room("tea"), letterbox());
+    let (tea, box_) = (LogName::room("tea"), mailbox());
     for text in ["1", "2", "3", "4", "5", "6", "7", "8", "9"] {
-        scene.say(&tea, text, Waits::No);
-        scene.say(&box_, text, WAITS);
+        scene.say(&tea, text, StoredAs::History);
+        scene.say(&box_, text, QUEUED_BY_UNKNOWN);
     }
     let handed = scene.fetch(&box_);
     let receipt = Receipt {
@@ -325,9 +325,9 @@ fn counts_are_the_same_after_reopening() {
     };
     scene.turn(|pages| pages.confirm(&box_, &receipt));
     scene.turn(|pages| pages.forget_room(&tea));
-    let before = scene.archive.ledger().sums();
+    let before = scene.archive.counts().sums();
     scene.archive.reopen().unwrap();
-    assert_eq!(scene.archive.ledger().sums(), before);
+    assert_eq!(scene.archive.counts().sums(), before);
 }
 
 #[test]
@@ -340,9 +340,9 @@ fn a_message_is_known_by_its_id_as_long_as_it_is_kept() {
     let from = scene.from.address;
     let known = |scene: &mut Scene, id: &str| scene.turn(|pages| pages.sent(from, id));
     assert_eq!(known(&mut scene, "a"), None);
-    scene.say(&room, "a", Waits::No);
+    scene.say(&room, "a", StoredAs::History);
     assert_eq!(known(&mut scene, "a"), Some((1, 1)));
-    scene.say(&room, "b", Waits::No);
+    scene.say(&room, "b", StoredAs::History);
     assert_eq!(known(&mut scene, "a"), None);
     assert_eq!(known(&mut scene, "b"), Some((2, 1)));
 }
@@ -361,11 +361,11 @@ fn a_forgotten_room_reports_missing_messages() {
                 rooms_max: 1,
                 ..Limits::default()
             };
-            Ok(pages.ledger().room_to_forget(None, &limits, |_| true))
+            Ok(pages.counts().room_to_forget(None, &limits, |_| true))
         })
     };
     scene.turn(|pages| pages.begin(&milk, 0, None));
-    scene.say(&tea, "1", Waits::No);
+    scene.say(&tea, "1", StoredAs::History);
     // The room without messages goes first, whatever the ages.
     assert_eq!(goes(&mut scene), Ok(Some(milk.clone())));
     scene.turn(|pages| pages.forget_room(&milk));
@@ -378,10 +378,10 @@ fn a_forgotten_room_reports_missing_messages() {
     assert_eq!(scene.everything(&milk), (vec![], true), "there was nothing");
     assert_eq!(scene.everything(&tea), (vec![], false));
     assert_eq!(scene.past(&tea, 1, None), (vec![], true));
-    scene.say(&tea, "2", Waits::No);
+    scene.say(&tea, "2", StoredAs::History);
     assert_eq!(scene.past(&tea, 0, None), (vec!["2".into()], false));
     // After a tombstone was dropped, no new room claims to be complete.
-    scene.say(&milk, "1", Waits::No);
+    scene.say(&milk, "1", StoredAs::History);
     scene.turn(|pages| pages.forget_room(&milk));
     scene.turn(|pages| pages.forget_room(&tea));
     scene.turn(|pages| pages.begin(&new, 6, None));
@@ -398,7 +398,7 @@ fn rooms_created_from_one_network_displace_only_each_other() {
     let mut begin = |name: &str, last: u8, is_free: &dyn Fn(&str) -> bool| {
         scene.turn(|pages| {
             let goes = pages
-                .ledger()
+                .counts()
                 .room_to_forget(origin(last), &limits, is_free);
             if let Ok(Some(room)) = &goes {
                 pages.forget_room(room)?;
@@ -425,7 +425,7 @@ fn committed_messages_are_in_the_file_after_reopening() {
         Limits::default(),
     );
     let room = LogName::room("tea");
-    scene.say(&room, "kept", Waits::No);
+    scene.say(&room, "kept", StoredAs::History);
     let record = PersonRecord {
         name: "Ann".into(),
         seen: 7,
@@ -442,23 +442,23 @@ fn committed_messages_are_in_the_file_after_reopening() {
     assert_eq!(again.archive.people().unwrap(), [(address, record)]);
 }
 
-/// Files of an earlier version: letters named the browser that had received them, and there were tables for lost letters and
+/// Files of an earlier version: queued messages named the browser that had received them, and there were tables for lost messages and
 /// for the order of all messages.
 #[test]
 fn a_file_of_an_earlier_version_is_migrated() {
     let disk = Disk::default();
     let (ann, bob) = (Person::new().address(), Person::new().address());
-    let letterbox = LogName::person(bob);
+    let mailbox = LogName::person(bob);
     let database = Database::builder().create_with_backend(disk.clone());
     let database = database.unwrap();
     let transaction = database.begin_write().unwrap();
-    let key = letterbox.as_str();
+    let key = mailbox.as_str();
     {
         let mut logs = transaction.open_table(LOGS).unwrap();
         let log = br#"{"epoch":"e1","first":3,"last":5,"time":7}"#;
         logs.insert(key, &log[..]).unwrap();
         let mut messages = transaction.open_table(MESSAGES).unwrap();
-        let mut letters = transaction.open_table(LETTERS).unwrap();
+        let mut queued = transaction.open_table(QUEUED).unwrap();
         let mut order = transaction.open_table(ORDER).unwrap();
         let mut sent = transaction.open_table(SENT).unwrap();
         for (seq, holder) in [(3, 0x5c62_fb01), (4, 0), (5, 0)] {
@@ -466,7 +466,7 @@ fn a_file_of_an_earlier_version_is_migrated() {
                 r#"{{"heard":{{"seq":{seq},"from":{{"address":"{ann}","name":"ann"}},"to":{{"address":"{bob}","name":"bob"}},"text":"letter {seq}","time":7,"id":"i{seq}"}},"order":{seq},"is_indexed":true}}"#
             );
             messages.insert((key, seq), kept.as_bytes()).unwrap();
-            letters.insert((key, seq), holder).unwrap();
+            queued.insert((key, seq), holder).unwrap();
             order.insert(seq, (key, seq)).unwrap();
             let (from, id) = (ann.to_string(), format!("i{seq}"));
             sent.insert((&*from, &*id), (key, seq, 7)).unwrap();
@@ -482,10 +482,10 @@ fn a_file_of_an_earlier_version_is_migrated() {
     for _ in 0..2 {
         // The second opening migrates nothing.
         let mut scene = Scene::with(disk.archive(), Limits::default());
-        let handed = scene.fetch(&letterbox);
+        let handed = scene.fetch(&mailbox);
         assert_eq!(texts(handed.messages), ["letter 4", "letter 5"]);
         assert_eq!((&*handed.epoch, handed.lost), ("e1", 2));
-        let (past, _) = scene.everything(&letterbox);
+        let (past, _) = scene.everything(&mailbox);
         assert_eq!(past, ["letter 3", "letter 4", "letter 5"]);
         let record = PersonRecord {
             name: "bob".into(),
@@ -567,13 +567,13 @@ fn a_full_disk_refuses_messages_until_there_is_room() {
     let disk = Disk::default();
     let mut scene = Scene::with(disk.archive(), Limits::default());
     let room = LogName::room("tea");
-    scene.say(&room, "before", Waits::No);
+    scene.say(&room, "before", StoredAs::History);
     disk.set_full(true);
     let from = scene.from.clone();
     let mut heard = ChatMessage::unnumbered(from, "during".into(), 1, None);
-    let failed = scene.archive.begin().and_then(|(transaction, mut ledger)| {
-        let mut pages = Pages::open(&transaction, &scene.limits, &mut ledger)?;
-        pages.append(&room, &mut heard, Waits::No)?;
+    let failed = scene.archive.begin().and_then(|(transaction, mut counts)| {
+        let mut pages = Pages::open(&transaction, &scene.limits, &mut counts)?;
+        pages.append(&room, &mut heard, StoredAs::History)?;
         drop(pages);
         Ok(transaction.commit()?)
     });
@@ -581,7 +581,7 @@ fn a_full_disk_refuses_messages_until_there_is_room() {
     assert!(scene.archive.reopen().is_err(), "it is still full");
     disk.set_full(false);
     scene.archive.reopen().unwrap();
-    scene.say(&room, "after", Waits::No);
+    scene.say(&room, "after", StoredAs::History);
     let said: Vec<String> = ["before", "after"].map(Into::into).into();
     assert_eq!(scene.past(&room, 0, None), (said, true));
 }

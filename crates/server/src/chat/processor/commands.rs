@@ -8,7 +8,7 @@ use super::{Failure, Processor, client_id};
 use crate::{
     chat::{
         answers::Requester,
-        archive::{Delivery, LogName, Pages, PersonRecord, Waits},
+        archive::{Delivery, LogName, Pages, PersonRecord, StoredAs},
         client_network::ClientNetwork,
         effect::Effect,
         protocol::{
@@ -50,7 +50,7 @@ impl Processor {
             has_spoken: known.as_ref().is_some_and(|known| known.has_spoken),
         };
         if known.is_none() {
-            let has_mail = |address| pages.ledger().has_letters(&LogName::person(address));
+            let has_mail = |address| pages.counts().has_queued(&LogName::person(address));
             let oldest = self.roster.person_to_forget(&self.limits, has_mail);
             if let Some(oldest) = oldest.map_err(|()| ChatError::Busy)? {
                 pages.forget_person(oldest)?;
@@ -118,8 +118,8 @@ impl Processor {
         let log = LogName::room(&room);
         if !pages.has(&log)? {
             let is_free = |room: &str| self.roster.count(Some(room)) == 0;
-            let (ledger, limits) = (pages.ledger(), &self.limits);
-            let oldest = ledger.room_to_forget(requester.origin, limits, is_free);
+            let (counts, limits) = (pages.counts(), &self.limits);
+            let oldest = counts.room_to_forget(requester.origin, limits, is_free);
             if let Some(oldest) = oldest.map_err(|()| ChatError::Busy)? {
                 pages.forget_room(&oldest)?;
             }
@@ -234,7 +234,7 @@ impl Processor {
                     return Err(ChatError::NotInRoom.into());
                 }
                 heard.room = Some(room.clone());
-                pages.append(&LogName::room(&room), &mut heard, Waits::No)?;
+                pages.append(&LogName::room(&room), &mut heard, StoredAs::History)?;
                 let text = event("MSG", &heard);
                 Ok(vec![
                     sent(heard.seq, now, false, false),
@@ -246,19 +246,19 @@ impl Processor {
                 heard.to = Some(self.roster.known(to));
                 let is_absent = self.roster.sessions(to).next().is_none();
                 let (log, origin) = (LogName::person(to), ClientNetwork::of(session));
-                let waits = match is_absent {
+                let stored_as = match is_absent {
                     true if !pages.admits(&log, &heard, origin) => {
                         return Err(ChatError::MailboxFull.into());
                     }
-                    true => Waits::Yes(origin),
-                    false => Waits::No,
+                    true => StoredAs::Queued(origin),
+                    false => StoredAs::History,
                 };
-                pages.append(&log, &mut heard, waits)?;
+                pages.append(&log, &mut heard, stored_as)?;
                 let mut effects = vec![sent(heard.seq, now, false, is_absent)];
                 effects.extend(self.private(to, &heard));
                 if to != address {
                     // The sender's other pages show the message too, now and later.
-                    pages.append(&LogName::person(address), &mut heard, Waits::No)?;
+                    pages.append(&LogName::person(address), &mut heard, StoredAs::History)?;
                     effects.extend(self.private(address, &heard));
                 }
                 Ok(effects)

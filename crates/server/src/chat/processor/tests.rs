@@ -223,7 +223,7 @@ async fn a_message_that_cannot_be_stored_is_not_sent_and_ended_sessions_are_remo
 }
 
 #[tokio::test]
-async fn new_people_displace_none_who_sent_a_message_or_has_letters() {
+async fn new_people_displace_none_who_sent_a_message_or_has_queued_ones() {
     let mut scene = Scene::new(Limits {
         people_max: 4,
         ..Limits::default()
@@ -265,9 +265,9 @@ async fn new_people_displace_none_who_sent_a_message_or_has_letters() {
 }
 
 #[tokio::test]
-async fn a_letter_without_room_is_refused_and_not_sent() {
+async fn a_message_without_room_in_the_queue_is_refused_and_not_sent() {
     let mut scene = Scene::new(Limits {
-        letters_receiver_bytes_max: 4000,
+        queued_receiver_bytes_max: 4000,
         ..Limits::default()
     });
     let (ann, person) = (scene.session(), Person::new());
@@ -289,7 +289,7 @@ async fn a_letter_without_room_is_refused_and_not_sent() {
     let back = scene.session();
     scene.online(&back, person);
     assert_eq!(scene.say(&ann, to, &"x".repeat(2000)), "MSG");
-    // The refused letter is in no history.
+    // The refused queued message is in no history.
     let (sender, mut receiver) = oneshot::channel();
     scene
         .processor
@@ -362,7 +362,7 @@ async fn a_batch_ends_at_its_limit_of_bytes_and_the_rest_follows() {
 }
 
 #[tokio::test]
-async fn letters_that_a_page_has_read_wait_no_longer() {
+async fn messages_that_a_page_has_read_are_queued_no_longer() {
     let mut scene = Scene::new(Limits::default());
     let (ann, person) = (scene.session(), Person::new());
     scene.online(&ann, Person::new());

@@ -1,6 +1,6 @@
 //! Counts of the tables' contents, so that the tables need not be read for every message.
 //!
-//! A message is either history, which is removed when newer messages need room, or a letter that waits, which is not: its
+//! A message is either history, which is removed when newer messages need room, or a queued one, which is not: its
 //! sender was told that it waits. Bytes are counted for each sender and network, so that none can use all of the room.
 
 use std::{
@@ -16,18 +16,18 @@ use crate::{
 
 /// Counts of the archive's contents.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(crate) struct ArchiveCounts {
     logs: HashMap<LogName, Account>,
     /// All logs that have history, ordered by its bytes; the largest last.
     by_history: BTreeSet<(u64, LogName)>,
     /// Bytes of all history.
     history_bytes: u64,
-    /// All letters that wait, by recipient and number.
-    letters: BTreeMap<(LogName, u64), Letter>,
-    letters_bytes: u64,
-    /// Bytes of waiting letters by sender. Never 0.
+    /// All queued messages, by recipient and number.
+    queued: BTreeMap<(LogName, u64), QueuedMessage>,
+    queued_bytes: u64,
+    /// Bytes of queued messages by sender. Never 0.
     by_sender: HashMap<Address, u64>,
-    /// Bytes of waiting letters by the sender's network. Never 0.
+    /// Bytes of queued messages by the sender's network. Never 0.
     by_origin: HashMap<ClientNetwork, u64>,
     /// Rooms by the network from which they were created. Never 0.
     rooms_by_origin: HashMap<ClientNetwork, usize>,
@@ -45,16 +45,16 @@ pub(crate) struct Ledger {
 struct Account {
     history_bytes: u64,
     history_count: u64,
-    letters_bytes: u64,
+    queued_bytes: u64,
     /// When the last message was sent, or the history began, in milliseconds since 1970.
     time: u64,
     /// The network from which it was created, if that was during this process.
     origin: Option<ClientNetwork>,
 }
 
-/// A letter that waits.
+/// A queued message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Letter {
+pub(crate) struct QueuedMessage {
     pub(crate) bytes: u64,
     pub(crate) from: Address,
     /// Not stored on disk, for privacy.
@@ -72,7 +72,7 @@ struct Candidate {
     log: LogName,
 }
 
-impl Ledger {
+impl ArchiveCounts {
     // ---- Inputs --------------------------------------------------------------------------------------------
 
     pub(crate) fn begin_log(&mut self, log: &LogName, time: u64, origin: Option<ClientNetwork>) {
@@ -134,30 +134,34 @@ impl Ledger {
         });
     }
 
-    pub(crate) fn add_letter(&mut self, log: &LogName, seq: u64, letter: Letter) {
-        self.letters_bytes += letter.bytes;
-        *self.by_sender.entry(letter.from).or_default() += letter.bytes;
-        if let Some(origin) = letter.origin {
-            *self.by_origin.entry(origin).or_default() += letter.bytes;
+    pub(crate) fn add_queued(&mut self, log: &LogName, seq: u64, queued_message: QueuedMessage) {
+        self.queued_bytes += queued_message.bytes;
+        *self.by_sender.entry(queued_message.from).or_default() += queued_message.bytes;
+        if let Some(origin) = queued_message.origin {
+            *self.by_origin.entry(origin).or_default() += queued_message.bytes;
         }
         if let Some(account) = self.logs.get_mut(log) {
-            account.letters_bytes += letter.bytes;
+            account.queued_bytes += queued_message.bytes;
         }
-        self.letters.insert((log.clone(), seq), letter);
+        self.queued.insert((log.clone(), seq), queued_message);
     }
 
-    /// Removes a letter that was confirmed or is too old. Returns its bytes.
-    pub(crate) fn remove_letter(&mut self, log: &LogName, seq: u64) -> Option<u64> {
-        let letter = self.letters.remove(&(log.clone(), seq))?;
-        self.letters_bytes -= letter.bytes;
-        subtract(&mut self.by_sender, letter.from, letter.bytes);
-        if let Some(origin) = letter.origin {
-            subtract(&mut self.by_origin, origin, letter.bytes);
+    /// Removes a queued message that was confirmed or is too old. Returns its bytes.
+    pub(crate) fn remove_queued(&mut self, log: &LogName, seq: u64) -> Option<u64> {
+        let queued_message = self.queued.remove(&(log.clone(), seq))?;
+        self.queued_bytes -= queued_message.bytes;
+        subtract(
+            &mut self.by_sender,
+            queued_message.from,
+            queued_message.bytes,
+        );
+        if let Some(origin) = queued_message.origin {
+            subtract(&mut self.by_origin, origin, queued_message.bytes);
         }
         if let Some(account) = self.logs.get_mut(log) {
-            account.letters_bytes -= letter.bytes;
+            account.queued_bytes -= queued_message.bytes;
         }
-        Some(letter.bytes)
+        Some(queued_message.bytes)
     }
 
     /// Stores a history's JSON for the next page that joins.
@@ -181,52 +185,59 @@ impl Ledger {
         (*known == numbers).then(|| Arc::clone(text))
     }
 
-    /// Returns whether one more letter may wait. A sender and a network can use only a share of a recipient's room, and of all
+    /// Returns whether one more message may be queued. A sender and a network can use only a share of a recipient's room, and of all
     /// room.
-    pub(crate) fn admits(&self, log: &LogName, letter: &Letter, limits: &Limits) -> bool {
-        let receiver_bytes_max = limits.letters_receiver_bytes_max;
-        let (mut from_sender, mut from_origin) = (letter.bytes, letter.bytes);
-        for (_, other) in self.letters_of(log) {
-            if other.from == letter.from {
+    pub(crate) fn admits(
+        &self,
+        log: &LogName,
+        queued_message: &QueuedMessage,
+        limits: &Limits,
+    ) -> bool {
+        let receiver_bytes_max = limits.queued_receiver_bytes_max;
+        let (mut from_sender, mut from_origin) = (queued_message.bytes, queued_message.bytes);
+        for (_, other) in self.queued_of(log) {
+            if other.from == queued_message.from {
                 from_sender += other.bytes;
             }
-            if letter.origin.is_some() && other.origin == letter.origin {
+            if queued_message.origin.is_some() && other.origin == queued_message.origin {
                 from_origin += other.bytes;
             }
         }
         let account = self.logs.get(log).copied().unwrap_or_default();
-        let sent = self.by_sender.get(&letter.from).unwrap_or(&0);
-        let origin = letter.origin.and_then(|origin| self.by_origin.get(&origin));
+        let sent = self.by_sender.get(&queued_message.from).unwrap_or(&0);
+        let origin = queued_message
+            .origin
+            .and_then(|origin| self.by_origin.get(&origin));
         from_sender <= receiver_bytes_max / 4
             && from_origin <= receiver_bytes_max / 2
-            && account.letters_bytes + letter.bytes <= receiver_bytes_max
-            && sent + letter.bytes <= limits.letters_bytes_max / 32
-            && origin.unwrap_or(&0) + letter.bytes <= limits.letters_bytes_max / 8
-            && self.letters_bytes + letter.bytes <= limits.letters_bytes_max
+            && account.queued_bytes + queued_message.bytes <= receiver_bytes_max
+            && sent + queued_message.bytes <= limits.queued_bytes_max / 32
+            && origin.unwrap_or(&0) + queued_message.bytes <= limits.queued_bytes_max / 8
+            && self.queued_bytes + queued_message.bytes <= limits.queued_bytes_max
     }
 
-    /// Returns the letters that wait in a log, in their order.
-    pub(crate) fn letters_of(&self, log: &LogName) -> impl Iterator<Item = (u64, &Letter)> {
+    /// Returns the queued messages in a log, in their order.
+    pub(crate) fn queued_of(&self, log: &LogName) -> impl Iterator<Item = (u64, &QueuedMessage)> {
         let range = (log.clone(), 0)..=(log.clone(), u64::MAX);
-        let letters = self.letters.range(range);
-        letters.map(|((_, seq), letter)| (*seq, letter))
+        let queued = self.queued.range(range);
+        queued.map(|((_, seq), queued_message)| (*seq, queued_message))
     }
 
-    pub(crate) fn is_letter(&self, log: &LogName, seq: u64) -> bool {
-        self.letters.contains_key(&(log.clone(), seq))
+    pub(crate) fn is_queued(&self, log: &LogName, seq: u64) -> bool {
+        self.queued.contains_key(&(log.clone(), seq))
     }
 
-    pub(crate) fn has_letters(&self, log: &LogName) -> bool {
+    pub(crate) fn has_queued(&self, log: &LogName) -> bool {
         self.logs
             .get(log)
-            .is_some_and(|account| account.letters_bytes > 0)
+            .is_some_and(|account| account.queued_bytes > 0)
     }
 
-    /// Returns the letters older than `time`.
-    pub(crate) fn letters_before(&self, time: u64) -> Vec<(LogName, u64)> {
-        let letters = self.letters.iter();
-        letters
-            .filter(|(_, letter)| letter.time < time)
+    /// Returns the queued messages older than `time`.
+    pub(crate) fn queued_before(&self, time: u64) -> Vec<(LogName, u64)> {
+        let queued = self.queued.iter();
+        queued
+            .filter(|(_, queued_message)| queued_message.time < time)
             .map(|(place, _)| place.clone())
             .collect()
     }
@@ -238,7 +249,7 @@ impl Ledger {
         };
         let count_max = match log.is_room() {
             true => limits.history_max,
-            false => limits.letters_max,
+            false => limits.queued_max,
         };
         account.history_count > count_max as u64
             || account.history_bytes > limits.history_log_bytes_max
@@ -292,21 +303,21 @@ impl Ledger {
             let Account {
                 history_bytes,
                 history_count,
-                letters_bytes,
+                queued_bytes,
                 time,
                 ..
             } = *account;
             (
                 log.clone(),
-                [history_bytes, history_count, letters_bytes, time],
+                [history_bytes, history_count, queued_bytes, time],
             )
         });
         let logs: BTreeMap<_, _> = logs.collect();
-        let letters: Vec<_> = self.letters.keys().cloned().collect();
+        let queued: Vec<_> = self.queued.keys().cloned().collect();
         let senders: BTreeMap<_, _> = self.by_sender.clone().into_iter().collect();
-        let totals = [self.history_bytes, self.letters_bytes, self.rooms as u64];
+        let totals = [self.history_bytes, self.queued_bytes, self.rooms as u64];
         let (sizes, tombstones) = (self.by_history.clone(), self.tombstones.clone());
-        ((logs, letters, senders), (totals, sizes, tombstones))
+        ((logs, queued, senders), (totals, sizes, tombstones))
     }
 
     fn change_history(&mut self, log: &LogName, change: impl FnOnce(&mut Account)) {

@@ -14,13 +14,13 @@ use parking_lot::Mutex;
 /// All holders of much memory of one budget, and all that wait for room in it. Their number is hardly larger
 /// than the budget divided by [`LARGE_BYTES`].
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct LargeHolders {
     /// The key is the entry's address.
-    entries: Mutex<HashMap<usize, Arc<LedgerEntry>>>,
+    entries: Mutex<HashMap<usize, Arc<LargeHolder>>>,
 }
 
 /// One holder of much memory.
-pub(crate) struct LedgerEntry {
+pub(crate) struct LargeHolder {
     bytes: AtomicUsize,
     /// Whether the holder is to be closed. Once set, it stays set.
     must_close: AtomicBool,
@@ -30,12 +30,12 @@ pub(crate) struct LedgerEntry {
     waker: Waker,
 }
 
-/// Bytes. A holder of less isn't in the ledger and isn't closed.
+/// Bytes. A holder of less isn't among them and isn't closed.
 pub(crate) const LARGE_BYTES: usize = 64 << 10;
 
-impl Ledger {
-    pub(super) fn enter(&self, bytes: usize, waker: Waker) -> Arc<LedgerEntry> {
-        let entry = Arc::new(LedgerEntry {
+impl LargeHolders {
+    pub(super) fn enter(&self, bytes: usize, waker: Waker) -> Arc<LargeHolder> {
+        let entry = Arc::new(LargeHolder {
             bytes: AtomicUsize::new(bytes),
             must_close: AtomicBool::new(false),
             waits: AtomicBool::new(false),
@@ -46,7 +46,7 @@ impl Ledger {
         entry
     }
 
-    pub(super) fn leave(&self, entry: &Arc<LedgerEntry>) {
+    pub(super) fn leave(&self, entry: &Arc<LargeHolder>) {
         let key = Arc::as_ptr(entry).addr();
         let entry = self.entries.lock().remove(&key);
         // After the lock is released: dropping a waker may run code that comes here.
@@ -98,8 +98,8 @@ impl Ledger {
     }
 }
 
-impl LedgerEntry {
-    /// Waits for [`Ledger::wake_waiting`] from now on.
+impl LargeHolder {
+    /// Waits for [`LargeHolders::wake_waiting`] from now on.
     pub(super) fn wait(&self) {
         self.waits.store(true, Ordering::SeqCst);
     }
@@ -127,26 +127,26 @@ mod tests {
 
     #[test]
     fn those_who_hold_most_are_condemned_and_no_more_than_are_needed() {
-        let ledger = Ledger::default();
+        let large_holders = LargeHolders::default();
         let holds = [100, 500, 300, 400, 200].map(|kib| kib << 10);
-        let entries = holds.map(|bytes| ledger.enter(bytes, Waker::noop().clone()));
+        let entries = holds.map(|bytes| large_holders.enter(bytes, Waker::noop().clone()));
         let must_close = || {
             let must_close = entries.iter().filter(|entry| entry.must_close());
             must_close
                 .map(|entry| entry.bytes.load(Ordering::Relaxed) >> 10)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(ledger.close_largest(0), 0);
-        assert_eq!(ledger.close_largest(501 << 10), 2);
+        assert_eq!(large_holders.close_largest(0), 0);
+        assert_eq!(large_holders.close_largest(501 << 10), 2);
         assert_eq!(must_close(), [500, 400]);
         // The chosen ones haven't gone yet, and suffice.
-        assert_eq!(ledger.close_largest(900 << 10), 0);
-        ledger.leave(&entries[1]);
-        assert_eq!(ledger.close_largest(500 << 10), 1);
+        assert_eq!(large_holders.close_largest(900 << 10), 0);
+        large_holders.leave(&entries[1]);
+        assert_eq!(large_holders.close_largest(500 << 10), 1);
         assert_eq!(must_close(), [500, 300, 400]);
-        let small = ledger.enter(LARGE_BYTES - 1, Waker::noop().clone());
-        assert_eq!(ledger.close_largest(usize::MAX), 2);
+        let small = large_holders.enter(LARGE_BYTES - 1, Waker::noop().clone());
+        assert_eq!(large_holders.close_largest(usize::MAX), 2);
         assert!(!small.must_close());
-        assert_eq!(ledger.close_largest(usize::MAX), 0);
+        assert_eq!(large_holders.close_largest(usize::MAX), 0);
     }
 }
