@@ -15,7 +15,7 @@ use crate::{
         phase::{Timeouts, within},
         proxy::{Destination, Proxy, ProxyScheme, ProxyServer, Socks5Error, socks5, tunnel},
         target::Target,
-        unix_socket,
+        unix_dial,
     },
     connection::Stream,
     error::{Error, ErrorKind},
@@ -60,7 +60,7 @@ impl Dialer<'_> {
             self.tls.check()?;
         }
         let (stream, peer_addr) = match self.unix_socket {
-            Some(path) => (unix_socket::dial(path, self.timeouts.connect).await?, None),
+            Some(path) => (unix_dial::dial(path, self.timeouts.connect).await?, None),
             None => {
                 let proxy = self.proxy.and_then(|proxy| proxy.server_for(target));
                 let (stream, peer_addr) = match proxy {

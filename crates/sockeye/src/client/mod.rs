@@ -27,6 +27,7 @@ mod proxy;
 pub mod reconnect;
 mod redirect;
 mod target;
+mod unix_dial;
 mod unix_socket;
 mod upgrade_request;
 

@@ -1,19 +1,11 @@
-//! Connecting by a Unix socket instead of TCP.
+//! Which Unix socket a client connects to instead of TCP, set by the program or named in the URL.
 
-use std::{
-    ffi::OsString,
-    io,
-    os::unix::ffi::OsStringExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::PathBuf};
 
 use percent_encoding::percent_decode_str;
-use tokio::{net::UnixStream, time::timeout};
 
 use crate::{
     client::{connect::Connect, target::shown},
-    connection::Stream,
     error::{Error, ErrorKind},
 };
 
@@ -42,22 +34,6 @@ impl Connect {
         match split(&self.url)? {
             None => Ok((self.url.clone(), own)),
             Some((url, socket)) => Ok((url, own.or(Some(socket)))),
-        }
-    }
-}
-
-/// Connects to a Unix socket.
-pub(super) async fn dial(path: &Path, limit: Duration) -> Result<Box<dyn Stream>, Error> {
-    let message = || format!("connecting to unix:{} failed", path.display());
-    match timeout(limit, UnixStream::connect(path)).await {
-        Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(Error::new(ErrorKind::Io, message()).with_source(error)),
-        Err(_) => {
-            let error = io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("took longer than {limit:?}"),
-            );
-            Err(Error::new(ErrorKind::Timeout, message()).with_source(error))
         }
     }
 }

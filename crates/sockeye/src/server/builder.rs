@@ -24,11 +24,8 @@ use crate::{
         first_request::{AcceptSettings, Preface},
         handle::ServerHandle,
         http_settings::HttpSettings,
-        listen::{
-            Bound, Listen, ListenPlace, Listener, ListeningSocket, LocalAddr, SocketOwner,
-            UnixListen,
-        },
-        listening::Listening,
+        listen::{Bound, Listen, ListenPlace, Listener, SocketOwner, UnixListen},
+        listening::{Listening, ListeningSocket, LocalAddr},
         registry::Registry,
         route::{AddressLimits, Addresses, Route, Routes, TrustedProxies},
         shared::{LogLimits, Phase, ServerShared},

@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::server::listen::listening_socket::LocalAddr;
+use crate::server::listening::LocalAddr;
 
 /// Sets the options of a TCP socket that was accepted.
 ///

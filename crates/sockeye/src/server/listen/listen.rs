@@ -15,10 +15,7 @@ use crate::{
     error::{Error, ErrorKind},
     server::{
         first_request::Preface,
-        listen::{
-            listening_socket::{ListeningSocket, LocalAddr},
-            socket_file::{FileAccess, SocketFile},
-        },
+        listening::{BACKLOG, FileAccess, ListeningSocket, LocalAddr, SocketFile},
     },
     tls::{ServerTls, TlsAcceptor},
 };
@@ -229,10 +226,6 @@ fn is_family_absent(error: &io::Error) -> bool {
 
 /// Linux's "Address family not supported by protocol", for which std has no kind.
 const EAFNOSUPPORT: i32 = 97;
-
-/// Connections per socket that the kernel keeps until the accept loop takes them. The kernel may lower the number
-/// (`net.core.somaxconn`, 4096 on Linux today).
-pub(super) const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests {

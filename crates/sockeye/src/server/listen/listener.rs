@@ -10,10 +10,8 @@ use crate::{
     server::{
         admit::{Accepted, Capacity},
         first_request::{AcceptSettings, Preface, handle_socket},
-        listen::{
-            accept::{AcceptBackoff, tune},
-            listening_socket::{ListeningSocket, LocalAddr},
-        },
+        listen::accept::{AcceptBackoff, tune},
+        listening::{ListeningSocket, LocalAddr},
         shared::{Phase, ServerShared},
     },
 };

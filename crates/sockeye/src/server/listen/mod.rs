@@ -12,10 +12,6 @@ mod unix_listen;
 
 mod listen;
 
-mod listening_socket;
-
-mod socket_file;
-
 mod listener;
 
 mod accept;
@@ -23,6 +19,4 @@ mod accept;
 pub(crate) use accept::{AcceptBackoff, tune};
 pub(crate) use listen::{Bound, Listen, ListenPlace, SocketOwner};
 pub(crate) use listener::Listener;
-pub(crate) use listening_socket::{ListeningSocket, LocalAddr};
-pub(crate) use socket_file::SocketFile;
 pub use unix_listen::UnixListen;

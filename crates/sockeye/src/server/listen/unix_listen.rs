@@ -11,11 +11,8 @@ use crate::Server;
 use crate::{
     server::{
         first_request::Preface,
-        listen::{
-            listen::{Listen, ListenPlace},
-            listening_socket::ListeningSocket,
-            socket_file::FileAccess,
-        },
+        listen::listen::{Listen, ListenPlace},
+        listening::{FileAccess, ListeningSocket},
     },
     tls::ServerTls,
 };

@@ -11,7 +11,10 @@ use tokio::time::Instant;
 
 use crate::{
     connection::Socket,
-    server::listen::{AcceptBackoff, ListeningSocket, LocalAddr, tune},
+    server::{
+        listen::{AcceptBackoff, tune},
+        listening::{ListeningSocket, LocalAddr},
+    },
 };
 
 /// A listening socket on a worker.

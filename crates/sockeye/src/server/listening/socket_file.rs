@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::time::{Instant, sleep};
 
-use crate::server::listen::listen::BACKLOG;
+use crate::server::listening::listening_socket::BACKLOG;
 
 /// Who may connect to a Unix socket: what is set of its file. `None` leaves what the system chooses.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@ use std::io;
 use parking_lot::Mutex;
 use socket2::SockRef;
 
-use crate::server::listen::{ListeningSocket, SocketFile};
+use crate::server::listening::{listening_socket::ListeningSocket, socket_file::SocketFile};
 
 /// The listening sockets of a server. Accept loops on other threads hold them too and may be busy, so the server
 /// shuts the sockets down here when it stops accepting.
@@ -36,8 +36,8 @@ impl Listening {
         Ok(())
     }
 
-    /// Shuts all sockets down, and removes the files of Unix sockets. On Linux none of them listens when this returns; elsewhere the accept loops close them
-    /// a moment later.
+    /// Shuts all sockets down, and removes the files of Unix sockets. On Linux none of them listens when this returns;
+    /// elsewhere the accept loops close them a moment later.
     pub(crate) fn shut_down(&self) {
         let mut all = self.0.lock();
         all.files.clear();

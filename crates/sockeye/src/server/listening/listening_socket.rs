@@ -72,3 +72,7 @@ impl fmt::Display for LocalAddr {
         }
     }
 }
+
+/// Connections per socket that the kernel keeps until the accept loop takes them. The kernel may lower the number
+/// (`net.core.somaxconn`, 4096 on Linux today).
+pub(crate) const BACKLOG: i32 = 4096;
