@@ -3,6 +3,7 @@
 //! What can be checked is a test and not a remark in a review; `tests/tidy.rs` runs every rule on this
 //! repository, and each rule's own tests run it on trees that break it.
 
+mod imports;
 mod logs;
 mod map;
 mod modules;
@@ -11,6 +12,7 @@ mod sizes;
 mod text;
 mod tree;
 
+pub use imports::import_cycles;
 pub use logs::debug_in_logs;
 pub use map::stale_map;
 pub use modules::{dead_files, logic_in_lists, missing_docs};
