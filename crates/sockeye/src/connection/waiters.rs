@@ -50,3 +50,83 @@ impl Waiters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc as StdArc, task::Wake};
+
+    use loom::{
+        sync::{Arc, Mutex, Notify},
+        thread,
+    };
+
+    use super::*;
+
+    /// A task that waits for room.
+    struct Task(Notify);
+
+    impl Wake for Task {
+        fn wake(self: StdArc<Self>) {
+            self.0.notify();
+        }
+    }
+
+    /// An outbox with room for so many messages, and the tasks that wait for room.
+    #[derive(Default)]
+    struct Outbox {
+        room: u32,
+        waiting: Waiters,
+    }
+
+    /// Sends as `Session::send` does: tries, and waits if there is no room.
+    fn send(outbox: &Mutex<Outbox>) {
+        let task = StdArc::new(Task(Notify::new()));
+        let waker = Waker::from(StdArc::clone(&task));
+        let mut ticket = Ticket::default();
+        loop {
+            let mut outbox = outbox.lock().unwrap();
+            if outbox.room > 0 {
+                outbox.room -= 1;
+                return outbox.waiting.remove(&mut ticket);
+            }
+            outbox.waiting.wait(&mut ticket, &waker);
+            drop(outbox);
+            task.0.wait();
+        }
+    }
+
+    #[test]
+    fn no_task_waits_while_there_is_room() {
+        // A lost wake-up would leave a task waiting for ever, which loom reports as a deadlock.
+        loom::model(|| {
+            let outbox = Arc::new(Mutex::new(Outbox::default()));
+            let senders = [(); 2].map(|()| {
+                let outbox = Arc::clone(&outbox);
+                thread::spawn(move || send(&outbox))
+            });
+            for _ in 0..2 {
+                let mut outbox = outbox.lock().unwrap();
+                outbox.room += 1;
+                outbox.waiting.wake();
+            }
+            for sender in senders {
+                sender.join().unwrap();
+            }
+            assert!(outbox.lock().unwrap().waiting.is_empty());
+        });
+    }
+
+    #[test]
+    fn a_task_that_gives_up_leaves_nothing_behind() {
+        let mut waiters = Waiters::default();
+        let (mut first, mut second) = (Ticket::default(), Ticket::default());
+        waiters.wait(&mut first, Waker::noop());
+        waiters.wait(&mut first, Waker::noop());
+        waiters.wait(&mut second, Waker::noop());
+        assert_eq!(waiters.waiting.len(), 2);
+        waiters.remove(&mut first);
+        assert_eq!(waiters.waiting.len(), 1);
+        waiters.remove(&mut second);
+        assert!(waiters.is_empty());
+    }
+}

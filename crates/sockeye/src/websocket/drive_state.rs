@@ -133,6 +133,9 @@ impl DriveState {
 }
 
 #[cfg(test)]
+mod loom_model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
