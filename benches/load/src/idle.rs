@@ -1,6 +1,6 @@
 //! Idle: connections that do nothing, then talk once, then do nothing again.
 //!
-//! Each step ends with a line of JSON and begins with a line on standard input, so that whoever runs this
+//! Each step ends with a line of JSON and begins with a line on standard input, so that the program that runs this
 //! can look at the server's memory in between.
 
 use std::io;

@@ -18,7 +18,7 @@ use tokio::{io::AsyncReadExt as _, sync::watch, time};
 
 use crate::update::Update;
 
-/// Serves until stdin ends, which it does when whoever started us is gone. Prints its address first.
+/// Serves until stdin ends, which it does when the program that started this one is gone. Prints its address first.
 pub(crate) async fn serve() -> io::Result<()> {
     let feed = Arc::new(Feed::default());
     let heard = Arc::clone(&feed);

@@ -53,7 +53,7 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Runs one client for good: whoever started it ends it. `share` of the interval passes before the first request,
+    /// Runs one client until the program that started it ends it. `share` of the interval passes before the first request,
     /// because people don't open a page all at once.
     pub(crate) async fn stay(&self, share: f64) -> io::Result<()> {
         match self.method {

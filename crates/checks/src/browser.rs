@@ -1,4 +1,4 @@
-//! Chromium by remote control: tabs that open pages, and everything that happens in them.
+//! Chromium, controlled by tests: tabs that open pages, and the events in them.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::need;
 use crate::process::{Process, Source};
 
-/// A running Chromium without a window. It goes when this is dropped.
+/// A running Chromium without a window, which ends when this is dropped.
 pub struct Browser {
     driver: RefCell<Driver>,
 }
@@ -30,7 +30,7 @@ pub enum Connectivity {
 
 struct Driver {
     process: Process,
-    /// Seen while waiting for something else: `(tab, event, text)`.
+    /// Events that came while a test waited for others: `(tab, event, text)`.
     events: Vec<(u64, String, String)>,
 }
 
@@ -52,7 +52,7 @@ impl Browser {
         })
     }
 
-    /// A new, empty tab.
+    /// Returns a new, empty tab.
     #[track_caller]
     pub fn tab(&self) -> Tab<'_> {
         let number = self.order(&json!({ "do": "tab" })).as_u64();
@@ -62,7 +62,7 @@ impl Browser {
         }
     }
 
-    /// A new, empty tab with cookies and storage of its own: somebody else's browser.
+    /// Returns a new, empty tab with cookies and storage of its own: somebody else's browser.
     #[track_caller]
     pub fn stranger(&self) -> Tab<'_> {
         let number = self.order(&json!({ "do": "tab", "alone": true })).as_u64();
@@ -100,7 +100,7 @@ impl Browser {
             (value.get("answer").is_some() || value.get("failed").is_some()).then_some(value)
         });
         if let Some(failure) = answer.get("failed") {
-            // With the driver still borrowed its transcript could not be shown.
+            // The transcript can be shown only when the driver isn't borrowed any more.
             let transcript = driver.process.transcript();
             panic!("{order}: {failure}\n{transcript}");
         }
@@ -109,13 +109,13 @@ impl Browser {
 }
 
 impl Tab<'_> {
-    /// Opens a page; answers with its HTTP status and version (`{"status": 200, "version": "h2"}`).
+    /// Opens a page, and returns its HTTP status and version (`{"status": 200, "version": "h2"}`).
     #[track_caller]
     pub fn open(&self, url: &str) -> Value {
         self.order(json!({ "do": "open", "url": url }))
     }
 
-    /// The value of an expression; a promise is waited for.
+    /// Returns the value of an expression; a promise is waited for.
     #[track_caller]
     pub fn evaluate(&self, script: &str) -> Value {
         self.order(json!({ "do": "evaluate", "script": script }))
@@ -179,13 +179,13 @@ impl Tab<'_> {
         count.as_u64().expect("a count")
     }
 
-    /// From now on the page at this address is this text, whatever its server says.
+    /// Replaces the page at this address by this text, whatever the server sends.
     #[track_caller]
     pub fn serve_text(&self, url: &str, text: &str) {
         self.order(json!({ "do": "serve", "url": url, "text": text }));
     }
 
-    /// From now on this address answers with this file, whatever its server says.
+    /// Replaces the page at this address by this file, whatever the server sends.
     #[track_caller]
     pub fn serve_file(&self, url: &str, file: &str) {
         self.order(json!({ "do": "serve", "url": url, "file": file }));
@@ -221,13 +221,13 @@ impl Tab<'_> {
         self.wait_for_event("console", text);
     }
 
-    /// Waits for an error that nobody in the page has caught, which contains `text`.
+    /// Waits for an uncaught error of the page that contains `text`.
     #[track_caller]
     pub fn wait_for_error(&self, text: &str) {
         self.wait_for_event("error", text);
     }
 
-    /// Uncaught errors that were seen so far and not waited for.
+    /// Returns the uncaught errors that have come so far and that the test didn't wait for.
     pub fn errors(&self) -> Vec<String> {
         let driver = self.browser.driver.borrow();
         let errors = driver.events.iter();
@@ -277,5 +277,5 @@ fn note(value: &Value, events: &mut Vec<(u64, String, String)>) {
     events.push((tab, event.to_owned(), text.to_owned()));
 }
 
-/// A cold start takes ten seconds on a busy machine; the rest is conversation.
+/// A cold start takes ten seconds on a busy machine; the rest is for the test itself.
 const LIMIT: Duration = Duration::from_secs(180);

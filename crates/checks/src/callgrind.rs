@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 
 use crate::need;
 
-/// Whose bytes are counted.
+/// The libraries whose instructions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Libraries {
     /// This project's alone.
     Own,
-    /// Other libraries too, which take minutes to compile.
+    /// Other libraries, too, which take minutes to compile.
     WithPeers,
 }
 
@@ -44,13 +44,13 @@ impl Core {
         Self { program }
     }
 
-    /// The program itself, to be run without callgrind.
+    /// Returns the program itself, to be run without callgrind.
     #[must_use]
     pub fn command(&self) -> Command {
         Command::new(&self.program)
     }
 
-    /// Instructions per frame. `None` where callgrind can't count them.
+    /// Counts the instructions per frame. `None` where callgrind can't count them.
     ///
     /// # Panics
     /// If callgrind or the program fails.

@@ -1,11 +1,11 @@
-//! A certificate that nobody but the test trusts.
+//! A certificate that only the test trusts.
 
 use std::path::PathBuf;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tempfile::TempDir;
 
-/// A fresh self-signed certificate for `localhost` and `127.0.0.1`, in files; they go when it is dropped.
+/// A new self-signed certificate for `localhost` and `127.0.0.1`, in files that are removed when this is dropped.
 pub struct Certificate {
     folder: TempDir,
 }
@@ -27,12 +27,12 @@ impl Certificate {
         certificate
     }
 
-    /// `--tls-cert`'s value, and the root that a peer is told to trust.
+    /// Returns the value of `--tls-cert`, which is also the root that a peer is told to trust.
     pub fn chain(&self) -> String {
         self.chain_path().display().to_string()
     }
 
-    /// `--tls-key`'s value.
+    /// Returns the value of `--tls-key`.
     pub fn key(&self) -> String {
         self.key_path().display().to_string()
     }

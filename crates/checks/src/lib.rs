@@ -4,7 +4,7 @@
 //! - [`tidy`]: rules about the tree itself, each one a test;
 //! - [`autobahn`]: the Autobahn test suite against the real binary, both roles;
 //! - [`callgrind`]: instructions of the protocol core;
-//! - what end-to-end tests stand on: a [`Process`] that cannot outlive its test, the real `sockeye` as
+//! - the tools of end-to-end tests: a [`Process`] that can't outlive its test, the real `sockeye` as
 //!   [`Server`], a [`Browser`], a [`Redis`], a [`Network`] that can be broken or slow, and [`need`], which says what is missing on
 //!   this machine.
 //!

@@ -1,13 +1,13 @@
 //! What a check needs from this machine, and what happens when it is not there.
 //!
-//! `make` sets everything up. Where it could not, a check that needs it says so and passes on somebody's
+//! `make` sets everything up. Where it could not, a check that needs it says so and passes on a person's
 //! laptop; with `CI=true` it fails, because a check that never runs proves nothing.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The repository's root.
+/// Returns the repository's root.
 ///
 /// # Panics
 /// If this crate is not where it should be, `crates/checks`.
@@ -18,10 +18,10 @@ pub fn root() -> &'static Path {
         .expect("two folders above this crate")
 }
 
-/// The binary `sockeye`: the one that `CHECKS_SOCKEYE` names, or the one built with these tests.
+/// Returns the binary `sockeye`: the one that `CHECKS_SOCKEYE` names, or the one built with these tests.
 pub fn binary() -> Option<PathBuf> {
     if let Some(path) = env::var_os(BINARY_VARIABLE) {
-        // Named, so it has to be there: starting it will tell.
+        // It was named, so starting it fails if it isn't there.
         return Some(PathBuf::from(path));
     }
     // target/PROFILE/deps/test-0123 -> target/PROFILE/sockeye
@@ -34,19 +34,19 @@ pub fn binary() -> Option<PathBuf> {
     )
 }
 
-/// Node.js with the packages of `peers/package.json`, ready to run `script`.
+/// Returns Node.js with the packages of `peers/package.json`, ready to run `script`.
 pub fn node(script: &str) -> Option<Command> {
     let packages = peers().join("node_modules/ws/package.json");
     exists(packages, "the npm packages of the peers", "make peers")?;
     let mut command = Command::new("node");
-    // Node 20 has its own WebSocket behind this flag; later ones know it and have no need of it.
+    // Node 20 has its own WebSocket behind this flag, which later versions accept and don't need.
     command
         .args(["--experimental-websocket", "--no-warnings"])
         .arg(peers().join(script));
     Some(command)
 }
 
-/// Node.js, ready to run a script of the client for browsers, from its sources.
+/// Returns Node.js, ready to run a script of the client for browsers from its sources.
 pub fn client(script: &str) -> Option<Command> {
     let client = root().join("clients/js");
     let remedy = "make client";
@@ -64,26 +64,26 @@ pub fn client(script: &str) -> Option<Command> {
     Some(command)
 }
 
-/// A file of an npm package of the peers.
+/// Returns a file of an npm package of the peers.
 pub fn package_file(path: &str) -> Option<PathBuf> {
     let path = peers().join("node_modules").join(path);
     exists(path, "the npm packages of the peers", "make peers")
 }
 
-/// Python with the packages of `peers/requirements.txt`, ready to run `script`.
+/// Returns Python with the packages of `peers/requirements.txt`, ready to run `script`.
 pub fn python(script: &str) -> Option<Command> {
     let python = root().join(".venv/peers/bin/python");
     let python = exists(python, "the Python packages of the peers", "make peers")?;
     let mut command = Command::new(python);
     command.arg("-u").arg(peers().join(script));
-    // Or it would leave its compiled modules in the tree.
+    // Otherwise it would leave its compiled modules in the tree.
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     Some(command)
 }
 
-/// Autobahn's `wstest`.
+/// Returns Autobahn's `wstest`.
 pub fn wstest() -> Option<Command> {
-    // No fault of whoever runs this: no package of today's systems brings Python 2.7.
+    // Current systems have no package with Python 2.7.
     if let Ok(reason) = std::fs::read_to_string(root().join(".venv/no-autobahn")) {
         eprintln!("skipped, the Autobahn test suite: {}", reason.trim_end());
         return None;
@@ -95,12 +95,12 @@ pub fn wstest() -> Option<Command> {
         "make autobahn",
     )?;
     let mut command = Command::new(bin.join("python"));
-    // Unbuffered: its lines are how a failing run is understood.
+    // Unbuffered, so that its last lines explain a run that fails.
     command.arg("-u").arg(script);
     Some(command)
 }
 
-/// Chromium, under one of the names that it has.
+/// Returns Chromium, under one of its names.
 pub fn chromium() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -109,7 +109,7 @@ pub fn chromium() -> Option<PathBuf> {
         .or_else(|| missing("Chromium", "make chromium"))
 }
 
-/// Firefox, as Debian or others call it.
+/// Returns Firefox, under one of its names.
 pub fn firefox() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -118,7 +118,7 @@ pub fn firefox() -> Option<PathBuf> {
         .or_else(|| missing("Firefox", "make firefox"))
 }
 
-/// curl.
+/// Returns curl.
 pub fn curl() -> Option<Command> {
     match Command::new("curl").arg("--version").output() {
         Ok(_) => Some(Command::new("curl")),
@@ -126,7 +126,7 @@ pub fn curl() -> Option<Command> {
     }
 }
 
-/// `ip`, and the right to make networks.
+/// Returns whether `ip` is there, and the right to make networks.
 pub fn ip() -> Option<()> {
     let remedy = "as root: make faults";
     if Command::new("ip").arg("-V").output().is_err() {
@@ -138,17 +138,17 @@ pub fn ip() -> Option<()> {
     Some(())
 }
 
-/// nginx.
+/// Returns nginx.
 pub fn nginx() -> Option<Command> {
     administrators("nginx", "-v")
 }
 
-/// HAProxy.
+/// Returns HAProxy.
 pub fn haproxy() -> Option<Command> {
     administrators("haproxy", "-v")
 }
 
-/// A program that may lie where only an administrator's `PATH` leads.
+/// Returns a program that may lie where only an administrator's `PATH` leads.
 fn administrators(name: &str, version: &str) -> Option<Command> {
     for path in [name.to_owned(), format!("/usr/sbin/{name}")] {
         if Command::new(&path).arg(version).output().is_ok() {
@@ -158,7 +158,7 @@ fn administrators(name: &str, version: &str) -> Option<Command> {
     missing(name, "make proxies")
 }
 
-/// valgrind.
+/// Returns valgrind.
 pub fn valgrind() -> Option<Command> {
     match Command::new("valgrind").arg("--version").output() {
         Ok(_) => Some(Command::new("valgrind")),
@@ -166,7 +166,7 @@ pub fn valgrind() -> Option<Command> {
     }
 }
 
-/// Debian's `redis-server`, or a Valkey, which speaks the same.
+/// Returns Debian's `redis-server`, or Valkey, which has the same protocol.
 pub fn redis() -> Option<Command> {
     let names = ["redis-server", "valkey-server"];
     let found = names
@@ -178,7 +178,7 @@ pub fn redis() -> Option<Command> {
     }
 }
 
-/// Says that a check does not run because something is missing here.
+/// Prints that a check doesn't run because something is missing here.
 ///
 /// # Panics
 /// With `CI=true`.

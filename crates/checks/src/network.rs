@@ -1,4 +1,4 @@
-//! A network of our own, which can be broken, or be slow.
+//! A network for tests, which can be interrupted, or be slow.
 
 use std::env;
 use std::fs::File;
@@ -20,7 +20,7 @@ use crate::shaped_link::{Shape, ShapedLink, Side};
 ///   client 10.77.1.2 ───── 10.77.1.1 router 10.77.2.1 ───── 10.77.2.2 server
 /// ```
 ///
-/// What the router is told to lose is lost without a word, as on a radio that is out of reach: neither
+/// Packets that the router is told to lose are dropped silently, as on a radio that is out of reach: neither
 /// end gets an error. A [`Network::shaped`] has a [`Shape`]d link for its router. Dropped, it takes the namespaces
 /// with it.
 pub struct Network {
@@ -28,17 +28,17 @@ pub struct Network {
     link: Option<ShapedLink>,
 }
 
-/// One of the two ends.
+/// A place in the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Where clients are.
+    /// The place of the clients.
     Client,
-    /// Where the server is.
+    /// The place of the server.
     Server,
 }
 
 impl Network {
-    /// `None` if this machine can't have one.
+    /// Creates a network; `None` if this machine can't have one.
     ///
     /// # Panics
     /// If it could, and doesn't.
@@ -49,7 +49,8 @@ impl Network {
         Some(network)
     }
 
-    /// The same with a link of this shape between the two places. Its segments have at most 1,400 bytes.
+    /// Makes a network as [`Network::new`] does, with a link of this shape between the two places. Its segments have at
+    /// most 1,400 bytes.
     ///
     /// Which packets are lost follows from a seed that is printed; the variable `CHECKS_SEED` sets it. `None` as
     /// above.
@@ -70,7 +71,7 @@ impl Network {
         Some(network)
     }
 
-    /// A device at `place` whose packets come to a socket of the router's, and the address of the place is its.
+    /// Returns a device at `place`, with the place's address, whose packets go to a socket of the router.
     fn wrap(&self, place: Place) -> Option<Side> {
         let (name, outer) = (place.name(), place.subnet());
         let (near, far) = (format!("{outer}.1"), format!("{outer}.2"));
@@ -96,7 +97,7 @@ impl Network {
         Some(Side { socket, device })
     }
 
-    /// Its first namespace, if this machine can have one.
+    /// Creates its first namespace, if this machine can have one.
     fn begin(place: &str) -> Option<Self> {
         need::ip()?;
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -106,14 +107,14 @@ impl Network {
             link: None,
         };
         if let Err(error) = run(&["netns", "add", &network.namespace(place)]) {
-            // Root in a container without that right: nothing that could be set up.
+            // A container's root may lack this right, and nothing here can get it.
             eprintln!("skipped: this machine allows no network namespaces: {error}");
             return None;
         }
         Some(network)
     }
 
-    /// From now on the calling thread is at a place: its sockets, and those of the threads that it starts.
+    /// Moves the calling thread to a place: its later sockets, and those of the threads that it starts.
     ///
     /// # Panics
     /// If it can't be there.
@@ -128,12 +129,12 @@ impl Network {
             .expect("a thread may move");
     }
 
-    /// From now on nothing comes through the shaped link.
+    /// Interrupts the shaped link.
     pub fn cut(&self) {
         self.set_cut(true);
     }
 
-    /// Everything does again.
+    /// Ends the interruption of the shaped link.
     pub fn mend(&self) {
         self.set_cut(false);
     }
@@ -143,7 +144,7 @@ impl Network {
         link.set_cut(is_cut);
     }
 
-    /// The address of a place.
+    /// Returns the address of a place.
     #[must_use]
     pub fn address(&self, place: Place) -> &'static str {
         match (&self.link, place) {
@@ -153,7 +154,7 @@ impl Network {
         }
     }
 
-    /// The same command, run at a place.
+    /// Returns `command`, to be run at a place.
     #[must_use]
     pub fn command(&self, place: Place, command: &Command) -> Command {
         let mut inside = Command::new("ip");
@@ -173,7 +174,7 @@ impl Network {
         inside
     }
 
-    /// From now on nothing reaches `place`.
+    /// Drops all packets to `place` from now on.
     pub fn lose_all_to(&self, place: Place) {
         let target = format!("{}/32", self.address(place));
         self.ip("router", &["route", "add", "blackhole", &target]);
@@ -214,7 +215,7 @@ impl Network {
         format!("{}-{place}", self.name)
     }
 
-    /// `ip` within a namespace.
+    /// Runs `ip` within a namespace.
     fn ip(&self, place: &str, arguments: &[&str]) {
         let namespace = self.namespace(place);
         must(&[&["-n", &namespace], arguments].concat());
@@ -253,7 +254,7 @@ impl Place {
     }
 }
 
-/// What the variable `CHECKS_SEED` says, or any.
+/// Returns what the variable `CHECKS_SEED` says, or any.
 fn seed() -> u64 {
     let set = env::var("CHECKS_SEED").ok();
     set.and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
@@ -266,7 +267,7 @@ fn seed() -> u64 {
 /// Bytes of a packet: a segment of 1,400 bytes, and 40 of headers.
 const MTU: &str = "1440";
 
-/// The one that is meant for it (RFC 7348).
+/// The port of VXLAN (RFC 7348).
 const VXLAN_PORT: u16 = 4789;
 
 fn must(arguments: &[&str]) {

@@ -1,4 +1,4 @@
-//! A program that a check runs: every wait has an end, its output is kept, its children go with it.
+//! A program that a check runs: every wait has a limit, its output is kept, and its children end with it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,15 +12,15 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 /// A running program.
 ///
 /// All methods that wait give up when the program's time limit is over, and panic with everything that
-/// the program has said. Dropping it kills the program and whatever it has started.
+/// the program has printed. Dropping it kills the program and all that it has started.
 pub struct Process {
-    /// How failures call it.
+    /// Its name in the messages of failures.
     name: String,
     child: Child,
     lines: Receiver<Line>,
     /// Everything read so far, in order of arrival.
     log: Vec<Line>,
-    /// No wait lasts beyond this moment.
+    /// The end of every wait.
     deadline: Instant,
     limit: Duration,
 }
@@ -28,13 +28,13 @@ pub struct Process {
 /// One line of output.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Where it was written to.
+    /// The stream to which the program wrote it.
     pub source: Source,
     /// The line without its end. What is not UTF-8 is replaced.
     pub text: String,
 }
 
-/// The two places a program writes to.
+/// The two streams that a program writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Standard output.
@@ -43,7 +43,7 @@ pub enum Source {
     Err,
 }
 
-/// How a program ended, and all that it said.
+/// How a program ended, and all that it printed.
 #[derive(Debug)]
 pub struct Ended {
     /// The exit code; `None` after a signal.
@@ -124,17 +124,17 @@ impl Process {
         })
     }
 
-    /// Ends the program without a word, as the kernel does when there is no memory.
+    /// Kills the program, as the kernel does when there is no memory.
     pub fn kill(&self) {
         let _ = kill_process(self.pid(), Signal::KILL);
     }
 
-    /// Stops the program where it is: it lives, and does nothing.
+    /// Stops the program, which then exists and does nothing.
     pub fn freeze(&self) {
         let _ = kill_process(self.pid(), Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Continues a stopped program.
     pub fn thaw(&self) {
         let _ = kill_process(self.pid(), Signal::CONT);
     }
@@ -169,7 +169,7 @@ impl Process {
         }
     }
 
-    /// The most memory that it has had resident so far, in bytes, as Linux tells it.
+    /// Returns the most memory that it has had resident so far, in bytes, as Linux tells it.
     ///
     /// # Panics
     /// If it has ended.
@@ -183,7 +183,7 @@ impl Process {
         kib.expect("a size") << 10
     }
 
-    /// Everything read so far, one line each, for a failure's message.
+    /// Returns everything read so far, one line each, for a failure's message.
     pub fn transcript(&self) -> String {
         transcript(&self.log)
     }
@@ -196,7 +196,7 @@ impl Process {
         Ok(line)
     }
 
-    /// The output has ended; the process follows at once, or has handed its pipes to nobody and hangs.
+    /// Waits for the end of the process, whose output has ended. One that doesn't end soon hangs.
     #[track_caller]
     fn wait_for_status(&mut self) -> ExitStatus {
         loop {
@@ -226,7 +226,7 @@ impl Process {
     }
 }
 
-/// Lets time pass, in which something must not happen: the one thing that can't be waited for.
+/// Lets time pass in which something must not happen, which no event tells.
 pub fn let_pass(time: Duration) {
     thread::sleep(time);
 }
@@ -248,17 +248,17 @@ impl Drop for Process {
 }
 
 impl Ended {
-    /// Everything written to standard output, line by line.
+    /// Returns everything written to standard output, line by line.
     pub fn out(&self) -> Vec<&str> {
         self.lines_of(Source::Out)
     }
 
-    /// Everything written to standard error, line by line.
+    /// Returns everything written to standard error, line by line.
     pub fn err(&self) -> Vec<&str> {
         self.lines_of(Source::Err)
     }
 
-    /// Everything, for a failure's message.
+    /// Returns all output, for a failure's message.
     pub fn transcript(&self) -> String {
         transcript(&self.log)
     }
@@ -301,7 +301,7 @@ fn read_lines(pipe: Option<impl Read + Send + 'static>, source: Source, sender: 
     });
 }
 
-/// Between two looks at a process whose output has ended. Short, because it is nearly always gone already.
+/// The time between two checks of a process whose output has ended. Short, because it has nearly always ended.
 const POLL: Duration = Duration::from_millis(5);
 
 /// Lines. A failing run shows its last ones: the cause is near the end, and a terminal holds this many.
@@ -335,7 +335,7 @@ mod tests {
         drop(process);
         let child = Pid::from_raw(child).expect("a process id");
         let until = Instant::now() + Duration::from_secs(10);
-        // Killed, and gone or waiting for init to take note of it.
+        // It was killed, and has ended or is a zombie until init reaps it.
         while rustix::process::test_kill_process(child).is_ok() && !is_zombie(child) {
             assert!(Instant::now() < until, "the child is still running");
             thread::yield_now();

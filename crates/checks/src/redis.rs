@@ -30,12 +30,12 @@ impl Redis {
         Some(redis)
     }
 
-    /// What a client dials. The same after it was started again.
+    /// Returns what a client dials. The same after it was started again.
     pub fn url(&self) -> String {
         format!("redis+unix://{}", self.socket().display())
     }
 
-    /// Kills it; what it knew is gone.
+    /// Kills it, and with it all its data.
     pub fn kill(&mut self) {
         self.process = None;
     }
@@ -45,9 +45,9 @@ impl Redis {
     pub fn start_again(&mut self) {
         let mut command = need::redis().expect("it was there");
         let socket = self.socket();
-        // What a killed one left.
+        // A killed Redis leaves its socket.
         let _ = std::fs::remove_file(&socket);
-        // A socket in a directory is nobody else's, which a port can't promise.
+        // No other program can open a socket in this directory. A port can't promise that.
         command.args(["--port", "0", "--save", "", "--appendonly", "no"]);
         command.arg("--unixsocket").arg(&socket);
         command.arg("--dir").arg(self.directory.path());
@@ -60,7 +60,7 @@ impl Redis {
         self.process = Some(process);
     }
 
-    /// Makes it forget everything while it goes on, as a failover to an empty replica does.
+    /// Removes all its data while it runs, as a failover to an empty replica does.
     ///
     /// # Panics
     /// If it is down.
@@ -77,5 +77,5 @@ impl Redis {
     }
 }
 
-/// As long as the longest test that uses one.
+/// The time limit of the longest test that uses Redis.
 const LIMIT: Duration = Duration::from_secs(300);

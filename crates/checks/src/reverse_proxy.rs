@@ -21,8 +21,8 @@ pub struct ReverseProxy {
 }
 
 impl ReverseProxy {
-    /// nginx with what stands in `http { … }`, in front of `server`, an address or `unix:` and a path; `None` if there is
-    /// none here.
+    /// Starts nginx in front of `server`, an address or `unix:` and a path, with `config` in its `http { … }`. `None` if
+    /// there is none here.
     ///
     /// # Panics
     /// If it doesn't start.
@@ -34,7 +34,7 @@ impl ReverseProxy {
         let port = Port::reserve();
         let config = replaced(config, "listen 80;", &format!("listen {};", port.addr()));
         let config = replaced(&config, PAGES_SERVER, &server.to_string());
-        // Everything that a package would put elsewhere, and one process that runs as whoever runs the tests.
+        // All files are in the test's directory, and one process runs as the user of the tests.
         let mut whole = "pid nginx.pid;\nmaster_process off;\ndaemon off;\nevents {}\nhttp {\naccess_log off;\n".to_owned();
         for what in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
             whole += &format!("{what}_temp_path {what};\n");
@@ -45,7 +45,7 @@ impl ReverseProxy {
         Some(Self::started("nginx", &mut command, port, directory))
     }
 
-    /// HAProxy in front of `server`; `None` if there is none here.
+    /// Starts HAProxy in front of `server`; `None` if there is none here.
     ///
     /// # Panics
     /// If it doesn't start.
@@ -62,7 +62,7 @@ impl ReverseProxy {
         Some(Self::started("haproxy", &mut command, port, directory))
     }
 
-    /// Where clients connect.
+    /// Returns the address for clients.
     pub fn addr(&self) -> SocketAddr {
         self.port.addr()
     }
@@ -79,7 +79,7 @@ impl ReverseProxy {
             port,
             _directory: directory,
         };
-        // None of them says when it listens.
+        // Neither proxy says when it listens.
         let until = Instant::now() + LIMIT;
         while TcpStream::connect(proxy.addr()).is_err() {
             assert!(
@@ -93,7 +93,7 @@ impl ReverseProxy {
     }
 }
 
-/// The blocks of code in a page of `docs/howto` that are in that language.
+/// Returns the blocks of code in a page of `docs/howto` that are in that language.
 ///
 /// # Panics
 /// If there is no such page.
@@ -108,20 +108,20 @@ pub fn blocks_of_page(name: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// `text` with the only `from` in it made `to`.
+/// Replaces the only `from` in `text` by `to`.
 ///
 /// # Panics
-/// If it isn't there once: then the page says something else by now than what is checked.
+/// If it isn't there exactly once: then the page has changed, and the check with it.
 pub fn replaced(text: &str, from: &str, to: &str) -> String {
     assert_eq!(text.matches(from).count(), 1, "{from:?} in\n{text}");
     text.replace(from, to)
 }
 
-/// Where the pages have Sockeye.
+/// The address of Sockeye in the pages.
 const PAGES_SERVER: &str = "127.0.0.1:8080";
 
-/// They start within a second; a busy machine may need a few.
+/// The proxies start within a second; a busy machine may need a few.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Between two looks whether it listens.
+/// The time between two checks whether it listens.
 const POLL: Duration = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! The real `sockeye`: serving, on ports that it picked itself, or dialling.
+//! The real `sockeye`: as a server on ports that it chose, or as a client.
 
 use std::process::Command;
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Server {
         Self::start_for(arguments, LIMIT)
     }
 
-    /// The same, with a time limit for long runs.
+    /// Starts a server as [`Server::start`] does, with a time limit for long runs.
     #[track_caller]
     pub fn start_for(arguments: &[&str], limit: Duration) -> Option<Self> {
         let command = sockeye("serve", arguments)?;
@@ -54,23 +54,23 @@ impl Server {
         Self { process, addresses }
     }
 
-    /// The first listener's address with `path`: `ws://127.0.0.1:1234/echo`.
+    /// Returns the first listener's address with `path`: `ws://127.0.0.1:1234/echo`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.addresses[0])
     }
 
-    /// The first listener's port.
+    /// Returns the first listener's port.
     pub fn port(&self) -> u16 {
         let (_, port) = self.addresses[0].rsplit_once(':').expect("a port");
         port.parse().expect("a port's number")
     }
 
-    /// What it prints, and its end.
+    /// Returns what it prints, and its end.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// Presses ctrl-C and waits until it has drained.
+    /// Sends what ctrl-C sends, and waits until the server has drained.
     #[track_caller]
     pub fn stop(self) -> Ended {
         self.process.interrupt();
@@ -78,23 +78,23 @@ impl Server {
     }
 }
 
-/// The command `sockeye NAME ARGUMENTS…`, undisturbed by this machine's environment.
+/// Returns the command `sockeye NAME ARGUMENTS…`, undisturbed by this machine's environment.
 pub fn sockeye(name: &str, arguments: &[&str]) -> Option<Command> {
     let mut command = Command::new(need::binary()?);
     command.arg(name).args(arguments).env("NO_COLOR", "1");
     for (variable, _) in std::env::vars_os() {
         let text = variable.to_string_lossy().to_uppercase();
-        // Somebody's configuration or proxy would make a different test of it.
+        // The user's configuration or proxy would change the test.
         if text.starts_with("SOCKEYE_") || text.ends_with("_PROXY") {
             command.env_remove(&variable);
         }
     }
-    // No `sockeye.toml` lies here.
+    // This directory has no `sockeye.toml`.
     command.current_dir(std::env::temp_dir());
     Some(command)
 }
 
-/// The `ws://host:port` and `wss://host:port` in a line, without what follows the port.
+/// Returns the `ws://host:port` and `wss://host:port` in a line, without what follows the port.
 fn addresses_in(line: &str) -> Vec<String> {
     let mut addresses = Vec::new();
     for (at, _) in line.match_indices("://") {

@@ -1,4 +1,4 @@
-//! A link as the internet has them: slow, far away, and not quite reliable.
+//! A link as they are in the internet: slow, long and lossy.
 
 use std::{
     collections::VecDeque,
@@ -12,14 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a link does to what passes it, in each direction.
+/// The properties of a link in each direction.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Bytes in a second, from the client to the server.
     pub up: u64,
     /// Bytes in a second, from the server to the client.
     pub down: u64,
-    /// There and back.
+    /// The round-trip time of the link.
     pub round_trip: Duration,
     /// Packets of a thousand that are lost.
     pub lost_of_thousand: u64,
@@ -28,7 +28,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// So many bytes in a second, 200 ms there and back, 2 % loss.
+    /// Returns a link of so many bytes in a second, with a round trip of 200 ms and 2 % loss.
     #[must_use]
     pub fn slow(up: u64, down: u64) -> Self {
         Self {
@@ -52,7 +52,7 @@ pub(crate) struct ShapedLink {
     is_over: Arc<AtomicBool>,
 }
 
-/// A socket of the link's, and where the device is that speaks to it.
+/// A socket of the link, and the address of the device that sends to it.
 pub(crate) struct Side {
     pub(crate) socket: UdpSocket,
     pub(crate) device: SocketAddr,
@@ -82,7 +82,7 @@ impl ShapedLink {
         Self { is_cut, is_over }
     }
 
-    /// From now on nothing comes through, or everything does again.
+    /// Interrupts the link, or ends the interruption.
     pub(crate) fn set_cut(&self, is_cut: bool) {
         self.is_cut.store(is_cut, Ordering::SeqCst);
     }
@@ -111,10 +111,10 @@ struct Parcel {
 }
 
 impl Direction {
-    /// Until the link is gone.
+    /// Queues packets until the link is dropped.
     fn take_in(mut self, parcels: &Sender<Parcel>) {
         let mut buffer = [0; 2 << 10];
-        // When those that wait are on the line, and how many bytes each has.
+        // When each waiting packet goes on the line, and its bytes.
         let mut waiting: VecDeque<(Instant, u64)> = VecDeque::new();
         let mut waiting_bytes = 0;
         let mut line_free_at = Instant::now();
@@ -157,7 +157,7 @@ impl Direction {
 fn deliver(to: &Side, parcels: &Receiver<Parcel>) {
     for Parcel { due, bytes } in parcels {
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        // What the device doesn't take is lost.
+        // A packet that the device doesn't take is lost.
         let _ = to.socket.send_to(&bytes, to.device);
     }
 }
@@ -200,7 +200,7 @@ const ETHERNET_BYTES: usize = 14;
 /// The number of TCP among the protocols on IP.
 const TCP: u8 = 6;
 
-/// How often it is looked whether the link is gone.
+/// The time between two checks whether the link was dropped.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// splitmix64.

@@ -74,7 +74,7 @@ fn passes(role: &str, report: &Report, cases: &[String], start: Instant) {
     );
 }
 
-/// `CHECKS_CASES=all` is what `make conformance` sets.
+/// Returns which cases to run: all with `CHECKS_CASES=all`, which `make conformance` sets.
 fn selection() -> Selection {
     match env::var("CHECKS_CASES").as_deref() {
         Ok("all") => Selection::All,

@@ -1,6 +1,6 @@
-//! What the protocol core costs for short messages, in instructions.
+//! The instructions that the protocol core needs for short messages.
 //!
-//! The same on every processor: the messages are shorter than what wide registers are used for, and the C
+//! They are the same on every processor: the messages are shorter than what wide registers are used for, and the C
 //! library is told to use none. What depends on the processor, and what needs a clock, is in `perf.rs`.
 
 use sockeye_checks::callgrind::{Core, Libraries};

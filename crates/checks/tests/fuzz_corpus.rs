@@ -1,4 +1,4 @@
-//! What the fuzzer found once stays found: its corpus, replayed without it.
+//! The corpus of the fuzzer, replayed without it, so that a fault that it found doesn't come back.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Two thousand clients of one server that is killed: they come back spread, and it serves all of them.
+//! Two thousand clients of one server that is killed: they reconnect spread over time, and all are served.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::{
 
 const CLIENTS: usize = 2_000;
 
-/// Wide enough for a small machine that does other things too: fifty attempts in a tenth of a second.
+/// Long enough for a small machine that does other things, too: fifty attempts in a tenth of a second.
 const BACKOFF: Backoff = Backoff {
     base: Duration::from_secs(4),
     max: Duration::from_secs(8),
@@ -21,11 +21,11 @@ const BACKOFF: Backoff = Backoff {
 /// Only a failure reaches it.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a client tells.
+/// An event of a client.
 enum News {
-    /// It has a connection, and its message came back over it.
+    /// It is connected, and its message came back.
     Served(usize, Instant),
-    /// It has none, and tries again in so long.
+    /// It isn't connected, and tries again after this time.
     Lost(usize, Duration),
 }
 
@@ -37,7 +37,7 @@ async fn two_thousand_clients_of_a_killed_server_come_back_spread_and_are_served
     let start = || Server::start_with(&["--listen", &addr]);
     let Some(server) = start() else { return };
     let (sender, mut news) = unbounded_channel();
-    // Their first arrival isn't the matter: few at a time.
+    // The first connections aren't under test: few at a time.
     for first in (0..CLIENTS).step_by(100) {
         for number in first..first + 100 {
             tokio::spawn(client(number, addr.clone(), sender.clone()));
@@ -77,14 +77,14 @@ async fn two_thousand_clients_of_a_killed_server_come_back_spread_and_are_served
     drop(server);
 }
 
-/// Stays connected, and says a word over each connection.
+/// Stays connected, and sends a message over each connection.
 async fn client(number: usize, addr: String, news: UnboundedSender<News>) {
     let policy = Policy::new().backoff(BACKOFF).uptime_min(Duration::ZERO);
     let mut feed = sockeye::connect(format!("ws://{addr}/echo")).reconnect(policy);
     while let Some(event) = feed.next().await {
         let told = match event {
             Event::Connected(session) => {
-                // It may be gone again, then the next one hears it.
+                // The connection may be lost again; then the message goes over the next one.
                 let _ = session.try_send(number.to_string());
                 continue;
             }
@@ -109,7 +109,7 @@ async fn next(news: &mut UnboundedReceiver<News>) -> News {
     next.expect("news in time").expect("somebody is left")
 }
 
-/// Of the tenths of a second, how many the fullest holds.
+/// Returns how many of `times` are in the same tenth of a second, for the fullest one.
 fn peak_of(times: &[Duration]) -> usize {
     let mut slots = vec![0; 100];
     for time in times {

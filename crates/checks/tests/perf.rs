@@ -1,6 +1,6 @@
-//! Figures of this machine: `make perf` prints them.
+//! Measurements on this machine: `make perf` prints them.
 //!
-//! Ignored otherwise, because another processor gives others. Times are printed and never judged.
+//! Other runs ignore them, because they depend on the processor. Times are printed, and no test fails because of them.
 
 use sockeye_checks::callgrind::{Core, Libraries};
 

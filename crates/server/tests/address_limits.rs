@@ -4,7 +4,7 @@ mod support;
 
 use support::Server;
 
-/// Nobody is exempt who comes over IPv4.
+/// Starts a server whose limits apply to every IPv4 address.
 fn start(args: &[&str]) -> Server {
     let common = [
         "--listen",

@@ -243,7 +243,7 @@ async fn fan_out_counts_deliveries_and_the_time_to_the_last() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fan_out_counts_what_a_room_leaves_out_as_lost() {
-    /// Sends every fifth message to nobody.
+    /// Sends every fifth message to no one.
     struct Forgetful(Group, u32);
     impl Endpoint for Forgetful {
         fn on_open(&mut self, session: &Session) {
@@ -607,7 +607,7 @@ fn what_cannot_be_measured_is_one_line_and_an_exit_code() {
             "{args:?}"
         );
     };
-    // Port 1 is reserved (RFC 6335) and nobody listens on it.
+    // Port 1 is reserved (RFC 6335), and no program listens on it.
     refused(&["ws://127.0.0.1:1/"], 3, "refused");
     refused(&["ftp://127.0.0.1/"], 2, "ftp");
     refused(&["ws://127.0.0.1:1/", "-d", "0s"], 2, "--duration");

@@ -483,7 +483,7 @@ impl Page {
         self.websocket.send(text.to_owned()).await.unwrap();
     }
 
-    /// The next event of that name, whatever came before it.
+    /// Returns the next event of that name, whatever came before it.
     async fn hear(&mut self, name: &str) -> Value {
         loop {
             if let Some(at) = self.heard.iter().position(|event| event["event"] == name) {
@@ -525,7 +525,7 @@ impl Browser {
         }
     }
 
-    /// The same browser, a server on another port.
+    /// Continues with the same cookies at a server on another port.
     fn move_to(&mut self, server: &Server) {
         self.addr.clone_from(&server.addrs[0]);
     }

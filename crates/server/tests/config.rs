@@ -7,7 +7,7 @@ use std::fs;
 use support::{compare, root, run, run_in};
 use tempfile::TempDir;
 
-/// The line of `sockeye config check` for one key.
+/// Returns the line of `sockeye config check` for one key.
 fn checked(key: &str, flags: &[&str], env: &[(&str, &str)], file: Option<&str>) -> String {
     let directory = TempDir::new().unwrap();
     if let Some(file) = file {

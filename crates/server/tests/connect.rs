@@ -212,7 +212,7 @@ fn a_given_address_is_connected_to_in_place_of_the_names() {
     }
 }
 
-/// Serves with a certificate that nobody has signed, for another name.
+/// Serves with a self-signed certificate for another name.
 fn serve_with_tls() -> (Server, String) {
     let directory = TempDir::new().unwrap();
     let certificate = rcgen::generate_simple_self_signed(["elsewhere.example".to_owned()]).unwrap();
@@ -429,7 +429,7 @@ fn json_tells_of_each_attempt_to_connect_again() {
     assert_eq!(kinds.last(), Some(&json!("close")), "{kinds:?}");
     assert!(last["in_ms"].is_number(), "{last}");
     server.join().unwrap();
-    // Nobody listens there any more.
+    // No program listens there any more.
     let lost = event();
     assert_eq!(
         (&lost["event"], &lost["kind"]),

@@ -13,7 +13,7 @@ fn how_to(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The pages and files that an operator copies from.
+/// Returns the pages and files that an operator copies from.
 fn copied_files() -> Vec<PathBuf> {
     let mut folders = vec![root().join("docs/howto")];
     let mut files = vec![root().join("README.md"), root().join("README.zh-CN.md")];
@@ -29,7 +29,7 @@ fn copied_files() -> Vec<PathBuf> {
     files
 }
 
-/// What starts with `prefix` and goes on with such letters.
+/// Returns what starts with `prefix` and goes on with such letters.
 fn words<'t>(text: &'t str, prefix: &'t str, is_part: fn(char) -> bool) -> BTreeSet<&'t str> {
     let starts = text.match_indices(prefix).filter(|(at, _)| {
         let before = text[..*at].chars().next_back();
@@ -234,7 +234,7 @@ fn the_page_for_systemd_shows_the_configuration_that_lies_beside_it() {
     assert!(how_to("systemd.md").contains(&format!("```toml\n{settings}```")));
 }
 
-/// `5s`, `2m` as a duration.
+/// Parses a duration such as `5s` or `2m`.
 fn duration(text: &str) -> Duration {
     let text = text.trim_matches('"');
     let split = text
@@ -248,7 +248,7 @@ fn duration(text: &str) -> Duration {
     Duration::from_secs(text[..split].parse::<u64>().unwrap() * seconds_each)
 }
 
-/// The text behind `name = ` or `name=`, in a file with one setting a line.
+/// Returns the text behind `name = ` or `name=`, in a file with one setting a line.
 fn value<'t>(text: &'t str, name: &str) -> &'t str {
     let mut lines = text.lines();
     let line = lines.find_map(|line| {
@@ -317,7 +317,7 @@ fn systemd_verifies_the_units() {
     }
 }
 
-/// The scalars of a YAML file of block mappings and sequences, as `a.b.0.c = value`.
+/// Returns the scalars of a YAML file of block mappings and sequences, as `a.b.0.c = value`.
 fn scalars(yaml: &str) -> Vec<String> {
     let mut path: Vec<(usize, String)> = Vec::new();
     let mut scalars = Vec::new();
@@ -354,7 +354,7 @@ fn scalars(yaml: &str) -> Vec<String> {
     scalars
 }
 
-/// The value of the one scalar whose path ends so.
+/// Returns the value of the one scalar whose path ends so.
 fn scalar<'s>(scalars: &'s [String], end: &str) -> &'s str {
     let found: Vec<&str> = scalars
         .iter()
@@ -365,7 +365,7 @@ fn scalar<'s>(scalars: &'s [String], end: &str) -> &'s str {
     found[0]
 }
 
-/// The value of an environment variable of the manifest.
+/// Returns the value of an environment variable of the manifest.
 fn variable<'s>(scalars: &'s [String], name: &str) -> &'s str {
     let at = scalars
         .iter()

@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 
 use support::root;
 
-/// The `rust` blocks of a page.
+/// Returns the `rust` blocks of a page.
 fn blocks(page: &str) -> Vec<String> {
     page.split("```rust\n")
         .skip(1)
@@ -124,7 +124,7 @@ fn links_between_our_pages_lead_somewhere() {
     }
 }
 
-/// The anchors of a page's headings, as the hosts of repositories make them.
+/// Returns the anchors of a page's headings, as the hosts of repositories make them.
 fn headings(page: &str) -> Vec<String> {
     let lines = page.lines().filter_map(|line| line.strip_prefix('#'));
     let texts = lines.map(|line| line.trim_start_matches('#').trim().to_lowercase());
@@ -139,7 +139,7 @@ fn headings(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// All files of a folder and the folders in it that end in `.extension`.
+/// Returns all files of a folder and the folders in it that end in `.extension`.
 fn files_below(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut folders = vec![root().join(folder)];
     let mut files = Vec::new();

@@ -5,7 +5,7 @@ mod support;
 use serde_json::Value;
 use support::{Run, Server, run, run_with_stdin, scripted};
 
-/// Each line, which has to be an object.
+/// Parses each line, which has to be an object.
 fn lines(text: &str) -> Vec<Value> {
     let parse = |line: &str| match serde_json::from_str(line) {
         Ok(value @ Value::Object(_)) => value,

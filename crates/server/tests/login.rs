@@ -56,7 +56,7 @@ fn behind_a_proxy_that_speaks_tls_everything_is_the_clients() {
         stranger.cookies.clone_from(&phone.cookies);
         let refused = stranger.post("/login/scan", &json!({ "ticket": ticket }));
         assert_eq!(refused.status, 403);
-        // So that whoever sets the proxy up sees what it tells.
+        // So that the person who sets the proxy up sees what it tells.
         let told = json!({ "error": "elsewhere", "expected": page, "ip": "203.0.113.9" });
         assert_eq!(refused.body, told);
         let identity = phone.get("/socket/chat-uuid");
@@ -193,7 +193,7 @@ fn who_logs_out_is_nobody() {
     }
     assert_eq!(client.cookies, BTreeMap::new());
     assert_eq!(client.get("/socket/get-msg").status, 401);
-    // Nobody else's page logs somebody out.
+    // A page of another site can't log a person out.
     let mut elsewhere = Client::new(&server, "http://evil.example", &[]);
     elsewhere.get("/login");
     assert_eq!(elsewhere.post("/login/logout", &json!({})).status, 403);
@@ -266,7 +266,7 @@ impl Scene {
         }
     }
 
-    /// The phone says yes; what the browser's socket hears.
+    /// Confirms the login on the phone, and returns what the browser's WebSocket receives.
     async fn confirm(&mut self) -> String {
         let scan = self
             .phone

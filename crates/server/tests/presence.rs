@@ -1,4 +1,4 @@
-//! `/api/presence` of the real server: who is here, in memory and in a file that survives `kill -9`.
+//! `/api/presence` of the real server: which clients are online, in memory and in a file that survives `kill -9`.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn start(arguments: &[&str]) -> Server {
     Server::start(&arguments)
 }
 
-/// The status and the JSON of an answer.
+/// Returns the status and the JSON of an answer.
 fn ask(server: &Server, path: &str) -> (u16, Value) {
     let answer = server.http(&format!("GET {path} HTTP/1.1\r\nX-API-Key: {KEY}\r\n\r\n"));
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -41,7 +41,7 @@ fn ask_until(server: &Server, path: &str, is_it: impl Fn(&Value) -> bool) -> Val
     }
 }
 
-/// An open WebSocket, which nobody reads; it leaves when it is dropped.
+/// An open WebSocket that the test doesn't read; its client leaves when it is dropped.
 struct Guest {
     _stream: TcpStream,
 }
@@ -67,7 +67,7 @@ impl Guest {
     }
 }
 
-/// What the machine's clock says.
+/// Returns what the machine's clock says.
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     u64::try_from(since.as_millis()).unwrap()
@@ -392,7 +392,7 @@ fn a_disk_that_takes_nothing_more_is_said_once_and_stops_nothing() {
     assert_eq!(ask(&server, "/api/presence/ann").1, ann);
 }
 
-/// How long a file of the server may become from now on.
+/// Sets how long a file of the server may become from now on.
 #[cfg(target_os = "linux")]
 fn limit_files(server: &Server, bytes: Option<u64>) {
     use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};

@@ -14,7 +14,7 @@ fn write_certificate(directory: &Path) {
     std::fs::write(directory.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
 }
 
-/// The exit code of a client that trusts `file` alone.
+/// Returns the exit code of a client that trusts `file` alone.
 fn code_with(server: &Server, file: &Path) -> Option<i32> {
     let port = server.addrs[0].rsplit(':').next().unwrap();
     let url = format!("wss://localhost:{port}/echo");

@@ -328,7 +328,7 @@ fn a_ping_in_text_is_answered_where_that_is_switched_on() {
     assert_eq!(other.stdout, "ping?\n");
 }
 
-/// Its limits come from the configuration: who is silent is cut, who is idle is closed.
+/// The limits come from the configuration: a silent peer is cut off, an idle one is closed.
 #[test]
 fn limits_of_time_are_configured() {
     let flags = [
@@ -404,7 +404,7 @@ fn second_signal_ends_at_once() {
     assert!(stderr.contains("stopped at once, 1 cut off"), "{stderr}");
 }
 
-/// A certificate for `localhost` that vouches for itself, and its key.
+/// Returns a certificate for `localhost` that vouches for itself, and its key.
 fn certificate() -> (String, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem())

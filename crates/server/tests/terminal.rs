@@ -13,7 +13,7 @@ use support::{
 };
 use tempfile::TempDir;
 
-/// `sockeye` with these arguments at a terminal.
+/// Runs `sockeye` with these arguments at a terminal.
 fn at_terminal(args: &[&str]) -> Terminal {
     let directory = TempDir::new().unwrap();
     let mut command = sockeye(directory.path());
@@ -106,7 +106,7 @@ fn json_at_a_terminal_commands_it_no_more_than_text_and_pings_are_timed() {
 
 #[test]
 fn who_waits_for_a_server_can_leave_whatever_happens_meanwhile() {
-    // Nobody listens; somebody listens, and says nothing: to a request, to a TLS handshake.
+    // Nothing listens; something listens and answers neither a request nor a TLS handshake.
     let absent = Port::reserve();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap();

@@ -258,7 +258,7 @@ impl Group {
         self.0.read().iter().map(|slice| slice.len()).sum()
     }
 
-    /// Whether there is no member.
+    /// Returns whether there is no member.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

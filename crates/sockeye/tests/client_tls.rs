@@ -28,7 +28,7 @@ async fn dial(host: &str, tls: ClientTls, acceptor: &TlsAcceptor) -> Result<WebS
     join!(client, server).0
 }
 
-/// Whether the client sent nothing but an alert.
+/// Returns whether the client sent nothing but an alert.
 async fn is_refused(stream: &mut tokio_rustls::server::TlsStream<tokio::net::TcpStream>) -> bool {
     use tokio::io::AsyncBufReadExt as _;
     !matches!(stream.fill_buf().await, Ok(bytes) if !bytes.is_empty())

@@ -1,4 +1,4 @@
-//! Which cases there are, and which of them a run takes.
+//! The cases of the suite, and the choice of those for a run.
 
 use std::process::Command;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::process::Process;
 pub enum Selection {
     /// All 517 cases.
     All,
-    /// Every case, but of the eighteen message sizes of each group in 12.* and 13.* only five.
+    /// All cases, except that each group in 12.* and 13.* has five of its eighteen message sizes.
     EveryGroup,
 }
 
-/// The ids (`"12.1.3"`) of the cases that a run takes, in the suite's order.
+/// Returns the ids (`"12.1.3"`) of the cases that a run takes, in the suite's order.
 ///
 /// # Panics
 /// If the suite does not know its 517 cases: then it is another suite, and its verdict says nothing.

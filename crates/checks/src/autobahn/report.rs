@@ -1,4 +1,4 @@
-//! What the suite found, and what we make of it.
+//! The findings of the suite, and whether they pass.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,7 +53,7 @@ impl Report {
         self.accidents.extend(other.accidents);
     }
 
-    /// Everything that keeps this from being a pass, one line each.
+    /// Returns everything that keeps this from being a pass, one line each.
     ///
     /// `OK` passes. `INFORMATIONAL` passes where the RFC leaves the behaviour open. Nothing else does, and a
     /// case without a verdict does not either.
@@ -68,7 +68,7 @@ impl Report {
         complaints
     }
 
-    /// Prints the tally; what it was called for is the caller's to say.
+    /// Prints the counts of each verdict.
     pub fn summary(&self) -> String {
         let mut tally = BTreeMap::<_, usize>::new();
         for outcome in self.outcomes.values() {

@@ -1,4 +1,4 @@
-//! Running the suite in shards side by side, because most of its time is spent in its own Python.
+//! Runs the suite in parallel shards, because most of its time is spent in its own Python.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::report::Report;
 use crate::need;
 use crate::process::Process;
 
-/// Our name in the suite's reports.
+/// The name of Sockeye in the suite's reports.
 pub const AGENT: &str = "sockeye";
 
-/// Lets the suite's client loose on the echo server at `url`.
+/// Runs the suite's client against the echo server at `url`.
 #[track_caller]
 pub fn against_server(name: &str, wstest: &Command, url: &str, cases: &[String]) -> Report {
     sharded(name, cases, |folder, cases| {
@@ -31,7 +31,7 @@ pub fn against_server(name: &str, wstest: &Command, url: &str, cases: &[String])
     })
 }
 
-/// Lets the suite's server loose on an echo client: `dial(url)` is the command that dials `url` and ends
+/// Runs the suite's server against an echo client: `dial(url)` is the command that dials `url` and ends
 /// when the connection has.
 #[track_caller]
 pub fn against_client(
@@ -60,7 +60,7 @@ pub fn against_client(
     })
 }
 
-/// Deals the cases out and joins the reports.
+/// Distributes the cases over the shards and joins the reports.
 fn sharded(
     name: &str,
     cases: &[String],
@@ -149,5 +149,5 @@ const CASE_LIMIT: Duration = Duration::from_secs(500);
 /// Between the last line and the open port the suite does nothing else.
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
-/// Short enough not to count, long enough not to spin.
+/// The time between two checks: short beside a case, and long enough to leave the processor to the suite.
 const READY_POLL: Duration = Duration::from_millis(20);

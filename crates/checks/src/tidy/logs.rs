@@ -2,8 +2,8 @@
 
 use super::tree::{File, Tree};
 
-/// A value stands in the log as its `Display` shows it: `Debug` is for programmers, shows `Some(…)` where a number is
-/// meant, and what came from outside in whatever form its type derives.
+/// Complains of values that a log line shows by `Debug`. That form is for programmers: it shows `Some(…)` where a number is
+/// meant, and text from outside as its type derives it.
 pub fn debug_in_logs(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     let sources = tree.rust().filter(|file| !file.is_test());
@@ -18,7 +18,7 @@ pub fn debug_in_logs(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// The lines of calls of log macros, with number, as they stand there.
+/// Returns the lines of calls of log macros, with their numbers.
 fn lines_of_logs(file: &File) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     // Parentheses of a call that are open.
@@ -50,7 +50,8 @@ fn lines_of_logs(file: &File) -> Vec<(usize, &str)> {
     found
 }
 
-/// `?field`, `field = ?value`, `{value:?}`, `field::debug(value)`; the operator `?` stands behind something.
+/// Returns whether `line` has `?field`, `field = ?value`, `{value:?}` or `field::debug(value)`. The operator `?` follows an
+/// expression.
 fn shows_debug(line: &str) -> bool {
     let sigil = line.match_indices('?').any(|(at, _)| {
         let before = line[..at].chars().next_back();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::{File, Tree};
 
-/// The map and the tree agree.
+/// Complains where the map and the tree differ.
 ///
 /// The map is the first block of text in `ARCHITECTURE.md`. A line is one place or several (`decoder,
 /// encoder`), then two spaces or more, then what is there; two spaces deeper is inside. A slash makes a
@@ -44,7 +44,7 @@ pub fn stale_map(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// The paths that a map shows: `crates/proto/src/frame`, `crates/proto/src/handshake/`, `fuzz/`.
+/// Returns the paths that a map shows: `crates/proto/src/frame`, `crates/proto/src/handshake/`, `fuzz/`.
 fn places(text: &str) -> Vec<String> {
     let block = text
         .lines()
@@ -90,7 +90,8 @@ fn exists(tree: &Tree, place: &str) -> bool {
     })
 }
 
-/// `crates/proto/src/handshake/head.rs` is in module `handshake` of `crates/proto`.
+/// Returns the crate and the top-level module of a file: `crates/proto` and `handshake` for
+/// `crates/proto/src/handshake/head.rs`.
 fn module_of(file: &File) -> Option<(String, String)> {
     let (home, rest) = file.path.split_once("/src/")?;
     let first = rest.split('/').next()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::tree::{File, Tree};
 
-/// Every Rust file begins by saying what it is; `tests.rs` is the one name that says it already.
+/// Complains of Rust files that don't begin with module docs. The name `tests.rs` says enough.
 pub fn missing_docs(tree: &Tree) -> Vec<String> {
     let silent = tree
         .rust()
@@ -22,8 +22,8 @@ fn begins_with_docs(text: &str) -> bool {
         .is_some_and(|line| line.starts_with("//!"))
 }
 
-/// `lib.rs` and `mod.rs` are lists: docs, `mod`, `use`. Logic has a file with a noun for a name. Not so in
-/// tests, where `mod.rs` is the only name that cargo does not take for a test of its own.
+/// Complains of logic in `lib.rs` and `mod.rs`, which hold docs, `mod` and `use`. Tests are exempt: there `mod.rs` is the
+/// only name that cargo doesn't take for a test of its own.
 pub fn logic_in_lists(tree: &Tree, exceptions: &[&str]) -> Vec<String> {
     let mut complaints = Vec::new();
     let lists = tree
@@ -55,7 +55,7 @@ pub fn logic_in_lists(tree: &Tree, exceptions: &[&str]) -> Vec<String> {
     complaints
 }
 
-/// Every Rust file is part of some crate, and every script and page is named by somebody.
+/// Complains of Rust files that no module names, and of scripts and pages that no file names.
 pub fn dead_files(tree: &Tree) -> Vec<String> {
     let mut alive = BTreeSet::new();
     let mut ahead: Vec<&File> = tree.rust().filter(|file| is_root(tree, file)).collect();
@@ -85,7 +85,7 @@ pub fn dead_files(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// A file that cargo starts from: by its place, or because a manifest names it.
+/// Returns whether cargo starts from the file: by its place, or because a manifest names it.
 fn is_root(tree: &Tree, file: &File) -> bool {
     let by_place = matches!(file.name(), "lib.rs" | "main.rs" | "build.rs")
         || ["tests", "benches", "examples", "bin"]
@@ -94,7 +94,7 @@ fn is_root(tree: &Tree, file: &File) -> bool {
     by_place || named_by_manifest(tree, file)
 }
 
-/// `folder` is `tests`, `src/bin` and so on, directly in a crate.
+/// Returns whether `folder` is `tests`, `src/bin` and so on, directly in a crate.
 fn beside_manifest(tree: &Tree, folder: &str) -> bool {
     let above = |path: &str| {
         path.rsplit_once('/')
@@ -120,7 +120,7 @@ fn named_by_manifest(tree: &Tree, file: &File) -> bool {
     })
 }
 
-/// The files that `file` declares as modules.
+/// Returns the files that `file` declares as modules.
 fn children<'a>(tree: &'a Tree, file: &File) -> Vec<&'a File> {
     let folder = file.folder();
     let stem = file.name().trim_end_matches(".rs");

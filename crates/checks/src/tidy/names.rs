@@ -2,7 +2,7 @@
 
 use super::tree::Tree;
 
-/// A name says what is in there. These say that nobody knew.
+/// Complains of names that don't say what is in a file, such as `utils`.
 pub fn bad_names(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in &tree.files {
@@ -30,7 +30,7 @@ pub fn bad_names(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// A look is a noun: `role()`, not `get_role()`.
+/// Complains of methods that begin with `get_`: a query is a noun, `role()`.
 pub fn getters(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in tree.rust() {

@@ -1,20 +1,20 @@
-//! Sizes: a file is something that one can read in one go.
+//! Sizes: a file can be read in one go.
 
 use super::tree::Tree;
 
-/// A file that may be longer, and why.
+/// A file that may be longer, with the reason.
 #[derive(Debug)]
 pub struct Exception {
     /// The file.
     pub path: &'static str,
     /// Its own limit in lines.
     pub lines_max: usize,
-    /// Why it is better off whole.
+    /// Why it isn't cut.
     pub reason: &'static str,
 }
 
-/// No source file is longer than the limit without its tests, but for the exceptions; an exception that
-/// nobody needs any more is a complaint too.
+/// Complains of source files that are longer than the limit without their tests, except `exceptions`. An exception that
+/// is no longer needed is a complaint too.
 pub fn long_files(tree: &Tree, exceptions: &[Exception]) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in tree.rust() {
@@ -45,7 +45,7 @@ pub fn long_files(tree: &Tree, exceptions: &[Exception]) -> Vec<String> {
     complaints
 }
 
-/// Lines. Twelve screens, which is what one reads in one go; the figure is the house's.
+/// Lines. Twelve screens, which can be read in one go.
 const LINES_MAX: usize = 600;
 
 /// Lines. Tests are read one at a time, so a file of them may be longer.

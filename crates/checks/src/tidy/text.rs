@@ -1,8 +1,8 @@
-//! What must not be written anywhere, or only in one place.
+//! Texts that may be nowhere, or only in one place.
 
 use super::tree::Tree;
 
-/// `unsafe` lives in one file, beside its slow twin.
+/// Complains of `unsafe` outside the one file for it, where it stands beside its safe twin.
 pub fn unsafe_code(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in tree.rust().filter(|file| file.path != UNSAFE_HOME) {
@@ -19,9 +19,9 @@ pub fn unsafe_code(tree: &Tree) -> Vec<String> {
     complaints
 }
 
-/// The repository works anywhere: no path of one machine, no address of one registry.
+/// Complains of paths of one machine and addresses of one registry: the repository works anywhere.
 pub fn machine_paths(tree: &Tree) -> Vec<String> {
-    // In pieces, or this file would be the first offender.
+    // In pieces, so that this file doesn't contain them.
     let banned = [
         concat!("/ro", "ot/"),
         concat!("/ho", "me/"),

@@ -27,7 +27,7 @@ impl Tree {
     pub fn read(root: &Path) -> Self {
         let listing = ["ls-files", "--cached", "--others", "--exclude-standard"];
         let listed = Command::new("git")
-            // Whoever owns it: in a container that is often somebody else.
+            // In a container the repository often belongs to another user.
             .args(["-c", "safe.directory=*", "-C"])
             .arg(root)
             .args(listing)
@@ -64,35 +64,35 @@ impl Tree {
         }
     }
 
-    /// All Rust files.
+    /// Returns all Rust files.
     pub fn rust(&self) -> impl Iterator<Item = &File> {
         self.files.iter().filter(|file| file.path.ends_with(".rs"))
     }
 
-    /// The file at a path.
+    /// Returns the file at a path.
     pub fn file(&self, path: &str) -> Option<&File> {
         self.files.iter().find(|file| file.path == path)
     }
 }
 
 impl File {
-    /// The last part of the path.
+    /// Returns the last part of the path.
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 
-    /// The path of its folder, without a slash at its end.
+    /// Returns the path of its folder, without a slash at its end.
     pub fn folder(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    /// Whether all of it is tests.
+    /// Returns whether all of it is tests.
     pub fn is_test(&self) -> bool {
         let in_tests = self.path.starts_with("tests/") || self.path.contains("/tests/");
         in_tests || self.name() == "tests.rs"
     }
 
-    /// Its lines before the unit tests, which are the last thing in a file.
+    /// Returns its lines before the unit tests, which are the last thing in a file.
     pub fn lines_without_tests(&self) -> impl Iterator<Item = &str> {
         let lines: Vec<&str> = self.text.lines().collect();
         let end = lines
@@ -104,8 +104,8 @@ impl File {
         lines.into_iter().take(end)
     }
 
-    /// Its lines with number, comments and the contents of one-line strings left out. Good enough to look
-    /// for words of code; a string that goes over several lines counts as code.
+    /// Returns its lines with number, comments and the contents of one-line strings left out. Good enough to
+    /// look for words of code; a string that goes over several lines counts as code.
     pub fn code(&self) -> impl Iterator<Item = (usize, String)> {
         let numbered = self.text.lines().enumerate();
         numbered.map(|(index, line)| (index + 1, code_of(line)))

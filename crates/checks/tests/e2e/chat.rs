@@ -1,4 +1,4 @@
-//! The chat's own page, with two people, and a server that dies between them.
+//! The chat's own page, with two people, and a server that is killed meanwhile.
 
 use sockeye_checks::{Browser, Port, Server, Tab};
 
@@ -134,7 +134,7 @@ fn a_chat_with_a_token_asks_for_it() {
     tab.until("document.body.dataset.state === 'online'");
 }
 
-/// Opens the page, under a name, and waits until it is in its room.
+/// Opens the page under a name, and waits until it has joined its room.
 #[track_caller]
 fn enter<'a>(tab: Tab<'a>, server: &Server, name: &str) -> Tab<'a> {
     assert_eq!(tab.open(&page(server))["status"], 200);
@@ -166,6 +166,6 @@ pub(crate) fn heard(text: &str) -> String {
 }
 
 fn page(server: &Server) -> String {
-    // English, whatever this machine speaks.
+    // English, whatever this machine's language is.
     server.url("/chat?lang=en").replace("ws://", "http://")
 }

@@ -5,7 +5,7 @@ use sockeye_checks::{Browser, Certificate, Server, Tab};
 
 use crate::conversation::Deflate;
 
-/// Says everything to the echo endpoint at `URL` and tells what came back.
+/// Sends all kinds of messages to the echo endpoint at `URL`, and prints what came back.
 const CONVERSATION: &str = r#"(async () => {
     const socket = new WebSocket("URL");
     socket.binaryType = "arraybuffer";
@@ -101,7 +101,7 @@ fn a_page_sees_why_the_server_closes() {
         (&ending["code"], &ending["wasClean"]),
         (&json!(1012), &json!(true))
     );
-    // When to come back, for programs.
+    // The time after which to reconnect, for programs.
     let reason = ending["reason"].as_str().unwrap_or_default();
     let time = reason.strip_prefix("restart retry_ms=");
     let time: u64 = time.and_then(|time| time.parse().ok()).expect(reason);

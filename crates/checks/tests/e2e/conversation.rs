@@ -16,7 +16,7 @@ pub(crate) enum Deflate {
     On,
 }
 
-/// Lets a peer dial `server`.
+/// Has a peer dial `server`.
 #[track_caller]
 pub(crate) fn peer_dials(
     mut peer: Command,
@@ -39,7 +39,7 @@ pub(crate) fn peer_dials(
     facts
 }
 
-/// Lets `sockeye connect --echo` dial a peer, and shows what both saw. Nothing without a binary.
+/// Has `sockeye connect --echo` dial a peer, and returns what both saw; `None` without a binary.
 #[track_caller]
 pub(crate) fn peer_listens(
     mut peer: Command,
@@ -82,14 +82,14 @@ pub(crate) fn peer_listens(
     Some((facts, dialled))
 }
 
-/// The one fact of a kind.
+/// Returns the only fact of a kind.
 #[track_caller]
 pub(crate) fn the<'a>(facts: &'a [Value], kind: &str) -> &'a Value {
     let found = facts.iter().find(|fact| fact["fact"] == kind);
     found.unwrap_or_else(|| panic!("no fact {kind:?} in {facts:#?}"))
 }
 
-/// What a peer printed.
+/// Returns what a peer printed.
 pub(crate) fn facts(ended: &Ended) -> Vec<Value> {
     ended
         .out()
@@ -98,7 +98,7 @@ pub(crate) fn facts(ended: &Ended) -> Vec<Value> {
         .collect()
 }
 
-/// Every message came back as it was: `peers/messages.mjs` and `peers/messages.py` say why these.
+/// Asserts that every message came back as it was. `peers/messages.mjs` and `peers/messages.py` say why these are sent.
 #[track_caller]
 pub(crate) fn assert_echoed(facts: &[Value]) {
     let echoes: Vec<&Value> = facts.iter().filter(|fact| fact["fact"] == "echo").collect();
@@ -117,7 +117,7 @@ pub(crate) fn assert_echoed(facts: &[Value]) {
     assert_eq!(echoes, expected.iter().collect::<Vec<_>>());
 }
 
-/// The closing handshake went through: what comes back is the code and the reason that the peer gave.
+/// Asserts that the closing handshake went through: the code and the reason of the peer came back.
 #[track_caller]
 pub(crate) fn assert_closed(facts: &[Value], code: u16, reason: &str) {
     let closed = the(facts, "closed");
@@ -140,5 +140,5 @@ fn assert_agreed(facts: &[Value], deflate: Deflate) {
     }
 }
 
-/// Seconds are enough; the machine may be busy.
+/// A limit that only a failure reaches: seconds are enough, but the machine may be busy.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);

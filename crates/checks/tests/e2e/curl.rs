@@ -1,4 +1,4 @@
-//! curl, which knows HTTP and shows it.
+//! curl, which shows the HTTP that it gets.
 
 use std::process::{Command, Stdio};
 
@@ -20,7 +20,7 @@ fn the_answer_to_an_upgrade_is_101_with_the_accept_of_the_example_key() {
         field(&head, "connection").map(str::to_lowercase).as_deref(),
         Some("upgrade")
     );
-    // RFC 6455 section 1.3 does the sum.
+    // The example of RFC 6455 section 1.3.
     assert_eq!(
         field(&head, "sec-websocket-accept"),
         Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
@@ -76,7 +76,7 @@ fn a_plain_request_gets_the_welcome_page() {
 fn curls_own_websocket_talks_to_the_server() {
     let Some(mut curl) = need::curl() else { return };
     if !speaks_websocket() {
-        // Not a lack of this machine: most builds of curl come without.
+        // Most builds of curl have no WebSocket, so that this isn't a failure.
         eprintln!("skipped: this curl does not speak ws://");
         return;
     }

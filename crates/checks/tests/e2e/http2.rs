@@ -65,7 +65,7 @@ fn chromium_uses_http2_where_it_has_such_a_connection() {
     assert_eq!(answer, serde_json::json!(["over HTTP/2", 4003, true]));
     browser.quit();
 
-    // The browser's own log is the witness: an extended CONNECT left it, and no Upgrade.
+    // The browser's own log shows that it has sent an extended CONNECT, and no Upgrade.
     let text = std::fs::read_to_string(&log).expect("Chromium's log");
     let log: Value = serde_json::from_str(&text).expect("a complete log");
     assert!(

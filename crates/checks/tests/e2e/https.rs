@@ -1,4 +1,4 @@
-//! Our own pages over https, where browsers speak HTTP/2. The login's is in `login.rs`.
+//! The server's pages over HTTPS, where browsers use HTTP/2. `login.rs` has the login's page.
 
 use sockeye_checks::{Browser, Certificate, Server, Tab};
 
@@ -37,7 +37,7 @@ fn welcome_page_and_chat_work_over_https_with_http2() {
     ann.fill(".compose .text", "hello");
     ann.press(".compose .text", "Enter");
     bob.until("document.querySelector('.log').textContent.includes('hello')");
-    // The cookies are taken by the browser: the next visit is the same person.
+    // The browser has taken the cookies: the next visit is the same person's.
     let address = ann.evaluate("me.address");
     let url = server.url("/chat?lang=en").replace("wss://", "https://");
     ann.open(&url);

@@ -27,7 +27,7 @@ fn a_phone_lends_its_identity_over_https_with_http2() {
 
 fn lend(browser: &Browser, server: &Server) {
     let (screen, phone) = (browser.stranger(), browser.stranger());
-    // The phone is somebody already.
+    // The phone is logged in already.
     phone.open(&page(server, "/chat"));
     phone.until("current?.joined === true");
     phone.fill(".me input", "Ann");
@@ -50,7 +50,7 @@ fn lend(browser: &Browser, server: &Server) {
     state(&phone, "confirmed");
     state(&screen, "done");
     screen.until("document.querySelector('.word').textContent.includes('Ann')");
-    // No script has the session.
+    // No script can read the session's cookie.
     assert_eq!(screen.evaluate("document.cookie"), "");
     screen.click(".go");
     screen.until("typeof me === 'object' && me.address !== ''");
@@ -75,7 +75,7 @@ fn the_picture_says_what_it_should_to_somebody_elses_decoder() {
     assert_eq!(screen.evaluate(DECODE), url);
 }
 
-/// Draws the page's path as a screen does, and reads it as a camera does.
+/// Draws the QR code of the page, and decodes it.
 const DECODE: &str = "(() => {
     const size = document.querySelector('.qr').viewBox.baseVal.width;
     const pixels = size * 6;
@@ -132,7 +132,7 @@ fn the_picture_alone_gives_nobody_the_session() {
     };
     let (screen, phone, thief) = (browser.stranger(), browser.stranger(), browser.stranger());
     let url = show(&screen, &server);
-    // What the browser's socket hears is kept, and a thief has even that.
+    // The page keeps the messages of its WebSocket, so that a thief can have them, too.
     screen.evaluate("HEARD.STATE = ({ state, code }) => { window.code = code; show(state === 'confirmed' ? 'taking' : state); }");
     scan(&phone, &url);
     phone.fill(".yes input", "Ann");
@@ -185,7 +185,7 @@ fn a_browser_that_is_somebody_is_asked_before_it_is_somebody_else() {
     for (answer, after, who) in [(".keep", "kept", &bob), (".replace", "done", &ann)] {
         let url = show(&screen, &server);
         screen.until("document.querySelector('.known span').textContent.includes('Bob')");
-        // Another page, though only what follows the # is another one.
+        // Loads the page again although only the part behind the # differs.
         phone.open("about:blank");
         scan(&phone, &url);
         phone.click(".yes .primary");
@@ -219,7 +219,7 @@ fn who_logs_out_is_somebody_new_and_can_log_in_again() {
     let url = show(&screen, &server);
     scan(&phone, &url);
     phone.click(".yes .primary");
-    // Nobody is replaced now.
+    // No login is replaced now.
     state(&screen, "done");
     screen.open(&page(&server, "/chat"));
     screen.until("me.address !== ''");
@@ -227,7 +227,7 @@ fn who_logs_out_is_somebody_new_and_can_log_in_again() {
     assert_ne!(ann, bob);
 }
 
-/// Goes into the chat under a name; the address that others see.
+/// Joins the chat under a name, and returns the address that others see.
 #[track_caller]
 fn enter(tab: &Tab<'_>, server: &Server, name: &str) -> serde_json::Value {
     tab.open(&page(server, "/chat"));
@@ -277,7 +277,7 @@ fn scene(arguments: &[&str]) -> Option<(Browser, Server)> {
     Some((Browser::start(&[])?, Server::start(arguments)?))
 }
 
-/// Opens the login page and waits for its code. The address that is in it.
+/// Opens the login page, waits for its QR code, and returns the address in it.
 #[track_caller]
 fn show(screen: &Tab<'_>, server: &Server) -> String {
     assert_eq!(screen.open(&page(server, "/login"))["status"], 200);
@@ -286,10 +286,10 @@ fn show(screen: &Tab<'_>, server: &Server) -> String {
     url.as_str().expect("an address").to_owned()
 }
 
-/// What a camera does.
+/// Opens a URL, as a phone does that has scanned it.
 #[track_caller]
 pub(crate) fn scan(phone: &Tab<'_>, url: &str) {
-    // English, whatever this machine speaks.
+    // English, whatever this machine's language is.
     phone.open(&url.replace("/confirm#", "/confirm?lang=en#"));
     state(phone, "asking");
 }

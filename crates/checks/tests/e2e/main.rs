@@ -1,4 +1,4 @@
-//! End to end: the real binary, real sockets, programs that other people wrote.
+//! End to end: the real binary, real sockets, and clients and servers of others.
 
 mod accessibility;
 mod chat;

@@ -1,4 +1,4 @@
-//! Pages that our users wrote, as they stand, in Chromium.
+//! Pages that users wrote, unchanged, in Chromium.
 //!
 //! Each of them has its server's address in its code, so here the server has to listen where they expect it.
 
@@ -18,7 +18,7 @@ const CLICK: &str = include_str!("../seeds/click.html");
 const CHAT: &str = include_str!("../seeds/chat.js");
 /// Writes every event to the console.
 const CONSOLE: &str = include_str!("../seeds/console.js");
-/// Looks whether there is WebSocket at all, and connects.
+/// Checks whether the browser has WebSocket, and connects.
 const SUPPORT: &str = include_str!("../seeds/support.js");
 
 #[test]
@@ -54,7 +54,7 @@ fn the_page_that_broadcasts_reaches_all_tabs_and_itself() {
     one.fill("#content", "大家好");
     one.click("input[value=发送]");
     two.until("body.innerHTML.includes('对方：大家好')");
-    // The sender too: once as "me", once as what came from the room.
+    // The sender shows the message twice: once as "me", once as it came from the room.
     one.until("body.innerHTML.includes('我：大家好') && body.innerHTML.includes('对方：大家好')");
     assert_eq!(one.evaluate("document.getElementById('content').value"), "");
     two.fill("#content", "not sent");
@@ -142,7 +142,7 @@ fn the_page_that_chats_is_known_fetches_what_it_missed_once_and_hears_what_is_ne
     let uuid = tab.evaluate("answers.find(([url]) => url === '/socket/chat-uuid')[1].data.uuid");
     let uuid = uuid.as_str().expect("a uuid").to_owned();
 
-    // Somebody else, with the chat's own page.
+    // Another person, with the chat's own page.
     let other = site.browser.stranger();
     other.open(&format!("{origin}/chat"));
     other.until("document.body.dataset.state === 'online'");
@@ -153,7 +153,7 @@ fn the_page_that_chats_is_known_fetches_what_it_missed_once_and_hears_what_is_ne
     write("here you are");
     tab.until("events.includes('MSG')");
 
-    // Away: the page's own handler closes the WebSocket.
+    // The page is left: its own handler closes the WebSocket.
     tab.open("about:blank");
     other.evaluate(
         "HEARD.PEOPLE = ({ count }) => { window.here = count; }, \
@@ -184,7 +184,7 @@ const WATCH: &str = "var answers = []; \
 const LISTEN: &str = "var events = []; \
     websocket.addEventListener('message', ({ data }) => events.push(JSON.parse(data).event));";
 
-/// Where the pages expect their servers; the broadcast room is on port 80.
+/// The ports on which the pages expect their servers; the broadcast room is on port 80.
 const PORTS: [u16; 3] = [9998, 8080, 9605];
 
 /// A browser, a folder of pages, and a server where the pages expect it.
@@ -196,13 +196,13 @@ struct Site {
 }
 
 impl Site {
-    /// Nothing if something is missing here: Chromium, a port, the right to a port below 1024.
+    /// Returns `None` if something is missing here: Chromium, a port, the right to a port below 1024.
     #[track_caller]
     fn new(more_ports: &[u16]) -> Option<(Self, Server)> {
         Self::with(more_ports, &[])
     }
 
-    /// The same, with more arguments for the server.
+    /// Creates it, with more arguments for the server.
     #[track_caller]
     fn with(more_ports: &[u16], more: &[&str]) -> Option<(Self, Server)> {
         let browser = Browser::start(&[])?;
@@ -235,7 +235,7 @@ impl Site {
         ))
     }
 
-    /// Opens a page from a file, as somebody who tries it out does.
+    /// Opens a page from a file, as a person does who tries it out.
     #[track_caller]
     fn open(&self, name: &str, page: &str) -> Tab<'_> {
         let path = self.folder.path().join(name);

@@ -63,7 +63,7 @@ fn the_own_client_talks_over_http2() {
         "{}",
         ended.transcript()
     );
-    // RFC 8441 section 5: that header belongs to an Upgrade and is not there.
+    // RFC 8441 section 5: this header field is for an Upgrade alone.
     let headers = ended.err().join("\n").to_lowercase();
     assert!(
         !headers.contains("sec-websocket-accept"),

@@ -37,7 +37,7 @@ fn commands_of_the_presence_page_print_what_it_says() {
             curl.wait_for(&format!("{expected:?}"), |line| {
                 (without_times(&line.text) == expected).then_some(())
             });
-            // Who follows the changes sees somebody come, and then go.
+            // The stream of changes shows that a client comes, and then goes.
             guest = match (line, guest) {
                 ("data: {\"count\":2}", None) => Some(come(&server, "cat")),
                 ("event: online", Some(_)) | (_, None) => None,
@@ -47,7 +47,7 @@ fn commands_of_the_presence_page_print_what_it_says() {
     }
 }
 
-/// The `curl` commands of the page, each with the block that follows it.
+/// Returns the `curl` commands of the page, each with the block that follows it.
 fn shown() -> Vec<Shown> {
     let path = need::root().join("docs/howto/presence.md");
     let page = std::fs::read_to_string(path).expect("the page");
@@ -80,7 +80,7 @@ fn on_this_port(command: &str, server: &Server) -> String {
     command.replace("127.0.0.1:8080", &format!("127.0.0.1:{}", server.port()))
 }
 
-/// Every time becomes the same one.
+/// Replaces every time by the same one.
 fn without_times(line: &str) -> String {
     let mut text = String::new();
     for part in line.split_inclusive("_ms\":") {

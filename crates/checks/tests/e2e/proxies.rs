@@ -9,10 +9,10 @@ use sockeye::{
 use sockeye_checks::{ReverseProxy, Server, blocks_of_page, replaced};
 use tokio::{net::TcpSocket, runtime::Builder, time::timeout};
 
-/// Of this machine, and no proxy's.
+/// An address of this machine that no proxy has.
 const CLIENT: &str = "127.0.0.77";
 
-/// A server that says in its log who is there.
+/// Returns a server whose log says who is there.
 fn server(arguments: &[&str]) -> Option<(Server, SocketAddr)> {
     let arguments = [&["--log-filter", "sockeye=debug"], arguments].concat();
     let server = Server::start(&arguments)?;
@@ -42,14 +42,14 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
     done.expect("it doesn't hang")
 }
 
-/// A client without a heartbeat of its own, so that only the server's counts.
+/// Returns a client without a heartbeat of its own, so that only the server's counts.
 fn quiet() -> Settings {
     let mut settings = Settings::default();
     settings.heartbeat = None;
     settings
 }
 
-/// Connects from [`CLIENT`], with a lie about who it is.
+/// Connects from [`CLIENT`], with a forged address in its request.
 async fn open(proxy: SocketAddr) -> WebSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     let source = format!("{CLIENT}:0").parse().expect("an address");
@@ -71,7 +71,7 @@ async fn assert_echoes(websocket: &mut WebSocket) {
     );
 }
 
-/// Opens a WebSocket through the proxy; the server knows who it is.
+/// Opens a WebSocket through the proxy, and asserts that the server knows its address.
 #[track_caller]
 fn assert_client_is_known(proxy: &ReverseProxy, mut server: Server) {
     run(async {
@@ -84,13 +84,13 @@ fn assert_client_is_known(proxy: &ReverseProxy, mut server: Server) {
     assert!(line.contains(&format!("client_addr={CLIENT} ")), "{line}");
 }
 
-/// What the client goes through in the time in which the proxy would have hung up three times.
+/// Returns the client's events in the time in which the proxy would have hung up three times.
 async fn lapse(feed: &mut Reconnecting) -> Option<Event> {
     timeout(Duration::from_secs(6), feed.next()).await.ok()?
 }
 
-/// With a heartbeat of half a second a connection outlives a proxy's time-out of two; without one it doesn't,
-/// and the client comes back.
+/// Asserts that a connection with a heartbeat of half a second outlives a proxy's time-out of two seconds, and that one
+/// without a heartbeat doesn't, after which the client reconnects.
 fn assert_heartbeat_decides(start: impl Fn(SocketAddr) -> Option<ReverseProxy>) {
     for heartbeat in ["500ms", "off"] {
         let Some((_server, addr)) = server(&["--heartbeat-interval", heartbeat]) else {

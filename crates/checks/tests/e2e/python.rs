@@ -1,5 +1,5 @@
 //! Python's `websockets` and Tornado on both sides. The first asks for the smallest windows, which Node does not;
-//! the second ignores what others heed.
+//! the second ignores parameters that the others obey.
 
 use serde_json::Value;
 use sockeye_checks::{Certificate, Server, need};
@@ -93,7 +93,7 @@ fn tornado_talks_to_the_server_with_deflate() {
     };
     let facts = peer_dials(peer, server, &[], Deflate::On);
     let extensions = extensions(&facts);
-    // It ignores the one, and heeds the other.
+    // It ignores the first parameter, and obeys the second.
     assert!(
         !extensions.contains("client_no_context_takeover")
             && extensions.contains("client_max_window_bits=12"),
@@ -115,7 +115,7 @@ fn the_client_talks_to_tornado_with_deflate() {
     );
 }
 
-/// What was agreed on, as the peer sees it.
+/// Returns what was agreed on, as the peer sees it.
 fn extensions(facts: &[Value]) -> &str {
     the(facts, "open")["extensions"]
         .as_str()

@@ -1,4 +1,4 @@
-//! The welcome page, as somebody sees it who has just started `sockeye`.
+//! The welcome page, in a browser, after the first start of `sockeye`.
 
 use std::fs;
 

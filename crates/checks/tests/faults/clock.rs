@@ -6,10 +6,10 @@ use sockeye_checks::let_pass;
 
 use crate::support::{BOUND, Client, GIVEN_UP, HEARTBEAT, NO_HEARTBEAT, serve};
 
-/// Longer than anybody may be silent.
+/// Longer than any peer may be silent.
 const SLEEP: Duration = Duration::from_secs(9);
 
-/// The server's deadlines are all over when it wakes, and nobody's is: what it couldn't hear wasn't late.
+/// All deadlines have passed when the server wakes up, and no peer was late: their bytes wait in the kernel.
 #[test]
 fn server_that_has_slept_gives_nobody_up() {
     assert!(SLEEP > 2 * BOUND);
@@ -26,7 +26,7 @@ fn server_that_has_slept_gives_nobody_up() {
     server.process().freeze();
     let_pass(SLEEP);
     server.process().thaw();
-    // Past the next deadlines.
+    // Until the next deadlines have passed.
     for round in 0..5 {
         let_pass(BOUND / 4);
         for client in &mut clients {

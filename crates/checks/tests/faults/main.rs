@@ -1,4 +1,4 @@
-//! Faults: what breaks without a word is noticed, within the time that is promised, and by nobody whom it
+//! Faults: a connection that breaks silently is noticed, within the time that is promised, and by no end that it
 //! doesn't concern. Each test prints how long it took beside its bound.
 
 mod clock;

@@ -1,4 +1,4 @@
-//! Attackers who make the server hold as much as they can, with 512 MiB for all of it, and a friend who is served.
+//! Attackers that make a server of 512 MiB hold as much as they can, while another client is served.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -14,19 +14,20 @@ use sockeye_proto::extension::{Deflater, End, Pool, Takeover};
 
 use crate::support::LIMIT;
 
-/// KiB of address space.
+/// The server's address space in KiB.
 const ADDRESS_SPACE_KIB: usize = 512 << 10;
 
-/// Bytes. What `auto` makes of it: a quarter.
+/// Bytes. The budget that `auto` chooses: a quarter.
 const BUDGET_BYTES: usize = 128 << 20;
 
-/// What a loaded machine may need for one echo. The figures that are printed show what it needed.
+/// The time that a loaded machine may need for one echo. The test prints the time that it needed.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An attacker who isn't read any more stops so soon.
+/// The time after which an attacker stops that isn't read any more.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// A server that may have 512 MiB of address space, and finds out itself how much peers may have of it.
+/// Returns a server that may have 512 MiB of address space, and finds out itself how much peers may have of
+/// it.
 fn serve() -> Option<Server> {
     let flags = ["--log-filter", "sockeye_server=debug,sockeye=warn"];
     let own = sockeye(
@@ -60,7 +61,7 @@ fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// A WebSocket on `path`. The server may have no room for it.
+/// Returns a WebSocket on `path`. The server may have no room for it.
 fn open(port: u16, path: &str) -> io::Result<TcpStream> {
     let mut stream = connect(port);
     write!(
@@ -81,7 +82,7 @@ fn open(port: u16, path: &str) -> io::Result<TcpStream> {
     }
 }
 
-/// A frame of more than 125 bytes that is masked with the key 0.
+/// Returns a frame of more than 125 bytes that is masked with the key 0.
 fn frame(first: u8, announced: usize, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match u16::try_from(announced) {
@@ -99,7 +100,7 @@ fn frame(first: u8, announced: usize, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The first half of a message of nearly 16 MiB, compressed to 16 KiB.
+/// Returns the first half of a message of nearly 16 MiB, compressed to 16 KiB.
 fn half_a_bomb() -> Vec<u8> {
     let mut bomb = Vec::new();
     let zeros = vec![0; (16 << 20) - 1];
@@ -108,7 +109,7 @@ fn half_a_bomb() -> Vec<u8> {
     frame(0x42, bomb.len(), &bomb)
 }
 
-/// 60 connections send half a compressed message, and no more.
+/// Opens 60 connections that send half a compressed message, and no more.
 fn unfinished_compressed_messages(port: u16) -> Vec<TcpStream> {
     let bomb = half_a_bomb();
     attack(60, || {
@@ -118,14 +119,14 @@ fn unfinished_compressed_messages(port: u16) -> Vec<TcpStream> {
     })
 }
 
-/// 60 streams of one HTTP/2 connection do.
+/// Opens 60 streams of one HTTP/2 connection that send half a compressed message, and no more.
 fn unfinished_compressed_messages_over_http2(port: u16) -> Vec<TcpStream> {
     let bomb = half_a_bomb();
     attack(1, || {
         let mut stream = connect(port);
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;
         http2_frame(&mut stream, 4, 0, 0, &[])?;
-        // Its settings, and the window of the connection.
+        // The client's settings, and the window of the connection.
         let mut told = [0; 64];
         stream.read_exact(&mut told[..9])?;
         http2_frame(&mut stream, 4, 1, 0, &[])?;
@@ -173,7 +174,7 @@ fn http2_frame(
     stream.write_all(&frame)
 }
 
-/// 100 connections send small messages as long as the server takes them, and read nothing.
+/// Opens 100 connections that send small messages as long as the server takes them, and read nothing.
 fn senders_who_do_not_read(port: u16) -> Vec<TcpStream> {
     let many = frame(0x82, 1 << 10, &[7; 1 << 10]).repeat(64);
     attack(100, || {
@@ -187,7 +188,7 @@ fn senders_who_do_not_read(port: u16) -> Vec<TcpStream> {
     })
 }
 
-/// 150 connections send all but the last byte of a mebibyte: more than the budget.
+/// Opens 150 connections that send all but the last byte of a mebibyte, which is more than the budget.
 fn unfinished_messages(port: u16) -> Vec<TcpStream> {
     let payload = vec![7; (1 << 20) - 1];
     let message = frame(0x82, 1 << 20, &payload);
@@ -199,7 +200,7 @@ fn unfinished_messages(port: u16) -> Vec<TcpStream> {
     })
 }
 
-/// 300 connections send a request head but its end.
+/// Opens 300 connections that send a request head without its end.
 fn half_heads(port: u16) -> Vec<TcpStream> {
     let head = format!(
         "GET / HTTP/1.1\r\nHost: a.example\r\nX: {}",
@@ -212,14 +213,14 @@ fn half_heads(port: u16) -> Vec<TcpStream> {
     })
 }
 
-/// One way to make a server hold much.
+/// A way to make a server hold much memory.
 struct Attack {
     name: &'static str,
-    /// Gives what must stay open.
+    /// Opens connections, and returns what must stay open.
     run: fn(u16) -> Vec<TcpStream>,
 }
 
-/// `count` attackers, some at a time, each of whom holds on to what it has opened.
+/// Runs `count` attackers, some at a time. Each keeps what it has opened.
 fn attack(count: usize, one: impl Fn() -> io::Result<TcpStream> + Sync) -> Vec<TcpStream> {
     const AT_A_TIME: usize = 10;
     thread::scope(|scope| {
@@ -239,7 +240,7 @@ fn attack(count: usize, one: impl Fn() -> io::Result<TcpStream> + Sync) -> Vec<T
     })
 }
 
-/// Echoes small messages until it is told to stop. How long each took.
+/// Echoes small messages until it is told to stop, and returns how long each took.
 fn be_a_friend(port: u16, stop: &AtomicBool) -> Vec<Duration> {
     let mut stream = open(port, "/").expect("a friend is let in");
     let message = b"\x82\x85\0\0\0\0hello";
@@ -298,7 +299,7 @@ fn attackers_on_memory_get_no_more_than_the_budget_and_a_friend_is_served() {
                 streams.len(),
                 peak >> 20
             );
-            // All together.
+            // All attacks at once.
             held.push(streams);
         }
         stop.store(true, Ordering::Relaxed);
@@ -311,7 +312,7 @@ fn attackers_on_memory_get_no_more_than_the_budget_and_a_friend_is_served() {
         times.len()
     );
     assert!(peak < ADDRESS_SPACE_KIB << 10, "{} MiB", peak >> 20);
-    // Machines differ; one that needs so long for seven bytes isn't slow, but stuck.
+    // A machine that needs longer for seven bytes isn't slow, but stuck.
     assert!(median < Duration::from_secs(2), "{median:?}");
     let ended = server.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.transcript());

@@ -1,4 +1,4 @@
-//! A network that loses everything without a word, in one direction or in both.
+//! A network that silently drops all packets, in one direction or in both.
 
 use sockeye_checks::{Network, Place, Server, let_pass, sockeye};
 
@@ -51,7 +51,7 @@ fn both_ends_notice_when_nothing_comes_through() {
     );
 }
 
-/// The client's pings still come, and are life; so it is the client who has to notice, and its reset still
+/// The client's pings still arrive, so only the client can notice, and its reset still
 /// comes too.
 #[test]
 fn both_ends_notice_when_nothing_reaches_the_client() {
@@ -91,7 +91,7 @@ fn both_ends_notice_when_nothing_reaches_the_server() {
     assert_eq!(ended.code, Some(1), "{}", ended.transcript());
 }
 
-/// The peer goes while the cable is out: its FIN gets nowhere, and the server's TCP believes it is there.
+/// The peer ends while the network is cut: its FIN is lost, and for the server's TCP the connection is open.
 #[test]
 fn half_open_connection_is_given_up() {
     let Some(mut fixture) = start(&HEARTBEAT) else {
@@ -115,7 +115,7 @@ fn half_open_connection_is_given_up() {
     }
 }
 
-/// The same without heartbeat, to see that it is the heartbeat that notices.
+/// Without a heartbeat nothing is noticed, which shows that the heartbeat does it.
 #[test]
 fn without_heartbeat_a_half_open_connection_stays() {
     let Some(mut fixture) = start(&NO_HEARTBEAT) else {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{BOUND, Client, GIVEN_UP, HEARTBEAT, NO_HEARTBEAT, Stopwatch, serve};
 
-/// Its kernel says so: no heartbeat is needed.
+/// The kernel of a killed process closes its sockets, so no heartbeat is needed.
 #[test]
 fn kill_of_the_server_is_noticed_at_once() {
     let Some(mut server) = serve(&NO_HEARTBEAT) else {
@@ -42,7 +42,7 @@ fn kill_of_a_client_is_noticed_at_once() {
     stopwatch.noticed("kill -9 of a client, by the server", Duration::ZERO);
 }
 
-/// Its kernel answers for it: TCP is well, and nobody is there.
+/// The kernel still answers for the process: TCP works, and the program doesn't.
 #[test]
 fn stopped_client_is_given_up_and_nobody_else_notices() {
     let Some(mut server) = serve(&HEARTBEAT) else {
@@ -60,7 +60,7 @@ fn stopped_client_is_given_up_and_nobody_else_notices() {
     server.process().wait_for_text(GIVEN_UP);
     stopwatch.noticed("SIGSTOP of a client, by the server", BOUND);
     other.assert_echoes("still here");
-    // It hears of it as soon as it wakes.
+    // The client learns of the end as soon as it continues.
     let stopwatch = Stopwatch::start();
     stopped.process().thaw();
     let ended = stopped.wait();

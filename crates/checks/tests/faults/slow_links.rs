@@ -1,5 +1,5 @@
-//! The internet as it is: far away, slow, and not quite reliable. Who is on the way is not taken for gone, who is
-//! gone is noticed, and nobody waits for somebody else's line.
+//! Links that are long, slow and lossy. A peer whose bytes are on their way isn't given up, one that is gone is noticed,
+//! and no connection waits for another one's link.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::support::{BOUND, GIVEN_UP, HEARTBEAT, NO_HEARTBEAT, Stopwatch, serve_
 /// Bytes in a second.
 const KIB: u64 = 1 << 10;
 
-/// Reached by a failure alone: a mebibyte takes a minute here.
+/// A limit that only a failure reaches: a mebibyte takes a minute here.
 const LIMIT: Duration = Duration::from_secs(400);
 
 struct Fixture {
@@ -40,7 +40,7 @@ impl Fixture {
         talk(&self.network, place, conversation)
     }
 
-    /// `sockeye connect` at the client's place.
+    /// Starts `sockeye connect` at the client's place.
     fn client(&self, flags: &[&str]) -> Option<Process> {
         let url = self.server.url("/echo");
         let command = sockeye("connect", &[&[&*url], flags].concat())?;
@@ -48,7 +48,7 @@ impl Fixture {
         Some(Process::start("sockeye connect", &mut command, LIMIT))
     }
 
-    /// The server stops, and has given nobody up.
+    /// Stops the server, and asserts that it has given up no connection.
     fn assert_gave_nobody_up(self) {
         let stopped = self.server.stop();
         for lapse in [GIVEN_UP, READS_NOTHING] {
@@ -58,7 +58,7 @@ impl Fixture {
     }
 }
 
-/// Talks from a place, in a thread of its own, until the conversation is over.
+/// Runs a conversation from a place, in a thread of its own.
 fn talk<T: Send>(
     network: &Network,
     place: Place,
@@ -81,7 +81,7 @@ fn talk<T: Send>(
     })
 }
 
-/// What the server says of a peer that took nothing.
+/// The server's log text for a peer that took nothing.
 const READS_NOTHING: &str = "(reads nothing)";
 
 async fn assert_echoes(mut websocket: WebSocket, bytes: usize) {
@@ -90,7 +90,7 @@ async fn assert_echoes(mut websocket: WebSocket, bytes: usize) {
     assert_eq!(echo.len(), bytes);
 }
 
-/// With the settings that everybody has who sets none.
+/// The heartbeat has its default settings.
 #[test]
 fn a_mebibyte_comes_back_over_16_kib_a_second() {
     let certificate = Certificate::new();
@@ -118,7 +118,7 @@ fn a_mebibyte_comes_back_over_16_kib_a_second() {
     });
 }
 
-/// What carries a WebSocket.
+/// The transport under a WebSocket.
 #[derive(Clone, Copy)]
 enum Way {
     Plain,
@@ -183,7 +183,7 @@ fn who_vanishes_is_noticed_in_the_middle_of_a_download_too() {
                 idle.recv().await.unwrap().expect("the echo");
                 let loading = connect(&url).settings(settings).await.unwrap();
                 loading.send(vec![7; 1 << 20]).await.unwrap();
-                // It is under way, wherever that is.
+                // The message is on its way.
                 tokio::time::sleep(Duration::from_secs(8)).await;
                 under_way.send(()).unwrap();
                 end.await.unwrap();
@@ -194,7 +194,7 @@ fn who_vanishes_is_noticed_in_the_middle_of_a_download_too() {
         network.cut();
         for which in ["first", "second"] {
             server.process().wait_for_text(GIVEN_UP);
-            // As long again as a peer may be silent: it may have been busy with what was sent before.
+            // Twice as long as a peer may be silent, since it may have been busy with earlier messages.
             let what = format!("a line that is cut, by the server, the {which} of two");
             stopwatch.noticed(&what, BOUND + BOUND / 2);
         }
@@ -232,7 +232,7 @@ fn who_reads_nothing_is_cut() {
             let mut deaf = TcpStream::connect(address).unwrap();
             deaf.write_all(REQUEST.as_bytes()).unwrap();
             let frame = [&b"\x82\xfe\xff\xff\0\0\0\0"[..], &[7; 65_535]].concat();
-            // Until the server has cut it.
+            // Until the server has closed the connection.
             while deaf.write_all(&frame).is_ok() {}
         });
         let server = fixture.server.process();
@@ -267,7 +267,7 @@ fn nobody_waits_for_a_member_with_a_slow_line() {
     assert_nobody_waits_for_a_slow_member(Way::Plain);
 }
 
-/// There the outbox is one of many that share a connection.
+/// Over HTTP/2 the outbox is one of many that share a connection.
 #[test]
 fn nobody_waits_for_a_member_with_a_slow_line_over_http2() {
     assert_nobody_waits_for_a_slow_member(Way::Http2);
@@ -321,8 +321,8 @@ fn assert_nobody_waits_for_a_slow_member(way: Way) {
     fixture.assert_gave_nobody_up();
 }
 
-/// How the client for browsers gets `count` messages of `bytes` over 16 KiB a second: the causes for which it has given
-/// up connections before. `None` if this machine can't tell.
+/// Sends the client for browsers `count` messages of `bytes` over 16 KiB a second, and returns why it gave up connections
+/// meanwhile. `None` if this machine can't tell.
 fn browsers_client(count: usize, bytes: usize, heartbeat_ms: Option<u64>) -> Option<Vec<String>> {
     let node = need::client("test/e2e/slow-line.ts")?;
     let fixture = start(Shape::slow(300 * KIB, 16 * KIB), &[])?;
@@ -345,13 +345,13 @@ fn browsers_client(count: usize, bytes: usize, heartbeat_ms: Option<u64>) -> Opt
 
 #[test]
 fn a_browsers_client_does_not_give_up_its_own_download() {
-    // With a heartbeat whose answers come a minute late, behind what was asked for.
+    // The heartbeat's answers come a minute late, behind the messages.
     if let Some(causes) = browsers_client(48, 16 << 10, Some(4_000)) {
         assert_eq!(causes, [""; 0]);
     }
 }
 
-/// With the heartbeat's defaults. A browser doesn't tell how much of a message is there.
+/// The heartbeat has its default settings. A browser doesn't tell a page how much of a message has arrived.
 #[test]
 fn a_browsers_client_waits_for_one_long_message() {
     if let Some(causes) = browsers_client(1, 320 << 10, None) {

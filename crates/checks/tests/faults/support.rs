@@ -7,7 +7,7 @@ use std::{
 
 use sockeye_checks::{Ended, Process, Server, sockeye};
 
-/// Within this time a peer that has vanished is gone: the interval and the timeout of [`HEARTBEAT`].
+/// The time within which a vanished peer is given up: the interval and the timeout of [`HEARTBEAT`].
 pub(crate) const BOUND: Duration = Duration::from_secs(4);
 
 /// What a loaded machine may add before the test fails. The figures that are printed show what it added.
@@ -16,28 +16,28 @@ const SLACK: Duration = Duration::from_secs(15);
 /// Flags for the server and for `sockeye connect` alike. Long enough for a machine that does other things.
 pub(crate) const HEARTBEAT: [&str; 4] = ["--heartbeat-interval", "2s", "--heartbeat-timeout", "2s"];
 
-/// Neither end asks whether the other lives.
+/// Flags that switch the heartbeat off.
 pub(crate) const NO_HEARTBEAT: [&str; 2] = ["--heartbeat-interval", "off"];
 
-/// No test lasts so long.
+/// A time that no test lasts.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
-/// What the server says of a peer that it has given up.
+/// The server's log text for a peer that it has given up.
 pub(crate) const GIVEN_UP: &str = "(no sign of life)";
 
-/// A server whose log tells how each session ends.
+/// Returns a server whose log tells how each session ends.
 pub(crate) fn serve(heartbeat: &[&str]) -> Option<Server> {
     Server::start(&[&["--log-filter", "sockeye=debug"], heartbeat].concat())
 }
 
-/// The command for it, to be run elsewhere.
+/// Returns the command for it, to be run elsewhere.
 pub(crate) fn serve_command(address: &str, heartbeat: &[&str]) -> Option<Command> {
     let listen = format!("{address}:0");
     let flags = ["--listen", &listen, "--log-filter", "sockeye=debug"];
     sockeye("serve", &[&flags, heartbeat].concat())
 }
 
-/// Somebody who is connected, and has heard an echo.
+/// A connected client that has got an echo.
 pub(crate) struct Client {
     process: Process,
 }
@@ -81,7 +81,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// It was noticed now.
+    /// Asserts that the fault was noticed within `bound`, until now.
     #[track_caller]
     pub(crate) fn noticed(&self, what: &str, bound: Duration) {
         let took = self.0.elapsed();

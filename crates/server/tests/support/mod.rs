@@ -21,12 +21,12 @@ use tempfile::TempDir;
 /// Only a failure reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The binary in a directory of its own, without any `SOCKEYE_…` of whoever runs the tests.
+/// Returns a command for the binary in a directory of its own, without the environment's `SOCKEYE_…` variables.
 pub(crate) fn sockeye(directory: &Path) -> Command {
     program(env!("CARGO_BIN_EXE_sockeye"), directory)
 }
 
-/// Another program, under the same conditions.
+/// Returns a command for another program, in the same directory and environment.
 pub(crate) fn program(name: &str, directory: &Path) -> Command {
     let mut command = Command::new(name);
     for (name, _) in std::env::vars_os() {
@@ -71,7 +71,7 @@ impl From<Output> for Run {
     }
 }
 
-/// The binary with `input` on its stdin, run to its end.
+/// Returns the binary with `input` on its stdin, run to its end.
 pub(crate) fn run_with_stdin(args: &[impl AsRef<OsStr>], input: &[u8]) -> Run {
     let directory = TempDir::new().unwrap();
     let mut command = sockeye(directory.path());
@@ -106,7 +106,7 @@ impl Server {
         Self::start_with(args, &[])
     }
 
-    /// `files` are written into the working directory first.
+    /// Starts a server after writing `files` into its working directory.
     pub(crate) fn start_with(args: &[&str], files: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().unwrap();
         for (name, content) in files {
@@ -117,7 +117,7 @@ impl Server {
         Self::start_command(command, directory)
     }
 
-    /// A command that ends in `sockeye serve`.
+    /// Returns a command that ends in `sockeye serve`.
     pub(crate) fn start_command(mut command: Command, directory: TempDir) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -154,7 +154,7 @@ impl Server {
         format!("ws://{}{path}", self.addrs[0])
     }
 
-    /// One plain HTTP/1.1 exchange.
+    /// Sends a plain HTTP/1.1 request and returns the answer.
     pub(crate) fn http(&self, request: &str) -> String {
         http(&self.addrs[0], request)
     }
@@ -195,7 +195,7 @@ pub(crate) fn talk<T>(conversation: impl Future<Output = T>) -> T {
     })
 }
 
-/// One plain HTTP/1.1 exchange with whoever listens there.
+/// Sends a plain HTTP/1.1 request to `addr` and returns the answer.
 pub(crate) fn http(addr: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -247,7 +247,7 @@ pub(crate) fn root() -> PathBuf {
     manifest().join("../..").canonicalize().unwrap()
 }
 
-/// A port that nobody else gets while this lives: connecting to it is refused until a server of ours
+/// A port that no other program gets until this is dropped: connecting to it is refused until a server of ours
 /// listens there, and is refused again when that has ended.
 pub(crate) struct Port(socket2::Socket);
 
@@ -255,7 +255,7 @@ impl Port {
     pub(crate) fn reserve() -> Self {
         use socket2::{Domain, Socket, Type};
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        // Both sockets must allow it; the kernel gives a port that is bound to nobody who asks for any.
+        // Both sockets must set the option. The kernel gives a bound port to no socket that asks for any port.
         socket.set_reuse_address(true).unwrap();
         let any: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
         socket.bind(&any.into()).unwrap();

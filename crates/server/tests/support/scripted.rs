@@ -6,7 +6,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// A server that accepts one WebSocket, writes `frames`, ends its half, and returns what came until the end.
+/// Returns a server that accepts one WebSocket, writes `frames`, ends its half, and returns what came until
+/// the end.
 pub(crate) fn say_and_end(frames: Vec<u8>) -> (String, JoinHandle<Vec<u8>>) {
     serve(move |mut stream, mut reader| {
         stream.write_all(&frames).unwrap();
@@ -17,7 +18,7 @@ pub(crate) fn say_and_end(frames: Vec<u8>) -> (String, JoinHandle<Vec<u8>>) {
     })
 }
 
-/// A server that accepts one WebSocket, writes `frames`, reads nothing, and never closes.
+/// Returns a server that accepts one WebSocket, writes `frames`, reads nothing, and never closes.
 pub(crate) fn say_and_hold(frames: Vec<u8>) -> (String, JoinHandle<Vec<u8>>) {
     serve(move |mut stream, _reader| {
         stream.write_all(&frames).unwrap();
@@ -27,7 +28,7 @@ pub(crate) fn say_and_hold(frames: Vec<u8>) -> (String, JoinHandle<Vec<u8>>) {
     })
 }
 
-/// A server that answers one request with these bytes, reads on, and never closes.
+/// Returns a server that answers one request with these bytes, reads on, and never closes.
 pub(crate) fn answer_and_hold(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -79,7 +80,7 @@ fn accept_by_hand(mut stream: &TcpStream) -> BufReader<TcpStream> {
     reader
 }
 
-/// A Close frame of a server.
+/// Returns a Close frame of a server.
 pub(crate) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
     let mut frame = vec![0x88, 2 + u8::try_from(reason.len()).unwrap()];
     frame.extend_from_slice(&code.to_be_bytes());
@@ -88,7 +89,7 @@ pub(crate) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
     frame
 }
 
-/// A client that opens `/echo`, closes with this code and reason, and reads until the end.
+/// Opens `/echo`, closes with this code and reason, and reads until the end.
 pub(crate) fn close_with(addr: &str, code: u16, reason: &str) {
     let mut stream = TcpStream::connect(addr).unwrap();
     let request = format!(

@@ -50,7 +50,7 @@ struct Shown {
 }
 
 impl Terminal {
-    /// The terminal is the program's controlling one: it has its keys and its signals from there.
+    /// Makes the terminal the program's controlling one, from which it gets its keys and its signals.
     pub(crate) fn start(command: Command, directory: TempDir) -> Self {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&ours).unwrap();
@@ -207,8 +207,8 @@ impl Pressing {
     }
 }
 
-/// The command, by way of `setsid --ctty`, which makes its stdin the controlling terminal, and with the signals that a
-/// terminal sends as they are by default: a job in the background of a shell ignores them.
+/// Returns the command, by way of `setsid --ctty`, which makes its stdin the controlling terminal, and with
+/// the signals that a terminal sends as they are by default: a job in the background of a shell ignores them.
 fn in_session_of_its_own(command: &Command) -> Command {
     let mut wrapped = Command::new("env");
     wrapped

@@ -40,7 +40,7 @@ impl AddressKey {
         Self(key)
     }
 
-    /// None if its address isn't limited.
+    /// Returns the key; `None` if its address isn't limited.
     pub(crate) fn key(self) -> Option<Key> {
         self.0
     }

@@ -182,13 +182,14 @@ pub(crate) fn header_map(fields: &[Header<'_>]) -> HeaderMap {
         .collect()
 }
 
-/// Whether these bytes begin with a TLS record, an alert or a handshake (RFC 8446 section 5.1). A server that
-/// expects a ClientHello answers a request with one.
+/// Returns whether these bytes begin with a TLS record, an alert or a handshake (RFC 8446 section 5.1). A
+/// server that expects a ClientHello answers a request with one.
 fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15 | 0x16, 0x03, ..])
 }
 
-/// Whether another response follows (RFC 9110 section 15.2). After a WebSocket's request, 101 is final.
+/// Returns whether another response follows (RFC 9110 section 15.2). After a WebSocket's request, 101 is
+/// final.
 fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
 }

@@ -54,13 +54,13 @@ pub(crate) fn refusal(target: &Target, rejection: Rejection) -> Error {
     Error::new(ErrorKind::Refused, message).with_rejection(rejection)
 }
 
-/// Whether a GET is repeated at the `Location` (RFC 9110 section 15.4).
+/// Returns whether a GET is repeated at the `Location` (RFC 9110 section 15.4).
 pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Whether a header field of the program may go to another origin than that of its URL. Any other field may be a secret,
-/// whatever its name is.
+/// Returns whether a header field of the program may go to another origin than that of its URL. Any other
+/// field may be a secret, whatever its name is.
 pub(crate) fn is_for_any_origin(name: &str) -> bool {
     ["User-Agent", "Accept-Language", "Origin"]
         .iter()

@@ -104,7 +104,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Whether scheme, host and port are the same (RFC 6454 section 5).
+    /// Returns whether scheme, host and port are the same (RFC 6454 section 5).
     pub(crate) fn same_origin(&self, other: &Self) -> bool {
         self.scheme == other.scheme && self.host == other.host && self.port == other.port
     }

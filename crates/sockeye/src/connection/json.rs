@@ -44,7 +44,7 @@ impl Session {
         async move { self.send(message?).await }
     }
 
-    /// Sends a value as JSON in a text message now, or says why not: see [`Session::try_send`].
+    /// Sends a value as JSON in a text message now, or returns why not: see [`Session::try_send`].
     ///
     /// # Errors
     ///

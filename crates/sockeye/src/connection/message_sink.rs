@@ -1,4 +1,4 @@
-//! What a `Sink` over a session remembers.
+//! The state of a `Sink` over a session.
 
 use std::task::{Context, Poll, ready};
 
@@ -32,7 +32,7 @@ impl Waiting {
 }
 
 impl MessageSink {
-    /// Ready once the outbox has taken all messages: then one more may be given.
+    /// Waits until the outbox has taken all messages. Then one more may be given.
     pub(crate) fn poll_ready(
         &mut self,
         session: &Session,
@@ -72,7 +72,7 @@ impl MessageSink {
         Ok(())
     }
 
-    /// Ready once the outbox has taken all messages. The connection writes what is in the outbox without being asked.
+    /// Waits until the outbox has taken all messages. The connection writes what is in the outbox without being asked.
     pub(crate) fn poll_flush(
         &mut self,
         session: &Session,

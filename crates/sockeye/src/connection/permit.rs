@@ -62,12 +62,11 @@ impl Connections {
     }
 }
 
-/// A permit that counts one connection while it lives. A server that shares one puts it into an `Arc` itself,
-/// so that the others need none.
+/// A permit that counts one connection until it is dropped. Connections that share a permit put it into an `Arc`.
 #[derive(Debug)]
 pub(crate) struct Permit {
     connections: Arc<ConnectionCount>,
-    /// The address for which it counts too. An [`AddressPermit`] would double the size.
+    /// The address for which the permit counts, too. An [`AddressPermit`] would double the size.
     key: Option<Key>,
 }
 
@@ -81,7 +80,7 @@ impl Permit {
         self
     }
 
-    /// Returns the address for which it counts.
+    /// Returns the address for which the permit counts, too.
     pub(crate) fn key(&self) -> Option<Key> {
         self.key
     }

@@ -2,8 +2,8 @@
 
 /// Messages that a session has sent, and the bytes of their payloads, since [`crate::Session::count_sent`].
 ///
-/// A message counts when it is framed for this session, whoever sent it: an endpoint's reply, a send, a
-/// [`crate::Group`]. What still waits in the outbox is in it, and so is what the peer never got because the
+/// A message counts when it is framed for this session, be it an endpoint's reply, a send or a publication of a
+/// [`crate::Group`]. So messages count that still wait in the outbox, and those that the peer never got because the
 /// connection ended first. Bytes count before compression. Frame headers, pings, pongs and Close frames don't count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -289,7 +289,8 @@ impl Session {
         self.0.lock_in_order().count_sent();
     }
 
-    /// What was sent since [`Session::count_sent`], also after the end; `None` if that was never called.
+    /// Returns what was sent since [`Session::count_sent`], also after the end; `None` if that was never
+    /// called.
     #[must_use]
     pub fn sent(&self) -> Option<Sent> {
         self.0.lock_in_order().sent()

@@ -140,7 +140,7 @@ mod tests {
             }
         }
 
-        /// One round of the worker.
+        /// Runs one round of the worker.
         fn round(&self) -> Vec<u8> {
             if self.state.begin_wait() {
                 self.wake.wait();

@@ -84,7 +84,7 @@ impl Incoming {
     }
 }
 
-/// RFC 8441 section 4: an extended CONNECT names its protocol.
+/// Checks that an extended CONNECT names its protocol (RFC 8441 section 4).
 fn check_http2<B>(request: &http::Request<B>) -> Result<ServerHandshake, Refusal> {
     if *request.method() != Method::CONNECT {
         let text = "over HTTP/2 a WebSocket is opened by an extended CONNECT\n";

@@ -33,7 +33,8 @@ pub(crate) fn is_same_origin(listed: &str, origin: &str) -> bool {
     }
 }
 
-/// Whether a page of `origin` comes from the host that the request asked for, over TLS if the page did.
+/// Returns whether a page of `origin` comes from the host that the request asked for, over TLS if the page
+/// did.
 pub(crate) fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
     let (Some(origin), Some((host, port))) = (WebOrigin::parse(origin), split_authority(host))
     else {
@@ -46,7 +47,8 @@ pub(crate) fn is_at_host(origin: &str, host: &str, tls: Tls) -> bool {
     host.eq_ignore_ascii_case(origin.host) && host_port == origin.port && host_port.is_some()
 }
 
-/// Whether `scheme` is one by RFC 3986 section 3.1. Stricter: no digits, which no scheme of a web page has.
+/// Returns whether `scheme` is one by RFC 3986 section 3.1. Stricter: no digits, which no scheme of a web
+/// page has.
 fn is_scheme(scheme: &str) -> bool {
     !scheme.is_empty()
         && scheme

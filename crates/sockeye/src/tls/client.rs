@@ -351,7 +351,7 @@ impl ClientTlsParts {
     }
 }
 
-/// Whether the handshake failed because the peer's first bytes aren't TLS.
+/// Returns whether the handshake failed because the peer's first bytes aren't TLS.
 fn is_plain_text(error: &std::io::Error) -> bool {
     let error = error.get_ref().and_then(|error| error.downcast_ref());
     matches!(

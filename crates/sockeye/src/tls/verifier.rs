@@ -114,7 +114,7 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// Whether the error is only that a server shows an authority's certificate.
+/// Returns whether the error is only that a server shows an authority's certificate.
 fn is_about_authority(error: &rustls::Error) -> bool {
     let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else {
         return false;

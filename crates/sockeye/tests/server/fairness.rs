@@ -158,7 +158,7 @@ const FANNED_BYTES: usize = 16 << 10;
 /// Messages to the group: a little more than may wait for a worker, so that the sender is held back.
 const FANNED: usize = 80;
 
-/// The frame of message number `number`, from a client whose mask is 0.
+/// Returns the frame of message number `number`, from a client whose mask is 0.
 fn fanned(number: usize) -> Vec<u8> {
     let mut frame = vec![0x82, 0xfe];
     frame.extend((FANNED_BYTES as u16).to_be_bytes());

@@ -71,7 +71,7 @@ async fn start() -> (ServerHandle, mpsc::UnboundedReceiver<Option<Sent>>) {
     (server, ends)
 }
 
-/// Loop style: echoes, and sends a message in parts for each text.
+/// Echoes in the loop style, and sends a message in parts for each text.
 async fn talk(mut websocket: WebSocket, told: mpsc::UnboundedSender<Option<Sent>>) {
     websocket.session().count_sent();
     while let Ok(Some(message)) = websocket.recv().await {

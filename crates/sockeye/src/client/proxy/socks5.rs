@@ -156,7 +156,7 @@ pub(crate) enum Socks5Error {
 }
 
 impl Socks5Error {
-    /// Whether the proxy may reach another address of the same server.
+    /// Returns whether the proxy may reach another address of the same server.
     pub(crate) fn is_about_address(&self) -> bool {
         matches!(
             self,
@@ -244,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    /// A proxy that expects and answers in turns, and then sends one byte of the tunnel.
+    /// Plays a proxy that expects and answers in turns, and then sends one byte of the tunnel.
     async fn proxy(mut stream: DuplexStream, turns: Vec<(Vec<u8>, Vec<u8>)>) {
         for (expected, answer) in turns {
             let mut got = vec![0; expected.len()];

@@ -125,12 +125,12 @@ impl OfflineQueue {
         }
     }
 
-    /// Whether there is no room for a message of so many bytes.
+    /// Returns whether there is no room for a message of so many bytes.
     pub(super) fn is_full_for(&self, bytes: usize) -> bool {
         !self.has_room(bytes)
     }
 
-    /// Whether a dropped message waits to be fetched.
+    /// Returns whether a dropped message waits to be fetched.
     pub(super) fn has_dropped(&self) -> bool {
         !self.dropped.is_empty()
     }

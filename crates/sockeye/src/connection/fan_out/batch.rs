@@ -67,7 +67,7 @@ impl Batch {
         &self.messages
     }
 
-    /// What the frames have at most.
+    /// Returns what the frames have at most.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -34,7 +34,7 @@ impl Except {
         }
     }
 
-    /// All of them, sorted.
+    /// Returns all of them, sorted.
     pub(crate) fn ids(&self) -> &[u64] {
         match self {
             Self::Nobody => &[],

@@ -112,7 +112,7 @@ impl Slice {
             .is_none_or(|mailbox| mailbox.undelivered() == 1)
     }
 
-    /// The members at this moment.
+    /// Returns the members at this moment.
     pub(crate) fn sessions(&self) -> Vec<Session> {
         self.members().sessions.clone()
     }

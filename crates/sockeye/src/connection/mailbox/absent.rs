@@ -1,10 +1,10 @@
-//! What stands for a worker's mailbox in a build without the feature `server`, which has no workers.
+//! A type without a value in place of a worker's mailbox, for builds without the feature `server`.
 
 use std::{sync::Arc, task::Waker};
 
 use crate::connection::fan_out::Slice;
 
-/// There is none.
+/// Has no value: this build has none.
 pub(crate) enum Mailbox {}
 
 pub(crate) enum Note {

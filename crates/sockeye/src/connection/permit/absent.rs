@@ -1,4 +1,4 @@
-//! What stands for a permit in a build without the feature `server`, which counts no connections.
+//! A type without a value in place of a connection's permit, for builds without the feature `server`.
 
-/// There is none.
+/// Has no value: this build has none.
 pub(crate) enum Permit {}

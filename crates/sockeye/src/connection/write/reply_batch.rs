@@ -333,7 +333,7 @@ mod tests {
         slices.flat_map(|slice| slice.to_vec()).collect()
     }
 
-    /// Small, large and borrowed, large and owned, small, larger than 64 KiB.
+    /// Returns five messages: small, large and borrowed, large and owned, small, larger than 64 KiB.
     fn messages(large: &[u8]) -> [Message<'_>; 5] {
         [
             Message::from("one"),

@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    /// A number below `bound`; splitmix64.
+    /// Returns a number below `bound`; splitmix64.
     fn draw(state: &mut u64, bound: u64) -> u64 {
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = *state;
@@ -264,7 +264,7 @@ mod tests {
         (mixed ^ (mixed >> 31)) % bound
     }
 
-    /// A length of time from nothing to some hours, short ones as likely as long ones.
+    /// Returns a length of time from nothing to some hours, short ones as likely as long ones.
     fn draw_time(state: &mut u64) -> Duration {
         let magnitude = draw(state, 45);
         Duration::from_nanos(draw(state, 1 << magnitude))

@@ -16,7 +16,7 @@ pub(super) fn acceptor_number(token: Token) -> usize {
     TIMER_FD.0 - 1 - token.0
 }
 
-/// The timers of acceptors have the largest numbers.
+/// Returns the timers of acceptors have the largest numbers.
 pub(super) fn timer_of_acceptor(number: usize) -> u32 {
     u32::MAX - number as u32
 }

@@ -1,11 +1,11 @@
-//! What stands for a worker's socket in a build without the feature `server`, which has no workers.
+//! A type without a value in place of a worker's socket, for builds without the feature `server`.
 
 use std::{
     io::{self, IoSlice},
     os::fd::{AsFd, BorrowedFd},
 };
 
-/// There is none.
+/// Has no value: this build has none.
 pub(crate) enum Socket {}
 
 impl Socket {

@@ -1,10 +1,10 @@
-//! What stands for TLS on a worker's socket in a build without workers or without TLS.
+//! A type without a value in place of TLS on a worker's socket, for builds without workers or without TLS.
 
 use std::io::{self, IoSlice, Read};
 
 use crate::connection::io::socket::Socket;
 
-/// There is none.
+/// Has no value: this build has none.
 pub(crate) enum TlsSocket {}
 
 impl TlsSocket {
