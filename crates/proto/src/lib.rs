@@ -56,6 +56,7 @@ mod close;
 mod error;
 mod limits;
 mod message;
+mod payload;
 mod printable;
 mod role;
 
@@ -93,6 +94,7 @@ pub use event::{CloseFrame, Event, Part};
 pub use heartbeat::{Heartbeat, HeartbeatAction, HeartbeatConfig, Pong, ReadState};
 pub use limits::Limits;
 pub use message::{Message, MessageKind};
+pub use payload::{Binary, Text};
 pub use printable::Printable;
 pub use receiver::Receiver;
 pub use role::Role;

@@ -1,6 +1,10 @@
 //! One whole payload, text or binary.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+use alloc::{borrow::Cow, string::String, sync::Arc, vec::Vec};
+
+use bytes::Bytes;
+
+use crate::payload::{Binary, Text};
 
 /// The kind of a message: text or binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,22 +18,28 @@ pub enum MessageKind {
 /// One whole text or binary payload, after reassembly and inflation.
 ///
 /// A received message borrows its payload from the input wherever it can; [`Message::into_owned`] makes it independent of
-/// the input. A message to be sent may borrow or own its payload: `From` takes both without a copy.
+/// the input. A message to be sent may borrow, own or share its payload: `From` takes `&str`, `String`, `Arc<str>`, `Cow<str>`,
+/// `&[u8]`, `Vec<u8>`, `Bytes` and `Cow<[u8]>` without a copy. To clone a shared one costs no copy either.
 ///
 /// ```
+/// use bytes::Bytes;
 /// use sockeye_proto::Message;
 ///
 /// let received = Message::from("hello");
 /// assert_eq!(received.as_text(), Some("hello"));
 /// assert_eq!(received.into_text().unwrap(), "hello");
 /// assert!(Message::from(vec![1, 2, 3]).into_text().is_err());
+///
+/// let shared = Message::from(Bytes::from_static(&[1, 2, 3]));
+/// assert!(shared.is_shared());
+/// assert_eq!(shared.clone().as_bytes().as_ptr(), shared.as_bytes().as_ptr());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// UTF-8 text.
-    Text(Cow<'a, str>),
+    Text(Text<'a>),
     /// Bytes.
-    Binary(Cow<'a, [u8]>),
+    Binary(Binary<'a>),
 }
 
 impl<'a> Message<'a> {
@@ -72,21 +82,40 @@ impl<'a> Message<'a> {
         self.len() == 0
     }
 
-    /// Returns whether the message owns its payload.
+    /// Returns whether the message borrows its payload, so that [`Message::into_owned`] copies it.
+    #[must_use]
+    pub fn is_borrowed(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_borrowed(),
+            Self::Binary(bytes) => bytes.is_borrowed(),
+        }
+    }
+
+    /// Returns whether the message alone owns its payload, in a `String` or a `Vec<u8>`.
     #[must_use]
     pub fn is_owned(&self) -> bool {
-        matches!(
-            self,
-            Self::Text(Cow::Owned(_)) | Self::Binary(Cow::Owned(_))
-        )
+        match self {
+            Self::Text(text) => text.is_owned(),
+            Self::Binary(bytes) => bytes.is_owned(),
+        }
+    }
+
+    /// Returns whether the payload is in memory that others may share, an `Arc<str>` or a `Bytes`, so that a clone costs no
+    /// copy.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_shared(),
+            Self::Binary(bytes) => bytes.is_shared(),
+        }
     }
 
     /// Returns a message that borrows this one's payload.
     #[must_use]
     pub fn as_ref(&self) -> Message<'_> {
         match self {
-            Self::Text(text) => Message::Text(Cow::Borrowed(text)),
-            Self::Binary(bytes) => Message::Binary(Cow::Borrowed(bytes)),
+            Self::Text(text) => Message::from(text.as_str()),
+            Self::Binary(bytes) => Message::from(bytes.as_slice()),
         }
     }
 
@@ -95,14 +124,23 @@ impl<'a> Message<'a> {
     /// # Errors
     ///
     /// The message is binary; the error is the message itself.
-    pub fn into_text(self) -> Result<Cow<'a, str>, Self> {
+    pub fn into_text(self) -> Result<Text<'a>, Self> {
         match self {
             Self::Text(text) => Ok(text),
             Self::Binary(_) => Err(self),
         }
     }
 
-    /// Returns the payload of either kind. Copies it if it is borrowed.
+    /// Returns the payload of either kind, in the same memory.
+    #[must_use]
+    pub fn into_payload(self) -> Binary<'a> {
+        match self {
+            Self::Text(text) => text.into_binary(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// Returns the payload of either kind. Copies it if it is borrowed or if others share it.
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
         match self {
@@ -111,67 +149,91 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Returns the message with a payload of its own. Copies it if it is borrowed.
+    /// Returns a message that borrows nothing. Copies the payload if it is borrowed; a shared one stays shared.
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {
         match self {
-            Self::Text(text) => Message::Text(Cow::Owned(text.into_owned())),
-            Self::Binary(bytes) => Message::Binary(Cow::Owned(bytes.into_owned())),
+            Self::Text(text) => Message::Text(text.detach()),
+            Self::Binary(bytes) => Message::Binary(bytes.detach()),
         }
     }
 }
 
 impl<'a> From<Cow<'a, str>> for Message<'a> {
     fn from(text: Cow<'a, str>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Arc<str>> for Message<'_> {
+    fn from(text: Arc<str>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a> From<Text<'a>> for Message<'a> {
+    fn from(text: Text<'a>) -> Self {
         Self::Text(text)
     }
 }
 
 impl<'a> From<&'a str> for Message<'a> {
     fn from(text: &'a str) -> Self {
-        Self::Text(Cow::Borrowed(text))
+        Self::Text(text.into())
     }
 }
 
 impl From<String> for Message<'_> {
     fn from(text: String) -> Self {
-        Self::Text(Cow::Owned(text))
+        Self::Text(text.into())
     }
 }
 
 impl<'a> From<&'a String> for Message<'a> {
     fn from(text: &'a String) -> Self {
-        Self::Text(Cow::Borrowed(text))
+        Self::Text(text.as_str().into())
     }
 }
 
 impl<'a> From<Cow<'a, [u8]>> for Message<'a> {
     fn from(bytes: Cow<'a, [u8]>) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+impl From<Bytes> for Message<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+impl<'a> From<Binary<'a>> for Message<'a> {
+    fn from(bytes: Binary<'a>) -> Self {
         Self::Binary(bytes)
     }
 }
 
 impl<'a> From<&'a [u8]> for Message<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        Self::Binary(Cow::Borrowed(bytes))
+        Self::Binary(bytes[..].into())
     }
 }
 
 impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
     fn from(bytes: &'a [u8; N]) -> Self {
-        Self::Binary(Cow::Borrowed(bytes))
+        Self::Binary(bytes[..].into())
     }
 }
 
 impl From<Vec<u8>> for Message<'_> {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::Binary(Cow::Owned(bytes))
+        Self::Binary(bytes.into())
     }
 }
 
 impl<'a> From<&'a Vec<u8>> for Message<'a> {
     fn from(bytes: &'a Vec<u8>) -> Self {
-        Self::Binary(Cow::Borrowed(bytes))
+        Self::Binary(bytes[..].into())
     }
 }
 

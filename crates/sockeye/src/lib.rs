@@ -148,6 +148,7 @@ mod server;
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod upgrade;
 
+pub use bytes;
 pub use http;
 #[cfg(feature = "rustls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
@@ -186,7 +187,8 @@ pub use server::{
 };
 pub use settings::{AppHeartbeat, Lifetime, Settings};
 pub use sockeye_proto::{
-    CloseCode, CloseFrame, HeartbeatConfig, Limits, Message, MessageKind, Printable, Role,
+    Binary, CloseCode, CloseFrame, HeartbeatConfig, Limits, Message, MessageKind, Printable, Role,
+    Text,
     extension::{Deflate, DeflateParams},
 };
 #[cfg(all(feature = "client", feature = "rustls"))]

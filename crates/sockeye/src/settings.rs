@@ -156,6 +156,6 @@ impl AppHeartbeat {
     /// Returns the answer, if `message` is the question.
     pub(crate) fn answer(&self, message: &Message<'_>) -> Option<Message<'static>> {
         let is_ping = message.as_text() == Some(&*self.ping);
-        is_ping.then(|| Message::Text(self.pong.clone()))
+        is_ping.then(|| Message::from(self.pong.clone()))
     }
 }

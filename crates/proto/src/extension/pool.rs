@@ -1,6 +1,6 @@
 //! Buffers and deflate contexts that the connections of a thread share.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
 use super::Contexts;
 use crate::Message;
@@ -56,13 +56,12 @@ impl Pool {
     /// Keeps the memory of a handled message for the next large one.
     ///
     /// Memory of less than 64 KiB or more than 16 MiB is freed, and so is the oldest if all together would have more than
-    /// 16 MiB. A message that borrows its payload has no memory to keep.
+    /// 16 MiB. A message that borrows or shares its payload has no memory to keep.
     pub fn recycle(&mut self, message: Message<'_>) {
-        let bytes = match message {
-            Message::Text(Cow::Owned(text)) => text.into_bytes(),
-            Message::Binary(Cow::Owned(bytes)) => bytes,
-            Message::Text(Cow::Borrowed(_)) | Message::Binary(Cow::Borrowed(_)) => return,
-        };
+        if !message.is_owned() {
+            return;
+        }
+        let bytes = message.into_vec();
         let range = MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX;
         if !range.contains(&bytes.capacity()) {
             return;
@@ -74,10 +73,10 @@ impl Pool {
         self.memories.push(bytes);
     }
 
-    /// Returns the message with a payload of its own. Memory for a large payload comes from the pool.
+    /// Returns a message that borrows nothing. Memory for the copy of a large borrowed payload comes from the pool.
     #[must_use]
     pub fn own(&mut self, message: Message<'_>) -> Message<'static> {
-        if message.is_owned() {
+        if !message.is_borrowed() {
             return message.into_owned();
         }
         let memory = match message.len() < MEMORY_BYTES_MIN {

@@ -1,6 +1,6 @@
 //! The payloads, made once: each message is a window on one long text.
 
-use std::{borrow::Cow, str::Utf8Error};
+use std::str::Utf8Error;
 
 use sockeye::{Message, MessageKind};
 
@@ -60,8 +60,8 @@ impl Payload {
             % self.windows;
         let window = window..window + self.bytes;
         match &self.source {
-            Source::Text(text) => Message::Text(Cow::Borrowed(&text[window])),
-            Source::Binary(bytes) => Message::Binary(Cow::Borrowed(&bytes[window])),
+            Source::Text(text) => Message::from(&text[window]),
+            Source::Binary(bytes) => Message::from(&bytes[window]),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The buffers of a thread, which its connections use in turn, so that an idle connection owns none.
 
-use std::{borrow::Cow, cell::Cell};
+use std::cell::Cell;
 
 use sockeye_proto::{Message, extension::Pool};
 
@@ -66,11 +66,17 @@ pub(crate) fn with_read_buffers<T>(work: impl FnOnce(&mut ReadBuffers) -> T) -> 
 pub(crate) fn recycle(message: Message<'_>) {
     match message {
         message if message.len() >= RECYCLED_BYTES_MIN => recycle_large(message),
-        Message::Binary(Cow::Owned(bytes)) if bytes.capacity() <= SHORT_BYTES_END => {
-            SHORT_BINARY.set(bytes);
+        Message::Binary(bytes) if bytes.is_owned() => {
+            let bytes = bytes.into_owned();
+            if bytes.capacity() <= SHORT_BYTES_END {
+                SHORT_BINARY.set(bytes);
+            }
         }
-        Message::Text(Cow::Owned(text)) if text.capacity() <= SHORT_BYTES_END => {
-            SHORT_TEXT.set(text);
+        Message::Text(text) if text.is_owned() => {
+            let text = text.into_owned();
+            if text.capacity() <= SHORT_BYTES_END {
+                SHORT_TEXT.set(text);
+            }
         }
         _ => {}
     }

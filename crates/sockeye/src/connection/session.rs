@@ -134,6 +134,19 @@ impl Session {
     /// Sends a message, waiting for room in the outbox. A message that was sent is not yet delivered: only an
     /// answer of the peer says that it has arrived.
     ///
+    /// A server without compression doesn't copy a large payload that the message owns or shares:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use sockeye::{Error, Session, bytes::Bytes};
+    ///
+    /// async fn send_map(session: &Session, map: &Bytes, legend: &Arc<str>) -> Result<(), Error> {
+    ///     session.send(Arc::clone(legend)).await?;
+    ///     session.send(map.clone()).await
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Closed`] once the connection is closing or closed.

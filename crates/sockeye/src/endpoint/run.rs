@@ -146,7 +146,7 @@ pub(crate) fn open(endpoint: &mut Box<dyn Endpoint>, session: &Session) {
 #[inline(never)]
 fn reply_by_writer(
     session: &Session,
-    message: &Message<'_>,
+    message: Message<'_>,
     reply: Reply,
     replies: &mut ReplyBatch<'_>,
 ) -> Room {
@@ -154,11 +154,26 @@ fn reply_by_writer(
     writer.take_replies(replies);
     match reply {
         Reply::None => {}
-        Reply::Echo => writer.reply(message),
-        Reply::Message(reply) => writer.reply(&reply),
+        Reply::Echo => writer.reply(&message),
+        Reply::Message(reply) => drop(writer.reply_owned(reply)),
         Reply::Close(code, reason) => writer.close(code, &reason),
     }
     Room::of(&writer)
+}
+
+/// Sends an answer that borrows nothing, behind the replies of the batch. Also returns the memory that is left over.
+fn send_answer(
+    session: &Session,
+    answer: Message<'static>,
+    replies: &mut ReplyBatch<'_>,
+) -> (Room, Option<Message<'static>>) {
+    if replies.takes(&answer) && !session.shared().was_locked() {
+        return (replies.push_lasting(answer), None);
+    }
+    let mut writer = session.shared().lock_in_order();
+    writer.take_replies(replies);
+    let spare = writer.reply_owned(answer);
+    (Room::of(&writer), spare)
 }
 
 /// Answers a large message that stays in the read buffer until the turn ends.
@@ -169,54 +184,41 @@ fn answer_lasting<'b>(
     message: Message<'b>,
     replies: &mut ReplyBatch<'b>,
 ) -> Room {
-    let answer = match endpoint.on_message(session, message.as_ref()) {
-        Reply::None => return Room::Left,
-        Reply::Echo => message,
-        Reply::Message(answer) => answer,
-        reply @ Reply::Close(..) => return reply_by_writer(session, &message, reply, replies),
-    };
-    if replies.takes(&answer) && !session.shared().was_locked() {
-        return replies.push_lasting(answer);
+    match endpoint.on_message(session, message.as_ref()) {
+        Reply::None => Room::Left,
+        Reply::Echo if replies.takes(&message) && !session.shared().was_locked() => {
+            replies.push_lasting(message)
+        }
+        Reply::Message(answer) => send_answer(session, answer, replies).0,
+        reply => reply_by_writer(session, message, reply, replies),
     }
-    let mut writer = session.shared().lock_in_order();
-    writer.take_replies(replies);
-    writer.reply(&answer);
-    Room::of(&writer)
 }
 
 /// Answers a large message that owns its memory.
 #[inline(never)]
-fn answer_owned<'b>(
+fn answer_owned(
     endpoint: &mut Box<dyn Endpoint>,
     session: &Session,
     message: Message<'static>,
     pool: &mut Pool,
-    replies: &mut ReplyBatch<'b>,
+    replies: &mut ReplyBatch<'_>,
 ) -> Room {
-    let (answer, spare) = match endpoint.on_message(session, message.as_ref()) {
-        Reply::None => (None, Some(message)),
-        Reply::Echo => (Some(message), None),
-        Reply::Message(answer) => (Some(answer), Some(message)),
+    let (room, spare) = match endpoint.on_message(session, message.as_ref()) {
+        Reply::None => (Room::Left, Some(message)),
+        Reply::Echo => send_answer(session, message, replies),
+        Reply::Message(answer) => {
+            pool.recycle(message);
+            send_answer(session, answer, replies)
+        }
         reply @ Reply::Close(..) => {
-            reply_by_writer(session, &message, reply, replies);
-            (None, Some(message))
+            let room = reply_by_writer(session, message.as_ref(), reply, replies);
+            (room, Some(message))
         }
     };
     if let Some(spare) = spare {
         pool.recycle(spare);
     }
-    let Some(answer) = answer else {
-        return Room::Left;
-    };
-    if replies.takes(&answer) && !session.shared().was_locked() {
-        return replies.push_lasting(answer);
-    }
-    let mut writer = session.shared().lock_in_order();
-    writer.take_replies(replies);
-    if let Some(spare) = writer.reply_owned(answer) {
-        pool.recycle(spare);
-    }
-    Room::of(&writer)
+    room
 }
 
 impl Sink for Box<dyn Endpoint> {
@@ -237,18 +239,18 @@ impl Sink for Box<dyn Endpoint> {
             }
         };
         let reply = self.on_message(session, message.as_ref());
-        let answer = match &reply {
+        match reply {
             // What the endpoint has sent through its session counts in the outbox already.
-            Reply::None => return Room::Left,
-            Reply::Echo => Some(&message),
-            Reply::Message(answer) => Some(answer),
-            Reply::Close(..) => None,
-        };
-        match answer {
-            Some(answer) if replies.takes(answer) && !session.shared().was_locked() => {
-                replies.push(answer)
+            Reply::None => Room::Left,
+            // Apart from other answers, because the compiler knows that this message is borrowed.
+            Reply::Echo if replies.takes(&message) && !session.shared().was_locked() => {
+                replies.push(&message)
             }
-            _ => reply_by_writer(session, &message, reply, replies),
+            Reply::Message(answer) if replies.takes(&answer) && !session.shared().was_locked() => {
+                replies.push_lasting(answer)
+            }
+            // Made only here, so that the message stays in registers.
+            reply => reply_by_writer(session, message.as_ref(), reply, replies),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, io::IoSlice, task::Waker};
 
 use bytes::{Buf as _, Bytes};
-use sockeye_proto::Message;
+use sockeye_proto::{Binary, Message};
 
 use crate::{connection::buffers, memory::Holding};
 
@@ -46,6 +46,8 @@ pub(crate) struct Outbox {
 enum Segment {
     /// Other sessions hold them too.
     Shared(Bytes),
+    /// A payload in memory that the program may hold too. It is charged in full, since the program may drop its handle.
+    Payload(Bytes),
     /// Owned memory, of which the first `written` bytes are written.
     Own { memory: Vec<u8>, written: usize },
 }
@@ -95,8 +97,24 @@ impl Outbox {
         self.segments.push_back(Segment::Shared(bytes));
     }
 
+    /// Appends what is behind the first `written` bytes of `payload`. Owned and shared memory is kept, not copied.
+    pub(crate) fn push_payload(&mut self, payload: Binary<'_>, written: usize) {
+        if payload.is_owned() {
+            return self.push_own(payload.into_owned(), written);
+        }
+        let waiting = &payload[written..];
+        if payload.is_borrowed() || waiting.len() < SHARED_BYTES_MIN {
+            return self.push(waiting);
+        }
+        self.seal();
+        self.bytes += waiting.len();
+        let mut bytes = payload.into_shared();
+        bytes.advance(written);
+        self.segments.push_back(Segment::Payload(bytes));
+    }
+
     /// Appends what is behind the first `written` bytes of `memory`, which is recycled afterwards.
-    pub(crate) fn push_own(&mut self, memory: Vec<u8>, written: usize) {
+    fn push_own(&mut self, memory: Vec<u8>, written: usize) {
         let waiting = &memory[written..];
         if waiting.len() < SHARED_BYTES_MIN {
             self.push(waiting);
@@ -246,12 +264,16 @@ impl Outbox {
 impl Segment {
     /// Returns whether it keeps so much memory that one at a time is enough.
     fn is_large(&self) -> bool {
-        matches!(self, Self::Own { memory, .. } if memory.len() >= HELD_BYTES_MIN)
+        match self {
+            Self::Shared(_) => false,
+            Self::Payload(bytes) => bytes.len() >= HELD_BYTES_MIN,
+            Self::Own { memory, .. } => memory.len() >= HELD_BYTES_MIN,
+        }
     }
 
     fn waiting(&self) -> &[u8] {
         match self {
-            Self::Shared(bytes) => bytes,
+            Self::Shared(bytes) | Self::Payload(bytes) => bytes,
             Self::Own { memory, written } => &memory[*written..],
         }
     }
@@ -259,7 +281,7 @@ impl Segment {
     /// Removes `count` bytes, which are written; fewer than wait.
     fn advance(&mut self, count: usize) {
         match self {
-            Self::Shared(bytes) => bytes.advance(count),
+            Self::Shared(bytes) | Self::Payload(bytes) => bytes.advance(count),
             Self::Own { written, .. } => *written += count,
         }
     }
@@ -300,6 +322,7 @@ impl<'a> WriteSlices<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::MemoryBudget;
 
     fn waiting(outbox: &Outbox) -> Vec<u8> {
         let mut slices = WriteSlices::new();
@@ -319,13 +342,18 @@ mod tests {
         outbox.push_shared(big.clone());
         outbox.push(b"two");
         outbox.push_shared(Bytes::from_static(b"three"));
-        outbox.push_own(vec![8; SHARED_BYTES_MIN + 1], 1);
-        outbox.push_own(b"-four".to_vec(), 1);
+        outbox.push_payload(Binary::from(vec![8; SHARED_BYTES_MIN + 1]), 1);
+        outbox.push_payload(Binary::from(b"-four".to_vec()), 1);
+        outbox.push_payload(Binary::from(Bytes::from(vec![9; SHARED_BYTES_MIN + 2])), 2);
+        outbox.push_payload(Binary::from(Bytes::from_static(b"--five")), 2);
+        outbox.push_payload(Binary::from(&b"-six"[..]), 1);
         let mut expected = b"one".to_vec();
         expected.extend_from_slice(&big);
         expected.extend_from_slice(b"twothree");
         expected.extend_from_slice(&[8; SHARED_BYTES_MIN]);
         expected.extend_from_slice(b"four");
+        expected.extend_from_slice(&[9; SHARED_BYTES_MIN]);
+        expected.extend_from_slice(b"fivesix");
         assert_eq!(waiting(&outbox), expected);
         for _ in 0..expected.len() {
             outbox.advance(1);
@@ -361,6 +389,22 @@ mod tests {
             "{}",
             outbox.tail.capacity()
         );
+    }
+
+    #[test]
+    fn a_shared_payload_waits_in_its_memory_and_is_charged_in_full() {
+        let budget = MemoryBudget::new(1 << 20);
+        let payload = Bytes::from(vec![7; 10_000]);
+        let mut outbox = Outbox::default();
+        outbox.push_payload(Binary::from(payload.clone()), 10);
+        outbox.holding = Some(Holding::new(&budget));
+        outbox.settle_held(|| Waker::noop().clone());
+        let mut slices = WriteSlices::new();
+        outbox.slices(&mut slices);
+        assert_eq!(slices.as_slice()[0].as_ptr(), payload[10..].as_ptr());
+        assert_eq!(budget.used_bytes(), 9_990);
+        outbox.advance(9_990);
+        assert!(payload.is_unique());
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! The replies of an endpoint within one turn, framed without the session's lock.
 
-use std::borrow::Cow;
-
 use sockeye_proto::{
-    Message,
+    Binary, Message, MessageKind,
     driver::{encode_head, encode_into, encode_plain},
     extension::Pool,
 };
@@ -45,7 +43,7 @@ pub(crate) struct Framed {
 #[derive(Default)]
 struct Large<'b> {
     /// In order: the number of framed bytes before the payload, which end with its header, and the payload.
-    payloads: Vec<(usize, Cow<'b, [u8]>)>,
+    payloads: Vec<(usize, Binary<'b>)>,
     /// The sum of the payloads.
     bytes: usize,
 }
@@ -114,7 +112,7 @@ impl<'b> ReplyBatch<'b> {
     /// Appends a copy of a message that it takes.
     #[inline(always)] // Into the driver's turn.
     pub(crate) fn push(&mut self, message: &Message<'_>) -> Room {
-        self.framed.push(message);
+        self.framed.push(message.kind(), message.as_bytes());
         self.room()
     }
 
@@ -127,12 +125,8 @@ impl<'b> ReplyBatch<'b> {
             return self.push(&message);
         }
         self.framed.push_head(&message);
-        let payload = match message {
-            Message::Text(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),
-            Message::Text(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
-            Message::Binary(payload) => payload,
-        };
         let large = self.large.get_or_insert_default();
+        let payload = message.into_payload();
         large.payloads.push((self.framed.len, payload));
         large.bytes += payload_bytes;
         self.room()
@@ -181,7 +175,8 @@ impl<'b> ReplyBatch<'b> {
         }
     }
 
-    /// Appends to `outbox` what is behind the first `written` bytes. Owned memory is not copied.
+    /// Appends to `outbox` what is behind the first `written` bytes. Owned and shared memory is not
+    /// copied.
     pub(crate) fn leave_to(&mut self, outbox: &mut Outbox, mut written: usize) {
         let mut skip = |len: usize| {
             let done = written.min(len);
@@ -195,10 +190,7 @@ impl<'b> ReplyBatch<'b> {
             outbox.push(&framed[skip(framed.len())..]);
             from = behind;
             let done = skip(payload.len());
-            match payload {
-                Cow::Borrowed(payload) => outbox.push(&payload[done..]),
-                Cow::Owned(payload) => outbox.push_own(payload, done),
-            }
+            outbox.push_payload(payload, done);
         }
         let framed = &self.framed.bytes[from..self.framed.len];
         outbox.push(&framed[skip(framed.len())..]);
@@ -253,18 +245,17 @@ impl Drop for ReplyBatch<'_> {
 
 impl Framed {
     #[inline(always)] // Into the driver's turn.
-    fn push(&mut self, message: &Message<'_>) {
-        let (kind, payload) = (message.kind(), message.as_bytes());
+    fn push(&mut self, kind: MessageKind, payload: &[u8]) {
         match encode_into(kind, payload, &mut self.bytes[self.len..]) {
             Some(len) => self.len += len,
-            None => self.push_slowly(message),
+            None => self.push_slowly(kind, payload),
         }
     }
 
     #[inline(never)]
-    fn push_slowly(&mut self, message: &Message<'_>) {
+    fn push_slowly(&mut self, kind: MessageKind, payload: &[u8]) {
         self.bytes.truncate(self.len);
-        encode_plain(message.kind(), message.as_bytes(), &mut self.bytes);
+        encode_plain(kind, payload, &mut self.bytes);
         self.len = self.bytes.len();
     }
 
@@ -317,6 +308,10 @@ const HEADS_BYTES: usize = 1 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
     use super::*;
 
     fn joined(replies: &ReplyBatch<'_>, written: usize) -> Vec<u8> {
@@ -333,14 +328,17 @@ mod tests {
         slices.flat_map(|slice| slice.to_vec()).collect()
     }
 
-    /// Returns five messages: small, large and borrowed, large and owned, small, larger than 64 KiB.
-    fn messages(large: &[u8]) -> [Message<'_>; 5] {
+    /// Returns seven messages: small, large and borrowed, large and owned, small, larger than 64 KiB, two large
+    /// and shared.
+    fn messages(large: &[u8]) -> [Message<'_>; 7] {
         [
             Message::from("one"),
             Message::from(large),
             Message::from(large[1..].to_vec()),
             Message::from("two"),
             Message::from(vec![7; 1 << 16]),
+            Message::from(Bytes::copy_from_slice(large)),
+            Message::from(Arc::<str>::from("é".repeat(LARGE_BYTES_MIN))),
         ]
     }
 
@@ -361,7 +359,7 @@ mod tests {
                 assert_eq!(replies.push_lasting(message), Room::Left);
             }
             assert_eq!(replies.bytes(), end);
-            assert_eq!(replies.count(), (5, payload_bytes));
+            assert_eq!(replies.count(), (7, payload_bytes));
             assert_eq!(joined(&replies, written), expected[written..]);
             let mut outbox = Outbox::default();
             replies.leave_to(&mut outbox, written);

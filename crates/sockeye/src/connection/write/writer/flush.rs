@@ -27,6 +27,9 @@ const LARGE_BYTES_MIN: usize = 16 << 10;
 /// Bytes. As [`LARGE_BYTES_MIN`], while a batch gathers.
 const LARGE_IN_BATCH_BYTES_MIN: usize = 64 << 10;
 
+/// Bytes. As [`LARGE_BYTES_MIN`], for a payload that others may share: what waits of it costs no memory.
+const SHARED_BYTES_MIN: usize = 4 << 10;
+
 impl Writer {
     /// Takes a reply of the endpoint, whatever waits: reading pauses before it could be too much.
     #[inline]
@@ -97,7 +100,7 @@ impl Writer {
 
     #[inline(never)]
     fn try_send_slowly(&mut self, message: &mut Message<'_>) -> Result<(), OutboxError> {
-        if message.len() < self.large_bytes_min() || !message.is_owned() {
+        if message.is_borrowed() || message.len() < self.kept_bytes_min(message) {
             return self.try_send(message);
         }
         self.catch_up();
@@ -121,6 +124,14 @@ impl Writer {
         }
     }
 
+    /// Returns the length from which on a payload that isn't borrowed is kept until it is written.
+    fn kept_bytes_min(&self, message: &Message<'_>) -> usize {
+        match message.is_shared() {
+            true => SHARED_BYTES_MIN,
+            false => self.large_bytes_min(),
+        }
+    }
+
     /// Takes a reply and may keep its memory, if it is large, until it is written. Returns the memory if it
     /// isn't needed.
     pub(crate) fn reply_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
@@ -138,20 +149,31 @@ impl Writer {
 
     /// Sends a message as [`Writer::reply_owned`] does, without the publications of groups before it.
     fn send_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
-        let mut head = Vec::with_capacity(HEAD_BYTES);
         let (kind, len) = (message.kind(), message.len());
-        let is_large = len >= self.large_bytes_min();
-        if !is_large || send_head(&mut self.sender, kind, len, &mut head) != Ok(true) {
+        if len < self.kept_bytes_min(&message) {
+            self.send(&message);
+            return Some(message);
+        }
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        if send_head(&mut self.sender, kind, len, &mut head) != Ok(true) {
             self.send(&message);
             return Some(message);
         }
         self.count(1, len);
+        if self.cork != Cork::Off && len < self.large_bytes_min() {
+            // The flush at the end of the batch writes it with the others.
+            let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
+            outbox.push(&head);
+            outbox.push_payload(message.into_payload(), 0);
+            return None;
+        }
         let written = self.write(&head, message.as_bytes())?;
         let spare = match written < head.len() + len {
             true => {
                 let outbox = self.outbox.get_or_insert_with(buffers::take_outbox);
                 outbox.push(&head[written.min(head.len())..]);
-                outbox.push_own(message.into_vec(), written.saturating_sub(head.len()));
+                let payload_written = written.saturating_sub(head.len());
+                outbox.push_payload(message.into_payload(), payload_written);
                 None
             }
             false => Some(message),
