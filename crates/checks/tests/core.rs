@@ -8,12 +8,12 @@ use sockeye_checks::callgrind::{Core, Libraries};
 #[test]
 fn the_core_stays_within_its_instructions() {
     let core = Core::build(Libraries::Own);
-    // Measured: 88, 118, 96, 142. A tenth more, or less, is room for another compiler; what costs more has to say why.
+    // Measured: 107, 137, 114, 169. Of these, 19 to 27 are what a payload costs that may be shared (`Text`, `Binary`). A tenth more, or less, is room for another compiler; what costs more has to say why.
     for (library, story, frames, instructions_max) in [
-        ("sockeye", "binary-16", 16, 96),
-        ("sockeye", "binary-1", 1, 129),
-        ("sockeye", "text-16", 16, 105),
-        ("sockeye-echo", "binary-16", 16, 156),
+        ("sockeye", "binary-16", 16, 118),
+        ("sockeye", "binary-1", 1, 151),
+        ("sockeye", "text-16", 16, 125),
+        ("sockeye-echo", "binary-16", 16, 186),
     ] {
         let Some(ours) = core.instructions(library, story, frames) else {
             return;
