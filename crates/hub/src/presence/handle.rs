@@ -160,6 +160,19 @@ impl Presence {
         }
     }
 
+    /// Returns what `read` makes of each online client whose name begins with `prefix`, and of its latest device.
+    pub(super) fn with_prefix<T>(
+        &self,
+        prefix: &str,
+        read: impl Fn(&str, &Device) -> Option<T>,
+    ) -> Vec<T> {
+        let state = self.0.lock();
+        let clients = state.registry.with_prefix(prefix);
+        clients
+            .filter_map(|(client, device)| read(client, device))
+            .collect()
+    }
+
     /// Returns the number of online clients.
     #[must_use]
     pub fn count(&self) -> usize {

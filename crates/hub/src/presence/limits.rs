@@ -14,6 +14,13 @@ pub struct Limits {
     /// Most changes that wait for one subscriber. One that lags further behind loses the oldest and is told how
     /// many ([`super::Update::Missed`]). Default 1,024.
     pub changes_max: usize,
+    /// Bytes. The longest name of a client. One with a longer name isn't tracked. Default
+    /// [`CLIENT_BYTES_MAX`](crate::CLIENT_BYTES_MAX).
+    pub name_bytes_max: usize,
+    /// Bytes. A longer device name is cut to this. Default 64, since it is a label for people.
+    pub device_bytes_max: usize,
+    /// Most clients whose last-seen time is kept, within `clients_max`. 0: none. Default: no limit of its own.
+    pub last_seen_max: usize,
 }
 
 impl Default for Limits {
@@ -22,12 +29,12 @@ impl Default for Limits {
             clients_max: 1_000_000,
             devices_per_client_max: 64,
             changes_max: 1024,
+            name_bytes_max: crate::CLIENT_BYTES_MAX,
+            device_bytes_max: 64,
+            last_seen_max: usize::MAX,
         }
     }
 }
-
-/// Bytes. A longer device name is cut to this; it is a label for people.
-pub(crate) const DEVICE_BYTES_MAX: usize = 64;
 
 /// Most clients in one page of [`super::Presence::list`], whatever the caller asks for.
 pub(crate) const LIST_MAX: usize = 1000;

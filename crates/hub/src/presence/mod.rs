@@ -20,8 +20,11 @@
 //! | [`Memory`] | nothing is known | no | it can't fail |
 //! | [`Durable`] | all clients are offline, last-seen times are known | no | changes are saved when it works again |
 //! | [`Redis`] | the same, and the clients of other nodes | yes | only this node's clients are known until it works again |
+//!
+//! [`ChannelPresence`] has who is subscribed to which channel of the hub, on all nodes that share a store.
 
 mod change;
+mod channel_presence;
 mod device_guard;
 mod durable;
 mod handle;
@@ -36,6 +39,7 @@ mod store;
 mod store_task;
 
 pub use change::{Change, Changes, Update};
+pub use channel_presence::{CHANNEL_CLIENT_BYTES_MAX, ChannelPresence};
 pub use device_guard::DeviceGuard;
 pub use durable::Durable;
 pub use handle::Presence;

@@ -127,13 +127,18 @@ impl Registry {
         client: &Arc<str>,
         device: Cow<'static, str>,
     ) -> (Tracking, Option<Change>) {
-        if !ids::is_client_name(client) || !self.make_room(client) {
+        if !self.is_name(client) || !self.make_room(client) {
             self.untracked += 1;
             return (Tracking::Untracked, None);
         }
         let (listed_max, number) = (self.limits.devices_per_client_max, self.next_device);
+        let device_bytes_max = self.limits.device_bytes_max;
         let (online, change) = self.online_entry(now, client);
-        let device = Device::new(device, now);
+        let device = Device {
+            name: device,
+            since: now,
+        };
+        let device = device.cut(device_bytes_max);
         if online.local.len() < listed_max {
             // Most clients have one device; `push` alone would allocate room for four.
             online.local.reserve_exact(1);
@@ -253,6 +258,15 @@ impl Registry {
             .collect()
     }
 
+    /// Returns the online clients whose names begin with `prefix`, with the latest device of each.
+    pub(super) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &Device)> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        self.online
+            .range::<str, _>(from)
+            .take_while(move |(client, _)| client.starts_with(prefix))
+            .filter_map(|(client, online)| Some((&**client, online.devices().last()?)))
+    }
+
     pub(super) fn count(&self) -> usize {
         self.online.len()
     }
@@ -314,7 +328,7 @@ impl Registry {
         // When a clock is set back, a client must not go offline before it went online.
         let at = at.max(online.since);
         self.online.remove(client);
-        self.last_seen.note(client, at);
+        self.keep_last_seen(client, at);
         Some(Change::Offline {
             client: Arc::clone(client),
             at,
@@ -330,7 +344,12 @@ impl Registry {
         mut devices: Vec<Device>,
     ) -> Option<Change> {
         devices.truncate(self.limits.devices_per_client_max);
-        if devices.is_empty() || !ids::is_client_name(client) || !self.make_room(client) {
+        let bytes_max = self.limits.device_bytes_max;
+        let devices: Vec<Device> = devices
+            .into_iter()
+            .map(|device| device.cut(bytes_max))
+            .collect();
+        if devices.is_empty() || !self.is_name(client) || !self.make_room(client) {
             return None;
         }
         let first = devices.iter().map(|device| device.since).min();
@@ -377,7 +396,7 @@ impl Registry {
     }
 
     fn note_last_seen(&mut self, client: &Arc<str>, at: UnixMillis) {
-        if self.online.contains_key(client) || !ids::is_client_name(client) {
+        if self.online.contains_key(client) || !self.is_name(client) {
             return;
         }
         // A client that was seen before all others would be the next to be forgotten.
@@ -389,7 +408,22 @@ impl Registry {
             }
             self.forget_oldest();
         }
+        self.keep_last_seen(client, at);
+    }
+
+    /// Keeps a last-seen time, if such times are kept.
+    fn keep_last_seen(&mut self, client: &Arc<str>, at: UnixMillis) {
+        if self.limits.last_seen_max == 0 {
+            return;
+        }
+        if self.last_seen.len() >= self.limits.last_seen_max {
+            self.forget_oldest();
+        }
         self.last_seen.note(client, at);
+    }
+
+    fn is_name(&self, client: &str) -> bool {
+        ids::is_name(client, self.limits.name_bytes_max)
     }
 
     /// Makes room for the client's entry by forgetting another client if needed. Returns whether there is room.

@@ -2,28 +2,27 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::limits::DEVICE_BYTES_MAX;
 use crate::UnixMillis;
 
 /// One of a client's devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// The name it was given when it connected. At most 64 bytes.
+    /// The name it was given when it connected. At most [`Limits::device_bytes_max`](super::Limits::device_bytes_max).
     pub name: Cow<'static, str>,
     /// When it connected.
     pub since: UnixMillis,
 }
 
 impl Device {
-    /// Creates a device. Cuts a name that is too long.
-    pub(crate) fn new(name: Cow<'static, str>, since: UnixMillis) -> Self {
-        if name.len() <= DEVICE_BYTES_MAX {
-            return Self { name, since };
+    /// Cuts a name that is too long.
+    pub(crate) fn cut(self, bytes_max: usize) -> Self {
+        if self.name.len() <= bytes_max {
+            return self;
         }
-        let end = name.floor_char_boundary(DEVICE_BYTES_MAX);
+        let end = self.name.floor_char_boundary(bytes_max);
         Self {
-            name: name[..end].to_owned().into(),
-            since,
+            name: self.name[..end].to_owned().into(),
+            since: self.since,
         }
     }
 }
@@ -75,9 +74,13 @@ mod tests {
 
     #[test]
     fn a_devices_name_is_cut_between_characters() {
-        let long = Device::new("ü".repeat(40).into(), UnixMillis(1));
+        let device = |name: String| Device {
+            name: name.into(),
+            since: UnixMillis(1),
+        };
+        let long = device("ü".repeat(40)).cut(64);
         assert_eq!(long.name, "ü".repeat(32));
-        let uneven = Device::new(format!("a{}", "ü".repeat(40)).into(), UnixMillis(1));
+        let uneven = device(format!("a{}", "ü".repeat(40))).cut(64);
         assert_eq!(uneven.name.len(), 63);
     }
 }

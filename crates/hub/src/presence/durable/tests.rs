@@ -19,7 +19,10 @@ fn batch(at: u64, clients: &[(&str, ClientState)]) -> Batch {
 fn here(since: u64) -> ClientState {
     ClientState::Local {
         since: UnixMillis(since),
-        devices: vec![Device::new("web".into(), UnixMillis(since))],
+        devices: vec![Device {
+            name: "web".into(),
+            since: UnixMillis(since),
+        }],
     }
 }
 

@@ -48,7 +48,10 @@ pub(super) fn to_wire(devices: &[Device]) -> Vec<NoticedDevice> {
 pub(super) fn devices_from_wire(noticed: Vec<NoticedDevice>) -> Vec<Device> {
     let pairs = noticed.into_iter();
     pairs
-        .map(|(name, since)| Device::new(name.into(), UnixMillis(since)))
+        .map(|(name, since)| Device {
+            name: name.into(),
+            since: UnixMillis(since),
+        })
         .collect()
 }
 

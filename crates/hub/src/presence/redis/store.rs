@@ -79,15 +79,10 @@ impl Redis {
         let node = format!("{:016x}", u64::from_ne_bytes(random));
         Ok(Self {
             client,
-            keys: Keys {
-                nodes: format!("{PREFIX}:nodes"),
-                node: format!("{PREFIX}:node:"),
-                seen: format!("{PREFIX}:seen"),
-                changes: format!("{PREFIX}:changes"),
-            },
+            keys: Keys::new(PREFIX),
             node: node.into(),
             ttl,
-            seen_max: limits.clients_max,
+            seen_max: limits.clients_max.min(limits.last_seen_max),
             connections: None,
             number: 0,
             is_replacing: false,
@@ -95,6 +90,13 @@ impl Redis {
             answered_at: UnixMillis(0),
             polled_at: UnixMillis(0),
         })
+    }
+
+    /// Sets what the names of all keys begin with. Default `sockeye:presence`. Different presences need different names.
+    #[must_use]
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        self.keys = Keys::new(prefix);
+        self
     }
 
     fn connections(&mut self) -> Result<&mut Connections, StoreError> {
@@ -133,7 +135,9 @@ impl Redis {
                 ClientState::Local { devices, .. } => {
                     let found = to_json(&notice::to_wire(devices));
                     commands.hset(&next, &**client, found).ignore();
-                    note_last_seen(&mut commands, &self.keys.seen, client, batch.at);
+                    if self.seen_max > 0 {
+                        note_last_seen(&mut commands, &self.keys.seen, client, batch.at);
+                    }
                 }
                 ClientState::Offline { last_seen } => {
                     note_last_seen(&mut commands, &self.keys.seen, client, *last_seen);
@@ -185,6 +189,9 @@ impl Redis {
                 ClientState::Remote | ClientState::Forgotten => left.push(client),
             }
             changed.push((client.to_string(), found));
+        }
+        if self.seen_max == 0 {
+            seen.clear();
         }
         let (next, notice) = match changed.is_empty() {
             true => (self.number, String::new()),
@@ -330,6 +337,18 @@ impl Redis {
     }
 }
 
+impl Keys {
+    /// The braces put all of them into one slot of a Redis Cluster.
+    fn new(prefix: &str) -> Self {
+        Self {
+            nodes: format!("{{{prefix}}}:nodes"),
+            node: format!("{{{prefix}}}:node:"),
+            seen: format!("{{{prefix}}}:seen"),
+            changes: format!("{{{prefix}}}:changes"),
+        }
+    }
+}
+
 impl Store for Redis {
     async fn open(&mut self, now: UnixMillis) -> Result<Vec<StoreEvent>, StoreError> {
         self.connections = None;
@@ -424,8 +443,8 @@ fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("numbers and strings are JSON")
 }
 
-/// The prefix of all keys. The braces put them into one slot of a Redis Cluster.
-const PREFIX: &str = "{sockeye:presence}";
+/// The prefix of all keys.
+const PREFIX: &str = "sockeye:presence";
 
 /// Long enough that clients who connect at once go into one message, short enough that nobody notices.
 const BATCH_DELAY: Duration = Duration::from_millis(20);

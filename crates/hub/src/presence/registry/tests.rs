@@ -254,7 +254,10 @@ impl Model {
 fn apply(step: &Step, now: u64, registry: &mut Registry, model: &mut Model) -> Vec<Change> {
     let devices = |count: u8| {
         (0..count)
-            .map(|_| Device::new("tv".into(), UnixMillis(now)))
+            .map(|_| Device {
+                name: "tv".into(),
+                since: UnixMillis(now),
+            })
             .collect::<Vec<_>>()
     };
     let node = |index: &u8| Arc::<str>::from(format!("n{index}"));
