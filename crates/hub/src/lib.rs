@@ -39,9 +39,11 @@ mod disconnect;
 mod error;
 mod error_code;
 mod ids;
+mod memory;
 mod pattern;
 mod private_file;
 mod publication;
+mod random;
 mod transport;
 mod unsubscribe_code;
 
@@ -68,6 +70,7 @@ pub use disconnect::{Disconnect, DisconnectError};
 pub use error::StoreError;
 pub use error_code::ErrorCode;
 pub use ids::CLIENT_BYTES_MAX;
+pub use memory::MemoryMeter;
 pub use node::{
     ApiError, Client, ClientView, ConnectEvent, ConnectionInfo, Credentials, DisconnectEvent,
     MessageEvent, Node, NodeBuilder, NodeInfo, NodeSettings, PresenceStats, PublishEvent,

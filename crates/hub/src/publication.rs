@@ -113,6 +113,13 @@ pub struct StreamPosition {
     pub epoch: Epoch,
 }
 
+impl StreamPosition {
+    /// Returns whether this is the place before the first publication of a history that has no epoch yet.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.offset == 0 && self.epoch.is_empty()
+    }
+}
+
 /// The identity of a channel's history. Another epoch means that the offsets have begun anew, and that publications may
 /// have been lost. Compared by value, cheap to clone, and opaque to clients.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]

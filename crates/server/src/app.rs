@@ -108,7 +108,11 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         if let Some(warning) = open_to_all(config) {
             tracing::warn!("{warning}");
         }
-        let hub = hub::start(hub, settings(config), &budget);
+        let channel_presence = match presence::open_channels(config).await {
+            Ok(presence) => presence,
+            Err(message) => return refuse(&message),
+        };
+        let hub = hub::start(hub, settings(config), &budget, channel_presence.clone());
         let transports = hub.transports.clone();
         let parts = Parts {
             key: key.clone(),
@@ -160,6 +164,9 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             drain(config, &server, notices, &notifier, &mut signals).await;
         }
         presence.close().await;
+        if let Some(channel_presence) = channel_presence {
+            channel_presence.close().await;
+        }
         match failure {
             None => ExitCode::SUCCESS,
             Some(_) => ExitCode::FAILURE,

@@ -1,7 +1,8 @@
 //! The hub of this server: its channels, its clients, and how they are reached.
 
-use sockeye::{MemoryBudget, Route, Settings};
-use sockeye_hub::Node;
+use parking_lot::Mutex;
+use sockeye::{MemoryAccount, MemoryBudget, MemoryPressure, Route, Settings};
+use sockeye_hub::{MemoryMeter, Node, presence::ChannelPresence};
 
 use crate::{
     config::HubConfig,
@@ -21,13 +22,23 @@ pub(crate) struct Hub {
 }
 
 /// Starts the hub. Its WebSockets have `settings`, but for the limits that the configuration of the hub has.
-pub(crate) fn start(config: HubConfig, settings: Settings, budget: &MemoryBudget) -> Hub {
-    let mut builder = Node::builder(config.namespaces).settings(config.settings);
+pub(crate) fn start(
+    config: HubConfig,
+    settings: Settings,
+    budget: &MemoryBudget,
+    channel_presence: Option<ChannelPresence>,
+) -> Hub {
+    let mut builder = Node::builder(config.namespaces)
+        .settings(config.settings)
+        .memory_meter(BudgetMeter::new(budget));
     if let Some(verifier) = config.verifier {
         builder = builder.verifier(verifier);
     }
     if let Some(verifier) = config.subscription_verifier {
         builder = builder.subscription_verifier(verifier);
+    }
+    if let Some(presence) = channel_presence {
+        builder = builder.channel_presence(presence);
     }
     let node = builder.start();
     let websocket = WebSocketSettings {
@@ -50,5 +61,49 @@ pub(crate) fn start(config: HubConfig, settings: Settings, budget: &MemoryBudget
         routes,
         transports: HttpTransports::new(&node, http),
         node,
+    }
+}
+
+/// Charges what clients make the hub hold to the memory budget.
+struct BudgetMeter(Mutex<MemoryAccount>);
+
+impl BudgetMeter {
+    fn new(budget: &MemoryBudget) -> Self {
+        Self(Mutex::new(budget.account()))
+    }
+}
+
+impl MemoryMeter for BudgetMeter {
+    fn charge(&self, bytes: usize) {
+        self.0.lock().charge(bytes);
+    }
+
+    fn release(&self, bytes: usize) {
+        self.0.lock().release(bytes);
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.0.lock().budget().pressure() == MemoryPressure::Hard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_hub_holds_counts_towards_the_budget() {
+        let budget = MemoryBudget::new(10_000);
+        let meter = BudgetMeter::new(&budget);
+        meter.charge(8_000);
+        assert!(!meter.is_exhausted());
+        assert_eq!(budget.used_bytes(), 8_000);
+        let mut other = budget.account();
+        other.set(2_001);
+        assert_eq!(budget.used_bytes(), 10_001);
+        assert!(meter.is_exhausted());
+        meter.release(8_000);
+        assert_eq!(budget.used_bytes(), 2_001);
+        assert!(!meter.is_exhausted());
     }
 }

@@ -222,7 +222,8 @@ impl Node {
         }
     }
 
-    /// Returns the clients in a channel's presence.
+    /// Returns the clients in a channel's presence: those of all nodes, if the node has been given what tells
+    /// ([`NodeBuilder::channel_presence`](crate::NodeBuilder::channel_presence)), and of this node otherwise.
     ///
     /// # Errors
     ///
@@ -230,7 +231,7 @@ impl Node {
     pub fn presence(&self, channel: &str) -> Result<Vec<Arc<ClientInfo>>, ApiError> {
         let resolved = self.shared().resolve(channel)?;
         match resolved.options.presence {
-            true => Ok(self.shared().channels.presence(channel)),
+            true => Ok(self.shared().presence(channel)),
             false => Err(ApiError::NotAvailable),
         }
     }

@@ -6,11 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::{
     ConnectEvent, Credentials, DisconnectEvent, MessageEvent, Node, NodeSettings, NodeShared,
     PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent, SubscribeEvent,
     SubscriptionGrant,
+    broker_orders::BrokerOrders,
     channels::Channels,
     clients::Clients,
     deadlines::Deadlines,
@@ -19,9 +21,11 @@ use super::{
     upkeep,
 };
 use crate::{
-    Broker, Clock, SystemClock,
+    Broker, Clock, MemoryMeter, SystemClock,
     broker::{Memory, MemoryLimits},
+    memory::Unmetered,
     namespace::Namespaces,
+    presence::ChannelPresence,
     token::Verifier,
 };
 
@@ -37,7 +41,10 @@ pub struct NodeBuilder {
     verifier: Option<Verifier>,
     subscription_verifier: Option<Verifier>,
     broker: Option<Box<dyn Broker>>,
+    meter: Arc<dyn MemoryMeter>,
     clock: Arc<dyn Clock>,
+    jitter_seed: Option<u64>,
+    channel_presence: Option<ChannelPresence>,
 }
 
 impl NodeBuilder {
@@ -49,7 +56,10 @@ impl NodeBuilder {
             verifier: None,
             subscription_verifier: None,
             broker: None,
+            meter: Arc::new(Unmetered),
             clock: Arc::new(SystemClock),
+            jitter_seed: None,
+            channel_presence: None,
         }
     }
 
@@ -77,9 +87,28 @@ impl NodeBuilder {
         self
     }
 
+    /// Sets what knows who is in a channel's presence on all nodes. Without it a node knows its own clients alone.
+    pub fn channel_presence(mut self, presence: ChannelPresence) -> Self {
+        self.channel_presence = Some(presence);
+        self
+    }
+
+    /// Sets what is told how many bytes clients make the node hold. Default: nothing is told.
+    pub fn memory_meter(mut self, meter: impl MemoryMeter) -> Self {
+        self.meter = Arc::new(meter);
+        self
+    }
+
     /// Sets the clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Makes the times of first pings follow from `seed`, for tests that must repeat. Default: from the system's random
+    /// numbers.
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.jitter_seed = Some(seed);
         self
     }
 
@@ -166,21 +195,29 @@ impl NodeBuilder {
                 MemoryLimits::default(),
             ))
         });
+        // Without random numbers pings are only less well spread.
+        let jitter_seed = self.jitter_seed;
+        let jitter_seed = jitter_seed.unwrap_or_else(|| getrandom::u64().unwrap_or_default());
         let shared = Arc::new(NodeShared {
             id: uuid::Uuid::new_v4().to_string(),
             started: self.clock.now(),
-            settings: self.settings,
             namespaces: self.namespaces,
             handlers: self.handlers,
             verifier: self.verifier,
             subscription_verifier: self.subscription_verifier,
             broker,
-            channels: Channels::new(),
+            broker_orders: BrokerOrders::new(),
+            calls: Semaphore::new(self.settings.handlers_max.clamp(1, Semaphore::MAX_PERMITS)),
+            channels: Channels::new(Arc::clone(&self.meter)),
+            meter: self.meter,
+            channel_presence: self.channel_presence,
             clients: Clients::new(),
             deadlines: Deadlines::default(),
             counts: Counts::default(),
+            settings: self.settings,
             clock: self.clock,
             next_number: AtomicU64::new(1),
+            jitter: AtomicU64::new(jitter_seed),
         });
         let deliveries = Deliveries(Arc::downgrade(&shared));
         shared.broker.start(Arc::new(deliveries));

@@ -10,10 +10,11 @@ use parking_lot::Mutex;
 
 use super::push;
 use crate::{
-    ClientInfo, Publication, StreamPosition,
+    ClientInfo, MemoryMeter, Publication, StreamPosition,
     node::client::Client,
     shard::{
-        ClientKey, Effect, Generation, Item, ListId, NewSubscription, Removed, Shard, Variant,
+        Begun, ClientKey, Effect, Generation, Item, ListId, NewSubscription, Removed, Room, Shard,
+        Variant,
     },
     transport::{Receivers, SendError},
     wire::Encoding,
@@ -23,6 +24,7 @@ use crate::{
 pub(crate) struct Channels {
     shards: Box<[Mutex<LockedShard>]>,
     hasher: RandomState,
+    meter: Arc<dyn MemoryMeter>,
 }
 
 /// A shard and the lists that its effects speak of.
@@ -51,10 +53,11 @@ pub(crate) struct Aftermath(Vec<Insufficient>);
 const SHARDS: usize = 64;
 
 impl Channels {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(meter: Arc<dyn MemoryMeter>) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
+            meter,
         }
     }
 
@@ -63,9 +66,18 @@ impl Channels {
         channel: &Arc<str>,
         key: ClientKey,
         subscription: NewSubscription<Arc<Client>>,
-    ) -> (Generation, bool) {
+    ) -> Begun {
         let mut shard = self.shard(channel).lock();
         shard.shard.begin(channel, key, subscription)
+    }
+
+    pub(crate) fn set_delivered(&self, channel: &str, key: ClientKey, generation: Generation) {
+        let mut shard = self.shard(channel).lock();
+        shard.shard.set_delivered(channel, key, generation);
+    }
+
+    pub(crate) fn has_subscribers(&self, channel: &str) -> bool {
+        self.shard(channel).lock().shard.has_subscribers(channel)
     }
 
     pub(crate) fn release(
@@ -148,7 +160,7 @@ impl Channels {
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            all.extend(shard.shard.positioned().map(|(name, _)| Arc::clone(name)));
+            all.extend(shard.shard.positioned().cloned());
         }
         all
     }
@@ -165,7 +177,21 @@ impl Channels {
     ) -> Aftermath {
         let mut shard = self.shard(channel).lock();
         let shard = &mut *shard;
+        let held_before = shard.shard.held_bytes();
+        if held_before > 0 {
+            let room = match self.meter.is_exhausted() {
+                true => Room::None,
+                false => Room::Enough,
+            };
+            shard.shard.set_room(room);
+        }
         change(&mut shard.shard, &mut shard.effects);
+        let held = shard.shard.held_bytes();
+        if held > held_before {
+            self.meter.charge(held - held_before);
+        } else if held < held_before {
+            self.meter.release(held_before - held);
+        }
         if shard.effects.is_empty() {
             return Aftermath::default();
         }

@@ -172,7 +172,7 @@ impl From<Disconnect> for Rejection {
     }
 }
 
-type Handler<Event, Answer> =
+pub(crate) type Handler<Event, Answer> =
     Box<dyn Fn(Event) -> BoxFuture<'static, Result<Answer, Rejection>> + Send + Sync>;
 
 /// The functions of the application. All are optional; without them tokens and the options of channels decide.

@@ -11,6 +11,7 @@
 //! ```
 
 mod api;
+mod broker_orders;
 mod builder;
 mod channels;
 pub(crate) mod client;

@@ -19,7 +19,12 @@ pub(crate) fn frame(
         ..Push::default()
     };
     match item {
-        Item::Publication(publication) => push.r#pub = Some(publication.as_ref().into()),
+        Item::Publication { publication, epoch } => {
+            push.r#pub = Some(wire::Publication {
+                epoch: epoch.as_str().to_owned(),
+                ..publication.as_ref().into()
+            });
+        }
         Item::Join(info) => {
             push.join = Some(wire::JoinPush {
                 info: Some(info.as_ref().into()),

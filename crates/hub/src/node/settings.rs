@@ -29,6 +29,14 @@ pub struct NodeSettings {
     pub user_connection_limit: usize,
     /// Commands of one client that are carried out at the same time, where some take time. Default 8.
     pub concurrency: usize,
+    /// Commands of one client that may wait for others of its own. Default 1,024. Beyond it the client is ended with 3013.
+    pub commands_waiting_max: usize,
+    /// Bytes. The commands of one client that may wait for others of its own, in memory. Default 2 MiB. Beyond it the client is
+    /// ended with 3013.
+    pub command_bytes_waiting_max: usize,
+    /// Calls of the application's functions that run at the same time, for all clients together. Default 4,096; at least 1.
+    /// Further ones wait.
+    pub handlers_max: usize,
     /// Most publications that a recovery brings. Default 300. A client that has missed more is not recovered.
     pub recovery_max_publication_limit: usize,
     /// Most publications in one answer to a client's question about history. Default 300.
@@ -61,6 +69,9 @@ impl Default for NodeSettings {
             channel_limit: 128,
             user_connection_limit: 0,
             concurrency: 8,
+            commands_waiting_max: 1_024,
+            command_bytes_waiting_max: 2 << 20,
+            handlers_max: 4_096,
             recovery_max_publication_limit: 300,
             history_max_publication_limit: 300,
             position_check_interval: Duration::from_secs(40),

@@ -9,15 +9,23 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{
-    NodeSettings, channels::Channels, clients::Clients, deadlines::Deadlines, handlers::Handlers,
+    NodeSettings, Rejection,
+    broker_orders::{BrokerOrder, BrokerOrders},
+    channels::Channels,
+    clients::Clients,
+    deadlines::Deadlines,
+    handlers::{Handler, Handlers},
 };
 use crate::{
-    Broker, BrokerError, BrokerEvents, ClientInfo, Clock, ErrorCode, Publication, PublishOptions,
-    Published, StreamPosition, UnixMillis,
+    Broker, BrokerError, BrokerEvents, ClientInfo, Clock, ErrorCode, History, HistoryQuery,
+    MemoryMeter, Publication, PublishOptions, Published, StreamPosition, UnixMillis,
     namespace::{Namespaces, PublicationDataFormat, ResolvedChannel},
     node::client::Failure,
+    presence::ChannelPresence,
+    random::mix,
     shard::{Item, Recovery, Removed},
     token::Verifier,
 };
@@ -30,6 +38,12 @@ pub(crate) struct NodeShared {
     pub(crate) verifier: Option<Verifier>,
     pub(crate) subscription_verifier: Option<Verifier>,
     pub(crate) broker: Box<dyn Broker>,
+    pub(crate) broker_orders: BrokerOrders,
+    pub(crate) meter: Arc<dyn MemoryMeter>,
+    /// `None` if this node knows its own clients alone.
+    pub(crate) channel_presence: Option<ChannelPresence>,
+    /// One permit for each call of a handler.
+    pub(crate) calls: Semaphore,
     pub(crate) channels: Channels,
     pub(crate) clients: Clients,
     pub(crate) deadlines: Deadlines,
@@ -37,6 +51,8 @@ pub(crate) struct NodeShared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started: UnixMillis,
     pub(crate) next_number: AtomicU64,
+    /// What the next number for spreading things in time follows from.
+    pub(crate) jitter: AtomicU64,
 }
 
 /// What a node counts since its start.
@@ -59,8 +75,10 @@ impl NodeShared {
         self.clock.elapsed()
     }
 
-    pub(crate) fn random(&self) -> u32 {
-        getrandom::u32().unwrap_or_default()
+    /// Returns a number for spreading things in time. It is no secret.
+    pub(crate) fn jitter(&self) -> u32 {
+        let number = self.jitter.fetch_add(1, Ordering::Relaxed);
+        (mix(number) >> 32) as u32
     }
 
     /// Returns a number that was not used before.
@@ -107,13 +125,14 @@ impl NodeShared {
     }
 
     /// Tells the subscribers of a channel that a client has joined.
-    pub(crate) fn announce_join(&self, channel: &Arc<str>, info: Arc<ClientInfo>) {
-        let told = self.broker.publish_join(channel, info);
-        in_background(told.try_now(), "a join");
+    ///
+    /// To be called with the client's state locked, which shows that it is subscribed: its leave comes later then.
+    pub(crate) fn announce_join(self: &Arc<Self>, channel: &Arc<str>, info: Arc<ClientInfo>) {
+        self.tell_broker(channel, BrokerOrder::Join(info));
     }
 
     /// Does what follows when a subscription was removed from its shard.
-    pub(crate) fn after_removal(&self, channel: &Arc<str>, removed: Removed) {
+    pub(crate) fn after_removal(self: &Arc<Self>, channel: &Arc<str>, removed: Removed) {
         let Removed {
             info,
             was_released,
@@ -121,31 +140,92 @@ impl NodeShared {
             was_last,
         } = removed;
         if was_released && announces {
-            in_background(
-                self.broker.publish_leave(channel, info).try_now(),
-                "a leave",
-            );
+            self.tell_broker(channel, BrokerOrder::Leave(info));
         }
         if was_last {
-            in_background(
-                self.broker.unsubscribe(channel).try_now(),
-                "the end of a subscription",
-            );
+            self.tell_broker(channel, BrokerOrder::Unsubscribe);
         }
+    }
+
+    /// Asks the broker to deliver a channel to this node.
+    pub(crate) async fn subscribe_at_broker(
+        self: &Arc<Self>,
+        channel: &Arc<str>,
+    ) -> Result<(), BrokerError> {
+        let (answer, mut answered) = oneshot::channel();
+        self.tell_broker(channel, BrokerOrder::Subscribe(answer));
+        // A broker that answers at once has done so by now: no need to give way to other tasks.
+        if let Ok(answer) = answered.try_recv() {
+            return answer;
+        }
+        answered.await.unwrap_or_else(|_| {
+            Err(BrokerError::Unavailable {
+                message: "the node ends".to_owned(),
+            })
+        })
+    }
+
+    /// Reads the history of a channel for a subscription. `known` is what this node had been given of the channel before:
+    /// an answer that ends earlier comes from a replica that lags. Then it is read again, a few times.
+    pub(crate) async fn history_since(
+        &self,
+        channel: &Arc<str>,
+        query: HistoryQuery,
+        known: Option<&StreamPosition>,
+    ) -> Result<History, BrokerError> {
+        let mut pause = LAGGING_READ_PAUSE;
+        let mut reads = 1;
+        loop {
+            let history = self.broker.history(channel, query.clone()).await?;
+            let top = &history.position;
+            let is_same_history = known.is_none_or(|known| known.epoch == top.epoch);
+            if is_same_history && known.is_none_or(|known| known.offset <= top.offset) {
+                return Ok(history);
+            }
+            if reads == LAGGING_READS_MAX {
+                // Another epoch may be the newer one. It can't be told, so the last answer is believed.
+                return match is_same_history {
+                    false => Ok(history),
+                    true => Err(BrokerError::Unavailable {
+                        message: "its history ends before what it has delivered".to_owned(),
+                    }),
+                };
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            reads += 1;
+        }
+    }
+
+    /// Returns the clients in a channel's presence.
+    pub(crate) fn presence(&self, channel: &str) -> Vec<Arc<ClientInfo>> {
+        match &self.channel_presence {
+            Some(presence) => presence.clients(channel),
+            None => self.channels.presence(channel),
+        }
+    }
+
+    /// Calls a function of the application, once there is room for another call.
+    pub(crate) async fn call<Event, Answer>(
+        &self,
+        handler: &Handler<Event, Answer>,
+        event: Event,
+    ) -> Result<Answer, Rejection> {
+        let _permit = match self.calls.try_acquire() {
+            Ok(permit) => Some(permit),
+            // The semaphore is never closed.
+            Err(_) => self.calls.acquire().await.ok(),
+        };
+        handler(event).await
     }
 }
 
-/// Logs the failure of something that nobody waits for.
-fn in_background<'a>(
-    told: Result<Result<(), BrokerError>, crate::Answer<'a, Result<(), BrokerError>>>,
-    what: &'static str,
-) {
-    match told {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, what, "the broker was not told"),
-        Err(_) => tracing::warn!(what, "the broker was not told"),
-    }
-}
+/// Reads of a history that ends before what the broker has delivered. After them a subscription fails with error 100, which
+/// is temporary: SDKs come back after a growing delay.
+const LAGGING_READS_MAX: u32 = 5;
+
+/// The pause before the second read. Each further one is twice as long: 750 ms in all.
+const LAGGING_READ_PAUSE: Duration = Duration::from_millis(50);
 
 /// Returns how a publication to a channel is kept.
 pub(crate) fn publish_options(

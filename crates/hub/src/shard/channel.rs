@@ -3,7 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    ClientKey, Effect, Generation, Item, ListId, Variant,
+    ClientKey, Effect, Item, ListId, Room, Variant,
+    held::HeldPublications,
+    lag::Lag,
     member::{Alone, Held, Member, MemberState},
 };
 use crate::{Publication, StreamPosition};
@@ -16,8 +18,10 @@ pub(crate) struct Channel<A> {
     unlisted: Vec<ClientKey>,
     /// What the lists have been given. `None` until a publication or a subscriber with a position comes.
     position: Option<StreamPosition>,
-    /// The offset at which the last check found the channel behind its broker.
-    behind_at: Option<u64>,
+    lag: Lag,
+    held: HeldPublications,
+    /// Whether the broker delivers the channel to this node.
+    pub(crate) is_delivered: bool,
 }
 
 struct List {
@@ -50,7 +54,9 @@ impl<A: Clone> Channel<A> {
             lists: Vec::new(),
             unlisted: Vec::new(),
             position: None,
-            behind_at: None,
+            lag: Lag::default(),
+            held: HeldPublications::default(),
+            is_delivered: false,
         }
     }
 
@@ -58,12 +64,24 @@ impl<A: Clone> Channel<A> {
         self.members.is_empty()
     }
 
+    /// What the lists have been given.
     pub(crate) fn position(&self) -> Option<&StreamPosition> {
         self.position.as_ref()
     }
 
-    /// Adds a member whose history is being read.
-    pub(crate) fn hold(&mut self, key: ClientKey, member: Member<A>) {
+    /// Returns the bytes of what is kept for members whose history is being read.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held.bytes()
+    }
+
+    /// Begins to keep publications for a new member whose history is being read.
+    pub(crate) fn hold(&mut self, variant: Variant) -> MemberState {
+        let from = self.held.enter();
+        MemberState::Held(Box::new(Held { variant, from }))
+    }
+
+    /// Adds a member that is on no list.
+    pub(crate) fn insert(&mut self, key: ClientKey, member: Member<A>) {
         self.unlisted.push(key);
         self.members.insert(key, member);
     }
@@ -81,6 +99,9 @@ impl<A: Clone> Channel<A> {
                 self.leave(list, member.client.clone(), ids, effects);
             }
             _ => self.unlisted.retain(|unlisted| *unlisted != key),
+        }
+        if let MemberState::Held(_) = member.state {
+            self.held.end();
         }
         Some(member)
     }
@@ -100,24 +121,26 @@ impl<A: Clone> Channel<A> {
         else {
             return;
         };
-        let Held {
-            variant,
-            publications,
-            is_incomplete,
-            ..
-        } = *held;
+        let Held { variant, from } = *held;
+        let came = self.held.leave(from);
         let Some(position) = position else {
             let client = member.client.clone();
-            for (publication, _) in publications {
-                send_to(&client, &self.name, &variant, &publication, effects);
+            // It was promised nothing, and gets what there is.
+            for (publication, position) in came.into_iter().flatten() {
+                let item = Item::of(&publication, position.as_ref());
+                send_to(&client, &self.name, &variant, &publication, item, effects);
             }
             return self.enlist(key, variant, ids, effects);
         };
-        member.state = MemberState::Alone(Box::new(Alone { variant, position }));
-        if is_incomplete {
+        member.state = MemberState::Alone(Box::new(Alone {
+            variant,
+            position,
+            lag: Lag::default(),
+        }));
+        let Some(came) = came else {
             return self.lose(key, effects);
-        }
-        for (publication, position) in &publications {
+        };
+        for (publication, position) in &came {
             self.serve_alone(key, publication, position.as_ref(), effects);
         }
         self.join_if_there(key, ids, effects);
@@ -128,29 +151,25 @@ impl<A: Clone> Channel<A> {
         &mut self,
         publication: &Arc<Publication>,
         position: Option<&StreamPosition>,
+        room: Room,
         ids: &mut ListIds,
         effects: &mut Vec<Effect<A>>,
     ) {
         match self.step(position) {
-            Step::Next => self.send_to_lists(publication, effects),
+            Step::Next => self.send_to_lists(publication, position, effects),
             Step::Known => {}
             Step::Gap => {
                 self.lose_positioned(ids, effects);
-                self.send_to_lists(publication, effects);
+                self.send_to_lists(publication, position, effects);
             }
         }
+        self.held.keep(publication, position, room);
         if self.unlisted.is_empty() {
             return;
         }
         for key in self.unlisted.clone() {
-            match self.members.get_mut(&key).map(|member| &mut member.state) {
-                Some(MemberState::Held(held)) => held.keep(publication, position),
-                Some(MemberState::Alone(_)) => {
-                    self.serve_alone(key, publication, position, effects);
-                    self.join_if_there(key, ids, effects);
-                }
-                _ => {}
-            }
+            self.serve_alone(key, publication, position, effects);
+            self.join_if_there(key, ids, effects);
         }
     }
 
@@ -173,32 +192,41 @@ impl<A: Clone> Channel<A> {
         }
     }
 
-    /// Compares with the broker's position. A channel that is behind may only be waiting for a publication that is on
-    /// its way, so the second check at the same place judges.
+    /// Compares the positions of the lists and of the members that are on none with the broker's. One that is behind may
+    /// only be waiting for a publication that is on its way: see [`Lag`].
     pub(crate) fn check(
         &mut self,
         top: &StreamPosition,
         ids: &mut ListIds,
         effects: &mut Vec<Effect<A>>,
     ) {
-        let Some(position) = &self.position else {
-            return;
-        };
-        let is_behind = position.epoch != top.epoch || position.offset < top.offset;
-        let offset = position.offset;
-        match (is_behind, self.behind_at) {
-            (false, _) => self.behind_at = None,
-            (true, Some(at)) if at == offset => {
-                self.behind_at = None;
-                self.position = Some(top.clone());
-                self.lose_positioned(ids, effects);
+        let own = self.position.as_ref();
+        if own.is_some_and(|own| self.lag.judge(own, top)) {
+            self.position = Some(top.clone());
+            self.lose_positioned(ids, effects);
+        }
+        for key in self.unlisted.clone() {
+            let Some(member) = self.members.get_mut(&key) else {
+                continue;
+            };
+            let MemberState::Alone(alone) = &mut member.state else {
+                continue;
+            };
+            match alone.lag.judge(&alone.position, top) {
+                true => self.lose(key, effects),
+                false => self.join_if_there(key, ids, effects),
             }
-            (true, _) => self.behind_at = Some(offset),
         }
     }
 
+    /// Whether a member waits for publications that must not be missing.
     pub(crate) fn has_positioned(&self) -> bool {
+        let is_alone = |key| {
+            let member: Option<&Member<A>> = self.members.get(key);
+            member.is_some_and(|member| matches!(member.state, MemberState::Alone(_)))
+        };
         self.lists.iter().any(|list| list.variant.is_positioned)
+            || self.unlisted.iter().any(is_alone)
     }
 
     /// Moves the channel's position. A position with an empty epoch takes that of the first publication, which nobody
@@ -217,10 +245,15 @@ impl<A: Clone> Channel<A> {
         step
     }
 
-    fn send_to_lists(&self, publication: &Arc<Publication>, effects: &mut Vec<Effect<A>>) {
+    fn send_to_lists(
+        &self,
+        publication: &Arc<Publication>,
+        position: Option<&StreamPosition>,
+        effects: &mut Vec<Effect<A>>,
+    ) {
         for list in &self.lists {
             if list.variant.wants(publication) {
-                effects.push(list.send(&self.name, Item::Publication(Arc::clone(publication))));
+                effects.push(list.send(&self.name, Item::of(publication, position)));
             }
         }
     }
@@ -255,6 +288,7 @@ impl<A: Clone> Channel<A> {
             &self.name,
             &alone.variant,
             publication,
+            Item::of(publication, position),
             effects,
         );
     }
@@ -362,17 +396,17 @@ impl<A: Clone> Channel<A> {
         if positioned.is_empty() {
             return;
         }
-        let lost: Vec<(ClientKey, Generation, ListId)> = self
+        let mut lost: Vec<(ClientKey, ListId)> = self
             .members
             .iter()
             .filter_map(|(key, member)| match member.state {
-                MemberState::Listed(list) if positioned.contains(&list) => {
-                    Some((*key, member.generation, list))
-                }
+                MemberState::Listed(list) if positioned.contains(&list) => Some((*key, list)),
                 _ => None,
             })
             .collect();
-        for (key, _, list) in lost {
+        // The order of a map is another one in each run.
+        lost.sort_unstable();
+        for (key, list) in lost {
             let client = self.members[&key].client.clone();
             self.leave(list, client, ids, effects);
             self.unlisted.push(key);
@@ -404,21 +438,22 @@ enum Step {
 
 /// Whether `next` belongs to the history of `own`, or begins the one that `own` waited for.
 fn follows_epoch(own: &StreamPosition, next: &StreamPosition) -> bool {
-    own.epoch == next.epoch || (own.epoch.is_empty() && own.offset == 0 && next.offset == 1)
+    own.epoch == next.epoch || (own.is_unknown() && next.offset == 1)
 }
 
 fn send_to<A: Clone>(
     client: &A,
     channel: &Arc<str>,
     variant: &Variant,
-    publication: &Arc<Publication>,
+    publication: &Publication,
+    item: Item,
     effects: &mut Vec<Effect<A>>,
 ) {
     if variant.wants(publication) {
         effects.push(Effect::SendTo {
             client: client.clone(),
             channel: Arc::clone(channel),
-            item: Item::Publication(Arc::clone(publication)),
+            item,
         });
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ClientKey, Generation, Variant};
-use crate::{ClientInfo, Publication};
+use crate::{ClientInfo, Epoch, Publication, StreamPosition};
 
 /// A list of subscribers that receive the same bytes. Its number is used again after [`Effect::CloseList`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,9 +12,25 @@ pub(crate) struct ListId(pub(crate) u32);
 /// Something that is sent to subscribers of a channel.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
-    Publication(Arc<Publication>),
+    Publication {
+        publication: Arc<Publication>,
+        /// The epoch, if the publication is the first of its history: a subscriber that came before it knows none. Empty
+        /// otherwise.
+        epoch: Epoch,
+    },
     Join(Arc<ClientInfo>),
     Leave(Arc<ClientInfo>),
+}
+
+impl Item {
+    /// Makes the item of a publication at `position`.
+    pub(crate) fn of(publication: &Arc<Publication>, position: Option<&StreamPosition>) -> Self {
+        let first = position.filter(|position| position.offset == 1);
+        Self::Publication {
+            publication: Arc::clone(publication),
+            epoch: first.map_or_else(Epoch::default, |first| first.epoch.clone()),
+        }
+    }
 }
 
 /// One thing that the caller has to do, in this order with the others, before it releases the shard's lock. `A` is

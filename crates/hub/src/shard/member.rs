@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{ListId, Variant};
-use crate::{ClientInfo, Publication, StreamPosition};
+use super::{ListId, Variant, lag::Lag};
+use crate::{ClientInfo, StreamPosition};
 
 /// A client of this node. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +23,18 @@ pub(crate) struct NewSubscription<A> {
     pub(crate) is_present: bool,
     /// Whether others are told that it joined and left.
     pub(crate) announces: bool,
+}
+
+/// A subscription that has begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Begun {
+    pub(crate) generation: Generation,
+    /// Whether the broker delivers the channel already. If not, it is to be asked ([`Shard::set_delivered`]).
+    ///
+    /// [`Shard::set_delivered`]: super::Shard::set_delivered
+    pub(crate) is_delivered: bool,
+    /// What the channel's lists have been given: a history that ends before it is out of date.
+    pub(crate) position: Option<StreamPosition>,
 }
 
 /// A subscription that has been removed.
@@ -56,11 +68,8 @@ pub(crate) enum MemberState {
 /// A subscriber whose history is being read.
 pub(crate) struct Held {
     pub(crate) variant: Variant,
-    pub(crate) publications: Vec<(Arc<Publication>, Option<StreamPosition>)>,
-    /// Bytes of the payloads of `publications`.
-    pub(crate) bytes: usize,
-    /// Whether publications were dropped because of [`HELD_PUBLICATIONS_MAX`] or [`HELD_BYTES_MAX`].
-    pub(crate) is_incomplete: bool,
+    /// Number of the first publication that is kept for it.
+    pub(crate) from: u64,
 }
 
 /// A subscriber that is served alone until it has reached the position of the channel's lists.
@@ -68,37 +77,5 @@ pub(crate) struct Alone {
     pub(crate) variant: Variant,
     /// Position of the last publication that it has been given.
     pub(crate) position: StreamPosition,
-}
-
-/// Publications kept for one subscriber whose history is being read, which takes a round trip to the broker.
-pub(crate) const HELD_PUBLICATIONS_MAX: usize = 1_024;
-
-/// Bytes of payload kept for one subscriber whose history is being read.
-pub(crate) const HELD_BYTES_MAX: usize = 1 << 20;
-
-impl Held {
-    pub(crate) fn new(variant: Variant) -> Self {
-        Self {
-            variant,
-            publications: Vec::new(),
-            bytes: 0,
-            is_incomplete: false,
-        }
-    }
-
-    pub(crate) fn keep(
-        &mut self,
-        publication: &Arc<Publication>,
-        position: Option<&StreamPosition>,
-    ) {
-        let bytes = self.bytes + publication.data.len();
-        if self.publications.len() >= HELD_PUBLICATIONS_MAX || bytes > HELD_BYTES_MAX {
-            self.is_incomplete = true;
-        }
-        if !self.is_incomplete {
-            self.bytes = bytes;
-            self.publications
-                .push((Arc::clone(publication), position.cloned()));
-        }
-    }
+    pub(crate) lag: Lag,
 }

@@ -19,6 +19,8 @@
 
 mod channel;
 mod effect;
+mod held;
+mod lag;
 mod member;
 mod recovery;
 mod shard;
@@ -27,7 +29,8 @@ mod tests;
 mod variant;
 
 pub(crate) use effect::{Effect, Item, ListId};
-pub(crate) use member::{ClientKey, Generation, NewSubscription, Removed};
+pub(crate) use held::Room;
+pub(crate) use member::{Begun, ClientKey, Generation, NewSubscription, Removed};
 pub(crate) use recovery::{Recovery, RecoveryRequest};
 pub(crate) use shard::Shard;
 pub(crate) use variant::Variant;

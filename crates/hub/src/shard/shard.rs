@@ -3,9 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    ClientKey, Effect, Generation, Item, NewSubscription, Removed,
+    Begun, ClientKey, Effect, Generation, Item, NewSubscription, Removed, Room,
     channel::{Channel, ListIds},
-    member::{Held, Member, MemberState},
+    member::{Member, MemberState},
 };
 use crate::{ClientInfo, Publication, StreamPosition};
 
@@ -18,6 +18,9 @@ pub(crate) struct Shard<A> {
     channels: HashMap<Arc<str>, Channel<A>>,
     ids: ListIds,
     generations: u64,
+    /// Bytes. What all channels keep for subscribers whose history is being read.
+    held_bytes: usize,
+    room: Room,
 }
 
 impl<A: Clone> Default for Shard<A> {
@@ -26,19 +29,21 @@ impl<A: Clone> Default for Shard<A> {
             channels: HashMap::new(),
             ids: ListIds::default(),
             generations: 0,
+            held_bytes: 0,
+            room: Room::Enough,
         }
     }
 }
 
 impl<A: Clone> Shard<A> {
-    /// Adds a subscriber, for whom publications are kept until [`Shard::release`]. Returns whether it is the channel's
-    /// first. A client has one subscription to a channel: the caller sees to it.
+    /// Adds a subscriber, for whom publications are kept until [`Shard::release`]. A client has one subscription to a
+    /// channel: the caller sees to it.
     pub(crate) fn begin(
         &mut self,
         channel: &Arc<str>,
         key: ClientKey,
         subscription: NewSubscription<A>,
-    ) -> (Generation, bool) {
+    ) -> Begun {
         self.generations += 1;
         let generation = Generation(self.generations);
         let NewSubscription {
@@ -52,17 +57,47 @@ impl<A: Clone> Shard<A> {
             .channels
             .entry(Arc::clone(channel))
             .or_insert_with_key(Channel::new);
-        let is_first = channel.is_empty();
+        let begun = Begun {
+            generation,
+            is_delivered: channel.is_delivered,
+            position: channel.position().cloned(),
+        };
+        let state = channel.hold(variant);
         let member = Member {
             client,
             generation,
             info,
             is_present,
             announces,
-            state: MemberState::Held(Box::new(Held::new(variant))),
+            state,
         };
-        channel.hold(key, member);
-        (generation, is_first)
+        channel.insert(key, member);
+        begun
+    }
+
+    /// Notes that the broker delivers a channel, as a subscriber has asked it to. Another one that has the place of this
+    /// subscriber asks by itself.
+    pub(crate) fn set_delivered(&mut self, channel: &str, key: ClientKey, generation: Generation) {
+        if let Some(channel) = self.channels.get_mut(channel)
+            && (channel.members.get(&key)).is_some_and(|member| member.generation == generation)
+        {
+            channel.is_delivered = true;
+        }
+    }
+
+    /// Sets whether the program has memory left for what is kept while histories are read.
+    pub(crate) fn set_room(&mut self, room: Room) {
+        self.room = room;
+    }
+
+    /// Returns the bytes of what is kept while histories are read.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Returns whether a channel has subscribers.
+    pub(crate) fn has_subscribers(&self, channel: &str) -> bool {
+        self.channels.contains_key(channel)
     }
 
     /// Begins to deliver to a subscriber, after it has been told that it is subscribed: what was kept, as far as it lies
@@ -78,7 +113,9 @@ impl<A: Clone> Shard<A> {
         if let Some(channel) = self.channels.get_mut(channel)
             && (channel.members.get(&key)).is_some_and(|member| member.generation == generation)
         {
+            let before = channel.held_bytes();
             channel.release(key, position, &mut self.ids, effects);
+            self.held_bytes = self.held_bytes - before + channel.held_bytes();
         }
     }
 
@@ -94,7 +131,9 @@ impl<A: Clone> Shard<A> {
         if entry.members.get(&key)?.generation != generation {
             return None;
         }
+        let before = entry.held_bytes();
         let member = entry.remove(key, &mut self.ids, effects)?;
+        self.held_bytes = self.held_bytes - before + entry.held_bytes();
         let was_last = entry.is_empty();
         if was_last {
             self.channels.remove(channel);
@@ -116,7 +155,9 @@ impl<A: Clone> Shard<A> {
         effects: &mut Vec<Effect<A>>,
     ) {
         if let Some(channel) = self.channels.get_mut(channel) {
-            channel.publish(publication, position, &mut self.ids, effects);
+            let before = channel.held_bytes();
+            channel.publish(publication, position, self.room, &mut self.ids, effects);
+            self.held_bytes = self.held_bytes - before + channel.held_bytes();
         }
     }
 
@@ -127,8 +168,8 @@ impl<A: Clone> Shard<A> {
         }
     }
 
-    /// Compares a channel with the broker's position. A channel that is twice found behind at the same offset has lost
-    /// a publication.
+    /// Compares a channel with the broker's position. Who is found behind at the same offset
+    /// [`CHECKS_BEHIND_MAX`](super::lag::CHECKS_BEHIND_MAX) times has lost a publication.
     pub(crate) fn check(
         &mut self,
         channel: &str,
@@ -175,10 +216,10 @@ impl<A: Clone> Shard<A> {
     }
 
     /// Returns the channels whose position the broker has to confirm now and then.
-    pub(crate) fn positioned(&self) -> impl Iterator<Item = (&Arc<str>, &StreamPosition)> {
-        self.channels
-            .iter()
+    pub(crate) fn positioned(&self) -> impl Iterator<Item = &Arc<str>> {
+        let channels = self.channels.iter();
+        channels
             .filter(|(_, channel)| channel.has_positioned())
-            .filter_map(|(name, channel)| Some((name, channel.position()?)))
+            .map(|(name, _)| name)
     }
 }

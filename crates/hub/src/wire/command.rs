@@ -204,6 +204,38 @@ impl Command {
         *self == Self::default()
     }
 
+    /// Copies the payloads that may be slices of the frame, so that a command that waits doesn't hold the whole frame.
+    pub(crate) fn copy_payloads(&mut self) {
+        let recovered = self
+            .connect
+            .iter_mut()
+            .flat_map(|connect| connect.subs.values_mut());
+        for subscribe in recovered {
+            subscribe.data = Bytes::copy_from_slice(&subscribe.data);
+        }
+        let payloads = [
+            self.connect.as_mut().map(|request| &mut request.data),
+            self.subscribe.as_mut().map(|request| &mut request.data),
+            self.publish.as_mut().map(|request| &mut request.data),
+            self.send.as_mut().map(|request| &mut request.data),
+            self.rpc.as_mut().map(|request| &mut request.data),
+        ];
+        for payload in payloads.into_iter().flatten() {
+            *payload = Bytes::copy_from_slice(payload);
+        }
+    }
+
+    /// Returns about how many bytes the command takes in memory, if it was `encoded_bytes` long.
+    pub(crate) fn memory_bytes(&self, encoded_bytes: usize) -> usize {
+        let mut nodes = 0;
+        let mut level: Vec<&FilterNode> = self.filters().collect();
+        while !level.is_empty() {
+            nodes += level.len();
+            level = level.into_iter().flat_map(|node| &node.nodes).collect();
+        }
+        size_of::<Self>() + encoded_bytes + nodes * size_of::<FilterNode>()
+    }
+
     /// Returns the filters of the command: that of a subscription, or those in the recovery state of a connect request.
     pub(super) fn filters(&self) -> impl Iterator<Item = &FilterNode> {
         let recovered = self

@@ -27,6 +27,14 @@ impl Commands {
         }
     }
 
+    /// Returns how many bytes of the frame have not been decoded.
+    pub(crate) fn bytes_left(&self) -> usize {
+        match &self.objects.rest {
+            Rest::Frame(frame) => frame.len(),
+            Rest::Nothing => 0,
+        }
+    }
+
     fn decode(&mut self, object: Bytes) -> Result<Command, DecodeError> {
         if self.decoded == self.limits.commands_max {
             return Err(DecodeError::TooManyCommands);

@@ -1,9 +1,16 @@
 //! A node with clients in memory: commands, pushes, codes, orders of a back end.
 
+mod broker;
 mod commands;
 mod connections;
 mod delivery;
+mod filters;
+mod limits;
 mod orders;
+mod presence;
+mod scenarios;
+mod scripted_broker;
+mod shared_store;
 mod subscriptions;
 mod tokens;
 mod world;

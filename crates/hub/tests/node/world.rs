@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sockeye_hub::{
     Client, ConnectionInfo, Disconnect, ManualClock, Node, NodeBuilder, NodeSettings, Receivers,
     SendError, Transport, UnixMillis,
-    namespace::{ChannelConfig, ChannelOptions, Namespace, Namespaces},
+    namespace::{ChannelConfig, ChannelOptions, Namespace, Namespaces, RecoveryMode},
     token::{Verifier, VerifierConfig, sign_hs256},
     wire::Encoding,
 };
@@ -54,7 +54,21 @@ pub(crate) fn namespaces() -> Namespaces {
         allow_publish_for_anonymous: true,
         ..ChannelOptions::default()
     };
-    let namespaces = [("closed", closed), ("watched", watched), ("plain", plain)];
+    let tagged = ChannelOptions {
+        allow_tags_filter: true,
+        ..open_options()
+    };
+    let cached = ChannelOptions {
+        force_recovery_mode: RecoveryMode::Cache,
+        ..tagged.clone()
+    };
+    let namespaces = [
+        ("closed", closed),
+        ("watched", watched),
+        ("plain", plain),
+        ("tagged", tagged),
+        ("cached", cached),
+    ];
     Namespaces::new(ChannelConfig {
         without_namespace: open_options(),
         namespaces: namespaces

@@ -20,6 +20,6 @@ mod opening;
 mod tracked;
 
 pub(crate) use identity::by_name;
-pub(crate) use opening::open;
+pub(crate) use opening::{open, open_channels};
 pub(crate) use sockeye_hub::presence::Presence;
 pub(crate) use tracked::Tracked;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sockeye_hub::{
     SystemClock,
-    presence::{Durable, Limits, Presence, Redis},
+    presence::{ChannelPresence, Durable, Limits, Presence, Redis},
 };
 
 use crate::{
@@ -36,4 +36,26 @@ pub(crate) async fn open(config: &Config, data: Option<&DataDir>) -> Result<Pres
         }
     };
     opened.map_err(|error| format!("presence: {error}"))
+}
+
+/// Opens the presence of the hub's channels on the store that several servers share; `None` if the configuration has no
+/// such store, for a server knows its own clients without one.
+///
+/// # Errors
+///
+/// The store can't be used as it is configured. The text is one line.
+pub(crate) async fn open_channels(config: &Config) -> Result<Option<ChannelPresence>, String> {
+    let PresenceStore::Redis(url) = &config.presence_store else {
+        return Ok(None);
+    };
+    let opened = match Redis::new(url, config.presence_ttl.0, &ChannelPresence::limits()) {
+        Ok(store) => {
+            let store = store.prefix("sockeye:channels");
+            ChannelPresence::open(Arc::new(SystemClock), store).await
+        }
+        Err(error) => Err(error),
+    };
+    opened
+        .map(Some)
+        .map_err(|error| format!("presence of channels: {error}"))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Epoch;
+use crate::{Epoch, random::mix};
 
 /// Makes epochs, no two of which are alike by more than a chance of 1 in 2^48.
 pub(super) struct Epochs {
@@ -28,14 +28,6 @@ impl Epochs {
         }
         Epoch::new(str::from_utf8(&text).expect("the letters are ASCII"))
     }
-}
-
-/// Spreads the bits of `number`: the finaliser of SplitMix64, which maps no two numbers to one.
-fn mix(number: u64) -> u64 {
-    let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 /// Bytes. As long as Centrifugo's, and with the counts of an `Arc` just the smallest allocation.

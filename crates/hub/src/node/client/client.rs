@@ -12,13 +12,14 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    command_queue::Subject,
+    command_queue::{CommandQueue, QueueFull, QueueLimits, Ready, Subject},
     ping::{Ping, PingAction},
-    state::{Phase, State},
+    state::{Commands, Phase, State},
     subscriptions::{Progress, Subscription},
 };
 use crate::{
     Disconnect,
+    memory::Charge,
     node::{DisconnectEvent, NodeShared, push},
     shard::ClientKey,
     transport::{SendError, Transport},
@@ -93,7 +94,11 @@ impl Client {
     /// Call it within a tokio runtime, since a command that takes time goes on in a task.
     pub fn handle_frame(self: &Arc<Self>, frame: Bytes) {
         let limits = self.node.settings.command_limits;
-        for command in self.transport.encoding().decode_commands(frame, limits) {
+        let mut bytes_left = frame.len();
+        let mut commands = self.transport.encoding().decode_commands(frame, limits);
+        while let Some(command) = commands.next() {
+            let bytes = bytes_left - commands.bytes_left();
+            bytes_left -= bytes;
             let command = match command {
                 Ok(command) => command,
                 Err(error) => {
@@ -101,7 +106,7 @@ impl Client {
                     return self.disconnect(error.disconnect());
                 }
             };
-            if !self.handle_command(command) {
+            if !self.handle_command(command, bytes) {
                 return;
             }
         }
@@ -119,8 +124,8 @@ impl Client {
         self.finish(None);
     }
 
-    /// Returns whether the client goes on.
-    fn handle_command(self: &Arc<Self>, command: Command) -> bool {
+    /// Returns whether the client goes on. `bytes` is the length of the command as it was sent.
+    fn handle_command(self: &Arc<Self>, command: Command, bytes: usize) -> bool {
         let mut state = self.state.lock();
         if matches!(state.phase, Phase::Closed) {
             return false;
@@ -133,14 +138,22 @@ impl Client {
             }
             return is_expected.is_ok();
         }
-        let running_max = self.node.settings.concurrency.max(1);
-        let queue = state.commands.get_or_insert_default();
-        let begun = queue.push(command, running_max);
+        let meter = &self.node.meter;
+        let commands = state.commands.get_or_insert_with(|| {
+            Box::new(Commands {
+                queue: CommandQueue::default(),
+                charge: Charge::new(meter, 0),
+            })
+        });
+        let bytes = command.memory_bytes(bytes);
+        let begun = commands.queue.push(command, bytes, self.queue_limits());
+        let waiting = commands.queue.bytes();
+        commands.charge.set(waiting);
         drop(state);
         match begun {
-            Ok(Some((subject, command))) => self.begin(subject, command),
-            Ok(None) => {}
-            Err(_) => {
+            Ok(Some(ready)) => self.begin(ready),
+            Ok(None) if !meter.is_exhausted() => {}
+            Ok(None) | Err(QueueFull) => {
                 self.disconnect(Disconnect::TOO_MANY_REQUESTS);
                 return false;
             }
@@ -149,18 +162,25 @@ impl Client {
     }
 
     /// Carries out a command, and those that waited for it. What isn't known at once goes on in a task.
-    fn begin(self: &Arc<Self>, subject: Subject, command: Command) {
-        let mut next = Some((subject, command));
-        while let Some((subject, command)) = next {
+    fn begin(self: &Arc<Self>, ready: Ready) {
+        let mut next = Some(ready);
+        while let Some(ready) = next {
+            let Ready {
+                subject,
+                command,
+                bytes,
+            } = ready;
             let client = Arc::clone(self);
             let mut executed = Box::pin(async move { client.execute(command).await });
             let mut context = Context::from_waker(Waker::noop());
             if executed.as_mut().poll(&mut context) == Poll::Pending {
                 let client = Arc::clone(self);
+                let charge = Charge::new(&self.node.meter, bytes);
                 tokio::spawn(async move {
                     executed.await;
-                    if let Some((subject, command)) = client.next_command(Some(&subject)) {
-                        client.begin(subject, command);
+                    drop(charge);
+                    if let Some(ready) = client.next_command(Some(&subject)) {
+                        client.begin(ready);
                     }
                 });
                 next = self.next_command(None);
@@ -170,15 +190,26 @@ impl Client {
         }
     }
 
-    fn next_command(&self, finished: Option<&Subject>) -> Option<(Subject, Command)> {
-        let running_max = self.node.settings.concurrency.max(1);
+    fn next_command(&self, finished: Option<&Subject>) -> Option<Ready> {
+        let limits = self.queue_limits();
         let mut state = self.state.lock();
-        let queue = state.commands.as_mut()?;
-        let next = queue.finish(finished, running_max);
-        if next.is_none() && queue.is_empty() {
+        let commands = state.commands.as_mut()?;
+        let next = commands.queue.finish(finished, limits);
+        let waiting = commands.queue.bytes();
+        commands.charge.set(waiting);
+        if next.is_none() && commands.queue.is_empty() {
             state.commands = None;
         }
         next
+    }
+
+    fn queue_limits(&self) -> QueueLimits {
+        let settings = &self.node.settings;
+        QueueLimits {
+            running_max: settings.concurrency.max(1),
+            waiting_max: settings.commands_waiting_max,
+            waiting_bytes_max: settings.command_bytes_waiting_max,
+        }
     }
 
     /// Sends a reply. A client that doesn't read is ended.

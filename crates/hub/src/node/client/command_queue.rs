@@ -20,32 +20,68 @@ pub(crate) enum Subject {
 #[derive(Default)]
 pub(crate) struct CommandQueue {
     running: Vec<Subject>,
-    waiting: VecDeque<(Subject, Command)>,
+    waiting: VecDeque<Waiting>,
+    /// Bytes. What the commands in `waiting` take.
+    bytes: usize,
+}
+
+struct Waiting {
+    subject: Subject,
+    command: Command,
+    bytes: usize,
+}
+
+/// A command that can be carried out.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Ready {
+    pub(crate) subject: Subject,
+    pub(crate) command: Command,
+    /// Bytes. What the command takes.
+    pub(crate) bytes: usize,
+}
+
+/// Limits of one client's queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueLimits {
+    pub(crate) running_max: usize,
+    pub(crate) waiting_max: usize,
+    /// Bytes. What the commands that wait may take.
+    pub(crate) waiting_bytes_max: usize,
 }
 
 /// More commands wait than a client may have waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueFull;
 
-/// Commands of one client that wait for others, such as subscriptions for the answer of a back end.
-pub(crate) const COMMANDS_WAITING_MAX: usize = 1_024;
-
 impl CommandQueue {
     /// Takes a command in. Returns it if it can be carried out now; the caller says [`CommandQueue::finish`] after that.
     pub(crate) fn push(
         &mut self,
-        command: Command,
-        running_max: usize,
-    ) -> Result<Option<(Subject, Command)>, QueueFull> {
+        mut command: Command,
+        bytes: usize,
+        limits: QueueLimits,
+    ) -> Result<Option<Ready>, QueueFull> {
         let subject = Subject::of(&command);
-        if self.running.len() < running_max && self.is_free(&subject, self.waiting.len()) {
+        if self.running.len() < limits.running_max && self.is_free(&subject, self.waiting.len()) {
             self.running.push(subject.clone());
-            return Ok(Some((subject, command)));
+            return Ok(Some(Ready {
+                subject,
+                command,
+                bytes,
+            }));
         }
-        if self.waiting.len() >= COMMANDS_WAITING_MAX {
+        if self.waiting.len() >= limits.waiting_max || self.bytes + bytes > limits.waiting_bytes_max
+        {
             return Err(QueueFull);
         }
-        self.waiting.push_back((subject, command));
+        // A slice would hold the whole frame.
+        command.copy_payloads();
+        self.bytes += bytes;
+        self.waiting.push_back(Waiting {
+            subject,
+            command,
+            bytes,
+        });
         Ok(None)
     }
 
@@ -54,20 +90,34 @@ impl CommandQueue {
     pub(crate) fn finish(
         &mut self,
         subject: Option<&Subject>,
-        running_max: usize,
-    ) -> Option<(Subject, Command)> {
+        limits: QueueLimits,
+    ) -> Option<Ready> {
         if let Some(subject) = subject
             && let Some(at) = self.running.iter().position(|running| running == subject)
         {
             self.running.swap_remove(at);
         }
-        if self.running.len() >= running_max {
+        if self.running.len() >= limits.running_max {
             return None;
         }
-        let at = (0..self.waiting.len()).find(|&at| self.is_free(&self.waiting[at].0, at))?;
-        let (subject, command) = self.waiting.remove(at)?;
+        let at = (0..self.waiting.len()).find(|&at| self.is_free(&self.waiting[at].subject, at))?;
+        let Waiting {
+            subject,
+            command,
+            bytes,
+        } = self.waiting.remove(at)?;
+        self.bytes -= bytes;
         self.running.push(subject.clone());
-        Some((subject, command))
+        Some(Ready {
+            subject,
+            command,
+            bytes,
+        })
+    }
+
+    /// Returns the bytes of the commands that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -76,7 +126,11 @@ impl CommandQueue {
 
     /// Whether a command about `subject`, before which `ahead` commands wait, overtakes none that it must not.
     fn is_free(&self, subject: &Subject, ahead: usize) -> bool {
-        let waiting = self.waiting.iter().take(ahead).map(|(subject, _)| subject);
+        let waiting = self
+            .waiting
+            .iter()
+            .take(ahead)
+            .map(|waiting| &waiting.subject);
         let mut others = self.running.iter().chain(waiting);
         others.all(|other| match (subject, other) {
             (Subject::Connection, _) | (_, Subject::Connection) => false,
@@ -108,6 +162,8 @@ impl Subject {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::wire::{ConnectRequest, PublishRequest, RpcRequest, SubscribeRequest};
 
@@ -148,19 +204,23 @@ mod tests {
         }
     }
 
+    const LIMITS: QueueLimits = QueueLimits {
+        running_max: 8,
+        waiting_max: 100,
+        waiting_bytes_max: 10_000,
+    };
+
     fn push(queue: &mut CommandQueue, command: Command) -> Option<u32> {
-        queue
-            .push(command, 8)
-            .unwrap()
-            .map(|(_, command)| command.id)
+        let ready = queue.push(command, 10, LIMITS).unwrap();
+        ready.map(|ready| ready.command.id)
     }
 
     fn finish(queue: &mut CommandQueue, subject: &Subject) -> Vec<u32> {
         let mut begun = Vec::new();
-        let mut next = queue.finish(Some(subject), 8);
-        while let Some((_, command)) = next {
-            begun.push(command.id);
-            next = queue.finish(None, 8);
+        let mut next = queue.finish(Some(subject), LIMITS);
+        while let Some(ready) = next {
+            begun.push(ready.command.id);
+            next = queue.finish(None, LIMITS);
         }
         begun
     }
@@ -202,9 +262,32 @@ mod tests {
     fn a_client_cannot_make_the_queue_grow_without_end() {
         let mut queue = CommandQueue::default();
         push(&mut queue, connect());
-        for id in 0..COMMANDS_WAITING_MAX as u32 {
+        for id in 0..100 {
             push(&mut queue, rpc(id));
         }
-        assert_eq!(queue.push(rpc(0), 8), Err(QueueFull));
+        assert_eq!(queue.push(rpc(0), 10, LIMITS), Err(QueueFull));
+    }
+
+    #[test]
+    fn few_large_commands_fill_the_queue_as_many_small_ones_do() {
+        let mut queue = CommandQueue::default();
+        push(&mut queue, connect());
+        assert_eq!(queue.push(rpc(1), 6_000, LIMITS), Ok(None));
+        assert_eq!(queue.push(rpc(2), 4_001, LIMITS), Err(QueueFull));
+        assert_eq!(queue.push(rpc(3), 4_000, LIMITS), Ok(None));
+        assert_eq!(queue.bytes(), 10_000);
+        assert_eq!(finish(&mut queue, &Subject::Connection), [1, 3]);
+        assert_eq!(queue.bytes(), 0);
+    }
+
+    #[test]
+    fn a_command_that_waits_does_not_hold_its_frame() {
+        let frame = Bytes::from(vec![b'1'; 1_000]);
+        let mut queue = CommandQueue::default();
+        push(&mut queue, connect());
+        let mut command = rpc(1);
+        command.rpc.as_mut().unwrap().data = frame.slice(0..1);
+        push(&mut queue, command);
+        assert!(frame.is_unique());
     }
 }

@@ -110,7 +110,7 @@ impl Client {
                 channels: request.subs.keys().cloned().collect(),
                 headers: Arc::new(headers),
             };
-            if let Some(credentials) = handler(event).await? {
+            if let Some(credentials) = self.node.call(handler, event).await? {
                 return Ok(credentials);
             }
         }
@@ -224,11 +224,12 @@ impl Client {
                 origin: Origin::Server,
                 expire_at: None,
                 chan_info: plan.chan_info.clone(),
+                presence: None,
             });
         }
         state.phase = Phase::Connected(Box::new(connected));
         if self.transport.needs_pings() {
-            let random = node.random();
+            let random = node.jitter();
             state.ping = Ping::start(node.elapsed(), node.settings.ping_interval, random);
         }
         let told = match self.transport.is_unidirectional() {
@@ -240,7 +241,6 @@ impl Client {
             }),
         };
         self.set_alarm(&mut state);
-        let mut announced = Vec::new();
         for Held {
             plan,
             request,
@@ -251,16 +251,11 @@ impl Client {
             node.channels
                 .release(&plan.channel, self.key, generation, position)
                 .settle();
-            if plan.announces
-                && let Ok(connected) = state.connected()
-            {
-                announced.push((plan.channel, connected.info_in(&plan.chan_info)));
+            if let Ok(connected) = state.connected() {
+                self.appear(connected, &plan);
             }
         }
         drop(state);
-        for (channel, info) in announced {
-            node.announce_join(&channel, info);
-        }
         told.map_err(Failure::Disconnect)
     }
 
@@ -298,8 +293,9 @@ impl Client {
         let mut plan = self.plan_trusted(&connected.info.user, channel, options, None)?;
         let mut request = Request::of(request);
         let info = connected.info_in(&plan.chan_info);
-        let generation = self.hold(&plan, info).await?;
-        match self.read(&mut plan, &mut request).await {
+        let holding = self.hold(&plan, info).await?;
+        let generation = holding.generation;
+        match self.read(&mut plan, &mut request, &holding).await {
             Ok(result) => Ok((
                 Held {
                     plan,

@@ -104,7 +104,7 @@ impl Client {
         // Until it has answered the connection counts as valid, for as long as clients have.
         let delay = self.node.settings.expired_close_delay;
         self.extend(Some(after(self.node.now(), delay)));
-        match handler(event).await.map_err(Failure::from) {
+        match self.node.call(handler, event).await.map_err(Failure::from) {
             Ok(Refreshed { expire_at, .. }) if expire_at.is_none_or(|at| at > self.node.now()) => {
                 self.extend(expire_at);
             }

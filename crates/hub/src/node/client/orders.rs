@@ -36,6 +36,7 @@ impl Client {
                 origin: Origin::Server,
                 expire_at,
                 chan_info: options.info.clone().unwrap_or_default(),
+                presence: None,
             });
             if !is_new {
                 return Ok(());
@@ -70,8 +71,9 @@ impl Client {
             });
         let mut request = Request::of(&request);
         let info = self.state.lock().connected()?.info_in(&plan.chan_info);
-        let generation = self.hold(&plan, Arc::clone(&info)).await?;
-        let result = match self.read(&mut plan, &mut request).await {
+        let holding = self.hold(&plan, info).await?;
+        let generation = holding.generation;
+        let result = match self.read(&mut plan, &mut request, &holding).await {
             Ok(result) => result,
             Err(failure) => {
                 self.drop_held(&plan.channel, generation);
@@ -109,10 +111,8 @@ impl Client {
             .release(&plan.channel, self.key, generation, request.position)
             .settle();
         self.set_alarm(&mut state);
+        self.appear(state.connected()?, &plan);
         drop(state);
-        if plan.announces {
-            self.node.announce_join(&plan.channel, info);
-        }
         told.map_err(Failure::Disconnect)
     }
 

@@ -50,7 +50,7 @@ impl Client {
                     channel: channel.clone(),
                     data: data.clone(),
                 };
-                handler(event).await?
+                self.node.call(handler, event).await?
             }
             None => None,
         };
@@ -99,7 +99,7 @@ impl Client {
         if !resolved.options.presence {
             return Err(ErrorCode::NotAvailable.into());
         }
-        Ok(self.node.channels.presence(channel))
+        Ok(self.node.presence(channel))
     }
 
     pub(super) async fn history(
@@ -156,12 +156,12 @@ impl Client {
         let Some(handler) = &self.node.handlers.rpc else {
             return Err(ErrorCode::NotAvailable.into());
         };
-        let data = handler(RpcEvent {
+        let event = RpcEvent {
             client: view,
             method: request.method,
             data: request.data,
-        })
-        .await?;
+        };
+        let data = self.node.call(handler, event).await?;
         Ok(Reply {
             rpc: Some(RpcResult { data }),
             ..Reply::default()
@@ -174,10 +174,8 @@ impl Client {
             return Err(Disconnect::NOT_AVAILABLE.into());
         };
         let data = request.data;
-        match handler(MessageEvent { client, data })
-            .await
-            .map_err(Failure::from)
-        {
+        let handled = self.node.call(handler, MessageEvent { client, data });
+        match handled.await.map_err(Failure::from) {
             // There is no reply that could carry it.
             Err(Failure::Error(error)) => {
                 tracing::debug!(client = &*self.id, error.code, "a message failed");

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     Client, Failure,
     connect::seconds_until,
+    state::info_in,
     subscriptions::{Origin, Progress},
 };
 use crate::{
@@ -52,9 +53,17 @@ impl Client {
             ..ClientInfo::clone(&connected.info)
         });
         connected.meta = claims.meta.unwrap_or_default();
-        for subscription in connected.subscriptions.iter() {
+        let info = Arc::clone(&connected.info);
+        for subscription in connected.subscriptions.iter_mut() {
             if let Progress::Active(generation) = subscription.progress {
-                let info = connected.info_in(&subscription.chan_info);
+                let info = info_in(&info, &subscription.chan_info);
+                if let Some(presence) = &self.node.channel_presence
+                    && subscription.presence.is_some()
+                {
+                    // The new entry comes first, so that the client is never away.
+                    let entered = presence.enter(&subscription.channel, &info);
+                    subscription.presence = Some(Box::new(entered));
+                }
                 self.node
                     .channels
                     .set_info(&subscription.channel, self.key, generation, info);

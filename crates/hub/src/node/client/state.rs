@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     BrokerError, ClientInfo, Disconnect, ErrorCode, UnixMillis,
+    memory::Charge,
     node::{ClientView, Rejection},
     wire::ErrorReply,
 };
@@ -17,9 +18,15 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) ping: Ping,
     /// `None` while no command takes time.
-    pub(crate) commands: Option<Box<CommandQueue>>,
+    pub(crate) commands: Option<Box<Commands>>,
     /// The node calls the client at this time; `None` if it has no reason to.
     pub(crate) alarm: Option<Duration>,
+}
+
+/// The commands of a client that wait, and their bytes.
+pub(crate) struct Commands {
+    pub(crate) queue: CommandQueue,
+    pub(crate) charge: Charge,
 }
 
 /// See the drawing of the module.
@@ -72,13 +79,7 @@ impl State {
 impl Connected {
     /// Returns what others may know about the client in a channel.
     pub(crate) fn info_in(&self, chan_info: &Bytes) -> Arc<ClientInfo> {
-        match chan_info.is_empty() {
-            true => Arc::clone(&self.info),
-            false => Arc::new(ClientInfo {
-                chan_info: chan_info.clone(),
-                ..ClientInfo::clone(&self.info)
-            }),
-        }
+        info_in(&self.info, chan_info)
     }
 
     /// Returns what handlers are shown.
@@ -90,6 +91,17 @@ impl Connected {
             meta: self.meta.clone(),
             transport,
         }
+    }
+}
+
+/// Returns what others may know about a client in a channel that adds `chan_info` to it.
+pub(crate) fn info_in(info: &Arc<ClientInfo>, chan_info: &Bytes) -> Arc<ClientInfo> {
+    match chan_info.is_empty() {
+        true => Arc::clone(info),
+        false => Arc::new(ClientInfo {
+            chan_info: chan_info.clone(),
+            ..ClientInfo::clone(info)
+        }),
     }
 }
 

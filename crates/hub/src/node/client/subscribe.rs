@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Client, Failure,
     connect::seconds_until,
-    state::State,
+    state::{Connected, State},
     subscriptions::{Origin, Progress, Subscription},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     filter::Filter,
     namespace::{Membership, RecoveryMode, ResolvedChannel, UnresolvedChannel},
     node::{ClientView, SubscribeEvent, SubscriptionGrant},
-    shard::{Generation, NewSubscription, RecoveryRequest, Variant},
+    shard::{Begun, Generation, NewSubscription, RecoveryRequest, Variant},
     token::SubscriptionOptions,
     wire::{
         Publication, Push, Reply, SubscribeRequest, SubscribeResult, UnsubscribePush,
@@ -50,6 +50,13 @@ pub(super) struct Request {
     fails_unrecovered: bool,
     /// Where deliveries begin, once the history was read.
     pub(super) position: Option<StreamPosition>,
+}
+
+/// A subscription for which publications are kept.
+pub(super) struct Holding {
+    pub(super) generation: Generation,
+    /// What the node had been given of the channel before.
+    known: Option<StreamPosition>,
 }
 
 /// Bit of the request's flags: answer error 112 instead of a subscription that isn't recovered.
@@ -125,11 +132,8 @@ impl Client {
             .release(&channel, self.key, generation, wanted.position)
             .settle();
         self.set_alarm(&mut state);
-        let info = state.connected()?.info_in(&plan.chan_info);
+        self.appear(state.connected()?, &plan);
         drop(state);
-        if plan.announces {
-            self.node.announce_join(&channel, info);
-        }
         told.map_err(Failure::Disconnect)
     }
 
@@ -150,11 +154,11 @@ impl Client {
         let mut plan = self.plan(&user, channel, &resolved, grant, Some(wishes))?;
         let mut wanted = Request::of(request);
         let info = self.state.lock().connected()?.info_in(&plan.chan_info);
-        let generation = self.hold(&plan, info).await?;
-        match self.read(&mut plan, &mut wanted).await {
-            Ok(result) => Ok((plan, wanted, generation, result)),
+        let holding = self.hold(&plan, info).await?;
+        match self.read(&mut plan, &mut wanted, &holding).await {
+            Ok(result) => Ok((plan, wanted, holding.generation, result)),
             Err(failure) => {
-                self.drop_held(channel, generation);
+                self.drop_held(channel, holding.generation);
                 Err(failure)
             }
         }
@@ -177,6 +181,7 @@ impl Client {
             origin: Origin::Client,
             expire_at: None,
             chan_info: Bytes::new(),
+            presence: None,
         });
         Ok(connected.view(self.transport.name()))
     }
@@ -225,7 +230,7 @@ impl Client {
                 channel: request.channel.clone(),
                 data: request.data.clone(),
             };
-            if let Some(grant) = handler(event).await? {
+            if let Some(grant) = self.node.call(handler, event).await? {
                 return Ok(grant);
             }
         }
@@ -320,7 +325,7 @@ impl Client {
         self: &Arc<Self>,
         plan: &Plan,
         info: Arc<ClientInfo>,
-    ) -> Result<Generation, Failure> {
+    ) -> Result<Holding, Failure> {
         let subscription = NewSubscription {
             client: Arc::clone(self),
             variant: Variant {
@@ -335,15 +340,38 @@ impl Client {
             is_present: plan.is_present,
             announces: plan.announces,
         };
-        let (generation, is_first) =
+        let Begun {
+            generation,
+            is_delivered,
+            position: known,
+        } = self
+            .node
+            .channels
+            .begin(&plan.channel, self.key, subscription);
+        if !is_delivered {
+            if let Err(error) = self.node.subscribe_at_broker(&plan.channel).await {
+                self.drop_held(&plan.channel, generation);
+                return Err(error.into());
+            }
             self.node
                 .channels
-                .begin(&plan.channel, self.key, subscription);
-        if is_first && let Err(error) = self.node.broker.subscribe(&plan.channel).await {
-            self.drop_held(&plan.channel, generation);
-            return Err(error.into());
+                .set_delivered(&plan.channel, self.key, generation);
         }
-        Ok(generation)
+        Ok(Holding { generation, known })
+    }
+
+    /// Shows others that the client is subscribed. To be called with its state locked: its end comes later then.
+    pub(super) fn appear(&self, connected: &mut Connected, plan: &Plan) {
+        let info = connected.info_in(&plan.chan_info);
+        if plan.is_present
+            && let Some(presence) = &self.node.channel_presence
+            && let Some(subscription) = connected.subscriptions.find_mut(&plan.channel)
+        {
+            subscription.presence = Some(Box::new(presence.enter(&plan.channel, &info)));
+        }
+        if plan.announces {
+            self.node.announce_join(&plan.channel, info);
+        }
     }
 
     /// Removes a subscription that the client has not been told of.
@@ -358,6 +386,7 @@ impl Client {
         &self,
         plan: &mut Plan,
         request: &mut Request,
+        holding: &Holding,
     ) -> Result<SubscribeResult, Failure> {
         let mut result = SubscribeResult {
             data: plan.data.clone(),
@@ -390,7 +419,10 @@ impl Client {
                 },
             }
         };
-        let history = self.node.broker.history(&plan.channel, query).await?;
+        let history = self
+            .node
+            .history_since(&plan.channel, query, holding.known.as_ref())
+            .await?;
         result.epoch = history.position.epoch.as_str().to_owned();
         result.offset = history.position.offset;
         request.position = Some(history.position.clone());

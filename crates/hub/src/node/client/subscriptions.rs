@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{UnixMillis, shard::Generation};
+use crate::{UnixMillis, presence::DeviceGuard, shard::Generation};
 
 /// The subscriptions of one client, of which there are few.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Subscription {
     /// Only a subscription with a token or an answer of the application expires.
     pub(crate) expire_at: Option<UnixMillis>,
     pub(crate) chan_info: Bytes,
+    /// Keeps the client in the channel's presence on all nodes, if that is kept.
+    pub(crate) presence: Option<Box<DeviceGuard>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,10 @@ impl Subscriptions {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Subscription> {
         self.0.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Subscription> {
+        self.0.iter_mut()
     }
 
     pub(crate) fn drain(&mut self) -> Vec<Subscription> {

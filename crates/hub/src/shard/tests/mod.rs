@@ -36,10 +36,10 @@ impl World {
             is_present: true,
             announces: true,
         };
-        let (generation, _) = self
+        let begun = self
             .shard
             .begin(&CHANNEL.into(), ClientKey(client), subscription);
-        generation
+        begun.generation
     }
 
     fn release(&mut self, client: u64, generation: Generation, position: Option<StreamPosition>) {
@@ -118,7 +118,7 @@ impl World {
         let items = self.received.get(&client).into_iter().flatten();
         items
             .filter_map(|item| match item {
-                Item::Publication(publication) => Some(publication.offset),
+                Item::Publication { publication, .. } => Some(publication.offset),
                 _ => None,
             })
             .collect()

@@ -5,7 +5,10 @@ use crate::{
     History,
     filter::Filter,
     namespace::RecoveryMode,
-    shard::{Recovery, RecoveryRequest, member::HELD_PUBLICATIONS_MAX},
+    shard::{
+        Recovery, RecoveryRequest, Room,
+        held::{HELD_BYTES_MAX, HELD_PUBLICATIONS_MAX},
+    },
     wire::FilterNode,
 };
 
@@ -92,6 +95,11 @@ fn the_first_publication_hands_over_an_epoch_that_nobody_knew() {
     publish(&mut world, 1);
     publish(&mut world, 2);
     assert_eq!(world.offsets(1), [1, 2]);
+    let epochs = world.received[&1].iter().map(|item| match item {
+        Item::Publication { epoch, .. } => epoch.as_str(),
+        _ => "none",
+    });
+    assert_eq!(epochs.collect::<Vec<_>>(), ["e", ""]);
     // A new history is not silence.
     publish_in(&mut world, 1, "other");
     assert_eq!(world.offsets(1), [1, 2]);
@@ -108,6 +116,89 @@ fn too_much_while_history_is_read_is_told() {
     world.release(1, generation, Some(position(0, "e")));
     assert_eq!(world.offsets(1), [] as [u64; 0]);
     assert_eq!(world.insufficient, [(ClientKey(1), generation)]);
+}
+
+#[test]
+fn what_is_kept_is_kept_once_for_all_who_wait_and_bounded_in_bytes() {
+    let mut world = World::default();
+    let generations: Vec<_> = (1..=10)
+        .map(|client| world.begin(client, variant()))
+        .collect();
+    let large = |offset| {
+        Arc::new(Publication {
+            data: vec![b'1'; HELD_BYTES_MAX / 4].into(),
+            offset,
+            ..Publication::default()
+        })
+    };
+    for offset in 1..=5 {
+        world.publish(&large(offset), Some(&position(offset, "e")));
+        assert!(world.shard.held_bytes() <= HELD_BYTES_MAX);
+    }
+    // This one began when there was less to keep.
+    let late = world.begin(11, variant());
+    publish(&mut world, 6);
+    for (client, generation) in (1..).zip(generations) {
+        world.release(client, generation, Some(position(0, "e")));
+        assert_eq!(
+            world.insufficient.pop(),
+            Some((ClientKey(client), generation))
+        );
+    }
+    world.release(11, late, Some(position(5, "e")));
+    assert_eq!(world.offsets(11), [6]);
+    assert_eq!(world.shard.held_bytes(), 0);
+}
+
+#[test]
+fn without_memory_nothing_is_kept_and_those_who_wait_are_told() {
+    let mut world = World::default();
+    let generation = world.begin(1, variant());
+    publish(&mut world, 1);
+    world.shard.set_room(Room::None);
+    publish(&mut world, 2);
+    assert_eq!(world.shard.held_bytes(), 0);
+    world.release(1, generation, Some(position(0, "e")));
+    assert_eq!(world.insufficient, [(ClientKey(1), generation)]);
+}
+
+/// HUB 4, scenario 10.
+#[test]
+fn a_check_finds_what_a_subscriber_that_is_on_no_list_has_lost() {
+    let mut world = World::default();
+    // The lists wait for 1 and 2, which are late; this subscriber has read them.
+    let listed = subscribed(&mut world, 1, 0);
+    let alone = subscribed(&mut world, 2, 2);
+    assert!(world.shard.positioned().next().is_some());
+    assert!(world.remove(1, listed));
+    let other = subscribed(&mut world, 3, 1);
+    // Both are up to date with a replica that lags.
+    world.check(&position(1, "e"));
+    world.check(&position(1, "e"));
+    assert!(world.insufficient.is_empty());
+    // 3 is lost on its way to both.
+    world.check(&position(3, "e"));
+    assert!(world.insufficient.is_empty());
+    world.check(&position(3, "e"));
+    world.insufficient.sort_unstable();
+    assert_eq!(
+        world.insufficient,
+        [(ClientKey(2), alone), (ClientKey(3), other)]
+    );
+}
+
+/// HUB 4, scenario 10.
+#[test]
+fn a_history_without_an_epoch_is_not_behind_the_one_that_begins() {
+    let mut world = World::default();
+    let generation = world.begin(1, variant());
+    world.release(1, generation, Some(position(0, "")));
+    for _ in 0..3 {
+        world.check(&position(0, "e"));
+    }
+    assert!(world.insufficient.is_empty());
+    publish(&mut world, 1);
+    assert_eq!(world.offsets(1), [1]);
 }
 
 #[test]
