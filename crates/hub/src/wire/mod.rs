@@ -57,6 +57,7 @@ mod emulation;
 mod encoding;
 mod error;
 mod filter;
+mod fossil_delta;
 mod json_field;
 mod limits;
 mod messages;
