@@ -39,5 +39,7 @@ mod resolved;
 pub use error::ConfigError;
 pub use names::ChannelNames;
 pub use namespaces::{ChannelConfig, Namespace, Namespaces};
-pub use options::{ChannelOptions, Membership, PublicationDataFormat, RecoveryMode, SlowReader};
+pub use options::{
+    ChannelOptions, DeltaType, Membership, PublicationDataFormat, RecoveryMode, SlowReader,
+};
 pub use resolved::{AllowedUsers, ResolvedChannel, UnresolvedChannel};

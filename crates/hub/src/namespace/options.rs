@@ -64,6 +64,9 @@ pub struct ChannelOptions {
     pub channel_regex: Option<String>,
     /// A subscriber can ask for publications with certain tags alone. Default off.
     pub allow_tags_filter: bool,
+    /// The kinds of delta compression that subscribers can ask for. They work in channels with history, for subscriptions without
+    /// a tags filter, and where slow readers are disconnected. Default: none.
+    pub allowed_delta_types: Vec<DeltaType>,
     /// What a publication's data must be. Default: anything but empty. `None` is that of the [`super::ChannelConfig`].
     pub publication_data_format: Option<PublicationDataFormat>,
     /// What happens to a subscriber whose outbox is full. Default: it is disconnected with 3008.
@@ -90,6 +93,13 @@ pub enum SlowReader {
     DropOldest,
     /// It loses all publications of a channel but the newest.
     LatestOnly,
+}
+
+/// How a publication is sent as its difference from the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeltaType {
+    /// In Fossil's delta format.
+    Fossil,
 }
 
 /// What a publication's data must be.
@@ -128,6 +138,15 @@ impl ChannelOptions {
     pub fn can_recover(&self) -> bool {
         let loses = self.slow_reader != SlowReader::Disconnect;
         self.has_history() && !(loses && self.force_recovery_mode == RecoveryMode::Stream)
+    }
+
+    /// Returns whether subscribers can have this delta compression.
+    #[must_use]
+    pub fn allows_delta(&self, kind: DeltaType) -> bool {
+        // Who loses publications has nothing that the next one could differ from.
+        self.allowed_delta_types.contains(&kind)
+            && self.has_history()
+            && self.slow_reader == SlowReader::Disconnect
     }
 
     /// Returns whether `user` can subscribe without a token. An empty user is anonymous.

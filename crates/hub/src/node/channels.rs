@@ -13,8 +13,8 @@ use crate::{
     ClientInfo, MemoryMeter, Publication, StreamPosition,
     node::client::Client,
     shard::{
-        Begun, ClientKey, Effect, Generation, Item, ListId, NewSubscription, Removed, Room, Shard,
-        Variant,
+        Begun, ClientKey, Effect, Form, Generation, Item, ListId, NewSubscription, Removed, Room,
+        Shard, Variant,
     },
     transport::{Receivers, SendError},
     wire::Encoding,
@@ -288,7 +288,22 @@ fn send_to(client: &Arc<Client>, channel: &str, item: &Item) {
 
 /// The frames of one item, encoded once for all lists that need the same bytes.
 #[derive(Default)]
-struct Frames(Vec<(Encoding, bool, Bytes)>);
+struct Frames(Vec<(FrameKey, Bytes)>);
+
+/// What two receivers of an item have in common that get the same frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FrameKey {
+    encoding: Encoding,
+    is_bare: bool,
+    form: FrameForm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FrameForm {
+    Plain,
+    FossilWhole,
+    FossilDifference,
+}
 
 impl Frames {
     fn encode(
@@ -297,17 +312,33 @@ impl Frames {
         channel: &str,
         item: &Item,
     ) -> Result<Bytes, crate::wire::EncodeError> {
-        let (encoding, is_bare) = (variant.encoding, variant.is_unidirectional);
-        let known = self
-            .0
-            .iter()
-            .find(|(known, bare, _)| (*known, *bare) == (encoding, is_bare));
-        if let Some((_, _, frame)) = known {
+        let key = FrameKey {
+            encoding: variant.encoding,
+            is_bare: variant.is_unidirectional,
+            form: FrameForm::of(item),
+        };
+        if let Some((_, frame)) = self.0.iter().find(|(known, _)| *known == key) {
             return Ok(frame.clone());
         }
-        let frame = push::frame(encoding, is_bare, channel, item)?;
-        self.0.push((encoding, is_bare, frame.clone()));
+        let frame = push::frame(key.encoding, key.is_bare, channel, item)?;
+        self.0.push((key, frame.clone()));
         Ok(frame)
+    }
+}
+
+impl FrameForm {
+    fn of(item: &Item) -> Self {
+        match item {
+            Item::Publication {
+                form: Form::Fossil(Some(_)),
+                ..
+            } => Self::FossilDifference,
+            Item::Publication {
+                form: Form::Fossil(None),
+                ..
+            } => Self::FossilWhole,
+            _ => Self::Plain,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
-    shard::Item,
+    shard::{Form, Item},
     wire::{self, EncodeError, Encoding, Push, Reply},
 };
 
@@ -19,11 +19,20 @@ pub(crate) fn frame(
         ..Push::default()
     };
     match item {
-        Item::Publication { publication, epoch } => {
-            push.r#pub = Some(wire::Publication {
+        Item::Publication {
+            publication,
+            epoch,
+            form,
+        } => {
+            let mut publication = wire::Publication {
                 epoch: epoch.as_str().to_owned(),
                 ..publication.as_ref().into()
-            });
+            };
+            if let Form::Fossil(previous) = form {
+                let previous = previous.as_ref().map(|previous| &previous.data[..]);
+                publication.compress(encoding, previous)?;
+            }
+            push.r#pub = Some(publication);
         }
         Item::Join(info) => {
             push.join = Some(wire::JoinPush {

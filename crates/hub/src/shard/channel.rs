@@ -20,6 +20,8 @@ pub(crate) struct Channel<A> {
     position: Option<StreamPosition>,
     lag: Lag,
     held: HeldPublications,
+    /// The last publication that all members of lists with delta compression have been given.
+    last: Option<Arc<Publication>>,
     /// Whether the broker delivers the channel to this node.
     pub(crate) is_delivered: bool,
 }
@@ -56,6 +58,7 @@ impl<A: Clone> Channel<A> {
             position: None,
             lag: Lag::default(),
             held: HeldPublications::default(),
+            last: None,
             is_delivered: false,
         }
     }
@@ -127,7 +130,7 @@ impl<A: Clone> Channel<A> {
             let client = member.client.clone();
             // It was promised nothing, and gets what there is.
             for (publication, position) in came.into_iter().flatten() {
-                let item = Item::of(&publication, position.as_ref());
+                let item = Item::of(&publication, position.as_ref()).for_variant(&variant, None);
                 send_to(&client, &self.name, &variant, &publication, item, effects);
             }
             return self.enlist(key, variant, ids, effects);
@@ -136,6 +139,7 @@ impl<A: Clone> Channel<A> {
             variant,
             position,
             lag: Lag::default(),
+            last: None,
         }));
         let Some(came) = came else {
             return self.lose(key, effects);
@@ -159,6 +163,7 @@ impl<A: Clone> Channel<A> {
             Step::Next => self.send_to_lists(publication, position, effects),
             Step::Known => {}
             Step::Gap => {
+                self.last = None;
                 self.lose_positioned(ids, effects);
                 self.send_to_lists(publication, position, effects);
             }
@@ -246,16 +251,23 @@ impl<A: Clone> Channel<A> {
     }
 
     fn send_to_lists(
-        &self,
+        &mut self,
         publication: &Arc<Publication>,
         position: Option<&StreamPosition>,
         effects: &mut Vec<Effect<A>>,
     ) {
         for list in &self.lists {
             if list.variant.wants(publication) {
-                effects.push(list.send(&self.name, Item::of(publication, position)));
+                let item = Item::of(publication, position);
+                let item = item.for_variant(&list.variant, self.last.as_ref());
+                effects.push(list.send(&self.name, item));
             }
         }
+        self.last = self.has_delta_list().then(|| Arc::clone(publication));
+    }
+
+    fn has_delta_list(&self) -> bool {
+        self.lists.iter().any(|list| list.variant.has_delta)
     }
 
     /// Gives a publication to a member that is on no list, if it is the next one.
@@ -283,23 +295,30 @@ impl<A: Clone> Channel<A> {
             }
             alone.position = position.clone();
         }
+        if alone.variant.has_delta {
+            alone.last = Some(Arc::clone(publication));
+        }
+        let item = Item::of(publication, position).for_variant(&alone.variant, None);
         send_to(
             &member.client,
             &self.name,
             &alone.variant,
             publication,
-            Item::of(publication, position),
+            item,
             effects,
         );
     }
 
-    /// Moves a member to its list when both are at the same place.
+    /// Moves a member to its list when both are at the same place, and it has a publication to differ from.
     fn join_if_there(&mut self, key: ClientKey, ids: &mut ListIds, effects: &mut Vec<Effect<A>>) {
         let has_lists = !self.lists.is_empty();
         let Some(MemberState::Alone(alone)) = self.members.get(&key).map(|member| &member.state)
         else {
             return;
         };
+        if alone.variant.has_delta && alone.last.is_none() {
+            return;
+        }
         match &self.position {
             Some(own) if *own == alone.position => {}
             // Nobody on a list waits for what lies between.
@@ -312,8 +331,20 @@ impl<A: Clone> Channel<A> {
             }
             Some(_) => return,
         }
-        let variant = alone.variant.clone();
+        let (variant, last) = (alone.variant.clone(), alone.last.clone());
+        if variant.has_delta {
+            self.last = self.common_last(last);
+        }
         self.enlist(key, variant, ids, effects);
+    }
+
+    /// Returns the last publication of the lists with delta compression, if it is also that of a member that joins them.
+    fn common_last(&self, joining: Option<Arc<Publication>>) -> Option<Arc<Publication>> {
+        if !self.has_delta_list() {
+            return joining;
+        }
+        let last = self.last.as_ref()?;
+        joining.filter(|joining| Arc::ptr_eq(joining, last))
     }
 
     /// Whether the channel's position belongs to another history than `position`.
@@ -366,6 +397,9 @@ impl<A: Clone> Channel<A> {
         self.lists[at].len -= 1;
         if self.lists[at].len == 0 {
             self.lists.swap_remove(at);
+            if !self.has_delta_list() {
+                self.last = None;
+            }
             ids.free.push(id);
             effects.push(Effect::CloseList { list: id });
         }

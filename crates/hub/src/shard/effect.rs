@@ -17,19 +17,44 @@ pub(crate) enum Item {
         /// The epoch, if the publication is the first of its history: a subscriber that came before it knows none. Empty
         /// otherwise.
         epoch: Epoch,
+        form: Form,
     },
     Join(Arc<ClientInfo>),
     Leave(Arc<ClientInfo>),
 }
 
+/// The form in which a publication is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Form {
+    /// As it was published.
+    Plain,
+    /// To subscribers with delta compression: as the difference from a publication that they have, or whole.
+    Fossil(Option<Arc<Publication>>),
+}
+
 impl Item {
-    /// Makes the item of a publication at `position`.
+    /// Makes the item of a publication at `position`, in the plain form.
     pub(crate) fn of(publication: &Arc<Publication>, position: Option<&StreamPosition>) -> Self {
         let first = position.filter(|position| position.offset == 1);
         Self::Publication {
             publication: Arc::clone(publication),
             epoch: first.map_or_else(Epoch::default, |first| first.epoch.clone()),
+            form: Form::Plain,
         }
+    }
+
+    /// Gives a publication the form that subscribers of `variant` get, who have had `previous`.
+    pub(crate) fn for_variant(
+        mut self,
+        variant: &Variant,
+        previous: Option<&Arc<Publication>>,
+    ) -> Self {
+        if let Self::Publication { form, .. } = &mut self
+            && variant.has_delta
+        {
+            *form = Form::Fossil(previous.cloned());
+        }
+        self
     }
 }
 

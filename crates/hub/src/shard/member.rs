@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ListId, Variant, lag::Lag};
-use crate::{ClientInfo, StreamPosition};
+use crate::{ClientInfo, Publication, StreamPosition};
 
 /// A client of this node. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,4 +78,6 @@ pub(crate) struct Alone {
     /// Position of the last publication that it has been given.
     pub(crate) position: StreamPosition,
     pub(crate) lag: Lag,
+    /// The last publication that it has been given, if it has delta compression.
+    pub(crate) last: Option<Arc<Publication>>,
 }

@@ -13,6 +13,9 @@
 //!                       too many            nothing more is sent to it; Effect::Insufficient asks to end it
 //! ```
 //!
+//! A subscriber with delta compression stays alone until it has been given a publication: the list is sent differences from
+//! the last one.
+//!
 //! A subscriber with a position receives each publication after that position once and in order, or is told that it
 //! can't. The subscribers of a channel that receive the same bytes are one list (see [`Variant`]), so that a publication
 //! is encoded and sent once for each list, not once for each subscriber.
@@ -28,7 +31,7 @@ mod shard;
 mod tests;
 mod variant;
 
-pub(crate) use effect::{Effect, Item, ListId};
+pub(crate) use effect::{Effect, Form, Item, ListId};
 pub(crate) use held::Room;
 pub(crate) use member::{Begun, ClientKey, Generation, NewSubscription, Removed};
 pub(crate) use recovery::{Recovery, RecoveryRequest};

@@ -16,6 +16,8 @@ pub(crate) struct Variant {
     pub(crate) has_join_leave: bool,
     /// Whether the subscriber is to be told when a publication is missing.
     pub(crate) is_positioned: bool,
+    /// Whether the subscriber is sent differences from the publication before.
+    pub(crate) has_delta: bool,
     /// Which publications the subscriber asked for; all of them without a filter.
     pub(crate) filter: Option<Arc<Filter>>,
 }

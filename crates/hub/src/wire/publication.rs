@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::messages::messages;
+use super::{EncodeError, Encoding, NotJson, check_json, fossil_delta, messages::messages};
 
 messages! {
     /// One item published to a channel.
@@ -55,5 +55,109 @@ messages! {
         1 (uint64) offset: u64,
         /// Identity of the history that the offset belongs to.
         2 (string) epoch: String,
+    }
+}
+
+impl Publication {
+    /// Gives the payload the form for a subscriber with delta compression: its difference from `previous` where that is
+    /// shorter. JSON has payloads and differences alike as strings.
+    pub(crate) fn compress(
+        &mut self,
+        encoding: Encoding,
+        previous: Option<&[u8]>,
+    ) -> Result<(), EncodeError> {
+        if encoding == Encoding::Json {
+            check_json(self.data.clone()).map_err(|NotJson| EncodeError::NotJson)?;
+        }
+        if let Some(delta) =
+            previous.and_then(|previous| fossil_delta::encode(previous, &self.data))
+        {
+            self.data = delta.into();
+            self.delta = true;
+        }
+        if encoding == Encoding::Json {
+            let text = std::str::from_utf8(&self.data).map_err(|_| EncodeError::NotJson)?;
+            let string = serde_json::to_vec(text).map_err(|_| EncodeError::NotJson)?;
+            self.data = string.into();
+        }
+        Ok(())
+    }
+
+    /// Gives publications that follow each other the form for a subscriber with delta compression: the first whole, each
+    /// other one as its difference from the one before.
+    pub(crate) fn compress_all(
+        publications: &mut [Self],
+        encoding: Encoding,
+    ) -> Result<(), EncodeError> {
+        let mut previous: Option<Bytes> = None;
+        for publication in publications {
+            let whole = publication.data.clone();
+            publication.compress(encoding, previous.as_deref())?;
+            previous = Some(whole);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publication(data: &'static str) -> Publication {
+        Publication {
+            data: Bytes::from_static(data.as_bytes()),
+            ..Publication::default()
+        }
+    }
+
+    const ONE: &str = r#"{"text":"a line that stays the same","n":1}"#;
+    const TWO: &str = r#"{"text":"a line that stays the same","n":2}"#;
+
+    #[test]
+    fn json_has_strings_also_where_the_whole_payload_is_sent() {
+        let mut publications = [publication(ONE), publication("[1]"), publication("[1]")];
+        Publication::compress_all(&mut publications, Encoding::Json).expect("JSON");
+        assert_eq!(
+            publications.each_ref().map(|publication| publication.delta),
+            [false; 3]
+        );
+        let texts = publications.map(|publication| {
+            serde_json::from_slice::<String>(&publication.data).expect("a string")
+        });
+        assert_eq!(texts, [ONE, "[1]", "[1]"]);
+    }
+
+    #[test]
+    fn a_difference_is_marked_and_is_from_the_one_before() {
+        for encoding in [Encoding::Json, Encoding::Protobuf] {
+            let mut publications = [publication(ONE), publication(TWO)];
+            Publication::compress_all(&mut publications, encoding).expect("JSON");
+            let [first, second] = publications;
+            assert!(!first.delta && second.delta);
+            let delta = match encoding {
+                Encoding::Json => serde_json::from_slice::<String>(&second.data)
+                    .expect("a string")
+                    .into(),
+                Encoding::Protobuf => second.data,
+            };
+            assert_eq!(
+                Some(delta),
+                fossil_delta::encode(ONE.as_bytes(), TWO.as_bytes()).map(Bytes::from)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_reaches_protobuf_alone() {
+        for data in ["no JSON", "{} {}", ""] {
+            let mut one = publication(data);
+            assert_eq!(
+                one.compress(Encoding::Json, None),
+                Err(EncodeError::NotJson)
+            );
+            let mut one = publication(data);
+            assert_eq!(one.compress(Encoding::Protobuf, None), Ok(()));
+            assert_eq!(one.data, data);
+        }
     }
 }

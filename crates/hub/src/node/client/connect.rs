@@ -291,6 +291,7 @@ impl Client {
         request: &crate::wire::SubscribeRequest,
     ) -> Result<(Held, crate::wire::SubscribeResult), Failure> {
         let mut plan = self.plan_trusted(&connected.info.user, channel, options, None)?;
+        Self::agree_on_delta(&mut plan, &request.delta);
         let mut request = Request::of(request);
         let info = connected.info_in(&plan.chan_info);
         let holding = self.hold(&plan, info).await?;

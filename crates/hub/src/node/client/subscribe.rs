@@ -14,9 +14,9 @@ use crate::{
     ClientInfo, Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition, UnixMillis,
     UnsubscribeCode,
     filter::Filter,
-    namespace::{Membership, RecoveryMode, ResolvedChannel, UnresolvedChannel},
+    namespace::{DeltaType, Membership, RecoveryMode, ResolvedChannel, UnresolvedChannel},
     node::{ClientView, SubscribeEvent, SubscriptionGrant},
-    shard::{Begun, Generation, NewSubscription, RecoveryRequest, Variant},
+    shard::{Begun, Generation, NewSubscription, Recovery, RecoveryRequest, Variant},
     token::SubscriptionOptions,
     wire::{
         Publication, Push, Reply, SubscribeRequest, SubscribeResult, UnsubscribePush,
@@ -35,6 +35,9 @@ pub(super) struct Plan {
     /// Whether the client is told of others.
     pub(super) hears_others: bool,
     pub(super) filter: Option<Arc<Filter>>,
+    /// Whether the channel's options and the request let it have differences.
+    pub(super) can_have_delta: bool,
+    pub(super) has_delta: bool,
     pub(super) mode: RecoveryMode,
     pub(super) history_meta_ttl: std::time::Duration,
     pub(super) chan_info: Bytes,
@@ -61,6 +64,9 @@ pub(super) struct Holding {
 
 /// Bit of the request's flags: answer error 112 instead of a subscription that isn't recovered.
 const FLAG_ERROR_IF_UNRECOVERABLE: i64 = 2;
+
+/// The name of the only delta compression there is.
+const FOSSIL: &str = "fossil";
 
 /// What the client itself asks to have.
 struct Wishes<'a> {
@@ -91,6 +97,9 @@ impl Client {
         id: u32,
         request: SubscribeRequest,
     ) -> Result<(), Failure> {
+        if !matches!(&*request.delta, "" | FOSSIL) {
+            return Err(Disconnect::BAD_REQUEST.into());
+        }
         let channel: Arc<str> = request.channel.as_str().into();
         let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
         let attempt = self.node.next_number();
@@ -152,6 +161,7 @@ impl Client {
         let user = Arc::clone(&self.state.lock().connected()?.info.user);
         let resolved = self.node.namespaces.resolve(channel).map_err(unresolved)?;
         let mut plan = self.plan(&user, channel, &resolved, grant, Some(wishes))?;
+        Self::agree_on_delta(&mut plan, &request.delta);
         let mut wanted = Request::of(request);
         let info = self.state.lock().connected()?.info_in(&plan.chan_info);
         let holding = self.hold(&plan, info).await?;
@@ -311,6 +321,8 @@ impl Client {
             is_present: overrides.presence.unwrap_or(options.presence),
             announces,
             hears_others,
+            can_have_delta: filter.is_none() && options.allows_delta(DeltaType::Fossil),
+            has_delta: false,
             filter,
             mode: options.force_recovery_mode,
             history_meta_ttl: resolved.history_meta_ttl,
@@ -318,6 +330,13 @@ impl Client {
             data: data.unwrap_or_default(),
             expire_at: grant.expire_at,
         })
+    }
+
+    /// Gives the subscription the delta compression that the client asks for, if it may have it. It is positioned then: the next
+    /// difference needs the publication before.
+    pub(super) fn agree_on_delta(plan: &mut Plan, asked: &str) {
+        plan.has_delta = plan.can_have_delta && asked == FOSSIL;
+        plan.is_positioned |= plan.has_delta;
     }
 
     /// Begins to keep what is published, so that nothing is missing between the history and the deliveries.
@@ -333,6 +352,7 @@ impl Client {
                 encoding: self.transport.encoding(),
                 is_unidirectional: self.transport.is_unidirectional(),
                 has_join_leave: plan.hears_others,
+                has_delta: plan.has_delta,
                 is_positioned: plan.is_positioned,
                 filter: plan.filter.clone(),
             },
@@ -392,6 +412,7 @@ impl Client {
             data: plan.data.clone(),
             recoverable: plan.is_recoverable,
             positioned: plan.is_positioned,
+            delta: plan.has_delta,
             ..SubscribeResult::default()
         };
         if !plan.is_positioned {
@@ -446,14 +467,24 @@ impl Client {
             // The client counts on from the publications.
             result.offset = since.offset;
         }
+        result.publications = self.recovered(plan, &recovery)?;
+        Ok(result)
+    }
+
+    /// Returns what was recovered as the client is to be given it.
+    fn recovered(&self, plan: &Plan, recovery: &Recovery) -> Result<Vec<Publication>, Failure> {
         let filter = plan.filter.as_deref();
-        result.publications = recovery
+        let mut publications: Vec<_> = recovery
             .publications
             .iter()
             .filter(|publication| filter.is_none_or(|filter| filter.matches(&publication.tags)))
             .map(|publication| Publication::from(publication.as_ref()))
             .collect();
-        Ok(result)
+        if plan.has_delta {
+            Publication::compress_all(&mut publications, self.transport.encoding())
+                .map_err(|error| error.disconnect())?;
+        }
+        Ok(publications)
     }
 
     pub(super) fn unsubscribe(&self, request: &UnsubscribeRequest) -> Result<Reply, Failure> {

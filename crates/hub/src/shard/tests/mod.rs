@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ClientKey, Effect, Generation, Item, ListId, NewSubscription, Shard, Variant};
+use super::{ClientKey, Effect, Form, Generation, Item, ListId, NewSubscription, Shard, Variant};
 use crate::{ClientInfo, Epoch, Publication, StreamPosition, wire::Encoding};
 
 const CHANNEL: &str = "news";
@@ -22,6 +22,10 @@ struct World {
     shard: Shard<u64>,
     lists: BTreeMap<ListId, BTreeSet<u64>>,
     received: BTreeMap<u64, Vec<Item>>,
+    /// How much clients had received when they subscribed.
+    received_before: BTreeMap<u64, usize>,
+    /// Publications that were sent as differences.
+    differences: usize,
     insufficient: Vec<(ClientKey, Generation)>,
     /// Sends to lists since the beginning.
     list_sends: usize,
@@ -29,6 +33,8 @@ struct World {
 
 impl World {
     fn begin(&mut self, client: u64, variant: Variant) -> Generation {
+        let received = self.received.get(&client).map_or(0, Vec::len);
+        self.received_before.insert(client, received);
         let subscription = NewSubscription {
             client,
             variant,
@@ -99,18 +105,44 @@ impl World {
                 }
                 Effect::SendToList { list, item, .. } => {
                     self.list_sends += 1;
-                    for client in &self.lists[&list] {
-                        self.received.entry(*client).or_default().push(item.clone());
+                    for client in self.lists[&list].clone() {
+                        self.receive(client, item.clone());
                     }
                 }
                 Effect::SendTo { client, item, .. } => {
-                    self.received.entry(client).or_default().push(item);
+                    self.receive(client, item);
                 }
                 Effect::Insufficient {
                     key, generation, ..
                 } => self.insufficient.push((key, generation)),
             }
         }
+    }
+
+    /// Takes in what a client is sent. A difference must be from the publication that it was sent last.
+    fn receive(&mut self, client: u64, item: Item) {
+        let received = self.received.entry(client).or_default();
+        if let Item::Publication {
+            form: Form::Fossil(Some(previous)),
+            ..
+        } = &item
+        {
+            let of_this_subscription = &received[self.received_before[&client]..];
+            let last = of_this_subscription
+                .iter()
+                .rev()
+                .find_map(|item| match item {
+                    Item::Publication { publication, .. } => Some(publication),
+                    _ => None,
+                });
+            assert_eq!(
+                last,
+                Some(previous),
+                "client {client} can't apply the difference"
+            );
+            self.differences += 1;
+        }
+        received.push(item);
     }
 
     /// Returns the offsets of the publications that a client has received.
@@ -130,9 +162,17 @@ fn variant() -> Variant {
         transport: TypeId::of::<u64>(),
         encoding: Encoding::Json,
         is_unidirectional: false,
+        has_delta: false,
         has_join_leave: false,
         is_positioned: true,
         filter: None,
+    }
+}
+
+fn delta_variant() -> Variant {
+    Variant {
+        has_delta: true,
+        ..variant()
     }
 }
 

@@ -352,3 +352,89 @@ fn a_cache_is_recovered_by_its_newest_publication() {
     assert_eq!(cached(position(3, "e"), &[]), (false, vec![]));
     assert_eq!(cached(position(4, "other"), &[]), (false, vec![]));
 }
+
+/// Returns the forms of what a client has received.
+fn forms(world: &World, client: u64) -> Vec<Option<u64>> {
+    let items = world.received.get(&client).into_iter().flatten();
+    items
+        .filter_map(|item| match item {
+            Item::Publication {
+                form: Form::Fossil(previous),
+                ..
+            } => Some(previous.as_ref().map(|previous| previous.offset)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn publish_at(world: &mut World, offset: u64) {
+    world.publish(&publication(offset), Some(&position(offset, "e")));
+}
+
+#[test]
+fn with_delta_compression_the_first_is_whole_and_each_other_a_difference() {
+    // HUB scenario 1: also after a recovery with nothing recovered.
+    let mut world = World::default();
+    let early = world.begin(1, delta_variant());
+    world.release(1, early, Some(position(4, "e")));
+    let plain = world.begin(2, variant());
+    world.release(2, plain, Some(position(4, "e")));
+    for offset in 5..=7 {
+        publish_at(&mut world, offset);
+    }
+    let late = world.begin(3, delta_variant());
+    world.release(3, late, Some(position(7, "e")));
+    for offset in 8..=9 {
+        publish_at(&mut world, offset);
+    }
+    assert_eq!(forms(&world, 1), [None, Some(5), Some(6), Some(7), Some(8)]);
+    assert_eq!(world.offsets(2), [5, 6, 7, 8, 9]);
+    assert_eq!(forms(&world, 2), []);
+    assert_eq!(forms(&world, 3), [None, Some(8)]);
+}
+
+#[test]
+fn a_publication_without_a_place_is_one_to_differ_from() {
+    let mut world = World::default();
+    let generation = world.begin(1, delta_variant());
+    world.release(1, generation, Some(position(0, "e")));
+    publish_at(&mut world, 1);
+    world.publish(&publication(0), None);
+    publish_at(&mut world, 2);
+    assert_eq!(forms(&world, 1), [None, Some(1), Some(0)]);
+}
+
+#[test]
+fn who_catches_up_with_the_list_has_something_in_common_with_it() {
+    let mut world = World::default();
+    let ahead = world.begin(1, delta_variant());
+    world.release(1, ahead, Some(position(0, "e")));
+    for offset in 1..=3 {
+        publish_at(&mut world, offset);
+    }
+    // The history that the second one read is older than what the list has been given.
+    let behind = world.begin(2, delta_variant());
+    world.release(2, behind, Some(position(2, "e")));
+    world.publish(&publication(0), None);
+    publish_at(&mut world, 3);
+    publish_at(&mut world, 4);
+    publish_at(&mut world, 5);
+    // At 3 both are at the same place, but the first had the one without a place last.
+    assert_eq!(
+        forms(&world, 1),
+        [None, Some(1), Some(2), Some(3), None, Some(4)]
+    );
+    assert_eq!(forms(&world, 2), [None, None, None, Some(4)]);
+}
+
+#[test]
+fn a_new_history_begins_whole() {
+    let mut world = World::default();
+    let generation = world.begin(1, delta_variant());
+    world.release(1, generation, Some(position(0, "")));
+    publish_at(&mut world, 1);
+    publish_at(&mut world, 2);
+    world.publish(&publication(1), Some(&position(1, "f")));
+    assert_eq!(forms(&world, 1), [None, Some(1)]);
+    assert_eq!(world.insufficient.len(), 1);
+}

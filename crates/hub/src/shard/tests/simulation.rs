@@ -123,7 +123,11 @@ impl Simulation {
         let at = client as usize;
         match self.subscriptions[at] {
             Subscription::None => {
-                let generation = self.world.begin(client, variant());
+                let variant = match client % 2 {
+                    0 => variant(),
+                    _ => delta_variant(),
+                };
+                let generation = self.world.begin(client, variant);
                 self.subscriptions[at] = Subscription::Reading(generation);
             }
             Subscription::Reading(generation) => {
@@ -232,6 +236,7 @@ impl Simulation {
 #[test]
 fn nobody_misses_anything_without_being_told() {
     let only = std::env::var("SEED").ok().map(|seed| seed.parse().unwrap());
+    let mut differences = 0;
     for seed in only.map_or(0..SEEDS, |seed: u64| seed..seed + 1) {
         let run = std::panic::catch_unwind(|| {
             let mut simulation = Simulation::new(seed);
@@ -239,7 +244,10 @@ fn nobody_misses_anything_without_being_told() {
                 simulation.step();
             }
             simulation.settle();
+            simulation.world.differences
         });
         assert!(run.is_ok(), "repeat with SEED={seed}");
+        differences += run.unwrap_or(0);
     }
+    assert!(differences > 0, "nobody was sent a difference");
 }
