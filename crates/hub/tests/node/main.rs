@@ -4,6 +4,7 @@ mod broker;
 mod commands;
 mod connections;
 mod delivery;
+mod delta;
 mod filters;
 mod limits;
 mod orders;

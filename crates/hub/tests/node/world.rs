@@ -42,6 +42,11 @@ pub(crate) fn open_options() -> ChannelOptions {
 }
 
 pub(crate) fn namespaces() -> Namespaces {
+    namespaces_with(open_options())
+}
+
+/// Returns the namespaces with these options for names without one.
+pub(crate) fn namespaces_with(without_namespace: ChannelOptions) -> Namespaces {
     let closed = ChannelOptions::default();
     let watched = ChannelOptions {
         force_push_join_leave: true,
@@ -70,7 +75,7 @@ pub(crate) fn namespaces() -> Namespaces {
         ("cached", cached),
     ];
     Namespaces::new(ChannelConfig {
-        without_namespace: open_options(),
+        without_namespace,
         namespaces: namespaces
             .into_iter()
             .map(|(name, options)| Namespace {
@@ -108,6 +113,14 @@ impl World {
     }
 
     pub(crate) fn with(build: impl FnOnce(NodeBuilder) -> NodeBuilder) -> Self {
+        Self::begin(namespaces(), build)
+    }
+
+    pub(crate) fn in_namespaces(namespaces: Namespaces) -> Self {
+        Self::begin(namespaces, |builder| builder)
+    }
+
+    fn begin(namespaces: Namespaces, build: impl FnOnce(NodeBuilder) -> NodeBuilder) -> Self {
         let clock = Arc::new(ManualClock::at(UnixMillis(START * 1000)));
         let mut settings = NodeSettings::default();
         settings.allow_anonymous_connect_without_token = true;
@@ -116,7 +129,7 @@ impl World {
             ..VerifierConfig::default()
         })
         .expect("a valid key");
-        let builder = Node::builder(namespaces())
+        let builder = Node::builder(namespaces)
             .settings(settings)
             .verifier(verifier)
             .clock(SharedClock(Arc::clone(&clock)));
