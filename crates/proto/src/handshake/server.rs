@@ -145,9 +145,8 @@ fn check_request(head: &RequestHead<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(505, "WebSocket needs HTTP/1.1\n"));
     }
     if head.method != "GET" {
-        return Err(
-            Refusal::new(405, "a WebSocket handshake is a GET\n").with_header("Allow", "GET")
-        );
+        // `Allow` says it all, and the protocol of SockJS wants no body.
+        return Err(Refusal::new(405, "").with_header("Allow", "GET"));
     }
     // RFC 9112 section 3: the response to an invalid request line is 400.
     if Target::parse(head.target).is_none() {
