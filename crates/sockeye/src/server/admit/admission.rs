@@ -5,6 +5,8 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode, Version, header};
 use sockeye_proto::{Role, handshake::ServerHandshake};
 
+#[cfg(feature = "sockjs")]
+use crate::server::{admit::accepted::Capacity, sockjs::SessionHost};
 use crate::{
     address::{AddressPermit, Key},
     connection::{Established, Io, Permit, Stream},
@@ -51,12 +53,15 @@ impl ServerShared {
             Ok(address) => address,
             Err(refusal) => return Admission::Now(Err(refusal)),
         };
-        let route = match self.route_for(&mut request) {
-            Ok(route) => route,
+        let RouteMatch { route, adapter, .. } = match self.route_for(&mut request) {
+            Ok(found) => found,
             Err(refusal) => return Admission::Now(Err(refusal)),
         };
         let admitted = move |route: &CompiledRoute, request| {
             let mut admitted = Admitted::new(route, handshake, request)?;
+            if let Some(adapter) = adapter {
+                admitted.handler = adapter.wrap(admitted.handler, &admitted.request);
+            }
             admitted.address = address;
             Ok(admitted)
         };
@@ -82,16 +87,19 @@ impl ServerShared {
     }
 
     /// Returns the route of the request, if the server accepts new WebSockets and the route accepts the origin.
-    fn route_for(&self, request: &mut Request) -> Result<Arc<CompiledRoute>, Refusal> {
+    fn route_for(&self, request: &mut Request) -> Result<RouteMatch, Refusal> {
         if !self.is_serving() {
             return Err(Refusal::going_away());
         }
-        let RouteMatch { route, params } = self.routes.find(request.path())?;
-        request.params = params;
-        if !route.origins.admit(&request.fields, &request.info) {
+        let mut found = self.routes.find(request.path())?;
+        request.params = std::mem::take(&mut found.params);
+        if let Some(adapter) = &found.adapter {
+            adapter.strip(request)?;
+        }
+        if !found.route.origins.admit(&request.fields, &request.info) {
             return Err(refuse_origin(request, &self.log_limits.origin));
         }
-        Ok(route)
+        Ok(found)
     }
 
     /// Returns what the client has asked for, seen through the trusted proxies.
@@ -111,6 +119,22 @@ impl ServerShared {
     /// Returns the registration of one session: its count and its entry in the registry.
     pub(crate) fn registration(&self, permit: Arc<Permit>) -> Registration {
         Registration::new(Arc::clone(&self.registry), permit)
+    }
+}
+
+#[cfg(feature = "sockjs")]
+impl SessionHost for ServerShared {
+    fn count_session(&self, info: &RequestInfo) -> Result<Registration, Refusal> {
+        if !self.is_serving() {
+            return Err(Refusal::going_away());
+        }
+        let address = self.count_for_key(info.key(), info.client_addr())?;
+        let permit = Capacity::permit(self).ok_or_else(Refusal::too_many)?;
+        Ok(self.registration(Arc::new(permit)).counting_for(address))
+    }
+
+    fn refuse_origin(&self, request: &Request) -> Refusal {
+        refuse_origin(request, &self.log_limits.origin)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The routes of a server: which path leads to which handler, which pages and clients may connect, and who they are.
 //!
 //! ```text
-//!   request ──> forwarded (what proxies say) ──> path ──> origin ──> identity ──> authorize ──> handler
+//!   request ──> forwarded (what proxies say) ──> routes: path ──> route: origin ──> identity ──> authorize ──> handler
 //! ```
 //!
 //! `address_limits` counts what each client address takes; `log_limit` limits the log lines that any peer can cause.
 
 mod forwarded;
+
+mod routes;
 
 mod route;
 
@@ -30,4 +32,5 @@ pub(crate) use log_limit::LogLimit;
 pub use origin::Origins;
 pub(crate) use origin::refuse_origin;
 pub use route::Route;
-pub(crate) use route::{Authorization, BoxFuture, CompiledRoute, RouteMatch, Routes};
+pub(crate) use route::{Authorization, BoxFuture, CompiledRoute};
+pub(crate) use routes::{RouteAdapter, RouteMatch, Routes};

@@ -61,6 +61,11 @@ impl Origins {
         let (Some(origin), None) = (visible(origin), origins.next()) else {
             return false;
         };
+        self.admits_origin(origin, info)
+    }
+
+    /// Returns whether the policy lets pages of `origin` through.
+    pub(crate) fn admits_origin(&self, origin: &str, info: &RequestInfo) -> bool {
         match self {
             Self::Any => true,
             Self::List(list) => list.iter().any(|listed| is_same_origin(listed, origin)),

@@ -11,7 +11,6 @@ use std::{
 };
 
 use http::StatusCode;
-use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind},
     handshake::{ClientId, Negotiated, Refusal, Request},
     memory::MemoryBudget,
-    server::route::{handler::Handler, identity::Identify, origin::Origins, path},
+    server::route::{handler::Handler, identity::Identify, origin::Origins},
     settings::{AppHeartbeat, Settings},
     websocket::WebSocket,
 };
@@ -335,6 +334,50 @@ impl Route {
         }
     }
 
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Fills in all defaults.
+    ///
+    /// # Errors
+    ///
+    /// Kind `Config` if a subprotocol is not a token, or a listed origin is not one.
+    pub(crate) fn compile(self, defaults: &Settings) -> Result<CompiledRoute, Error> {
+        if let Some(name) = self.subprotocols.iter().find(|name| !is_token(name)) {
+            let message = format!("route {}: {name:?} is not a subprotocol", self.path);
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        if let Some(origin) = self.origins.first_invalid() {
+            let message = format!("route {}: {origin:?} is not an origin", self.path);
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let mut settings = self.settings.unwrap_or_else(|| defaults.clone());
+        if let Some(limits) = self.limits {
+            settings.limits = limits;
+        }
+        if let Some(deflate) = self.deflate {
+            settings.deflate = Some(deflate);
+        }
+        if let Some(heartbeat) = self.app_heartbeat {
+            settings.app_heartbeat = Some(heartbeat);
+        }
+        Ok(CompiledRoute {
+            origins: self.origins,
+            subprotocols: self.subprotocols,
+            negotiated: Arc::new(Negotiated {
+                settings,
+                keeps_request: self.keeps_request,
+                ..Negotiated::default()
+            }),
+            identify: self.identify,
+            identify_async: self.identify_async,
+            identify_timeout: self.identify_timeout,
+            authorize: self.authorize,
+            factory: self.factory,
+        })
+    }
+
     fn with_factory(path: String, factory: Factory) -> Self {
         Self {
             path,
@@ -364,10 +407,6 @@ impl fmt::Debug for Route {
     }
 }
 
-/// All routes of a server, by path.
-#[derive(Default)]
-pub(crate) struct Routes(matchit::Router<Arc<CompiledRoute>>);
-
 /// A route with all defaults filled in.
 pub(crate) struct CompiledRoute {
     pub(crate) origins: Origins,
@@ -380,96 +419,12 @@ pub(crate) struct CompiledRoute {
     factory: Factory,
 }
 
-/// The route that matches a path.
-pub(crate) struct RouteMatch {
-    pub(crate) route: Arc<CompiledRoute>,
-    /// Names and percent-decoded values, in the order of the path.
-    pub(crate) params: Vec<(String, String)>,
-}
-
 /// Whether a route lets a request connect.
 pub(crate) enum Authorization {
     /// The route has no check.
     Now(Arc<Request>),
     /// The route's lookup or check takes time, or `identify` has refused the request.
     Later(BoxFuture<Result<Arc<Request>, Refusal>>),
-}
-
-impl Routes {
-    /// # Errors
-    ///
-    /// Kind `Config` if a path is malformed or there twice, a subprotocol is not a token, or a listed origin is not
-    /// one.
-    pub(crate) fn new(routes: Vec<Route>, defaults: &Settings) -> Result<Self, Error> {
-        let mut router = matchit::Router::new();
-        for route in routes {
-            if let Some(name) = route.subprotocols.iter().find(|name| !is_token(name)) {
-                let message = format!("route {}: {name:?} is not a subprotocol", route.path);
-                return Err(Error::new(ErrorKind::Config, message));
-            }
-            if let Some(origin) = route.origins.first_invalid() {
-                let message = format!("route {}: {origin:?} is not an origin", route.path);
-                return Err(Error::new(ErrorKind::Config, message));
-            }
-            let mut settings = route.settings.unwrap_or_else(|| defaults.clone());
-            if let Some(limits) = route.limits {
-                settings.limits = limits;
-            }
-            if let Some(deflate) = route.deflate {
-                settings.deflate = Some(deflate);
-            }
-            if let Some(heartbeat) = route.app_heartbeat {
-                settings.app_heartbeat = Some(heartbeat);
-            }
-            let compiled = CompiledRoute {
-                origins: route.origins,
-                subprotocols: route.subprotocols,
-                negotiated: Arc::new(Negotiated {
-                    settings,
-                    keeps_request: route.keeps_request,
-                    ..Negotiated::default()
-                }),
-                identify: route.identify,
-                identify_async: route.identify_async,
-                identify_timeout: route.identify_timeout,
-                authorize: route.authorize,
-                factory: route.factory,
-            };
-            if let Err(why) = path::check(&route.path) {
-                let message = format!("route {:?}: {why}", route.path);
-                return Err(Error::new(ErrorKind::Config, message));
-            }
-            router
-                .insert(&route.path, Arc::new(compiled))
-                .map_err(|error| {
-                    Error::new(ErrorKind::Config, format!("route {}", route.path))
-                        .with_source(error)
-                })?;
-        }
-        Ok(Self(router))
-    }
-
-    /// Returns the route that matches `path`.
-    pub(crate) fn find(&self, path: &str) -> Result<RouteMatch, Refusal> {
-        let found = self.0.at(path).map_err(|_| {
-            Refusal::text(
-                StatusCode::NOT_FOUND,
-                "there is no WebSocket on this path\n",
-            )
-        })?;
-        let mut params = Vec::with_capacity(found.params.len());
-        for (name, value) in found.params.iter() {
-            // Decoded after the match, so that an encoded slash stays in its segment.
-            let value = percent_decode_str(value)
-                .decode_utf8()
-                .map_err(|_| Refusal::text(StatusCode::BAD_REQUEST, "the path is not UTF-8\n"))?;
-            params.push((name.to_owned(), value.into_owned()));
-        }
-        Ok(RouteMatch {
-            route: Arc::clone(found.value),
-            params,
-        })
-    }
 }
 
 impl CompiledRoute {
@@ -508,6 +463,12 @@ impl CompiledRoute {
         };
         let authorized = catch_panic(|| Ok(authorize(request)));
         Authorization::Later(Box::pin(async move { caught(authorized?).await }))
+    }
+
+    /// Returns whether the route has a check of its own.
+    #[cfg(feature = "sockjs")]
+    pub(crate) fn has_authorize(&self) -> bool {
+        self.authorize.is_some()
     }
 
     pub(crate) fn open(&self, request: &Arc<Request>) -> Result<Handler, Refusal> {
