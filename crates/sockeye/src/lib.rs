@@ -88,6 +88,7 @@
 //! | `http2` | yes | WebSockets over HTTP/2 (RFC 8441), in client and server |
 //! | `axum` | yes | the fallback of a `Server`, the module `upgrade`, extractors; turns on `server` |
 //! | `deflate` | yes | permessage-deflate (RFC 7692) |
+//! | `sockjs` | no | SockJS, for clients without WebSocket: `Server::sockjs`; turns on `server` |
 //! | `stream` | no | `futures::Stream` and `Sink` for [`WebSocket`] |
 //! | `json` | no | messages that are JSON: `recv_json`, `send_json` |
 //!
@@ -185,6 +186,9 @@ pub use server::{
     AddressLimits, AddressRateLimiter, Drain, DrainReport, Endings, HttpSettings, Identify,
     Origins, Retry, Route, Server, ServerHandle, UnixListen, identity,
 };
+#[cfg(feature = "sockjs")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sockjs")))]
+pub use server::{SessionCookie, SockJs, SockJsSettings, SockJsWebSocket};
 pub use settings::{AppHeartbeat, Lifetime, Settings};
 pub use sockeye_proto::{
     Binary, CloseCode, CloseFrame, HeartbeatConfig, Limits, Message, MessageKind, Printable, Role,

@@ -57,7 +57,7 @@ impl Rate {
 
     /// Counts one more, by the generic cell rate algorithm. `full_at` is when the whole burst is available
     /// again, which is all the state there is. Returns its next value.
-    pub(super) fn count(self, full_at: Duration, now: Duration) -> Result<Duration, RetryAfter> {
+    pub(crate) fn count(self, full_at: Duration, now: Duration) -> Result<Duration, RetryAfter> {
         let next = full_at.max(now) + self.interval;
         match next.checked_sub(now + self.interval * self.burst.get()) {
             Some(early) if !early.is_zero() => Err(RetryAfter(early)),
@@ -69,6 +69,12 @@ impl Rate {
 impl RetryAfter {
     pub(crate) fn new(time: Duration) -> Self {
         Self(time)
+    }
+
+    /// Returns the time exactly.
+    #[cfg(feature = "sockjs")]
+    pub(crate) fn duration(self) -> Duration {
+        self.0
     }
 
     /// Returns whole seconds, rounded up and at least 1: the value of `Retry-After`.

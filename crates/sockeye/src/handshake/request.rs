@@ -11,6 +11,8 @@ use percent_encoding::percent_decode_str;
 
 #[cfg(feature = "rustls")]
 use crate::handshake::peer_certificates::PeerCertificates;
+#[cfg(feature = "sockjs")]
+use crate::handshake::tls::Tls;
 use crate::handshake::{client_id::ClientId, fields::Fields, request_info::RequestInfo};
 
 /// The request that opened a WebSocket: in a server the one received, in a client the one sent.
@@ -29,6 +31,26 @@ pub struct Request {
 }
 
 impl Request {
+    /// Makes the request of plain HTTP for a program that knows those of WebSockets.
+    #[cfg(feature = "sockjs")]
+    pub(crate) fn from_plain(
+        parts: http::request::Parts,
+        (peer_addr, tls): (Option<SocketAddr>, Tls),
+        info: RequestInfo,
+    ) -> Self {
+        let target = parts.uri.path_and_query().cloned();
+        Self {
+            method: parts.method,
+            uri: target.map(Uri::from).unwrap_or_default(),
+            fields: parts.headers.into(),
+            peer_addr,
+            info,
+            tls: tls == Tls::Yes,
+            extensions: parts.extensions,
+            ..Self::default()
+        }
+    }
+
     /// Returns the method: GET, or CONNECT over HTTP/2 (RFC 8441).
     #[must_use]
     pub fn method(&self) -> &Method {

@@ -13,6 +13,8 @@ use tower_service::Service;
 
 #[cfg(feature = "axum")]
 use crate::server::fallback::Fallback;
+#[cfg(feature = "sockjs")]
+use crate::server::sockjs::{SockJs, SockJsMounts};
 use crate::{
     connection::Connections,
     endpoint::Endpoint,
@@ -56,6 +58,8 @@ use crate::{
 pub struct Server {
     listens: Vec<Listen>,
     routes: Vec<Route>,
+    #[cfg(feature = "sockjs")]
+    sockjs: Vec<SockJs>,
     #[cfg(feature = "axum")]
     fallback: Option<Fallback>,
     settings: Settings,
@@ -104,6 +108,8 @@ impl Server {
         Self {
             listens: Vec::new(),
             routes: Vec::new(),
+            #[cfg(feature = "sockjs")]
+            sockjs: Vec::new(),
             #[cfg(feature = "axum")]
             fallback: None,
             settings: Settings::default(),
@@ -251,6 +257,27 @@ impl Server {
         self
     }
 
+    /// Adds endpoints that clients reach by SockJS, also where WebSocket is missing. This is short for
+    /// [`Server::mount_sockjs`] of [`SockJs::endpoint`].
+    #[cfg(feature = "sockjs")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sockjs")))]
+    pub fn sockjs<F, E>(self, path: impl Into<String>, factory: F) -> Self
+    where
+        F: Fn(&Request) -> Result<E, Refusal> + Send + Sync + 'static,
+        E: Endpoint,
+    {
+        self.mount_sockjs(SockJs::endpoint(path, factory))
+    }
+
+    /// Adds a route that clients reach by SockJS. All paths below the route's own belong to it, and no request there gets
+    /// to the fallback.
+    #[cfg(feature = "sockjs")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sockjs")))]
+    pub fn mount_sockjs(mut self, sockjs: SockJs) -> Self {
+        self.sockjs.push(sockjs);
+        self
+    }
+
     /// Sets the service that answers requests which don't ask for a WebSocket: an [`axum::Router`], or any tower service,
     /// with its layers. Default: the server answers them with 404.
     ///
@@ -353,13 +380,14 @@ impl Server {
     ///
     /// Panics outside a tokio runtime with I/O and time enabled.
     pub async fn start(mut self) -> Result<ServerHandle, Error> {
-        if let Some(budget) = self.memory_budget {
-            self.routes
-                .iter_mut()
-                .for_each(|route| route.charge_to(&budget));
-            self.settings.memory_budget = budget;
-        }
-        let routes = Routes::new(self.routes, &self.settings)?;
+        self.charge_to_budget();
+        #[cfg_attr(
+            not(feature = "sockjs"),
+            expect(unused_mut, reason = "SockJS adds some")
+        )]
+        let mut routes = Routes::new(self.routes, &self.settings)?;
+        #[cfg(feature = "sockjs")]
+        let sockjs = SockJsMounts::new(self.sockjs, &self.settings, &mut routes)?;
         let trusted_proxies = TrustedProxies::parse(&self.trusted_proxies)?;
         let addresses = Addresses::new(self.address_limits)?;
         let (workers, idle_workers) = worker::prepare(self.workers).map_err(|error| {
@@ -376,6 +404,8 @@ impl Server {
             routes,
             trusted_proxies,
             log_limits: LogLimits::default(),
+            #[cfg(feature = "sockjs")]
+            sockjs,
             #[cfg(feature = "axum")]
             fallback: self.fallback,
             settings: self.settings,
@@ -408,6 +438,21 @@ impl Server {
             });
         }
         Ok(handle)
+    }
+
+    /// Charges the connections of all routes to the server's own budget, if it has one.
+    fn charge_to_budget(&mut self) {
+        let Some(budget) = self.memory_budget.take() else {
+            return;
+        };
+        for route in &mut self.routes {
+            route.charge_to(&budget);
+        }
+        #[cfg(feature = "sockjs")]
+        for sockjs in &mut self.sockjs {
+            sockjs.charge_to(&budget);
+        }
+        self.settings.memory_budget = budget;
     }
 
     /// Starts the server and serves until the future is dropped.

@@ -4,6 +4,7 @@
 //!   listen ──> first_request ──────────> admit ──> handoff ──> worker ──> endpoint
 //!   (TLS, PROXY)  │                      ^   └───────────────────────────> a tokio task ──> conversation
 //!                 └──> http ─ upgrade ───┘
+//!                       ├──> sockjs ──> a tokio task ──> endpoint
 //!                       └──> fallback (a tower service)
 //!
 //!   worker ──> its own acceptors and handshakes (no TLS) ──> admit ──> endpoint
@@ -28,6 +29,9 @@ mod listen;
 mod first_request;
 
 mod route;
+
+#[cfg(feature = "sockjs")]
+mod sockjs;
 
 mod admit;
 
@@ -63,4 +67,6 @@ pub use route::{AddressLimits, AddressRateLimiter, Identify, Origins, Route, ide
 pub(crate) use route::{Handler, LogLimit, refuse_origin};
 #[cfg(feature = "axum")]
 pub(crate) use shared::ServerShared;
+#[cfg(feature = "sockjs")]
+pub use sockjs::{SessionCookie, SockJs, SockJsSettings, SockJsWebSocket};
 pub use stats::Endings;

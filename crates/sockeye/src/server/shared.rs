@@ -11,6 +11,8 @@ use tokio::sync::watch;
 
 #[cfg(feature = "axum")]
 use crate::server::fallback::Fallback;
+#[cfg(feature = "sockjs")]
+use crate::server::sockjs::SockJsMounts;
 use crate::{
     address::{AddressPermit, Key, RetryAfter},
     connection::Connections,
@@ -32,6 +34,8 @@ pub(crate) struct ServerShared {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) addresses: Addresses,
     pub(crate) log_limits: LogLimits,
+    #[cfg(feature = "sockjs")]
+    pub(crate) sockjs: SockJsMounts,
     /// Answers requests that don't ask for a WebSocket.
     #[cfg(feature = "axum")]
     pub(crate) fallback: Option<Fallback>,

@@ -6,6 +6,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, uri::Authority};
 use parking_lot::Mutex;
 
+#[cfg(feature = "sockjs")]
+use crate::handshake;
+#[cfg(feature = "sockjs")]
+use crate::server::sockjs::{FoundMount, SockJsRequest};
 use crate::{
     address::RetryAfter,
     connection::Permit,
@@ -124,6 +128,10 @@ impl HttpService {
         if let Err(refusal) = self.check_address() {
             return refusal.into_http();
         }
+        #[cfg(feature = "sockjs")]
+        if let Some(found) = self.shared.sockjs.find(request.uri().path()) {
+            return self.ask_sockjs(found, request).await;
+        }
         #[cfg(feature = "axum")]
         if let Some(fallback) = &self.shared.fallback {
             return self.ask(fallback, request).await;
@@ -166,6 +174,54 @@ impl HttpService {
             Some(refusal) => unread(refusal),
             None => response,
         }
+    }
+
+    /// Returns the answer of SockJS, on one of whose paths the request is.
+    #[cfg(feature = "sockjs")]
+    async fn ask_sockjs<B>(
+        &self,
+        found: FoundMount,
+        mut request: Request<B>,
+    ) -> Response<ServiceBody>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        replace_host(&mut request);
+        let info = self.info_of(&request);
+        let (mut parts, body) = request.into_parts();
+        if let Some(certificates) = &self.peer_certificates {
+            parts.extensions.insert(certificates.clone());
+        }
+        let connection = (self.peer_addr, self.tls);
+        let asked = handshake::Request::from_plain(parts.clone(), connection, info);
+        let request = SockJsRequest::new(found, asked);
+        let body = Request::from_parts(parts, body);
+        match self.whole_body(body, request.body_bytes_max()).await {
+            Ok(body) => request
+                .respond(&*self.shared, body)
+                .await
+                .map(ServiceBody::SockJs),
+            Err(refusal) => unread(refusal),
+        }
+    }
+
+    /// Reads the body of `request`, of at most `bytes_max`.
+    #[cfg(feature = "sockjs")]
+    async fn whole_body<B>(&self, request: Request<B>, bytes_max: u64) -> Result<Bytes, Refusal>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut limits = self.shared.http.clone();
+        limits.body_bytes_max = limits.body_bytes_max.min(bytes_max);
+        let budget = &self.shared.settings.memory_budget;
+        let (request, outcome) = LimitedBody::limit(request, &limits, budget)?;
+        let body = http_body_util::BodyExt::collect(request.into_body()).await;
+        body.map(http_body_util::Collected::to_bytes).map_err(|_| {
+            let refusal = outcome.and_then(|outcome| outcome.refusal());
+            refusal.unwrap_or_else(|| Refusal::new(StatusCode::BAD_REQUEST))
+        })
     }
 
     fn info_of<B>(&self, request: &Request<B>) -> RequestInfo {

@@ -1,0 +1,39 @@
+//! SockJS (protocol 0.3.3): endpoints for clients that can't use WebSocket. It stands above the connection: a session's connection is
+//! one of RFC 6455 whose stream is a `relay`, and requests of plain HTTP hand over and take its messages.
+//!
+//! ```text
+//!   request ──> target (which path) ──> fields (which origin) ──> service ──┬─ pages
+//!                                                                           ├─ sessions (by id) ──> session
+//!                                                                           │                          │ relay
+//!   POST ──> json ──> frames ───────────────────────────────────────────────┼──────────────────────> ──┼──> connection ──> endpoint
+//!   response <── form <── receiver <────────────────────────────────────────┴──────── frames, json <───┘
+//!   WebSocket <──> websocket <──> receiver
+//! ```
+
+mod settings;
+
+// The protocol's text: bytes in, bytes out.
+mod form;
+mod frames;
+mod json;
+mod target;
+
+// One session, and all of a path.
+mod relay;
+mod session;
+mod sessions;
+
+// The answers.
+mod body;
+mod fields;
+mod mount;
+mod pages;
+mod receiver;
+mod service;
+mod websocket;
+
+pub(crate) use body::SockJsBody;
+pub use mount::SockJs;
+pub(crate) use mount::{FoundMount, SockJsMounts};
+pub(crate) use service::{SessionHost, SockJsRequest};
+pub use settings::{SessionCookie, SockJsSettings, SockJsWebSocket};
