@@ -39,7 +39,7 @@ use crate::{
     reload::Reloader,
     room::RoomMember,
     signal::{HangUps, Signals},
-    welcome,
+    sockjs, welcome,
 };
 
 /// Serves until a signal comes, then drains. The command line `args` gave `loaded`.
@@ -229,15 +229,20 @@ async fn start(server: Server, config: &Config, parts: Parts) -> Result<ServerHa
     for route in hub.routes {
         server = server.mount(route);
     }
-    for (path, route) in endpoints(config, connections, &presence) {
+    let limits = settings(config).limits;
+    let sockjs_chat = chat.route(connections, "/sockjs/chat", limits, rates.clone());
+    let room = Group::new();
+    let sockjs_routes = sockjs_endpoints(config, connections, &presence, &room);
+    for route in sockjs_routes
+        .into_iter()
+        .chain([sockjs_chat, hub.sockjs_route])
+    {
+        server = server.mount_sockjs(sockjs::mount(config, route));
+    }
+    for (path, route) in endpoints(config, connections, &presence, &room) {
         // A path that was given to the chat takes precedence.
         if !chat_paths.contains(&path) {
-            // These endpoints trust any name and protect nothing, so pages of any origin may use them.
-            let mut route = route.origins(Origins::Any);
-            if config.app_heartbeat == Switch::On {
-                route = route.app_heartbeat(AppHeartbeat::default());
-            }
-            server = server.mount(route);
+            server = server.mount(open_to_all_pages(config, route));
         }
     }
     let others = api::router(key, rates.clone(), &presence, hub.node)
@@ -261,28 +266,57 @@ async fn start(server: Server, config: &Config, parts: Parts) -> Result<ServerHa
         .map_err(|error| error.report().to_string())
 }
 
+/// Has pages of any origin use an endpoint that trusts any name and protects nothing.
+fn open_to_all_pages(config: &Config, route: Route) -> Route {
+    let route = route.origins(Origins::Any);
+    match config.app_heartbeat {
+        Switch::On => route.app_heartbeat(AppHeartbeat::default()),
+        Switch::Off => route,
+    }
+}
+
 /// Returns the endpoints that are open to all. A client that the request names is online while its session is open.
 fn endpoints(
     config: &Config,
     connections: ConnectionLog,
     presence: &Presence,
+    room: &Group,
 ) -> [(&'static str, Route); 3] {
-    let room = Group::new();
-    let (for_echo, for_room) = (presence.clone(), presence.clone());
     let root = connections.route("/", move |_| Ok(Echo));
-    let echo = connections.route("/echo", move |_| Ok(Tracked::new(Echo, &for_echo, "echo")));
-    let broadcast = connections.route("/websocket/ws", move |_| {
-        Ok(Tracked::new(RoomMember(room.clone()), &for_room, "room"))
-    });
     // Conformance suites use /echo, and send larger messages than other endpoints allow.
     let mut limits = settings(config).limits;
     limits.message_bytes_max = config.echo_message_bytes_max.0;
-    let echo = echo.limits(limits);
+    let echo = echo_route(connections, "/echo", presence).limits(limits);
+    let room = room_route(connections, "/websocket/ws", presence, room);
+    [("/", root), ("/echo", echo), ("/websocket/ws", room)]
+}
+
+/// Returns those that clients reach by SockJS.
+fn sockjs_endpoints(
+    config: &Config,
+    connections: ConnectionLog,
+    presence: &Presence,
+    room: &Group,
+) -> [Route; 2] {
     [
-        ("/", root),
-        ("/echo", echo.identify(presence::by_name())),
-        ("/websocket/ws", broadcast.identify(presence::by_name())),
+        echo_route(connections, "/sockjs/echo", presence),
+        room_route(connections, "/sockjs/room", presence, room),
     ]
+    .map(|route| open_to_all_pages(config, route))
+}
+
+fn echo_route(connections: ConnectionLog, path: &str, presence: &Presence) -> Route {
+    let presence = presence.clone();
+    let route = connections.route(path, move |_| Ok(Tracked::new(Echo, &presence, "echo")));
+    route.identify(presence::by_name())
+}
+
+fn room_route(connections: ConnectionLog, path: &str, presence: &Presence, room: &Group) -> Route {
+    let (presence, room) = (presence.clone(), room.clone());
+    let route = connections.route(path, move |_| {
+        Ok(Tracked::new(RoomMember(room.clone()), &presence, "room"))
+    });
+    route.identify(presence::by_name())
 }
 
 /// Starts the chat. It stores messages below `data`, or in memory.

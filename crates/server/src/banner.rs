@@ -97,6 +97,11 @@ fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
         (http, "/health/live", "answers while the server lives"),
         (http, "/health/ready", "and while it takes newcomers"),
         (http, "/api/presence", "who is here, for whom has the key"),
+        (
+            http,
+            "/sockjs/echo",
+            "echo, by SockJS; also /sockjs/room and /sockjs/chat",
+        ),
     ];
     let hub = config.websocket.handler_prefix.0.as_str();
     let endpoints = [

@@ -17,6 +17,8 @@ pub(crate) struct Hub {
     pub(crate) node: Node,
     /// The WebSockets.
     pub(crate) routes: [Route; 2],
+    /// What clients reach by SockJS, which the older SDK for JavaScript can use.
+    pub(crate) sockjs_route: Route,
     /// The ways without WebSocket.
     pub(crate) transports: HttpTransports,
 }
@@ -55,10 +57,11 @@ pub(crate) fn start(
     };
     let routes = [
         websocket_route(&node, &config.websocket_path, websocket.clone()),
-        uni_websocket_route(&node, "/connection/uni_websocket", websocket),
+        uni_websocket_route(&node, "/connection/uni_websocket", websocket.clone()),
     ];
     Hub {
         routes,
+        sockjs_route: websocket_route(&node, "/connection/sockjs", websocket),
         transports: HttpTransports::new(&node, http),
         node,
     }

@@ -50,6 +50,7 @@ mod readiness;
 mod reload;
 mod room;
 mod signal;
+mod sockjs;
 mod token;
 pub mod transport;
 mod tty;

@@ -2,6 +2,7 @@
 
 mod channel;
 mod client;
+mod sockjs;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -21,6 +22,7 @@ use client::{
     ClientKeys, InClient, InPersonalChannel, InSubscriptionToken, InToken, InWebSocket,
     PersonalChannelKeys, SubscriptionTokenKeys, WebSocketKeys,
 };
+use sockjs::{InSockJs, SockJsKeys};
 
 /// Everything that can be configured.
 #[derive(Args, Clone, Debug)]
@@ -112,6 +114,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) without_namespace: Under<InWithoutNamespace, ChannelOptionKeys>,
+
+    #[command(flatten)]
+    pub(crate) sockjs: Under<InSockJs, SockJsKeys>,
 
     /// Path of the chat's WebSocket. May be given many times. Takes precedence over what else is on that path
     #[arg(
