@@ -18,6 +18,7 @@ mod pipe;
 mod presence;
 mod proxies;
 mod python;
+mod sockjs;
 mod unix_sockets;
 mod welcome;
 mod welcome_states;
