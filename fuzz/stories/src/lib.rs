@@ -13,6 +13,7 @@ mod hub_frames;
 mod hub_token;
 mod inflate;
 mod proxy_head;
+mod sockjs;
 mod stories;
 mod witness;
 
@@ -24,4 +25,5 @@ pub use hub_frames::{hub_json, hub_protobuf};
 pub use hub_token::hub_token;
 pub use inflate::inflate;
 pub use proxy_head::proxy_head;
+pub use sockjs::sockjs_send;
 pub use stories::{STORIES, Story};

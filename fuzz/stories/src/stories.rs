@@ -2,7 +2,7 @@
 
 use crate::{
     conversation, extension_header, frames_client, frames_server, handshake_request,
-    handshake_response, hub_json, hub_protobuf, hub_token, inflate, proxy_head,
+    handshake_response, hub_json, hub_protobuf, hub_token, inflate, proxy_head, sockjs_send,
 };
 
 /// A function that tells a story from any bytes.
@@ -18,7 +18,7 @@ const fn story(name: &'static str, tell: fn(&[u8])) -> Story {
 }
 
 /// All stories.
-pub const STORIES: [Story; 11] = [
+pub const STORIES: [Story; 12] = [
     story("handshake_request", handshake_request),
     story("handshake_response", handshake_response),
     story("extension_header", extension_header),
@@ -30,4 +30,5 @@ pub const STORIES: [Story; 11] = [
     story("hub_json", hub_json),
     story("hub_protobuf", hub_protobuf),
     story("hub_token", hub_token),
+    story("sockjs_send", sockjs_send),
 ];
