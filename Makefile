@@ -17,7 +17,10 @@ CHECK_STEPS := fmt clippy tidy unit doctest
 # Seconds per target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help check test $(STEPS) conformance fuzz perf polling bench bench-peers peers client autobahn chromium firefox proxies iproute2 valgrind redis clean
+# Of `make simulate`.
+SEEDS ?= 10000
+
+.PHONY: help check test $(STEPS) simulate conformance fuzz perf polling bench bench-peers peers client autobahn chromium firefox proxies iproute2 valgrind redis clean
 
 help: ## List the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -144,6 +147,9 @@ e2e: peers client chromium firefox proxies ## Test the real binary with browsers
 faults: iproute2 client ## Kill and stop processes, drop packets, make clocks jump (as root, for network namespaces).
 	cargo build --workspace
 	$(call check_tests,faults)
+
+simulate: ## Run SEEDS (10000) random stories of the log on a disk that fails; SEED=7 runs one.
+	SEEDS=$(SEEDS) cargo test --workspace --lib log::tests::simulation::many_seeds -- --ignored --nocapture
 
 # ---- Measurements -----------------------------------------------------------------------------------------
 

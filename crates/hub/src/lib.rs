@@ -54,6 +54,7 @@ pub mod token;
 pub mod namespace;
 
 mod filter;
+mod log;
 mod node;
 mod shard;
 

@@ -16,6 +16,19 @@ pub enum BrokerError {
         /// Bytes. The limit for the keys of all channels.
         idempotency_bytes_max: usize,
     },
+    /// The disk is full, or the log has as many bytes as it may and can't free any. Readers go on, and publications are
+    /// accepted again as soon as there is room.
+    DiskFull,
+    /// The publication is larger than the broker can keep.
+    TooLarge {
+        /// Bytes. The limit, for data, tags and client together.
+        bytes_max: usize,
+    },
+    /// As many publications wait for the broker as may.
+    TooManyWaiting {
+        /// The limit.
+        waiting_max: usize,
+    },
     /// The broker can't be reached, or failed. The operation may have happened.
     Unavailable {
         /// One line for people.
@@ -34,6 +47,14 @@ impl fmt::Display for BrokerError {
             } => write!(
                 f,
                 "idempotency keys of other channels take all of their {idempotency_bytes_max} bytes"
+            ),
+            Self::DiskFull => f.write_str("the disk of the log is full"),
+            Self::TooLarge { bytes_max } => {
+                write!(f, "the publication is larger than {bytes_max} bytes")
+            }
+            Self::TooManyWaiting { waiting_max } => write!(
+                f,
+                "{waiting_max} publications wait for the broker, its limit"
             ),
             Self::Unavailable { message } => write!(f, "the broker is unavailable: {message}"),
         }

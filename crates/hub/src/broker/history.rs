@@ -1,8 +1,8 @@
 //! Questions about the history of a channel.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
-use crate::{Publication, StreamPosition};
+use crate::{Epoch, Publication, StreamPosition};
 
 /// A question about the history of a channel. The default asks for the position only.
 ///
@@ -24,6 +24,43 @@ pub struct HistoryQuery {
     /// How long offset and epoch are remembered from now on. 0 (the default): as long as the last publication or question
     /// said; for a new history the broker's default.
     pub meta_ttl: Duration,
+}
+
+impl HistoryQuery {
+    /// Returns the offsets that are asked for, but at most `count_max`, of a history that has an epoch and keeps `oldest` up
+    /// to `top`. With [`HistoryQuery::reverse`] the answer has them from the end of the range downwards.
+    pub(crate) fn offsets(
+        &self,
+        oldest: u64,
+        top: u64,
+        epoch: &Epoch,
+        count_max: usize,
+    ) -> Range<u64> {
+        let none = oldest..oldest;
+        let count_max = match self.limit {
+            Limit::PositionOnly => 0,
+            Limit::AtMost(count) => count.min(count_max),
+            Limit::All => count_max,
+        } as u64;
+        let (begin, end) = match &self.since {
+            None => (oldest, top + 1),
+            Some(since) if !since.epoch.is_empty() && since.epoch != *epoch => return none,
+            Some(since) if self.reverse => {
+                // Begins at the offset below, which must have been assigned.
+                if since.offset > top + 1 {
+                    return none;
+                }
+                (oldest, since.offset)
+            }
+            Some(since) => (oldest.max(since.offset.saturating_add(1)), top + 1),
+        };
+        let count = end.saturating_sub(begin).min(count_max);
+        match self.reverse {
+            _ if count == 0 => none,
+            true => end - count..end,
+            false => begin..begin + count,
+        }
+    }
 }
 
 /// How many publications a [`HistoryQuery`] wants.

@@ -17,15 +17,22 @@
 //! | broker | after a restart | several nodes | what it holds is limited by |
 //! |---|---|---|---|
 //! | [`Memory`] | nothing is known; channels get new epochs | no | [`MemoryLimits`] |
+//! | [`LogBroker`] | everything is known; after a power cut as [`LogSync`] says | no | [`LogSettings`] |
 
+pub(crate) mod epochs;
 mod error;
 mod history;
 mod interface;
+pub(crate) mod keys;
+mod log_broker;
 mod memory;
 mod publish;
+pub(crate) mod usage;
 
+pub use crate::log::{LogError, LogReport, LogSync, check_log, dump_log, repair_log};
 pub use error::BrokerError;
 pub use history::{History, HistoryQuery, Limit};
 pub use interface::{Broker, BrokerEvents};
+pub use log_broker::{LogBroker, LogSettings};
 pub use memory::{Memory, MemoryLimits, MemoryUsage};
 pub use publish::{PublishOptions, Published, Suppression};

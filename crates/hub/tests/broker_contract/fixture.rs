@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use sockeye_hub::{
     Clock, ManualClock, UnixMillis,
-    broker::{Broker, Memory, MemoryLimits},
+    broker::{Broker, LogBroker, LogSettings, LogSync, Memory, MemoryLimits},
 };
+use tempfile::TempDir;
 
 /// A broker of its own for one test, and its time.
 pub(crate) trait Fixture: Sync {
@@ -39,5 +40,59 @@ impl Fixture for MemoryFixture {
 
     fn pass(&self, time: Duration) {
         self.clock.advance(time);
+    }
+}
+
+/// A log that syncs at intervals.
+pub(crate) struct LogFixture {
+    broker: LogBroker,
+    clock: Arc<ManualClock>,
+    _directory: TempDir,
+}
+
+/// A log that syncs each publication.
+pub(crate) struct SyncedLogFixture(LogFixture);
+
+impl LogFixture {
+    fn with_sync(sync: LogSync) -> Self {
+        let clock = Arc::new(ManualClock::at(UnixMillis(1_800_000_000_000)));
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = LogSettings::default();
+        settings.sync = sync;
+        let path = directory.path().join("log");
+        let (broker, _) = LogBroker::open(&path, clock.clone(), settings).unwrap();
+        Self {
+            broker,
+            clock,
+            _directory: directory,
+        }
+    }
+}
+
+impl Fixture for LogFixture {
+    fn new() -> Self {
+        Self::with_sync(LogSync::Interval)
+    }
+
+    fn broker(&self) -> Arc<dyn Broker> {
+        Arc::new(self.broker.clone())
+    }
+
+    fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}
+
+impl Fixture for SyncedLogFixture {
+    fn new() -> Self {
+        Self(LogFixture::with_sync(LogSync::Each))
+    }
+
+    fn broker(&self) -> Arc<dyn Broker> {
+        self.0.broker()
+    }
+
+    fn pass(&self, time: Duration) {
+        self.0.pass(time);
     }
 }

@@ -13,3 +13,5 @@ mod version;
 mod world;
 
 contract::contract!(memory: crate::fixture::MemoryFixture);
+contract::contract!(log: crate::fixture::LogFixture);
+contract::contract!(log_synced: crate::fixture::SyncedLogFixture);

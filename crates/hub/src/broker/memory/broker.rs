@@ -10,18 +10,15 @@ use bytes::Bytes;
 
 use super::{
     channel::ChannelState,
-    epochs::Epochs,
-    keys,
     limits::{MemoryLimits, MemoryUsage},
     stream::{self, Stream},
     table::Table,
-    usage::Usage,
 };
 use crate::{
     Answer, ClientInfo, Clock, Publication,
     broker::{
         Broker, BrokerError, BrokerEvents, History, HistoryQuery, PublishOptions, Published,
-        Suppression,
+        Suppression, epochs::Epochs, keys, usage::Usage,
     },
 };
 

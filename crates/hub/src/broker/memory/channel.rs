@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use super::{keys::Keys, stream::Stream, usage::Usage};
+use super::stream::Stream;
+use crate::broker::{keys::Keys, usage::Usage};
 
 /// A channel that is subscribed, or about which something is kept.
 pub(super) struct Channel {

@@ -12,13 +12,10 @@
 
 mod broker;
 mod channel;
-mod epochs;
-mod keys;
 mod limits;
 mod schedule;
 mod stream;
 mod table;
-mod usage;
 
 pub use broker::Memory;
 pub use limits::{MemoryLimits, MemoryUsage};

@@ -2,10 +2,9 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::usage::Usage;
 use crate::{
     Epoch, Publication, StreamPosition,
-    broker::{HistoryQuery, Limit},
+    broker::{HistoryQuery, usage::Usage},
 };
 
 /// The history of one channel: an epoch, the offsets of that epoch, and the newest publications.
@@ -133,37 +132,14 @@ impl Stream {
         query: &HistoryQuery,
         publications_max: usize,
     ) -> Vec<Arc<Publication>> {
-        let count_max = match query.limit {
-            Limit::PositionOnly => 0,
-            Limit::AtMost(count) => count.min(publications_max),
-            Limit::All => publications_max,
-        };
-        let (begin, end) = (self.oldest(), self.top + 1);
-        let (begin, end) = match &query.since {
-            None => (begin, end),
-            Some(since) if !since.epoch.is_empty() && since.epoch != self.epoch => return vec![],
-            Some(since) if query.reverse => {
-                // Begins at the offset below, which must have been assigned.
-                if since.offset > end {
-                    return vec![];
-                }
-                (begin, since.offset)
-            }
-            Some(since) => (begin.max(since.offset.saturating_add(1)), end),
-        };
-        let count = end.saturating_sub(begin);
-        let count = usize::try_from(count).map_or(count_max, |count| count.min(count_max));
-        if count == 0 {
-            return vec![];
+        let offsets = query.offsets(self.oldest(), self.top, &self.epoch, publications_max);
+        let found = self
+            .publications
+            .range(self.index(offsets.start)..self.index(offsets.end));
+        match query.reverse {
+            true => found.rev().cloned().collect(),
+            false => found.cloned().collect(),
         }
-        if query.reverse {
-            let end = self.index(end);
-            let newest_first = self.publications.range(end - count..end).rev();
-            return newest_first.cloned().collect();
-        }
-        let begin = self.index(begin);
-        let oldest_first = self.publications.range(begin..begin + count);
-        oldest_first.cloned().collect()
     }
 
     /// Returns the offset of the oldest publication that is kept, or the next one to be assigned.

@@ -13,8 +13,8 @@ use std::{
 use super::{
     channel::{Channel, ChannelState},
     schedule::Schedule,
-    usage::{LimitReached, Usage},
 };
+use crate::broker::usage::{LimitReached, Usage};
 
 /// The channels by name, in parts with a lock each; and when which of them has something that expires.
 pub(super) struct Table {

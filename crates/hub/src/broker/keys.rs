@@ -11,7 +11,7 @@ use crate::StreamPosition;
 
 /// The idempotency keys that a channel has seen, and what became of their publications.
 #[derive(Default)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     by_key: HashMap<Arc<str>, Seen>,
     /// Every key, by when it expires. The number tells apart those of one time.
     by_time: BTreeMap<(Duration, u64), Arc<str>>,
@@ -26,18 +26,32 @@ struct Seen {
 }
 
 impl Keys {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
 
+    /// Returns the keys, those that expire first before others, with the positions of their publications and until when
+    /// they are remembered.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Option<StreamPosition>, Duration)> {
+        self.by_time.iter().filter_map(|((until, _), key)| {
+            let seen = self.by_key.get(key)?;
+            Some((&**key, &seen.position, *until))
+        })
+    }
+
+    /// Returns how many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// Returns when a key expires next.
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    pub(crate) fn deadline(&self) -> Option<Duration> {
         let ((until, _), _) = self.by_time.first_key_value()?;
         Some(*until)
     }
 
     /// Forgets the keys whose time is over, up to [`EXPIRED_MAX`].
-    pub(super) fn expire(&mut self, now: Duration, usage: &Usage) {
+    pub(crate) fn expire(&mut self, now: Duration, usage: &Usage) {
         for _ in 0..EXPIRED_MAX {
             if self.deadline().is_none_or(|until| until > now) {
                 return;
@@ -48,14 +62,14 @@ impl Keys {
 
     /// Returns the position of the publication that came with `key`, if the key is remembered. The position is `None` if
     /// that publication was not for the history.
-    pub(super) fn seen(&self, key: &str, now: Duration) -> Option<&Option<StreamPosition>> {
+    pub(crate) fn seen(&self, key: &str, now: Duration) -> Option<&Option<StreamPosition>> {
         let seen = self.by_key.get(key)?;
         (seen.place.0 > now).then_some(&seen.position)
     }
 
     /// Makes room for one more key: forgets those that would expire first until `count_max` and `usage` allow `key`, and
     /// adds it to the usage. [`Keys::remember`] comes next.
-    pub(super) fn reserve(
+    pub(crate) fn reserve(
         &mut self,
         key: &str,
         count_max: usize,
@@ -79,7 +93,7 @@ impl Keys {
     }
 
     /// Remembers a key that is reserved.
-    pub(super) fn remember(
+    pub(crate) fn remember(
         &mut self,
         key: Arc<str>,
         position: Option<StreamPosition>,
@@ -93,6 +107,13 @@ impl Keys {
         if let Some(expired) = self.by_key.insert(key, Seen { position, place }) {
             self.by_time.remove(&expired.place);
             usage.subtract(cost);
+        }
+    }
+
+    /// Forgets all keys.
+    pub(crate) fn clear(&mut self, usage: &Usage) {
+        while !self.is_empty() {
+            self.forget_first(usage);
         }
     }
 
@@ -121,7 +142,7 @@ fn cost(key: &str) -> usize {
 }
 
 /// Bytes. What remembering the key takes if it is the channel's only one.
-pub(super) fn cost_of_first(key: &str) -> usize {
+pub(crate) fn cost_of_first(key: &str) -> usize {
     TABLE_BYTES + cost(key)
 }
 

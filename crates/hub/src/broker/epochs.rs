@@ -5,20 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::{Epoch, random::mix};
 
 /// Makes epochs, no two of which are alike by more than a chance of 1 in 2^48.
-pub(super) struct Epochs {
+pub(crate) struct Epochs {
     seed: u64,
     made: AtomicU64,
 }
 
 impl Epochs {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
             made: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn make(&self) -> Epoch {
+    pub(crate) fn make(&self) -> Epoch {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let mut bits = mix(self.seed.wrapping_add(mix(number)));
         let mut text = [0; EPOCH_BYTES];

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// An amount with a limit.
 #[derive(Debug)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// `used <= max`
     used: AtomicUsize,
     max: usize,
@@ -13,7 +13,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    pub(super) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         Self {
             used: AtomicUsize::new(0),
             max,
@@ -22,12 +22,17 @@ impl Usage {
     }
 
     /// Returns whether the limit allows so much more.
-    pub(super) fn has_room(&self, amount: usize) -> bool {
+    pub(crate) fn has_room(&self, amount: usize) -> bool {
         amount <= self.max.saturating_sub(self.used())
     }
 
+    /// Returns the limit.
+    pub(crate) fn limit(&self) -> LimitReached {
+        LimitReached { max: self.max }
+    }
+
     /// Adds `amount` if the limit allows it.
-    pub(super) fn try_add(&self, amount: usize) -> Result<(), LimitReached> {
+    pub(crate) fn try_add(&self, amount: usize) -> Result<(), LimitReached> {
         let add = |used: usize| used.checked_add(amount).filter(|used| *used <= self.max);
         let added = self
             .used
@@ -36,27 +41,27 @@ impl Usage {
     }
 
     /// Takes away what was added.
-    pub(super) fn subtract(&self, amount: usize) {
+    pub(crate) fn subtract(&self, amount: usize) {
         let before = self.used.fetch_sub(amount, Ordering::Relaxed);
         debug_assert!(before >= amount, "{before} - {amount}");
     }
 
     /// Counts something that was dropped, or not kept, because of the limit.
-    pub(super) fn count_dropped(&self) {
+    pub(crate) fn count_dropped(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn dropped(&self) -> u64 {
+    pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 }
 
 /// The limit of a [`Usage`] doesn't allow so much more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LimitReached {
-    pub(super) max: usize,
+pub(crate) struct LimitReached {
+    pub(crate) max: usize,
 }

@@ -1,0 +1,345 @@
+//! The broker with a log.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, OnceLock},
+    thread::JoinHandle,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
+};
+
+use super::{
+    LogSettings,
+    queue::{Queue, closed},
+    subscriptions::Subscriptions,
+    thread::{self, LogTime, Receiver, Shared},
+};
+use crate::{
+    Answer, ClientInfo, Clock, Publication,
+    broker::{
+        Broker, BrokerError, BrokerEvents, History, HistoryQuery, PublishOptions, Published,
+        epochs::Epochs,
+    },
+    log::{
+        BootId, Directory, Disk, Index, Log, LogError, LogReport, Order, Outcome, Presence, Reader,
+    },
+};
+
+/// The broker of a single node that keeps histories in a log on the disk.
+///
+/// What is kept, positions and idempotency keys survive the process, however it ends. What survives a power cut is set by
+/// [`LogSettings::sync`].
+///
+/// A clone is another handle of the same broker. When the last handle is dropped, or after [`LogBroker::close`], the log is
+/// closed.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use sockeye_hub::{Publication, SystemClock};
+/// use sockeye_hub::broker::{Broker, HistoryQuery, Limit, LogBroker, LogSettings, PublishOptions};
+///
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("log");
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let news: Arc<str> = "news".into();
+/// let options = PublishOptions {
+///     history_size: 10,
+///     history_ttl: Duration::from_secs(60),
+///     ..PublishOptions::default()
+/// };
+/// let (broker, _) = LogBroker::open(&path, Arc::new(SystemClock), LogSettings::default())?;
+/// let publication = Publication { data: "hello".into(), ..Publication::default() };
+/// let published = broker.publish(&news, publication, options).await?;
+/// broker.close();
+///
+/// let (broker, report) = LogBroker::open(&path, Arc::new(SystemClock), LogSettings::default())?;
+/// assert_eq!(report.channels, 1);
+/// let query = HistoryQuery { limit: Limit::All, ..HistoryQuery::default() };
+/// let history = broker.history(&news, query).await?;
+/// assert_eq!(history.publications[0].data, "hello");
+/// assert_eq!(Some(history.position), published.position);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct LogBroker {
+    handle: Arc<BrokerHandle>,
+}
+
+/// What the handles share. The thread doesn't hold it, so that the last handle closes the log.
+struct BrokerHandle {
+    shared: Arc<Shared>,
+    index: Arc<Mutex<Index>>,
+    settings: LogSettings,
+    reads: Semaphore,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl LogBroker {
+    /// Opens the log in `directory`, which is created if it is missing, and starts its thread. Reports what was found.
+    ///
+    /// # Errors
+    ///
+    /// Another process has the log, it is damaged, or the system refuses. Nothing has changed then.
+    pub fn open(
+        directory: &Path,
+        clock: Arc<dyn Clock>,
+        settings: LogSettings,
+    ) -> Result<(Self, LogReport), LogError> {
+        let disk = Arc::new(Directory::open(directory)?);
+        Self::open_on(disk, clock, settings)
+    }
+
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        settings: LogSettings,
+    ) -> Result<(Self, LogReport), LogError> {
+        let seed = getrandom::u64().map_err(|error| LogError::Io {
+            what: "cannot get random numbers".to_owned(),
+            source: std::io::Error::other(error),
+        })?;
+        let (boot, epochs) = (BootId::current(), Epochs::new(seed));
+        let (log, report) = Log::open(disk, settings.limits(), boot, epochs, clock.now().0)?;
+        let index = log.index().clone();
+        let shared = Arc::new(Shared {
+            queue: Queue::new(settings.waiting_max, settings.waiting_bytes_max),
+            subscriptions: Subscriptions::new(),
+            receiver: OnceLock::new(),
+            time: LogTime::new(clock, log.newest()),
+        });
+        let of_thread = shared.clone();
+        let run = move || thread::run(&of_thread, log, settings.sync, settings.sync_interval);
+        let builder = std::thread::Builder::new().name("hub-log".to_owned());
+        let thread = builder.spawn(run).map_err(|source| LogError::Io {
+            what: "cannot start the thread of the log".to_owned(),
+            source,
+        })?;
+        let handle = BrokerHandle {
+            shared,
+            index,
+            settings,
+            reads: Semaphore::new(settings.reads_max.max(1)),
+            thread: Mutex::new(Some(thread)),
+        };
+        let handle = Arc::new(handle);
+        Ok((Self { handle }, report))
+    }
+
+    /// Closes the log after what waits already, and waits until it is closed. What comes later is refused. A start after it
+    /// needn't read the log again.
+    ///
+    /// It blocks the thread while the disk is busy.
+    pub fn close(&self) {
+        self.handle.shared.queue.close();
+        let thread = self.handle.thread.lock().take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the log has panicked");
+        }
+    }
+
+    /// Hands an order to the log's thread.
+    fn order(
+        &self,
+        order: Order,
+    ) -> Result<impl Future<Output = Result<Outcome, BrokerError>> + Send + use<>, BrokerError>
+    {
+        let outcome: oneshot::Receiver<Outcome> = self.handle.shared.queue.push(order)?;
+        Ok(async move {
+            match outcome.await {
+                Ok(Outcome::Refused(error)) => Err(error),
+                Ok(outcome) => Ok(outcome),
+                Err(_) => Err(closed()),
+            }
+        })
+    }
+
+    fn look_up(&self, channel: &str, query: &HistoryQuery) -> Presence {
+        let now = self.handle.shared.time.now();
+        let count_max = self.handle.settings.answer_publications_max;
+        let mut index = self.handle.index.lock();
+        index.history(channel, query, now, count_max)
+    }
+
+    /// Reads an answer from the disk, on a thread that may block.
+    async fn read(&self, reader: Reader) -> Result<History, BrokerError> {
+        let Ok(_permit) = self.handle.reads.acquire().await else {
+            return Err(closed());
+        };
+        let read = match Handle::try_current() {
+            Ok(runtime) => {
+                let read = runtime.spawn_blocking(move || reader.read());
+                read.await.map_err(|_| closed())?
+            }
+            Err(_) => reader.read(),
+        };
+        read.map_err(|error| {
+            tracing::error!(%error, "a history can't be read");
+            BrokerError::Unavailable {
+                message: error.to_string(),
+            }
+        })
+    }
+
+    /// Begins the history of a channel, and answers the question then.
+    async fn open_and_read(
+        &self,
+        channel: &Arc<str>,
+        query: HistoryQuery,
+    ) -> Result<History, BrokerError> {
+        for _ in 0..OPEN_ATTEMPTS {
+            let channel_of_order = channel.clone();
+            let meta_ttl = query.meta_ttl;
+            self.order(Order::Open {
+                channel: channel_of_order,
+                meta_ttl,
+            })?
+            .await?;
+            if let Presence::Known(found) = self.look_up(channel, &query) {
+                return self.read(Reader::new(found)).await;
+            }
+        }
+        Err(BrokerError::Unavailable {
+            message: "the channel is forgotten faster than it can be asked".to_owned(),
+        })
+    }
+
+    /// Calls `deliver` under the lock of the channel, if it is subscribed.
+    fn deliver(&self, channel: &Arc<str>, deliver: impl FnOnce(&dyn BrokerEvents)) {
+        let shared = &self.handle.shared;
+        if let Some(receiver) = shared.receiver.get() {
+            let deliver = || deliver(&*receiver.events);
+            shared.subscriptions.deliver(channel, deliver);
+        }
+    }
+}
+
+impl Broker for LogBroker {
+    fn start(&self, events: Arc<dyn BrokerEvents>) {
+        let runtime = Handle::try_current().ok();
+        let receiver = Receiver { events, runtime };
+        let result = self.handle.shared.receiver.set(receiver);
+        debug_assert!(result.is_ok(), "start is called once");
+    }
+
+    fn subscribe(&self, channel: &Arc<str>) -> Answer<'_, Result<(), BrokerError>> {
+        let channels_max = self.handle.settings.channels_max;
+        let is_added = self.handle.shared.subscriptions.add(channel, channels_max);
+        Answer::now(match is_added {
+            true => Ok(()),
+            false => Err(BrokerError::TooManyChannels { channels_max }),
+        })
+    }
+
+    fn unsubscribe(&self, channel: &Arc<str>) -> Answer<'_, Result<(), BrokerError>> {
+        self.handle.shared.subscriptions.remove(channel);
+        Answer::now(Ok(()))
+    }
+
+    fn publish(
+        &self,
+        channel: &Arc<str>,
+        mut publication: Publication,
+        options: PublishOptions,
+    ) -> Answer<'_, Result<Published, BrokerError>> {
+        if !options.keeps_history() && options.idempotency_key.is_none() {
+            publication.offset = 0;
+            self.deliver(channel, |events| {
+                events.publication(channel, &Arc::new(publication), None);
+            });
+            return Answer::now(Ok(Published {
+                position: None,
+                suppressed: None,
+            }));
+        }
+        let order = self.order(Order::Publish {
+            channel: channel.clone(),
+            publication,
+            options,
+        });
+        match order {
+            Err(error) => Answer::now(Err(error)),
+            Ok(outcome) => Answer::later(async move {
+                match outcome.await? {
+                    Outcome::Published(published) => Ok(published),
+                    Outcome::Done | Outcome::Refused(_) => Err(closed()),
+                }
+            }),
+        }
+    }
+
+    fn publish_join(
+        &self,
+        channel: &Arc<str>,
+        info: Arc<ClientInfo>,
+    ) -> Answer<'_, Result<(), BrokerError>> {
+        self.deliver(channel, |events| events.join(channel, &info));
+        Answer::now(Ok(()))
+    }
+
+    fn publish_leave(
+        &self,
+        channel: &Arc<str>,
+        info: Arc<ClientInfo>,
+    ) -> Answer<'_, Result<(), BrokerError>> {
+        self.deliver(channel, |events| events.leave(channel, &info));
+        Answer::now(Ok(()))
+    }
+
+    fn history(
+        &self,
+        channel: &Arc<str>,
+        query: HistoryQuery,
+    ) -> Answer<'_, Result<History, BrokerError>> {
+        match self.look_up(channel, &query) {
+            Presence::Known(found) => {
+                let reader = Reader::new(found);
+                match reader.is_empty() {
+                    // Nothing is read, so nothing blocks.
+                    true => Answer::now(reader.read().map_err(|_| closed())),
+                    false => Answer::later(self.read(reader)),
+                }
+            }
+            Presence::Unknown => {
+                let channel = channel.clone();
+                Answer::later(async move { self.open_and_read(&channel, query).await })
+            }
+        }
+    }
+
+    fn remove_history(&self, channel: &Arc<str>) -> Answer<'_, Result<(), BrokerError>> {
+        let channel = channel.clone();
+        match self.order(Order::Remove { channel }) {
+            Err(error) => Answer::now(Err(error)),
+            Ok(outcome) => Answer::later(async move { outcome.await.map(drop) }),
+        }
+    }
+
+    fn sweep(&self) {
+        self.handle.shared.queue.sweep();
+    }
+}
+
+impl Drop for BrokerHandle {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+impl fmt::Debug for LogBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogBroker")
+            .field("settings", &self.handle.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Attempts to ask about a channel that is forgotten at once.
+const OPEN_ATTEMPTS: usize = 3;

@@ -1,0 +1,235 @@
+//! What the index knows of one channel.
+
+use std::collections::VecDeque;
+
+use super::record::{EpochText, Location, StreamState};
+use crate::{Epoch, broker::keys::Keys};
+
+/// One channel. Times are milliseconds of the log's clock.
+pub(super) struct Channel {
+    pub(super) name: Box<str>,
+    /// None: the channel has no history. The other fields up to `anchor` mean nothing then.
+    pub(super) epoch: EpochText,
+    /// The newest offset that was assigned.
+    pub(super) top: u64,
+    pub(super) expires_at: u64,
+    pub(super) forgotten_at: u64,
+    pub(super) meta_ttl: u64,
+    /// Where the publications with the offsets up to `top` stand. `None` rather than empty.
+    #[expect(
+        clippy::box_collection,
+        reason = "an idle channel has none, and pays 8 bytes for it instead of 32"
+    )]
+    records: Option<Box<VecDeque<Location>>>,
+    /// `None` rather than empty.
+    rare: Option<Box<Rare>>,
+    /// The segment with the last record that says all this. 0: none does.
+    pub(super) anchor: u32,
+    /// When a `Name` record was written last; see [`Log::era`](super::Log).
+    pub(super) named_in: u32,
+}
+
+/// What few channels have.
+#[derive(Default)]
+struct Rare {
+    version: u64,
+    version_epoch: Epoch,
+    keys: Option<Keys>,
+}
+
+impl Channel {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            epoch: EpochText::default(),
+            top: 0,
+            expires_at: 0,
+            forgotten_at: 0,
+            meta_ttl: 0,
+            records: None,
+            rare: None,
+            anchor: 0,
+            named_in: 0,
+        }
+    }
+
+    /// Returns whether nothing is known of the channel.
+    pub(super) fn is_idle(&self) -> bool {
+        self.epoch.is_none() && self.keys().is_none()
+    }
+
+    /// Returns whether the channel has a history at `now`.
+    pub(super) fn has_stream(&self, now: u64) -> bool {
+        !self.epoch.is_none() && self.forgotten_at > now
+    }
+
+    /// Returns the oldest offset that is kept, or the next one to be assigned.
+    pub(super) fn first(&self) -> u64 {
+        self.top + 1 - self.count() as u64
+    }
+
+    /// Returns how many publications are kept.
+    pub(super) fn count(&self) -> usize {
+        self.records.as_ref().map_or(0, |records| records.len())
+    }
+
+    pub(super) fn state(&self) -> StreamState {
+        StreamState {
+            epoch: self.epoch,
+            top: self.top,
+            first: self.first(),
+            expires_at: self.expires_at,
+            forgotten_at: self.forgotten_at,
+            meta_ttl: self.meta_ttl,
+            version: self.rare.as_ref().map_or(0, |rare| rare.version),
+            version_epoch: self
+                .rare
+                .as_ref()
+                .map(|rare| rare.version_epoch.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Sets everything but the records.
+    pub(super) fn set_state(&mut self, state: &StreamState) {
+        self.epoch = state.epoch;
+        self.expires_at = state.expires_at;
+        self.forgotten_at = state.forgotten_at;
+        self.meta_ttl = state.meta_ttl;
+        if state.version > 0 || self.rare.is_some() {
+            let rare = self.rare.get_or_insert_default();
+            rare.version = state.version;
+            rare.version_epoch = state.version_epoch.clone();
+        }
+    }
+
+    /// Returns where the publication with `offset` stands; [`Location::NONE`] if it is kept and that isn't known yet.
+    pub(super) fn location(&self, offset: u64) -> Option<Location> {
+        let at = offset.checked_sub(self.first())?;
+        self.records
+            .as_ref()?
+            .get(usize::try_from(at).ok()?)
+            .copied()
+    }
+
+    /// Sets where a publication that is kept stands. Returns where it stood.
+    pub(super) fn set_location(&mut self, offset: u64, location: Location) -> Option<Location> {
+        let at = offset.checked_sub(self.first())?;
+        let place = self.records.as_mut()?.get_mut(usize::try_from(at).ok()?)?;
+        Some(std::mem::replace(place, location))
+    }
+
+    /// Returns where all publications stand, the oldest first.
+    pub(super) fn locations(&self) -> impl DoubleEndedIterator<Item = Location> + '_ {
+        self.records
+            .iter()
+            .flat_map(|records| records.iter().copied())
+    }
+
+    /// Keeps the publications from `first` to `top`: drops others, and adds places that aren't known yet. Calls `dropped`
+    /// with where the others stood.
+    pub(super) fn set_range(&mut self, first: u64, top: u64, mut dropped: impl FnMut(Location)) {
+        let records = self.records.get_or_insert_default();
+        let mut begin = self.top + 1 - records.len() as u64;
+        if first > self.top + 1 || top + 1 < begin {
+            records.drain(..).for_each(&mut dropped);
+            begin = first;
+            self.top = first - 1;
+        }
+        while begin < first {
+            records.pop_front().into_iter().for_each(&mut dropped);
+            begin += 1;
+        }
+        while first < begin {
+            records.push_front(Location::NONE);
+            begin -= 1;
+        }
+        while top < self.top {
+            records.pop_back().into_iter().for_each(&mut dropped);
+            self.top -= 1;
+        }
+        while self.top < top {
+            records.push_back(Location::NONE);
+            self.top += 1;
+        }
+        if records.is_empty() {
+            self.records = None;
+        } else if records.capacity() > 64 && records.len() < records.capacity() / 4 {
+            records.shrink_to_fit();
+        }
+    }
+
+    pub(super) fn keys(&self) -> Option<&Keys> {
+        self.rare.as_ref()?.keys.as_ref()
+    }
+
+    /// Takes the keys of a channel that is dropped.
+    pub(super) fn into_keys(self) -> Keys {
+        let rare = self.rare.unwrap_or_default();
+        rare.keys.unwrap_or_default()
+    }
+
+    /// Calls `operate` with the keys, and drops them if there are none after it.
+    pub(super) fn with_keys<R>(&mut self, operate: impl FnOnce(&mut Keys) -> R) -> R {
+        let rare = self.rare.get_or_insert_default();
+        let result = operate(rare.keys.get_or_insert_default());
+        rare.keys.take_if(|keys| keys.is_empty());
+        self.drop_rare();
+        result
+    }
+
+    /// Forgets the history, of which no publication is kept any more.
+    pub(super) fn forget_stream(&mut self) {
+        self.epoch = EpochText::default();
+        self.top = 0;
+        self.anchor = 0;
+        if let Some(rare) = &mut self.rare {
+            rare.version = 0;
+            rare.version_epoch = Epoch::default();
+        }
+        self.drop_rare();
+    }
+
+    fn drop_rare(&mut self) {
+        self.rare
+            .take_if(|rare| rare.version == 0 && rare.keys.is_none());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_is_small() {
+        // With its places in the list of channels (which has no spare ones) and in the table of names (4 B and a byte of
+        // control, half full at worst): at most 96 B for an idle channel, without the letters of its name.
+        assert!(size_of::<Option<Channel>>() + 10 <= 96);
+        assert_eq!(size_of::<Location>(), 8);
+    }
+
+    #[test]
+    fn a_range_is_moved_in_any_direction() {
+        let mut channel = Channel::new("a");
+        let at = |position| Location {
+            segment: 1,
+            position,
+        };
+        channel.set_range(1, 3, |_| panic!("nothing was there"));
+        for offset in 1..=3 {
+            channel.set_location(offset, at(offset as u32));
+        }
+        let mut dropped = vec![];
+        channel.set_range(2, 4, |location| dropped.push(location));
+        assert_eq!(dropped, [at(1)]);
+        let now: Vec<_> = channel.locations().collect();
+        assert_eq!(now, [at(2), at(3), Location::NONE]);
+        channel.set_range(1, 4, |_| panic!("nothing is dropped"));
+        assert_eq!((channel.first(), channel.top), (1, 4));
+        channel.set_range(9, 10, |location| dropped.push(location));
+        assert_eq!((channel.first(), channel.top, channel.count()), (9, 10, 2));
+        channel.set_range(11, 10, |_| {});
+        assert_eq!((channel.first(), channel.count()), (11, 0));
+        assert_eq!(channel.location(10), None);
+    }
+}
