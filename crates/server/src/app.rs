@@ -224,8 +224,13 @@ async fn start(server: Server, config: &Config, parts: Parts) -> Result<ServerHa
         chat.limits().name_chars_max,
         config.login_lifetime.0,
         rates.clone(),
+        config.public_url.as_ref().map(|url| url.0.as_str()),
     );
-    server = server.mount(login.route(connections, settings(config).limits));
+    server = server.mount(login.route(
+        connections,
+        config.own_origins(),
+        settings(config).limits,
+    ));
     for route in hub.routes {
         server = server.mount(route);
     }

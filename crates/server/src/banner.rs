@@ -22,6 +22,13 @@ pub(crate) fn print_served(config: &Config, key: &api::Key, server: &ServerHandl
         true => Notices::served("starting", json!({ "version": version })),
         false => format!("sockeye {version}\n"),
     };
+    if let Some(url) = &config.public_url {
+        text.push_str(&served_line(
+            config,
+            &format!("{}/", url.0),
+            "for browsers and phones",
+        ));
+    }
     for addr in server.local_addrs() {
         // A client can't connect to "every address".
         let host = match addr.ip() {

@@ -96,7 +96,7 @@ fn defaults_and_the_result_of_a_check_are_files_that_can_be_used() {
 }
 
 /// What is allowed at the top of the file.
-const TOP: &str = "listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, deflate, workers, busy_poll, data, dev, [http_api], \
+const TOP: &str = "listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, public_url, deflate, workers, busy_poll, data, dev, [http_api], \
     [client], [websocket], [channel], [sockjs], [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], \
     [presence], [log]";
 

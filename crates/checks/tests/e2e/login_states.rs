@@ -1,7 +1,7 @@
 //! The login's pages in the states that people meet: an address that no phone reaches, a phone, a late scan, a name that is refused.
 
 use serde_json::{Value, json};
-use sockeye_checks::{Browser, Server, Tab};
+use sockeye_checks::{Browser, Port, Server, Tab};
 
 use crate::login::{scan, state};
 
@@ -34,6 +34,36 @@ fn a_visitor_of_a_loopback_address_learns_how_a_phone_reaches_the_server() {
         json!({ "code": true, "unreachable": false, "phone": false })
     );
     assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn a_code_leads_to_the_public_address_and_a_phone_there_confirms() {
+    let port = Port::reserve();
+    let Some(browser) = Browser::start(&["--host-resolver-rules=MAP sockeye.test 127.0.0.1"])
+    else {
+        return;
+    };
+    let public = format!("http://sockeye.test:{}", port.addr().port());
+    let address = port.addr().to_string();
+    let Some(server) = Server::start_with(&["--listen", &address, "--public-url", &public]) else {
+        return;
+    };
+    let (screen, phone) = (browser.stranger(), browser.stranger());
+    // The browser's own address is one that no phone reaches.
+    let url = show(&screen, &server);
+    assert_eq!(
+        shown(&screen),
+        json!({ "code": true, "unreachable": false, "phone": false })
+    );
+    assert!(
+        url.starts_with(&format!("{public}/login/confirm#")),
+        "{url}"
+    );
+    scan(&phone, &url);
+    phone.fill(".yes input", "Ann");
+    phone.click(".yes .primary");
+    state(&screen, "done");
+    assert_eq!(screen.errors(), Vec::<String>::new());
 }
 
 #[test]

@@ -7,12 +7,13 @@ mod sockjs;
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use sockeye::Origins;
 use sockeye_hub::namespace::ChannelConfig;
 
 use super::{
     ApiKey, Bytes, ChatToken, ClientAuth, Count, FileMode, FileOwner, Filter, ListenAddr,
-    LogFormat, MemoryMax, Network, Period, PresenceStore, Switch, Term, TrustedProxy, Under,
-    UrlPath,
+    LogFormat, MemoryMax, Network, Period, PresenceStore, PublicUrl, Switch, Term, TrustedProxy,
+    Under, UrlPath,
 };
 
 pub(crate) use channel::ChannelOptionKeys;
@@ -60,6 +61,12 @@ pub(crate) struct Config {
     /// peer of a Unix socket. May be given many times
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
+
+    /// Address under which browsers and phones reach this server, such as https://example.com. QR codes and the addresses
+    /// printed at the start have it, and its pages count as the server's own. Default: the address that a browser has
+    /// asked for
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<PublicUrl>,
 
     /// Compress messages for clients that offer permessage-deflate
     #[arg(long, value_name = "on|off", default_value = "on")]
@@ -570,6 +577,15 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Returns the origins of the server's own pages.
+    pub(crate) fn own_origins(&self) -> Origins {
+        let public = self.public_url.iter().map(|url| url.0.clone());
+        match public.collect::<Vec<_>>() {
+            none if none.is_empty() => Origins::Same,
+            public => Origins::SameAnd(public),
+        }
+    }
+
     /// Returns the channels as the hub takes them, unchecked. In development every channel has history and presence.
     pub(crate) fn channels(&self) -> ChannelConfig {
         let mut channels = channel_config(&self.channel, &self.without_namespace);

@@ -113,7 +113,7 @@ fn origins(config: &Config) -> Origins {
         // Nobody has an identity that a page of another origin could use: there are no cookies.
         _ if config.dev == Switch::On => Origins::Any,
         true => Origins::Any,
-        false if listed.is_empty() => Origins::Same,
+        false if listed.is_empty() => config.own_origins(),
         false => Origins::List(listed.iter().map(|origin| origin.0.clone()).collect()),
     }
 }
@@ -211,5 +211,8 @@ mod tests {
         );
         let any = hub(&[("client_allowed_origins", "*")]).unwrap();
         assert_eq!(any.origins, Origins::Any);
+        let public = hub(&[("public_url", "https://a.example/")]).unwrap();
+        let expected = vec!["https://a.example".to_owned()];
+        assert_eq!(public.origins, Origins::SameAnd(expected));
     }
 }

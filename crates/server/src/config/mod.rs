@@ -42,7 +42,7 @@ pub(crate) use namespace_list::NamespaceList;
 pub(crate) use network::{Network, TrustedProxy};
 pub(crate) use print::{checked, defaults, reference};
 pub(crate) use section::{Section, Under};
-pub(crate) use text::{PublicKey, Text, TokenSecret, WebOrigin};
+pub(crate) use text::{PublicKey, PublicUrl, Text, TokenSecret, WebOrigin};
 pub(crate) use value::{
     ApiKey, Bytes, ChatToken, ClientAuth, Count, Filter, LogFormat, LongPeriod, MemoryMax, Number,
     Period, PresenceStore, Switch, Term, UrlPath,

@@ -94,6 +94,33 @@ impl FromStr for WebOrigin {
     }
 }
 
+/// The address of this server for browsers, without a path, as they write it in `Origin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublicUrl(pub(crate) String);
+
+/// Bytes: a scheme, a name of 253 (RFC 1035 section 2.3.4), a port, and some spare. A longer address makes a QR code that no
+/// camera reads.
+const PUBLIC_URL_BYTES_MAX: usize = 280;
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || Shape::PublicUrl.refuse(text);
+        let url = url::Url::parse(text).map_err(|_| refuse())?;
+        let is_bare = matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let is_web = matches!(url.scheme(), "http" | "https");
+        match is_web && is_bare && text.len() <= PUBLIC_URL_BYTES_MAX {
+            true => Ok(Self(url.origin().ascii_serialization())),
+            false => Err(refuse()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +141,32 @@ mod tests {
         assert_eq!(pem.parse(), Ok(PublicKey(pem.to_owned())));
         let error = "d2hhdCBhIHNlY3JldA==".parse::<PublicKey>().unwrap_err();
         assert!(!error.contains("d2hhdCBhIHNlY3JldA"), "{error}");
+    }
+
+    #[test]
+    fn a_public_address_is_an_origin_as_browsers_write_it() {
+        for (text, origin) in [
+            ("https://example.com", "https://example.com"),
+            ("https://Example.com:443/", "https://example.com"),
+            ("http://192.168.0.7:8080", "http://192.168.0.7:8080"),
+            ("http://[::1]:80", "http://[::1]"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ] {
+            assert_eq!(text.parse(), Ok(PublicUrl(origin.to_owned())), "{text}");
+        }
+        for bad in [
+            "",
+            "*",
+            "example.com",
+            "wss://example.com",
+            "https://example.com/app",
+            "https://example.com/?a",
+            "https://example.com/#a",
+            "https://ann@example.com",
+            &format!("https://{}.example", "a".repeat(300)),
+        ] {
+            assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
+        }
     }
 
     #[test]

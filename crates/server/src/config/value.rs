@@ -5,7 +5,7 @@ use std::{any::TypeId, fmt, path::PathBuf, str::FromStr, time::Duration};
 use sockeye_hub::namespace::{PublicationDataFormat, RecoveryMode};
 
 use super::{
-    NamespaceList, PublicKey, Text, TokenSecret, WebOrigin, choice,
+    NamespaceList, PublicKey, PublicUrl, Text, TokenSecret, WebOrigin, choice,
     listen_addr::{FileMode, FileOwner, ListenAddr},
     network::{Network, TrustedProxy},
 };
@@ -385,6 +385,7 @@ pub(crate) enum Shape {
     Store,
     Network,
     TrustedProxy,
+    PublicUrl,
     Number,
     LongPeriod,
     Text,
@@ -421,6 +422,7 @@ impl Shape {
             (TypeId::of::<PresenceStore>(), Self::Store),
             (TypeId::of::<Network>(), Self::Network),
             (TypeId::of::<TrustedProxy>(), Self::TrustedProxy),
+            (TypeId::of::<PublicUrl>(), Self::PublicUrl),
             (TypeId::of::<Number>(), Self::Number),
             (TypeId::of::<LongPeriod>(), Self::LongPeriod),
             (TypeId::of::<Text>(), Self::Text),
@@ -459,6 +461,7 @@ impl Shape {
             Self::Store => text.parse::<PresenceStore>().map(drop),
             Self::Network => text.parse::<Network>().map(drop),
             Self::TrustedProxy => text.parse::<TrustedProxy>().map(drop),
+            Self::PublicUrl => text.parse::<PublicUrl>().map(drop),
             Self::Number => text.parse::<Number>().map(drop),
             Self::LongPeriod => text.parse::<LongPeriod>().map(drop),
             Self::Text => text.parse::<Text>().map(drop),
@@ -497,6 +500,7 @@ impl Shape {
             Self::Store => "a store of presence",
             Self::Network => "a network",
             Self::TrustedProxy => "a proxy",
+            Self::PublicUrl => "an address of a server",
             Self::Number => "a number",
             Self::LongPeriod => "a length of time",
             Self::Text => "a text",
@@ -536,6 +540,9 @@ impl Shape {
             Self::Network => "an address or a range, such as 127.0.0.1, 10.0.0.0/8 or fd00::/8",
             Self::TrustedProxy => {
                 "an address or a range, such as 127.0.0.1, 10.0.0.0/8 or fd00::/8; unix:"
+            }
+            Self::PublicUrl => {
+                "https://HOST or http://HOST, with a port if it is not the usual one"
             }
             Self::Number => "a number, 0 to 4294967295",
             Self::LongPeriod => "a number with ms, s, m or h; up to 87600h",

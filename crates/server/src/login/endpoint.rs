@@ -20,14 +20,20 @@ use crate::{connection_log::ConnectionLog, event::event, identity::Cookies, unix
 
 impl Login {
     /// Returns the route of `/login/ws`. It has the server's limits except for the size of a message.
-    pub(crate) fn route(&self, connections: ConnectionLog, mut limits: sockeye::Limits) -> Route {
+    ///
+    /// `origins` are those of the server's own pages: the request carries a cookie, so pages of other sites must not open it.
+    pub(crate) fn route(
+        &self,
+        connections: ConnectionLog,
+        origins: Origins,
+        mut limits: sockeye::Limits,
+    ) -> Route {
         let login = self.clone();
         limits.message_bytes_max = BODY_BYTES_MAX;
         connections.route("/login/ws", move |request| {
             LoginEndpoint::new(login.clone(), request)
         })
-        // The request carries a cookie, so pages of other sites must not open it.
-        .origins(Origins::Same)
+        .origins(origins)
         .limits(limits)
     }
 }
@@ -107,7 +113,8 @@ impl LoginEndpoint {
             return Reply::Close(CloseCode::TRY_AGAIN_LATER, "too many are waiting".into());
         };
         // After the #, so that the ticket is in no log and no Referer.
-        let url = format!("{}/login/confirm#{ticket}", self.origin);
+        let origin = self.login.origin_for_phones(&self.origin);
+        let url = format!("{origin}/login/confirm#{ticket}");
         let Some(qr_code) = QrCode::of(&url) else {
             return Reply::Close(CloseCode::INTERNAL_ERROR, "the address is too long".into());
         };

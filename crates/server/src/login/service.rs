@@ -37,6 +37,8 @@ pub(crate) struct Login {
     /// Characters of a name.
     name_chars_max: usize,
     rates: AddressRates,
+    /// The address of this server for phones. `None`: that under which the browser reaches it.
+    public_origin: Option<Arc<str>>,
     shared: Arc<Mutex<LoginShared>>,
     origin: Instant,
 }
@@ -52,12 +54,14 @@ struct LoginShared {
 type Refused = (StatusCode, &'static str);
 
 impl Login {
-    /// Creates the login. `lifetime` is how long a code can be scanned and confirmed.
+    /// Creates the login. `lifetime` is how long a code can be scanned and confirmed. Codes lead to `public_origin`, if there
+    /// is one.
     pub(crate) fn new(
         people: Arc<dyn People>,
         name_chars_max: usize,
         lifetime: Duration,
         rates: AddressRates,
+        public_origin: Option<&str>,
     ) -> Self {
         let shared = LoginShared {
             tickets: Tickets::new(lifetime, TICKETS_MAX),
@@ -67,6 +71,7 @@ impl Login {
             people,
             name_chars_max,
             rates,
+            public_origin: public_origin.map(Arc::from),
             shared: Arc::new(Mutex::new(shared)),
             origin: Instant::now(),
         }
@@ -139,7 +144,7 @@ impl Login {
         body: &[u8],
         answer: Answer,
     ) -> Result<Response, Refused> {
-        if !is_from_our_page(info, headers) {
+        if !self.is_from_our_page(info, headers) {
             return Ok(wrong_origin(info));
         }
         let cookies = Cookies::of(info);
@@ -254,6 +259,26 @@ impl Login {
         Ok(answer(&json!({ "state": "logged_out" }), removed))
     }
 
+    /// Returns the address to which a code leads that is shown to a browser at `origin`.
+    pub(super) fn origin_for_phones<'a>(&'a self, origin: &'a str) -> &'a str {
+        self.public_origin.as_deref().unwrap_or(origin)
+    }
+
+    /// Returns whether the request is JSON from a page of this site. No form can send JSON, and browsers send a page's origin.
+    fn is_from_our_page(&self, info: &RequestInfo, request: &HeaderMap) -> bool {
+        let field =
+            |name: header::HeaderName| request.get(name).and_then(|value| value.to_str().ok());
+        let is_json = field(header::CONTENT_TYPE).is_some_and(|kind| {
+            kind.split(';')
+                .next()
+                .is_some_and(|kind| kind.trim() == "application/json")
+        });
+        let is_ours = |origin: &str| {
+            info.is_same_origin(origin) || self.public_origin.as_deref() == Some(origin)
+        };
+        is_json && field(header::ORIGIN).is_some_and(is_ours)
+    }
+
     fn tell(&self, session: u64, response: &Value) {
         let session = self.lock().waiting.get(&session).cloned();
         if let Some(session) = session {
@@ -299,17 +324,6 @@ fn show(page: &Page, request: &HeaderMap, cookies: Cookies) -> Response {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
-}
-
-/// Returns whether the request is JSON from a page of this site. No form can send JSON, and browsers send a page's origin.
-fn is_from_our_page(info: &RequestInfo, request: &HeaderMap) -> bool {
-    let field = |name: header::HeaderName| request.get(name).and_then(|value| value.to_str().ok());
-    let is_json = field(header::CONTENT_TYPE).is_some_and(|kind| {
-        kind.split(';')
-            .next()
-            .is_some_and(|kind| kind.trim() == "application/json")
-    });
-    is_json && field(header::ORIGIN).is_some_and(|origin| info.is_same_origin(origin))
 }
 
 /// Refuses a request from another origin. The answer has the expected origin and the client's address, which show a wrong

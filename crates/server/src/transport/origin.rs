@@ -21,9 +21,10 @@ pub(super) fn admit(
         (Origins::Any, _) => true,
         (_, Err(_)) => false,
         (Origins::Same, Ok(origin)) => info.is_same_origin(origin),
-        (Origins::List(list), Ok(origin)) => list
-            .iter()
-            .any(|listed| listed.eq_ignore_ascii_case(origin)),
+        (Origins::List(list), Ok(origin)) => is_listed(list, origin),
+        (Origins::SameAnd(list), Ok(origin)) => {
+            info.is_same_origin(origin) || is_listed(list, origin)
+        }
     };
     match is_admitted {
         false => Err(ForeignPage),
@@ -36,4 +37,9 @@ pub(super) fn admit(
             (header::VARY, HeaderValue::from_static("Origin")),
         ]),
     }
+}
+
+fn is_listed(list: &[String], origin: &str) -> bool {
+    list.iter()
+        .any(|listed| listed.eq_ignore_ascii_case(origin))
 }

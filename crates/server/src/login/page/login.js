@@ -40,6 +40,8 @@ function show(state, ...values) {
   find('.code').hidden = hidesCode;
   find('.phone').hidden = !hidesCode || !IS_PHONE;
   find('.unreachable').hidden = !hidesCode || IS_PHONE;
+  // Without a code nobody waits, and nothing expires.
+  find('.word').hidden = find('.left').hidden = hidesCode;
   find('.steps').hidden = isOver || hidesCode;
   find('.here').hidden = state !== 'waiting';
   find('.known').hidden = !isKnown || isOver;

@@ -33,12 +33,15 @@ pub enum Origins {
     ///
     /// [`crate::Server::start`] fails with kind `Config` if an entry is not an origin.
     List(Vec<String>),
+    /// Pages of [`Origins::Same`], and pages of these origins, written as in [`Origins::List`]. For a server that also has an
+    /// address of its own behind a proxy.
+    SameAnd(Vec<String>),
 }
 
 impl Origins {
     /// Returns the first listed entry that is not an origin.
     pub(crate) fn first_invalid(&self) -> Option<&str> {
-        let Self::List(list) = self else {
+        let (Self::List(list) | Self::SameAnd(list)) = self else {
             return None;
         };
         let is_meetable =
@@ -70,6 +73,10 @@ impl Origins {
             Self::Any => true,
             Self::List(list) => list.iter().any(|listed| is_same_origin(listed, origin)),
             Self::Same => info.is_same_origin(origin),
+            Self::SameAnd(list) => {
+                info.is_same_origin(origin)
+                    || list.iter().any(|listed| is_same_origin(listed, origin))
+            }
         }
     }
 }
@@ -198,6 +205,23 @@ mod tests {
             assert_eq!(list(entry).first_invalid(), Some(entry));
         }
         assert_eq!(Origins::Same.first_invalid(), None);
+    }
+
+    #[test]
+    fn pages_of_the_same_origin_and_of_those_listed_beside_it_are_let_through() {
+        let origins = Origins::SameAnd(vec!["https://a.example".into()]);
+        for (origin, admitted) in [
+            ("https://a.example", true),
+            ("http://x:8080", true),
+            ("http://a.example", false),
+            ("http://x", false),
+            ("null", false),
+        ] {
+            let admits = origins.admit(&fields(&[origin]), &info("x:8080", Tls::No));
+            assert_eq!(admits, admitted, "{origin}");
+        }
+        let wrong = Origins::SameAnd(vec!["a.example".into()]);
+        assert_eq!(wrong.first_invalid(), Some("a.example"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Access {
         }
         match origins {
             Origins::Same => Self::SameOrigin,
-            Origins::Any | Origins::List(_) => Self::CrossOrigin,
+            Origins::Any | Origins::List(_) | Origins::SameAnd(_) => Self::CrossOrigin,
         }
     }
 

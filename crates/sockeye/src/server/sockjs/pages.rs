@@ -53,7 +53,7 @@ impl IframePage {
         let policy = match origins {
             Origins::Any => None,
             Origins::Same => Some("frame-ancestors 'self'".to_owned()),
-            Origins::List(list) => {
+            Origins::List(list) | Origins::SameAnd(list) => {
                 let listed = list.iter().filter(|origin| *origin != "null");
                 let sources: Vec<&str> = listed.map(String::as_str).collect();
                 Some(format!("frame-ancestors 'self' {}", sources.join(" ")))
@@ -158,6 +158,8 @@ mod tests {
         let list = Origins::List(vec!["null".to_owned(), "https://b.example".to_owned()]);
         let expected = "frame-ancestors 'self' https://b.example";
         assert_eq!(policy(&list).unwrap(), expected);
+        let both = Origins::SameAnd(vec!["https://b.example".to_owned()]);
+        assert_eq!(policy(&both).unwrap(), expected);
     }
 
     #[test]
