@@ -35,16 +35,23 @@ async function type(page, selector, text, key = "Enter") {
 
 const flows = {
   async welcome() {
-    const page = await open("/?lang=en");
-    await until(page, "panels.every((panel) => panel.root.dataset.state === 'open')");
-    await type(page, "#echo .text", "Grüße, 你好 🐟");
+    const [page, other] = [await open("/?lang=en"), await open("/?lang=zh")];
     await until(page, "document.querySelectorAll('#echo .log .same').length === 1");
+    await type(page, "#echo .text", "Grüße, 你好 🐟");
+    await until(page, "document.querySelectorAll('#echo .log .same').length === 2");
     await until(page, "/^[0-9.]+ ms$/.test(document.querySelector('#echo .last').textContent)");
+    await page.click("#echo .closing summary");
     await page.click("#echo .shut");
     await until(page, "document.querySelector('#echo').dataset.state === 'closed'");
-    await until(page, "document.activeElement.matches('#echo .shut')");
     await page.click("#echo .reconnect");
     await until(page, "document.querySelector('#echo').dataset.state === 'open'");
+    await until(page, "document.activeElement.matches('#echo .text')");
+    // The hub: publish, who is here, and what is missed while the connection is cut.
+    for (const one of [page, other]) await until(one, "document.querySelectorAll('#hub .people li').length === 2");
+    await type(page, "#hub .text", "to all");
+    await until(other, "document.querySelector('#hub .log').textContent.includes('to all')");
+    await other.click("#hub .cut");
+    await until(other, "document.querySelector('#hub .log').textContent.includes('已补发 3 条，编号 2 至 4')");
   },
 
   async chat() {

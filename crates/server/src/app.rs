@@ -39,7 +39,8 @@ use crate::{
     reload::Reloader,
     room::RoomMember,
     signal::{HangUps, Signals},
-    sockjs, welcome,
+    sockjs,
+    welcome::{self, HubAccess},
 };
 
 /// Serves until a signal comes, then drains. The command line `args` gave `loaded`.
@@ -126,7 +127,8 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(server) => server,
             Err(message) => return refuse(&message),
         };
-        let started = start(server, config, parts);
+        let live = welcome::Live::new(public_origin(config));
+        let started = start(server, config, parts, &live);
         let server = match started.await {
             Ok(server) => server,
             Err(message) => return refuse(&message),
@@ -150,6 +152,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         let failure = tokio::select! {
             () = signals.recv() => None,
             failure = server.failed() => Some(failure),
+            never = live.report(&server) => match never {},
         };
         readiness.end();
         notifier.stopping("stopping");
@@ -201,7 +204,12 @@ struct Parts {
 }
 
 /// Mounts the routes on `server`, and starts it.
-async fn start(server: Server, config: &Config, parts: Parts) -> Result<ServerHandle, String> {
+async fn start(
+    server: Server,
+    config: &Config,
+    parts: Parts,
+    live: &welcome::Live,
+) -> Result<ServerHandle, String> {
     let Parts {
         key,
         chat,
@@ -224,13 +232,10 @@ async fn start(server: Server, config: &Config, parts: Parts) -> Result<ServerHa
         chat.limits().name_chars_max,
         config.login_lifetime.0,
         rates.clone(),
-        config.public_url.as_ref().map(|url| url.0.as_str()),
+        public_origin(config),
     );
-    server = server.mount(login.route(
-        connections,
-        config.own_origins(),
-        settings(config).limits,
-    ));
+    server = server.mount(login.route(connections, config.own_origins(), settings(config).limits));
+    server = server.mount(live.route(connections, config.own_origins(), settings(config).limits));
     for route in hub.routes {
         server = server.mount(route);
     }
@@ -362,7 +367,11 @@ fn chat_limits(config: &Config, data: Option<&DataDir>) -> chat::Limits {
 
 /// Returns the router of plain HTTP, with the routes of `others`.
 fn pages(config: &Config, others: Router) -> Router {
-    let page = welcome::page(config.message_bytes_max.0, config.echo_message_bytes_max.0);
+    let page = welcome::page(
+        config.echo_message_bytes_max.0,
+        &config.websocket.handler_prefix.0,
+        hub_access(config),
+    );
     let chat_page = chat::page(chat_path(config));
     let not_found = NotFound::new(&["/chat", "/login", "/login/confirm"]);
     let pages = Router::new()
@@ -388,6 +397,23 @@ fn pages(config: &Config, others: Router) -> Router {
         Switch::On => hsts::protect(pages),
         Switch::Off => pages,
     }
+}
+
+/// Returns what the welcome page can do at the hub.
+fn hub_access(config: &Config) -> HubAccess {
+    let is_on = |switch: Switch| switch == Switch::On;
+    if is_on(config.dev) || is_on(config.client.insecure) {
+        HubAccess::Everybody
+    } else if is_on(config.client.allow_anonymous_connect_without_token) {
+        HubAccess::Anonymous
+    } else {
+        HubAccess::Token
+    }
+}
+
+/// Returns the address of this server for phones, if it is configured.
+fn public_origin(config: &Config) -> Option<&str> {
+    config.public_url.as_ref().map(|url| url.0.as_str())
 }
 
 /// Returns the path that the chat's own page uses: `/chat` if it is among the chat's paths, else the first.

@@ -45,6 +45,7 @@ mod not_found;
 mod notify;
 mod page;
 mod presence;
+mod qr_code;
 mod query;
 mod readiness;
 mod reload;

@@ -1,6 +1,6 @@
 //! An HTML document with its style, texts and script inside, built and compressed when the server starts.
 
-use std::io::Write as _;
+mod compact;
 
 use axum::{
     body::Bytes,
@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use flate2::{Compression, write::GzEncoder};
+use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest as _, Sha256};
 
 /// A page in both forms in which it is sent.
@@ -41,9 +41,10 @@ pub(crate) struct Sources {
 impl Page {
     /// Builds a page. `filled` has the page's own placeholders, without braces, and their values.
     pub(crate) fn join(sources: Sources, filled: &[(&str, &str)]) -> Self {
-        let script = compact(&[sources.texts, SCRIPT, sources.script]);
-        let style = compact(&[STYLE, sources.style]);
-        let mut html = sources.html.replace("{head}", HEAD);
+        let script = [sources.texts, SCRIPT, sources.script].map(compact::script);
+        let script = script.join("\n");
+        let style = [STYLE, sources.style].map(compact::style).concat();
+        let mut html = compact::markup(&sources.html.replace("{head}", HEAD));
         for (name, value) in filled {
             html = html.replace(&format!("{{{name}}}"), value);
         }
@@ -120,16 +121,6 @@ impl Page {
     }
 }
 
-/// Joins scripts or styles without what only their authors need: indentation, and lines that are comments. No text of a page
-/// spans lines.
-fn compact(sources: &[&str]) -> String {
-    let lines = sources.iter().flat_map(|source| source.lines());
-    let lines = lines
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("//"));
-    lines.fold(String::new(), |joined, line| joined + line + "\n")
-}
-
 /// Returns whether the request accepts gzip (RFC 9110 section 12.5.3). A coding with the weight 0 is refused.
 fn accepts_gzip(request: &HeaderMap) -> bool {
     let values = request.get_all(header::ACCEPT_ENCODING).iter();
@@ -151,13 +142,15 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
     any_other
 }
 
-/// Compresses with the highest level, which takes some milliseconds once.
+/// Compresses with the highest level, which takes some milliseconds once. It is 5 % better than that of zlib.
 fn compress(html: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder
-        .write_all(html.as_bytes())
-        .and_then(|()| encoder.finish())
-        .expect("a vector takes all bytes")
+    let mut compressor = Compressor::new(CompressionLvl::best());
+    let mut compressed = vec![0; compressor.gzip_compress_bound(html.len())];
+    let length = compressor
+        .gzip_compress(html.as_bytes(), &mut compressed)
+        .expect("the bound is high enough");
+    compressed.truncate(length);
+    compressed
 }
 
 fn ascii(value: &str) -> HeaderValue {
@@ -188,8 +181,10 @@ mod tests {
         for (name, page, _) in pages() {
             let html = std::str::from_utf8(&page.plain.body).unwrap();
             let filled = [
-                "{message-bytes-max}",
                 "{echo-message-bytes-max}",
+                "{hub-path}",
+                "{hub-access}",
+                "{version}",
                 "{chat-path}",
                 "{head}",
                 "{style}",
@@ -256,7 +251,7 @@ mod tests {
             // Between tags: nothing but what is the same in all languages, or is replaced (`data-text`).
             for part in html.split('<').skip(1) {
                 let (tag, text) = part.split_once('>').unwrap_or((part, ""));
-                let words = ["English", "中文", "Sockeye", "–", "{script}"];
+                let words = ["English", "中文", "Sockeye", "–", "←", "{script}"];
                 let text = text.trim();
                 let is_replaced = tag.contains("data-text=");
                 assert!(
@@ -383,7 +378,7 @@ mod tests {
         [
             (
                 "welcome",
-                crate::welcome::page(7, 8),
+                crate::welcome::page(7, "/hub", crate::welcome::HubAccess::Token),
                 crate::welcome::SOURCES,
             ),
             ("chat", crate::chat::page("/chat"), crate::chat::SOURCES),

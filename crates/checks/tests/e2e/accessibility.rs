@@ -7,26 +7,41 @@ use sockeye_checks::{Browser, Certificate, Server, Tab, need};
 
 #[test]
 fn the_welcome_page_is_accessible() {
-    let Some(scene) = Scene::start(&[]) else {
+    let Some(scene) = Scene::start(&["--dev", "--public-url", "https://sockeye.example"]) else {
         return;
     };
     let tab = scene.open("/");
-    tab.until("panels.every((panel) => panel.root.dataset.state === 'open')");
-    tab.evaluate("panels[0].send('hello'), panels[0].send(new ArrayBuffer(20), 'file.bin'), panels[1].send('to all')");
-    tab.until("document.querySelectorAll('.same').length === 2 && document.querySelectorAll('.own').length === 1");
+    tab.until("panels[0].samples.length === 1 && panels[1].isSubscribed");
+    tab.evaluate("panels[0].send('{\"hello\":1}'), panels[0].send(new ArrayBuffer(20), 'file.bin'), panels[1].send('to all')");
+    tab.until("document.querySelectorAll('.same').length === 3 && document.querySelectorAll('#hub .log .own').length === 1");
     scene.check(&tab, "welcome-open");
     tab.evaluate(
-        "document.querySelectorAll('details').forEach((details) => (details.open = true))",
+        "document.querySelectorAll('details > summary').forEach((summary) => summary.click())",
     );
+    tab.until("document.querySelector('#hub .there').textContent !== ''");
+    tab.evaluate("document.querySelector('#echo .kind').value = 'json'");
+    tab.fill("#echo .text", "{a}");
+    tab.press("#echo .text", "Enter");
     tab.click("#echo .shut");
     tab.until("document.querySelector('#echo').dataset.state === 'closed'");
     scene.check(&tab, "welcome-closed");
     // As if the server had said when to come back.
     tab.evaluate("panels[1].handleClose({ code: 1006, reason: 'retry_ms=900000', wasClean: false }), panels[1].suspend()");
-    tab.until("document.querySelector('#room .countdown').textContent !== ''");
+    tab.until("document.querySelector('#hub .countdown').textContent !== ''");
     scene.check(&tab, "welcome-lost");
     let nothing = scene.open("/nothing");
     scene.check(&nothing, "not-found");
+}
+
+#[test]
+fn the_welcome_page_of_a_server_that_asks_for_tokens_is_accessible() {
+    let Some(scene) = Scene::start(&[]) else {
+        return;
+    };
+    let tab = scene.open("/");
+    tab.until("panels[0].samples.length === 1");
+    tab.until("!document.querySelector('#hub .needs').hidden");
+    scene.check(&tab, "welcome-token");
 }
 
 #[test]
@@ -158,7 +173,7 @@ fn every_page_works_with_the_keyboard_alone() {
         let tab = scene.open(path);
         tab.until("document.querySelector('[data-state=open], [data-state=online], [data-state=waiting]') !== null");
         let expected = tab.evaluate(
-            "[...document.querySelectorAll('a[href], button, input, textarea, summary, [tabindex=\"0\"]')].filter((item) => item.checkVisibility() && item.type !== 'hidden').length",
+            "[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex=\"0\"]')].filter((item) => item.checkVisibility() && item.type !== 'hidden').length",
         );
         tab.evaluate("window.reached = new Set(), document.addEventListener('focusin', ({ target }) => reached.add(target))");
         for _ in 0..expected.as_u64().expect("a count") + 2 {
@@ -240,6 +255,8 @@ impl Scene {
                 assert_eq!(tab.evaluate(UNTRANSLATED), json!([]), "{name}");
             }
         }
+        // A phone shows less at once.
+        tab.resize(1280, 900);
         assert_eq!(tab.errors(), Vec::<String>::new(), "{name}");
     }
 }
@@ -252,8 +269,8 @@ const AXE: &str = "new Promise((resolve) => requestAnimationFrame(() => setTimeo
 /// Texts of the Chinese page that are not Chinese: they don't come from its table.
 const UNTRANSLATED: &str = r#"(() => {
     // Names, addresses, code and what people have written.
-    const free = 'code, pre, bdi, time, script, style, noscript, template, title, [lang=en], .text, li:not(.note) > .body, .endpoints dt, .d-url, .d-extensions, .d-subprotocol, .end-reason, .address, .tag, .browser, .ip, textarea';
-    const words = /WebSocket|Sockeye|KiB|MiB|\bB\b|\bms\b|\bIP\b|Cookie|trusted-proxies|Ann|Bob|guest-[0-9a-f]+|new_code|hello|to all/g;
+    const free = 'code, pre, bdi, time, script, style, noscript, template, title, [lang=en], .text, li:not(.note) > .body, .endpoints dt, .d-url, .d-extensions, .d-subprotocol, .end-reason, .address, .tag, .browser, .ip, .there, textarea';
+    const words = /WebSocket|Sockeye|KiB|MiB|\bB\b|\bms\b|\bIP\b|Cookie|trusted-proxies|client\.[a-z_]+|history_[a-z]+|--[a-z-]+|JSON|Node|lobby|Ann|Bob|guest-[0-9a-f]+|new_code|hello|to all/g;
     const found = [];
     const look = (text, place) => {
         if (/[A-Za-z]{2,}/.test((text ?? '').replace(words, ''))) found.push(`${place}: ${text}`);

@@ -12,7 +12,7 @@ fn one_flow_of_each_page_works_in_firefox() {
     let Some(mut command) = need::node("firefox.mjs") else {
         return;
     };
-    let Some(server) = Server::start(&[]) else {
+    let Some(server) = Server::start(&["--dev"]) else {
         return;
     };
     command

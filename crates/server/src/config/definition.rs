@@ -594,6 +594,7 @@ impl Config {
             let options = namespaces.map(|namespace| &mut namespace.options);
             for options in options.chain([&mut channels.without_namespace]) {
                 options.presence = true;
+                options.join_leave = true;
                 if options.history_size == 0 && options.history_ttl.is_zero() {
                     options.history_size = DEV_HISTORY_SIZE;
                     options.history_ttl = DEV_HISTORY_TTL;

@@ -11,12 +11,14 @@ use sockeye::{
 use super::{
     browser_cookie::key_of,
     key::Key,
-    qr_code::QrCode,
     service::{BODY_BYTES_MAX, Login},
     tickets::BrowserInfo,
     user_agent,
 };
-use crate::{connection_log::ConnectionLog, event::event, identity::Cookies, unix_time::now_ms};
+use crate::{
+    connection_log::ConnectionLog, event::event, identity::Cookies, qr_code::QrCode,
+    unix_time::now_ms,
+};
 
 impl Login {
     /// Returns the route of `/login/ws`. It has the server's limits except for the size of a message.
@@ -30,11 +32,12 @@ impl Login {
     ) -> Route {
         let login = self.clone();
         limits.message_bytes_max = BODY_BYTES_MAX;
-        connections.route("/login/ws", move |request| {
-            LoginEndpoint::new(login.clone(), request)
-        })
-        .origins(origins)
-        .limits(limits)
+        connections
+            .route("/login/ws", move |request| {
+                LoginEndpoint::new(login.clone(), request)
+            })
+            .origins(origins)
+            .limits(limits)
     }
 }
 

@@ -19,7 +19,6 @@ mod browser_cookie;
 mod endpoint;
 mod key;
 mod page;
-mod qr_code;
 mod service;
 mod tickets;
 mod user_agent;

@@ -6,6 +6,9 @@ const UPTIME_MS = 10_000;         // a connection that lasted so long makes the 
 const HIDDEN_FRAME_MS = 1000;     // between two drawings of a tab that nobody sees
 const TICK_MS = 250;
 
+// Whether an address with this host leads each device to itself.
+const isLoopback = (host) => /^127\.|^\[::1]$|(^|\.)localhost$/.test(host);
+
 const find = (selector) => document.querySelector(selector);
 
 let texts = TEXTS.en;
@@ -64,23 +67,6 @@ function remembered(value, key = 'language') {
     return localStorage.getItem(key);
   } catch {
     return null;
-  }
-}
-
-// What is stored may be damaged, or of another version of the page.
-function rememberedJson(key) {
-  try {
-    return JSON.parse(remembered(null, key));
-  } catch {
-    return null;
-  }
-}
-
-function forget(key) {
-  try {
-    localStorage.removeItem(key);
-  } catch {
-    // Then there is nothing to forget.
   }
 }
 

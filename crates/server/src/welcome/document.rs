@@ -10,19 +10,34 @@ use sockeye::RequestInfo;
 
 use crate::page::{Page, Sources};
 
-/// Builds the page. It has the limits of messages in the room and on /echo, so that it can refuse larger files before it sends
-/// them.
-pub(crate) fn page(message_bytes_max: usize, echo_message_bytes_max: usize) -> Page {
-    let filled = [
-        ("message-bytes-max", message_bytes_max.to_string()),
-        ("echo-message-bytes-max", echo_message_bytes_max.to_string()),
-    ];
+/// Builds the page. It has the limit of messages on /echo, so that it can refuse larger files before it sends them.
+pub(crate) fn page(echo_message_bytes_max: usize, hub_path: &str, hub_access: HubAccess) -> Page {
+    let access = match hub_access {
+        HubAccess::Everybody => "dev",
+        HubAccess::Anonymous => "anonymous",
+        HubAccess::Token => "token",
+    };
+    let bytes_max = echo_message_bytes_max.to_string();
     Page::join(
         SOURCES,
-        &filled
-            .each_ref()
-            .map(|(name, value)| (*name, value.as_str())),
+        &[
+            ("echo-message-bytes-max", bytes_max.as_str()),
+            ("hub-path", hub_path),
+            ("hub-access", access),
+            ("version", env!("CARGO_PKG_VERSION")),
+        ],
     )
+}
+
+/// What the page can do at the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HubAccess {
+    /// Everything, as everybody (`--dev`, `client.insecure`). The page warns of it.
+    Everybody,
+    /// To connect without a token.
+    Anonymous,
+    /// Nothing, since it has no token.
+    Token,
 }
 
 /// Answers a GET or HEAD. The page is isolated from other sites, so that browsers give it a clock of 5 µs and not of 100 µs to
@@ -67,5 +82,11 @@ pub(crate) const SOURCES: Sources = Sources {
     html: include_str!("page.html"),
     style: include_str!("page.css"),
     texts: include_str!("texts.js"),
-    script: concat!(include_str!("log.js"), include_str!("page.js")),
+    script: concat!(
+        include_str!("log.js"),
+        include_str!("composer.js"),
+        include_str!("panel.js"),
+        include_str!("hub.js"),
+        include_str!("page.js"),
+    ),
 };

@@ -1,9 +1,11 @@
-//! The welcome page and the icon.
+//! The welcome page, its WebSocket, and the icon.
 
 mod document;
 mod icon;
+mod live;
 
 #[cfg(test)]
 pub(crate) use document::SOURCES;
-pub(crate) use document::{page, respond};
+pub(crate) use document::{HubAccess, page, respond};
 pub(crate) use icon::icon;
+pub(crate) use live::Live;

@@ -13,6 +13,7 @@ pub(crate) const SOURCES: Sources = Sources {
     texts: include_str!("texts.js"),
     script: concat!(
         include_str!("conversation.js"),
+        include_str!("../../page/stored.js"),
         include_str!("connection.js"),
         include_str!("view.js"),
         include_str!("page.js"),

@@ -17,7 +17,10 @@ pub(crate) fn sources() -> [Sources; 2] {
         html: include_str!("login.html"),
         style: include_str!("login.css"),
         texts: include_str!("texts.js"),
-        script: include_str!("login.js"),
+        script: concat!(
+            include_str!("../../page/stored.js"),
+            include_str!("login.js")
+        ),
     };
     let confirm = Sources {
         html: include_str!("confirm.html"),

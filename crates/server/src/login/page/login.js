@@ -106,8 +106,7 @@ function renew() {
 
 const HEARD = {
   TICKET({ url, picture, expires_in_ms }) {
-    const { hostname } = new URL(url);
-    isUnreachable = hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || hostname.startsWith('127.');
+    isUnreachable = isLoopback(new URL(url).hostname);
     find('.unreachable code').textContent = `sockeye serve --listen 0.0.0.0:${new URL(url).port || 80}`;
     find('.qr').setAttribute('viewBox', `0 0 ${picture.size} ${picture.size}`);
     find('.qr path').setAttribute('d', picture.path);
