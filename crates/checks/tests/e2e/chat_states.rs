@@ -154,16 +154,74 @@ fn one_room_too_many_is_refused_and_not_listed() {
     // The message box is in view however many conversations there are, and on a phone the current one's tab.
     tab.evaluate("for (let number = 0; number < 8; number += 1) open(`p:${crypto.randomUUID()}`, `Person ${number}`)");
     tab.until("document.querySelectorAll('.conversations li').length === 28");
-    for (width, height) in [(1280, 720), (390, 844)] {
-        tab.resize(width, height);
-        tab.click(".conversations li:nth-child(27) button");
-        for selector in [".compose .text", "[aria-current=true]"] {
-            tab.until(&format!(
-                "(({{ top, bottom, left, right }}) => top >= 0 && bottom <= innerHeight && left >= 0 && right <= innerWidth)\
-                 (document.querySelector('{selector}').getBoundingClientRect())"
-            ));
-        }
+    tab.click(".conversations li:nth-child(27) button");
+    for selector in [".compose .text", "[aria-current=true]"] {
+        in_view(&tab, selector);
     }
+    // A phone shows the conversation with the message box at the bottom, or the list with the current conversation in view.
+    tab.resize(390, 844);
+    in_view(&tab, ".compose .text");
+    tab.click(".back");
+    in_view(&tab, "[aria-current=true]");
+    assert_eq!(
+        tab.evaluate("document.activeElement.getAttribute('aria-current')"),
+        "true"
+    );
+    tab.click(".conversations li:nth-child(2) button");
+    in_view(&tab, ".compose .text");
+    assert_eq!(
+        tab.evaluate("document.activeElement.className"),
+        "quiet back"
+    );
+}
+
+#[test]
+fn days_are_told_apart() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let tab = enter(&browser, &server, "Ann");
+    say(&tab, "today");
+    tab.until(&heard("today"));
+    assert_eq!(
+        tab.evaluate("document.querySelectorAll('.log .day').length"),
+        0
+    );
+    tab.evaluate("current.lines.unshift({ mine: false, name: 'Bob', address: 'b', text: 'long ago', time: Date.UTC(2020, 1, 2, 12), seq: 0, state: 'sent' }), changed()");
+    tab.until("document.querySelectorAll('.log .day').length === 2");
+    let days = tab.evaluate("[...document.querySelectorAll('.log .day, .log .text')].map(({ textContent }) => textContent)");
+    assert_eq!(days[0], "Sunday, February 2, 2020");
+    assert_eq!((&days[1], &days[3]), (&json!("long ago"), &json!("today")));
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn who_logs_out_is_somebody_else_afterwards() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let tab = enter(&browser, &server, "Ann");
+    assert_eq!(
+        tab.evaluate("document.querySelector('.as').textContent"),
+        "Ann"
+    );
+    let address = tab.evaluate("me.address");
+    tab.click(".out");
+    tab.wait_for_dialog(
+        "Log out? Unless another device is logged in as you, this identity is lost.",
+    );
+    tab.until("typeof me === 'object' && me.address !== '' && me.name !== 'Ann'");
+    assert_ne!(tab.evaluate("me.address"), address);
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+/// Waits until an element is within the window.
+#[track_caller]
+fn in_view(tab: &Tab<'_>, selector: &str) {
+    tab.until(&format!(
+        "(({{ top, bottom, left, right, width }}) => width > 0 && top >= 0 && bottom <= innerHeight && left >= 0 && right <= innerWidth)\
+         (document.querySelector('{selector}').getBoundingClientRect())"
+    ));
 }
 
 #[test]

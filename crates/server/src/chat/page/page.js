@@ -59,6 +59,15 @@ async function rename(name) {
   }
 }
 
+// Gives the identity up. The login page brings the cookie that a request to log out needs.
+async function logOut() {
+  if (!confirm(texts.asksOut)) return;
+  await fetch('/login');
+  await fetch('/login/logout', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+  for (const key of ['name', 'read']) forget(key);
+  location.reload();
+}
+
 function listen() {
   const onSubmit = (selector, act) => find(selector).addEventListener('submit', (event) => {
     event.preventDefault();
@@ -98,6 +107,11 @@ function listen() {
     // The button is gone.
     find('.log').focus();
   });
+  find('.back').addEventListener('click', () => {
+    document.body.dataset.view = 'list';
+    (find('.conversations [aria-current=true]') ?? find('.join input')).focus();
+  });
+  find('.out').addEventListener('click', logOut);
   find('.newer').addEventListener('click', () => {
     isAtEnd = true;
     changed();

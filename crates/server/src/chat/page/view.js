@@ -40,6 +40,7 @@ function turnTo(conversation) {
   hasNewer = false;
   lastLine = null;
   mustReveal = true;
+  document.body.dataset.view = conversation ? 'talk' : 'list';
   if (!conversation) link.say({ url: '/chat/people' });
   changed();
 }
@@ -82,12 +83,15 @@ function say(target, children) {
 
 const tabs = new Map();
 const members = new Map();
+const days = new Map();
 
 function draw() {
   if (current && document.visibilityState === 'visible') current.markRead();
   drawLog();
   const all = [...conversations.values()];
   const unread = all.reduce((sum, conversation) => sum + conversation.unread, 0);
+  setText(find('.news'), unread ? String(unread) : '');
+  setText(find('.as'), me.name);
   document.title = `${unread ? `(${unread}) ` : ''}${texts.title} · Sockeye`;
   arrange(find('.conversations'), kept(tabs, all, ({ key }) => key, makeTab, fillTab));
   drawTitle();
@@ -102,6 +106,8 @@ function makeTab(key) {
   button.addEventListener('click', () => {
     complain('.join');
     turnTo(conversations.get(key));
+    // On a phone the list is gone, and the button with it.
+    if (!button.checkVisibility()) find('.back').focus();
   });
   return element('li', {}, button);
 }
@@ -155,12 +161,25 @@ function drawLog() {
   const list = find('.log ol');
   const fresh = lines.filter((line) => !drawn.has(line)).length;
   find('.log').ariaLive = fresh > LOUD_MAX ? 'off' : 'polite';
-  arrange(list, lines.map(lineElement));
+  arrange(list, withDays(lines));
   const last = lines.at(-1) ?? null;
   if (last !== lastLine && last?.mine) isAtEnd = true;
   if (last !== lastLine && !isAtEnd) hasNewer = true;
   lastLine = last;
   find('.newer').hidden = !hasNewer || isAtEnd;
+}
+
+// The lines, and the day wherever it changes; today's have none before them.
+function withDays(lines) {
+  let day = new Date().toDateString();
+  return lines.flatMap((line) => {
+    const made = lineElement(line);
+    const date = new Date(line.time);
+    if (date.toDateString() === day) return [made];
+    day = date.toDateString();
+    if (!days.has(day)) days.set(day, element('li', { className: 'note day', textContent: date.toLocaleDateString(texts.lang, { dateStyle: 'full' }) }));
+    return [days.get(day), made];
+  });
 }
 
 function lineElement(line) {
@@ -214,6 +233,7 @@ function linked(text) {
 function speak(language) {
   translate(language);
   drawn = new WeakMap();
+  days.clear();
   complaints.forEach((describe, form) => complain(form, describe));
   state(shownState);
   changed();
