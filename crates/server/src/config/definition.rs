@@ -4,11 +4,9 @@ mod channel;
 mod client;
 mod sockjs;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::Args;
-use sockeye::Origins;
-use sockeye_hub::namespace::ChannelConfig;
 
 use super::{
     ApiKey, Bytes, ChatToken, ClientAuth, Count, FileMode, FileOwner, Filter, ListenAddr,
@@ -16,8 +14,8 @@ use super::{
     Under, UrlPath,
 };
 
-pub(crate) use channel::ChannelOptionKeys;
-use channel::{ChannelKeys, InChannel, InWithoutNamespace, channel_config};
+use channel::{ChannelKeys, InChannel, InWithoutNamespace};
+pub(crate) use channel::{ChannelOptionKeys, channel_config};
 pub(crate) use client::TokenKeys;
 use client::{
     ClientKeys, InClient, InPersonalChannel, InSubscriptionToken, InToken, InWebSocket,
@@ -575,38 +573,3 @@ pub(crate) struct Config {
     )]
     pub(crate) log_connections: Switch,
 }
-
-impl Config {
-    /// Returns the origins of the server's own pages.
-    pub(crate) fn own_origins(&self) -> Origins {
-        let public = self.public_url.iter().map(|url| url.0.clone());
-        match public.collect::<Vec<_>>() {
-            none if none.is_empty() => Origins::Same,
-            public => Origins::SameAnd(public),
-        }
-    }
-
-    /// Returns the channels as the hub takes them, unchecked. In development every channel has history and presence.
-    pub(crate) fn channels(&self) -> ChannelConfig {
-        let mut channels = channel_config(&self.channel, &self.without_namespace);
-        if self.dev == Switch::On {
-            let namespaces = channels.namespaces.iter_mut();
-            let options = namespaces.map(|namespace| &mut namespace.options);
-            for options in options.chain([&mut channels.without_namespace]) {
-                options.presence = true;
-                options.join_leave = true;
-                if options.history_size == 0 && options.history_ttl.is_zero() {
-                    options.history_size = DEV_HISTORY_SIZE;
-                    options.history_ttl = DEV_HISTORY_TTL;
-                }
-            }
-        }
-        channels
-    }
-}
-
-/// Publications. Enough to see a recovery.
-const DEV_HISTORY_SIZE: usize = 100;
-
-/// Long enough to fetch a coffee.
-const DEV_HISTORY_TTL: Duration = Duration::from_secs(300);

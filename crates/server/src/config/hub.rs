@@ -1,13 +1,18 @@
 //! The configuration of the hub, checked.
 
+use std::time::Duration;
+
 use sockeye::Origins;
 use sockeye_hub::{
     NodeSettings, UnixMillis,
-    namespace::Namespaces,
+    namespace::{ChannelConfig, Namespaces},
     token::{Verifier, VerifierConfig},
 };
 
-use super::{Config, Switch, definition::TokenKeys};
+use super::{
+    Config, Switch,
+    definition::{TokenKeys, channel_config},
+};
 
 /// What the hub is started with.
 pub(crate) struct HubConfig {
@@ -117,6 +122,41 @@ fn origins(config: &Config) -> Origins {
         false => Origins::List(listed.iter().map(|origin| origin.0.clone()).collect()),
     }
 }
+
+impl Config {
+    /// Returns the origins of the server's own pages.
+    pub(crate) fn own_origins(&self) -> Origins {
+        let public = self.public_url.iter().map(|url| url.0.clone());
+        match public.collect::<Vec<_>>() {
+            none if none.is_empty() => Origins::Same,
+            public => Origins::SameAnd(public),
+        }
+    }
+
+    /// Returns the channels as the hub takes them, unchecked. In development every channel has history and presence.
+    pub(crate) fn channels(&self) -> ChannelConfig {
+        let mut channels = channel_config(&self.channel, &self.without_namespace);
+        if self.dev == Switch::On {
+            let namespaces = channels.namespaces.iter_mut();
+            let options = namespaces.map(|namespace| &mut namespace.options);
+            for options in options.chain([&mut channels.without_namespace]) {
+                options.presence = true;
+                options.join_leave = true;
+                if options.history_size == 0 && options.history_ttl.is_zero() {
+                    options.history_size = DEV_HISTORY_SIZE;
+                    options.history_ttl = DEV_HISTORY_TTL;
+                }
+            }
+        }
+        channels
+    }
+}
+
+/// Publications. Enough to see a recovery.
+const DEV_HISTORY_SIZE: usize = 100;
+
+/// Long enough to fetch a coffee.
+const DEV_HISTORY_TTL: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
