@@ -104,6 +104,27 @@ impl Disconnect {
         Ok(Self { code, reason })
     }
 
+    /// Creates an ending that the application has chosen as a whole: any code that makes sense to a client, 3000 to 4999.
+    ///
+    /// The codes below 4000 have a meaning in the protocol, and a client acts on it: use [`Disconnect::new`] for codes of
+    /// your own.
+    ///
+    /// # Errors
+    ///
+    /// [`DisconnectError`], as for [`Disconnect::new`].
+    pub fn of_application(
+        code: u16,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, DisconnectError> {
+        match code {
+            3000..4000 => Ok(Self {
+                code,
+                ..Self::new(*APPLICATION_CODES.start(), reason)?
+            }),
+            code => Self::new(code, reason),
+        }
+    }
+
     /// Returns the number that clients get.
     #[must_use]
     pub fn code(&self) -> u16 {

@@ -62,6 +62,9 @@ pub struct ChannelOptions {
     /// A regular expression that must match somewhere in the part of the name behind the namespace; `^` and `$` make it
     /// match all of it. Where there is one, names need not be ASCII. `\d`, `\s` and `\w` are ASCII. Default: none.
     pub channel_regex: Option<String>,
+    /// The application is asked when the time of a subscription is over (`NodeBuilder::on_sub_refresh`); clients aren't told
+    /// of the time, and don't refresh. Default off: clients bring a new token.
+    pub refresh_by_server: bool,
     /// A subscriber can ask for publications with certain tags alone. Default off.
     pub allow_tags_filter: bool,
     /// The kinds of delta compression that subscribers can ask for. They work in channels with history, for subscriptions without

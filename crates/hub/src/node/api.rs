@@ -9,8 +9,8 @@ use super::{
     shared::{accepts, publish_options},
 };
 use crate::{
-    BrokerError, ClientInfo, Disconnect, Epoch, ErrorCode, History, HistoryQuery, Publication,
-    Published, StreamPosition, Tags, UnixMillis, UnsubscribeCode,
+    BrokerError, ClientInfo, Disconnect, ErrorCode, History, HistoryQuery, Publication, Published,
+    StreamPosition, Tags, UnixMillis, UnsubscribeCode,
     namespace::{ResolvedChannel, UnresolvedChannel},
     node::client::Client,
     token::SubscriptionOptions,
@@ -129,10 +129,7 @@ impl Node {
                 "the channel does not take this payload",
             ));
         }
-        let mut options = publish_options(&resolved, how.skip_history);
-        options.idempotency_key = how.idempotency_key.map(Into::into);
-        options.version = how.version;
-        options.version_epoch = Epoch::new(&how.version_epoch);
+        let options = publish_options(&resolved, &how);
         let publication = Publication {
             data,
             tags: how.tags,

@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 
 use super::{
     ConnectEvent, Credentials, DisconnectEvent, MessageEvent, Node, NodeSettings, NodeShared,
-    PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent, SubscribeEvent,
-    SubscriptionGrant,
+    PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent, SubRefreshEvent,
+    SubRefreshed, SubscribeEvent, SubscriptionGrant,
     broker_orders::BrokerOrders,
     channels::Channels,
     clients::Clients,
@@ -163,13 +163,31 @@ impl NodeBuilder {
         self
     }
 
-    /// Decides whether a client whose time is over may stay.
+    /// Decides whether a client whose time is over may stay. With it clients don't refresh themselves: they aren't told
+    /// when they expire, and one that sends a refresh command is ended with 3501.
+    ///
+    /// While the function is asked, and after an error of it, the connection stays for
+    /// [`NodeSettings::expired_close_delay`]; then it is asked again.
     pub fn on_refresh<F, Fut>(mut self, handler: F) -> Self
     where
         F: Fn(RefreshEvent) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Refreshed, Rejection>> + Send + 'static,
     {
         self.handlers.refresh = Some(boxed(handler));
+        self
+    }
+
+    /// Decides whether a subscription whose time is over may stay, in the channels whose options have
+    /// [`refresh_by_server`](crate::namespace::ChannelOptions::refresh_by_server).
+    ///
+    /// While the function is asked, and after an error of it, the subscription stays for
+    /// [`NodeSettings::expired_sub_close_delay`]; then it is asked again.
+    pub fn on_sub_refresh<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(SubRefreshEvent) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<SubRefreshed, Rejection>> + Send + 'static,
+    {
+        self.handlers.sub_refresh = Some(boxed(handler));
         self
     }
 

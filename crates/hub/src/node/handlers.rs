@@ -5,10 +5,16 @@ use std::{collections::BTreeMap, future::Future, sync::Arc};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use crate::{Disconnect, ErrorCode, UnixMillis, token::SubscriptionOptions, wire::ErrorReply};
+use super::Publishing;
+use crate::{
+    Disconnect, ErrorCode, UnixMillis,
+    token::SubscriptionOptions,
+    wire::{Encoding, ErrorReply},
+};
 
 /// A connected client, as handlers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientView {
     /// Id of the connection.
     pub client: Arc<str>,
@@ -20,15 +26,51 @@ pub struct ClientView {
     pub meta: Bytes,
     /// Name of the transport.
     pub transport: &'static str,
+    /// The client's encoding.
+    pub encoding: Encoding,
+    /// Those of its header fields that [`crate::NodeSettings::kept_headers`] names. `None`: it brought none of them.
+    pub headers: Option<Arc<ClientHeaders>>,
+}
+
+/// Header fields that a client brought, by lower-case name.
+///
+/// The two are apart because they differ in who can set them. A proxy before the server can replace a field of the
+/// request, and whatever a client writes into its connect command arrives as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientHeaders {
+    /// Those of the request that opened the connection.
+    pub request: BTreeMap<String, String>,
+    /// Those that the connect command brought, for clients that can't set header fields, such as browsers.
+    pub emulated: BTreeMap<String, String>,
+}
+
+impl ClientHeaders {
+    /// Returns the fields that are kept for a connected client; `None` if there are none.
+    pub(crate) fn kept(&self, names: &[String]) -> Option<Arc<Self>> {
+        let kept = |fields: &BTreeMap<String, String>| {
+            let named = names.iter().filter_map(|name| fields.get_key_value(name));
+            named
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        };
+        let headers = Self {
+            request: kept(&self.request),
+            emulated: kept(&self.emulated),
+        };
+        (headers != Self::default()).then(|| Arc::new(headers))
+    }
 }
 
 /// A client asks to connect.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ConnectEvent {
     /// Id that the connection will have.
     pub client: Arc<str>,
     /// Name of the transport.
     pub transport: &'static str,
+    /// The client's encoding.
+    pub encoding: Encoding,
     /// Payload of the client for the application.
     pub data: Bytes,
     /// Name of the client's library.
@@ -37,8 +79,8 @@ pub struct ConnectEvent {
     pub version: String,
     /// Channels that the client says it was subscribed to by the server before.
     pub channels: Vec<String>,
-    /// Header fields of the client's request and those that its connect command brought, by lower-case name.
-    pub headers: Arc<BTreeMap<String, String>>,
+    /// All header fields of the client.
+    pub headers: Arc<ClientHeaders>,
 }
 
 /// Who a client is.
@@ -52,7 +94,7 @@ pub struct Credentials {
     pub meta: Bytes,
     /// Payload for the client.
     pub data: Bytes,
-    /// When the client must have refreshed.
+    /// When the client must have refreshed; with a refresh handler, when that is asked.
     pub expire_at: Option<UnixMillis>,
     /// Channels to which the server subscribes the client.
     pub subscriptions: Vec<(String, SubscriptionOptions)>,
@@ -60,11 +102,14 @@ pub struct Credentials {
 
 /// A client asks to subscribe.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SubscribeEvent {
     /// Who asks.
     pub client: ClientView,
     /// The channel.
     pub channel: String,
+    /// Its namespace; empty without one.
+    pub namespace: String,
     /// Payload of the client for the application.
     pub data: Bytes,
 }
@@ -74,17 +119,20 @@ pub struct SubscribeEvent {
 pub struct SubscriptionGrant {
     /// Information about the client in this channel, payload for the client, and options that differ from the channel's.
     pub options: SubscriptionOptions,
-    /// When the client must have refreshed the subscription.
+    /// When the subscription must have been refreshed. A time that has passed is error 110.
     pub expire_at: Option<UnixMillis>,
 }
 
 /// A client asks to publish.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PublishEvent {
     /// Who asks.
     pub client: ClientView,
     /// The channel.
     pub channel: String,
+    /// Its namespace; empty without one.
+    pub namespace: String,
     /// The payload.
     pub data: Bytes,
 }
@@ -94,12 +142,13 @@ pub struct PublishEvent {
 pub struct PublishGrant {
     /// Another payload than the client's.
     pub data: Option<Bytes>,
-    /// Leaves it out of the channel's history.
-    pub skip_history: bool,
+    /// Whether it is kept, its tags, and what tells it from others.
+    pub how: Publishing,
 }
 
 /// A client calls a procedure.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RpcEvent {
     /// Who calls.
     pub client: ClientView,
@@ -118,21 +167,43 @@ pub struct MessageEvent {
     pub data: Bytes,
 }
 
-/// A client's connection or subscription has to be refreshed.
+/// A client's connection has to be refreshed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RefreshEvent {
     /// Whose.
     pub client: ClientView,
-    /// The channel of the subscription; `None` for the connection.
-    pub channel: Option<String>,
+}
+
+/// A client's subscription has to be refreshed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SubRefreshEvent {
+    /// Whose.
+    pub client: ClientView,
+    /// The channel.
+    pub channel: String,
+    /// Its namespace; empty without one.
+    pub namespace: String,
 }
 
 /// The answer to a [`RefreshEvent`].
 #[derive(Clone, Debug, Default)]
 pub struct Refreshed {
-    /// When it has to be refreshed again; `None`: never.
+    /// When the handler is asked again; `None`: never. A time that has passed ends the connection with 3005.
     pub expire_at: Option<UnixMillis>,
     /// What others may know about the client from now on; `None` leaves it.
+    pub info: Option<Bytes>,
+    /// What the application alone knows about it from now on; `None` leaves it.
+    pub meta: Option<Bytes>,
+}
+
+/// The answer to a [`SubRefreshEvent`].
+#[derive(Clone, Debug, Default)]
+pub struct SubRefreshed {
+    /// When the handler is asked again; `None`: never. A time that has passed ends the subscription.
+    pub expire_at: Option<UnixMillis>,
+    /// What others in the channel may know about the client from now on; `None` leaves it.
     pub info: Option<Bytes>,
 }
 
@@ -186,6 +257,7 @@ pub(crate) struct Handlers {
     pub(crate) rpc: Option<Handler<RpcEvent, Bytes>>,
     pub(crate) message: Option<Handler<MessageEvent, ()>>,
     pub(crate) refresh: Option<Handler<RefreshEvent, Refreshed>>,
+    pub(crate) sub_refresh: Option<Handler<SubRefreshEvent, SubRefreshed>>,
     pub(crate) disconnect: Option<Box<dyn Fn(DisconnectEvent) + Send + Sync>>,
 }
 

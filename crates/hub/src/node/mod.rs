@@ -21,7 +21,7 @@ mod handlers;
 mod node;
 pub(crate) mod push;
 mod settings;
-mod shared;
+pub(crate) mod shared;
 mod tokens;
 mod upkeep;
 
@@ -29,8 +29,9 @@ pub use api::{ApiError, NodeInfo, PresenceStats, Publishing, Subscribing, UserFi
 pub use builder::NodeBuilder;
 pub use client::{Client, ConnectionInfo};
 pub use handlers::{
-    ClientView, ConnectEvent, Credentials, DisconnectEvent, MessageEvent, PublishEvent,
-    PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent, SubscribeEvent, SubscriptionGrant,
+    ClientHeaders, ClientView, ConnectEvent, Credentials, DisconnectEvent, MessageEvent,
+    PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent, SubRefreshEvent,
+    SubRefreshed, SubscribeEvent, SubscriptionGrant,
 };
 pub use node::Node;
 pub use settings::NodeSettings;

@@ -52,6 +52,9 @@ pub struct NodeSettings {
     /// Lets everybody connect, subscribe, publish, and ask for history and presence. For development. Default: no. A token that a client brings is
     /// checked even then.
     pub insecure: bool,
+    /// Names, in lower case, of the header fields that are kept as long as a client is connected, for
+    /// [`crate::ClientView::headers`]. Default: none. They cost memory for each client that brings them.
+    pub kept_headers: Vec<String>,
     /// Subscribes each user to its personal channel, in this namespace (empty for none). Default: `None`, it doesn't.
     pub personal_channel_namespace: Option<String>,
 }
@@ -79,6 +82,7 @@ impl Default for NodeSettings {
             allow_anonymous_connect_without_token: false,
             disallow_anonymous_connection_tokens: false,
             insecure: false,
+            kept_headers: Vec::new(),
             personal_channel_namespace: None,
         }
     }

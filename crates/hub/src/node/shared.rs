@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{
-    NodeSettings, Rejection,
+    NodeSettings, Publishing, Rejection,
     broker_orders::{BrokerOrder, BrokerOrders},
     channels::Channels,
     clients::Clients,
@@ -20,7 +20,7 @@ use super::{
     handlers::{Handler, Handlers},
 };
 use crate::{
-    Broker, BrokerError, BrokerEvents, ClientInfo, Clock, ErrorCode, History, HistoryQuery,
+    Broker, BrokerError, BrokerEvents, ClientInfo, Clock, Epoch, ErrorCode, History, HistoryQuery,
     MemoryMeter, Publication, PublishOptions, Published, StreamPosition, UnixMillis,
     namespace::{Namespaces, PublicationDataFormat, ResolvedChannel},
     node::client::Failure,
@@ -105,19 +105,20 @@ impl NodeShared {
         resolved: &ResolvedChannel<'_>,
         data: Bytes,
         info: Arc<ClientInfo>,
-        skip_history: bool,
+        how: Publishing,
     ) -> Result<Published, Failure> {
         if !accepts(resolved.publication_data_format, &data) {
             return Err(ErrorCode::BadRequest.into());
         }
+        let options = publish_options(resolved, &how);
         let publication = Publication {
             // A slice of the client's frame, perhaps: a broker that keeps it copies it.
             data,
             info: Some(info),
+            tags: how.tags,
             time: self.now(),
             ..Publication::default()
         };
-        let options = publish_options(resolved, skip_history);
         Ok(self
             .broker
             .publish(&channel.into(), publication, options)
@@ -228,12 +229,9 @@ const LAGGING_READS_MAX: u32 = 5;
 const LAGGING_READ_PAUSE: Duration = Duration::from_millis(50);
 
 /// Returns how a publication to a channel is kept.
-pub(crate) fn publish_options(
-    resolved: &ResolvedChannel<'_>,
-    skip_history: bool,
-) -> PublishOptions {
+pub(crate) fn publish_options(resolved: &ResolvedChannel<'_>, how: &Publishing) -> PublishOptions {
     let options = resolved.options;
-    match skip_history {
+    let mut kept = match how.skip_history {
         true => PublishOptions::default(),
         false => PublishOptions {
             history_size: options.history_size,
@@ -241,7 +239,11 @@ pub(crate) fn publish_options(
             history_meta_ttl: resolved.history_meta_ttl,
             ..PublishOptions::default()
         },
-    }
+    };
+    kept.idempotency_key = how.idempotency_key.as_deref().map(Into::into);
+    kept.version = how.version;
+    kept.version_epoch = Epoch::new(&how.version_epoch);
+    kept
 }
 
 /// Whether a channel takes this payload.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sockeye_hub::{ErrorCode, PublishGrant};
+use sockeye_hub::{ErrorCode, PublishGrant, Publishing};
 
 use crate::world::World;
 
@@ -149,7 +149,10 @@ async fn an_application_can_change_or_refuse_what_is_published() {
             match event.data.as_ref() {
                 b"1" => Ok(Some(PublishGrant {
                     data: Some(Bytes::from_static(b"2")),
-                    skip_history: true,
+                    how: Publishing {
+                        skip_history: true,
+                        ..Publishing::default()
+                    },
                 })),
                 b"3" => Err(ErrorCode::PermissionDenied.into()),
                 _ => Ok(None),

@@ -9,6 +9,7 @@ mod filters;
 mod limits;
 mod orders;
 mod presence;
+mod refreshing;
 mod scenarios;
 mod scripted_broker;
 mod shared_store;

@@ -67,12 +67,17 @@ pub(crate) fn namespaces_with(without_namespace: ChannelOptions) -> Namespaces {
         force_recovery_mode: RecoveryMode::Cache,
         ..tagged.clone()
     };
+    let asked = ChannelOptions {
+        refresh_by_server: true,
+        ..open_options()
+    };
     let namespaces = [
         ("closed", closed),
         ("watched", watched),
         ("plain", plain),
         ("tagged", tagged),
         ("cached", cached),
+        ("asked", asked),
     ];
     Namespaces::new(ChannelConfig {
         without_namespace,
@@ -143,13 +148,17 @@ impl World {
     }
 
     pub(crate) fn open_with(&self, encoding: Encoding) -> Peer {
+        self.open_as(encoding, ConnectionInfo::default())
+    }
+
+    pub(crate) fn open_as(&self, encoding: Encoding, info: ConnectionInfo) -> Peer {
         let inbox = Arc::new(Inbox::default());
         let transport = ListTransport {
             encoding,
             inbox: Arc::clone(&inbox),
         };
         Peer {
-            client: self.node.open(transport, ConnectionInfo::default()),
+            client: self.node.open(transport, info),
             inbox,
             encoding,
             next_id: 1,

@@ -255,7 +255,7 @@ impl Client {
         }
         if let Some(handler) = &self.node.handlers.disconnect {
             handler(DisconnectEvent {
-                client: connected.view(self.transport.name()),
+                client: connected.view(&*self.transport),
                 disconnect: disconnect.cloned(),
             });
         }
@@ -304,7 +304,7 @@ impl Client {
             }
             PingAction::GiveUp => Some(Disconnect::NO_PONG),
         });
-        let expired = self.expired(&state);
+        let expired = self.expired(&mut state);
         self.set_alarm(&mut state);
         drop(state);
         if let Some(disconnect) = disconnect {

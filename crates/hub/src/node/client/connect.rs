@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ClientInfo, Disconnect, ErrorCode, UnixMillis,
-    node::{ConnectEvent, Credentials},
+    node::{ClientHeaders, ConnectEvent, Credentials},
     shard::Generation,
     token::SubscriptionOptions,
     wire::{ConnectPush, ConnectRequest, ConnectResult, Push, Reply},
@@ -24,6 +24,20 @@ struct Held {
     plan: Plan,
     request: Request,
     generation: Generation,
+}
+
+impl Held {
+    fn subscription(&self) -> Subscription {
+        Subscription {
+            channel: Arc::clone(&self.plan.channel),
+            progress: Progress::Active(self.generation),
+            origin: Origin::Server,
+            expire_at: None,
+            refresh: self.plan.refresh,
+            chan_info: self.plan.chan_info.clone(),
+            presence: None,
+        }
+    }
 }
 
 impl Client {
@@ -60,8 +74,20 @@ impl Client {
                 _ => ConnectionInfo::default(),
             }
         };
-        let connected = match self.admit(&request, info).await {
-            Ok(credentials) => self.welcome(id, request, credentials).await,
+        let ConnectionInfo {
+            headers,
+            credentials,
+        } = info;
+        let emulated = request.headers.iter();
+        let headers = ClientHeaders {
+            request: headers,
+            emulated: emulated
+                .map(|(name, value)| (name.to_lowercase(), value.clone()))
+                .collect(),
+        };
+        let kept = headers.kept(&self.node.settings.kept_headers);
+        let connected = match self.admit(&request, headers, credentials).await {
+            Ok(credentials) => self.welcome(id, request, credentials, kept).await,
             Err(failure) => Err(failure),
         };
         if let Err(Failure::Error(_)) = &connected {
@@ -77,7 +103,8 @@ impl Client {
     async fn admit(
         &self,
         request: &ConnectRequest,
-        info: ConnectionInfo,
+        headers: ClientHeaders,
+        known: Option<Credentials>,
     ) -> Result<Credentials, Failure> {
         let settings = &self.node.settings;
         if !request.token.is_empty() {
@@ -94,16 +121,14 @@ impl Client {
                 subscriptions: claims.subs,
             });
         }
-        if let Some(credentials) = info.credentials {
+        if let Some(credentials) = known {
             return Ok(credentials);
         }
         if let Some(handler) = &self.node.handlers.connect {
-            let mut headers = info.headers;
-            let brought = request.headers.iter();
-            headers.extend(brought.map(|(name, value)| (name.to_lowercase(), value.clone())));
             let event = ConnectEvent {
                 client: Arc::clone(&self.id),
                 transport: self.transport.name(),
+                encoding: self.transport.encoding(),
                 data: request.data.clone(),
                 name: request.name.clone(),
                 version: request.version.clone(),
@@ -126,6 +151,7 @@ impl Client {
         id: u32,
         mut request: ConnectRequest,
         credentials: Credentials,
+        headers: Option<Arc<ClientHeaders>>,
     ) -> Result<(), Failure> {
         let Credentials {
             user,
@@ -147,6 +173,7 @@ impl Client {
                 chan_info: Bytes::new(),
             }),
             meta,
+            headers,
             expire_at,
             subscriptions: Subscriptions::default(),
         };
@@ -167,7 +194,9 @@ impl Client {
                 }
             }
         }
-        let ttl = expire_at.map(|expire_at| seconds_until(expire_at, now));
+        // A client that isn't told can't try to refresh, which is the server's task then.
+        let told_expiry = expire_at.filter(|_| self.node.handlers.refresh.is_none());
+        let ttl = told_expiry.map(|expire_at| seconds_until(expire_at, now));
         let needs_pings = self.transport.needs_pings();
         let interval = self.node.settings.ping_interval;
         let result = ConnectResult {
@@ -214,18 +243,8 @@ impl Client {
             self.abandon_held(&held);
             return Err(Disconnect::CONNECTION_LIMIT.into());
         }
-        for Held {
-            plan, generation, ..
-        } in &held
-        {
-            connected.subscriptions.insert(Subscription {
-                channel: Arc::clone(&plan.channel),
-                progress: Progress::Active(*generation),
-                origin: Origin::Server,
-                expire_at: None,
-                chan_info: plan.chan_info.clone(),
-                presence: None,
-            });
+        for held in &held {
+            connected.subscriptions.insert(held.subscription());
         }
         state.phase = Phase::Connected(Box::new(connected));
         if self.transport.needs_pings() {

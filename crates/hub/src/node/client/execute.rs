@@ -102,6 +102,6 @@ impl Client {
 
     pub(super) fn view(&self) -> Result<ClientView, Failure> {
         let mut state = self.state.lock();
-        Ok(state.connected()?.view(self.transport.name()))
+        Ok(state.connected()?.view(&*self.transport))
     }
 }

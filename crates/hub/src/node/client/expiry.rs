@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Client, Failure,
-    state::{Phase, State},
-    subscriptions::Origin,
+    state::{Phase, State, info_in},
+    subscriptions::{Origin, Progress, RefreshBy, Subscription},
 };
 use crate::{
     Disconnect, UnixMillis, UnsubscribeCode,
-    node::{RefreshEvent, Refreshed},
+    node::{NodeShared, RefreshEvent, Refreshed, SubRefreshEvent, SubRefreshed},
 };
 
 /// What is over.
@@ -18,7 +18,11 @@ pub(super) enum Expired {
     /// The application is asked for a new time.
     ConnectionAsks(Box<RefreshEvent>),
     Connection,
-    Subscriptions(Vec<(Arc<str>, Origin)>),
+    Subscriptions {
+        over: Vec<(Arc<str>, Origin)>,
+        /// The application is asked for a new time of these.
+        asks: Vec<(Progress, SubRefreshEvent)>,
+    },
 }
 
 impl Client {
@@ -27,66 +31,83 @@ impl Client {
         let Phase::Connected(connected) = &state.phase else {
             return None;
         };
-        let settings = &self.node.settings;
-        let delay = match self.node.handlers.refresh {
-            Some(_) => Duration::ZERO,
-            None => settings.expired_close_delay,
-        };
+        let delay = connection_delay(&self.node);
         let connection = connected.expire_at.map(|at| after(at, delay));
         let subscriptions = connected.subscriptions.iter();
-        let subscriptions = subscriptions
-            .filter_map(|subscription| subscription.expire_at)
-            .map(|at| after(at, settings.expired_sub_close_delay));
+        let subscriptions =
+            subscriptions.filter_map(|subscription| ends_at(&self.node, subscription));
         let first = subscriptions.chain(connection).min()?;
         // One millisecond more, since both clocks round down.
         let left = first.since(self.node.now()) + Duration::from_millis(1);
         Some(self.node.elapsed() + left)
     }
 
-    pub(super) fn expired(&self, state: &State) -> Expired {
-        let Phase::Connected(connected) = &state.phase else {
+    /// Returns what is over now. What the application is asked about counts as valid meanwhile, for as long as clients have
+    /// to refresh themselves.
+    pub(super) fn expired(&self, state: &mut State) -> Expired {
+        let Phase::Connected(connected) = &mut state.phase else {
             return Expired::Nothing;
         };
         let settings = &self.node.settings;
         let now = self.node.now();
-        if let Some(at) = connected.expire_at {
-            if self.node.handlers.refresh.is_some() {
-                if at <= now {
-                    return Expired::ConnectionAsks(Box::new(RefreshEvent {
-                        client: connected.view(self.transport.name()),
-                        channel: None,
-                    }));
-                }
-            } else if after(at, settings.expired_close_delay) <= now {
+        let delay = connection_delay(&self.node);
+        if connected
+            .expire_at
+            .is_some_and(|at| after(at, delay) <= now)
+        {
+            if self.node.handlers.refresh.is_none() {
                 return Expired::Connection;
             }
+            connected.expire_at = Some(after(now, settings.expired_close_delay));
+            return Expired::ConnectionAsks(Box::new(RefreshEvent {
+                client: connected.view(&*self.transport),
+            }));
         }
-        let over: Vec<_> = connected
-            .subscriptions
-            .iter()
-            .filter(|subscription| {
-                subscription
-                    .expire_at
-                    .is_some_and(|at| after(at, settings.expired_sub_close_delay) <= now)
-            })
-            .map(|subscription| (Arc::clone(&subscription.channel), subscription.origin))
-            .collect();
-        match over.is_empty() {
-            true => Expired::Nothing,
-            false => Expired::Subscriptions(over),
+        let subscriptions = connected.subscriptions.iter();
+        let ended = subscriptions.filter(|subscription| {
+            ends_at(&self.node, subscription).is_some_and(|ends_at| ends_at <= now)
+        });
+        let (mut over, mut asked) = (Vec::new(), Vec::new());
+        for subscription in ended {
+            let channel = Arc::clone(&subscription.channel);
+            match subscription.refresh {
+                RefreshBy::Client => over.push((channel, subscription.origin)),
+                RefreshBy::Server => asked.push((channel, subscription.progress)),
+            }
         }
+        if over.is_empty() && asked.is_empty() {
+            return Expired::Nothing;
+        }
+        let asks = asked.into_iter().map(|(channel, progress)| {
+            if let Some(subscription) = connected.subscriptions.find_mut(&channel) {
+                subscription.expire_at = Some(after(now, settings.expired_sub_close_delay));
+            }
+            let resolved = self.node.namespaces.resolve_trusted(&channel);
+            let event = SubRefreshEvent {
+                client: connected.view(&*self.transport),
+                namespace: resolved
+                    .map_or_else(|_| String::new(), |resolved| resolved.namespace.to_owned()),
+                channel: channel.to_string(),
+            };
+            (progress, event)
+        });
+        let asks = asks.collect();
+        Expired::Subscriptions { over, asks }
     }
 
     pub(super) fn end_expired(self: &Arc<Self>, expired: Expired) {
         match expired {
             Expired::Nothing => {}
             Expired::Connection => self.disconnect(Disconnect::EXPIRED),
-            Expired::Subscriptions(channels) => {
-                for (channel, origin) in channels {
-                    match origin {
-                        Origin::Client => self.end_subscription(&channel, UnsubscribeCode::Expired),
-                        Origin::Server => return self.disconnect(Disconnect::SUBSCRIPTION_EXPIRED),
-                    }
+            Expired::Subscriptions { over, asks } => {
+                for (progress, event) in asks {
+                    let client = Arc::clone(self);
+                    tokio::spawn(
+                        async move { client.ask_to_stay_subscribed(progress, event).await },
+                    );
+                }
+                for (channel, origin) in over {
+                    self.end_expired_subscription(&channel, origin);
                 }
             }
             Expired::ConnectionAsks(event) => {
@@ -96,22 +117,86 @@ impl Client {
         }
     }
 
+    fn end_expired_subscription(self: &Arc<Self>, channel: &str, origin: Origin) {
+        match origin {
+            Origin::Client => self.end_subscription(channel, UnsubscribeCode::Expired),
+            Origin::Server => self.disconnect(Disconnect::SUBSCRIPTION_EXPIRED),
+        }
+    }
+
     /// Asks the application whether the client may stay.
     async fn ask_to_go_on(self: Arc<Self>, event: RefreshEvent) {
         let Some(handler) = &self.node.handlers.refresh else {
             return;
         };
-        // Until it has answered the connection counts as valid, for as long as clients have.
-        let delay = self.node.settings.expired_close_delay;
-        self.extend(Some(after(self.node.now(), delay)));
         match self.node.call(handler, event).await.map_err(Failure::from) {
-            Ok(Refreshed { expire_at, .. }) if expire_at.is_none_or(|at| at > self.node.now()) => {
-                self.extend(expire_at);
+            Ok(refreshed) if is_ahead(refreshed.expire_at, self.node.now()) => {
+                self.go_on(refreshed);
             }
             Ok(_) => self.disconnect(Disconnect::EXPIRED),
             Err(Failure::Disconnect(disconnect)) => self.disconnect(disconnect),
-            Err(_) => {}
+            Err(failure) => tracing::debug!(client = &*self.id, %failure, "not refreshed yet"),
         }
+    }
+
+    fn go_on(self: &Arc<Self>, refreshed: Refreshed) {
+        let mut state = self.state.lock();
+        let Phase::Connected(connected) = &mut state.phase else {
+            return;
+        };
+        connected.expire_at = refreshed.expire_at;
+        if let Some(meta) = refreshed.meta {
+            connected.meta = meta;
+        }
+        if let Some(info) = refreshed.info {
+            self.set_info(connected, info);
+        }
+        self.set_alarm(&mut state);
+    }
+
+    /// Asks the application whether a subscription may stay. Does nothing to one that has ended meanwhile.
+    async fn ask_to_stay_subscribed(self: Arc<Self>, progress: Progress, event: SubRefreshEvent) {
+        let Some(handler) = &self.node.handlers.sub_refresh else {
+            return;
+        };
+        let channel = event.channel.clone();
+        let ended_origin = match self.node.call(handler, event).await.map_err(Failure::from) {
+            Ok(refreshed) => self.stay_subscribed(&channel, progress, refreshed),
+            Err(Failure::Disconnect(disconnect)) => return self.disconnect(disconnect),
+            Err(failure) => {
+                tracing::debug!(client = &*self.id, %failure, "a subscription is not refreshed yet");
+                None
+            }
+        };
+        if let Some(origin) = ended_origin {
+            self.end_expired_subscription(&channel, origin);
+        }
+    }
+
+    /// Gives a subscription its new time. Returns its origin if that time is over already.
+    fn stay_subscribed(
+        self: &Arc<Self>,
+        channel: &str,
+        progress: Progress,
+        refreshed: SubRefreshed,
+    ) -> Option<Origin> {
+        let mut state = self.state.lock();
+        let connected = state.connected().ok()?;
+        let subscription = connected.subscriptions.find_mut(channel);
+        let subscription = subscription.filter(|subscription| subscription.progress == progress)?;
+        if !is_ahead(refreshed.expire_at, self.node.now()) {
+            return Some(subscription.origin);
+        }
+        subscription.expire_at = refreshed.expire_at;
+        if let Some(info) = refreshed.info {
+            subscription.chan_info = info.clone();
+            if let Progress::Active(generation) = progress {
+                let info = info_in(&connected.info, &info);
+                self.show(subscription, generation, info);
+            }
+        }
+        self.set_alarm(&mut state);
+        None
     }
 
     pub(crate) fn extend(self: &Arc<Self>, expire_at: Option<UnixMillis>) {
@@ -121,6 +206,27 @@ impl Client {
             self.set_alarm(&mut state);
         }
     }
+}
+
+/// Returns the time after the expiry of a connection in which its client can still refresh it.
+fn connection_delay(node: &NodeShared) -> Duration {
+    match node.handlers.refresh {
+        Some(_) => Duration::ZERO,
+        None => node.settings.expired_close_delay,
+    }
+}
+
+/// Returns when a subscription ends, or when the application is asked about it.
+fn ends_at(node: &NodeShared, subscription: &Subscription) -> Option<UnixMillis> {
+    let delay = match subscription.refresh {
+        RefreshBy::Client => node.settings.expired_sub_close_delay,
+        RefreshBy::Server => Duration::ZERO,
+    };
+    subscription.expire_at.map(|at| after(at, delay))
+}
+
+fn is_ahead(expire_at: Option<UnixMillis>, now: UnixMillis) -> bool {
+    expire_at.is_none_or(|at| at > now)
 }
 
 fn after(at: UnixMillis, delay: Duration) -> UnixMillis {

@@ -6,7 +6,7 @@ use super::{
     Client, Failure,
     connect::seconds_until,
     subscribe::{Request, pending},
-    subscriptions::{Origin, Progress, Subscription},
+    subscriptions::{Origin, Progress, RefreshBy, Subscription},
 };
 use crate::{
     Disconnect, ErrorCode, StreamPosition, UnixMillis,
@@ -35,6 +35,7 @@ impl Client {
                 progress: Progress::Pending(attempt),
                 origin: Origin::Server,
                 expire_at,
+                refresh: RefreshBy::Client,
                 chan_info: options.info.clone().unwrap_or_default(),
                 presence: None,
             });
@@ -87,6 +88,7 @@ impl Client {
             return Err(Failure::Closed);
         };
         subscription.progress = Progress::Active(generation);
+        subscription.refresh = plan.refresh;
         let mut told = self.push(Push {
             channel: channel.to_owned(),
             subscribe: Some(SubscribePush {

@@ -6,7 +6,7 @@ use super::{Client, Failure, state::Connected, subscribe::unresolved};
 use crate::{
     Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition,
     namespace::{ChannelOptions, Membership, ResolvedChannel},
-    node::{MessageEvent, PublishEvent, PublishGrant, RpcEvent},
+    node::{MessageEvent, PublishEvent, PublishGrant, RpcEvent, shared::accepts},
     wire::{
         self, HistoryRequest, HistoryResult, PresenceRequest, PresenceResult, PresenceStatsRequest,
         PresenceStatsResult, PublishRequest, PublishResult, Reply, RpcRequest, RpcResult,
@@ -24,6 +24,11 @@ impl Client {
     ) -> Result<Reply, Failure> {
         let PublishRequest { channel, data, .. } = request;
         let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
+        // Before the application is asked, so that it never sees what can't be published.
+        let is_asked = self.node.handlers.publish.is_some();
+        if is_asked && !accepts(resolved.publication_data_format, &data) {
+            return Err(ErrorCode::BadRequest.into());
+        }
         let (view, info, is_allowed) = {
             let mut state = self.state.lock();
             let connected = state.connected()?;
@@ -38,7 +43,7 @@ impl Client {
                 subscription.chan_info.clone()
             });
             (
-                connected.view(self.transport.name()),
+                connected.view(&*self.transport),
                 connected.info_in(&chan_info),
                 is_allowed,
             )
@@ -48,6 +53,7 @@ impl Client {
                 let event = PublishEvent {
                     client: view,
                     channel: channel.clone(),
+                    namespace: resolved.namespace.to_owned(),
                     data: data.clone(),
                 };
                 self.node.call(handler, event).await?
@@ -61,7 +67,7 @@ impl Client {
         };
         let data = grant.data.unwrap_or(data);
         self.node
-            .publish_of_client(&channel, &resolved, data, info, grant.skip_history)
+            .publish_of_client(&channel, &resolved, data, info, grant.how)
             .await?;
         Ok(Reply {
             publish: Some(PublishResult::default()),

@@ -2,15 +2,18 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     Client, Failure,
     connect::seconds_until,
-    state::info_in,
-    subscriptions::{Origin, Progress},
+    state::{Connected, info_in},
+    subscriptions::{Origin, Progress, RefreshBy, Subscription},
 };
 use crate::{
     ClientInfo, Disconnect, ErrorCode, UnixMillis,
     node::TokenFailure,
+    shard::Generation,
     wire::{RefreshRequest, RefreshResult, Reply, SubRefreshRequest, SubRefreshResult},
 };
 
@@ -19,7 +22,8 @@ impl Client {
         self: &Arc<Self>,
         request: &RefreshRequest,
     ) -> Result<Reply, Failure> {
-        if request.token.is_empty() {
+        // With a refresh handler it is the server that refreshes.
+        if request.token.is_empty() || self.node.handlers.refresh.is_some() {
             return Err(Disconnect::BAD_REQUEST.into());
         }
         let claims = match self.node.verify_connection(&request.token).await {
@@ -48,27 +52,8 @@ impl Client {
             return Err(Disconnect::INSUFFICIENT_STATE.into());
         }
         connected.expire_at = claims.expire_at;
-        connected.info = Arc::new(ClientInfo {
-            conn_info: claims.info.unwrap_or_default(),
-            ..ClientInfo::clone(&connected.info)
-        });
         connected.meta = claims.meta.unwrap_or_default();
-        let info = Arc::clone(&connected.info);
-        for subscription in connected.subscriptions.iter_mut() {
-            if let Progress::Active(generation) = subscription.progress {
-                let info = info_in(&info, &subscription.chan_info);
-                if let Some(presence) = &self.node.channel_presence
-                    && subscription.presence.is_some()
-                {
-                    // The new entry comes first, so that the client is never away.
-                    let entered = presence.enter(&subscription.channel, &info);
-                    subscription.presence = Some(Box::new(entered));
-                }
-                self.node
-                    .channels
-                    .set_info(&subscription.channel, self.key, generation, info);
-            }
-        }
+        self.set_info(connected, claims.info.unwrap_or_default());
         let ttl = claims
             .expire_at
             .map(|expire_at| seconds_until(expire_at, now));
@@ -84,6 +69,40 @@ impl Client {
         })
     }
 
+    /// Sets what others may know about the client, in all its channels.
+    pub(super) fn set_info(&self, connected: &mut Connected, conn_info: Bytes) {
+        connected.info = Arc::new(ClientInfo {
+            conn_info,
+            ..ClientInfo::clone(&connected.info)
+        });
+        let info = Arc::clone(&connected.info);
+        for subscription in connected.subscriptions.iter_mut() {
+            if let Progress::Active(generation) = subscription.progress {
+                let info = info_in(&info, &subscription.chan_info);
+                self.show(subscription, generation, info);
+            }
+        }
+    }
+
+    /// Sets what others in a channel may know about the client.
+    pub(super) fn show(
+        &self,
+        subscription: &mut Subscription,
+        generation: Generation,
+        info: Arc<ClientInfo>,
+    ) {
+        if let Some(presence) = &self.node.channel_presence
+            && subscription.presence.is_some()
+        {
+            // The new entry comes first, so that the client is never away.
+            let entered = presence.enter(&subscription.channel, &info);
+            subscription.presence = Some(Box::new(entered));
+        }
+        self.node
+            .channels
+            .set_info(&subscription.channel, self.key, generation, info);
+    }
+
     pub(super) async fn sub_refresh(
         self: &Arc<Self>,
         request: &SubRefreshRequest,
@@ -91,7 +110,10 @@ impl Client {
         if request.channel.is_empty() {
             return Err(Disconnect::BAD_REQUEST.into());
         }
-        let generation = self.active(&request.channel)?;
+        let (generation, refresh) = self.active(&request.channel)?;
+        if refresh == RefreshBy::Server {
+            return Err(Disconnect::BAD_REQUEST.into());
+        }
         if request.token.is_empty() {
             return Err(ErrorCode::BadRequest.into());
         }
@@ -131,11 +153,13 @@ impl Client {
         })
     }
 
-    fn active(&self, channel: &str) -> Result<Progress, Failure> {
+    fn active(&self, channel: &str) -> Result<(Progress, RefreshBy), Failure> {
         let mut state = self.state.lock();
         let subscription = state.connected()?.subscriptions.find(channel);
-        match subscription.map(|subscription| subscription.progress) {
-            Some(progress @ Progress::Active(_)) => Ok(progress),
+        match subscription {
+            Some(subscription) if matches!(subscription.progress, Progress::Active(_)) => {
+                Ok((subscription.progress, subscription.refresh))
+            }
             _ => Err(ErrorCode::PermissionDenied.into()),
         }
     }

@@ -10,7 +10,8 @@ use super::{
 use crate::{
     BrokerError, ClientInfo, Disconnect, ErrorCode, UnixMillis,
     memory::Charge,
-    node::{ClientView, Rejection},
+    node::{ClientHeaders, ClientView, Rejection},
+    transport::Transport,
     wire::ErrorReply,
 };
 
@@ -51,6 +52,8 @@ pub(crate) struct Connected {
     pub(crate) info: Arc<ClientInfo>,
     /// What the application alone knows.
     pub(crate) meta: Bytes,
+    /// `None`: the client brought none that are kept.
+    pub(crate) headers: Option<Arc<ClientHeaders>>,
     pub(crate) expire_at: Option<UnixMillis>,
     pub(crate) subscriptions: Subscriptions,
 }
@@ -83,13 +86,15 @@ impl Connected {
     }
 
     /// Returns what handlers are shown.
-    pub(crate) fn view(&self, transport: &'static str) -> ClientView {
+    pub(crate) fn view(&self, transport: &dyn Transport) -> ClientView {
         ClientView {
             client: Arc::clone(&self.info.client),
             user: Arc::clone(&self.info.user),
             info: self.info.conn_info.clone(),
             meta: self.meta.clone(),
-            transport,
+            transport: transport.name(),
+            encoding: transport.encoding(),
+            headers: self.headers.clone(),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     Client, Failure,
     connect::seconds_until,
     state::{Connected, State},
-    subscriptions::{Origin, Progress, Subscription},
+    subscriptions::{Origin, Progress, RefreshBy, Subscription},
 };
 use crate::{
     ClientInfo, Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition, UnixMillis,
@@ -43,6 +43,7 @@ pub(super) struct Plan {
     pub(super) chan_info: Bytes,
     pub(super) data: Bytes,
     pub(super) expire_at: Option<UnixMillis>,
+    pub(super) refresh: RefreshBy,
 }
 
 /// What a client asks to be given.
@@ -117,7 +118,7 @@ impl Client {
             }
         };
         let now = self.node.now();
-        if let Some(expire_at) = plan.expire_at {
+        if let (Some(expire_at), RefreshBy::Client) = (plan.expire_at, plan.refresh) {
             result.expires = true;
             result.ttl = seconds_until(expire_at, now);
         }
@@ -130,6 +131,7 @@ impl Client {
         };
         subscription.progress = Progress::Active(generation);
         subscription.expire_at = plan.expire_at;
+        subscription.refresh = plan.refresh;
         subscription.chan_info = plan.chan_info.clone();
         let told = self.send(&Reply {
             id,
@@ -190,10 +192,11 @@ impl Client {
             progress: Progress::Pending(attempt),
             origin: Origin::Client,
             expire_at: None,
+            refresh: RefreshBy::Client,
             chan_info: Bytes::new(),
             presence: None,
         });
-        Ok(connected.view(self.transport.name()))
+        Ok(connected.view(&*self.transport))
     }
 
     /// Takes the place back, unless something else has it.
@@ -224,8 +227,10 @@ impl Client {
                 expire_at: claims.expire_at,
             });
         }
-        let settings = &self.node.settings;
-        if settings.insecure {
+        if let Some(grant) = self.ask_application(view, resolved, request).await? {
+            return Ok(grant);
+        }
+        if self.node.settings.insecure {
             return Ok(SubscriptionGrant::default());
         }
         if resolved.is_private || !resolved.allows_user(&view.user) {
@@ -234,19 +239,37 @@ impl Client {
         if resolved.users.is_some() {
             return Ok(SubscriptionGrant::default());
         }
-        if let Some(handler) = &self.node.handlers.subscribe {
-            let event = SubscribeEvent {
-                client: view.clone(),
-                channel: request.channel.clone(),
-                data: request.data.clone(),
-            };
-            if let Some(grant) = self.node.call(handler, event).await? {
-                return Ok(grant);
-            }
-        }
         match resolved.options.allows_subscribe(&view.user) {
             true => Ok(SubscriptionGrant::default()),
             false => Err(ErrorCode::PermissionDenied.into()),
+        }
+    }
+
+    /// Asks the application, which decides on channels that neither need a token nor list their users. `None`: it leaves
+    /// the decision to the options of the channel.
+    async fn ask_application(
+        &self,
+        view: &ClientView,
+        resolved: &ResolvedChannel<'_>,
+        request: &SubscribeRequest,
+    ) -> Result<Option<SubscriptionGrant>, Failure> {
+        let Some(handler) = &self.node.handlers.subscribe else {
+            return Ok(None);
+        };
+        if resolved.is_private || resolved.users.is_some() {
+            return Ok(None);
+        }
+        let event = SubscribeEvent {
+            client: view.clone(),
+            channel: request.channel.clone(),
+            namespace: resolved.namespace.to_owned(),
+            data: request.data.clone(),
+        };
+        let grant = self.node.call(handler, event).await?;
+        let expire_at = grant.as_ref().and_then(|grant| grant.expire_at);
+        match expire_at.is_some_and(|expire_at| expire_at <= self.node.now()) {
+            true => Err(ErrorCode::Expired.into()),
+            false => Ok(grant),
         }
     }
 
@@ -329,6 +352,10 @@ impl Client {
             chan_info: info.unwrap_or_default(),
             data: data.unwrap_or_default(),
             expire_at: grant.expire_at,
+            refresh: match options.refresh_by_server && self.node.handlers.sub_refresh.is_some() {
+                true => RefreshBy::Server,
+                false => RefreshBy::Client,
+            },
         })
     }
 

@@ -19,9 +19,19 @@ pub(crate) struct Subscription {
     pub(crate) origin: Origin,
     /// Only a subscription with a token or an answer of the application expires.
     pub(crate) expire_at: Option<UnixMillis>,
+    pub(crate) refresh: RefreshBy,
     pub(crate) chan_info: Bytes,
     /// Keeps the client in the channel's presence on all nodes, if that is kept.
     pub(crate) presence: Option<Box<DeviceGuard>>,
+}
+
+/// Who gives a subscription a new time when its time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefreshBy {
+    /// The client, with a new token.
+    Client,
+    /// The application, which the server asks.
+    Server,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
