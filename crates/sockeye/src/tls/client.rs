@@ -169,6 +169,22 @@ impl ClientTls {
         self.with(|parts| parts.trust = Trust::Anyone)
     }
 
+    /// Returns it as a configuration of rustls, without ALPN, for a client of another protocol. The name that
+    /// [`server_name`](Self::server_name) sets isn't part of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the roots of the system can't be read, or the crate was built without a crypto provider.
+    ///
+    /// # Cancel safety
+    ///
+    /// The system's roots are read by another thread, which goes on.
+    pub async fn to_rustls(&self) -> Result<ClientConfig, Error> {
+        let mut config = ClientConfig::clone(&*self.0.config(Alpn::Http1).await?);
+        config.alpn_protocols.clear();
+        Ok(config)
+    }
+
     /// Returns a configuration for another origin: with the host of its URL as the name, and without the client's
     /// certificate.
     pub(crate) fn anonymous(&self) -> Self {
