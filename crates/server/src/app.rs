@@ -83,7 +83,11 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(tls) => tls,
             Err(message) => return refuse(&message),
         };
-        let key = match api::Key::chosen(config.http_api_key.as_ref()) {
+        let chosen = match config.http_api_insecure {
+            Switch::On => Ok(api::Key::none()),
+            Switch::Off => api::Key::chosen(config.http_api_key.as_ref()),
+        };
+        let key = match chosen {
             Ok(key) => key,
             Err(message) => return refuse(&message),
         };
@@ -106,7 +110,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(hub) => hub,
             Err(message) => return refuse(&message),
         };
-        if let Some(warning) = open_to_all(config) {
+        for warning in open_to_all(config) {
             tracing::warn!("{warning}");
         }
         let channel_presence = match presence::open_channels(config).await {
@@ -442,11 +446,11 @@ async fn upgrade_required(version: Version) -> Response {
 
 fn http_settings(config: &Config) -> HttpSettings {
     let mut http = HttpSettings::default();
-    http.body_bytes_max = config.http_body_bytes_max.0 as u64;
-    http.body_timeout = config.http_body_timeout.0;
-    http.body_time_max = config.http_body_time_max.0;
-    http.keepalive_timeout = config.http_keepalive_timeout.0;
-    let send_timeout = config.http_send_timeout.map(|period| period.0);
+    http.body_bytes_max = config.http.body_bytes_max.0 as u64;
+    http.body_timeout = config.http.body_timeout.0;
+    http.body_time_max = config.http.body_time_max.0;
+    http.keepalive_timeout = config.http.keepalive_timeout.0;
+    let send_timeout = config.http.send_timeout.map(|period| period.0);
     http.send_timeout = send_timeout
         .or(config.progress_timeout.0)
         .unwrap_or(http.send_timeout);
@@ -501,24 +505,24 @@ enum Patience {
     Lost,
 }
 
-/// Keeps serving for `drain_notice`, while `/health/ready` answers 503.
+/// Keeps serving for `drain.notice`, while `/health/ready` answers 503.
 async fn notice(
     config: &Config,
     server: &ServerHandle,
     notices: Notices,
     signals: &mut Signals,
 ) -> Patience {
-    if config.drain_notice.0.is_zero() {
+    if config.drain.notice.0.is_zero() {
         return Patience::Left;
     }
-    let delay = config.drain_notice.0;
+    let delay = config.drain.notice.0;
     notices.say(
         &format!("not ready any more, draining in {delay:?}"),
         "not ready any more",
         json!({ "draining_in_ms": delay.as_millis() as u64 }),
     );
     tokio::select! {
-        () = tokio::time::sleep(config.drain_notice.0) => Patience::Left,
+        () = tokio::time::sleep(config.drain.notice.0) => Patience::Left,
         () = signals.recv() => {
             stopped_at_once(notices, server);
             Patience::Lost
@@ -535,13 +539,13 @@ async fn drain(
     signals: &mut Signals,
 ) {
     let mut drain = Drain::default();
-    drain.per_second = config.drain_rate.0;
-    drain.timeout = config.drain_timeout.0;
+    drain.per_second = config.drain.rate.0;
+    drain.timeout = config.drain.timeout.0;
     drain.code = CloseCode::SERVICE_RESTART;
     drain.reason = "restart".to_owned();
     drain.retry = Some(Retry {
-        after: config.drain_retry_after.0,
-        spread: config.drain_retry_spread.0,
+        after: config.drain.retry_after.0,
+        spread: config.drain.retry_spread.0,
     });
     let open = server.sessions();
     notifier.status(&format!("draining, {open} open"));

@@ -53,7 +53,7 @@ pub(crate) fn print_served(config: &Config, key: &api::Key, server: &ServerHandl
             }
         });
     }
-    if let Some(warning) = open_to_all(config) {
+    for warning in open_to_all(config) {
         text.push_str(&match json {
             true => Notices::served(warning, json!(null)),
             false => format!("  {warning}\n"),
@@ -78,16 +78,21 @@ fn served_line(config: &Config, url: &str, what: &str) -> String {
     }
 }
 
-/// Returns what to warn of if the hub asks nobody for a token.
-pub(crate) fn open_to_all(config: &Config) -> Option<&'static str> {
-    let is_dev = config.dev == Switch::On;
-    let is_insecure = config.client.insecure == Switch::On;
-    is_dev
-        .then_some(DEV_WARNING)
-        .or(is_insecure.then_some(INSECURE_WARNING))
+/// Returns what to warn of if the hub asks nobody for a token, or the API nobody for a key.
+pub(crate) fn open_to_all(config: &Config) -> impl Iterator<Item = &'static str> {
+    let is_on = |switch: Switch| switch == Switch::On;
+    let hub = match (is_on(config.dev), is_on(config.client.insecure)) {
+        (true, _) => Some(DEV_WARNING),
+        (false, true) => Some(INSECURE_WARNING),
+        (false, false) => None,
+    };
+    let api = is_on(config.http_api_insecure).then_some(API_WARNING);
+    hub.into_iter().chain(api)
 }
 
 const DEV_WARNING: &str = "--dev: everybody can connect, subscribe, publish, and read history and presence; for development only";
+
+const API_WARNING: &str = "http_api.insecure: everybody can use /api; for development, or where a proxy keeps others from it";
 
 const INSECURE_WARNING: &str = "client.insecure: everybody can connect, subscribe, publish, and read history and presence; for development only";
 

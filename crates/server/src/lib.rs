@@ -35,6 +35,7 @@ mod dial;
 mod echo;
 mod event;
 mod hsts;
+mod http_client;
 mod hub;
 mod identity;
 mod listen;

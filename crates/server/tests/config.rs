@@ -96,8 +96,8 @@ fn defaults_and_the_result_of_a_check_are_files_that_can_be_used() {
 }
 
 /// What is allowed at the top of the file.
-const TOP: &str = "listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, public_url, deflate, workers, busy_poll, data, dev, [http_api], \
-    [client], [websocket], [channel], [sockjs], [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], \
+const TOP: &str = "listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, public_url, deflate, workers, busy_poll, data, dev, proxies, [http_api], \
+    [client], [websocket], [channel], [rpc], [sockjs], [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], \
     [presence], [log]";
 
 #[test]
@@ -113,7 +113,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "\n[limits]\nlisten = 1",
-            "f.toml:3: unknown key limits.listen; did you mean listen?; allowed here: memory_max, message_bytes_max, echo_message_bytes_max, message_timeout, message_rate_min, fragments_max, connections_max, connections_reserve, address_limits, address_exempt, address_connections_max, address_handshakes_per_second, address_posts_per_minute, address_identities_per_hour, address_tickets_per_minute, address_wrong_keys_per_minute, outbox_bytes_max, head_bytes_max, handshake_timeout, close_timeout, idle_timeout, progress_timeout",
+            "f.toml:3: unknown key limits.listen; did you mean listen?; allowed here: memory_max, message_bytes_max, echo_message_bytes_max, message_timeout, message_rate_min, fragments_max, connections_max, connections_reserve, address_limits, address_exempt, address_connections_max, address_handshakes_per_second, address_posts_per_minute, address_identities_per_hour, address_tickets_per_minute, address_wrong_keys_per_minute, outbox_bytes_max, hook_requests_max, hook_response_bytes_max, head_bytes_max, handshake_timeout, close_timeout, idle_timeout, progress_timeout",
         ),
         (
             "[hub]\n",
@@ -157,11 +157,11 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "[channel.without_namespaces]\npresence = true",
-            "f.toml:1: unknown key channel.without_namespaces; did you mean channel.without_namespace?; allowed here: max_length, private_prefix, namespace_boundary, user_boundary, user_separator, history_meta_ttl, publication_data_format, namespaces, [channel.without_namespace]",
+            "f.toml:1: unknown key channel.without_namespaces; did you mean channel.without_namespace?; allowed here: max_length, private_prefix, namespace_boundary, user_boundary, user_separator, history_meta_ttl, publication_data_format, namespaces, [channel.without_namespace], [channel.proxy]",
         ),
         (
             "[[channel.namespaces]]\nname = \"chat\"\npresense = true",
-            "f.toml:3: channel.namespaces: unknown key presense; did you mean presence?; allowed here: name, history_size, history_ttl, history_meta_ttl, force_recovery, allow_recovery, force_recovery_mode, force_positioning, allow_positioning, presence, join_leave, force_push_join_leave, allow_subscribe_for_client, allow_subscribe_for_anonymous, allow_publish_for_client, allow_publish_for_subscriber, allow_publish_for_anonymous, allow_history_for_client, allow_history_for_subscriber, allow_history_for_anonymous, allow_presence_for_client, allow_presence_for_subscriber, allow_presence_for_anonymous, allow_user_limited_channels, channel_regex, allow_tags_filter, publication_data_format",
+            "f.toml:3: channel.namespaces: unknown key presense; did you mean presence?; allowed here: name, history_size, history_ttl, history_meta_ttl, force_recovery, allow_recovery, force_recovery_mode, force_positioning, allow_positioning, presence, join_leave, force_push_join_leave, allow_subscribe_for_client, allow_subscribe_for_anonymous, allow_publish_for_client, allow_publish_for_subscriber, allow_publish_for_anonymous, allow_history_for_client, allow_history_for_subscriber, allow_history_for_anonymous, allow_presence_for_client, allow_presence_for_subscriber, allow_presence_for_anonymous, allow_user_limited_channels, channel_regex, allow_tags_filter, publication_data_format, subscribe_proxy_enabled, subscribe_proxy_name, publish_proxy_enabled, publish_proxy_name, sub_refresh_proxy_enabled, sub_refresh_proxy_name",
         ),
         (
             "[[channel.namespaces]]\nname = \"chat\"\nhistory_ttl = 300",

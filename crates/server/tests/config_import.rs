@@ -179,6 +179,10 @@ history_ttl = "24h"
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a whole configuration and what becomes of it"
+)]
 fn what_has_no_counterpart_is_listed_once_with_what_to_do() {
     let run = import(
         "big.json",
@@ -189,23 +193,26 @@ fn what_has_no_counterpart_is_listed_once_with_what_to_do() {
             "client": {
                 "allowed_origins": ["https://*.example.com"],
                 "token": {"jwks_public_endpoint": "https://id.example.com/{{realm}}/jwks"},
-                "proxy": {"connect": {"enabled": true, "endpoint": "http://app:3000/connect", "timeout": "2s"}},
+                "proxy": {
+                    "connect": {"enabled": true, "endpoint": "http://app:3000/connect", "timeout": "2s", "grpc_metadata": ["x"]}
+                },
                 "concurrency": 4
             },
             "channel": {
                 "without_namespace": {"history_size": 10, "history_ttl": "300s", "allowed_delta_types": ["fossil"]},
                 "namespaces": [
                     {"name": "board", "subscription_type": "map", "map": {"mode": "persistent"}},
-                    {"name": "lobby", "subscribe_proxy_enabled": true, "subscribe_proxy_name": "default"}
+                    {"name": "lobby", "subscribe_stream_proxy_enabled": true, "subscribe_stream_proxy_name": "default"}
                 ]
             },
+            "rpc": {"proxy": {"endpoint": "grpc://app:3000"}},
             "node": {"name": "a"}
         }"#,
     );
     assert_eq!(run.code, Some(1));
     assert!(
         run.stderr
-            .starts_with("sockeye: big.json: 11 settings have no counterpart\n"),
+            .starts_with("sockeye: big.json: 12 settings have no counterpart\n"),
         "{}",
         run.stderr
     );
@@ -215,14 +222,15 @@ fn what_has_no_counterpart_is_listed_once_with_what_to_do() {
             "admin",
             "channel.namespaces[board].map",
             "channel.namespaces[board].subscription_type",
-            "channel.namespaces[lobby].subscribe_proxy_enabled",
+            "channel.namespaces[lobby].subscribe_stream_proxy_enabled",
             "channel.without_namespace.allowed_delta_types",
             "client.allowed_origins",
-            "client.proxy",
+            "client.proxy.connect.grpc_metadata",
             "client.token.jwks_public_endpoint",
             "engine",
             "health",
             "node.name",
+            "rpc.proxy.endpoint",
         ]
     );
     assert!(!run.stderr.contains("s3cret") && !run.stdout.contains("s3cret"));
@@ -235,15 +243,94 @@ fn what_has_no_counterpart_is_listed_once_with_what_to_do() {
          [client]\n\
          concurrency = 4\n\
          \n\
+         [client.proxy.connect]\n\
+         enabled = true\n\
+         endpoint = \"http://app:3000/connect\"\n\
+         timeout = \"2s\"\n\
+         \n\
          [channel.without_namespace]\n\
          history_size = 10\n\
-         history_ttl = \"5m\"\n\
+         history_ttl = \"300s\"\n\
          \n\
          [[channel.namespaces]]\n\
          name = \"board\"\n\
          \n\
          [[channel.namespaces]]\n\
          name = \"lobby\"\n"
+    );
+}
+
+#[test]
+fn hooks_are_translated_whole() {
+    let run = import(
+        "hooks.json",
+        r#"{
+            "client": {"proxy": {
+                "connect": {
+                    "enabled": true, "endpoint": "https://app/connect", "timeout": "1s",
+                    "http_headers": ["Cookie"], "emulated_headers": [], "include_connection_meta": false,
+                    "http": {
+                        "static_headers": {"X-Key": "k"},
+                        "tls": {"enabled": false, "server_ca_pem": "/ca.pem"},
+                        "status_to_code_transforms": [
+                            {"status_code": 404, "to_error": {"code": 1404, "message": "nothing", "temporary": false}}
+                        ]
+                    },
+                    "grpc": {"compression": false, "tls": {"enabled": false}}
+                },
+                "refresh": {"enabled": false, "endpoint": "", "timeout": "1s"}
+            }},
+            "channel": {
+                "proxy": {"subscribe": {"endpoint": "http://app/subscribe", "timeout": "1.5s"}},
+                "without_namespace": {"subscribe_proxy_enabled": true, "subscribe_proxy_name": "default"},
+                "namespaces": [{"name": "money", "publish_proxy_enabled": true, "publish_proxy_name": "billing"}]
+            },
+            "rpc": {
+                "namespace_boundary": ":",
+                "namespaces": [{"name": "money", "proxy_enabled": true, "proxy_name": "billing"}]
+            },
+            "proxies": [{"name": "billing", "endpoint": "http://billing/", "timeout": "3s", "binary_encoding": true}],
+            "http_api": {"insecure": true}
+        }"#,
+    );
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let (_, configuration) = run.stdout.split_once("\n\n").unwrap();
+    assert_eq!(
+        configuration,
+        r#"listen = ["0.0.0.0:8000"]
+
+[http_api]
+insecure = true
+
+[client.proxy.connect]
+enabled = true
+endpoint = "https://app/connect"
+http_headers = ["Cookie"]
+http = { static_headers = { X-Key = "k" }, status_to_code_transforms = [{ status_code = 404, to_error = { code = 1404, message = "nothing" } }] }
+
+[channel.without_namespace]
+subscribe_proxy_enabled = true
+
+[channel.proxy.subscribe]
+endpoint = "http://app/subscribe"
+timeout = "1500ms"
+
+[[channel.namespaces]]
+name = "money"
+publish_proxy_enabled = true
+publish_proxy_name = "billing"
+
+[[proxies]]
+name = "billing"
+binary_encoding = true
+endpoint = "http://billing/"
+timeout = "3s"
+
+[[rpc.namespaces]]
+name = "money"
+proxy_enabled = true
+proxy_name = "billing"
+"#
     );
 }
 
@@ -304,7 +391,7 @@ compression = true
         "listen = [\"0.0.0.0:443\"]\n",
         "[tls]\ncert = \"/etc/tls/cert.pem\"\nkey = \"/etc/tls/key.pem\"\n",
         "[client.token]\necdsa_public_key = \"\"\"\n-----BEGIN PUBLIC KEY-----\n",
-        "[[channel.namespaces]]\nname = \"news\"\nhistory_size = 5\nhistory_ttl = \"1m\"\n",
+        "[[channel.namespaces]]\nname = \"news\"\nhistory_size = 5\nhistory_ttl = \"60s\"\n",
     ] {
         assert!(run.stdout.contains(expected), "{}", run.stdout);
     }

@@ -139,3 +139,25 @@ fn the_file_has_the_secret_and_the_rights_of_channels() {
         assert_eq!(closed.received.map(u16::from), Some(3500));
     });
 }
+
+#[test]
+fn an_api_without_a_key_is_asked_for_and_that_is_said() {
+    let order = "POST /api/info HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    assert!(server.http(order).starts_with("HTTP/1.1 401 "));
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--http-api-insecure", "on"]);
+    let answer = server.http(order);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let banner = &server.banner;
+    assert!(
+        banner.contains("  http_api.insecure: everybody can use /api"),
+        "{banner}"
+    );
+    assert!(!banner.contains("key for /api"), "{banner}");
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert!(
+        log.contains("http_api.insecure: everybody can use /api"),
+        "{log}"
+    );
+}

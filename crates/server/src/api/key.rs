@@ -9,10 +9,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::ApiKey;
 
-/// The API key: the configured one, or one made for this run.
+/// The API key: the configured one, one made for this run, or none that is asked for.
 #[derive(Clone)]
 pub(crate) struct Key {
-    digest: [u8; 32],
+    /// `None`: everybody may use the API.
+    digest: Option<[u8; 32]>,
     made: Option<Arc<str>>,
 }
 
@@ -25,7 +26,7 @@ impl Key {
     pub(crate) fn chosen(configured: Option<&ApiKey>) -> Result<Self, String> {
         if let Some(ApiKey(key)) = configured {
             return Ok(Self {
-                digest: digest(key.as_bytes()),
+                digest: Some(digest(key.as_bytes())),
                 made: None,
             });
         }
@@ -33,9 +34,17 @@ impl Key {
         getrandom::fill(&mut random).map_err(|error| format!("cannot make an API key: {error}"))?;
         let made = URL_SAFE_NO_PAD.encode(random);
         Ok(Self {
-            digest: digest(made.as_bytes()),
+            digest: Some(digest(made.as_bytes())),
             made: Some(made.into()),
         })
+    }
+
+    /// Asks nobody for a key.
+    pub(crate) fn none() -> Self {
+        Self {
+            digest: None,
+            made: None,
+        }
     }
 
     /// Returns the key if it was made for this run, to print it.
@@ -46,6 +55,9 @@ impl Key {
     /// Returns whether the request carries the key, exactly once: in `X-API-Key`, in `Authorization: apikey KEY`, or in
     /// the query as `api_key`.
     pub(super) fn is_shown(&self, headers: &HeaderMap, query: &str) -> bool {
+        let Some(expected) = self.digest else {
+            return true;
+        };
         let in_field = headers.get_all(FIELD).iter().map(HeaderValue::as_bytes);
         let authorizations = headers.get_all(header::AUTHORIZATION).iter();
         let in_authorization = authorizations.filter_map(|value| {
@@ -62,7 +74,7 @@ impl Key {
             .map(digest)
             .chain(in_query.map(|key| digest(&key)));
         match (shown.next(), shown.next()) {
-            (Some(shown), None) => shown == self.digest,
+            (Some(shown), None) => shown == expected,
             _ => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use sockeye_hub::namespace::{PublicationDataFormat, RecoveryMode};
 
-use super::value::Shape;
+use super::shape::Shape;
 
 /// Parses a recovery mode.
 pub(super) fn recovery_mode(text: &str) -> Result<RecoveryMode, String> {

@@ -2,6 +2,9 @@
 
 mod channel;
 mod client;
+mod drain;
+mod http;
+mod proxy;
 mod sockjs;
 
 use std::path::PathBuf;
@@ -10,8 +13,8 @@ use clap::Args;
 
 use super::{
     ApiKey, Bytes, ChatToken, ClientAuth, Count, FileMode, FileOwner, Filter, ListenAddr,
-    LogFormat, MemoryMax, Network, Period, PresenceStore, PublicUrl, Switch, Term, TrustedProxy,
-    Under, UrlPath,
+    LogFormat, MemoryMax, NamedList, Network, Period, PresenceStore, PublicUrl, Switch, Term,
+    TrustedProxy, Under, UrlPath,
 };
 
 use channel::{ChannelKeys, InChannel, InWithoutNamespace};
@@ -21,6 +24,13 @@ use client::{
     ClientKeys, InClient, InPersonalChannel, InSubscriptionToken, InToken, InWebSocket,
     PersonalChannelKeys, SubscriptionTokenKeys, WebSocketKeys,
 };
+use drain::{DrainKeys, InDrain};
+use http::{HttpKeys, InHttp};
+use proxy::{
+    InConnectProxy, InPublishProxy, InRefreshProxy, InRpc, InRpcProxy, InRpcWithoutNamespace,
+    InSubRefreshProxy, InSubscribeProxy, RpcKeys, SwitchedProxyKeys,
+};
+pub(crate) use proxy::{ProxyKeys, RpcOptionKeys};
 use sockjs::{InSockJs, SockJsKeys};
 
 /// Everything that can be configured.
@@ -94,10 +104,24 @@ pub(crate) struct Config {
     )]
     pub(crate) dev: Switch,
 
+    /// Applications that hooks can name: a table [[proxies]] for each in the file, a JSON array as a flag and in the
+    /// environment. Each has a name and the keys of channel.proxy.subscribe
+    #[arg(long, value_name = "JSON", default_value = "[]")]
+    pub(crate) proxies: NamedList<ProxyKeys>,
+
     /// Key that back ends send in X-API-Key to use /api. Without it a new key is made and printed at each start. The name
     /// before was api_key, which is still good; http_api.key wins where both are
     #[arg(long, value_name = "KEY", alias = "api-key", help_heading = "http_api")]
     pub(crate) http_api_key: Option<ApiKey>,
+
+    /// Let everybody use /api without a key. For development, or where a proxy keeps others from it
+    #[arg(
+        long,
+        value_name = "on|off",
+        default_value = "off",
+        help_heading = "http_api"
+    )]
+    pub(crate) http_api_insecure: Switch,
 
     #[command(flatten)]
     pub(crate) client: Under<InClient, ClientKeys>,
@@ -112,6 +136,12 @@ pub(crate) struct Config {
     pub(crate) personal_channel: Under<InPersonalChannel, PersonalChannelKeys>,
 
     #[command(flatten)]
+    pub(crate) connect_proxy: Under<InConnectProxy, SwitchedProxyKeys>,
+
+    #[command(flatten)]
+    pub(crate) refresh_proxy: Under<InRefreshProxy, SwitchedProxyKeys>,
+
+    #[command(flatten)]
     pub(crate) websocket: Under<InWebSocket, WebSocketKeys>,
 
     #[command(flatten)]
@@ -119,6 +149,24 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) without_namespace: Under<InWithoutNamespace, ChannelOptionKeys>,
+
+    #[command(flatten)]
+    pub(crate) subscribe_proxy: Under<InSubscribeProxy, ProxyKeys>,
+
+    #[command(flatten)]
+    pub(crate) publish_proxy: Under<InPublishProxy, ProxyKeys>,
+
+    #[command(flatten)]
+    pub(crate) sub_refresh_proxy: Under<InSubRefreshProxy, ProxyKeys>,
+
+    #[command(flatten)]
+    pub(crate) rpc: Under<InRpc, RpcKeys>,
+
+    #[command(flatten)]
+    pub(crate) rpc_proxy: Under<InRpcProxy, ProxyKeys>,
+
+    #[command(flatten)]
+    pub(crate) rpc_without_namespace: Under<InRpcWithoutNamespace, RpcOptionKeys>,
 
     #[command(flatten)]
     pub(crate) sockjs: Under<InSockJs, SockJsKeys>,
@@ -335,6 +383,24 @@ pub(crate) struct Config {
     )]
     pub(crate) outbox_bytes_max: Bytes,
 
+    /// Most requests to one endpoint of a hook at the same time. What comes beyond waits until the hook's timeout
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1024",
+        help_heading = "limits"
+    )]
+    pub(crate) hook_requests_max: Count,
+
+    /// Largest answer of the application to a hook. A larger one counts as a failure
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "1MiB",
+        help_heading = "limits"
+    )]
+    pub(crate) hook_response_bytes_max: Bytes,
+
     /// Longest request head
     #[arg(
         long,
@@ -380,46 +446,8 @@ pub(crate) struct Config {
     )]
     pub(crate) progress_timeout: Term,
 
-    /// Largest body of a plain HTTP request. A larger one is answered with 413
-    #[arg(
-        long,
-        value_name = "SIZE",
-        default_value = "64KiB",
-        help_heading = "http"
-    )]
-    pub(crate) http_body_bytes_max: Bytes,
-
-    /// Time to wait for the next part of a request body. After it the answer is 408
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "20s",
-        help_heading = "http"
-    )]
-    pub(crate) http_body_timeout: Period,
-
-    /// Time to wait for a whole request body. After it the answer is 408
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "60s",
-        help_heading = "http"
-    )]
-    pub(crate) http_body_time_max: Period,
-
-    /// Time that a plain HTTP connection may stay open without a request
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "60s",
-        help_heading = "http"
-    )]
-    pub(crate) http_keepalive_timeout: Period,
-
-    /// Time that a plain HTTP response may wait for a client that reads nothing of it. Default: progress-timeout, or
-    /// 30s if that is off
-    #[arg(long, value_name = "TIME", help_heading = "http")]
-    pub(crate) http_send_timeout: Option<Period>,
+    #[command(flatten)]
+    pub(crate) http: Under<InHttp, HttpKeys>,
 
     /// Time after which a connection is closed with 1001, whatever it does
     #[arg(
@@ -467,51 +495,8 @@ pub(crate) struct Config {
     )]
     pub(crate) app_heartbeat: Switch,
 
-    /// Time that /health/ready answers 503 before the server stops accepting, so that load balancers notice
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "0s",
-        help_heading = "drain"
-    )]
-    pub(crate) drain_notice: Period,
-
-    /// Sessions closed per second in a drain, each with 1012 and a time to come back
-    #[arg(
-        long,
-        value_name = "COUNT",
-        alias = "drain-per-second",
-        default_value = "1000",
-        help_heading = "drain"
-    )]
-    pub(crate) drain_rate: Count,
-
-    /// Earliest time to come back that a client is told (`retry_ms=…` in the reason of the Close frame)
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "1s",
-        help_heading = "drain"
-    )]
-    pub(crate) drain_retry_after: Period,
-
-    /// Spread of --drain-retry-after: each client is told a random time within this much after it
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "5s",
-        help_heading = "drain"
-    )]
-    pub(crate) drain_retry_spread: Period,
-
-    /// Time that a drain may take. Connections that are open then are cut
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "10s",
-        help_heading = "drain"
-    )]
-    pub(crate) drain_timeout: Period,
+    #[command(flatten)]
+    pub(crate) drain: Under<InDrain, DrainKeys>,
 
     /// Where presence is stored. `auto` is `durable` with --data and `memory` without. A Redis is shared by all servers
     /// that use it

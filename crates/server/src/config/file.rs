@@ -8,11 +8,11 @@ use toml::{
 };
 
 use super::{
-    ChannelOptionKeys, ConfigError,
+    ConfigError,
     key::Key,
-    namespace_list::{NAME, unknown_option},
+    named_list::{NAME, unknown_option},
+    shape::Shape,
     suggest::nearest,
-    value::Shape,
 };
 
 /// A checked value of the file, as text.
@@ -98,8 +98,15 @@ impl Reader<'_> {
         value: &Spanned<DeValue<'_>>,
     ) -> Result<Vec<String>, ConfigError> {
         let path = key.path().unwrap_or_default();
-        if let (Shape::Namespaces, DeValue::Array(tables)) = (key.shape(), value.get_ref()) {
-            return Ok(vec![self.namespaces(&path, line, tables)?]);
+        let table_keys = key.shape().table_keys();
+        if let (Some(keys), DeValue::Array(tables)) = (table_keys, value.get_ref()) {
+            return Ok(vec![self.tables(
+                key.shape(),
+                &path,
+                line,
+                tables,
+                &keys,
+            )?]);
         }
         let items = match value.get_ref() {
             DeValue::Array(items) if key.is_list() && !items.is_empty() => items.iter().collect(),
@@ -144,14 +151,15 @@ impl Reader<'_> {
         Ok(text)
     }
 
-    /// Returns the tables of namespaces as JSON.
-    fn namespaces(
+    /// Returns the tables of a list as JSON.
+    fn tables(
         &self,
+        shape: Shape,
         path: &str,
         line: usize,
         tables: &[Spanned<DeValue<'_>>],
+        keys: &[Key],
     ) -> Result<String, ConfigError> {
-        let keys = Key::all_of::<ChannelOptionKeys>();
         let mut list = Vec::new();
         for table in tables {
             let line = match table.span().is_empty() {
@@ -159,15 +167,17 @@ impl Reader<'_> {
                 false => self.line(table.span().start),
             };
             let DeValue::Table(table) = table.get_ref() else {
-                return Err(self.error(line, format!("{path}: a namespace is a table")));
+                let noun = shape.table_noun();
+                return Err(self.error(line, format!("{path}: a {noun} is a table")));
             };
-            list.push(self.namespace(path, line, table, &keys)?);
+            list.push(self.named_table(shape, path, line, table, keys)?);
         }
         Ok(serde_json::Value::Array(list).to_string())
     }
 
-    fn namespace(
+    fn named_table(
         &self,
+        shape: Shape,
         path: &str,
         line: usize,
         table: &DeTable<'_>,
@@ -186,17 +196,33 @@ impl Reader<'_> {
                 let message = unknown_option(option, keys);
                 self.error(line, format!("{path}: {message}"))
             })?;
-            let text = self.checked(key, &format!("{path}: {option}"), line, value)?;
+            let option_path = format!("{path}: {option}");
             let value = match value.get_ref() {
-                DeValue::Integer(_) => text.parse::<u64>().map_or(text.into(), Into::into),
-                DeValue::Boolean(value) => (*value).into(),
-                _ => text.into(),
+                DeValue::Array(items) if key.is_list() => {
+                    let items = items.iter().map(|item| {
+                        let text = self.checked(key, &option_path, line, item)?;
+                        Ok(serde_json::Value::from(text))
+                    });
+                    items.collect::<Result<Vec<_>, ConfigError>>()?.into()
+                }
+                inner => {
+                    let text = self.checked(key, &option_path, line, value)?;
+                    match inner {
+                        DeValue::Integer(_) => text.parse::<u64>().map_or(text.into(), Into::into),
+                        DeValue::Boolean(value) => (*value).into(),
+                        DeValue::Table(_) => json(inner),
+                        _ => text.into(),
+                    }
+                }
             };
             object.insert(option.to_owned(), value);
         }
         match object.contains_key(NAME) {
             true => Ok(object.into()),
-            false => Err(self.error(line, format!("{path}: a namespace needs a name"))),
+            false => {
+                let noun = shape.table_noun();
+                Err(self.error(line, format!("{path}: a {noun} needs a name")))
+            }
         }
     }
 
@@ -249,9 +275,18 @@ impl Reader<'_> {
     fn subsections(&self, section: Option<&str>) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for path in self.keys.iter().filter_map(Key::section) {
-            let parent = path.rsplit_once('.').map(|(parent, _)| parent);
-            let bracketed = format!("[{path}]");
-            if parent == section && !found.contains(&bracketed) {
+            let below = match section {
+                None => Some(path),
+                Some(section) => path
+                    .strip_prefix(section)
+                    .and_then(|rest| rest.strip_prefix('.')),
+            };
+            // A section can be there for those within it alone, as channel.proxy is.
+            let name = below.and_then(|below| below.split('.').next());
+            let bracketed = name.map(|name| format!("[{}]", self::path(section, name)));
+            if let Some(bracketed) = bracketed
+                && !found.contains(&bracketed)
+            {
                 found.push(bracketed);
             }
         }
@@ -288,7 +323,28 @@ fn scalar(key: &Key, value: &DeValue<'_>) -> Option<String> {
                 .to_string(),
         }),
         DeValue::Boolean(value) if shape.takes_boolean() => Some(value.to_string()),
+        DeValue::Table(_) if shape.takes_table() => Some(json(value).to_string()),
         _ => None,
+    }
+}
+
+/// Returns a value of any shape as JSON. What JSON doesn't have is a string.
+fn json(value: &DeValue<'_>) -> serde_json::Value {
+    match value {
+        DeValue::String(text) => text.to_string().into(),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| number.as_str().into(), serde_json::Value::from),
+        DeValue::Float(number) => number
+            .as_str()
+            .parse::<f64>()
+            .map_or_else(|_| number.as_str().into(), serde_json::Value::from),
+        DeValue::Boolean(value) => (*value).into(),
+        DeValue::Datetime(time) => time.to_string().into(),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(name, value)| (name.get_ref().to_string(), json(value.get_ref())))
+            .collect(),
     }
 }
 

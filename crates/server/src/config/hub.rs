@@ -1,18 +1,19 @@
 //! The configuration of the hub, checked.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sockeye::Origins;
 use sockeye_hub::{
     NodeSettings, UnixMillis,
     namespace::{ChannelConfig, Namespaces},
-    token::{Verifier, VerifierConfig},
+    token::{JwksEndpoint, Verifier, VerifierConfig},
 };
 
 use super::{
-    Config, Switch,
+    Config, HookConfig, Switch,
     definition::{TokenKeys, channel_config},
 };
+use crate::hub::KeySource;
 
 /// What the hub is started with.
 pub(crate) struct HubConfig {
@@ -22,6 +23,8 @@ pub(crate) struct HubConfig {
     /// key is configured.
     pub(crate) verifier: Option<Verifier>,
     pub(crate) subscription_verifier: Option<Verifier>,
+    /// What the application decides.
+    pub(crate) hooks: HookConfig,
     /// From which pages clients can connect.
     pub(crate) origins: Origins,
     /// Where the WebSocket is, `/connection/websocket`.
@@ -49,8 +52,16 @@ impl HubConfig {
             ));
         }
         let subscription = &config.subscription_token;
+        let hooks = HookConfig::new(config)?;
+        let mut settings = node_settings(config);
+        settings.kept_headers = hooks.kept_headers();
+        if hooks.is_used() {
+            // Each endpoint has a limit of its own, and what waits for it waits within the hook's timeout.
+            settings.handlers_max = usize::MAX;
+        }
         Ok(Self {
-            settings: node_settings(config),
+            settings,
+            hooks,
             namespaces,
             verifier: verifier("client.token", &config.token)?,
             subscription_verifier: match subscription.enabled {
@@ -94,6 +105,8 @@ fn node_settings(config: &Config) -> NodeSettings {
 
 /// Returns the verifier of these keys; `None` without any.
 fn verifier(section: &str, keys: &TokenKeys) -> Result<Option<Verifier>, String> {
+    let endpoint = keys.jwks_public_endpoint.as_ref();
+    let jwks = endpoint.map(|url| url.0.to_string()).into_iter();
     let valid_until = keys.hmac_previous_secret_key_valid_until.0;
     let config = VerifierConfig {
         hmac_secret_key: keys.hmac_secret_key.clone().map(|secret| secret.0),
@@ -103,12 +116,20 @@ fn verifier(section: &str, keys: &TokenKeys) -> Result<Option<Verifier>, String>
         rsa_public_key: keys.rsa_public_key.clone().map(|key| key.0),
         ecdsa_public_key: keys.ecdsa_public_key.clone().map(|key| key.0),
         ed25519_public_key: keys.ed25519_public_key.clone().map(|key| key.0),
+        jwks: jwks.map(|url| JwksEndpoint { url, issuer: None }).collect(),
         audience: keys.audience.clone().map(|text| text.0),
         issuer: keys.issuer.clone().map(|text| text.0),
         user_id_claim: keys.user_id_claim.0.clone(),
         ..VerifierConfig::default()
     };
-    let verifier = Verifier::new(config).map_err(|error| format!("{section}.{error}"))?;
+    let verifier = match endpoint {
+        Some(url) => {
+            let source = KeySource::new(url.0.clone());
+            Verifier::with_jwks_source(config, Arc::new(source))
+        }
+        None => Verifier::new(config),
+    };
+    let verifier = verifier.map_err(|error| format!("{section}.{error}"))?;
     Ok(verifier.has_keys().then_some(verifier))
 }
 

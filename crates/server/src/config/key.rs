@@ -2,7 +2,7 @@
 
 use clap::{Arg, Args, Command};
 
-use super::{Config, value::Shape};
+use super::{Config, shape::Shape};
 
 /// One configuration value, as [`Config`] defines it.
 pub(crate) struct Key {

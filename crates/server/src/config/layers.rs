@@ -8,7 +8,12 @@ use std::{
 
 use clap::{ArgMatches, Command, parser::ValueSource};
 
-use super::{ClientAuth, Config, ConfigError, HubConfig, PresenceStore, at_path, file, key::Key};
+use super::{
+    ClientAuth, Config, ConfigError, HubConfig, PresenceStore, at_path,
+    file::{self, FileValue},
+    key::Key,
+    section,
+};
 
 /// The name of the file that is read by default, if it exists.
 const DEFAULT_FILE: &str = "sockeye.toml";
@@ -76,6 +81,28 @@ pub(crate) fn layers(matches: &ArgMatches) -> Result<Layers, ConfigError> {
         Err(error) => return Err(ConfigError::Unreadable { file, error }),
     }
     Ok(layers)
+}
+
+/// Reads the configuration file alone: the one that is named, or `sockeye.toml` if there is one.
+pub(crate) fn of_file(named: Option<&Path>) -> Result<Option<Config>, ConfigError> {
+    let file = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            return Ok(None);
+        }
+        Err(error) => {
+            let file = file.to_owned();
+            return Err(ConfigError::Unreadable { file, error });
+        }
+    };
+    let found = file::read(file, &text, &Key::all())?.into_iter();
+    let pairs = found.flat_map(|FileValue { id, values, .. }| {
+        values.into_iter().map(move |value| (id.clone(), value))
+    });
+    let config = section::read(&pairs.collect::<Vec<_>>());
+    let config = config.map_err(|error| ConfigError::Together(error.to_string()))?;
+    Ok(Some(config))
 }
 
 /// Returns whether the configuration says itself that clients are asked for certificates.

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use super::value::Shape;
+use super::shape::Shape;
 
 /// A place to listen: `HOST:PORT`, `unix:PATH`, `fd:NUMBER` or `fd:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,31 +18,37 @@ mod choice;
 mod definition;
 mod error;
 mod file;
+mod hooks;
 mod hub;
 mod import;
 mod key;
 mod layers;
 mod listen_addr;
-mod namespace_list;
+mod named_list;
 mod network;
 mod print;
+mod proxy_http;
 mod section;
+mod shape;
 mod suggest;
 mod text;
+mod toml_value;
 mod value;
 
-pub(crate) use definition::{ChannelOptionKeys, Config};
+pub(crate) use definition::{ChannelOptionKeys, Config, ProxyKeys, RpcOptionKeys};
 pub(crate) use error::ConfigError;
+pub(crate) use hooks::{EndpointConfig, HookConfig};
 pub(crate) use hub::HubConfig;
 pub(crate) use import::{ImportArgs, run as import};
 pub(crate) use key::{at_path, with_origins};
-pub(crate) use layers::{Loaded, layers};
+pub(crate) use layers::{Loaded, layers, of_file};
 pub(crate) use listen_addr::{FileMode, FileOwner, ListenAddr};
-pub(crate) use namespace_list::NamespaceList;
+pub(crate) use named_list::{NamedList, TableKeys};
 pub(crate) use network::{Network, TrustedProxy};
 pub(crate) use print::{checked, defaults, reference};
+pub(crate) use proxy_http::{ProxyHttp, StatusTransform};
 pub(crate) use section::{Section, Under};
-pub(crate) use text::{PublicKey, PublicUrl, Text, TokenSecret, WebOrigin};
+pub(crate) use text::{FieldName, HttpUrl, PublicKey, PublicUrl, Text, TokenSecret, WebOrigin};
 pub(crate) use value::{
     ApiKey, Bytes, ChatToken, ClientAuth, Count, Filter, LogFormat, LongPeriod, MemoryMax, Number,
     Period, PresenceStore, Switch, Term, UrlPath,

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, str::FromStr};
 
-use super::value::Shape;
+use super::shape::Shape;
 
 /// An address, or a range of them: `127.0.0.1`, `10.0.0.0/8`, `fd00::/8`.
 #[derive(Clone, Debug, PartialEq, Eq)]

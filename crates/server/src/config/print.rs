@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Loaded, key::Key, namespace_list, value::Shape};
+use super::{Loaded, key::Key, named_list, shape::Shape, toml_value};
 
 /// Returns a configuration file with the defaults. Keys without a default are comments.
 pub(crate) fn defaults() -> String {
@@ -26,7 +26,7 @@ pub(crate) fn defaults() -> String {
                 let _ = writeln!(text, "# {} = {value}", key.name());
             }
             values => {
-                let _ = writeln!(text, "{} = {}", key.name(), toml_value(key, &values));
+                let _ = writeln!(text, "{} = {}", key.name(), toml_text(key, &values));
             }
         }
     }
@@ -116,17 +116,19 @@ pub(crate) fn checked(loaded: &Loaded) -> String {
         } else if values.iter().any(|value| key.shape().is_secret(value)) {
             let _ = writeln!(text, "# {} is set and not shown: {origin}", key.name());
         } else {
-            let line = format!("{} = {}", key.name(), toml_value(key, values));
+            let line = format!("{} = {}", key.name(), toml_text(key, values));
             let _ = writeln!(text, "{line:<36} # {origin}");
         }
     }
     text
 }
 
-fn toml_value(key: &Key, values: &[String]) -> String {
+fn toml_text(key: &Key, values: &[String]) -> String {
     let quoted = |text: &String| match key.shape() {
         Shape::Count | Shape::Number => text.clone(),
-        Shape::Namespaces => namespace_list::toml_array(text),
+        shape if shape.table_keys().is_some() => named_list::toml_array(text),
+        Shape::ProxyHttp => serde_json::from_str(text)
+            .map_or_else(|_| text.clone(), |table| toml_value::inline(&table)),
         _ => toml::Value::String(text.clone()).to_string(),
     };
     match key.is_list() {

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::value::Shape;
+use super::shape::Shape;
 
 /// A short text, which can be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,60 @@ impl FromStr for PublicKey {
                 "not a public key; allowed: {}",
                 Shape::PublicKey.allowed()
             )),
+        }
+    }
+}
+
+/// The URL of a server that is asked over HTTP.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct HttpUrl(pub(crate) url::Url);
+
+/// Bytes. Longer than any URL that a person types.
+const HTTP_URL_BYTES_MAX: usize = 2048;
+
+impl FromStr for HttpUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = |text: &str| Err(Shape::HttpUrl.refuse(text));
+        if text.starts_with("grpc://") {
+            return Err(format!(
+                "{text:?}: there is no GRPC; allowed: {}",
+                Shape::HttpUrl.allowed()
+            ));
+        }
+        let url = match url::Url::parse(text) {
+            Ok(url) if text.len() <= HTTP_URL_BYTES_MAX => url,
+            // What may hold a password is not shown.
+            _ if text.contains('@') => return refuse("this text"),
+            _ => return refuse(text),
+        };
+        let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
+        match is_http && !text.contains(['{', '}']) {
+            true => Ok(Self(url)),
+            false => refuse(text),
+        }
+    }
+}
+
+impl fmt::Debug for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.0.host_str().unwrap_or_default();
+        write!(f, "HttpUrl({}://{host}{})", self.0.scheme(), self.0.path())
+    }
+}
+
+/// The name of a header field, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FieldName(pub(crate) String);
+
+impl FromStr for FieldName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match http::HeaderName::from_str(text) {
+            Ok(name) => Ok(Self(name.as_str().to_owned())),
+            Err(_) => Err(Shape::FieldName.refuse(text)),
         }
     }
 }
@@ -167,6 +221,35 @@ mod tests {
         ] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn urls_are_of_http() {
+        for good in [
+            "http://localhost:3000/hooks",
+            "https://user:pass@app.example/a?b=c",
+        ] {
+            let url: HttpUrl = good.parse().unwrap();
+            assert!(!format!("{url:?}").contains("pass"), "{url:?}");
+        }
+        for bad in [
+            "",
+            "app.example",
+            "/hooks",
+            "unix:/run/app.sock",
+            "ftp://a",
+            "https://a/{{tenant}}",
+        ] {
+            assert!(bad.parse::<HttpUrl>().is_err(), "{bad}");
+        }
+        let grpc = "grpc://localhost:12000".parse::<HttpUrl>().unwrap_err();
+        assert!(grpc.contains("there is no GRPC"), "{grpc}");
+    }
+
+    #[test]
+    fn names_of_fields_are_lower_case() {
+        assert_eq!("X-Trace".parse(), Ok(FieldName("x-trace".to_owned())));
+        assert!("X Trace".parse::<FieldName>().is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Runs the binary as a user would.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
+pub(crate) mod back_end;
 pub(crate) mod scripted;
 #[cfg(target_os = "linux")]
 pub(crate) mod terminal;

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sockeye_hub::{
     Epoch, ErrorCode, HistoryQuery, Limit, Publishing, StreamPosition, Subscribing, UnixMillis,
-    UserFilter,
-    token::{OptionOverride, SubscriptionOptions},
-    wire::check_json,
+    UserFilter, token::SubscriptionOptions,
 };
 
 use super::failure::Failure;
+use crate::hub::json::{self, Override, expiry};
 
 /// The parameters of `publish`, which has `channel`, and of `broadcast`, which has `channels`.
 #[derive(Debug, Default, Deserialize)]
@@ -59,23 +57,6 @@ pub(super) struct Subscribe {
 pub(super) struct Position {
     offset: u64,
     epoch: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Override {
-    presence: Option<Switch>,
-    join_leave: Option<Switch>,
-    force_push_join_leave: Option<Switch>,
-    force_recovery: Option<Switch>,
-    force_positioning: Option<Switch>,
-}
-
-/// A value that can be absent and false.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Switch {
-    value: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -157,21 +138,11 @@ impl Clients {
 
 impl Subscribe {
     pub(super) fn subscribing(&self) -> Result<Subscribing, Failure> {
-        let overrides = self.overrides.as_ref();
-        let option = |choose: fn(&Override) -> Option<Switch>| {
-            overrides.and_then(choose).map(|switch| switch.value)
-        };
         Ok(Subscribing {
             options: SubscriptionOptions {
                 info: payload(self.info.as_deref(), &self.b64info)?,
                 data: payload(self.data.as_deref(), &self.b64data)?,
-                overrides: OptionOverride {
-                    presence: option(|overrides| overrides.presence),
-                    join_leave: option(|overrides| overrides.join_leave),
-                    force_push_join_leave: option(|overrides| overrides.force_push_join_leave),
-                    force_recovery: option(|overrides| overrides.force_recovery),
-                    force_positioning: option(|overrides| overrides.force_positioning),
-                },
+                overrides: self.overrides.unwrap_or_default().into(),
             },
             recover_since: self.recover_since.as_ref().map(Position::position),
             expire_at: expiry(self.expire_at),
@@ -223,21 +194,7 @@ impl HistoryOf {
     }
 }
 
-/// Returns the time that a back end gives as seconds since 1970; 0 is never.
-fn expiry(seconds: i64) -> Option<UnixMillis> {
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
-    Some(UnixMillis(seconds.saturating_mul(1000)))
-}
-
 /// Returns a payload that is given as JSON, or as base64 of anything.
 fn payload(json: Option<&RawValue>, base64: &str) -> Result<Option<Bytes>, Failure> {
-    if !base64.is_empty() {
-        let bytes = STANDARD.decode(base64);
-        let bytes = bytes.map_err(|_| Failure::from(ErrorCode::BadRequest))?;
-        return Ok(Some(bytes.into()));
-    }
-    let Some(json) = json else { return Ok(None) };
-    let json = Bytes::copy_from_slice(json.get().as_bytes());
-    let json = check_json(json).map_err(|_| Failure::from(ErrorCode::BadRequest))?;
-    Ok(Some(json))
+    json::payload(json, base64).map_err(|_| ErrorCode::BadRequest.into())
 }

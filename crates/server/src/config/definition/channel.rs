@@ -6,7 +6,8 @@ use sockeye_hub::namespace::{
 };
 
 use crate::config::{
-    Count, LongPeriod, NamespaceList, Number, Section, Switch, Text, Under, choice,
+    Count, LongPeriod, NamedList, Number, Section, Switch, TableKeys, Text, Under, choice,
+    shape::Shape,
 };
 
 /// The section of what all channels share.
@@ -59,7 +60,7 @@ pub(crate) struct ChannelKeys {
     /// Namespaces: a table [[channel.namespaces]] for each in the file, a JSON array as a flag and in the environment.
     /// Each has a name and the options of channel.without_namespace, none of which it inherits
     #[arg(long, value_name = "JSON", default_value = "[]")]
-    pub(crate) namespaces: NamespaceList,
+    pub(crate) namespaces: NamedList<ChannelOptionKeys>,
 }
 
 /// The options of the channels in one namespace, or of those without one.
@@ -169,6 +170,36 @@ pub(crate) struct ChannelOptionKeys {
     /// What the data of a publication must be. Default: channel.publication_data_format
     #[arg(long, value_name = "FORMAT", value_parser = choice::data_format)]
     publication_data_format: Option<PublicationDataFormat>,
+
+    /// Ask the application whether a client without a token may subscribe. It decides alone: what clients may by these
+    /// options doesn't count. Private channels and those that list users are not asked about
+    #[arg(long, value_name = "on|off", default_value = "off")]
+    pub(crate) subscribe_proxy_enabled: Switch,
+
+    /// How it is asked: the name of one of proxies, or default for channel.proxy.subscribe
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) subscribe_proxy_name: Text,
+
+    /// Ask the application whether a client may publish, and what. It decides alone: what clients may by these options
+    /// doesn't count
+    #[arg(long, value_name = "on|off", default_value = "off")]
+    pub(crate) publish_proxy_enabled: Switch,
+
+    /// How it is asked: the name of one of proxies, or default for channel.proxy.publish
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) publish_proxy_name: Text,
+
+    /// Ask the application when the time of a subscription is over. Clients don't refresh their subscriptions then
+    #[arg(long, value_name = "on|off", default_value = "off")]
+    pub(crate) sub_refresh_proxy_enabled: Switch,
+
+    /// How it is asked: the name of one of proxies, or default for channel.proxy.sub_refresh
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) sub_refresh_proxy_name: Text,
+}
+
+impl TableKeys for ChannelOptionKeys {
+    const SHAPE: Shape = Shape::Namespaces;
 }
 
 impl ChannelOptionKeys {
@@ -202,6 +233,7 @@ impl ChannelOptionKeys {
             channel_regex: self.channel_regex.clone().map(|pattern| pattern.0),
             allow_tags_filter: is_on(self.allow_tags_filter),
             publication_data_format: self.publication_data_format,
+            refresh_by_server: is_on(self.sub_refresh_proxy_enabled),
             ..ChannelOptions::default()
         }
     }

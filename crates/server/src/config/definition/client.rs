@@ -3,8 +3,8 @@
 use clap::Args;
 
 use crate::config::{
-    Bytes, Count, LongPeriod, Number, Period, PublicKey, Section, Switch, Text, TokenSecret,
-    UrlPath, WebOrigin,
+    Bytes, Count, HttpUrl, LongPeriod, Number, Period, PublicKey, Section, Switch, Text,
+    TokenSecret, UrlPath, WebOrigin,
 };
 
 /// The section of clients.
@@ -136,6 +136,11 @@ pub(crate) struct TokenKeys {
     /// Public key (PEM) of tokens that are signed with Ed25519: EdDSA
     #[arg(long, value_name = "PEM")]
     pub(crate) ed25519_public_key: Option<PublicKey>,
+
+    /// URL at which an issuer publishes its public keys (JWKS). They are fetched when a token names a key that is not
+    /// known, at most every ten seconds, and used for an hour. No URL is made from claims
+    #[arg(long, value_name = "URL")]
+    pub(crate) jwks_public_endpoint: Option<HttpUrl>,
 
     /// Audience that a token must have
     #[arg(long, value_name = "TEXT")]

@@ -59,6 +59,8 @@ pub(super) fn is_detail(path: &str) -> bool {
 const ONE_PROCESS: &str =
     "publications and presence of channels are kept in the memory of one process";
 
+const ONLY_HTTP: &str = "there is no GRPC; hooks are asked over HTTP";
+
 const ADVICE: &[Advice] = &[
     Advice {
         path: "engine",
@@ -165,36 +167,60 @@ const ADVICE: &[Advice] = &[
         text: "the API is always there, and always needs its key",
     },
     Advice {
-        path: "http_api.insecure",
-        text: "the API always needs its key",
-    },
-    Advice {
         path: "http_api.external",
         text: "there is one address for all",
     },
     Advice {
-        path: "client.proxy",
-        text: "there are no proxy hooks; give connections a token",
+        path: "channel.proxy.subscribe_stream",
+        text: "there are no proxy streams; POST /api/publish",
     },
     Advice {
-        path: "channel.proxy",
-        text: "there are no proxy hooks; give subscriptions a token",
+        path: "channel.proxy.map_publish",
+        text: "there are no map subscriptions",
     },
     Advice {
-        path: "rpc",
-        text: "there is no proxy for RPC; call your back end over HTTP",
+        path: "channel.proxy.map_remove",
+        text: "there are no map subscriptions",
     },
     Advice {
-        path: "proxies",
-        text: "there are no proxy hooks; give connections and subscriptions a token",
+        path: "channel.proxy.shared_poll_refresh",
+        text: "there are no shared poll subscriptions",
     },
     Advice {
-        path: "client.token.jwks_public_endpoint",
-        text: "keys are not fetched; write the issuer's key to rsa_public_key or ecdsa_public_key",
+        path: "*.*.*.grpc",
+        text: ONLY_HTTP,
     },
     Advice {
-        path: "client.subscription_token.jwks_public_endpoint",
-        text: "keys are not fetched; write the issuer's key to rsa_public_key or ecdsa_public_key",
+        path: "*.*.*.grpc_metadata",
+        text: ONLY_HTTP,
+    },
+    Advice {
+        path: "*.*.grpc",
+        text: ONLY_HTTP,
+    },
+    Advice {
+        path: "*.*.grpc_metadata",
+        text: ONLY_HTTP,
+    },
+    Advice {
+        path: "*.grpc",
+        text: ONLY_HTTP,
+    },
+    Advice {
+        path: "*.grpc_metadata",
+        text: ONLY_HTTP,
+    },
+    Advice {
+        path: "rpc.ping",
+        text: "there is no such procedure; the hook of rpc can answer it",
+    },
+    Advice {
+        path: "client.token.insecure_skip_jwks_endpoint_safety_check",
+        text: "URLs of keys have no placeholders, so there is nothing to check",
+    },
+    Advice {
+        path: "client.subscription_token.insecure_skip_jwks_endpoint_safety_check",
+        text: "URLs of keys have no placeholders, so there is nothing to check",
     },
     Advice {
         path: "client.token.audience_regex",
@@ -317,30 +343,6 @@ const ADVICE: &[Advice] = &[
         text: "there are no map subscriptions",
     },
     Advice {
-        path: "channel.*.subscribe_proxy_enabled",
-        text: "there are no proxy hooks; give subscriptions a token",
-    },
-    Advice {
-        path: "channel.*.subscribe_proxy_name",
-        text: "there are no proxy hooks; give subscriptions a token",
-    },
-    Advice {
-        path: "channel.*.publish_proxy_enabled",
-        text: "there are no proxy hooks; publish through your back end and POST /api/publish",
-    },
-    Advice {
-        path: "channel.*.publish_proxy_name",
-        text: "there are no proxy hooks; publish through your back end and POST /api/publish",
-    },
-    Advice {
-        path: "channel.*.sub_refresh_proxy_enabled",
-        text: "there are no proxy hooks; give subscriptions a token that expires",
-    },
-    Advice {
-        path: "channel.*.sub_refresh_proxy_name",
-        text: "there are no proxy hooks; give subscriptions a token that expires",
-    },
-    Advice {
         path: "channel.*.subscribe_stream_proxy_enabled",
         text: "there are no proxy streams; POST /api/publish",
     },
@@ -382,18 +384,11 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("emulation.max_request_body_size", "65536"),
     ("http_api.handler_prefix", "/api"),
     ("client.presence_update_interval", "27s"),
-    ("client.proxy.*.timeout", "1s"),
     ("channel.proxy.*.timeout", "1s"),
     ("channel.*.subscription_type", "stream"),
-    ("channel.*.subscribe_proxy_name", "default"),
-    ("channel.*.publish_proxy_name", "default"),
-    ("channel.*.sub_refresh_proxy_name", "default"),
     ("channel.*.subscribe_stream_proxy_name", "default"),
     ("channel.*.map.publish_proxy_name", "default"),
     ("channel.*.map.remove_proxy_name", "default"),
-    ("rpc.proxy.timeout", "1s"),
-    ("rpc.namespace_boundary", ":"),
-    ("rpc.without_namespace.proxy_name", "default"),
     ("node.info_metrics_aggregate_interval", "60s"),
     ("node.info_metrics_aggregate_interval", "1m0s"),
     ("shutdown.timeout", "30s"),
@@ -451,7 +446,11 @@ mod tests {
     #[test]
     fn a_feature_is_reported_once_by_its_path() {
         assert_eq!(of("admin.password").0, "admin");
-        assert_eq!(of("client.proxy.connect.endpoint").0, "client.proxy");
+        assert_eq!(
+            of("client.proxy.connect.grpc.compression").0,
+            "client.proxy.connect.grpc"
+        );
+        assert_eq!(of("proxies[app].grpc.tls").0, "proxies[app].grpc");
         assert_eq!(
             of("channel.namespaces[chat].map.mode").0,
             "channel.namespaces[chat].map"
@@ -469,7 +468,7 @@ mod tests {
         assert!(!is_default("engine.type", &json!("redis")));
         assert!(is_default("websocket.compression_level", &json!(1)));
         assert!(is_default(
-            "channel.without_namespace.subscribe_proxy_name",
+            "channel.without_namespace.subscribe_stream_proxy_name",
             &json!("default")
         ));
     }

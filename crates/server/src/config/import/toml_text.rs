@@ -1,17 +1,17 @@
 //! The configuration as TOML that a person would write.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Map, Value};
 
-use crate::config::key::Key;
+use crate::config::{key::Key, toml_value::inline};
 
-/// Returns a file with these values, of keys by their path, and these namespaces. `keys` decides the order.
+/// Returns a file with these values and lists of tables, of keys by their path. `keys` decides the order.
 pub(super) fn file(
     head: &str,
     keys: &[Key],
     values: &Map<String, Value>,
-    namespaces: &[Map<String, Value>],
+    lists: &BTreeMap<String, Vec<Map<String, Value>>>,
 ) -> String {
     let mut text = head.to_owned();
     let mut section = None;
@@ -23,26 +23,17 @@ pub(super) fn file(
             section = key.section();
             let _ = write!(text, "\n[{}]\n", section.unwrap_or_default());
         }
-        let _ = writeln!(text, "{} = {}", key.name(), literal(value));
+        let _ = writeln!(text, "{} = {}", key.name(), inline(value));
     }
-    for namespace in namespaces {
-        text.push_str("\n[[channel.namespaces]]\n");
-        let name = namespace.get_key_value("name").into_iter();
-        let options = namespace.iter().filter(|(option, _)| *option != "name");
-        for (option, value) in name.chain(options) {
-            let _ = writeln!(text, "{option} = {}", literal(value));
+    for (path, tables) in lists {
+        for table in tables {
+            let _ = write!(text, "\n[[{path}]]\n");
+            let name = table.get_key_value("name").into_iter();
+            let options = table.iter().filter(|(option, _)| *option != "name");
+            for (option, value) in name.chain(options) {
+                let _ = writeln!(text, "{option} = {}", inline(value));
+            }
         }
     }
     text
-}
-
-fn literal(value: &Value) -> String {
-    match value {
-        Value::String(text) => toml::Value::String(text.clone()).to_string(),
-        Value::Array(items) => {
-            let items: Vec<_> = items.iter().map(literal).collect();
-            format!("[{}]", items.join(", "))
-        }
-        other => other.to_string(),
-    }
 }

@@ -1,17 +1,19 @@
 //! What becomes of each setting.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{advice, go_duration, toml_text};
-use crate::config::{ChannelOptionKeys, HubConfig, key::Key, section, value::Shape};
+use crate::config::{HubConfig, key::Key, section, shape::Shape};
 
 /// A configuration of Centrifugo 6, translated.
 pub(super) struct Translation {
     keys: Vec<Key>,
-    option_keys: Vec<Key>,
     /// Values by the path of the key.
     values: Map<String, Value>,
-    namespaces: Vec<Map<String, Value>>,
+    /// Lists of tables by the path of the key.
+    lists: BTreeMap<String, Vec<Map<String, Value>>>,
     /// Paths of settings without a counterpart, and what to do about them. No path comes twice.
     notes: Vec<(String, String)>,
 }
@@ -21,9 +23,8 @@ impl Translation {
     pub(super) fn of(source: &Map<String, Value>) -> Self {
         let mut translation = Self {
             keys: Key::all(),
-            option_keys: Key::all_of::<ChannelOptionKeys>(),
             values: Map::new(),
-            namespaces: Vec::new(),
+            lists: BTreeMap::new(),
             notes: Vec::new(),
         };
         translation.server(source.get("http_server"));
@@ -39,7 +40,7 @@ impl Translation {
         let head = format!(
             "# Made from {origin} by `sockeye config import`. What is not here has its default.\n\n"
         );
-        toml_text::file(&head, &self.keys, &self.values, &self.namespaces)
+        toml_text::file(&head, &self.keys, &self.values, &self.lists)
     }
 
     /// Returns the paths of settings without a counterpart, each with what to do.
@@ -88,10 +89,19 @@ impl Translation {
                 return;
             }
             "log.level" => return self.log_level(value),
-            "channel.namespaces" => return self.namespaces(value),
             _ => {}
         }
-        if let Value::Object(section) = value {
+        let key = self
+            .keys
+            .iter()
+            .find(|key| key.path().as_deref() == Some(path));
+        let shape = key.map(Key::shape);
+        if let Some(table_keys) = shape.and_then(Shape::table_keys) {
+            let noun = shape.map_or("", Shape::table_noun);
+            return self.tables(path, noun, value, &table_keys);
+        }
+        let is_table = shape.is_some_and(Shape::takes_table);
+        if let (Value::Object(section), false) = (value, is_table) {
             let is_off = section.get("enabled") != Some(&Value::Bool(true));
             let is_switch = || {
                 self.keys
@@ -132,21 +142,19 @@ impl Translation {
         }
     }
 
-    fn namespaces(&mut self, value: &Value) {
-        for namespace in value.as_array().into_iter().flatten() {
-            let name = namespace.get("name").and_then(Value::as_str);
-            let (Some(name), Value::Object(options)) = (name, namespace) else {
-                self.note(
-                    "channel.namespaces",
-                    "a namespace without a name is left out",
-                );
+    /// Translates a list of tables with a name each.
+    fn tables(&mut self, list: &str, noun: &str, value: &Value, keys: &[Key]) {
+        for table in value.as_array().into_iter().flatten() {
+            let name = table.get("name").and_then(Value::as_str);
+            let (Some(name), Value::Object(options)) = (name, table) else {
+                self.note(list, &format!("a {noun} without a name is left out"));
                 continue;
             };
             let mut translated_options = Map::new();
             translated_options.insert("name".to_owned(), name.into());
             for (option, value) in options.iter().filter(|(option, _)| *option != "name") {
-                let path = format!("channel.namespaces[{name}].{option}");
-                let key = self.option_keys.iter().find(|key| key.id() == option);
+                let path = format!("{list}[{name}].{option}");
+                let key = keys.iter().find(|key| key.id() == option);
                 match key.map(|key| translated(key, value)) {
                     Some(Ok(Some(value))) => {
                         translated_options.insert(option.clone(), value);
@@ -156,7 +164,8 @@ impl Translation {
                     None => self.unknown(&path, value),
                 }
             }
-            self.namespaces.push(translated_options);
+            let tables = self.lists.entry(list.to_owned()).or_default();
+            tables.push(translated_options);
         }
     }
 
@@ -184,8 +193,10 @@ impl Translation {
             };
             pairs.extend(items.iter().map(|item| (key.id().to_owned(), plain(item))));
         }
-        let namespaces = serde_json::json!(self.namespaces);
-        pairs.push(("channel_namespaces".to_owned(), namespaces.to_string()));
+        for (path, tables) in &self.lists {
+            let json = serde_json::json!(tables).to_string();
+            pairs.push((path.replace('.', "_"), json));
+        }
         let refusal = match section::read(&pairs) {
             Ok(config) => HubConfig::new(&config).err(),
             Err(error) => Some(error.to_string()),
@@ -219,8 +230,13 @@ fn translated(key: &Key, value: &Value) -> Result<Option<Value>, String> {
         (Shape::Period | Shape::LongPeriod | Shape::Term, Value::String(text)) => {
             let time = go_duration::parse(text)
                 .ok_or_else(|| format!("{text:?} is not a length of time"))?;
-            go_duration::ours(time).into()
+            // What is a length of time here too stays as it was written.
+            match shape.check(text) {
+                Ok(()) => value.clone(),
+                Err(_) => go_duration::ours(time).into(),
+            }
         }
+        (Shape::ProxyHttp, _) => pruned(value),
         // A number is nanoseconds, as in Go.
         (Shape::Period | Shape::LongPeriod | Shape::Term, Value::Number(number)) => {
             let nanoseconds = number
@@ -240,6 +256,9 @@ fn translated(key: &Key, value: &Value) -> Result<Option<Value>, String> {
     let is_default = match (shape, defaults.first()) {
         (Shape::Switch, Some(default)) => (text == "true") == (default == "on"),
         (Shape::Size, Some(default)) => bytes(&text) == bytes(default),
+        (Shape::Period | Shape::LongPeriod | Shape::Term, Some(default)) => {
+            go_duration::parse(&text) == go_duration::parse(default)
+        }
         (_, Some(default)) => *default == text,
         (_, None) => is_off(&value),
     };
@@ -251,6 +270,21 @@ fn translated(key: &Key, value: &Value) -> Result<Option<Value>, String> {
         // 0 and nothing are how Centrifugo writes "its default".
         Err(_) if is_off(&value) => Ok(None),
         Err(message) => Err(message),
+    }
+}
+
+/// Returns a table without what is off or nothing, such as the TLS that a configuration lists and does not use.
+fn pruned(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) if fields.get("enabled") == Some(&Value::Bool(false)) => Value::Null,
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), pruned(value)));
+            fields.filter(|(_, value)| !is_off(value)).collect()
+        }
+        Value::Array(items) => items.iter().map(pruned).collect(),
+        other => other.clone(),
     }
 }
 

@@ -1,29 +1,36 @@
-//! The list of namespaces: tables in the file, JSON elsewhere.
+//! A list of tables with a name each: tables in the file, JSON elsewhere.
 
 use std::str::FromStr;
 
+use clap::Args;
 use serde_json::{Map, Value};
 
-use super::{ChannelOptionKeys, key::Key, section, value::Shape};
+use super::{key::Key, section, shape::Shape, toml_value};
 
-/// The namespaces, in their order.
+/// Tables with a name and the keys `K`, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NamespaceList(pub(crate) Vec<NamespaceEntry>);
+pub(crate) struct NamedList<K>(pub(crate) Vec<NamedEntry<K>>);
 
-/// One namespace.
+/// One table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NamespaceEntry {
+pub(crate) struct NamedEntry<K> {
     pub(crate) name: String,
-    pub(crate) keys: ChannelOptionKeys,
+    pub(crate) keys: K,
 }
 
-impl FromStr for NamespaceList {
+/// The keys of the tables in a list.
+pub(crate) trait TableKeys: Args {
+    /// The shape of the list.
+    const SHAPE: Shape;
+}
+
+impl<K: TableKeys> FromStr for NamedList<K> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let list: Vec<Map<String, Value>> =
-            serde_json::from_str(text).map_err(|_| Shape::Namespaces.refuse(text))?;
-        let keys = Key::all_of::<ChannelOptionKeys>();
+            serde_json::from_str(text).map_err(|_| K::SHAPE.refuse(text))?;
+        let keys = Key::all_of::<K>();
         list.iter()
             .map(|table| entry(table, &keys))
             .collect::<Result<_, _>>()
@@ -31,26 +38,31 @@ impl FromStr for NamespaceList {
     }
 }
 
-fn entry(table: &Map<String, Value>, keys: &[Key]) -> Result<NamespaceEntry, String> {
+fn entry<K: TableKeys>(table: &Map<String, Value>, keys: &[Key]) -> Result<NamedEntry<K>, String> {
+    let noun = K::SHAPE.table_noun();
     let Some(Value::String(name)) = table.get(NAME) else {
-        return Err("a namespace needs a name".to_owned());
+        return Err(format!("a {noun} needs a name"));
     };
-    let refuse = |message: String| format!("namespace {name}: {message}");
+    let refuse = |message: String| format!("{noun} {name}: {message}");
     let mut pairs = Vec::new();
     for (option, value) in table.iter().filter(|(option, _)| *option != NAME) {
         let key = keys.iter().find(|key| key.id() == option);
         let key = key.ok_or_else(|| refuse(unknown_option(option, keys)))?;
-        let text = scalar(key.shape(), value).ok_or_else(|| {
-            let allowed = key.shape().allowed();
-            refuse(format!(
-                "{option}: {value} does not fit; allowed: {allowed}"
-            ))
-        })?;
-        let checked = key.shape().check(&text);
-        checked.map_err(|message| refuse(format!("{option}: {message}")))?;
-        pairs.push((option.clone(), text));
+        let items = match value {
+            Value::Array(items) if key.is_list() => items.iter().collect(),
+            value => vec![value],
+        };
+        for item in items {
+            let text = scalar(key.shape(), item).ok_or_else(|| {
+                let allowed = key.shape().allowed();
+                refuse(format!("{option}: {item} does not fit; allowed: {allowed}"))
+            })?;
+            let checked = key.shape().check(&text);
+            checked.map_err(|message| refuse(format!("{option}: {message}")))?;
+            pairs.push((option.clone(), text));
+        }
     }
-    Ok(NamespaceEntry {
+    Ok(NamedEntry {
         name: name.clone(),
         keys: section::read(&pairs).map_err(|error| refuse(error.to_string()))?,
     })
@@ -72,6 +84,7 @@ fn scalar(shape: Shape, value: &Value) -> Option<String> {
         Value::String(text) if shape.takes_string() => Some(text.clone()),
         Value::Number(number) if shape.takes_integer() => Some(number.to_string()),
         Value::Bool(value) if shape.takes_boolean() => Some(value.to_string()),
+        Value::Object(_) if shape.takes_table() => Some(value.to_string()),
         _ => None,
     }
 }
@@ -85,28 +98,22 @@ pub(super) fn toml_array(json: &str) -> String {
     let table = |table: &Map<String, Value>| {
         let name = table.get_key_value(NAME).into_iter();
         let rest = table.iter().filter(|(key, _)| *key != NAME);
-        let pairs = name.chain(rest).map(|(key, value)| {
-            let value = match value {
-                Value::String(text) => toml::Value::String(text.clone()).to_string(),
-                other => other.to_string(),
-            };
-            format!("{key} = {value}")
-        });
-        format!("    {{ {} }},\n", pairs.collect::<Vec<_>>().join(", "))
+        format!("    {},\n", toml_value::inline_table(name.chain(rest)))
     };
     format!("[\n{}]", list.iter().map(table).collect::<String>())
 }
 
-/// The key that every namespace has beside its options.
+/// The key that every table has beside its options.
 pub(super) const NAME: &str = "name";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{ChannelOptionKeys, ProxyKeys};
 
     #[test]
     fn values_are_what_json_has() {
-        let list: NamespaceList = r#"[
+        let list: NamedList<ChannelOptionKeys> = r#"[
             {"name": "chat", "history_size": 10, "history_ttl": "300s", "presence": true},
             {"name": "news", "force_recovery_mode": "cache"}
         ]"#
@@ -121,6 +128,26 @@ mod tests {
         assert_eq!(options.history_ttl, std::time::Duration::from_secs(300));
         assert!(options.presence);
         assert!(!news.keys.options().presence);
+    }
+
+    #[test]
+    fn a_table_can_have_lists_and_tables() {
+        let list: NamedList<ProxyKeys> = r#"[{
+            "name": "billing", "endpoint": "http://localhost:3000/centrifugo", "http_headers": ["Cookie", "X-Trace"],
+            "http": {"static_headers": {"X-Key": "k"}}
+        }]"#
+        .parse()
+        .unwrap();
+        let proxy = &list.0[0].keys;
+        let names: Vec<_> = proxy.http_headers.iter().map(|name| &*name.0).collect();
+        assert_eq!(names, ["cookie", "x-trace"]);
+        assert!(proxy.http.is_some());
+        let error = r#"[{"name": "billing", "http_headers": [1]}]"#;
+        let error = error.parse::<NamedList<ProxyKeys>>().unwrap_err();
+        assert!(
+            error.starts_with("proxy billing: http_headers: 1 does not fit"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -141,7 +168,7 @@ mod tests {
                 "namespace chat: history_size: \"-1\" is not a number",
             ),
         ] {
-            let error = json.parse::<NamespaceList>().unwrap_err();
+            let error = json.parse::<NamedList<ChannelOptionKeys>>().unwrap_err();
             assert!(error.starts_with(expected), "{error}");
         }
     }

@@ -1,9 +1,10 @@
-//! The hub of this server: its channels, its clients, and how they are reached.
+//! The hub with the configured channels, and how clients reach it.
 
 use parking_lot::Mutex;
 use sockeye::{MemoryAccount, MemoryBudget, MemoryPressure, Route, Settings};
 use sockeye_hub::{MemoryMeter, Node, presence::ChannelPresence};
 
+use super::hooks::Hooks;
 use crate::{
     config::HubConfig,
     transport::{
@@ -42,7 +43,7 @@ pub(crate) fn start(
     if let Some(presence) = channel_presence {
         builder = builder.channel_presence(presence);
     }
-    let node = builder.start();
+    let node = Hooks::new(config.hooks).install(builder).start();
     let websocket = WebSocketSettings {
         settings,
         message_size_limit: config.message_size_limit,

@@ -1,0 +1,59 @@
+//! JSON that orders of a back end and answers of the application have in common.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sockeye_hub::{UnixMillis, token::OptionOverride, wire::check_json};
+
+/// Options of a channel that are set for one subscription.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Override {
+    presence: Option<BoolValue>,
+    join_leave: Option<BoolValue>,
+    force_push_join_leave: Option<BoolValue>,
+    force_recovery: Option<BoolValue>,
+    force_positioning: Option<BoolValue>,
+}
+
+/// A value that can be absent and false.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct BoolValue {
+    value: bool,
+}
+
+/// What should be base64 isn't.
+#[derive(Debug)]
+pub(crate) struct NotBase64;
+
+impl From<Override> for OptionOverride {
+    fn from(overrides: Override) -> Self {
+        let value = |option: Option<BoolValue>| option.map(|option| option.value);
+        Self {
+            presence: value(overrides.presence),
+            join_leave: value(overrides.join_leave),
+            force_push_join_leave: value(overrides.force_push_join_leave),
+            force_recovery: value(overrides.force_recovery),
+            force_positioning: value(overrides.force_positioning),
+        }
+    }
+}
+
+/// Returns a payload that is given as JSON, or as base64 of anything, which wins.
+pub(crate) fn payload(json: Option<&RawValue>, base64: &str) -> Result<Option<Bytes>, NotBase64> {
+    if !base64.is_empty() {
+        let bytes = STANDARD.decode(base64).map_err(|_| NotBase64)?;
+        return Ok(Some(bytes.into()));
+    }
+    let json = json.map(|json| Bytes::copy_from_slice(json.get().as_bytes()));
+    // It was read as JSON, so it is; what is left to do is to put it on one line.
+    Ok(json.and_then(|json| check_json(json).ok()))
+}
+
+/// Returns the time that is given as seconds since 1970; 0 is never.
+pub(crate) fn expiry(seconds: i64) -> Option<UnixMillis> {
+    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+    Some(UnixMillis(seconds.saturating_mul(1000)))
+}
