@@ -228,6 +228,66 @@ fn what_cannot_be_made_is_one_line_with_the_reason() {
     assert_eq!(without_secret.code, Some(2));
     assert_eq!(
         without_secret.stderr,
-        "sockeye: there is no secret to sign with: set SOCKEYE_CLIENT_TOKEN_HMAC_SECRET_KEY, or give --secret-file\n"
+        "sockeye: there is no secret to sign with: set SOCKEYE_CLIENT_TOKEN_HMAC_SECRET_KEY, or give --secret-file or --config\n"
     );
+}
+
+#[test]
+fn the_configuration_file_has_the_secret_of_each_kind() {
+    let directory = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+    let of_connections = "[client.token]\nhmac_secret_key = \"one\"\n";
+    let of_subscriptions =
+        "[client.subscription_token]\nenabled = true\nhmac_secret_key = \"two\"\n";
+    write("other.toml", &format!("{of_connections}{of_subscriptions}"));
+    let run = |args: &[&str]| run_in(directory.path(), &[&["token"], args].concat(), &[]);
+    let connection = ["connection", "--user", "42"];
+    let subscription = ["subscription", "--user", "42", "--channel", "news"];
+    // Without a file that is named or there, there is no secret.
+    let without = run(&connection);
+    assert_eq!(without.code, Some(2));
+    assert!(
+        without.stderr.contains("or give --secret-file or --config"),
+        "{}",
+        without.stderr
+    );
+    for (args, secret) in [(&connection[..], "one"), (&subscription, "two")] {
+        let made = run(&[args, &["--config", "other.toml"]].concat());
+        assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""));
+        let token = made.stdout.trim();
+        assert_eq!(inspected_with(secret, token).code, Some(0), "{secret}");
+        let inspected = run(&["inspect", "--config", "other.toml", token]);
+        assert_eq!(inspected.code, Some(0), "{}", inspected.stdout);
+    }
+    write("sockeye.toml", of_connections);
+    let made = run(&subscription);
+    assert_eq!(
+        inspected_with("one", made.stdout.trim()).code,
+        Some(0),
+        "{}",
+        made.stderr
+    );
+    let wrong = run(&["inspect", "--config", "missing.toml", made.stdout.trim()]);
+    assert_eq!(wrong.code, Some(2));
+    write("sockeye.toml", "[client.token]\nhmac_secret = 1\n");
+    let broken = run(&connection);
+    assert_eq!(broken.code, Some(2));
+    assert!(
+        broken
+            .stderr
+            .starts_with("sockeye: sockeye.toml:2: unknown key"),
+        "{}",
+        broken.stderr
+    );
+}
+
+#[test]
+fn a_token_must_be_what_the_configuration_file_demands() {
+    let directory = TempDir::new().unwrap();
+    let file = "[client.token]\nhmac_secret_key = \"one\"\nissuer = \"us\"\n";
+    fs::write(directory.path().join("sockeye.toml"), file).unwrap();
+    let run = |args: &[&str]| run_in(directory.path(), &[&["token"], args].concat(), &[]);
+    let made = |claim: &str| run(&["connection", "--user", "42", "--claim", claim]).stdout;
+    assert_eq!(run(&["inspect", made("iss=us").trim()]).code, Some(0));
+    assert_eq!(run(&["inspect", made("iss=them").trim()]).code, Some(1));
 }

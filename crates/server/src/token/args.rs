@@ -19,14 +19,18 @@ A token is a password until it expires: its holder acts as that user.";
 
 const MAKE_AFTER_HELP: &str = "\
 The secret must be the server's client.token.hmac_secret_key. It is taken from --secret-file,
-else from --hmac-secret-key, else from the environment: SOCKEYE_CLIENT_TOKEN_HMAC_SECRET_KEY.
+else from --hmac-secret-key, else from the environment: SOCKEYE_CLIENT_TOKEN_HMAC_SECRET_KEY,
+else from the configuration file: the one that --config names, or sockeye.toml. A token for a
+subscription takes client.subscription_token.hmac_secret_key there, if the file enables it.
 
 Exit code:
   0  the token is on stdout
   2  bad usage, no secret, or claims that a server would refuse";
 
 const INSPECT_AFTER_HELP: &str = "\
-The key is taken from an option, else from the environment: SOCKEYE_CLIENT_TOKEN_HMAC_SECRET_KEY.
+The key is taken from an option, else from the environment: SOCKEYE_CLIENT_TOKEN_HMAC_SECRET_KEY,
+else from the configuration file: the one that --config names, or sockeye.toml. A file gives all of
+its keys, and the issuer and the audience that it demands; keys are not fetched from a URL.
 Without a key the token is shown, and its signature isn't verified.
 
 Exit code:
@@ -113,6 +117,10 @@ pub(crate) struct SecretArgs {
     /// history: for tests only
     #[arg(long, value_name = "SECRET")]
     pub(crate) hmac_secret_key: Option<Secret>,
+
+    /// Configuration file of the server. Default: `sockeye.toml`, if there is one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

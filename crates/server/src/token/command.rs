@@ -9,7 +9,8 @@ use sockeye_hub::{
 
 use super::{
     args::{InspectArgs, SecretArgs, TokenCommand},
-    claims, keys,
+    claims,
+    keys::{self, Kind},
     report::{Report, Verdict},
 };
 use crate::{fail, log::Notices, print};
@@ -41,21 +42,15 @@ pub(crate) fn run(command: &TokenCommand, notices: Notices) -> ExitCode {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Connection,
-    Subscription,
-}
-
 fn signed(
     claims: &str,
     secret: &SecretArgs,
     kind: Kind,
     now: UnixMillis,
 ) -> Result<String, String> {
-    let secret = keys::secret(secret)?.ok_or_else(|| {
+    let secret = keys::secret(secret, kind)?.ok_or_else(|| {
         format!(
-            "there is no secret to sign with: set {}, or give --secret-file",
+            "there is no secret to sign with: set {}, or give --secret-file or --config",
             keys::SECRET_VARIABLE
         )
     })?;
@@ -75,10 +70,11 @@ fn refused(error: TokenError) -> String {
 }
 
 fn inspected(args: &InspectArgs, now: UnixMillis) -> Result<Report, String> {
-    let verifier = keys::verifier(args)?;
     let token = match args.token.as_str() {
         "-" => keys::read(io::stdin()).map_err(|error| format!("stdin: {error}"))?,
         token => token.to_owned(),
     };
-    Ok(Report::new(token.trim(), verifier.as_ref(), now))
+    let token = token.trim();
+    let verifier = keys::verifier(args, Report::kind(token))?;
+    Ok(Report::new(token, verifier.as_ref(), now))
 }

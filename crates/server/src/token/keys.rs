@@ -10,6 +10,7 @@ use std::{
 use sockeye_hub::token::{Verifier, VerifierConfig};
 
 use super::args::{InspectArgs, Secret, SecretArgs};
+use crate::config::{Config, HubConfig, Switch, of_file};
 
 /// The environment variable of the server's configuration.
 pub(crate) const SECRET_VARIABLE: &str = "SOCKEYE_CLIENT_TOKEN_HMAC_SECRET_KEY";
@@ -17,8 +18,23 @@ pub(crate) const SECRET_VARIABLE: &str = "SOCKEYE_CLIENT_TOKEN_HMAC_SECRET_KEY";
 /// Bytes. A key or a token is much shorter.
 const INPUT_BYTES_MAX: u64 = 1 << 20;
 
-/// Returns the secret, if there is one.
-pub(crate) fn secret(args: &SecretArgs) -> Result<Option<Secret>, String> {
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Connection,
+    Subscription,
+}
+
+/// Returns the secret for tokens of this kind, if there is one.
+pub(crate) fn secret(args: &SecretArgs, kind: Kind) -> Result<Option<Secret>, String> {
+    if let Some(secret) = given_secret(args)? {
+        return Ok(Some(secret));
+    }
+    Ok(file(args)?.and_then(|config| configured_secret(&config, kind)))
+}
+
+/// Returns the secret of the options or of the environment.
+fn given_secret(args: &SecretArgs) -> Result<Option<Secret>, String> {
     if let Some(path) = &args.secret_file {
         let text = read_file(path)?;
         return text
@@ -37,17 +53,40 @@ pub(crate) fn secret(args: &SecretArgs) -> Result<Option<Secret>, String> {
     }
 }
 
-/// Returns a verifier with the key that was given, if there is one.
-pub(crate) fn verifier(args: &InspectArgs) -> Result<Option<Verifier>, String> {
+/// Returns the configuration file, if there is one.
+fn file(args: &SecretArgs) -> Result<Option<Config>, String> {
+    of_file(args.config.as_deref()).map_err(|error| error.to_string())
+}
+
+fn configured_secret(config: &Config, kind: Kind) -> Option<Secret> {
+    let subscription = &config.subscription_token;
+    let secret = match kind {
+        Kind::Subscription if subscription.enabled == Switch::On => {
+            &subscription.token.hmac_secret_key
+        }
+        _ => &config.token.hmac_secret_key,
+    };
+    secret.clone().map(|secret| Secret(secret.0))
+}
+
+/// Returns a verifier for tokens of this kind with the keys that were given, if there are any.
+pub(crate) fn verifier(args: &InspectArgs, kind: Kind) -> Result<Option<Verifier>, String> {
     if let Some(path) = &args.public_key_file {
         return of_public_key(&read_file(path)?)
             .map(Some)
             .map_err(|error| format!("{}: {error}", path.display()));
     }
-    match secret(&args.secret)? {
-        Some(secret) => of_secret(secret).map(Some),
-        None => Ok(None),
+    if let Some(secret) = given_secret(&args.secret)? {
+        return of_secret(secret).map(Some);
     }
+    let Some(config) = file(&args.secret)? else {
+        return Ok(None);
+    };
+    let hub = HubConfig::new(&config)?;
+    Ok(match kind {
+        Kind::Subscription => hub.subscription_verifier.or(hub.verifier),
+        Kind::Connection => hub.verifier,
+    })
 }
 
 /// Returns a verifier with this secret.

@@ -10,6 +10,7 @@ use sockeye_hub::{
 };
 
 use super::{
+    keys::Kind,
     lifetime::{date, in_words},
     pretty::indented,
 };
@@ -31,6 +32,16 @@ pub(crate) enum Verdict {
 }
 
 impl Report {
+    /// Returns what a token is for, by what it says.
+    pub(crate) fn kind(token: &str) -> Kind {
+        let claims = decode_unverified(token).ok();
+        let claims = claims.and_then(|parts| serde_json::from_slice(&parts.claims).ok());
+        match claims.is_some_and(|claims| is_subscription(&claims)) {
+            true => Kind::Subscription,
+            false => Kind::Connection,
+        }
+    }
+
     /// Describes a token. Without a verifier the signature isn't verified.
     pub(crate) fn new(token: &str, verifier: Option<&Verifier>, now: UnixMillis) -> Self {
         let parts = match decode_unverified(token) {
