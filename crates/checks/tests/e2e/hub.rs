@@ -1,7 +1,7 @@
 //! The hub with the SDKs that people use, unchanged.
 
 use serde_json::json;
-use sockeye_checks::{Process, Server, need, sockeye};
+use sockeye_checks::{Process, Server, blocks_of_page, need, replaced, sockeye};
 use tempfile::TempDir;
 
 use crate::conversation::{LIMIT, facts, the};
@@ -165,4 +165,65 @@ fn a_python_back_end_gives_orders() {
     );
     assert_eq!((&asked["clients"], &asked["nodes"]), (&json!(0), &json!(1)));
     assert_eq!(the(&facts, "refused")["code"], json!(102));
+}
+
+/// Starts the server of the page about hooks, with a back end of the page, and runs the SDK.
+fn hooked(language: &str, file: &str, back_end: impl Fn(&str) -> Option<std::process::Command>) {
+    const PAGE: &str = "authorise-with-your-back-end.md";
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(file);
+    let first = |language: &str| blocks_of_page(PAGE, language).swap_remove(0);
+    std::fs::write(&path, first(language)).unwrap();
+    let Some(mut command) = back_end(path.to_str().unwrap()) else {
+        return;
+    };
+    let mut back_end = Process::start("the back end", command.env("PORT", "0"), LIMIT);
+    let line = back_end.wait_for_text("listening on ");
+    let port = line.rsplit(' ').next().unwrap();
+    let mut configuration = first("toml");
+    for hook in ["connect", "subscribe", "publish", "rpc"] {
+        let endpoint = |port: &str| format!("http://127.0.0.1:{port}/sockeye/{hook}");
+        configuration = replaced(&configuration, &endpoint("3000"), &endpoint(port));
+    }
+    // The machine may be busy with other tests.
+    let slow = configuration.replace("endpoint =", "timeout = \"60s\"\nendpoint =");
+    let file = directory.path().join("sockeye.toml");
+    std::fs::write(&file, slow).unwrap();
+    let Some(mut peer) = need::node("hooked.mjs") else {
+        return;
+    };
+    let Some(server) = Server::start(&["--config", file.to_str().unwrap()]) else {
+        return;
+    };
+    peer.arg(server.url("/connection/websocket"));
+    let ended = Process::start("the SDK", &mut peer, LIMIT).wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
+    let facts = facts(&ended);
+    let of = |name: &str, keys: [&str; 2]| keys.map(|key| the(&facts, name)[key].clone());
+    assert_eq!(
+        of("stranger", ["code", "reason"]),
+        [json!(4501), json!("log in first")]
+    );
+    assert_eq!(
+        of("empty", ["code", "message"]),
+        [json!(400), json!("say something")]
+    );
+    let got = json!([{ "data": { "from": "ann", "text": "hello" }, "name": "Ann" }]);
+    let answer = json!({ "method": "whoami", "user": "ann" });
+    assert_eq!(of("ann", ["got", "answer"]), [got, answer]);
+    assert_eq!(
+        of("bob", ["code", "reason"]),
+        [json!(403), json!("not your room")]
+    );
+    the(&facts, "end");
+}
+
+#[test]
+fn a_back_end_in_javascript_decides() {
+    hooked("js", "back_end.mjs", need::node);
+}
+
+#[test]
+fn a_back_end_in_python_decides() {
+    hooked("py", "back_end.py", need::python);
 }
