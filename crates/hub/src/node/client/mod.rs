@@ -16,6 +16,7 @@ mod command_queue;
 mod connect;
 mod execute;
 mod expiry;
+mod grant;
 mod orders;
 mod ping;
 mod questions;
