@@ -247,8 +247,9 @@ fn an_older_back_end_sends_lines() {
         lines.len()
     ));
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    // As npm `cent.js` reads them: an end of the last line would be one reply more.
     let replies: Vec<Value> = body
-        .lines()
+        .split('\n')
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(replies[0], json!({ "result": {} }));

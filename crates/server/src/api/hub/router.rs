@@ -69,7 +69,8 @@ struct Line {
 /// Lines in one request of the older form.
 const LINES_MAX: usize = 10_000;
 
-/// Answers orders of the older form, one on each line, by one answer on each line.
+/// Answers orders of the older form, one on each line, by one answer on each line. The last line has no end: clients split the
+/// text at the ends of lines.
 async fn lines(State(node): State<Node>, body: Bytes) -> Response {
     let orders = serde_json::Deserializer::from_slice(&body).into_iter::<Line>();
     let mut text = String::new();
@@ -87,8 +88,10 @@ async fn lines(State(node): State<Node>, body: Bytes) -> Response {
             Ok(result) => json!({ "result": result }),
             Err(failure) => json!({ "error": failure }),
         };
+        if count > 1 {
+            text.push('\n');
+        }
         text.push_str(&reply.to_string());
-        text.push('\n');
     }
     match count {
         0 => not_json(),
