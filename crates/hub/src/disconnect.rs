@@ -25,7 +25,8 @@ pub struct Disconnect {
 }
 
 impl Disconnect {
-    /// The client closed the connection. It is never sent: handlers and metrics see it.
+    /// The connection has ended, and there is no more to say. It is never sent: handlers and metrics see it, and a client that is
+    /// ended with it finds its connection closed. It connects again.
     pub const CLOSED: Self = Self::builtin(3000, "connection closed");
     /// The server ends. The client connects again, to another node.
     pub const SHUTDOWN: Self = Self::builtin(3001, "shutdown");
@@ -141,6 +142,12 @@ impl Disconnect {
     #[must_use]
     pub fn reconnects(&self) -> bool {
         matches!(self.code, 3000..=3499 | 4000..=4499)
+    }
+
+    /// Returns whether the client is told code and reason: always but for 3000 ([`Disconnect::CLOSED`]).
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.code != Self::CLOSED.code
     }
 
     const fn builtin(code: u16, reason: &'static str) -> Self {

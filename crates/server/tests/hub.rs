@@ -3,9 +3,9 @@
 mod support;
 
 use serde_json::{Value, json};
-use sockeye::{Message, Server as WebSocketServer, WebSocket};
+use sockeye::{CloseCode, Message, Server as WebSocketServer, WebSocket};
 use sockeye_hub::{
-    Node, NodeSettings, Publishing,
+    Disconnect, Node, NodeSettings, Publishing, UserFilter,
     namespace::{ChannelConfig, ChannelOptions, Namespaces},
     wire::{Command, ConnectRequest, Encoding, SubscribeRequest},
 };
@@ -77,6 +77,21 @@ async fn a_publication_reaches_all_subscribers_in_order() {
             assert_eq!(push["push"]["pub"]["data"], json!(number));
             assert_eq!(push["push"]["pub"]["offset"], json!(number + 1));
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_frame_has_the_code_that_the_application_gives_but_3000_is_not_told() {
+    let (node, url, _server) = start().await;
+    // 1005 is a Close frame without a code.
+    for (code, received) in [(3000, 1005), (3003, 3003), (4000, 4000)] {
+        let mut client = subscribed(&url, "news").await;
+        let ending = Disconnect::of_application(code, "as you wish").unwrap();
+        node.disconnect("", &UserFilter::default(), &ending);
+        // Codes that a peer didn't ask for are errors.
+        assert!(!matches!(client.recv().await, Ok(Some(_))), "{code}");
+        let closed = client.closed().expect("it has ended");
+        assert_eq!(closed.received, Some(CloseCode::new(received)), "{code}");
     }
 }
 
@@ -212,6 +227,16 @@ fn orders_have_the_answers_of_the_server_api() {
     );
     let nobody = r#"{"user":"nobody"}"#;
     assert_eq!(order(&server, "/api/disconnect", nobody), ok(json!({})));
+    let code = r#"{"user":"nobody","disconnect":{"code":CODE,"reason":"as you wish"}}"#;
+    for (number, answer) in [
+        ("2999", error(107, "bad request")),
+        ("3000", ok(json!({}))),
+        ("4999", ok(json!({}))),
+        ("5000", error(107, "bad request")),
+    ] {
+        let code = code.replace("CODE", number);
+        assert_eq!(order(&server, "/api/disconnect", &code), answer);
+    }
     // Without a user the anonymous clients are meant.
     assert_eq!(order(&server, "/api/disconnect", "{}"), ok(json!({})));
     assert_eq!(order(&server, "/api/unsubscribe", nobody), ok(json!({})));

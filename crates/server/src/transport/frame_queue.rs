@@ -116,7 +116,7 @@ impl FrameQueue {
             return;
         }
         state.is_ended = true;
-        if encoded.is_ok() {
+        if disconnect.is_sent() && encoded.is_ok() {
             state.held.charge(frame.len());
             state.frames.push_back(frame.into());
         }
@@ -312,6 +312,13 @@ mod tests {
             &goodbye[..],
             b"{\"push\":{\"disconnect\":{\"code\":3001,\"reason\":\"shutdown\"}}}\n"
         );
+        assert_eq!(read(&queue), Some(None));
+    }
+
+    #[test]
+    fn an_ending_without_a_word_is_the_end_alone() {
+        let queue = queue(100);
+        queue.end(&Disconnect::CLOSED);
         assert_eq!(read(&queue), Some(None));
     }
 

@@ -209,7 +209,7 @@ impl Transport for WebSocketTransport {
 
     fn disconnect(&self, disconnect: &Disconnect) {
         self.session
-            .close(CloseCode::new(disconnect.code()), disconnect.reason());
+            .close(close_code(disconnect), disconnect.reason());
     }
 
     fn new_receivers(&self) -> Box<dyn Receivers> {
@@ -247,7 +247,15 @@ impl Receivers for WebSocketReceivers {
 
     fn disconnect(&self, disconnect: &Disconnect) {
         self.group
-            .close(CloseCode::new(disconnect.code()), disconnect.reason());
+            .close(close_code(disconnect), disconnect.reason());
+    }
+}
+
+/// Returns the code of the Close frame, which is empty if the client isn't to be told.
+fn close_code(disconnect: &Disconnect) -> CloseCode {
+    match disconnect.is_sent() {
+        true => CloseCode::new(disconnect.code()),
+        false => CloseCode::NO_STATUS,
     }
 }
 

@@ -166,7 +166,8 @@ impl Disconnect {
             return Ok(sockeye_hub::Disconnect::FORCE_DISCONNECT);
         };
         let code = u16::try_from(code).map_err(|_| Failure::from(ErrorCode::BadRequest))?;
-        sockeye_hub::Disconnect::new(code, reason).map_err(|_| ErrorCode::BadRequest.into())
+        sockeye_hub::Disconnect::of_application(code, reason)
+            .map_err(|_| ErrorCode::BadRequest.into())
     }
 }
 
