@@ -25,10 +25,10 @@ pub(crate) enum Comparison {
     StartsWith(String),
     EndsWith(String),
     Contains(String),
-    Less(Decimal),
-    LessOrEqual(Decimal),
-    Greater(Decimal),
-    GreaterOrEqual(Decimal),
+    Less(Option<Decimal>),
+    LessOrEqual(Option<Decimal>),
+    Greater(Option<Decimal>),
+    GreaterOrEqual(Option<Decimal>),
 }
 
 /// A filter that has no meaning. The client sent it.
@@ -74,8 +74,18 @@ impl Filter {
 
 impl Comparison {
     fn new(node: &FilterNode) -> Result<Self, InvalidFilter> {
+        let (has_text, has_list) = (!node.val.is_empty(), !node.vals.is_empty());
+        let is_complete = match node.cmp.as_str() {
+            "in" | "nin" => has_list && !has_text,
+            "ex" | "nex" => !has_list && !has_text,
+            _ => has_text && !has_list,
+        };
+        if !is_complete {
+            return Err(InvalidFilter);
+        }
         let text = || node.val.clone();
-        let number = || Decimal::new(&node.val).ok_or(InvalidFilter);
+        // What isn't a number is less and greater than nothing.
+        let number = || Decimal::new(&node.val);
         Ok(match node.cmp.as_str() {
             "eq" => Self::Equal(text()),
             "neq" => Self::NotEqual(text()),
@@ -86,16 +96,16 @@ impl Comparison {
             "sw" => Self::StartsWith(text()),
             "ew" => Self::EndsWith(text()),
             "ct" => Self::Contains(text()),
-            "lt" => Self::Less(number()?),
-            "lte" => Self::LessOrEqual(number()?),
-            "gt" => Self::Greater(number()?),
-            "gte" => Self::GreaterOrEqual(number()?),
+            "lt" => Self::Less(number()),
+            "lte" => Self::LessOrEqual(number()),
+            "gt" => Self::Greater(number()),
+            "gte" => Self::GreaterOrEqual(number()),
             _ => return Err(InvalidFilter),
         })
     }
 
     fn holds(&self, value: Option<&str>) -> bool {
-        let number = |wanted: &Decimal| Some(Decimal::new(value?)?.cmp(wanted));
+        let number = |wanted: &Option<Decimal>| Some(Decimal::new(value?)?.cmp(wanted.as_ref()?));
         match self {
             Self::Equal(wanted) => value == Some(wanted),
             Self::NotEqual(wanted) => value != Some(wanted),
@@ -134,7 +144,8 @@ impl Decimal {
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-        if (whole.is_empty() && fraction.is_empty()) || !is_number(whole) || !is_number(fraction) {
+        let has_bare_point = digits.contains('.') && fraction.is_empty();
+        if whole.is_empty() || has_bare_point || !is_number(whole) || !is_number(fraction) {
             return None;
         }
         let whole = whole.trim_start_matches('0').to_owned();
@@ -220,7 +231,6 @@ mod tests {
         }
         assert!(matches(&compare("country", "nex", ""), &tags));
         assert!(matches(&compare("country", "neq", "CH"), &tags));
-        assert!(!matches(&compare("country", "eq", ""), &tags));
     }
 
     #[test]
@@ -240,6 +250,10 @@ mod tests {
             ("+3", "gt", "2.99", true),
             ("three", "gt", "2", false),
             ("three", "lt", "2", false),
+            ("3", "lt", "three", false),
+            // As the real server reads them: digits on both sides of a point.
+            ("3.", "gt", "2", false),
+            (".5", "lt", "2", false),
         ] {
             assert_eq!(
                 matches(&compare("n", cmp, val), &[("n", value)]),
@@ -270,9 +284,15 @@ mod tests {
             FilterNode::default(),
             compare("", "eq", "1"),
             compare("a", "almost", "1"),
-            compare("a", "lt", "one"),
-            compare("a", "lt", "1e3"),
-            compare("a", "lt", "."),
+            compare("a", "eq", ""),
+            compare("a", "lt", ""),
+            compare("a", "ex", "1"),
+            compare("a", "in", "1"),
+            compare("a", "in", ""),
+            FilterNode {
+                vals: vec!["1".to_owned()],
+                ..compare("a", "eq", "1")
+            },
             join("xor", vec![compare("a", "eq", "1")]),
             join("and", vec![]),
             join("not", vec![]),

@@ -1,8 +1,11 @@
 //! What happens in a channel, as clients receive it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
+    Epoch,
     shard::{Form, Item},
     wire::{self, EncodeError, Encoding, Push, Reply},
 };
@@ -62,6 +65,22 @@ pub(crate) fn encode(encoding: Encoding, is_bare: bool, push: Push) -> Result<By
         }
     }
     Ok(frame.into())
+}
+
+/// Returns publications of a history for a client. The first of all has the epoch.
+pub(crate) fn of_history<'a>(
+    publications: impl Iterator<Item = &'a Arc<crate::Publication>>,
+    epoch: &Epoch,
+) -> Vec<wire::Publication> {
+    publications
+        .map(|publication| {
+            let mut publication = wire::Publication::from(publication.as_ref());
+            if publication.offset == 1 {
+                epoch.as_str().clone_into(&mut publication.epoch);
+            }
+            publication
+        })
+        .collect()
 }
 
 impl From<&crate::Publication> for wire::Publication {

@@ -49,6 +49,8 @@ pub struct NodeSettings {
     pub allow_anonymous_connect_without_token: bool,
     /// Refuses tokens without a user. Default: no. Such clients are ended with 3507.
     pub disallow_anonymous_connection_tokens: bool,
+    /// Tells clients the server's time when they connect. Default: no.
+    pub connect_include_server_time: bool,
     /// Lets everybody connect, subscribe, publish, and ask for history and presence. For development. Default: no. A token that a client brings is
     /// checked even then.
     pub insecure: bool,
@@ -81,6 +83,7 @@ impl Default for NodeSettings {
             command_limits: CommandLimits::default(),
             allow_anonymous_connect_without_token: false,
             disallow_anonymous_connection_tokens: false,
+            connect_include_server_time: false,
             insecure: false,
             kept_headers: Vec::new(),
             personal_channel_namespace: None,

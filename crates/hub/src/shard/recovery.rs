@@ -42,7 +42,8 @@ impl RecoveryRequest {
         });
         let is_whole = publications
             .iter()
-            .zip(self.since.offset + 1..)
+            // A client may say any number.
+            .zip(self.since.offset.saturating_add(1)..)
             .all(|(publication, offset)| publication.offset == offset);
         let is_recovered = self.is_same_epoch(&position)
             && missed == Some(publications.len() as u64)
@@ -59,10 +60,10 @@ impl RecoveryRequest {
     }
 
     /// The newest publication, unless the subscriber has it. Without one, the subscriber has what there is only if it
-    /// is at the top.
+    /// has seen one, and is at the top.
     fn answer_cache(&self, history: History) -> Recovery {
         let position = history.position;
-        let is_at_top = self.since.offset == position.offset && self.is_same_epoch(&position);
+        let is_at_top = self.since.offset > 0 && self.since == position;
         let newest = history
             .publications
             .into_iter()

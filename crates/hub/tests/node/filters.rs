@@ -169,7 +169,7 @@ async fn a_filter_needs_the_channels_permission_and_sense() {
     let mut error = |channel: &str, filter: Value| {
         peer.error("subscribe", json!({ "channel": channel, "tf": filter }))
     };
-    assert_eq!(error("news", goals()), 103);
+    assert_eq!(error("news", goals()), 107);
     assert_eq!(
         error("tagged:game", json!({ "key": "kind", "cmp": "like" })),
         107

@@ -238,3 +238,75 @@ async fn server_side_subscriptions_come_with_the_connection_and_are_recovered() 
     publish(&world, "news", json!(3)).await;
     assert_eq!(peer.publications(), [json!(3)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_first_publication_of_a_history_tells_the_epoch() {
+    let world = World::new();
+    let mut peer = world.connect();
+    let epoch = peer.subscribe("news")["epoch"].clone();
+    publish(&world, "news", json!(1)).await;
+    publish(&world, "news", json!(2)).await;
+    let epochs: Vec<Value> = peer
+        .pushes()
+        .iter()
+        .map(|push| push["pub"]["epoch"].clone())
+        .collect();
+    assert_eq!(epochs, [epoch.clone(), Value::Null]);
+    let reply = peer.call("history", json!({ "channel": "news", "limit": 2 }));
+    let first = &reply["history"]["publications"][0];
+    assert_eq!(first["epoch"], epoch);
+    peer.call("unsubscribe", json!({ "channel": "news" }));
+    let request = json!({ "channel": "news", "recover": true });
+    let reply = peer.call("subscribe", request);
+    assert_eq!(reply["subscribe"]["publications"][0]["epoch"], epoch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_says_that_recovery_was_asked_for_also_where_there_is_none() {
+    let world = World::new();
+    let mut peer = world.connect();
+    let request = json!({ "channel": "plain:a", "recover": true, "flag": 2 });
+    let reply = peer.call("subscribe", request);
+    assert_eq!(reply["subscribe"], json!({ "was_recovering": true }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_of_another_kind_is_denied() {
+    let world = World::new();
+    let mut peer = world.connect();
+    let request = json!({ "channel": "news", "type": 1 });
+    assert_eq!(peer.error("subscribe", request), 103);
+    let request = json!({ "channel": "news", "data": 1, "type": 1 });
+    assert_eq!(peer.error("publish", request), 103);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_can_leave_what_the_server_has_subscribed_it_to() {
+    let world = World::new();
+    let mut ann = world.connect_as("ann");
+    let all = UserFilter::default();
+    let how = sockeye_hub::Subscribing::default();
+    world
+        .node
+        .subscribe("ann", "news", &all, how)
+        .await
+        .unwrap();
+    assert_eq!(ann.pushes().len(), 1);
+    ann.call("unsubscribe", json!({ "channel": "news" }));
+    assert_eq!(world.node.info().num_subs, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_insecure_mode_still_wants_tokens_for_private_channels() {
+    let world = World::with(|builder| {
+        let mut settings = sockeye_hub::NodeSettings::default();
+        settings.insecure = true;
+        builder.settings(settings)
+    });
+    let mut peer = world.connect();
+    assert_eq!(
+        peer.error("subscribe", json!({ "channel": "$private" })),
+        103
+    );
+    peer.subscribe("closed:a");
+}

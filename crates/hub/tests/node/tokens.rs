@@ -154,3 +154,38 @@ async fn a_bad_refresh_of_a_subscription_has_its_code() {
     );
     assert_eq!(peer.code(), Some(3006));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_connect_command_may_name_channels_that_the_client_could_subscribe_to() {
+    let world = World::new();
+    let mut peer = world.open();
+    let subs = json!({ "news": {}, "closed:a": {}, "$private": {}, "talk#bob": {} });
+    let request = json!({ "token": token(&json!({ "sub": "ann" })), "subs": subs });
+    let reply = peer.call("connect", request);
+    let subscribed: Vec<&String> = reply["connect"]["subs"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .collect();
+    assert_eq!(subscribed, ["news"]);
+
+    let mut peer = world.open();
+    peer.send("connect", json!({ "subs": { "unknown:a": {} } }));
+    assert_eq!(peer.code(), Some(3501));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_need_not_name_what_a_back_end_has_subscribed() {
+    let world = World::new();
+    let mut ann = world.open();
+    let claims = json!({ "sub": "ann", "channels": ["a", ""] });
+    ann.call("connect", json!({ "token": token(&claims) }));
+    let (all, how) = Default::default();
+    world.node.subscribe("ann", "b", &all, how).await.unwrap();
+    let reply = ann.call("refresh", json!({ "token": token(&claims) }));
+    assert_eq!(reply["refresh"], json!({}));
+    // The one of the old token is missing.
+    let other = json!({ "sub": "ann", "channels": ["b"] });
+    ann.send("refresh", json!({ "token": token(&other) }));
+    assert_eq!(ann.code(), Some(3010));
+}

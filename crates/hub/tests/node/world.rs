@@ -71,8 +71,15 @@ pub(crate) fn namespaces_with(without_namespace: ChannelOptions) -> Namespaces {
         refresh_by_server: true,
         ..open_options()
     };
+    let hidden = ChannelOptions {
+        history_size: 10,
+        history_ttl: Duration::from_secs(300),
+        presence: true,
+        ..ChannelOptions::default()
+    };
     let namespaces = [
         ("closed", closed),
+        ("hidden", hidden),
         ("watched", watched),
         ("plain", plain),
         ("tagged", tagged),

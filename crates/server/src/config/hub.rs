@@ -97,6 +97,7 @@ fn node_settings(config: &Config) -> NodeSettings {
         is_on(client.allow_anonymous_connect_without_token) || is_dev;
     settings.disallow_anonymous_connection_tokens =
         is_on(client.disallow_anonymous_connection_tokens);
+    settings.connect_include_server_time = is_on(client.connect_include_server_time);
     settings.insecure = is_on(client.insecure) || is_dev;
     settings.personal_channel_namespace =
         is_on(personal.enabled).then(|| personal.personal_channel_namespace.0.clone());

@@ -13,10 +13,13 @@ use super::{
 };
 use crate::{
     ClientInfo, Disconnect, ErrorCode, UnixMillis,
+    namespace::UnresolvedChannel,
     node::{ClientHeaders, ConnectEvent, Credentials},
     shard::Generation,
     token::SubscriptionOptions,
-    wire::{ConnectPush, ConnectRequest, ConnectResult, Push, Reply},
+    wire::{
+        ConnectPush, ConnectRequest, ConnectResult, Push, Reply, SubscribeRequest, SubscribeResult,
+    },
 };
 
 /// A server-side subscription that the client will be told of.
@@ -24,6 +27,21 @@ struct Held {
     plan: Plan,
     request: Request,
     generation: Generation,
+    origin: Origin,
+}
+
+/// A channel that the server subscribes a client to.
+struct ServerSide {
+    channel: String,
+    options: SubscriptionOptions,
+    origin: Origin,
+}
+
+/// Who a client is.
+struct Admission {
+    credentials: Credentials,
+    /// Whether the connect command may name further channels: not if the application has decided.
+    may_ask: bool,
 }
 
 impl Held {
@@ -31,7 +49,7 @@ impl Held {
         Subscription {
             channel: Arc::clone(&self.plan.channel),
             progress: Progress::Active(self.generation),
-            origin: Origin::Server,
+            origin: self.origin,
             expire_at: None,
             refresh: self.plan.refresh,
             chan_info: self.plan.chan_info.clone(),
@@ -87,7 +105,7 @@ impl Client {
         };
         let kept = headers.kept(&self.node.settings.kept_headers);
         let connected = match self.admit(&request, headers, credentials).await {
-            Ok(credentials) => self.welcome(id, request, credentials, kept).await,
+            Ok(admission) => self.welcome(id, request, admission, kept).await,
             Err(failure) => Err(failure),
         };
         if let Err(Failure::Error(_)) = &connected {
@@ -105,24 +123,31 @@ impl Client {
         request: &ConnectRequest,
         headers: ClientHeaders,
         known: Option<Credentials>,
-    ) -> Result<Credentials, Failure> {
+    ) -> Result<Admission, Failure> {
         let settings = &self.node.settings;
         if !request.token.is_empty() {
             let claims = self.node.connection_claims(&request.token).await?;
             if claims.user.is_empty() && settings.disallow_anonymous_connection_tokens {
                 return Err(Disconnect::PERMISSION_DENIED.into());
             }
-            return Ok(Credentials {
-                user: claims.user,
-                info: claims.info.unwrap_or_default(),
-                meta: claims.meta.unwrap_or_default(),
-                data: Bytes::new(),
-                expire_at: claims.expire_at,
-                subscriptions: claims.subs,
+            return Ok(Admission {
+                credentials: Credentials {
+                    user: claims.user,
+                    info: claims.info.unwrap_or_default(),
+                    meta: claims.meta.unwrap_or_default(),
+                    data: Bytes::new(),
+                    expire_at: claims.expire_at,
+                    subscriptions: claims.subs,
+                },
+                may_ask: true,
             });
         }
+        let decided = |credentials| Admission {
+            credentials,
+            may_ask: false,
+        };
         if let Some(credentials) = known {
-            return Ok(credentials);
+            return Ok(decided(credentials));
         }
         if let Some(handler) = &self.node.handlers.connect {
             let event = ConnectEvent {
@@ -136,11 +161,14 @@ impl Client {
                 headers: Arc::new(headers),
             };
             if let Some(credentials) = self.node.call(handler, event).await? {
-                return Ok(credentials);
+                return Ok(decided(credentials));
             }
         }
         if settings.insecure || settings.allow_anonymous_connect_without_token {
-            return Ok(Credentials::default());
+            return Ok(Admission {
+                credentials: Credentials::default(),
+                may_ask: true,
+            });
         }
         Err(Disconnect::BAD_REQUEST.into())
     }
@@ -150,17 +178,21 @@ impl Client {
         self: &Arc<Self>,
         id: u32,
         mut request: ConnectRequest,
-        credentials: Credentials,
+        admission: Admission,
         headers: Option<Arc<ClientHeaders>>,
     ) -> Result<(), Failure> {
-        let Credentials {
-            user,
-            info,
-            meta,
-            data,
-            expire_at,
-            subscriptions,
-        } = credentials;
+        let Admission {
+            credentials:
+                Credentials {
+                    user,
+                    info,
+                    meta,
+                    data,
+                    expire_at,
+                    subscriptions,
+                },
+            may_ask,
+        } = admission;
         let now = self.node.now();
         if expire_at.is_some_and(|expire_at| expire_at <= now) {
             return Err(ErrorCode::Expired.into());
@@ -177,23 +209,17 @@ impl Client {
             expire_at,
             subscriptions: Subscriptions::default(),
         };
-        let channels = self.server_side(&connected.info.user, subscriptions)?;
-        let mut held = Vec::with_capacity(channels.len());
-        let mut results = BTreeMap::new();
-        for (channel, options) in channels {
-            let request = request.subs.remove(&channel).unwrap_or_default();
-            let opened = self.open(&connected, &channel, options, &request).await;
-            match opened {
-                Ok((subscription, result)) => {
-                    held.push(subscription);
-                    results.insert(channel, result);
-                }
-                Err(failure) => {
-                    self.abandon_held(&held);
-                    return Err(failure);
-                }
-            }
+        let mut channels = self.server_side(&connected.info.user, subscriptions);
+        if may_ask {
+            let asked = request.subs.keys();
+            self.add_asked(&connected.info.user, asked, &mut channels)?;
         }
+        if channels.len() > self.node.settings.channel_limit {
+            return Err(Disconnect::CHANNEL_LIMIT.into());
+        }
+        let (held, results) = self
+            .open_all(&connected, channels, &mut request.subs)
+            .await?;
         // A client that isn't told can't try to refresh, which is the server's task then.
         let told_expiry = expire_at.filter(|_| self.node.handlers.refresh.is_none());
         let ttl = told_expiry.map(|expire_at| seconds_until(expire_at, now));
@@ -213,7 +239,10 @@ impl Client {
                 true => self.node.id.clone(),
                 false => String::new(),
             },
-            time: i64::try_from(now.0).unwrap_or(i64::MAX),
+            time: match self.node.settings.connect_include_server_time {
+                true => i64::try_from(now.0).unwrap_or(i64::MAX),
+                false => 0,
+            },
             ..ConnectResult::default()
         };
         self.begin_session(id, connected, held, result)
@@ -264,6 +293,7 @@ impl Client {
             plan,
             request,
             generation,
+            ..
         } in held
         {
             let position = request.position;
@@ -279,37 +309,103 @@ impl Client {
     }
 
     /// Returns the channels that the server subscribes the client to: those of its credentials, and its own.
-    pub(super) fn server_side(
+    fn server_side(
         &self,
         user: &str,
-        mut subscriptions: Vec<(String, SubscriptionOptions)>,
-    ) -> Result<Vec<(String, SubscriptionOptions)>, Failure> {
-        let settings = &self.node.settings;
-        let personal = settings.personal_channel_namespace.as_deref();
+        subscriptions: Vec<(String, SubscriptionOptions)>,
+    ) -> Vec<ServerSide> {
+        let named = subscriptions.into_iter();
+        // An empty name names nothing.
+        let named = named.filter(|(channel, _)| !channel.is_empty());
+        let mut channels: Vec<ServerSide> = named
+            .map(|(channel, options)| ServerSide {
+                channel,
+                options,
+                origin: Origin::Token,
+            })
+            .collect();
+        let personal = self.node.settings.personal_channel_namespace.as_deref();
         let personal =
             personal.and_then(|namespace| self.node.namespaces.personal_channel(namespace, user));
-        if let Some(personal) = personal
-            && subscriptions
-                .iter()
-                .all(|(channel, _)| *channel != personal)
-        {
-            subscriptions.push((personal, SubscriptionOptions::default()));
+        if let Some(personal) = personal {
+            add(&mut channels, personal);
         }
-        if subscriptions.len() > settings.channel_limit {
-            return Err(Disconnect::CHANNEL_LIMIT.into());
+        channels
+    }
+
+    /// Adds the channels that the connect command names, if the client could subscribe to them itself. The others are
+    /// left out without a word.
+    fn add_asked<'a>(
+        &self,
+        user: &str,
+        asked: impl Iterator<Item = &'a String>,
+        channels: &mut Vec<ServerSide>,
+    ) -> Result<(), Failure> {
+        let limit = self.node.settings.channel_limit;
+        for channel in asked {
+            let resolved = match self.node.namespaces.resolve(channel) {
+                Ok(resolved) => resolved,
+                Err(UnresolvedChannel::UnknownNamespace) => {
+                    return Err(Disconnect::BAD_REQUEST.into());
+                }
+                Err(_) => continue,
+            };
+            let is_decided_elsewhere =
+                resolved.is_private || self.node.handlers.subscribe.is_some();
+            let is_allowed = match resolved.users {
+                Some(users) => users.contains(user),
+                None => resolved.options.allows_subscribe(user),
+            };
+            if !is_decided_elsewhere && (is_allowed || self.node.settings.insecure) {
+                add(channels, channel.clone());
+            }
+            // One too many is enough to know.
+            if channels.len() > limit {
+                break;
+            }
         }
-        Ok(subscriptions)
+        Ok(())
+    }
+
+    /// Subscribes a client that isn't told yet to all channels, or to none. `asked` is what it asks for in them.
+    async fn open_all(
+        self: &Arc<Self>,
+        connected: &Connected,
+        channels: Vec<ServerSide>,
+        asked: &mut BTreeMap<String, SubscribeRequest>,
+    ) -> Result<(Vec<Held>, BTreeMap<String, SubscribeResult>), Failure> {
+        let mut held = Vec::with_capacity(channels.len());
+        let mut results = BTreeMap::new();
+        for server_side in channels {
+            let channel = server_side.channel.clone();
+            let request = asked.remove(&channel).unwrap_or_default();
+            match self.open(connected, server_side, &request).await {
+                Ok((subscription, result)) => {
+                    held.push(subscription);
+                    results.insert(channel, result);
+                }
+                Err(failure) => {
+                    self.abandon_held(&held);
+                    return Err(failure);
+                }
+            }
+        }
+        Ok((held, results))
     }
 
     /// Subscribes a client that isn't told yet.
     async fn open(
         self: &Arc<Self>,
         connected: &Connected,
-        channel: &str,
-        options: SubscriptionOptions,
-        request: &crate::wire::SubscribeRequest,
-    ) -> Result<(Held, crate::wire::SubscribeResult), Failure> {
-        let mut plan = self.plan_trusted(&connected.info.user, channel, options, None)?;
+        server_side: ServerSide,
+        request: &SubscribeRequest,
+    ) -> Result<(Held, SubscribeResult), Failure> {
+        let ServerSide {
+            channel,
+            options,
+            origin,
+        } = server_side;
+        let mut plan = self.plan_trusted(&connected.info.user, &channel, options, None)?;
         Self::agree_on_delta(&mut plan, &request.delta);
         let mut request = Request::of(request);
         let info = connected.info_in(&plan.chan_info);
@@ -321,6 +417,7 @@ impl Client {
                     plan,
                     request,
                     generation,
+                    origin,
                 },
                 result,
             )),
@@ -335,6 +432,17 @@ impl Client {
         for held in held {
             self.drop_held(&held.plan.channel, held.generation);
         }
+    }
+}
+
+/// Adds a channel, unless it is one of them.
+fn add(channels: &mut Vec<ServerSide>, channel: String) {
+    if channels.iter().all(|known| known.channel != channel) {
+        channels.push(ServerSide {
+            channel,
+            options: SubscriptionOptions::default(),
+            origin: Origin::Server,
+        });
     }
 }
 

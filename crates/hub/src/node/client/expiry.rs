@@ -120,7 +120,7 @@ impl Client {
     fn end_expired_subscription(self: &Arc<Self>, channel: &str, origin: Origin) {
         match origin {
             Origin::Client => self.end_subscription(channel, UnsubscribeCode::Expired),
-            Origin::Server => self.disconnect(Disconnect::SUBSCRIPTION_EXPIRED),
+            Origin::Server | Origin::Token => self.disconnect(Disconnect::SUBSCRIPTION_EXPIRED),
         }
     }
 

@@ -30,10 +30,13 @@ impl Client {
         if let Some(grant) = self.ask_application(view, resolved, request).await? {
             return Ok(grant);
         }
+        if resolved.is_private {
+            return Err(ErrorCode::PermissionDenied.into());
+        }
         if self.node.settings.insecure {
             return Ok(SubscriptionGrant::default());
         }
-        if resolved.is_private || !resolved.allows_user(&view.user) {
+        if !resolved.allows_user(&view.user) {
             return Err(ErrorCode::PermissionDenied.into());
         }
         if resolved.users.is_some() {

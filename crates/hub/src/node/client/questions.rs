@@ -6,7 +6,7 @@ use super::{Client, Failure, state::Connected, subscribe::unresolved};
 use crate::{
     Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition,
     namespace::{ChannelOptions, Membership, ResolvedChannel},
-    node::{MessageEvent, PublishEvent, PublishGrant, RpcEvent, shared::accepts},
+    node::{MessageEvent, PublishEvent, PublishGrant, RpcEvent, push, shared::accepts},
     wire::{
         self, HistoryRequest, HistoryResult, PresenceRequest, PresenceResult, PresenceStatsRequest,
         PresenceStatsResult, PublishRequest, PublishResult, Reply, RpcRequest, RpcResult,
@@ -22,7 +22,16 @@ impl Client {
         self: &Arc<Self>,
         request: PublishRequest,
     ) -> Result<Reply, Failure> {
-        let PublishRequest { channel, data, .. } = request;
+        let PublishRequest {
+            channel,
+            data,
+            r#type,
+            ..
+        } = request;
+        // A publication to a map, which this hub doesn't have.
+        if r#type != 0 && !channel.is_empty() {
+            return Err(ErrorCode::PermissionDenied.into());
+        }
         let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
         // Before the application is asked, so that it never sees what can't be published.
         let is_asked = self.node.handlers.publish.is_some();
@@ -101,10 +110,10 @@ impl Client {
 
     fn presence_of(&self, channel: &str) -> Result<Vec<Arc<crate::ClientInfo>>, Failure> {
         let resolved = self.node.namespaces.resolve(channel).map_err(unresolved)?;
-        self.demand(&resolved, channel, ChannelOptions::allows_presence)?;
         if !resolved.options.presence {
             return Err(ErrorCode::NotAvailable.into());
         }
+        self.demand(&resolved, channel, ChannelOptions::allows_presence)?;
         Ok(self.node.presence(channel))
     }
 
@@ -114,10 +123,10 @@ impl Client {
     ) -> Result<Reply, Failure> {
         let channel: Arc<str> = request.channel.as_str().into();
         let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
-        self.demand(&resolved, &channel, ChannelOptions::allows_history)?;
         if !resolved.options.has_history() {
             return Err(ErrorCode::NotAvailable.into());
         }
+        self.demand(&resolved, &channel, ChannelOptions::allows_history)?;
         let since = request.since.map(|since| StreamPosition {
             offset: since.offset,
             epoch: Epoch::new(&since.epoch),
@@ -145,11 +154,10 @@ impl Client {
         }
         Ok(Reply {
             history: Some(HistoryResult {
-                publications: history
-                    .publications
-                    .iter()
-                    .map(|publication| publication.as_ref().into())
-                    .collect(),
+                publications: push::of_history(
+                    history.publications.iter(),
+                    &history.position.epoch,
+                ),
                 epoch: history.position.epoch.as_str().to_owned(),
                 offset: history.position.offset,
             }),

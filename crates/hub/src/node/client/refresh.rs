@@ -1,6 +1,6 @@
 //! New tokens for a connection and for a subscription.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -8,12 +8,13 @@ use super::{
     Client, Failure,
     connect::seconds_until,
     state::{Connected, info_in},
-    subscriptions::{Origin, Progress, RefreshBy, Subscription},
+    subscriptions::{Origin, Progress, RefreshBy, Subscription, Subscriptions},
 };
 use crate::{
     ClientInfo, Disconnect, ErrorCode, UnixMillis,
     node::TokenFailure,
     shard::Generation,
+    token::SubscriptionOptions,
     wire::{RefreshRequest, RefreshResult, Reply, SubRefreshRequest, SubRefreshResult},
 };
 
@@ -41,14 +42,7 @@ impl Client {
         if claims.user != *connected.info.user {
             return Err(Disconnect::INVALID_TOKEN.into());
         }
-        let own = self.server_side_channels(&claims.user, claims.subs)?;
-        let subscribed: BTreeSet<String> = connected
-            .subscriptions
-            .iter()
-            .filter(|subscription| subscription.origin == Origin::Server)
-            .map(|subscription| subscription.channel.to_string())
-            .collect();
-        if own != subscribed {
+        if is_changed(&connected.subscriptions, &claims.subs) {
             return Err(Disconnect::INSUFFICIENT_STATE.into());
         }
         connected.expire_at = claims.expire_at;
@@ -60,10 +54,9 @@ impl Client {
         self.set_alarm(&mut state);
         Ok(Reply {
             refresh: Some(RefreshResult {
-                client: self.id.to_string(),
-                version: self.node.settings.version.clone(),
                 expires: ttl.is_some(),
                 ttl: ttl.unwrap_or(0),
+                ..RefreshResult::default()
             }),
             ..Reply::default()
         })
@@ -163,13 +156,14 @@ impl Client {
             _ => Err(ErrorCode::PermissionDenied.into()),
         }
     }
+}
 
-    fn server_side_channels(
-        &self,
-        user: &str,
-        subscriptions: Vec<(String, crate::token::SubscriptionOptions)>,
-    ) -> Result<BTreeSet<String>, Failure> {
-        let channels = self.server_side(user, subscriptions)?;
-        Ok(channels.into_iter().map(|(channel, _)| channel).collect())
-    }
+/// Returns whether a new token names other channels than those that the client has because of the old one.
+fn is_changed(subscriptions: &Subscriptions, named: &[(String, SubscriptionOptions)]) -> bool {
+    let is_missing = |channel: &str| !subscriptions.is_active(channel);
+    let is_named = |channel: &str| named.iter().any(|(name, _)| name == channel);
+    named.iter().any(|(channel, _)| is_missing(channel))
+        || subscriptions
+            .iter()
+            .any(|own| own.origin == Origin::Token && !is_named(&own.channel))
 }

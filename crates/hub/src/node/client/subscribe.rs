@@ -15,7 +15,7 @@ use crate::{
     UnsubscribeCode,
     filter::Filter,
     namespace::{DeltaType, Membership, RecoveryMode, ResolvedChannel, UnresolvedChannel},
-    node::{ClientView, SubscriptionGrant},
+    node::{ClientView, SubscriptionGrant, push},
     shard::{Begun, Generation, NewSubscription, Recovery, RecoveryRequest, Variant},
     token::SubscriptionOptions,
     wire::{
@@ -98,9 +98,7 @@ impl Client {
         id: u32,
         request: SubscribeRequest,
     ) -> Result<(), Failure> {
-        if !matches!(&*request.delta, "" | FOSSIL) {
-            return Err(Disconnect::BAD_REQUEST.into());
-        }
+        check(&request)?;
         let channel: Arc<str> = request.channel.as_str().into();
         let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
         let attempt = self.node.next_number();
@@ -156,7 +154,7 @@ impl Client {
     ) -> Result<(Plan, Request, Generation, SubscribeResult), Failure> {
         let wishes = Wishes {
             positioned: request.positioned,
-            recoverable: request.recoverable || request.recover,
+            recoverable: request.recoverable,
             join_leave: request.join_leave,
             filter: request.tf.as_ref(),
         };
@@ -235,6 +233,10 @@ impl Client {
         wishes: Option<Wishes<'_>>,
     ) -> Result<Plan, Failure> {
         let options = resolved.options;
+        let now = self.node.now();
+        if grant.expire_at.is_some_and(|expire_at| expire_at <= now) {
+            return Err(ErrorCode::Expired.into());
+        }
         let SubscriptionOptions {
             info,
             data,
@@ -267,7 +269,7 @@ impl Client {
         let filter = match wishes.filter {
             None => None,
             Some(_) if !options.allow_tags_filter && !insecure => {
-                return Err(ErrorCode::PermissionDenied.into());
+                return Err(ErrorCode::BadRequest.into());
             }
             Some(node) => Some(Arc::new(
                 Filter::new(node).map_err(|_| Failure::from(ErrorCode::BadRequest))?,
@@ -376,6 +378,7 @@ impl Client {
             recoverable: plan.is_recoverable,
             positioned: plan.is_positioned,
             delta: plan.has_delta,
+            was_recovering: request.recover,
             ..SubscribeResult::default()
         };
         if !plan.is_positioned {
@@ -424,7 +427,6 @@ impl Client {
         {
             return Err(ErrorCode::UnrecoverablePosition.into());
         }
-        result.was_recovering = true;
         result.recovered = recovery.is_recovered;
         if recovery.is_recovered {
             // The client counts on from the publications.
@@ -437,12 +439,11 @@ impl Client {
     /// Returns what was recovered as the client is to be given it.
     fn recovered(&self, plan: &Plan, recovery: &Recovery) -> Result<Vec<Publication>, Failure> {
         let filter = plan.filter.as_deref();
-        let mut publications: Vec<_> = recovery
+        let publications = recovery
             .publications
             .iter()
-            .filter(|publication| filter.is_none_or(|filter| filter.matches(&publication.tags)))
-            .map(|publication| Publication::from(publication.as_ref()))
-            .collect();
+            .filter(|publication| filter.is_none_or(|filter| filter.matches(&publication.tags)));
+        let mut publications = push::of_history(publications, &recovery.position.epoch);
         if plan.has_delta {
             Publication::compress_all(&mut publications, self.transport.encoding())
                 .map_err(|error| error.disconnect())?;
@@ -457,14 +458,7 @@ impl Client {
         let removed = {
             let mut state = self.state.lock();
             let subscriptions = &mut state.connected()?.subscriptions;
-            match subscriptions
-                .find(&request.channel)
-                .map(|found| found.origin)
-            {
-                // The client can't undo what the server has done.
-                Some(Origin::Server) => None,
-                _ => subscriptions.remove(&request.channel),
-            }
+            subscriptions.remove(&request.channel)
         };
         if let Some(subscription) = removed {
             self.abandon(&subscription);
@@ -502,7 +496,7 @@ impl Client {
             match found.map(|found| (found.progress, found.origin)) {
                 Some((progress, _)) if progress != Progress::Active(generation) => return,
                 Some((_, Origin::Client)) => connected.subscriptions.remove(channel),
-                Some((_, Origin::Server)) => None,
+                Some((_, Origin::Server | Origin::Token)) => None,
                 None => return,
             }
         };
@@ -524,6 +518,17 @@ impl Client {
         if let Err(disconnect) = self.push(push) {
             self.disconnect(disconnect);
         }
+    }
+}
+
+/// Refuses what this hub doesn't have: deltas of an unknown kind, and subscriptions of another type than a stream.
+fn check(request: &SubscribeRequest) -> Result<(), Failure> {
+    if request.channel.is_empty() || !matches!(&*request.delta, "" | FOSSIL) {
+        return Err(Disconnect::BAD_REQUEST.into());
+    }
+    match request.r#type {
+        0 => Ok(()),
+        _ => Err(ErrorCode::PermissionDenied.into()),
     }
 }
 

@@ -45,6 +45,9 @@ pub(crate) enum Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Client,
+    /// The connection's token, or the application when the client connected. A new token must name it again.
+    Token,
+    /// A back end, or the hub itself.
     Server,
 }
 

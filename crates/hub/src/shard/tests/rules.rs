@@ -333,6 +333,8 @@ fn a_stream_is_recovered_as_a_whole_or_not_at_all() {
     assert_eq!(recovered(position(0, "_"), &[], 0), None);
     // A client that has seen nothing.
     assert_eq!(recovered(position(0, ""), &[1, 2], 2), Some(vec![1, 2]));
+    // The highest number that a client can say.
+    assert_eq!(recovered(position(u64::MAX, "e"), &[], 4), None);
     // More than a recovery may bring.
     assert_eq!(recovered(position(0, "e"), &[1, 2, 3, 4], 4), None);
 }
@@ -351,6 +353,9 @@ fn a_cache_is_recovered_by_its_newest_publication() {
     assert_eq!(cached(position(4, "e"), &[]), (true, vec![]));
     assert_eq!(cached(position(3, "e"), &[]), (false, vec![]));
     assert_eq!(cached(position(4, "other"), &[]), (false, vec![]));
+    // Who doesn't know the epoch doesn't know whether it has the newest.
+    assert_eq!(cached(position(4, ""), &[4]), (true, vec![4]));
+    assert_eq!(cached(position(4, ""), &[]), (false, vec![]));
 }
 
 /// Returns the forms of what a client has received.

@@ -55,6 +55,10 @@ pub(crate) struct ClientKeys {
     #[arg(long, value_name = "on|off", default_value = "off")]
     pub(crate) disallow_anonymous_connection_tokens: Switch,
 
+    /// Tell clients the server's time (milliseconds since 1970) when they connect
+    #[arg(long, value_name = "on|off", default_value = "off")]
+    pub(crate) connect_include_server_time: Switch,
+
     /// Let everybody connect, subscribe, publish, and read history and presence. For development only. A token that a
     /// client has is checked all the same
     #[arg(long, value_name = "on|off", default_value = "off")]
