@@ -434,6 +434,11 @@ mod without_websocket {
         assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
         let (head, _) = post(&addr, "/emulation", r#"{"session":"none","data":"{}"}"#);
         assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+        let (head, _) = request(
+            &addr,
+            &format!("GET /connection/sse HTTP/1.1\r\nHost: {addr}\r\n\r\n"),
+        );
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
         let foreign = format!(
             "POST /connection/sse HTTP/1.1\r\nHost: {addr}\r\nOrigin: https://evil.example\r\nContent-Length: 2\r\n\r\n{{}}"
         );
@@ -493,9 +498,19 @@ async fn a_plain_client_receives_bare_pushes() {
         receive(&mut websocket).await,
         json!({ "channel": "news", "pub": { "data": 1 } })
     );
-    let mut websocket = sockeye::connect(&url).await.unwrap();
-    websocket.send("hello").await.unwrap();
-    let _ = websocket.recv().await;
-    let closed = websocket.closed().expect("it has ended");
+    assert!(connected["connect"]["session"].is_string(), "{connected}");
+    let mut other = sockeye::connect(&url).await.unwrap();
+    other.send("hello").await.unwrap();
+    let _ = other.recv().await;
+    let closed = other.closed().expect("it has ended");
     assert_eq!(closed.received.map(u16::from), Some(3501));
+
+    // The query can have the connect request, and a push tells the end.
+    let url = format!("{url}?cf_connect=%7B%7D");
+    let mut other = sockeye::connect(&url).await.unwrap();
+    let connected = receive(&mut other).await;
+    assert!(connected["connect"]["client"].is_string(), "{connected}");
+    node.disconnect_all(&Disconnect::FORCE_DISCONNECT);
+    let push = json!({ "disconnect": { "code": 3503, "reason": "force disconnect" } });
+    assert_eq!(receive(&mut other).await, push);
 }

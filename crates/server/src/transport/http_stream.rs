@@ -47,6 +47,10 @@ pub(super) async fn sse_by_query(
         Ok(frame) => frame,
         Err(refused) => return refused.into_response(),
     };
+    if frame.is_empty() {
+        let text = "cf_connect has the connect command\n";
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    }
     transports.stream("sse", Encoding::Json, Form::Event, &info, &headers, frame)
 }
 

@@ -104,6 +104,8 @@ pub(super) struct Opening {
     asks_for_protobuf: bool,
     has_own_pings: bool,
     headers: BTreeMap<String, String>,
+    /// The connect request of a client that only receives, if the query has it.
+    pub(super) connect: Option<String>,
 }
 
 /// Who sends.
@@ -125,6 +127,7 @@ impl Opening {
             asks_for_protobuf: query("cf_protocol", "protobuf") || query("format", "protobuf"),
             has_own_pings: query("cf_ws_frame_ping_pong", "true"),
             headers: request_fields(request.headers()),
+            connect: request.query_param("cf_connect"),
         }
     }
 
@@ -139,7 +142,8 @@ impl Opening {
         let transport = WebSocketTransport {
             session: session.clone(),
             encoding,
-            direction,
+            own_session: (direction == Direction::ToClient)
+                .then(|| uuid::Uuid::new_v4().to_string().into()),
             has_own_pings: self.has_own_pings,
         };
         let info = ConnectionInfo {
@@ -174,20 +178,25 @@ impl Endpoint for HubEndpoint {
 struct WebSocketTransport {
     session: Session,
     encoding: Encoding,
-    direction: Direction,
+    /// The session's name for back ends, of a client that only receives.
+    own_session: Option<Box<str>>,
     has_own_pings: bool,
 }
 
 impl Transport for WebSocketTransport {
     fn name(&self) -> &'static str {
-        match self.direction {
-            Direction::Both => "websocket",
-            Direction::ToClient => "uni_websocket",
+        match self.own_session {
+            None => "websocket",
+            Some(_) => "uni_websocket",
         }
     }
 
     fn is_unidirectional(&self) -> bool {
-        self.direction == Direction::ToClient
+        self.own_session.is_some()
+    }
+
+    fn session(&self) -> Option<&str> {
+        self.own_session.as_deref()
     }
 
     fn encoding(&self) -> Encoding {
@@ -208,6 +217,16 @@ impl Transport for WebSocketTransport {
     }
 
     fn disconnect(&self, disconnect: &Disconnect) {
+        let mut push = Vec::new();
+        if self.is_unidirectional()
+            && self
+                .encoding
+                .encode_push(&disconnect.into(), &mut push)
+                .is_ok()
+        {
+            // A client that can't take it is closed all the same.
+            let _ = self.send(push.into());
+        }
         self.session
             .close(close_code(disconnect), disconnect.reason());
     }
