@@ -20,7 +20,7 @@ FUZZ_SECONDS ?= 60
 # Of `make simulate`.
 SEEDS ?= 10000
 
-.PHONY: help check test $(STEPS) simulate conformance fuzz perf polling bench bench-peers peers client autobahn chromium firefox proxies iproute2 valgrind redis clean
+.PHONY: help check test $(STEPS) simulate differential conformance fuzz perf polling bench bench-peers peers client autobahn chromium firefox proxies iproute2 valgrind redis clean
 
 help: ## List the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -129,6 +129,22 @@ fuzz: .work/bin/cargo-fuzz ## Fuzz each target for FUZZ_SECONDS (60).
 
 .work/bin/cargo-fuzz:
 	cargo install cargo-fuzz --locked --debug --root .work || { $(call unavailable,cargo-fuzz); }
+
+# Built outside the tree's crates, like every other tool, so that the tree has nothing of it.
+CENTRIFUGO := github.com/centrifugal/centrifugo/v6@v6.9.1
+
+GO := $(shell command -v go)
+
+differential: $(if $(GO),.work/bin/centrifugo) ## Compare the hub with the real server (Centrifugo, which needs Go), exchange by exchange.
+ifneq ($(GO),)
+	cargo build --workspace
+	$(call long_tests,differential)
+else
+	@echo 'make: there is no Go on this machine, and the real server is built with it: the hub is not compared with that'
+endif
+
+.work/bin/centrifugo:
+	GOBIN="$$PWD/.work/bin" go install $(CENTRIFUGO)
 
 conformance: autobahn peers ## Run all 517 cases of the Autobahn test suite, both roles (ten minutes).
 	cargo build --workspace
