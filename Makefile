@@ -20,7 +20,10 @@ FUZZ_SECONDS ?= 60
 # Of `make simulate`.
 SEEDS ?= 10000
 
-.PHONY: help check test $(STEPS) simulate differential conformance fuzz perf polling bench bench-peers peers client autobahn chromium firefox proxies iproute2 valgrind redis clean
+# Of `make crashes`.
+KILLS ?= 100
+
+.PHONY: help check test $(STEPS) simulate crashes differential conformance fuzz perf polling bench bench-peers peers client autobahn chromium firefox proxies iproute2 valgrind redis clean
 
 help: ## List the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -166,6 +169,10 @@ faults: iproute2 client ## Kill and stop processes, drop packets, make clocks ju
 
 simulate: ## Run SEEDS (10000) random stories of the log on a disk that fails; SEED=7 runs one.
 	SEEDS=$(SEEDS) cargo test --workspace --lib log::tests::simulation::many_seeds -- --ignored --nocapture
+
+crashes: peers ## Kill the server KILLS (100) times while it is published to, with a subscriber that recovers.
+	cargo build --workspace
+	KILLS=$(KILLS) cargo test --workspace --test e2e hub_crashes -- --nocapture --test-threads 1
 
 # ---- Measurements -----------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ use crate::{
     chat::{self, Chat, Tokens},
     config::{Config, HubConfig, Loaded, MemoryMax, Switch},
     connection_log::ConnectionLog,
-    data::DataDir,
+    data::{self, DataDir},
     echo::Echo,
     hsts,
     hub::{self, Hub},
@@ -92,7 +92,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Err(message) => return refuse(&message),
         };
         // First, since a directory that can't be used ends the start.
-        let data = match open_data(config) {
+        let data = match data::open(config.data.as_deref()) {
             Ok(data) => data,
             Err(message) => return refuse(&message),
         };
@@ -117,7 +117,19 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(presence) => presence,
             Err(message) => return refuse(&message),
         };
-        let hub = hub::start(hub, settings(config), &budget, channel_presence.clone());
+        let presence_of_hub = channel_presence.clone();
+        let hub = hub::start(
+            hub,
+            settings(config),
+            &budget,
+            presence_of_hub,
+            data.as_ref(),
+        );
+        let hub = match hub {
+            Ok(hub) => hub,
+            Err(message) => return refuse(&message),
+        };
+        let channel_log = hub.log.clone();
         let transports = hub.transports.clone();
         let parts = Parts {
             key: key.clone(),
@@ -174,19 +186,14 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         if let Some(channel_presence) = channel_presence {
             channel_presence.close().await;
         }
+        if let Some(log) = channel_log {
+            log.close();
+        }
         match failure {
             None => ExitCode::SUCCESS,
             Some(_) => ExitCode::FAILURE,
         }
     })
-}
-
-fn open_data(config: &Config) -> Result<Option<DataDir>, String> {
-    let data = config.data.as_deref().map(DataDir::open).transpose()?;
-    if let Some(data) = &data {
-        tracing::info!(directory = %data.path().display(), "what must last is kept");
-    }
-    Ok(data)
 }
 
 /// Creates the readiness check of the chat and of presence.

@@ -14,6 +14,7 @@ use clap::{
 
 use crate::{
     bench::BenchArgs,
+    channel_log::{self, ChannelLogCommand},
     completions::{self, CompletionsArgs},
     config::{self, Config, ConfigError, ImportArgs, Loaded, LogFormat},
     connect::ConnectArgs,
@@ -59,6 +60,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Check, repair or print the log of channels in a data directory
+    #[command(after_help = channel_log::AFTER_HELP)]
+    Log {
+        #[command(subcommand)]
+        command: ChannelLogCommand,
+    },
     /// Print the script that completes commands and options in a shell
     #[command(after_help = completions::WHERE_TO)]
     Completions(CompletionsArgs),
@@ -102,6 +109,7 @@ pub(crate) enum Order {
     ConfigDefault,
     ConfigReference,
     Token(TokenCommand),
+    ChannelLog(ChannelLogCommand),
     ConfigImport(ImportArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -154,6 +162,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Order, C
         Command::Connect(connect) => Order::Connect(connect),
         Command::Bench(bench) => Order::Bench(bench),
         Command::Token { command } => Order::Token(command),
+        Command::Log { command } => Order::ChannelLog(command),
         Command::Completions(args) => Order::Completions(args),
         Command::Man(args) => Order::Man(args),
         Command::Config { command } => match command {

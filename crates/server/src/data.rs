@@ -16,6 +16,19 @@ pub(crate) struct DataDir {
     _lock: File,
 }
 
+/// Opens the configured directory, if there is one.
+///
+/// # Errors
+///
+/// As [`DataDir::open`].
+pub(crate) fn open(path: Option<&Path>) -> Result<Option<DataDir>, String> {
+    let data = path.map(DataDir::open).transpose()?;
+    if let Some(data) = &data {
+        tracing::info!(directory = %data.path().display(), "what must last is kept");
+    }
+    Ok(data)
+}
+
 impl DataDir {
     /// Creates the directory if it is missing, private to its owner, and locks it by a file in it.
     ///

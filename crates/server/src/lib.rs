@@ -6,6 +6,7 @@
 //! - `sockeye bench`: a load generator that measures any WebSocket server;
 //! - `sockeye config`: the configuration, checked and explained;
 //! - `sockeye token`: tokens of clients, made and shown;
+//! - `sockeye log`: the log of channels, checked, repaired or printed;
 //! - `sockeye completions` and `sockeye man`: shell completions and manual pages.
 //!
 //! What it is not:
@@ -24,6 +25,7 @@ mod app;
 mod banner;
 mod bench;
 mod certificate;
+mod channel_log;
 mod chat;
 mod cli;
 mod completions;
@@ -78,6 +80,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         Ok(Order::ConfigDefault) => print(config::defaults().as_bytes()),
         Ok(Order::ConfigReference) => print(config::reference().as_bytes()),
+        Ok(Order::ChannelLog(command)) => channel_log::run(&command, notices),
         Ok(Order::Token(command)) => token::run(&command, notices),
         Ok(Order::ConfigImport(args)) => config::import(&args, notices),
         Ok(Order::Completions(args)) => print(&completions::script(args.shell, cli::command())),

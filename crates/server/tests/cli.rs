@@ -16,6 +16,7 @@ fn help_is_what_we_meant() {
         ("help-connect.txt", &["connect", "--help"]),
         ("help-bench.txt", &["bench", "--help"]),
         ("help-config.txt", &["config", "--help"]),
+        ("help-log.txt", &["log", "--help"]),
         ("help-token.txt", &["token", "--help"]),
         (
             "help-token-connection.txt",
@@ -157,6 +158,10 @@ fn each_command_has_its_manual_page() {
         "sockeye-config-reference.1",
         "sockeye-config.1",
         "sockeye-connect.1",
+        "sockeye-log-check.1",
+        "sockeye-log-dump.1",
+        "sockeye-log-repair.1",
+        "sockeye-log.1",
         "sockeye-man.1",
         "sockeye-serve.1",
         "sockeye-token-connection.1",

@@ -10,6 +10,7 @@ mod firefox;
 mod http2;
 mod https;
 mod hub;
+mod hub_crashes;
 mod login;
 mod login_states;
 mod node;

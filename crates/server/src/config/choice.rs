@@ -1,6 +1,9 @@
-//! Values that are one of a few words, as the options of channels name them.
+//! Values of the hub that are one of a few words.
 
-use sockeye_hub::namespace::{PublicationDataFormat, RecoveryMode};
+use sockeye_hub::{
+    broker::LogSync,
+    namespace::{PublicationDataFormat, RecoveryMode},
+};
 
 use super::shape::Shape;
 
@@ -21,5 +24,15 @@ pub(super) fn data_format(text: &str) -> Result<PublicationDataFormat, String> {
         "json_object" => Ok(PublicationDataFormat::JsonObject),
         "binary" => Ok(PublicationDataFormat::Binary),
         _ => Err(Shape::DataFormat.refuse(text)),
+    }
+}
+
+/// Parses when the hub's log is on the disk.
+pub(super) fn log_sync(text: &str) -> Result<LogSync, String> {
+    match text {
+        "none" => Ok(LogSync::None),
+        "interval" => Ok(LogSync::Interval),
+        "each" => Ok(LogSync::Each),
+        _ => Err(Shape::LogSync.refuse(text)),
     }
 }

@@ -4,6 +4,7 @@ mod channel;
 mod client;
 mod drain;
 mod http;
+mod hub_log;
 mod proxy;
 mod sockjs;
 
@@ -26,6 +27,7 @@ use client::{
 };
 use drain::{DrainKeys, InDrain};
 use http::{HttpKeys, InHttp};
+use hub_log::{HubLogKeys, InLog};
 use proxy::{
     InConnectProxy, InPublishProxy, InRefreshProxy, InRpc, InRpcProxy, InRpcWithoutNamespace,
     InSubRefreshProxy, InSubscribeProxy, RpcKeys, SwitchedProxyKeys,
@@ -557,4 +559,7 @@ pub(crate) struct Config {
         help_heading = "log"
     )]
     pub(crate) log_connections: Switch,
+
+    #[command(flatten)]
+    pub(crate) hub_log: Under<InLog, HubLogKeys>,
 }

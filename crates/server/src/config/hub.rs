@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sockeye::Origins;
 use sockeye_hub::{
     NodeSettings, UnixMillis,
+    broker::LogSettings,
     namespace::{ChannelConfig, Namespaces},
     token::{JwksEndpoint, Verifier, VerifierConfig},
 };
@@ -33,6 +34,8 @@ pub(crate) struct HubConfig {
     pub(crate) message_size_limit: usize,
     /// Bytes.
     pub(crate) queue_max_size: usize,
+    /// How the log in the data directory is kept, if there is one.
+    pub(crate) log: LogSettings,
 }
 
 impl HubConfig {
@@ -72,6 +75,7 @@ impl HubConfig {
             websocket_path: config.websocket.handler_prefix.0.clone(),
             message_size_limit: config.websocket.message_size_limit.0,
             queue_max_size: config.client.queue_max_size.0,
+            log: log_settings(config),
         })
     }
 }
@@ -101,6 +105,14 @@ fn node_settings(config: &Config) -> NodeSettings {
     settings.insecure = is_on(client.insecure) || is_dev;
     settings.personal_channel_namespace =
         is_on(personal.enabled).then(|| personal.personal_channel_namespace.0.clone());
+    settings
+}
+
+fn log_settings(config: &Config) -> LogSettings {
+    let mut settings = LogSettings::default();
+    settings.sync = config.hub_log.sync;
+    settings.sync_interval = config.hub_log.sync_interval.0;
+    settings.bytes_max = config.hub_log.bytes_max.0;
     settings
 }
 
@@ -201,6 +213,7 @@ mod tests {
             format!("{:?}", hub.settings),
             format!("{:?}", NodeSettings::default())
         );
+        assert_eq!(hub.log, LogSettings::default());
         assert!(hub.verifier.is_none() && hub.subscription_verifier.is_none());
         assert_eq!(hub.origins, Origins::Same);
         assert_eq!(hub.message_size_limit, 65_536);

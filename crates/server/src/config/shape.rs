@@ -2,13 +2,16 @@
 
 use std::{any::TypeId, path::PathBuf};
 
-use sockeye_hub::namespace::{PublicationDataFormat, RecoveryMode};
+use sockeye_hub::{
+    broker::LogSync,
+    namespace::{PublicationDataFormat, RecoveryMode},
+};
 
 use super::{
     ApiKey, Bytes, ChannelOptionKeys, ChatToken, ClientAuth, Count, FieldName, FileMode, FileOwner,
-    Filter, HttpUrl, ListenAddr, LogFormat, LongPeriod, MemoryMax, NamedList, Network, Number,
-    Period, PresenceStore, ProxyHttp, ProxyKeys, PublicKey, PublicUrl, RpcOptionKeys, Switch, Term,
-    Text, TokenSecret, TrustedProxy, UrlPath, WebOrigin, choice, key::Key,
+    Filter, HttpUrl, ListenAddr, LogFormat, LogSize, LongPeriod, MemoryMax, NamedList, Network,
+    Number, Period, PresenceStore, ProxyHttp, ProxyKeys, PublicKey, PublicUrl, RpcOptionKeys,
+    Switch, Term, Text, TokenSecret, TrustedProxy, UrlPath, WebOrigin, choice, key::Key,
 };
 
 /// The syntax of a value, by its Rust type. Shown in errors and in the reference.
@@ -47,6 +50,8 @@ pub(crate) enum Shape {
     ProxyHttp,
     HttpUrl,
     FieldName,
+    LogSync,
+    LogSize,
 }
 
 impl Shape {
@@ -95,6 +100,8 @@ impl Shape {
             (TypeId::of::<ProxyHttp>(), Self::ProxyHttp),
             (TypeId::of::<HttpUrl>(), Self::HttpUrl),
             (TypeId::of::<FieldName>(), Self::FieldName),
+            (TypeId::of::<LogSync>(), Self::LogSync),
+            (TypeId::of::<LogSize>(), Self::LogSize),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -139,6 +146,8 @@ impl Shape {
             Self::ProxyHttp => text.parse::<ProxyHttp>().map(drop),
             Self::HttpUrl => text.parse::<HttpUrl>().map(drop),
             Self::FieldName => text.parse::<FieldName>().map(drop),
+            Self::LogSync => choice::log_sync(text).map(drop),
+            Self::LogSize => text.parse::<LogSize>().map(drop),
         }
     }
 
@@ -156,7 +165,7 @@ impl Shape {
             Self::Mode => "a mode of a file",
             Self::Owner => "an owner of a file",
             Self::Path => "a path",
-            Self::Size | Self::Memory => "a size",
+            Self::Size | Self::Memory | Self::LogSize => "a size",
             Self::Count => "a count",
             Self::Period | Self::Term => "a length of time",
             Self::Switch => "a switch",
@@ -182,6 +191,7 @@ impl Shape {
             Self::ProxyHttp => "a table",
             Self::HttpUrl => "a URL",
             Self::FieldName => "the name of a header field",
+            Self::LogSync => "a mode of syncing",
         }
     }
 
@@ -234,6 +244,8 @@ impl Shape {
             }
             Self::HttpUrl => "an http:// or https:// URL without placeholders, up to 2048 bytes",
             Self::FieldName => "the name of a header field, such as Authorization",
+            Self::LogSync => "none, interval, each",
+            Self::LogSize => "bytes, or a number with KiB, MiB or GiB; 1MiB to 65536GiB",
             Self::UrlPath => "/ and then letters, digits, / - . _ ~; such as /chat",
         }
     }
@@ -280,7 +292,7 @@ impl Shape {
     pub(crate) fn takes_integer(self) -> bool {
         matches!(
             self,
-            Self::Size | Self::Memory | Self::Count | Self::Number | Self::Term
+            Self::Size | Self::Memory | Self::LogSize | Self::Count | Self::Number | Self::Term
         )
     }
 

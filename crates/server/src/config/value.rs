@@ -23,7 +23,7 @@ impl FromStr for Bytes {
 }
 
 /// A number with a unit, or bytes.
-fn parse_bytes(text: &str) -> Option<usize> {
+pub(super) fn parse_bytes(text: &str) -> Option<usize> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let unit: usize = match text[digits..].trim_start() {
         "" | "B" => 1,

@@ -1,12 +1,19 @@
 //! The hub with the configured channels, and how clients reach it.
 
+use std::sync::Arc;
+
 use parking_lot::Mutex;
 use sockeye::{MemoryAccount, MemoryBudget, MemoryPressure, Route, Settings};
-use sockeye_hub::{MemoryMeter, Node, presence::ChannelPresence};
+use sockeye_hub::{
+    MemoryMeter, Node, SystemClock,
+    broker::{LogBroker, LogReport},
+    presence::ChannelPresence,
+};
 
 use super::hooks::Hooks;
 use crate::{
     config::HubConfig,
+    data::DataDir,
     transport::{
         HttpTransportSettings, HttpTransports, WebSocketSettings, uni_websocket_route,
         websocket_route,
@@ -22,18 +29,30 @@ pub(crate) struct Hub {
     pub(crate) sockjs_route: Route,
     /// The ways without WebSocket.
     pub(crate) transports: HttpTransports,
+    /// Where history is kept, with a data directory.
+    pub(crate) log: Option<LogBroker>,
 }
 
-/// Starts the hub. Its WebSockets have `settings`, but for the limits that the configuration of the hub has.
+/// Starts the hub. Its WebSockets have `settings`, but for the limits that the configuration of the hub has. With a data
+/// directory its histories are kept there.
+///
+/// # Errors
+///
+/// The log in the data directory can't be opened. One line.
 pub(crate) fn start(
     config: HubConfig,
     settings: Settings,
     budget: &MemoryBudget,
     channel_presence: Option<ChannelPresence>,
-) -> Hub {
+    data: Option<&DataDir>,
+) -> Result<Hub, String> {
+    let log = data.map(|data| open_log(&config, data)).transpose()?;
     let mut builder = Node::builder(config.namespaces)
         .settings(config.settings)
         .memory_meter(BudgetMeter::new(budget));
+    if let Some(log) = &log {
+        builder = builder.broker(log.clone());
+    }
     if let Some(verifier) = config.verifier {
         builder = builder.verifier(verifier);
     }
@@ -60,11 +79,49 @@ pub(crate) fn start(
         websocket_route(&node, &config.websocket_path, websocket.clone()),
         uni_websocket_route(&node, "/connection/uni_websocket", websocket.clone()),
     ];
-    Hub {
+    Ok(Hub {
         routes,
         sockjs_route: websocket_route(&node, "/connection/sockjs", websocket),
         transports: HttpTransports::new(&node, http),
         node,
+        log,
+    })
+}
+
+fn open_log(config: &HubConfig, data: &DataDir) -> Result<LogBroker, String> {
+    let path = data.path().join(LOG_DIRECTORY);
+    let opened = LogBroker::open(&path, Arc::new(SystemClock), config.log);
+    let (log, report) = opened.map_err(|error| {
+        let cause = std::error::Error::source(&error);
+        let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+        format!("--data {}: {error}{cause}", data.path().display())
+    })?;
+    show(&path.display(), &report);
+    Ok(log)
+}
+
+/// Logs what was found in the log.
+fn show(directory: &dyn std::fmt::Display, report: &LogReport) {
+    tracing::info!(%directory, channels = report.channels, "the log of channels is open");
+    if let Some(reason) = &report.full_scan
+        && report.channels > 0
+    {
+        tracing::info!(reason, "the whole log of channels was read");
+    }
+    if let Some((file, position, bytes)) = &report.cut {
+        tracing::warn!(
+            file,
+            position,
+            bytes,
+            "the log of channels ended in the midst of a record, which was cut off; it was not accepted, or not synced \
+             before power was cut"
+        );
+    }
+    if report.new_epochs > 0 {
+        tracing::warn!(
+            channels = report.new_epochs,
+            "power was cut, and publications of the last moments may be lost: channels have new epochs"
+        );
     }
 }
 
@@ -90,6 +147,9 @@ impl MemoryMeter for BudgetMeter {
         self.0.lock().budget().pressure() == MemoryPressure::Hard
     }
 }
+
+/// The directory of the log in the data directory.
+pub(crate) const LOG_DIRECTORY: &str = "channels";
 
 #[cfg(test)]
 mod tests {

@@ -5,5 +5,5 @@ mod hub;
 pub(crate) mod json;
 mod key_source;
 
-pub(crate) use hub::{Hub, start};
+pub(crate) use hub::{Hub, LOG_DIRECTORY, start};
 pub(crate) use key_source::KeySource;
