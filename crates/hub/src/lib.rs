@@ -7,6 +7,7 @@
 //! - [`namespace`]: what the name of a channel means, and which options it has;
 //! - [`Node`]: clients and their subscriptions, and what a back end can do; a [`Transport`] carries a client's frames;
 //! - [`broker`]: what is published to channels, and their history;
+//! - [`metrics`]: what a node counts;
 //! - [`presence`]: which clients are online, on how many devices, and when the others were last seen.
 //!
 //! What it is not:
@@ -52,6 +53,8 @@ pub mod wire;
 pub mod token;
 
 pub mod namespace;
+
+pub mod metrics;
 
 mod filter;
 mod log;

@@ -44,6 +44,13 @@ pub trait Transport: Any + Send + Sync {
         true
     }
 
+    /// Returns whether more than half of what may wait for the client does. Subscribers that lose publications rather than their
+    /// connection ([`SlowReader`](crate::namespace::SlowReader)) are sent none then, so that there is room for replies
+    /// and pings. `false` if the transport can't tell.
+    fn is_crowded(&self) -> bool {
+        false
+    }
+
     /// Sends one frame.
     ///
     /// # Errors

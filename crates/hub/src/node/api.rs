@@ -1,6 +1,6 @@
 //! What a back end can do: publish, and look after channels and clients.
 
-use std::{collections::BTreeSet, sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     BrokerError, ClientInfo, Disconnect, ErrorCode, History, HistoryQuery, Publication, Published,
     StreamPosition, Tags, UnixMillis, UnsubscribeCode,
+    metrics::{ItemKind, NodeMetrics},
     namespace::{ResolvedChannel, UnresolvedChannel},
     node::client::Client,
     token::SubscriptionOptions,
@@ -136,6 +137,7 @@ impl Node {
             time: node.now(),
             ..Publication::default()
         };
+        node.recorder.to_broker(ItemKind::Publication);
         Ok(node
             .broker
             .publish(&channel.into(), publication, options)
@@ -287,12 +289,40 @@ impl Node {
         self.shared().channels.list()
     }
 
+    /// Returns what the node has counted since its start, and what it holds now.
+    ///
+    /// It takes each lock of the node for a moment, and none for the sums.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use sockeye_hub::{Node, Publishing, namespace::{ChannelConfig, Namespaces}};
+    ///
+    /// let node = Node::builder(Namespaces::new(ChannelConfig::default())?).start();
+    /// node.publish("news", "{}", Publishing::default()).await?;
+    /// assert_eq!(node.metrics().to_broker[0].count, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> NodeMetrics {
+        let node = self.shared();
+        let (num_clients, num_users) = node.clients.count();
+        NodeMetrics {
+            version: node.settings.version.clone(),
+            num_clients,
+            num_users,
+            num_channels: node.channels.count(),
+            ..node.recorder.snapshot()
+        }
+    }
+
     /// Returns what there is to know about the node.
     #[must_use]
     pub fn info(&self) -> NodeInfo {
         let node = self.shared();
         let (num_clients, num_users) = node.clients.count();
         let channels = node.channels.list();
+        let (recovered, unrecovered) = node.recorder.recoveries();
         NodeInfo {
             uid: node.id.clone(),
             name: node.settings.name.clone(),
@@ -302,8 +332,8 @@ impl Node {
             num_subs: channels.iter().map(|(_, subscribers)| subscribers).sum(),
             num_channels: channels.len(),
             uptime: node.now().since(node.started),
-            recovered: node.counts.recovered.load(Ordering::Relaxed),
-            unrecovered: node.counts.unrecovered.load(Ordering::Relaxed),
+            recovered,
+            unrecovered,
         }
     }
 

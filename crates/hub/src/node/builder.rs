@@ -17,13 +17,14 @@ use super::{
     clients::Clients,
     deadlines::Deadlines,
     handlers::{Handlers, boxed},
-    shared::{Counts, Deliveries},
+    shared::Deliveries,
     upkeep,
 };
 use crate::{
     Broker, Clock, MemoryMeter, SystemClock,
     broker::{Memory, MemoryLimits},
     memory::Unmetered,
+    metrics::Recorder,
     namespace::Namespaces,
     presence::ChannelPresence,
     token::Verifier,
@@ -216,6 +217,7 @@ impl NodeBuilder {
         // Without random numbers pings are only less well spread.
         let jitter_seed = self.jitter_seed;
         let jitter_seed = jitter_seed.unwrap_or_else(|| getrandom::u64().unwrap_or_default());
+        let recorder = Arc::new(Recorder::new(&self.settings.registered_client_names));
         let shared = Arc::new(NodeShared {
             id: uuid::Uuid::new_v4().to_string(),
             started: self.clock.now(),
@@ -226,12 +228,12 @@ impl NodeBuilder {
             broker,
             broker_orders: BrokerOrders::new(),
             calls: Semaphore::new(self.settings.handlers_max.clamp(1, Semaphore::MAX_PERMITS)),
-            channels: Channels::new(Arc::clone(&self.meter)),
+            channels: Channels::new(Arc::clone(&self.meter), Arc::clone(&recorder)),
             meter: self.meter,
             channel_presence: self.channel_presence,
             clients: Clients::new(),
             deadlines: Deadlines::default(),
-            counts: Counts::default(),
+            recorder,
             settings: self.settings,
             clock: self.clock,
             next_number: AtomicU64::new(1),

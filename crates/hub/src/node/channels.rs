@@ -8,9 +8,10 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::push;
+use super::{lossy::LossyReceivers, push};
 use crate::{
     ClientInfo, MemoryMeter, Publication, StreamPosition,
+    metrics::{FrameKind, Recorder, TransportLabel},
     node::client::Client,
     shard::{
         Begun, ClientKey, Effect, Form, Generation, Item, ListId, NewSubscription, Removed, Room,
@@ -25,15 +26,26 @@ pub(crate) struct Channels {
     shards: Box<[Mutex<LockedShard>]>,
     hasher: RandomState,
     meter: Arc<dyn MemoryMeter>,
+    recorder: Arc<Recorder>,
 }
 
 /// A shard and the lists that its effects speak of.
 #[derive(Default)]
 struct LockedShard {
     shard: Shard<Arc<Client>>,
-    receivers: Vec<Option<Box<dyn Receivers>>>,
+    lists: Vec<Option<List>>,
     /// Kept for its memory.
     effects: Vec<Effect<Arc<Client>>>,
+}
+
+/// The transports of a list's subscribers.
+struct List {
+    receivers: Box<dyn Receivers>,
+    /// The subscribers, if they lose publications rather than their connection. `receivers` is empty then.
+    lossy: Option<LossyReceivers>,
+    /// How many subscribers have which transport. Nearly all lists have one.
+    first: (TransportLabel, u32),
+    others: Vec<(TransportLabel, u32)>,
 }
 
 /// A subscription whose client has missed something. It is ended by the client, which has to be locked, so after the
@@ -53,11 +65,12 @@ pub(crate) struct Aftermath(Vec<Insufficient>);
 const SHARDS: usize = 64;
 
 impl Channels {
-    pub(crate) fn new(meter: Arc<dyn MemoryMeter>) -> Self {
+    pub(crate) fn new(meter: Arc<dyn MemoryMeter>, recorder: Arc<Recorder>) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             meter,
+            recorder,
         }
     }
 
@@ -155,6 +168,12 @@ impl Channels {
         all
     }
 
+    /// Returns how many channels have subscribers.
+    pub(crate) fn count(&self) -> usize {
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.lock().shard.channel_count()).sum()
+    }
+
     /// Returns the channels whose position the broker has to confirm.
     pub(crate) fn positioned(&self) -> Vec<Arc<str>> {
         let mut all = Vec::new();
@@ -199,7 +218,7 @@ impl Channels {
         let mut frames = Frames::default();
         let mut aftermath = Aftermath::default();
         for effect in effects.drain(..) {
-            shard.carry_out(effect, &mut frames, &mut aftermath);
+            shard.carry_out(effect, &mut frames, &mut aftermath, &self.recorder);
         }
         shard.effects = effects;
         aftermath
@@ -212,24 +231,34 @@ impl LockedShard {
         effect: Effect<Arc<Client>>,
         frames: &mut Frames,
         aftermath: &mut Aftermath,
+        recorder: &Arc<Recorder>,
     ) {
         match effect {
-            Effect::OpenList { list, first } => {
+            Effect::OpenList {
+                list,
+                first,
+                slow_reader,
+            } => {
                 let at = list.0 as usize;
-                if self.receivers.len() <= at {
-                    self.receivers.resize_with(at + 1, || None);
+                if self.lists.len() <= at {
+                    self.lists.resize_with(at + 1, || None);
                 }
-                self.receivers[at] = Some(first.transport().new_receivers());
+                self.lists[at] = Some(List {
+                    receivers: first.transport().new_receivers(),
+                    lossy: LossyReceivers::new(slow_reader),
+                    first: (first.transport_label(), 0),
+                    others: Vec::new(),
+                });
             }
-            Effect::CloseList { list } => self.receivers[list.0 as usize] = None,
+            Effect::CloseList { list } => self.lists[list.0 as usize] = None,
             Effect::Join { list, client } => {
-                if let Some(receivers) = self.list(list) {
-                    receivers.add(client.transport());
+                if let Some(list) = self.list(list) {
+                    list.add(&client);
                 }
             }
             Effect::Leave { list, client } => {
-                if let Some(receivers) = self.list(list) {
-                    receivers.remove(client.transport());
+                if let Some(list) = self.list(list) {
+                    list.remove(&client);
                 }
             }
             Effect::SendToList {
@@ -238,10 +267,10 @@ impl LockedShard {
                 channel,
                 item,
             } => {
-                if let Some(receivers) = self.list(list) {
+                if let Some(list) = self.list(list) {
                     match frames.encode(&variant, &channel, &item) {
-                        Ok(frame) => receivers.send(&frame),
-                        Err(error) => receivers.disconnect(&error.disconnect()),
+                        Ok(frame) => list.send(recorder, &item, &frame),
+                        Err(error) => list.disconnect(&error.disconnect()),
                     }
                 }
             }
@@ -249,7 +278,7 @@ impl LockedShard {
                 client,
                 channel,
                 item,
-            } => send_to(&client, &channel, &item),
+            } => send_to(&client, &channel, &item, recorder),
             Effect::Insufficient {
                 client,
                 channel,
@@ -263,12 +292,63 @@ impl LockedShard {
         }
     }
 
-    fn list(&self, list: ListId) -> Option<&dyn Receivers> {
-        self.receivers.get(list.0 as usize)?.as_deref()
+    fn list(&mut self, list: ListId) -> Option<&mut List> {
+        self.lists.get_mut(list.0 as usize)?.as_mut()
     }
 }
 
-fn send_to(client: &Arc<Client>, channel: &str, item: &Item) {
+impl List {
+    fn add(&mut self, client: &Arc<Client>) {
+        match &mut self.lossy {
+            Some(lossy) => lossy.add(client),
+            None => self.receivers.add(client.transport()),
+        }
+        *self.count(client.transport_label()) += 1;
+    }
+
+    fn remove(&mut self, client: &Arc<Client>) {
+        match &mut self.lossy {
+            Some(lossy) => lossy.remove(client),
+            None => self.receivers.remove(client.transport()),
+        }
+        *self.count(client.transport_label()) -= 1;
+    }
+
+    fn count(&mut self, transport: TransportLabel) -> &mut u32 {
+        if self.first.0 == transport {
+            return &mut self.first.1;
+        }
+        let at = self
+            .others
+            .iter()
+            .position(|(other, _)| *other == transport);
+        let at = at.unwrap_or_else(|| {
+            self.others.push((transport, 0));
+            self.others.len() - 1
+        });
+        &mut self.others[at].1
+    }
+
+    fn send(&self, recorder: &Arc<Recorder>, item: &Item, frame: &Bytes) {
+        let kind = FrameKind::of_item(item);
+        if let Some(lossy) = &self.lossy {
+            return lossy.send(kind, frame, recorder);
+        }
+        self.receivers.send(frame);
+        for (transport, count) in [self.first].iter().chain(&self.others) {
+            recorder.sent(*transport, kind, frame.len(), *count);
+        }
+    }
+
+    fn disconnect(&self, disconnect: &crate::Disconnect) {
+        match &self.lossy {
+            Some(lossy) => lossy.disconnect(disconnect),
+            None => self.receivers.disconnect(disconnect),
+        }
+    }
+}
+
+fn send_to(client: &Arc<Client>, channel: &str, item: &Item, recorder: &Recorder) {
     let transport = client.transport();
     let frame = push::frame(
         transport.encoding(),
@@ -278,8 +358,14 @@ fn send_to(client: &Arc<Client>, channel: &str, item: &Item) {
     );
     match frame {
         Ok(frame) => {
-            if transport.send(frame) == Err(SendError::Full) {
-                transport.disconnect(&crate::Disconnect::SLOW);
+            let bytes = frame.len();
+            match transport.send(frame) {
+                Ok(()) => {
+                    let kind = FrameKind::of_item(item);
+                    recorder.sent(client.transport_label(), kind, bytes, 1);
+                }
+                Err(SendError::Full) => transport.disconnect(&crate::Disconnect::SLOW),
+                Err(SendError::Closed) => {}
             }
         }
         Err(error) => transport.disconnect(&error.disconnect()),

@@ -51,6 +51,20 @@ impl Clients {
         true
     }
 
+    /// Adds a client, and returns the others of its user: of two that come at the same time, one sees the other.
+    pub(crate) fn insert_and_find_others(
+        &self,
+        user: &Arc<str>,
+        client: &Arc<Client>,
+    ) -> Vec<Arc<Client>> {
+        let mut part = self.part(user).lock();
+        let others: Vec<_> = part.of(user).cloned().collect();
+        part.users += usize::from(others.is_empty());
+        part.clients
+            .insert((Arc::clone(user), client.key()), Arc::clone(client));
+        others
+    }
+
     pub(crate) fn remove(&self, user: &Arc<str>, key: ClientKey) {
         let mut part = self.part(user).lock();
         if part.clients.remove(&(Arc::clone(user), key)).is_some() && part.of(user).next().is_none()

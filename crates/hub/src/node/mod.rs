@@ -18,6 +18,7 @@ pub(crate) mod client;
 mod clients;
 mod deadlines;
 mod handlers;
+mod lossy;
 mod node;
 pub(crate) mod push;
 mod settings;

@@ -59,6 +59,12 @@ pub struct NodeSettings {
     pub kept_headers: Vec<String>,
     /// Subscribes each user to its personal channel, in this namespace (empty for none). Default: `None`, it doesn't.
     pub personal_channel_namespace: Option<String>,
+    /// Ends the other connections of a user with 3504 when a new one comes. Default: no. Anonymous clients may have many.
+    pub single_connection: bool,
+    /// Names that clients give themselves ([`ConnectRequest::name`](crate::wire::ConnectRequest::name)) and by which
+    /// [`Node::metrics`](crate::Node::metrics) tells them apart; those after the 64th are not. Default: the names of the
+    /// SDKs, `js`, `go`, `python`, `dart`, `swift`, `java`, `csharp`, `rust`.
+    pub registered_client_names: Vec<String>,
 }
 
 impl Default for NodeSettings {
@@ -87,6 +93,13 @@ impl Default for NodeSettings {
             insecure: false,
             kept_headers: Vec::new(),
             personal_channel_namespace: None,
+            single_connection: false,
+            registered_client_names: SDK_NAMES.map(str::to_owned).to_vec(),
         }
     }
 }
+
+/// What the SDKs call themselves, unless their application says otherwise.
+const SDK_NAMES: [&str; 8] = [
+    "js", "go", "python", "dart", "swift", "java", "csharp", "rust",
+];

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     Broker, BrokerError, BrokerEvents, ClientInfo, Clock, Epoch, ErrorCode, History, HistoryQuery,
     MemoryMeter, Publication, PublishOptions, Published, StreamPosition, UnixMillis,
+    metrics::{ItemKind, Recorder, RecoveryOutcome},
     namespace::{Namespaces, PublicationDataFormat, ResolvedChannel},
     node::client::Failure,
     presence::ChannelPresence,
@@ -47,19 +48,12 @@ pub(crate) struct NodeShared {
     pub(crate) channels: Channels,
     pub(crate) clients: Clients,
     pub(crate) deadlines: Deadlines,
-    pub(crate) counts: Counts,
+    pub(crate) recorder: Arc<Recorder>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started: UnixMillis,
     pub(crate) next_number: AtomicU64,
     /// What the next number for spreading things in time follows from.
     pub(crate) jitter: AtomicU64,
-}
-
-/// What a node counts since its start.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) recovered: AtomicU64,
-    pub(crate) unrecovered: AtomicU64,
 }
 
 /// What the broker delivers goes to the node, unless that is gone.
@@ -91,11 +85,7 @@ impl NodeShared {
     }
 
     pub(crate) fn count_recovery(&self, recovery: &Recovery) {
-        let count = match recovery.is_recovered {
-            true => &self.counts.recovered,
-            false => &self.counts.unrecovered,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
+        self.recorder.recovery(RecoveryOutcome::from(recovery));
     }
 
     /// Publishes for a client, which is told why not.
@@ -119,6 +109,7 @@ impl NodeShared {
             time: self.now(),
             ..Publication::default()
         };
+        self.recorder.to_broker(ItemKind::Publication);
         Ok(self
             .broker
             .publish(&channel.into(), publication, options)
@@ -129,6 +120,7 @@ impl NodeShared {
     ///
     /// To be called with the client's state locked, which shows that it is subscribed: its leave comes later then.
     pub(crate) fn announce_join(self: &Arc<Self>, channel: &Arc<str>, info: Arc<ClientInfo>) {
+        self.recorder.to_broker(ItemKind::Join);
         self.tell_broker(channel, BrokerOrder::Join(info));
     }
 
@@ -141,6 +133,7 @@ impl NodeShared {
             was_last,
         } = removed;
         if was_released && announces {
+            self.recorder.to_broker(ItemKind::Leave);
             self.tell_broker(channel, BrokerOrder::Leave(info));
         }
         if was_last {
@@ -269,14 +262,19 @@ impl BrokerEvents for Deliveries {
         position: Option<&StreamPosition>,
     ) {
         if let Some(node) = self.0.upgrade() {
-            node.channels
-                .publish(channel, publication, position)
-                .settle();
+            node.recorder.from_broker(ItemKind::Publication);
+            let lag = node.now().since(publication.time);
+            let begun = node.elapsed();
+            let aftermath = node.channels.publish(channel, publication, position);
+            let broadcast = node.elapsed().saturating_sub(begun);
+            node.recorder.delivered(lag, broadcast);
+            aftermath.settle();
         }
     }
 
     fn join(&self, channel: &Arc<str>, info: &Arc<ClientInfo>) {
         if let Some(node) = self.0.upgrade() {
+            node.recorder.from_broker(ItemKind::Join);
             node.channels
                 .announce(channel, &Item::Join(Arc::clone(info)))
                 .settle();
@@ -285,6 +283,7 @@ impl BrokerEvents for Deliveries {
 
     fn leave(&self, channel: &Arc<str>, info: &Arc<ClientInfo>) {
         if let Some(node) = self.0.upgrade() {
+            node.recorder.from_broker(ItemKind::Leave);
             node.channels
                 .announce(channel, &Item::Leave(Arc::clone(info)))
                 .settle();

@@ -371,6 +371,7 @@ impl<A: Clone> Channel<A> {
             effects.push(Effect::OpenList {
                 list: id,
                 first: client.clone(),
+                slow_reader: variant.slow_reader,
             });
             self.lists.push(List {
                 id,

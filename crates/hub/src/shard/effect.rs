@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ClientKey, Generation, Variant};
-use crate::{ClientInfo, Epoch, Publication, StreamPosition};
+use crate::{ClientInfo, Epoch, Publication, StreamPosition, namespace::SlowReader};
 
 /// A list of subscribers that receive the same bytes. Its number is used again after [`Effect::CloseList`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,7 +63,11 @@ impl Item {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect<A> {
     /// Creates an empty list for subscribers such as `first`.
-    OpenList { list: ListId, first: A },
+    OpenList {
+        list: ListId,
+        first: A,
+        slow_reader: SlowReader,
+    },
     /// Drops a list, which is empty.
     CloseList { list: ListId },
     /// Adds a subscriber to a list.

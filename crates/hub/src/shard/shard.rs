@@ -215,6 +215,11 @@ impl<A: Clone> Shard<A> {
         channels.map(|(name, channel)| (name, channel.members.len()))
     }
 
+    /// Returns how many channels have subscribers.
+    pub(crate) fn channel_count(&self) -> usize {
+        self.channels.len()
+    }
+
     /// Returns the channels whose position the broker has to confirm now and then.
     pub(crate) fn positioned(&self) -> impl Iterator<Item = &Arc<str>> {
         let channels = self.channels.iter();

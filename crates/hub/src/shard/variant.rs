@@ -2,7 +2,7 @@
 
 use std::{any::TypeId, sync::Arc};
 
-use crate::{Publication, filter::Filter, wire::Encoding};
+use crate::{Publication, filter::Filter, namespace::SlowReader, wire::Encoding};
 
 /// Subscribers of one channel with equal variants are one list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) struct Variant {
     pub(crate) has_delta: bool,
     /// Which publications the subscriber asked for; all of them without a filter.
     pub(crate) filter: Option<Arc<Filter>>,
+    /// What happens to the subscriber if it reads too slowly. The same for all of a channel.
+    pub(crate) slow_reader: SlowReader,
 }
 
 impl Variant {

@@ -16,6 +16,7 @@ pub struct Commands {
     objects: Objects,
     limits: CommandLimits,
     decoded: u32,
+    last_bytes: usize,
 }
 
 impl Commands {
@@ -24,6 +25,7 @@ impl Commands {
             objects: Objects::new(encoding, frame),
             limits,
             decoded: 0,
+            last_bytes: 0,
         }
     }
 
@@ -35,11 +37,18 @@ impl Commands {
         }
     }
 
+    /// Returns the bytes of the command that was returned last, without its separator or length.
+    #[must_use]
+    pub fn last_bytes(&self) -> usize {
+        self.last_bytes
+    }
+
     fn decode(&mut self, object: Bytes) -> Result<Command, DecodeError> {
         if self.decoded == self.limits.commands_max {
             return Err(DecodeError::TooManyCommands);
         }
         self.decoded += 1;
+        self.last_bytes = object.len();
         let command: Command = self.objects.encoding.decode(object)?;
         filter::check(command.filters(), &self.limits)?;
         Ok(command)

@@ -182,3 +182,26 @@ async fn the_application_hears_who_has_gone_and_why() {
     assert_eq!(gone.recv().await, Some(bob));
     assert!(gone.try_recv().is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_replaces_the_users_others_where_there_may_be_one() {
+    let world = World::with(|builder| {
+        let mut settings = NodeSettings::default();
+        settings.single_connection = true;
+        settings.allow_anonymous_connect_without_token = true;
+        builder.settings(settings)
+    });
+    let first = world.connect_as("ann");
+    let bob = world.connect_as("bob");
+    let second = world.connect_as("ann");
+    assert_eq!((first.code(), second.code()), (Some(3504), None));
+    let third = world.connect_as("ann");
+    assert_eq!(
+        (second.code(), third.code(), bob.code()),
+        (Some(3504), None, None)
+    );
+    // Anonymous clients are not one user.
+    let (one, other) = (world.connect(), world.connect());
+    assert_eq!((one.code(), other.code()), (None, None));
+    assert_eq!(world.node.info().num_clients, 4);
+}

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sockeye_hub::{
     Client, ConnectionInfo, Disconnect, ManualClock, Node, NodeBuilder, NodeSettings, Receivers,
     SendError, Transport, UnixMillis,
-    namespace::{ChannelConfig, ChannelOptions, Namespace, Namespaces, RecoveryMode},
+    namespace::{ChannelConfig, ChannelOptions, Namespace, Namespaces, RecoveryMode, SlowReader},
     token::{Verifier, VerifierConfig, sign_hs256},
     wire::Encoding,
 };
@@ -77,7 +77,19 @@ pub(crate) fn namespaces_with(without_namespace: ChannelOptions) -> Namespaces {
         presence: true,
         ..ChannelOptions::default()
     };
+    let ticker = |slow_reader| ChannelOptions {
+        slow_reader,
+        ..plain.clone()
+    };
+    let score = ChannelOptions {
+        force_recovery_mode: RecoveryMode::Cache,
+        auto_cache_recover: true,
+        ..open_options()
+    };
     let namespaces = [
+        ("oldest", ticker(SlowReader::DropOldest)),
+        ("latest", ticker(SlowReader::LatestOnly)),
+        ("score", score),
         ("closed", closed),
         ("hidden", hidden),
         ("watched", watched),
@@ -216,6 +228,8 @@ pub(crate) struct Inbox {
     disconnected: Mutex<Option<Disconnect>>,
     /// Whether the client has stopped to read.
     pub(crate) is_full: std::sync::atomic::AtomicBool,
+    /// Whether much waits for the client.
+    pub(crate) is_crowded: std::sync::atomic::AtomicBool,
 }
 
 struct ListTransport {
@@ -250,6 +264,11 @@ impl Transport for ListTransport {
 
     fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    fn is_crowded(&self) -> bool {
+        let is_crowded = &self.inbox.is_crowded;
+        is_crowded.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn send(&self, frame: Bytes) -> Result<(), SendError> {

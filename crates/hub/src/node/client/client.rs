@@ -18,10 +18,11 @@ use super::{
     subscriptions::{Progress, Subscription},
 };
 use crate::{
-    Disconnect,
+    Disconnect, StreamPosition,
     memory::Charge,
+    metrics::{FrameKind, NameLabel, TransportLabel},
     node::{DisconnectEvent, NodeShared, push},
-    shard::ClientKey,
+    shard::{ClientKey, Generation},
     transport::{SendError, Transport},
     wire::{Command, DisconnectPush, Push, Reply},
 };
@@ -36,6 +37,8 @@ pub struct Client {
     pub(super) key: ClientKey,
     pub(super) id: Arc<str>,
     pub(super) transport: Box<dyn Transport>,
+    pub(super) transport_label: TransportLabel,
+    pub(super) name: NameLabel,
     pub(super) state: Mutex<State>,
 }
 
@@ -60,7 +63,9 @@ impl Client {
             node: Arc::clone(node),
             key,
             id: node.new_client_id(),
+            transport_label: node.recorder.transport(transport.name()),
             transport,
+            name: NameLabel::unnamed(),
             state: Mutex::new(State {
                 phase: Phase::Opened {
                     until,
@@ -85,6 +90,10 @@ impl Client {
         &*self.transport
     }
 
+    pub(crate) fn transport_label(&self) -> TransportLabel {
+        self.transport_label
+    }
+
     pub(crate) fn key(&self) -> ClientKey {
         self.key
     }
@@ -100,7 +109,14 @@ impl Client {
             let bytes = bytes_left - commands.bytes_left();
             bytes_left -= bytes;
             let command = match command {
-                Ok(command) => command,
+                Ok(command) => {
+                    let kind = FrameKind::of_command(&command);
+                    let bytes = commands.last_bytes();
+                    self.node
+                        .recorder
+                        .received(self.transport_label, kind, bytes);
+                    command
+                }
                 Err(error) => {
                     tracing::debug!(client = &*self.id, %error, "a frame is not understood");
                     return self.disconnect(error.disconnect());
@@ -119,9 +135,15 @@ impl Client {
         }
     }
 
-    /// Notes that the connection has ended. Does nothing the second time.
+    /// Notes that the connection has ended. Does nothing the second time, and nothing after the hub has ended the client.
     pub fn close(self: &Arc<Self>) {
         self.finish(None);
+    }
+
+    /// Notes that the connection has ended because the transport ended it, such as with [`Disconnect::SLOW`]. As
+    /// [`Client::close`] otherwise.
+    pub fn close_ended(self: &Arc<Self>, disconnect: &Disconnect) {
+        self.finish(Some(disconnect));
     }
 
     /// Returns whether the client goes on. `bytes` is the length of the command as it was sent.
@@ -131,12 +153,16 @@ impl Client {
             return false;
         }
         if command.is_pong() {
-            let is_expected = state.ping.handle_pong(self.node.settings.ping_interval);
+            let pinged = state.ping.handle_pong(self.node.settings.ping_interval);
             drop(state);
-            if is_expected.is_err() {
-                self.disconnect(Disconnect::BAD_REQUEST);
+            match pinged {
+                Ok(pinged) => {
+                    let took = self.node.elapsed().saturating_sub(pinged);
+                    self.node.recorder.ponged(self.transport_label, took);
+                }
+                Err(_) => self.disconnect(Disconnect::BAD_REQUEST),
             }
-            return is_expected.is_ok();
+            return pinged.is_ok();
         }
         let meter = &self.node.meter;
         let commands = state.commands.get_or_insert_with(|| {
@@ -212,27 +238,34 @@ impl Client {
         }
     }
 
-    /// Sends a reply. A client that doesn't read is ended.
-    pub(super) fn send(self: &Arc<Self>, reply: &Reply) -> Result<(), Disconnect> {
+    /// Sends the reply to a command of this kind. A client that doesn't read is ended.
+    pub(super) fn send(self: &Arc<Self>, kind: FrameKind, reply: &Reply) -> Result<(), Disconnect> {
         let mut frame = Vec::new();
         let encoding = self.transport.encoding();
         encoding
             .encode_reply(reply, &mut frame)
             .map_err(|error| error.disconnect())?;
-        self.send_frame(frame.into())
+        self.send_frame(kind, frame.into())
     }
 
     pub(super) fn push(self: &Arc<Self>, push: Push) -> Result<(), Disconnect> {
         let encoding = self.transport.encoding();
+        let kind = FrameKind::of_push(&push);
         let frame = push::encode(encoding, self.transport.is_unidirectional(), push)
             .map_err(|error| error.disconnect())?;
-        self.send_frame(frame)
+        self.send_frame(kind, frame)
     }
 
-    fn send_frame(&self, frame: Bytes) -> Result<(), Disconnect> {
+    fn send_frame(&self, kind: FrameKind, frame: Bytes) -> Result<(), Disconnect> {
+        let bytes = frame.len();
         match self.transport.send(frame) {
+            Ok(()) => {
+                let recorder = &self.node.recorder;
+                recorder.sent(self.transport_label, kind, bytes, 1);
+                Ok(())
+            }
             // What is gone has no need to be ended: the transport says so.
-            Ok(()) | Err(SendError::Closed) => Ok(()),
+            Err(SendError::Closed) => Ok(()),
             Err(SendError::Full) => Err(Disconnect::SLOW),
         }
     }
@@ -244,11 +277,16 @@ impl Client {
         state.ping = Ping::Off;
         state.commands = None;
         drop(state);
+        if let (false, Some(disconnect)) = (matches!(phase, Phase::Closed), disconnect) {
+            self.node.recorder.ended(disconnect);
+        }
         let mut connected = match phase {
             Phase::Closed => return false,
             Phase::Connected(connected) => connected,
             _ => return true,
         };
+        let recorder = &self.node.recorder;
+        recorder.disconnected(self.transport_label, &self.name);
         self.node.clients.remove(&connected.info.user, self.key);
         for subscription in connected.subscriptions.drain() {
             self.abandon(&subscription);
@@ -262,6 +300,20 @@ impl Client {
         true
     }
 
+    /// Begins to deliver to a subscription of which the client has been told.
+    pub(super) fn release(
+        &self,
+        channel: &str,
+        generation: Generation,
+        position: Option<StreamPosition>,
+    ) {
+        self.node.recorder.subscribed(&self.name);
+        self.node
+            .channels
+            .release(channel, self.key, generation, position)
+            .settle();
+    }
+
     /// Removes a subscription that is no longer among the client's from its shard, and tells the others.
     pub(super) fn abandon(&self, subscription: &Subscription) {
         if let Progress::Active(generation) = subscription.progress
@@ -270,6 +322,7 @@ impl Client {
                     .channels
                     .remove(&subscription.channel, self.key, generation)
         {
+            self.node.recorder.unsubscribed(&self.name);
             self.node.after_removal(&subscription.channel, removed);
         }
     }
@@ -300,7 +353,8 @@ impl Client {
             PingAction::Nothing => None,
             PingAction::Send => {
                 let ping = self.transport.encoding().ping();
-                self.send_frame(Bytes::from_static(ping)).err()
+                self.send_frame(FrameKind::ServerPing, Bytes::from_static(ping))
+                    .err()
             }
             PingAction::GiveUp => Some(Disconnect::NO_PONG),
         });

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use super::{
     Client, ConnectionInfo, Failure,
     ping::Ping,
-    state::{Connected, Phase},
+    state::{Connected, Phase, State},
     subscribe::{Plan, Request},
     subscriptions::{Origin, Progress, Subscription, Subscriptions},
 };
 use crate::{
     ClientInfo, Disconnect, ErrorCode, UnixMillis,
+    metrics::FrameKind,
     namespace::UnresolvedChannel,
     node::{ClientHeaders, ConnectEvent, Credentials},
     shard::Generation,
@@ -92,6 +93,8 @@ impl Client {
                 _ => ConnectionInfo::default(),
             }
         };
+        let registered = &self.node.settings.registered_client_names;
+        self.name.set(registered, &request.name);
         let ConnectionInfo {
             headers,
             credentials,
@@ -264,17 +267,18 @@ impl Client {
             return Err(Failure::Closed);
         }
         let user = Arc::clone(&connected.info.user);
-        if !node
-            .clients
-            .insert(&user, self, node.settings.user_connection_limit)
-        {
-            drop(state);
-            self.abandon_held(&held);
-            return Err(Disconnect::CONNECTION_LIMIT.into());
-        }
+        let replaced = match self.register(&user) {
+            Ok(replaced) => replaced,
+            Err(failure) => {
+                drop(state);
+                self.abandon_held(&held);
+                return Err(failure);
+            }
+        };
         for held in &held {
             connected.subscriptions.insert(held.subscription());
         }
+        node.recorder.connected(self.transport_label, &self.name);
         state.phase = Phase::Connected(Box::new(connected));
         if self.transport.needs_pings() {
             let random = node.jitter();
@@ -282,13 +286,29 @@ impl Client {
         }
         let told = match self.transport.is_unidirectional() {
             true => self.push(Push::from(result)),
-            false => self.send(&Reply {
-                id,
-                connect: Some(result),
-                ..Reply::default()
-            }),
+            false => {
+                let connect = Some(result);
+                let reply = Reply {
+                    id,
+                    connect,
+                    ..Reply::default()
+                };
+                self.send(FrameKind::Connect, &reply)
+            }
         };
         self.set_alarm(&mut state);
+
+        self.release_held(&mut state, held);
+        drop(state);
+        // After the lock is released, since each locks itself.
+        for replaced in replaced {
+            replaced.disconnect(Disconnect::CONNECTION_LIMIT);
+        }
+        told.map_err(Failure::Disconnect)
+    }
+
+    /// Begins to deliver to server-side subscriptions.
+    fn release_held(self: &Arc<Self>, state: &mut State, held: Vec<Held>) {
         for Held {
             plan,
             request,
@@ -297,15 +317,23 @@ impl Client {
         } in held
         {
             let position = request.position;
-            node.channels
-                .release(&plan.channel, self.key, generation, position)
-                .settle();
+            self.release(&plan.channel, generation, position);
             if let Ok(connected) = state.connected() {
                 self.appear(connected, &plan);
             }
         }
-        drop(state);
-        told.map_err(Failure::Disconnect)
+    }
+
+    /// Makes the client known under its user, and returns the clients that it replaces.
+    fn register(self: &Arc<Self>, user: &Arc<str>) -> Result<Vec<Arc<Self>>, Failure> {
+        let (clients, settings) = (&self.node.clients, &self.node.settings);
+        if settings.single_connection && !user.is_empty() {
+            return Ok(clients.insert_and_find_others(user, self));
+        }
+        match clients.insert(user, self, settings.user_connection_limit) {
+            true => Ok(Vec::new()),
+            false => Err(Disconnect::CONNECTION_LIMIT.into()),
+        }
     }
 
     /// Returns the channels that the server subscribes the client to: those of its credentials, and its own.

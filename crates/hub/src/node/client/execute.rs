@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Client, Failure};
 use crate::{
     Disconnect,
+    metrics::FrameKind,
     node::ClientView,
     wire::{Command, ErrorReply, Reply},
 };
@@ -13,19 +14,23 @@ impl Client {
     /// Carries out a command and answers it.
     pub(super) async fn execute(self: Arc<Self>, command: Command) {
         let id = command.id;
+        let kind = FrameKind::of_command(&command);
+        let begun = self.node.elapsed();
         let failed = match self.answer(command).await {
             Ok(Some(mut reply)) => {
                 reply.id = id;
-                self.send(&reply).map_err(Failure::Disconnect)
+                self.send(kind, &reply).map_err(Failure::Disconnect)
             }
             Ok(None) => Ok(()),
             Err(failure) => Err(failure),
         };
         match failed {
             Ok(()) | Err(Failure::Closed) => {}
-            Err(Failure::Error(error)) => self.refuse(id, error),
+            Err(Failure::Error(error)) => self.refuse(id, kind, error),
             Err(Failure::Disconnect(disconnect)) => self.disconnect(disconnect),
         }
+        let took = self.node.elapsed().saturating_sub(begun);
+        self.node.recorder.executed(kind, took);
     }
 
     /// Returns the reply; `None` if it was sent already, or if there is none.
@@ -89,13 +94,14 @@ impl Client {
     }
 
     /// Tells the client that a command has failed.
-    pub(super) fn refuse(self: &Arc<Self>, id: u32, error: ErrorReply) {
+    fn refuse(self: &Arc<Self>, id: u32, kind: FrameKind, error: ErrorReply) {
+        self.node.recorder.failed(kind, error.code);
         let reply = Reply {
             id,
             error: Some(error),
             ..Reply::default()
         };
-        if let Err(disconnect) = self.send(&reply) {
+        if let Err(disconnect) = self.send(kind, &reply) {
             self.disconnect(disconnect);
         }
     }

@@ -108,10 +108,7 @@ impl Client {
             };
             told = told.and_then(|()| self.push(push));
         }
-        self.node
-            .channels
-            .release(&plan.channel, self.key, generation, request.position)
-            .settle();
+        self.release(&plan.channel, generation, request.position);
         self.set_alarm(&mut state);
         self.appear(state.connected()?, &plan);
         drop(state);

@@ -81,13 +81,14 @@ impl Ping {
         }
     }
 
-    pub(crate) fn handle_pong(&mut self, interval: Duration) -> Result<(), UnexpectedPong> {
+    /// Returns when the ping was sent.
+    pub(crate) fn handle_pong(&mut self, interval: Duration) -> Result<Duration, UnexpectedPong> {
         match *self {
             Self::Pinged { sent, .. } => {
                 *self = Self::Waiting {
                     due: sent + interval,
                 };
-                Ok(())
+                Ok(sent)
             }
             _ => Err(UnexpectedPong),
         }
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!(timeout(&mut ping, 10), PingAction::Send);
         assert_eq!(ping.deadline(), Some(Duration::from_secs(18)));
         assert_eq!(timeout(&mut ping, 17), PingAction::Nothing);
-        assert_eq!(ping.handle_pong(INTERVAL), Ok(()));
+        assert_eq!(ping.handle_pong(INTERVAL), Ok(Duration::from_secs(10)));
         assert_eq!(ping.deadline(), Some(Duration::from_secs(35)));
         assert_eq!(timeout(&mut ping, 35), PingAction::Send);
     }
@@ -142,7 +143,7 @@ mod tests {
         };
         assert_eq!(ping.handle_pong(INTERVAL), Err(UnexpectedPong));
         timeout(&mut ping, 10);
-        assert_eq!(ping.handle_pong(INTERVAL), Ok(()));
+        assert_eq!(ping.handle_pong(INTERVAL), Ok(Duration::from_secs(10)));
         assert_eq!(ping.handle_pong(INTERVAL), Err(UnexpectedPong));
     }
 

@@ -14,7 +14,10 @@ use crate::{
     ClientInfo, Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition, UnixMillis,
     UnsubscribeCode,
     filter::Filter,
-    namespace::{DeltaType, Membership, RecoveryMode, ResolvedChannel, UnresolvedChannel},
+    metrics::FrameKind,
+    namespace::{
+        DeltaType, Membership, RecoveryMode, ResolvedChannel, SlowReader, UnresolvedChannel,
+    },
     node::{ClientView, SubscriptionGrant, push},
     shard::{Begun, Generation, NewSubscription, Recovery, RecoveryRequest, Variant},
     token::SubscriptionOptions,
@@ -39,6 +42,9 @@ pub(super) struct Plan {
     pub(super) can_have_delta: bool,
     pub(super) has_delta: bool,
     pub(super) mode: RecoveryMode,
+    /// Whether the newest publication is delivered although the client doesn't ask.
+    pub(super) auto_cache_recover: bool,
+    pub(super) slow_reader: SlowReader,
     pub(super) history_meta_ttl: std::time::Duration,
     pub(super) chan_info: Bytes,
     pub(super) data: Bytes,
@@ -131,15 +137,13 @@ impl Client {
         subscription.expire_at = plan.expire_at;
         subscription.refresh = plan.refresh;
         subscription.chan_info = plan.chan_info.clone();
-        let told = self.send(&Reply {
+        let reply = Reply {
             id,
             subscribe: Some(result),
             ..Reply::default()
-        });
-        self.node
-            .channels
-            .release(&channel, self.key, generation, wanted.position)
-            .settle();
+        };
+        let told = self.send(FrameKind::Subscribe, &reply);
+        self.release(&channel, generation, wanted.position);
         self.set_alarm(&mut state);
         self.appear(state.connected()?, &plan);
         drop(state);
@@ -286,6 +290,9 @@ impl Client {
             has_delta: false,
             filter,
             mode: options.force_recovery_mode,
+            auto_cache_recover: options.auto_cache_recover
+                && options.force_recovery_mode == RecoveryMode::Cache,
+            slow_reader: options.slow_reader,
             history_meta_ttl: resolved.history_meta_ttl,
             chan_info: info.unwrap_or_default(),
             data: data.unwrap_or_default(),
@@ -320,6 +327,7 @@ impl Client {
                 has_delta: plan.has_delta,
                 is_positioned: plan.is_positioned,
                 filter: plan.filter.clone(),
+                slow_reader: plan.slow_reader,
             },
             info,
             is_present: plan.is_present,
@@ -384,7 +392,7 @@ impl Client {
         if !plan.is_positioned {
             return Ok(result);
         }
-        let recovers = request.recover && plan.is_recoverable;
+        let recovers = plan.is_recoverable && (request.recover || plan.auto_cache_recover);
         let publications_max = self.node.settings.recovery_max_publication_limit;
         let query = HistoryQuery {
             meta_ttl: plan.history_meta_ttl,
@@ -510,6 +518,7 @@ impl Client {
     }
 
     fn tell_unsubscribed(self: &Arc<Self>, channel: &str, code: UnsubscribeCode) {
+        self.node.recorder.unsubscribed_by_server(code);
         let push = Push {
             channel: channel.to_owned(),
             unsubscribe: Some(UnsubscribePush::from(code)),

@@ -12,7 +12,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{ClientKey, Effect, Form, Generation, Item, ListId, NewSubscription, Shard, Variant};
-use crate::{ClientInfo, Epoch, Publication, StreamPosition, wire::Encoding};
+use crate::{
+    ClientInfo, Epoch, Publication, StreamPosition, namespace::SlowReader, wire::Encoding,
+};
 
 const CHANNEL: &str = "news";
 
@@ -166,6 +168,7 @@ fn variant() -> Variant {
         has_join_leave: false,
         is_positioned: true,
         filter: None,
+        slow_reader: SlowReader::Disconnect,
     }
 }
 
