@@ -2,18 +2,12 @@
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    http::{HeaderMap, StatusCode, Version, header},
-    middleware,
-    response::{IntoResponse as _, Response},
-    routing,
-};
+use axum::{Router, http::HeaderMap, middleware, routing};
 use serde_json::json;
 use sockeye::{
     AppHeartbeat, CloseCode, Deflate, Drain, DrainReport, Group, HeartbeatConfig, HttpSettings,
-    Lifetime, Limits, MemoryBudget, Origins, Refusal, RequestInfo, Retry, Route, Server,
-    ServerHandle, Settings,
+    Lifetime, Limits, MemoryBudget, Origins, RequestInfo, Retry, Route, Server, ServerHandle,
+    Settings,
 };
 
 use crate::{
@@ -26,12 +20,13 @@ use crate::{
     config::{Config, HubConfig, Loaded, MemoryMax, Switch},
     connection_log::ConnectionLog,
     data::{self, DataDir},
-    echo::Echo,
+    echo::{Echo, upgrade_required},
     hsts,
     hub::{self, Hub},
     listen::add_listeners,
     log::{Log, Notices},
     login::Login,
+    metrics::Metrics,
     not_found::NotFound,
     notify::{self, Notifier},
     presence::{self, Presence, Tracked},
@@ -131,6 +126,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         };
         let channel_log = hub.log.clone();
         let transports = hub.transports.clone();
+        let metrics = Metrics::new(config, &hub, &budget);
         let parts = Parts {
             key: key.clone(),
             chat,
@@ -138,6 +134,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             hub,
             readiness: readiness.clone(),
             budget,
+            metrics: metrics.clone(),
         };
         let server = match add_listeners(Server::unbound(), &loaded, passed, tls.as_ref()) {
             Ok(server) => server,
@@ -146,9 +143,10 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         let live = welcome::Live::new(public_origin(config));
         let started = start(server, config, parts, &live);
         let server = match started.await {
-            Ok(server) => server,
+            Ok(server) => Arc::new(server),
             Err(message) => return refuse(&message),
         };
+        metrics.watch(&server);
         let status = notify::serving_status(&server);
         let reloader = Reloader::new(
             args,
@@ -212,6 +210,7 @@ struct Parts {
     hub: Hub,
     readiness: Readiness,
     budget: MemoryBudget,
+    metrics: Metrics,
 }
 
 /// Mounts the routes on `server`, and starts it.
@@ -228,6 +227,7 @@ async fn start(
         hub,
         readiness,
         budget,
+        metrics,
     } = parts;
     let trusted = config.trusted_proxies.iter();
     let mut server = server.trusted_proxies(trusted.map(|proxy| &proxy.0));
@@ -247,9 +247,7 @@ async fn start(
     );
     server = server.mount(login.route(connections, config.own_origins(), settings(config).limits));
     server = server.mount(live.route(connections, config.own_origins(), settings(config).limits));
-    for route in hub.routes {
-        server = server.mount(route);
-    }
+    server = hub.routes.into_iter().fold(server, Server::mount);
     let limits = settings(config).limits;
     let sockjs_chat = chat.route(connections, "/sockjs/chat", limits, rates.clone());
     let room = Group::new();
@@ -266,11 +264,17 @@ async fn start(
             server = server.mount(open_to_all_pages(config, route));
         }
     }
-    let others = api::router(key, rates.clone(), &presence, hub.node)
-        .merge(chat.router(rates.clone()))
-        .merge(login.router())
-        .merge(hub.transports.router())
-        .route("/health/ready", readiness.route());
+    let others = api::router(
+        key.clone(),
+        rates.clone(),
+        &presence,
+        metrics.orders(hub.node),
+    )
+    .merge(chat.router(rates.clone()))
+    .merge(login.router())
+    .merge(hub.transports.router())
+    .merge(metrics.router(config, key, &rates))
+    .route("/health/ready", readiness.route());
     if let Some(workers) = config.workers {
         server = server.workers(workers.0 as usize);
     }
@@ -380,7 +384,7 @@ fn chat_limits(config: &Config, data: Option<&DataDir>) -> chat::Limits {
 fn pages(config: &Config, others: Router) -> Router {
     let page = welcome::page(
         config.echo_message_bytes_max.0,
-        &config.websocket.handler_prefix.0,
+        &config.transports.websocket.handler_prefix.0,
         hub_access(config),
     );
     let chat_page = chat::page(chat_path(config));
@@ -432,23 +436,6 @@ fn chat_path(config: &Config) -> &str {
     let paths = chat_paths(config);
     let own = paths.iter().find(|path| **path == "/chat");
     own.or(paths.first()).copied().unwrap_or("/chat")
-}
-
-/// Answers a plain HTTP request to a WebSocket endpoint with 426 (RFC 9110 section 15.5.22).
-async fn upgrade_required(version: Version) -> Response {
-    let refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED)
-        .header(header::SEC_WEBSOCKET_VERSION, "13")
-        .body(
-            "This is a WebSocket: open it with ws:// or wss://, or open / for a page that does.\n",
-        );
-    // RFC 9110 section 7.8: Upgrade needs Connection, and both exist in HTTP/1.1 only.
-    let refusal = match version {
-        Version::HTTP_11 => refusal
-            .header(header::UPGRADE, "websocket")
-            .header(header::CONNECTION, "Upgrade"),
-        _ => refusal,
-    };
-    refusal.into_response()
 }
 
 fn http_settings(config: &Config) -> HttpSettings {

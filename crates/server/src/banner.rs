@@ -115,7 +115,7 @@ fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
             "echo, by SockJS; also /sockjs/room and /sockjs/chat",
         ),
     ];
-    let hub = config.websocket.handler_prefix.0.as_str();
+    let hub = config.transports.websocket.handler_prefix.0.as_str();
     let endpoints = [
         (ws, "/", "echo"),
         (ws, "/echo", "echo, text and binary"),
@@ -129,7 +129,8 @@ fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
     let chats = chat_paths(config);
     let endpoints = endpoints
         .into_iter()
-        .filter(|(_, path, _)| !chats.contains(path));
+        .filter(|(_, path, _)| !chats.contains(path))
+        .filter(|(_, path, _)| *path != hub || config.transports.websocket.disabled == Switch::Off);
     let mut served: Vec<_> = pages.into_iter().chain(endpoints).collect();
     served.extend(chats.iter().map(|path| (ws, *path, "chat")));
     served

@@ -44,6 +44,7 @@ mod listen;
 mod log;
 mod login;
 mod man;
+mod metrics;
 mod not_found;
 mod notify;
 mod page;

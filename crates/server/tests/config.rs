@@ -97,7 +97,7 @@ fn defaults_and_the_result_of_a_check_are_files_that_can_be_used() {
 
 /// What is allowed at the top of the file.
 const TOP: &str = "listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, public_url, deflate, workers, busy_poll, data, dev, proxies, [http_api], \
-    [client], [websocket], [channel], [rpc], [sockjs], [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], \
+    [client], [websocket], [uni_websocket], [sse], [http_stream], [uni_sse], [emulation], [broker], [prometheus], [channel], [rpc], [sockjs], [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], \
     [presence], [log]";
 
 #[test]
@@ -161,7 +161,7 @@ fn bad_file_is_one_line_with_file_line_key_and_what_is_allowed() {
         ),
         (
             "[[channel.namespaces]]\nname = \"chat\"\npresense = true",
-            "f.toml:3: channel.namespaces: unknown key presense; did you mean presence?; allowed here: name, history_size, history_ttl, history_meta_ttl, force_recovery, allow_recovery, force_recovery_mode, force_positioning, allow_positioning, presence, join_leave, force_push_join_leave, allow_subscribe_for_client, allow_subscribe_for_anonymous, allow_publish_for_client, allow_publish_for_subscriber, allow_publish_for_anonymous, allow_history_for_client, allow_history_for_subscriber, allow_history_for_anonymous, allow_presence_for_client, allow_presence_for_subscriber, allow_presence_for_anonymous, allow_user_limited_channels, channel_regex, allow_tags_filter, publication_data_format, subscribe_proxy_enabled, subscribe_proxy_name, publish_proxy_enabled, publish_proxy_name, sub_refresh_proxy_enabled, sub_refresh_proxy_name",
+            "f.toml:3: channel.namespaces: unknown key presense; did you mean presence?; allowed here: name, history_size, history_ttl, history_meta_ttl, force_recovery, allow_recovery, force_recovery_mode, auto_cache_recover, slow_reader, force_positioning, allow_positioning, presence, join_leave, force_push_join_leave, allow_subscribe_for_client, allow_subscribe_for_anonymous, allow_publish_for_client, allow_publish_for_subscriber, allow_publish_for_anonymous, allow_history_for_client, allow_history_for_subscriber, allow_history_for_anonymous, allow_presence_for_client, allow_presence_for_subscriber, allow_presence_for_anonymous, allow_user_limited_channels, channel_regex, allow_tags_filter, publication_data_format, subscribe_proxy_enabled, subscribe_proxy_name, publish_proxy_enabled, publish_proxy_name, sub_refresh_proxy_enabled, sub_refresh_proxy_name",
         ),
         (
             "[[channel.namespaces]]\nname = \"chat\"\nhistory_ttl = 300",

@@ -514,3 +514,99 @@ async fn a_plain_client_receives_bare_pushes() {
     let push = json!({ "disconnect": { "code": 3503, "reason": "force disconnect" } });
     assert_eq!(receive(&mut other).await, push);
 }
+
+#[test]
+fn transports_can_be_switched_off_and_moved_and_have_limits_of_their_own() {
+    let configuration = r#"
+        dev = true
+        [websocket]
+        disabled = true
+        [uni_websocket]
+        handler_prefix = "/receive"
+        message_size_limit = 100
+        [sse]
+        enabled = false
+        [http_stream]
+        handler_prefix = "/stream"
+        max_request_body_size = 100
+        [uni_sse]
+        enabled = false
+    "#;
+    let files = [("sockeye.toml", configuration)];
+    let server = Server::start_with(&["serve", "--listen", "127.0.0.1:0"], &files);
+    let status = |request: String| {
+        let answer = server.http(&request);
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let get = |path: &str| status(format!("GET {path} HTTP/1.1\r\n\r\n"));
+    let post = |path: &str, body: &str| {
+        let length = body.len();
+        status(format!("POST {path} HTTP/1.1\r\n\r\n").replace(
+            "\r\n\r\n",
+            &format!("\r\nContent-Length: {length}\r\n\r\n{body}"),
+        ))
+    };
+    for gone in [
+        "/connection/sse",
+        "/connection/uni_sse",
+        "/connection/http_stream",
+    ] {
+        assert_eq!(get(gone), "404", "{gone}");
+    }
+    assert_eq!(post("/stream", &"x".repeat(101)), "413");
+    assert_eq!(
+        post("/emulation", r#"{"session":"none","data":"{}"}"#),
+        "404"
+    );
+    support::talk(async {
+        for gone in ["/connection/websocket", "/connection/uni_websocket"] {
+            assert!(sockeye::connect(server.ws(gone)).await.is_err(), "{gone}");
+        }
+        let mut websocket = sockeye::connect(server.ws("/receive")).await.unwrap();
+        websocket.send("{}").await.unwrap();
+        let connected = receive(&mut websocket).await;
+        assert!(connected["connect"]["client"].is_string(), "{connected}");
+        websocket.send("x".repeat(101)).await.unwrap();
+        let _ = websocket.recv().await;
+        let closed = websocket.closed().expect("it has ended");
+        assert_eq!(closed.received.map(u16::from), Some(1009));
+    });
+}
+
+#[test]
+fn a_slow_reader_of_the_newest_alone_stays_and_gets_it() {
+    let configuration = r#"
+        [http_api]
+        key = "s3cret"
+        [client]
+        insecure = true
+        queue_max_size = "64KiB"
+        [channel.without_namespace]
+        slow_reader = "latest-only"
+    "#;
+    let files = [("sockeye.toml", configuration)];
+    let server = Server::start_with(&["serve", "--listen", "127.0.0.1:0"], &files);
+    support::talk(async {
+        let url = server.ws("/connection/websocket");
+        let mut slow = subscribed(&url, "price").await;
+        // More than the kernel and the queue hold, while it reads nothing.
+        let padding = "x".repeat(30 << 10);
+        let last = 1_000;
+        for number in 1..=last {
+            let body =
+                json!({ "channel": "price", "data": { "number": number, "padding": padding } });
+            let body = body.to_string();
+            let length = body.len();
+            let head = format!("\r\nX-API-Key: s3cret\r\nContent-Length: {length}\r\n\r\n");
+            let request = format!("POST /api/publish HTTP/1.1{head}{body}");
+            let answer = server.http(&request);
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+        let mut received = Vec::new();
+        while received.last() != Some(&json!(last)) {
+            let push = receive(&mut slow).await;
+            received.push(push["push"]["pub"]["data"]["number"].clone());
+        }
+        assert!(received.len() < last, "it lost some");
+    });
+}

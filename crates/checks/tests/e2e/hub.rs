@@ -139,6 +139,110 @@ fn python_with_protobuf() {
 }
 
 #[test]
+fn the_api_does_what_its_openapi_document_says() {
+    let Some(mut peer) = need::python("openapi.py") else {
+        return;
+    };
+    let Some((server, _directory)) = start() else {
+        return;
+    };
+    peer.arg(format!("http://127.0.0.1:{}", server.port()))
+        .arg("s3cret");
+    let ended = Process::start("the validator", &mut peer, LIMIT).wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
+    let facts = facts(&ended);
+    let fields = &the(&facts, "orders")["fields"];
+    let clients = ["client", "session", "user"];
+    let with_clients = |more: &[&'static str]| {
+        let mut all = [&clients[..], more].concat();
+        all.sort_unstable();
+        json!(all)
+    };
+    let publish = [
+        "b64data",
+        "channel",
+        "data",
+        "idempotency_key",
+        "skip_history",
+        "tags",
+        "version",
+        "version_epoch",
+    ];
+    let broadcast = publish.map(|name| if name == "channel" { "channels" } else { name });
+    for (order, expected) in [
+        ("publish", json!(publish)),
+        ("broadcast", json!(broadcast)),
+        (
+            "subscribe",
+            with_clients(&[
+                "b64data",
+                "b64info",
+                "channel",
+                "data",
+                "expire_at",
+                "info",
+                "override",
+                "recover_since",
+            ]),
+        ),
+        ("unsubscribe", with_clients(&["channel"])),
+        ("disconnect", with_clients(&["disconnect", "whitelist"])),
+        ("refresh", with_clients(&["expire_at", "expired"])),
+        ("presence", json!(["channel"])),
+        ("presence_stats", json!(["channel"])),
+        ("history", json!(["channel", "limit", "reverse", "since"])),
+        ("history_remove", json!(["channel"])),
+        ("channels", json!(["pattern"])),
+        ("info", json!([])),
+        ("rpc", json!([])),
+        ("batch", json!(["commands", "parallel"])),
+    ] {
+        assert_eq!(fields[order], expected, "{order}");
+    }
+    assert_eq!(fields.as_object().unwrap().len(), 14);
+    let keys = the(&facts, "keys");
+    assert_eq!(
+        keys["with"],
+        json!({ "field": 200, "authorization": 200, "query": 200 })
+    );
+    assert_eq!(keys["without"], json!(401));
+}
+
+#[test]
+fn what_the_server_counts_is_the_text_format_of_prometheus() {
+    let Some(mut peer) = need::python("metrics.py") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sockeye.toml");
+    let configuration = format!("{CONFIGURATION}\n[prometheus]\nenabled = true\n");
+    std::fs::write(&file, configuration).unwrap();
+    let Some(server) = Server::start(&["--config", file.to_str().unwrap()]) else {
+        return;
+    };
+    peer.arg(format!("http://127.0.0.1:{}/metrics", server.port()))
+        .arg("s3cret");
+    let ended = Process::start("the parser", &mut peer, LIMIT).wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
+    let facts = facts(&ended);
+    let metrics = the(&facts, "metrics");
+    assert_eq!(metrics["clients"], json!(0.0));
+    assert_eq!(metrics["without_help"], json!([]));
+    assert_eq!(metrics["wrong_histograms"], json!([]));
+    let types = &metrics["types"];
+    for (name, kind) in [
+        ("sockeye_node_num_clients", "gauge"),
+        // The parser takes the end of a counter's name off.
+        ("sockeye_websocket_endings", "counter"),
+        ("sockeye_client_recover", "counter"),
+        ("sockeye_node_publish_to_delivery_seconds", "histogram"),
+        ("process_resident_memory_bytes", "gauge"),
+    ] {
+        assert_eq!(types[name], json!(kind), "{name}");
+    }
+}
+
+#[test]
 fn a_python_back_end_gives_orders() {
     let Some(mut peer) = need::python("hub_api.py") else {
         return;

@@ -161,7 +161,7 @@ impl Recorder {
         self.cells.add(TO_BROKER + kind as usize, 1);
     }
 
-    pub(crate) fn from_broker(&self, kind: ItemKind) {
+    pub(crate) fn got_from_broker(&self, kind: ItemKind) {
         self.cells.add(FROM_BROKER + kind as usize, 1);
     }
 

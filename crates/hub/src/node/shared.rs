@@ -262,7 +262,7 @@ impl BrokerEvents for Deliveries {
         position: Option<&StreamPosition>,
     ) {
         if let Some(node) = self.0.upgrade() {
-            node.recorder.from_broker(ItemKind::Publication);
+            node.recorder.got_from_broker(ItemKind::Publication);
             let lag = node.now().since(publication.time);
             let begun = node.elapsed();
             let aftermath = node.channels.publish(channel, publication, position);
@@ -274,7 +274,7 @@ impl BrokerEvents for Deliveries {
 
     fn join(&self, channel: &Arc<str>, info: &Arc<ClientInfo>) {
         if let Some(node) = self.0.upgrade() {
-            node.recorder.from_broker(ItemKind::Join);
+            node.recorder.got_from_broker(ItemKind::Join);
             node.channels
                 .announce(channel, &Item::Join(Arc::clone(info)))
                 .settle();
@@ -283,7 +283,7 @@ impl BrokerEvents for Deliveries {
 
     fn leave(&self, channel: &Arc<str>, info: &Arc<ClientInfo>) {
         if let Some(node) = self.0.upgrade() {
-            node.recorder.from_broker(ItemKind::Leave);
+            node.recorder.got_from_broker(ItemKind::Leave);
             node.channels
                 .announce(channel, &Item::Leave(Arc::clone(info)))
                 .settle();

@@ -4,19 +4,43 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
+
+/// Why a request to the API is refused before any order is carried out.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ErrorAnswer<'a> {
+    /// What is wrong.
+    error: ErrorBody<'a>,
+}
+
+/// What is wrong with a request.
+#[derive(Serialize, JsonSchema)]
+struct ErrorBody<'a> {
+    /// For programs: it doesn't change.
+    code: &'a str,
+    /// For people.
+    message: &'a str,
+}
 
 /// Returns an error as JSON: `{"error":{"code":"unknown_path","message":"…"}}`. `code` is for programs and stays.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response {
-    let body = serde_json::json!({ "error": { "code": code, "message": message } });
-    json(status, &body)
+    let error = ErrorBody { code, message };
+    json(status, &ErrorAnswer { error })
 }
 
 /// Returns `body` as JSON with a final newline, for terminals.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut text = serde_json::to_string(body).expect("an answer has nothing that JSON has not");
+    let mut text = String::new();
+    write(body, &mut text);
     text.push('\n');
     self::text(status, text)
+}
+
+/// Appends `body` as JSON, which has no line break.
+pub(super) fn write(body: &impl Serialize, text: &mut String) {
+    let json = serde_json::to_string(body).expect("an answer has nothing that JSON has not");
+    text.push_str(&json);
 }
 
 /// Returns `text`, which is JSON, as it is.

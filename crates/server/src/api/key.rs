@@ -54,7 +54,7 @@ impl Key {
 
     /// Returns whether the request carries the key, exactly once: in `X-API-Key`, in `Authorization: apikey KEY`, or in
     /// the query as `api_key`.
-    pub(super) fn is_shown(&self, headers: &HeaderMap, query: &str) -> bool {
+    pub(crate) fn is_shown(&self, headers: &HeaderMap, query: &str) -> bool {
         let Some(expected) = self.digest else {
             return true;
         };

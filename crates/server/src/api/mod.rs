@@ -8,10 +8,14 @@
 //! ```
 
 mod answer;
+mod api_metrics;
+mod document;
 mod hub;
 mod key;
 mod presence;
 mod router;
 
+pub(crate) use api_metrics::ApiMetrics;
+pub(crate) use hub::Orders;
 pub(crate) use key::Key;
 pub(crate) use router::router;

@@ -15,11 +15,70 @@ use axum::{
     routing,
 };
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 use sockeye_hub::presence::{Change, Changes, Presence, Status, Update};
 
-use super::answer;
+use super::{
+    answer,
+    document::{Schemas, reference, with_status},
+};
 use crate::query::parameters;
+
+/// Adds the schemas of the answers to `schemas`, and returns their paths.
+pub(super) fn paths(schemas: &mut Schemas) -> Map<String, Value> {
+    let list = schemas.answers.subschema_for::<ListAnswer>().to_value();
+    let one = schemas.answers.subschema_for::<ClientAnswer>().to_value();
+    let change = schemas.answers.subschema_for::<ChangeAnswer<'_>>();
+    let bad = || with_status("A parameter is wrong.", reference("api_failure"));
+    let unknown = "The client was never online, or is forgotten.";
+    let paths = json!({
+        "/api/presence": { "get": {
+            "operationId": "online",
+            "summary": "Lists the clients that are online, in the byte order of their names.",
+            "parameters": [
+                {
+                    "name": "limit",
+                    "in": "query",
+                    "description": "Clients on the page.",
+                    "schema": { "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT },
+                },
+                {
+                    "name": "after",
+                    "in": "query",
+                    "description": "The page begins after this name.",
+                    "schema": { "type": "string" },
+                },
+            ],
+            "responses": { "200": with_status("The page.", list), "400": bad() },
+        }},
+        "/api/presence/{client}": { "get": {
+            "operationId": "online_client",
+            "summary": "Says whether a client is online, and since when, or when it was.",
+            "parameters": [
+                { "name": "client", "in": "path", "required": true, "schema": { "type": "string" } },
+            ],
+            "responses": {
+                "200": with_status("The client.", one),
+                "400": bad(),
+                "404": with_status(unknown, reference("api_failure")),
+            },
+        }},
+        "/api/presence/changes": { "get": {
+            "operationId": "online_changes",
+            "summary": "Sends server-sent events: ready and missed with a count, online and offline with a client and a time.",
+            "responses": { "200": {
+                "description": "The events, until either side ends. The schema is that of the data of online and offline.",
+                "content": { "text/event-stream": { "schema": change } },
+            }},
+        }},
+    });
+    match paths {
+        Value::Object(paths) => paths,
+        _ => Map::new(),
+    }
+}
 
 /// Returns the routes. The caller adds the check of the key.
 pub(super) fn routes(presence: Presence) -> Router {
@@ -30,7 +89,8 @@ pub(super) fn routes(presence: Presence) -> Router {
         .with_state(presence)
 }
 
-#[derive(Serialize)]
+/// A page of clients that are online.
+#[derive(Serialize, JsonSchema)]
 struct ListAnswer {
     /// The number of online clients, on all pages.
     count: usize,
@@ -41,32 +101,47 @@ struct ListAnswer {
     store_trouble: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A client that is online.
+#[derive(Serialize, JsonSchema)]
 struct ListedClient {
+    /// Its name.
     client: String,
+    /// Since when it has been online without a gap.
     since_ms: u64,
+    /// How many devices are connected.
     devices: usize,
 }
 
-#[derive(Serialize)]
+/// What is known of a client.
+#[derive(Serialize, JsonSchema)]
 struct ClientAnswer {
+    /// Its name.
     client: String,
+    /// Whether at least one device is connected.
     online: bool,
     /// `null` for an offline client.
     since_ms: Option<u64>,
+    /// Now if it is online, else when its last device disconnected.
     last_seen_ms: Option<u64>,
+    /// The connected ones.
     devices: Vec<DeviceAnswer>,
 }
 
-#[derive(Serialize)]
+/// A device of a client.
+#[derive(Serialize, JsonSchema)]
 struct DeviceAnswer {
+    /// A label: `echo`, `room` and others.
     device: String,
+    /// Since when it has been connected.
     since_ms: u64,
 }
 
-#[derive(Serialize)]
+/// A client has come or gone.
+#[derive(Serialize, JsonSchema)]
 struct ChangeAnswer<'a> {
+    /// Its name.
     client: &'a str,
+    /// When.
     at_ms: u64,
 }
 

@@ -1,5 +1,7 @@
 //! The routes below `/api`, and the check of the API key before all of them.
 
+use std::sync::OnceLock;
+
 use axum::{
     Router,
     extract::{Request, State},
@@ -9,16 +11,24 @@ use axum::{
     routing,
 };
 
+use serde_json::{Map, Value};
 use sockeye::RequestInfo;
-use sockeye_hub::{Node, presence::Presence};
+use sockeye_hub::presence::Presence;
 
-use super::{Key, answer, hub, presence};
+use super::{
+    Key, answer,
+    document::{Schemas, document},
+    hub,
+    hub::Orders,
+    presence,
+};
 use crate::address_rates::{AddressRates, too_many};
 
 /// Returns the router of all paths below `/api`.
-pub(crate) fn router(key: Key, rates: AddressRates, presence: &Presence, node: Node) -> Router {
+pub(crate) fn router(key: Key, rates: AddressRates, presence: &Presence, orders: Orders) -> Router {
     presence::routes(presence.clone())
-        .merge(hub::routes(node))
+        .merge(hub::routes(orders))
+        .route("/api/openapi.json", routing::get(openapi))
         .method_not_allowed_fallback(wrong_method)
         .route("/api/{*path}", routing::any(unknown))
         .route_layer(middleware::from_fn_with_state((key, rates), ask_for_key))
@@ -46,6 +56,28 @@ async fn ask_for_key(
         "unauthorized",
         "show the server's API key in the header field X-API-Key",
     )
+}
+
+/// Describes all paths, for people and for programs that make clients.
+async fn openapi() -> Response {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(|| {
+        let mut schemas = Schemas::new();
+        let failure = schemas.answers.subschema_for::<answer::ErrorAnswer<'_>>();
+        schemas.add("api_failure", failure.to_value());
+        let mut paths = hub::paths(&mut schemas);
+        for (path, operations) in presence::paths(&mut schemas) {
+            // `/api/presence` is an order by POST too.
+            let known = paths
+                .entry(path)
+                .or_insert_with(|| Value::Object(Map::new()));
+            if let (Value::Object(known), Value::Object(operations)) = (known, operations) {
+                known.extend(operations);
+            }
+        }
+        document(paths, schemas).to_string()
+    });
+    answer::text(StatusCode::OK, text.clone())
 }
 
 async fn wrong_method() -> Response {

@@ -2,7 +2,7 @@
 
 use sockeye_hub::{
     broker::LogSync,
-    namespace::{PublicationDataFormat, RecoveryMode},
+    namespace::{PublicationDataFormat, RecoveryMode, SlowReader},
 };
 
 use super::shape::Shape;
@@ -13,6 +13,16 @@ pub(super) fn recovery_mode(text: &str) -> Result<RecoveryMode, String> {
         "stream" => Ok(RecoveryMode::Stream),
         "cache" => Ok(RecoveryMode::Cache),
         _ => Err(Shape::RecoveryMode.refuse(text)),
+    }
+}
+
+/// Parses what happens to a subscriber that reads too slowly.
+pub(super) fn slow_reader(text: &str) -> Result<SlowReader, String> {
+    match text {
+        "disconnect" => Ok(SlowReader::Disconnect),
+        "drop-oldest" => Ok(SlowReader::DropOldest),
+        "latest-only" => Ok(SlowReader::LatestOnly),
+        _ => Err(Shape::SlowReader.refuse(text)),
     }
 }
 

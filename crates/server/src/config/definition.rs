@@ -1,12 +1,15 @@
 //! Everything that can be configured, defined here and nowhere else.
 
+mod broker;
 mod channel;
 mod client;
 mod drain;
 mod http;
 mod hub_log;
+mod prometheus;
 mod proxy;
 mod sockjs;
+mod transport;
 
 use std::path::PathBuf;
 
@@ -18,22 +21,25 @@ use super::{
     TrustedProxy, Under, UrlPath,
 };
 
+use broker::{BrokerMemoryKeys, InBrokerMemory};
 use channel::{ChannelKeys, InChannel, InWithoutNamespace};
 pub(crate) use channel::{ChannelOptionKeys, channel_config};
 pub(crate) use client::TokenKeys;
 use client::{
-    ClientKeys, InClient, InPersonalChannel, InSubscriptionToken, InToken, InWebSocket,
-    PersonalChannelKeys, SubscriptionTokenKeys, WebSocketKeys,
+    ClientKeys, InClient, InPersonalChannel, InSubscriptionToken, InToken, PersonalChannelKeys,
+    SubscriptionTokenKeys,
 };
 use drain::{DrainKeys, InDrain};
 use http::{HttpKeys, InHttp};
 use hub_log::{HubLogKeys, InLog};
+use prometheus::{InPrometheus, PrometheusKeys};
 use proxy::{
     InConnectProxy, InPublishProxy, InRefreshProxy, InRpc, InRpcProxy, InRpcWithoutNamespace,
     InSubRefreshProxy, InSubscribeProxy, RpcKeys, SwitchedProxyKeys,
 };
 pub(crate) use proxy::{ProxyKeys, RpcOptionKeys};
 use sockjs::{InSockJs, SockJsKeys};
+use transport::TransportKeys;
 
 /// Everything that can be configured.
 #[derive(Args, Clone, Debug)]
@@ -144,7 +150,13 @@ pub(crate) struct Config {
     pub(crate) refresh_proxy: Under<InRefreshProxy, SwitchedProxyKeys>,
 
     #[command(flatten)]
-    pub(crate) websocket: Under<InWebSocket, WebSocketKeys>,
+    pub(crate) transports: TransportKeys,
+
+    #[command(flatten)]
+    pub(crate) broker_memory: Under<InBrokerMemory, BrokerMemoryKeys>,
+
+    #[command(flatten)]
+    pub(crate) prometheus: Under<InPrometheus, PrometheusKeys>,
 
     #[command(flatten)]
     pub(crate) channel: Under<InChannel, ChannelKeys>,

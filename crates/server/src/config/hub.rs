@@ -5,21 +5,25 @@ use std::{sync::Arc, time::Duration};
 use sockeye::Origins;
 use sockeye_hub::{
     NodeSettings, UnixMillis,
-    broker::LogSettings,
+    broker::{LogSettings, MemoryLimits},
     namespace::{ChannelConfig, Namespaces},
     token::{JwksEndpoint, Verifier, VerifierConfig},
 };
 
 use super::{
-    Config, HookConfig, Switch,
+    Bytes, Config, HookConfig, Switch, UrlPath,
     definition::{TokenKeys, channel_config},
+    paths,
 };
 use crate::hub::KeySource;
+use crate::transport::HttpPath;
 
 /// What the hub is started with.
 pub(crate) struct HubConfig {
     pub(crate) settings: NodeSettings,
     pub(crate) namespaces: Namespaces,
+    /// What the broker may hold.
+    pub(crate) memory: MemoryLimits,
     /// What checks the tokens of connections; and those of subscriptions, unless there is another for them. `None`: no
     /// key is configured.
     pub(crate) verifier: Option<Verifier>,
@@ -28,14 +32,27 @@ pub(crate) struct HubConfig {
     pub(crate) hooks: HookConfig,
     /// From which pages clients can connect.
     pub(crate) origins: Origins,
-    /// Where the WebSocket is, `/connection/websocket`.
-    pub(crate) websocket_path: String,
-    /// Bytes.
+    /// The WebSocket of the SDKs.
+    pub(crate) websocket: Option<WebSocketPath>,
+    /// The WebSocket that only receives.
+    pub(crate) uni_websocket: Option<WebSocketPath>,
+    pub(crate) http_stream: HttpPath,
+    pub(crate) sse: HttpPath,
+    pub(crate) uni_sse: HttpPath,
+    pub(crate) emulation: HttpPath,
+    /// Bytes. Largest message of a client behind SockJS.
     pub(crate) message_size_limit: usize,
     /// Bytes.
     pub(crate) queue_max_size: usize,
     /// How the log in the data directory is kept, if there is one.
     pub(crate) log: LogSettings,
+}
+
+/// Where a WebSocket of the hub is, and how large its messages can be.
+pub(crate) struct WebSocketPath {
+    pub(crate) path: String,
+    /// Bytes.
+    pub(crate) message_size_limit: usize,
 }
 
 impl HubConfig {
@@ -54,6 +71,8 @@ impl HubConfig {
                  {personal_namespace:?}"
             ));
         }
+        paths::check(config)?;
+        let transports = &config.transports;
         let subscription = &config.subscription_token;
         let hooks = HookConfig::new(config)?;
         let mut settings = node_settings(config);
@@ -65,6 +84,7 @@ impl HubConfig {
         Ok(Self {
             settings,
             hooks,
+            memory: memory_limits(config),
             namespaces,
             verifier: verifier("client.token", &config.token)?,
             subscription_verifier: match subscription.enabled {
@@ -72,12 +92,60 @@ impl HubConfig {
                 Switch::Off => None,
             },
             origins: origins(config),
-            websocket_path: config.websocket.handler_prefix.0.clone(),
-            message_size_limit: config.websocket.message_size_limit.0,
+            websocket: (transports.websocket.disabled == Switch::Off).then(|| WebSocketPath {
+                path: transports.websocket.handler_prefix.0.clone(),
+                message_size_limit: transports.websocket.message_size_limit.0,
+            }),
+            uni_websocket: (transports.uni_websocket.enabled == Switch::On).then(|| {
+                WebSocketPath {
+                    path: transports.uni_websocket.handler_prefix.0.clone(),
+                    message_size_limit: transports.uni_websocket.message_size_limit.0,
+                }
+            }),
+            http_stream: http_path(
+                transports.http_stream.enabled,
+                &transports.http_stream.handler_prefix,
+                transports.http_stream.max_request_body_size,
+            ),
+            sse: http_path(
+                transports.sse.enabled,
+                &transports.sse.handler_prefix,
+                transports.sse.max_request_body_size,
+            ),
+            uni_sse: http_path(
+                transports.uni_sse.enabled,
+                &transports.uni_sse.handler_prefix,
+                transports.uni_sse.max_request_body_size,
+            ),
+            emulation: http_path(
+                paths::emulation(config),
+                &transports.emulation.handler_prefix,
+                transports.emulation.max_request_body_size,
+            ),
+            message_size_limit: transports.websocket.message_size_limit.0,
             queue_max_size: config.client.queue_max_size.0,
             log: log_settings(config),
         })
     }
+}
+
+fn http_path(enabled: Switch, path: &UrlPath, body: Bytes) -> HttpPath {
+    let mut served = HttpPath::new(&*path.0);
+    served.max_request_body_size = body.0;
+    if enabled == Switch::Off {
+        served.path = None;
+    }
+    served
+}
+
+fn memory_limits(config: &Config) -> MemoryLimits {
+    let keys = &config.broker_memory;
+    let mut limits = MemoryLimits::default();
+    limits.channels_max = keys.channels_max.0 as usize;
+    limits.history_bytes_max = keys.history_bytes_max.0;
+    limits.idempotency_bytes_max = keys.idempotency_bytes_max.0;
+    limits.idempotency_keys_max = keys.idempotency_keys_max.0 as usize;
+    limits
 }
 
 fn node_settings(config: &Config) -> NodeSettings {
@@ -94,6 +162,8 @@ fn node_settings(config: &Config) -> NodeSettings {
     settings.channel_limit = client.channel_limit.0 as usize;
     settings.user_connection_limit = client.user_connection_limit.0 as usize;
     settings.concurrency = client.concurrency.0 as usize;
+    settings.commands_waiting_max = client.commands_waiting_max.0 as usize;
+    settings.command_bytes_waiting_max = client.command_bytes_waiting_max.0;
     settings.recovery_max_publication_limit = client.recovery_max_publication_limit.0 as usize;
     settings.history_max_publication_limit = client.history_max_publication_limit.0 as usize;
     settings.position_check_interval = client.channel_position_check_delay.0;
@@ -103,8 +173,11 @@ fn node_settings(config: &Config) -> NodeSettings {
         is_on(client.disallow_anonymous_connection_tokens);
     settings.connect_include_server_time = is_on(client.connect_include_server_time);
     settings.insecure = is_on(client.insecure) || is_dev;
+    settings.single_connection = is_on(personal.enabled) && is_on(personal.single_connection);
     settings.personal_channel_namespace =
         is_on(personal.enabled).then(|| personal.personal_channel_namespace.0.clone());
+    let names = config.prometheus.registered_client_names.iter();
+    settings.registered_client_names = names.map(|name| name.0.clone()).collect();
     settings
 }
 
@@ -195,7 +268,7 @@ const DEV_HISTORY_TTL: Duration = Duration::from_secs(300);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::section;
+    use crate::{config::section, transport::HttpTransportSettings};
 
     fn hub(pairs: &[(&str, &str)]) -> Result<HubConfig, String> {
         let pairs: Vec<_> = pairs
@@ -214,9 +287,16 @@ mod tests {
             format!("{:?}", NodeSettings::default())
         );
         assert_eq!(hub.log, LogSettings::default());
+        assert_eq!(hub.memory, MemoryLimits::default());
         assert!(hub.verifier.is_none() && hub.subscription_verifier.is_none());
         assert_eq!(hub.origins, Origins::Same);
-        assert_eq!(hub.message_size_limit, 65_536);
+        let http = HttpTransportSettings::default();
+        assert_eq!(hub.http_stream, http.http_stream);
+        assert_eq!((hub.sse, hub.uni_sse), (http.sse, http.uni_sse));
+        assert_eq!(hub.emulation, http.emulation);
+        for websocket in [hub.websocket, hub.uni_websocket] {
+            assert_eq!(websocket.unwrap().message_size_limit, 65_536);
+        }
         assert_eq!(hub.queue_max_size, 1_048_576);
     }
 

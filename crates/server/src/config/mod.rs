@@ -27,6 +27,7 @@ mod listen_addr;
 mod log_size;
 mod named_list;
 mod network;
+mod paths;
 mod print;
 mod proxy_http;
 mod section;
@@ -39,7 +40,7 @@ mod value;
 pub(crate) use definition::{ChannelOptionKeys, Config, ProxyKeys, RpcOptionKeys};
 pub(crate) use error::ConfigError;
 pub(crate) use hooks::{EndpointConfig, HookConfig};
-pub(crate) use hub::HubConfig;
+pub(crate) use hub::{HubConfig, WebSocketPath};
 pub(crate) use import::{ImportArgs, run as import};
 pub(crate) use key::{at_path, with_origins};
 pub(crate) use layers::{Loaded, layers, of_file};
@@ -50,7 +51,9 @@ pub(crate) use network::{Network, TrustedProxy};
 pub(crate) use print::{checked, defaults, reference};
 pub(crate) use proxy_http::{ProxyHttp, StatusTransform};
 pub(crate) use section::{Section, Under};
-pub(crate) use text::{FieldName, HttpUrl, PublicKey, PublicUrl, Text, TokenSecret, WebOrigin};
+pub(crate) use text::{
+    FieldName, HttpUrl, MetricPrefix, PublicKey, PublicUrl, Text, TokenSecret, WebOrigin,
+};
 pub(crate) use value::{
     ApiKey, Bytes, ChatToken, ClientAuth, Count, Filter, LogFormat, LongPeriod, MemoryMax, Number,
     Period, PresenceStore, Switch, Term, UrlPath,

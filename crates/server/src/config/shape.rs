@@ -4,14 +4,15 @@ use std::{any::TypeId, path::PathBuf};
 
 use sockeye_hub::{
     broker::LogSync,
-    namespace::{PublicationDataFormat, RecoveryMode},
+    namespace::{PublicationDataFormat, RecoveryMode, SlowReader},
 };
 
 use super::{
     ApiKey, Bytes, ChannelOptionKeys, ChatToken, ClientAuth, Count, FieldName, FileMode, FileOwner,
-    Filter, HttpUrl, ListenAddr, LogFormat, LogSize, LongPeriod, MemoryMax, NamedList, Network,
-    Number, Period, PresenceStore, ProxyHttp, ProxyKeys, PublicKey, PublicUrl, RpcOptionKeys,
-    Switch, Term, Text, TokenSecret, TrustedProxy, UrlPath, WebOrigin, choice, key::Key,
+    Filter, HttpUrl, ListenAddr, LogFormat, LogSize, LongPeriod, MemoryMax, MetricPrefix,
+    NamedList, Network, Number, Period, PresenceStore, ProxyHttp, ProxyKeys, PublicKey, PublicUrl,
+    RpcOptionKeys, Switch, Term, Text, TokenSecret, TrustedProxy, UrlPath, WebOrigin, choice,
+    key::Key,
 };
 
 /// The syntax of a value, by its Rust type. Shown in errors and in the reference.
@@ -52,6 +53,8 @@ pub(crate) enum Shape {
     FieldName,
     LogSync,
     LogSize,
+    MetricPrefix,
+    SlowReader,
 }
 
 impl Shape {
@@ -102,6 +105,8 @@ impl Shape {
             (TypeId::of::<FieldName>(), Self::FieldName),
             (TypeId::of::<LogSync>(), Self::LogSync),
             (TypeId::of::<LogSize>(), Self::LogSize),
+            (TypeId::of::<MetricPrefix>(), Self::MetricPrefix),
+            (TypeId::of::<SlowReader>(), Self::SlowReader),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -138,6 +143,8 @@ impl Shape {
             Self::TokenSecret => text.parse::<TokenSecret>().map(drop),
             Self::PublicKey => text.parse::<PublicKey>().map(drop),
             Self::Origin => text.parse::<WebOrigin>().map(drop),
+            Self::MetricPrefix => text.parse::<MetricPrefix>().map(drop),
+            Self::SlowReader => choice::slow_reader(text).map(drop),
             Self::RecoveryMode => choice::recovery_mode(text).map(drop),
             Self::DataFormat => choice::data_format(text).map(drop),
             Self::Namespaces => text.parse::<NamedList<ChannelOptionKeys>>().map(drop),
@@ -184,6 +191,8 @@ impl Shape {
             Self::TokenSecret => "a secret",
             Self::PublicKey => "a public key",
             Self::Origin => "an origin",
+            Self::MetricPrefix => "a prefix of names of metrics",
+            Self::SlowReader => "a rule for slow readers",
             Self::RecoveryMode => "a recovery mode",
             Self::DataFormat => "a data format",
             Self::Namespaces | Self::RpcNamespaces => "a list of namespaces",
@@ -234,6 +243,8 @@ impl Shape {
             Self::Origin => {
                 "https://HOST or http://HOST, with a port if it is not the usual one; * for any"
             }
+            Self::MetricPrefix => "letters, digits and _, not beginning with a digit; up to 64",
+            Self::SlowReader => "disconnect, drop-oldest, latest-only",
             Self::RecoveryMode => "stream, cache",
             Self::DataFormat => "not_empty, json, json_object, binary",
             Self::Namespaces | Self::RpcNamespaces | Self::Proxies => {

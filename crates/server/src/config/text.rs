@@ -175,6 +175,29 @@ impl FromStr for PublicUrl {
     }
 }
 
+/// What the names of metrics begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MetricPrefix(pub(crate) String);
+
+/// Bytes. The names themselves are longer.
+const METRIC_PREFIX_BYTES_MAX: usize = 64;
+
+impl FromStr for MetricPrefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_name = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !text.is_empty()
+            && !text.starts_with(|first: char| first.is_ascii_digit());
+        match is_name && text.len() <= METRIC_PREFIX_BYTES_MAX {
+            true => Ok(Self(text.to_owned())),
+            false => Err(Shape::MetricPrefix.refuse(text)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,6 +273,16 @@ mod tests {
     fn names_of_fields_are_lower_case() {
         assert_eq!("X-Trace".parse(), Ok(FieldName("x-trace".to_owned())));
         assert!("X Trace".parse::<FieldName>().is_err());
+    }
+
+    #[test]
+    fn prefixes_are_names_of_metrics() {
+        for good in ["sockeye", "centrifugo", "_a1"] {
+            assert_eq!(good.parse(), Ok(MetricPrefix(good.to_owned())));
+        }
+        for bad in ["", "1a", "a-b", "a b", "é", "a:b", &"a".repeat(65)] {
+            assert!(bad.parse::<MetricPrefix>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,16 +6,16 @@ use parking_lot::Mutex;
 use sockeye::{MemoryAccount, MemoryBudget, MemoryPressure, Route, Settings};
 use sockeye_hub::{
     MemoryMeter, Node, SystemClock,
-    broker::{LogBroker, LogReport},
+    broker::{LogBroker, LogReport, Memory},
     presence::ChannelPresence,
 };
 
 use super::hooks::Hooks;
 use crate::{
-    config::HubConfig,
+    config::{HubConfig, WebSocketPath},
     data::DataDir,
     transport::{
-        HttpTransportSettings, HttpTransports, WebSocketSettings, uni_websocket_route,
+        CloseCodes, HttpTransportSettings, HttpTransports, WebSocketSettings, uni_websocket_route,
         websocket_route,
     },
 };
@@ -24,13 +24,15 @@ use crate::{
 pub(crate) struct Hub {
     pub(crate) node: Node,
     /// The WebSockets.
-    pub(crate) routes: [Route; 2],
+    pub(crate) routes: Vec<Route>,
     /// What clients reach by SockJS, which the older SDK for JavaScript can use.
     pub(crate) sockjs_route: Route,
     /// The ways without WebSocket.
     pub(crate) transports: HttpTransports,
     /// Where history is kept, with a data directory.
     pub(crate) log: Option<LogBroker>,
+    /// How its WebSockets were closed.
+    pub(crate) close_codes: CloseCodes,
 }
 
 /// Starts the hub. Its WebSockets have `settings`, but for the limits that the configuration of the hub has. With a data
@@ -50,9 +52,10 @@ pub(crate) fn start(
     let mut builder = Node::builder(config.namespaces)
         .settings(config.settings)
         .memory_meter(BudgetMeter::new(budget));
-    if let Some(log) = &log {
-        builder = builder.broker(log.clone());
-    }
+    builder = match &log {
+        Some(log) => builder.broker(log.clone()),
+        None => builder.broker(Memory::new(Arc::new(SystemClock), config.memory)),
+    };
     if let Some(verifier) = config.verifier {
         builder = builder.verifier(verifier);
     }
@@ -63,26 +66,42 @@ pub(crate) fn start(
         builder = builder.channel_presence(presence);
     }
     let node = Hooks::new(config.hooks).install(builder).start();
-    let websocket = WebSocketSettings {
-        settings,
-        message_size_limit: config.message_size_limit,
+    let close_codes = CloseCodes::default();
+    let websocket = |path: &WebSocketPath| WebSocketSettings {
+        settings: settings.clone(),
+        message_size_limit: path.message_size_limit,
         queue_max_size: config.queue_max_size,
         origins: config.origins.clone(),
+        close_codes: close_codes.clone(),
     };
+    let mut routes = Vec::new();
+    if let Some(path) = &config.websocket {
+        routes.push(websocket_route(&node, &path.path, websocket(path)));
+    }
+    if let Some(path) = &config.uni_websocket {
+        routes.push(uni_websocket_route(&node, &path.path, websocket(path)));
+    }
+    // SockJS sends the messages of a WebSocket by requests, if need be.
+    let behind_sockjs = WebSocketPath {
+        path: "/connection/sockjs".to_owned(),
+        message_size_limit: config.message_size_limit,
+    };
+    let sockjs_route = websocket_route(&node, &behind_sockjs.path, websocket(&behind_sockjs));
     let http = HttpTransportSettings {
-        origins: config.origins,
+        origins: config.origins.clone(),
         queue_max_size: config.queue_max_size,
         memory_budget: budget.clone(),
+        http_stream: config.http_stream,
+        sse: config.sse,
+        uni_sse: config.uni_sse,
+        emulation: config.emulation,
         ..HttpTransportSettings::default()
     };
-    let routes = [
-        websocket_route(&node, &config.websocket_path, websocket.clone()),
-        uni_websocket_route(&node, "/connection/uni_websocket", websocket.clone()),
-    ];
     Ok(Hub {
         routes,
-        sockjs_route: websocket_route(&node, "/connection/sockjs", websocket),
+        sockjs_route,
         transports: HttpTransports::new(&node, http),
+        close_codes,
         node,
         log,
     })

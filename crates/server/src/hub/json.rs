@@ -2,25 +2,32 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sockeye_hub::{UnixMillis, token::OptionOverride, wire::check_json};
 
 /// Options of a channel that are set for one subscription.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Override {
+    /// Whether the clients are in the channel's presence.
     presence: Option<BoolValue>,
+    /// Whether others are told that they join and leave.
     join_leave: Option<BoolValue>,
+    /// Whether they are told who joins and leaves.
     force_push_join_leave: Option<BoolValue>,
+    /// Whether the subscriptions recover.
     force_recovery: Option<BoolValue>,
+    /// Whether their positions are checked.
     force_positioning: Option<BoolValue>,
 }
 
 /// A value that can be absent and false.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct BoolValue {
+    /// On or off.
     value: bool,
 }
 

@@ -53,6 +53,8 @@ struct State {
     /// The bytes of `frames`, charged to the memory budget.
     held: MemoryAccount,
     is_ended: bool,
+    /// Why the hub or this queue has ended it.
+    disconnect: Option<Disconnect>,
     waker: Option<Waker>,
 }
 
@@ -69,6 +71,7 @@ impl FrameQueue {
                 frames: VecDeque::new(),
                 held: budget.account(),
                 is_ended: false,
+                disconnect: None,
                 waker: None,
             }),
         })
@@ -116,6 +119,7 @@ impl FrameQueue {
             return;
         }
         state.is_ended = true;
+        state.disconnect = Some(disconnect.clone());
         if disconnect.is_sent() && encoded.is_ok() {
             state.held.charge(frame.len());
             state.frames.push_back(frame.into());
@@ -182,6 +186,10 @@ impl Transport for QueueTransport {
 
     fn session(&self) -> Option<&str> {
         Some(&self.0.session)
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.0.state.lock().held.bytes() > self.0.options.bytes_max / 2
     }
 
     fn send(&self, frame: Bytes) -> Result<(), SendError> {
@@ -262,12 +270,18 @@ impl Drop for FrameBody {
     fn drop(&mut self) {
         // First, so that no command finds the session once the client is gone.
         self.registered = None;
-        self.client.close();
-        // What still waits would count towards the memory budget until the last handle is gone.
-        let mut state = self.queue.state.lock();
-        state.is_ended = true;
-        state.frames.clear();
-        state.held.set(0);
+        let disconnect = {
+            let mut state = self.queue.state.lock();
+            state.is_ended = true;
+            // What still waits would count towards the memory budget until the last handle is gone.
+            state.frames.clear();
+            state.held.set(0);
+            state.disconnect.take()
+        };
+        match disconnect {
+            Some(disconnect) => self.client.close_ended(&disconnect),
+            None => self.client.close(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
-    routing,
+    routing::{self, MethodRouter},
 };
 use sockeye::{MemoryBudget, Origins, RequestInfo};
 use sockeye_hub::{
@@ -24,8 +24,14 @@ use super::{http_stream, origin, sessions::Sessions};
 pub struct HttpTransportSettings {
     /// The pages that may use it. Default: those of the same origin.
     pub origins: Origins,
-    /// Bytes. Largest body of a request. Default 64 KiB. A larger one is answered with 413.
-    pub max_request_body_size: usize,
+    /// HTTP streams. Default `/connection/http_stream`.
+    pub http_stream: HttpPath,
+    /// Server-sent events. Default `/connection/sse`.
+    pub sse: HttpPath,
+    /// Server-sent events for clients that only receive. Default `/connection/uni_sse`.
+    pub uni_sse: HttpPath,
+    /// The commands of clients that read a response. Default `/emulation`.
+    pub emulation: HttpPath,
     /// Bytes that may wait for a client that doesn't read. Default 1 MiB. Beyond it the client is ended with 3008.
     pub queue_max_size: usize,
     /// Clients at the same time. Default 10,000. One more is answered with 503 and `Retry-After`.
@@ -34,11 +40,50 @@ pub struct HttpTransportSettings {
     pub memory_budget: MemoryBudget,
 }
 
+/// Where one of them is, and how large its requests can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HttpPath {
+    /// The path; `None` serves none.
+    pub path: Option<String>,
+    /// Bytes. Largest body of a request. Default 64 KiB. A larger one is answered with 413.
+    pub max_request_body_size: usize,
+}
+
+impl HttpPath {
+    /// Serves it at this path.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self {
+            path: Some(path.into()),
+            max_request_body_size: 64 << 10,
+        }
+    }
+
+    /// Adds it to a router.
+    fn mount(
+        &self,
+        router: Router<HttpTransports>,
+        methods: MethodRouter<HttpTransports>,
+    ) -> Router<HttpTransports> {
+        match &self.path {
+            Some(path) => {
+                let limit = DefaultBodyLimit::max(self.max_request_body_size);
+                router.route(path, methods.options(preflight).layer(limit))
+            }
+            None => router,
+        }
+    }
+}
+
 impl Default for HttpTransportSettings {
     fn default() -> Self {
         Self {
             origins: Origins::Same,
-            max_request_body_size: 64 << 10,
+            http_stream: HttpPath::new("/connection/http_stream"),
+            sse: HttpPath::new("/connection/sse"),
+            uni_sse: HttpPath::new("/connection/uni_sse"),
+            emulation: HttpPath::new("/emulation"),
             queue_max_size: 1 << 20,
             clients_max: 10_000,
             memory_budget: MemoryBudget::of_process(),
@@ -84,20 +129,16 @@ impl HttpTransports {
 
     /// Returns the paths.
     pub fn router(&self) -> Router {
-        let stream = routing::post(http_stream::http_stream).options(preflight);
-        let sse = routing::get(http_stream::sse_by_query)
-            .post(http_stream::sse_by_body)
-            .options(preflight);
-        let uni_sse = routing::get(http_stream::uni_sse_by_query)
-            .post(http_stream::uni_sse_by_body)
-            .options(preflight);
-        Router::new()
-            .route("/connection/http_stream", stream)
-            .route("/connection/sse", sse)
-            .route("/connection/uni_sse", uni_sse)
-            .route("/emulation", routing::post(emulate).options(preflight))
-            .layer(DefaultBodyLimit::max(self.0.settings.max_request_body_size))
-            .with_state(self.clone())
+        let stream = routing::post(http_stream::http_stream);
+        let sse = routing::get(http_stream::sse_by_query).post(http_stream::sse_by_body);
+        let uni_sse =
+            routing::get(http_stream::uni_sse_by_query).post(http_stream::uni_sse_by_body);
+        let settings = &self.0.settings;
+        let router = settings.http_stream.mount(Router::new(), stream);
+        let router = settings.sse.mount(router, sse);
+        let router = settings.uni_sse.mount(router, uni_sse);
+        let router = settings.emulation.mount(router, routing::post(emulate));
+        router.with_state(self.clone())
     }
 
     /// Ends all clients with 3001: the server ends, and they come back.

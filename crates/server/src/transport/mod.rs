@@ -9,6 +9,7 @@
 //!   request of http_stream, sse, uni_sse ────────┘
 //! ```
 
+mod close_codes;
 mod frame_queue;
 mod http;
 mod http_stream;
@@ -18,6 +19,7 @@ mod sessions;
 mod uni_websocket;
 mod websocket;
 
-pub use http::{HttpTransportSettings, HttpTransports};
+pub use close_codes::CloseCodes;
+pub use http::{HttpPath, HttpTransportSettings, HttpTransports};
 pub use uni_websocket::uni_websocket_route;
 pub use websocket::{WebSocketSettings, websocket_route};

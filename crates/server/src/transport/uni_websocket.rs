@@ -5,7 +5,10 @@ use std::sync::Arc;
 use sockeye::{CloseCode, Closed, Endpoint, Message, Reply, Route, Session};
 use sockeye_hub::{Client, Disconnect, Node, wire::ConnectRequest};
 
-use super::websocket::{Direction, Opening, WebSocketSettings, route};
+use super::{
+    CloseCodes,
+    websocket::{Direction, Opening, WebSocketSettings, handle_closed, route},
+};
 
 /// Makes the route by which clients that only receive reach `node`.
 ///
@@ -19,36 +22,37 @@ pub fn uni_websocket_route(node: &Node, path: &str, settings: WebSocketSettings)
 enum UniEndpoint {
     New(Box<Opening>),
     /// Waits for the first message, for as long as the hub lets it.
-    Silent(Arc<Client>),
-    Open(Arc<Client>),
+    Silent(Arc<Client>, CloseCodes),
+    Open(Arc<Client>, CloseCodes),
 }
 
 impl Endpoint for UniEndpoint {
     fn on_open(&mut self, session: &Session) {
         if let Self::New(opening) = self {
             let client = opening.open(session, Direction::ToClient);
+            let close_codes = opening.close_codes.clone();
             *self = match opening.connect.take() {
-                None => Self::Silent(client),
+                None => Self::Silent(client, close_codes),
                 Some(request) => {
                     connect(session, &client, request.as_bytes());
-                    Self::Open(client)
+                    Self::Open(client, close_codes)
                 }
             };
         }
     }
 
     fn on_message(&mut self, session: &Session, message: Message<'_>) -> Reply {
-        if let Self::Silent(client) = self {
-            let client = Arc::clone(client);
+        if let Self::Silent(client, close_codes) = self {
+            let (client, close_codes) = (Arc::clone(client), close_codes.clone());
             connect(session, &client, message.as_bytes());
-            *self = Self::Open(client);
+            *self = Self::Open(client, close_codes);
         }
         Reply::None
     }
 
-    fn on_close(&mut self, _: &Session, _: &Closed) {
-        if let Self::Silent(client) | Self::Open(client) = self {
-            client.close();
+    fn on_close(&mut self, _: &Session, closed: &Closed) {
+        if let Self::Silent(client, close_codes) | Self::Open(client, close_codes) = self {
+            handle_closed(client, closed, close_codes);
         }
     }
 }

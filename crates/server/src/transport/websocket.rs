@@ -11,7 +11,7 @@ use sockeye_hub::{
     Client, ConnectionInfo, Disconnect, Node, Receivers, SendError, Transport, wire::Encoding,
 };
 
-use super::request_fields::request_fields;
+use super::{CloseCodes, request_fields::request_fields};
 
 /// How the hub's WebSockets are run.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct WebSocketSettings {
     pub queue_max_size: usize,
     /// The pages that may connect. Default: those of the same origin.
     pub origins: Origins,
+    /// Counts the codes of the Close frames that the server sends.
+    pub close_codes: CloseCodes,
 }
 
 impl Default for WebSocketSettings {
@@ -36,6 +38,7 @@ impl Default for WebSocketSettings {
             message_size_limit: 64 << 10,
             queue_max_size: 1 << 20,
             origins: Origins::Same,
+            close_codes: CloseCodes::default(),
         }
     }
 }
@@ -80,13 +83,15 @@ pub(super) fn route<E: Endpoint>(
         message_size_limit,
         queue_max_size,
         origins,
+        close_codes,
     } = settings;
     settings.limits.message_bytes_max = message_size_limit;
     settings.outbox_bytes_max = queue_max_size;
     // Clients that are closed with any other code don't know that they should come back.
     settings.drain_close = Some((CloseCode::new(Disconnect::SHUTDOWN.code()), "shutdown"));
     Route::new(path, move |request| {
-        Ok(make(Box::new(Opening::new(&node, request))))
+        let opening = Opening::new(&node, request, queue_max_size, close_codes.clone());
+        Ok(make(Box::new(opening)))
     })
     .settings(settings)
     .origins(origins)
@@ -95,7 +100,7 @@ pub(super) fn route<E: Endpoint>(
 /// One WebSocket of a client.
 enum HubEndpoint {
     New(Box<Opening>),
-    Open(Arc<Client>),
+    Open(Arc<Client>, CloseCodes),
 }
 
 /// What the request said, until the WebSocket is open.
@@ -106,6 +111,8 @@ pub(super) struct Opening {
     headers: BTreeMap<String, String>,
     /// The connect request of a client that only receives, if the query has it.
     pub(super) connect: Option<String>,
+    queue_max_size: usize,
+    pub(super) close_codes: CloseCodes,
 }
 
 /// Who sends.
@@ -116,7 +123,7 @@ pub(super) enum Direction {
 }
 
 impl Opening {
-    fn new(node: &Node, request: &Request) -> Self {
+    fn new(node: &Node, request: &Request, queue_max_size: usize, close_codes: CloseCodes) -> Self {
         let query = |name: &str, wanted: &str| {
             request
                 .query_param(name)
@@ -128,6 +135,8 @@ impl Opening {
             has_own_pings: query("cf_ws_frame_ping_pong", "true"),
             headers: request_fields(request.headers()),
             connect: request.query_param("cf_connect"),
+            queue_max_size,
+            close_codes,
         }
     }
 
@@ -145,6 +154,7 @@ impl Opening {
             own_session: (direction == Direction::ToClient)
                 .then(|| uuid::Uuid::new_v4().to_string().into()),
             has_own_pings: self.has_own_pings,
+            queue_max_size: self.queue_max_size,
         };
         let info = ConnectionInfo {
             headers: std::mem::take(&mut self.headers),
@@ -157,21 +167,44 @@ impl Opening {
 impl Endpoint for HubEndpoint {
     fn on_open(&mut self, session: &Session) {
         if let Self::New(opening) = self {
-            *self = Self::Open(opening.open(session, Direction::Both));
+            let client = opening.open(session, Direction::Both);
+            *self = Self::Open(client, opening.close_codes.clone());
         }
     }
 
     fn on_message(&mut self, _: &Session, message: Message<'_>) -> Reply {
-        if let Self::Open(client) = self {
+        if let Self::Open(client, _) = self {
             client.handle_frame(Bytes::copy_from_slice(message.as_bytes()));
         }
         Reply::None
     }
 
-    fn on_close(&mut self, _: &Session, _: &Closed) {
-        if let Self::Open(client) = self {
-            client.close();
+    fn on_close(&mut self, _: &Session, closed: &Closed) {
+        if let Self::Open(client, close_codes) = self {
+            handle_closed(client, closed, close_codes);
         }
+    }
+}
+
+/// Tells the hub how the WebSocket of a client has ended.
+pub(super) fn handle_closed(client: &Arc<Client>, closed: &Closed, close_codes: &CloseCodes) {
+    let Some(sent) = closed.sent else {
+        return client.close();
+    };
+    close_codes.count(sent);
+    // A group and a drain end clients without the hub. What the hub has ended is known to it.
+    let by_transport = [
+        Disconnect::BAD_REQUEST,
+        Disconnect::SLOW,
+        Disconnect::SHUTDOWN,
+        Disconnect::INAPPROPRIATE_PROTOCOL,
+    ];
+    let known = by_transport
+        .iter()
+        .find(|known| CloseCode::new(known.code()) == sent);
+    match known {
+        Some(disconnect) => client.close_ended(disconnect),
+        None => client.close(),
     }
 }
 
@@ -181,6 +214,7 @@ struct WebSocketTransport {
     /// The session's name for back ends, of a client that only receives.
     own_session: Option<Box<str>>,
     has_own_pings: bool,
+    queue_max_size: usize,
 }
 
 impl Transport for WebSocketTransport {
@@ -205,6 +239,10 @@ impl Transport for WebSocketTransport {
 
     fn needs_pings(&self) -> bool {
         !self.has_own_pings
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.session.buffered_bytes() > self.queue_max_size / 2
     }
 
     fn send(&self, frame: Bytes) -> Result<(), SendError> {

@@ -1,11 +1,21 @@
 //! One order, from its parameters to its result.
 
+use std::time::Instant;
+
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json, value::RawValue};
-use sockeye_hub::{ClientInfo, ErrorCode, Node, Publication, Published};
+use serde_json::value::RawValue;
+use sockeye_hub::{ErrorCode, Node};
 
-use super::{failure::Failure, request};
+use super::{
+    failure::Failure,
+    request,
+    result::{
+        self, BatchReply, BatchResult, BroadcastResult, ChannelsResult, Empty, HistoryResult,
+        InfoResult, OrderResult, PresenceResult, PresenceStatsResult, PublishResult, Reply,
+    },
+};
+use crate::api::ApiMetrics;
 
 /// Commands in one batch, and channels in one broadcast.
 const PARTS_MAX: usize = 10_000;
@@ -31,28 +41,51 @@ pub(super) const METHODS: [&str; 14] = [
     "unsubscribe",
 ];
 
-/// Carries out the order `method`.
-pub(super) async fn execute(
-    node: &Node,
-    method: &str,
-    params: &RawValue,
-) -> Result<Value, Failure> {
-    match method {
-        "publish" => publish(node, read(params)?).await,
-        "broadcast" => broadcast(node, read(params)?).await,
-        "subscribe" => subscribe(node, read(params)?, &read(params)?).await,
-        "unsubscribe" => unsubscribe(node, read(params)?, &read(params)?),
-        "disconnect" => disconnect(node, read(params)?, read(params)?),
-        "refresh" => refresh(node, read(params)?, &read(params)?),
-        "presence" => presence(node, &read(params)?),
-        "presence_stats" => presence_stats(node, &read(params)?),
-        "history" => history(node, &read(params)?).await,
-        "history_remove" => history_remove(node, &read(params)?).await,
-        "channels" => channels(node, &read(params)?),
-        "info" => Ok(info(node)),
-        "batch" => batch(node, read(params)?).await,
-        // Also `rpc`: this server has no procedures for back ends.
-        _ => Err(ErrorCode::MethodNotFound.into()),
+/// What carries out orders. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Orders {
+    pub(crate) node: Node,
+    pub(crate) metrics: ApiMetrics,
+}
+
+impl Orders {
+    /// Carries out the order `method`.
+    pub(super) async fn execute(
+        &self,
+        method: &str,
+        params: &RawValue,
+    ) -> Result<OrderResult, Failure> {
+        let begun = Instant::now();
+        let result = self.carry_out(method, params).await;
+        // A name that the back end made up would be a label of its own.
+        let known = METHODS.iter().find(|known| **known == method);
+        let method = known.copied().unwrap_or("unknown");
+        self.metrics.executed(method, begun.elapsed());
+        if let Err(failure) = &result {
+            self.metrics.failed(method, failure.code);
+        }
+        result
+    }
+
+    async fn carry_out(&self, method: &str, params: &RawValue) -> Result<OrderResult, Failure> {
+        let node = &self.node;
+        Ok(match method {
+            "publish" => publish(node, read(params)?).await?.into(),
+            "broadcast" => broadcast(node, read(params)?).await?.into(),
+            "subscribe" => subscribe(node, read(params)?, &read(params)?).await?.into(),
+            "unsubscribe" => unsubscribe(node, read(params)?, &read(params)?)?.into(),
+            "disconnect" => disconnect(node, read(params)?, read(params)?)?.into(),
+            "refresh" => refresh(node, read(params)?, &read(params)?)?.into(),
+            "presence" => presence(node, &read(params)?)?.into(),
+            "presence_stats" => presence_stats(node, &read(params)?)?.into(),
+            "history" => history(node, &read(params)?).await?.into(),
+            "history_remove" => history_remove(node, &read(params)?).await?.into(),
+            "channels" => channels(node, &read(params)?).into(),
+            "info" => info(node).into(),
+            "batch" => batch(self, read(params)?).await?.into(),
+            // Also `rpc`: this server has no procedures for back ends.
+            _ => return Err(ErrorCode::MethodNotFound.into()),
+        })
     }
 }
 
@@ -64,14 +97,14 @@ fn read<T: DeserializeOwned>(params: &RawValue) -> Result<T, Failure> {
     })
 }
 
-async fn publish(node: &Node, request: request::Publish) -> Result<Value, Failure> {
+async fn publish(node: &Node, request: request::Publish) -> Result<PublishResult, Failure> {
     let data = request.data()?;
     let channel = request.channel.clone();
     let published = node.publish(&channel, data, request.publishing()).await?;
-    Ok(position_of(&published))
+    Ok(PublishResult::of(&published))
 }
 
-async fn broadcast(node: &Node, request: request::Publish) -> Result<Value, Failure> {
+async fn broadcast(node: &Node, request: request::Publish) -> Result<BroadcastResult, Failure> {
     let data = request.data()?;
     let channels = request.channels.clone();
     if channels.is_empty() || channels.len() > PARTS_MAX {
@@ -84,18 +117,22 @@ async fn broadcast(node: &Node, request: request::Publish) -> Result<Value, Fail
             .publish(&channel, data.clone(), publishing.clone())
             .await;
         responses.push(match published {
-            Ok(published) => json!({ "result": position_of(&published) }),
-            Err(error) => json!({ "error": Failure::from(error) }),
+            Ok(published) => Reply::Result {
+                result: PublishResult::of(&published),
+            },
+            Err(error) => Reply::Error {
+                error: error.into(),
+            },
         });
     }
-    Ok(json!({ "responses": responses }))
+    Ok(BroadcastResult { responses })
 }
 
 async fn subscribe(
     node: &Node,
     clients: request::Clients,
     request: &request::Subscribe,
-) -> Result<Value, Failure> {
+) -> Result<Empty, Failure> {
     node.subscribe(
         &clients.user,
         &request.channel,
@@ -103,109 +140,119 @@ async fn subscribe(
         request.subscribing()?,
     )
     .await?;
-    Ok(json!({}))
+    Ok(Empty {})
 }
 
 fn unsubscribe(
     node: &Node,
     clients: request::Clients,
     request: &request::OfChannel,
-) -> Result<Value, Failure> {
+) -> Result<Empty, Failure> {
     // No channel means none here, while it means all of the client's for `Node::unsubscribe`.
     if !request.channel.is_empty() {
         node.unsubscribe(&clients.user, &request.channel, &clients.filter())?;
     }
-    Ok(json!({}))
+    Ok(Empty {})
 }
 
 fn disconnect(
     node: &Node,
     clients: request::Clients,
     request: request::Disconnect,
-) -> Result<Value, Failure> {
+) -> Result<Empty, Failure> {
     let disconnect = request.disconnect()?;
     node.disconnect(&clients.user, &clients.filter(), &disconnect);
-    Ok(json!({}))
+    Ok(Empty {})
 }
 
 fn refresh(
     node: &Node,
     clients: request::Clients,
     request: &request::Refresh,
-) -> Result<Value, Failure> {
+) -> Result<Empty, Failure> {
     node.refresh(&clients.user, &clients.filter(), request.expire_at());
-    Ok(json!({}))
+    Ok(Empty {})
 }
 
-fn presence(node: &Node, request: &request::OfChannel) -> Result<Value, Failure> {
+fn presence(node: &Node, request: &request::OfChannel) -> Result<PresenceResult, Failure> {
     let clients = node.presence(&request.channel)?;
-    let presence: Map<String, Value> = clients
-        .iter()
-        .map(|info| (info.client.to_string(), client_info(info)))
-        .collect();
-    Ok(json!({ "presence": presence }))
+    let presence = clients.iter().map(|info| {
+        let client = info.client.to_string();
+        (client, result::ClientInfo::of(info))
+    });
+    Ok(PresenceResult {
+        presence: presence.collect(),
+    })
 }
 
-fn presence_stats(node: &Node, request: &request::OfChannel) -> Result<Value, Failure> {
+fn presence_stats(
+    node: &Node,
+    request: &request::OfChannel,
+) -> Result<PresenceStatsResult, Failure> {
     let stats = node.presence_stats(&request.channel)?;
-    Ok(json!({ "num_clients": stats.num_clients, "num_users": stats.num_users }))
+    Ok(PresenceStatsResult {
+        num_clients: stats.num_clients,
+        num_users: stats.num_users,
+    })
 }
 
-async fn history(node: &Node, request: &request::HistoryOf) -> Result<Value, Failure> {
+async fn history(node: &Node, request: &request::HistoryOf) -> Result<HistoryResult, Failure> {
     let history = node.history(&request.channel, request.query()).await?;
-    let publications: Vec<Value> = history
-        .publications
-        .iter()
-        .map(|publication| of_history(publication))
-        .collect();
-    Ok(json!({
-        "publications": publications,
-        "offset": history.position.offset,
-        "epoch": history.position.epoch.as_str(),
-    }))
+    let publications = history.publications.iter();
+    Ok(HistoryResult {
+        publications: publications
+            .map(|publication| result::Publication::of(publication))
+            .collect(),
+        offset: history.position.offset,
+        epoch: history.position.epoch.as_str().to_owned(),
+    })
 }
 
-async fn history_remove(node: &Node, request: &request::OfChannel) -> Result<Value, Failure> {
+async fn history_remove(node: &Node, request: &request::OfChannel) -> Result<Empty, Failure> {
     node.remove_history(&request.channel).await?;
-    Ok(json!({}))
+    Ok(Empty {})
 }
 
-fn channels(node: &Node, request: &request::Channels) -> Result<Value, Failure> {
+fn channels(node: &Node, request: &request::Channels) -> ChannelsResult {
     let pattern = Pattern(&request.pattern);
     let channels = node.channels();
     let channels = channels
         .into_iter()
         .filter(|(channel, _)| pattern.matches(channel));
-    let channels: Map<String, Value> = channels
-        .take(CHANNELS_MAX)
-        .map(|(channel, clients)| (channel.to_string(), json!({ "num_clients": clients })))
-        .collect();
-    Ok(json!({ "channels": channels }))
+    let channels = channels.take(CHANNELS_MAX).map(|(channel, num_clients)| {
+        let info = result::ChannelInfo { num_clients };
+        (channel.to_string(), info)
+    });
+    ChannelsResult {
+        channels: channels.collect(),
+    }
 }
 
-fn info(node: &Node) -> Value {
+fn info(node: &Node) -> InfoResult {
     let info = node.info();
-    json!({ "nodes": [{
-        "uid": info.uid,
-        "name": info.name,
-        "version": info.version,
-        "num_clients": info.num_clients,
-        "num_users": info.num_users,
-        "num_subs": info.num_subs,
-        "num_channels": info.num_channels,
-        "uptime": info.uptime.as_secs(),
-    }] })
+    InfoResult {
+        nodes: vec![result::NodeInfo {
+            uid: info.uid,
+            name: info.name,
+            version: info.version,
+            num_clients: info.num_clients,
+            num_users: info.num_users,
+            num_subs: info.num_subs,
+            num_channels: info.num_channels,
+            uptime: info.uptime.as_secs(),
+        }],
+    }
 }
 
 /// Carries out several orders. Each has its own result or error, in the order of the commands.
-async fn batch(node: &Node, request: request::Batch) -> Result<Value, Failure> {
+async fn batch(orders: &Orders, request: request::Batch) -> Result<BatchResult, Failure> {
     if request.commands.len() > PARTS_MAX {
         return Err(ErrorCode::BadRequest.into());
     }
     let replies = request
         .commands
         .iter()
-        .map(|command| part_of_batch(node, command.as_ref()));
+        .map(|command| part_of_batch(orders, command.as_ref()));
     let replies = match request.parallel {
         true => join_all(replies).await,
         false => {
@@ -216,73 +263,28 @@ async fn batch(node: &Node, request: request::Batch) -> Result<Value, Failure> {
             done
         }
     };
-    Ok(json!({ "replies": replies }))
+    Ok(BatchResult { replies })
 }
 
 /// Boxed, since a batch could hold a batch; it may not.
 fn part_of_batch<'a>(
-    node: &'a Node,
+    orders: &'a Orders,
     command: Option<&'a std::collections::BTreeMap<String, Box<RawValue>>>,
-) -> BoxFuture<'a, Value> {
+) -> BoxFuture<'a, BatchReply> {
     async move {
-        let bad = || json!({ "error": Failure::from(ErrorCode::BadRequest) });
+        let bad = || BatchReply::Error(ErrorCode::BadRequest.into());
         let Some((method, params)) = command.and_then(|command| command.iter().next()) else {
             return bad();
         };
         if method == "batch" {
             return bad();
         }
-        match execute(node, method, params).await {
-            Ok(result) => json!({ method.as_str(): result }),
-            Err(failure) => json!({ "error": failure }),
+        match orders.execute(method, params).await {
+            Ok(result) => BatchReply::Result(method.clone(), result),
+            Err(failure) => BatchReply::Error(failure),
         }
     }
     .boxed()
-}
-
-fn position_of(published: &Published) -> Value {
-    published.position.as_ref().map_or_else(
-        || json!({}),
-        |position| json!({ "offset": position.offset, "epoch": position.epoch.as_str() }),
-    )
-}
-
-fn of_history(publication: &Publication) -> Value {
-    let mut object = Map::new();
-    object.insert("data".to_owned(), payload(&publication.data));
-    if let Some(info) = &publication.info {
-        object.insert("info".to_owned(), client_info(info));
-    }
-    object.insert("offset".to_owned(), json!(publication.offset));
-    if !publication.tags.is_empty() {
-        let tags: Map<String, Value> = publication
-            .tags
-            .iter()
-            .map(|(name, value)| (name.to_owned(), json!(value)))
-            .collect();
-        object.insert("tags".to_owned(), Value::Object(tags));
-    }
-    Value::Object(object)
-}
-
-fn client_info(info: &ClientInfo) -> Value {
-    let mut object = Map::new();
-    object.insert("client".to_owned(), json!(&*info.client));
-    object.insert("user".to_owned(), json!(&*info.user));
-    for (name, bytes) in [
-        ("conn_info", &info.conn_info),
-        ("chan_info", &info.chan_info),
-    ] {
-        if !bytes.is_empty() {
-            object.insert(name.to_owned(), payload(bytes));
-        }
-    }
-    Value::Object(object)
-}
-
-/// Returns a payload as the JSON that it is; `null` if it isn't JSON, which an answer in JSON can't hold.
-fn payload(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or(Value::Null)
 }
 
 /// A pattern of channel names: `*` is any text, also none, `?` any character. An empty one matches all.

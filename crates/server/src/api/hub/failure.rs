@@ -1,13 +1,17 @@
 //! Why an order has no result.
 
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sockeye_hub::{ApiError, ErrorCode};
 
 /// The error of an order, as back ends see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrderError")]
 pub(super) struct Failure {
-    code: u32,
+    /// What went wrong, for programs.
+    pub(super) code: u32,
+    /// The same for people.
     message: &'static str,
 }
 

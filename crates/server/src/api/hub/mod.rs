@@ -9,9 +9,13 @@
 //!                                                                  hub::Node
 //! ```
 
+mod document;
 mod execute;
 mod failure;
 mod request;
+mod result;
 mod router;
 
+pub(super) use document::paths;
+pub(crate) use execute::Orders;
 pub(super) use router::routes;

@@ -9,26 +9,28 @@ use axum::{
     routing,
 };
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
-use sockeye_hub::Node;
+use serde_json::value::RawValue;
 
-use super::execute::{METHODS, execute};
+use super::{
+    execute::{METHODS, Orders},
+    result::{Empty, Reply},
+};
 use crate::api::answer;
 
 /// Returns the routes of all orders.
-pub(crate) fn routes(node: Node) -> Router {
+pub(crate) fn routes(orders: Orders) -> Router {
     let mut router = Router::new().route("/api", routing::post(lines));
     for method in METHODS {
-        let answer = move |State(node): State<Node>, headers: HeaderMap, body: Bytes| async move {
-            one(&node, method, &headers, &body).await
+        let answer = move |State(orders): State<Orders>, headers: HeaderMap, body: Bytes| async move {
+            one(&orders, method, &headers, &body).await
         };
         router = router.route(&format!("/api/{method}"), routing::post(answer));
     }
-    router.with_state(node)
+    router.with_state(orders)
 }
 
 /// Answers one order: `{"result": …}` or `{"error": …}`, with status 200 unless the back end asks for another.
-async fn one(node: &Node, method: &str, headers: &HeaderMap, body: &[u8]) -> Response {
+async fn one(orders: &Orders, method: &str, headers: &HeaderMap, body: &[u8]) -> Response {
     let params: Result<&RawValue, _> = match body.is_empty() {
         true => Ok(RawValue::NULL),
         false => serde_json::from_slice(body),
@@ -39,10 +41,10 @@ async fn one(node: &Node, method: &str, headers: &HeaderMap, body: &[u8]) -> Res
         Ok(params) => params.to_owned(),
         Err(_) => return not_json(),
     };
-    match execute(node, method, &params).await {
+    match orders.execute(method, &params).await {
         // The replies of a batch stand alone.
         Ok(result) if method == "batch" => answer::json(StatusCode::OK, &result),
-        Ok(result) => answer::json(StatusCode::OK, &json!({ "result": result })),
+        Ok(result) => answer::json(StatusCode::OK, &Reply::Result { result }),
         Err(failure) => {
             let by_status = headers
                 .get("x-centrifugo-error-mode")
@@ -52,7 +54,7 @@ async fn one(node: &Node, method: &str, headers: &HeaderMap, body: &[u8]) -> Res
             } else {
                 StatusCode::OK
             };
-            answer::json(status, &json!({ "error": failure }))
+            answer::json(status, &Reply::<Empty>::Error { error: failure })
         }
     }
 }
@@ -71,11 +73,11 @@ const LINES_MAX: usize = 10_000;
 
 /// Answers orders of the older form, one on each line, by one answer on each line. The last line has no end: clients split the
 /// text at the ends of lines.
-async fn lines(State(node): State<Node>, body: Bytes) -> Response {
-    let orders = serde_json::Deserializer::from_slice(&body).into_iter::<Line>();
+async fn lines(State(orders): State<Orders>, body: Bytes) -> Response {
+    let lines = serde_json::Deserializer::from_slice(&body).into_iter::<Line>();
     let mut text = String::new();
     let mut count = 0;
-    for order in orders {
+    for order in lines {
         count += 1;
         let Ok(Line { method, params }) = order else {
             return not_json();
@@ -84,14 +86,14 @@ async fn lines(State(node): State<Node>, body: Bytes) -> Response {
             return not_json();
         }
         let params = params.unwrap_or_else(no_parameters);
-        let reply: Value = match execute(&node, &method, &params).await {
-            Ok(result) => json!({ "result": result }),
-            Err(failure) => json!({ "error": failure }),
+        let reply = match orders.execute(&method, &params).await {
+            Ok(result) => Reply::Result { result },
+            Err(error) => Reply::Error { error },
         };
         if count > 1 {
             text.push('\n');
         }
-        text.push_str(&reply.to_string());
+        answer::write(&reply, &mut text);
     }
     match count {
         0 => not_json(),

@@ -3,6 +3,7 @@
 use clap::Args;
 use sockeye_hub::namespace::{
     ChannelConfig, ChannelNames, ChannelOptions, Namespace, PublicationDataFormat, RecoveryMode,
+    SlowReader,
 };
 
 use crate::config::{
@@ -89,6 +90,16 @@ pub(crate) struct ChannelOptionKeys {
     /// What a recovery delivers: all publications that were missed, or the newest
     #[arg(long, value_name = "stream|cache", default_value = "stream", value_parser = choice::recovery_mode)]
     force_recovery_mode: RecoveryMode,
+
+    /// Deliver the newest publication to everybody who subscribes, whether or not the client asks. Needs force_recovery in
+    /// cache mode
+    #[arg(long, value_name = "on|off", default_value = "off")]
+    auto_cache_recover: Switch,
+
+    /// What happens to a subscriber that reads too slowly: it is ended with 3008, and recovers when it comes back; or it
+    /// loses its oldest publications that wait, or all but the newest. Those two need cache mode, or no recovery
+    #[arg(long, value_name = "disconnect|drop-oldest|latest-only", default_value = "disconnect", value_parser = choice::slow_reader)]
+    slow_reader: SlowReader,
 
     /// Check the position of every subscription, and end one that has missed a publication. Needs history
     #[arg(long, value_name = "on|off", default_value = "off")]
@@ -213,6 +224,8 @@ impl ChannelOptionKeys {
             force_recovery: is_on(self.force_recovery),
             allow_recovery: is_on(self.allow_recovery),
             force_recovery_mode: self.force_recovery_mode,
+            auto_cache_recover: is_on(self.auto_cache_recover),
+            slow_reader: self.slow_reader,
             force_positioning: is_on(self.force_positioning),
             allow_positioning: is_on(self.allow_positioning),
             presence: is_on(self.presence),

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::config::{
     Bytes, Count, HttpUrl, LongPeriod, Number, Period, PublicKey, Section, Switch, Text,
-    TokenSecret, UrlPath, WebOrigin,
+    TokenSecret, WebOrigin,
 };
 
 /// The section of clients.
@@ -96,6 +96,14 @@ pub(crate) struct ClientKeys {
     #[arg(long, value_name = "COUNT", default_value = "8")]
     pub(crate) concurrency: Count,
 
+    /// Commands of one client that may wait for others of its own. Beyond it the client is ended with 3013
+    #[arg(long, value_name = "COUNT", default_value = "1024")]
+    pub(crate) commands_waiting_max: Count,
+
+    /// Bytes of the commands of one client that may wait for others of its own. Beyond it the client is ended with 3013
+    #[arg(long, value_name = "SIZE", default_value = "2MiB")]
+    pub(crate) command_bytes_waiting_max: Bytes,
+
     /// Most bytes that wait for a client that reads slowly. Beyond it the client is ended with 3008, and recovers
     /// when it comes back
     #[arg(long, value_name = "SIZE", default_value = "1MiB")]
@@ -170,32 +178,16 @@ pub(crate) struct SubscriptionTokenKeys {
     pub(crate) token: TokenKeys,
 }
 
-/// The section of the hub's WebSockets.
-#[derive(Clone, Debug)]
-pub(crate) struct InWebSocket;
-
-impl Section for InWebSocket {
-    const PATH: &'static str = "websocket";
-}
-
-/// The hub's WebSockets.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct WebSocketKeys {
-    /// Path of the hub's WebSocket, for the SDKs of Centrifugal
-    #[arg(long, value_name = "PATH", default_value = "/connection/websocket")]
-    pub(crate) handler_prefix: UrlPath,
-
-    /// Largest message with commands. A client that sends a larger one is closed with 1009
-    #[arg(long, value_name = "SIZE", default_value = "64KiB")]
-    pub(crate) message_size_limit: Bytes,
-}
-
 /// Whether users have a channel of their own.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PersonalChannelKeys {
     /// Subscribe each client with a user to the user's personal channel, #USER, when it connects
     #[arg(long, value_name = "on|off", default_value = "off")]
     pub(crate) enabled: Switch,
+
+    /// End the other connections of a user with 3504 when a new one comes
+    #[arg(long, value_name = "on|off", default_value = "off")]
+    pub(crate) single_connection: Switch,
 
     /// Namespace of personal channels. Empty: none
     #[arg(long, value_name = "NAME", default_value = "")]

@@ -263,14 +263,6 @@ const ADVICE: &[Advice] = &[
         text: "codes are not changed for unidirectional clients",
     },
     Advice {
-        path: "client.subscribe_to_user_personal_channel.single_connection",
-        text: "a new connection of a user doesn't end the earlier ones; use client.user_connection_limit",
-    },
-    Advice {
-        path: "websocket.disabled",
-        text: "the WebSocket endpoint is always there",
-    },
-    Advice {
         path: "websocket.write_timeout",
         text: "use limits.progress_timeout",
     },
@@ -279,28 +271,28 @@ const ADVICE: &[Advice] = &[
         text: "the limit of messages counts after decompression",
     },
     Advice {
-        path: "prometheus",
-        text: "there is no /metrics",
+        path: "prometheus.instrument_http_handlers",
+        text: "statuses of HTTP are not counted",
     },
     Advice {
-        path: "sse",
-        text: "always there, at /connection/sse, with fixed limits",
+        path: "prometheus.recovered_publications_histogram",
+        text: "recoveries are counted, their publications are not",
     },
     Advice {
-        path: "http_stream",
-        text: "always there, at /connection/http_stream, with fixed limits",
+        path: "prometheus.native_histograms",
+        text: "histograms have buckets",
     },
     Advice {
-        path: "uni_sse",
-        text: "always there, at /connection/uni_sse, with fixed limits",
+        path: "uni_websocket.write_timeout",
+        text: "use limits.progress_timeout",
     },
     Advice {
-        path: "uni_websocket",
-        text: "always there, at /connection/uni_websocket, with fixed limits",
+        path: "uni_websocket.decompressed_message_size_limit",
+        text: "the limit of messages counts after decompression",
     },
     Advice {
-        path: "emulation",
-        text: "always there, at /emulation, with fixed limits",
+        path: "uni_sse.connect_code_to_http_response",
+        text: "a client that may not connect is told so by a push, in a response with status 200",
     },
     Advice {
         path: "uni_http_stream",
@@ -309,10 +301,6 @@ const ADVICE: &[Advice] = &[
     Advice {
         path: "init",
         text: "there is no such endpoint",
-    },
-    Advice {
-        path: "channel.*.auto_cache_recover",
-        text: "clients ask for the newest publication themselves, by subscribing with recovery",
     },
     Advice {
         path: "channel.*.allowed_delta_types",
@@ -363,25 +351,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("websocket.compression_level", "1"),
     ("websocket.write_timeout", "1000ms"),
     ("websocket.write_timeout", "1s"),
-    // These transports are always there.
-    ("sse.enabled", "true"),
-    ("sse.handler_prefix", "/connection/sse"),
-    ("sse.max_request_body_size", "65536"),
-    ("http_stream.enabled", "true"),
-    ("http_stream.handler_prefix", "/connection/http_stream"),
-    ("http_stream.max_request_body_size", "65536"),
-    ("uni_sse.enabled", "true"),
-    ("uni_sse.handler_prefix", "/connection/uni_sse"),
-    ("uni_sse.max_request_body_size", "65536"),
-    ("uni_websocket.enabled", "true"),
-    ("uni_websocket.handler_prefix", "/connection/uni_websocket"),
     ("uni_websocket.compression", "true"),
     ("uni_websocket.compression_level", "1"),
     ("uni_websocket.write_timeout", "1s"),
     ("uni_websocket.write_timeout", "1000ms"),
-    ("uni_websocket.message_size_limit", "65536"),
-    ("emulation.handler_prefix", "/emulation"),
-    ("emulation.max_request_body_size", "65536"),
     ("http_api.handler_prefix", "/api"),
     ("client.presence_update_interval", "27s"),
     ("channel.proxy.*.timeout", "1s"),

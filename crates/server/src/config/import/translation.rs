@@ -31,6 +31,10 @@ impl Translation {
         for (name, value) in source {
             translation.setting(name, value);
         }
+        // Dashboards know the metrics by this name.
+        if translation.values.get("prometheus.enabled") == Some(&Value::Bool(true)) {
+            translation.set("prometheus.name_prefix", "centrifugo".into());
+        }
         translation.check();
         translation
     }
