@@ -139,7 +139,7 @@ fn show(directory: &dyn std::fmt::Display, report: &LogReport) {
     if report.new_epochs > 0 {
         tracing::warn!(
             channels = report.new_epochs,
-            "power was cut, and publications of the last moments may be lost: channels have new epochs"
+            "publications may be lost, because power was cut or the log was repaired: channels have new epochs"
         );
     }
 }
