@@ -136,6 +136,7 @@ impl<A: Clone> Channel<A> {
             return self.enlist(key, variant, ids, effects);
         };
         member.state = MemberState::Alone(Box::new(Alone {
+            knows_epoch: !position.epoch.is_empty(),
             variant,
             position,
             lag: Lag::default(),
@@ -298,7 +299,14 @@ impl<A: Clone> Channel<A> {
         if alone.variant.has_delta {
             alone.last = Some(Arc::clone(publication));
         }
-        let item = Item::of(publication, position).for_variant(&alone.variant, None);
+        let mut item = Item::of(publication, position).for_variant(&alone.variant, None);
+        if !alone.knows_epoch
+            && alone.variant.wants(publication)
+            && let Some(position) = position
+        {
+            item = item.with_epoch(&position.epoch);
+            alone.knows_epoch = true;
+        }
         send_to(
             &member.client,
             &self.name,
@@ -309,14 +317,15 @@ impl<A: Clone> Channel<A> {
         );
     }
 
-    /// Moves a member to its list when both are at the same place, and it has a publication to differ from.
+    /// Moves a member to its list when both are at the same place, it knows the epoch, and it has a publication to differ
+    /// from.
     fn join_if_there(&mut self, key: ClientKey, ids: &mut ListIds, effects: &mut Vec<Effect<A>>) {
         let has_lists = !self.lists.is_empty();
         let Some(MemberState::Alone(alone)) = self.members.get(&key).map(|member| &member.state)
         else {
             return;
         };
-        if alone.variant.has_delta && alone.last.is_none() {
+        if !alone.knows_epoch || alone.variant.has_delta && alone.last.is_none() {
             return;
         }
         match &self.position {

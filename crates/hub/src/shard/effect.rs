@@ -14,8 +14,8 @@ pub(crate) struct ListId(pub(crate) u32);
 pub(crate) enum Item {
     Publication {
         publication: Arc<Publication>,
-        /// The epoch, if the publication is the first of its history: a subscriber that came before it knows none. Empty
-        /// otherwise.
+        /// The epoch, if the publication is the first of its history, or the first for a subscriber that knows no epoch.
+        /// Empty otherwise.
         epoch: Epoch,
         form: Form,
     },
@@ -41,6 +41,14 @@ impl Item {
             epoch: first.map_or_else(Epoch::default, |first| first.epoch.clone()),
             form: Form::Plain,
         }
+    }
+
+    /// Tells the epoch with a publication that isn't the first, to a subscriber that the first one was not for.
+    pub(crate) fn with_epoch(mut self, known: &Epoch) -> Self {
+        if let Self::Publication { epoch, .. } = &mut self {
+            *epoch = known.clone();
+        }
+        self
     }
 
     /// Gives a publication the form that subscribers of `variant` get, who have had `previous`.

@@ -78,6 +78,8 @@ pub(crate) struct Alone {
     /// Position of the last publication that it has been given.
     pub(crate) position: StreamPosition,
     pub(crate) lag: Lag,
+    /// Whether it has been told the epoch: in the answer to its subscription, or with its first publication.
+    pub(crate) knows_epoch: bool,
     /// The last publication that it has been given, if it has delta compression.
     pub(crate) last: Option<Arc<Publication>>,
 }

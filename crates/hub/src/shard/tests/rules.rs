@@ -106,6 +106,36 @@ fn the_first_publication_hands_over_an_epoch_that_nobody_knew() {
     assert_eq!(world.insufficient, [(ClientKey(1), generation)]);
 }
 
+/// HUB 4, scenarios 3 and 4.
+#[test]
+fn a_filter_does_not_keep_the_epoch_from_a_subscriber_that_knows_none() {
+    let mut world = World::default();
+    let node = FilterNode {
+        key: "kind".to_owned(),
+        cmp: "eq".to_owned(),
+        val: "goal".to_owned(),
+        ..FilterNode::default()
+    };
+    let mut filtered = variant();
+    filtered.filter = Some(Arc::new(Filter::new(&node).unwrap()));
+    let generation = world.begin(1, filtered);
+    world.release(1, generation, Some(position(0, "")));
+    for (offset, kind) in [(1, "foul"), (2, "goal"), (3, "goal")] {
+        let publication = Publication {
+            offset,
+            tags: [("kind", kind)].into_iter().collect(),
+            ..Publication::default()
+        };
+        world.publish(&Arc::new(publication), Some(&position(offset, "e")));
+    }
+    assert_eq!(world.offsets(1), [2, 3]);
+    let epochs = world.received[&1].iter().map(|item| match item {
+        Item::Publication { epoch, .. } => epoch.as_str(),
+        _ => "none",
+    });
+    assert_eq!(epochs.collect::<Vec<_>>(), ["e", ""]);
+}
+
 #[test]
 fn too_much_while_history_is_read_is_told() {
     let mut world = World::default();
