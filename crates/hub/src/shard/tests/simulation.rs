@@ -3,26 +3,19 @@
 //! The broker of the simulation assigns offsets at once, and delivers later, in order; it may lose a delivery, deliver
 //! one twice, and begin a new history. Clients subscribe, read the history late, come and go.
 
+use random::Random;
+
 use super::*;
 use crate::{History, namespace::RecoveryMode, shard::RecoveryRequest};
+
+// The simulation of nodes has it too.
+#[path = "../../../tests/node_simulation/random.rs"]
+mod random;
 
 const SEEDS: u64 = 4_000;
 const STEPS: u32 = 120;
 const CLIENTS: u64 = 5;
 const HISTORY_SIZE: u64 = 8;
-
-/// A small generator of random numbers, the same everywhere (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// What a client knows, as an SDK does.
 #[derive(Clone, Default)]
