@@ -162,6 +162,7 @@ async fn what_is_no_command_has_a_code_that_clients_know() {
     assert_eq!(node.info().num_clients, 0);
 }
 
+/// HUB 4, scenario 36.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_tells_clients_that_they_should_come_back() {
     let (_node, url, server) = start().await;
@@ -424,6 +425,7 @@ mod without_websocket {
         assert_eq!(goodbye["disconnect"]["code"], json!(3001));
     }
 
+    /// HUB 4, scenario 17: a session that is closed has no commands.
     #[tokio::test(flavor = "multi_thread")]
     async fn what_cannot_be_served_has_its_status() {
         let (_node, _transports, addr, _server) = start_http().await;

@@ -67,12 +67,14 @@ mod tests {
         assert_eq!(checked.as_ptr(), payload[1..].as_ptr());
     }
 
+    /// HUB 4, scenario 29.
     #[test]
     fn line_ends_between_tokens_are_removed_and_escaped_ones_stay() {
         let payload = Bytes::from_static(b"[\n1,\r\n\"a\\nb\\r\",\n\ntrue\n]");
         assert_eq!(check_json(payload).expect("JSON"), "[1,\"a\\nb\\r\",true]");
     }
 
+    /// HUB 4, scenario 29.
     #[test]
     fn what_a_parser_would_change_is_passed_on() {
         for payload in [

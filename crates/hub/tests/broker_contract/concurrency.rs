@@ -20,6 +20,8 @@ use crate::{
 };
 
 /// Scenario 12.
+///
+/// HUB 4, scenario 12.
 pub(crate) fn publishers_at_once_are_delivered_in_the_order_of_offsets<F: Fixture>(_: &World<F>) {
     let order = Arc::new(Order::default());
     let world = World::<F>::with_events(order.clone());
@@ -64,6 +66,8 @@ pub(crate) fn publishers_at_once_are_delivered_in_the_order_of_offsets<F: Fixtur
 }
 
 /// Scenario 30.
+///
+/// HUB 4, scenario 30.
 pub(crate) fn of_two_with_one_key_at_once_one_is_stored(world: &World<impl Fixture>) {
     world.subscribe("a");
     let publish = |number: u64| -> Published {

@@ -35,6 +35,8 @@ pub(crate) fn history_expires_after_its_last_publication(world: &World<impl Fixt
 }
 
 /// Scenario 8.
+///
+/// HUB 4, scenario 8.
 pub(crate) fn history_remove_and_expiry_keep_offset_and_epoch(world: &World<impl Fixture>) {
     let first = world.keep("a", "one");
     world.remove_history("a");
@@ -53,6 +55,8 @@ pub(crate) fn history_remove_and_expiry_keep_offset_and_epoch(world: &World<impl
 }
 
 /// Scenario 8.
+///
+/// HUB 4, scenario 8.
 pub(crate) fn only_the_loss_of_the_position_changes_the_epoch(world: &World<impl Fixture>) {
     let first = world.keep("a", "one");
     world.pass(60 * MINUTE - SECOND);
@@ -137,6 +141,8 @@ enum Expiry {
 }
 
 /// Scenario 9.
+///
+/// HUB 4, scenario 9.
 pub(crate) fn limits_of_zero_one_and_all(world: &World<impl Fixture>) {
     let epoch = fill(world, 5);
     let offsets = |limit, since: Option<u64>| {
@@ -162,6 +168,8 @@ pub(crate) fn limits_of_zero_one_and_all(world: &World<impl Fixture>) {
 }
 
 /// Scenario 9.
+///
+/// HUB 4, scenario 9.
 pub(crate) fn since_zero_and_since_the_top_and_beyond(world: &World<impl Fixture>) {
     let epoch = fill(world, 3);
     let since = |offset| world.offsets("a", all(Some(at(offset, &epoch))));

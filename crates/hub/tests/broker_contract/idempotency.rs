@@ -10,6 +10,8 @@ use crate::{
 };
 
 /// Scenario 30.
+///
+/// HUB 4, scenario 30.
 pub(crate) fn a_repeated_key_answers_with_the_first_position(world: &World<impl Fixture>) {
     world.subscribe("a");
     let first = world.publish("a", "one", with_key("k"));
@@ -48,6 +50,8 @@ pub(crate) fn a_key_without_history_is_delivered_once(world: &World<impl Fixture
 }
 
 /// Scenario 30. If key and channel were joined by a separator, these two would be one.
+///
+/// HUB 4, scenario 30.
 pub(crate) fn a_key_belongs_to_its_channel(world: &World<impl Fixture>) {
     for separator in ["_", ":", ".", "/", ""] {
         let one = world.publish(&format!("a{separator}b"), "one", with_key("c"));

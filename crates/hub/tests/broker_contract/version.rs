@@ -11,6 +11,8 @@ use crate::{
 };
 
 /// Scenario 31.
+///
+/// HUB 4, scenario 31.
 pub(crate) fn a_version_that_is_not_above_the_last_is_suppressed(world: &World<impl Fixture>) {
     world.subscribe("a");
     let first = world.publish("a", "five", versioned(5, ""));
@@ -30,6 +32,8 @@ pub(crate) fn a_version_that_is_not_above_the_last_is_suppressed(world: &World<i
 }
 
 /// Scenario 31.
+///
+/// HUB 4, scenario 31.
 pub(crate) fn another_version_epoch_accepts_a_lower_version(world: &World<impl Fixture>) {
     let suppressed = |version, epoch| {
         let published = world.publish("a", "x", versioned(version, epoch));

@@ -93,6 +93,7 @@ async fn a_client_is_pinged_and_lost_if_it_does_not_answer() {
     assert_eq!(world.node.info().num_clients, 1);
 }
 
+/// HUB 4, scenario 35: the code comes in the answer to connect, so that no client comes back at once.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_of_the_application_is_the_clients_answer() {
     let world = World::with(|builder| {

@@ -179,6 +179,43 @@ async fn the_expiry_of_an_old_subscription_does_not_touch_its_successor() {
     assert_eq!(world.node.info().num_subs, 1);
 }
 
+/// HUB 4, scenario 17.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_of_one_client_that_come_at_once_leave_no_ghost() {
+    let world = World::new();
+    let mut peer = world.connect();
+    let posts: Vec<_> = (0..4)
+        .map(|post| {
+            let client = Arc::clone(&peer.client);
+            tokio::task::spawn_blocking(move || {
+                for number in 0..200 {
+                    let id = 1_000 * (post + 1) + number;
+                    let kind = ["subscribe", "unsubscribe"][number % 2];
+                    let command = json!({ "id": id, kind: { "channel": "news" } });
+                    client.handle_frame(command.to_string().into());
+                }
+            })
+        })
+        .collect();
+    for post in posts {
+        // Only a failure takes so long.
+        tokio::time::timeout(Duration::from_secs(60), post)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    let replies = peer.take();
+    let answered = replies.iter().filter(|reply| reply["id"].is_u64());
+    assert_eq!(answered.count(), 800);
+    assert_eq!(peer.code(), None);
+    peer.call("unsubscribe", json!({ "channel": "news" }));
+    assert_eq!(world.node.info().num_subs, 0);
+    peer.subscribe("news");
+    assert_eq!(world.node.info().num_subs, 1);
+    peer.client.close();
+    assert_eq!(world.node.info().num_channels, 0);
+}
+
 /// HUB 4, scenario 18.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_close_the_users_others_from_within_connect_wait_for_nobody() {

@@ -164,6 +164,8 @@ async fn a_token_that_names_no_key_or_is_signed_with_another_is_refused() {
 }
 
 /// GHSA-g6vg-wj8f-48cj: a cache by key id alone gave one issuer the keys of another.
+///
+/// HUB 4, scenario 25.
 #[tokio::test(start_paused = true)]
 async fn the_same_key_id_at_two_issuers_is_two_keys_ghsa_g6vg_wj8f_48cj() {
     let source = Arc::new(|url: String| async move {
@@ -203,6 +205,8 @@ async fn the_same_key_id_at_two_issuers_is_two_keys_ghsa_g6vg_wj8f_48cj() {
 
 /// GHSA-j77h-rr39-c552: the URL of the keys was built from claims that nobody had verified. That a configured URL has no
 /// placeholders is tested with the configuration.
+///
+/// HUB 4, scenario 25.
 #[tokio::test(start_paused = true)]
 async fn nothing_in_a_token_decides_which_url_is_asked_ghsa_j77h_rr39_c552() {
     let issuer = Issuer::answering(KEYS);

@@ -296,6 +296,7 @@ fn protobuf_payloads_are_slices_of_the_frame() {
     assert_eq!(payload.as_ptr(), frame[7..].as_ptr());
 }
 
+/// HUB 4, scenario 27.
 #[test]
 fn a_length_beyond_the_frame_is_refused() {
     for frame in [
@@ -491,6 +492,7 @@ fn filters_in_a_connect_request_have_the_same_limits() {
     assert_eq!(first(limits(2)), Some(Err(DecodeError::FilterTooLarge)));
 }
 
+/// HUB 4, scenario 27.
 #[test]
 fn the_parsers_stop_at_deep_filters_before_the_limits_are_checked() {
     let limits = CommandLimits {
