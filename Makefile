@@ -23,7 +23,7 @@ SEEDS ?= 10000
 # Of `make crashes`.
 KILLS ?= 100
 
-.PHONY: help check test $(STEPS) simulate crashes differential conformance fuzz perf polling bench bench-peers peers client autobahn chromium firefox proxies iproute2 valgrind redis clean
+.PHONY: help check test $(STEPS) simulate crashes differential conformance fuzz perf polling bench bench-peers peers sdks sdk-programs client autobahn chromium firefox proxies iproute2 valgrind redis clean
 
 help: ## List the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ test: ## Run every check, fast ones first: what has to pass before a change is m
 	  printf '=== make %s: %s s\n' $$step $$(($$(date +%s) - start)); \
 	done
 	@[ ! -e $(NO_AUTOBAHN) ] || { printf '=== not checked, the Autobahn test suite: '; cat $(NO_AUTOBAHN); }
+	@for reason in $(SDKS)/no-*; do \
+	  [ ! -e $$reason ] || { printf '=== not checked, an SDK: '; cat $$reason; }; \
+	done
 
 # ---- Rust -------------------------------------------------------------------------------------------------
 
@@ -59,6 +62,7 @@ fmt: ## Check the formatting.
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --all --check
 	cargo fmt --manifest-path benches/core/Cargo.toml --check
+	cargo fmt --manifest-path crates/checks/peers/rust/Cargo.toml --check
 	cargo fmt --manifest-path benches/Cargo.toml --all --check
 
 clippy: ## Run clippy on the workspace.
@@ -163,6 +167,10 @@ e2e: peers client chromium firefox proxies ## Test the real binary with browsers
 	$(call check_tests,herd)
 	@[ ! -e $(CLIENT)/node_modules/ready ] || { set -x; cd $(CLIENT) && npm run --silent build && npm run --silent e2e; }
 
+sdks: peers chromium sdk-programs ## Test the hub with the SDKs for JavaScript (Node, Chromium), Python, Go, Java and Rust.
+	cargo build --workspace
+	$(call check_tests,sdks)
+
 faults: iproute2 client ## Kill and stop processes, drop packets, make clocks jump (as root, for network namespaces).
 	cargo build --workspace
 	$(call check_tests,faults)
@@ -222,6 +230,27 @@ peers: .venv/peers/ready $(PEERS)/node_modules/ready ## Set up the Node and Pyth
 
 $(PEERS)/node_modules/ready: $(PEERS)/package-lock.json
 	@{ set -x; (cd $(PEERS) && npm ci --ignore-scripts --no-audit --no-fund) && touch $@; } || { $(call unavailable,Node with $<); }
+
+SDKS := .work/sdks
+
+sdk-programs: $(SDKS)/go/ready $(SDKS)/java/ready $(SDKS)/rust/ready ## Build the programs in Go, Java and Rust that use the hub's SDKs.
+
+# Only who has the language tests its SDK. A program that can't be built fails in continuous integration.
+left_out = { mkdir -p $(SDKS) && echo '$(1) is not on this machine' | tee $(SDKS)/no-$(2); }
+
+$(SDKS)/go/ready: $(PEERS)/go/main.go $(PEERS)/go/go.sum
+	@rm -f $(SDKS)/no-go; command -v go > /dev/null || { $(call left_out,Go,go); exit 0; }; \
+	{ set -x; (cd $(PEERS)/go && go build -o $(CURDIR)/$(SDKS)/go/sdk .) && touch $@; } || { $(call unavailable,the SDK for Go); }
+
+# Maven writes where the packages are.
+$(SDKS)/java/ready: $(PEERS)/java/src/main/java/Sdk.java $(PEERS)/java/pom.xml
+	@rm -f $(SDKS)/no-java; { command -v javac && command -v mvn; } > /dev/null || { $(call left_out,Java with Maven,java); exit 0; }; \
+	{ set -x; mvn -q -B -f $(PEERS)/java/pom.xml compile dependency:build-classpath -Dmdep.outputFile=$(CURDIR)/$(SDKS)/java/classpath && \
+	touch $@; } || { $(call unavailable,the SDK for Java); }
+
+$(SDKS)/rust/ready: $(PEERS)/rust/src/sdk.rs $(PEERS)/rust/Cargo.lock
+	@{ set -x; cargo build --locked --manifest-path $(PEERS)/rust/Cargo.toml --target-dir $(SDKS)/rust && touch $@; } || \
+	{ $(call unavailable,the SDK for Rust); }
 
 client: $(CLIENT)/node_modules/ready ## Set up the packages to build and test the client for browsers.
 

@@ -36,4 +36,4 @@ print(json.dumps({
 try:
     client.publish(PublishRequest(channel="unknown:a", data=1))
 except CentApiResponseError as error:
-    print(json.dumps({"fact": "refused", "code": error.code}))
+    print(json.dumps({"fact": "refused", "refused": error.code == 102}))

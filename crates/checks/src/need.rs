@@ -81,6 +81,38 @@ pub fn python(script: &str) -> Option<Command> {
     Some(command)
 }
 
+/// Returns the program in Go that uses the hub's SDK.
+pub fn go_sdk() -> Option<Command> {
+    let program = sdk_program("go", "sdk")?;
+    Some(Command::new(program))
+}
+
+/// Returns the program in Rust that uses the hub's SDK.
+pub fn rust_sdk() -> Option<Command> {
+    let program = sdk_program("rust", "debug/sdk")?;
+    Some(Command::new(program))
+}
+
+/// Returns the program in Java that uses the hub's SDK.
+pub fn java_sdk() -> Option<Command> {
+    let packages = sdk_program("java", "classpath")?;
+    let packages = std::fs::read_to_string(packages).expect("a file");
+    let classes = root().join(".work/sdks/java/classes");
+    let mut command = Command::new("java");
+    command.args(["-cp", &format!("{}:{packages}", classes.display()), "Sdk"]);
+    Some(command)
+}
+
+fn sdk_program(language: &str, file: &str) -> Option<PathBuf> {
+    let folder = root().join(".work/sdks");
+    if let Ok(reason) = std::fs::read_to_string(folder.join(format!("no-{language}"))) {
+        eprintln!("skipped, the SDK for {language}: {}", reason.trim_end());
+        return None;
+    }
+    let what = format!("the SDK for {language}");
+    exists(folder.join(language).join(file), &what, "make sdks")
+}
+
 /// Returns Autobahn's `wstest`.
 pub fn wstest() -> Option<Command> {
     // Current systems have no package with Python 2.7.

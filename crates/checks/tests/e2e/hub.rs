@@ -1,5 +1,7 @@
 //! The hub with the SDKs that people use, unchanged.
 
+use std::process::Command;
+
 use serde_json::json;
 use sockeye_checks::{Process, Server, blocks_of_page, need, replaced, sockeye};
 use tempfile::TempDir;
@@ -242,9 +244,10 @@ fn what_the_server_counts_is_the_text_format_of_prometheus() {
     }
 }
 
-#[test]
-fn a_python_back_end_gives_orders() {
-    let Some(mut peer) = need::python("hub_api.py") else {
+/// Lets a back end give each order, and compares the answers.
+#[track_caller]
+fn orders_are_carried_out(peer: Option<Command>) {
+    let Some(mut peer) = peer else {
         return;
     };
     let Some((server, _directory)) = start() else {
@@ -252,7 +255,7 @@ fn a_python_back_end_gives_orders() {
     };
     peer.arg(format!("http://127.0.0.1:{}/api", server.port()))
         .arg("s3cret");
-    let ended = Process::start("cent", &mut peer, LIMIT).wait();
+    let ended = Process::start("the back end", &mut peer, LIMIT).wait();
     assert_eq!(ended.code, Some(0), "{}", ended.transcript());
     let facts = facts(&ended);
     let published = the(&facts, "published");
@@ -268,11 +271,21 @@ fn a_python_back_end_gives_orders() {
         (&json!({}), &json!({}))
     );
     assert_eq!((&asked["clients"], &asked["nodes"]), (&json!(0), &json!(1)));
-    assert_eq!(the(&facts, "refused")["code"], json!(102));
+    assert_eq!(the(&facts, "refused")["refused"], json!(true));
+}
+
+#[test]
+fn a_python_back_end_gives_orders() {
+    orders_are_carried_out(need::python("hub_api.py"));
+}
+
+#[test]
+fn a_javascript_back_end_gives_orders() {
+    orders_are_carried_out(need::node("hub_api.mjs"));
 }
 
 /// Starts the server of the page about hooks, with a back end of the page, and runs the SDK.
-fn hooked(language: &str, file: &str, back_end: impl Fn(&str) -> Option<std::process::Command>) {
+fn hooked(language: &str, file: &str, back_end: impl Fn(&str) -> Option<Command>) {
     const PAGE: &str = "authorise-with-your-back-end.md";
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(file);
