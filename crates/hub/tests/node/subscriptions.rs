@@ -233,10 +233,12 @@ async fn server_side_subscriptions_come_with_the_connection_and_are_recovered() 
     let news = &reply["connect"]["subs"]["news"];
     assert_eq!(news["recovered"], json!(true), "{reply}");
     assert_eq!(news["publications"][0]["data"], json!(2));
-    // The client can't end what the server began, nor begin it again.
-    peer.call("unsubscribe", json!({ "channel": "news" }));
     publish(&world, "news", json!(3)).await;
     assert_eq!(peer.publications(), [json!(3)]);
+    // The client can leave what the server has subscribed it to.
+    peer.call("unsubscribe", json!({ "channel": "news" }));
+    publish(&world, "news", json!(4)).await;
+    assert!(peer.publications().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

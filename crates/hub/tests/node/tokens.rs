@@ -182,6 +182,7 @@ async fn a_new_token_need_not_name_what_a_back_end_has_subscribed() {
     ann.call("connect", json!({ "token": token(&claims) }));
     let (all, how) = Default::default();
     world.node.subscribe("ann", "b", &all, how).await.unwrap();
+    assert_eq!(ann.pushes().len(), 1);
     let reply = ann.call("refresh", json!({ "token": token(&claims) }));
     assert_eq!(reply["refresh"], json!({}));
     // The one of the old token is missing.
