@@ -199,7 +199,7 @@ fn what_has_no_counterpart_is_listed_once_with_what_to_do() {
                 "concurrency": 4
             },
             "channel": {
-                "without_namespace": {"history_size": 10, "history_ttl": "300s", "allowed_delta_types": ["fossil"]},
+                "without_namespace": {"history_size": 10, "history_ttl": "300s", "allowed_delta_types": ["fossil"], "delta_publish": true},
                 "namespaces": [
                     {"name": "board", "subscription_type": "map", "map": {"mode": "persistent"}},
                     {"name": "lobby", "subscribe_stream_proxy_enabled": true, "subscribe_stream_proxy_name": "default"}
@@ -223,7 +223,7 @@ fn what_has_no_counterpart_is_listed_once_with_what_to_do() {
             "channel.namespaces[board].map",
             "channel.namespaces[board].subscription_type",
             "channel.namespaces[lobby].subscribe_stream_proxy_enabled",
-            "channel.without_namespace.allowed_delta_types",
+            "channel.without_namespace.delta_publish",
             "client.allowed_origins",
             "client.proxy.connect.grpc_metadata",
             "client.token.jwks_public_endpoint",
@@ -251,6 +251,7 @@ fn what_has_no_counterpart_is_listed_once_with_what_to_do() {
          [channel.without_namespace]\n\
          history_size = 10\n\
          history_ttl = \"300s\"\n\
+         allowed_delta_types = [\"fossil\"]\n\
          \n\
          [[channel.namespaces]]\n\
          name = \"board\"\n\

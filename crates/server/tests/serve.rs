@@ -63,7 +63,8 @@ fn page_comes_with_a_strict_policy() {
     assert!(policy.contains("connect-src 'self' ws: wss:"), "{policy}");
     assert!(!policy.contains("unsafe"), "{policy}");
     assert!(
-        body.starts_with("<!doctype html>") && body.contains("data-message-bytes-max=\"1024\"")
+        body.starts_with("<!doctype html>")
+            && body.contains("data-echo-message-bytes-max=\"1024\"")
     );
     let again = server.http(&format!(
         "GET / HTTP/1.1\r\nIf-None-Match: {}\r\n\r\n",

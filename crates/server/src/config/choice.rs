@@ -2,7 +2,7 @@
 
 use sockeye_hub::{
     broker::LogSync,
-    namespace::{PublicationDataFormat, RecoveryMode, SlowReader},
+    namespace::{DeltaType, PublicationDataFormat, RecoveryMode, SlowReader},
 };
 
 use super::shape::Shape;
@@ -23,6 +23,14 @@ pub(super) fn slow_reader(text: &str) -> Result<SlowReader, String> {
         "drop-oldest" => Ok(SlowReader::DropOldest),
         "latest-only" => Ok(SlowReader::LatestOnly),
         _ => Err(Shape::SlowReader.refuse(text)),
+    }
+}
+
+/// Parses a kind of delta compression.
+pub(super) fn delta_type(text: &str) -> Result<DeltaType, String> {
+    match text {
+        "fossil" => Ok(DeltaType::Fossil),
+        _ => Err(Shape::DeltaType.refuse(text)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{any::TypeId, path::PathBuf};
 
 use sockeye_hub::{
     broker::LogSync,
-    namespace::{PublicationDataFormat, RecoveryMode, SlowReader},
+    namespace::{DeltaType, PublicationDataFormat, RecoveryMode, SlowReader},
 };
 
 use super::{
@@ -55,6 +55,7 @@ pub(crate) enum Shape {
     LogSize,
     MetricPrefix,
     SlowReader,
+    DeltaType,
 }
 
 impl Shape {
@@ -107,6 +108,7 @@ impl Shape {
             (TypeId::of::<LogSize>(), Self::LogSize),
             (TypeId::of::<MetricPrefix>(), Self::MetricPrefix),
             (TypeId::of::<SlowReader>(), Self::SlowReader),
+            (TypeId::of::<DeltaType>(), Self::DeltaType),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -145,6 +147,7 @@ impl Shape {
             Self::Origin => text.parse::<WebOrigin>().map(drop),
             Self::MetricPrefix => text.parse::<MetricPrefix>().map(drop),
             Self::SlowReader => choice::slow_reader(text).map(drop),
+            Self::DeltaType => choice::delta_type(text).map(drop),
             Self::RecoveryMode => choice::recovery_mode(text).map(drop),
             Self::DataFormat => choice::data_format(text).map(drop),
             Self::Namespaces => text.parse::<NamedList<ChannelOptionKeys>>().map(drop),
@@ -193,6 +196,7 @@ impl Shape {
             Self::Origin => "an origin",
             Self::MetricPrefix => "a prefix of names of metrics",
             Self::SlowReader => "a rule for slow readers",
+            Self::DeltaType => "a kind of delta compression",
             Self::RecoveryMode => "a recovery mode",
             Self::DataFormat => "a data format",
             Self::Namespaces | Self::RpcNamespaces => "a list of namespaces",
@@ -245,6 +249,7 @@ impl Shape {
             }
             Self::MetricPrefix => "letters, digits and _, not beginning with a digit; up to 64",
             Self::SlowReader => "disconnect, drop-oldest, latest-only",
+            Self::DeltaType => "fossil",
             Self::RecoveryMode => "stream, cache",
             Self::DataFormat => "not_empty, json, json_object, binary",
             Self::Namespaces | Self::RpcNamespaces | Self::Proxies => {

@@ -160,7 +160,8 @@ impl Client {
 
 /// Returns whether a new token names other channels than those that the client has because of the old one.
 fn is_changed(subscriptions: &Subscriptions, named: &[(String, SubscriptionOptions)]) -> bool {
-    let is_missing = |channel: &str| !subscriptions.is_active(channel);
+    // An empty name means nothing, as in the token of a connect.
+    let is_missing = |channel: &str| !channel.is_empty() && !subscriptions.is_active(channel);
     let is_named = |channel: &str| named.iter().any(|(name, _)| name == channel);
     named.iter().any(|(channel, _)| is_missing(channel))
         || subscriptions

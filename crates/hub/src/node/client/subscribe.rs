@@ -386,7 +386,7 @@ impl Client {
             recoverable: plan.is_recoverable,
             positioned: plan.is_positioned,
             delta: plan.has_delta,
-            was_recovering: request.recover,
+            was_recovering: request.recover || plan.is_recoverable && plan.auto_cache_recover,
             ..SubscribeResult::default()
         };
         if !plan.is_positioned {

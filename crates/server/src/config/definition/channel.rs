@@ -2,8 +2,8 @@
 
 use clap::Args;
 use sockeye_hub::namespace::{
-    ChannelConfig, ChannelNames, ChannelOptions, Namespace, PublicationDataFormat, RecoveryMode,
-    SlowReader,
+    ChannelConfig, ChannelNames, ChannelOptions, DeltaType, Namespace, PublicationDataFormat,
+    RecoveryMode, SlowReader,
 };
 
 use crate::config::{
@@ -178,6 +178,11 @@ pub(crate) struct ChannelOptionKeys {
     #[arg(long, value_name = "on|off", default_value = "off")]
     allow_tags_filter: Switch,
 
+    /// Delta compression that subscribers can ask for: a publication is sent as its difference from the one before. Needs
+    /// history. Default: none
+    #[arg(long, value_name = "fossil", value_delimiter = ',', value_parser = choice::delta_type)]
+    allowed_delta_types: Vec<DeltaType>,
+
     /// What the data of a publication must be. Default: channel.publication_data_format
     #[arg(long, value_name = "FORMAT", value_parser = choice::data_format)]
     publication_data_format: Option<PublicationDataFormat>,
@@ -245,6 +250,7 @@ impl ChannelOptionKeys {
             allow_user_limited_channels: is_on(self.allow_user_limited_channels),
             channel_regex: self.channel_regex.clone().map(|pattern| pattern.0),
             allow_tags_filter: is_on(self.allow_tags_filter),
+            allowed_delta_types: self.allowed_delta_types.clone(),
             publication_data_format: self.publication_data_format,
             refresh_by_server: is_on(self.sub_refresh_proxy_enabled),
             ..ChannelOptions::default()

@@ -303,12 +303,8 @@ const ADVICE: &[Advice] = &[
         text: "there is no such endpoint",
     },
     Advice {
-        path: "channel.*.allowed_delta_types",
-        text: "there is no delta compression; clients get whole publications",
-    },
-    Advice {
         path: "channel.*.delta_publish",
-        text: "there is no delta compression; clients get whole publications",
+        text: "not needed: every publication is sent as a difference to subscribers that ask for it",
     },
     Advice {
         path: "channel.*.subscription_type",
