@@ -38,7 +38,12 @@ fn start_prints_what_is_served_and_where() {
 
 #[test]
 fn page_comes_with_a_strict_policy() {
-    let server = Server::start(&["--listen", "127.0.0.1:0", "--message-bytes-max", "1KiB"]);
+    let server = Server::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--echo-message-bytes-max",
+        "1KiB",
+    ]);
     let page = server.http("GET / HTTP/1.1\r\n\r\n");
     let (head, body) = page.split_once("\r\n\r\n").unwrap();
     let field = |name: &str| {
