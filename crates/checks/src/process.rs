@@ -1,6 +1,7 @@
 //! A program that a check runs: every wait has a limit, its output is kept, and its children end with it.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -205,6 +206,17 @@ impl Process {
             }
             if Instant::now() >= self.deadline {
                 self.fail(&format!("did not end within {:?}", self.limit));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until something listens on the address, for processes that don't say when they do.
+    #[track_caller]
+    pub fn wait_for_port(&mut self, addr: SocketAddr) {
+        while TcpStream::connect(addr).is_err() {
+            if Instant::now() >= self.deadline {
+                self.fail("doesn't listen");
             }
             thread::sleep(POLL);
         }

@@ -2,9 +2,8 @@
 
 use std::fmt::Display;
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -14,7 +13,7 @@ use crate::process::Process;
 
 /// A proxy that runs until it is dropped.
 pub struct ReverseProxy {
-    process: Process,
+    _process: Process,
     port: Port,
     /// Its configuration and what it writes.
     _directory: TempDir,
@@ -74,22 +73,13 @@ impl ReverseProxy {
         port: Port,
         directory: TempDir,
     ) -> Self {
-        let proxy = Self {
-            process: Process::start(name, command, LIMIT),
+        let mut process = Process::start(name, command, LIMIT);
+        process.wait_for_port(port.addr());
+        Self {
+            _process: process,
             port,
             _directory: directory,
-        };
-        // Neither proxy says when it listens.
-        let until = Instant::now() + LIMIT;
-        while TcpStream::connect(proxy.addr()).is_err() {
-            assert!(
-                Instant::now() < until,
-                "{name} doesn't listen\n{}",
-                proxy.process.transcript()
-            );
-            thread::sleep(POLL);
         }
-        proxy
     }
 }
 
@@ -122,6 +112,3 @@ const PAGES_SERVER: &str = "127.0.0.1:8080";
 
 /// The proxies start within a second; a busy machine may need a few.
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// The time between two checks whether it listens.
-const POLL: Duration = Duration::from_millis(20);

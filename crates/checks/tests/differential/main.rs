@@ -34,6 +34,18 @@ const ROWS_WITHOUT_EXCHANGE: &[(&str, &str)] = &[
         "tokens with ES512",
         "the macros of the scripts sign with a shared secret alone",
     ),
+    (
+        "delta compression",
+        "the configurations allow it where there is history, and publish with it",
+    ),
+    (
+        "differences between texts",
+        "each server's differences lead to the same text, and the texts are what is compared",
+    ),
+    (
+        "`slow_reader` of a channel",
+        "there is no such setting to compare with",
+    ),
     ("hooks: ", HOOKS),
     ("`sub_refresh` by a hook", HOOKS),
 ];

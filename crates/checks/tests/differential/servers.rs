@@ -68,7 +68,9 @@ fn start_pair(referee: &Path, name: &str) -> Option<(Pair, (Process, Server))> {
             port.addr().port().to_string(),
         );
     let mut process = Process::start(format!("the referee ({name})"), &mut command, LIMIT);
+    // It says that it serves before it does.
     process.wait_for_text("serving ");
+    process.wait_for_port(port.addr());
     let pair = Pair {
         referee: port.addr(),
         ours: ours_addr,

@@ -253,7 +253,6 @@ impl ChannelOptionKeys {
             allowed_delta_types: self.allowed_delta_types.clone(),
             publication_data_format: self.publication_data_format,
             refresh_by_server: is_on(self.sub_refresh_proxy_enabled),
-            ..ChannelOptions::default()
         }
     }
 }
