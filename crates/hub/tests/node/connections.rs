@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use sockeye_hub::{Disconnect, ErrorCode, NodeSettings};
+use sockeye_hub::{
+    Disconnect, ErrorCode, NodeSettings,
+    wire::{Command, ConnectRequest, Encoding},
+};
 
-use crate::world::World;
+use crate::world::{World, token};
 
 #[tokio::test(start_paused = true)]
 async fn a_client_is_told_who_it_is_and_how_it_is_pinged() {
@@ -205,4 +208,28 @@ async fn a_new_connection_replaces_the_users_others_where_there_may_be_one() {
     let (one, other) = (world.connect(), world.connect());
     assert_eq!((one.code(), other.code()), (None, None));
     assert_eq!(world.node.info().num_clients, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_of_the_server_has_a_value_also_where_there_is_nothing_to_say() {
+    let world = World::new();
+    let peer = world.open_with(Encoding::Protobuf);
+    let command = Command {
+        id: 1,
+        connect: Some(ConnectRequest {
+            token: token(&json!({ "sub": "ann", "channels": ["plain:a"] })),
+            ..ConnectRequest::default()
+        }),
+        ..Command::default()
+    };
+    let mut frame = Vec::new();
+    Encoding::Protobuf
+        .encode_command(&command, &mut frame)
+        .unwrap();
+    peer.client.handle_frame(frame.into());
+    let reply = peer.frames().remove(0);
+    // An entry of the map: the key (field 1, 7 bytes), and then the value (field 2).
+    let entry = [&b"\x0a\x07plain:a"[..], b"\x12"].concat();
+    let found = reply.windows(entry.len()).any(|bytes| bytes == entry);
+    assert!(found, "{reply:?}");
 }

@@ -19,7 +19,8 @@ use crate::{
     shard::Generation,
     token::SubscriptionOptions,
     wire::{
-        ConnectPush, ConnectRequest, ConnectResult, Push, Reply, SubscribeRequest, SubscribeResult,
+        ConnectPush, ConnectRequest, ConnectResult, Encoding, Push, Reply, SubscribeRequest,
+        SubscribeResult,
     },
 };
 
@@ -410,7 +411,7 @@ impl Client {
             match self.open(connected, server_side, &request).await {
                 Ok((subscription, result)) => {
                     held.push(subscription);
-                    results.insert(channel, result);
+                    results.insert(channel, self.never_empty(result));
                 }
                 Err(failure) => {
                     self.abandon_held(&held);
@@ -419,6 +420,15 @@ impl Client {
             }
         }
         Ok((held, results))
+    }
+
+    /// Sees to it that the result is written. The Protobuf library leaves a map's value out if it is the default one, and
+    /// SDKs for Go and JavaScript fail at a channel without a value. A `ttl` says nothing without `expires`.
+    fn never_empty(&self, mut result: SubscribeResult) -> SubscribeResult {
+        if self.transport.encoding() == Encoding::Protobuf && result == SubscribeResult::default() {
+            result.ttl = 1;
+        }
+        result
     }
 
     /// Subscribes a client that isn't told yet.
