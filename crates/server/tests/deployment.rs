@@ -173,7 +173,7 @@ fn every_path_in_a_how_to_is_served() {
             return true;
         }
         let connected = run(&["connect", "--no-proxy", "--wait", "1ms", &server.ws(path)]);
-        connected.code == Some(0) || !connected.stderr.contains("404")
+        connected.code == Some(0) || !connected.stderr.contains(" answered 404 ")
     };
     assert!(!is_there("/nothing"));
     let mut count = 0;
