@@ -341,6 +341,22 @@ impl NodeBroker {
             }),
         }
     }
+
+    /// Tells the nodes that a client has come or gone.
+    fn announce<'a>(
+        &'a self,
+        channel: &Arc<str>,
+        delivery: impl Fn() -> Delivery + Send + 'a,
+    ) -> Answer<'a, Result<(), BrokerError>> {
+        let channel = Arc::clone(channel);
+        Answer::later(async move {
+            self.backbone.pause(&channel).await;
+            self.lives()?;
+            let mut state = self.backbone.state.lock().unwrap();
+            self.backbone.send(&mut state, &channel, delivery);
+            Ok(())
+        })
+    }
 }
 
 impl Broker for NodeBroker {
@@ -406,15 +422,7 @@ impl Broker for NodeBroker {
         channel: &Arc<str>,
         info: Arc<ClientInfo>,
     ) -> Answer<'_, Result<(), BrokerError>> {
-        let channel = Arc::clone(channel);
-        Answer::later(async move {
-            self.backbone.pause(&channel).await;
-            self.lives()?;
-            let mut state = self.backbone.state.lock().unwrap();
-            self.backbone
-                .send(&mut state, &channel, || Delivery::Join(Arc::clone(&info)));
-            Ok(())
-        })
+        self.announce(channel, move || Delivery::Join(Arc::clone(&info)))
     }
 
     fn publish_leave(
@@ -422,15 +430,7 @@ impl Broker for NodeBroker {
         channel: &Arc<str>,
         info: Arc<ClientInfo>,
     ) -> Answer<'_, Result<(), BrokerError>> {
-        let channel = Arc::clone(channel);
-        Answer::later(async move {
-            self.backbone.pause(&channel).await;
-            self.lives()?;
-            let mut state = self.backbone.state.lock().unwrap();
-            self.backbone
-                .send(&mut state, &channel, || Delivery::Leave(Arc::clone(&info)));
-            Ok(())
-        })
+        self.announce(channel, move || Delivery::Leave(Arc::clone(&info)))
     }
 
     fn history(
