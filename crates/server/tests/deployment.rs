@@ -166,7 +166,8 @@ const OTHER_ROOTS: &[&str] = &[
 
 #[test]
 fn every_path_in_a_how_to_is_served() {
-    let server = Server::start(&["serve", "--listen", "127.0.0.1:0"]);
+    let everything = ["--prometheus-enabled", "on"];
+    let server = Server::start(&[&["serve", "--listen", "127.0.0.1:0"], &everything[..]].concat());
     let is_there = |path: &str| {
         let answer = server.http(&format!("GET {path} HTTP/1.1\r\n\r\n"));
         if !answer.starts_with("HTTP/1.1 404 ") {

@@ -1,6 +1,7 @@
 //! End to end: the real binary, real sockets, and clients and servers of others.
 
 mod accessibility;
+mod back_ends;
 mod chat;
 mod chat_states;
 mod chromium;
