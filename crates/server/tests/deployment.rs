@@ -98,6 +98,7 @@ const FLAGS_OF_OTHERS: &[&str] = &[
     "--now",
     "--shell",
     "--system",
+    "--data-urlencode",
 ];
 
 #[test]
@@ -235,7 +236,7 @@ fn configuration_in_a_how_to_passes_the_check() {
 #[test]
 fn the_page_for_systemd_shows_the_configuration_that_lies_beside_it() {
     let file = how_to("systemd/sockeye.toml");
-    let settings = file.lines().filter(|line| !line.starts_with('#'));
+    let settings = file.lines().skip_while(|line| line.starts_with('#'));
     let settings: String = settings.map(|line| format!("{line}\n")).collect();
     assert!(how_to("systemd.md").contains(&format!("```toml\n{settings}```")));
 }
