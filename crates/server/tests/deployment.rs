@@ -109,6 +109,9 @@ fn every_flag_in_a_how_to_is_a_flag() {
     for command in ["serve", "connect", "bench", "config", "completions", "man"] {
         known += &run(&[command, "--help"]).stdout;
     }
+    for token in ["connection", "subscription", "inspect"] {
+        known += &run(&["token", token, "--help"]).stdout;
+    }
     let known = words(&known, "--", is_part);
     let mut count = 0;
     for path in copied_files() {
