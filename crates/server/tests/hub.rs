@@ -446,6 +446,14 @@ mod without_websocket {
         );
         let (head, _) = request(&addr, &foreign);
         assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+        let own_first = format!("Origin: http://{addr}\r\nOrigin: https://evil.example\r\n");
+        for start in ["POST /emulation", "OPTIONS /emulation"] {
+            let two = format!(
+                "{start} HTTP/1.1\r\nHost: {addr}\r\n{own_first}Content-Length: 2\r\n\r\n{{}}"
+            );
+            let (head, _) = request(&addr, &two);
+            assert!(head.starts_with("HTTP/1.1 403 "), "{start}: {head}");
+        }
         let own = format!(
             "OPTIONS /emulation HTTP/1.1\r\nHost: {addr}\r\nOrigin: http://{addr}\r\nAccess-Control-Request-Headers: content-type\r\n\r\n"
         );

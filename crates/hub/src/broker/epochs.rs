@@ -1,6 +1,9 @@
 //! New epochs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use crate::{Epoch, random::mix};
 
@@ -20,14 +23,24 @@ impl Epochs {
 
     pub(crate) fn make(&self) -> Epoch {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let mut bits = mix(self.seed.wrapping_add(mix(number)));
-        let mut text = [0; EPOCH_BYTES];
-        for letter in &mut text {
-            *letter = LETTERS[(bits % 64) as usize];
-            bits /= 64;
-        }
-        Epoch::new(str::from_utf8(&text).expect("the letters are ASCII"))
+        epoch(mix(self.seed.wrapping_add(mix(number))))
     }
+
+    /// Returns the epoch of a channel's history, the same one each time; another one for each `generation`.
+    pub(crate) fn of(&self, channel: &str, generation: u64) -> Epoch {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, channel, generation).hash(&mut hasher);
+        epoch(hasher.finish())
+    }
+}
+
+fn epoch(mut bits: u64) -> Epoch {
+    let mut text = [0; EPOCH_BYTES];
+    for letter in &mut text {
+        *letter = LETTERS[(bits % 64) as usize];
+        bits /= 64;
+    }
+    Epoch::new(str::from_utf8(&text).expect("the letters are ASCII"))
 }
 
 /// Bytes. As long as Centrifugo's, and with the counts of an `Arc` just the smallest allocation.
@@ -48,6 +61,16 @@ mod tests {
         let made: HashSet<Epoch> = (0..10_000).map(|_| epochs.make()).collect();
         assert_eq!(made.len(), 10_000);
         assert!(made.iter().all(|epoch| epoch.as_str().len() == 8));
+    }
+
+    #[test]
+    fn a_channel_and_a_generation_have_one_epoch() {
+        let epochs = Epochs::new(7);
+        assert_eq!(epochs.of("a", 1), epochs.of("a", 1));
+        let others =
+            [("a", 2), ("b", 1)].map(|(channel, generation)| epochs.of(channel, generation));
+        assert!(!others.contains(&epochs.of("a", 1)));
+        assert_ne!(epochs.of("a", 1), Epochs::new(8).of("a", 1));
     }
 
     #[test]

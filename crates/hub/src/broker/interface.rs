@@ -48,8 +48,8 @@ pub trait Broker: Send + Sync + 'static {
         info: Arc<ClientInfo>,
     ) -> Answer<'_, Result<(), BrokerError>>;
 
-    /// Returns publications of `channel` and its position. A channel without a history gets a new epoch, which the broker
-    /// remembers as long as [`HistoryQuery::meta_ttl`] says.
+    /// Returns publications of `channel` and its position. A channel without a history gets an epoch in which nothing
+    /// was published. The broker remembers it as long as [`HistoryQuery::meta_ttl`] says, or gives the same one again.
     fn history(
         &self,
         channel: &Arc<str>,

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 /// A broker of its own for one test, and its time.
 pub(crate) trait Fixture: Sync {
+    /// Whether the broker remembers what was said about a channel without subscribers and publications.
+    const REMEMBERS_UNPUBLISHED: bool = true;
+
     fn new() -> Self;
 
     /// Returns the broker, which hasn't started yet.
@@ -25,9 +28,12 @@ pub(crate) struct MemoryFixture {
 }
 
 impl Fixture for MemoryFixture {
+    const REMEMBERS_UNPUBLISHED: bool = false;
+
     fn new() -> Self {
         let clock = Arc::new(ManualClock::at(UnixMillis(1_800_000_000_000)));
-        let broker = Memory::new(clock.clone() as Arc<dyn Clock>, MemoryLimits::default());
+        let as_clock = clock.clone() as Arc<dyn Clock>;
+        let broker = Memory::with_epoch_seed(as_clock, MemoryLimits::default(), 7);
         Self {
             broker: Arc::new(broker),
             clock,

@@ -14,9 +14,14 @@ pub(super) fn admit(
     headers: &HeaderMap,
     info: &RequestInfo,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, ForeignPage> {
-    let Some(origin) = headers.get(header::ORIGIN) else {
+    let mut given = headers.get_all(header::ORIGIN).into_iter();
+    let Some(origin) = given.next() else {
         return Ok(Vec::new());
     };
+    // No browser sends two, and each could be meant.
+    if given.next().is_some() {
+        return Err(ForeignPage);
+    }
     let is_admitted = match (origins, origin.to_str()) {
         (Origins::Any, _) => true,
         (_, Err(_)) => false,

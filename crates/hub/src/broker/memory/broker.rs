@@ -2,7 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +19,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    Answer, ClientInfo, Clock, Publication,
+    Answer, ClientInfo, Clock, Epoch, Publication, StreamPosition,
     broker::{
         Broker, BrokerError, BrokerEvents, History, HistoryQuery, PublishOptions, Published,
         Suppression, epochs::Epochs, keys, usage::Usage,
@@ -52,6 +56,7 @@ pub struct Memory {
     clock: Arc<dyn Clock>,
     limits: MemoryLimits,
     epochs: Epochs,
+    forgotten: ForgottenHistories,
     events: OnceLock<Arc<dyn BrokerEvents>>,
     table: Table,
     /// Bytes. The publications in all histories.
@@ -80,6 +85,7 @@ impl Memory {
             clock,
             limits,
             epochs: Epochs::new(seed),
+            forgotten: ForgottenHistories::new(seed),
             events: OnceLock::new(),
             table: Table::new(limits.channels_max),
             history: Usage::new(limits.history_bytes_max),
@@ -120,15 +126,14 @@ impl Memory {
         now: Duration,
         operate: impl FnOnce(&mut ChannelState) -> R,
     ) -> Result<R, BrokerError> {
-        // Two for at most one that is created: what has expired doesn't pile up.
         let channels_max = if self.table.has_room() {
-            2
+            SWEEP_CHANNELS_PER_OPERATION
         } else {
             SWEEP_CHANNELS_MAX
         };
         self.free_expired(now, channels_max);
         let operate = |state: &mut ChannelState| {
-            state.expire(now, &self.history, &self.idempotency);
+            self.expire(channel, state, now);
             operate(state)
         };
         let result = self.table.with(channel, operate);
@@ -138,10 +143,14 @@ impl Memory {
     }
 
     fn free_expired(&self, now: Duration, channels_max: usize) {
-        let expire = |state: &mut ChannelState| {
-            state.expire(now, &self.history, &self.idempotency);
-        };
+        let expire = |channel: &str, state: &mut ChannelState| self.expire(channel, state, now);
         self.table.with_expired(now, channels_max, expire);
+    }
+
+    fn expire(&self, channel: &str, state: &mut ChannelState, now: Duration) {
+        state.expire(now, &self.history, &self.idempotency, || {
+            self.forgotten.add(channel);
+        });
     }
 
     fn publish_now(
@@ -206,7 +215,7 @@ impl Memory {
         }
         let mut position = None;
         let publication = if options.keeps_history() {
-            let stream = self.stream(state, options.history_meta_ttl, now);
+            let stream = self.stream(state, channel, options.history_meta_ttl, now);
             let expires_at = now.saturating_add(options.history_ttl);
             let size = options.history_size;
             let publication = stream.push(publication, size, expires_at, &self.history);
@@ -236,15 +245,23 @@ impl Memory {
     fn stream<'s>(
         &self,
         state: &'s mut ChannelState,
+        channel: &str,
         meta_ttl: Duration,
         now: Duration,
     ) -> &'s mut Stream {
         let stream = state.stream.get_or_insert_with(|| {
-            let epoch = self.epochs.make();
-            Box::new(Stream::new(epoch, self.limits.history_meta_ttl))
+            Box::new(Stream::new(
+                self.epoch(channel),
+                self.limits.history_meta_ttl,
+            ))
         });
         stream.remember(meta_ttl, now);
         stream
+    }
+
+    /// Returns the epoch of a channel that has no stream.
+    fn epoch(&self, channel: &str) -> Epoch {
+        self.epochs.of(channel, self.forgotten.count(channel))
     }
 
     /// Calls `deliver` under the lock of the channel, if it is subscribed.
@@ -310,13 +327,24 @@ impl Broker for Memory {
         query: HistoryQuery,
     ) -> Answer<'_, Result<History, BrokerError>> {
         let now = self.clock.elapsed();
-        Answer::now(self.with(channel, now, |state| {
-            let stream = self.stream(state, query.meta_ttl, now);
+        self.free_expired(now, SWEEP_CHANNELS_PER_OPERATION);
+        let history = self.table.with_existing(channel, |state| {
+            self.expire(channel, state, now);
+            let stream = self.stream(state, channel, query.meta_ttl, now);
             History {
                 publications: stream.read(&query, self.limits.answer_publications_max),
                 position: stream.position(),
             }
-        }))
+        });
+        // Otherwise questions alone could fill the table.
+        let unpublished = || History {
+            publications: Vec::new(),
+            position: StreamPosition {
+                offset: 0,
+                epoch: self.epoch(channel),
+            },
+        };
+        Answer::now(Ok(history.unwrap_or_else(unpublished)))
     }
 
     fn remove_history(&self, channel: &Arc<str>) -> Answer<'_, Result<(), BrokerError>> {
@@ -330,6 +358,41 @@ impl Broker for Memory {
 
     fn sweep(&self) {
         self.free_expired(self.clock.elapsed(), SWEEP_CHANNELS_MAX);
+    }
+}
+
+/// How many histories with publications have been forgotten.
+///
+/// It is part of the epoch of a new history, so that the channel's next one has another epoch, and offsets begin at 1 again.
+/// A channel without publications is therefore not kept: it has the same epoch when somebody asks again, unless a history
+/// that shares its number has been forgotten meanwhile.
+struct ForgottenHistories {
+    /// A number for each of [`FORGOTTEN_PARTS`] parts of all names.
+    counts: Box<[AtomicU64]>,
+    seed: u64,
+}
+
+impl ForgottenHistories {
+    fn new(seed: u64) -> Self {
+        Self {
+            counts: (0..FORGOTTEN_PARTS).map(|_| AtomicU64::new(0)).collect(),
+            seed,
+        }
+    }
+
+    /// Counts the history of a channel, which must be locked.
+    fn add(&self, channel: &str) {
+        self.part(channel).fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self, channel: &str) -> u64 {
+        self.part(channel).load(Ordering::Relaxed)
+    }
+
+    fn part(&self, channel: &str) -> &AtomicU64 {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, channel).hash(&mut hasher);
+        &self.counts[hasher.finish() as usize % FORGOTTEN_PARTS]
     }
 }
 
@@ -363,6 +426,12 @@ fn suppress(state: &ChannelState, options: &PublishOptions, now: Duration) -> Op
     }
     None
 }
+
+/// 32 KiB. The more there are, the rarer a channel without publications gets another epoch.
+const FORGOTTEN_PARTS: usize = 4096;
+
+/// Channels that an operation looks at. Two for at most one that it creates: what has expired doesn't pile up.
+const SWEEP_CHANNELS_PER_OPERATION: usize = 2;
 
 /// Channels that one sweep looks at: about a millisecond's work.
 const SWEEP_CHANNELS_MAX: usize = 4096;

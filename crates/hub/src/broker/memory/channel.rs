@@ -58,17 +58,30 @@ impl Channel {
 }
 
 impl ChannelState {
-    /// Returns whether nothing is kept about the channel, so that the table needn't hold it.
+    /// Returns whether nothing is kept about the channel that can't be made again, so that the table needn't hold it.
     pub(super) fn is_idle(&self) -> bool {
-        !self.is_subscribed && self.stream.is_none() && self.keys.is_none()
+        let has_publications = self
+            .stream
+            .as_ref()
+            .is_some_and(|stream| !stream.is_unpublished());
+        !self.is_subscribed && !has_publications && self.keys.is_none()
     }
 
-    /// Drops what has expired.
-    pub(super) fn expire(&mut self, now: Duration, history: &Usage, idempotency: &Usage) {
+    /// Drops what has expired. Calls `on_forgotten` if that is the position of a history that had publications.
+    pub(super) fn expire(
+        &mut self,
+        now: Duration,
+        history: &Usage,
+        idempotency: &Usage,
+        on_forgotten: impl FnOnce(),
+    ) {
         if let Some(stream) = &mut self.stream {
             stream.expire(now, history);
             if stream.is_forgotten(now) {
                 stream.clear(history);
+                if !stream.is_unpublished() {
+                    on_forgotten();
+                }
                 self.stream = None;
             }
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryLimits {
-    /// Channels that are subscribed, have a history or an epoch, or an idempotency key; 1,000,000 by default. One more is
-    /// refused with [`TooManyChannels`](crate::broker::BrokerError::TooManyChannels).
+    /// Channels that are subscribed, have a history that has had publications, or an idempotency key; 1,000,000 by
+    /// default. One more is refused with [`TooManyChannels`](crate::broker::BrokerError::TooManyChannels).
     pub channels_max: usize,
     /// Bytes. The publications in the histories of all channels; 256 MiB by default. When they are used up, a channel that
     /// gets a publication drops its oldest ones first; other channels keep theirs. If that isn't enough the publication
@@ -32,7 +32,7 @@ pub struct MemoryLimits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryUsage {
-    /// Channels that are subscribed, have a history or an epoch, or an idempotency key.
+    /// Channels that are subscribed, have a history that has had publications, or an idempotency key.
     pub channels: usize,
     /// Bytes, about. The channels without their publications and keys.
     pub channel_bytes: usize,

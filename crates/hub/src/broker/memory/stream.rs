@@ -49,6 +49,11 @@ impl Stream {
         }
     }
 
+    /// Returns whether nothing has been published in this epoch.
+    pub(super) fn is_unpublished(&self) -> bool {
+        self.top == 0
+    }
+
     pub(super) fn is_forgotten(&self, now: Duration) -> bool {
         self.forgotten_at <= now
     }

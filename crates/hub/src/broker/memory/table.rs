@@ -83,14 +83,14 @@ impl Table {
         &self,
         now: Duration,
         count_max: usize,
-        mut operate: impl FnMut(&mut ChannelState),
+        mut operate: impl FnMut(&str, &mut ChannelState),
     ) {
         for (at, channel) in self.schedule.take_due(now, count_max) {
             let mut state = channel.lock();
             // Another thread may have entered the channel anew meanwhile.
             state.scheduled_at.take_if(|scheduled| *scheduled == at);
             if !state.is_removed {
-                operate(&mut state);
+                operate(&channel.name, &mut state);
                 self.settle(&channel, state);
             }
         }

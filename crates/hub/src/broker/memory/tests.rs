@@ -1,6 +1,7 @@
 //! The limits of the memory broker. What it shares with other brokers is in the contract test.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,9 +10,9 @@ use bytes::Bytes;
 
 use super::{Memory, MemoryLimits, MemoryUsage};
 use crate::{
-    ClientInfo, Clock, ManualClock, Publication, StreamPosition, Tags, UnixMillis,
+    ClientInfo, Clock, Epoch, ManualClock, Publication, StreamPosition, Tags, UnixMillis,
     broker::{
-        Broker, BrokerError, BrokerEvents, HistoryQuery, Limit, PublishOptions, Published,
+        Broker, BrokerError, BrokerEvents, History, HistoryQuery, Limit, PublishOptions, Published,
         Suppression,
     },
 };
@@ -24,10 +25,10 @@ fn one_channel_more_than_the_limit_is_refused() {
     world.keep("b", 1);
     assert_eq!(world.subscribe("c"), refusal);
     assert_eq!(world.try_keep("c", 1).map(drop), refusal);
-    assert_eq!(world.history("c").map(drop), refusal);
     assert_eq!(world.publish_with_key("c", "k").map(drop), refusal);
     // What keeps nothing needs no place.
     world.publish("c", 1, PublishOptions::default()).unwrap();
+    assert_eq!(world.history("c"), Ok(Vec::new()));
     // Those that have a place go on.
     world.keep("a", 1);
     world.keep("b", 1);
@@ -48,6 +49,41 @@ fn a_channel_that_is_left_or_forgotten_makes_room() {
     world.clock.advance(HOUR);
     world.subscribe("d").unwrap();
     assert_eq!(world.broker.usage().channels, 1);
+}
+
+/// Otherwise one client could use up the places of all, by subscribing to one name after the other.
+#[test]
+fn a_channel_without_publications_holds_no_place_and_keeps_its_epoch() {
+    let world = World::new(|limits| limits.channels_max = 1);
+    let epochs: Vec<Epoch> = (0..100)
+        .map(|number| {
+            let channel = format!("channel {number}");
+            world.subscribe(&channel).unwrap();
+            let asked = world.position(&channel).epoch;
+            world.unsubscribe(&channel);
+            asked
+        })
+        .collect();
+    assert_eq!(world.broker.usage(), MemoryUsage::default());
+    for (number, epoch) in epochs.iter().enumerate() {
+        let again = world.position(&format!("channel {number}"));
+        assert_eq!(again.epoch, *epoch);
+    }
+    let published = world.keep("channel 7", 1);
+    assert_eq!(published.position.unwrap().epoch, epochs[7]);
+}
+
+#[test]
+fn a_history_that_is_forgotten_is_followed_by_one_with_another_epoch() {
+    let world = World::new(|_| {});
+    let mut epochs = HashSet::new();
+    for _ in 0..20 {
+        let published = world.keep("a", 1).position.unwrap();
+        assert_eq!(published.offset, 1);
+        assert!(epochs.insert(published.epoch));
+        world.clock.advance(HOUR);
+        world.broker.sweep();
+    }
 }
 
 /// Scenario 40.
@@ -408,13 +444,21 @@ impl World {
     }
 
     fn history(&self, channel: &str) -> Result<Vec<Arc<Publication>>, BrokerError> {
+        Ok(self.ask(channel)?.publications)
+    }
+
+    fn position(&self, channel: &str) -> StreamPosition {
+        self.ask(channel).unwrap().position
+    }
+
+    fn ask(&self, channel: &str) -> Result<History, BrokerError> {
         let query = HistoryQuery {
             limit: Limit::All,
             meta_ttl: HOUR,
             ..HistoryQuery::default()
         };
         let history = self.broker.history(&channel.into(), query);
-        Ok(history.try_now().unwrap()?.publications)
+        history.try_now().unwrap()
     }
 
     fn offsets(&self, channel: &str) -> Vec<u64> {
