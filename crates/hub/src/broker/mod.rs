@@ -27,6 +27,7 @@ pub(crate) mod keys;
 mod log_broker;
 mod memory;
 mod publish;
+pub(crate) mod refusal_log;
 pub(crate) mod usage;
 
 pub use crate::log::{LogError, LogReport, LogSync, check_log, dump_log, repair_log};

@@ -22,7 +22,7 @@ use crate::{
     Answer, ClientInfo, Clock, Epoch, Publication, StreamPosition,
     broker::{
         Broker, BrokerError, BrokerEvents, History, HistoryQuery, PublishOptions, Published,
-        Suppression, epochs::Epochs, keys, usage::Usage,
+        Suppression, epochs::Epochs, keys, refusal_log::RefusalLog, usage::Usage,
     },
 };
 
@@ -63,6 +63,7 @@ pub struct Memory {
     history: Usage,
     /// Bytes. The idempotency keys of all channels.
     idempotency: Usage,
+    refusals: RefusalLog,
 }
 
 impl Memory {
@@ -90,6 +91,7 @@ impl Memory {
             table: Table::new(limits.channels_max),
             history: Usage::new(limits.history_bytes_max),
             idempotency: Usage::new(limits.idempotency_bytes_max),
+            refusals: RefusalLog::default(),
         }
     }
 
@@ -137,8 +139,13 @@ impl Memory {
             operate(state)
         };
         let result = self.table.with(channel, operate);
-        result.map_err(|reached| BrokerError::TooManyChannels {
-            channels_max: reached.max,
+        result.map_err(|reached| {
+            self.refusals.write(
+                BrokerError::TooManyChannels {
+                    channels_max: reached.max,
+                },
+                now,
+            )
         })
     }
 
@@ -208,9 +215,10 @@ impl Memory {
             let reserved = keys.reserve(key, self.limits.idempotency_keys_max, &self.idempotency);
             if let Err(reached) = reserved {
                 state.keys = None;
-                return Err(BrokerError::TooManyIdempotencyKeys {
+                let error = BrokerError::TooManyIdempotencyKeys {
                     idempotency_bytes_max: reached.max,
-                });
+                };
+                return Err(self.refusals.write(error, now));
             }
         }
         let mut position = None;

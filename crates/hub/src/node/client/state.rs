@@ -143,7 +143,8 @@ impl From<Rejection> for Failure {
 
 impl From<BrokerError> for Failure {
     fn from(error: BrokerError) -> Self {
-        tracing::warn!(%error, "a client's command failed");
+        // A client can repeat it, and the broker has told what the operator must know.
+        tracing::debug!(%error, "a client's command failed");
         ErrorCode::Internal.into()
     }
 }

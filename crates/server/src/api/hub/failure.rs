@@ -40,8 +40,9 @@ impl From<ErrorCode> for Failure {
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
+        // The broker has told what the operator must know.
         match &error {
-            ApiError::Broker(cause) => tracing::warn!(error = %cause, "an order failed"),
+            ApiError::Broker(cause) => tracing::debug!(error = %cause, "an order failed"),
             error => tracing::debug!(%error, "an order is refused"),
         }
         error.code().into()
