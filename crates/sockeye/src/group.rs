@@ -13,7 +13,7 @@ use std::{
 
 use sockeye_proto::{CloseCode, Message};
 
-use crate::connection::{Except, Mailbox, Prepared, Session, Slice};
+use crate::connection::{Except, Mailbox, Prepared, Session, Slice, SlowReaderClose};
 
 /// Sessions that receive the same messages, such as the members of a room or the subscribers of a topic. Cheap to
 /// clone; clones are the same group.
@@ -67,7 +67,7 @@ pub struct Group(Arc<GroupSlices>);
 struct GroupSlices {
     slices: RwLock<Vec<Arc<Slice>>>,
     /// How members that read too slowly are closed, if not with 1013.
-    slow_reader: Option<(CloseCode, &'static str)>,
+    slow_reader: Option<Arc<SlowReaderClose>>,
 }
 
 impl Group {
@@ -91,16 +91,16 @@ impl Group {
     pub fn with_slow_reader(code: CloseCode, reason: &'static str) -> Self {
         Self(Arc::new(GroupSlices {
             slices: RwLock::default(),
-            slow_reader: Some((code, reason)),
+            slow_reader: Some(Arc::new(SlowReaderClose { code, reason })),
         }))
     }
 
     /// Adds the session. Does nothing if it is a member already or has ended.
     pub fn join(&self, session: &Session) {
         self.add(session);
-        if let Some(slow_reader) = self.0.slow_reader {
+        if let Some(slow_reader) = &self.0.slow_reader {
             let mut writer = session.shared().lock_in_order();
-            writer.cold_state().slow_reader = Some(slow_reader);
+            writer.cold_state().slow_reader = Some(Arc::clone(slow_reader));
             writer.tidy();
         }
     }

@@ -43,7 +43,7 @@ mod write;
 pub(crate) use buffers::SHORT_BYTES_END;
 pub(crate) use busy_poll::BusyPoll;
 pub(crate) use established::Established;
-pub(crate) use fan_out::{Except, Progress, SenderBacklog, Slice};
+pub(crate) use fan_out::{Except, Progress, SenderBacklog, Slice, SlowReaderClose};
 pub use io::Stream;
 #[cfg(feature = "server")]
 pub(crate) use io::{AsyncSocket, Socket};

@@ -16,5 +16,5 @@ mod slice;
 pub(crate) use backlog::SenderBacklog;
 pub(crate) use batch::Batch;
 pub(crate) use except::Except;
-pub(crate) use membership::{Delivery, Memberships};
+pub(crate) use membership::{Delivery, Memberships, SlowReaderClose};
 pub(crate) use slice::{Progress, Slice};

@@ -119,10 +119,7 @@ impl Writer {
             sender,
             outbox: None,
             outbox_bytes_max: u32::try_from(outbox_bytes_max).unwrap_or(u32::MAX),
-            cold_state: Some(Box::new(ColdState {
-                request: Some(request),
-                ..ColdState::default()
-            })),
+            cold_state: Some(Box::new(ColdState::of_request(request))),
             driven_by: DrivenBy::Nobody,
             cork: Cork::Off,
             paused: false,
@@ -143,7 +140,8 @@ impl Writer {
             + self
                 .cold_state
                 .as_ref()
-                .map_or(0, |cold_state| cold_state.deferred_bytes)
+                .and_then(|cold_state| cold_state.known_rare())
+                .map_or(0, |rare| rare.deferred_bytes)
     }
 
     /// Returns whether replies may still be queued. If not, reading pauses.
@@ -213,7 +211,7 @@ impl Writer {
     }
 
     pub(crate) fn closed(&self) -> Option<&Closed> {
-        self.cold_state.as_ref()?.closed.as_ref()
+        self.cold_state.as_ref()?.known_rare()?.closed.as_ref()
     }
 
     /// Returns whether the socket has failed.
@@ -223,10 +221,7 @@ impl Writer {
 
     /// Takes the reason of the failure; `None` if the peer has sent a Close frame before it.
     pub(crate) fn failure(&mut self) -> Option<io::Error> {
-        let cold_state = self.cold_state.as_mut()?;
-        cold_state
-            .failure
-            .take_if(|_| cold_state.received.is_none())
+        self.cold_state.as_mut()?.take_failure()
     }
 
     /// Returns the cold state, creating it if the session has none.
@@ -249,7 +244,10 @@ impl Writer {
 
     /// Drops the cold state if it is empty.
     pub(crate) fn tidy(&mut self) {
-        self.cold_state.take_if(|cold_state| cold_state.is_empty());
+        self.cold_state.take_if(|cold_state| {
+            cold_state.tidy();
+            cold_state.is_empty()
+        });
     }
 
     /// Sends a message whole or not at all: if it fits the outbox, or if nothing waits.
@@ -316,9 +314,7 @@ impl Writer {
         if end == End::Yes
             && let Some(cold_state) = &mut self.cold_state
         {
-            let deferred = std::mem::take(&mut cold_state.deferred);
-            cold_state.deferred_bytes = 0;
-            for message in deferred {
+            for message in cold_state.take_deferred() {
                 self.send(&message);
             }
             self.wake_waiting();
@@ -358,14 +354,14 @@ impl Writer {
 
     /// Remembers the peer's Close frame. The driver decides when it is answered.
     pub(crate) fn hear_close(&mut self, frame: CloseFrame<'_>) {
-        self.cold_state().received = Some(frame.code);
+        self.cold_state().rare().received = Some(frame.code);
         self.note_ending(Side::Peer, frame.code, frame.reason);
     }
 
     /// Answers the peer's Close frame, unless ours is out already. The answer is the last frame written, and
     /// the driver ends the connection after it.
     pub(crate) fn answer_close(&mut self) {
-        let Some((Side::Peer, code, reason)) = self.cold_state().ending.clone() else {
+        let Some((Side::Peer, code, reason)) = self.cold_state().rare().ending.clone() else {
             return;
         };
         let is_clear = self.is_clear() && self.cork == Cork::Off;
@@ -388,7 +384,7 @@ impl Writer {
             .is_ok()
         {
             self.note_ending(Side::Us, code, reason);
-            self.cold_state().drop_deferred();
+            self.cold_state().take_deferred();
             self.settle();
             self.wake_waiting();
             self.wake_driver();
@@ -407,14 +403,14 @@ impl Writer {
         self.flow = Flow::Lost;
         self.outbox = None;
         let cold_state = self.cold_state();
-        cold_state.failure.get_or_insert(error);
-        cold_state.drop_deferred();
-        cold_state.waiting.wake();
+        cold_state.rare().failure.get_or_insert(error);
+        cold_state.take_deferred();
+        cold_state.wake_waiting();
     }
 
     /// Ends the connection for `end_cause` by a reset: neither this process nor the kernel sends what waits.
     pub(crate) fn reset_for(&mut self, end_cause: EndCause) {
-        self.cold_state().end_cause = Some(end_cause);
+        self.cold_state().rare().end_cause = Some(end_cause);
         self.note_ending(end_cause.side(), CloseCode::ABNORMAL, end_cause.reason());
         self.io.reset();
     }
@@ -422,14 +418,14 @@ impl Writer {
     /// Closes the connection for `end_cause` with a Close frame.
     pub(crate) fn close_for(&mut self, end_cause: EndCause) {
         if self.is_open() {
-            self.cold_state().end_cause = Some(end_cause);
+            self.cold_state().rare().end_cause = Some(end_cause);
             self.close(CloseCode::GOING_AWAY, end_cause.reason());
         }
     }
 
     /// Returns why this end has ended the connection, if a timeout or short memory was the cause.
     pub(crate) fn end_cause(&self) -> Option<EndCause> {
-        self.cold_state.as_ref()?.end_cause
+        self.cold_state.as_ref()?.known_rare()?.end_cause
     }
 
     /// Settles how the connection ended, and wakes all that wait for it. The socket stays, to be shut down.
@@ -437,17 +433,18 @@ impl Writer {
         self.note_ending(Side::Network, CloseCode::ABNORMAL, "");
         let sent = self.sender.close_sent();
         let cold_state = self.cold_state();
-        let (by, code, reason) = cold_state.ending.clone().expect("noted just now");
+        let rare = cold_state.rare();
+        let (by, code, reason) = rare.ending.clone().expect("noted just now");
         let closed = Closed {
             code,
             reason,
             by,
             sent,
-            received: cold_state.received,
+            received: rare.received,
         };
-        cold_state.closed = Some(closed.clone());
-        cold_state.waiting.wake();
-        cold_state.watching.wake();
+        rare.closed = Some(closed.clone());
+        rare.waiting.wake();
+        rare.watching.wake();
         closed
     }
 
@@ -458,7 +455,7 @@ impl Writer {
         self.driven_by = DrivenBy::Nobody;
         self.outbox = None;
         self.unflushed = false;
-        self.cold_state().drop_deferred();
+        self.cold_state().take_deferred();
     }
 
     /// Notes whether reading pauses, so that the driver is woken when there is room.
@@ -473,12 +470,12 @@ impl Writer {
 
     /// Returns the tasks that wait for room.
     pub(crate) fn waiting(&mut self) -> &mut Waiters {
-        &mut self.cold_state().waiting
+        &mut self.cold_state().rare().waiting
     }
 
     /// Returns the tasks that wait for the end.
     pub(crate) fn watching(&mut self) -> &mut Waiters {
-        &mut self.cold_state().watching
+        &mut self.cold_state().rare().watching
     }
 
     /// Sets whether a send goes to the socket at once.
@@ -548,9 +545,9 @@ impl Writer {
     }
 
     fn note_ending(&mut self, side: Side, code: CloseCode, reason: &str) {
-        let cold_state = self.cold_state();
-        if cold_state.ending.is_none() {
-            cold_state.ending = Some((side, code, reason.to_owned()));
+        let rare = self.cold_state().rare();
+        if rare.ending.is_none() {
+            rare.ending = Some((side, code, reason.to_owned()));
         }
     }
 }

@@ -43,7 +43,7 @@ struct Level {
 #[derive(Debug)]
 struct Timer {
     tick: u64,
-    token: u64,
+    token: u32,
     /// The next timer of the same slot, or the next unused one.
     next: u32,
 }
@@ -69,7 +69,7 @@ impl TimerWheel {
     /// # Panics
     ///
     /// Panics with 2^32 - 1 timers.
-    pub(crate) fn insert(&mut self, deadline: Instant, token: u64) {
+    pub(crate) fn insert(&mut self, deadline: Instant, token: u32) {
         let timer = Timer {
             tick: self.tick(deadline),
             token,
@@ -110,7 +110,7 @@ impl TimerWheel {
 
     /// Appends the tokens of all timers that are due, in no particular order. None is early, and none is late by more
     /// than a tick.
-    pub(crate) fn expired(&mut self, now: Instant, fired: &mut Vec<u64>) {
+    pub(crate) fn expired(&mut self, now: Instant, fired: &mut Vec<u32>) {
         let target = (self.nanos_until(now) / TICK_NANOS).min(TICK_MAX);
         while let Some((level, slot, start)) = self.first_slot() {
             if start > target {
@@ -211,9 +211,9 @@ mod tests {
     /// The wheel beside a sorted map that knows every deadline to the nanosecond.
     struct Pair {
         timer_wheel: TimerWheel,
-        model: BTreeMap<(Instant, u64), Instant>,
+        model: BTreeMap<(Instant, u32), Instant>,
         now: Instant,
-        tokens: u64,
+        tokens: u32,
     }
 
     impl Pair {
@@ -244,7 +244,7 @@ mod tests {
                 assert!(key.0 <= self.now, "seed {seed}: {token} is early");
                 self.model.remove(&key);
             }
-            let overdue = self.model.range(..=(self.now - TICK, u64::MAX)).next();
+            let overdue = self.model.range(..=(self.now - TICK, u32::MAX)).next();
             assert_eq!(overdue, None, "seed {seed}: late");
             assert_eq!(self.timer_wheel.len, self.model.len(), "seed {seed}");
             let wait = self.timer_wheel.next_wait(self.now);
@@ -341,6 +341,6 @@ mod tests {
         assert_eq!(pair.timer_wheel.timers.capacity(), 0);
         assert_eq!(pair.timer_wheel.next_wait(pair.now), None);
         assert!(size_of::<TimerWheel>() <= 2048);
-        assert_eq!(size_of::<Timer>(), 24);
+        assert_eq!(size_of::<Timer>(), 16);
     }
 }

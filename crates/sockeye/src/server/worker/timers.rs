@@ -16,7 +16,7 @@ pub(crate) struct Timers {
     /// The tick of the timer that counts, for each slot, or [`NONE`].
     armed: Vec<u64>,
     /// The tokens that the wheel returns; kept for its memory.
-    fired: Vec<u64>,
+    fired: Vec<u32>,
 }
 
 /// No timer counts.
@@ -53,8 +53,7 @@ impl Timers {
 
     /// Arms a timer that always fires at `deadline`. `number` must not be a slot's.
     pub(crate) fn arm(&mut self, number: u32, deadline: Instant) {
-        self.timer_wheel
-            .insert(deadline.into_std(), u64::from(number));
+        self.timer_wheel.insert(deadline.into_std(), number);
         self.due = Some(self.due.map_or(deadline, |due| due.min(deadline)));
     }
 
@@ -64,8 +63,7 @@ impl Timers {
         let wait = self.timer_wheel.next_wait(now.into_std());
         self.due = wait.map(|wait| now + wait);
         let tick = self.timer_wheel.tick(now.into_std());
-        for token in self.fired.drain(..) {
-            let slot = token as u32;
+        for slot in self.fired.drain(..) {
             match self.armed.get_mut(slot as usize) {
                 Some(armed) if *armed > tick => continue,
                 Some(armed) => *armed = NONE,

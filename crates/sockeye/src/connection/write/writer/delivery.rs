@@ -46,9 +46,11 @@ impl Writer {
             let own = self
                 .cold_state
                 .as_ref()
-                .and_then(|cold_state| cold_state.slow_reader);
-            let (code, reason) = own.unwrap_or((CloseCode::TRY_AGAIN_LATER, "reads too slowly"));
-            self.close(code, reason);
+                .and_then(|cold_state| cold_state.slow_reader.clone());
+            match own {
+                Some(own) => self.close(own.code, own.reason),
+                None => self.close(CloseCode::TRY_AGAIN_LATER, "reads too slowly"),
+            }
         }
     }
 

@@ -261,28 +261,28 @@ impl Writer {
 
     /// Counts what is sent from now on.
     pub(crate) fn count_sent(&mut self) {
-        self.cold_state().sent.get_or_insert_default();
+        self.cold_state().rare().sent.get_or_insert_default();
     }
 
     /// Returns what was sent, if it is counted.
     pub(crate) fn sent(&self) -> Option<Sent> {
-        self.cold_state.as_ref()?.sent
+        self.cold_state.as_ref()?.known_rare()?.sent
     }
 
     /// Counts what was framed, if the program wants to know.
     #[inline]
     pub(super) fn count(&mut self, messages: usize, payload_bytes: usize) {
         if let Some(cold_state) = &mut self.cold_state
-            && let Some(sent) = &mut cold_state.sent
+            && let Some(sent) = cold_state.sent()
         {
             sent.add(messages, payload_bytes);
         }
     }
 
     fn defer(&mut self, message: &Message<'_>) {
-        let cold_state = self.cold_state();
-        cold_state.deferred_bytes += message.len() + HEAD_BYTES;
-        cold_state.deferred.push_back(message.clone().into_owned());
+        let rare = self.cold_state().rare();
+        rare.deferred_bytes += message.len() + HEAD_BYTES;
+        rare.deferred.push_back(message.clone().into_owned());
     }
 
     /// Writes header and payload from where they are. Returns `false` if the message must be sent the usual
@@ -443,7 +443,7 @@ impl Writer {
 
     pub(super) fn wake_waiting(&mut self) {
         if let Some(cold_state) = &mut self.cold_state {
-            cold_state.waiting.wake();
+            cold_state.wake_waiting();
         }
     }
 

@@ -16,7 +16,7 @@ impl Writer {
         if !self.is_open() || self.buffered_bytes() > CLOSE_BEHIND_BYTES_MAX {
             return false;
         }
-        self.cold_state().end_cause = Some(end_cause);
+        self.cold_state().rare().end_cause = Some(end_cause);
         // Dropped before the close writes, so that these bytes are no longer charged.
         if let Some(outbox) = &mut self.outbox {
             outbox.holding = None;
