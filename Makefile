@@ -165,6 +165,7 @@ e2e: peers client chromium firefox proxies ## Test the real binary with browsers
 	cargo build --workspace
 	$(call check_tests,e2e)
 	$(call check_tests,herd)
+	$(call check_tests,hub_storm)
 	@[ ! -e $(CLIENT)/node_modules/ready ] || { set -x; cd $(CLIENT) && npm run --silent build && npm run --silent e2e; }
 
 sdks: peers chromium sdk-programs ## Test the hub with the SDKs for JavaScript (Node, Chromium), Python, Go, Java and Rust.

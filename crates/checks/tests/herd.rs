@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sockeye::reconnect::{Backoff, Event, Policy};
-use sockeye_checks::{Port, Server};
+use sockeye_checks::{Port, Server, allow_open_files};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::timeout,
@@ -31,7 +30,7 @@ enum News {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_clients_of_a_killed_server_come_back_spread_and_are_served() {
-    allow_files(2 * CLIENTS as u64 + 200);
+    allow_open_files(2 * CLIENTS as u64 + 200);
     let port = Port::reserve();
     let addr = port.addr().to_string();
     let start = || Server::start_with(&["--listen", &addr]);
@@ -120,16 +119,4 @@ fn peak_of(times: &[Duration]) -> usize {
         slots[slot] += 1;
     }
     slots.into_iter().max().unwrap_or_default()
-}
-
-/// Sockets are files; a server that is started later inherits the limit.
-fn allow_files(files: u64) {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < files) {
-        let wanted = Rlimit {
-            current: Some(files),
-            maximum: limit.maximum,
-        };
-        setrlimit(Resource::Nofile, wanted).expect("as many files as clients");
-    }
 }
