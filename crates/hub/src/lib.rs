@@ -77,9 +77,10 @@ pub use ids::CLIENT_BYTES_MAX;
 pub use memory::MemoryMeter;
 pub use node::{
     ApiError, Client, ClientHeaders, ClientView, ConnectEvent, ConnectionInfo, Credentials,
-    DisconnectEvent, MessageEvent, Node, NodeBuilder, NodeInfo, NodeSettings, PresenceStats,
-    PublishEvent, PublishGrant, Publishing, RefreshEvent, Refreshed, Rejection, RpcEvent,
-    SubRefreshEvent, SubRefreshed, SubscribeEvent, Subscribing, SubscriptionGrant, UserFilter,
+    DisconnectEvent, MessageEvent, Node, NodeBuilder, NodeInfo, NodeSettings, OtherConnections,
+    PresenceStats, PublishEvent, PublishGrant, Publishing, RefreshEvent, Refreshed, Rejection,
+    RpcEvent, SubRefreshEvent, SubRefreshed, SubscribeEvent, Subscribing, SubscriptionGrant,
+    UserFilter,
 };
 pub use private_file::open_private_file;
 pub use publication::{ClientInfo, Epoch, Publication, StreamPosition, Tags};

@@ -200,7 +200,8 @@ impl Node {
         Ok(())
     }
 
-    /// Ends the connections of a user.
+    /// Ends the connections of a user. Those that are still connecting are not among them; a handler that wants to be sure
+    /// that one is left says so with [`OtherConnections::End`](crate::OtherConnections::End).
     pub fn disconnect(&self, user: &str, filter: &UserFilter, disconnect: &Disconnect) {
         for client in self.clients(user, filter) {
             client.disconnect(disconnect.clone());

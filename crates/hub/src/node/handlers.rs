@@ -98,6 +98,20 @@ pub struct Credentials {
     pub expire_at: Option<UnixMillis>,
     /// Channels to which the server subscribes the client.
     pub subscriptions: Vec<(String, SubscriptionOptions)>,
+    /// What happens to the user's other connections.
+    pub others: OtherConnections,
+}
+
+/// What happens to the connections that a user has on this node when it connects once more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtherConnections {
+    /// They stay.
+    #[default]
+    Stay,
+    /// They are ended with 3504, so that of several that come at the same time exactly one stays: the one that came last.
+    /// [`Node::disconnect`](crate::Node::disconnect) in the handler can't do that, since it doesn't know those that are
+    /// still connecting. Anonymous clients are not one user, and stay.
+    End,
 }
 
 /// A client asks to subscribe.

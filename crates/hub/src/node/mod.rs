@@ -31,8 +31,8 @@ pub use builder::NodeBuilder;
 pub use client::{Client, ConnectionInfo};
 pub use handlers::{
     ClientHeaders, ClientView, ConnectEvent, Credentials, DisconnectEvent, MessageEvent,
-    PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent, SubRefreshEvent,
-    SubRefreshed, SubscribeEvent, SubscriptionGrant,
+    OtherConnections, PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent,
+    SubRefreshEvent, SubRefreshed, SubscribeEvent, SubscriptionGrant,
 };
 pub use node::Node;
 pub use settings::NodeSettings;

@@ -1,15 +1,18 @@
 //! What others got wrong, where it has no place beside tests of the same thing.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Barrier, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sockeye_hub::{Credentials, Disconnect, Node, Publishing, UserFilter};
+use sockeye_hub::{Credentials, Disconnect, Node, OtherConnections, Publishing, UserFilter};
 
-use crate::world::{World, token};
+use crate::world::{Peer, World, token};
 
 async fn publish(world: &World, data: &str) {
     let published = world
@@ -278,6 +281,81 @@ async fn connections_that_close_the_users_others_from_within_connect_wait_for_no
         last.client.close();
         assert_eq!(world.node.info().num_clients, 0);
     }
+}
+
+/// HUB 4, scenario 18: of two that come at once exactly one stays. The handlers of both are under way at the same time, and
+/// are ready in each order; then two threads do it as they like.
+#[tokio::test(start_paused = true)]
+async fn of_connections_that_end_the_users_others_from_within_connect_exactly_one_stays() {
+    for seed in 0..300_u64 {
+        let world = World::with(|builder| {
+            let mut drawn = seed;
+            let waits = [(); 4].map(|()| {
+                drawn = drawn
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                Duration::from_millis(drawn >> 62)
+            });
+            let calls = AtomicUsize::new(0);
+            builder.on_connect(move |_| {
+                let wait = waits[calls.fetch_add(1, Ordering::Relaxed)];
+                async move {
+                    tokio::time::sleep(wait).await;
+                    Ok(Some(alone()))
+                }
+            })
+        });
+        let mut peers = [(); 4].map(|()| world.open());
+        for peer in &mut peers {
+            peer.send("connect", json!({}));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.rest().await;
+        one_stays(&world, &peers);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_connections_on_several_threads_that_end_the_users_others_exactly_one_stays() {
+    let world = World::with(|builder| builder.on_connect(|_| async { Ok(Some(alone())) }));
+    for _ in 0..300 {
+        let barrier = Arc::new(Barrier::new(4));
+        let peers = [(); 4].map(|()| {
+            let (world, barrier) = (world.clone(), Arc::clone(&barrier));
+            tokio::task::spawn_blocking(move || {
+                let mut peer = world.open();
+                barrier.wait();
+                peer.send("connect", json!({}));
+                peer
+            })
+        });
+        let mut connected = Vec::new();
+        for peer in peers {
+            let peer = tokio::time::timeout(Duration::from_secs(60), peer).await;
+            connected.push(peer.expect("nobody waits for another").unwrap());
+        }
+        one_stays(&world, &connected);
+        for peer in &connected {
+            peer.client.close();
+        }
+        assert_eq!(world.node.info().num_clients, 0);
+    }
+}
+
+/// What a connect handler answers that wants no other connection of its user.
+fn alone() -> Credentials {
+    Credentials {
+        user: "ann".to_owned(),
+        others: OtherConnections::End,
+        ..Credentials::default()
+    }
+}
+
+/// All peers but one have been ended, and the one is among the node's clients.
+fn one_stays(world: &World, peers: &[Peer]) {
+    let codes: Vec<_> = peers.iter().filter_map(Peer::code).collect();
+    assert_eq!(codes, vec![3504; peers.len() - 1]);
+    assert_eq!(world.node.info().num_clients, 1);
 }
 
 /// HUB 4, scenario 29.

@@ -15,7 +15,7 @@ use crate::{
     ClientInfo, Disconnect, ErrorCode, UnixMillis,
     metrics::FrameKind,
     namespace::UnresolvedChannel,
-    node::{ClientHeaders, ConnectEvent, Credentials},
+    node::{ClientHeaders, ConnectEvent, Credentials, OtherConnections},
     shard::Generation,
     token::SubscriptionOptions,
     wire::{
@@ -142,6 +142,7 @@ impl Client {
                     data: Bytes::new(),
                     expire_at: claims.expire_at,
                     subscriptions: claims.subs,
+                    others: OtherConnections::Stay,
                 },
                 may_ask: true,
             });
@@ -194,6 +195,7 @@ impl Client {
                     data,
                     expire_at,
                     subscriptions,
+                    others,
                 },
             may_ask,
         } = admission;
@@ -249,7 +251,7 @@ impl Client {
             },
             ..ConnectResult::default()
         };
-        self.begin_session(id, connected, held, result)
+        self.begin_session(id, connected, others, held, result)
     }
 
     /// Makes the client known, tells it, and begins to deliver to it.
@@ -257,6 +259,7 @@ impl Client {
         self: &Arc<Self>,
         id: u32,
         mut connected: Connected,
+        others: OtherConnections,
         held: Vec<Held>,
         result: ConnectResult,
     ) -> Result<(), Failure> {
@@ -268,7 +271,7 @@ impl Client {
             return Err(Failure::Closed);
         }
         let user = Arc::clone(&connected.info.user);
-        let replaced = match self.register(&user) {
+        let replaced = match self.register(&user, others) {
             Ok(replaced) => replaced,
             Err(failure) => {
                 drop(state);
@@ -326,9 +329,14 @@ impl Client {
     }
 
     /// Makes the client known under its user, and returns the clients that it replaces.
-    fn register(self: &Arc<Self>, user: &Arc<str>) -> Result<Vec<Arc<Self>>, Failure> {
+    fn register(
+        self: &Arc<Self>,
+        user: &Arc<str>,
+        others: OtherConnections,
+    ) -> Result<Vec<Arc<Self>>, Failure> {
         let (clients, settings) = (&self.node.clients, &self.node.settings);
-        if settings.single_connection && !user.is_empty() {
+        let is_single = settings.single_connection || others == OtherConnections::End;
+        if is_single && !user.is_empty() {
             return Ok(clients.insert_and_find_others(user, self));
         }
         match clients.insert(user, self, settings.user_connection_limit) {

@@ -234,6 +234,7 @@ impl ConnectJson {
             data: payload(self.data.as_deref(), &self.b64data)?.unwrap_or_default(),
             expire_at: expiry(self.expire_at),
             subscriptions: subscriptions.collect::<Result<_, _>>()?,
+            ..Credentials::default()
         })
     }
 }
