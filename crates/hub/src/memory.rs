@@ -2,8 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-/// Is told how many bytes clients make the hub hold: commands that wait for a handler or a broker, and publications that
-/// are kept while the history of a subscription is read. A program that has a bound on its memory implements it, so that
+/// Is told how many bytes clients make the hub hold: commands that wait for a handler or a broker, publications that are
+/// kept while the history of a subscription is read, what waits for slow readers that lose publications, and the last
+/// publication of each channel with subscribers that get differences from it. A program that has a bound on its memory implements it, so that
 /// these bytes count towards the bound. What a broker or a transport holds is theirs to count.
 ///
 /// The methods are called from any thread, also while the hub holds locks: they must not block, and must not call the hub.
@@ -14,8 +15,9 @@ pub trait MemoryMeter: Send + Sync + 'static {
     /// Subtracts from what is held.
     fn release(&self, bytes: usize);
 
-    /// Returns whether nothing more may be held. A client whose command would have to wait is then ended with 3013, and a
-    /// subscriber whose history is being read is told that it has missed something.
+    /// Returns whether nothing more may be held. A client whose command would have to wait is then ended with 3013, a
+    /// subscriber whose history is being read is told that it has missed something, only the newest publication waits for a
+    /// slow reader that loses them, and publications are sent whole instead of differences.
     fn is_exhausted(&self) -> bool;
 }
 

@@ -127,7 +127,11 @@ impl Channels {
         position: Option<&StreamPosition>,
     ) -> Aftermath {
         self.with(channel, |shard, effects| {
-            shard.publish(channel, publication, position, effects);
+            let room = || match self.meter.is_exhausted() {
+                true => Room::None,
+                false => Room::Enough,
+            };
+            shard.publish(channel, publication, position, room, effects);
         })
     }
 
@@ -196,20 +200,13 @@ impl Channels {
     ) -> Aftermath {
         let mut shard = self.shard(channel).lock();
         let shard = &mut *shard;
-        let held_before = shard.shard.held_bytes();
-        if held_before > 0 {
-            let room = match self.meter.is_exhausted() {
-                true => Room::None,
-                false => Room::Enough,
-            };
-            shard.shard.set_room(room);
-        }
+        let kept_before = shard.shard.kept_bytes();
         change(&mut shard.shard, &mut shard.effects);
-        let held = shard.shard.held_bytes();
-        if held > held_before {
-            self.meter.charge(held - held_before);
-        } else if held < held_before {
-            self.meter.release(held_before - held);
+        let kept = shard.shard.kept_bytes();
+        if kept > kept_before {
+            self.meter.charge(kept - kept_before);
+        } else if kept < kept_before {
+            self.meter.release(kept_before - kept);
         }
         if shard.effects.is_empty() {
             return Aftermath::default();
@@ -218,7 +215,7 @@ impl Channels {
         let mut frames = Frames::default();
         let mut aftermath = Aftermath::default();
         for effect in effects.drain(..) {
-            shard.carry_out(effect, &mut frames, &mut aftermath, &self.recorder);
+            shard.carry_out(effect, &mut frames, &mut aftermath, self);
         }
         shard.effects = effects;
         aftermath
@@ -231,8 +228,9 @@ impl LockedShard {
         effect: Effect<Arc<Client>>,
         frames: &mut Frames,
         aftermath: &mut Aftermath,
-        recorder: &Arc<Recorder>,
+        channels: &Channels,
     ) {
+        let recorder = &channels.recorder;
         match effect {
             Effect::OpenList {
                 list,
@@ -245,7 +243,7 @@ impl LockedShard {
                 }
                 self.lists[at] = Some(List {
                     receivers: first.transport().new_receivers(),
-                    lossy: LossyReceivers::new(slow_reader),
+                    lossy: LossyReceivers::new(slow_reader, &channels.meter),
                     first: (first.transport_label(), 0),
                     others: Vec::new(),
                 });
@@ -355,6 +353,8 @@ fn send_to(client: &Arc<Client>, channel: &str, item: &Item, recorder: &Recorder
         transport.is_unidirectional(),
         channel,
         item,
+        // A subscriber that is served alone has nothing to differ from.
+        None,
     );
     match frame {
         Ok(frame) => {
@@ -374,7 +374,11 @@ fn send_to(client: &Arc<Client>, channel: &str, item: &Item, recorder: &Recorder
 
 /// The frames of one item, encoded once for all lists that need the same bytes.
 #[derive(Default)]
-struct Frames(Vec<(FrameKey, Bytes)>);
+struct Frames {
+    encoded: Vec<(FrameKey, Bytes)>,
+    /// What the item is sent as to lists with delta compression, once that was computed.
+    difference: Option<Option<Bytes>>,
+}
 
 /// What two receivers of an item have in common that get the same frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -403,11 +407,20 @@ impl Frames {
             is_bare: variant.is_unidirectional,
             form: FrameForm::of(item),
         };
-        if let Some((_, frame)) = self.0.iter().find(|(known, _)| *known == key) {
+        if let Some((_, frame)) = self.encoded.iter().find(|(known, _)| *known == key) {
             return Ok(frame.clone());
         }
-        let frame = push::frame(key.encoding, key.is_bare, channel, item)?;
-        self.0.push((key, frame.clone()));
+        let difference = match key.form {
+            FrameForm::FossilDifference => {
+                let known = self
+                    .difference
+                    .get_or_insert_with(|| push::difference(item));
+                known.clone()
+            }
+            FrameForm::Plain | FrameForm::FossilWhole => None,
+        };
+        let frame = push::frame(key.encoding, key.is_bare, channel, item, difference)?;
+        self.encoded.push((key, frame.clone()));
         Ok(frame)
     }
 }

@@ -7,7 +7,8 @@
 //!                     waiting: the newest one, or the newest few ── a task looks whether there is room ──> sent
 //! ```
 //!
-//! They are served one by one, since each loses something else.
+//! They are served one by one, since each loses something else. What waits counts towards the program's memory, a frame once
+//! for all that it waits for. While there is none left, only the newest frame waits for each.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,7 +20,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::{
-    Disconnect,
+    Disconnect, MemoryMeter,
+    memory::Charge,
     metrics::{FrameKind, Recorder},
     namespace::SlowReader,
     node::client::Client,
@@ -32,6 +34,7 @@ pub(crate) struct LossyReceivers {
     /// What is kept for each that has no room.
     limits: WaitingLimits,
     members: HashMap<ClientKey, Arc<LossyMember>>,
+    meter: Arc<dyn MemoryMeter>,
 }
 
 #[derive(Clone, Copy)]
@@ -47,7 +50,7 @@ struct LossyMember {
 
 #[derive(Default)]
 struct Waiting {
-    frames: VecDeque<(FrameKind, Bytes)>,
+    frames: VecDeque<Arc<WaitingFrame>>,
     /// Bytes of `frames`.
     bytes: usize,
     /// Whether a task looks for room.
@@ -55,11 +58,31 @@ struct Waiting {
     is_removed: bool,
 }
 
+/// A frame that waits for one subscriber or several.
+struct WaitingFrame {
+    kind: FrameKind,
+    bytes: Bytes,
+    #[expect(dead_code, reason = "held for its drop")]
+    charge: Charge,
+}
+
+/// A frame that is being sent to all subscribers, and what it becomes when the first of them has no room.
+struct Sending<'a> {
+    kind: FrameKind,
+    bytes: &'a Bytes,
+    limits: WaitingLimits,
+    meter: &'a Arc<dyn MemoryMeter>,
+    waiting: Option<Arc<WaitingFrame>>,
+}
+
 /// Frames that wait for one subscriber with `drop-oldest`. Subscribers share the bytes of a frame.
 const FRAMES_MAX: usize = 128;
 
 /// Bytes of the frames that wait for one subscriber with `drop-oldest`.
 const BYTES_MAX: usize = 256 << 10;
+
+/// Bytes. What a frame that waits costs beside its own.
+const FRAME_BYTES: usize = 64;
 
 /// Time to the first look for room, which doubles with each that finds none.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
@@ -69,7 +92,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(320);
 
 impl LossyReceivers {
     /// Makes an empty list; `None` if its subscribers are to be disconnected.
-    pub(crate) fn new(policy: SlowReader) -> Option<Self> {
+    pub(crate) fn new(policy: SlowReader, meter: &Arc<dyn MemoryMeter>) -> Option<Self> {
         let limits = match policy {
             SlowReader::Disconnect => return None,
             SlowReader::DropOldest => WaitingLimits {
@@ -84,6 +107,7 @@ impl LossyReceivers {
         Some(Self {
             limits,
             members: HashMap::new(),
+            meter: Arc::clone(meter),
         })
     }
 
@@ -106,8 +130,15 @@ impl LossyReceivers {
     }
 
     pub(crate) fn send(&self, kind: FrameKind, frame: &Bytes, recorder: &Arc<Recorder>) {
+        let mut sending = Sending {
+            kind,
+            bytes: frame,
+            limits: self.limits,
+            meter: &self.meter,
+            waiting: None,
+        };
         for member in self.members.values() {
-            member.send(kind, frame, self.limits, recorder);
+            member.send(&mut sending, recorder);
         }
     }
 
@@ -118,26 +149,47 @@ impl LossyReceivers {
     }
 }
 
+impl Sending<'_> {
+    /// Returns the frame as one that waits.
+    fn to_waiting(&mut self) -> Arc<WaitingFrame> {
+        let Self {
+            kind,
+            bytes,
+            limits,
+            meter,
+            waiting,
+        } = self;
+        let waiting = waiting.get_or_insert_with(|| {
+            if meter.is_exhausted() {
+                limits.frames = 1;
+            }
+            Arc::new(WaitingFrame {
+                kind: *kind,
+                bytes: bytes.clone(),
+                charge: Charge::new(meter, bytes.len() + FRAME_BYTES),
+            })
+        });
+        Arc::clone(waiting)
+    }
+}
+
 impl LossyMember {
-    fn send(
-        self: &Arc<Self>,
-        kind: FrameKind,
-        frame: &Bytes,
-        limits: WaitingLimits,
-        recorder: &Arc<Recorder>,
-    ) {
+    fn send(self: &Arc<Self>, sending: &mut Sending<'_>, recorder: &Arc<Recorder>) {
         let mut waiting = self.waiting.lock();
-        if waiting.frames.is_empty() && self.try_send(kind, frame, recorder) != Sent::NoRoom {
+        if waiting.frames.is_empty()
+            && self.try_send(sending.kind, sending.bytes, recorder) != Sent::NoRoom
+        {
             return;
         }
-        waiting.bytes += frame.len();
-        waiting.frames.push_back((kind, frame.clone()));
+        waiting.bytes += sending.bytes.len();
+        waiting.frames.push_back(sending.to_waiting());
+        let limits = sending.limits;
         // A frame that is larger than the limit waits alone.
         while waiting.frames.len() > limits.frames
             || waiting.bytes > limits.bytes && waiting.frames.len() > 1
         {
             let dropped = waiting.frames.pop_front();
-            waiting.bytes -= dropped.map_or(0, |(_, frame)| frame.len());
+            waiting.bytes -= dropped.map_or(0, |frame| frame.bytes.len());
             recorder.dropped();
         }
         if !waiting.has_task {
@@ -169,12 +221,12 @@ impl LossyMember {
             tokio::time::sleep(wait).await;
             let mut waiting = self.waiting.lock();
             let before = waiting.frames.len();
-            while let Some((kind, frame)) = waiting.frames.pop_front() {
-                if self.try_send(kind, &frame, &recorder) == Sent::NoRoom {
-                    waiting.frames.push_front((kind, frame));
+            while let Some(frame) = waiting.frames.pop_front() {
+                if self.try_send(frame.kind, &frame.bytes, &recorder) == Sent::NoRoom {
+                    waiting.frames.push_front(frame);
                     break;
                 }
-                waiting.bytes -= frame.len();
+                waiting.bytes -= frame.bytes.len();
             }
             if waiting.frames.is_empty() || waiting.is_removed {
                 waiting.has_task = false;

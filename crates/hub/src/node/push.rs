@@ -10,12 +10,25 @@ use crate::{
     wire::{self, EncodeError, Encoding, Push, Reply},
 };
 
-/// Returns the frame of an item. `is_bare` leaves out the reply around the push.
+/// Returns the difference that an item is sent as, in all encodings; `None` if it is sent whole.
+pub(crate) fn difference(item: &Item) -> Option<Bytes> {
+    match item {
+        Item::Publication {
+            publication,
+            form: Form::Fossil(Some(previous)),
+            ..
+        } => wire::Publication::difference(&publication.data, &previous.data),
+        _ => None,
+    }
+}
+
+/// Returns the frame of an item, whose [`difference`] it is given. `is_bare` leaves out the reply around the push.
 pub(crate) fn frame(
     encoding: Encoding,
     is_bare: bool,
     channel: &str,
     item: &Item,
+    difference: Option<Bytes>,
 ) -> Result<Bytes, EncodeError> {
     let mut push = Push {
         channel: channel.to_owned(),
@@ -31,9 +44,8 @@ pub(crate) fn frame(
                 epoch: epoch.as_str().to_owned(),
                 ..publication.as_ref().into()
             };
-            if let Form::Fossil(previous) = form {
-                let previous = previous.as_ref().map(|previous| &previous.data[..]);
-                publication.compress(encoding, previous)?;
+            if let Form::Fossil(_) = form {
+                publication.compress(encoding, difference)?;
             }
             push.r#pub = Some(publication);
         }
@@ -104,8 +116,8 @@ impl From<&crate::ClientInfo> for wire::ClientInfo {
         Self {
             user: info.user.to_string(),
             client: info.client.to_string(),
-            conn_info: info.conn_info.clone(),
-            chan_info: info.chan_info.clone(),
+            conn_info: info.conn_info.bytes(),
+            chan_info: info.chan_info.bytes(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     ClientKey, Effect, Item, ListId, Room, Variant,
-    held::HeldPublications,
+    held::{HeldPublications, cost},
     lag::Lag,
     member::{Alone, Held, Member, MemberState},
 };
@@ -20,7 +20,8 @@ pub(crate) struct Channel<A> {
     position: Option<StreamPosition>,
     lag: Lag,
     held: HeldPublications,
-    /// The last publication that all members of lists with delta compression have been given.
+    /// The last publication that all members of lists with delta compression have been given. `None` also if the program
+    /// had no memory left for it: the next one is sent whole then.
     last: Option<Arc<Publication>>,
     /// Whether the broker delivers the channel to this node.
     pub(crate) is_delivered: bool,
@@ -72,9 +73,10 @@ impl<A: Clone> Channel<A> {
         self.position.as_ref()
     }
 
-    /// Returns the bytes of what is kept for members whose history is being read.
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.held.bytes()
+    /// Returns the bytes of what is kept: for members whose history is being read, and for those with delta compression.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let last = self.last.as_ref();
+        self.held.bytes() + last.map_or(0, |last| cost(last))
     }
 
     /// Begins to keep publications for a new member whose history is being read.
@@ -151,25 +153,27 @@ impl<A: Clone> Channel<A> {
         self.join_if_there(key, ids, effects);
     }
 
-    /// Hands a publication to all members.
+    /// Hands a publication to all members. `room` is asked only if it is to be kept.
     pub(crate) fn publish(
         &mut self,
         publication: &Arc<Publication>,
         position: Option<&StreamPosition>,
-        room: Room,
+        room: impl Fn() -> Room,
         ids: &mut ListIds,
         effects: &mut Vec<Effect<A>>,
     ) {
         match self.step(position) {
-            Step::Next => self.send_to_lists(publication, position, effects),
+            Step::Next => self.send_to_lists(publication, position, &room, effects),
             Step::Known => {}
             Step::Gap => {
                 self.last = None;
                 self.lose_positioned(ids, effects);
-                self.send_to_lists(publication, position, effects);
+                self.send_to_lists(publication, position, &room, effects);
             }
         }
-        self.held.keep(publication, position, room);
+        if self.held.is_kept() {
+            self.held.keep(publication, position, room());
+        }
         if self.unlisted.is_empty() {
             return;
         }
@@ -255,6 +259,7 @@ impl<A: Clone> Channel<A> {
         &mut self,
         publication: &Arc<Publication>,
         position: Option<&StreamPosition>,
+        room: impl Fn() -> Room,
         effects: &mut Vec<Effect<A>>,
     ) {
         for list in &self.lists {
@@ -264,7 +269,8 @@ impl<A: Clone> Channel<A> {
                 effects.push(list.send(&self.name, item));
             }
         }
-        self.last = self.has_delta_list().then(|| Arc::clone(publication));
+        let keeps = self.has_delta_list() && room() == Room::Enough;
+        self.last = keeps.then(|| Arc::clone(publication));
     }
 
     fn has_delta_list(&self) -> bool {

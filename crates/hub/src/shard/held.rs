@@ -93,6 +93,11 @@ impl HeldPublications {
         }
     }
 
+    /// Returns whether anybody waits.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Returns what is kept, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |log| log.bytes)
@@ -108,6 +113,7 @@ impl Log {
     }
 }
 
-fn cost(publication: &Publication) -> usize {
+/// Returns the bytes that a publication costs which is kept.
+pub(super) fn cost(publication: &Publication) -> usize {
     publication.data.len() + ENTRY_BYTES
 }

@@ -18,9 +18,8 @@ pub(crate) struct Shard<A> {
     channels: HashMap<Arc<str>, Channel<A>>,
     ids: ListIds,
     generations: u64,
-    /// Bytes. What all channels keep for subscribers whose history is being read.
-    held_bytes: usize,
-    room: Room,
+    /// Bytes. What all channels keep.
+    kept_bytes: usize,
 }
 
 impl<A: Clone> Default for Shard<A> {
@@ -29,8 +28,7 @@ impl<A: Clone> Default for Shard<A> {
             channels: HashMap::new(),
             ids: ListIds::default(),
             generations: 0,
-            held_bytes: 0,
-            room: Room::Enough,
+            kept_bytes: 0,
         }
     }
 }
@@ -85,14 +83,10 @@ impl<A: Clone> Shard<A> {
         }
     }
 
-    /// Sets whether the program has memory left for what is kept while histories are read.
-    pub(crate) fn set_room(&mut self, room: Room) {
-        self.room = room;
-    }
-
-    /// Returns the bytes of what is kept while histories are read.
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.held_bytes
+    /// Returns the bytes of what is kept: publications for subscribers whose history is being read, and the last one for
+    /// those with delta compression.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
     /// Returns whether a channel has subscribers.
@@ -113,9 +107,9 @@ impl<A: Clone> Shard<A> {
         if let Some(channel) = self.channels.get_mut(channel)
             && (channel.members.get(&key)).is_some_and(|member| member.generation == generation)
         {
-            let before = channel.held_bytes();
+            let before = channel.kept_bytes();
             channel.release(key, position, &mut self.ids, effects);
-            self.held_bytes = self.held_bytes - before + channel.held_bytes();
+            self.kept_bytes = self.kept_bytes - before + channel.kept_bytes();
         }
     }
 
@@ -131,9 +125,9 @@ impl<A: Clone> Shard<A> {
         if entry.members.get(&key)?.generation != generation {
             return None;
         }
-        let before = entry.held_bytes();
+        let before = entry.kept_bytes();
         let member = entry.remove(key, &mut self.ids, effects)?;
-        self.held_bytes = self.held_bytes - before + entry.held_bytes();
+        self.kept_bytes = self.kept_bytes - before + entry.kept_bytes();
         let was_last = entry.is_empty();
         if was_last {
             self.channels.remove(channel);
@@ -146,18 +140,20 @@ impl<A: Clone> Shard<A> {
         })
     }
 
-    /// Hands a publication to the subscribers. To be called in the order of the offsets.
+    /// Hands a publication to the subscribers. To be called in the order of the offsets. `room` tells whether the program has
+    /// memory left to keep it for those that need it later; it is called only if there are some.
     pub(crate) fn publish(
         &mut self,
         channel: &str,
         publication: &Arc<Publication>,
         position: Option<&StreamPosition>,
+        room: impl Fn() -> Room,
         effects: &mut Vec<Effect<A>>,
     ) {
         if let Some(channel) = self.channels.get_mut(channel) {
-            let before = channel.held_bytes();
-            channel.publish(publication, position, self.room, &mut self.ids, effects);
-            self.held_bytes = self.held_bytes - before + channel.held_bytes();
+            let before = channel.kept_bytes();
+            channel.publish(publication, position, room, &mut self.ids, effects);
+            self.kept_bytes = self.kept_bytes - before + channel.kept_bytes();
         }
     }
 
@@ -177,7 +173,9 @@ impl<A: Clone> Shard<A> {
         effects: &mut Vec<Effect<A>>,
     ) {
         if let Some(channel) = self.channels.get_mut(channel) {
+            let before = channel.kept_bytes();
             channel.check(top, &mut self.ids, effects);
+            self.kept_bytes = self.kept_bytes - before + channel.kept_bytes();
         }
     }
 

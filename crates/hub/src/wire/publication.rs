@@ -59,20 +59,23 @@ messages! {
 }
 
 impl Publication {
-    /// Gives the payload the form for a subscriber with delta compression: its difference from `previous` where that is
-    /// shorter. JSON has payloads and differences alike as strings.
+    /// Returns the payload's difference from `previous` in both encodings; `None` if the whole payload isn't longer.
+    pub(crate) fn difference(data: &[u8], previous: &[u8]) -> Option<Bytes> {
+        fossil_delta::encode(previous, data).map(Bytes::from)
+    }
+
+    /// Gives the payload the form for a subscriber with delta compression: `difference`, or whole if there is none. JSON
+    /// has payloads and differences alike as strings.
     pub(crate) fn compress(
         &mut self,
         encoding: Encoding,
-        previous: Option<&[u8]>,
+        difference: Option<Bytes>,
     ) -> Result<(), EncodeError> {
         if encoding == Encoding::Json {
             check_json(self.data.clone()).map_err(|NotJson| EncodeError::NotJson)?;
         }
-        if let Some(delta) =
-            previous.and_then(|previous| fossil_delta::encode(previous, &self.data))
-        {
-            self.data = delta.into();
+        if let Some(difference) = difference {
+            self.data = difference;
             self.delta = true;
         }
         if encoding == Encoding::Json {
@@ -92,7 +95,8 @@ impl Publication {
         let mut previous: Option<Bytes> = None;
         for publication in publications {
             let whole = publication.data.clone();
-            publication.compress(encoding, previous.as_deref())?;
+            let difference = previous.and_then(|previous| Self::difference(&whole, &previous));
+            publication.compress(encoding, difference)?;
             previous = Some(whole);
         }
         Ok(())

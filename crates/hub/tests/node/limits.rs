@@ -9,11 +9,11 @@ use std::{
 };
 
 use serde_json::json;
-use sockeye_hub::{MemoryMeter, NodeSettings, Publishing};
+use sockeye_hub::{MemoryMeter, NodeSettings, Publishing, namespace::DeltaType};
 
 use crate::{
     scripted_broker::{Script, ScriptedBroker},
-    world::World,
+    world::{World, namespaces_with, open_options},
 };
 
 #[derive(Default)]
@@ -141,6 +141,85 @@ async fn so_many_calls_of_the_application_run_at_once() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(most.load(Ordering::Relaxed), 3);
     assert!(peers.iter().all(|peer| peer.take()[0]["rpc"].is_object()));
+}
+
+/// Publishes `count` publications of 1,000 bytes.
+async fn publish_large(world: &World, channel: &str, count: usize) {
+    for _ in 0..count {
+        let data = json!("x".repeat(1_000)).to_string();
+        let published = world.node.publish(channel, data, Publishing::default());
+        published.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_slow_readers_counts_once_for_all_and_without_memory_the_newest_waits() {
+    let meter = Arc::new(Meter::default());
+    let shared = SharedMeter(Arc::clone(&meter));
+    let world = World::with(|builder| builder.memory_meter(shared));
+    let peers = [(); 10].map(|()| {
+        let mut peer = world.connect();
+        peer.subscribe("oldest:price");
+        peer
+    });
+    let set_crowded = |is_crowded| {
+        for peer in &peers {
+            peer.inbox.is_crowded.store(is_crowded, Ordering::Relaxed);
+        }
+    };
+    set_crowded(true);
+    publish_large(&world, "oldest:price", 3).await;
+    assert!((3_000..6_000).contains(&meter.bytes()), "{}", meter.bytes());
+    meter.is_exhausted.store(true, Ordering::Relaxed);
+    publish_large(&world, "oldest:price", 1).await;
+    assert!((1_000..2_000).contains(&meter.bytes()), "{}", meter.bytes());
+    set_crowded(false);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.rest().await;
+    assert_eq!(meter.bytes(), 0);
+    for peer in &peers {
+        assert_eq!((peer.publications().len(), peer.code()), (1, None));
+    }
+    // What waits for one that leaves counts no longer.
+    set_crowded(true);
+    publish_large(&world, "oldest:price", 1).await;
+    assert!(meter.bytes() > 1_000);
+    for peer in &peers {
+        peer.client.close();
+    }
+    assert_eq!(meter.bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_publication_that_others_differ_from_counts_while_somebody_needs_it() {
+    let meter = Arc::new(Meter::default());
+    let shared = SharedMeter(Arc::clone(&meter));
+    let mut options = open_options();
+    options.allowed_delta_types = vec![DeltaType::Fossil];
+    let world = World::begin(namespaces_with(options), |builder| {
+        builder.memory_meter(shared)
+    });
+    let mut peer = world.connect();
+    publish_large(&world, "news", 1).await;
+    assert_eq!(meter.bytes(), 0);
+    peer.call("subscribe", json!({ "channel": "news", "delta": "fossil" }));
+    publish_large(&world, "news", 2).await;
+    assert!((1_000..2_000).contains(&meter.bytes()), "{}", meter.bytes());
+    meter.is_exhausted.store(true, Ordering::Relaxed);
+    publish_large(&world, "news", 2).await;
+    assert_eq!(meter.bytes(), 0);
+    meter.is_exhausted.store(false, Ordering::Relaxed);
+    publish_large(&world, "news", 1).await;
+    assert!(meter.bytes() > 1_000);
+    let pushes = peer.pushes();
+    let differences = pushes.iter().map(|push| push["pub"]["delta"] == json!(true));
+    // The third is still one from the second. After it there is none to differ from.
+    assert_eq!(
+        differences.collect::<Vec<_>>(),
+        [false, true, true, false, false]
+    );
+    peer.client.close();
+    assert_eq!(meter.bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ClientKey, Effect, Form, Generation, Item, ListId, NewSubscription, Shard, Variant};
+use super::{
+    ClientKey, Effect, Form, Generation, Item, ListId, NewSubscription, Room, Shard, Variant,
+};
 use crate::{
     ClientInfo, Epoch, Publication, StreamPosition, namespace::SlowReader, wire::Encoding,
 };
@@ -22,6 +24,8 @@ const CHANNEL: &str = "news";
 #[derive(Default)]
 struct World {
     shard: Shard<u64>,
+    /// Whether there is memory for what is kept.
+    room: Room,
     lists: BTreeMap<ListId, BTreeSet<u64>>,
     received: BTreeMap<u64, Vec<Item>>,
     /// How much clients had received when they subscribed.
@@ -64,8 +68,9 @@ impl World {
 
     fn publish(&mut self, publication: &Arc<Publication>, position: Option<&StreamPosition>) {
         let mut effects = Vec::new();
+        let room = self.room;
         self.shard
-            .publish(CHANNEL, publication, position, &mut effects);
+            .publish(CHANNEL, publication, position, || room, &mut effects);
         self.carry_out(effects);
     }
 

@@ -163,7 +163,7 @@ fn what_is_kept_is_kept_once_for_all_who_wait_and_bounded_in_bytes() {
     };
     for offset in 1..=5 {
         world.publish(&large(offset), Some(&position(offset, "e")));
-        assert!(world.shard.held_bytes() <= HELD_BYTES_MAX);
+        assert!(world.shard.kept_bytes() <= HELD_BYTES_MAX);
     }
     // This one began when there was less to keep.
     let late = world.begin(11, variant());
@@ -177,7 +177,7 @@ fn what_is_kept_is_kept_once_for_all_who_wait_and_bounded_in_bytes() {
     }
     world.release(11, late, Some(position(5, "e")));
     assert_eq!(world.offsets(11), [6]);
-    assert_eq!(world.shard.held_bytes(), 0);
+    assert_eq!(world.shard.kept_bytes(), 0);
 }
 
 #[test]
@@ -185,11 +185,46 @@ fn without_memory_nothing_is_kept_and_those_who_wait_are_told() {
     let mut world = World::default();
     let generation = world.begin(1, variant());
     publish(&mut world, 1);
-    world.shard.set_room(Room::None);
+    world.room = Room::None;
     publish(&mut world, 2);
-    assert_eq!(world.shard.held_bytes(), 0);
+    assert_eq!(world.shard.kept_bytes(), 0);
     world.release(1, generation, Some(position(0, "e")));
     assert_eq!(world.insufficient, [(ClientKey(1), generation)]);
+    // When there is memory again, the next one who waits misses nothing.
+    world.room = Room::Enough;
+    let generation = world.begin(2, variant());
+    publish(&mut world, 3);
+    assert!(world.shard.kept_bytes() > 0);
+    world.release(2, generation, Some(position(2, "e")));
+    assert_eq!(world.offsets(2), [3]);
+    assert_eq!(world.shard.kept_bytes(), 0);
+}
+
+#[test]
+fn the_last_publication_is_kept_for_differences_while_there_is_memory() {
+    let mut world = World::default();
+    let mut with_delta = variant();
+    with_delta.has_delta = true;
+    let generation = world.begin(1, with_delta);
+    world.release(1, generation, Some(position(0, "e")));
+    publish(&mut world, 1);
+    publish(&mut world, 2);
+    let kept = world.shard.kept_bytes();
+    assert!(kept > 0);
+    assert_eq!(world.differences, 1);
+    world.room = Room::None;
+    // From the second, which is still there, and then there is none to differ from.
+    publish(&mut world, 3);
+    assert_eq!((world.differences, world.shard.kept_bytes()), (2, 0));
+    publish(&mut world, 4);
+    assert_eq!((world.differences, world.shard.kept_bytes()), (2, 0));
+    world.room = Room::Enough;
+    publish(&mut world, 5);
+    publish(&mut world, 6);
+    assert_eq!((world.differences, world.shard.kept_bytes()), (3, kept));
+    assert_eq!(world.offsets(1), [1, 2, 3, 4, 5, 6]);
+    world.remove(1, generation);
+    assert_eq!(world.shard.kept_bytes(), 0);
 }
 
 /// HUB 4, scenario 10.
