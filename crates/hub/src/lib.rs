@@ -45,6 +45,7 @@ mod pattern;
 mod private_file;
 mod publication;
 mod random;
+mod rare_bytes;
 mod transport;
 mod unsubscribe_code;
 
@@ -84,5 +85,6 @@ pub use node::{
 };
 pub use private_file::open_private_file;
 pub use publication::{ClientInfo, Epoch, Publication, StreamPosition, Tags};
+pub use rare_bytes::RareBytes;
 pub use transport::{Receivers, SendError, Transport};
 pub use unsubscribe_code::UnsubscribeCode;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::UnixMillis;
+use crate::{RareBytes, UnixMillis};
 
 /// One item published to a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,9 +31,9 @@ pub struct ClientInfo {
     /// The client's id, unique among all connections.
     pub client: Arc<str>,
     /// What the connection's token or the application says about the client. May be empty.
-    pub conn_info: Bytes,
+    pub conn_info: RareBytes,
     /// What the subscription's token or the application says about the client in this channel. May be empty.
-    pub chan_info: Bytes,
+    pub chan_info: RareBytes,
 }
 
 /// The tags of a publication: names with values, in the order of their names. A clone shares them; no tags cost nothing.

@@ -405,8 +405,8 @@ pub(super) fn decode_publication(payload: &[u8], offset: u64) -> Option<Publicat
         _ => Some(Arc::new(ClientInfo {
             user: fields.text()?.into(),
             client: fields.text()?.into(),
-            conn_info: Bytes::copy_from_slice(fields.bytes()?),
-            chan_info: Bytes::copy_from_slice(fields.bytes()?),
+            conn_info: Bytes::copy_from_slice(fields.bytes()?).into(),
+            chan_info: Bytes::copy_from_slice(fields.bytes()?).into(),
         })),
     };
     Some(Publication {
@@ -446,6 +446,7 @@ const KEEPS_RECORDS: u8 = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RareBytes;
 
     fn publication() -> Publication {
         Publication {
@@ -453,8 +454,8 @@ mod tests {
             info: Some(Arc::new(ClientInfo {
                 user: "ann".into(),
                 client: "c1".into(),
-                conn_info: Bytes::from_static(b"{}"),
-                chan_info: Bytes::new(),
+                conn_info: Bytes::from_static(b"{}").into(),
+                chan_info: RareBytes::default(),
             })),
             tags: [("a", "1"), ("b", "")].into_iter().collect(),
             offset: 9,

@@ -220,6 +220,7 @@ impl NodeBuilder {
         let recorder = Arc::new(Recorder::new(&self.settings.registered_client_names));
         let shared = Arc::new(NodeShared {
             id: uuid::Uuid::new_v4().to_string(),
+            anonymous: Arc::from(""),
             started: self.clock.now(),
             namespaces: self.namespaces,
             handlers: self.handlers,

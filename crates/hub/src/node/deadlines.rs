@@ -10,7 +10,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::node::client::Client;
+use crate::node::{client::Client, compact_time::Moment};
 
 /// The clients that wait for a time. A client has one entry, or few if it was in a hurry meanwhile.
 #[derive(Default)]
@@ -21,12 +21,12 @@ pub(crate) struct Deadlines {
 }
 
 struct Deadline {
-    due: Duration,
+    due: Moment,
     client: Weak<Client>,
 }
 
 impl Deadlines {
-    pub(crate) fn add(&self, due: Duration, client: &Arc<Client>) {
+    pub(crate) fn add(&self, due: Moment, client: &Arc<Client>) {
         let mut heap = self.heap.lock();
         let is_first = heap.peek().is_none_or(|Reverse(first)| due < first.due);
         heap.push(Reverse(Deadline {
@@ -43,14 +43,17 @@ impl Deadlines {
     pub(crate) fn pop(&self, now: Duration) -> Option<Weak<Client>> {
         let mut heap = self.heap.lock();
         match heap.peek() {
-            Some(Reverse(first)) if first.due <= now => {}
+            Some(Reverse(first)) if first.due.elapsed() <= now => {}
             _ => return None,
         }
         heap.pop().map(|Reverse(deadline)| deadline.client)
     }
 
     pub(crate) fn next(&self) -> Option<Duration> {
-        self.heap.lock().peek().map(|Reverse(first)| first.due)
+        self.heap
+            .lock()
+            .peek()
+            .map(|Reverse(first)| first.due.elapsed())
     }
 }
 

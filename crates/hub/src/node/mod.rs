@@ -16,6 +16,7 @@ mod builder;
 mod channels;
 pub(crate) mod client;
 mod clients;
+mod compact_time;
 mod deadlines;
 mod handlers;
 mod lossy;

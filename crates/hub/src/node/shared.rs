@@ -33,6 +33,8 @@ use crate::{
 
 pub(crate) struct NodeShared {
     pub(crate) id: String,
+    /// The name of all clients without a user.
+    pub(crate) anonymous: Arc<str>,
     pub(crate) settings: NodeSettings,
     pub(crate) namespaces: Namespaces,
     pub(crate) handlers: Handlers,

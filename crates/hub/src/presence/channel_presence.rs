@@ -101,8 +101,8 @@ fn from_text(client: &str, text: &str) -> Option<ClientInfo> {
     Some(ClientInfo {
         user: parts.next()?.into(),
         client: client.into(),
-        conn_info,
-        chan_info,
+        conn_info: conn_info.into(),
+        chan_info: chan_info.into(),
     })
 }
 
@@ -117,14 +117,14 @@ impl fmt::Debug for ChannelPresence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SystemClock;
+    use crate::{RareBytes, SystemClock};
 
     fn info(user: &str, client: &str) -> ClientInfo {
         ClientInfo {
             user: user.into(),
             client: client.into(),
-            conn_info: Bytes::from_static(b"\xff\x00 any"),
-            chan_info: Bytes::new(),
+            conn_info: Bytes::from_static(b"\xff\x00 any").into(),
+            chan_info: RareBytes::default(),
         }
     }
 
@@ -161,7 +161,7 @@ mod tests {
     fn information_that_is_too_long_is_left_out() {
         let presence = presence();
         let mut large = info("ann", "1");
-        large.conn_info = vec![7; CHANNEL_CLIENT_BYTES_MAX].into();
+        large.conn_info = Bytes::from(vec![7; CHANNEL_CLIENT_BYTES_MAX]).into();
         let _guard = presence.enter("a", &large);
         let clients = presence.clients("a");
         assert_eq!((&*clients[0].user, clients[0].conn_info.len()), ("ann", 0));

@@ -28,6 +28,8 @@ pub(crate) struct NewSubscription<A> {
 /// A subscription that has begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Begun {
+    /// The name that all subscriptions to the channel share.
+    pub(crate) channel: Arc<str>,
     pub(crate) generation: Generation,
     /// Whether the broker delivers the channel already. If not, it is to be asked ([`Shard::set_delivered`]).
     ///

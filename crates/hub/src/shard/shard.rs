@@ -56,6 +56,7 @@ impl<A: Clone> Shard<A> {
             .entry(Arc::clone(channel))
             .or_insert_with_key(Channel::new);
         let begun = Begun {
+            channel: Arc::clone(&channel.name),
             generation,
             is_delivered: channel.is_delivered,
             position: channel.position().cloned(),

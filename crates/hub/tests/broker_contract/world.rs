@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use sockeye_hub::{
-    Answer, ClientInfo, Epoch, Publication, StreamPosition, Tags, UnixMillis,
+    Answer, ClientInfo, Epoch, Publication, RareBytes, StreamPosition, Tags, UnixMillis,
     broker::{
         Broker, BrokerError, BrokerEvents, History, HistoryQuery, Limit, PublishOptions, Published,
     },
@@ -222,8 +222,8 @@ pub(crate) fn client(client: &str) -> Arc<ClientInfo> {
     Arc::new(ClientInfo {
         user: "ann".into(),
         client: client.into(),
-        conn_info: Bytes::from_static(br#"{"name":"Ann"}"#),
-        chan_info: Bytes::new(),
+        conn_info: Bytes::from_static(br#"{"name":"Ann"}"#).into(),
+        chan_info: RareBytes::default(),
     })
 }
 

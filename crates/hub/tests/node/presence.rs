@@ -162,6 +162,6 @@ async fn a_refresh_changes_what_others_know_and_leaves_one_entry() {
     for node in [&one.node, &two.node] {
         let clients = node.presence("news").unwrap();
         assert_eq!(clients.len(), 1);
-        assert_eq!(clients[0].conn_info, r#"{"name":"Ann"}"#);
+        assert_eq!(&clients[0].conn_info[..], br#"{"name":"Ann"}"#);
     }
 }

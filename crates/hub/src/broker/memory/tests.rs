@@ -259,8 +259,8 @@ fn data_tags_and_client_count_as_bytes() {
         info: Some(Arc::new(ClientInfo {
             user: "u".repeat(100).into(),
             client: "c".repeat(36).into(),
-            conn_info: Bytes::from(vec![0; 200]),
-            chan_info: Bytes::from(vec![0; 300]),
+            conn_info: Bytes::from(vec![0; 200]).into(),
+            chan_info: Bytes::from(vec![0; 300]).into(),
         })),
         ..Publication::default()
     });

@@ -12,7 +12,7 @@ use super::{
     subscriptions::{Origin, Progress, Subscription, Subscriptions},
 };
 use crate::{
-    ClientInfo, Disconnect, ErrorCode, UnixMillis,
+    ClientInfo, Disconnect, ErrorCode, RareBytes, UnixMillis,
     metrics::FrameKind,
     namespace::UnresolvedChannel,
     node::{ClientHeaders, ConnectEvent, Credentials, OtherConnections},
@@ -48,15 +48,12 @@ struct Admission {
 
 impl Held {
     fn subscription(&self) -> Subscription {
-        Subscription {
-            channel: Arc::clone(&self.plan.channel),
-            progress: Progress::Active(self.generation),
-            origin: self.origin,
-            expire_at: None,
-            refresh: self.plan.refresh,
-            chan_info: self.plan.chan_info.clone(),
-            presence: None,
-        }
+        let progress = Progress::Active(self.generation);
+        let channel = Arc::clone(&self.plan.channel);
+        let mut subscription = Subscription::new(channel, progress, self.origin);
+        subscription.refresh = self.plan.refresh;
+        subscription.chan_info = self.plan.chan_info.clone();
+        subscription
     }
 }
 
@@ -205,14 +202,17 @@ impl Client {
         }
         let connected = Connected {
             info: Arc::new(ClientInfo {
-                user: user.into(),
+                user: match user.is_empty() {
+                    true => Arc::clone(&self.node.anonymous),
+                    false => user.into(),
+                },
                 client: Arc::clone(&self.id),
-                conn_info: info,
-                chan_info: Bytes::new(),
+                conn_info: info.into(),
+                chan_info: RareBytes::default(),
             }),
-            meta,
+            meta: meta.into(),
             headers,
-            expire_at,
+            expiry: expire_at.into(),
             subscriptions: Subscriptions::default(),
         };
         let mut channels = self.server_side(&connected.info.user, subscriptions);
@@ -283,7 +283,7 @@ impl Client {
             connected.subscriptions.insert(held.subscription());
         }
         node.recorder.connected(self.transport_label, &self.name);
-        state.phase = Phase::Connected(Box::new(connected));
+        state.phase = Phase::Connected(connected);
         if self.transport.needs_pings() {
             let random = node.jitter();
             state.ping = Ping::start(node.elapsed(), node.settings.ping_interval, random);
@@ -455,7 +455,7 @@ impl Client {
         Self::agree_on_delta(&mut plan, &request.delta);
         let mut request = Request::of(request);
         let info = connected.info_in(&plan.chan_info);
-        let holding = self.hold(&plan, info).await?;
+        let holding = self.hold(&mut plan, info).await?;
         let generation = holding.generation;
         match self.read(&mut plan, &mut request, &holding).await {
             Ok(result) => Ok((

@@ -32,7 +32,7 @@ impl Client {
             return None;
         };
         let delay = connection_delay(&self.node);
-        let connection = connected.expire_at.map(|at| after(at, delay));
+        let connection = connected.expiry.at().map(|at| after(at, delay));
         let subscriptions = connected.subscriptions.iter();
         let subscriptions =
             subscriptions.filter_map(|subscription| ends_at(&self.node, subscription));
@@ -52,13 +52,14 @@ impl Client {
         let now = self.node.now();
         let delay = connection_delay(&self.node);
         if connected
-            .expire_at
+            .expiry
+            .at()
             .is_some_and(|at| after(at, delay) <= now)
         {
             if self.node.handlers.refresh.is_none() {
                 return Expired::Connection;
             }
-            connected.expire_at = Some(after(now, settings.expired_close_delay));
+            connected.expiry = Some(after(now, settings.expired_close_delay)).into();
             return Expired::ConnectionAsks(Box::new(RefreshEvent {
                 client: connected.view(&*self.transport),
             }));
@@ -72,7 +73,7 @@ impl Client {
             let channel = Arc::clone(&subscription.channel);
             match subscription.refresh {
                 RefreshBy::Client => over.push((channel, subscription.origin)),
-                RefreshBy::Server => asked.push((channel, subscription.progress)),
+                RefreshBy::Server => asked.push((channel, subscription.progress())),
             }
         }
         if over.is_empty() && asked.is_empty() {
@@ -80,7 +81,8 @@ impl Client {
         }
         let asks = asked.into_iter().map(|(channel, progress)| {
             if let Some(subscription) = connected.subscriptions.find_mut(&channel) {
-                subscription.expire_at = Some(after(now, settings.expired_sub_close_delay));
+                let until = after(now, settings.expired_sub_close_delay);
+                subscription.expiry = Some(until).into();
             }
             let resolved = self.node.namespaces.resolve_trusted(&channel);
             let event = SubRefreshEvent {
@@ -144,9 +146,9 @@ impl Client {
         let Phase::Connected(connected) = &mut state.phase else {
             return;
         };
-        connected.expire_at = refreshed.expire_at;
+        connected.expiry = refreshed.expire_at.into();
         if let Some(meta) = refreshed.meta {
-            connected.meta = meta;
+            connected.meta = meta.into();
         }
         if let Some(info) = refreshed.info {
             self.set_info(connected, info);
@@ -183,15 +185,16 @@ impl Client {
         let mut state = self.state.lock();
         let connected = state.connected().ok()?;
         let subscription = connected.subscriptions.find_mut(channel);
-        let subscription = subscription.filter(|subscription| subscription.progress == progress)?;
+        let subscription =
+            subscription.filter(|subscription| subscription.progress() == progress)?;
         if !is_ahead(refreshed.expire_at, self.node.now()) {
             return Some(subscription.origin);
         }
-        subscription.expire_at = refreshed.expire_at;
+        subscription.expiry = refreshed.expire_at.into();
         if let Some(info) = refreshed.info {
-            subscription.chan_info = info.clone();
+            subscription.chan_info = info.into();
             if let Progress::Active(generation) = progress {
-                let info = info_in(&connected.info, &info);
+                let info = info_in(&connected.info, &subscription.chan_info);
                 self.show(subscription, generation, info);
             }
         }
@@ -202,7 +205,7 @@ impl Client {
     pub(crate) fn extend(self: &Arc<Self>, expire_at: Option<UnixMillis>) {
         let mut state = self.state.lock();
         if let Phase::Connected(connected) = &mut state.phase {
-            connected.expire_at = expire_at;
+            connected.expiry = expire_at.into();
             self.set_alarm(&mut state);
         }
     }
@@ -222,7 +225,7 @@ fn ends_at(node: &NodeShared, subscription: &Subscription) -> Option<UnixMillis>
         RefreshBy::Client => node.settings.expired_sub_close_delay,
         RefreshBy::Server => Duration::ZERO,
     };
-    subscription.expire_at.map(|at| after(at, delay))
+    subscription.expiry.at().map(|at| after(at, delay))
 }
 
 fn is_ahead(expire_at: Option<UnixMillis>, now: UnixMillis) -> bool {

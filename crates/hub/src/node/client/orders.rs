@@ -6,7 +6,7 @@ use super::{
     Client, Failure,
     connect::seconds_until,
     subscribe::{Request, pending},
-    subscriptions::{Origin, Progress, RefreshBy, Subscription},
+    subscriptions::{Origin, Progress, Subscription},
 };
 use crate::{
     Disconnect, ErrorCode, StreamPosition, UnixMillis,
@@ -30,16 +30,11 @@ impl Client {
             if connected.subscriptions.len() >= self.node.settings.channel_limit {
                 return Err(ErrorCode::LimitExceeded.into());
             }
-            let is_new = connected.subscriptions.insert(Subscription {
-                channel: channel.into(),
-                progress: Progress::Pending(attempt),
-                origin: Origin::Server,
-                expire_at,
-                refresh: RefreshBy::Client,
-                chan_info: options.info.clone().unwrap_or_default(),
-                presence: None,
-            });
-            if !is_new {
+            let progress = Progress::Pending(attempt);
+            let mut subscription = Subscription::new(channel.into(), progress, Origin::Server);
+            subscription.expiry = expire_at.into();
+            subscription.chan_info = options.info.clone().unwrap_or_default().into();
+            if !connected.subscriptions.insert(subscription) {
                 return Ok(());
             }
             Arc::clone(&connected.info.user)
@@ -72,7 +67,7 @@ impl Client {
             });
         let mut request = Request::of(&request);
         let info = self.state.lock().connected()?.info_in(&plan.chan_info);
-        let holding = self.hold(&plan, info).await?;
+        let holding = self.hold(&mut plan, info).await?;
         let generation = holding.generation;
         let result = match self.read(&mut plan, &mut request, &holding).await {
             Ok(result) => result,
@@ -87,7 +82,8 @@ impl Client {
             self.drop_held(&plan.channel, generation);
             return Err(Failure::Closed);
         };
-        subscription.progress = Progress::Active(generation);
+        subscription.set_progress(Progress::Active(generation));
+        subscription.channel = Arc::clone(&plan.channel);
         subscription.refresh = plan.refresh;
         let mut told = self.push(Push {
             channel: channel.to_owned(),

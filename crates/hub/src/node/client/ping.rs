@@ -10,17 +10,18 @@
 
 use std::time::Duration;
 
+use crate::node::compact_time::Moment;
+
 /// Pings of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ping {
     /// The client isn't connected yet, or its transport pings.
     Off,
     Waiting {
-        due: Duration,
+        due: Moment,
     },
     Pinged {
-        sent: Duration,
-        until: Duration,
+        sent: Moment,
     },
 }
 
@@ -43,15 +44,16 @@ impl Ping {
         let half = interval / 2;
         let spread = half.mul_f64(f64::from(random) / f64::from(u32::MAX));
         Self::Waiting {
-            due: now + half + spread,
+            due: (now + half + spread).into(),
         }
     }
 
-    pub(crate) fn deadline(&self) -> Option<Duration> {
+    /// Returns when [`Ping::handle_timeout`] is to be called.
+    pub(crate) fn deadline(&self, pong_timeout: Duration) -> Option<Duration> {
         match *self {
             Self::Off => None,
-            Self::Waiting { due } => Some(due),
-            Self::Pinged { until, .. } => Some(until),
+            Self::Waiting { due } => Some(due.elapsed()),
+            Self::Pinged { sent } => Some(sent.elapsed() + pong_timeout),
         }
     }
 
@@ -64,19 +66,16 @@ impl Ping {
         expects_pong: bool,
     ) -> PingAction {
         match *self {
-            Self::Waiting { due } if due <= now => {
+            Self::Waiting { due } if due.elapsed() <= now => {
                 *self = match expects_pong {
-                    true => Self::Pinged {
-                        sent: now,
-                        until: now + pong_timeout,
-                    },
+                    true => Self::Pinged { sent: now.into() },
                     false => Self::Waiting {
-                        due: now + interval,
+                        due: (now + interval).into(),
                     },
                 };
                 PingAction::Send
             }
-            Self::Pinged { until, .. } if until <= now => PingAction::GiveUp,
+            Self::Pinged { sent } if sent.elapsed() + pong_timeout <= now => PingAction::GiveUp,
             _ => PingAction::Nothing,
         }
     }
@@ -84,9 +83,10 @@ impl Ping {
     /// Returns when the ping was sent.
     pub(crate) fn handle_pong(&mut self, interval: Duration) -> Result<Duration, UnexpectedPong> {
         match *self {
-            Self::Pinged { sent, .. } => {
+            Self::Pinged { sent } => {
+                let sent = sent.elapsed();
                 *self = Self::Waiting {
-                    due: sent + interval,
+                    due: (sent + interval).into(),
                 };
                 Ok(sent)
             }
@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn the_first_ping_comes_between_half_an_interval_and_a_whole_one() {
-        let due = |random| Ping::start(Duration::from_secs(100), INTERVAL, random).deadline();
+        let due =
+            |random| Ping::start(Duration::from_secs(100), INTERVAL, random).deadline(PONG_TIMEOUT);
         assert_eq!(due(0), Some(Duration::from_millis(112_500)));
         assert_eq!(due(u32::MAX), Some(Duration::from_secs(125)));
     }
@@ -116,21 +117,21 @@ mod tests {
     #[test]
     fn a_client_that_answers_is_pinged_once_per_interval() {
         let mut ping = Ping::Waiting {
-            due: Duration::from_secs(10),
+            due: Duration::from_secs(10).into(),
         };
         assert_eq!(timeout(&mut ping, 9), PingAction::Nothing);
         assert_eq!(timeout(&mut ping, 10), PingAction::Send);
-        assert_eq!(ping.deadline(), Some(Duration::from_secs(18)));
+        assert_eq!(ping.deadline(PONG_TIMEOUT), Some(Duration::from_secs(18)));
         assert_eq!(timeout(&mut ping, 17), PingAction::Nothing);
         assert_eq!(ping.handle_pong(INTERVAL), Ok(Duration::from_secs(10)));
-        assert_eq!(ping.deadline(), Some(Duration::from_secs(35)));
+        assert_eq!(ping.deadline(PONG_TIMEOUT), Some(Duration::from_secs(35)));
         assert_eq!(timeout(&mut ping, 35), PingAction::Send);
     }
 
     #[test]
     fn a_client_that_does_not_answer_is_given_up() {
         let mut ping = Ping::Waiting {
-            due: Duration::from_secs(10),
+            due: Duration::from_secs(10).into(),
         };
         timeout(&mut ping, 10);
         assert_eq!(timeout(&mut ping, 18), PingAction::GiveUp);
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn a_pong_that_nobody_asked_for_is_an_error() {
         let mut ping = Ping::Waiting {
-            due: Duration::from_secs(10),
+            due: Duration::from_secs(10).into(),
         };
         assert_eq!(ping.handle_pong(INTERVAL), Err(UnexpectedPong));
         timeout(&mut ping, 10);
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn a_client_that_cannot_send_is_pinged_without_an_answer() {
         let mut ping = Ping::Waiting {
-            due: Duration::from_secs(10),
+            due: Duration::from_secs(10).into(),
         };
         let mut timeout = |seconds| {
             ping.handle_timeout(Duration::from_secs(seconds), INTERVAL, PONG_TIMEOUT, false)

@@ -45,8 +45,8 @@ impl Client {
         if is_changed(&connected.subscriptions, &claims.subs) {
             return Err(Disconnect::INSUFFICIENT_STATE.into());
         }
-        connected.expire_at = claims.expire_at;
-        connected.meta = claims.meta.unwrap_or_default();
+        connected.expiry = claims.expire_at.into();
+        connected.meta = claims.meta.unwrap_or_default().into();
         self.set_info(connected, claims.info.unwrap_or_default());
         let ttl = claims
             .expire_at
@@ -65,12 +65,12 @@ impl Client {
     /// Sets what others may know about the client, in all its channels.
     pub(super) fn set_info(&self, connected: &mut Connected, conn_info: Bytes) {
         connected.info = Arc::new(ClientInfo {
-            conn_info,
+            conn_info: conn_info.into(),
             ..ClientInfo::clone(&connected.info)
         });
         let info = Arc::clone(&connected.info);
         for subscription in connected.subscriptions.iter_mut() {
-            if let Progress::Active(generation) = subscription.progress {
+            if let Progress::Active(generation) = subscription.progress() {
                 let info = info_in(&info, &subscription.chan_info);
                 self.show(subscription, generation, info);
             }
@@ -129,9 +129,9 @@ impl Client {
             .connected()?
             .subscriptions
             .find_mut(&request.channel)
-            .filter(|subscription| subscription.progress == generation)
+            .filter(|subscription| subscription.progress() == generation)
             .ok_or_else(|| Failure::from(ErrorCode::PermissionDenied))?;
-        subscription.expire_at = claims.expire_at;
+        subscription.expiry = claims.expire_at.into();
         self.set_alarm(&mut state);
         let ttl = claims
             .expire_at
@@ -150,8 +150,8 @@ impl Client {
         let mut state = self.state.lock();
         let subscription = state.connected()?.subscriptions.find(channel);
         match subscription {
-            Some(subscription) if matches!(subscription.progress, Progress::Active(_)) => {
-                Ok((subscription.progress, subscription.refresh))
+            Some(subscription) if matches!(subscription.progress(), Progress::Active(_)) => {
+                Ok((subscription.progress(), subscription.refresh))
             }
             _ => Err(ErrorCode::PermissionDenied.into()),
         }

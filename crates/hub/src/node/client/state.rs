@@ -1,16 +1,17 @@
 //! What changes during the life of a client.
 
-use std::{fmt, sync::Arc, time::Duration};
-
-use bytes::Bytes;
+use std::{fmt, sync::Arc};
 
 use super::{
     ConnectionInfo, command_queue::CommandQueue, ping::Ping, subscriptions::Subscriptions,
 };
 use crate::{
-    BrokerError, ClientInfo, Disconnect, ErrorCode, UnixMillis,
+    BrokerError, ClientInfo, Disconnect, ErrorCode, RareBytes,
     memory::Charge,
-    node::{ClientHeaders, ClientView, Rejection},
+    node::{
+        ClientHeaders, ClientView, Rejection,
+        compact_time::{Expiry, Moment},
+    },
     transport::Transport,
     wire::ErrorReply,
 };
@@ -21,7 +22,7 @@ pub(crate) struct State {
     /// `None` while no command takes time.
     pub(crate) commands: Option<Box<Commands>>,
     /// The node calls the client at this time; `None` if it has no reason to.
-    pub(crate) alarm: Option<Duration>,
+    pub(crate) alarm: Option<Moment>,
 }
 
 /// The commands of a client that wait, and their bytes.
@@ -34,16 +35,16 @@ pub(crate) struct Commands {
 pub(crate) enum Phase {
     Opened {
         /// The client must have sent its connect command by then.
-        until: Duration,
+        until: Moment,
         info: Box<ConnectionInfo>,
     },
     Connecting {
-        until: Duration,
+        until: Moment,
     },
     Refused {
-        until: Duration,
+        until: Moment,
     },
-    Connected(Box<Connected>),
+    Connected(Connected),
     Closed,
 }
 
@@ -51,10 +52,10 @@ pub(crate) struct Connected {
     /// What others may know, in a channel that adds nothing to it. Shared with the channels.
     pub(crate) info: Arc<ClientInfo>,
     /// What the application alone knows.
-    pub(crate) meta: Bytes,
+    pub(crate) meta: RareBytes,
     /// `None`: the client brought none that are kept.
     pub(crate) headers: Option<Arc<ClientHeaders>>,
-    pub(crate) expire_at: Option<UnixMillis>,
+    pub(crate) expiry: Expiry,
     pub(crate) subscriptions: Subscriptions,
 }
 
@@ -81,7 +82,7 @@ impl State {
 
 impl Connected {
     /// Returns what others may know about the client in a channel.
-    pub(crate) fn info_in(&self, chan_info: &Bytes) -> Arc<ClientInfo> {
+    pub(crate) fn info_in(&self, chan_info: &RareBytes) -> Arc<ClientInfo> {
         info_in(&self.info, chan_info)
     }
 
@@ -90,8 +91,8 @@ impl Connected {
         ClientView {
             client: Arc::clone(&self.info.client),
             user: Arc::clone(&self.info.user),
-            info: self.info.conn_info.clone(),
-            meta: self.meta.clone(),
+            info: self.info.conn_info.bytes(),
+            meta: self.meta.bytes(),
             transport: transport.name(),
             encoding: transport.encoding(),
             headers: self.headers.clone(),
@@ -100,7 +101,7 @@ impl Connected {
 }
 
 /// Returns what others may know about a client in a channel that adds `chan_info` to it.
-pub(crate) fn info_in(info: &Arc<ClientInfo>, chan_info: &Bytes) -> Arc<ClientInfo> {
+pub(crate) fn info_in(info: &Arc<ClientInfo>, chan_info: &RareBytes) -> Arc<ClientInfo> {
     match chan_info.is_empty() {
         true => Arc::clone(info),
         false => Arc::new(ClientInfo {

@@ -11,8 +11,8 @@ use super::{
     subscriptions::{Origin, Progress, RefreshBy, Subscription},
 };
 use crate::{
-    ClientInfo, Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition, UnixMillis,
-    UnsubscribeCode,
+    ClientInfo, Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, RareBytes, StreamPosition,
+    UnixMillis, UnsubscribeCode,
     filter::Filter,
     metrics::FrameKind,
     namespace::{
@@ -46,7 +46,7 @@ pub(super) struct Plan {
     pub(super) auto_cache_recover: bool,
     pub(super) slow_reader: SlowReader,
     pub(super) history_meta_ttl: std::time::Duration,
-    pub(super) chan_info: Bytes,
+    pub(super) chan_info: RareBytes,
     pub(super) data: Bytes,
     pub(super) expire_at: Option<UnixMillis>,
     pub(super) refresh: RefreshBy,
@@ -133,8 +133,9 @@ impl Client {
             self.drop_held(&channel, generation);
             return Err(ErrorCode::Internal.into());
         };
-        subscription.progress = Progress::Active(generation);
-        subscription.expire_at = plan.expire_at;
+        subscription.set_progress(Progress::Active(generation));
+        subscription.channel = Arc::clone(&plan.channel);
+        subscription.expiry = plan.expire_at.into();
         subscription.refresh = plan.refresh;
         subscription.chan_info = plan.chan_info.clone();
         let reply = Reply {
@@ -168,7 +169,7 @@ impl Client {
         Self::agree_on_delta(&mut plan, &request.delta);
         let mut wanted = Request::of(request);
         let info = self.state.lock().connected()?.info_in(&plan.chan_info);
-        let holding = self.hold(&plan, info).await?;
+        let holding = self.hold(&mut plan, info).await?;
         match self.read(&mut plan, &mut wanted, &holding).await {
             Ok(result) => Ok((plan, wanted, holding.generation, result)),
             Err(failure) => {
@@ -189,15 +190,11 @@ impl Client {
         if subscriptions.len() >= self.node.settings.channel_limit {
             return Err(ErrorCode::LimitExceeded.into());
         }
-        subscriptions.insert(Subscription {
-            channel: Arc::clone(channel),
-            progress: Progress::Pending(attempt),
-            origin: Origin::Client,
-            expire_at: None,
-            refresh: RefreshBy::Client,
-            chan_info: Bytes::new(),
-            presence: None,
-        });
+        subscriptions.insert(Subscription::new(
+            Arc::clone(channel),
+            Progress::Pending(attempt),
+            Origin::Client,
+        ));
         Ok(connected.view(&*self.transport))
     }
 
@@ -294,7 +291,7 @@ impl Client {
                 && options.force_recovery_mode == RecoveryMode::Cache,
             slow_reader: options.slow_reader,
             history_meta_ttl: resolved.history_meta_ttl,
-            chan_info: info.unwrap_or_default(),
+            chan_info: info.unwrap_or_default().into(),
             data: data.unwrap_or_default(),
             expire_at: grant.expire_at,
             refresh: match options.refresh_by_server && self.node.handlers.sub_refresh.is_some() {
@@ -311,10 +308,11 @@ impl Client {
         plan.is_positioned |= plan.has_delta;
     }
 
-    /// Begins to keep what is published, so that nothing is missing between the history and the deliveries.
+    /// Begins to keep what is published, so that nothing is missing between the history and the deliveries. From then on
+    /// the plan has the name that all subscriptions to the channel share.
     pub(super) async fn hold(
         self: &Arc<Self>,
-        plan: &Plan,
+        plan: &mut Plan,
         info: Arc<ClientInfo>,
     ) -> Result<Holding, Failure> {
         let subscription = NewSubscription {
@@ -334,6 +332,7 @@ impl Client {
             announces: plan.announces,
         };
         let Begun {
+            channel,
             generation,
             is_delivered,
             position: known,
@@ -341,6 +340,7 @@ impl Client {
             .node
             .channels
             .begin(&plan.channel, self.key, subscription);
+        plan.channel = channel;
         if !is_delivered {
             if let Err(error) = self.node.subscribe_at_broker(&plan.channel).await {
                 self.drop_held(&plan.channel, generation);
@@ -501,7 +501,7 @@ impl Client {
                 return;
             };
             let found = connected.subscriptions.find(channel);
-            match found.map(|found| (found.progress, found.origin)) {
+            match found.map(|found| (found.progress(), found.origin)) {
                 Some((progress, _)) if progress != Progress::Active(generation) => return,
                 Some((_, Origin::Client)) => connected.subscriptions.remove(channel),
                 Some((_, Origin::Server | Origin::Token)) => None,
@@ -552,7 +552,7 @@ pub(super) fn pending<'a>(
         .ok()?
         .subscriptions
         .find_mut(channel)
-        .filter(|subscription| subscription.progress == Progress::Pending(attempt))
+        .filter(|subscription| subscription.progress() == Progress::Pending(attempt))
 }
 
 /// Returns what a client is told whose channel can't be resolved.

@@ -1,28 +1,31 @@
 //! The channels that a client is subscribed to.
 
-use std::sync::Arc;
+use std::{mem, slice, sync::Arc};
 
-use bytes::Bytes;
+use crate::{RareBytes, node::compact_time::Expiry, presence::DeviceGuard, shard::Generation};
 
-use crate::{UnixMillis, presence::DeviceGuard, shard::Generation};
-
-/// The subscriptions of one client, of which there are few.
+/// The subscriptions of one client, of which there are few: sorted by channel, each once. One alone needs no allocation.
 #[derive(Default)]
-pub(crate) struct Subscriptions(
-    /// Sorted by channel, each once.
-    Vec<Subscription>,
-);
+pub(crate) enum Subscriptions {
+    #[default]
+    None,
+    One(Subscription),
+    Many(Vec<Subscription>),
+}
 
 pub(crate) struct Subscription {
+    /// The name that all subscriptions to the channel share, once it is active.
     pub(crate) channel: Arc<str>,
-    pub(crate) progress: Progress,
-    pub(crate) origin: Origin,
+    number: u64,
     /// Only a subscription with a token or an answer of the application expires.
-    pub(crate) expire_at: Option<UnixMillis>,
-    pub(crate) refresh: RefreshBy,
-    pub(crate) chan_info: Bytes,
+    pub(crate) expiry: Expiry,
+    pub(crate) chan_info: RareBytes,
     /// Keeps the client in the channel's presence on all nodes, if that is kept.
     pub(crate) presence: Option<Box<DeviceGuard>>,
+    /// Whether `number` is that of an attempt or of a generation.
+    is_active: bool,
+    pub(crate) origin: Origin,
+    pub(crate) refresh: RefreshBy,
 }
 
 /// Who gives a subscription a new time when its time is over.
@@ -51,56 +54,161 @@ pub(crate) enum Origin {
     Server,
 }
 
+impl Subscription {
+    pub(crate) fn new(channel: Arc<str>, progress: Progress, origin: Origin) -> Self {
+        let mut subscription = Self {
+            channel,
+            number: 0,
+            expiry: Expiry::default(),
+            chan_info: RareBytes::default(),
+            presence: None,
+            is_active: false,
+            origin,
+            refresh: RefreshBy::Client,
+        };
+        subscription.set_progress(progress);
+        subscription
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        match self.is_active {
+            true => Progress::Active(Generation(self.number)),
+            false => Progress::Pending(self.number),
+        }
+    }
+
+    pub(crate) fn set_progress(&mut self, progress: Progress) {
+        (self.is_active, self.number) = match progress {
+            Progress::Pending(attempt) => (false, attempt),
+            Progress::Active(generation) => (true, generation.0),
+        };
+    }
+}
+
 impl Subscriptions {
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.as_slice().len()
     }
 
     pub(crate) fn find(&self, channel: &str) -> Option<&Subscription> {
-        self.place(channel).ok().map(|at| &self.0[at])
+        self.place(channel).ok().map(|at| &self.as_slice()[at])
     }
 
     pub(crate) fn find_mut(&mut self, channel: &str) -> Option<&mut Subscription> {
-        self.place(channel).ok().map(|at| &mut self.0[at])
+        let at = self.place(channel).ok()?;
+        Some(&mut self.as_mut_slice()[at])
     }
 
     /// Whether the client has been told that it is subscribed.
     pub(crate) fn is_active(&self, channel: &str) -> bool {
         self.find(channel)
-            .is_some_and(|subscription| matches!(subscription.progress, Progress::Active(_)))
+            .is_some_and(|subscription| subscription.is_active)
     }
 
     /// Adds a subscription, unless there is one.
     pub(crate) fn insert(&mut self, subscription: Subscription) -> bool {
-        match self.place(&subscription.channel) {
-            Ok(_) => false,
-            Err(at) => {
-                // Most clients have one or two, and a vector would begin with room for four.
-                self.0.reserve_exact(1);
-                self.0.insert(at, subscription);
-                true
+        let Err(at) = self.place(&subscription.channel) else {
+            return false;
+        };
+        match mem::take(self) {
+            Self::None => *self = Self::One(subscription),
+            Self::One(other) => {
+                let mut all = vec![other];
+                all.insert(at, subscription);
+                *self = Self::Many(all);
+            }
+            Self::Many(mut all) => {
+                all.insert(at, subscription);
+                *self = Self::Many(all);
             }
         }
+        true
     }
 
     pub(crate) fn remove(&mut self, channel: &str) -> Option<Subscription> {
-        self.place(channel).ok().map(|at| self.0.remove(at))
+        let at = self.place(channel).ok()?;
+        if let Self::Many(all) = self {
+            return Some(all.remove(at));
+        }
+        match mem::take(self) {
+            Self::One(only) => Some(only),
+            _ => None,
+        }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Subscription> {
-        self.0.iter()
+    pub(crate) fn iter(&self) -> slice::Iter<'_, Subscription> {
+        self.as_slice().iter()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Subscription> {
-        self.0.iter_mut()
+    pub(crate) fn iter_mut(&mut self) -> slice::IterMut<'_, Subscription> {
+        self.as_mut_slice().iter_mut()
     }
 
-    pub(crate) fn drain(&mut self) -> Vec<Subscription> {
-        std::mem::take(&mut self.0)
+    fn as_slice(&self) -> &[Subscription] {
+        match self {
+            Self::None => &[],
+            Self::One(only) => slice::from_ref(only),
+            Self::Many(all) => all,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [Subscription] {
+        match self {
+            Self::None => &mut [],
+            Self::One(only) => slice::from_mut(only),
+            Self::Many(all) => all,
+        }
     }
 
     fn place(&self, channel: &str) -> Result<usize, usize> {
-        self.0
+        self.as_slice()
             .binary_search_by(|subscription| (*subscription.channel).cmp(channel))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscription(channel: &str) -> Subscription {
+        Subscription::new(channel.into(), Progress::Pending(7), Origin::Client)
+    }
+
+    fn names(subscriptions: &Subscriptions) -> String {
+        let names = subscriptions.iter();
+        names.map(|subscription| &*subscription.channel).collect()
+    }
+
+    #[test]
+    fn each_channel_is_there_once_and_in_order() {
+        let mut subscriptions = Subscriptions::default();
+        assert!(subscriptions.remove("b").is_none());
+        for (channel, is_new) in [("b", true), ("b", false), ("c", true), ("a", true)] {
+            assert_eq!(subscriptions.insert(subscription(channel)), is_new);
+        }
+        assert_eq!(names(&subscriptions), "abc");
+        assert!(subscriptions.find("d").is_none());
+        for (channel, left) in [("b", "ac"), ("a", "c"), ("c", "")] {
+            assert_eq!(&*subscriptions.remove(channel).unwrap().channel, channel);
+            assert_eq!(names(&subscriptions), left);
+        }
+        assert!(subscriptions.insert(subscription("a")));
+        assert_eq!(names(&subscriptions), "a");
+    }
+
+    #[test]
+    fn a_number_is_an_attempt_until_the_subscription_is_active() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.insert(subscription("a"));
+        let found = subscriptions.find_mut("a").unwrap();
+        assert_eq!(found.progress(), Progress::Pending(7));
+        found.set_progress(Progress::Active(Generation(7)));
+        assert_eq!(found.progress(), Progress::Active(Generation(7)));
+        assert!(subscriptions.is_active("a"));
+    }
+
+    #[test]
+    fn one_subscription_takes_56_bytes() {
+        assert_eq!(size_of::<Subscriptions>(), 56);
     }
 }

@@ -15,7 +15,8 @@ use super::{
     ClientKey, Effect, Form, Generation, Item, ListId, NewSubscription, Room, Shard, Variant,
 };
 use crate::{
-    ClientInfo, Epoch, Publication, StreamPosition, namespace::SlowReader, wire::Encoding,
+    ClientInfo, Epoch, Publication, RareBytes, StreamPosition, namespace::SlowReader,
+    wire::Encoding,
 };
 
 const CHANNEL: &str = "news";
@@ -188,8 +189,8 @@ fn info(client: u64) -> Arc<ClientInfo> {
     Arc::new(ClientInfo {
         user: "".into(),
         client: client.to_string().into(),
-        conn_info: Bytes::new(),
-        chan_info: Bytes::new(),
+        conn_info: RareBytes::default(),
+        chan_info: RareBytes::default(),
     })
 }
 
