@@ -1,6 +1,7 @@
 //! The connected clients of a node, by user.
 
 use std::{
+    cmp::Ordering,
     collections::BTreeMap,
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
@@ -9,7 +10,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::client::Client;
-use crate::shard::ClientKey;
+use crate::{ClientInfo, RareBytes};
 
 /// The connected clients of a node.
 pub(crate) struct Clients {
@@ -20,9 +21,12 @@ pub(crate) struct Clients {
 #[derive(Default)]
 struct Part {
     /// Those of one user are neighbours.
-    clients: BTreeMap<(Arc<str>, ClientKey), Arc<Client>>,
+    clients: BTreeMap<ByUser, Arc<Client>>,
     users: usize,
 }
+
+/// What is known of a client, in the order of users. It is the client's own, so that an entry takes 16 bytes.
+struct ByUser(Arc<ClientInfo>);
 
 /// Enough that two cores seldom want the same one.
 const PARTS: usize = 64;
@@ -36,7 +40,8 @@ impl Clients {
     }
 
     /// Adds a client. Returns `false` if its user has `max` connections; 0 is no limit, and anonymous users have none.
-    pub(crate) fn insert(&self, user: &Arc<str>, client: &Arc<Client>, max: usize) -> bool {
+    pub(crate) fn insert(&self, info: &Arc<ClientInfo>, client: &Arc<Client>, max: usize) -> bool {
+        let user = &info.user;
         let mut part = self.part(user).lock();
         let others = match max > 0 && !user.is_empty() {
             true => part.of(user).take(max).count(),
@@ -47,29 +52,38 @@ impl Clients {
         }
         part.users += usize::from(others == 0);
         part.clients
-            .insert((Arc::clone(user), client.key()), Arc::clone(client));
+            .insert(ByUser(Arc::clone(info)), Arc::clone(client));
         true
     }
 
     /// Adds a client, and returns the others of its user: of two that come at the same time, one sees the other.
     pub(crate) fn insert_and_find_others(
         &self,
-        user: &Arc<str>,
+        info: &Arc<ClientInfo>,
         client: &Arc<Client>,
     ) -> Vec<Arc<Client>> {
+        let user = &info.user;
         let mut part = self.part(user).lock();
         let others: Vec<_> = part.of(user).cloned().collect();
         part.users += usize::from(others.is_empty());
         part.clients
-            .insert((Arc::clone(user), client.key()), Arc::clone(client));
+            .insert(ByUser(Arc::clone(info)), Arc::clone(client));
         others
     }
 
-    pub(crate) fn remove(&self, user: &Arc<str>, key: ClientKey) {
-        let mut part = self.part(user).lock();
-        if part.clients.remove(&(Arc::clone(user), key)).is_some() && part.of(user).next().is_none()
-        {
+    pub(crate) fn remove(&self, info: &Arc<ClientInfo>) {
+        let mut part = self.part(&info.user).lock();
+        let removed = part.clients.remove(&ByUser(Arc::clone(info)));
+        if removed.is_some() && part.of(&info.user).next().is_none() {
             part.users -= 1;
+        }
+    }
+
+    /// Replaces what is known of a client. Its user and its id are the same.
+    pub(crate) fn set_info(&self, info: &Arc<ClientInfo>) {
+        let mut part = self.part(&info.user).lock();
+        if let Some(client) = part.clients.remove(&ByUser(Arc::clone(info))) {
+            part.clients.insert(ByUser(Arc::clone(info)), client);
         }
     }
 
@@ -103,10 +117,37 @@ impl Clients {
 
 impl Part {
     fn of(&self, user: &str) -> impl Iterator<Item = &Arc<Client>> {
-        let first = (Arc::from(user), ClientKey(0));
+        // No id is empty.
+        let first = ByUser(Arc::new(ClientInfo {
+            user: Arc::from(user),
+            client: Arc::from(""),
+            conn_info: RareBytes::default(),
+            chan_info: RareBytes::default(),
+        }));
         self.clients
             .range(first..)
-            .take_while(move |((other, _), _)| **other == *user)
+            .take_while(move |(other, _)| *other.0.user == *user)
             .map(|(_, client)| client)
     }
 }
+
+impl Ord for ByUser {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let users = self.0.user.cmp(&other.0.user);
+        users.then_with(|| self.0.client.cmp(&other.0.client))
+    }
+}
+
+impl PartialOrd for ByUser {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByUser {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for ByUser {}

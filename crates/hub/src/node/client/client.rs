@@ -287,7 +287,7 @@ impl Client {
         };
         let recorder = &self.node.recorder;
         recorder.disconnected(self.transport_label, &self.name);
-        self.node.clients.remove(&connected.info.user, self.key);
+        self.node.clients.remove(&connected.info);
         let subscriptions = std::mem::take(&mut connected.subscriptions);
         for subscription in subscriptions.iter() {
             self.abandon(subscription);

@@ -270,8 +270,7 @@ impl Client {
             self.abandon_held(&held);
             return Err(Failure::Closed);
         }
-        let user = Arc::clone(&connected.info.user);
-        let replaced = match self.register(&user, others) {
+        let replaced = match self.register(&connected.info, others) {
             Ok(replaced) => replaced,
             Err(failure) => {
                 drop(state);
@@ -331,15 +330,15 @@ impl Client {
     /// Makes the client known under its user, and returns the clients that it replaces.
     fn register(
         self: &Arc<Self>,
-        user: &Arc<str>,
+        info: &Arc<ClientInfo>,
         others: OtherConnections,
     ) -> Result<Vec<Arc<Self>>, Failure> {
         let (clients, settings) = (&self.node.clients, &self.node.settings);
         let is_single = settings.single_connection || others == OtherConnections::End;
-        if is_single && !user.is_empty() {
-            return Ok(clients.insert_and_find_others(user, self));
+        if is_single && !info.user.is_empty() {
+            return Ok(clients.insert_and_find_others(info, self));
         }
-        match clients.insert(user, self, settings.user_connection_limit) {
+        match clients.insert(info, self, settings.user_connection_limit) {
             true => Ok(Vec::new()),
             false => Err(Disconnect::CONNECTION_LIMIT.into()),
         }

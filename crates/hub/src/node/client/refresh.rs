@@ -64,11 +64,15 @@ impl Client {
 
     /// Sets what others may know about the client, in all its channels.
     pub(super) fn set_info(&self, connected: &mut Connected, conn_info: Bytes) {
+        if *conn_info == *connected.info.conn_info {
+            return;
+        }
         connected.info = Arc::new(ClientInfo {
             conn_info: conn_info.into(),
             ..ClientInfo::clone(&connected.info)
         });
         let info = Arc::clone(&connected.info);
+        self.node.clients.set_info(&info);
         for subscription in connected.subscriptions.iter_mut() {
             if let Progress::Active(generation) = subscription.progress() {
                 let info = info_in(&info, &subscription.chan_info);
