@@ -1,10 +1,8 @@
 //! What a client sends.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
-use super::{FilterNode, StreamPosition, messages::messages};
+use super::{FilterNode, Map, MessageEntry, StreamPosition, TextEntry, messages::messages};
 
 messages! {
     /// A command of a client. It holds one request, and the server answers with a [`Reply`](super::Reply) of the same
@@ -45,13 +43,13 @@ messages! {
         /// Payload for the application.
         2 (bytes = "bytes") data: Bytes,
         /// Server-side subscriptions that the client had before, by channel, with the positions to recover from.
-        3 (btree_map = "string, message") subs: BTreeMap<String, SubscribeRequest>,
+        3 (message, repeated) subs: Map<MessageEntry<SubscribeRequest>>,
         /// Name of the client's library, such as `js`.
         4 (string) name: String,
         /// Version of the client's application or library.
         5 (string) version: String,
         /// Headers that a browser can't set on a WebSocket, by name.
-        6 (btree_map = "string, string") headers: BTreeMap<String, String>,
+        6 (message, repeated) headers: Map<TextEntry>,
         /// Bits of what the client offers for the connection: bit 0 is dictionary compression.
         7 (int64) flag: i64,
         /// Id of the compression dictionary that the client has.

@@ -1,6 +1,6 @@
 //! One field of a message in JSON: when it is left out, and what `null` means.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData};
 
 use bytes::Bytes;
 use serde::{
@@ -77,20 +77,6 @@ impl<T: Serialize + for<'de> Deserialize<'de>> JsonField for Option<T> {
 }
 
 impl<T: Serialize + for<'de> Deserialize<'de>> JsonField for Vec<T> {
-    fn is_zero(&self) -> bool {
-        self.is_empty()
-    }
-
-    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.serialize(serializer)
-    }
-
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        or_zero(deserializer)
-    }
-}
-
-impl<T: Serialize + for<'de> Deserialize<'de>> JsonField for BTreeMap<String, T> {
     fn is_zero(&self) -> bool {
         self.is_empty()
     }

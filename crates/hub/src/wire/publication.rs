@@ -1,10 +1,10 @@
 //! What was published, by which client, and at which position.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
-use super::{EncodeError, Encoding, NotJson, check_json, fossil_delta, messages::messages};
+use super::{
+    EncodeError, Encoding, Map, NotJson, TextEntry, check_json, fossil_delta, messages::messages,
+};
 
 messages! {
     /// One item published to a channel.
@@ -16,7 +16,7 @@ messages! {
         /// Position in the channel's history. 0 if the channel has none.
         6 (uint64) offset: u64,
         /// Tags by name, which filters compare.
-        7 (btree_map = "string, string") tags: BTreeMap<String, String>,
+        7 (message, repeated) tags: Map<TextEntry>,
         /// Says that `data` is a difference.
         8 (bool) delta: bool,
         /// Milliseconds since 1970. Between servers only.

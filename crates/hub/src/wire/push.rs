@@ -1,10 +1,8 @@
 //! What the server sends without being asked.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
-use super::{ClientInfo, Publication, SubscribeResult, messages::messages};
+use super::{ClientInfo, Map, MessageEntry, Publication, SubscribeResult, messages::messages};
 
 messages! {
     /// A push: what happened in a channel or to the connection. It holds one of its fields from `pub` on.
@@ -82,7 +80,7 @@ messages! {
         /// Payload of the application.
         3 (bytes = "bytes") data: Bytes,
         /// Server-side subscriptions by channel.
-        4 (btree_map = "string, message") subs: BTreeMap<String, SubscribeResult>,
+        4 (message, repeated) subs: Map<MessageEntry<SubscribeResult>>,
         /// Says that the connection expires.
         5 (bool) expires: bool,
         /// Seconds until the connection expires.

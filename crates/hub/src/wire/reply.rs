@@ -1,10 +1,8 @@
 //! What the server answers.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
-use super::{ClientInfo, Publication, Push, messages::messages};
+use super::{ClientInfo, Map, MessageEntry, Publication, Push, messages::messages};
 
 messages! {
     /// What the server sends: the answer to the command with the same `id`, or a push. An empty reply is a ping.
@@ -62,7 +60,7 @@ messages! {
         /// Payload of the application.
         5 (bytes = "bytes") data: Bytes,
         /// Server-side subscriptions by channel.
-        6 (btree_map = "string, message") subs: BTreeMap<String, SubscribeResult>,
+        6 (message, repeated) subs: Map<MessageEntry<SubscribeResult>>,
         /// Seconds between two pings of the server.
         7 (uint32) ping: u32,
         /// Asks for an answer to each ping.
@@ -140,7 +138,7 @@ messages! {
     /// Answer to a presence request.
     pub struct PresenceResult {
         /// Clients by their connections' ids. JSON always has it.
-        1 (btree_map = "string, message") presence: BTreeMap<String, ClientInfo> = ALWAYS,
+        1 (message, repeated) presence: Map<MessageEntry<ClientInfo>> = ALWAYS,
     }
 
     /// Answer to a request for presence statistics.

@@ -1,11 +1,9 @@
 //! Arbitrary messages for property tests, made from arbitrary bytes.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::Encoding;
+use super::{Encoding, Map, MapEntry};
 
 /// Types that can be made from arbitrary bytes.
 pub(super) trait Sample: Sized {
@@ -133,14 +131,14 @@ impl<T: Sample> Sample for Vec<T> {
     }
 }
 
-impl<T: Sample> Sample for BTreeMap<String, T> {
+impl<E: MapEntry<Value: Sample>> Sample for Map<E> {
     fn sample(source: &mut Source) -> Self {
         if source.depth == DEPTH_MAX {
-            return Self::new();
+            return Self::default();
         }
         let length = source.byte() % 4;
         (0..length)
-            .map(|_| (String::sample(source), T::sample(source)))
+            .map(|_| (String::sample(source), E::Value::sample(source)))
             .collect()
     }
 }

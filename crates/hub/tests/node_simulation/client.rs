@@ -430,7 +430,7 @@ impl SimulatedClient {
             self.ids.push((connection.node, result.client.clone()));
             connection.id = Some(result.client);
             self.note("", "is connected".to_owned());
-            for (channel, result) in result.subs {
+            for (channel, result) in result.subs.into_map() {
                 let subscription = self
                     .subscriptions
                     .entry(channel.clone())

@@ -19,8 +19,7 @@ use crate::{
     shard::Generation,
     token::SubscriptionOptions,
     wire::{
-        ConnectPush, ConnectRequest, ConnectResult, Encoding, Push, Reply, SubscribeRequest,
-        SubscribeResult,
+        ConnectPush, ConnectRequest, ConnectResult, Push, Reply, SubscribeRequest, SubscribeResult,
     },
 };
 
@@ -97,7 +96,7 @@ impl Client {
             headers,
             credentials,
         } = info;
-        let emulated = request.headers.iter();
+        let emulated = request.headers.to_map().into_iter();
         let headers = ClientHeaders {
             request: headers,
             emulated: emulated
@@ -159,7 +158,12 @@ impl Client {
                 data: request.data.clone(),
                 name: request.name.clone(),
                 version: request.version.clone(),
-                channels: request.subs.keys().cloned().collect(),
+                channels: request
+                    .subs
+                    .to_map()
+                    .into_keys()
+                    .map(str::to_owned)
+                    .collect(),
                 headers: Arc::new(headers),
             };
             if let Some(credentials) = self.node.call(handler, event).await? {
@@ -179,7 +183,7 @@ impl Client {
     async fn welcome(
         self: &Arc<Self>,
         id: u32,
-        mut request: ConnectRequest,
+        request: ConnectRequest,
         admission: Admission,
         headers: Option<Arc<ClientHeaders>>,
     ) -> Result<(), Failure> {
@@ -216,16 +220,14 @@ impl Client {
             subscriptions: Subscriptions::default(),
         };
         let mut channels = self.server_side(&connected.info.user, subscriptions);
+        let mut asked = request.subs.into_map();
         if may_ask {
-            let asked = request.subs.keys();
-            self.add_asked(&connected.info.user, asked, &mut channels)?;
+            self.add_asked(&connected.info.user, asked.keys(), &mut channels)?;
         }
         if channels.len() > self.node.settings.channel_limit {
             return Err(Disconnect::CHANNEL_LIMIT.into());
         }
-        let (held, results) = self
-            .open_all(&connected, channels, &mut request.subs)
-            .await?;
+        let (held, results) = self.open_all(&connected, channels, &mut asked).await?;
         // A client that isn't told can't try to refresh, which is the server's task then.
         let told_expiry = expire_at.filter(|_| self.node.handlers.refresh.is_none());
         let ttl = told_expiry.map(|expire_at| seconds_until(expire_at, now));
@@ -237,7 +239,7 @@ impl Client {
             expires: ttl.is_some(),
             ttl: ttl.unwrap_or(0),
             data,
-            subs: results,
+            subs: results.into(),
             ping: if needs_pings { seconds(interval) } else { 0 },
             pong: needs_pings && !self.transport.is_unidirectional(),
             session: self.transport.session().unwrap_or_default().to_owned(),
@@ -418,7 +420,7 @@ impl Client {
             match self.open(connected, server_side, &request).await {
                 Ok((subscription, result)) => {
                     held.push(subscription);
-                    results.insert(channel, self.never_empty(result));
+                    results.insert(channel, result);
                 }
                 Err(failure) => {
                     self.abandon_held(&held);
@@ -427,15 +429,6 @@ impl Client {
             }
         }
         Ok((held, results))
-    }
-
-    /// Sees to it that the result is written. The Protobuf library leaves a map's value out if it is the default one, and
-    /// SDKs for Go and JavaScript fail at a channel without a value. A `ttl` says nothing without `expires`.
-    fn never_empty(&self, mut result: SubscribeResult) -> SubscribeResult {
-        if self.transport.encoding() == Encoding::Protobuf && result == SubscribeResult::default() {
-            result.ttl = 1;
-        }
-        result
     }
 
     /// Subscribes a client that isn't told yet.

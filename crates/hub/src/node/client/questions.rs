@@ -1,6 +1,6 @@
 //! The commands that need a channel or the application, and leave the client as it is.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{Client, Failure, state::Connected, subscribe::unresolved};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     namespace::{ChannelOptions, Membership, ResolvedChannel},
     node::{MessageEvent, PublishEvent, PublishGrant, RpcEvent, push, shared::accepts},
     wire::{
-        self, HistoryRequest, HistoryResult, PresenceRequest, PresenceResult, PresenceStatsRequest,
+        HistoryRequest, HistoryResult, PresenceRequest, PresenceResult, PresenceStatsRequest,
         PresenceStatsResult, PublishRequest, PublishResult, Reply, RpcRequest, RpcResult,
         SendRequest,
     },
@@ -86,7 +86,7 @@ impl Client {
 
     pub(super) fn presence(&self, request: &PresenceRequest) -> Result<Reply, Failure> {
         let clients = self.presence_of(&request.channel)?;
-        let presence: BTreeMap<String, wire::ClientInfo> = clients
+        let presence = clients
             .iter()
             .map(|info| (info.client.to_string(), info.as_ref().into()))
             .collect();

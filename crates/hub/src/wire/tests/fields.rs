@@ -362,3 +362,31 @@ fn publications() {
         ("22 01 31", r#"{"user":"","client":"","chan_info":1}"#),
     ]);
 }
+
+#[test]
+fn an_entry_of_a_map_has_its_key_and_its_value_also_where_they_are_zero() {
+    assert_same::<ConnectRequest>(&[
+        ("1a 05 0a 01 63 12 00", r#"{"subs":{"c":{}}}"#),
+        ("1a 04 0a 00 12 00", r#"{"subs":{"":{}}}"#),
+        ("32 05 0a 01 6b 12 00", r#"{"headers":{"k":""}}"#),
+    ]);
+    assert_same::<ConnectResult>(&[("32 05 0a 01 63 12 00", r#"{"subs":{"c":{}}}"#)]);
+    assert_same::<ConnectPush>(&[("22 05 0a 01 63 12 00", r#"{"subs":{"c":{}}}"#)]);
+    assert_same::<PresenceResult>(&[(
+        "0a 05 0a 01 63 12 00",
+        r#"{"presence":{"c":{"user":"","client":""}}}"#,
+    )]);
+    assert_same::<Publication>(&[("3a 05 0a 01 6b 12 00", r#"{"tags":{"k":""}}"#)]);
+}
+
+#[test]
+fn an_entry_without_a_value_has_a_zero_one_and_of_several_with_one_key_the_last_counts() {
+    let connected = ConnectResult::decode(hex("32 03 0a 01 63")).expect("an entry");
+    assert_eq!(connected.subs.to_map()["c"], &SubscribeResult::default());
+    let twice = "3a 06 0a 01 6b 12 01 31 3a 06 0a 01 6b 12 01 32";
+    let publication = Publication::decode(hex(twice)).expect("two entries");
+    assert_eq!(publication.tags.to_map()["k"], "2");
+    let json = serde_json::to_string(&publication).expect("JSON");
+    assert_eq!(json, r#"{"tags":{"k":"2"}}"#);
+    assert_eq!(publication.tags.into_map()["k"], "2");
+}

@@ -548,7 +548,8 @@ fn the_deepest_filter_that_is_encoded_can_be_decoded() {
                     ..SubscribeRequest::default()
                 },
             )]
-            .into(),
+            .into_iter()
+            .collect(),
             ..Default::default()
         }),
         ..Command::default()
