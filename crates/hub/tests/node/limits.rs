@@ -212,7 +212,9 @@ async fn the_publication_that_others_differ_from_counts_while_somebody_needs_it(
     publish_large(&world, "news", 1).await;
     assert!(meter.bytes() > 1_000);
     let pushes = peer.pushes();
-    let differences = pushes.iter().map(|push| push["pub"]["delta"] == json!(true));
+    let differences = pushes
+        .iter()
+        .map(|push| push["pub"]["delta"] == json!(true));
     // The third is still one from the second. After it there is none to differ from.
     assert_eq!(
         differences.collect::<Vec<_>>(),

@@ -144,7 +144,10 @@ impl World {
         Self::begin(namespaces, |builder| builder)
     }
 
-    pub(crate) fn begin(namespaces: Namespaces, build: impl FnOnce(NodeBuilder) -> NodeBuilder) -> Self {
+    pub(crate) fn begin(
+        namespaces: Namespaces,
+        build: impl FnOnce(NodeBuilder) -> NodeBuilder,
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(UnixMillis(START * 1000)));
         let mut settings = NodeSettings::default();
         settings.allow_anonymous_connect_without_token = true;
