@@ -176,9 +176,23 @@ impl Process {
     /// If it has ended.
     #[track_caller]
     pub fn peak_memory_bytes(&self) -> usize {
-        let path = format!("/proc/{}/status", self.pid().as_raw_nonzero());
-        let status = std::fs::read_to_string(path).expect("a process that runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        self.memory_bytes("status", "VmHWM:")
+    }
+
+    /// Returns the memory that it shares with no other process, in bytes, as Linux tells it.
+    ///
+    /// # Panics
+    /// If it has ended.
+    #[track_caller]
+    pub fn private_memory_bytes(&self) -> usize {
+        self.memory_bytes("smaps_rollup", "Private_Dirty:")
+    }
+
+    #[track_caller]
+    fn memory_bytes(&self, file: &str, name: &str) -> usize {
+        let path = format!("/proc/{}/{file}", self.pid().as_raw_nonzero());
+        let sizes = std::fs::read_to_string(path).expect("a process that runs");
+        let line = sizes.lines().find_map(|line| line.strip_prefix(name));
         let kib =
             line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok());
         kib.expect("a size") << 10

@@ -25,7 +25,7 @@ const MISSED: u64 = 20;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn start() -> Option<Server> {
-    allow_open_files(2 * CLIENTS as u64 + 400);
+    allow_open_files(4 * CLIENTS as u64 + 800);
     Server::start(&[
         "--client-token-hmac-secret-key",
         SECRET,
@@ -192,6 +192,29 @@ async fn two_thousand_clients_with_tokens_that_come_back_at_once_recover_exactly
     let echoed = echoed.load(Ordering::Relaxed);
     println!("back within {back:?}; {echoed} echoes meanwhile, the longest took {longest:?}");
     assert!(echoed > 0);
+}
+
+/// Bytes. What is measured is some 1,000 in a release build; the tables cost more or less of it, as they are full or not.
+const IDLE_CLIENT_BYTES_MAX: usize = 1_200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_client_with_one_subscription_takes_about_1_kib() {
+    let Some(mut server) = start() else { return };
+    let url = server.url("/connection/websocket");
+    let mut clients = Vec::new();
+    let mut before = 0;
+    // The first ones make the server allocate what is there once.
+    for number in 0..CLIENTS + 200 {
+        if number == 200 {
+            before = server.process().private_memory_bytes();
+        }
+        let mut client = Client::connect(&url, number).await;
+        client.call("subscribe", json!({ "channel": "news" })).await;
+        clients.push(client);
+    }
+    let bytes = (server.process().private_memory_bytes() - before) / CLIENTS;
+    println!("{bytes} bytes for each client");
+    assert!((500..IDLE_CLIENT_BYTES_MAX).contains(&bytes), "{bytes}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
