@@ -151,7 +151,7 @@ impl LossyReceivers {
 
 impl Sending<'_> {
     /// Returns the frame as one that waits.
-    fn to_waiting(&mut self) -> Arc<WaitingFrame> {
+    fn waiting_frame(&mut self) -> Arc<WaitingFrame> {
         let Self {
             kind,
             bytes,
@@ -182,7 +182,7 @@ impl LossyMember {
             return;
         }
         waiting.bytes += sending.bytes.len();
-        waiting.frames.push_back(sending.to_waiting());
+        waiting.frames.push_back(sending.waiting_frame());
         let limits = sending.limits;
         // A frame that is larger than the limit waits alone.
         while waiting.frames.len() > limits.frames
