@@ -1,8 +1,9 @@
 //! What the index knows of one channel.
 
-use std::collections::VecDeque;
-
-use super::record::{EpochText, Location, StreamState};
+use super::{
+    places::Places,
+    record::{EpochText, Location, StreamState},
+};
 use crate::{Epoch, broker::keys::Keys};
 
 /// One channel. Times are milliseconds of the log's clock.
@@ -12,15 +13,10 @@ pub(super) struct Channel {
     pub(super) epoch: EpochText,
     /// The newest offset that was assigned.
     pub(super) top: u64,
-    pub(super) expires_at: u64,
     pub(super) forgotten_at: u64,
     pub(super) meta_ttl: u64,
-    /// Where the publications with the offsets up to `top` stand. `None` rather than empty.
-    #[expect(
-        clippy::box_collection,
-        reason = "an idle channel has none, and pays 8 bytes for it instead of 32"
-    )]
-    records: Option<Box<VecDeque<Location>>>,
+    /// Where the publications with the offsets up to `top` stand, and until when they are kept. `None` rather than empty.
+    records: Option<Places>,
     /// `None` rather than empty.
     rare: Option<Box<Rare>>,
     /// The segment with the last record that says all this. 0: none does.
@@ -43,7 +39,6 @@ impl Channel {
             name: name.into(),
             epoch: EpochText::default(),
             top: 0,
-            expires_at: 0,
             forgotten_at: 0,
             meta_ttl: 0,
             records: None,
@@ -73,12 +68,17 @@ impl Channel {
         self.records.as_ref().map_or(0, |records| records.len())
     }
 
+    /// Returns until when publications are kept; 0 if none is.
+    pub(super) fn expires_at(&self) -> u64 {
+        self.records.as_ref().map_or(0, Places::until)
+    }
+
     pub(super) fn state(&self) -> StreamState {
         StreamState {
             epoch: self.epoch,
             top: self.top,
             first: self.first(),
-            expires_at: self.expires_at,
+            expires_at: self.expires_at(),
             forgotten_at: self.forgotten_at,
             meta_ttl: self.meta_ttl,
             version: self.rare.as_ref().map_or(0, |rare| rare.version),
@@ -90,10 +90,12 @@ impl Channel {
         }
     }
 
-    /// Sets everything but the records.
+    /// Sets everything but the records. Until when those are kept is set, too: set them first.
     pub(super) fn set_state(&mut self, state: &StreamState) {
         self.epoch = state.epoch;
-        self.expires_at = state.expires_at;
+        if let Some(records) = &mut self.records {
+            records.set_until(state.expires_at);
+        }
         self.forgotten_at = state.forgotten_at;
         self.meta_ttl = state.meta_ttl;
         if state.version > 0 || self.rare.is_some() {
@@ -106,33 +108,30 @@ impl Channel {
     /// Returns where the publication with `offset` stands; [`Location::NONE`] if it is kept and that isn't known yet.
     pub(super) fn location(&self, offset: u64) -> Option<Location> {
         let at = offset.checked_sub(self.first())?;
-        self.records
-            .as_ref()?
-            .get(usize::try_from(at).ok()?)
-            .copied()
+        self.records.as_ref()?.at(usize::try_from(at).ok()?)
     }
 
     /// Sets where a publication that is kept stands. Returns where it stood.
     pub(super) fn set_location(&mut self, offset: u64, location: Location) -> Option<Location> {
         let at = offset.checked_sub(self.first())?;
-        let place = self.records.as_mut()?.get_mut(usize::try_from(at).ok()?)?;
-        Some(std::mem::replace(place, location))
+        let records = self.records.as_mut()?;
+        records.replace(usize::try_from(at).ok()?, location)
     }
 
     /// Returns where all publications stand, the oldest first.
     pub(super) fn locations(&self) -> impl DoubleEndedIterator<Item = Location> + '_ {
-        self.records
-            .iter()
-            .flat_map(|records| records.iter().copied())
+        self.records.iter().flat_map(Places::iter)
     }
 
     /// Keeps the publications from `first` to `top`: drops others, and adds places that aren't known yet. Calls `dropped`
     /// with where the others stood.
     pub(super) fn set_range(&mut self, first: u64, top: u64, mut dropped: impl FnMut(Location)) {
-        let records = self.records.get_or_insert_default();
-        let mut begin = self.top + 1 - records.len() as u64;
+        let mut begin = self.first();
+        let records = self.records.get_or_insert_with(|| Places::new(0));
         if first > self.top + 1 || top + 1 < begin {
-            records.drain(..).for_each(&mut dropped);
+            while let Some(location) = records.pop_front() {
+                dropped(location);
+            }
             begin = first;
             self.top = first - 1;
         }
@@ -140,6 +139,8 @@ impl Channel {
             records.pop_front().into_iter().for_each(&mut dropped);
             begin += 1;
         }
+        let more = begin.saturating_sub(first) + top.saturating_sub(self.top);
+        records.make_room(usize::try_from(more).unwrap_or(usize::MAX));
         while first < begin {
             records.push_front(Location::NONE);
             begin -= 1;
@@ -152,10 +153,9 @@ impl Channel {
             records.push_back(Location::NONE);
             self.top += 1;
         }
-        if records.is_empty() {
-            self.records = None;
-        } else if records.capacity() > 64 && records.len() < records.capacity() / 4 {
-            records.shrink_to_fit();
+        match records.len() {
+            0 => self.records = None,
+            _ => records.shrink(),
         }
     }
 

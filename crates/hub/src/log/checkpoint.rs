@@ -52,6 +52,8 @@ pub(super) struct CheckpointHead {
     pub(super) oldest: u32,
     /// Of each segment from `oldest` on: publications that were written, and until when its keys are remembered.
     pub(super) segments: Vec<(u32, u64)>,
+    /// Channels, about: others may have come or gone while it was written.
+    pub(super) channels: u32,
     /// Nothing was written after it, unless the log is longer than `location`.
     pub(super) is_clean: bool,
     /// Bytes. The file.
@@ -130,6 +132,9 @@ pub(super) fn read_checkpoint(
     };
     head.file_bytes = blocks.length;
     let mut index = Index::new(limits, head.oldest);
+    // Not more than the file can hold.
+    let channels_max = head.file_bytes / CHANNEL_BYTES_MIN;
+    index.make_room(u64::from(head.channels).min(channels_max) as usize);
     let mut channels = 0;
     loop {
         let Some(block) = blocks.next()? else {
@@ -201,6 +206,7 @@ pub(super) fn encode_head(index: &Index, location: Location, newest: u64) -> Vec
     put_number(&mut block, u64::from(location.position));
     put_number(&mut block, newest);
     put_number(&mut block, u64::from(index.oldest()));
+    put_number(&mut block, index.len() as u64);
     put_number(&mut block, index.segments().count() as u64);
     for (_, segment) in index.segments() {
         put_number(&mut block, u64::from(segment.records));
@@ -216,11 +222,13 @@ fn decode_head(block: &[u8]) -> Option<CheckpointHead> {
         position: fields.number_u32()?,
     };
     let (newest, oldest) = (fields.number()?, fields.number_u32()?);
+    let channels = fields.number_u32()?;
     let segments = (0..fields.number()?).map(|_| Some((fields.number_u32()?, fields.number()?)));
     Some(CheckpointHead {
         location,
         newest,
         oldest,
+        channels,
         segments: segments.collect::<Option<_>>()?,
         is_clean: false,
         file_bytes: 0,
@@ -234,7 +242,7 @@ pub(super) fn put_channel(block: &mut Vec<u8>, channel: &Channel) {
     if !state.epoch.is_none() {
         for number in [
             state.top,
-            state.expires_at,
+            channel.expires_at(),
             state.forgotten_at,
             state.meta_ttl,
             state.version,
@@ -280,8 +288,8 @@ fn take_channel(fields: &mut Fields<'_>, index: &mut Index) -> Option<()> {
         let count = fields.number()?;
         let places = fields.take(usize::try_from(count.checked_mul(8)?).ok()?)?;
         state.first = (state.top.checked_add(1)?).checked_sub(count)?;
-        channel.set_state(&state);
         channel.set_range(state.first, state.top, |_| {});
+        channel.set_state(&state);
         let mut places = Fields(places);
         for offset in state.first..=state.top {
             let location = Location {
@@ -312,8 +320,11 @@ pub(super) const NAME: &str = "checkpoint";
 /// The file's name until it is complete.
 pub(super) const UNFINISHED_NAME: &str = "checkpoint.new";
 
-/// Format 1.
-const MAGIC: &[u8] = b"sockeye checkpoint 1";
+/// Format 2. One of another version is ignored, and the log read instead.
+const MAGIC: &[u8] = b"sockeye checkpoint 2";
+
+/// Bytes. The shortest channel: lengths of its name and of its keys, and no epoch.
+const CHANNEL_BYTES_MIN: u64 = 10;
 
 // The kinds of blocks behind the first.
 pub(super) const CHANNELS: u8 = 1;

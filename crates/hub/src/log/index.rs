@@ -92,6 +92,13 @@ impl Index {
         }
     }
 
+    /// Makes room for so many channels.
+    pub(super) fn make_room(&mut self, count: usize) {
+        self.channels.reserve_exact(count);
+        // There is nothing to move yet.
+        self.names.reserve(count, |_| 0);
+    }
+
     /// Returns how many channels are known.
     pub(crate) fn len(&self) -> usize {
         self.channels.len() - self.free.len()
@@ -118,7 +125,7 @@ impl Index {
         channel.forgotten_at = now.saturating_add(channel.meta_ttl);
         let channel = self.channel(number);
         let epoch = channel.epoch.epoch();
-        let first = match channel.expires_at > now {
+        let first = match channel.expires_at() > now {
             true => channel.first(),
             false => channel.top + 1,
         };
@@ -314,7 +321,7 @@ impl Index {
     /// Drops what has expired of a channel.
     pub(super) fn expire(&mut self, number: u32, now: u64) {
         let channel = self.channel(number);
-        let (top, is_expired) = (channel.top, channel.expires_at <= now);
+        let (top, is_expired) = (channel.top, channel.expires_at() <= now);
         if is_expired && channel.count() > 0 {
             self.set_range(number, top + 1, top);
         }
@@ -444,7 +451,9 @@ impl Index {
             let known = channel.locations().rev().take_while(is_known).count();
             let holes = channel.locations().take(count - known);
             unknown += holes.filter(|it| *it == Location::NONE).count() as u64;
-            self.set_range(number, top + 1 - known as u64, top);
+            if known < count {
+                self.set_range(number, top + 1 - known as u64, top);
+            }
             let has_stream = !self.channel(number).epoch.is_none();
             if has_stream && anchor < self.oldest {
                 self.clear(number);

@@ -40,6 +40,7 @@ mod error;
 mod index;
 mod log;
 mod open;
+mod places;
 mod read;
 mod record;
 mod repair;
