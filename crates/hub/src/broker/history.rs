@@ -13,6 +13,10 @@ use crate::{Epoch, Publication, StreamPosition};
 ///   isn't `since.offset + 1`.
 /// - Downwards, if that offset isn't kept or was never assigned, the answer is empty.
 /// - If `since` is of another epoch the answer is empty. The empty epoch stands for any.
+///
+/// An answer may be a page: a broker gives fewer publications than were asked for where they are many or large. The next
+/// question's `since` is the position of the page's last publication, in either direction. The last page is empty, so a reader
+/// of a long history holds one page at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryQuery {
     /// How many publications are wanted.
@@ -78,7 +82,8 @@ pub enum Limit {
 /// An answer to a [`HistoryQuery`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// The publications, without a gap between them, in the order that was asked for.
+    /// The publications, without a gap between them, in the order that was asked for. Not all of them, perhaps: see
+    /// [`HistoryQuery`].
     pub publications: Vec<Arc<Publication>>,
     /// The top: the newest offset that was assigned, whether or not its publication is still kept, and the epoch.
     pub position: StreamPosition,

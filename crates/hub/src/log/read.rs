@@ -36,19 +36,32 @@ impl Reader {
         self.found.places.is_empty()
     }
 
-    /// Reads the publications. Blocks while the disk does.
-    pub(crate) fn read(mut self) -> Result<History, LogError> {
+    /// Reads the publications, but after the first one only so many that their records have at most `bytes_max` bytes.
+    /// Blocks while the disk does.
+    pub(crate) fn read(mut self, bytes_max: usize) -> Result<History, LogError> {
         let places = std::mem::take(&mut self.found.places);
-        let publications = places
-            .into_iter()
-            .map(|(offset, location)| self.publication(offset, location).map(Arc::new));
+        let mut publications = vec![];
+        let mut bytes = 0_usize;
+        for (offset, location) in places {
+            let (publication, record_bytes) = self.publication(offset, location)?;
+            bytes = bytes.saturating_add(record_bytes);
+            if bytes > bytes_max && !publications.is_empty() {
+                break;
+            }
+            publications.push(Arc::new(publication));
+        }
         Ok(History {
-            publications: publications.collect::<Result<_, _>>()?,
+            publications,
             position: self.found.position.clone(),
         })
     }
 
-    fn publication(&mut self, offset: u64, location: Location) -> Result<Publication, LogError> {
+    /// Reads one publication. Returns also the bytes of its record.
+    fn publication(
+        &mut self,
+        offset: u64,
+        location: Location,
+    ) -> Result<(Publication, usize), LogError> {
         let bad = |reason| damaged(location.segment, u64::from(location.position), reason);
         let files = self.found.files.iter();
         let file = files.clone().find(|(id, _)| *id == location.segment);
@@ -75,7 +88,9 @@ impl Reader {
                 payload: Payload::Encoded(payload),
                 ..
             }) if state.top == offset => {
-                decode_publication(payload, offset).ok_or_else(|| bad("the record can't be read"))
+                let publication = decode_publication(payload, offset);
+                let publication = publication.ok_or_else(|| bad("the record can't be read"))?;
+                Ok((publication, length))
             }
             _ => Err(bad("another record is there")),
         }

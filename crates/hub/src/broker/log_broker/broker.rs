@@ -173,12 +173,13 @@ impl LogBroker {
         let Ok(_permit) = self.handle.reads.acquire().await else {
             return Err(closed());
         };
+        let bytes_max = self.handle.settings.answer_bytes_max;
         let read = match Handle::try_current() {
             Ok(runtime) => {
-                let read = runtime.spawn_blocking(move || reader.read());
+                let read = runtime.spawn_blocking(move || reader.read(bytes_max));
                 read.await.map_err(|_| closed())?
             }
-            Err(_) => reader.read(),
+            Err(_) => reader.read(bytes_max),
         };
         read.map_err(|error| {
             tracing::error!(%error, "a history can't be read");
@@ -303,7 +304,7 @@ impl Broker for LogBroker {
                 let reader = Reader::new(found);
                 match reader.is_empty() {
                     // Nothing is read, so nothing blocks.
-                    true => Answer::now(reader.read().map_err(|_| closed())),
+                    true => Answer::now(reader.read(0).map_err(|_| closed())),
                     false => Answer::later(self.read(reader)),
                 }
             }

@@ -29,6 +29,10 @@ pub struct LogSettings {
     /// Publications in the answer to one [`HistoryQuery`](crate::broker::HistoryQuery); 100,000 by default. The caller
     /// asks for the others with `since`.
     pub answer_publications_max: usize,
+    /// Bytes. The records of the publications in one answer; 16 MiB by default. An answer that would be larger has fewer
+    /// publications, but at least one: it is a page, and the caller asks for the next one with `since`. With
+    /// [`reads_max`](Self::reads_max) it bounds what questions hold in memory.
+    pub answer_bytes_max: usize,
     /// How long offset and epoch are remembered if no caller has said how long; 30 days by default.
     pub history_meta_ttl: Duration,
     /// Publications and questions that wait for the disk; 65,536 by default. One more is refused with
@@ -65,6 +69,7 @@ impl Default for LogSettings {
             idempotency_bytes_max: 64 << 20,
             idempotency_keys_max: 100_000,
             answer_publications_max: 100_000,
+            answer_bytes_max: 16 << 20,
             history_meta_ttl: Duration::from_hours(30 * 24),
             waiting_max: 65_536,
             waiting_bytes_max: 64 << 20,

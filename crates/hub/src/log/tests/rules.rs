@@ -37,6 +37,50 @@ fn what_was_accepted_is_there_again_with_its_position() {
 }
 
 #[test]
+fn a_page_has_so_many_bytes_and_at_least_one_publication_in_either_direction() {
+    let mut world = World::new(LogSync::None);
+    let long = "x".repeat(1000);
+    let all: Vec<String> = (0..20)
+        .map(|number| match number {
+            // Larger than a page.
+            7 => format!("{number} {}", "y".repeat(5000)),
+            _ => format!("{number} {long}"),
+        })
+        .collect();
+    for data in &all {
+        world.keep("a", data);
+    }
+    for reverse in [false, true] {
+        let mut query = HistoryQuery {
+            limit: Limit::All,
+            reverse,
+            ..HistoryQuery::default()
+        };
+        let (mut seen, mut sizes) = (vec![], vec![]);
+        loop {
+            let page = world.page("a", &query, 4000);
+            let Some(last) = page.publications.last() else {
+                break;
+            };
+            query.since = Some(StreamPosition {
+                offset: last.offset,
+                epoch: page.position.epoch.clone(),
+            });
+            sizes.push(page.publications.len());
+            let text = |it: &Arc<Publication>| String::from_utf8(it.data.to_vec()).unwrap();
+            seen.extend(page.publications.iter().map(text));
+        }
+        if reverse {
+            seen.reverse();
+            assert_eq!(sizes, [3, 3, 3, 3, 1, 3, 3, 1]);
+        } else {
+            assert_eq!(sizes, [3, 3, 1, 1, 3, 3, 3, 3]);
+        }
+        assert_eq!(seen, all);
+    }
+}
+
+#[test]
 fn a_removed_history_does_not_come_back() {
     let mut world = World::new(LogSync::Interval);
     let top = world.keep("a", "one");
@@ -537,12 +581,16 @@ impl World {
             limit: Limit::All,
             ..HistoryQuery::default()
         };
+        self.page(channel, &query, usize::MAX)
+    }
+
+    fn page(&mut self, channel: &str, query: &HistoryQuery, bytes_max: usize) -> History {
         let now = self.now;
         let index = self.log().index().clone();
-        let Presence::Known(found) = index.lock().history(channel, &query, now, 100_000) else {
+        let Presence::Known(found) = index.lock().history(channel, query, now, 100_000) else {
             panic!("there is no history")
         };
-        Reader::new(found).read().unwrap()
+        Reader::new(found).read(bytes_max).unwrap()
     }
 
     fn data(&mut self, channel: &str) -> Vec<String> {

@@ -558,7 +558,7 @@ impl Story {
             let presence = self.log().index().lock().history(&name, &query, now, 1000);
             match presence {
                 Presence::Known(found) => {
-                    let read = Reader::new(found).read();
+                    let read = Reader::new(found).read(usize::MAX);
                     return Some(read.unwrap_or_else(|error| panic!("seed {seed}: {error}")));
                 }
                 Presence::Unknown => {
@@ -602,7 +602,7 @@ impl Story {
             let Presence::Known(found) = found else {
                 continue;
             };
-            let Ok(history) = Reader::new(found).read() else {
+            let Ok(history) = Reader::new(found).read(usize::MAX) else {
                 continue;
             };
             channel.pass(now);
