@@ -10,13 +10,14 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use sockeye::MessageKind;
+use sockeye_hub::wire::Encoding;
 
 use crate::{
     config::{Bytes, Count, Period, Switch},
     dial::DialArgs,
 };
 
-use super::payload::STAMP_BYTES;
+use super::{hub_args::HubArgs, payload::STAMP_BYTES};
 
 /// Shown at the end of `sockeye bench --help`.
 pub(crate) const EXIT_CODES: &str = "\
@@ -27,6 +28,8 @@ Examples:
   sockeye bench ws://127.0.0.1:8080/echo -m idle -c 10000 -d 1m
   sockeye bench ws://127.0.0.1:8080/echo -m connect
   sockeye bench ws://127.0.0.1:8080/websocket/ws -m fan-out -c 1000
+  sockeye bench ws://127.0.0.1:8080/connection/websocket -c 1000 -s 100 --binary
+  sockeye bench ws://127.0.0.1:8080/connection/websocket -m recover -c 1000 --missed 10
 
 Ctrl-C ends the measurement and prints what there is; a second one stops waiting for answers.
 
@@ -47,6 +50,10 @@ pub(crate) enum Mode {
     Connect,
     /// One connection publishes to all others: deliveries per second, and time to the last receiver
     FanOut,
+    /// Clients of a hub (Sockeye, Centrifugo) subscribe, one publishes: deliveries per second, and times
+    Hub,
+    /// Clients of a hub are away, miss publications, and all come back: recoveries per second, and times
+    Recover,
 }
 
 /// The answer to a message.
@@ -89,11 +96,11 @@ const MESSAGE_BYTES_MAX: u64 = 1 << 30;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Measurement")]
 pub(crate) struct BenchArgs {
-    /// What to measure
-    #[arg(short, long, value_enum, default_value = "echo")]
-    pub(crate) mode: Mode,
+    /// What to measure [default: echo; hub if the URL's path ends with /connection/websocket]
+    #[arg(short, long, value_enum)]
+    mode: Option<Mode>,
 
-    /// Connections open at once. In fan-out, receivers; one publisher is added
+    /// Connections open at once. In fan-out and hub, receivers; one publisher is added, in recover too
     /// [default: 50; idle 1000]
     #[arg(short, long, value_name = "COUNT")]
     connections: Option<Count>,
@@ -106,20 +113,20 @@ pub(crate) struct BenchArgs {
     #[arg(short, long, value_name = "TIME", default_value = "1s")]
     warm_up: Period,
 
-    /// Payload of a message. In fan-out at least 32 bytes
+    /// Payload of a message. In fan-out at least 32 bytes, in hub and recover 34
     #[arg(short = 's', long, value_name = "SIZE", default_value = "32")]
     message_bytes: Bytes,
 
-    /// Send binary messages instead of text
+    /// Send binary messages instead of text. In hub and recover, speak Protobuf instead of JSON
     #[arg(short, long)]
     pub(crate) binary: bool,
 
-    /// Messages in flight at once: for each connection, in fan-out in all
+    /// Messages in flight at once: for each connection, in fan-out and hub in all
     #[arg(short = 'p', long, value_name = "COUNT", default_value = "1")]
     pub(crate) in_flight: Count,
 
     /// Send this many messages per second in all, each at a fixed time whatever the server does. A round trip counts
-    /// from that time. For echo and fan-out
+    /// from that time. For echo, fan-out and hub
     #[arg(short, long, value_name = "COUNT", conflicts_with = "in_flight")]
     pub(crate) rate: Option<Count>,
 
@@ -135,7 +142,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "COUNT", default_value = "64")]
     pub(crate) opening: Count,
 
-    /// Time to wait at the end for messages in flight; in fan-out, for each publication
+    /// Time to wait at the end for messages in flight; in fan-out and hub, for each publication
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub(crate) patience: Period,
 
@@ -158,9 +165,12 @@ pub(crate) struct BenchArgs {
     pub(crate) progress: bool,
 
     /// File of tokens, one in each line, for one connection each. A token replaces {token} in the URL, in a --header or
-    /// in a --subprotocol
+    /// in a --subprotocol. In hub and recover it is what the client connects with, unless {token} is there
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     token_file: Option<PathBuf>,
+
+    #[command(flatten, next_help_heading = "Hub")]
+    pub(crate) hub: HubArgs,
 
     #[command(flatten, next_help_heading = "Connection")]
     pub(crate) dial: DialArgs,
@@ -174,19 +184,24 @@ impl BenchArgs {
         }
     }
 
-    /// Connections, or receivers in fan-out.
+    /// Returns what is measured.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode.unwrap_or_else(|| Mode::of_url(&self.dial.url))
+    }
+
+    /// Connections, or receivers in fan-out and hub.
     pub(crate) fn connections(&self) -> usize {
-        match (self.connections, self.mode) {
+        match (self.connections, self.mode()) {
             (Some(count), _) => count.0 as usize,
             (None, Mode::Idle) => 1000,
             (None, _) => 50,
         }
     }
 
-    /// Returns the warm-up time; none in idle mode.
+    /// Returns the warm-up time; none in the modes idle and recover.
     pub(crate) fn warm_up(&self) -> Duration {
-        match self.mode {
-            Mode::Idle => Duration::ZERO,
+        match self.mode() {
+            Mode::Idle | Mode::Recover => Duration::ZERO,
             _ => self.warm_up.0,
         }
     }
@@ -198,8 +213,13 @@ impl BenchArgs {
         if self.duration.0.is_zero() {
             return Err("--duration: nothing is measured in no time".to_owned());
         }
-        match self.mode {
-            Mode::Idle | Mode::Connect if self.rate.is_some() => only("--rate", "echo and fan-out"),
+        if self.mode().is_hub() {
+            self.hub.check(self.connections())?;
+        }
+        match self.mode() {
+            Mode::Idle | Mode::Connect | Mode::Recover if self.rate.is_some() => {
+                only("--rate", "echo, fan-out and hub")
+            }
             Mode::Echo if self.expect == Expect::None && self.rate.is_none() => {
                 Err("--expect none: it needs --rate, since no answer sets the pace".to_owned())
             }
@@ -232,10 +252,33 @@ impl BenchArgs {
         if let Some(message) = &self.message {
             return message.0.len();
         }
-        match self.mode {
+        match self.mode() {
             Mode::FanOut => self.message_bytes.0.max(STAMP_BYTES),
+            // A JSON string with its quotation marks.
+            Mode::Hub | Mode::Recover => self.message_bytes.0.max(STAMP_BYTES + 2),
             _ => self.message_bytes.0,
         }
+    }
+
+    /// Returns the encoding of the modes `hub` and `recover`.
+    pub(crate) fn encoding(&self) -> Encoding {
+        match self.binary {
+            true => Encoding::Protobuf,
+            false => Encoding::Json,
+        }
+    }
+
+    /// Returns the subprotocols to offer: in the modes `hub` and `recover` that of the encoding, if none is given.
+    pub(crate) fn subprotocols(&self) -> Vec<String> {
+        let given = &self.dial.subprotocol;
+        if !given.is_empty() || !self.mode().is_hub() {
+            return given.clone();
+        }
+        let name = match self.encoding() {
+            Encoding::Json => "centrifuge-json",
+            Encoding::Protobuf => "centrifuge-protobuf",
+        };
+        vec![name.to_owned()]
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -250,6 +293,20 @@ impl BenchArgs {
 }
 
 impl Mode {
+    /// Returns whether the Centrifugal client protocol is spoken.
+    pub(crate) fn is_hub(self) -> bool {
+        matches!(self, Self::Hub | Self::Recover)
+    }
+
+    /// Returns the mode for a URL if none is asked for: by the path of a hub's WebSocket.
+    pub(super) fn of_url(url: &str) -> Self {
+        let path = url.split(['?', '#']).next().unwrap_or_default();
+        match path.ends_with(HUB_PATH) {
+            true => Self::Hub,
+            false => Self::Echo,
+        }
+    }
+
     /// As on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -257,6 +314,8 @@ impl Mode {
             Self::Idle => "idle",
             Self::Connect => "connect",
             Self::FanOut => "fan-out",
+            Self::Hub => "hub",
+            Self::Recover => "recover",
         }
     }
 }
@@ -271,3 +330,6 @@ impl Expect {
         }
     }
 }
+
+/// Where servers of the Centrifugal protocol have their WebSocket, unless configured otherwise.
+const HUB_PATH: &str = "/connection/websocket";

@@ -11,7 +11,7 @@ use super::{
     payload::Payload,
     report::Report,
     schedule::UNANSWERED_MAX,
-    tokens::Dials,
+    tokens::{Dials, Elsewhere},
 };
 use crate::{config::Switch, dial::warn_if_insecure};
 
@@ -75,7 +75,13 @@ fn measured(args: &BenchArgs) -> Result<Report, Failure> {
     let mut dialled = args.dial.clone();
     // An echo is as large as the message sent.
     dialled.max_message.0 = dialled.max_message.0.max(args.message_bytes());
-    let dials = Dials::new(&dialled, settings(args), args.token_file()).map_err(Failure::Usage)?;
+    dialled.subprotocol = args.subprotocols();
+    let elsewhere = match args.mode().is_hub() {
+        true => Elsewhere::FirstMessage,
+        false => Elsewhere::None,
+    };
+    let dials = Dials::new(&dialled, settings(args), args.token_file(), elsewhere);
+    let dials = dials.map_err(Failure::Usage)?;
     let mut builder = match args.threads() {
         // The current-thread runtime is cheaper than a pool of one thread.
         1 => tokio::runtime::Builder::new_current_thread(),

@@ -14,6 +14,7 @@ use sockeye::{Closed, Endpoint, Error, Message, Reply, Session};
 use super::{
     link::{Ending, Run},
     payload::{Read, Stamp},
+    publisher::Publisher,
     schedule::{Departure, UNANSWERED_MAX},
     tally::{Tally, lock},
 };
@@ -21,7 +22,9 @@ use super::{
 /// The state that publisher and receivers share.
 pub(crate) struct FanOut {
     pub(crate) run: Arc<Run>,
-    pub(crate) stamp: Stamp,
+    pub(crate) stamp: Arc<Stamp>,
+    /// Channels, to which publications go in turns; 1 in a room.
+    channels: usize,
     /// Publications in flight at once; 0 in an open loop.
     pub(crate) in_flight: usize,
     /// Time limit for the deliveries of a publication.
@@ -38,11 +41,11 @@ pub(crate) struct FanOut {
 /// The publications in flight. One lock for all, since the next publication depends on all deliveries.
 #[derive(Default)]
 struct Board {
-    publisher: Option<Session>,
-    /// Receivers at the start.
-    seated: u64,
-    /// Receivers whose connection has ended.
-    gone: u64,
+    publisher: Option<Box<dyn Publisher>>,
+    /// Receivers of each channel at the start.
+    seated: Vec<u64>,
+    /// Receivers of each channel whose connection has ended.
+    gone: Vec<u64>,
     /// The number of the oldest publication in `flights`.
     first: u64,
     flights: VecDeque<Flight>,
@@ -50,7 +53,7 @@ struct Board {
 
 struct Flight {
     departure: Departure,
-    /// Receivers that may still get it. `<= receivers()`.
+    /// Receivers that may still get it. `<= receivers_of(its channel)`.
     missing: u64,
     /// Whether all deliveries were unchanged.
     is_whole: bool,
@@ -59,20 +62,27 @@ struct Flight {
 impl FanOut {
     pub(crate) fn new(
         run: Arc<Run>,
-        stamp: Stamp,
+        stamp: Arc<Stamp>,
+        channels: usize,
         in_flight: usize,
         patience: Duration,
         shards: usize,
     ) -> Arc<Self> {
+        let board = Board {
+            seated: vec![0; channels],
+            gone: vec![0; channels],
+            ..Board::default()
+        };
         Arc::new(Self {
             run,
             stamp,
+            channels,
             in_flight,
             patience,
             deliveries: Tally::new(shards),
             lasts: Tally::new(1),
             joined: AtomicU64::new(0),
-            board: Mutex::default(),
+            board: Mutex::new(board),
         })
     }
 
@@ -81,14 +91,14 @@ impl FanOut {
         FanOutClient {
             fan_out: Arc::clone(self),
             number,
-            next: 0,
+            seats: Seats::new([0]),
             joined: false,
             ending: Ending::default(),
         }
     }
 
-    /// Sets the publisher and the number of receivers.
-    pub(crate) fn seat(&self, publisher: Session, receivers: u64) {
+    /// Sets the publisher and the number of receivers of each channel.
+    pub(crate) fn seat(&self, publisher: Box<dyn Publisher>, receivers: Vec<u64>) {
         let mut board = lock(&self.board);
         board.publisher = Some(publisher);
         board.seated = receivers;
@@ -98,8 +108,13 @@ impl FanOut {
     /// measurement starts when all receivers have received one of these.
     pub(crate) fn call(&self) {
         if let Some(publisher) = &lock(&self.board).publisher {
-            let _ = publisher.try_send(self.stamp.message(CALL));
+            publisher.publish(CALL);
         }
+    }
+
+    /// Counts a receiver that gets what is published.
+    pub(crate) fn join(&self) {
+        self.joined.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn joined(&self) -> u64 {
@@ -118,7 +133,7 @@ impl FanOut {
     /// Returns whether the publisher or all receivers have disconnected.
     pub(crate) fn is_over(&self) -> bool {
         let board = lock(&self.board);
-        board.receivers() == 0 || !board.publisher.as_ref().is_some_and(Session::is_open)
+        board.receivers() == 0 || !board.publisher.as_ref().is_some_and(|it| it.is_open())
     }
 
     /// Gives up publications that exceed the time limit, and continues without them.
@@ -144,11 +159,22 @@ impl FanOut {
         self.run.lost.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Records that a receiver got this publication, and missed those from `next` up to it.
+    /// Records that a receiver got this publication, and missed those of the channel before it that it had not got. Returns
+    /// false if it is none that the receiver should get now: it came before, or is of a channel that the receiver has not.
+    pub(crate) fn receive(&self, receiver: usize, seats: &mut Seats, number: u64) -> bool {
+        let channel = number % self.channels as u64;
+        let Some(next) = seats.next_mut(channel).filter(|next| number >= **next) else {
+            return false;
+        };
+        self.deliver(receiver, *next, number);
+        *next = number + self.channels as u64;
+        true
+    }
+
     fn deliver(&self, receiver: usize, next: u64, number: u64) {
         let now = Instant::now();
         let mut board = lock(&self.board);
-        for skipped in next..number {
+        for skipped in (next..number).step_by(self.channels) {
             if let Some(flight) = board.flight(skipped) {
                 flight.forgo();
                 self.lose(1);
@@ -196,7 +222,7 @@ impl FanOut {
         if board.flights.len() < UNANSWERED_MAX && self.publish(&mut board, departure) {
             return true;
         }
-        self.lose(board.receivers());
+        self.lose(board.receivers_of(board.next_number()));
         self.run.count_error(
             "not sent: the server takes nothing more, or delivers too little".to_owned(),
         );
@@ -205,12 +231,12 @@ impl FanOut {
 
     /// Publishes under the lock, so that numbers are sent in order.
     fn publish(&self, board: &mut Board, departure: Departure) -> bool {
-        let number = board.first + board.flights.len() as u64;
-        let missing = board.receivers();
+        let number = board.next_number();
+        let missing = board.receivers_of(number);
         let Some(publisher) = &board.publisher else {
             return false;
         };
-        if publisher.try_send(self.stamp.message(number)).is_err() {
+        if !publisher.publish(number) {
             return false;
         }
         board.flights.push_back(Flight {
@@ -223,9 +249,22 @@ impl FanOut {
 }
 
 impl Board {
-    /// Returns the number of connected receivers.
+    /// Returns the number of connected receivers, of all channels.
     fn receivers(&self) -> u64 {
-        self.seated.saturating_sub(self.gone)
+        (0..self.seated.len() as u64)
+            .map(|channel| self.receivers_of(channel))
+            .sum()
+    }
+
+    /// Returns the number of connected receivers of a publication, by its number.
+    fn receivers_of(&self, number: u64) -> u64 {
+        let channel = (number % self.seated.len().max(1) as u64) as usize;
+        let seated = self.seated.get(channel).copied().unwrap_or(0);
+        seated.saturating_sub(self.gone.get(channel).copied().unwrap_or(0))
+    }
+
+    fn next_number(&self) -> u64 {
+        self.first + self.flights.len() as u64
     }
 
     fn flight(&mut self, number: u64) -> Option<&mut Flight> {
@@ -242,12 +281,39 @@ impl Flight {
     }
 }
 
+/// The channels of one receiver.
+pub(crate) struct Seats(Vec<Seat>);
+
+struct Seat {
+    channel: u64,
+    /// The next publication of the channel that this receiver should get.
+    next: u64,
+}
+
+impl Seats {
+    pub(crate) fn new(channels: impl IntoIterator<Item = usize>) -> Self {
+        let seat = |channel| Seat {
+            channel: channel as u64,
+            next: channel as u64,
+        };
+        Self(channels.into_iter().map(seat).collect())
+    }
+
+    fn next_mut(&mut self, channel: u64) -> Option<&mut u64> {
+        let seat = self.0.iter_mut().find(|seat| seat.channel == channel);
+        seat.map(|seat| &mut seat.next)
+    }
+
+    pub(crate) fn channels(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|seat| seat.channel as usize)
+    }
+}
+
 /// The endpoint of one connection.
 pub(crate) struct FanOutClient {
     fan_out: Arc<FanOut>,
     number: usize,
-    /// The next publication that this receiver should get.
-    next: u64,
+    seats: Seats,
     joined: bool,
     ending: Ending,
 }
@@ -271,14 +337,13 @@ impl Endpoint for FanOutClient {
             Read::Number(CALL) => {
                 if !self.joined {
                     self.joined = true;
-                    self.fan_out.joined.fetch_add(1, Ordering::Relaxed);
+                    self.fan_out.join();
                 }
             }
-            // It was received before.
-            Read::Number(number) if number < self.next => self.wrong(),
             Read::Number(number) => {
-                self.fan_out.deliver(self.number, self.next, number);
-                self.next = number + 1;
+                if !self.fan_out.receive(self.number, &mut self.seats, number) {
+                    self.wrong();
+                }
             }
             Read::Damaged => self.wrong(),
             Read::Foreign => {
@@ -295,21 +360,30 @@ impl Endpoint for FanOutClient {
 
     fn on_close(&mut self, _session: &Session, closed: &Closed) {
         let fan_out = &self.fan_out;
-        if !self.ending.handle_close(&fan_out.run, closed) || self.is_publisher() {
-            return;
+        if self.ending.handle_close(&fan_out.run, closed) && !self.is_publisher() {
+            fan_out.leave(&self.seats);
         }
-        let mut board = lock(&fan_out.board);
-        board.gone += 1;
+    }
+}
+
+impl FanOut {
+    /// Counts a receiver whose connection has ended.
+    pub(crate) fn leave(&self, seats: &Seats) {
+        let mut board = lock(&self.board);
+        let channels = self.channels as u64;
         let mut lost = 0;
-        let first = board.first;
-        for (index, flight) in board.flights.iter_mut().enumerate() {
-            if first + index as u64 >= self.next && flight.missing > 0 {
-                flight.forgo();
-                lost += 1;
+        for Seat { channel, next } in &seats.0 {
+            board.gone[*channel as usize] += 1;
+            let first = board.first;
+            for (number, flight) in (first..).zip(&mut board.flights) {
+                if number % channels == *channel && number >= *next && flight.missing > 0 {
+                    flight.forgo();
+                    lost += 1;
+                }
             }
         }
-        fan_out.lose(lost);
-        fan_out.settle(&mut board, Instant::now());
+        self.lose(lost);
+        self.settle(&mut board, Instant::now());
     }
 }
 

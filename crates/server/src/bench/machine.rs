@@ -59,6 +59,27 @@ pub(crate) fn processor_time() -> Option<Duration> {
     None
 }
 
+/// Returns the processor time of all threads of a process so far, as the scheduler counts it. Linux alone has it.
+pub(crate) fn processor_time_of(process: u32) -> Option<Duration> {
+    let mut nanos = 0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task")).ok()? {
+        // A thread may end meanwhile.
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat"));
+        let text = text.unwrap_or_default();
+        let running = text.split(' ').next().and_then(|it| it.parse::<u64>().ok());
+        nanos += running.unwrap_or(0);
+    }
+    Some(Duration::from_nanos(nanos))
+}
+
+/// Returns the process memory (RSS) of a process, in bytes. Linux alone has it.
+pub(crate) fn memory_of(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kib << 10)
+}
+
 /// Open files beside the connections: of the runtime, the terminal, DNS and certificates.
 #[cfg(unix)]
 const SPARE_FILES: usize = 64;

@@ -1,4 +1,4 @@
-//! The four measurements.
+//! The measurements, and what they have in common.
 
 use std::{
     collections::hash_map::RandomState,
@@ -22,10 +22,11 @@ use super::{
     machine,
     opening::{NoConnection, Opened, Opening, close, until},
     payload::{Payload, Stamp},
+    publisher::RoomPublisher,
     quantity,
     report::{
         Asked, Connections, ErrorCount, FORMAT, Measured, Messages, Processor, Report, Scheduled,
-        Times,
+        ServerUse, Times,
     },
     schedule::{Departure, Schedule, Sending},
     tally::Tally,
@@ -46,17 +47,20 @@ pub(crate) async fn measure(
         run: Arc::new(Run::new()),
         watch: Watch::new(args.progress),
     };
-    match args.mode {
+    match args.mode() {
         Mode::Echo => measurement.echo(payload).await,
         Mode::Idle => measurement.idle().await,
         Mode::Connect => measurement.handshakes().await,
         Mode::FanOut => measurement.fan_out().await,
+        Mode::Hub => measurement.hub().await,
+        Mode::Recover => measurement.recover().await,
     }
 }
 
-/// Returns the number of connections, including the publisher of a fan-out.
+/// Returns the number of connections, including a publisher.
 pub(crate) fn wanted(args: &BenchArgs) -> usize {
-    args.connections() + usize::from(args.mode == Mode::FanOut)
+    let has_publisher = matches!(args.mode(), Mode::FanOut | Mode::Hub | Mode::Recover);
+    args.connections() + usize::from(has_publisher)
 }
 
 /// Why there is no report.
@@ -76,17 +80,26 @@ impl From<NoConnection> for Failure {
 }
 
 /// One measurement.
-struct Measurement<'a> {
-    args: &'a BenchArgs,
-    dials: Arc<Dials>,
-    run: Arc<Run>,
-    watch: Watch,
+pub(super) struct Measurement<'a> {
+    pub(super) args: &'a BenchArgs,
+    pub(super) dials: Arc<Dials>,
+    pub(super) run: Arc<Run>,
+    pub(super) watch: Watch,
 }
 
 /// Time and resources of the counted part of a measurement.
-struct Span {
-    lasted: Duration,
-    processor: Option<Duration>,
+pub(super) struct Span {
+    pub(super) lasted: Duration,
+    pub(super) processor: Option<Duration>,
+    /// Processor time of the server.
+    pub(super) server: Option<Duration>,
+}
+
+/// The processor time so far, of this process and of the server.
+#[derive(Clone, Copy)]
+pub(super) struct Used {
+    own: Option<Duration>,
+    server: Option<Duration>,
 }
 
 impl Measurement<'_> {
@@ -184,13 +197,11 @@ impl Measurement<'_> {
 
     async fn fan_out(&mut self) -> Result<Report, Failure> {
         let args = self.args;
+        let stamp = Arc::new(Stamp::new(run_number(), args.message_bytes(), args.kind()));
         let fan_out = FanOut::new(
             Arc::clone(&self.run),
-            Stamp::new(
-                RandomState::new().build_hasher().finish(),
-                args.message_bytes(),
-                args.kind(),
-            ),
+            Arc::clone(&stamp),
+            1,
             args.closed_loop(),
             args.patience.0,
             self.shards(),
@@ -203,12 +214,25 @@ impl Measurement<'_> {
             })
             .await?;
         let receivers = opened.sessions.len() as u64 - 1;
-        // The first connection.
-        fan_out.seat(opened.sessions[0].1.clone(), receivers);
+        let publisher = RoomPublisher {
+            // The first connection.
+            session: opened.sessions[0].1.clone(),
+            stamp,
+        };
+        fan_out.seat(Box::new(publisher), vec![receivers]);
         self.gather(&fan_out, receivers).await?;
+        self.deliver(&fan_out, &opened).await
+    }
+
+    /// Publishes, and counts what is delivered.
+    pub(super) async fn deliver(
+        &mut self,
+        fan_out: &Arc<FanOut>,
+        opened: &Opened,
+    ) -> Result<Report, Failure> {
         self.run.enter(Phase::WarmUp);
         let schedule = self.schedule(|| {
-            let fan_out = Arc::clone(&fan_out);
+            let fan_out = Arc::clone(fan_out);
             move |departure| fan_out.send(departure)
         });
         fan_out.start();
@@ -221,8 +245,8 @@ impl Measurement<'_> {
             .await;
         self.drain(|| fan_out.outstanding() == 0).await;
         fan_out.abandon();
-        self.close(&opened).await;
-        let mut report = self.report(&span, Some(&opened));
+        self.close(opened).await;
+        let mut report = self.report(&span, Some(opened));
         report.publications = Some(Measured::new(&fan_out.lasts.sum(), span.lasted));
         report.deliveries = Some(Measured::new(&fan_out.deliveries.sum(), span.lasted));
         report.schedule = schedule.map(|schedule| scheduled(schedule, span.lasted));
@@ -267,7 +291,7 @@ impl Measurement<'_> {
             let warm_up = time::timeout(self.args.warm_up(), until(&mut is_over));
             let _ = self.watch.during(warm_up, || "warming up".to_owned()).await;
         }
-        let (begun, processor) = (Instant::now(), machine::processor_time());
+        let (begun, used) = (Instant::now(), self.used());
         if !self.watch.is_interrupted() {
             self.run.enter(Phase::Measure);
             let (mut before, mut looked) = (0, begun);
@@ -276,7 +300,7 @@ impl Measurement<'_> {
                 let rate = count.saturating_sub(before) as f64 / (now - looked).as_secs_f64();
                 (before, looked) = (count, now);
                 let elapsed = (now - begun).as_secs();
-                match self.args.mode {
+                match self.args.mode() {
                     Mode::Idle => format!("{elapsed} s: {} {what}", quantity::count(count)),
                     _ => format!("{elapsed} s: {} {what}/s", quantity::count(rate as u64)),
                 }
@@ -284,13 +308,25 @@ impl Measurement<'_> {
             let measuring = time::timeout(self.args.duration.0, until(&mut is_over));
             let _ = self.watch.during(measuring, look).await;
         }
-        let lasted = begun.elapsed();
-        let used = machine::processor_time()
-            .zip(processor)
-            .map(|(after, before)| after.saturating_sub(before));
+        self.span(begun, used)
+    }
+
+    pub(super) fn used(&self) -> Used {
+        let server = self.args.hub.server_pid;
+        Used {
+            own: machine::processor_time(),
+            server: server.and_then(machine::processor_time_of),
+        }
+    }
+
+    /// Returns what was used since `before`.
+    pub(super) fn span(&self, begun: Instant, before: Used) -> Span {
+        let (lasted, after) = (begun.elapsed(), self.used());
+        let difference = |after: Option<Duration>, before| Some(after?.saturating_sub(before?));
         Span {
             lasted,
-            processor: used,
+            processor: difference(after.own, before.own),
+            server: difference(after.server, before.server),
         }
     }
 
@@ -305,7 +341,7 @@ impl Measurement<'_> {
     }
 
     /// Stops sending, and waits for messages in flight.
-    async fn drain(&mut self, is_done: impl FnMut() -> bool) {
+    pub(super) async fn drain(&mut self, is_done: impl FnMut() -> bool) {
         self.run.enter(Phase::Drain);
         let done = time::timeout(self.args.patience.0, until(is_done));
         let _ = self
@@ -314,7 +350,7 @@ impl Measurement<'_> {
             .await;
     }
 
-    async fn close(&mut self, opened: &Opened) {
+    pub(super) async fn close(&mut self, opened: &Opened) {
         close(
             &opened.sessions,
             &self.run,
@@ -324,7 +360,7 @@ impl Measurement<'_> {
         .await;
     }
 
-    fn opening(&self) -> Opening {
+    pub(super) fn opening(&self) -> Opening {
         Opening {
             dials: Arc::clone(&self.dials),
             timeout: self.args.dial.timeout.0,
@@ -334,14 +370,14 @@ impl Measurement<'_> {
     }
 
     /// Histograms for each thread, so that two threads rarely lock the same one.
-    fn shards(&self) -> usize {
+    pub(super) fn shards(&self) -> usize {
         match self.args.threads() {
             1 => 1,
             threads => 4 * threads,
         }
     }
 
-    fn report(&self, span: &Span, opened: Option<&Opened>) -> Report {
+    pub(super) fn report(&self, span: &Span, opened: Option<&Opened>) -> Report {
         let (args, run) = (self.args, &self.run);
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let open = opened.map_or(0, |opened| opened.sessions.len() as u64);
@@ -351,7 +387,7 @@ impl Measurement<'_> {
         let own_threads = (args.threads() + usize::from(args.rate.is_some())).min(processors);
         Report {
             format: FORMAT,
-            mode: args.mode.name(),
+            mode: args.mode().name(),
             url: without_credentials(&args.dial.url),
             interrupted: self.watch.is_interrupted(),
             asked: Asked {
@@ -369,6 +405,9 @@ impl Measurement<'_> {
                 warm_up_s: args.warm_up().as_secs_f64(),
                 deflate: args.deflate == Switch::On,
                 threads: args.threads(),
+                channels: args.hub.channels(),
+                subscriptions: args.hub.subscriptions(),
+                missed: args.hub.missed.0,
             },
             connections: Connections {
                 opened: open,
@@ -385,6 +424,7 @@ impl Measurement<'_> {
             handshakes: None,
             publications: None,
             deliveries: None,
+            recoveries: None,
             schedule: None,
             messages: Messages {
                 wrong: count(&run.wrong),
@@ -393,6 +433,14 @@ impl Measurement<'_> {
             processor: span
                 .processor
                 .map(|used| Processor::new(used, span.lasted, own_threads)),
+            server: span.server.map(|used| ServerUse {
+                seconds: used.as_secs_f64(),
+                memory_bytes: args
+                    .hub
+                    .server_pid
+                    .and_then(machine::memory_of)
+                    .unwrap_or(0),
+            }),
             errors: run
                 .errors()
                 .into_iter()
@@ -406,6 +454,11 @@ impl Measurement<'_> {
 fn scheduled((schedule, sending): (Arc<Schedule>, Sending), measured: Duration) -> Scheduled {
     let begun = sending.join();
     Scheduled::new(&schedule, schedule.due(begun), measured)
+}
+
+/// Returns a number that tells this run from others.
+pub(super) fn run_number() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Time between two checks whether messages are still in flight. Long enough to be no load.

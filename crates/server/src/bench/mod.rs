@@ -3,7 +3,10 @@
 //! ```text
 //!   args, tokens ──> command ──> opening ──┬──> echo ─────────┐ <── schedule (--rate)
 //!                      │                   ├──> idle          ├──> tally, errors   ──> Report ──> text or JSON
-//!                      │                   ├──> fan_out ──────┘                          ^
+//!                      │                   ├──> fan_out ──────┤                          ^
+//!                      │                   │       ^  └──> publisher                     │
+//!                      │                   ├──> hub_client ───┤                          │
+//!                      │                   ├──> recover ──────┘                          │
 //!                      │                   └──> handshakes (opens for itself)            │
 //!                      └── watch: time, ctrl-C, the progress line          machine: processor, open files
 //! ```
@@ -13,13 +16,18 @@ mod command;
 mod echo;
 mod fan_out;
 mod handshakes;
+mod hub_args;
+mod hub_client;
+mod hub_measurement;
 mod idle;
 mod link;
 mod machine;
 mod measurement;
 mod opening;
 mod payload;
+mod publisher;
 mod quantity;
+mod recover;
 mod report;
 mod schedule;
 mod tally;

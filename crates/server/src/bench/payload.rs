@@ -82,6 +82,8 @@ fn noise(bytes: usize) -> String {
 /// The publications of a fan-out run. Each has the run's id and a number.
 pub(crate) struct Stamp {
     run: u64,
+    /// `run` as it is written.
+    id: String,
     kind: MessageKind,
     filler: String,
 }
@@ -90,16 +92,39 @@ impl Stamp {
     pub(crate) fn new(run: u64, bytes: usize, kind: MessageKind) -> Self {
         Self {
             run,
+            id: format!("{run:016x}"),
             kind,
             filler: noise(bytes - STAMP_BYTES),
         }
     }
 
+    /// Returns the text of the publication with this number.
+    pub(crate) fn text(&self, number: u64) -> String {
+        format!("{:016x}{number:016x}{}", self.run, self.filler)
+    }
+
     pub(crate) fn message(&self, number: u64) -> Message<'static> {
-        let text = format!("{:016x}{number:016x}{}", self.run, self.filler);
+        let text = self.text(number);
         match self.kind {
             MessageKind::Text => Message::from(text),
             MessageKind::Binary => Message::from(text.into_bytes()),
+        }
+    }
+
+    /// Returns which publication a text within other bytes is.
+    pub(crate) fn find(&self, bytes: &[u8]) -> Read {
+        let Some(begin) = memchr::memmem::find(bytes, self.id.as_bytes()) else {
+            return Read::Foreign;
+        };
+        let number = begin + STAMP_BYTES / 2..begin + STAMP_BYTES;
+        let number = bytes.get(number).and_then(|digits| {
+            let digits = str::from_utf8(digits).ok()?;
+            u64::from_str_radix(digits, 16).ok()
+        });
+        let filler = bytes.get(begin + STAMP_BYTES..begin + STAMP_BYTES + self.filler.len());
+        match number {
+            Some(number) if filler == Some(self.filler.as_bytes()) => Read::Number(number),
+            _ => Read::Damaged,
         }
     }
 
@@ -166,6 +191,16 @@ mod tests {
         assert!(Payload::given(b"\xff".to_vec(), MessageKind::Text).is_err());
         let binary = Payload::given(b"\xff".to_vec(), MessageKind::Binary).unwrap();
         assert_eq!(binary.message(3, 10), b"\xff".into());
+    }
+
+    #[test]
+    fn a_publication_is_found_within_other_bytes() {
+        let stamp = Stamp::new(7, 40, MessageKind::Text);
+        let text = stamp.text(5);
+        let around = format!("{{\"data\":\"{text}\"}}");
+        assert_eq!(stamp.find(around.as_bytes()), Read::Number(5));
+        assert_eq!(stamp.find(&text.as_bytes()[..39]), Read::Damaged);
+        assert_eq!(stamp.find(b"{}"), Read::Foreign);
     }
 
     #[test]

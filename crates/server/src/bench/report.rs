@@ -23,9 +23,11 @@ pub(crate) struct Report {
     pub(crate) handshakes: Option<Measured>,
     pub(crate) publications: Option<Measured>,
     pub(crate) deliveries: Option<Measured>,
+    pub(crate) recoveries: Option<Measured>,
     pub(crate) schedule: Option<Scheduled>,
     pub(crate) messages: Messages,
     pub(crate) processor: Option<Processor>,
+    pub(crate) server: Option<ServerUse>,
     #[serde(rename = "troubles")]
     pub(crate) errors: Vec<ErrorCount>,
 }
@@ -47,6 +49,10 @@ pub(crate) struct Asked {
     pub(crate) warm_up_s: f64,
     pub(crate) deflate: bool,
     pub(crate) threads: usize,
+    /// Of the modes `hub` and `recover`, as the next ones.
+    pub(crate) channels: usize,
+    pub(crate) subscriptions: usize,
+    pub(crate) missed: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,6 +104,15 @@ pub(crate) struct Processor {
     /// Share of the processors that its threads can use: 1 is all of them.
     pub(crate) share: f64,
     pub(crate) is_bottleneck: bool,
+}
+
+/// The server's use of the machine, if it is on the same one.
+#[derive(Debug, Serialize)]
+pub(crate) struct ServerUse {
+    /// Processor time during the measurement.
+    pub(crate) seconds: f64,
+    /// Process memory at the end of the measurement.
+    pub(crate) memory_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -250,9 +265,16 @@ impl fmt::Display for Report {
             let volume = format!(", {}/s", quantity::bytes(deliveries.per_second * bytes));
             write_measured(f, ["deliveries", "to each"], deliveries, &volume)?;
         }
+        if let Some(recoveries) = &self.recoveries {
+            write_measured(f, ["recoveries", "recovery"], recoveries, "")?;
+        }
         self.fmt_connections(f)?;
         let Messages { wrong, lost } = self.messages;
-        if self.round_trips.is_some() || self.deliveries.is_some() || self.schedule.is_some() {
+        let has_messages = self.round_trips.is_some()
+            || self.deliveries.is_some()
+            || self.recoveries.is_some()
+            || self.schedule.is_some();
+        if has_messages {
             writeln!(
                 f,
                 "  {:<14}{} wrong, {} lost",
@@ -271,6 +293,26 @@ impl fmt::Display for Report {
                 "this process"
             )?;
         }
+        if let Some(server) = &self.server {
+            let done = [&self.deliveries, &self.recoveries, &self.round_trips];
+            let done = done.into_iter().flatten().map(|it| it.count).next();
+            let each = match done {
+                Some(count) if count > 0 => {
+                    format!(
+                        ", {} each",
+                        quantity::time(server.seconds * 1e6 / count as f64)
+                    )
+                }
+                _ => String::new(),
+            };
+            writeln!(
+                f,
+                "  {:<14}{} of processor time{each}, {}",
+                "the server",
+                quantity::time(server.seconds * 1e6),
+                quantity::bytes(server.memory_bytes as f64)
+            )?;
+        }
         if !self.errors.is_empty() {
             writeln!(f)?;
         }
@@ -282,6 +324,23 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    fn channels(&self) -> String {
+        let count = |count: usize| quantity::count(count as u64);
+        let Asked {
+            channels,
+            subscriptions,
+            ..
+        } = &self.asked;
+        match (channels, subscriptions) {
+            (1, _) => "1 channel".to_owned(),
+            _ => format!(
+                "{} of {} channels each",
+                count(*subscriptions),
+                count(*channels)
+            ),
+        }
+    }
+
     fn conditions(&self) -> String {
         let Asked {
             connections,
@@ -305,6 +364,17 @@ impl Report {
         let what = match self.mode {
             "echo" => format!("{connections} connections, {messages}, {pace}"),
             "fan-out" => format!("{connections} receivers, {messages}, {pace}"),
+            "hub" => format!(
+                "{connections} subscribers, {}, {messages}, {pace}",
+                self.channels()
+            ),
+            "recover" => {
+                let missed = quantity::count(self.asked.missed.into());
+                format!(
+                    "{connections} clients, {}, {missed} missed of each, {messages}",
+                    self.channels()
+                )
+            }
             "connect" => format!("{connections} at once"),
             _ => format!("{connections} connections"),
         };

@@ -15,6 +15,14 @@ pub(crate) struct Dials {
     tokens: Vec<String>,
 }
 
+/// Whether a token has a place where [`PLACE`] need not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    None,
+    /// In the first message of the client.
+    FirstMessage,
+}
+
 /// What holds [`PLACE`].
 struct Places {
     url: Option<String>,
@@ -29,6 +37,7 @@ impl Dials {
         args: &DialArgs,
         settings: Settings,
         token_file: Option<&Path>,
+        elsewhere: Elsewhere,
     ) -> Result<Self, String> {
         let Some(file) = token_file else {
             return Ok(Self {
@@ -50,7 +59,7 @@ impl Dials {
         if args.subprotocol.iter().any(|name| has_place(name)) {
             places.subprotocols = std::mem::take(&mut args.subprotocol);
         }
-        if places.is_none() {
+        if places.is_none() && elsewhere == Elsewhere::None {
             return Err(format!(
                 "--token-file: put {PLACE} where the token goes: into the URL, a --header or a --subprotocol"
             ));
@@ -87,6 +96,11 @@ impl Dials {
             Some(token) => text.replace(&encoded(token), PLACE).replace(token, PLACE),
             None => text,
         }
+    }
+
+    /// Returns the token of the connection with this number that goes into its first message, if none goes elsewhere.
+    pub(crate) fn first_message_token(&self, number: usize) -> Option<&str> {
+        self.token(number).filter(|_| self.places.is_none())
     }
 
     fn token(&self, number: usize) -> Option<&str> {
