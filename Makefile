@@ -23,7 +23,7 @@ SEEDS ?= 10000
 # Of `make crashes`.
 KILLS ?= 100
 
-.PHONY: help check test $(STEPS) simulate crashes differential conformance fuzz perf polling bench bench-peers peers sdks sdk-programs client autobahn chromium firefox proxies iproute2 valgrind redis clean
+.PHONY: help check test $(STEPS) simulate crashes differential conformance fuzz perf polling hub-bench bench bench-peers peers sdks sdk-programs client autobahn chromium firefox proxies iproute2 valgrind redis clean
 
 help: ## List the steps.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -191,12 +191,21 @@ perf: valgrind ## Compare instructions with other libraries, and unmasking with 
 polling: ## Measure polling and long polling against WebSocket, and write docs/polling.md (a minute).
 	cargo run --release --manifest-path benches/polling/Cargo.toml -- --into docs
 
+hub-bench: redis .work/bin/centrifugo .work/bin/nats-server ## Measure the hub and its log beside Centrifugo, NATS and Redis, into docs/hub-benchmarks.md (half an hour).
+	cargo build --release -p sockeye-server
+	cargo build --release --manifest-path benches/Cargo.toml -p bench-hub
+	@set -ex; for part in log-start durable fan-out; do benches/target/release/hub --page docs/hub-benchmarks.md $$part; done
+
+# Debian's is older than the setting that syncs always.
+.work/bin/nats-server:
+	GOBIN="$$PWD/.work/bin" go install github.com/nats-io/nats-server/v2@v2.10.29
+
 # Without the other servers, which have some two hundred dependencies. `make bench` builds them.
-bench_own = -p bench-load -p bench-run -p bench-door -p peer-raw-epoll -p peer-raw-tokio -p peer-sockeye
+bench_own = -p bench-load -p bench-run -p bench-hub -p bench-door -p peer-raw-epoll -p peer-raw-tokio -p peer-sockeye
 
 bench-smoke: ## Run each kind of measurement for a moment, and check the replies; no figures.
 	cargo build --manifest-path benches/Cargo.toml $(bench_own)
-	cargo test --manifest-path benches/Cargo.toml -p bench-load -p bench-run --lib
+	cargo test --manifest-path benches/Cargo.toml -p bench-load -p bench-run -p bench-hub --lib
 	benches/target/debug/run smoke
 
 bench: bench-peers ## Compare with other servers, into docs/ (an hour; QUICK=1: minutes, to the terminal). Continues where it stopped.
