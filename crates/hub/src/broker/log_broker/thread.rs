@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{queue::Queue, subscriptions::Subscriptions};
 use crate::{
@@ -60,6 +60,8 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
     let sync_millis = u64::try_from(sync_interval.as_millis()).unwrap_or(u64::MAX);
     let mut sync_at = None;
     let mut is_busy = false;
+    // Publishers that wait for the answer publish again after it: as many orders are to be expected.
+    let mut expected = 0;
     loop {
         let patience = match (is_busy, sync_at) {
             (true, _) => Some(Duration::ZERO),
@@ -69,16 +71,16 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
             }
             (false, None) => None,
         };
-        let waiting = shared.queue.take(patience);
+        let waiting = shared.queue.take(patience, expected);
         let now = shared.time.now();
         if !waiting.orders.is_empty() {
+            expected = waiting.orders.len();
             let outcomes = log.commit(&waiting.orders, now);
-            let done = waiting.orders.into_iter().zip(outcomes);
-            for ((order, outcome), answer) in done.zip(waiting.answers) {
+            for (order, outcome) in waiting.orders.into_iter().zip(&outcomes) {
                 // A panic is the receiver's, and the log goes on.
-                _ = catch_unwind(AssertUnwindSafe(|| deliver(shared, order, &outcome)));
-                _ = answer.send(outcome);
+                _ = catch_unwind(AssertUnwindSafe(|| deliver(shared, order, outcome)));
             }
+            answer(shared, waiting.answers, outcomes);
         }
         if sync == LogSync::Interval && log.is_unsynced() {
             let at = *sync_at.get_or_insert(now.saturating_add(sync_millis));
@@ -98,6 +100,23 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
     }
     if let Err(error) = log.close(shared.time.now()) {
         tracing::warn!(%error, "the log is not closed cleanly; the next start takes longer");
+    }
+}
+
+/// Gives the answers to a batch, on a thread of the runtime if it has several: each would wake that thread by itself.
+fn answer(shared: &Shared, answers: Vec<oneshot::Sender<Outcome>>, outcomes: Vec<Outcome>) {
+    let answer = |answers: Vec<oneshot::Sender<Outcome>>, outcomes: Vec<Outcome>| {
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // Who has asked may be gone.
+            _ = answer.send(outcome);
+        }
+    };
+    let receiver = shared.receiver.get();
+    match receiver.and_then(|receiver| receiver.runtime.as_ref()) {
+        Some(runtime) if answers.len() > 1 => {
+            runtime.spawn(async move { answer(answers, outcomes) });
+        }
+        _ => answer(answers, outcomes),
     }
 }
 
