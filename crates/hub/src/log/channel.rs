@@ -65,7 +65,7 @@ impl Channel {
 
     /// Returns how many publications are kept.
     pub(super) fn count(&self) -> usize {
-        self.records.as_ref().map_or(0, |records| records.len())
+        self.records.as_ref().map_or(0, Places::len)
     }
 
     /// Returns until when publications are kept; 0 if none is.
