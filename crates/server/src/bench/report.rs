@@ -235,39 +235,7 @@ impl fmt::Display for Report {
         writeln!(f, "{}  {}", self.mode, self.url)?;
         writeln!(f, "  {}", self.conditions())?;
         writeln!(f)?;
-        let bytes = self.asked.message_bytes as f64;
-        if let Some(trips) = &self.round_trips {
-            let volume = format!(", {}/s each way", quantity::bytes(trips.per_second * bytes));
-            write_measured(f, ["round trips", "round trip"], trips, &volume)?;
-        }
-        if let Some(schedule) = &self.schedule {
-            let volume = match self.round_trips.is_none() && self.deliveries.is_none() {
-                true => format!(", {}/s", quantity::bytes(schedule.per_second * bytes)),
-                false => String::new(),
-            };
-            writeln!(
-                f,
-                "  {:<14}{} of {} due ({}/s{volume})",
-                "sent",
-                quantity::count(schedule.sent),
-                quantity::count(schedule.due),
-                quantity::count(schedule.per_second as u64)
-            )?;
-            writeln!(f, "  {:<14}{}", "sent late", schedule.late_us)?;
-        }
-        if let Some(handshakes) = &self.handshakes {
-            write_measured(f, ["handshakes", "handshake"], handshakes, "")?;
-        }
-        if let Some(publications) = &self.publications {
-            write_measured(f, ["publications", "to the last"], publications, "")?;
-        }
-        if let Some(deliveries) = &self.deliveries {
-            let volume = format!(", {}/s", quantity::bytes(deliveries.per_second * bytes));
-            write_measured(f, ["deliveries", "to each"], deliveries, &volume)?;
-        }
-        if let Some(recoveries) = &self.recoveries {
-            write_measured(f, ["recoveries", "recovery"], recoveries, "")?;
-        }
+        self.fmt_measured(f)?;
         self.fmt_connections(f)?;
         let Messages { wrong, lost } = self.messages;
         let has_messages = self.round_trips.is_some()
@@ -283,36 +251,7 @@ impl fmt::Display for Report {
                 quantity::count(lost)
             )?;
         }
-        if let Some(processor) = &self.processor {
-            let percent = processor.share * 100.0;
-            let threads = self.asked.threads;
-            let plural = if threads == 1 { "" } else { "s" };
-            writeln!(
-                f,
-                "  {:<14}{percent:.0} % of {threads} thread{plural}",
-                "this process"
-            )?;
-        }
-        if let Some(server) = &self.server {
-            let done = [&self.deliveries, &self.recoveries, &self.round_trips];
-            let done = done.into_iter().flatten().map(|it| it.count).next();
-            let each = match done {
-                Some(count) if count > 0 => {
-                    format!(
-                        ", {} each",
-                        quantity::time(server.seconds * 1e6 / count as f64)
-                    )
-                }
-                _ => String::new(),
-            };
-            writeln!(
-                f,
-                "  {:<14}{} of processor time{each}, {}",
-                "the server",
-                quantity::time(server.seconds * 1e6),
-                quantity::bytes(server.memory_bytes as f64)
-            )?;
-        }
+        self.fmt_processes(f)?;
         if !self.errors.is_empty() {
             writeln!(f)?;
         }
@@ -389,6 +328,77 @@ impl Report {
             ""
         };
         format!("{what}; {:.1} s{after}{ended}", self.measured_s)
+    }
+
+    fn fmt_measured(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.asked.message_bytes as f64;
+        if let Some(trips) = &self.round_trips {
+            let volume = format!(", {}/s each way", quantity::bytes(trips.per_second * bytes));
+            write_measured(f, ["round trips", "round trip"], trips, &volume)?;
+        }
+        if let Some(schedule) = &self.schedule {
+            let volume = match self.round_trips.is_none() && self.deliveries.is_none() {
+                true => format!(", {}/s", quantity::bytes(schedule.per_second * bytes)),
+                false => String::new(),
+            };
+            writeln!(
+                f,
+                "  {:<14}{} of {} due ({}/s{volume})",
+                "sent",
+                quantity::count(schedule.sent),
+                quantity::count(schedule.due),
+                quantity::count(schedule.per_second as u64)
+            )?;
+            writeln!(f, "  {:<14}{}", "sent late", schedule.late_us)?;
+        }
+        if let Some(handshakes) = &self.handshakes {
+            write_measured(f, ["handshakes", "handshake"], handshakes, "")?;
+        }
+        if let Some(publications) = &self.publications {
+            write_measured(f, ["publications", "to the last"], publications, "")?;
+        }
+        if let Some(deliveries) = &self.deliveries {
+            let volume = format!(", {}/s", quantity::bytes(deliveries.per_second * bytes));
+            write_measured(f, ["deliveries", "to each"], deliveries, &volume)?;
+        }
+        if let Some(recoveries) = &self.recoveries {
+            write_measured(f, ["recoveries", "recovery"], recoveries, "")?;
+        }
+        Ok(())
+    }
+
+    fn fmt_processes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(processor) = &self.processor {
+            let percent = processor.share * 100.0;
+            let threads = self.asked.threads;
+            let plural = if threads == 1 { "" } else { "s" };
+            writeln!(
+                f,
+                "  {:<14}{percent:.0} % of {threads} thread{plural}",
+                "this process"
+            )?;
+        }
+        if let Some(server) = &self.server {
+            let done = [&self.deliveries, &self.recoveries, &self.round_trips];
+            let done = done.into_iter().flatten().map(|it| it.count).next();
+            let each = match done {
+                Some(count) if count > 0 => {
+                    format!(
+                        ", {} each",
+                        quantity::time(server.seconds * 1e6 / count as f64)
+                    )
+                }
+                _ => String::new(),
+            };
+            writeln!(
+                f,
+                "  {:<14}{} of processor time{each}, {}",
+                "the server",
+                quantity::time(server.seconds * 1e6),
+                quantity::bytes(server.memory_bytes as f64)
+            )?;
+        }
+        Ok(())
     }
 
     fn fmt_connections(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
