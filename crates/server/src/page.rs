@@ -1,6 +1,7 @@
 //! An HTML document with its style, texts and script inside, built and compressed when the server starts.
 
 mod compact;
+mod rename;
 
 use axum::{
     body::Bytes,
@@ -36,13 +37,15 @@ pub(crate) struct Sources {
     pub(crate) texts: &'static str,
     /// Follows the texts and what all pages share.
     pub(crate) script: &'static str,
+    /// The variables outside of every function that keep their names, so that the console and tests reach them.
+    pub(crate) reachable: &'static [&'static str],
 }
 
 impl Page {
     /// Builds a page. `filled` has the page's own placeholders, without braces, and their values.
     pub(crate) fn join(sources: Sources, filled: &[(&str, &str)]) -> Self {
-        let script = [sources.texts, SCRIPT, sources.script].map(compact::script);
-        let script = script.join("\n");
+        let script = [sources.texts, SCRIPT, sources.script].join("\n");
+        let script = compact::script(&script, sources.reachable);
         let style = [STYLE, sources.style].map(compact::style).concat();
         let mut html = compact::markup(&sources.html.replace("{head}", HEAD));
         for (name, value) in filled {

@@ -11,4 +11,5 @@ pub(crate) const SOURCES: Sources = Sources {
     style: include_str!("page.css"),
     texts: include_str!("texts.js"),
     script: include_str!("page.js"),
+    reachable: &[],
 };

@@ -89,4 +89,5 @@ pub(crate) const SOURCES: Sources = Sources {
         include_str!("hub.js"),
         include_str!("page.js"),
     ),
+    reachable: &["live", "panels"],
 };

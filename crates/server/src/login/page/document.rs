@@ -21,10 +21,21 @@ pub(crate) fn sources() -> [Sources; 2] {
             include_str!("../../page/stored.js"),
             include_str!("login.js")
         ),
+        reachable: &[
+            "HEARD",
+            "expires",
+            "isKnown",
+            "isUnreachable",
+            "retry",
+            "show",
+            "shown",
+            "socket",
+        ],
     };
     let confirm = Sources {
         html: include_str!("confirm.html"),
         script: include_str!("confirm.js"),
+        reachable: &["complain", "expires", "show", "shown"],
         ..login
     };
     [login, confirm]
