@@ -126,6 +126,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         };
         let channel_log = hub.log.clone();
         let transports = hub.transports.clone();
+        let node = hub.node.clone();
         let metrics = Metrics::new(config, &hub, &budget);
         let parts = Parts {
             key: key.clone(),
@@ -140,7 +141,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(server) => server,
             Err(message) => return refuse(&message),
         };
-        let live = welcome::Live::new(public_origin(config));
+        let live = welcome::Live::new(public_origin(config), node);
         let started = start(server, config, parts, &live);
         let server = match started.await {
             Ok(server) => Arc::new(server),
@@ -231,12 +232,15 @@ async fn start(
     } = parts;
     let trusted = config.trusted_proxies.iter();
     let mut server = server.trusted_proxies(trusted.map(|proxy| &proxy.0));
-    let connections = ConnectionLog(config.log_connections);
+    let connections = ConnectionLog {
+        switch: config.log_connections,
+        received: live.received().clone(),
+    };
     let chat_paths = chat_paths(config);
     let rates = AddressRates::new(config);
     for path in &chat_paths {
         let limits = settings(config).limits;
-        server = server.mount(chat.route(connections, path, limits, rates.clone()));
+        server = server.mount(chat.route(&connections, path, limits, rates.clone()));
     }
     let login = Login::new(
         Arc::new(chat.clone()),
@@ -245,20 +249,20 @@ async fn start(
         rates.clone(),
         public_origin(config),
     );
-    server = server.mount(login.route(connections, config.own_origins(), settings(config).limits));
-    server = server.mount(live.route(connections, config.own_origins(), settings(config).limits));
+    server = server.mount(login.route(&connections, config.own_origins(), settings(config).limits));
+    server = server.mount(live.route(&connections, config.own_origins(), settings(config).limits));
     server = hub.routes.into_iter().fold(server, Server::mount);
     let limits = settings(config).limits;
-    let sockjs_chat = chat.route(connections, "/sockjs/chat", limits, rates.clone());
+    let sockjs_chat = chat.route(&connections, "/sockjs/chat", limits, rates.clone());
     let room = Group::new();
-    let sockjs_routes = sockjs_endpoints(config, connections, &presence, &room);
+    let sockjs_routes = sockjs_endpoints(config, &connections, &presence, &room);
     for route in sockjs_routes
         .into_iter()
         .chain([sockjs_chat, hub.sockjs_route])
     {
         server = server.mount_sockjs(sockjs::mount(config, route));
     }
-    for (path, route) in endpoints(config, connections, &presence, &room) {
+    for (path, route) in endpoints(config, &connections, &presence, &room) {
         // A path that was given to the chat takes precedence.
         if !chat_paths.contains(&path) {
             server = server.mount(open_to_all_pages(config, route));
@@ -303,7 +307,7 @@ fn open_to_all_pages(config: &Config, route: Route) -> Route {
 /// Returns the endpoints that are open to all. A client that the request names is online while its session is open.
 fn endpoints(
     config: &Config,
-    connections: ConnectionLog,
+    connections: &ConnectionLog,
     presence: &Presence,
     room: &Group,
 ) -> [(&'static str, Route); 3] {
@@ -319,7 +323,7 @@ fn endpoints(
 /// Returns those that clients reach by SockJS.
 fn sockjs_endpoints(
     config: &Config,
-    connections: ConnectionLog,
+    connections: &ConnectionLog,
     presence: &Presence,
     room: &Group,
 ) -> [Route; 2] {
@@ -330,13 +334,13 @@ fn sockjs_endpoints(
     .map(|route| open_to_all_pages(config, route))
 }
 
-fn echo_route(connections: ConnectionLog, path: &str, presence: &Presence) -> Route {
+fn echo_route(connections: &ConnectionLog, path: &str, presence: &Presence) -> Route {
     let presence = presence.clone();
     let route = connections.route(path, move |_| Ok(Tracked::new(Echo, &presence, "echo")));
     route.identify(presence::by_name())
 }
 
-fn room_route(connections: ConnectionLog, path: &str, presence: &Presence, room: &Group) -> Route {
+fn room_route(connections: &ConnectionLog, path: &str, presence: &Presence, room: &Group) -> Route {
     let (presence, room) = (presence.clone(), room.clone());
     let route = connections.route(path, move |_| {
         Ok(Tracked::new(RoomMember(room.clone()), &presence, "room"))

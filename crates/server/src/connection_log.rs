@@ -1,24 +1,28 @@
-//! One log line for each WebSocket that has ended.
+//! One log line for each WebSocket that has ended, and the count of what they receive.
 
 use std::{net::IpAddr, time::Instant};
 
 use sockeye::{Closed, Endpoint, Message, Refusal, Reply, Request, Route, Session, Side};
 
-use crate::config::Switch;
+use crate::{config::Switch, received::Received};
 
-/// Makes routes, whose connections are logged if that is switched on. Switched off, nothing stands between a connection
-/// and its endpoint.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ConnectionLog(pub(crate) Switch);
+/// Makes routes, whose messages are counted, and whose connections are logged if that is switched on.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionLog {
+    pub(crate) switch: Switch,
+    pub(crate) received: Received,
+}
 
 impl ConnectionLog {
     /// As [`Route::new`].
-    pub(crate) fn route<F, E>(self, path: &str, factory: F) -> Route
+    pub(crate) fn route<F, E>(&self, path: &str, factory: F) -> Route
     where
         F: Fn(&Request) -> Result<E, Refusal> + Send + Sync + 'static,
         E: Endpoint,
     {
-        match self.0 {
+        let received = self.received.clone();
+        let factory = move |request: &Request| Ok(received.counted(factory(request)?));
+        match self.switch {
             Switch::Off => Route::new(path, factory),
             Switch::On => Route::new(path, move |request| {
                 let endpoint = factory(request)?;

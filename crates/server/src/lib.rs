@@ -52,6 +52,7 @@ mod presence;
 mod qr_code;
 mod query;
 mod readiness;
+mod received;
 mod reload;
 mod room;
 mod signal;

@@ -23,7 +23,7 @@ impl Chat {
     /// Returns the endpoint's route. It has the server's limits except for the size of a message.
     pub(crate) fn route(
         &self,
-        connections: ConnectionLog,
+        connections: &ConnectionLog,
         path: &str,
         mut limits: sockeye::Limits,
         rates: AddressRates,

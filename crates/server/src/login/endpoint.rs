@@ -26,7 +26,7 @@ impl Login {
     /// `origins` are those of the server's own pages: the request carries a cookie, so pages of other sites must not open it.
     pub(crate) fn route(
         &self,
-        connections: ConnectionLog,
+        connections: &ConnectionLog,
         origins: Origins,
         mut limits: sockeye::Limits,
     ) -> Route {

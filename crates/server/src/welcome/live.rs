@@ -11,31 +11,44 @@ use sockeye::{
     CloseCode, Closed, Endpoint, Group, Limits, Message, Origins, Refusal, Reply, Request, Route,
     ServerHandle, Session,
 };
+use sockeye_hub::Node;
+use tokio::time::MissedTickBehavior;
 
-use crate::{connection_log::ConnectionLog, event::event, qr_code::QrCode};
+use crate::{connection_log::ConnectionLog, event::event, qr_code::QrCode, received::Received};
 
 /// Tells welcome pages about the server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Live {
     pages: Group,
     started: Instant,
+    /// Counts what the endpoints receive, but for those of the hub.
+    received: Received,
+    /// Counts what the hub receives.
+    node: Node,
     /// The address of this server for phones. `None`: that under which the page was loaded.
     public_origin: Option<Arc<str>>,
 }
 
 impl Live {
-    pub(crate) fn new(public_origin: Option<&str>) -> Self {
+    pub(crate) fn new(public_origin: Option<&str>, node: Node) -> Self {
         Self {
             pages: Group::new(),
             started: Instant::now(),
+            received: Received::default(),
+            node,
             public_origin: public_origin.map(Arc::from),
         }
+    }
+
+    /// Returns the count to which the endpoints add.
+    pub(crate) fn received(&self) -> &Received {
+        &self.received
     }
 
     /// Returns the route of `/welcome/ws`. It has the server's limits except for the size of a message.
     pub(crate) fn route(
         &self,
-        connections: ConnectionLog,
+        connections: &ConnectionLog,
         origins: Origins,
         mut limits: Limits,
     ) -> Route {
@@ -54,17 +67,37 @@ impl Live {
     /// Cancel safe: a dropped future sends nothing more.
     pub(crate) async fn report(&self, server: &ServerHandle) -> Infallible {
         let mut ticks = tokio::time::interval(INTERVAL);
+        // After a late second comes a whole one.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut before: Option<(Instant, u64)> = None;
         loop {
             ticks.tick().await;
-            if !self.pages.is_empty() {
-                let response = json!({
-                    "sessions": server.sessions(),
-                    "uptime_s": self.started.elapsed().as_secs(),
-                });
-                self.pages.send(event("FIGURES", response));
+            if self.pages.is_empty() {
+                before = None;
+                continue;
             }
+            let now = (Instant::now(), self.messages());
+            let rate = before.map(|before| per_second(now.1 - before.1, now.0 - before.0));
+            before = Some(now);
+            let response = json!({
+                "sessions": server.sessions(),
+                "messages_per_s": rate,
+                "uptime_s": self.started.elapsed().as_secs(),
+            });
+            self.pages.send(event("FIGURES", response));
         }
     }
+
+    /// Returns how many messages the server has received: commands at the hub, and messages at all other endpoints.
+    fn messages(&self) -> u64 {
+        let frames = self.node.metrics().received;
+        let of_hub: u64 = frames.iter().map(|frames| frames.messages).sum();
+        self.received.total() + of_hub
+    }
+}
+
+fn per_second(count: u64, time: Duration) -> u64 {
+    (count as f64 / time.as_secs_f64()).round() as u64
 }
 
 /// The endpoint of one page.
