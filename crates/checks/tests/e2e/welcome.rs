@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use sockeye_checks::{Browser, Port, Server, Tab};
+use sockeye_checks::{Browser, Port, Server, Tab, sockeye};
 
 #[test]
 fn the_page_begins_with_a_round_trip_and_a_message_box_that_has_the_focus() {
@@ -18,8 +18,21 @@ fn the_page_begins_with_a_round_trip_and_a_message_box_that_has_the_focus() {
         tab.evaluate("document.activeElement.matches('#echo .text')"),
         true
     );
+    // Chat and login are on the first screen, and the experiments are folded away.
+    for (card, path) in [("chat", "/chat"), ("login", "/login")] {
+        assert_eq!(
+            tab.evaluate(&format!("(({{ pathname, textContent }}, {{ bottom }}) => [pathname, textContent.length > 10, bottom < 300])(...((link) => [link, link.getBoundingClientRect()])(document.querySelector('.top [href=\"{path}\"]')))")),
+            json!([path, true, true]),
+            "{card}"
+        );
+    }
+    assert_eq!(
+        tab.evaluate("document.querySelectorAll('details[open]').length"),
+        0
+    );
     // The server's figures, over a WebSocket of their own: this one and the echo.
     tab.until("document.querySelector('.l-sessions').textContent === '2'");
+    tab.until("/^[0-9]+$/.test(document.querySelector('.l-rate').textContent)");
     tab.until("/^0:00:[0-9]{2}$/.test(document.querySelector('.l-uptime').textContent)");
     assert_eq!(text(&tab, ".l-version"), env!("CARGO_PKG_VERSION"));
     assert_eq!(tab.errors(), Vec::<String>::new());
@@ -100,6 +113,12 @@ fn what_one_visitor_publishes_all_see_and_who_comes_later_has_the_history() {
             1
         );
     }
+    // Each has a colour.
+    let hues = one.evaluate("[...document.querySelectorAll('#hub .people .who')].map(({ style }) => style.getPropertyValue('--hue'))");
+    for hue in hues.as_array().expect("two people") {
+        let hue: u32 = hue.as_str().expect("text").parse().expect("degrees");
+        assert!(hue < 360, "{hue}");
+    }
     publish(&one, "to everybody");
     for tab in [&one, &two] {
         tab.until(&heard("to everybody", 1));
@@ -154,7 +173,7 @@ fn a_visitor_who_cuts_the_connection_gets_what_was_missed() {
     tab.click("#hub .cut");
     tab.until("document.querySelector('#hub .word').textContent === 'Closed'");
     tab.until(
-        "/^Retrying in [1-3] s$/.test(document.querySelector('#hub .countdown').textContent)",
+        "/^Retrying in [1-4] s$/.test(document.querySelector('#hub .countdown').textContent)",
     );
     tab.until(&noted("Recovered 3, offsets 2 to 4: nothing is missing."));
     subscribed(&tab);
@@ -199,6 +218,170 @@ fn where_clients_need_a_token_the_page_says_what_to_do() {
     assert_eq!(tab.evaluate(shown), json!([true, false, false, false]));
     // It doesn't even try.
     assert_eq!(tab.evaluate("panels[1].socket === undefined"), true);
+}
+
+#[test]
+fn a_visitor_with_a_token_has_the_rights_that_it_gives() {
+    let secret = "a secret of tokens, which is long";
+    let Some((browser, server)) = scene(&[
+        "--client-token-hmac-secret-key",
+        secret,
+        "--channel-without-namespace-allow-subscribe-for-client",
+        "on",
+        "--channel-without-namespace-presence",
+        "on",
+        "--channel-without-namespace-allow-presence-for-subscriber",
+        "on",
+    ]) else {
+        return;
+    };
+    let (Some(right), Some(wrong)) = (token(secret), token("another secret, as long as that"))
+    else {
+        return;
+    };
+    let tab = open(&browser, &server);
+    tab.until("document.querySelector('#hub .word').textContent === 'Token needed'");
+    let error = "document.querySelector('#hub .token .error').textContent";
+    assert_eq!(tab.evaluate(error), "");
+    for refused in ["no token", &wrong] {
+        tab.fill("#hub .token input", refused);
+        tab.press("#hub .token input", "Enter");
+        tab.until(&format!(
+            "{error} === 'The server does not accept this token.'"
+        ));
+        assert_eq!(text(&tab, "#hub .end-code"), "3500");
+        tab.until("document.activeElement.matches('#hub .token input')");
+        // As it was before.
+        tab.evaluate("panels[1].token = undefined, panels[1].draw()");
+        assert_eq!(tab.evaluate(error), "");
+    }
+    tab.fill("#hub .token input", &right);
+    tab.press("#hub .token input", "Enter");
+    subscribed(&tab);
+    tab.until("document.activeElement.matches('#hub .text')");
+    tab.until("document.querySelector('#hub .people .who')?.textContent === 'ann'");
+    // Nothing but the page keeps it.
+    assert_eq!(tab.evaluate("JSON.stringify(localStorage)"), "{}");
+    // A connection that is lost needs nobody to type it again.
+    let client = tab.evaluate("panels[1].client");
+    tab.evaluate("panels[1].socket.close()");
+    tab.until(&format!(
+        "panels[1].isSubscribed && panels[1].client !== {client}"
+    ));
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+/// Returns a token for a connection of Ann's.
+fn token(secret: &str) -> Option<String> {
+    let mut command = sockeye("token", &["connection", "--user", "ann"])?;
+    let made = command.env("SOCKEYE_CLIENT_TOKEN_HMAC_SECRET_KEY", secret);
+    let made = made.output().expect("the command runs").stdout;
+    let token = String::from_utf8(made).expect("a token");
+    assert!(token.contains('.'), "{token}");
+    Some(token.trim().to_owned())
+}
+
+#[test]
+fn the_strip_counts_the_messages_of_all_clients() {
+    let Some((browser, server)) = scene(&["--dev"]) else {
+        return;
+    };
+    let (watcher, sender) = (open(&browser, &server), open(&browser, &server));
+    subscribed(&sender);
+    watcher.evaluate(
+        "window.rates = [], new MutationObserver(() => rates.push(Number(document.querySelector('.l-rate').textContent)))\
+         .observe(document.querySelector('.l-rate'), { childList: true })",
+    );
+    // By the echo, and by the hub: far more than two pages send of their own accord.
+    for panel in [0, 1] {
+        watcher.evaluate("rates.length = 0");
+        sender.evaluate(&format!("for (let number = 0; number < 500; number += 1) panels[{panel}].send(`message ${{number}}`)"));
+        watcher.until("rates.reduce((sum, rate) => sum + rate, 0) > 100");
+    }
+}
+
+#[test]
+fn what_is_shown_can_be_copied() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let tab =
+        browser.stranger_with(&json!({ "permissions": ["clipboard-read", "clipboard-write"] }));
+    tab.open(&page(&server));
+    tab.until("panels[0].samples.length === 1");
+    tab.click(".copy");
+    tab.until("document.querySelector('.copy').textContent === '✓'");
+    let copied = "navigator.clipboard.readText()";
+    assert_eq!(tab.evaluate(copied), text(&tab, ".snippet"));
+    tab.fill("#echo .text", "{\"a\":  1}");
+    tab.press("#echo .text", "Enter");
+    tab.click("#echo .log summary");
+    tab.click("#echo .log details button");
+    tab.until("document.querySelector('#echo .log details button').textContent === '✓'");
+    // As it was sent, not as it is laid out.
+    assert_eq!(tab.evaluate(copied), "{\"a\":  1}");
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn the_log_can_be_filtered_and_paused() {
+    let Some((browser, server)) = scene(&[]) else {
+        return;
+    };
+    let tab = open(&browser, &server);
+    let shown = "[...document.querySelectorAll('#echo .log li')].filter((item) => item.checkVisibility()).map((item) => item.querySelector('.body').textContent)";
+    let count = |count: u32| tab.until(&format!("({shown}).length === {count}"));
+    let send = |message: &str| {
+        tab.fill("#echo .text", message);
+        tab.press("#echo .text", "Enter");
+        tab.until("panels[0].pending.size === 0");
+    };
+    // What is far inside a long text is found too.
+    let long = format!("{}needle", "x".repeat(1000));
+    for message in ["Apple", "pear", &long] {
+        send(message);
+    }
+    count(3);
+    tab.fill("#echo .filter", "APP");
+    assert_eq!(tab.evaluate(shown), json!(["Apple"]));
+    tab.fill("#echo .filter", "needle");
+    count(1);
+    // What comes later is looked through as well.
+    tab.fill("#echo .filter", "app");
+    send("apple pie");
+    send("plum");
+    count(2);
+    tab.fill("#echo .filter", "nothing has this");
+    let empty = "getComputedStyle(document.querySelector('#echo .log'), '::before').content";
+    assert_eq!(tab.evaluate(empty), "\"Nothing here.\"");
+    tab.fill("#echo .filter", "");
+    count(5);
+    // Paused, the log stays as it is; in the other language it is drawn once.
+    tab.click("#echo .pause");
+    send("while paused");
+    frame(&tab);
+    count(5);
+    tab.click("[data-language=zh]");
+    count(6);
+    assert_eq!(text(&tab, "#echo .pause"), "暂停");
+    send("while paused too");
+    frame(&tab);
+    count(6);
+    // Cleared it is empty, paused or not.
+    tab.click("#echo .clear");
+    count(0);
+    send("at last");
+    tab.click("#echo .pause");
+    tab.until(&format!("({shown}).join() === 'at last'"));
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+/// Waits until the page has drawn what is to be drawn.
+#[track_caller]
+fn frame(tab: &Tab<'_>) {
+    tab.evaluate(
+        "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))",
+    );
 }
 
 #[test]
@@ -264,6 +447,15 @@ fn the_page_shows_how_the_connection_ended_and_dials_again() {
     assert_eq!(text(&tab, "#echo .end-code"), "4321");
     assert_eq!(text(&tab, "#echo .end-reason"), "够了");
     assert_eq!(text(&tab, "#echo .end-by"), "this page");
+    // Each code has a sentence, in the list and where it ended.
+    assert_eq!(
+        text(&tab, "#echo .end-about"),
+        "Up to the application. Channels: 3500–3999 and 4500–4999 are final."
+    );
+    let codes = tab.evaluate("[...document.querySelectorAll('#echo .codes div')].map(({ children }) => [children[0].textContent, children[1].textContent])");
+    assert_eq!(codes.as_array().expect("codes").len(), 13);
+    assert_eq!(codes[10], json!(["1012", "The server restarts."]));
+    assert_eq!(codes[12][0], "3000–4999");
     tab.click("#echo .reconnect");
     tab.until("document.querySelector('#echo').dataset.state === 'open'");
     assert_eq!(tab.errors(), Vec::<String>::new());
@@ -287,6 +479,18 @@ fn the_page_shows_how_programs_speak_to_the_server() {
         "{snippet}"
     );
     assert_eq!(tab.evaluate("document.activeElement.textContent"), "Python");
+    assert_eq!(
+        tab.evaluate(
+            "[...document.querySelectorAll('.tabs button')].map(({ textContent }) => textContent)"
+        ),
+        json!(["Terminal", "Browser, Node", "Python", "Go", "Rust", "curl"])
+    );
+    tab.click("text=Go");
+    let snippet = text(&tab, ".snippet");
+    assert!(
+        snippet.contains(&format!("websocket.Dial(ctx, \"{echo}\", nil)")),
+        "{snippet}"
+    );
 }
 
 #[test]

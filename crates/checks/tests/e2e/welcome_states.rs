@@ -69,6 +69,117 @@ const COUNT_WORDS: &str = "(() => {
 })()";
 
 #[test]
+fn a_page_dials_again_by_the_rules_of_the_javascript_client() {
+    let Some((browser, server)) = scene() else {
+        return;
+    };
+    let tab = open(&browser, &server);
+    let facts = tab.evaluate(DIAL_AGAIN);
+    for (name, expected) in [
+        ("begins", json!("suspend connect")),
+        (
+            "an attempt has ten seconds",
+            json!(["", "suspend lost", 250]),
+        ),
+        ("after the delay", json!(["", "suspend connect"])),
+        ("a short connection is a failure more", json!(500)),
+        ("a long one begins the count anew", json!(250)),
+        ("delays have a maximum", json!(15_000)),
+        ("on top of what the server asks for", json!(2250)),
+        ("a network that returns, not before", json!([2000, ""])),
+        ("then", json!(["", "suspend connect"])),
+        ("a mistaken server", json!(3_600_250)),
+        ("other words", json!(250)),
+        ("somebody looks", json!(500)),
+        ("the network is lost", json!("suspend lost")),
+        ("it returns during an attempt", json!("suspend connect")),
+        ("a hidden tab, and a sleep", json!(["", "suspend lost"])),
+        ("the clock is set back", json!([6, 6])),
+        ("stopped", json!(["", ""])),
+        ("left", json!(["suspend", ""])),
+        ("returned to", json!("suspend connect")),
+    ] {
+        assert_eq!(facts[name], expected, "{name}");
+    }
+}
+
+/// Has a page's Reconnection go through what happens to it, with a clock and random numbers of the test's own.
+const DIAL_AGAIN: &str = r#"(() => {
+    let time = Date.now();
+    Date.now = () => time;
+    Math.random = () => 0.5;
+    const log = [], facts = {};
+    const took = () => log.splice(0).join(' ');
+    const retry = new panels[0].retry.constructor({
+        connect: () => log.push('connect'),
+        suspend: () => log.push('suspend'),
+        lost: () => (log.push('lost'), retry.handleClose()),
+        changed() {},
+    });
+    const after = (milliseconds) => (time += milliseconds, retry.tick(), took());
+    const open = () => (retry.now(), retry.handleOpen(), took());
+    const wait = () => retry.at - time;
+
+    retry.now();
+    facts['begins'] = took();
+    facts['an attempt has ten seconds'] = [after(9_999), after(1), wait()];
+    facts['after the delay'] = [after(249), after(1)];
+    retry.handleOpen();
+    time += 9_999;
+    retry.handleClose();
+    facts['a short connection is a failure more'] = wait();
+    after(500);
+    retry.handleOpen();
+    time += 10_000;
+    retry.handleClose();
+    facts['a long one begins the count anew'] = wait();
+    for (let number = 0; number < 10; number += 1) retry.handleClose();
+    facts['delays have a maximum'] = wait();
+    open();
+    retry.handleClose('restart (retry_ms=2000)');
+    facts['on top of what the server asks for'] = wait();
+    dispatchEvent(new Event('online'));
+    facts['a network that returns, not before'] = [wait(), took()];
+    facts['then'] = [after(1_999), after(1)];
+    open();
+    retry.handleClose('retry_ms=99999999999');
+    facts['a mistaken server'] = wait();
+    open();
+    retry.handleClose('xretry_ms=5000 retry_ms=1x');
+    facts['other words'] = wait();
+    open();
+    for (let number = 0; number < 3; number += 1) retry.handleClose();
+    document.dispatchEvent(new Event('visibilitychange'));
+    facts['somebody looks'] = wait();
+    open();
+    dispatchEvent(new Event('offline'));
+    facts['the network is lost'] = took();
+    retry.now();
+    took();
+    dispatchEvent(new Event('online'));
+    facts['it returns during an attempt'] = took();
+    open();
+    after(0);
+    facts['a hidden tab, and a sleep'] = [after(74_999), after(75_000)];
+    open();
+    retry.handleClose('retry_ms=5000');
+    const { seconds } = retry;
+    time -= 3_600_000;
+    facts['the clock is set back'] = [seconds, retry.seconds];
+    open();
+    retry.stop();
+    for (const event of ['offline', 'online']) dispatchEvent(new Event(event));
+    facts['stopped'] = [took(), after(100_000)];
+    open();
+    dispatchEvent(new PageTransitionEvent('pagehide'));
+    retry.handleClose();
+    facts['left'] = [took(), after(100_000)];
+    dispatchEvent(new PageTransitionEvent('pageshow'));
+    facts['returned to'] = took();
+    return facts;
+})()"#;
+
+#[test]
 fn a_page_from_the_back_forward_cache_is_connected() {
     let Some((browser, server)) = scene() else {
         return;

@@ -3,11 +3,25 @@ const ORIGIN = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.ho
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
 const UPTIME_MS = 10_000;         // a connection that lasted so long makes the next attempt an early one
+const ASKED_MS_MAX = 3_600_000;   // a server that asks for more is mistaken
+const CONNECT_TIMEOUT_MS = 10_000;
+const SLEEP_MS = 75_000;          // a timer so late means that the machine slept; a hidden tab's come once a minute
 const HIDDEN_FRAME_MS = 1000;     // between two drawings of a tab that nobody sees
 const TICK_MS = 250;
 
 // Whether an address with this host leads each device to itself.
 const isLoopback = (host) => /^127\.|^\[::1]$|(^|\.)localhost$/.test(host);
+
+// Milliseconds. Never goes back, as the clock does when it is set.
+const monotonic = (() => {
+  let last = 0, lost = 0;
+  return () => {
+    const now = Date.now();
+    lost += Math.max(0, last - now);
+    last = now;
+    return now + lost;
+  };
+})();
 
 const find = (selector) => document.querySelector(selector);
 
@@ -121,71 +135,102 @@ function sendOnEnter(field, send) {
   });
 }
 
-// Decides when to connect again: after a random time that grows with every failure, or when the server says (`retry_ms=N`
-// in the reason of its Close frame). `connect` connects, `suspend` closes without a word, `changed` is called every moment
-// of the wait.
+// Decides when to connect again, by the rules of ReconnectingSocket in clients/js, for which a page has no room: after a random
+// time that grows with every failure, on top of what the server asks for (`retry_ms=N` in the reason of its Close frame);
+// earlier when the network is back or somebody looks at the page. It gives up an attempt that takes too long, and a
+// connection whose network is lost or over which the machine slept. Pages do the rest that the class does: which codes are
+// final, whether the server still answers, and what waits to be sent.
 class Reconnection {
-  constructor({ connect, suspend, changed }) {
-    Object.assign(this, { connect, changed, failures: 0, openedAt: null, at: null, notBefore: 0, suspended: false });
+  // `connect` connects, `suspend` closes without a word, `lost` shows that a connection was given up and calls `handleClose`,
+  // `changed` is called every moment of the wait.
+  constructor(page) {
+    Object.assign(this, page, { phase: 'stopped', failures: 0, notBefore: 0, tickedAt: monotonic() });
     setInterval(() => this.tick(), TICK_MS);
-    addEventListener('online', () => this.hurry());
-    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.hurry());
+    addEventListener('online', () => this.handleOnline());
+    addEventListener('offline', () => this.giveUp());
+    // Not more often than the first delay, even if somebody switches tabs all the time.
+    const handleVisible = () => document.visibilityState === 'visible' && this.advanceTo(this.dialledAt + BACKOFF_FIRST_MS);
+    for (const event of ['visibilitychange', 'resume']) document.addEventListener(event, handleVisible);
     // A page with an open WebSocket is not kept for the back button.
     addEventListener('pagehide', () => {
-      this.suspended = true;
-      suspend();
+      this.isSuspended = this.phase !== 'stopped';
+      this.suspend();
     });
-    addEventListener('pageshow', ({ persisted }) => {
-      if (!persisted) return;
-      this.suspended = false;
-      this.now();
+    addEventListener('pageshow', () => {
+      if (!this.isSuspended) return;
+      this.isSuspended = false;
+      this.dial();
     });
   }
 
   handleOpen() {
-    this.openedAt = Date.now();
-    this.at = null;
+    this.phase = 'open';
+    this.openedAt = monotonic();
   }
 
   handleClose(reason = '') {
-    if (this.suspended) return;
-    const now = Date.now();
-    if (this.openedAt !== null && now - this.openedAt > UPTIME_MS) this.failures = 0;
-    this.openedAt = null;
-    const [, asked] = /(?:^|[ ;,])retry_ms=(\d{1,8})(?!\d)/.exec(reason) ?? [];
-    // Random, so that the pages of a server that restarts don't all come at the same moment. The server's number is.
-    const delay = asked === undefined ? Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.failures) : Number(asked);
+    if (this.isSuspended) return;
+    const now = monotonic();
+    if (this.phase === 'open' && now - this.openedAt >= UPTIME_MS) this.failures = 0;
+    const asked = Number(/(?:^|[\s,;()])retry_ms=(\d+)(?=$|[\s,;()])/.exec(reason)?.[1] ?? 0);
+    this.notBefore = now + Math.min(asked, ASKED_MS_MAX);
+    // Random, since the pages of a server that restarts would all come at the same moment.
+    this.at = this.notBefore + Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.failures);
     this.failures += 1;
-    this.at = now + delay;
-    this.notBefore = asked === undefined ? 0 : this.at;
+    this.phase = 'waiting';
     this.changed();
   }
 
+  handleOnline() {
+    this.failures = 0;
+    // An attempt that began without a network may take long to fail.
+    if (this.phase === 'dialling') this.dial();
+    else this.advanceTo(0);
+  }
+
   get waits() {
-    return this.at !== null;
+    return this.phase === 'waiting';
   }
 
   get seconds() {
-    return this.at === null ? 0 : Math.max(1, Math.ceil((this.at - Date.now()) / 1000));
+    return Math.max(1, Math.ceil((this.at - monotonic()) / 1000));
   }
 
   stop() {
-    this.at = null;
+    this.phase = 'stopped';
   }
 
+  // Connects because somebody asks for it; an open connection is replaced.
   now() {
-    this.at = null;
+    this.failures = 0;
+    this.dial();
+  }
+
+  dial() {
+    this.suspend();
+    this.phase = 'dialling';
+    this.dialledAt = monotonic();
     this.connect();
   }
 
-  // Something says that it may work now, unless the server has said when.
-  hurry() {
-    if (this.waits && !this.suspended && Date.now() >= this.notBefore) this.now();
+  // Has the next attempt begin at this time, but not before the server wants it.
+  advanceTo(time) {
+    this.at = Math.min(this.at, Math.max(time, this.notBefore));
+    this.tick();
+  }
+
+  giveUp() {
+    if (this.isSuspended || !['dialling', 'open'].includes(this.phase)) return;
+    this.suspend();
+    this.lost();
   }
 
   tick() {
-    if (!this.waits || this.suspended) return;
-    if (Date.now() >= this.at) this.now();
-    else this.changed();
+    const now = monotonic();
+    const slept = now - this.tickedAt >= SLEEP_MS;
+    this.tickedAt = now;
+    if (this.isSuspended) return;
+    if (this.waits) return now >= this.at ? this.dial() : this.changed();
+    if (this.phase === 'open' ? slept : now - this.dialledAt >= CONNECT_TIMEOUT_MS) this.giveUp();
   }
 }

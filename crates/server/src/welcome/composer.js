@@ -44,7 +44,7 @@ class Composer {
       payload = Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16)).buffer;
     }
     this.text.ariaInvalid = String(isBad);
-    setText(this.root.querySelector('.error'), isBad ? texts.bad(texts[kind]) : '');
+    setText(this.root.querySelector('.compose .error'), isBad ? texts.bad(texts[kind]) : '');
     return isBad ? null : payload;
   }
 

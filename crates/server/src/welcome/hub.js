@@ -4,8 +4,7 @@ const HISTORY_SHOWN = 20;       // publications, when a channel is entered
 const LOBBY = 'lobby';          // the channel of who asks for none
 const AWAY_MS = 3000;           // of the trial
 const MISSED = 3;               // publications meanwhile
-// Codes after which a client doesn't come back.
-const isFinal = (code) => (code >= 3500 && code < 4000) || (code >= 4500 && code < 5000);
+const INVALID_TOKEN = 3500;
 
 // What stands after `#channel=`. It may not be encoded as it should, which throws nothing here.
 const channelOfAddress = () => new URLSearchParams(location.hash.slice(1)).get('channel');
@@ -25,9 +24,17 @@ class Hub extends Panel {
       if (before !== null) this.leave();
       if (name !== before) this.enter(name);
     });
+    this.onSubmit('.token', () => {
+      this.token = this.find('.token input').value;
+      this.retry.now();
+    });
     this.on('.cut', 'click', () => isEnabled(this.find('.cut')) && this.cut());
     this.on('.phone', 'toggle', () => this.askForCode());
-    this.connect();
+    this.retry.now();
+  }
+
+  isFinal(code) {
+    return code % 1000 >= 500 && code >= 3000;
   }
 
   get isOpen() {
@@ -45,8 +52,11 @@ class Hub extends Panel {
   }
 
   connect() {
-    this.isRefused = SERVER.hubAccess === 'token';
-    if (this.isRefused) return redraw();
+    this.isRefused = SERVER.hubAccess === 'token' && !this.token;
+    if (this.isRefused) {
+      this.retry.stop();
+      return redraw();
+    }
     this.isOnline = this.isSubscribed = false;
     this.waiting = new Map();     // what to do with a reply, by id
     this.lastId = 0;
@@ -60,8 +70,11 @@ class Hub extends Panel {
   }
 
   handleOpen() {
-    this.ask({ connect: { name: 'welcome page' } }, ({ connect, error }) => {
-      if (error) return;
+    this.ask({ connect: { token: this.token, name: 'welcome page' } }, ({ connect, error }) => {
+      if (error) {
+        suspend(this.socket);
+        return this.handleClose({ code: error.temporary ? 3000 : INVALID_TOKEN, reason: error.message, wasClean: true });
+      }
       this.retry.handleOpen();
       this.opened = new Date();
       this.ended = null;
@@ -74,11 +87,8 @@ class Hub extends Panel {
   handleClose(event) {
     this.isOnline = this.isSubscribed = false;
     this.people.clear();
-    if ([3500, 3501, 3507].includes(event.code)) this.isRefused = true;
-    // Then it is of no use to try again.
-    if (isFinal(event.code)) this.asked = {};
+    if ([INVALID_TOKEN, 3501, 3507].includes(event.code)) this.isRefused = true;
     super.handleClose(event);
-    if (isFinal(event.code)) this.ended.by = 'there';
   }
 
   // Subscribes: with a position, to go on where the connection ended.
@@ -137,7 +147,7 @@ class Hub extends Panel {
   // Cuts the connection without a goodbye, and has another client publish meanwhile.
   cut() {
     const { channel } = this;
-    this.suspend();
+    suspend(this.socket);
     this.isOnline = this.isSubscribed = false;
     this.people.clear();
     this.ended = null;
@@ -214,9 +224,13 @@ class Hub extends Panel {
   draw() {
     if (!this.socket && !this.isRefused) return;
     super.draw();
-    const { people } = this;
-    this.find('.needs').hidden = !this.isRefused;
-    for (const part of ['.subscribe', '.compose', '.drop', '.trial', '.around', '.phone', '.heard']) this.find(part).hidden = this.isRefused === true;
+    const { people, isRefused } = this, needs = this.find('.needs');
+    const changes = needs.hidden === isRefused;
+    needs.hidden = !isRefused;
+    for (const part of ['.subscribe', '.compose', '.drop', '.trial', '.around', '.phone', '.heard']) this.find(part).hidden = isRefused;
+    setText(this.find('.token .error'), isRefused && this.token ? texts.badToken : '');
+    // What had the focus is gone.
+    if (changes && this.token) (isRefused ? this.find('.token input') : this.composer.text).focus();
     setText(this.find('.join'), this.isSubscribed ? texts.unsubscribe : texts.subscribe);
     setEnabled(this.find('.cut'), this.isSubscribed);
     const shown = [...people.values()].slice(0, PEOPLE_MAX).map((info) => {

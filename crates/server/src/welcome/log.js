@@ -53,6 +53,9 @@ class Log {
     this.lines = [];              // the last ones; `element` of one that is drawn
     this.gone = [];               // elements that the next drawing removes: before, it would cost a layout of its own
     this.isAtEnd = true;
+    this.isPaused = false;        // nothing is drawn, though noted
+    this.mustDraw = false;        // once, though paused
+    this.filter = '';             // lower case; what lacks it is hidden
     this.drawnAt = -Infinity;
     // A frame begins with its scroll events, so this forces no layout of its own.
     root.addEventListener('scroll', () => (this.isAtEnd = root.scrollHeight - root.scrollTop - root.clientHeight < AT_END_PX));
@@ -92,6 +95,7 @@ class Log {
 
   clear() {
     this.lines.splice(0).forEach((line) => this.drop(line));
+    this.mustDraw = true;
     redraw();
   }
 
@@ -100,23 +104,38 @@ class Log {
     this.root.dataset.empty = texts.empty;
     for (const line of this.lines) line.element = null;
     this.list.replaceChildren();
+    this.mustDraw = true;
     redraw();
   }
 
+  filterBy(text) {
+    this.filter = text.toLowerCase();
+    for (const line of this.lines) if (line.element) this.sift(line);
+  }
+
+  // Hides a line that lacks what is looked for, in what is shown of it or in the rest of a long text.
+  sift({ element: drawn, text = '' }) {
+    drawn.hidden = this.filter !== '' && !(drawn.textContent + text).toLowerCase().includes(this.filter);
+  }
+
   draw() {
+    if (this.isPaused && !this.mustDraw) return;
     const fresh = this.lines.filter((line) => !line.element);
     for (const line of this.lines) {
       if (!line.isStale) continue;
       line.isStale = false;
       line.element.replaceChildren(...this.drawn(line).childNodes);
+      this.sift(line);
     }
     if (fresh.length === 0 && this.gone.length === 0) return;
     const now = performance.now();
     if (fresh.length > LOUD_MAX && now - this.drawnAt < FLOOD_MS) return redraw();
     this.drawnAt = now;
+    this.mustDraw = false;
     this.gone.splice(0).forEach((element) => element.remove());
     this.root.ariaLive = fresh.length > LOUD_MAX ? 'off' : 'polite';
     this.list.append(...fresh.map((line) => (line.element = this.drawn(line))));
+    fresh.forEach((line) => this.sift(line));
     this.mustScroll = this.isAtEnd;
   }
 

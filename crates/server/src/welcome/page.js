@@ -1,14 +1,13 @@
-const RATE_MS = 1000;
-
 // The server's figures, every second, over a WebSocket of the page's own.
 const live = {
   start() {
-    this.retry = new Reconnection({ connect: () => this.connect(), suspend: () => this.socket.close(), changed: () => {} });
-    this.connect();
-    setInterval(() => {
-      setText(find('.l-rate'), String(messages));
-      messages = 0;
-    }, RATE_MS);
+    this.retry = new Reconnection({
+      connect: () => this.connect(),
+      suspend: () => suspend(this.socket),
+      lost: () => this.retry.handleClose(),
+      changed: () => {},
+    });
+    this.retry.now();
   },
 
   connect() {
@@ -21,9 +20,11 @@ const live = {
       const { event, response } = JSON.parse(data);
       if (event === 'QR_CODE') return panels[1].showCode(response);
       setText(find('.l-sessions'), String(response.sessions));
+      setText(find('.l-rate'), String(response.messages_per_s ?? '–'));
       setText(find('.l-uptime'), elapsed(response.uptime_s));
     };
-    socket.onclose = ({ reason }) => socket === this.socket && this.retry.handleClose(reason);
+    // After too many codes it stays closed until the page is loaded again.
+    socket.onclose = ({ code, reason }) => code === POLICY_VIOLATION ? this.retry.stop() : this.retry.handleClose(reason);
   },
 
   // Asks for a code that leads a phone to this page, and to this channel.
@@ -42,6 +43,7 @@ const SNIPPETS = {
   terminal: () => `echo hello | sockeye connect ${ORIGIN}/echo`,
   browser: () => `const ws = new WebSocket('${ORIGIN}/echo');\nws.onopen = () => ws.send('hello');\nws.onmessage = ({ data }) => console.log(data);`,
   Python: () => `from websockets.sync.client import connect\n\nwith connect("${ORIGIN}/echo") as ws:\n    ws.send("hello")\n    print(ws.recv())`,
+  Go: () => `// import "github.com/coder/websocket"\nws, _, err := websocket.Dial(ctx, "${ORIGIN}/echo", nil)\nerr = ws.Write(ctx, websocket.MessageText, []byte("hello"))\n_, data, err := ws.Read(ctx)\nfmt.Printf("%s\\n", data)`,
   Rust: () => `let mut ws = sockeye::connect("${ORIGIN}/echo").await?;\nws.send("hello").await?;\nprintln!("{:?}", ws.recv().await?);`,
   curl: () => `curl -H 'X-API-Key: KEY' -d '{"channel": "lobby", "data": "hello"}' ${location.origin}/api/publish`,
 };

@@ -2,17 +2,25 @@
 const SAMPLES_MAX = 60;         // round trips kept
 const SAMPLE_BYTES_MAX = 4096;  // a larger message measures the network's bandwidth
 const PENDING_MAX = 200;        // sent messages whose payload is kept until they return
+const OWN_CODE_MAX = 4999;      // of close codes from 3000, which applications define
 const REASON_BYTES_MAX = 123;   // RFC 6455 section 5.5: a control frame's 125 bytes less the code
 
 const SERVER = document.documentElement.dataset;
+const POLICY_VIOLATION = 1008;  // RFC 6455 section 7.4.1
 const panels = [];
-let messages = 0;               // sent and received by the page
 
 // First everything is written, then the logs scroll: one layout for all of it.
 const redraw = perFrame(() => {
   for (const panel of panels) panel.draw();
   for (const panel of panels) panel.log.scroll();
 });
+
+// Closes a WebSocket, of which nothing more is heard.
+function suspend(socket) {
+  if (!socket) return;
+  socket.onmessage = socket.onclose = null;
+  socket.close();
+}
 
 function equal(one, other) {
   // What is sent has no lone surrogates.
@@ -43,8 +51,15 @@ class Panel {
     this.find('.log').setAttribute('aria-labelledby', `${name}-title`);
     this.log = new Log(this.find('.log'));
     this.on('.clear', 'click', () => this.log.clear());
+    this.on('.filter', 'input', ({ target }) => this.log.filterBy(target.value));
+    this.on('.pause', 'click', ({ target }) => (target.ariaPressed = String(this.log.isPaused = !this.log.isPaused), redraw()));
     this.composer = new Composer(this);
-    this.retry = new Reconnection({ connect: () => this.connect(), suspend: () => this.suspend(), changed: () => redraw() });
+    this.retry = new Reconnection({
+      connect: () => this.connect(),
+      suspend: () => suspend(this.socket),
+      lost: () => this.handleClose({ code: 1006, wasClean: false }),
+      changed: () => redraw(),
+    });
     this.on('.reconnect', 'click', () => {
       if (this.asked) this.ended = null;
       this.retry.now();
@@ -68,6 +83,10 @@ class Panel {
       event.preventDefault();
       act();
     });
+  }
+
+  isFinal(code) {
+    return code === POLICY_VIOLATION;
   }
 
   get isOpen() {
@@ -96,23 +115,20 @@ class Panel {
   }
 
   handleClose({ code, reason, wasClean }) {
-    const by = !wasClean ? 'nobody' : this.asked ? 'here' : 'there';
+    const isFinal = this.isFinal(code);
+    // Then it is of no use to try again.
+    if (isFinal) this.asked = {};
+    const by = !wasClean ? 'nobody' : this.asked && !isFinal ? 'here' : 'there';
     const isFirst = this.ended === null;
     // The answer to our Close frame repeats its code; the reason it may leave out.
     if (isFirst) this.ended = { code, reason: reason || (wasClean && this.asked?.reason), wasClean, by, at: Date.now() };
-    if (!this.asked) this.retry.handleClose(reason);
+    if (this.asked) this.retry.stop();
+    else this.retry.handleClose(reason);
     // An outage is told once, not with every attempt.
     if (!isFirst) return redraw();
     if (wasClean) this.log.note('', 'isClosed', code);
     else if (this.opened) this.log.note('bad', 'isLost', code);
     else this.log.note('bad', 'failed');
-  }
-
-  // Closes without a word, since the page is left. It may come back.
-  suspend() {
-    if (!this.socket) return;
-    this.socket.onclose = null;
-    this.socket.close();
   }
 
   // Returns the bytes of a payload that can be sent now, else says why not.
@@ -125,7 +141,6 @@ class Panel {
   }
 
   count(direction) {
-    messages += 1;
     this.tally[direction] += 1;
     redraw();
   }
@@ -146,6 +161,7 @@ class Panel {
       setText(this.find('.end-code'), String(ended.code));
       setText(this.find('.end-reason'), ended.reason || texts.none);
       setText(this.find('.end-by'), texts[ended.by]);
+      setText(this.find('.end-about'), texts.codes[ended.code] ?? texts.codes[OWN_CODE_MAX]);
     }
     this.log.draw();
   }
@@ -174,7 +190,7 @@ class Echo extends Panel {
     });
     this.onSubmit('.close', () => isEnabled(this.find('.shut')) && this.close(Number(this.find('.code').value), this.find('.reason').value));
     for (const field of ['.code', '.reason']) this.on(field, 'input', () => this.check());
-    this.connect();
+    this.retry.now();
   }
 
   // Says what is wrong with the code and the reason, before they are sent.
@@ -255,5 +271,7 @@ class Echo extends Panel {
   translate() {
     super.translate();
     this.check();
+    this.find('.codes').replaceChildren(...Object.entries(texts.codes).map(([code, about]) => (
+      element('div', {}, element('dt', { textContent: Number(code) === OWN_CODE_MAX ? `3000–${code}` : code }), element('dd', { textContent: about })))));
   }
 }

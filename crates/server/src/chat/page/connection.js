@@ -116,6 +116,7 @@ const token = () => link.offeredToken ?? remembered(null, 'chat_token') ?? DEFAU
 const retry = new Reconnection({
   connect: () => link.connect(),
   suspend: () => link.suspend(),
+  lost: () => link.lose(1006, ''),
   changed: () => link.socket === null && state('lost'),
 });
 

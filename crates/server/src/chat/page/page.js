@@ -99,7 +99,7 @@ function listen() {
     link.offeredToken = token.value;
     link.badToken = false;
     complain('.token');
-    link.connect();
+    retry.now();
   });
   find('.leave').addEventListener('click', () => current && leave(current));
   find('.now').addEventListener('click', () => {
@@ -153,7 +153,7 @@ function start() {
   speak(language);
   offerLanguages(speak);
   listen();
-  link.connect();
+  retry.now();
 }
 
 start();

@@ -18,11 +18,12 @@ let isUnreachable = false;        // the address in the code leads a phone to it
 let showsAnyway = false;          // on a phone
 
 const retry = new Reconnection({
-  connect: () => STOPPED.includes(shown.state) || connect(),
+  connect: () => STOPPED.includes(shown.state) ? retry.stop() : connect(),
   suspend() {
-    socket.onclose = null;
-    socket.close();
+    if (socket) socket.onclose = socket.onmessage = null;
+    socket?.close();
   },
+  lost: () => lose(),
   changed: () => tick(),
 });
 
@@ -101,7 +102,10 @@ function tick() {
 
 function renew() {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ url: '/login/renew' }));
-  else connect();
+  else {
+    show('connecting');
+    retry.now();
+  }
 }
 
 const HEARD = {
@@ -123,20 +127,20 @@ const HEARD = {
 };
 
 function connect() {
-  const opened = socket = new WebSocket(`${ORIGIN}/login/ws`);
-  const beat = setInterval(() => opened.readyState === WebSocket.OPEN && opened.send(JSON.stringify({ url: '/login/heart-beat' })), BEAT_MS);
-  opened.onopen = () => retry.handleOpen();
-  opened.onmessage = ({ data }) => {
+  socket = new WebSocket(`${ORIGIN}/login/ws`);
+  socket.onopen = () => retry.handleOpen();
+  socket.onmessage = ({ data }) => {
     const { event, response } = JSON.parse(data);
     HEARD[event]?.(response);
   };
-  opened.onclose = ({ reason }) => {
-    clearInterval(beat);
-    if (opened !== socket || STOPPED.includes(shown.state)) return;
-    expires = null;
-    retry.handleClose(reason);
-    show('lost');
-  };
+  socket.onclose = ({ reason }) => lose(reason);
+}
+
+function lose(reason) {
+  if (STOPPED.includes(shown.state)) return retry.stop();
+  expires = null;
+  retry.handleClose(reason);
+  show('lost');
 }
 
 function speak(language) {
@@ -171,4 +175,5 @@ post('/login/identity', {}).then((answer) => answer.json()).then(({ is_known }) 
   show(shown.state, ...shown.values);
 }).catch(() => {});
 setInterval(tick, TICK_MS);
-connect();
+setInterval(() => socket?.readyState === WebSocket.OPEN && socket.send(JSON.stringify({ url: '/login/heart-beat' })), BEAT_MS);
+retry.now();
