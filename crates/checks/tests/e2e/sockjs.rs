@@ -294,6 +294,46 @@ fn a_room_has_members_by_websocket_and_by_sockjs_and_presence_shows_both() {
     });
 }
 
+#[test]
+fn a_page_has_the_room_by_websocket_and_by_sockjs_side_by_side() {
+    let (Some(browser), Some(script)) = (Browser::start(&[]), client_script()) else {
+        return;
+    };
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let page = format!("http://{}/a-page", address(&server));
+    let tab = browser.tab();
+    tab.serve_text(
+        &page,
+        &format!("<!doctype html><title>Room</title><script>{script}</script>"),
+    );
+    tab.open(&page);
+    tab.evaluate(SIDE_BY_SIDE);
+    tab.until("members.every(({ readyState }) => readyState === WebSocket.OPEN)");
+    let messages = ["by WebSocket", "由 SockJS 流式", "by polling"];
+    for (at, message) in messages.iter().enumerate() {
+        tab.evaluate(&format!("members[{at}].send({message:?})"));
+        // All of them hear it, the sender too.
+        tab.until(&format!(
+            "heard.every((texts) => texts.at(-1) === {message:?})"
+        ));
+    }
+    assert_eq!(tab.evaluate("heard"), json!([messages, messages, messages]));
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+/// Joins the room by a WebSocket and by two transports of SockJS, and keeps what each of the three hears.
+const SIDE_BY_SIDE: &str = r#"(() => {
+    const by = (transport) => new SockJS("/sockjs/room", null, { transports: transport, timeout: 20000 });
+    window.members = [new WebSocket(`ws://${location.host}/websocket/ws`), by("xhr-streaming"), by("xhr-polling")];
+    window.heard = members.map((member) => {
+        const texts = [];
+        member.onmessage = ({ data }) => texts.push(data);
+        return texts;
+    });
+})()"#;
+
 /// Returns who is online.
 fn presence(addr: SocketAddr, key: &str) -> String {
     let mut stream = TcpStream::connect(addr).expect("the server");
