@@ -1,7 +1,9 @@
 //! The welcome page in the states that a visitor meets: a restarted server, a flood, the back button, wrong input.
 
 use serde_json::json;
-use sockeye_checks::{Browser, Port, Server, Tab};
+use sockeye_checks::{Browser, Port, Process, Server, Tab, sockeye};
+
+use crate::conversation::LIMIT;
 
 #[test]
 fn the_page_comes_back_when_the_server_says_and_goes_on_as_before() {
@@ -270,6 +272,33 @@ fn a_flood_leaves_the_page_usable() {
     let lines = count(&tab, "document.querySelectorAll('#hub .log li').length");
     assert!(lines <= 200, "{lines} lines");
     tab.until("panels[1].isSubscribed");
+    assert_eq!(tab.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn the_messages_of_a_bench_are_counted_and_leave_the_page_usable() {
+    let Some((browser, server)) = scene() else {
+        return;
+    };
+    let tab = open(&browser, &server);
+    tab.evaluate(
+        "window.seen = 0, new MutationObserver(() => (window.seen += Number(document.querySelector('.l-rate').textContent)))\
+         .observe(document.querySelector('.l-rate'), { childList: true })",
+    );
+    let echo = server.url("/echo");
+    let arguments = [&*echo, "--connections", "4", "--duration", "120s"];
+    let Some(mut command) = sockeye("bench", &arguments) else {
+        return;
+    };
+    // Dropped, it ends before its time.
+    let _bench = Process::start("the bench", &mut command, LIMIT);
+    tab.until("window.seen >= 26000");
+    for panel in ["#echo", "#hub"] {
+        tab.fill(&format!("{panel} .text"), "beside a bench");
+        tab.press(&format!("{panel} .text"), "Enter");
+        tab.until(&format!("[...document.querySelectorAll('{panel} .log li .body')].some(({{ textContent }}) => textContent.endsWith('beside a bench'))"));
+    }
+    tab.until("panels[0].pending.size === 0");
     assert_eq!(tab.errors(), Vec::<String>::new());
 }
 
