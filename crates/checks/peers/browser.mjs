@@ -29,6 +29,8 @@ const browser = await chromium.launch({
 });
 const context = await browser.newContext({ ignoreHTTPSErrors: true });
 const tabs = [];
+// What counts the layouts of tabs, by their numbers.
+const meters = new Map();
 
 // A tab that is alone has cookies and storage of its own, as in another browser.
 async function newTab({ alone, options }) {
@@ -70,12 +72,14 @@ const orders = {
   offline: ({ tab, offline }) => tabs[tab].context().setOffline(offline),
   // A picture of the whole page.
   picture: ({ tab, file }) => tabs[tab].screenshot({ path: file, fullPage: true }).then(() => null),
-  // How often the page was laid out so far.
+  // How often the page was laid out since this was asked for the first time.
   layouts: async ({ tab }) => {
-    const session = await tabs[tab].context().newCDPSession(tabs[tab]);
-    await session.send("Performance.enable");
-    const { metrics } = await session.send("Performance.getMetrics");
-    await session.detach();
+    // A session counts from its beginning, so it stays.
+    if (!meters.has(tab)) {
+      meters.set(tab, await tabs[tab].context().newCDPSession(tabs[tab]));
+      await meters.get(tab).send("Performance.enable");
+    }
+    const { metrics } = await meters.get(tab).send("Performance.getMetrics");
     return metrics.find(({ name }) => name === "LayoutCount").value;
   },
   fill: ({ tab, selector, text }) => tabs[tab].fill(selector, text),

@@ -269,6 +269,8 @@ fn a_flood_leaves_the_page_usable() {
         layouts <= frames + frames / 4 + 20,
         "{layouts} layouts in {frames} frames"
     );
+    // It was drawn, and that was counted.
+    assert!(layouts > 0);
     let lines = count(&tab, "document.querySelectorAll('#hub .log li').length");
     assert!(lines <= 200, "{lines} lines");
     tab.until("panels[1].isSubscribed");
