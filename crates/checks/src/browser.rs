@@ -172,7 +172,7 @@ impl Tab<'_> {
         }
     }
 
-    /// Returns how often the page was laid out since the first call, and a few times before it.
+    /// Returns how often the page was laid out since the first call.
     #[track_caller]
     pub fn layouts(&self) -> u64 {
         let count = self.order(json!({ "do": "layouts" }));

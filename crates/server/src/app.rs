@@ -232,10 +232,7 @@ async fn start(
     } = parts;
     let trusted = config.trusted_proxies.iter();
     let mut server = server.trusted_proxies(trusted.map(|proxy| &proxy.0));
-    let connections = ConnectionLog {
-        switch: config.log_connections,
-        received: live.received().clone(),
-    };
+    let connections = ConnectionLog::new(config.log_connections, live.received());
     let chat_paths = chat_paths(config);
     let rates = AddressRates::new(config);
     for path in &chat_paths {

@@ -9,11 +9,18 @@ use crate::{config::Switch, received::Received};
 /// Makes routes, whose messages are counted, and whose connections are logged if that is switched on.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionLog {
-    pub(crate) switch: Switch,
-    pub(crate) received: Received,
+    switch: Switch,
+    received: Received,
 }
 
 impl ConnectionLog {
+    pub(crate) fn new(switch: Switch, received: &Received) -> Self {
+        Self {
+            switch,
+            received: received.clone(),
+        }
+    }
+
     /// As [`Route::new`].
     pub(crate) fn route<F, E>(&self, path: &str, factory: F) -> Route
     where

@@ -346,7 +346,7 @@ fn expression_end(tokens: &[&str], brackets: &Brackets, mut at: usize) -> usize 
         match *token {
             // `?.` and `??` are no conditions.
             "?" if !matches!(next(tokens, at), "." | "?") && previous(tokens, at) != "?" => {
-                conditions += 1
+                conditions += 1;
             }
             ":" if conditions > 0 => conditions -= 1,
             "," | ";" | ":" => break,
