@@ -48,6 +48,7 @@ mod replay;
 mod rescue;
 mod scan;
 mod segment;
+mod segment_numbers;
 mod settings;
 mod snapshot;
 mod tool;

@@ -18,6 +18,7 @@ use super::{
     segment::{
         SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED, create_segment, segment_id, segment_name,
     },
+    segment_numbers::check_numbers,
 };
 use crate::broker::epochs::Epochs;
 
@@ -255,6 +256,7 @@ pub(super) fn find(
 ) -> Result<Option<Found>, LogError> {
     let names = disk.list().map_err(LogError::io("list", "the directory"))?;
     let segments: BTreeSet<u32> = names.iter().filter_map(|name| segment_id(name)).collect();
+    check_numbers(segments.iter().copied())?;
     let mut report = LogReport::default();
     let read = read_checkpoint(disk, limits);
     let read = read.map_err(LogError::io("read", checkpoint::NAME))?;

@@ -8,6 +8,7 @@ use super::{
     record::{HEADER_BYTES, Location, Record, skipped},
     scan::{Scan, Scanned},
     segment::{SEGMENT_HEADER_BYTES, SegmentHeader, create_segment, segment_id, segment_name},
+    segment_numbers::check_numbers,
     settings::RECORD_BYTES_MAX,
 };
 
@@ -16,6 +17,7 @@ pub(super) fn repair_segments(disk: &dyn Disk) -> Result<Vec<String>, LogError> 
     let names = disk.list().map_err(LogError::io("list", "the directory"))?;
     let mut ids: Vec<u32> = names.iter().filter_map(|name| segment_id(name)).collect();
     ids.sort_unstable();
+    check_numbers(ids.iter().copied())?;
     let (Some(first), Some(last)) = (ids.first().copied(), ids.last().copied()) else {
         return Ok(vec![]);
     };

@@ -14,7 +14,9 @@ use crate::{
         BootId, Directory, Log, LogError, LogLimits, LogReport, LogSync, Order, Outcome, Presence,
         Reader, check_log,
         disk::Disk as _,
-        dump_log, repair_log,
+        dump_log,
+        repair::repair_segments,
+        repair_log,
         segment::{SEGMENT_HEADER_BYTES, segment_id},
     },
 };
@@ -193,6 +195,24 @@ fn a_missing_segment_ends_the_start() {
     world.disk.remove("00000001.seg").unwrap();
     let error = world.open().unwrap_err();
     assert!(matches!(error, LogError::Missing { file } if file == "00000001.seg"));
+}
+
+/// The start would make room for billions of segments that are missing before it.
+#[test]
+fn a_file_with_a_far_number_ends_the_start_and_the_repair() {
+    let mut world = World::new(LogSync::Interval);
+    world.keep("a", "one");
+    world.close();
+    world.log = None;
+    world.disk.create("ffffffff.seg").unwrap();
+    let opened = world.open().map(drop);
+    let repaired = repair_segments(&world.disk).map(drop);
+    for ended in [opened, repaired] {
+        let Err(LogError::Damaged { file, .. }) = ended else {
+            panic!("{ended:?}")
+        };
+        assert_eq!(file, "ffffffff.seg");
+    }
 }
 
 #[test]
