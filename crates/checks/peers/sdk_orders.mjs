@@ -2,8 +2,11 @@
 //   orders: connect | subscribe CHANNEL | publish CHANNEL JSON | history CHANNEL | presence CHANNEL | stats CHANNEL | rpc METHOD JSON
 //           unsubscribe CHANNEL | disconnect
 
-/** Returns the function that takes an order. `base` is the server's http: URL, `tokens` the back end's URL of this user's tokens. */
-export const client = ({ Centrifuge, base, tokens, transport, protobuf, more, print }) => {
+/**
+ * Returns the function that takes an order. `base` is the server's http: URL, `tokens` the back end's URL of this user's tokens, `delta`
+ * whether subscriptions ask for differences between publications.
+ */
+export const client = ({ Centrifuge, base, tokens, transport, protobuf, delta, more, print }) => {
   const paths = { websocket: "/connection/websocket", http_stream: "/connection/http_stream", sse: "/connection/sse" };
   const endpoint = (transport === "websocket" ? base.replace(/^http/, "ws") : base) + paths[transport];
   const encode = (text) => protobuf ? new TextEncoder().encode(text) : JSON.parse(text);
@@ -28,7 +31,7 @@ export const client = ({ Centrifuge, base, tokens, transport, protobuf, more, pr
     connect: () => centrifuge.connect(),
     disconnect: () => centrifuge.disconnect(),
     subscribe: (channel) => {
-      const subscription = centrifuge.newSubscription(channel);
+      const subscription = centrifuge.newSubscription(channel, delta ? { delta: "fossil" } : {});
       subscription.on("subscribed", (context) => print({ fact: "subscribed", ...positioned(context) }));
       subscription.on("unsubscribed", ({ code }) => print({ fact: "unsubscribed", channel, code }));
       subscription.on("publication", (context) => print({ fact: "publication", ...publication(context) }));

@@ -1,9 +1,9 @@
-//! The hub with the SDKs that people use, unchanged.
+//! The hub with back ends: clients of its API, applications that decide, and what reads its document and its metrics.
 
 use std::process::Command;
 
 use serde_json::json;
-use sockeye_checks::{Process, Server, blocks_of_page, need, replaced, sockeye};
+use sockeye_checks::{Process, Server, blocks_of_page, need, replaced};
 use tempfile::TempDir;
 
 use crate::conversation::{LIMIT, facts, the};
@@ -35,109 +35,6 @@ fn start() -> Option<(Server, TempDir)> {
     std::fs::write(&file, CONFIGURATION).unwrap();
     let server = Server::start(&["--config", file.to_str().unwrap()])?;
     Some((server, directory))
-}
-
-/// Runs the whole scenario of the JavaScript SDK over one transport.
-fn javascript(transport: &str, more: &[&str]) {
-    let Some(mut peer) = need::node("centrifuge.mjs") else {
-        return;
-    };
-    let Some((server, _directory)) = start() else {
-        return;
-    };
-    peer.arg(format!("http://127.0.0.1:{}", server.port()))
-        .args(["--transport", transport])
-        .args(["--secret", "a secret for tokens, long enough"])
-        .args(["--api-key", "s3cret"])
-        .args(more);
-    let ended = Process::start("the SDK", &mut peer, LIMIT).wait();
-    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
-    let facts = facts(&ended);
-    let talked = the(&facts, "talked");
-    let numbers =
-        [1, 2, 3, 4].map(|number| json!({ "data": { "number": number }, "offset": number }));
-    assert_eq!(talked["got"], json!(numbers));
-    assert_eq!(talked["history"], json!([1, 2, 3, 4]));
-    assert_eq!(talked["users"], json!(["ann"]));
-    assert_eq!(talked["stats"]["numClients"], json!(1));
-    let refused = the(&facts, "refused");
-    assert_eq!(
-        (&refused["unknown"], &refused["rpc"]),
-        (&json!(102), &json!(108))
-    );
-    let recovered = the(&facts, "recovered");
-    assert_eq!(recovered["numbers"], json!([1, 2, 3, 4, 5, 6, 7, 8, 9]));
-    let last = recovered["subscribed"].as_array().unwrap().last().unwrap();
-    assert_eq!(*last, json!({ "wasRecovering": true, "recovered": true }));
-    assert_eq!(
-        the(&facts, "heard")["heard"],
-        json!(["join bob", "leave bob"])
-    );
-    assert_eq!(
-        the(&facts, "direct")["direct"],
-        json!([["direct", 1], ["more", 2]])
-    );
-    assert_eq!(the(&facts, "refreshed")["state"], json!("connected"));
-    the(&facts, "end");
-}
-
-#[test]
-fn javascript_over_websocket() {
-    javascript("websocket", &[]);
-}
-
-#[test]
-fn javascript_over_websocket_with_protobuf() {
-    javascript("websocket", &["--protobuf"]);
-}
-
-#[test]
-fn javascript_over_an_http_stream() {
-    javascript("http_stream", &[]);
-}
-
-#[test]
-fn javascript_over_server_sent_events() {
-    javascript("sse", &[]);
-}
-
-/// Runs the Python SDK in one encoding. `sockeye token` makes its token.
-fn python(more: &[&str]) {
-    let Some(mut peer) = need::python("hub_client.py") else {
-        return;
-    };
-    let Some((server, directory)) = start() else {
-        return;
-    };
-    let secret = directory.path().join("secret");
-    std::fs::write(&secret, "a secret for tokens, long enough").unwrap();
-    let arguments = ["connection", "--user", "ann", "--secret-file"];
-    let Some(mut command) = sockeye("token", &arguments) else {
-        return;
-    };
-    let made = command.arg(&secret).output().unwrap();
-    let token = String::from_utf8(made.stdout).unwrap();
-    peer.arg(server.url("/connection/websocket"))
-        .arg(token.trim())
-        .args(more);
-    let ended = Process::start("the SDK", &mut peer, LIMIT).wait();
-    assert_eq!(ended.code, Some(0), "{}", ended.transcript());
-    let facts = facts(&ended);
-    let talked = the(&facts, "talked");
-    let numbers = [0, 1, 2].map(|number| json!({ "number": number }));
-    assert_eq!(talked["got"], json!(numbers));
-    assert_eq!(talked["history"], json!(numbers));
-    assert_eq!(talked["clients"], json!(1));
-}
-
-#[test]
-fn python_with_json() {
-    python(&[]);
-}
-
-#[test]
-fn python_with_protobuf() {
-    python(&["--protobuf"]);
 }
 
 #[test]
@@ -189,7 +86,7 @@ fn the_api_does_what_its_openapi_document_says() {
         ),
         ("unsubscribe", with_clients(&["channel"])),
         ("disconnect", with_clients(&["disconnect", "whitelist"])),
-        ("refresh", with_clients(&["expire_at", "expired"])),
+        ("refresh", with_clients(&["expire_at", "expired", "info"])),
         ("presence", json!(["channel"])),
         ("presence_stats", json!(["channel"])),
         ("history", json!(["channel", "limit", "reverse", "since"])),
@@ -282,6 +179,60 @@ fn a_python_back_end_gives_orders() {
 #[test]
 fn a_javascript_back_end_gives_orders() {
     orders_are_carried_out(need::node("hub_api.mjs"));
+}
+
+/// HUB 4, scenario 34: where a ping's deadline for writing stays behind, it ends the HTTP/2 stream later.
+#[test]
+fn pings_leave_no_deadline_behind_on_an_http2_stream() {
+    let options = [
+        ["--client-insecure", "on"],
+        ["--uni-sse-enabled", "on"],
+        ["--client-ping-interval", "1s"],
+        ["--client-pong-timeout", "500ms"],
+        ["--http-send-timeout", "1s"],
+        ["--http-api-key", "s3cret"],
+        [
+            "--channel-without-namespace-allow-subscribe-for-client",
+            "on",
+        ],
+    ];
+    let (Some(mut curl), Some(server)) = (need::curl(), Server::start(&options.concat())) else {
+        return;
+    };
+    let origin = format!("http://127.0.0.1:{}", server.port());
+    curl.args([
+        "--silent",
+        "--show-error",
+        "--no-buffer",
+        "--http2-prior-knowledge",
+    ])
+    .args(["--write-out", "HTTP/%{http_version} "])
+    .arg(format!(
+        "{origin}/connection/uni_sse?cf_connect=%7B%22subs%22:%7B%22news%22:%7B%7D%7D%7D"
+    ));
+    let mut stream = Process::start("curl", &mut curl, LIMIT);
+    stream.wait_for_text("\"news\"");
+    // Longer than any of the deadlines.
+    for _ in 0..5 {
+        stream.wait_for("a ping", |line| (line.text == "data: {}").then_some(()));
+    }
+    let mut order = need::curl().expect("it was there");
+    let body = json!({ "channel": "news", "data": "after the pings" });
+    let order = order
+        .args(["--silent", "--header", "X-API-Key: s3cret", "--data"])
+        .arg(body.to_string())
+        .arg(format!("{origin}/api/publish"));
+    let answer = order.output().unwrap();
+    assert_eq!(answer.stdout, b"{\"result\":{}}\n");
+    stream.wait_for_text("after the pings");
+    // The server ends the stream when it stops, and curl says by which version it came.
+    drop(server);
+    let ended = stream.wait();
+    assert!(
+        ended.transcript().contains("HTTP/2 "),
+        "{}",
+        ended.transcript()
+    );
 }
 
 /// Starts the server of the page about hooks, with a back end of the page, and runs the SDK.

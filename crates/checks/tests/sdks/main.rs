@@ -5,6 +5,7 @@
 mod back_end;
 mod chromium;
 mod client;
+mod deltas;
 mod procedures;
 mod programs;
 mod relay;

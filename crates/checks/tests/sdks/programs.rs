@@ -21,37 +21,46 @@ fn run(program: impl Fn() -> Option<Command>, options: &[&str]) {
     });
 }
 
-fn start(program: Option<Command>, url: &str, tokens: &str, options: &[&str]) -> Client<'static> {
+pub(crate) fn start(
+    program: Option<Command>,
+    url: &str,
+    tokens: &str,
+    options: &[&str],
+) -> Client<'static> {
     let mut program = program.expect("it was there");
     program.args([url, tokens]).args(options);
     Client::new(Process::start("the SDK", &mut program, LIMIT))
 }
 
+pub(crate) fn javascript() -> Option<Command> {
+    need::node("sdk.mjs")
+}
+
 #[test]
 fn javascript_over_websocket() {
-    run(|| need::node("sdk.mjs"), &["--transport", "websocket"]);
+    run(javascript, &["--transport", "websocket"]);
 }
 
 #[test]
 fn javascript_over_websocket_with_protobuf() {
     let options = ["--transport", "websocket", "--protobuf"];
-    run(|| need::node("sdk.mjs"), &options);
+    run(javascript, &options);
 }
 
 #[test]
 fn javascript_over_an_http_stream() {
-    run(|| need::node("sdk.mjs"), &["--transport", "http_stream"]);
+    run(javascript, &["--transport", "http_stream"]);
 }
 
 #[test]
 fn javascript_over_an_http_stream_with_protobuf() {
     let options = ["--transport", "http_stream", "--protobuf"];
-    run(|| need::node("sdk.mjs"), &options);
+    run(javascript, &options);
 }
 
 #[test]
 fn javascript_over_server_sent_events() {
-    run(|| need::node("sdk.mjs"), &["--transport", "sse"]);
+    run(javascript, &["--transport", "sse"]);
 }
 
 #[test]

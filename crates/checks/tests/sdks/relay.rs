@@ -1,9 +1,12 @@
 //! A TCP relay before the server: a wire that can be cut, and an address that stays while servers come and go.
 
 use std::{
-    io,
+    io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
@@ -11,6 +14,8 @@ use std::{
 pub(crate) struct Relay {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
+    /// What servers have sent, in bytes.
+    delivered: Arc<AtomicU64>,
 }
 
 struct State {
@@ -28,14 +33,25 @@ impl Relay {
             target: Some(target),
             streams: Vec::new(),
         }));
-        let relay = Arc::clone(&state);
+        let delivered = Arc::new(AtomicU64::new(0));
+        let relay = Self {
+            address,
+            state,
+            delivered,
+        };
+        let (state, delivered) = (Arc::clone(&relay.state), Arc::clone(&relay.delivered));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // An error is a connection that ends; the client sees it.
-                let _ = carry(client, &relay);
+                let _ = carry(client, &state, &delivered);
             }
         });
-        Self { address, state }
+        relay
+    }
+
+    /// Returns how many bytes clients were sent.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -57,20 +73,34 @@ impl Relay {
     }
 }
 
-fn carry(client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
+fn carry(client: TcpStream, state: &Mutex<State>, delivered: &Arc<AtomicU64>) -> io::Result<()> {
     // Locked over the dial, so that a cut leaves no connection out.
     let mut state = state.lock().unwrap();
     let Some(target) = state.target else {
         return Ok(());
     };
     let server = TcpStream::connect(target)?;
-    for (from, to) in [(&client, &server), (&server, &client)] {
-        let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
+    let sent = Arc::new(AtomicU64::new(0));
+    for (from, to, bytes) in [(&client, &server, &sent), (&server, &client, delivered)] {
+        let (from, to, bytes) = (from.try_clone()?, to.try_clone()?, Arc::clone(bytes));
         thread::spawn(move || {
-            let _ = io::copy(&mut from, &mut to);
+            let _ = copy(&from, &to, &bytes);
             let _ = to.shutdown(Shutdown::Write);
         });
     }
     state.streams.extend([client, server]);
     Ok(())
+}
+
+/// Copies until the end. The bytes are counted before they are passed on.
+fn copy(mut from: &TcpStream, mut to: &TcpStream, bytes: &AtomicU64) -> io::Result<()> {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let count = from.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        bytes.fetch_add(count as u64, Ordering::Relaxed);
+        to.write_all(&buffer[..count])?;
+    }
 }

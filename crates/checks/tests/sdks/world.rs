@@ -27,6 +27,11 @@ pub(crate) struct World {
 impl World {
     /// Starts everything; nothing without a binary.
     pub(crate) fn start(files: BTreeMap<&'static str, File>) -> Option<Self> {
+        Self::start_with(files, "")
+    }
+
+    /// Starts everything with further keys of the configuration, which have no section.
+    pub(crate) fn start_with(files: BTreeMap<&'static str, File>, keys: &str) -> Option<Self> {
         let back_end = BackEnd::start(files);
         let directory = tempfile::tempdir().unwrap();
         let origin = back_end.url("");
@@ -34,6 +39,7 @@ impl World {
             .replace("SECRET", SECRET)
             .replace("KEY", KEY)
             .replace("ORIGIN", &origin);
+        let configuration = format!("{keys}\n{configuration}");
         std::fs::write(directory.path().join("sockeye.toml"), configuration).unwrap();
         let server = serve(&directory)?;
         Some(Self {
@@ -103,6 +109,11 @@ impl World {
             .collect()
     }
 
+    /// Returns how many bytes clients were sent.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.relay.delivered()
+    }
+
     /// Cuts all clients off until [`mend`](Self::mend).
     pub(crate) fn cut(&self) {
         self.relay.cut();
@@ -156,4 +167,14 @@ allow_subscribe_for_client = true
 allow_publish_for_client = true
 allow_history_for_client = true
 allow_presence_for_client = true
+allowed_delta_types = ["fossil"]
+
+[[channel.namespaces]]
+name = "newest"
+history_size = 1
+history_ttl = "300s"
+force_recovery = true
+force_recovery_mode = "cache"
+allow_subscribe_for_client = true
+allowed_delta_types = ["fossil"]
 "#;
