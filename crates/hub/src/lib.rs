@@ -79,7 +79,8 @@ pub use memory::MemoryMeter;
 pub use node::{
     ApiError, Client, ClientHeaders, ClientView, ConnectEvent, ConnectionInfo, Credentials,
     DisconnectEvent, MessageEvent, Node, NodeBuilder, NodeInfo, NodeSettings, OtherConnections,
-    PresenceStats, PublishEvent, PublishGrant, Publishing, RefreshEvent, Refreshed, Rejection,
+    PresenceStats, PublishEvent, PublishGrant, Publishing, RefreshEvent, Refreshed, Refreshing,
+    Rejection,
     RpcEvent, SubRefreshEvent, SubRefreshed, SubscribeEvent, Subscribing, SubscriptionGrant,
     UserFilter,
 };

@@ -60,6 +60,15 @@ pub struct Subscribing {
     pub expire_at: Option<UnixMillis>,
 }
 
+/// How a back end refreshes connections. The default lets them live for ever.
+#[derive(Clone, Debug, Default)]
+pub struct Refreshing {
+    /// When the connections expire. A time that has passed ends them.
+    pub expire_at: Option<UnixMillis>,
+    /// What others may know about the clients from now on. Empty, or without `expire_at`: what they know already.
+    pub info: Bytes,
+}
+
 /// Which clients of a user are meant. The default means all.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
@@ -215,10 +224,10 @@ impl Node {
         }
     }
 
-    /// Sets when the connections of a user expire; `None`: never. A time that has passed ends them.
-    pub fn refresh(&self, user: &str, filter: &UserFilter, expire_at: Option<UnixMillis>) {
+    /// Sets when the connections of a user expire.
+    pub fn refresh(&self, user: &str, filter: &UserFilter, how: &Refreshing) {
         for client in self.clients(user, filter) {
-            client.refresh_by_server(expire_at);
+            client.refresh_by_server(how);
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) mod shared;
 mod tokens;
 mod upkeep;
 
-pub use api::{ApiError, NodeInfo, PresenceStats, Publishing, Subscribing, UserFilter};
+pub use api::{ApiError, NodeInfo, PresenceStats, Publishing, Refreshing, Subscribing, UserFilter};
 pub use builder::NodeBuilder;
 pub use client::{Client, ConnectionInfo};
 pub use handlers::{

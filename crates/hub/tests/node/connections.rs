@@ -228,8 +228,8 @@ async fn a_channel_of_the_server_has_a_value_also_where_there_is_nothing_to_say(
         .unwrap();
     peer.client.handle_frame(frame.into());
     let reply = peer.frames().remove(0);
-    // An entry of the map: the key (field 1, 7 bytes), and then the value (field 2).
-    let entry = [&b"\x0a\x07plain:a"[..], b"\x12"].concat();
+    // An entry of the map: the key (field 1, 7 bytes), and then the value (field 2, no bytes).
+    let entry = [&b"\x0a\x07plain:a"[..], b"\x12\x00"].concat();
     let found = reply.windows(entry.len()).any(|bytes| bytes == entry);
     assert!(found, "{reply:?}");
 }

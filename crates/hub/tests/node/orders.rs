@@ -1,8 +1,10 @@
 //! What a back end orders.
 
+use bytes::Bytes;
 use serde_json::json;
 use sockeye_hub::{
-    ApiError, Disconnect, HistoryQuery, Limit, Publishing, Subscribing, UnixMillis, UserFilter,
+    ApiError, Disconnect, HistoryQuery, Limit, Publishing, Refreshing, Subscribing, UnixMillis,
+    UserFilter,
 };
 
 use crate::world::{START, World};
@@ -57,12 +59,19 @@ async fn a_back_end_ends_connections_of_a_user_but_some() {
 #[tokio::test(start_paused = true)]
 async fn a_back_end_refreshes_a_connection_or_lets_it_expire() {
     let world = World::new();
-    let ann = world.connect_as("ann");
+    let mut ann = world.connect_as("ann");
     let all = UserFilter::default();
     let in_a_minute = UnixMillis((START + 60) * 1000);
-    world.node.refresh("ann", &all, Some(in_a_minute));
+    let until = |expire_at| Refreshing {
+        expire_at: Some(expire_at),
+        info: Bytes::from_static(b"\"new\""),
+    };
+    world.node.refresh("ann", &all, &until(in_a_minute));
     assert_eq!(ann.pushes()[0]["refresh"]["ttl"], json!(60));
-    world.node.refresh("ann", &all, Some(UnixMillis(1)));
+    ann.subscribe("news");
+    let presence = world.node.presence("news").unwrap();
+    assert_eq!(presence[0].conn_info[..], b"\"new\""[..]);
+    world.node.refresh("ann", &all, &until(UnixMillis(1)));
     assert_eq!(ann.code(), Some(3005));
 }
 

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use sockeye_hub::{UnixMillis, token::OptionOverride, wire::check_json};
 
@@ -54,13 +54,27 @@ pub(crate) fn payload(json: Option<&RawValue>, base64: &str) -> Result<Option<By
         let bytes = STANDARD.decode(base64).map_err(|_| NotBase64)?;
         return Ok(Some(bytes.into()));
     }
-    let json = json.map(|json| Bytes::copy_from_slice(json.get().as_bytes()));
+    Ok(json.and_then(of_raw))
+}
+
+/// Returns JSON as a payload.
+pub(crate) fn of_raw(json: &RawValue) -> Option<Bytes> {
+    let json = Bytes::copy_from_slice(json.get().as_bytes());
     // It was read as JSON, so it is; what is left to do is to put it on one line.
-    Ok(json.and_then(|json| check_json(json).ok()))
+    check_json(json).ok()
 }
 
 /// Returns the time that is given as seconds since 1970; 0 is never.
 pub(crate) fn expiry(seconds: i64) -> Option<UnixMillis> {
     let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
     Some(UnixMillis(seconds.saturating_mul(1000)))
+}
+
+/// Reads a value; `null` is the default, as if the field weren't there: programs with types write it for what they don't set.
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::{
     Client, Failure,
     connect::seconds_until,
+    state::Phase,
     subscribe::{Request, pending},
     subscriptions::{Origin, Progress, Subscription},
 };
 use crate::{
     Disconnect, ErrorCode, StreamPosition, UnixMillis,
+    node::Refreshing,
     token::SubscriptionOptions,
     wire::{Push, RefreshPush, SubscribePush, SubscribeRequest},
 };
@@ -112,12 +114,20 @@ impl Client {
     }
 
     /// Gives the connection another time to live, and tells the client.
-    pub(crate) fn refresh_by_server(self: &Arc<Self>, expire_at: Option<UnixMillis>) {
+    pub(crate) fn refresh_by_server(self: &Arc<Self>, how: &Refreshing) {
         let now = self.node.now();
+        let expire_at = how.expire_at;
         if expire_at.is_some_and(|expire_at| expire_at <= now) {
             return self.disconnect(Disconnect::EXPIRED);
         }
         self.extend(expire_at);
+        // As the real server does it, which keeps the information of a connection that doesn't expire.
+        if expire_at.is_some()
+            && !how.info.is_empty()
+            && let Phase::Connected(connected) = &mut self.state.lock().phase
+        {
+            self.set_info(connected, how.info.clone());
+        }
         let ttl = expire_at.map(|expire_at| seconds_until(expire_at, now));
         let push = Push {
             refresh: Some(RefreshPush {

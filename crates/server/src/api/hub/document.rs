@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{
-    execute::METHODS,
+    order::METHODS,
     request,
     result::{
         BroadcastResult, ChannelsResult, Empty, HistoryResult, InfoResult, PresenceResult,

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use sockeye_hub::{ErrorCode, Node};
 
 use super::{
     failure::Failure,
+    order::{BatchCommand, BatchOrder, Order},
+    pattern::Pattern,
     request,
     result::{
         self, BatchReply, BatchResult, BroadcastResult, ChannelsResult, Empty, HistoryResult,
@@ -23,24 +23,6 @@ const PARTS_MAX: usize = 10_000;
 /// Channels in one answer; a node may have millions.
 const CHANNELS_MAX: usize = 100_000;
 
-/// The orders.
-pub(super) const METHODS: [&str; 14] = [
-    "batch",
-    "broadcast",
-    "channels",
-    "disconnect",
-    "history",
-    "history_remove",
-    "info",
-    "presence",
-    "presence_stats",
-    "publish",
-    "refresh",
-    "rpc",
-    "subscribe",
-    "unsubscribe",
-];
-
 /// What carries out orders. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Orders {
@@ -49,17 +31,11 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// Carries out the order `method`.
-    pub(super) async fn execute(
-        &self,
-        method: &str,
-        params: &RawValue,
-    ) -> Result<OrderResult, Failure> {
+    /// Carries out an order.
+    pub(super) async fn execute(&self, order: Order) -> Result<OrderResult, Failure> {
+        let method = order.method();
         let begun = Instant::now();
-        let result = self.carry_out(method, params).await;
-        // A name that the back end made up would be a label of its own.
-        let known = METHODS.iter().find(|known| **known == method);
-        let method = known.copied().unwrap_or("unknown");
+        let result = self.carry_out(order).await;
         self.metrics.executed(method, begun.elapsed());
         if let Err(failure) = &result {
             self.metrics.failed(method, failure.code);
@@ -67,34 +43,29 @@ impl Orders {
         result
     }
 
-    async fn carry_out(&self, method: &str, params: &RawValue) -> Result<OrderResult, Failure> {
+    async fn carry_out(&self, order: Order) -> Result<OrderResult, Failure> {
         let node = &self.node;
-        Ok(match method {
-            "publish" => publish(node, read(params)?).await?.into(),
-            "broadcast" => broadcast(node, read(params)?).await?.into(),
-            "subscribe" => subscribe(node, read(params)?, &read(params)?).await?.into(),
-            "unsubscribe" => unsubscribe(node, read(params)?, &read(params)?)?.into(),
-            "disconnect" => disconnect(node, read(params)?, read(params)?)?.into(),
-            "refresh" => refresh(node, read(params)?, &read(params)?)?.into(),
-            "presence" => presence(node, &read(params)?)?.into(),
-            "presence_stats" => presence_stats(node, &read(params)?)?.into(),
-            "history" => history(node, &read(params)?).await?.into(),
-            "history_remove" => history_remove(node, &read(params)?).await?.into(),
-            "channels" => channels(node, &read(params)?).into(),
-            "info" => info(node).into(),
-            "batch" => batch(self, read(params)?).await?.into(),
-            // Also `rpc`: this server has no procedures for back ends.
-            _ => return Err(ErrorCode::MethodNotFound.into()),
+        Ok(match order {
+            Order::Publish(request) => publish(node, request).await?.into(),
+            Order::Broadcast(request) => broadcast(node, request).await?.into(),
+            Order::Subscribe(clients, request) => subscribe(node, clients, &request).await?.into(),
+            Order::Unsubscribe(clients, request) => unsubscribe(node, clients, &request)?.into(),
+            Order::Disconnect(clients, request) => disconnect(node, clients, request)?.into(),
+            Order::Refresh(clients, request) => refresh(node, clients, &request)?.into(),
+            Order::Presence(request) => presence(node, &request)?.into(),
+            Order::PresenceStats(request) => presence_stats(node, &request)?.into(),
+            Order::History(request) => history(node, &request).await?.into(),
+            Order::HistoryRemove(request) => history_remove(node, &request).await?.into(),
+            Order::Channels(request) => channels(node, &request)?.into(),
+            Order::Info => info(node).into(),
+            Order::Batch(request) => batch(self, request).await?.into(),
+            Order::Rpc(request) if request.method.is_empty() => {
+                return Err(ErrorCode::BadRequest.into());
+            }
+            // This server has no procedures for back ends.
+            Order::Rpc(_) => return Err(ErrorCode::MethodNotFound.into()),
         })
     }
-}
-
-/// Reads parameters. What isn't an object of the right form is a bad request.
-fn read<T: DeserializeOwned>(params: &RawValue) -> Result<T, Failure> {
-    serde_json::from_str(params.get()).map_err(|error| {
-        tracing::debug!(%error, "an order has wrong parameters");
-        ErrorCode::BadRequest.into()
-    })
 }
 
 async fn publish(node: &Node, request: request::Publish) -> Result<PublishResult, Failure> {
@@ -170,7 +141,7 @@ fn refresh(
     clients: request::Clients,
     request: &request::Refresh,
 ) -> Result<Empty, Failure> {
-    node.refresh(&clients.user, &clients.filter(), request.expire_at());
+    node.refresh(&clients.user, &clients.filter(), &request.refreshing());
     Ok(Empty {})
 }
 
@@ -213,8 +184,8 @@ async fn history_remove(node: &Node, request: &request::OfChannel) -> Result<Emp
     Ok(Empty {})
 }
 
-fn channels(node: &Node, request: &request::Channels) -> ChannelsResult {
-    let pattern = Pattern(&request.pattern);
+fn channels(node: &Node, request: &request::Channels) -> Result<ChannelsResult, Failure> {
+    let pattern = Pattern::new(&request.pattern).map_err(|_| ErrorCode::BadRequest)?;
     let channels = node.channels();
     let channels = channels
         .into_iter()
@@ -223,9 +194,9 @@ fn channels(node: &Node, request: &request::Channels) -> ChannelsResult {
         let info = result::ChannelInfo { num_clients };
         (channel.to_string(), info)
     });
-    ChannelsResult {
+    Ok(ChannelsResult {
         channels: channels.collect(),
-    }
+    })
 }
 
 fn info(node: &Node) -> InfoResult {
@@ -245,14 +216,12 @@ fn info(node: &Node) -> InfoResult {
 }
 
 /// Carries out several orders. Each has its own result or error, in the order of the commands.
-async fn batch(orders: &Orders, request: request::Batch) -> Result<BatchResult, Failure> {
+async fn batch(orders: &Orders, request: BatchOrder) -> Result<BatchResult, Failure> {
     if request.commands.len() > PARTS_MAX {
         return Err(ErrorCode::BadRequest.into());
     }
-    let replies = request
-        .commands
-        .iter()
-        .map(|command| part_of_batch(orders, command.as_ref()));
+    let commands = request.commands.into_iter();
+    let replies = commands.map(|command| part_of_batch(orders, command));
     let replies = match request.parallel {
         true => join_all(replies).await,
         false => {
@@ -267,84 +236,18 @@ async fn batch(orders: &Orders, request: request::Batch) -> Result<BatchResult, 
 }
 
 /// Boxed, since a batch could hold a batch; it may not.
-fn part_of_batch<'a>(
-    orders: &'a Orders,
-    command: Option<&'a std::collections::BTreeMap<String, Box<RawValue>>>,
-) -> BoxFuture<'a, BatchReply> {
+fn part_of_batch(orders: &Orders, command: BatchCommand) -> BoxFuture<'_, BatchReply> {
     async move {
-        let bad = || BatchReply::Error(ErrorCode::BadRequest.into());
-        let Some((method, params)) = command.and_then(|command| command.iter().next()) else {
-            return bad();
+        let order = match command {
+            BatchCommand::Null => return BatchReply::Error(ErrorCode::BadRequest.into()),
+            BatchCommand::Unknown => return BatchReply::Error(ErrorCode::MethodNotFound.into()),
+            BatchCommand::Order(order) => *order,
         };
-        if method == "batch" {
-            return bad();
-        }
-        match orders.execute(method, params).await {
-            Ok(result) => BatchReply::Result(method.clone(), result),
+        let method = order.method();
+        match orders.execute(order).await {
+            Ok(result) => BatchReply::Result(method, result),
             Err(failure) => BatchReply::Error(failure),
         }
     }
     .boxed()
-}
-
-/// A pattern of channel names: `*` is any text, also none, `?` any character. An empty one matches all.
-struct Pattern<'a>(&'a str);
-
-impl Pattern<'_> {
-    /// Takes time in proportion to both lengths at most.
-    fn matches(&self, name: &str) -> bool {
-        if self.0.is_empty() {
-            return true;
-        }
-        let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
-        let (mut at, mut in_name) = (0, 0);
-        // Where the last star is, and how much of the name it takes.
-        let mut star: Option<(usize, usize)> = None;
-        while in_name < name.len() {
-            match pattern.get(at) {
-                Some(b'*') => {
-                    star = Some((at, in_name));
-                    at += 1;
-                }
-                Some(byte) if *byte == b'?' || *byte == name[in_name] => {
-                    at += 1;
-                    in_name += 1;
-                }
-                _ => match star {
-                    Some((place, taken)) => {
-                        star = Some((place, taken + 1));
-                        at = place + 1;
-                        in_name = taken + 1;
-                    }
-                    None => return false,
-                },
-            }
-        }
-        pattern[at..].iter().all(|byte| *byte == b'*')
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_whole_names() {
-        for (pattern, name, matches) in [
-            ("", "news", true),
-            ("*", "", true),
-            ("news", "news", true),
-            ("news", "newsletter", false),
-            ("news*", "newsletter", true),
-            ("*letter", "newsletter", true),
-            ("n*t*r", "newsletter", true),
-            ("n?ws", "news", true),
-            ("n?ws", "nws", false),
-            ("chat:*", "chat:", true),
-            ("*:*", "chat", false),
-            ("a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
-        ] {
-            assert_eq!(Pattern(pattern).matches(name), matches, "{pattern} {name}");
-        }
-    }
 }

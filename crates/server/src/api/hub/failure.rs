@@ -33,7 +33,11 @@ impl From<ErrorCode> for Failure {
     fn from(code: ErrorCode) -> Self {
         Self {
             code: code.code(),
-            message: code.message(),
+            message: match code {
+                // The server API has no methods but paths.
+                ErrorCode::MethodNotFound => "not found",
+                code => code.message(),
+            },
         }
     }
 }

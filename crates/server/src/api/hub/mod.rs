@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   POST /api/publish {…} ───────────────┐
-//!   POST /api/batch {"commands": […]} ───┼──> method + parameters ──> execute ──> result or error
+//!   POST /api/batch {"commands": […]} ───┼──> method + parameters ──> order ──> execute ──> result or error
 //!   POST /api {"method": …}\n{…} ────────┘                              │
 //!                                                                       v
 //!                                                                  hub::Node
@@ -12,6 +12,8 @@
 mod document;
 mod execute;
 mod failure;
+mod order;
+mod pattern;
 mod request;
 mod result;
 mod router;

@@ -4,38 +4,50 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::value::RawValue;
 use sockeye_hub::{
-    Epoch, ErrorCode, HistoryQuery, Limit, Publishing, StreamPosition, Subscribing, UnixMillis,
-    UserFilter, token::SubscriptionOptions,
+    Epoch, ErrorCode, HistoryQuery, Limit, Publishing, Refreshing, StreamPosition, Subscribing,
+    UnixMillis, UserFilter, token::SubscriptionOptions,
 };
 
 use super::failure::Failure;
-use crate::hub::json::{self, Override, expiry};
+use crate::hub::json::{self, Override, expiry, or_default};
 
 /// The parameters of `publish`, which has `channel`, and of `broadcast`, which has `channels`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Publish {
     /// Name of the channel.
+    #[serde(deserialize_with = "or_default")]
     pub(super) channel: String,
     /// Names of the channels.
+    #[serde(deserialize_with = "texts")]
     pub(super) channels: Vec<String>,
     /// The payload: any JSON.
+    #[serde(deserialize_with = "even_null")]
     data: Option<Box<RawValue>>,
     /// The payload in base64, in place of `data`.
+    #[serde(deserialize_with = "or_default")]
     b64data: String,
     /// Leaves it out of the channel's history.
+    #[serde(deserialize_with = "or_default")]
     skip_history: bool,
     /// What filters look at.
+    #[serde(deserialize_with = "or_default")]
     tags: BTreeMap<String, String>,
     /// A publication with a key that the channel has seen within five minutes is answered as the first was, and not
     /// published again.
+    #[serde(deserialize_with = "or_default")]
     idempotency_key: String,
     /// A publication whose version isn't above the last one's is not published. 0: no version.
+    #[serde(deserialize_with = "or_default")]
     version: u64,
     /// Names the counter of `version`.
+    #[serde(deserialize_with = "or_default")]
     version_epoch: String,
 }
 
@@ -44,12 +56,16 @@ pub(super) struct Publish {
 #[serde(default)]
 pub(super) struct Clients {
     /// The user.
+    #[serde(deserialize_with = "or_default")]
     pub(super) user: String,
     /// The connection with this id alone.
+    #[serde(deserialize_with = "or_default")]
     client: String,
     /// The connection with this session alone.
+    #[serde(deserialize_with = "or_default")]
     session: String,
     /// Not the connections with these ids.
+    #[serde(deserialize_with = "or_default")]
     whitelist: Vec<String>,
 }
 
@@ -58,21 +74,28 @@ pub(super) struct Clients {
 #[serde(default)]
 pub(super) struct Subscribe {
     /// Name of the channel.
+    #[serde(deserialize_with = "or_default")]
     pub(super) channel: String,
     /// What others may know about the clients in this channel: any JSON.
     info: Option<Box<RawValue>>,
     /// The same in base64, in place of `info`.
+    #[serde(deserialize_with = "or_default")]
     b64info: String,
     /// Payload for the clients: any JSON.
+    #[serde(deserialize_with = "even_null")]
     data: Option<Box<RawValue>>,
     /// The same in base64, in place of `data`.
+    #[serde(deserialize_with = "or_default")]
     b64data: String,
     /// Gives the clients what was published after this position.
+    #[serde(deserialize_with = "object")]
     recover_since: Option<Position>,
     /// Options that differ from the channel's.
+    #[serde(deserialize_with = "object")]
     #[serde(rename = "override")]
     overrides: Option<Override>,
     /// When the subscriptions expire, in seconds since 1970. 0: never.
+    #[serde(deserialize_with = "or_default")]
     expire_at: i64,
 }
 
@@ -82,8 +105,10 @@ pub(super) struct Subscribe {
 #[schemars(rename = "StreamPosition")]
 pub(super) struct Position {
     /// Number of a publication.
+    #[serde(deserialize_with = "or_default")]
     offset: u64,
     /// The history that the number belongs to.
+    #[serde(deserialize_with = "or_default")]
     epoch: String,
 }
 
@@ -92,6 +117,7 @@ pub(super) struct Position {
 #[serde(default)]
 pub(super) struct Disconnect {
     /// What the clients are told. Default: code 3503.
+    #[serde(deserialize_with = "object")]
     disconnect: Option<Goodbye>,
 }
 
@@ -101,8 +127,10 @@ pub(super) struct Disconnect {
 #[schemars(rename = "DisconnectCode")]
 struct Goodbye {
     /// Below 3500, and from 4000 to 4499, if the clients shall come back; another up to 4999 if they shall not.
+    #[serde(deserialize_with = "or_default")]
     code: u32,
     /// Why, for people: at most 123 bytes, and not JSON.
+    #[serde(deserialize_with = "or_default")]
     reason: String,
 }
 
@@ -111,9 +139,13 @@ struct Goodbye {
 #[serde(default)]
 pub(super) struct Refresh {
     /// Ends the connections as expired.
+    #[serde(deserialize_with = "or_default")]
     pub(super) expired: bool,
     /// When the connections expire, in seconds since 1970. 0: never.
+    #[serde(deserialize_with = "or_default")]
     expire_at: i64,
+    /// What others may know about the clients from now on, if the connections expire: any JSON.
+    info: Option<Box<RawValue>>,
 }
 
 /// The channel that is meant.
@@ -121,6 +153,7 @@ pub(super) struct Refresh {
 #[serde(default)]
 pub(super) struct OfChannel {
     /// Name of the channel.
+    #[serde(deserialize_with = "or_default")]
     pub(super) channel: String,
 }
 
@@ -129,12 +162,16 @@ pub(super) struct OfChannel {
 #[serde(default)]
 pub(super) struct HistoryOf {
     /// Name of the channel.
+    #[serde(deserialize_with = "or_default")]
     pub(super) channel: String,
     /// Most publications. 0: only the position. −1: all.
+    #[serde(deserialize_with = "or_default")]
     limit: i32,
     /// The publications after this position, or before it with `reverse`.
+    #[serde(deserialize_with = "object")]
     since: Option<Position>,
     /// The newest first.
+    #[serde(deserialize_with = "or_default")]
     reverse: bool,
 }
 
@@ -142,7 +179,9 @@ pub(super) struct HistoryOf {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Channels {
-    /// Channels whose name matches: `*` is any text, `?` any character. Empty: all.
+    /// Channels whose name matches: `*` is any text, `?` any character, `[abc]`, `[a-z]` and `[!a-z]` one of some,
+    /// `{news,chat}` one of some texts. Empty: all.
+    #[serde(deserialize_with = "or_default")]
     pub(super) pattern: String,
 }
 
@@ -151,14 +190,26 @@ pub(super) struct Channels {
 #[serde(default)]
 pub(super) struct Batch {
     /// Objects with one key: the order's name, with its parameters. At most 10,000.
-    pub(super) commands: Vec<Option<BTreeMap<String, Box<RawValue>>>>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) commands: Vec<Option<BTreeMap<String, Option<Box<RawValue>>>>>,
     /// Carries them out at the same time.
+    #[serde(deserialize_with = "or_default")]
     pub(super) parallel: bool,
+}
+
+/// A procedure of the application.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct Rpc {
+    /// Its name.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) method: String,
 }
 
 impl Publish {
     pub(super) fn data(&self) -> Result<Bytes, Failure> {
-        payload(self.data.as_deref(), &self.b64data)?.ok_or(ErrorCode::BadRequest.into())
+        // Without one it is empty, and the channel says whether it takes that.
+        Ok(payload(self.data.as_deref(), &self.b64data)?.unwrap_or_default())
     }
 
     pub(super) fn publishing(self) -> Publishing {
@@ -220,10 +271,17 @@ impl Disconnect {
 }
 
 impl Refresh {
-    pub(super) fn expire_at(&self) -> Option<UnixMillis> {
-        match self.expired {
-            true => Some(UnixMillis(0)),
-            false => expiry(self.expire_at),
+    pub(super) fn refreshing(&self) -> Refreshing {
+        Refreshing {
+            expire_at: match self.expired {
+                true => Some(UnixMillis(0)),
+                false => expiry(self.expire_at),
+            },
+            info: self
+                .info
+                .as_deref()
+                .and_then(json::of_raw)
+                .unwrap_or_default(),
         }
     }
 }
@@ -246,4 +304,34 @@ impl HistoryOf {
 /// Returns a payload that is given as JSON, or as base64 of anything.
 fn payload(json: Option<&RawValue>, base64: &str) -> Result<Option<Bytes>, Failure> {
     json::payload(json, base64).map_err(|_| ErrorCode::BadRequest.into())
+}
+
+/// Reads texts, of which `null` is an empty one.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let texts: Option<Vec<Option<String>>> = Option::deserialize(deserializer)?;
+    let texts = texts.unwrap_or_default().into_iter();
+    Ok(texts.map(Option::unwrap_or_default).collect())
+}
+
+/// Reads a payload, which can be `null`.
+fn even_null<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(deserializer).map(Some)
+}
+
+/// Reads an object: a list would be taken for its values.
+fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let json: Option<Box<RawValue>> = Option::deserialize(deserializer)?;
+    let Some(json) = json else { return Ok(None) };
+    match json.get().starts_with('{') {
+        true => serde_json::from_str(json.get())
+            .map(Some)
+            .map_err(D::Error::custom),
+        false => Err(D::Error::custom("not an object")),
+    }
 }

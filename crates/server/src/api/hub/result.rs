@@ -171,7 +171,7 @@ pub(super) struct BatchResult {
 
 /// An object with one key: the order's name with its result, or `error`.
 pub(super) enum BatchReply {
-    Result(String, OrderResult),
+    Result(&'static str, OrderResult),
     Error(Failure),
 }
 

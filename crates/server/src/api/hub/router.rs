@@ -8,12 +8,15 @@ use axum::{
     response::Response,
     routing,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use sockeye_hub::ErrorCode;
 
 use super::{
-    execute::{METHODS, Orders},
-    result::{Empty, Reply},
+    execute::Orders,
+    failure::Failure,
+    order::{METHODS, Order},
+    result::{Empty, OrderResult, Reply},
 };
 use crate::api::answer;
 
@@ -31,17 +34,11 @@ pub(crate) fn routes(orders: Orders) -> Router {
 
 /// Answers one order: `{"result": …}` or `{"error": …}`, with status 200 unless the back end asks for another.
 async fn one(orders: &Orders, method: &str, headers: &HeaderMap, body: &[u8]) -> Response {
-    let params: Result<&RawValue, _> = match body.is_empty() {
-        true => Ok(RawValue::NULL),
-        false => serde_json::from_slice(body),
+    let order = serde_json::from_slice(body).map(|params| Order::read(method, params));
+    let Ok(Ok(order)) = order else {
+        return not_json();
     };
-    let params = match params {
-        // Nothing and null are an order without parameters.
-        Ok(params) if params.get() == "null" => no_parameters(),
-        Ok(params) => params.to_owned(),
-        Err(_) => return not_json(),
-    };
-    match orders.execute(method, &params).await {
+    match orders.execute(order).await {
         // The replies of a batch stand alone.
         Ok(result) if method == "batch" => answer::json(StatusCode::OK, &result),
         Ok(result) => answer::json(StatusCode::OK, &Reply::Result { result }),
@@ -49,51 +46,81 @@ async fn one(orders: &Orders, method: &str, headers: &HeaderMap, body: &[u8]) ->
             let by_status = headers
                 .get("x-centrifugo-error-mode")
                 .is_some_and(|mode| mode == "transport");
-            let status = if by_status {
-                failure.status()
-            } else {
-                StatusCode::OK
-            };
-            answer::json(status, &Reply::<Empty>::Error { error: failure })
+            match by_status {
+                true => answer::json(failure.status(), &failure),
+                false => answer::json(StatusCode::OK, &Reply::<Empty>::Error { error: failure }),
+            }
         }
     }
 }
 
-/// An order of the older form.
+/// An order of the older form. A number that comes with it is sent back.
 #[derive(Deserialize)]
 struct Line {
     #[serde(default)]
-    method: String,
+    id: u32,
     #[serde(default)]
+    method: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     params: Option<Box<RawValue>>,
+}
+
+impl Line {
+    /// Reads an object. A list would be taken for its values.
+    fn read(json: &RawValue) -> Option<Self> {
+        let object = json.get().starts_with('{').then_some(json.get())?;
+        serde_json::from_str(object).ok()
+    }
+}
+
+/// The answer to such an order.
+#[derive(Serialize)]
+struct LineReply {
+    #[serde(skip_serializing_if = "is_zero")]
+    id: u32,
+    #[serde(flatten)]
+    reply: Reply<OrderResult>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(id: &u32) -> bool {
+    *id == 0
+}
+
+/// Reads parameters; `null` is not the same as none.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(deserializer).map(Some)
 }
 
 /// Lines in one request of the older form.
 const LINES_MAX: usize = 10_000;
 
-/// Answers orders of the older form, one on each line, by one answer on each line. The last line has no end: clients split the
-/// text at the ends of lines.
+/// Answers orders of the older form, one on each line, by one answer on each line. The last line has no end: clients split
+/// the text at the ends of lines.
 async fn lines(State(orders): State<Orders>, body: Bytes) -> Response {
-    let lines = serde_json::Deserializer::from_slice(&body).into_iter::<Line>();
+    let lines = serde_json::Deserializer::from_slice(&body).into_iter::<&RawValue>();
     let mut text = String::new();
     let mut count = 0;
-    for order in lines {
+    for line in lines {
         count += 1;
-        let Ok(Line { method, params }) = order else {
+        let Some((id, order)) = line.ok().and_then(Line::read).and_then(order_of) else {
             return not_json();
         };
         if count > LINES_MAX {
             return not_json();
         }
-        let params = params.unwrap_or_else(no_parameters);
-        let reply = match orders.execute(&method, &params).await {
+        let reply = match order {
+            Ok(order) => orders.execute(order).await,
+            Err(failure) => Err(failure),
+        };
+        let reply = match reply {
             Ok(result) => Reply::Result { result },
             Err(error) => Reply::Error { error },
         };
         if count > 1 {
             text.push('\n');
         }
-        answer::write(&reply, &mut text);
+        answer::write(&LineReply { id, reply }, &mut text);
     }
     match count {
         0 => not_json(),
@@ -101,8 +128,21 @@ async fn lines(State(orders): State<Orders>, body: Bytes) -> Response {
     }
 }
 
-fn no_parameters() -> Box<RawValue> {
-    RawValue::from_string("{}".to_owned()).expect("an empty object is JSON")
+/// Returns the order of a line; `None` if its name is none of this form's, which knows no batch. Without a name it is a
+/// publication.
+fn order_of(line: Line) -> Option<(u32, Result<Order, Failure>)> {
+    let method = line
+        .method
+        .map_or("publish".to_owned(), |name| name.to_lowercase());
+    if method == "batch" || !METHODS.contains(&&*method) {
+        return None;
+    }
+    let order = line.params.map(|params| Order::read(&method, &params));
+    let order = match order {
+        Some(Ok(order)) => Ok(order),
+        _ => Err(ErrorCode::BadRequest.into()),
+    };
+    Some((line.id, order))
 }
 
 fn not_json() -> Response {
