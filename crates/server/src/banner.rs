@@ -5,7 +5,7 @@ use sockeye::ServerHandle;
 
 use crate::{
     api,
-    config::{Config, LogFormat, Switch},
+    config::{Config, LogFormat, SOCKJS_ECHO, Switch},
     log::Notices,
 };
 
@@ -111,7 +111,7 @@ fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
         (http, "/api/presence", "who is here, for whom has the key"),
         (
             http,
-            "/sockjs/echo",
+            SOCKJS_ECHO,
             "echo, by SockJS; also /sockjs/room and /sockjs/chat",
         ),
     ];

@@ -12,7 +12,7 @@ use sockeye_hub::{
 
 use super::hooks::Hooks;
 use crate::{
-    config::{HubConfig, WebSocketPath},
+    config::{HubConfig, SOCKJS_HUB, WebSocketPath},
     data::DataDir,
     transport::{
         CloseCodes, HttpTransportSettings, HttpTransports, WebSocketSettings, uni_websocket_route,
@@ -83,7 +83,7 @@ pub(crate) fn start(
     }
     // SockJS sends the messages of a WebSocket by requests, if need be.
     let behind_sockjs = WebSocketPath {
-        path: "/connection/sockjs".to_owned(),
+        path: SOCKJS_HUB.to_owned(),
         message_size_limit: config.message_size_limit,
     };
     let sockjs_route = websocket_route(&node, &behind_sockjs.path, websocket(&behind_sockjs));
