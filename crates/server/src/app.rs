@@ -9,6 +9,7 @@ use sockeye::{
     Lifetime, Limits, MemoryBudget, Origins, RequestInfo, Retry, Route, Server, ServerHandle,
     Settings,
 };
+use sockeye_hub::broker::LogBroker;
 
 use crate::{
     activation::PassedSockets,
@@ -17,7 +18,7 @@ use crate::{
     banner::{chat_paths, open_to_all, print_served},
     certificate,
     chat::{self, Chat, Tokens},
-    config::{Config, HubConfig, Loaded, MemoryMax, Switch},
+    config::{Config, HubConfig, Loaded, MemoryMax, SOCKJS_CHAT, SOCKJS_ECHO, SOCKJS_ROOM, Switch},
     connection_log::ConnectionLog,
     data::{self, DataDir},
     echo::{Echo, upgrade_required},
@@ -100,7 +101,6 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(chat) => chat,
             Err(message) => return refuse(&message),
         };
-        let readiness = readiness(&chat, &presence);
         let hub = match HubConfig::new(config) {
             Ok(hub) => hub,
             Err(message) => return refuse(&message),
@@ -125,6 +125,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Err(message) => return refuse(&message),
         };
         let channel_log = hub.log.clone();
+        let readiness = readiness(&chat, &presence, channel_log.as_ref());
         let transports = hub.transports.clone();
         let node = hub.node.clone();
         let metrics = Metrics::new(config, &hub, &budget);
@@ -195,12 +196,16 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
     })
 }
 
-/// Creates the readiness check of the chat and of presence.
-fn readiness(chat: &Chat, presence: &Presence) -> Readiness {
+/// Creates the readiness check of the chat, of presence, and of the channels' log.
+fn readiness(chat: &Chat, presence: &Presence, log: Option<&LogBroker>) -> Readiness {
     let (chat, presence) = (chat.clone(), presence.clone());
-    Readiness::default()
+    let readiness = Readiness::default()
         .with(move || chat.failure())
-        .with(move || presence.failure())
+        .with(move || presence.failure());
+    match log {
+        Some(log) => readiness.with_log(log),
+        None => readiness,
+    }
 }
 
 /// What a server is made of, beside its configuration.
@@ -250,7 +255,7 @@ async fn start(
     server = server.mount(live.route(&connections, config.own_origins(), settings(config).limits));
     server = hub.routes.into_iter().fold(server, Server::mount);
     let limits = settings(config).limits;
-    let sockjs_chat = chat.route(&connections, "/sockjs/chat", limits, rates.clone());
+    let sockjs_chat = chat.route(&connections, SOCKJS_CHAT, limits, rates.clone());
     let room = Group::new();
     let sockjs_routes = sockjs_endpoints(config, &connections, &presence, &room);
     for route in sockjs_routes
@@ -325,8 +330,8 @@ fn sockjs_endpoints(
     room: &Group,
 ) -> [Route; 2] {
     [
-        echo_route(connections, "/sockjs/echo", presence),
-        room_route(connections, "/sockjs/room", presence, room),
+        echo_route(connections, SOCKJS_ECHO, presence),
+        room_route(connections, SOCKJS_ROOM, presence, room),
     ]
     .map(|route| open_to_all_pages(config, route))
 }

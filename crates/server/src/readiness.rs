@@ -13,13 +13,16 @@ use axum::{
     response::IntoResponse,
     routing::{self, MethodRouter},
 };
+use sockeye_hub::broker::LogBroker;
 
-/// Whether a load balancer should send new clients: yes from the start, no once the server is asked to end or one of its
-/// components has failed for good. Clones share the state.
+/// Whether a load balancer should send new clients: yes from the start, no once the server is asked to end, while one of its
+/// components has a failure that may pass, and when one has failed for good. Clones share the state.
 #[derive(Clone, Default)]
 pub(crate) struct Readiness {
     has_ended: Arc<AtomicBool>,
     parts: Vec<Part>,
+    /// Those whose failures pass, and are not over by another start.
+    passing: Vec<Part>,
 }
 
 /// Returns the failure of a component, in one line.
@@ -35,12 +38,34 @@ impl Readiness {
         self
     }
 
+    /// Adds a component whose failure may pass, and would be there again after another start: a full disk.
+    pub(crate) fn with_passing(
+        mut self,
+        part: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.passing.push(Arc::new(part));
+        self
+    }
+
+    /// Adds the log of channels.
+    pub(crate) fn with_log(self, log: &LogBroker) -> Self {
+        let (ended, log) = (log.clone(), log.clone());
+        self.with(move || {
+            let text = || "the log of channels has ended".to_owned();
+            ended.has_ended().then(text)
+        })
+        .with_passing(move || {
+            let failure = log.failure()?;
+            Some(format!("the log of channels can't be written: {failure}"))
+        })
+    }
+
     /// Makes the server not ready.
     pub(crate) fn end(&self) {
         self.has_ended.store(true, Ordering::Release);
     }
 
-    /// Returns the failures of all components, each in one line. Empty while all are healthy.
+    /// Returns the failures that are for good, each in one line. Empty while all components live.
     pub(crate) fn failures(&self) -> Vec<String> {
         self.parts.iter().filter_map(|part| part()).collect()
     }
@@ -55,7 +80,8 @@ impl Readiness {
         if self.has_ended.load(Ordering::Acquire) {
             return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
         }
-        let wrong = self.failures();
+        let passing = self.passing.iter().filter_map(|part| part());
+        let wrong: Vec<String> = self.failures().into_iter().chain(passing).collect();
         match wrong.is_empty() {
             true => (StatusCode::OK, "ready\n".to_owned()),
             false => (
@@ -71,6 +97,7 @@ impl fmt::Debug for Readiness {
         f.debug_struct("Readiness")
             .field("has_ended", &self.has_ended)
             .field("parts", &self.parts.len())
+            .field("passing", &self.passing.len())
             .finish()
     }
 }
@@ -93,6 +120,11 @@ mod tests {
         *failure.lock().unwrap() = Some("the chat has stopped".to_owned());
         assert_eq!(status(), StatusCode::SERVICE_UNAVAILABLE);
         *failure.lock().unwrap() = None;
+        let full = || Some("the disk is full".to_owned());
+        let with_full_disk = readiness.clone().with_passing(full);
+        let answer = with_full_disk.answer().into_response();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(with_full_disk.failures().is_empty(), "no restart mends it");
         readiness.end();
         assert_eq!(status(), StatusCode::SERVICE_UNAVAILABLE);
     }

@@ -2,6 +2,7 @@
 //! doesn't concern. Each test prints how long it took beside its bound.
 
 mod clock;
+mod full_disk;
 mod memory;
 mod network;
 mod processes;

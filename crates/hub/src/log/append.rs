@@ -21,9 +21,18 @@ impl Log {
         let changes = mem::take(&mut self.changes);
         let written = self.write(&buffer);
         match &written {
-            Ok(()) => apply(&mut self.index.lock(), changes, self.era),
-            // `Name` records may not have been written either.
-            Err(_) => self.era += 1,
+            Ok(()) => {
+                apply(&mut self.index.lock(), changes, self.era);
+                if !buffer.is_empty() {
+                    self.health.recover();
+                }
+            }
+            Err(error) => {
+                // `Name` records may not have been written either.
+                self.era += 1;
+                self.refused_bytes = buffer.len();
+                self.health.fail(error);
+            }
         }
         self.buffer = buffer;
         self.buffer.clear();
@@ -41,20 +50,7 @@ impl Log {
             return Err(no_segment());
         };
         if let Err(error) = current.file.write_all_at(bytes, current.end) {
-            // A part may stand there, and whole records in it would be taken for accepted ones.
-            let end = current.end;
-            let cut = current
-                .file
-                .truncate(end)
-                .and_then(|()| match self.limits.sync {
-                    // Nor after a power cut.
-                    LogSync::Each => current.file.sync(),
-                    LogSync::None | LogSync::Interval => Ok(()),
-                });
-            if let Err(error) = cut {
-                tracing::error!(%error, segment = current.id, "a failed write can't be cut off");
-                self.seal();
-            }
+            _ = self.cut_off();
             return Err(refusal("write", &error));
         }
         if self.limits.sync == LogSync::Each {
@@ -73,6 +69,43 @@ impl Log {
         Ok(())
     }
 
+    /// Cuts off what a failed write has left: whole records in it would be taken for accepted ones.
+    fn cut_off(&mut self) -> io::Result<()> {
+        let Some(current) = &self.current else {
+            return Ok(());
+        };
+        let cut = current
+            .file
+            .truncate(current.end)
+            .and_then(|()| match self.limits.sync {
+                // Nor after a power cut.
+                LogSync::Each => current.file.sync(),
+                LogSync::None | LogSync::Interval => Ok(()),
+            });
+        if let Err(error) = &cut {
+            tracing::error!(%error, segment = current.id, "a failed write can't be cut off");
+            self.seal();
+        }
+        cut
+    }
+
+    /// Tries, after a failure, whether what was refused could be written now. Nothing in the log changes by it: zeros are no
+    /// record, and they are cut off again.
+    pub(crate) fn retry(&mut self, now: u64) {
+        let tried = self.ready(now).and_then(|()| {
+            self.make_room(now)?;
+            let current = self.current.as_ref().ok_or_else(no_segment)?;
+            let zeros = vec![0; self.refused_bytes];
+            let written = current.file.write_all_at(&zeros, current.end);
+            let tried = written.and(self.cut_off());
+            tried.map_err(|error| refusal("write", &error))
+        });
+        // A failed attempt is not counted: nobody was refused.
+        if tried.is_ok() {
+            self.health.recover();
+        }
+    }
+
     /// Makes what was accepted last.
     ///
     /// After an error the segment is never written or synced again: the kernel may have dropped what it could not write, and
@@ -85,7 +118,9 @@ impl Log {
             if let Err(error) = current.file.sync() {
                 tracing::error!(%error, segment = current.id, "the log can't be synced");
                 self.seal();
-                return Err(refusal("sync", &error));
+                let error = refusal("sync", &error);
+                self.health.fail(&error);
+                return Err(error);
             }
             current.synced = current.end;
         }

@@ -72,6 +72,7 @@ impl Log {
         let mut outcomes = Vec::with_capacity(orders.len());
         while outcomes.len() < orders.len() {
             if let Err(error) = self.ready(now).and_then(|()| self.make_room(now)) {
+                self.health.fail(&error);
                 outcomes.resize(orders.len(), Outcome::Refused(error));
                 break;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{
-    Disk, Index, LogLimits,
+    Disk, Health, Index, LogLimits,
     boot::BootId,
     change::Change,
     checkpoint::Checkpoint,
@@ -24,6 +24,9 @@ pub(crate) struct Log {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) limits: LogLimits,
     pub(super) index: Arc<Mutex<Index>>,
+    pub(super) health: Arc<Health>,
+    /// Bytes. What could not be written last, as much as has to fit before the log is healthy again.
+    pub(super) refused_bytes: usize,
     pub(super) epochs: Epochs,
     pub(super) boot: BootId,
     /// The segment that is written. `None` while `sealed` waits for its successor.
@@ -64,6 +67,11 @@ impl Log {
     /// Returns the index, for readers.
     pub(crate) fn index(&self) -> &Arc<Mutex<Index>> {
         &self.index
+    }
+
+    /// Returns whether the log can be written.
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     /// Returns the latest time in the log, in milliseconds.

@@ -139,6 +139,8 @@ impl Log {
             disk,
             limits,
             index: Arc::new(Mutex::new(index)),
+            health: Arc::default(),
+            refused_bytes: 0,
             epochs,
             boot,
             synced_mark: Location {

@@ -11,7 +11,7 @@ use axum::{
 };
 use prometheus::{Encoder as _, TextEncoder};
 use sockeye::{MemoryBudget, RequestInfo, ServerHandle};
-use sockeye_hub::Node;
+use sockeye_hub::{Node, broker::LogBroker};
 
 use super::{families::Families, node_families, process, server_families};
 use crate::{
@@ -30,6 +30,8 @@ struct Shared {
     /// What all names begin with.
     prefix: String,
     node: Node,
+    /// `None`: histories are in memory.
+    log: Option<LogBroker>,
     budget: MemoryBudget,
     close_codes: CloseCodes,
     api: ApiMetrics,
@@ -50,6 +52,7 @@ impl Metrics {
         let prefix = config.prometheus.name_prefix.0.clone();
         Self(Arc::new(Shared {
             node: hub.node.clone(),
+            log: hub.log.clone(),
             budget: budget.clone(),
             close_codes: hub.close_codes.clone(),
             api: ApiMetrics::new(&prefix),
@@ -90,6 +93,7 @@ impl Metrics {
         let Shared {
             prefix,
             node,
+            log,
             budget,
             close_codes,
             api,
@@ -97,6 +101,9 @@ impl Metrics {
         } = &*self.0;
         let mut families = Families::new(prefix);
         node_families::add(&mut families, &node.metrics());
+        if let Some(log) = log {
+            node_families::add_log(&mut families, log);
+        }
         families.extend(api.families());
         if let Some(server) = server.get().and_then(Weak::upgrade) {
             server_families::add(&mut families, &server);

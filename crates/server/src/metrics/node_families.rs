@@ -1,6 +1,9 @@
 //! What the hub counts, under the names that Centrifugo's dashboards know.
 
-use sockeye_hub::metrics::{CodeCount, ConnectionMetrics, FrameMetrics, ItemMetrics, NodeMetrics};
+use sockeye_hub::{
+    broker::LogBroker,
+    metrics::{CodeCount, ConnectionMetrics, FrameMetrics, ItemMetrics, NodeMetrics},
+};
 
 use super::families::{Families, Labels};
 
@@ -10,6 +13,21 @@ pub(super) fn add(families: &mut Families<'_>, node: &NodeMetrics) {
     add_clients(families, node);
     add_commands(families, node);
     add_transports(families, node);
+}
+
+/// Adds what the log of channels tells.
+pub(super) fn add_log(families: &mut Families<'_>, log: &LogBroker) {
+    let is_failing = log.has_ended() || log.failure().is_some();
+    families.gauge(
+        "log_failing",
+        "1 while the log of channels can't be written, as on a full disk.",
+        f64::from(u8::from(is_failing)),
+    );
+    families.counter(
+        "log_failures_total",
+        "Writes of the log of channels that have failed, each of one or more publications.",
+        log.failures() as f64,
+    );
 }
 
 fn add_node(families: &mut Families<'_>, node: &NodeMetrics) {

@@ -26,7 +26,8 @@ use crate::{
         epochs::Epochs,
     },
     log::{
-        BootId, Directory, Disk, Index, Log, LogError, LogReport, Order, Outcome, Presence, Reader,
+        BootId, Directory, Disk, Health, Index, Log, LogError, LogReport, Order, Outcome, Presence,
+        Reader,
     },
 };
 
@@ -75,6 +76,7 @@ pub struct LogBroker {
 struct BrokerHandle {
     shared: Arc<Shared>,
     index: Arc<Mutex<Index>>,
+    health: Arc<Health>,
     settings: LogSettings,
     reads: Semaphore,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -106,7 +108,7 @@ impl LogBroker {
         })?;
         let (boot, epochs) = (BootId::current(), Epochs::new(seed));
         let (log, report) = Log::open(disk, settings.limits(), boot, epochs, clock.now().0)?;
-        let index = log.index().clone();
+        let (index, health) = (log.index().clone(), log.health().clone());
         let shared = Arc::new(Shared {
             queue: Queue::new(settings.waiting_max, settings.waiting_bytes_max),
             subscriptions: Subscriptions::new(),
@@ -123,6 +125,7 @@ impl LogBroker {
         let handle = BrokerHandle {
             shared,
             index,
+            health,
             settings,
             reads: Semaphore::new(settings.reads_max.max(1)),
             thread: Mutex::new(Some(thread)),
@@ -143,6 +146,22 @@ impl LogBroker {
         {
             tracing::error!("the thread of the log has panicked");
         }
+    }
+
+    /// Returns why publications are refused that have to be written: the last write has failed, as on a full disk. It is over
+    /// as soon as a write succeeds. The broker tries every second, so nobody has to publish for that.
+    pub fn failure(&self) -> Option<BrokerError> {
+        self.handle.health.failure()
+    }
+
+    /// Returns how many writes have failed since the start. One write may be that of several publications.
+    pub fn failures(&self) -> u64 {
+        self.handle.health.failures()
+    }
+
+    /// Returns whether the log's thread has ended by a panic. The broker refuses all that has to be written, for good.
+    pub fn has_ended(&self) -> bool {
+        self.handle.health.has_ended()
     }
 
     /// Hands an order to the log's thread.

@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{queue::Queue, subscriptions::Subscriptions};
 use crate::{
     BrokerEvents, Clock,
-    log::{Log, LogSync, Order, Outcome},
+    log::{Health, Log, LogSync, Order, Outcome},
 };
 
 /// What the broker and its thread share.
@@ -56,14 +56,19 @@ impl LogTime {
 
 /// Carries out what waits until the broker is closed. Runs on a thread of its own.
 pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: Duration) {
-    let _end = EndQueue(&shared.queue);
+    let mut end = EndQueue {
+        queue: &shared.queue,
+        health: Some(Arc::clone(log.health())),
+    };
     let sync_millis = u64::try_from(sync_interval.as_millis()).unwrap_or(u64::MAX);
     let mut sync_at = None;
+    let mut retry_at = None;
     let mut is_busy = false;
     // Publishers that wait for the answer publish again after it: as many orders are to be expected.
     let mut expected = 0;
     loop {
-        let patience = match (is_busy, sync_at) {
+        let due_at = [sync_at, retry_at].into_iter().flatten().min();
+        let patience = match (is_busy, due_at) {
             (true, _) => Some(Duration::ZERO),
             (false, Some(at)) => {
                 let left: u64 = at - shared.time.now().min(at);
@@ -90,10 +95,22 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
                 _ = log.sync();
             }
         }
+        retry_at = match (log.health().failure(), retry_at) {
+            (None, _) => None,
+            (Some(_), Some(at)) if at > now => Some(at),
+            (Some(_), at) => {
+                // The first attempt comes after the pause, too: the disk has just refused.
+                if at.is_some() {
+                    log.retry(now);
+                }
+                Some(now.saturating_add(RETRY_MILLIS))
+            }
+        };
         if waiting.is_sweep_due {
             log.sweep(now);
         }
         if waiting.is_closing {
+            end.health = None;
             break;
         }
         is_busy = log.upkeep(now);
@@ -102,6 +119,9 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
         tracing::warn!(%error, "the log is not closed cleanly; the next start takes longer");
     }
 }
+
+/// Milliseconds between two attempts to write again, while nobody publishes.
+const RETRY_MILLIS: u64 = 1_000;
 
 /// Gives the answers to a batch, on a thread of the runtime if it has several: each would wake that thread by itself.
 fn answer(shared: &Shared, answers: Vec<oneshot::Sender<Outcome>>, outcomes: Vec<Outcome>) {
@@ -150,10 +170,17 @@ fn deliver(shared: &Shared, order: Order, outcome: &Outcome) {
 }
 
 /// Ends the queue when the thread ends, also by a panic.
-struct EndQueue<'a>(&'a Queue);
+struct EndQueue<'a> {
+    queue: &'a Queue,
+    /// `None`: the thread was told to end.
+    health: Option<Arc<Health>>,
+}
 
 impl Drop for EndQueue<'_> {
     fn drop(&mut self) {
-        self.0.end();
+        if let Some(health) = &self.health {
+            health.end();
+        }
+        self.queue.end();
     }
 }

@@ -270,6 +270,65 @@ fn a_full_disk_refuses_uses_up_no_offset_and_is_over_by_itself() {
     }
 }
 
+#[test]
+fn a_failure_is_told_until_what_was_refused_would_fit_again() {
+    for sync in MODES {
+        let mut world = World::new(sync);
+        let top = world.keep("a", "one");
+        assert_eq!(world.log().health().failure(), None);
+        let full = |room| Faults {
+            room: Some(room),
+            ..Faults::default()
+        };
+        world.disk.set_faults(full(20));
+        world.publish("a", "refused", kept()).unwrap_err();
+        let now = world.now;
+        for _ in 0..3 {
+            world.log().retry(now);
+            let health = world.log().health();
+            assert_eq!(health.failure(), Some(BrokerError::DiskFull));
+            assert_eq!(health.failures(), 1, "nobody was refused by an attempt");
+        }
+        world.disk.set_faults(full(1 << 20));
+        world.log().retry(now);
+        assert_eq!(world.log().health().failure(), None);
+        // Nothing has changed by the attempts.
+        let report = world.cut_power();
+        if sync == LogSync::Each {
+            assert_eq!((report.cut, report.lost), (None, 0));
+            assert_eq!(world.data("a"), ["one"]);
+            assert_eq!(world.keep("a", "two"), after(&top));
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_cannot_sync_is_told_until_it_can() {
+    for sync in [LogSync::Interval, LogSync::Each] {
+        let mut world = World::new(sync);
+        world.keep("a", "one");
+        let faults = Faults {
+            fails_sync: true,
+            ..Faults::default()
+        };
+        world.disk.set_faults(faults);
+        match sync {
+            LogSync::Each => drop(world.publish("a", "refused", kept()).unwrap_err()),
+            _ => drop(world.log().sync().unwrap_err()),
+        }
+        let now = world.now;
+        world.log().retry(now);
+        let failure = world.log().health().failure();
+        assert!(matches!(failure, Some(BrokerError::Unavailable { .. })));
+        world.disk.set_faults(Faults::default());
+        world.log().retry(now);
+        assert_eq!(world.log().health().failure(), None);
+        // What was accepted was written again into the next segment.
+        world.cut_power();
+        assert_eq!(world.data("a"), ["one"]);
+    }
+}
+
 /// Scenario 32.
 #[test]
 fn a_publication_whose_sync_fails_is_not_accepted_and_its_segment_gets_no_more() {
