@@ -70,6 +70,7 @@ fn serve(url: &str, timeout: &str, more: &str) -> Server {
         sub_refresh_proxy_enabled = true
         history_size = 10
         history_ttl = "60s"
+        allowed_delta_types = ["fossil"]
         [[channel.namespaces]]
         name = "open"
         allow_subscribe_for_client = true
@@ -126,7 +127,10 @@ fn allowed(asked: &Asked) -> Value {
             "expire_at": asked.body["data"]["expire_at"],
         }),
         "/publish" => {
-            json!({ "data": { "checked": asked.body["data"] }, "tags": { "kind": "new" } })
+            json!({
+                "data": { "checked": asked.body["data"] }, "tags": { "kind": "new" },
+                "delta": asked.body["data"]["delta"],
+            })
         }
         "/special" => json!({ "b64data": "eyJzcGVjaWFsIjp0cnVlfQ==" }),
         _ => json!({ "data": { "answer": 42 } }),
@@ -465,6 +469,40 @@ fn procedures_have_namespaces_and_statuses_have_codes() {
             .send("rpc", json!({ "method": "named:teapot" }))
             .await;
         assert_eq!(client.end().await, (4418, "teapot".to_owned()));
+    });
+}
+
+/// Centrifugo sends differences only of what was published with `delta`. Here the subscriber alone decides, so the answer may
+/// have it and needn't.
+#[test]
+fn a_publication_that_a_hook_lets_through_is_a_difference_for_a_subscriber_that_asks() {
+    let back_end = BackEnd::start(application);
+    let server = serve(&back_end.url(""), PATIENT, "");
+    talk(async {
+        let mut client = Client::connected(&server, json!({})).await;
+        let request = json!({ "channel": "asked:a", "delta": "fossil" });
+        let reply = client.call("subscribe", request).await;
+        assert_eq!(reply["subscribe"]["delta"], json!(true), "{reply}");
+        let text = "a text that stays the same ".repeat(10);
+        let mut is_first = true;
+        for delta in [json!(true), json!(false), Value::Null, json!(true)] {
+            let data = json!({ "text": text, "delta": delta });
+            let request = json!({ "channel": "asked:a", "data": data });
+            client.send("publish", request).await;
+            let push = client
+                .find(|object| object["push"]["pub"].is_object())
+                .await;
+            let publication = &push["push"]["pub"];
+            assert_eq!(publication["delta"] == json!(true), !is_first, "{push}");
+            let length = publication["data"].as_str().unwrap().len();
+            assert_eq!(length < text.len(), !is_first, "{push}");
+            is_first = false;
+        }
+        // What isn't a truth value spoils the answer, as it does there.
+        let data = json!({ "delta": "yes" });
+        let request = json!({ "channel": "asked:a", "data": data });
+        let reply = client.call("publish", request).await;
+        assert_eq!(reply["error"]["code"], json!(100), "{reply}");
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use sockeye_hub::{
     Credentials, Disconnect, PublishGrant, Publishing, Rejection, SubscriptionGrant, UnixMillis,
@@ -11,7 +11,7 @@ use sockeye_hub::{
 
 use crate::{
     config::StatusTransform,
-    hub::json::{NotBase64, Override, expiry, payload},
+    hub::json::{NotBase64, Override, expiry, or_default, payload},
 };
 
 /// What the application says: a result, nothing, or a refusal.
@@ -186,6 +186,9 @@ pub(super) struct PublishJson {
     skip_history: bool,
     #[serde(deserialize_with = "or_default")]
     tags: BTreeMap<String, String>,
+    /// Read for its type alone: who gets differences is for subscribers to decide, and every publication can be one.
+    #[serde(rename = "delta", deserialize_with = "or_default")]
+    _delta: bool,
     #[serde(deserialize_with = "or_default")]
     idempotency_key: String,
     #[serde(deserialize_with = "or_default")]
@@ -315,15 +318,6 @@ fn object<T: DeserializeOwned>(what: &str, json: Option<&RawValue>) -> Result<Op
         }
         Some(_) => Err(format!("{what} is not an object")),
     }
-}
-
-/// Reads null as what is there without the field: programs with types write it for what they don't set.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]
