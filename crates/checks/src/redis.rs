@@ -60,6 +60,22 @@ impl Redis {
         self.process = Some(process);
     }
 
+    /// Stops it (SIGSTOP): connections stay open, and nothing is answered.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn freeze(&self) {
+        self.process.as_ref().expect("Redis is up").freeze();
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn thaw(&self) {
+        self.process.as_ref().expect("Redis is up").thaw();
+    }
+
     /// Removes all its data while it runs, as a failover to an empty replica does.
     ///
     /// # Panics
