@@ -80,9 +80,8 @@ pub use node::{
     ApiError, Client, ClientHeaders, ClientView, ConnectEvent, ConnectionInfo, Credentials,
     DisconnectEvent, MessageEvent, Node, NodeBuilder, NodeInfo, NodeSettings, OtherConnections,
     PresenceStats, PublishEvent, PublishGrant, Publishing, RefreshEvent, Refreshed, Refreshing,
-    Rejection,
-    RpcEvent, SubRefreshEvent, SubRefreshed, SubscribeEvent, Subscribing, SubscriptionGrant,
-    UserFilter,
+    Rejection, RpcEvent, SubRefreshEvent, SubRefreshed, SubscribeEvent, Subscribing,
+    SubscriptionGrant, UserFilter,
 };
 pub use private_file::open_private_file;
 pub use publication::{ClientInfo, Epoch, Publication, StreamPosition, Tags};

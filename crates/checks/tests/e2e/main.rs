@@ -21,6 +21,7 @@ mod presence;
 mod proxies;
 mod python;
 mod sockjs;
+mod sockjs_attacks;
 mod unix_sockets;
 mod welcome;
 mod welcome_states;

@@ -17,7 +17,7 @@ use crate::conversation::{LIMIT, facts, the};
 /// The transports of the client in Node.
 const NODE: [&str; 4] = ["websocket", "xhr-streaming", "eventsource", "xhr-polling"];
 
-fn address(server: &Server) -> SocketAddr {
+pub(crate) fn address(server: &Server) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], server.port()))
 }
 
@@ -205,7 +205,7 @@ fn assert_page_talks(
     assert_eq!(seen, expected, "{transport}");
 }
 
-fn client_script() -> Option<String> {
+pub(crate) fn client_script() -> Option<String> {
     let file = need::package_file("sockjs-client/dist/sockjs.js")?;
     let script = std::fs::read_to_string(file).expect("the script");
     // It stands within a page.
