@@ -106,6 +106,10 @@ impl Conversation {
                 let peer = self.peer(letter);
                 peer.wait(peer.received.len() + count, limit);
             }
+            "have" => {
+                let count = argument.parse().expect("a count");
+                self.peer(letter).wait(count, LONG);
+            }
             "hex" => self.send_raw(letter, 2, &bytes_of(argument)),
             "text" => self.send_raw(letter, 1, argument.replace('⏎', "\n").as_bytes()),
             "binary" => self.send_raw(letter, 2, argument.as_bytes()),

@@ -23,6 +23,7 @@
 //! | `b: end` | closes its connection |
 //! | `b: wait` | until its connection has ended |
 //! | `b: wait 2` | until two more messages have come |
+//! | `b: have 3` | until three messages have come in all, also where an order before brings some of them |
 //! | `api NAME {…}` | an order of the server API, with the key |
 //! | `http METHOD PATH <field: value> … BODY` | any request |
 //!
