@@ -18,7 +18,7 @@ use crate::{
     endpoint::{self, Endpoint},
     error::{Error, ErrorKind},
     handshake::{Agreement, Incoming, Negotiated, Refusal, Request, RequestInfo, Tls},
-    server::{Handler, LogLimit, Origins, Registration, refuse_origin},
+    server::{Handler, LogLimit, ORIGIN_ADVICE, Origins, Registration, refuse_origin},
     settings::Settings,
     upgrade::{
         small_writes::SmallWrites,
@@ -246,7 +246,7 @@ impl WebSocketUpgrade {
     {
         let Incoming { request, handshake } = self.incoming;
         if !self.origins.admit(&request.fields, &request.info) {
-            return refuse_origin(&request, &ORIGIN_LOG).into_response();
+            return refuse_origin(&request, &ORIGIN_LOG, ORIGIN_ADVICE).into_response();
         }
         let plain = Negotiated {
             settings: self.settings,

@@ -97,7 +97,8 @@ impl ServerShared {
             adapter.strip(request)?;
         }
         if !found.route.origins.admit(&request.fields, &request.info) {
-            return Err(refuse_origin(request, &self.log_limits.origin));
+            let advice = found.route.origin_advice;
+            return Err(refuse_origin(request, &self.log_limits.origin, advice));
         }
         Ok(found)
     }
@@ -133,8 +134,8 @@ impl SessionHost for ServerShared {
         Ok(self.registration(Arc::new(permit)).counting_for(address))
     }
 
-    fn refuse_origin(&self, request: &Request) -> Refusal {
-        refuse_origin(request, &self.log_limits.origin)
+    fn refuse_origin(&self, request: &Request, advice: &str) -> Refusal {
+        refuse_origin(request, &self.log_limits.origin, advice)
     }
 }
 

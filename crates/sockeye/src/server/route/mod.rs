@@ -30,7 +30,7 @@ pub(crate) use handler::Handler;
 pub use identity::Identify;
 pub(crate) use log_limit::LogLimit;
 pub use origin::Origins;
-pub(crate) use origin::refuse_origin;
+pub(crate) use origin::{ORIGIN_ADVICE, refuse_origin};
 pub use route::Route;
 pub(crate) use route::{Authorization, BoxFuture, CompiledRoute};
 pub(crate) use routes::{RouteAdapter, RouteMatch, Routes};

@@ -83,19 +83,22 @@ impl Origins {
 
 /// Returns the answer to a page of another origin, and logs it. A browser doesn't say why its WebSocket failed, so
 /// the log is the only place to find out.
-pub(crate) fn refuse_origin(request: &Request, limit: &LogLimit) -> Refusal {
+///
+/// `advice` says how such a page is let in; `{origin}` in it is the origin, in quotes.
+pub(crate) fn refuse_origin(request: &Request, limit: &LogLimit, advice: &str) -> Refusal {
     if let Some(suppressed) = limit.due(Instant::now()) {
         let origin = request.fields.values(&header::ORIGIN).next();
         let origin = origin.unwrap_or_default();
-        let shown = &origin[..origin.len().min(SHOWN_BYTES_MAX)];
+        let shown = origin[..origin.len().min(SHOWN_BYTES_MAX)].escape_ascii();
+        let advice = advice.replace("{origin}", &format!("\"{shown}\""));
         let path = &request.path()[..request.path().len().min(SHOWN_BYTES_MAX)];
         tracing::warn!(
-            origin = %shown.escape_ascii(),
+            origin = %shown,
             host = request.host().unwrap_or_default(),
             path,
             suppressed,
-            "a page of another origin was refused: if it is yours, allow it with Route::origins; if a proxy has \
-             changed Host, name it as a trusted proxy (docs/howto/origins.md)"
+            "a page of another origin was refused: if it is yours, {advice}; if a proxy has changed Host, name it \
+             as a trusted proxy (docs/howto/origins.md)"
         );
     }
     Refusal::text(
@@ -103,6 +106,9 @@ pub(crate) fn refuse_origin(request: &Request, limit: &LogLimit) -> Refusal {
         "pages of this origin may not connect here\n",
     )
 }
+
+/// How a program lets pages in, unless its route says how its operators do.
+pub(crate) const ORIGIN_ADVICE: &str = "allow it with Route::origins";
 
 /// Bytes of a value from the peer that a log line shows: more than any host has.
 const SHOWN_BYTES_MAX: usize = 300;

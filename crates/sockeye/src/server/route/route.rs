@@ -19,7 +19,11 @@ use crate::{
     error::{Error, ErrorKind},
     handshake::{ClientId, Negotiated, Refusal, Request},
     memory::MemoryBudget,
-    server::route::{handler::Handler, identity::Identify, origin::Origins},
+    server::route::{
+        handler::Handler,
+        identity::Identify,
+        origin::{ORIGIN_ADVICE, Origins},
+    },
     settings::{AppHeartbeat, Settings},
     websocket::WebSocket,
 };
@@ -63,6 +67,7 @@ pub struct Route {
     identify_timeout: Duration,
     authorize: Option<Authorize>,
     origins: Origins,
+    origin_advice: &'static str,
     subprotocols: Vec<String>,
     settings: Option<Settings>,
     limits: Option<Limits>,
@@ -277,6 +282,14 @@ impl Route {
         self
     }
 
+    /// Sets what the log line about a refused page says to an operator who wants the page let in, such as `add {origin} to
+    /// allowed_origins`. `{origin}` in it is the refused origin, in quotes. Default: `allow it with Route::origins`.
+    #[must_use]
+    pub fn origin_advice(mut self, advice: &'static str) -> Self {
+        self.origin_advice = advice;
+        self
+    }
+
     /// Sets the subprotocols of this route, the preferred one first. A client that offers none of them connects
     /// without one. Default: none.
     ///
@@ -364,6 +377,7 @@ impl Route {
         }
         Ok(CompiledRoute {
             origins: self.origins,
+            origin_advice: self.origin_advice,
             subprotocols: self.subprotocols,
             negotiated: Arc::new(Negotiated {
                 settings,
@@ -386,6 +400,7 @@ impl Route {
             identify_timeout: IDENTIFY_TIMEOUT,
             authorize: None,
             origins: Origins::default(),
+            origin_advice: ORIGIN_ADVICE,
             subprotocols: Vec::new(),
             settings: None,
             limits: None,
@@ -410,6 +425,7 @@ impl fmt::Debug for Route {
 /// A route with all defaults filled in.
 pub(crate) struct CompiledRoute {
     pub(crate) origins: Origins,
+    pub(crate) origin_advice: &'static str,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) negotiated: Arc<Negotiated>,
     identify: Option<Box<dyn Identify>>,

@@ -34,8 +34,8 @@ pub(crate) trait SessionHost: Sync {
     /// The server is ending, or has no room for another one; or the address has too many.
     fn count_session(&self, info: &RequestInfo) -> Result<Registration, Refusal>;
 
-    /// Returns the answer to a page of another origin, and logs it.
-    fn refuse_origin(&self, request: &Request) -> Refusal;
+    /// Returns the answer to a page of another origin, and logs it with `advice`.
+    fn refuse_origin(&self, request: &Request, advice: &str) -> Refusal;
 }
 
 /// A plain request on one of SockJS's paths.
@@ -141,7 +141,8 @@ impl SockJsRequest {
         };
         let access = Access::of(&self.request, origins, readable);
         if access == Access::Refused {
-            return host.refuse_origin(&self.request).into_http();
+            let advice = self.mount.route.origin_advice;
+            return host.refuse_origin(&self.request, advice).into_http();
         }
         let mut fields = HeaderMap::new();
         access.set_fields(&self.request, origins, &mut fields);
