@@ -117,7 +117,10 @@ impl Log {
         let newest = self.newest;
         match self.replace_sealed(newest) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
-            replaced => replaced.map_err(LogError::io("create", &next)),
+            replaced => replaced.map_err(|error| match error.downcast::<LogError>() {
+                Ok(damaged) => damaged,
+                Err(error) => LogError::io("create", &next)(error),
+            }),
         }
     }
 

@@ -8,10 +8,11 @@ use std::{
 use super::{
     Index,
     change::Change,
+    error::damaged,
     log::Segment,
     record::{EpochText, KeyField, Location, Payload, Record, copied_state},
     scan::{Scan, Scanned},
-    segment::{SEGMENT_HEADER_BYTES, segment_name},
+    segment::SEGMENT_HEADER_BYTES,
 };
 
 /// Records of a segment that has failed, written again for the next one.
@@ -50,10 +51,8 @@ impl Rescue {
                 Scanned::Record(location, body) => (location, body),
                 Scanned::End => break,
                 Scanned::Bad(position, reason) => {
-                    let file = segment_name(sealed.id);
-                    return Err(io::Error::other(format!(
-                        "{file} at byte {position}: {reason}, and it can't be synced"
-                    )));
+                    // What can't be read can't be written anew.
+                    return Err(io::Error::other(damaged(sealed.id, position, reason)));
                 }
             };
             let record = Record::decode(body);

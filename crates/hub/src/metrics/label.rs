@@ -39,6 +39,12 @@ pub(crate) enum FrameKind {
 }
 
 impl FrameKind {
+    /// Returns its name, which is that of the label.
+    pub(crate) fn name(self) -> &'static str {
+        let named = Self::ALL.iter().find(|(kind, _)| *kind == self);
+        named.map_or("unknown", |(_, name)| name)
+    }
+
     /// All kinds, in the order of their numbers.
     pub(crate) const ALL: [(Self, &'static str); 23] = [
         (Self::Connect, "connect"),

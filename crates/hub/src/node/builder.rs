@@ -17,6 +17,7 @@ use super::{
     clients::Clients,
     deadlines::Deadlines,
     handlers::{Handlers, boxed},
+    refusal_log::RefusalLog,
     shared::Deliveries,
     upkeep,
 };
@@ -235,6 +236,7 @@ impl NodeBuilder {
             clients: Clients::new(),
             deadlines: Deadlines::default(),
             recorder,
+            refusals: RefusalLog::default(),
             settings: self.settings,
             clock: self.clock,
             next_number: AtomicU64::new(1),

@@ -22,6 +22,7 @@ mod handlers;
 mod lossy;
 mod node;
 pub(crate) mod push;
+mod refusal_log;
 mod settings;
 pub(crate) mod shared;
 mod tokens;
@@ -36,6 +37,7 @@ pub use handlers::{
     SubRefreshEvent, SubRefreshed, SubscribeEvent, SubscriptionGrant,
 };
 pub use node::Node;
+pub(crate) use refusal_log::Right;
 pub use settings::NodeSettings;
 pub(crate) use shared::NodeShared;
 pub(crate) use tokens::TokenFailure;

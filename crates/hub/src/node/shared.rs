@@ -18,6 +18,7 @@ use super::{
     clients::Clients,
     deadlines::Deadlines,
     handlers::{Handler, Handlers},
+    refusal_log::RefusalLog,
 };
 use crate::{
     Broker, BrokerError, BrokerEvents, ClientInfo, Clock, Epoch, ErrorCode, History, HistoryQuery,
@@ -51,6 +52,7 @@ pub(crate) struct NodeShared {
     pub(crate) clients: Clients,
     pub(crate) deadlines: Deadlines,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) refusals: RefusalLog,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started: UnixMillis,
     pub(crate) next_number: AtomicU64,

@@ -30,10 +30,10 @@ impl NodeShared {
         &self,
         token: &str,
     ) -> Result<ConnectionClaims, TokenFailure> {
-        let verifier = self.verifier.as_ref().ok_or(TokenFailure::Invalid)?;
+        let verifier = self.verifier.as_ref().ok_or_else(|| self.no_keys())?;
         self.fetch_keys(verifier, token).await?;
         let claims = verifier.verify_connection(token, self.now());
-        claims.map_err(|error| failure("connection", &error))
+        claims.map_err(|error| self.refused_token(OF_CONNECTIONS, &error))
     }
 
     /// Returns what the token of a subscribe command says.
@@ -60,11 +60,17 @@ impl NodeShared {
         let verifier = self.subscription_verifier.as_ref();
         let verifier = verifier
             .or(self.verifier.as_ref())
-            .ok_or(TokenFailure::Invalid)?;
+            .ok_or_else(|| self.no_keys())?;
         self.fetch_keys(verifier, token).await?;
         let claims = verifier
             .verify_subscription(token, self.now())
-            .map_err(|error| failure("subscription", &error))?;
+            .map_err(|error| {
+                let section = match self.subscription_verifier {
+                    Some(_) => OF_SUBSCRIPTIONS,
+                    None => OF_CONNECTIONS,
+                };
+                self.refused_token(section, &error)
+            })?;
         let is_own = claims.channel == channel
             && claims.user == *client.user
             && claims
@@ -73,7 +79,27 @@ impl NodeShared {
                 .is_none_or(|other| **other == *client.client);
         match is_own {
             true => Ok(claims),
-            false => Err(TokenFailure::OfOthers),
+            false => {
+                self.log_token_of_others();
+                Err(TokenFailure::OfOthers)
+            }
+        }
+    }
+
+    fn no_keys(&self) -> TokenFailure {
+        self.refused_token(
+            OF_CONNECTIONS,
+            &TokenError::invalid("there are no keys to check it with"),
+        )
+    }
+
+    fn refused_token(&self, section: &str, error: &TokenError) -> TokenFailure {
+        match error {
+            TokenError::Expired => TokenFailure::Expired,
+            error => {
+                self.log_bad_token(section, error);
+                TokenFailure::Invalid
+            }
         }
     }
 
@@ -86,15 +112,11 @@ impl NodeShared {
     }
 }
 
-fn failure(kind: &'static str, error: &TokenError) -> TokenFailure {
-    match error {
-        TokenError::Expired => TokenFailure::Expired,
-        error => {
-            tracing::debug!(%error, kind, "a token is refused");
-            TokenFailure::Invalid
-        }
-    }
-}
+/// The section of the configuration that has the keys of tokens.
+const OF_CONNECTIONS: &str = "client.token";
+
+/// That of tokens of subscriptions, where they have keys of their own.
+const OF_SUBSCRIPTIONS: &str = "client.subscription_token";
 
 impl From<TokenFailure> for Failure {
     fn from(failure: TokenFailure) -> Self {

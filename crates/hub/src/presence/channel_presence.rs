@@ -44,7 +44,8 @@ impl ChannelPresence {
     ///
     /// Outside a tokio runtime.
     pub async fn open(clock: Arc<dyn Clock>, store: impl Store) -> Result<Self, StoreError> {
-        Ok(Self(Presence::open(Self::limits(), clock, store).await?))
+        let opened = Presence::open_as("presence of channels", Self::limits(), clock, store);
+        Ok(Self(opened.await?))
     }
 
     /// Takes out all clients of this node and closes the store.

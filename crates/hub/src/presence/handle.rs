@@ -64,6 +64,16 @@ impl Presence {
     pub async fn open(
         limits: Limits,
         clock: Arc<dyn Clock>,
+        store: impl Store,
+    ) -> Result<Self, StoreError> {
+        Self::open_as("presence", limits, clock, store).await
+    }
+
+    /// Opens presence that the log calls `name`.
+    pub(super) async fn open_as(
+        name: &'static str,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
         mut store: impl Store,
     ) -> Result<Self, StoreError> {
         let save_mode = match store.save_timing() {
@@ -78,7 +88,7 @@ impl Presence {
             return Err(opened.expect_err("it is one"));
         }
         if save_mode == SaveMode::Changes {
-            let store_task = StoreTask::new(store, Arc::clone(&shared));
+            let store_task = StoreTask::new(name, store, Arc::clone(&shared));
             let task = tokio::spawn(supervise(store_task.run(opened), Arc::clone(&shared)));
             *shared
                 .store_task

@@ -9,6 +9,8 @@ use crate::StoreError;
 
 /// Saves changes, passes the store's events to the registry, and reopens the store after a failure.
 pub(super) struct StoreTask<S> {
+    /// What the store is for, in the log.
+    name: &'static str,
     store: S,
     shared: Arc<PresenceShared>,
     stop: watch::Receiver<bool>,
@@ -21,9 +23,10 @@ enum WorkEnd {
 }
 
 impl<S: Store> StoreTask<S> {
-    pub(super) fn new(store: S, shared: Arc<PresenceShared>) -> Self {
+    pub(super) fn new(name: &'static str, store: S, shared: Arc<PresenceShared>) -> Self {
         let stop = shared.stop();
         Self {
+            name,
             store,
             shared,
             stop,
@@ -126,9 +129,9 @@ impl<S: Store> StoreTask<S> {
     fn report_failure(&mut self, error: &StoreError) {
         let before = self.shared.set_store_error(Some(error.to_string()));
         if before.is_none() {
-            tracing::warn!(%error, "presence continues without its store, which is retried");
+            tracing::warn!(of = self.name, %error, "presence continues without its store, which is retried");
         } else {
-            tracing::debug!(%error, "the presence store still fails");
+            tracing::debug!(of = self.name, %error, "the presence store still fails");
         }
         if let Some(event) = self.store.expire(self.shared.now()) {
             self.shared.handle_events(vec![event]);
@@ -138,7 +141,10 @@ impl<S: Store> StoreTask<S> {
     /// Logs that the store works again and that all changes are saved.
     fn report_recovery(&self) {
         if self.shared.set_store_error(None).is_some() {
-            tracing::info!("the presence store works again and is up to date");
+            tracing::info!(
+                of = self.name,
+                "the presence store works again and is up to date"
+            );
         }
     }
 
@@ -152,7 +158,7 @@ impl<S: Store> StoreTask<S> {
         match saved.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the last presence changes were not saved");
+                tracing::warn!(of = self.name, %error, "the last presence changes were not saved");
             }
             Err(_) => {
                 tracing::warn!(

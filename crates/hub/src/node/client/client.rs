@@ -119,6 +119,8 @@ impl Client {
                 }
                 Err(error) => {
                     tracing::debug!(client = &*self.id, %error, "a frame is not understood");
+                    self.node
+                        .log_bad_frame(self.transport.encoding().subprotocol(), &error);
                     return self.disconnect(error.disconnect());
                 }
             };

@@ -128,6 +128,7 @@ impl Client {
         if !request.token.is_empty() {
             let claims = self.node.connection_claims(&request.token).await?;
             if claims.user.is_empty() && settings.disallow_anonymous_connection_tokens {
+                self.node.log_anonymous_token();
                 return Err(Disconnect::PERMISSION_DENIED.into());
             }
             return Ok(Admission {
@@ -176,6 +177,7 @@ impl Client {
                 may_ask: true,
             });
         }
+        self.node.log_no_token();
         Err(Disconnect::BAD_REQUEST.into())
     }
 

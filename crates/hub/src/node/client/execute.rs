@@ -27,7 +27,13 @@ impl Client {
         match failed {
             Ok(()) | Err(Failure::Closed) => {}
             Err(Failure::Error(error)) => self.refuse(id, kind, error),
-            Err(Failure::Disconnect(disconnect)) => self.disconnect(disconnect),
+            Err(Failure::Disconnect(disconnect)) => {
+                // Of a connect that is refused the reason is in the log.
+                if disconnect == Disconnect::BAD_REQUEST && kind != FrameKind::Connect {
+                    self.node.log_bad_command(kind.name());
+                }
+                self.disconnect(disconnect);
+            }
         }
         let took = self.node.elapsed().saturating_sub(begun);
         self.node.recorder.executed(kind, took);

@@ -3,8 +3,8 @@
 use super::{Client, Failure};
 use crate::{
     ErrorCode,
-    namespace::ResolvedChannel,
-    node::{ClientView, SubscribeEvent, SubscriptionGrant},
+    namespace::{Membership, ResolvedChannel},
+    node::{ClientView, Right, SubscribeEvent, SubscriptionGrant},
     wire::SubscribeRequest,
 };
 
@@ -31,12 +31,18 @@ impl Client {
             return Ok(grant);
         }
         if resolved.is_private {
+            self.node.log_denied("subscribe", resolved, || {
+                "a token: the channel's name begins with channel.private_prefix".to_owned()
+            });
             return Err(ErrorCode::PermissionDenied.into());
         }
         if self.node.settings.insecure {
             return Ok(SubscriptionGrant::default());
         }
         if !resolved.allows_user(&view.user) {
+            self.node.log_denied("subscribe", resolved, || {
+                "a token: the channel's name lists other users".to_owned()
+            });
             return Err(ErrorCode::PermissionDenied.into());
         }
         if resolved.users.is_some() {
@@ -44,7 +50,13 @@ impl Client {
         }
         match resolved.options.allows_subscribe(&view.user) {
             true => Ok(SubscriptionGrant::default()),
-            false => Err(ErrorCode::PermissionDenied.into()),
+            false => {
+                let right: Right = |options, user, _| options.allows_subscribe(user);
+                let outsider = Membership::Outsider;
+                Err(self
+                    .node
+                    .deny("subscribe", right, resolved, &view.user, outsider))
+            }
         }
     }
 

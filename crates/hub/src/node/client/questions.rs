@@ -6,16 +6,13 @@ use super::{Client, Failure, state::Connected, subscribe::unresolved};
 use crate::{
     Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition,
     namespace::{ChannelOptions, Membership, ResolvedChannel},
-    node::{MessageEvent, PublishEvent, PublishGrant, RpcEvent, push, shared::accepts},
+    node::{MessageEvent, PublishEvent, PublishGrant, Right, RpcEvent, push, shared::accepts},
     wire::{
         HistoryRequest, HistoryResult, PresenceRequest, PresenceResult, PresenceStatsRequest,
         PresenceStatsResult, PublishRequest, PublishResult, Reply, RpcRequest, RpcResult,
         SendRequest,
     },
 };
-
-/// A right that the options of a channel grant.
-type Right = fn(&ChannelOptions, &str, Membership) -> bool;
 
 impl Client {
     pub(super) async fn publish(
@@ -72,7 +69,11 @@ impl Client {
         let grant = match granted {
             Some(grant) => grant,
             None if is_allowed => PublishGrant::default(),
-            None => return Err(ErrorCode::PermissionDenied.into()),
+            None => {
+                let right = ChannelOptions::allows_publish;
+                self.demand(&resolved, &channel, "publish", right)?;
+                PublishGrant::default()
+            }
         };
         let data = grant.data.unwrap_or(data);
         self.node
@@ -113,7 +114,8 @@ impl Client {
         if !resolved.options.presence {
             return Err(ErrorCode::NotAvailable.into());
         }
-        self.demand(&resolved, channel, ChannelOptions::allows_presence)?;
+        let right = ChannelOptions::allows_presence;
+        self.demand(&resolved, channel, "presence", right)?;
         Ok(self.node.presence(channel))
     }
 
@@ -126,7 +128,8 @@ impl Client {
         if !resolved.options.has_history() {
             return Err(ErrorCode::NotAvailable.into());
         }
-        self.demand(&resolved, &channel, ChannelOptions::allows_history)?;
+        let right = ChannelOptions::allows_history;
+        self.demand(&resolved, &channel, "history", right)?;
         let since = request.since.map(|since| StreamPosition {
             offset: since.offset,
             epoch: Epoch::new(&since.epoch),
@@ -204,13 +207,17 @@ impl Client {
         &self,
         resolved: &ResolvedChannel<'_>,
         channel: &str,
+        name: &'static str,
         right: Right,
     ) -> Result<(), Failure> {
         let mut state = self.state.lock();
-        match self.has(state.connected()?, resolved, channel, right) {
-            true => Ok(()),
-            false => Err(ErrorCode::PermissionDenied.into()),
+        let connected = state.connected()?;
+        if self.has(connected, resolved, channel, right) {
+            return Ok(());
         }
+        let membership = membership(connected, channel);
+        let user = &connected.info.user;
+        Err(self.node.deny(name, right, resolved, user, membership))
     }
 
     fn has(
@@ -220,10 +227,14 @@ impl Client {
         channel: &str,
         right: Right,
     ) -> bool {
-        let membership = match connected.subscriptions.is_active(channel) {
-            true => Membership::Subscriber,
-            false => Membership::Outsider,
-        };
+        let membership = membership(connected, channel);
         self.node.settings.insecure || right(resolved.options, &connected.info.user, membership)
+    }
+}
+
+fn membership(connected: &Connected, channel: &str) -> Membership {
+    match connected.subscriptions.is_active(channel) {
+        true => Membership::Subscriber,
+        false => Membership::Outsider,
     }
 }
