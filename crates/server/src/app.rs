@@ -15,10 +15,12 @@ use crate::{
     activation::PassedSockets,
     address_rates::{self, AddressRates, limit_posts},
     api,
-    banner::{chat_paths, open_to_all, print_served},
+    banner::{chat_paths, print_served, switched_off},
     certificate,
     chat::{self, Chat, Tokens},
-    config::{Config, HubConfig, Loaded, MemoryMax, SOCKJS_CHAT, SOCKJS_ECHO, SOCKJS_ROOM, Switch},
+    config::{
+        self, Config, HubConfig, Loaded, MemoryMax, SOCKJS_CHAT, SOCKJS_ECHO, SOCKJS_ROOM, Switch,
+    },
     connection_log::ConnectionLog,
     data::{self, DataDir},
     echo::{Echo, upgrade_required},
@@ -105,7 +107,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             Ok(hub) => hub,
             Err(message) => return refuse(&message),
         };
-        for warning in open_to_all(config) {
+        for warning in config::warnings(config) {
             tracing::warn!("{warning}");
         }
         let channel_presence = match presence::open_channels(config).await {
@@ -150,6 +152,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
         };
         metrics.watch(&server);
         let status = notify::serving_status(&server);
+        let file = loaded.file.clone();
         let reloader = Reloader::new(
             args,
             loaded,
@@ -159,7 +162,7 @@ pub(crate) fn serve(loaded: Loaded, args: Vec<OsString>) -> ExitCode {
             status.clone(),
         );
         tokio::spawn(reloader.run(hang_ups));
-        print_served(config, &key, &server);
+        print_served(config, file.as_deref(), &key, &server);
         notifier.ready(&status);
         tokio::spawn(notify::feed_watchdog(
             Arc::clone(&notifier),
@@ -394,7 +397,7 @@ fn pages(config: &Config, others: Router) -> Router {
         hub_access(config),
     );
     let chat_page = chat::page(chat_path(config));
-    let not_found = NotFound::new(&["/chat", "/login", "/login/confirm"]);
+    let not_found = NotFound::new(&["/chat", "/login", "/login/confirm"], switched_off(config));
     let pages = Router::new()
         .route(
             "/",

@@ -1,5 +1,7 @@
 //! What the server prints when it has started: where it listens, what it serves, what to beware of.
 
+use std::path::Path;
+
 use serde_json::json;
 use sockeye::ServerHandle;
 
@@ -10,7 +12,12 @@ use crate::{
 };
 
 /// Prints the address of each listener and what it serves. Programs read these lines: `ws://HOST:PORT` has the chosen port.
-pub(crate) fn print_served(config: &Config, key: &api::Key, server: &ServerHandle) {
+pub(crate) fn print_served(
+    config: &Config,
+    file: Option<&Path>,
+    key: &api::Key,
+    server: &ServerHandle,
+) {
     use std::io::Write as _;
     let ws = match config.tls_cert {
         Some(_) => "wss",
@@ -22,6 +29,7 @@ pub(crate) fn print_served(config: &Config, key: &api::Key, server: &ServerHandl
         true => Notices::served("starting", json!({ "version": version })),
         false => format!("sockeye {version}\n"),
     };
+    text.push_str(&file_line(config, file));
     if let Some(url) = &config.public_url {
         text.push_str(&served_line(
             config,
@@ -53,12 +61,11 @@ pub(crate) fn print_served(config: &Config, key: &api::Key, server: &ServerHandl
             }
         });
     }
-    for warning in open_to_all(config) {
-        text.push_str(&match json {
-            true => Notices::served(warning, json!(null)),
-            false => format!("  {warning}\n"),
-        });
-    }
+    let closed = hub_is_closed(config).then_some(HUB_IS_CLOSED);
+    text.extend(closed.map(|closed| match json {
+        true => Notices::served(closed, json!(null)),
+        false => format!("  {closed}\n"),
+    }));
     let last = "ctrl-C drains and stops, twice stops at once";
     text.push_str(&match json {
         true => Notices::served(last, json!(null)),
@@ -78,23 +85,36 @@ fn served_line(config: &Config, url: &str, what: &str) -> String {
     }
 }
 
-/// Returns what to warn of if the hub asks nobody for a token, or the API nobody for a key.
-pub(crate) fn open_to_all(config: &Config) -> impl Iterator<Item = &'static str> {
-    let is_on = |switch: Switch| switch == Switch::On;
-    let hub = match (is_on(config.dev), is_on(config.client.insecure)) {
-        (true, _) => Some(DEV_WARNING),
-        (false, true) => Some(INSECURE_WARNING),
-        (false, false) => None,
-    };
-    let api = is_on(config.http_api_insecure).then_some(API_WARNING);
-    hub.into_iter().chain(api)
+/// Returns the line about the configuration file.
+fn file_line(config: &Config, file: Option<&Path>) -> String {
+    let name = file.map(|file| file.display().to_string());
+    match (config.log_format, name) {
+        (LogFormat::Json, name) => Notices::served("configuration", json!({ "file": name })),
+        (LogFormat::Text, Some(name)) => format!("  configuration: {name}\n"),
+        (LogFormat::Text, None) => {
+            "  configuration: no file; there is no sockeye.toml here\n".to_owned()
+        }
+    }
 }
 
-const DEV_WARNING: &str = "--dev: everybody can connect, subscribe, publish, and read history and presence; for development only";
+/// Returns whether no client can connect to the hub, whatever it brings.
+fn hub_is_closed(config: &Config) -> bool {
+    let is_on = |switch: Switch| switch == Switch::On;
+    let token = &config.token;
+    let has_key = token.hmac_secret_key.is_some()
+        || token.rsa_public_key.is_some()
+        || token.ecdsa_public_key.is_some()
+        || token.ed25519_public_key.is_some()
+        || token.jwks_public_endpoint.is_some();
+    let lets_in = is_on(config.dev)
+        || is_on(config.client.insecure)
+        || is_on(config.client.allow_anonymous_connect_without_token)
+        || is_on(config.connect_proxy.enabled);
+    !has_key && !lets_in
+}
 
-const API_WARNING: &str = "http_api.insecure: everybody can use /api; for development, or where a proxy keeps others from it";
-
-const INSECURE_WARNING: &str = "client.insecure: everybody can connect, subscribe, publish, and read history and presence; for development only";
+const HUB_IS_CLOSED: &str =
+    "nobody can connect to the hub yet: set client.token.hmac_secret_key, or try it with --dev";
 
 /// Returns what is served: scheme, path, and a few words.
 fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
@@ -108,7 +128,16 @@ fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
         (http, "/login", "log in by QR code"),
         (http, "/health/live", "answers while the server lives"),
         (http, "/health/ready", "and while it takes newcomers"),
-        (http, "/api/presence", "who is here, for whom has the key"),
+        (
+            http,
+            "/api/publish",
+            "for back ends with the key: publish to a channel of the hub",
+        ),
+        (
+            http,
+            "/api/presence",
+            "for back ends with the key: who is here",
+        ),
         (
             http,
             SOCKJS_ECHO,
@@ -134,6 +163,37 @@ fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
     let mut served: Vec<_> = pages.into_iter().chain(endpoints).collect();
     served.extend(chats.iter().map(|path| (ws, *path, "chat")));
     served
+}
+
+/// Returns the paths that would be there if a setting were another: each with the setting.
+pub(crate) fn switched_off(config: &Config) -> Vec<(String, &'static str)> {
+    let transports = &config.transports;
+    let paths = [
+        (
+            config.prometheus.enabled,
+            &config.prometheus.handler_prefix,
+            "metrics are off: prometheus.enabled",
+        ),
+        (
+            transports.sse.enabled,
+            &transports.sse.handler_prefix,
+            "server-sent events are off: sse.enabled",
+        ),
+        (
+            transports.http_stream.enabled,
+            &transports.http_stream.handler_prefix,
+            "HTTP streams are off: http_stream.enabled",
+        ),
+        (
+            transports.uni_sse.enabled,
+            &transports.uni_sse.handler_prefix,
+            "server-sent events for clients that only receive are off: uni_sse.enabled",
+        ),
+    ];
+    let off = paths
+        .into_iter()
+        .filter(|(enabled, ..)| *enabled == Switch::Off);
+    off.map(|(_, path, text)| (path.0.clone(), text)).collect()
 }
 
 /// Returns the paths of the chat's WebSocket.

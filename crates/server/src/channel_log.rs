@@ -65,7 +65,10 @@ fn check(directory: &Path, notices: Notices) -> ExitCode {
         Ok(report) => report,
         Err(error) => return refuse(&error, notices),
     };
-    let mut text = format!("{} channels\n", report.channels);
+    let mut text = match report.channels {
+        1 => "1 channel\n".to_owned(),
+        count => format!("{count} channels\n"),
+    };
     if let Some((file, position, bytes)) = &report.cut {
         text += &format!(
             "{file} ends at {position} in the midst of a record; the server cuts off {bytes} bytes that were not accepted, \

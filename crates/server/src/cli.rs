@@ -16,7 +16,7 @@ use crate::{
     bench::BenchArgs,
     channel_log::{self, ChannelLogCommand},
     completions::{self, CompletionsArgs},
-    config::{self, Config, ConfigError, ImportArgs, Loaded, LogFormat},
+    config::{self, Config, ConfigErrors, ImportArgs, Loaded, LogFormat},
     connect::ConnectArgs,
     log::Notices,
     man::{self, ManArgs},
@@ -40,7 +40,8 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Serve the echo endpoints, the broadcast room and the welcome page (the default command)
+    /// Serve the hub (channels for browsers and apps), echo endpoints, a broadcast room, a chat and a welcome page (the
+    /// default command)
     #[command(after_help = SERVE_AFTER_HELP)]
     Serve(Box<Config>),
     /// Talk to a WebSocket server from the terminal or from a pipe
@@ -120,7 +121,7 @@ pub(crate) enum Order {
 pub(crate) enum CliError {
     /// A usage error. For clap, help and version are errors too, with their own stream and exit code.
     Usage(clap::Error),
-    Config(ConfigError),
+    Config(ConfigErrors),
 }
 
 impl fmt::Display for CliError {

@@ -1,7 +1,8 @@
 //! The binary `sockeye`.
 //!
 //! What it is:
-//! - `sockeye serve`: echo endpoints, a broadcast room, a welcome page, an API for back ends;
+//! - `sockeye serve`: the hub (channels for browsers and apps), echo endpoints, a broadcast room, a welcome page, an API for
+//!   back ends;
 //! - `sockeye connect`: a WebSocket client for the terminal and for pipes;
 //! - `sockeye bench`: a load generator that measures any WebSocket server;
 //! - `sockeye config`: the configuration, checked and explained;
@@ -40,6 +41,7 @@ mod hsts;
 mod http_client;
 mod hub;
 mod identity;
+mod line_limit;
 mod listen;
 mod log;
 mod login;
@@ -77,7 +79,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Order::Connect(args)) => connect::run(&args),
         Ok(Order::Bench(args)) => bench::run(&args),
         Ok(Order::ConfigCheck(loaded)) => match certificate::read(&loaded.config) {
-            Ok(_) => print(config::checked(&loaded).as_bytes()),
+            Ok(_) => {
+                for warning in config::warnings(&loaded.config) {
+                    notices.warn(&warning);
+                }
+                print(config::checked(&loaded).as_bytes())
+            }
             Err(message) => fail(notices, &message),
         },
         Ok(Order::ConfigDefault) => print(config::defaults().as_bytes()),
@@ -88,7 +95,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Order::Completions(args)) => print(&completions::script(args.shell, cli::command())),
         Ok(Order::Man(args)) => man::run(&args, cli::command(), notices),
         Err(CliError::Usage(error)) => cli::explain(&error, notices),
-        Err(CliError::Config(error)) => fail(notices, &error.to_string()),
+        Err(CliError::Config(errors)) => {
+            let errors = errors.0.iter().map(ToString::to_string);
+            errors.fold(ExitCode::SUCCESS, |_, error| fail(notices, &error))
+        }
     }
 }
 

@@ -79,6 +79,11 @@ impl Notices {
         self.write("INFO", text, message, fields);
     }
 
+    /// Prints a warning to stderr.
+    pub(crate) fn warn(self, text: &str) {
+        self.write("WARN", &format!("warning: {text}"), text, Value::Null);
+    }
+
     /// Prints a fatal error to stderr.
     pub(crate) fn fail(self, text: &str) {
         self.write("ERROR", text, text, Value::Null);

@@ -17,7 +17,7 @@ fn a_damaged_log_is_found_mended_and_printed() {
     publish(&directory.path().join("data/channels"));
     let log = |command: &str| run_in(directory.path(), &["log", command, "data"], &[]);
     let whole = log("check");
-    assert_eq!((whole.code, &*whole.stdout), (Some(0), "1 channels\n"));
+    assert_eq!((whole.code, &*whole.stdout), (Some(0), "1 channel\n"));
     let dumped = log("dump").stdout;
     let second = dumped.lines().find(|line| line.contains("\"second\""));
     let position = second.unwrap().split(' ').nth(1).unwrap().to_owned();
@@ -39,6 +39,30 @@ fn a_damaged_log_is_found_mended_and_printed() {
     assert_eq!(log("repair").stdout, "there is nothing to repair\n");
     let report = open(&directory.path().join("data/channels")).1;
     assert_eq!(report.new_epochs, 1);
+}
+
+#[test]
+fn a_server_that_finds_a_damaged_log_says_what_helps() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("data/channels");
+    publish(&path);
+    let dumped = run_in(directory.path(), &["log", "dump", "data"], &[]).stdout;
+    let record = dumped.lines().find(|line| line.contains("\"first\""));
+    let position: usize = record.unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let segment = path.join("00000001.seg");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[position + 9] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    // Without its checkpoint, so that all of it is read.
+    fs::remove_file(path.join("checkpoint")).unwrap();
+    let args = ["serve", "--listen", "127.0.0.1:0", "--data", "data"];
+    let refused = run_in(directory.path(), &args, &[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let begin = format!("sockeye: the log in data is damaged: 00000001.seg at byte {position}: ");
+    let line = refused.stderr.lines().last().unwrap();
+    assert!(line.starts_with(&begin), "{line}");
+    let end = "; see `sockeye log check data`, `sockeye log repair data`";
+    assert!(line.ends_with(end), "{line}");
 }
 
 #[test]

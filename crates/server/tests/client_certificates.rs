@@ -5,7 +5,7 @@ mod support;
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use support::{Server, run, run_with_stdin};
+use support::{Run, Server, run, run_with_stdin};
 use tempfile::TempDir;
 
 /// Writes an authority's certificate as `NAME-ca.pem`, and one that it has signed as `NAME.pem` and `NAME-key.pem`.
@@ -27,8 +27,8 @@ fn write_authority(directory: &Path, name: &str) {
     }
 }
 
-/// The exit code of a client that shows the certificate `name`, or none.
-fn code(directory: &Path, server: &Server, name: Option<&str>) -> Option<i32> {
+/// Runs a client that shows the certificate `name`, or none.
+fn talk(directory: &Path, server: &Server, name: Option<&str>) -> Run {
     let path = |file: &str| directory.join(file).to_str().unwrap().to_owned();
     let port = server.addrs[0].rsplit(':').next().unwrap();
     let url = format!("wss://localhost:{port}/echo");
@@ -44,7 +44,7 @@ fn code(directory: &Path, server: &Server, name: Option<&str>) -> Option<i32> {
     if let Some((certificate, key)) = &own {
         arguments.extend(["--cert", certificate, "--key", key]);
     }
-    run_with_stdin(&arguments, b"hi\n").code
+    run_with_stdin(&arguments, b"hi\n")
 }
 
 #[test]
@@ -74,9 +74,15 @@ fn a_client_shows_the_certificate_that_the_configuration_asks_for() {
         (&["--tls-client-auth", "off"], true, true),
     ] {
         let server = Server::start(&[&arguments[..], auth].concat());
-        let connects = |name| code(place, &server, name) == Some(0);
+        let connects = |name| talk(place, &server, name).code == Some(0);
         assert!(connects(Some("clients")), "{auth:?}");
-        assert_eq!(connects(None), without, "{auth:?}");
+        let lone = talk(place, &server, None);
+        assert_eq!(lone.code == Some(0), without, "{auth:?}");
+        assert!(
+            without || lone.stderr.contains("--cert and --key"),
+            "{}",
+            lone.stderr
+        );
         assert_eq!(connects(Some("strangers")), of_another, "{auth:?}");
     }
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use support::{Run, root, run_in};
+use support::{Run, root, run_in, run_with_stdin};
 use tempfile::TempDir;
 
 /// Imports `text` as a file of that name, without a look at what comes out.
@@ -430,6 +430,117 @@ fn what_our_rules_refuse_is_said_before_the_start() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn one_bad_origin_does_not_take_the_others_with_it() {
+    let run = import(
+        "origins.json",
+        r#"{"client": {"allowed_origins": ["https://a.example", "https://*.b.example", "http://c.example:3000"]}}"#,
+    );
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stdout
+            .contains("allowed_origins = [\"https://a.example\", \"http://c.example:3000\"]\n"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stderr
+            .contains("client.allowed_origins: left out: \"https://*.b.example\" is not an origin"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("a.example"), "{}", run.stderr);
+}
+
+#[test]
+fn what_has_another_name_or_is_not_needed_is_said_so() {
+    let run = import(
+        "more.json",
+        r#"{
+            "shutdown": {"timeout": "45s"},
+            "http_api": {"handler_prefix": "/centrifugo", "error_mode": "transport"},
+            "websocket": {"compression": true, "compression_min_size": 128, "read_buffer_size": 512},
+            "uni_websocket": {"join_push_messages": true},
+            "client": {"presence_update_interval": "10s", "channel_position_max_time_lag": "1s", "token": {"user_id_claim": ""}},
+            "usage_stats": {"disabled": false, "x": 1}
+        }"#,
+    );
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stdout.contains("[drain]\ntimeout = \"45s\"\n"),
+        "{}",
+        run.stdout
+    );
+    for expected in [
+        "http_api.handler_prefix: the API is at /api\n",
+        "http_api.error_mode: a back end asks for it",
+        "websocket.compression_min_size: use deflate",
+        "websocket.read_buffer_size: not needed",
+        "client.presence_update_interval: not needed: presence is exact\n",
+        "client.channel_position_max_time_lag: not needed",
+        "usage_stats: not needed: nothing is sent anywhere\n",
+    ] {
+        assert!(run.stderr.contains(expected), "{expected}: {}", run.stderr);
+    }
+    assert!(!run.stdout.contains("user_id_claim"), "{}", run.stdout);
+    assert!(!run.stderr.contains("no such option"), "{}", run.stderr);
+}
+
+#[test]
+fn hooks_that_cannot_be_asked_are_not_left_on() {
+    let run = import(
+        "grpc.json",
+        r#"{
+            "client": {"proxy": {"connect": {"enabled": true, "endpoint": "grpc://app:12000", "timeout": "2s"}}},
+            "channel": {
+                "proxy": {"publish": {"endpoint": "http://app/publish"}},
+                "without_namespace": {"subscribe_proxy_enabled": true},
+                "namespaces": [
+                    {"name": "money", "publish_proxy_enabled": true, "publish_proxy_name": "billing"},
+                    {"name": "open", "publish_proxy_enabled": true}
+                ]
+            },
+            "rpc": {"without_namespace": {"proxy_enabled": true}, "proxy": {"endpoint": "grpc://app:12000"}},
+            "proxies": [{"name": "billing", "endpoint": "grpc://billing:12000"}]
+        }"#,
+    );
+    assert_eq!(run.code, Some(1));
+    let (_, configuration) = run.stdout.split_once("\n\n").unwrap();
+    assert_eq!(
+        configuration,
+        "listen = [\"0.0.0.0:8000\"]\n\n\
+         [channel.proxy.publish]\nendpoint = \"http://app/publish\"\n\n\
+         [[channel.namespaces]]\nname = \"money\"\n\n\
+         [[channel.namespaces]]\nname = \"open\"\npublish_proxy_enabled = true\n"
+    );
+    for path in [
+        "client.proxy.connect.enabled",
+        "channel.without_namespace.subscribe_proxy_enabled",
+        "channel.namespaces[money].publish_proxy_enabled",
+        "rpc.without_namespace.proxy_enabled",
+    ] {
+        let expected = format!("{path}: the hook is left out");
+        assert!(run.stderr.contains(&expected), "{path}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn stdin_is_read_as_json_and_as_toml() {
+    for text in [
+        r#"{"client": {"channel_limit": 7}}"#,
+        "[client]\nchannel_limit = 7\n",
+    ] {
+        let run = run_with_stdin(&["config", "import", "-"], text.as_bytes());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        assert!(
+            run.stdout.starts_with("# Made from stdin by "),
+            "{}",
+            run.stdout
+        );
+        assert!(run.stdout.contains("channel_limit = 7\n"), "{}", run.stdout);
+    }
 }
 
 #[test]

@@ -246,6 +246,7 @@ fn any_certificate_is_accepted_on_demand_and_that_is_told() {
     let args = ["connect", &url, "--exit-after", "1"];
     let refused = run_with_stdin(&args, b"hi\n");
     assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--cacert"), "{}", refused.stderr);
     for flag in ["-k", "--insecure"] {
         let talk = run_with_stdin(&[&args[..], &[flag]].concat(), b"hi\n");
         assert_eq!(

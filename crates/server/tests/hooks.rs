@@ -819,6 +819,31 @@ fn keys_of_tokens_are_fetched_from_their_endpoint() {
 }
 
 #[test]
+fn an_answer_with_misspelt_keys_is_taken_without_them_and_told_in_the_log() {
+    let app = BackEnd::start(|_| Reaction::Json(json!({ "result": { "userId": "42" } })));
+    let server = serve(&app.url(""), PATIENT, "");
+    talk(async {
+        // As Centrifugo takes it: a result without a user is an anonymous client.
+        for _ in 0..2 {
+            let mut client = Client::open(&server).await;
+            let reply = client.call("connect", json!({})).await;
+            assert!(reply["connect"].is_object(), "{reply}");
+        }
+    });
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("the application's answer has keys that mean nothing"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(
+        lines[0].contains("userId (did you mean user?)") && lines[0].contains("WARN"),
+        "{log}"
+    );
+}
+
+#[test]
 fn bad_hooks_are_one_line_that_names_the_key() {
     let check = |file: &str| {
         let directory = TempDir::new().unwrap();
@@ -834,7 +859,15 @@ fn bad_hooks_are_one_line_that_names_the_key() {
         ),
         (
             "[client.proxy.connect]\nenabled = true",
-            "sockeye: client.proxy.connect.endpoint: the hook is on, and has no endpoint",
+            "sockeye: sockeye.toml:2: client.proxy.connect.enabled: the hook is on, and client.proxy.connect.endpoint is not set",
+        ),
+        (
+            "[[channel.namespaces]]\nname = \"news\"\n[[channel.namespaces]]\nname = \"money\"\npublish_proxy_enabled = true",
+            "sockeye: sockeye.toml:3: channel.namespaces: namespace money: publish_proxy_enabled: the hook is on, and channel.proxy.publish.endpoint is not set",
+        ),
+        (
+            "[[proxies]]\nname = \"a\"\nendpoint = \"http://a\"\n[[proxies]]\nname = \"b\"",
+            "sockeye: sockeye.toml:4: proxies: proxy b.endpoint: it is not set",
         ),
         (
             "[channel.proxy.publish]\n[channel.proxy.publish.http]\nstatic_header = {}",

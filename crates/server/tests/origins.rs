@@ -22,6 +22,7 @@ fn a_page_that_is_refused_is_told_in_the_log_with_what_helps_and_not_each_time()
         let answer = ask(&server, "/login/ws", "Origin: https://shop.example");
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
+    assert!(server.banner.contains("  configuration: no file"));
     let host = server.addrs[0].clone();
     server.signal("TERM");
     let (_, stderr) = server.wait();
@@ -35,10 +36,33 @@ fn a_page_that_is_refused_is_told_in_the_log_with_what_helps_and_not_each_time()
         "https://shop.example",
         &host,
         "/login/ws",
-        "Route::origins",
+        "set public_url to \"https://shop.example\"",
         "docs/howto/origins.md",
     ] {
         assert!(lines[0].contains(part), "{part}: {stderr}");
+    }
+}
+
+#[test]
+fn a_page_that_may_not_use_the_hub_is_told_with_the_setting() {
+    for path in [
+        "/connection/websocket",
+        "/connection/uni_websocket",
+        "/connection/sockjs/websocket",
+        "/connection/sse",
+    ] {
+        let server = Server::start(&["--listen", "127.0.0.1:0", "--log-format", "text"]);
+        let answer = match path {
+            "/connection/sse" => server.http(&format!(
+                "GET {path} HTTP/1.1\r\nOrigin: https://shop.example\r\n\r\n"
+            )),
+            path => ask(&server, path, "Origin: https://shop.example"),
+        };
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{path}: {answer}");
+        server.signal("TERM");
+        let (_, stderr) = server.wait();
+        let advice = "if it is yours, add \"https://shop.example\" to client.allowed_origins; if a";
+        assert!(stderr.contains(advice), "{path}: {stderr}");
     }
 }
 

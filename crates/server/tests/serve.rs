@@ -121,6 +121,21 @@ fn paths_answer_as_the_list_says() {
 }
 
 #[test]
+fn a_path_that_a_setting_switches_off_says_so() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--sse-enabled", "off"]);
+    let banner = &server.banner;
+    assert!(banner.contains("/api/publish "), "{banner}");
+    for (path, text) in [
+        ("/metrics", "metrics are off: prometheus.enabled"),
+        ("/connection/sse", "server-sent events are off: sse.enabled"),
+    ] {
+        let answer = server.http(&format!("GET {path} HTTP/1.1\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n{text}\n")), "{answer}");
+    }
+}
+
+#[test]
 fn port_in_use_is_one_line_and_exit_code_2() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();

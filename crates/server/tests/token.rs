@@ -22,7 +22,14 @@ fn token(args: &[&str]) -> Run {
 fn made(args: &[&str]) -> String {
     let run = token(args);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert_eq!(run.stderr, "");
+    // The secret of the tests is as short as the one of those who try it out.
+    assert!(
+        run.stderr
+            .starts_with("sockeye: warning: the secret: 6 bytes can be guessed; take 32 "),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     run.stdout.strip_suffix('\n').unwrap().to_owned()
 }
 
@@ -216,6 +223,10 @@ fn what_cannot_be_made_is_one_line_with_the_reason() {
             "a server would refuse this token: invalid token: it is a subscription token (it has the claim `channel`)",
         ),
         (
+            &["connection", "--user", "42", "--channels", "a,,b"],
+            "--channels: the name of a channel is empty",
+        ),
+        (
             &["subscription", "--user", "42", "--channel", ""],
             "a server would refuse this token: invalid token: it has no claim `channel`",
         ),
@@ -236,9 +247,10 @@ fn what_cannot_be_made_is_one_line_with_the_reason() {
 fn the_configuration_file_has_the_secret_of_each_kind() {
     let directory = TempDir::new().unwrap();
     let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-    let of_connections = "[client.token]\nhmac_secret_key = \"one\"\n";
+    let (one, two) = (&*"1".repeat(32), &*"2".repeat(32));
+    let of_connections = format!("[client.token]\nhmac_secret_key = \"{one}\"\n");
     let of_subscriptions =
-        "[client.subscription_token]\nenabled = true\nhmac_secret_key = \"two\"\n";
+        format!("[client.subscription_token]\nenabled = true\nhmac_secret_key = \"{two}\"\n");
     write("other.toml", &format!("{of_connections}{of_subscriptions}"));
     let run = |args: &[&str]| run_in(directory.path(), &[&["token"], args].concat(), &[]);
     let connection = ["connection", "--user", "42"];
@@ -251,7 +263,7 @@ fn the_configuration_file_has_the_secret_of_each_kind() {
         "{}",
         without.stderr
     );
-    for (args, secret) in [(&connection[..], "one"), (&subscription, "two")] {
+    for (args, secret) in [(&connection[..], one), (&subscription, two)] {
         let made = run(&[args, &["--config", "other.toml"]].concat());
         assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""));
         let token = made.stdout.trim();
@@ -259,10 +271,10 @@ fn the_configuration_file_has_the_secret_of_each_kind() {
         let inspected = run(&["inspect", "--config", "other.toml", token]);
         assert_eq!(inspected.code, Some(0), "{}", inspected.stdout);
     }
-    write("sockeye.toml", of_connections);
+    write("sockeye.toml", &of_connections);
     let made = run(&subscription);
     assert_eq!(
-        inspected_with("one", made.stdout.trim()).code,
+        inspected_with(one, made.stdout.trim()).code,
         Some(0),
         "{}",
         made.stderr

@@ -39,7 +39,17 @@ impl Dials {
         token_file: Option<&Path>,
         elsewhere: Elsewhere,
     ) -> Result<Self, String> {
+        let has_place = |text: &str| text.contains(PLACE);
         let Some(file) = token_file else {
+            let mut places = args.header.iter().map(|(_, value)| value);
+            let is_placed = has_place(&args.url)
+                || places.any(|value| has_place(value))
+                || args.subprotocol.iter().any(|name| has_place(name));
+            if is_placed {
+                return Err(format!(
+                    "{PLACE}: name the file with the tokens by --token-file"
+                ));
+            }
             return Ok(Self {
                 base: dial(args, settings)?,
                 places: Places::none(),
@@ -49,7 +59,6 @@ impl Dials {
         let tokens =
             read(file).map_err(|what| format!("--token-file {}: {what}", file.display()))?;
         let mut args = args.clone();
-        let has_place = |text: &str| text.contains(PLACE);
         let mut places = Places::none();
         places.url = has_place(&args.url).then(|| args.url.clone());
         (places.headers, args.header) = args

@@ -28,6 +28,33 @@ pub(crate) enum ConfigError {
     Together(String),
 }
 
+/// What is wrong with a configuration: at least one error.
+#[derive(Debug)]
+pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
+
+impl ConfigError {
+    /// Returns the line of the file, if the error is in one.
+    pub(crate) fn line(&self) -> Option<usize> {
+        match self {
+            Self::Syntax { line, .. } | Self::File { line, .. } => Some(*line),
+            _ => None,
+        }
+    }
+}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("; "))
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use super::{
-    ConfigError,
+    ConfigError, ConfigErrors,
     key::Key,
     named_list::{NAME, unknown_option},
     shape::Shape,
@@ -21,10 +21,12 @@ pub(crate) struct FileValue {
     pub(crate) id: String,
     pub(crate) values: Vec<String>,
     pub(crate) line: usize,
+    /// The lines of the tables, if the value is a list of them.
+    pub(crate) table_lines: Vec<usize>,
 }
 
-/// Reads `text`, the content of `file`.
-pub(crate) fn read(file: &Path, text: &str, keys: &[Key]) -> Result<Vec<FileValue>, ConfigError> {
+/// Reads `text`, the content of `file`. An error of one key doesn't hide those of others.
+pub(crate) fn read(file: &Path, text: &str, keys: &[Key]) -> Result<Vec<FileValue>, ConfigErrors> {
     let reader = Reader { file, text, keys };
     let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
         file: file.to_owned(),
@@ -36,9 +38,14 @@ pub(crate) fn read(file: &Path, text: &str, keys: &[Key]) -> Result<Vec<FileValu
             .unwrap_or_default()
             .to_owned(),
     })?;
-    let mut found = Vec::new();
-    reader.table(None, table.get_ref(), &mut found)?;
-    Ok(found)
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    reader.table(None, table.get_ref(), &mut found, &mut errors);
+    // A table of TOML is sorted by its keys.
+    errors.sort_by_key(ConfigError::line);
+    match errors.is_empty() {
+        true => Ok(found),
+        false => Err(ConfigErrors(errors)),
+    }
 }
 
 struct Reader<'a> {
@@ -53,7 +60,8 @@ impl Reader<'_> {
         section: Option<&str>,
         table: &DeTable<'_>,
         found: &mut Vec<FileValue>,
-    ) -> Result<(), ConfigError> {
+        errors: &mut Vec<ConfigError>,
+    ) {
         // The earlier name of a key comes last, so that the key has a value already if it is there under both names.
         let (earlier, current): (Vec<_>, Vec<_>) = table
             .iter()
@@ -65,23 +73,27 @@ impl Reader<'_> {
             if let DeValue::Table(inner) = value.get_ref()
                 && self.is_section(&inner_section)
             {
-                self.table(Some(&inner_section), inner, found)?;
+                self.table(Some(&inner_section), inner, found, errors);
                 continue;
             }
             let key = self.keys.iter().find(|key| {
                 key.path().is_some() && key.section() == section && key.name() == name.as_ref()
             });
             let renamed = || self.renamed(name).filter(|_| section.is_none());
-            let key = key
-                .or_else(renamed)
-                .ok_or_else(|| self.unknown(line, section, name))?;
-            found.push(FileValue {
-                id: key.id().to_owned(),
-                values: self.values(key, line, value)?,
-                line,
-            });
+            let Some(key) = key.or_else(renamed) else {
+                errors.push(self.unknown(line, section, name));
+                continue;
+            };
+            match self.values(key, line, value) {
+                Ok(values) => found.push(FileValue {
+                    id: key.id().to_owned(),
+                    values,
+                    line,
+                    table_lines: self.table_lines(line, value.get_ref()),
+                }),
+                Err(error) => errors.extend(error.0),
+            }
         }
-        Ok(())
     }
 
     /// Returns the key that had this name at the top of the file.
@@ -96,7 +108,7 @@ impl Reader<'_> {
         key: &Key,
         line: usize,
         value: &Spanned<DeValue<'_>>,
-    ) -> Result<Vec<String>, ConfigError> {
+    ) -> Result<Vec<String>, ConfigErrors> {
         let path = key.path().unwrap_or_default();
         let table_keys = key.shape().table_keys();
         if let (Some(keys), DeValue::Array(tables)) = (table_keys, value.get_ref()) {
@@ -127,10 +139,7 @@ impl Reader<'_> {
         line: usize,
         value: &Spanned<DeValue<'_>>,
     ) -> Result<String, ConfigError> {
-        let line = match value.span().is_empty() {
-            true => line,
-            false => self.line(value.span().start),
-        };
+        let line = self.line_of(value, line);
         let text = scalar(key, value.get_ref()).ok_or_else(|| {
             let list = if key.is_list() {
                 ", or a list of them"
@@ -159,20 +168,36 @@ impl Reader<'_> {
         line: usize,
         tables: &[Spanned<DeValue<'_>>],
         keys: &[Key],
-    ) -> Result<String, ConfigError> {
-        let mut list = Vec::new();
+    ) -> Result<String, ConfigErrors> {
+        let (mut list, mut errors) = (Vec::new(), Vec::new());
         for table in tables {
-            let line = match table.span().is_empty() {
-                true => line,
-                false => self.line(table.span().start),
-            };
+            let line = self.line_of(table, line);
             let DeValue::Table(table) = table.get_ref() else {
                 let noun = shape.table_noun();
-                return Err(self.error(line, format!("{path}: a {noun} is a table")));
+                errors.push(self.error(line, format!("{path}: a {noun} is a table")));
+                continue;
             };
-            list.push(self.named_table(shape, path, line, table, keys)?);
+            list.push(self.named_table(shape, path, line, table, keys, &mut errors));
         }
-        Ok(serde_json::Value::Array(list).to_string())
+        match errors.is_empty() {
+            true => Ok(serde_json::Value::Array(list).to_string()),
+            false => Err(ConfigErrors(errors)),
+        }
+    }
+
+    fn table_lines(&self, line: usize, value: &DeValue<'_>) -> Vec<usize> {
+        match value {
+            DeValue::Array(items) => items.iter().map(|item| self.line_of(item, line)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the line of a value, which is that of its key if the value has no place of its own.
+    fn line_of(&self, value: &Spanned<DeValue<'_>>, line: usize) -> usize {
+        match value.span().is_empty() {
+            true => line,
+            false => self.line(value.span().start),
+        }
     }
 
     fn named_table(
@@ -182,7 +207,8 @@ impl Reader<'_> {
         line: usize,
         table: &DeTable<'_>,
         keys: &[Key],
-    ) -> Result<serde_json::Value, ConfigError> {
+        errors: &mut Vec<ConfigError>,
+    ) -> serde_json::Value {
         let mut object = serde_json::Map::new();
         for (option, value) in table {
             let line = self.line(option.span().start);
@@ -191,39 +217,46 @@ impl Reader<'_> {
                 object.insert(NAME.to_owned(), name.to_string().into());
                 continue;
             }
-            let key = keys.iter().find(|key| key.id() == option);
-            let key = key.ok_or_else(|| {
+            let Some(key) = keys.iter().find(|key| key.id() == option) else {
                 let message = unknown_option(option, keys);
-                self.error(line, format!("{path}: {message}"))
-            })?;
-            let option_path = format!("{path}: {option}");
-            let value = match value.get_ref() {
-                DeValue::Array(items) if key.is_list() => {
-                    let items = items.iter().map(|item| {
-                        let text = self.checked(key, &option_path, line, item)?;
-                        Ok(serde_json::Value::from(text))
-                    });
-                    items.collect::<Result<Vec<_>, ConfigError>>()?.into()
-                }
-                inner => {
-                    let text = self.checked(key, &option_path, line, value)?;
-                    match inner {
-                        DeValue::Integer(_) => text.parse::<u64>().map_or(text.into(), Into::into),
-                        DeValue::Boolean(value) => (*value).into(),
-                        DeValue::Table(_) => json(inner),
-                        _ => text.into(),
-                    }
-                }
+                errors.push(self.error(line, format!("{path}: {message}")));
+                continue;
             };
-            object.insert(option.to_owned(), value);
-        }
-        match object.contains_key(NAME) {
-            true => Ok(object.into()),
-            false => {
-                let noun = shape.table_noun();
-                Err(self.error(line, format!("{path}: a {noun} needs a name")))
+            match self.option(key, path, line, value) {
+                Ok(value) => drop(object.insert(option.to_owned(), value)),
+                Err(error) => errors.push(error),
             }
         }
+        if !object.contains_key(NAME) {
+            let noun = shape.table_noun();
+            errors.push(self.error(line, format!("{path}: a {noun} needs a name")));
+        }
+        object.into()
+    }
+
+    /// Returns the value of an option in a table as JSON.
+    fn option(
+        &self,
+        key: &Key,
+        path: &str,
+        line: usize,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<serde_json::Value, ConfigError> {
+        let path = format!("{path}: {}", key.id());
+        if let (DeValue::Array(items), true) = (value.get_ref(), key.is_list()) {
+            let items = items.iter().map(|item| {
+                let text = self.checked(key, &path, line, item)?;
+                Ok(serde_json::Value::from(text))
+            });
+            return Ok(items.collect::<Result<Vec<_>, ConfigError>>()?.into());
+        }
+        let text = self.checked(key, &path, line, value)?;
+        Ok(match value.get_ref() {
+            DeValue::Integer(_) => text.parse::<u64>().map_or(text.into(), Into::into),
+            DeValue::Boolean(value) => (*value).into(),
+            inner @ DeValue::Table(_) => json(inner),
+            _ => text.into(),
+        })
     }
 
     fn unknown(&self, line: usize, section: Option<&str>, name: &str) -> ConfigError {
@@ -248,17 +281,11 @@ impl Reader<'_> {
             let words: Vec<_> = words.collect();
             nearest(name, &words).map(|word| self::path(section, word))
         };
-        let hint = elsewhere
-            .or_else(misspelt)
-            .map(|path| format!("; did you mean {path}?"))
-            .unwrap_or_default();
-        self.error(
-            line,
-            format!(
-                "unknown key {path}{hint}; allowed here: {}",
-                allowed.join(", ")
-            ),
-        )
+        let hint = match elsewhere.or_else(misspelt) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("allowed here: {}", allowed.join(", ")),
+        };
+        self.error(line, format!("unknown key {path}; {hint}"))
     }
 
     /// Returns whether there are keys in this section or below it.

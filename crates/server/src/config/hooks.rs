@@ -207,6 +207,9 @@ impl<'a> Endpoints<'a> {
         keys: &ProxyKeys,
     ) -> Result<Option<Arc<EndpointConfig>>, String> {
         match enabled {
+            Switch::On if keys.endpoint.is_none() => Err(format!(
+                "{section}.enabled: the hook is on, and {section}.endpoint is not set"
+            )),
             Switch::On => self.get(section, keys).map(Some),
             Switch::Off => Ok(None),
         }
@@ -228,6 +231,10 @@ impl<'a> Endpoints<'a> {
                 Err(format!("{user}: there is no {:?} in proxies", name.0))
             }
             Switch::Off => Ok(None),
+            Switch::On if is_default && default.endpoint.is_none() => Err(format!(
+                "{}: the hook is on, and {default_section}.endpoint is not set",
+                user.replace("proxy_name", "proxy_enabled")
+            )),
             Switch::On if is_default => self.get(default_section, default).map(Some),
             Switch::On => Ok(known),
         }
@@ -239,7 +246,7 @@ impl<'a> Endpoints<'a> {
         }
         let refuse = |message: &str| format!("{section}.{message}");
         let Some(url) = &keys.endpoint else {
-            return Err(refuse("endpoint: the hook is on, and has no endpoint"));
+            return Err(refuse("endpoint: it is not set"));
         };
         if keys.timeout.0.is_zero() {
             return Err(refuse("timeout: no application can answer in no time"));
@@ -324,7 +331,10 @@ mod tests {
     fn errors_begin_with_the_key() {
         let on = ("client_proxy_connect_enabled", "on");
         for (pairs, expected) in [
-            (&[on][..], "client.proxy.connect.endpoint: the hook is on"),
+            (
+                &[on][..],
+                "client.proxy.connect.enabled: the hook is on, and client.proxy.connect.endpoint is not set",
+            ),
             (
                 &[
                     on,
@@ -346,7 +356,7 @@ mod tests {
             ),
             (
                 &[("channel_without_namespace_publish_proxy_enabled", "on")],
-                "channel.proxy.publish.endpoint: ",
+                "channel.without_namespace.publish_proxy_enabled: the hook is on, and channel.proxy.publish.endpoint is",
             ),
             (
                 &[(

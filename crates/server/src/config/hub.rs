@@ -13,7 +13,7 @@ use sockeye_hub::{
 use super::{
     Bytes, Config, HookConfig, Switch, UrlPath,
     definition::{TokenKeys, channel_config},
-    paths,
+    paths, times,
 };
 use crate::hub::KeySource;
 use crate::transport::HttpPath;
@@ -56,24 +56,28 @@ pub(crate) struct WebSocketPath {
 }
 
 impl HubConfig {
+    /// Returns all that is wrong with the keys of the hub, each and together: one line for each, which begins with the key.
+    pub(crate) fn errors(config: &Config) -> Vec<String> {
+        let mut errors = times::check(config);
+        let others = [
+            namespaces(config).err(),
+            paths::check(config).err(),
+            HookConfig::new(config).err(),
+            verifier("client.token", &config.token).err(),
+            subscription_verifier(config).err(),
+        ];
+        errors.extend(others.into_iter().flatten());
+        errors
+    }
+
     /// Checks the keys of the hub, each and together.
     ///
     /// # Errors
     /// One line that begins with the key.
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
-        let namespaces = Namespaces::new(config.channels()).map_err(|error| error.to_string())?;
-        let personal = &config.personal_channel;
-        let personal_namespace = &personal.personal_channel_namespace.0;
-        let has_personal = personal.enabled == Switch::On;
-        if has_personal && !namespaces.contains(personal_namespace) {
-            return Err(format!(
-                "client.subscribe_to_user_personal_channel.personal_channel_namespace: there is no namespace \
-                 {personal_namespace:?}"
-            ));
-        }
+        let namespaces = namespaces(config)?;
         paths::check(config)?;
         let transports = &config.transports;
-        let subscription = &config.subscription_token;
         let hooks = HookConfig::new(config)?;
         let mut settings = node_settings(config);
         settings.kept_headers = hooks.kept_headers();
@@ -87,10 +91,7 @@ impl HubConfig {
             memory: memory_limits(config),
             namespaces,
             verifier: verifier("client.token", &config.token)?,
-            subscription_verifier: match subscription.enabled {
-                Switch::On => verifier("client.subscription_token", &subscription.token)?,
-                Switch::Off => None,
-            },
+            subscription_verifier: subscription_verifier(config)?,
             origins: origins(config),
             websocket: (transports.websocket.disabled == Switch::Off).then(|| WebSocketPath {
                 path: transports.websocket.handler_prefix.0.clone(),
@@ -126,6 +127,28 @@ impl HubConfig {
             queue_max_size: config.client.queue_max_size.0,
             log: log_settings(config),
         })
+    }
+}
+
+fn namespaces(config: &Config) -> Result<Namespaces, String> {
+    let namespaces = Namespaces::new(config.channels()).map_err(|error| error.to_string())?;
+    let personal = &config.personal_channel;
+    let personal_namespace = &personal.personal_channel_namespace.0;
+    let has_personal = personal.enabled == Switch::On;
+    match has_personal && !namespaces.contains(personal_namespace) {
+        false => Ok(namespaces),
+        true => Err(format!(
+            "client.subscribe_to_user_personal_channel.personal_channel_namespace: there is no namespace \
+             {personal_namespace:?}"
+        )),
+    }
+}
+
+fn subscription_verifier(config: &Config) -> Result<Option<Verifier>, String> {
+    let subscription = &config.subscription_token;
+    match subscription.enabled {
+        Switch::On => verifier("client.subscription_token", &subscription.token),
+        Switch::Off => Ok(None),
     }
 }
 

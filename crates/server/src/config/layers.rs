@@ -9,7 +9,7 @@ use std::{
 use clap::{ArgMatches, Command, parser::ValueSource};
 
 use super::{
-    ClientAuth, Config, ConfigError, HubConfig, PresenceStore, at_path,
+    ClientAuth, Config, ConfigError, ConfigErrors, HubConfig, PresenceStore, at_path,
     file::{self, FileValue},
     key::Key,
     section,
@@ -26,6 +26,8 @@ pub(crate) struct Loaded {
     pub(crate) values: BTreeMap<String, Vec<String>>,
     /// The origins by key id. A key without one has its default.
     pub(crate) origins: BTreeMap<String, Origin>,
+    /// The file that was read.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// The origin of a value.
@@ -50,14 +52,20 @@ impl fmt::Display for Origin {
 pub(crate) struct Layers {
     values: Vec<(String, Vec<String>)>,
     origins: BTreeMap<String, Origin>,
+    /// The lines of the tables in lists of them, by key id.
+    table_lines: BTreeMap<String, Vec<usize>>,
+    file: Option<PathBuf>,
 }
 
 /// Collects the values below the flags in `matches`.
-pub(crate) fn layers(matches: &ArgMatches) -> Result<Layers, ConfigError> {
+pub(crate) fn layers(matches: &ArgMatches) -> Result<Layers, ConfigErrors> {
     let keys = Key::all();
+    let mut errors = Vec::new();
     let mut layers = Layers {
         values: Vec::new(),
         origins: BTreeMap::new(),
+        table_lines: BTreeMap::new(),
+        file: None,
     };
     for key in &keys {
         if matches.value_source(key.id()) == Some(ValueSource::CommandLine) {
@@ -67,7 +75,7 @@ pub(crate) fn layers(matches: &ArgMatches) -> Result<Layers, ConfigError> {
         }
     }
     for key in &keys {
-        layers.environment(key)?;
+        errors.extend(layers.environment(key).err());
     }
     let named = matches.get_one::<PathBuf>("config").cloned();
     let named = named.or_else(|| layers.value("config").map(PathBuf::from));
@@ -76,15 +84,21 @@ pub(crate) fn layers(matches: &ArgMatches) -> Result<Layers, ConfigError> {
         None => (PathBuf::from(DEFAULT_FILE), false),
     };
     match std::fs::read_to_string(&file) {
-        Ok(text) => layers.file(&file, &text, &keys)?,
+        Ok(text) => match layers.read(&file, &text, &keys) {
+            Ok(()) => layers.file = Some(file),
+            Err(of_file) => errors.extend(of_file.0),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {}
-        Err(error) => return Err(ConfigError::Unreadable { file, error }),
+        Err(error) => errors.push(ConfigError::Unreadable { file, error }),
     }
-    Ok(layers)
+    match errors.is_empty() {
+        true => Ok(layers),
+        false => Err(ConfigErrors(errors)),
+    }
 }
 
 /// Reads the configuration file alone: the one that is named, or `sockeye.toml` if there is one.
-pub(crate) fn of_file(named: Option<&Path>) -> Result<Option<Config>, ConfigError> {
+pub(crate) fn of_file(named: Option<&Path>) -> Result<Option<Config>, ConfigErrors> {
     let file = named.unwrap_or(Path::new(DEFAULT_FILE));
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -93,7 +107,7 @@ pub(crate) fn of_file(named: Option<&Path>) -> Result<Option<Config>, ConfigErro
         }
         Err(error) => {
             let file = file.to_owned();
-            return Err(ConfigError::Unreadable { file, error });
+            return Err(ConfigError::Unreadable { file, error }.into());
         }
     };
     let found = file::read(file, &text, &Key::all())?.into_iter();
@@ -103,6 +117,18 @@ pub(crate) fn of_file(named: Option<&Path>) -> Result<Option<Config>, ConfigErro
     let config = section::read(&pairs.collect::<Vec<_>>());
     let config = config.map_err(|error| ConfigError::Together(error.to_string()))?;
     Ok(Some(config))
+}
+
+/// Returns whether an error is about the table of a list that has this name.
+fn names_table(error: &str, name: &str) -> bool {
+    [
+        format!(", {name}: "),
+        format!(" {name}: "),
+        format!(" {name}."),
+        format!(" {name:?}"),
+    ]
+    .iter()
+    .any(|text| error.contains(text))
 }
 
 /// Returns whether the configuration says itself that clients are asked for certificates.
@@ -128,8 +154,36 @@ impl Layers {
         self,
         config: Config,
         matches: &ArgMatches,
-    ) -> Result<Loaded, ConfigError> {
-        let together = |there: &str, missing: &str| {
+    ) -> Result<Loaded, ConfigErrors> {
+        let mut errors: Vec<_> = self.check_together(&config).err().into_iter().collect();
+        for error in HubConfig::errors(&config) {
+            let place = self.place(&error, &config);
+            errors.push(format!("{}{error}", place.unwrap_or_default()));
+        }
+        if !errors.is_empty() {
+            let errors = errors.into_iter().map(ConfigError::Together);
+            return Err(ConfigErrors(errors.collect()));
+        }
+        let raw = |key: &Key| {
+            let values = matches.get_raw(key.id()).into_iter().flatten();
+            (
+                key.id().to_owned(),
+                values
+                    .map(|value| value.to_string_lossy().into_owned())
+                    .collect(),
+            )
+        };
+        Ok(Loaded {
+            values: Key::all().iter().map(raw).collect(),
+            config,
+            origins: self.origins,
+            file: self.file,
+        })
+    }
+
+    /// Checks which keys need others.
+    fn check_together(&self, config: &Config) -> Result<(), String> {
+        let needs = |there: &str, missing: &str| {
             let origin = self
                 .origins
                 .get(there)
@@ -140,54 +194,58 @@ impl Layers {
                 .iter()
                 .find(|key| key.id() == missing)
                 .map_or("", Key::flag);
-            Err(ConfigError::Together(format!(
-                "{origin}: needs --{flag} too"
-            )))
+            Err(format!("{origin}: needs --{flag} too"))
         };
         match (&config.tls_cert, &config.tls_key) {
-            (Some(_), None) => together("tls_cert", "tls_key"),
-            (None, Some(_)) => together("tls_key", "tls_cert"),
-            (None, None) if config.tls_client_ca.is_some() => together("tls_client_ca", "tls_cert"),
-            _ if is_asking_clients(&config) && config.tls_client_ca.is_none() => {
-                together("tls_client_auth", "tls_client_ca")
+            (Some(_), None) => needs("tls_cert", "tls_key"),
+            (None, Some(_)) => needs("tls_key", "tls_cert"),
+            (None, None) if config.tls_client_ca.is_some() => needs("tls_client_ca", "tls_cert"),
+            _ if is_asking_clients(config) && config.tls_client_ca.is_none() => {
+                needs("tls_client_auth", "tls_client_ca")
             }
             _ if config.presence_store == PresenceStore::Durable && config.data.is_none() => {
-                together("presence_store", "data")
+                needs("presence_store", "data")
             }
-            _ => {
-                self.check_hub(&config)?;
-                let raw = |key: &Key| {
-                    let values = matches.get_raw(key.id()).into_iter().flatten();
-                    (
-                        key.id().to_owned(),
-                        values
-                            .map(|value| value.to_string_lossy().into_owned())
-                            .collect(),
-                    )
-                };
-                Ok(Loaded {
-                    values: Key::all().iter().map(raw).collect(),
-                    config,
-                    origins: self.origins,
-                })
-            }
+            _ => Ok(()),
         }
     }
 
-    /// Checks what the keys of the hub say about each other.
-    fn check_hub(&self, config: &Config) -> Result<(), ConfigError> {
-        let error = match HubConfig::new(config) {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
-        // The options of all namespaces are one value; elsewhere the error says the name of the key.
-        let origin = match error.starts_with("channel.namespaces") {
-            true => self.origins.get("channel_namespaces"),
-            false => None,
-        };
-        let origin = origin.map(|origin| format!("{origin}: "));
-        let origin = origin.unwrap_or_default();
-        Err(ConfigError::Together(format!("{origin}{error}")))
+    /// Returns where the value is that an error is about, with a colon: the error begins with the key, or with the section and
+    /// the key, or with a list and the name of one of its tables.
+    fn place(&self, error: &str, config: &Config) -> Option<String> {
+        let lists = [
+            ("channel_namespaces", config.channel.namespaces.names()),
+            ("rpc_namespaces", config.rpc.namespaces.names()),
+            ("proxies", config.proxies.names()),
+        ];
+        let (place, rest) = error.split_once(": ")?;
+        let words = || rest.split([' ', ':']);
+        let keys = Key::all();
+        let key = keys.iter().find(|key| {
+            let path = key.path().unwrap_or_default();
+            let is_key = place
+                .strip_prefix(&*path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ',']));
+            let is_in_section =
+                key.section() == Some(place) && words().any(|word| word == key.name());
+            self.origins.contains_key(key.id()) && (is_key || is_in_section)
+        })?;
+        let origin = self.origins.get(key.id())?;
+        let names = lists.into_iter().find(|(id, _)| *id == key.id());
+        // Of two tables with one name the second is the one that is too many.
+        let table = names.and_then(|(_, names)| {
+            let named = names.enumerate();
+            let named = named.filter(|(_, name)| names_table(error, name));
+            named.last().map(|(index, _)| index)
+        });
+        let line = self.table_lines.get(key.id()).zip(table);
+        let line = line.and_then(|(lines, table)| lines.get(table).copied());
+        Some(match (origin, line) {
+            (Origin::File(file, _), Some(line)) => {
+                format!("{}: ", Origin::File(file.clone(), line))
+            }
+            (origin, _) => format!("{origin}: "),
+        })
     }
 
     fn environment(&mut self, key: &Key) -> Result<(), ConfigError> {
@@ -218,13 +276,11 @@ impl Layers {
         Ok(())
     }
 
-    fn file(&mut self, file: &Path, text: &str, keys: &[Key]) -> Result<(), ConfigError> {
+    fn read(&mut self, file: &Path, text: &str, keys: &[Key]) -> Result<(), ConfigErrors> {
         for found in file::read(file, text, keys)? {
-            self.offer(
-                &found.id,
-                found.values,
-                Origin::File(file.to_owned(), found.line),
-            );
+            let origin = Origin::File(file.to_owned(), found.line);
+            self.table_lines.insert(found.id.clone(), found.table_lines);
+            self.offer(&found.id, found.values, origin);
         }
         Ok(())
     }

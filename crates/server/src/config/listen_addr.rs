@@ -38,11 +38,15 @@ impl FromStr for ListenAddr {
             };
         }
         let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
+        if host.is_empty() {
+            // Other programs take it for every interface. Nothing is reachable from outside by accident here.
+            return Err(format!(
+                "{text:?} has no host; say 0.0.0.0:{port} or 127.0.0.1:{port}"
+            ));
+        }
         let host = match host.strip_prefix('[') {
             Some(rest) => rest.strip_suffix(']').ok_or_else(refuse)?,
             None if host.contains(':') => return Err(refuse()),
-            // `:8080` means all interfaces, as in other servers.
-            None if host.is_empty() => "0.0.0.0",
             None => host,
         };
         let name = host
@@ -132,7 +136,10 @@ mod tests {
         let shown = |text: &str| text.parse::<ListenAddr>().map(|addr| addr.to_string());
         assert_eq!(shown("127.0.0.1:8080").unwrap(), "127.0.0.1:8080");
         assert_eq!(shown("[::1]:0").unwrap(), "[::1]:0");
-        assert_eq!(shown(":80").unwrap(), "0.0.0.0:80");
+        assert_eq!(
+            shown(":80").unwrap_err(),
+            "\":80\" has no host; say 0.0.0.0:80 or 127.0.0.1:80"
+        );
         for bad in [
             "",
             "8080",

@@ -34,11 +34,13 @@ mod section;
 mod shape;
 mod suggest;
 mod text;
+mod times;
 mod toml_value;
 mod value;
+mod warnings;
 
 pub(crate) use definition::{ChannelOptionKeys, Config, ProxyKeys, RpcOptionKeys};
-pub(crate) use error::ConfigError;
+pub(crate) use error::{ConfigError, ConfigErrors};
 pub(crate) use hooks::{EndpointConfig, HookConfig};
 pub(crate) use hub::{HubConfig, WebSocketPath};
 pub(crate) use import::{ImportArgs, run as import};
@@ -52,6 +54,7 @@ pub(crate) use paths::{SOCKJS_CHAT, SOCKJS_ECHO, SOCKJS_HUB, SOCKJS_ROOM};
 pub(crate) use print::{checked, defaults, reference};
 pub(crate) use proxy_http::{ProxyHttp, StatusTransform};
 pub(crate) use section::{Section, Under};
+pub(crate) use suggest::nearest;
 pub(crate) use text::{
     FieldName, HttpUrl, MetricPrefix, PublicKey, PublicUrl, Text, TokenSecret, WebOrigin,
 };
@@ -59,3 +62,4 @@ pub(crate) use value::{
     ApiKey, Bytes, ChatToken, ClientAuth, Count, Filter, LogFormat, LongPeriod, MemoryMax, Number,
     Period, PresenceStore, Switch, Term, UrlPath,
 };
+pub(crate) use warnings::{short_secret, warnings};

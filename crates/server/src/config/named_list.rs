@@ -18,6 +18,13 @@ pub(crate) struct NamedEntry<K> {
     pub(crate) keys: K,
 }
 
+impl<K> NamedList<K> {
+    /// Returns the names of the tables in their order.
+    pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Box::new(self.0.iter().map(|entry| entry.name.as_str()))
+    }
+}
+
 /// The keys of the tables in a list.
 pub(crate) trait TableKeys: Args {
     /// The shape of the list.
@@ -71,12 +78,13 @@ fn entry<K: TableKeys>(table: &Map<String, Value>, keys: &[Key]) -> Result<Named
 /// Returns what to say about an option that doesn't exist.
 pub(super) fn unknown_option(option: &str, keys: &[Key]) -> String {
     let names: Vec<_> = keys.iter().map(Key::id).collect();
-    let hint = match super::suggest::nearest(option, &names) {
-        Some(name) => format!("; did you mean {name}?"),
-        None => String::new(),
-    };
-    let allowed = names.join(", ");
-    format!("unknown key {option}{hint}; allowed here: {NAME}, {allowed}")
+    match super::suggest::nearest(option, &names) {
+        Some(name) => format!("unknown key {option}; did you mean {name}?"),
+        None => {
+            let allowed = names.join(", ");
+            format!("unknown key {option}; allowed here: {NAME}, {allowed}")
+        }
+    }
 }
 
 fn scalar(shape: Shape, value: &Value) -> Option<String> {

@@ -7,7 +7,8 @@ use super::{Loaded, key::Key, named_list, shape::Shape, toml_value};
 /// Returns a configuration file with the defaults. Keys without a default are comments.
 pub(crate) fn defaults() -> String {
     let mut text = String::from(
-        "# Defaults of `sockeye serve`. Every key is also a flag and an environment variable.\n",
+        "# Defaults of `sockeye serve`. Every key is also a flag and an environment variable: see `sockeye config reference` for\n\
+         # their names.\n",
     );
     let mut section = None;
     for key in Key::all().iter().filter(|key| key.path().is_some()) {

@@ -1,7 +1,7 @@
 //! What a misspelt word was meant to be.
 
 /// Returns the one of `words` that is nearest to `word`, if one is near enough to be meant.
-pub(super) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let distances = words.iter().map(|known| (distance(word, known), *known));
     let (steps, known) = distances.min()?;
     (steps <= (word.len() / 3).clamp(1, 3)).then_some(known)

@@ -11,17 +11,18 @@ use crate::{
 
 /// Shown at the end of `sockeye connect --help`.
 pub(crate) const EXIT_CODES: &str = "\
-At a terminal, each line you enter is a text message; /ping [TEXT] sends a ping and shows the round trip,
-/close [CODE [REASON]] closes, and so do ctrl-D and ctrl-C; ctrl-C once more doesn't wait for the server.
-From a pipe, each line of stdin is a message (see -0 for texts with newlines); after the last one sockeye waits for answers
-(see --wait and --exit-after), then closes with 1000.
+At a terminal, each line you enter is a text message; /ping [TEXT] sends a ping and shows the \
+round trip, /close [CODE [REASON]] closes, and so do ctrl-D and ctrl-C; ctrl-C once more doesn't \
+wait for the server. From a pipe, each line of stdin is a message (see -0 for texts with \
+newlines); after the last one sockeye waits for answers (see --wait and --exit-after), then closes \
+with 1000.
 
-With --reconnect what you enter meanwhile waits for the connection, and goes out first; what had been sent
-before the connection was lost isn't sent again. 401, 403 and 1008 are final.
+With --reconnect what you enter meanwhile waits for the connection, and goes out first; what had \
+been sent before the connection was lost isn't sent again. 401, 403 and 1008 are final.
 
 Exit code:
   0  we closed, or the peer closed with 1000, 1001, 1012 or without a code
-  1  the peer closed with another code, the connection was lost, or fewer messages came than --exit-after says
+  1  closed with another code, connection lost, or fewer messages than --exit-after says
   2  bad usage
   3  could not connect (name, network, TLS, proxy, HTTP refusal, handshake), nor again
   4  the peer broke the protocol or sent more than a limit allows";

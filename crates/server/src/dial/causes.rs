@@ -14,8 +14,28 @@ pub(crate) fn reason(error: &Error) -> String {
     let body = body
         .map(|body| format!(": {}", Printable(first_line(body))))
         .unwrap_or_default();
-    format!("{}{body}", error.report())
+    let report = error.report().to_string();
+    let hint = TLS_HINTS.iter().find(|(cause, _)| report.contains(cause));
+    let hint = hint.map(|(_, hint)| format!("; {hint}"));
+    format!("{report}{body}{}", hint.unwrap_or_default())
 }
+
+/// What rustls says of certificates, and what to do about it.
+const TLS_HINTS: &[(&str, &str)] = &[
+    (
+        "CaUsedAsEndEntity",
+        "the server's certificate is that of an authority: make one without CA:TRUE, issued by that authority, and trust the \
+         authority with --cacert",
+    ),
+    (
+        "UnknownIssuer",
+        "trust the authority that has issued the server's certificate with --cacert",
+    ),
+    (
+        "CertificateRequired",
+        "the server asks for a client certificate: --cert and --key",
+    ),
+];
 
 fn first_line(text: &str) -> String {
     text.lines()

@@ -50,6 +50,13 @@ pub(crate) fn dial(args: &DialArgs, mut settings: Settings) -> Result<Connect, S
         .handshake_timeout(limit)
         .redirects_max(args.redirects);
     if args.http2 {
+        let is_plain = ["ws://", "ws+unix:"];
+        if is_plain
+            .iter()
+            .any(|scheme| url(&args.url).starts_with(scheme))
+        {
+            return Err("--http2: it is agreed upon by TLS, so the URL must be wss://".to_owned());
+        }
         connect = connect.http2(Http2::Auto);
     }
     Ok(connect)

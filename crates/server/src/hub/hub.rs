@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use sockeye::{MemoryAccount, MemoryBudget, MemoryPressure, Route, Settings};
 use sockeye_hub::{
     MemoryMeter, Node, SystemClock,
-    broker::{LogBroker, LogReport, Memory},
+    broker::{LogBroker, LogError, LogReport, Memory},
     presence::ChannelPresence,
 };
 
@@ -76,17 +76,20 @@ pub(crate) fn start(
     };
     let mut routes = Vec::new();
     if let Some(path) = &config.websocket {
-        routes.push(websocket_route(&node, &path.path, websocket(path)));
+        routes
+            .push(websocket_route(&node, &path.path, websocket(path)).origin_advice(ORIGIN_ADVICE));
     }
     if let Some(path) = &config.uni_websocket {
-        routes.push(uni_websocket_route(&node, &path.path, websocket(path)));
+        let route = uni_websocket_route(&node, &path.path, websocket(path));
+        routes.push(route.origin_advice(ORIGIN_ADVICE));
     }
     // SockJS sends the messages of a WebSocket by requests, if need be.
     let behind_sockjs = WebSocketPath {
         path: SOCKJS_HUB.to_owned(),
         message_size_limit: config.message_size_limit,
     };
-    let sockjs_route = websocket_route(&node, &behind_sockjs.path, websocket(&behind_sockjs));
+    let sockjs_route = websocket_route(&node, &behind_sockjs.path, websocket(&behind_sockjs))
+        .origin_advice(ORIGIN_ADVICE);
     let http = HttpTransportSettings {
         origins: config.origins.clone(),
         queue_max_size: config.queue_max_size,
@@ -107,13 +110,32 @@ pub(crate) fn start(
     })
 }
 
+/// How an operator lets pages of other origins use the hub.
+const ORIGIN_ADVICE: &str = "add {origin} to client.allowed_origins";
+
 fn open_log(config: &HubConfig, data: &DataDir) -> Result<LogBroker, String> {
     let path = data.path().join(LOG_DIRECTORY);
     let opened = LogBroker::open(&path, Arc::new(SystemClock), config.log);
     let (log, report) = opened.map_err(|error| {
+        let directory = data.path().display();
+        let damage = match &error {
+            LogError::Damaged {
+                file,
+                position,
+                reason,
+            } => Some(format!("{file} at byte {position}: {reason}")),
+            LogError::Missing { file } => Some(format!("{file} is missing")),
+            _ => None,
+        };
+        if let Some(damage) = damage {
+            return format!(
+                "the log in {directory} is damaged: {damage}; see `sockeye log check {directory}`, `sockeye log repair \
+                 {directory}`"
+            );
+        }
         let cause = std::error::Error::source(&error);
         let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
-        format!("--data {}: {error}{cause}", data.path().display())
+        format!("--data {directory}: {error}{cause}")
     })?;
     show(&path.display(), &report);
     Ok(log)

@@ -1,11 +1,19 @@
 //! JSON that orders of a back end and answers of the application have in common.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny, Visitor},
+    forward_to_deserialize_any,
+};
 use serde_json::value::RawValue;
 use sockeye_hub::{UnixMillis, token::OptionOverride, wire::check_json};
+
+use crate::config::nearest;
 
 /// Options of a channel that are set for one subscription.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
@@ -62,6 +70,57 @@ pub(crate) fn of_raw(json: &RawValue) -> Option<Bytes> {
     let json = Bytes::copy_from_slice(json.get().as_bytes());
     // It was read as JSON, so it is; what is left to do is to put it on one line.
     check_json(json).ok()
+}
+
+/// Returns the keys of an object that are not known, each with what was perhaps meant; none for what isn't an object.
+pub(crate) fn unknown_keys(json: &str, known: &[&str]) -> Vec<String> {
+    let object: BTreeMap<String, IgnoredAny> = serde_json::from_str(json).unwrap_or_default();
+    let unknown = object.into_keys().filter(|key| !known.contains(&&**key));
+    let described = unknown.map(|key| match nearest(&key, known) {
+        Some(meant) => format!("{key} (did you mean {meant}?)"),
+        None => key.chars().take(KEY_CHARS_MAX).collect(),
+    });
+    described.take(KEYS_MAX).collect()
+}
+
+/// Returns the names of the fields of a struct.
+pub(crate) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut fields: &[&str] = &[];
+    // It fails by design: the names are all that is asked for.
+    let _ = T::deserialize(FieldsOf(&mut fields));
+    fields
+}
+
+/// Characters of a key that is shown.
+const KEY_CHARS_MAX: usize = 100;
+
+/// Keys that are shown.
+const KEYS_MAX: usize = 10;
+
+/// Asks a type for the names of its fields.
+struct FieldsOf<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for FieldsOf<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("there is no value"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 /// Returns the time that is given as seconds since 1970; 0 is never.

@@ -37,6 +37,7 @@ impl Login {
                 LoginEndpoint::new(login.clone(), request)
             })
             .origins(origins)
+            .origin_advice("set public_url to {origin}")
             .limits(limits)
     }
 }

@@ -15,13 +15,23 @@ pub(crate) struct NotFound {
     page: Page,
     /// The paths of pages, without a slash at the end.
     paths: &'static [&'static str],
+    /// Paths that a setting switches off, with what to say of them.
+    switched_off: Vec<(String, &'static str)>,
 }
 
 impl NotFound {
-    /// Creates it. A path of `paths` with a slash at its end is redirected to the page.
-    pub(crate) fn new(paths: &'static [&'static str]) -> Self {
+    /// Creates it. A path of `paths` with a slash at its end is redirected to the page. `switched_off` has the paths that a
+    /// setting switches off, with what to say of them.
+    pub(crate) fn new(
+        paths: &'static [&'static str],
+        switched_off: Vec<(String, &'static str)>,
+    ) -> Self {
         let page = page();
-        Self { page, paths }
+        Self {
+            page,
+            paths,
+            switched_off,
+        }
     }
 
     /// Answers with a redirect, or with 404: browsers get a page, programs a line.
@@ -40,6 +50,13 @@ impl NotFound {
         }
         let accepted = request.headers().get(header::ACCEPT);
         let accepted = accepted.and_then(|value| value.to_str().ok());
+        let off = self
+            .switched_off
+            .iter()
+            .find(|(path, _)| path == uri.path());
+        if let Some((_, text)) = off {
+            return (StatusCode::NOT_FOUND, format!("{text}\n")).into_response();
+        }
         if !accepted.is_some_and(|types| types.contains("text/html")) {
             let text = "There is nothing on this path. / says what this server offers.\n";
             return (StatusCode::NOT_FOUND, text).into_response();
@@ -57,7 +74,8 @@ mod tests {
 
     fn respond(path: &str, accepted: &str) -> Response {
         let request = Request::get(path).header(header::ACCEPT, accepted);
-        NotFound::new(&["/chat"]).respond(&request.body(Body::empty()).unwrap())
+        let off = vec![("/metrics".to_owned(), "metrics are off")];
+        NotFound::new(&["/chat"], off).respond(&request.body(Body::empty()).unwrap())
     }
 
     #[test]

@@ -10,6 +10,9 @@ use super::args::{CommonArgs, ConnectionArgs, Json, SubscriptionArgs};
 /// Returns the claims of a connection token, JSON. The error names the option that is wrong.
 pub(crate) fn of_connection(args: &ConnectionArgs, now: UnixMillis) -> Result<String, String> {
     let mut claims = Claims::default();
+    if args.channels.iter().any(String::is_empty) {
+        return Err("--channels: the name of a channel is empty".to_owned());
+    }
     if !args.channels.is_empty() {
         claims.set("channels", Json::of(&args.channels));
     }

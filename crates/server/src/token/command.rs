@@ -13,15 +13,23 @@ use super::{
     keys::{self, Kind},
     report::{Report, Verdict},
 };
-use crate::{fail, log::Notices, print};
+use crate::{config::short_secret, fail, log::Notices, print};
 
 pub(crate) fn run(command: &TokenCommand, notices: Notices) -> ExitCode {
     let now = SystemClock.now();
     let made = match command {
-        TokenCommand::Connection(args) => claims::of_connection(args, now)
-            .and_then(|claims| signed(&claims, &args.common.secret, Kind::Connection, now)),
-        TokenCommand::Subscription(args) => claims::of_subscription(args, now)
-            .and_then(|claims| signed(&claims, &args.common.secret, Kind::Subscription, now)),
+        TokenCommand::Connection(args) => claims::of_connection(args, now).and_then(|claims| {
+            signed(&claims, &args.common.secret, Kind::Connection, now, notices)
+        }),
+        TokenCommand::Subscription(args) => claims::of_subscription(args, now).and_then(|claims| {
+            signed(
+                &claims,
+                &args.common.secret,
+                Kind::Subscription,
+                now,
+                notices,
+            )
+        }),
         TokenCommand::Inspect(args) => {
             return match inspected(args, now) {
                 Ok(report) => {
@@ -47,6 +55,7 @@ fn signed(
     secret: &SecretArgs,
     kind: Kind,
     now: UnixMillis,
+    notices: Notices,
 ) -> Result<String, String> {
     let secret = keys::secret(secret, kind)?.ok_or_else(|| {
         format!(
@@ -54,6 +63,7 @@ fn signed(
             keys::SECRET_VARIABLE
         )
     })?;
+    let warning = short_secret("the secret", &secret.0);
     let token = sign_hs256(secret.0.as_bytes(), claims.as_bytes()).map_err(refused)?;
     // A claim of the wrong type is found here, and not when a client connects.
     let verifier = keys::of_secret(secret)?;
@@ -62,6 +72,9 @@ fn signed(
         Kind::Subscription => verifier.verify_subscription(&token, now).map(|_| ()),
     }
     .map_err(refused)?;
+    if let Some(warning) = warning {
+        notices.warn(&warning);
+    }
     Ok(token)
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sockeye::Printable;
 use sockeye_hub::{
     UnixMillis,
-    token::{TokenError, Verifier, decode_unverified},
+    token::{LEEWAY_DEFAULT, TokenError, Verifier, decode_unverified},
 };
 
 use super::{
@@ -115,7 +115,17 @@ fn verdict(
         false => verifier.verify_connection(token, now).map(|_| ()),
     };
     match verified {
-        Ok(()) => (Verdict::Valid, "valid".to_owned()),
+        Ok(()) => {
+            let end = claims["exp"].as_f64();
+            let words = match end.is_some_and(|end| millis(end).0 <= now.0) {
+                true => format!(
+                    "valid, for clocks may differ by {} s",
+                    LEEWAY_DEFAULT.as_secs()
+                ),
+                false => "valid".to_owned(),
+            };
+            (Verdict::Valid, words)
+        }
         Err(TokenError::Expired) => {
             let start = claims["nbf"].as_f64();
             let is_early = start.is_some_and(|start| millis(start).0 > now.0);
@@ -228,6 +238,11 @@ Verdict:  valid
             Verdict::Invalid,
             "\nKind:     subscription token\nChannel:  news\nUser:     nobody in `sub`: an anonymous client\n\
              Expires:  2025-12-31T23:50:00Z, 10 minutes ago\nVerdict:  expired\n",
+        );
+        assert_ends_with(
+            &report(r#"{"exp":1767225598}"#, Some("secret")),
+            Verdict::Valid,
+            "\nExpires:  2025-12-31T23:59:58Z, 2 seconds ago\nVerdict:  valid, for clocks may differ by 5 s\n",
         );
         assert_ends_with(
             &report(r#"{"nbf":1767312000}"#, Some("secret")),

@@ -1,6 +1,9 @@
 //! The hub without WebSocket: the paths, and what they share.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -16,7 +19,12 @@ use sockeye_hub::{
     wire::{EmulationRequest, Encoding},
 };
 
-use super::{http_stream, origin, sessions::Sessions};
+use super::{
+    http_stream,
+    origin::{self, ForeignPage},
+    sessions::Sessions,
+};
+use crate::line_limit::LineLimit;
 
 /// How the hub is run without WebSocket.
 #[derive(Clone, Debug)]
@@ -114,6 +122,7 @@ pub(super) struct Shared {
     pub(super) node: Node,
     pub(super) settings: HttpTransportSettings,
     pub(super) sessions: Sessions,
+    refused_origins: LineLimit,
 }
 
 impl HttpTransports {
@@ -124,6 +133,7 @@ impl HttpTransports {
             node: node.clone(),
             settings,
             sessions: Sessions::default(),
+            refused_origins: LineLimit::every(Duration::from_secs(10)),
         }))
     }
 
@@ -153,10 +163,31 @@ impl HttpTransports {
         info: &RequestInfo,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, (StatusCode, &'static str)> {
         let text = "pages of this origin may not use the hub\n";
-        origin::admit(&self.0.settings.origins, headers, info)
-            .map_err(|_| (StatusCode::FORBIDDEN, text))
+        let admitted = origin::admit(&self.0.settings.origins, headers, info);
+        admitted.map_err(|ForeignPage| {
+            self.log_refused(headers);
+            (StatusCode::FORBIDDEN, text)
+        })
+    }
+
+    /// Logs that a page is refused: a browser doesn't say why, so the log is the only place to find out.
+    fn log_refused(&self, headers: &HeaderMap) {
+        let Some(suppressed) = self.0.refused_origins.due(Instant::now()) else {
+            return;
+        };
+        let origin = headers.get(header::ORIGIN);
+        let origin = origin.map_or(&b""[..], HeaderValue::as_bytes);
+        let origin = origin[..origin.len().min(SHOWN_BYTES_MAX)].escape_ascii();
+        tracing::warn!(
+            suppressed,
+            "a page of another origin was refused: if it is yours, add \"{origin}\" to client.allowed_origins; if a proxy \
+             has changed Host, name it as a trusted proxy (docs/howto/origins.md)"
+        );
     }
 }
+
+/// Bytes of a value from the peer that a log line shows: more than any host has.
+const SHOWN_BYTES_MAX: usize = 300;
 
 /// Answers a browser's question before a request from another origin (Fetch Standard, CORS-preflight).
 async fn preflight(

@@ -59,6 +59,7 @@ impl Live {
                 LiveEndpoint::new(live.clone(), request)
             })
             .origins(origins)
+            .origin_advice("set public_url to {origin}")
             .limits(limits)
     }
 

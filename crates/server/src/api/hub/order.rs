@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::request;
+use crate::hub::json::{fields_of, unknown_keys};
 
 /// The names of orders.
 pub(super) const METHODS: [&str; 14] = [
@@ -88,6 +89,9 @@ pub(super) enum NoOrder {
 impl Order {
     /// Reads an order.
     pub(super) fn read(method: &str, params: &RawValue) -> Result<Self, NoOrder> {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            log_unknown_keys(method, params);
+        }
         Ok(match method {
             "publish" => Self::Publish(read(params)?),
             "broadcast" => Self::Broadcast(read(params)?),
@@ -148,6 +152,28 @@ impl BatchOrder {
             commands: commands.collect::<Result<_, _>>()?,
             parallel: batch.parallel,
         })
+    }
+}
+
+/// Logs the keys of an order that mean nothing, as misspelt ones do.
+fn log_unknown_keys(method: &str, params: &RawValue) {
+    let clients = fields_of::<request::Clients>();
+    let fields = match method {
+        "publish" | "broadcast" => fields_of::<request::Publish>().to_vec(),
+        "subscribe" => [clients, fields_of::<request::Subscribe>()].concat(),
+        "unsubscribe" => [clients, fields_of::<request::OfChannel>()].concat(),
+        "disconnect" => [clients, fields_of::<request::Disconnect>()].concat(),
+        "refresh" => [clients, fields_of::<request::Refresh>()].concat(),
+        "presence" | "presence_stats" | "history_remove" => {
+            fields_of::<request::OfChannel>().to_vec()
+        }
+        "history" => fields_of::<request::HistoryOf>().to_vec(),
+        _ => return,
+    };
+    let keys = unknown_keys(params.get(), &fields);
+    if !keys.is_empty() {
+        let keys = keys.join(", ");
+        tracing::debug!(method, keys, "an order has keys that mean nothing");
     }
 }
 

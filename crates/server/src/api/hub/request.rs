@@ -208,8 +208,12 @@ pub(super) struct Rpc {
 
 impl Publish {
     pub(super) fn data(&self) -> Result<Bytes, Failure> {
+        let data = payload(self.data.as_deref(), &self.b64data)?;
+        if data.is_none() {
+            tracing::debug!("an order to publish has neither data nor b64data");
+        }
         // Without one it is empty, and the channel says whether it takes that.
-        Ok(payload(self.data.as_deref(), &self.b64data)?.unwrap_or_default())
+        Ok(data.unwrap_or_default())
     }
 
     pub(super) fn publishing(self) -> Publishing {
@@ -303,7 +307,10 @@ impl HistoryOf {
 
 /// Returns a payload that is given as JSON, or as base64 of anything.
 fn payload(json: Option<&RawValue>, base64: &str) -> Result<Option<Bytes>, Failure> {
-    json::payload(json, base64).map_err(|_| ErrorCode::BadRequest.into())
+    json::payload(json, base64).map_err(|_| {
+        tracing::debug!("an order has a payload that should be base64 and is not");
+        ErrorCode::BadRequest.into()
+    })
 }
 
 /// Reads texts, of which `null` is an empty one.

@@ -61,6 +61,11 @@ const ONE_PROCESS: &str =
 
 const ONLY_HTTP: &str = "there is no GRPC; hooks are asked over HTTP";
 
+const DEFLATE: &str =
+    "use deflate, which is on: clients that offer permessage-deflate get compressed messages";
+
+const BUFFERS: &str = "not needed: buffers belong to threads, not to connections";
+
 const ADVICE: &[Advice] = &[
     Advice {
         path: "engine",
@@ -299,6 +304,94 @@ const ADVICE: &[Advice] = &[
         text: "there is no such transport; use /connection/uni_sse",
     },
     Advice {
+        path: "http_api.handler_prefix",
+        text: "the API is at /api",
+    },
+    Advice {
+        path: "http_api.error_mode",
+        text: "a back end asks for it with the header field X-Centrifugo-Error-Mode of a request",
+    },
+    Advice {
+        path: "http_server.tls_external",
+        text: "there is one address for all, with the certificate of [tls]",
+    },
+    Advice {
+        path: "websocket.compression_min_size",
+        text: DEFLATE,
+    },
+    Advice {
+        path: "websocket.compression_level",
+        text: DEFLATE,
+    },
+    Advice {
+        path: "websocket.read_buffer_size",
+        text: BUFFERS,
+    },
+    Advice {
+        path: "websocket.write_buffer_size",
+        text: BUFFERS,
+    },
+    Advice {
+        path: "websocket.use_write_buffer_pool",
+        text: BUFFERS,
+    },
+    Advice {
+        path: "uni_websocket.compression",
+        text: DEFLATE,
+    },
+    Advice {
+        path: "uni_websocket.compression_min_size",
+        text: DEFLATE,
+    },
+    Advice {
+        path: "uni_websocket.compression_level",
+        text: DEFLATE,
+    },
+    Advice {
+        path: "uni_websocket.read_buffer_size",
+        text: BUFFERS,
+    },
+    Advice {
+        path: "uni_websocket.write_buffer_size",
+        text: BUFFERS,
+    },
+    Advice {
+        path: "uni_websocket.use_write_buffer_pool",
+        text: BUFFERS,
+    },
+    Advice {
+        path: "uni_websocket.disable_closing_handshake",
+        text: "the closing handshake is always made",
+    },
+    Advice {
+        path: "uni_websocket.disable_disconnect_push",
+        text: "the code and the reason are always sent, in the Close frame",
+    },
+    Advice {
+        path: "uni_websocket.join_push_messages",
+        text: "pushes are joined where they were queued together",
+    },
+    Advice {
+        path: "client.presence_update_interval",
+        text: "not needed: presence is exact",
+    },
+    Advice {
+        path: "client.channel_position_max_time_lag",
+        text: "not needed: nothing lags in one process",
+    },
+    Advice {
+        path: "usage_stats",
+        text: "not needed: nothing is sent anywhere",
+    },
+    Advice {
+        path: "node.name",
+        text: "`info` says sockeye; tell servers apart by their address",
+    },
+    Advice {
+        path: "node.info_metrics_aggregate_interval",
+        text: "`info` has no metrics; see prometheus.enabled",
+    },
+    Advice {
         path: "init",
         text: "there is no such endpoint",
     },
@@ -360,7 +453,6 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("channel.*.map.remove_proxy_name", "default"),
     ("node.info_metrics_aggregate_interval", "60s"),
     ("node.info_metrics_aggregate_interval", "1m0s"),
-    ("shutdown.timeout", "30s"),
     // Nothing is sent anywhere.
     ("usage_stats.disabled", "true"),
     // Compression is on by default, and clients choose.
@@ -426,8 +518,8 @@ mod tests {
         );
         assert_eq!(of("log.file").0, "log.file");
         assert_eq!(
-            of("node.name"),
-            ("node.name".to_owned(), "Sockeye has no such option")
+            of("node.names"),
+            ("node.names".to_owned(), "Sockeye has no such option")
         );
     }
 

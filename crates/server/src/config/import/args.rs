@@ -13,30 +13,33 @@ The configuration goes to stdout. What has no counterpart is listed on stderr, w
 
 Exit code:
   0  all settings are translated
-  1  some settings have no counterpart
+  1  some settings have no counterpart, which is usual: the rest is translated
   2  the file cannot be read
 
 Example:
-  sockeye config import centrifugo.json > sockeye.toml && sockeye config check";
+  sockeye config import centrifugo.json > sockeye.toml; sockeye config check";
 
 /// Options.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct ImportArgs {
-    /// Configuration of Centrifugo 6, in JSON or TOML
+    /// Configuration of Centrifugo 6, in JSON or TOML; `-` reads it from stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
 /// Prints the configuration that `args` name as one of Sockeye.
 pub(crate) fn run(args: &ImportArgs, notices: Notices) -> ExitCode {
-    let file = args.file.display();
+    let file = match args.file.to_str() {
+        Some("-") => "stdin".to_owned(),
+        _ => args.file.display().to_string(),
+    };
     let source = match source::read(&args.file) {
         Ok(source) => source,
         Err(message) => return fail(notices, &format!("{file}: {message}")),
     };
     let translation = Translation::of(&source);
-    print(translation.toml(&file.to_string()).as_bytes());
+    print(translation.toml(&file).as_bytes());
     let notes = translation.notes();
     if notes.is_empty() {
         return ExitCode::SUCCESS;

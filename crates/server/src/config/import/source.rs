@@ -1,17 +1,26 @@
 //! The configuration that is imported, as one tree.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use serde_json::{Map, Value};
 
-/// Reads a configuration of Centrifugo 6.
+/// Reads a configuration of Centrifugo 6; `-` is stdin.
 ///
 /// # Errors
 /// One line that says why the file can't be taken.
 pub(super) fn read(file: &Path) -> Result<Map<String, Value>, String> {
-    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let text = match file.to_str() {
+        Some("-") => io::read_to_string(io::stdin()),
+        _ => fs::read_to_string(file),
+    };
+    let text = text.map_err(|error| error.to_string())?;
     let extension = file.extension().unwrap_or_default().to_string_lossy();
-    let tree = match extension.as_ref() {
+    let format = match extension.as_ref() {
+        // A JSON configuration is an object, and no TOML begins with one.
+        "" if !text.trim_start().starts_with('{') => "toml",
+        extension => extension,
+    };
+    let tree = match format {
         "yaml" | "yml" => {
             return Err(
                 "YAML is not read; convert it first: yq -o json FILE.yaml > FILE.json".into(),

@@ -35,6 +35,7 @@ impl Translation {
         if translation.values.get("prometheus.enabled") == Some(&Value::Bool(true)) {
             translation.set("prometheus.name_prefix", "centrifugo".into());
         }
+        translation.leave_out_hooks();
         translation.check();
         translation
     }
@@ -93,8 +94,16 @@ impl Translation {
                 return;
             }
             "log.level" => return self.log_level(value),
+            // Nothing is how Centrifugo writes `sub`.
+            "client.token.user_id_claim" | "client.subscription_token.user_id_claim"
+                if is_off(value) =>
+            {
+                return;
+            }
             _ => {}
         }
+        let renamed = RENAMED.iter().find(|(theirs, _)| *theirs == path);
+        let path = renamed.map_or(path, |renamed| renamed.1);
         let key = self
             .keys
             .iter()
@@ -125,9 +134,14 @@ impl Translation {
             .iter()
             .find(|key| key.path().as_deref() == Some(path));
         match key.map(|key| translated(key, value)) {
-            Some(Ok(Some(value))) => self.set(path, value),
-            Some(Ok(None)) => {}
-            Some(Err(message)) => self.note(path, &message),
+            Some(Translated { value, note }) => {
+                if let Some(value) = value {
+                    self.set(path, value);
+                }
+                if let Some(note) = note {
+                    self.note(path, &note);
+                }
+            }
             None => self.unknown(path, value),
         }
     }
@@ -160,11 +174,14 @@ impl Translation {
                 let path = format!("{list}[{name}].{option}");
                 let key = keys.iter().find(|key| key.id() == option);
                 match key.map(|key| translated(key, value)) {
-                    Some(Ok(Some(value))) => {
-                        translated_options.insert(option.clone(), value);
+                    Some(Translated { value, note }) => {
+                        if let Some(value) = value {
+                            translated_options.insert(option.clone(), value);
+                        }
+                        if let Some(note) = note {
+                            self.note(&path, &note);
+                        }
                     }
-                    Some(Ok(None)) => {}
-                    Some(Err(message)) => self.note(&path, &message),
                     None => self.unknown(&path, value),
                 }
             }
@@ -201,13 +218,60 @@ impl Translation {
             let json = serde_json::json!(tables).to_string();
             pairs.push((path.replace('.', "_"), json));
         }
-        let refusal = match section::read(&pairs) {
-            Ok(config) => HubConfig::new(&config).err(),
-            Err(error) => Some(error.to_string()),
+        let refusals = match section::read(&pairs) {
+            Ok(config) => HubConfig::errors(&config),
+            Err(error) => vec![error.to_string()],
         };
-        if let Some((place, reason)) = refusal.as_deref().and_then(|text| text.split_once(": ")) {
+        for (place, reason) in refusals.iter().filter_map(|text| text.split_once(": ")) {
             self.note(place, &format!("Sockeye refuses this: {reason}"));
         }
+    }
+
+    /// Leaves out the hooks whose endpoint could not be translated: a hook that is on needs one.
+    fn leave_out_hooks(&mut self) {
+        for section in ["client.proxy.connect", "client.proxy.refresh"] {
+            let is_on = self.values.get(&format!("{section}.enabled")) == Some(&Value::Bool(true));
+            if is_on && !self.values.contains_key(&format!("{section}.endpoint")) {
+                self.values
+                    .retain(|path, _| !path.starts_with(&format!("{section}.")));
+                self.note(&format!("{section}.enabled"), NO_ENDPOINT);
+            }
+        }
+        let mut lists = std::mem::take(&mut self.lists);
+        if let Some(proxies) = lists.get_mut("proxies") {
+            proxies.retain(|proxy| proxy.contains_key("endpoint"));
+        }
+        let proxies = lists.get("proxies").into_iter().flatten();
+        let names: Vec<Value> = proxies.map(|proxy| proxy["name"].clone()).collect();
+        for (section, kind, default) in [
+            ("channel", "subscribe_", "channel.proxy.subscribe"),
+            ("channel", "publish_", "channel.proxy.publish"),
+            ("channel", "sub_refresh_", "channel.proxy.sub_refresh"),
+            ("rpc", "", "rpc.proxy"),
+        ] {
+            let (enabled, name) = (format!("{kind}proxy_enabled"), format!("{kind}proxy_name"));
+            let has_default = self.values.contains_key(&format!("{default}.endpoint"));
+            let is_left_out = |is_on: Option<&Value>, named: Option<&Value>| {
+                let has_endpoint = named.map_or(has_default, |named| names.contains(named));
+                (is_on.is_some() || named.is_some()) && !has_endpoint
+            };
+            let without = format!("{section}.without_namespace");
+            let [enabled_path, name_path] = [&enabled, &name].map(|key| format!("{without}.{key}"));
+            if is_left_out(self.values.get(&enabled_path), self.values.get(&name_path)) {
+                self.values
+                    .retain(|path, _| *path != enabled_path && *path != name_path);
+                self.note(&enabled_path, NO_ENDPOINT);
+            }
+            let list = format!("{section}.namespaces");
+            for namespace in lists.get_mut(&list).into_iter().flatten() {
+                if is_left_out(namespace.get(&enabled), namespace.get(&name)) {
+                    namespace.retain(|key, _| *key != enabled && *key != name);
+                    let namespace = plain(&namespace["name"]);
+                    self.note(&format!("{list}[{namespace}].{enabled}"), NO_ENDPOINT);
+                }
+            }
+        }
+        self.lists = lists;
     }
 
     fn set(&mut self, path: &str, value: Value) {
@@ -221,15 +285,44 @@ impl Translation {
     }
 }
 
-/// Returns the value as ours; `None` if it is our default, or means that there is none.
-fn translated(key: &Key, value: &Value) -> Result<Option<Value>, String> {
-    let shape = key.shape();
+/// A value as ours.
+struct Translated {
+    /// `None` if it is our default, means that there is none, or can't be had.
+    value: Option<Value>,
+    /// What could not be translated.
+    note: Option<String>,
+}
+
+fn translated(key: &Key, value: &Value) -> Translated {
     if let (true, Value::Array(items)) = (key.is_list(), value) {
-        for item in items {
-            shape.check(&plain(item))?;
-        }
-        return Ok((!items.is_empty()).then(|| value.clone()));
+        return translated_list(key, items);
     }
+    match translated_value(key, value) {
+        Ok(value) => Translated { value, note: None },
+        Err(message) => Translated {
+            value: None,
+            note: Some(message),
+        },
+    }
+}
+
+/// Returns what of a list can be ours. One bad item doesn't take the others with it.
+fn translated_list(key: &Key, items: &[Value]) -> Translated {
+    let check = |item: &&Value| key.shape().check(&plain(item));
+    let good: Vec<Value> = items
+        .iter()
+        .filter(|item| check(item).is_ok())
+        .cloned()
+        .collect();
+    let bad: Vec<String> = items.iter().filter_map(|item| check(&item).err()).collect();
+    Translated {
+        value: (!good.is_empty()).then(|| good.into()),
+        note: (!bad.is_empty()).then(|| format!("left out: {}", bad.join("; "))),
+    }
+}
+
+fn translated_value(key: &Key, value: &Value) -> Result<Option<Value>, String> {
+    let shape = key.shape();
     let value = match (shape, value) {
         (Shape::Period | Shape::LongPeriod | Shape::Term, Value::String(text)) => {
             let time = go_duration::parse(text)
@@ -319,3 +412,8 @@ fn plain(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+/// Settings that have another name here.
+const RENAMED: &[(&str, &str)] = &[("shutdown.timeout", "drain.timeout")];
+
+const NO_ENDPOINT: &str = "the hook is left out, since there is no endpoint to ask over HTTP";

@@ -11,7 +11,7 @@ use sockeye_hub::{
 
 use crate::{
     config::StatusTransform,
-    hub::json::{NotBase64, Override, expiry, or_default, payload},
+    hub::json::{NotBase64, Override, expiry, fields_of, or_default, payload, unknown_keys},
 };
 
 /// What the application says: a result, nothing, or a refusal.
@@ -19,6 +19,8 @@ use crate::{
 pub(super) struct Answer<T> {
     pub(super) result: Option<T>,
     pub(super) refusal: Option<Rejection>,
+    /// Keys of the answer and of the result that mean nothing, as misspelt ones do.
+    pub(super) unknown_keys: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -53,13 +55,18 @@ impl<T: DeserializeOwned> Answer<T> {
     /// # Errors
     /// Why the body means nothing, for the log.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
-        let body: &RawValue = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let body: &RawValue =
+            serde_json::from_slice(body).map_err(|_| "the answer isn't JSON".to_owned())?;
+        let mut unknown = unknown_keys(body.get(), fields_of::<AnswerJson>());
         let answer = object("the answer", Some(body))?;
         let AnswerJson {
             result,
             error,
             disconnect,
         } = answer.unwrap_or_default();
+        if let Some(result) = &result {
+            unknown.extend(unknown_keys(result.get(), fields_of::<T>()));
+        }
         let result = object("the result", result.as_deref())?;
         let error: Option<ErrorJson> = object("the error", error.as_deref())?;
         let disconnect: Option<DisconnectJson> = object("the disconnect", disconnect.as_deref())?;
@@ -68,6 +75,7 @@ impl<T: DeserializeOwned> Answer<T> {
         Ok(Self {
             result,
             refusal: disconnect.or(error),
+            unknown_keys: unknown,
         })
     }
 }
@@ -92,6 +100,7 @@ impl<T> Answer<T> {
         Some(Self {
             result: None,
             refusal,
+            unknown_keys: Vec::new(),
         })
     }
 }
@@ -364,6 +373,27 @@ mod tests {
         );
         assert!(credentials.data.is_empty());
         assert_eq!(credentials.subscriptions[0].0, "a");
+    }
+
+    #[test]
+    fn keys_that_mean_nothing_are_found_with_what_was_meant() {
+        let body =
+            r#"{"results": {}, "result": {"userId": "42", "data": {"any": 1}, "override": {}}}"#;
+        let answer = Answer::<ConnectJson>::parse(body.as_bytes()).unwrap();
+        assert_eq!(
+            answer.unknown_keys,
+            [
+                "results (did you mean result?)",
+                "override",
+                "userId (did you mean user?)"
+            ]
+        );
+        // Taken as Centrifugo does: the user is nobody.
+        assert_eq!(answer.result.unwrap().credentials().unwrap().user, "");
+        let good = Answer::<SubscribeJson>::parse(br#"{"result": {"override": {}}}"#).unwrap();
+        assert!(good.unknown_keys.is_empty());
+        let html = Answer::<ConnectJson>::parse(b"<html>").unwrap_err();
+        assert_eq!(html, "the answer isn't JSON");
     }
 
     #[test]

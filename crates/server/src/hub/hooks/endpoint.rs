@@ -61,11 +61,17 @@ impl Endpoint {
         headers: Option<&ClientHeaders>,
     ) -> Result<Answer<T>, Failed> {
         let asked = self.exchange(question, headers);
-        let answer = match tokio::time::timeout(self.config.timeout, asked).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!("no answer within {:?}", self.config.timeout)),
-        };
-        answer.map_err(|reason| self.fail(hook, &reason))
+        let answer: Result<Answer<T>, String> =
+            match tokio::time::timeout(self.config.timeout, asked).await {
+                Ok(answer) => answer,
+                Err(_) => Err(format!("no answer within {:?}", self.config.timeout)),
+            };
+        let answer = answer.map_err(|reason| self.fail(hook, &reason))?;
+        if !answer.unknown_keys.is_empty() {
+            let (section, keys) = (&self.config.section, &answer.unknown_keys);
+            self.failures.write_unknown_keys(hook, section, keys);
+        }
+        Ok(answer)
     }
 
     /// Notes that an answer can't be used.

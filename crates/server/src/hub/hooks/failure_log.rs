@@ -2,26 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::line_limit::LineLimit;
 
-/// Logs failures, one line a second at most, so that an application that is down doesn't fill the log.
-#[derive(Default)]
-pub(super) struct FailureLog(Mutex<Gate>);
-
-#[derive(Default)]
-struct Gate {
-    /// When the last line was written.
-    logged: Option<Instant>,
-    /// Failures since then.
-    unlogged: u64,
+/// Logs failures, one line a second at most, so that an application that is down doesn't fill the log; and answers with
+/// keys that mean nothing.
+pub(super) struct FailureLog {
+    failures: LineLimit,
+    unknown_keys: LineLimit,
 }
 
-/// Shortest time between two lines.
-const INTERVAL: Duration = Duration::from_secs(1);
+impl Default for FailureLog {
+    fn default() -> Self {
+        Self {
+            failures: LineLimit::every(Duration::from_secs(1)),
+            unknown_keys: LineLimit::every(Duration::from_secs(10)),
+        }
+    }
+}
 
 impl FailureLog {
     pub(super) fn write(&self, hook: &str, endpoint: &str, reason: &str) {
-        if let Some(unlogged) = self.0.lock().pass(Instant::now()) {
+        if let Some(unlogged) = self.failures.due(Instant::now()) {
             tracing::warn!(
                 hook,
                 endpoint,
@@ -31,35 +32,16 @@ impl FailureLog {
             );
         }
     }
-}
 
-impl Gate {
-    /// Counts a failure. Returns how many before it were not logged, if it is to be logged itself.
-    fn pass(&mut self, now: Instant) -> Option<u64> {
-        let is_due = self
-            .logged
-            .is_none_or(|logged| now.duration_since(logged) >= INTERVAL);
-        if !is_due {
-            self.unlogged += 1;
-            return None;
+    pub(super) fn write_unknown_keys(&self, hook: &str, endpoint: &str, keys: &[String]) {
+        if let Some(unlogged) = self.unknown_keys.due(Instant::now()) {
+            tracing::warn!(
+                hook,
+                endpoint,
+                keys = keys.join(", "),
+                unlogged,
+                "the application's answer has keys that mean nothing"
+            );
         }
-        self.logged = Some(now);
-        Some(std::mem::take(&mut self.unlogged))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_failure_a_second_is_logged_and_the_others_are_counted() {
-        let mut gate = Gate::default();
-        let start = Instant::now();
-        assert_eq!(gate.pass(start), Some(0));
-        assert_eq!(gate.pass(start), None);
-        assert_eq!(gate.pass(start + INTERVAL / 2), None);
-        assert_eq!(gate.pass(start + INTERVAL), Some(2));
-        assert_eq!(gate.pass(start + INTERVAL), None);
     }
 }
