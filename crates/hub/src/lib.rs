@@ -81,7 +81,7 @@ pub use node::{
     DisconnectEvent, MessageEvent, Node, NodeBuilder, NodeInfo, NodeSettings, OtherConnections,
     PresenceStats, PublishEvent, PublishGrant, Publishing, RefreshEvent, Refreshed, Refreshing,
     Rejection, RpcEvent, SubRefreshEvent, SubRefreshed, SubscribeEvent, Subscribing,
-    SubscriptionGrant, UserFilter,
+    SubscriptionGrant, UserFilter, VERSION_EPOCH_BYTES_MAX,
 };
 pub use private_file::open_private_file;
 pub use publication::{ClientInfo, Epoch, Publication, StreamPosition, Tags};

@@ -23,13 +23,12 @@ struct Lines {
 const INTERVAL: Duration = Duration::from_secs(10);
 
 impl RefusalLog {
-    /// Logs a refusal if a line is due, and returns it.
-    pub(crate) fn write(&self, error: BrokerError, now: Duration) -> BrokerError {
+    /// Logs a refusal if a line is due.
+    pub(crate) fn write(&self, error: &BrokerError, now: Duration) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(left_out) = lines.due(now) {
             tracing::warn!(%error, left_out, "the broker refuses what it can't keep");
         }
-        error
     }
 }
 

@@ -45,9 +45,12 @@ pub struct Publishing {
     pub idempotency_key: Option<String>,
     /// A publication whose version isn't above the last one's is not published. 0: no version.
     pub version: u64,
-    /// Names the counter of `version`.
+    /// Names the counter of `version`. At most [`VERSION_EPOCH_BYTES_MAX`] bytes, since the channel keeps it.
     pub version_epoch: String,
 }
+
+/// Bytes. The name of a version's counter, which a channel keeps: as long as a channel's own may be by default.
+pub const VERSION_EPOCH_BYTES_MAX: usize = 255;
 
 /// How a back end subscribes clients.
 #[derive(Clone, Debug, Default)]
@@ -138,6 +141,9 @@ impl Node {
             return Err(ApiError::BadRequest(
                 "the channel does not take this payload",
             ));
+        }
+        if how.version_epoch.len() > VERSION_EPOCH_BYTES_MAX {
+            return Err(ApiError::BadRequest("the version's epoch is too long"));
         }
         let options = publish_options(&resolved, &how);
         let publication = Publication {

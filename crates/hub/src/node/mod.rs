@@ -28,7 +28,10 @@ pub(crate) mod shared;
 mod tokens;
 mod upkeep;
 
-pub use api::{ApiError, NodeInfo, PresenceStats, Publishing, Refreshing, Subscribing, UserFilter};
+pub use api::{
+    ApiError, NodeInfo, PresenceStats, Publishing, Refreshing, Subscribing, UserFilter,
+    VERSION_EPOCH_BYTES_MAX,
+};
 pub use builder::NodeBuilder;
 pub use client::{Client, ConnectionInfo};
 pub use handlers::{

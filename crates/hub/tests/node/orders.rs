@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::json;
 use sockeye_hub::{
     ApiError, Disconnect, HistoryQuery, Limit, Publishing, Refreshing, Subscribing, UnixMillis,
-    UserFilter,
+    UserFilter, VERSION_EPOCH_BYTES_MAX,
 };
 
 use crate::world::{START, World};
@@ -32,6 +32,22 @@ async fn a_back_end_subscribes_and_unsubscribes_a_user() {
         .await
         .unwrap();
     assert!(ann.publications().is_empty() && bob.take().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_name_of_a_versions_counter_has_a_limit() {
+    let world = World::new();
+    let publish = |bytes| {
+        let how = Publishing {
+            version: 1,
+            version_epoch: "e".repeat(bytes),
+            ..Publishing::default()
+        };
+        world.node.publish("news", "1", how)
+    };
+    publish(VERSION_EPOCH_BYTES_MAX).await.unwrap();
+    let refused = publish(VERSION_EPOCH_BYTES_MAX + 1).await;
+    assert!(matches!(refused, Err(ApiError::BadRequest(_))));
 }
 
 #[tokio::test(start_paused = true)]

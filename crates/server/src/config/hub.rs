@@ -209,6 +209,10 @@ fn log_settings(config: &Config) -> LogSettings {
     settings.sync = config.hub_log.sync;
     settings.sync_interval = config.hub_log.sync_interval.0;
     settings.bytes_max = config.hub_log.bytes_max.0;
+    let keys = &config.broker_memory;
+    settings.channels_max = keys.channels_max.0 as usize;
+    settings.idempotency_bytes_max = keys.idempotency_bytes_max.0;
+    settings.idempotency_keys_max = keys.idempotency_keys_max.0 as usize;
     settings
 }
 

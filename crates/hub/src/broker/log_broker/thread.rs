@@ -11,6 +11,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{queue::Queue, subscriptions::Subscriptions};
 use crate::{
     BrokerEvents, Clock,
+    broker::refusal_log::RefusalLog,
     log::{Health, Log, LogSync, Order, Outcome},
 };
 
@@ -61,6 +62,7 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
         health: Some(Arc::clone(log.health())),
     };
     let sync_millis = u64::try_from(sync_interval.as_millis()).unwrap_or(u64::MAX);
+    let refusals = RefusalLog::default();
     let mut sync_at = None;
     let mut retry_at = None;
     let mut is_busy = false;
@@ -82,6 +84,9 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
             expected = waiting.orders.len();
             let outcomes = log.commit(&waiting.orders, now);
             for (order, outcome) in waiting.orders.into_iter().zip(&outcomes) {
+                if let Outcome::Refused(error) = outcome {
+                    refusals.write(error, Duration::from_millis(now));
+                }
                 // A panic is the receiver's, and the log goes on.
                 _ = catch_unwind(AssertUnwindSafe(|| deliver(shared, order, outcome)));
             }

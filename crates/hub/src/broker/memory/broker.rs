@@ -140,12 +140,11 @@ impl Memory {
         };
         let result = self.table.with(channel, operate);
         result.map_err(|reached| {
-            self.refusals.write(
-                BrokerError::TooManyChannels {
-                    channels_max: reached.max,
-                },
-                now,
-            )
+            let error = BrokerError::TooManyChannels {
+                channels_max: reached.max,
+            };
+            self.refusals.write(&error, now);
+            error
         })
     }
 
@@ -218,7 +217,8 @@ impl Memory {
                 let error = BrokerError::TooManyIdempotencyKeys {
                     idempotency_bytes_max: reached.max,
                 };
-                return Err(self.refusals.write(error, now));
+                self.refusals.write(&error, now);
+                return Err(error);
             }
         }
         let mut position = None;

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::config::{Bytes, Count, Section};
 
-/// The section of the broker that keeps everything in memory.
+/// The section of what the broker keeps in memory: everything, or with a log all but the publications.
 #[derive(Clone, Debug)]
 pub(crate) struct InBrokerMemory;
 
@@ -19,7 +19,7 @@ pub(crate) struct BrokerMemoryKeys {
     #[arg(long, value_name = "COUNT", default_value = "1000000")]
     pub(crate) channels_max: Count,
 
-    /// Most bytes of publications in all histories. Beyond it the channel that publishes drops its own oldest ones
+    /// Most bytes of publications in all histories, without --data. Beyond it the channel that publishes drops its own oldest ones
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     pub(crate) history_bytes_max: Bytes,
 
