@@ -54,7 +54,7 @@ fn a_page_that_may_not_use_the_hub_is_told_with_the_setting() {
         let server = Server::start(&["--listen", "127.0.0.1:0", "--log-format", "text"]);
         let answer = match path {
             "/connection/sse" => server.http(&format!(
-                "GET {path} HTTP/1.1\r\nOrigin: https://shop.example\r\n\r\n"
+                "GET {path}?cf_connect=%7B%7D HTTP/1.1\r\nOrigin: https://shop.example\r\n\r\n"
             )),
             path => ask(&server, path, "Origin: https://shop.example"),
         };
