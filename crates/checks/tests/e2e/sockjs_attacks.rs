@@ -110,7 +110,7 @@ fn a_flood_of_opens_from_one_address_stops_at_its_limit_and_leaves_room_for_othe
         .map(|attacker| {
             thread::spawn(move || {
                 let open = |number| {
-                    let path = format!("/sockjs/echo/{attacker}/{number}/xhr");
+                    let path = format!("/sockjs/echo/0/{attacker}-{number}/xhr");
                     post_from([127, 0, 0, 9], to, &path, b"").0
                 };
                 (0..250).map(open).collect::<Vec<u16>>()
