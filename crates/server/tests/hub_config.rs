@@ -243,7 +243,7 @@ fn an_order_with_a_misspelt_key_is_told_in_the_log_at_debug() {
 
 #[test]
 fn an_api_without_a_key_is_asked_for_and_that_is_said() {
-    let order = "POST /api/info HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+    let order = "POST /api/info HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
     let server = Server::start(&["--listen", "127.0.0.1:0"]);
     assert!(server.http(order).starts_with("HTTP/1.1 401 "));
     let server = Server::start(&["--listen", "127.0.0.1:0", "--http-api-insecure", "on"]);
