@@ -89,6 +89,7 @@
 //! | `axum` | yes | the fallback of a `Server`, the module `upgrade`, extractors; turns on `server` |
 //! | `deflate` | yes | permessage-deflate (RFC 7692) |
 //! | `sockjs` | no | SockJS, for clients without WebSocket: `Server::sockjs`; turns on `server` |
+//! | `engineio` | no | Engine.IO 4, the protocol below Socket.IO: `Server::engineio`; turns on `server` |
 //! | `stream` | no | `futures::Stream` and `Sink` for [`WebSocket`] |
 //! | `json` | no | messages that are JSON: `recv_json`, `send_json` |
 //!
@@ -186,6 +187,9 @@ pub use server::{
     AddressLimits, AddressRateLimiter, Drain, DrainReport, Endings, HttpSettings, Identify,
     Origins, Retry, Route, Server, ServerHandle, UnixListen, identity,
 };
+#[cfg(feature = "engineio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "engineio")))]
+pub use server::{EngineIo, EngineIoSettings, EngineIoUpgrade};
 #[cfg(feature = "sockjs")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sockjs")))]
 pub use server::{SessionCookie, SockJs, SockJsSettings, SockJsWebSocket};

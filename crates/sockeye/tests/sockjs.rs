@@ -1,17 +1,17 @@
 //! SockJS over streams in memory, with a clock that the tests move. Where a test keeps an error that another server once made, it
 //! names the report.
 
-mod sockjs_client;
+mod polling_client;
 
 use std::time::Duration;
 
 use http::{StatusCode, header};
+use polling_client::{Client, body_of};
 use sockeye::{
     AddressLimits, CloseCode, Closed, Endpoint, Group, Limits, Message, Origins, Rate, Refusal,
     Reply, Request, Route, Server, ServerHandle, Session, SessionCookie, Settings, Side, SockJs,
     SockJsSettings, SockJsWebSocket, WebSocket,
 };
-use sockjs_client::{Client, body_of};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::{Instant, sleep, timeout},

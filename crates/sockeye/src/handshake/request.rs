@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 
 #[cfg(feature = "rustls")]
 use crate::handshake::peer_certificates::PeerCertificates;
-#[cfg(feature = "sockjs")]
+#[cfg(any(feature = "sockjs", feature = "engineio"))]
 use crate::handshake::tls::Tls;
 use crate::handshake::{client_id::ClientId, fields::Fields, request_info::RequestInfo};
 
@@ -32,7 +32,7 @@ pub struct Request {
 
 impl Request {
     /// Makes the request of plain HTTP for a program that knows those of WebSockets.
-    #[cfg(feature = "sockjs")]
+    #[cfg(any(feature = "sockjs", feature = "engineio"))]
     pub(crate) fn from_plain(
         parts: http::request::Parts,
         (peer_addr, tls): (Option<SocketAddr>, Tls),

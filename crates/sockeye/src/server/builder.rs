@@ -1,9 +1,6 @@
 //! The builder of a server.
 
-use std::{
-    fmt, io, net::SocketAddr, num::NonZero, path::PathBuf, sync::Arc,
-    thread::available_parallelism, time::Duration,
-};
+use std::{fmt, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 #[cfg(feature = "axum")]
 use axum::{body::Body, response::IntoResponse};
@@ -11,6 +8,8 @@ use tokio::sync::watch;
 #[cfg(feature = "axum")]
 use tower_service::Service;
 
+#[cfg(feature = "engineio")]
+use crate::server::engineio::{EngineIo, EngineIoMounts};
 #[cfg(feature = "axum")]
 use crate::server::fallback::Fallback;
 #[cfg(feature = "sockjs")]
@@ -22,16 +21,17 @@ use crate::{
     handshake::{Refusal, Request},
     memory::MemoryBudget,
     server::{
+        bindings::Bindings,
         failure::Failure,
-        first_request::{AcceptSettings, Preface},
+        first_request::Preface,
         handle::ServerHandle,
         http_settings::HttpSettings,
-        listen::{Bound, Listen, ListenPlace, Listener, SocketOwner, UnixListen},
-        listening::{Listening, ListeningSocket, LocalAddr},
+        listen::{Listen, ListenPlace, UnixListen},
+        listening::ListeningSocket,
         registry::Registry,
         route::{AddressLimits, Addresses, Route, Routes, TrustedProxies},
         shared::{LogLimits, Phase, ServerShared},
-        worker::{self, Acceptor},
+        worker,
     },
     settings::Settings,
     tls::ServerTls,
@@ -60,6 +60,8 @@ pub struct Server {
     routes: Vec<Route>,
     #[cfg(feature = "sockjs")]
     sockjs: Vec<SockJs>,
+    #[cfg(feature = "engineio")]
+    engineio: Vec<EngineIo>,
     #[cfg(feature = "axum")]
     fallback: Option<Fallback>,
     settings: Settings,
@@ -110,6 +112,8 @@ impl Server {
             routes: Vec::new(),
             #[cfg(feature = "sockjs")]
             sockjs: Vec::new(),
+            #[cfg(feature = "engineio")]
+            engineio: Vec::new(),
             #[cfg(feature = "axum")]
             fallback: None,
             settings: Settings::default(),
@@ -278,6 +282,26 @@ impl Server {
         self
     }
 
+    /// Adds endpoints that clients reach by Engine.IO 4. This is short for [`Server::mount_engineio`] of [`EngineIo::endpoint`].
+    #[cfg(feature = "engineio")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "engineio")))]
+    pub fn engineio<F, E>(self, path: impl Into<String>, factory: F) -> Self
+    where
+        F: Fn(&Request) -> Result<E, Refusal> + Send + Sync + 'static,
+        E: Endpoint,
+    {
+        self.mount_engineio(EngineIo::endpoint(path, factory))
+    }
+
+    /// Adds a route that clients reach by Engine.IO 4. Plain requests and WebSockets on its path belong to it, with and without a
+    /// final slash.
+    #[cfg(feature = "engineio")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "engineio")))]
+    pub fn mount_engineio(mut self, engineio: EngineIo) -> Self {
+        self.engineio.push(engineio);
+        self
+    }
+
     /// Sets the service that answers requests which don't ask for a WebSocket: an [`axum::Router`], or any tower service,
     /// with its layers. Default: the server answers them with 404.
     ///
@@ -382,12 +406,14 @@ impl Server {
     pub async fn start(mut self) -> Result<ServerHandle, Error> {
         self.charge_to_budget();
         #[cfg_attr(
-            not(feature = "sockjs"),
-            expect(unused_mut, reason = "SockJS adds some")
+            not(any(feature = "sockjs", feature = "engineio")),
+            expect(unused_mut, reason = "SockJS and Engine.IO add some")
         )]
         let mut routes = Routes::new(self.routes, &self.settings)?;
         #[cfg(feature = "sockjs")]
         let sockjs = SockJsMounts::new(self.sockjs, &self.settings, &mut routes)?;
+        #[cfg(feature = "engineio")]
+        let engineio = EngineIoMounts::new(self.engineio, &self.settings, &mut routes)?;
         let trusted_proxies = TrustedProxies::parse(&self.trusted_proxies)?;
         let addresses = Addresses::new(self.address_limits)?;
         let (workers, idle_workers) = worker::prepare(self.workers).map_err(|error| {
@@ -406,6 +432,8 @@ impl Server {
             log_limits: LogLimits::default(),
             #[cfg(feature = "sockjs")]
             sockjs,
+            #[cfg(feature = "engineio")]
+            engineio,
             #[cfg(feature = "axum")]
             fallback: self.fallback,
             settings: self.settings,
@@ -452,6 +480,10 @@ impl Server {
         for sockjs in &mut self.sockjs {
             sockjs.charge_to(&budget);
         }
+        #[cfg(feature = "engineio")]
+        for engineio in &mut self.engineio {
+            engineio.charge_to(&budget);
+        }
         self.settings.memory_budget = budget;
     }
 
@@ -484,92 +516,6 @@ impl fmt::Debug for Server {
             .field("workers", &self.workers)
             .finish_non_exhaustive()
     }
-}
-
-/// All that a server listens on.
-struct Bindings {
-    listening: Listening,
-    /// The accept loops on tokio.
-    listeners: Vec<Listener>,
-    /// Those of each worker.
-    acceptors: Vec<Vec<Acceptor>>,
-    local_addrs: Vec<SocketAddr>,
-    unix_paths: Vec<PathBuf>,
-}
-
-impl Bindings {
-    async fn bind(
-        listens: Vec<Listen>,
-        workers: NonZero<usize>,
-        keepalive: Option<Duration>,
-    ) -> Result<Self, Error> {
-        let mut all = Self {
-            listening: Listening::default(),
-            listeners: Vec::new(),
-            acceptors: Vec::new(),
-            local_addrs: Vec::with_capacity(listens.len()),
-            unix_paths: Vec::new(),
-        };
-        all.acceptors.resize_with(workers.get(), Vec::new);
-        for listen in listens {
-            let is_for_workers = listen.is_for_workers();
-            for mut bound in listen.bind(workers).await? {
-                match &bound.local_addr {
-                    LocalAddr::Tcp(addr) => all.local_addrs.push(*addr),
-                    LocalAddr::Unix(path) => all.unix_paths.extend(path.clone()),
-                }
-                if bound.owner == SocketOwner::Server {
-                    let file = bound.file.take();
-                    let added = all.listening.add(&bound.sockets, file);
-                    added.map_err(|error| cannot_listen(&bound.local_addr, error))?;
-                }
-                match is_for_workers {
-                    true => distribute_sockets(bound, keepalive, &mut all.acceptors)?,
-                    false => all.listeners.extend(listeners_of(bound)?),
-                }
-            }
-        }
-        Ok(all)
-    }
-}
-
-fn cannot_listen(local_addr: &LocalAddr, error: io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot listen on {local_addr}")).with_source(error)
-}
-
-/// Gives each worker one of the sockets, as long as there are sockets.
-fn distribute_sockets(
-    bound: Bound,
-    keepalive: Option<Duration>,
-    acceptors: &mut [Vec<Acceptor>],
-) -> Result<(), Error> {
-    let local_addr = bound.local_addr;
-    for (socket, acceptors) in bound.sockets.into_iter().zip(acceptors) {
-        let acceptor = Acceptor::new(socket, local_addr.clone(), keepalive)
-            .map_err(|error| cannot_listen(&local_addr, error))?;
-        acceptors.push(acceptor);
-    }
-    Ok(())
-}
-
-/// Returns an accept loop on tokio for each socket.
-fn listeners_of(bound: Bound) -> Result<Vec<Listener>, Error> {
-    let Bound {
-        local_addr,
-        tls,
-        preface,
-        sockets,
-        owner: _,
-        file: _,
-    } = bound;
-    let accept_settings = AcceptSettings { preface, tls };
-    sockets
-        .into_iter()
-        .map(|socket| {
-            Listener::new(socket, accept_settings.clone(), local_addr.clone())
-                .map_err(|error| cannot_listen(&local_addr, error))
-        })
-        .collect()
 }
 
 /// The kernel's own default is two hours, by which time every NAT has forgotten the connection.

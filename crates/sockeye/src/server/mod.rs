@@ -4,7 +4,7 @@
 //!   listen ──> first_request ──────────> admit ──> handoff ──> worker ──> endpoint
 //!   (TLS, PROXY)  │                      ^   └───────────────────────────> a tokio task ──> conversation
 //!                 └──> http ─ upgrade ───┘
-//!                       ├──> sockjs ──> a tokio task ──> endpoint
+//!                       ├──> sockjs, engineio (by polling) ──> a tokio task ──> endpoint
 //!                       └──> fallback (a tower service)
 //!
 //!   worker ──> its own acceptors and handshakes (no TLS) ──> admit ──> endpoint
@@ -19,6 +19,7 @@
 //! through it.
 
 // What a program calls.
+mod bindings;
 mod builder;
 mod handle;
 mod http_settings;
@@ -30,8 +31,14 @@ mod first_request;
 
 mod route;
 
+#[cfg(any(feature = "sockjs", feature = "engineio"))]
+mod polling;
+
 #[cfg(feature = "sockjs")]
 mod sockjs;
+
+#[cfg(feature = "engineio")]
+mod engineio;
 
 mod admit;
 
@@ -57,6 +64,8 @@ pub(crate) use admit::Capacity;
 pub use builder::Server;
 pub use closing_notice::Retry;
 pub use drain::{Drain, DrainReport};
+#[cfg(feature = "engineio")]
+pub use engineio::{EngineIo, EngineIoSettings, EngineIoUpgrade};
 pub use handle::ServerHandle;
 pub use http_settings::HttpSettings;
 pub use listen::UnixListen;

@@ -9,6 +9,8 @@ use std::{
 use http::HeaderMap;
 use tokio::sync::watch;
 
+#[cfg(feature = "engineio")]
+use crate::server::engineio::EngineIoMounts;
 #[cfg(feature = "axum")]
 use crate::server::fallback::Fallback;
 #[cfg(feature = "sockjs")]
@@ -36,6 +38,8 @@ pub(crate) struct ServerShared {
     pub(crate) log_limits: LogLimits,
     #[cfg(feature = "sockjs")]
     pub(crate) sockjs: SockJsMounts,
+    #[cfg(feature = "engineio")]
+    pub(crate) engineio: EngineIoMounts,
     /// Answers requests that don't ask for a WebSocket.
     #[cfg(feature = "axum")]
     pub(crate) fallback: Option<Fallback>,

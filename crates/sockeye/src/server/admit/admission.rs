@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode, Version, header};
 use sockeye_proto::{Role, handshake::ServerHandshake};
 
-#[cfg(feature = "sockjs")]
-use crate::server::{admit::accepted::Capacity, sockjs::SessionHost};
+#[cfg(any(feature = "sockjs", feature = "engineio"))]
+use crate::server::{admit::accepted::Capacity, polling::SessionHost};
 use crate::{
     address::{AddressPermit, Key},
     connection::{Established, Io, Permit, Stream},
@@ -14,7 +14,10 @@ use crate::{
     server::{
         handoff::Handoff,
         registry::Registration,
-        route::{Authorization, BoxFuture, CompiledRoute, Handler, RouteMatch, refuse_origin},
+        route::{
+            Authorization, BoxFuture, CompiledRoute, Handler, RouteAdapter, RouteMatch,
+            refuse_origin,
+        },
         shared::ServerShared,
     },
 };
@@ -58,10 +61,7 @@ impl ServerShared {
             Err(refusal) => return Admission::Now(Err(refusal)),
         };
         let admitted = move |route: &CompiledRoute, request| {
-            let mut admitted = Admitted::new(route, handshake, request)?;
-            if let Some(adapter) = adapter {
-                admitted.handler = adapter.wrap(admitted.handler, &admitted.request);
-            }
+            let mut admitted = Admitted::new(route, adapter.as_deref(), handshake, request)?;
             admitted.address = address;
             Ok(admitted)
         };
@@ -123,7 +123,7 @@ impl ServerShared {
     }
 }
 
-#[cfg(feature = "sockjs")]
+#[cfg(any(feature = "sockjs", feature = "engineio"))]
 impl SessionHost for ServerShared {
     fn count_session(&self, info: &RequestInfo) -> Result<Registration, Refusal> {
         if !self.is_serving() {
@@ -152,10 +152,16 @@ impl Admission {
 impl Admitted {
     fn new(
         route: &CompiledRoute,
+        adapter: Option<&dyn RouteAdapter>,
         handshake: ServerHandshake,
         request: Arc<Request>,
     ) -> Result<Self, Refusal> {
-        let handler = route.open(&request)?;
+        let joined = adapter.and_then(|adapter| adapter.join(&request));
+        let handler = match (joined, adapter) {
+            (Some(joined), _) => joined?,
+            (None, Some(adapter)) => adapter.wrap(route.open(&request)?, &request),
+            (None, None) => route.open(&request)?,
+        };
         Ok(Self {
             agreement: Agreement::new(&handshake, &route.negotiated, &route.subprotocols),
             handshake,

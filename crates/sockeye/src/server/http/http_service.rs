@@ -6,10 +6,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, uri::Authority};
 use parking_lot::Mutex;
 
-#[cfg(feature = "sockjs")]
+#[cfg(any(feature = "sockjs", feature = "engineio"))]
 use crate::handshake;
+#[cfg(feature = "engineio")]
+use crate::server::engineio::EngineIoRequest;
 #[cfg(feature = "sockjs")]
-use crate::server::sockjs::{FoundMount, SockJsRequest};
+use crate::server::sockjs::SockJsRequest;
 use crate::{
     address::RetryAfter,
     connection::Permit,
@@ -130,7 +132,22 @@ impl HttpService {
         }
         #[cfg(feature = "sockjs")]
         if let Some(found) = self.shared.sockjs.find(request.uri().path()) {
-            return self.ask_sockjs(found, request).await;
+            let (asked, request) = self.as_handshake(request);
+            let asked = SockJsRequest::new(found, asked);
+            return match self.whole_body(request, asked.body_bytes_max()).await {
+                Ok(body) => asked
+                    .respond(self.host(), body)
+                    .await
+                    .map(ServiceBody::SockJs),
+                Err(refusal) => unread(refusal),
+            };
+        }
+        #[cfg(feature = "engineio")]
+        if let Some(found) = self.shared.engineio.find(request.uri().path()) {
+            let (asked, request) = self.as_handshake(request);
+            return self
+                .ask_engineio(EngineIoRequest::new(found, asked), request)
+                .await;
         }
         #[cfg(feature = "axum")]
         if let Some(fallback) = &self.shared.fallback {
@@ -176,17 +193,39 @@ impl HttpService {
         }
     }
 
-    /// Returns the answer of SockJS, on one of whose paths the request is.
-    #[cfg(feature = "sockjs")]
-    async fn ask_sockjs<B>(
+    /// Returns the answer of Engine.IO. It claims the session's place before it reads the body.
+    #[cfg(feature = "engineio")]
+    async fn ask_engineio<B>(
         &self,
-        found: FoundMount,
-        mut request: Request<B>,
+        asked: EngineIoRequest,
+        request: Request<B>,
     ) -> Response<ServiceBody>
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let body_bytes_max = asked.body_bytes_max();
+        let mut is_unread = false;
+        let unread = &mut is_unread;
+        let read = || async move {
+            let body = self.whole_body(request, body_bytes_max).await;
+            *unread = body.is_err();
+            body
+        };
+        let begun = asked.begin(self.host()).await;
+        let mut response = begun
+            .respond(&asked, self.host(), read)
+            .await
+            .map(ServiceBody::Bytes);
+        if is_unread {
+            response.extensions_mut().insert(BodyUnread);
+        }
+        response
+    }
+
+    /// Returns the request as the program sees those of WebSockets, and the request itself.
+    #[cfg(any(feature = "sockjs", feature = "engineio"))]
+    fn as_handshake<B>(&self, mut request: Request<B>) -> (handshake::Request, Request<B>) {
         replace_host(&mut request);
         let info = self.info_of(&request);
         let (mut parts, body) = request.into_parts();
@@ -195,19 +234,17 @@ impl HttpService {
         }
         let connection = (self.peer_addr, self.tls);
         let asked = handshake::Request::from_plain(parts.clone(), connection, info);
-        let request = SockJsRequest::new(found, asked);
-        let body = Request::from_parts(parts, body);
-        match self.whole_body(body, request.body_bytes_max()).await {
-            Ok(body) => request
-                .respond(&*self.shared, body)
-                .await
-                .map(ServiceBody::SockJs),
-            Err(refusal) => unread(refusal),
-        }
+        (asked, Request::from_parts(parts, body))
+    }
+
+    /// Returns the server in which sessions over HTTP count.
+    #[cfg(any(feature = "sockjs", feature = "engineio"))]
+    fn host(&self) -> &ServerShared {
+        &self.shared
     }
 
     /// Reads the body of `request`, of at most `bytes_max`.
-    #[cfg(feature = "sockjs")]
+    #[cfg(any(feature = "sockjs", feature = "engineio"))]
     async fn whole_body<B>(&self, request: Request<B>, bytes_max: u64) -> Result<Bytes, Refusal>
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,

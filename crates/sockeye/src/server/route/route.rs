@@ -482,7 +482,7 @@ impl CompiledRoute {
     }
 
     /// Returns whether the route has a check of its own.
-    #[cfg(feature = "sockjs")]
+    #[cfg(any(feature = "sockjs", feature = "engineio"))]
     pub(crate) fn has_authorize(&self) -> bool {
         self.authorize.is_some()
     }

@@ -35,6 +35,11 @@ pub(crate) trait RouteAdapter: Send + Sync + 'static {
     /// The path doesn't follow that protocol.
     fn strip(&self, request: &mut Request) -> Result<(), Refusal>;
 
+    /// Makes the handler of a WebSocket that joins a session which is there already. `None` if it begins one.
+    fn join(&self, _request: &Arc<Request>) -> Option<Result<Handler, Refusal>> {
+        None
+    }
+
     /// Makes the handler of a WebSocket on the path from the route's own.
     fn wrap(&self, handler: Handler, request: &Arc<Request>) -> Handler;
 }

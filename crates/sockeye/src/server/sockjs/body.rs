@@ -14,10 +14,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     form::{Form, HEARTBEAT},
-    receiver::Receiver,
-    relay::Received,
+    receiver::{Receiver, frame_of},
 };
-use crate::time::later;
+use crate::{server::polling::Received, time::later};
 
 /// The body of a response.
 pub(crate) enum SockJsBody {
@@ -115,8 +114,8 @@ impl StreamingBody {
         };
         let (frame, is_last) = match receiver.poll_receive(cx) {
             Poll::Ready(received) => {
-                let is_last = matches!(received, Received::Close(_));
-                (received.into_frame(), is_last)
+                let is_last = matches!(received, Received::End(_));
+                (frame_of(received), is_last)
             }
             Poll::Pending => match self.poll_heartbeat(cx) {
                 Poll::Ready(()) => (HEARTBEAT.to_owned(), false),

@@ -1,6 +1,7 @@
 //! How a frame of the protocol is written for each transport that receives.
 
 use super::json::push_string;
+use crate::server::polling::RelayEnd;
 
 /// How a receiving transport writes frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +100,14 @@ impl Callback {
 /// Returns the frame of messages, each a JSON string, that are joined by commas.
 pub(super) fn message_frame(messages: &str) -> String {
     format!("a[{messages}]")
+}
+
+/// Returns the frame by which a client learns of the end of its session.
+pub(super) fn end_frame(end: &RelayEnd) -> String {
+    match end {
+        RelayEnd::Closed(close) => close_frame(close.code, &close.reason),
+        RelayEnd::Interrupted => close_frame(1002, "Connection interrupted"),
+    }
 }
 
 /// Returns the frame that ends a session.

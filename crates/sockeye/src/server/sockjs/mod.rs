@@ -2,8 +2,8 @@
 //! one of RFC 6455 whose stream is a `relay`, and requests of plain HTTP hand over and take its messages.
 //!
 //! ```text
-//!   request ──> target (which path) ──> fields (which origin) ──> service ──┬─ pages
-//!                                                                           ├─ sessions (by id) ──> session
+//!   request ──> target (which path) ──> access (which origin) ──> service ──┬─ pages
+//!                                                                           ├─ session_table (by id) ──> session
 //!                                                                           │                          │ relay
 //!   POST ──> json ──> frames ───────────────────────────────────────────────┼──────────────────────> ──┼──> connection ──> endpoint
 //!   response <── form <── receiver <────────────────────────────────────────┴──────── frames, json <───┘
@@ -14,18 +14,16 @@ mod settings;
 
 // The protocol's text: bytes in, bytes out.
 mod form;
-mod frames;
 mod json;
+mod outbound;
 mod target;
 
-// One session, and all of a path.
-mod relay;
+// One session.
 mod session;
-mod sessions;
 
 // The answers.
 mod body;
-mod fields;
+mod cookie;
 mod mount;
 mod pages;
 mod receiver;
@@ -34,6 +32,6 @@ mod websocket;
 
 pub(crate) use body::SockJsBody;
 pub use mount::SockJs;
-pub(crate) use mount::{FoundMount, SockJsMounts};
-pub(crate) use service::{SessionHost, SockJsRequest};
+pub(crate) use mount::SockJsMounts;
+pub(crate) use service::SockJsRequest;
 pub use settings::{SessionCookie, SockJsSettings, SockJsWebSocket};

@@ -1,32 +1,30 @@
 //! SockJS on one path: what a program says of it, and what the server makes of that.
 
-use std::{
-    fmt,
-    hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
-use http::{HeaderName, StatusCode, Uri, header};
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::{
     pages::IframePage,
     receiver::Receiver,
-    relay::RelayStream,
-    session::{Opener, SockJsSession},
-    sessions::Sessions,
+    session::{SockJsSession, SockJsSessions},
     settings::{SockJsSettings, SockJsWebSocket},
     target::is_id,
     websocket,
 };
 use crate::{
-    connection::{Connections, Established, Io},
+    connection::{Established, Io},
     endpoint::Endpoint,
     error::{Error, ErrorKind},
     handshake::{Negotiated, Refusal, Request},
     memory::MemoryBudget,
     server::{
-        registry::{Registration, Registry},
+        polling::{
+            CredentialHasher, FoundMount, MountExtent, Opener, PathMounts, RelayHolder as _,
+            RelayStream, SessionTable, Uncounted, with_path,
+        },
+        registry::Registration,
         route::{Authorization, CompiledRoute, Handler, Route, RouteAdapter, Routes},
     },
     settings::Settings,
@@ -107,20 +105,12 @@ pub(crate) struct SockJsMount {
     pub(super) settings: SockJsSettings,
     /// The settings of the sessions' connections, which have no socket.
     negotiated: Arc<Negotiated>,
-    pub(super) sessions: Arc<Sessions>,
+    pub(super) sessions: Arc<SockJsSessions>,
     pub(super) iframe_page: Option<IframePage>,
-    /// Keys the hash of credentials.
-    hasher: RandomState,
+    hasher: CredentialHasher,
     /// Where the times of rate limits begin.
     pub(super) origin: Instant,
-    /// The sessions inside WebSockets. The WebSocket alone counts for the server.
     uncounted: Uncounted,
-}
-
-#[derive(Default)]
-struct Uncounted {
-    registry: Arc<Registry>,
-    connections: Connections,
 }
 
 /// The part of SockJS that a WebSocket asks for.
@@ -156,7 +146,7 @@ impl SockJsMount {
                 keeps_request: route.negotiated.keeps_request,
                 ..Negotiated::default()
             }),
-            sessions: Arc::new(Sessions::new(
+            sessions: Arc::new(SessionTable::new(
                 settings.disconnect_delay,
                 settings.sessions_max,
                 settings.sessions_per_client_max,
@@ -164,7 +154,7 @@ impl SockJsMount {
             iframe_page,
             route,
             settings,
-            hasher: RandomState::new(),
+            hasher: CredentialHasher::default(),
             origin: Instant::now(),
             uncounted: Uncounted::default(),
         })
@@ -192,19 +182,7 @@ impl SockJsMount {
 
     /// Returns a keyed hash of all by which a route may tell who sends `request`.
     pub(super) fn credentials(&self, request: &Request) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        for (name, value) in request.headers() {
-            if !NO_CREDENTIALS.contains(name) && !name.as_str().starts_with("sec-fetch-") {
-                (name.as_str(), value.as_bytes()).hash(&mut hasher);
-            }
-        }
-        request.query().hash(&mut hasher);
-        request.client_addr().hash(&mut hasher);
-        #[cfg(feature = "rustls")]
-        for certificate in request.peer_certificates().unwrap_or_default() {
-            certificate.as_ref().hash(&mut hasher);
-        }
-        hasher.finish()
+        self.hasher.hash(request, |_| false)
     }
 
     /// Asks the route who sends `request`, and whether it may connect.
@@ -244,20 +222,16 @@ impl SockJsMount {
             client: None,
         };
         // Ids of WebSockets may repeat, and nobody looks them up.
-        let batch_bytes_max = self.settings.response_bytes_max;
-        let session = SockJsSession::new("".into(), opener, batch_bytes_max, None);
+        let (batch_bytes_max, delay) = (
+            self.settings.response_bytes_max,
+            self.settings.disconnect_delay,
+        );
+        let session = SockJsSession::new("".into(), opener, batch_bytes_max, delay, None);
         let session = Arc::new(session);
         // Nobody else knows of the session yet.
         let _ = session.relay().attach();
         let receiver = Receiver::attached(Arc::clone(&session));
-        let Uncounted {
-            registry,
-            connections,
-        } = &self.uncounted;
-        let permit = connections
-            .admit(usize::MAX)
-            .ok_or_else(|| Error::new(ErrorKind::Limit, "too many sessions"))?;
-        let registration = Registration::new(Arc::clone(registry), Arc::new(permit));
+        let registration = self.uncounted.registration()?;
         self.begin(&session, handler, request, registration)?;
         Ok(receiver)
     }
@@ -311,29 +285,9 @@ impl RouteAdapter for SockJsWebSocketRoute {
     }
 }
 
-/// Returns the target with the first `path_bytes` of its path, and its query.
-pub(super) fn with_path(uri: &Uri, path_bytes: usize) -> Uri {
-    let path = &uri.path()[..path_bytes];
-    let target = match uri.query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
-    // A prefix of a valid path is one.
-    target.parse().unwrap_or_default()
-}
-
 /// All paths with SockJS.
 #[derive(Default)]
-pub(crate) struct SockJsMounts(matchit::Router<Arc<SockJsMount>>);
-
-/// The mount that matches a path.
-pub(crate) struct FoundMount {
-    pub(super) mount: Arc<SockJsMount>,
-    /// Names and percent-decoded values, in the order of the path.
-    pub(super) params: Vec<(String, String)>,
-    /// The length of the part of the path that is the mount's own.
-    pub(super) base_bytes: usize,
-}
+pub(crate) struct SockJsMounts(PathMounts<SockJsMount>);
 
 impl SockJsMounts {
     /// Mounts all, and adds their WebSockets to `routes`.
@@ -377,32 +331,12 @@ impl SockJsMounts {
         for (path, adapter) in mount.websocket_routes(&path) {
             routes.add(&path, &mount.route, Some(adapter))?;
         }
-        for suffix in ["", "/", "/{*sockjs}"] {
-            let inserted = self.0.insert(format!("{path}{suffix}"), Arc::clone(&mount));
-            inserted.map_err(|error| {
-                Error::new(ErrorKind::Config, format!("SockJS on {path}")).with_source(error)
-            })?;
-        }
-        Ok(())
+        self.0.add(&path, MountExtent::Below, &mount, "SockJS")
     }
 
     /// Returns the mount that matches `path`.
-    pub(crate) fn find(&self, path: &str) -> Option<FoundMount> {
-        let found = self.0.at(path).ok()?;
-        let rest = found.params.get(REST_PARAM).map(|rest| rest.len() + 1);
-        let rest = rest.unwrap_or_else(|| usize::from(path.ends_with('/')));
-        let own = found.params.iter().filter(|(name, _)| *name != REST_PARAM);
-        let decoded = own.map(|(name, value)| {
-            let value = percent_encoding::percent_decode_str(value)
-                .decode_utf8()
-                .ok()?;
-            Some((name.to_owned(), value.into_owned()))
-        });
-        Some(FoundMount {
-            mount: Arc::clone(found.value),
-            params: decoded.collect::<Option<_>>()?,
-            base_bytes: path.len() - rest,
-        })
+    pub(crate) fn find(&self, path: &str) -> Option<FoundMount<SockJsMount>> {
+        self.0.find(path)
     }
 }
 
@@ -414,26 +348,6 @@ impl fmt::Debug for SockJsMount {
     }
 }
 
-/// Header fields in which the requests of one client differ, and which tell nobody who it is.
-const NO_CREDENTIALS: [HeaderName; 13] = [
-    header::ACCEPT,
-    header::ACCEPT_ENCODING,
-    header::CACHE_CONTROL,
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::IF_NONE_MATCH,
-    header::ORIGIN,
-    header::PRAGMA,
-    header::REFERER,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    HeaderName::from_static("priority"),
-];
-
 /// The names of the parts of a session's URL in the server's routes. A route's own parameters have other names.
 const SERVER_PARAM: &str = "sockjs-server";
 const SESSION_PARAM: &str = "sockjs-session";
-
-/// The name of what follows a mount's path.
-const REST_PARAM: &str = "sockjs";

@@ -3,13 +3,12 @@
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::{
-    fields::allow_caching,
     json::push_string,
     settings::{SessionCookie, SockJsSettings, SockJsWebSocket},
 };
 use crate::{
     error::{Error, ErrorKind},
-    server::route::Origins,
+    server::{polling::allow_caching, route::Origins},
 };
 
 /// The text at SockJS's own path.

@@ -10,10 +10,10 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    form::{HEARTBEAT, close_frame, message_frame},
-    relay::{AlreadyReceiving, Received},
+    form::{HEARTBEAT, end_frame, message_frame},
     session::SockJsSession,
 };
+use crate::server::polling::{AlreadyReceiving, Received, RelayHolder as _};
 
 /// The one request that receives the messages of a session. If it is dropped before it has left, the client may have lost
 /// messages, and the session ends.
@@ -56,11 +56,11 @@ impl Receiver {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, nothing is lost.
-    pub(super) async fn receive(&self) -> Received {
+    pub(super) async fn receive(&self) -> Received<String> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
 
-    pub(super) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Received> {
+    pub(super) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Received<String>> {
         self.session.relay().poll_receive(cx)
     }
 
@@ -82,7 +82,7 @@ impl Receiver {
         let received = timeout(heartbeat_interval, self.receive()).await;
         self.leave();
         match received {
-            Ok(received) => received.into_frame(),
+            Ok(received) => frame_of(received),
             Err(_) => HEARTBEAT.to_owned(),
         }
     }
@@ -99,12 +99,10 @@ impl Drop for Receiver {
 /// Long enough for a FIN that has left the client before its next request, and short enough for a client that is told to wait.
 const TORN_OFF_WAIT: Duration = Duration::from_millis(100);
 
-impl Received {
-    /// Returns the frame that brings it to the client.
-    pub(super) fn into_frame(self) -> String {
-        match self {
-            Self::Messages(messages) => message_frame(&messages),
-            Self::Close(close) => close_frame(close.code, &close.reason),
-        }
+/// Returns the frame that brings `received` to the client.
+pub(super) fn frame_of(received: Received<String>) -> String {
+    match received {
+        Received::Messages(messages) => message_frame(&messages),
+        Received::End(end) => end_frame(&end),
     }
 }

@@ -8,35 +8,23 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     body::{SockJsBody, StreamingBody},
-    fields::{Access, Readable, YEAR, allow_caching, forbid_caching, set_cookie},
+    cookie::set_cookie,
     form::{Callback, Form, OPEN, close_frame},
-    frames::push_text,
     json::{BareString, parse_messages},
-    mount::{FoundMount, SockJsMount, with_path},
+    mount::SockJsMount,
     pages::{GREETING, info},
     receiver::Receiver,
-    session::{Opener, SockJsSession},
-    sessions::{Found, OpenError},
+    session::SockJsSession,
     settings::SockJsWebSocket,
     target::{Target, Transport},
 };
 use crate::{
-    handshake::{Refusal, Request, RequestInfo},
-    server::registry::Registration,
+    handshake::{Refusal, Request},
+    server::polling::{
+        Access, Found, FoundMount, OpenError, Opener, Readable, RelayHolder as _, SessionHost,
+        TableSession as _, YEAR, allow_caching, forbid_caching, push_text, with_path,
+    },
 };
-
-/// The server in which sessions count.
-pub(crate) trait SessionHost: Sync {
-    /// Counts one more session, for the server and for the address of its client.
-    ///
-    /// # Errors
-    ///
-    /// The server is ending, or has no room for another one; or the address has too many.
-    fn count_session(&self, info: &RequestInfo) -> Result<Registration, Refusal>;
-
-    /// Returns the answer to a page of another origin, and logs it with `advice`.
-    fn refuse_origin(&self, request: &Request, advice: &str) -> Refusal;
-}
 
 /// A plain request on one of SockJS's paths.
 pub(crate) struct SockJsRequest {
@@ -65,7 +53,7 @@ enum SendForm {
 
 impl SockJsRequest {
     /// Takes `request`, whose path `found` matches.
-    pub(crate) fn new(found: FoundMount, mut request: Request) -> Self {
+    pub(crate) fn new(found: FoundMount<SockJsMount>, mut request: Request) -> Self {
         let rest = request.path()[found.base_bytes..].to_owned();
         request.uri = with_path(&request.uri, found.base_bytes);
         request.params = found.params;
@@ -224,7 +212,7 @@ impl SockJsRequest {
         }
         let (opener, session) = match self.mount.sessions.find(id) {
             Found::Live(session) => (session.opener(), Ok(session)),
-            Found::Tombstone(tombstone) => (tombstone.opener, Err(tombstone.close_frame)),
+            Found::Tombstone(tombstone) => (tombstone.opener, Err(tombstone.ending)),
             // It has been forgotten just now. The client tries again.
             Found::Nothing => return Err(not_found()),
         };
@@ -265,8 +253,21 @@ impl SockJsRequest {
             credentials: mount.credentials(&self.request),
             client: request.client_id().cloned(),
         };
-        let batch_bytes_max = mount.settings.response_bytes_max;
-        let session = match mount.sessions.open(id, opener, batch_bytes_max) {
+        let make = |id, opener| {
+            let settings = &mount.settings;
+            let owner = Arc::downgrade(&mount.sessions);
+            let session = SockJsSession::new(
+                id,
+                opener,
+                settings.response_bytes_max,
+                settings.disconnect_delay,
+                Some(owner),
+            );
+            // Nobody else knows of the session yet.
+            let _ = session.relay().attach();
+            session
+        };
+        let session = match mount.sessions.open(id.into(), opener, make) {
             Ok(session) => session,
             Err(OpenError::Taken) => return Ok(None),
             Err(OpenError::TooMany) => return Err(too_many_sessions()),
@@ -291,10 +292,7 @@ impl SockJsRequest {
         let credentials = self.mount.credentials(&self.request);
         if credentials != opener.credentials {
             let request = self.mount.authorize(self.request.clone()).await?;
-            let is_same = request.client_id() == opener.client.as_ref();
-            // A check that lets a request through and doesn't say whose it is may have let in somebody else.
-            let is_known = opener.client.is_some() || !self.mount.route.has_authorize();
-            if !is_same || !is_known {
+            if !opener.has_sent(&request, &self.mount.route) {
                 return Err(not_found());
             }
         }
@@ -361,15 +359,8 @@ async fn deliver(
             Err(retry_after) => sleep(retry_after.duration()).await,
         }
     }
-    let relay = session.relay();
-    // Another request was dropped while its frames waited.
-    std::future::poll_fn(|cx| relay.poll_delivered(cx))
-        .await
-        .map_err(|_| not_found())?;
-    relay.deliver(frames).map_err(|_| not_found())?;
-    std::future::poll_fn(|cx| relay.poll_delivered(cx))
-        .await
-        .map_err(|_| not_found())
+    let handed_over = session.relay().hand_over(frames).await;
+    handed_over.map_err(|_| not_found())
 }
 
 fn not_found() -> Refusal {

@@ -11,8 +11,12 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::Mutex as TurnLock, time::Instant};
 
-use super::relay::{Relay, RelayHolder};
-use crate::handshake::ClientId;
+use super::{form::end_frame, outbound::JsonMessages};
+use crate::{
+    handshake::ClientId,
+    server::polling::{Check, Opener, Relay, RelayEnd, RelayHolder, SessionTable, TableSession},
+    time::later,
+};
 
 /// One session, whose endpoint runs in a task of its own. Requests find it by its id; a WebSocket has its own.
 pub(super) struct SockJsSession {
@@ -23,32 +27,21 @@ pub(super) struct SockJsSession {
     credentials: AtomicU64,
     /// Who has opened the session. Nobody else may use it: its id has too few bits to be a credential.
     client: Option<ClientId>,
-    relay: Relay,
+    relay: Relay<JsonMessages>,
     /// Held by the request that sends, so that messages keep their order. The value is the state of the rate limit.
     sending: TurnLock<Duration>,
     /// The requests that send or wait to.
     senders: AtomicUsize,
     /// When the last receiver has left; `None` while there is one.
     unattended_since: Mutex<Option<Instant>>,
+    /// How long that may be.
+    disconnect_delay: Duration,
     /// `None` for the session of a WebSocket, which nobody looks up.
-    owner: Option<Weak<dyn SessionOwner>>,
+    owner: Option<Weak<SockJsSessions>>,
 }
 
-/// The table in which requests look up sessions.
-pub(super) trait SessionOwner: Send + Sync + 'static {
-    /// Notes that nobody receives from the session by `id`, and that a request should soon.
-    fn watch(self: Arc<Self>, id: &Arc<str>);
-
-    /// Notes that the session's connection has ended.
-    fn handle_ended(self: Arc<Self>, session: &SockJsSession);
-}
-
-/// Who opens a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Opener {
-    pub(super) credentials: u64,
-    pub(super) client: Option<ClientId>,
-}
+/// The sessions over HTTP of one path.
+pub(super) type SockJsSessions = SessionTable<SockJsSession>;
 
 /// A turn to send. The next request waits until it is dropped.
 pub(super) struct SendTurn<'s> {
@@ -67,7 +60,8 @@ impl SockJsSession {
         id: Arc<str>,
         opener: Opener,
         batch_bytes_max: usize,
-        owner: Option<Weak<dyn SessionOwner>>,
+        disconnect_delay: Duration,
+        owner: Option<Weak<SockJsSessions>>,
     ) -> Self {
         Self {
             id,
@@ -77,32 +71,14 @@ impl SockJsSession {
             sending: TurnLock::default(),
             senders: AtomicUsize::new(0),
             unattended_since: Mutex::new(None),
+            disconnect_delay,
             owner,
         }
-    }
-
-    pub(super) fn id(&self) -> &Arc<str> {
-        &self.id
-    }
-
-    pub(super) fn opener(&self) -> Opener {
-        Opener {
-            credentials: self.credentials.load(Ordering::Relaxed),
-            client: self.client.clone(),
-        }
-    }
-
-    pub(super) fn client(&self) -> &Option<ClientId> {
-        &self.client
     }
 
     /// Notes credentials of the client that has opened the session.
     pub(super) fn note_credentials(&self, credentials: u64) {
         self.credentials.store(credentials, Ordering::Relaxed);
-    }
-
-    pub(super) fn relay(&self) -> &Relay {
-        &self.relay
     }
 
     /// Waits until the requests before have sent.
@@ -136,24 +112,59 @@ impl SockJsSession {
 
     /// Notes that the receiver has left, and that another one may follow.
     pub(super) fn handle_detached(&self) {
-        *self.unattended_since.lock() = Some(Instant::now());
+        let now = Instant::now();
+        *self.unattended_since.lock() = Some(now);
         if let Some(owner) = self.owner() {
-            owner.watch(&self.id);
+            owner.check_at(&self.id, later(now, self.disconnect_delay));
         }
     }
 
-    fn owner(&self) -> Option<Arc<dyn SessionOwner>> {
+    fn owner(&self) -> Option<Arc<SockJsSessions>> {
         self.owner.as_ref()?.upgrade()
     }
+}
 
-    /// Returns since when nobody receives; `None` while somebody does.
-    pub(super) fn unattended_since(&self) -> Option<Instant> {
-        *self.unattended_since.lock()
+impl TableSession for SockJsSession {
+    /// The frame that every receiver gets.
+    type Ending = Arc<str>;
+
+    fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    fn opener(&self) -> Opener {
+        Opener {
+            credentials: self.credentials.load(Ordering::Relaxed),
+            client: self.client.clone(),
+        }
+    }
+
+    /// Finds out whether nobody has received for too long.
+    fn check(&self, now: Instant) -> Check {
+        let Some(since) = *self.unattended_since.lock() else {
+            return Check::Idle;
+        };
+        let due = later(since, self.disconnect_delay);
+        match due > now {
+            true => Check::Next(due),
+            false => Check::Over,
+        }
+    }
+
+    fn break_off(&self) {
+        self.relay.break_off();
+    }
+
+    fn ending(&self) -> Option<Arc<str>> {
+        let end = self.relay.ending().unwrap_or(RelayEnd::Interrupted);
+        Some(end_frame(&end).into())
     }
 }
 
 impl RelayHolder for SockJsSession {
-    fn relay(&self) -> &Relay {
+    type Outbound = JsonMessages;
+
+    fn relay(&self) -> &Relay<JsonMessages> {
         &self.relay
     }
 

@@ -7,12 +7,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     form::{HEARTBEAT, OPEN},
-    frames::push_text,
     json::{BareString, BrokenJson, parse_messages},
-    receiver::Receiver,
-    relay::Received,
+    receiver::{Receiver, frame_of},
 };
-use crate::{time::later, websocket::WebSocket};
+use crate::{
+    server::polling::{Received, RelayHolder as _, push_text},
+    time::later,
+    websocket::WebSocket,
+};
 
 /// Carries a session by a WebSocket, until one of them ends. The session ends with the WebSocket.
 pub(super) async fn carry(
@@ -46,8 +48,8 @@ pub(super) async fn carry(
                 continue;
             }
             received = receiver.receive() => {
-                let is_close = matches!(received, Received::Close(_));
-                let sent = websocket.send(received.into_frame()).await;
+                let is_close = matches!(received, Received::End(_));
+                let sent = websocket.send(frame_of(received)).await;
                 if is_close {
                     websocket.session().close(CloseCode::NORMAL, "");
                 }

@@ -1,4 +1,5 @@
 //! A client of plain HTTP and of WebSocket, each request on a connection of its own in memory.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::net::SocketAddr;
 
@@ -26,7 +27,7 @@ pub(crate) struct Stream {
 }
 
 /// A request without an answer so far. Its drop closes the connection.
-pub(crate) struct Begun(#[expect(dead_code, reason = "held for its drop")] DuplexStream);
+pub(crate) struct Begun(DuplexStream);
 
 /// The task of a connection, which ends with it.
 struct Abort(Option<tokio::task::JoinHandle<()>>);
@@ -81,6 +82,12 @@ impl Client {
     /// Sends a request, and returns the status and the body of the answer.
     pub(crate) async fn post(&self, path: &str, body: &str) -> (u16, String) {
         let answer = self.ask("POST", path, &[], body).await;
+        (answer.status().as_u16(), body_of(answer).await)
+    }
+
+    /// Sends a GET, and returns the status and the body of the answer.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.ask("GET", path, &[], "").await;
         (answer.status().as_u16(), body_of(answer).await)
     }
 
@@ -144,6 +151,16 @@ impl Client {
         Begun(stream)
     }
 
+    /// Sends a POST without its body, which would have `bytes`.
+    pub(crate) async fn begin_body(&self, path: &str, field: &str, bytes: usize) -> Begun {
+        let mut stream = self.connect();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: a.example\r\nContent-Length: {bytes}\r\n{field}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        Begun(stream)
+    }
+
     /// Sends bytes, and returns all that comes until the server closes.
     pub(crate) async fn raw(&self, bytes: &str) -> String {
         let mut stream = self.connect();
@@ -160,14 +177,25 @@ impl Client {
     }
 
     pub(crate) async fn websocket_status(&self, path: &str) -> u16 {
-        self.upgrade(path).await.0[9..12].parse().unwrap()
+        self.websocket_status_with(path, "").await
+    }
+
+    /// Asks for a WebSocket with these lines in the head, each with its end.
+    pub(crate) async fn websocket_status_with(&self, path: &str, fields: &str) -> u16 {
+        self.upgrade_with(path, fields).await.0[9..12]
+            .parse()
+            .unwrap()
     }
 
     async fn upgrade(&self, path: &str) -> (String, DuplexStream) {
+        self.upgrade_with(path, "").await
+    }
+
+    async fn upgrade_with(&self, path: &str, fields: &str) -> (String, DuplexStream) {
         let mut stream = self.connect();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{fields}\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();

@@ -1,18 +1,14 @@
-//! The header fields of responses: caching, CORS, the cookie of load balancers.
+//! What a page may do over plain HTTP: origins, CORS, caching.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::settings::SessionCookie;
-use crate::{
-    handshake::{Request, RequestInfo},
-    server::route::Origins,
-};
+use crate::{handshake::Request, server::route::Origins};
 
 /// What a request's origin may do here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     /// It is refused.
     Refused,
     /// Its page may use this path; a browser needs no field for that.
@@ -23,7 +19,8 @@ pub(super) enum Access {
 
 /// What may be read by a page of another origin although the request has no `Origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Readable {
+#[allow(dead_code, reason = "not every protocol has scripts")]
+pub(crate) enum Readable {
     /// Nothing: it is XHR or EventSource, for which browsers ask the server.
     No,
     /// The response: it is a script or a page in a frame. No browser asks whether that may be.
@@ -32,7 +29,7 @@ pub(super) enum Readable {
 
 impl Access {
     /// Decides what the page that sends `request` may do, by the origins that the route lets through.
-    pub(super) fn of(request: &Request, origins: &Origins, readable: Readable) -> Self {
+    pub(crate) fn of(request: &Request, origins: &Origins, readable: Readable) -> Self {
         if !origins.admit(&request.fields, &request.info) || is_foreign(request, origins, readable)
         {
             return Self::Refused;
@@ -44,7 +41,7 @@ impl Access {
     }
 
     /// Sets the fields of CORS, with which a browser lets the page read the response.
-    pub(super) fn set_fields(self, request: &Request, origins: &Origins, fields: &mut HeaderMap) {
+    pub(crate) fn set_fields(self, request: &Request, origins: &Origins, fields: &mut HeaderMap) {
         if self != Self::CrossOrigin {
             return;
         }
@@ -104,12 +101,12 @@ fn origin_of(url: &str) -> Option<&str> {
 }
 
 /// Sets the fields of a response that nobody may keep.
-pub(super) fn forbid_caching(fields: &mut HeaderMap) {
+pub(crate) fn forbid_caching(fields: &mut HeaderMap) {
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
 }
 
 /// Sets the fields of a response that may be kept for a year.
-pub(super) fn allow_caching(fields: &mut HeaderMap) {
+pub(crate) fn allow_caching(fields: &mut HeaderMap) {
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(STORE));
     let expires = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(YEAR));
     if let Ok(expires) = HeaderValue::from_str(&expires) {
@@ -117,51 +114,19 @@ pub(super) fn allow_caching(fields: &mut HeaderMap) {
     }
 }
 
-/// Sets the cookie `JSESSIONID`, if the settings say so.
-pub(super) fn set_cookie(cookie: SessionCookie, request: &Request, fields: &mut HeaderMap) {
-    if cookie == SessionCookie::Absent {
-        return;
-    }
-    let is_value = |value: &&str| {
-        // RFC 6265 section 4.1.1, without what might end the value in a lenient parser.
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*+:/=@".contains(&byte);
-        value.len() <= COOKIE_BYTES_MAX && value.bytes().all(is_allowed)
-    };
-    let sent = request.cookie("JSESSIONID");
-    let value = sent.as_deref().filter(is_value).unwrap_or("dummy");
-    let attributes = match request.info.is_secure() && is_cross_site(request, &request.info) {
-        true => "; SameSite=None; Secure",
-        false => "",
-    };
-    if let Ok(cookie) = HeaderValue::try_from(format!("JSESSIONID={value}; path=/{attributes}")) {
-        fields.insert(header::SET_COOKIE, cookie);
-    }
-}
-
-fn is_cross_site(request: &Request, info: &RequestInfo) -> bool {
-    let origin = request.headers().get(header::ORIGIN);
-    let origin = origin.and_then(|origin| origin.to_str().ok());
-    let site = request.headers().get("sec-fetch-site");
-    origin.is_some_and(|origin| !info.is_same_origin(origin))
-        || site.is_some_and(|site| site == "cross-site")
-}
-
 const NO_STORE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
 
 const STORE: &str = "public, max-age=31536000";
 
 /// Seconds.
-pub(super) const YEAR: u64 = 31_536_000;
-
-/// Bytes. Longer than the names that load balancers give their servers.
-const COOKIE_BYTES_MAX: usize = 128;
+pub(crate) const YEAR: u64 = 31_536_000;
 
 #[cfg(test)]
 mod tests {
     use http::HeaderName;
 
     use super::*;
-    use crate::handshake::{Shown, Tls};
+    use crate::handshake::{RequestInfo, Shown, Tls};
 
     fn request(tls: Tls, fields: &[(&'static str, &str)]) -> Request {
         let mut headers = HeaderMap::new();
@@ -298,35 +263,5 @@ mod tests {
             fields(&Origins::Any, &asked),
             (some("test"), some("true"), None)
         );
-    }
-
-    #[test]
-    fn the_cookie_has_the_value_of_the_client_if_that_is_harmless() {
-        let cookie = |tls, sent: &[(&'static str, &str)]| {
-            let mut fields = HeaderMap::new();
-            set_cookie(SessionCookie::Sent, &request(tls, sent), &mut fields);
-            fields["set-cookie"].to_str().unwrap().to_owned()
-        };
-        assert_eq!(cookie(Tls::No, &[]), "JSESSIONID=dummy; path=/");
-        for (sent, expected) in [
-            ("JSESSIONID=abcdef", "abcdef"),
-            ("a=b; JSESSIONID=x.server1", "x.server1"),
-            ("JSESSIONID=a b", "dummy"),
-            ("JSESSIONID=a\"b", "dummy"),
-            ("JSESSIONID=a,b", "dummy"),
-        ] {
-            let expected = format!("JSESSIONID={expected}; path=/");
-            assert_eq!(cookie(Tls::No, &[("cookie", sent)]), expected, "{sent}");
-        }
-        // sockjs-node#298: browsers drop it in a frame of another site otherwise.
-        let foreign = [("origin", "https://b.example")];
-        let expected = "JSESSIONID=dummy; path=/; SameSite=None; Secure";
-        assert_eq!(cookie(Tls::Yes, &foreign), expected);
-        assert_eq!(cookie(Tls::No, &foreign), "JSESSIONID=dummy; path=/");
-        let same = [("origin", "https://a.example")];
-        assert_eq!(cookie(Tls::Yes, &same), "JSESSIONID=dummy; path=/");
-        let mut fields = HeaderMap::new();
-        set_cookie(SessionCookie::Absent, &request(Tls::No, &[]), &mut fields);
-        assert!(fields.is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! Joins the connection of a session, which knows frames of RFC 6455, with the requests that carry its messages.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
@@ -10,10 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    frames::{FrameReader, FromSession, push_close},
-    json::push_string,
-};
+use super::frames::{FrameReader, FromSession, push_close};
 
 /// Joins the connection of a session with the requests that carry its messages. It holds no message for longer than a
 /// request needs: those to the client wait in the session's outbox until a receiver asks for them, and those of the client
@@ -29,20 +27,38 @@ use super::{
 ///   Open ──(the session closes)──> Closing ──> Ended
 ///    └─────break_off (the receiver is torn off, or none came)────^
 /// ```
-pub(super) struct Relay {
-    state: Mutex<RelayState>,
+pub(crate) struct Relay<O: Outbound> {
+    state: Mutex<RelayState<O>>,
     /// Bytes of messages that a receiver is given at a time. A single message may be longer.
     batch_bytes_max: usize,
 }
 
+/// Messages that a session has written and no receiver has got, in the form of the protocol that the client speaks.
+pub(crate) trait Outbound: Default + Send + 'static {
+    /// What a receiver is given at a time.
+    type Batch;
+
+    fn push_text(&mut self, text: &str);
+
+    fn push_binary(&mut self, payload: &[u8]);
+
+    fn is_empty(&self) -> bool;
+
+    /// Returns whether a receiver may be given more than this at a time.
+    fn has_room(&self, batch_bytes_max: usize) -> bool;
+
+    /// Takes what a receiver is given next.
+    fn take_batch(&mut self, batch_bytes_max: usize) -> Self::Batch;
+}
+
 #[derive(Default)]
-struct RelayState {
+struct RelayState<O> {
     receiver: ReceiverState,
     reader: FrameReader,
-    /// Messages that the session has written and no receiver has got: JSON strings, joined by commas.
-    messages: String,
+    /// Messages that the session has written and no receiver has got.
+    messages: O,
     /// How the session ends for the client, once it has the messages.
-    close: Option<Box<RelayClose>>,
+    close: Option<RelayEnd>,
     /// Wakes the request that waits for the receiver's place.
     next_receiver: Option<Waker>,
     /// Frames for the session: it has read `inbound[..read]`.
@@ -79,32 +95,41 @@ enum Stage {
 
 /// How a session ends for its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RelayClose {
-    pub(super) code: u16,
-    pub(super) reason: String,
+pub(crate) enum RelayEnd {
+    /// The session has closed itself.
+    Closed(Box<RelayClose>),
+    /// It has ended otherwise: the client may have lost messages.
+    Interrupted,
+}
+
+/// The close of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RelayClose {
+    pub(crate) code: u16,
+    pub(crate) reason: String,
 }
 
 /// What a receiver is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Received {
-    /// JSON strings, joined by commas; at least one.
-    Messages(String),
+pub(crate) enum Received<B> {
+    /// At least one message.
+    Messages(B),
     /// The session has ended. Every later receiver gets the same.
-    Close(RelayClose),
+    End(RelayEnd),
 }
 
 /// The error of a second receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AlreadyReceiving;
+pub(crate) struct AlreadyReceiving;
 
 /// The error of a sender whose session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SessionOver;
+pub(crate) struct SessionOver;
 
-impl Relay {
-    pub(super) fn new(batch_bytes_max: usize) -> Self {
+impl<O: Outbound> Relay<O> {
+    pub(crate) fn new(batch_bytes_max: usize) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(RelayState::default()),
             batch_bytes_max,
         }
     }
@@ -114,7 +139,7 @@ impl Relay {
     /// # Errors
     ///
     /// Another request receives.
-    pub(super) fn attach(&self) -> Result<(), AlreadyReceiving> {
+    pub(crate) fn attach(&self) -> Result<(), AlreadyReceiving> {
         let mut state = self.state.lock();
         match state.receiver {
             ReceiverState::Detached => state.receiver = ReceiverState::Attached,
@@ -124,7 +149,7 @@ impl Relay {
     }
 
     /// Waits until no request receives.
-    pub(super) fn poll_detached(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_detached(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         if let ReceiverState::Detached = state.receiver {
             return Poll::Ready(());
@@ -134,32 +159,31 @@ impl Relay {
     }
 
     /// Ends a receiver that has got all it was given. What comes later waits for the next one.
-    pub(super) fn detach(&self) {
+    pub(crate) fn detach(&self) {
         self.state.lock().detach();
     }
 
     /// Ends the session without its consent: the client may have lost messages. Without effect on a session that is closing.
-    pub(super) fn break_off(&self) {
+    pub(crate) fn break_off(&self) {
         let mut state = self.state.lock();
         state.detach();
         if state.stage == Stage::Open {
-            state
-                .close
-                .get_or_insert_with(|| Box::new(RelayClose::interrupted()));
+            state.close.get_or_insert(RelayEnd::Interrupted);
             state.stage = Stage::Closing;
             state.wake_session();
         }
     }
 
     /// Returns what there is for the attached receiver. Pending until there is something.
-    pub(super) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Received> {
+    pub(crate) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Received<O::Batch>> {
         let mut state = self.state.lock();
         if !state.messages.is_empty() {
             state.receiver = ReceiverState::Attached;
-            return Poll::Ready(Received::Messages(std::mem::take(&mut state.messages)));
+            let batch = state.messages.take_batch(self.batch_bytes_max);
+            return Poll::Ready(Received::Messages(batch));
         }
-        if let Some(close) = &state.close {
-            return Poll::Ready(Received::Close((**close).clone()));
+        if let Some(end) = &state.close {
+            return Poll::Ready(Received::End(end.clone()));
         }
         state.receiver = ReceiverState::Waiting(cx.waker().clone());
         if state.is_blocked {
@@ -168,12 +192,22 @@ impl Relay {
         Poll::Pending
     }
 
+    /// Adds what the protocol itself says to the client, behind the messages that are there.
+    #[cfg(feature = "engineio")]
+    pub(crate) fn push(&self, push: impl FnOnce(&mut O)) {
+        let mut state = self.state.lock();
+        if state.stage == Stage::Open && state.close.is_none() {
+            push(&mut state.messages);
+            state.wake_receiver();
+        }
+    }
+
     /// Hands frames to the session. The caller waits for [`Relay::poll_delivered`] before it hands over more.
     ///
     /// # Errors
     ///
     /// The session is closing or has ended.
-    pub(super) fn deliver(&self, frames: Vec<u8>) -> Result<(), SessionOver> {
+    pub(crate) fn deliver(&self, frames: Vec<u8>) -> Result<(), SessionOver> {
         let mut state = self.state.lock();
         if state.stage != Stage::Open {
             return Err(SessionOver);
@@ -188,7 +222,7 @@ impl Relay {
 
     /// Returns whether the session has read what was handed over last, or an error if it has ended without that. It
     /// doesn't read while its outbox is full.
-    pub(super) fn poll_delivered(&self, cx: &mut Context<'_>) -> Poll<Result<(), SessionOver>> {
+    pub(crate) fn poll_delivered(&self, cx: &mut Context<'_>) -> Poll<Result<(), SessionOver>> {
         let mut state = self.state.lock();
         if state.inbound.is_empty() {
             return Poll::Ready(Ok(()));
@@ -200,14 +234,27 @@ impl Relay {
         Poll::Pending
     }
 
+    /// Hands frames to the session, behind those of a request that was dropped. Returns when the session has read them.
+    ///
+    /// # Errors
+    ///
+    /// The session is closing or has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, the session may get the frames all the same.
+    pub(crate) async fn hand_over(&self, frames: Vec<u8>) -> Result<(), SessionOver> {
+        poll_fn(|cx| self.poll_delivered(cx)).await?;
+        self.deliver(frames)?;
+        poll_fn(|cx| self.poll_delivered(cx)).await
+    }
+
     /// Hands over the close of a client that has a way to say it, and ends the session in order.
-    pub(super) fn close(&self, code: u16, reason: &str) {
+    pub(crate) fn close(&self, code: u16, reason: &str) {
         let mut state = self.state.lock();
         state.detach();
         if state.stage == Stage::Open {
-            state
-                .close
-                .get_or_insert_with(|| Box::new(RelayClose::interrupted()));
+            state.close.get_or_insert(RelayEnd::Interrupted);
             state.stage = Stage::Closing;
             push_close(code, reason, &mut state.inbound);
             state.wake_session();
@@ -215,17 +262,15 @@ impl Relay {
     }
 
     /// Returns how the session ends for its client; `None` while it is open.
-    pub(super) fn ending(&self) -> Option<RelayClose> {
-        self.state.lock().close.as_deref().cloned()
+    pub(crate) fn ending(&self) -> Option<RelayEnd> {
+        self.state.lock().close.clone()
     }
 
     /// Notes that the session's connection has ended.
     fn handle_ended(&self) {
         let mut state = self.state.lock();
         state.stage = Stage::Ended;
-        state
-            .close
-            .get_or_insert_with(|| Box::new(RelayClose::interrupted()));
+        state.close.get_or_insert(RelayEnd::Interrupted);
         state.session = None;
         state.inbound = Vec::new();
         state.wake_receiver();
@@ -285,24 +330,19 @@ impl Relay {
     }
 }
 
-impl RelayState {
+impl<O: Outbound> RelayState<O> {
     fn has_room(&self, batch_bytes_max: usize) -> bool {
-        matches!(self.receiver, ReceiverState::Waiting(_)) && self.messages.len() < batch_bytes_max
+        matches!(self.receiver, ReceiverState::Waiting(_))
+            && self.messages.has_room(batch_bytes_max)
     }
 
     /// Takes frames that the session has written.
     fn take(&mut self, bytes: &[u8]) {
-        let mut json = std::mem::take(&mut self.messages).into_bytes();
+        let messages = &mut self.messages;
         let mut close = None;
         self.reader.read(bytes, |sent| match sent {
-            FromSession::Text(text) => {
-                if !json.is_empty() {
-                    json.push(b',');
-                }
-                push_string(text, &mut json);
-            }
-            // A message of a group may be binary for the members that can have it.
-            FromSession::Binary => tracing::debug!("a binary message can't be sent by SockJS"),
+            FromSession::Text(text) => messages.push_text(text),
+            FromSession::Binary(payload) => messages.push_binary(payload),
             FromSession::Close(code, reason) => {
                 close = Some(RelayClose {
                     code,
@@ -310,12 +350,11 @@ impl RelayState {
                 });
             }
         });
-        self.messages = String::from_utf8(json).unwrap_or_default();
         if let Some(close) = close {
             // The client has no close message: that it is given this one stands for its answer.
             push_close(close.code, "", &mut self.inbound);
             self.stage = Stage::Closing;
-            self.close = Some(Box::new(close));
+            self.close = Some(RelayEnd::Closed(Box::new(close)));
             self.wake_session();
         }
     }
@@ -349,22 +388,14 @@ impl RelayState {
     }
 }
 
-impl RelayClose {
-    /// Makes the close of a session that has ended although nobody has closed it.
-    pub(super) fn interrupted() -> Self {
-        Self {
-            code: 1002,
-            reason: "Connection interrupted".to_owned(),
-        }
-    }
-}
-
 /// The stream of a session's connection.
-pub(super) struct RelayStream<H: RelayHolder>(pub(super) Arc<H>);
+pub(crate) struct RelayStream<H: RelayHolder>(pub(crate) Arc<H>);
 
 /// The owner of a relay, which is told when the session has ended.
-pub(super) trait RelayHolder: Send + Sync + 'static {
-    fn relay(&self) -> &Relay;
+pub(crate) trait RelayHolder: Send + Sync + 'static {
+    type Outbound: Outbound;
+
+    fn relay(&self) -> &Relay<Self::Outbound>;
 
     /// Called once, when the session's connection has ended.
     fn handle_ended(&self);
