@@ -128,14 +128,15 @@ mod tests {
     fn a_process_sees_what_it_uses() {
         let before = now();
         let held = vec![1_u8; 64 << 20];
-        let files: Vec<_> = (0..20)
+        // Many, since other tests open and close files at the same time.
+        let files: Vec<_> = (0..400)
             .map(|_| std::fs::File::open("/proc/self/stat"))
             .collect();
         let after = now();
         let grown = |name| value(&after, name) - value(&before, name);
         assert!(grown("process_resident_memory_bytes") > 32e6);
         assert!(grown("process_virtual_memory_bytes") > 32e6);
-        assert!(grown("process_open_fds") >= 10.0);
+        assert!(grown("process_open_fds") >= 200.0);
         assert!(value(&after, "process_max_fds") > value(&after, "process_open_fds"));
         // After 2020.
         assert!(value(&after, "process_start_time_seconds") > 1.577e9);

@@ -225,6 +225,10 @@ impl HttpService {
 
     /// Returns the request as the program sees those of WebSockets, and the request itself.
     #[cfg(any(feature = "sockjs", feature = "engineio"))]
+    #[cfg_attr(
+        not(feature = "rustls"),
+        allow(unreachable_code, reason = "without TLS no peer shows a certificate")
+    )]
     fn as_handshake<B>(&self, mut request: Request<B>) -> (handshake::Request, Request<B>) {
         replace_host(&mut request);
         let info = self.info_of(&request);
