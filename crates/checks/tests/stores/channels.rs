@@ -1,16 +1,19 @@
 //! Presence in channels of the hub, of two nodes that share a Redis.
 
 use std::{
-    collections::VecDeque,
     io::{Read as _, Write as _},
     net::TcpStream,
     time::Duration,
 };
 
 use serde_json::{Value, json};
-use sockeye::WebSocket;
+use sockeye::Session;
 use sockeye_checks::{Redis, Server};
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{
+    runtime::Runtime,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::timeout,
+};
 
 use crate::patience::until;
 
@@ -53,25 +56,38 @@ fn present(server: &Server, channel: &str) -> Vec<String> {
     clients.keys().cloned().collect()
 }
 
-/// A client of the hub, which answers pings.
+/// A client of the hub. A task of its own answers the pings, whatever the test waits for.
 struct Client {
-    websocket: WebSocket,
+    session: Session,
+    received: UnboundedReceiver<Value>,
     id: String,
     next_id: u32,
-    /// What came with others in one message.
-    waiting: VecDeque<Value>,
     pings: u32,
 }
 
 impl Client {
     async fn connect(server: &Server) -> Self {
         let url = server.url("/connection/websocket");
-        let websocket = sockeye::connect(url).await.expect("a WebSocket");
+        let mut websocket = sockeye::connect(url).await.expect("a WebSocket");
+        let session = websocket.session().clone();
+        let (objects, received) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(message)) = websocket.recv().await {
+                for line in message.as_text().expect("text").lines() {
+                    let object: Value = serde_json::from_str(line).expect(line);
+                    if object == json!({}) {
+                        // Fails if the server has ended it meanwhile.
+                        _ = websocket.session().send("{}").await;
+                    }
+                    _ = objects.send(object);
+                }
+            }
+        });
         let mut client = Self {
-            websocket,
+            session,
+            received,
             id: String::new(),
             next_id: 1,
-            waiting: VecDeque::new(),
             pings: 0,
         };
         let reply = client.call("connect", json!({})).await;
@@ -83,7 +99,7 @@ impl Client {
         let id = self.next_id;
         self.next_id += 1;
         let command = json!({ "id": id, kind: request });
-        self.websocket.send(command.to_string()).await.unwrap();
+        self.session.send(command.to_string()).await.unwrap();
         loop {
             let object = self.next().await.expect("it is connected");
             if object["id"] == id {
@@ -92,20 +108,11 @@ impl Client {
         }
     }
 
-    /// Returns the next object, and answers it if it is a ping; `None` at the end.
+    /// Returns the next object, which may be a ping; `None` at the end.
     async fn next(&mut self) -> Option<Value> {
-        while self.waiting.is_empty() {
-            let received = timeout(LIMIT, self.websocket.recv()).await;
-            let message = received.expect("something comes").ok()??;
-            let lines = message.as_text().expect("text").lines();
-            let objects = lines.map(|line| serde_json::from_str(line).unwrap());
-            self.waiting.extend(objects);
-        }
-        let object = self.waiting.pop_front()?;
-        if object == json!({}) {
-            self.pings += 1;
-            self.websocket.send("{}").await.unwrap();
-        }
+        let object = timeout(LIMIT, self.received.recv()).await;
+        let object = object.expect("something comes")?;
+        self.pings += u32::from(object == json!({}));
         Some(object)
     }
 
