@@ -31,6 +31,11 @@ use sockeye_checks::need;
 /// How rows of the docs begin that no exchange can show, with the reason.
 const ROWS_WITHOUT_EXCHANGE: &[(&str, &str)] = &[
     (
+        "numbers in place of channels' names",
+        "only the commercial version has them",
+    ),
+    ("`publish_debounce`", "only the commercial version has it"),
+    (
         "tokens with ES512",
         "the macros of the scripts sign with a shared secret alone",
     ),

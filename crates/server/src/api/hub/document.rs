@@ -198,9 +198,9 @@ fn path(name: &str, summary: &str, request: &str, reply: Value) -> Value {
         ("416", "With X-Centrifugo-Error-Mode: error 112."),
         ("500", "With X-Centrifugo-Error-Mode: all other errors."),
     ] {
-        responses[status] = with_status(description, reference("order_failure"));
+        responses[status] = with_status(description, reference("OrderError"));
     }
-    let either = json!({ "anyOf": [reference("order_failure"), reference("api_failure")] });
+    let either = json!({ "anyOf": [reference("OrderError"), reference("api_failure")] });
     responses["400"] = with_status(
         "The body isn't JSON; or, with X-Centrifugo-Error-Mode, errors 107 and 108.",
         either,
