@@ -165,7 +165,7 @@ fn every_key_in_a_how_to_is_a_setting() {
 
 /// Roots of file systems and of other programs' paths.
 const OTHER_ROOTS: &[&str] = &[
-    "/etc/", "/run/", "/var/", "/usr/", "/data", "/dev/", "/rooms/",
+    "/etc/", "/run/", "/var/", "/usr/", "/proc/", "/data", "/dev/", "/rooms/",
 ];
 
 #[test]
