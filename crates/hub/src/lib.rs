@@ -40,6 +40,7 @@ mod disconnect;
 mod error;
 mod error_code;
 mod ids;
+mod log_limit;
 mod memory;
 mod pattern;
 mod private_file;

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::NodeShared;
 use crate::{
     ErrorCode,
+    log_limit::LogLimit,
     namespace::{ChannelOptions, Membership, ResolvedChannel},
     node::client::Failure,
     token::TokenError,
@@ -22,34 +21,14 @@ enum RefusalKind {
     BadRequest,
 }
 
-/// When a line of each kind was written last.
+/// A limit for the lines of each kind.
 #[derive(Default)]
-pub(crate) struct RefusalLog([Mutex<KindState>; 4]);
-
-#[derive(Clone, Copy, Default)]
-struct KindState {
-    /// By the clock of the node.
-    logged: Option<Duration>,
-    /// Lines left out since then.
-    suppressed: u64,
-}
-
-/// Time between two lines of one kind. A person can read that many.
-const INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) struct RefusalLog([LogLimit; 4]);
 
 impl RefusalLog {
     /// Returns how many lines of this kind were left out since the last one, if one may be written now.
     fn due(&self, kind: RefusalKind, now: Duration) -> Option<u64> {
-        let mut state = self.0[kind as usize].lock();
-        if state
-            .logged
-            .is_some_and(|logged| now.saturating_sub(logged) < INTERVAL)
-        {
-            state.suppressed += 1;
-            return None;
-        }
-        state.logged = Some(now);
-        Some(std::mem::take(&mut state.suppressed))
+        self.0[kind as usize].due(now)
     }
 }
 
@@ -196,6 +175,7 @@ fn missing(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_limit::INTERVAL;
 
     #[test]
     fn each_kind_has_a_limit_of_its_own() {

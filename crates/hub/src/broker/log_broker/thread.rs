@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::{queue::Queue, subscriptions::Subscriptions};
 use crate::{
     BrokerEvents, Clock,
-    broker::refusal_log::RefusalLog,
+    broker::refusal_log::BrokerRefusalLog,
     log::{Health, Log, LogSync, Order, Outcome},
 };
 
@@ -62,7 +62,7 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
         health: Some(Arc::clone(log.health())),
     };
     let sync_millis = u64::try_from(sync_interval.as_millis()).unwrap_or(u64::MAX);
-    let refusals = RefusalLog::default();
+    let refusals = BrokerRefusalLog::default();
     let mut sync_at = None;
     let mut retry_at = None;
     let mut is_busy = false;

@@ -22,7 +22,7 @@ use crate::{
     Answer, ClientInfo, Clock, Epoch, Publication, StreamPosition,
     broker::{
         Broker, BrokerError, BrokerEvents, History, HistoryQuery, PublishOptions, Published,
-        Suppression, epochs::Epochs, keys, refusal_log::RefusalLog, usage::Usage,
+        Suppression, epochs::Epochs, keys, refusal_log::BrokerRefusalLog, usage::Usage,
     },
 };
 
@@ -63,7 +63,7 @@ pub struct Memory {
     history: Usage,
     /// Bytes. The idempotency keys of all channels.
     idempotency: Usage,
-    refusals: RefusalLog,
+    refusals: BrokerRefusalLog,
 }
 
 impl Memory {
@@ -91,7 +91,7 @@ impl Memory {
             table: Table::new(limits.channels_max),
             history: Usage::new(limits.history_bytes_max),
             idempotency: Usage::new(limits.idempotency_bytes_max),
-            refusals: RefusalLog::default(),
+            refusals: BrokerRefusalLog::default(),
         }
     }
 
