@@ -3,7 +3,7 @@
 use std::{env, time::Duration};
 
 use serde_json::{Value, json};
-use sockeye_checks::{Port, Process, Server, need};
+use sockeye_checks::{Port, PowerCut, Process, Server, need, sockeye};
 
 use crate::conversation::{facts, the};
 
@@ -23,7 +23,7 @@ force_recovery = true
 
 /// Each publication that was accepted reaches the subscriber once, in the order of the offsets, and no subscription begins
 /// anew: the SDK recovers each time. A publisher whose publication was not answered publishes it again with its key.
-fn nothing_is_lost(sync: &str) {
+fn nothing_is_lost(sync: &str, end: End) {
     let Some(mut peer) = need::node("hub_crashes.mjs") else {
         return;
     };
@@ -43,7 +43,14 @@ fn nothing_is_lost(sync: &str) {
         "--log-sync",
         sync,
     ];
-    let Some(mut server) = Server::start_for(&arguments, LIMIT) else {
+    let mut power_cut = None;
+    if end == End::PowerCut {
+        let Some(prepared) = PowerCut::prepare(directory.path(), &data.join("channels")) else {
+            return;
+        };
+        power_cut = Some(prepared);
+    }
+    let Some(mut server) = start(&arguments, power_cut.as_ref()) else {
         return;
     };
     peer.arg(format!("http://{address}"))
@@ -51,7 +58,8 @@ fn nothing_is_lost(sync: &str) {
     let mut peer = Process::start("the SDK", &mut peer, LIMIT);
     let mut accepted = 0;
     let kills = kills();
-    for _ in 0..kills {
+    let mut unsynced = 0;
+    for kill in 0..kills {
         let enough = accepted + PUBLICATIONS;
         accepted = peer.wait_for("publications that are accepted", |line| {
             let fact: Value = serde_json::from_str(&line.text).ok()?;
@@ -59,14 +67,17 @@ fn nothing_is_lost(sync: &str) {
         });
         server.process().kill();
         drop(server);
-        server = Server::start_for(&arguments, LIMIT).unwrap();
+        if let Some(power_cut) = &mut power_cut {
+            unsynced += power_cut.cut(kill);
+        }
+        server = start(&arguments, power_cut.as_ref()).unwrap();
     }
     peer.write_line("end");
     let ended = peer.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.transcript());
     let facts = facts(&ended);
     let end = the(&facts, "end");
-    println!("{kills} kills: {end}");
+    println!("{kills} kills, {unsynced} changes not synced: {end}");
     assert_eq!(end["seen"], end["accepted"], "{end}");
     assert_eq!(end["distinct"], end["accepted"], "{end}");
     assert_eq!(
@@ -83,14 +94,36 @@ fn nothing_is_lost(sync: &str) {
     assert!(end["recoveries"].as_u64().unwrap() >= kills / 2, "{end}");
 }
 
+/// What ends the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// `kill -9`: the kernel has what was written.
+    Kill,
+    /// The kernel loses a part of what was not synced, too.
+    PowerCut,
+}
+
+fn start(arguments: &[&str], power_cut: Option<&PowerCut>) -> Option<Server> {
+    let mut command = sockeye("serve", arguments)?;
+    if let Some(power_cut) = power_cut {
+        power_cut.watch(&mut command);
+    }
+    Some(Server::start_command(command, LIMIT))
+}
+
 #[test]
 fn kill_9_loses_nothing_that_was_accepted() {
-    nothing_is_lost("interval");
+    nothing_is_lost("interval", End::Kill);
 }
 
 #[test]
 fn kill_9_loses_nothing_that_was_accepted_and_synced() {
-    nothing_is_lost("each");
+    nothing_is_lost("each", End::Kill);
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_accepted_and_synced() {
+    nothing_is_lost("each", End::PowerCut);
 }
 
 /// How often the server is killed: `make crashes KILLS=100`.
