@@ -118,6 +118,7 @@
 // The plain values.
 mod closed;
 mod error;
+mod log_limit;
 mod settings;
 mod time;
 

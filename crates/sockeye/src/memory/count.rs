@@ -1,8 +1,14 @@
 //! The count of a budget: how many bytes are used, and what follows from that.
 
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicIsize, AtomicUsize, Ordering},
+    time::Instant,
+};
 
-use crate::memory::large_holders::{LARGE_BYTES, LargeHolders};
+use crate::{
+    log_limit::LogLimit,
+    memory::large_holders::{LARGE_BYTES, LargeHolders},
+};
 
 /// The state that all clones of a budget share.
 pub(super) struct Count {
@@ -17,6 +23,7 @@ pub(super) struct Count {
     /// When more bytes are used, the largest holders are chosen to be closed.
     close_above: AtomicUsize,
     large_holders: LargeHolders,
+    log_limit: LogLimit,
 }
 
 impl Count {
@@ -29,6 +36,7 @@ impl Count {
             wake_below: AtomicUsize::new(0),
             close_above: AtomicUsize::new(bytes_max),
             large_holders: LargeHolders::default(),
+            log_limit: LogLimit::new(),
         }
     }
 
@@ -100,12 +108,15 @@ impl Count {
         self.close_above.store(next, Ordering::Relaxed);
         let target = self.bytes_max - self.bytes_max / SPARE_SHARE;
         let count = self.large_holders.close_largest(used - target);
-        tracing::warn!(
-            used,
-            bytes_max = self.bytes_max,
-            closed = count,
-            "memory is short: the connections that hold most are closed"
-        );
+        if let Some(suppressed) = self.log_limit.due(Instant::now()) {
+            tracing::warn!(
+                used,
+                bytes_max = self.bytes_max,
+                closed = count,
+                suppressed,
+                "memory is short: the connections that hold most are closed"
+            );
+        }
     }
 
     pub(super) fn used_bytes(&self) -> usize {

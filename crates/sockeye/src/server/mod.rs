@@ -73,7 +73,7 @@ pub use listen::UnixListen;
 pub(crate) use registry::Registration;
 pub use route::{AddressLimits, AddressRateLimiter, Identify, Origins, Route, identity};
 #[cfg(feature = "axum")]
-pub(crate) use route::{Handler, LogLimit, ORIGIN_ADVICE, refuse_origin};
+pub(crate) use route::{Handler, ORIGIN_ADVICE, refuse_origin};
 #[cfg(feature = "axum")]
 pub(crate) use shared::ServerShared;
 #[cfg(feature = "sockjs")]

@@ -19,13 +19,14 @@ use crate::{
     address::{AddressPermit, Key, RetryAfter},
     connection::Connections,
     handshake::{RequestInfo, Shown},
+    log_limit::LogLimit,
     server::{
         failure::Failure,
         handoff::Workers,
         http_settings::HttpSettings,
         listening::Listening,
         registry::Registry,
-        route::{Addresses, LogLimit, Routes, TrustedProxies},
+        route::{Addresses, Routes, TrustedProxies},
     },
     settings::Settings,
 };

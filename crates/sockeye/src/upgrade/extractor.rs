@@ -18,7 +18,8 @@ use crate::{
     endpoint::{self, Endpoint},
     error::{Error, ErrorKind},
     handshake::{Agreement, Incoming, Negotiated, Refusal, Request, RequestInfo, Tls},
-    server::{Handler, LogLimit, ORIGIN_ADVICE, Origins, Registration, refuse_origin},
+    log_limit::LogLimit,
+    server::{Handler, ORIGIN_ADVICE, Origins, Registration, refuse_origin},
     settings::Settings,
     upgrade::{
         small_writes::SmallWrites,

@@ -14,7 +14,8 @@ use crate::{
     cidr::Cidr,
     error::Error,
     handshake::{RequestInfo, Shown, Tls},
-    server::route::{address_limits::Addresses, log_limit::LogLimit},
+    log_limit::LogLimit,
+    server::route::address_limits::Addresses,
 };
 
 /// The proxies whose forwarding fields the server believes.

@@ -4,7 +4,7 @@
 //!   request ──> forwarded (what proxies say) ──> routes: path ──> route: origin ──> identity ──> authorize ──> handler
 //! ```
 //!
-//! `address_limits` counts what each client address takes; `log_limit` limits the log lines that any peer can cause.
+//! `address_limits` counts what each client address takes.
 
 mod forwarded;
 
@@ -21,14 +21,12 @@ pub mod identity;
 mod handler;
 
 mod address_limits;
-mod log_limit;
 
 pub(crate) use address_limits::Addresses;
 pub use address_limits::{AddressLimits, AddressRateLimiter};
 pub(crate) use forwarded::TrustedProxies;
 pub(crate) use handler::Handler;
 pub use identity::Identify;
-pub(crate) use log_limit::LogLimit;
 pub use origin::Origins;
 pub(crate) use origin::{ORIGIN_ADVICE, refuse_origin};
 pub use route::Route;

@@ -6,7 +6,7 @@ use http::{StatusCode, header};
 
 use crate::{
     handshake::{Fields, Refusal, Request, RequestInfo, WebOrigin, is_same_origin},
-    server::route::log_limit::LogLimit,
+    log_limit::LogLimit,
 };
 
 /// From which web pages a WebSocket may be opened.
