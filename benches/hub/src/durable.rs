@@ -33,6 +33,10 @@ pub(crate) struct Durable {
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
 
+    /// Only the servers whose names contain this; writes no page
+    #[arg(long, default_value = "")]
+    only: String,
+
     /// The first of some free ports
     #[arg(long, default_value_t = 21_400)]
     port: u16,
@@ -92,10 +96,19 @@ pub(crate) fn measure(work: &Path, durable: &Durable, into: Option<&Path>) -> io
     let mut outcomes: BTreeMap<usize, Vec<Outcome>> = BTreeMap::new();
     for round in 0..durable.rounds {
         for (index, peer) in PEERS.iter().enumerate() {
+            if !peer.name.contains(&durable.only) {
+                continue;
+            }
             let outcome = once(work, durable, peer)?;
-            eprintln!("round {round}: {}: {:.0}/s", peer.name, outcome.per_second);
+            eprintln!(
+                "round {round}: {}: {:.0}/s, {:.1} µs of CPU each",
+                peer.name, outcome.per_second, outcome.processor_us
+            );
             outcomes.entry(index).or_default().push(outcome);
         }
+    }
+    if outcomes.len() < PEERS.len() {
+        return Ok(());
     }
     let ratios = |one: usize, other: usize| {
         let pairs = outcomes[&one].iter().zip(&outcomes[&other]);

@@ -66,8 +66,6 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
     let mut sync_at = None;
     let mut retry_at = None;
     let mut is_busy = false;
-    // Publishers that wait for the answer publish again after it: as many orders are to be expected.
-    let mut expected = 0;
     loop {
         let due_at = [sync_at, retry_at].into_iter().flatten().min();
         let patience = match (is_busy, due_at) {
@@ -78,10 +76,9 @@ pub(super) fn run(shared: &Shared, mut log: Log, sync: LogSync, sync_interval: D
             }
             (false, None) => None,
         };
-        let waiting = shared.queue.take(patience, expected);
+        let waiting = shared.queue.take(patience, &*shared.time.clock);
         let now = shared.time.now();
         if !waiting.orders.is_empty() {
-            expected = waiting.orders.len();
             let outcomes = log.commit(&waiting.orders, now);
             for (order, outcome) in waiting.orders.into_iter().zip(&outcomes) {
                 if let Outcome::Refused(error) = outcome {
