@@ -90,6 +90,7 @@
 //! | `deflate` | yes | permessage-deflate (RFC 7692) |
 //! | `sockjs` | no | SockJS, for clients without WebSocket: `Server::sockjs`; turns on `server` |
 //! | `engineio` | no | Engine.IO 4, the protocol below Socket.IO: `Server::engineio`; turns on `server` |
+//! | `socketio` | no | Socket.IO 5: `Server::socketio` and the module `socketio`; turns on `engineio` and `json` |
 //! | `stream` | no | `futures::Stream` and `Sink` for [`WebSocket`] |
 //! | `json` | no | messages that are JSON: `recv_json`, `send_json` |
 //!
@@ -182,6 +183,9 @@ pub use handshake::PeerCertificates;
 pub use handshake::Refusal;
 pub use handshake::{ClientId, Request, RequestInfo};
 pub use memory::{MemoryAccount, MemoryBudget, MemoryPressure};
+#[cfg(feature = "socketio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "socketio")))]
+pub use server::socketio;
 #[cfg(feature = "server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "server")))]
 pub use server::{

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 
 use sockeye::{Endpoint, Message, Reply, Server, ServerHandle, Session};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
     runtime::{Builder, Runtime},
     time::{Duration, sleep},
 };
+
+use crate::plain_request::ask;
 
 /// Sends `data` as the body of `xhr_send`.
 ///
@@ -54,14 +55,14 @@ impl World {
         let session = format!("/echo/0/{}", self.sessions);
         let (server, runtime) = (&self.server, &self.runtime);
         runtime.block_on(async {
-            let (_, open) = ask(server, &format!("{session}/xhr"), b"").await;
+            let (_, open) = ask(server, "POST", &format!("{session}/xhr"), b"").await;
             assert_eq!(open, "o\n");
-            let (status, text) = ask(server, &format!("{session}/xhr_send"), data).await;
+            let (status, text) = ask(server, "POST", &format!("{session}/xhr_send"), data).await;
             let expected: Result<Vec<String>, _> = serde_json::from_slice(data);
             match (status, &*text) {
                 (204, "") if expected.as_ref().is_ok_and(Vec::is_empty) => {}
                 (204, "") => {
-                    let (_, frame) = ask(server, &format!("{session}/xhr"), b"").await;
+                    let (_, frame) = ask(server, "POST", &format!("{session}/xhr"), b"").await;
                     let json = frame.strip_prefix('a').expect("messages");
                     let echoed: Vec<String> = serde_json::from_str(json).expect("valid JSON");
                     // It refuses halves of surrogates, which become U+FFFD here.
@@ -78,22 +79,4 @@ impl World {
             sleep(Duration::from_secs(12)).await;
         });
     }
-}
-
-/// Sends a request on a connection of its own. Returns the status and the body of the answer.
-async fn ask(server: &ServerHandle, path: &str, body: &[u8]) -> (u16, String) {
-    let (mut ours, theirs) = duplex(1 << 20);
-    server.accept(theirs, None);
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    ours.write_all(head.as_bytes()).await.expect("a server");
-    // It may answer before it has read all.
-    let _ = ours.write_all(body).await;
-    let mut answer = String::new();
-    ours.read_to_string(&mut answer).await.expect("text");
-    let status = answer[9..12].parse().expect("a status");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
-    (status, body.to_owned())
 }

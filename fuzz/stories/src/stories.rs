@@ -1,8 +1,9 @@
 //! All stories by name.
 
 use crate::{
-    conversation, extension_header, frames_client, frames_server, handshake_request,
-    handshake_response, hub_json, hub_protobuf, hub_token, inflate, proxy_head, sockjs_send,
+    conversation, engineio_payload, extension_header, frames_client, frames_server,
+    handshake_request, handshake_response, hub_json, hub_protobuf, hub_token, inflate, proxy_head,
+    socketio_packets, sockjs_send,
 };
 
 /// A function that tells a story from any bytes.
@@ -18,7 +19,7 @@ const fn story(name: &'static str, tell: fn(&[u8])) -> Story {
 }
 
 /// All stories.
-pub const STORIES: [Story; 12] = [
+pub const STORIES: [Story; 14] = [
     story("handshake_request", handshake_request),
     story("handshake_response", handshake_response),
     story("extension_header", extension_header),
@@ -31,4 +32,6 @@ pub const STORIES: [Story; 12] = [
     story("hub_protobuf", hub_protobuf),
     story("hub_token", hub_token),
     story("sockjs_send", sockjs_send),
+    story("engineio_payload", engineio_payload),
+    story("socketio_packets", socketio_packets),
 ];

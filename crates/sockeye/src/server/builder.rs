@@ -12,6 +12,8 @@ use tower_service::Service;
 use crate::server::engineio::{EngineIo, EngineIoMounts};
 #[cfg(feature = "axum")]
 use crate::server::fallback::Fallback;
+#[cfg(feature = "socketio")]
+use crate::server::socketio::SocketIo;
 #[cfg(feature = "sockjs")]
 use crate::server::sockjs::{SockJs, SockJsMounts};
 use crate::{
@@ -300,6 +302,14 @@ impl Server {
     pub fn mount_engineio(mut self, engineio: EngineIo) -> Self {
         self.engineio.push(engineio);
         self
+    }
+
+    /// Adds namespaces that clients reach by Socket.IO 5, from pages of the same origin. This is short for
+    /// [`Server::mount_engineio`] of [`SocketIo::mount`], which also says who may connect.
+    #[cfg(feature = "socketio")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "socketio")))]
+    pub fn socketio(self, path: impl Into<String>, socketio: SocketIo) -> Self {
+        self.mount_engineio(socketio.mount(path, |route| route))
     }
 
     /// Sets the service that answers requests which don't ask for a WebSocket: an [`axum::Router`], or any tower service,

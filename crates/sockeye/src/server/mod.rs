@@ -40,6 +40,9 @@ mod sockjs;
 #[cfg(feature = "engineio")]
 mod engineio;
 
+#[cfg(feature = "socketio")]
+pub mod socketio;
+
 mod admit;
 
 mod http;
