@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use sockeye_proto::handshake::ServerHandshake;
 
-use crate::handshake::negotiated::Negotiated;
+use crate::handshake::negotiated::{Negotiated, SharedNegotiated};
 
 /// The server's choice from the client's offers: a subprotocol and the parameters of deflate.
 #[derive(Debug)]
@@ -16,29 +16,20 @@ pub(crate) struct Agreement {
 }
 
 impl Agreement {
-    /// Chooses from what `handshake` offers. `plain` is the result if nothing is chosen. `subprotocols` are the route's,
-    /// best first.
+    /// Chooses from what `handshake` offers. `plain` is the result if nothing is chosen, and `shared` has the others so far.
+    /// `subprotocols` are the route's, best first.
     pub(crate) fn new(
         handshake: &ServerHandshake,
         plain: &Arc<Negotiated>,
+        shared: &SharedNegotiated,
         subprotocols: &[String],
     ) -> Self {
         let deflate = plain.settings.deflate.as_ref();
         let chosen = deflate.and_then(|deflate| handshake.select_deflate(deflate));
         let (deflate, extensions) = chosen.unzip();
         let subprotocol = handshake.select_subprotocol(subprotocols);
-        let negotiated = match (deflate, subprotocol) {
-            (None, None) => Arc::clone(plain),
-            _ => Arc::new(Negotiated {
-                settings: plain.settings.clone(),
-                deflate,
-                subprotocol: subprotocol.map(str::to_owned),
-                keeps_request: plain.keeps_request,
-                ..Negotiated::default()
-            }),
-        };
         Self {
-            negotiated,
+            negotiated: shared.agree(plain, deflate, subprotocol),
             extensions,
         }
     }

@@ -37,7 +37,7 @@ pub use client_id::{BadClientId, ClientId};
 pub(crate) use fields::Fields;
 #[cfg(feature = "server")]
 pub(crate) use incoming::Incoming;
-pub(crate) use negotiated::Negotiated;
+pub(crate) use negotiated::{Negotiated, SharedNegotiated};
 pub use peer_certificates::PeerCertificates;
 #[cfg(feature = "server")]
 pub use refusal::Refusal;

@@ -17,7 +17,9 @@ use crate::{
     connection::{Established, Io},
     endpoint::{self, Endpoint},
     error::{Error, ErrorKind},
-    handshake::{Agreement, Incoming, Negotiated, Refusal, Request, RequestInfo, Tls},
+    handshake::{
+        Agreement, Incoming, Negotiated, Refusal, Request, RequestInfo, SharedNegotiated, Tls,
+    },
     log_limit::LogLimit,
     server::{Handler, ORIGIN_ADVICE, Origins, Registration, refuse_origin},
     settings::Settings,
@@ -254,7 +256,12 @@ impl WebSocketUpgrade {
             keeps_request: true,
             ..Negotiated::default()
         };
-        let agreement = Agreement::new(&handshake, &Arc::new(plain), &self.subprotocols);
+        let agreement = Agreement::new(
+            &handshake,
+            &Arc::new(plain),
+            &SharedNegotiated::default(),
+            &self.subprotocols,
+        );
         let (status, headers) = agreement.response_parts(&handshake, self.version);
         let (stream, version, failed) = (self.stream, self.version, self.failed);
         let registration = self.registration;

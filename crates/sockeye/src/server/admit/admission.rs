@@ -163,7 +163,12 @@ impl Admitted {
             (None, None) => route.open(&request)?,
         };
         Ok(Self {
-            agreement: Agreement::new(&handshake, &route.negotiated, &route.subprotocols),
+            agreement: Agreement::new(
+                &handshake,
+                &route.negotiated,
+                &route.shared_negotiated,
+                &route.subprotocols,
+            ),
             handshake,
             request,
             handler,

@@ -17,7 +17,7 @@ use crate::{
     Deflate, Limits,
     endpoint::Endpoint,
     error::{Error, ErrorKind},
-    handshake::{ClientId, Negotiated, Refusal, Request},
+    handshake::{ClientId, Negotiated, Refusal, Request, SharedNegotiated},
     memory::MemoryBudget,
     server::route::{
         handler::Handler,
@@ -384,6 +384,7 @@ impl Route {
                 keeps_request: self.keeps_request,
                 ..Negotiated::default()
             }),
+            shared_negotiated: SharedNegotiated::default(),
             identify: self.identify,
             identify_async: self.identify_async,
             identify_timeout: self.identify_timeout,
@@ -428,6 +429,7 @@ pub(crate) struct CompiledRoute {
     pub(crate) origin_advice: &'static str,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) negotiated: Arc<Negotiated>,
+    pub(crate) shared_negotiated: SharedNegotiated,
     identify: Option<Box<dyn Identify>>,
     identify_async: Option<IdentifyAsync>,
     identify_timeout: Duration,
