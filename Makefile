@@ -180,8 +180,9 @@ faults: iproute2 client ## Kill and stop processes, drop packets, make clocks ju
 	cargo build --workspace
 	$(call check_tests,faults)
 
-simulate: ## Run SEEDS (10000) random stories of the log on a disk that fails; SEED=7 runs one.
+simulate: ## Run SEEDS (10000) random stories of the log on a disk that fails, and of clients of maps; SEED=7 runs one.
 	SEEDS=$(SEEDS) cargo test --workspace --lib log::tests::simulation::many_seeds -- --ignored --nocapture
+	SEEDS=$(SEEDS) cargo test --workspace --test node map_simulation::many_seeds -- --ignored --nocapture
 
 crashes: peers ## Kill the server KILLS (100) times while it is published to, with a subscriber that recovers.
 	cargo build --workspace

@@ -60,6 +60,7 @@ pub mod metrics;
 
 mod filter;
 mod log;
+mod map;
 mod node;
 mod shard;
 
@@ -76,16 +77,18 @@ pub use disconnect::{Disconnect, DisconnectError};
 pub use error::StoreError;
 pub use error_code::ErrorCode;
 pub use ids::CLIENT_BYTES_MAX;
+pub use map::{KEY_BYTES_MAX, MapChanged, MapCondition, MapLimits, MapStateQuery, MapSuppression};
 pub use memory::MemoryMeter;
 pub use node::{
     ApiError, Client, ClientHeaders, ClientView, ConnectEvent, ConnectionInfo, Credentials,
-    DisconnectEvent, MessageEvent, Node, NodeBuilder, NodeInfo, NodeSettings, OtherConnections,
-    PresenceStats, PublishEvent, PublishGrant, Publishing, RefreshEvent, Refreshed, Refreshing,
-    Rejection, RpcEvent, SubRefreshEvent, SubRefreshed, SubscribeEvent, Subscribing,
-    SubscriptionGrant, UserFilter, VERSION_EPOCH_BYTES_MAX,
+    DisconnectEvent, MapChangeEvent, MapChangeGrant, MapPublishing, MapState, MessageEvent, Node,
+    NodeBuilder, NodeInfo, NodeSettings, OtherConnections, PresenceStats, PublishEvent,
+    PublishGrant, Publishing, RefreshEvent, Refreshed, Refreshing, Rejection, RpcEvent,
+    SubRefreshEvent, SubRefreshed, SubscribeEvent, Subscribing, SubscriptionGrant, UserFilter,
+    VERSION_EPOCH_BYTES_MAX,
 };
 pub use private_file::open_private_file;
-pub use publication::{ClientInfo, Epoch, Publication, StreamPosition, Tags};
+pub use publication::{ClientInfo, Epoch, MapChange, Publication, StreamPosition, Tags};
 pub use rare_bytes::RareBytes;
 pub use transport::{Receivers, SendError, Transport};
 pub use unsubscribe_code::UnsubscribeCode;

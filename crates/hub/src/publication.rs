@@ -1,6 +1,9 @@
 //! What is published to a channel, by whom, and its place in the channel's history.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
 
@@ -19,7 +22,50 @@ pub struct Publication {
     pub offset: u64,
     /// When it was published. The publisher sets it.
     pub time: UnixMillis,
+    /// The entry of a map that it sets or removes. `None` where the channel is no map.
+    pub change: Option<Box<MapChange>>,
 }
+
+/// What a publication does to a map.
+#[derive(Clone, Debug, Default)]
+pub struct MapChange {
+    /// The entry's key.
+    pub key: Arc<str>,
+    /// The entry is removed. The publication has no data then.
+    pub removed: bool,
+    /// The publication that set the entry before, which the next one's difference is from. Gone as soon as the map doesn't
+    /// hold it, and unknown after a restart.
+    pub(crate) previous: Weak<Publication>,
+}
+
+impl MapChange {
+    /// Creates the change that sets an entry.
+    #[must_use]
+    pub fn set(key: &str) -> Self {
+        Self {
+            key: key.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Creates the change that removes an entry.
+    #[must_use]
+    pub fn remove(key: &str) -> Self {
+        Self {
+            removed: true,
+            ..Self::set(key)
+        }
+    }
+}
+
+impl PartialEq for MapChange {
+    /// What was there before doesn't count.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.key, self.removed) == (&other.key, other.removed)
+    }
+}
+
+impl Eq for MapChange {}
 
 /// What others may know about a client.
 ///

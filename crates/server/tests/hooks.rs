@@ -26,6 +26,7 @@ const IMPATIENT: &str = "200ms";
 
 /// Starts a server all of whose hooks ask `url`, with this timeout.
 fn serve(url: &str, timeout: &str, more: &str) -> Server {
+    let maps = maps(url, timeout);
     let file = format!(
         r#"
         listen = ["127.0.0.1:0"]
@@ -83,10 +84,36 @@ fn serve(url: &str, timeout: &str, more: &str) -> Server {
             {{ status_code = 404, to_error = {{ code = 1404, message = "nothing" }} }},
             {{ status_code = 418, to_disconnect = {{ code = 4418, reason = "teapot" }} }},
         ] }}
+        {maps}
         {more}
         "#
     );
     Server::start_with(&[], &[("sockeye.toml", &file)])
+}
+
+/// Returns the part of the configuration that is about changes of maps.
+fn maps(url: &str, timeout: &str) -> String {
+    format!(
+        r#"
+        [channel.proxy.map_publish]
+        endpoint = "{url}/map_publish"
+        timeout = "{timeout}"
+        include_connection_meta = true
+        [channel.proxy.map_remove]
+        endpoint = "{url}/map_remove"
+        timeout = "{timeout}"
+        http_headers = ["X-Request"]
+        [[channel.namespaces]]
+        name = "map"
+        subscription_type = "map"
+        allow_subscribe_for_client = true
+        [channel.namespaces.map]
+        mode = "persistent"
+        client_key = "user_id"
+        publish_proxy_enabled = true
+        remove_proxy_enabled = true
+        "#
+    )
 }
 
 /// The application: what it does is what the client's payload says, or else the client's meta.
@@ -132,6 +159,11 @@ fn allowed(asked: &Asked) -> Value {
                 "delta": asked.body["data"]["delta"],
             })
         }
+        "/map_publish" => json!({
+            "data": { "checked": asked.body["data"] }, "tags": { "kind": "new" },
+            "key_mode": asked.body["data"]["key_mode"],
+        }),
+        "/map_remove" => json!({ "key": "k", "tags": { "kind": "gone" } }),
         "/special" => json!({ "b64data": "eyJzcGVjaWFsIjp0cnVlfQ==" }),
         _ => json!({ "data": { "answer": 42 } }),
     }
@@ -209,11 +241,15 @@ fn command(hook: &str, data: &Value) -> (&'static str, Value) {
         "connect" => ("connect", json!({ "data": data })),
         "subscribe" => ("subscribe", json!({ "channel": "asked:a", "data": data })),
         "publish" => ("publish", json!({ "channel": "asked:a", "data": data })),
+        "map_publish" => (
+            "publish",
+            json!({ "channel": "map:a", "type": 1, "key": "k", "data": data }),
+        ),
         _ => ("rpc", json!({ "method": "m", "data": data })),
     }
 }
 
-const HOOKS: [&str; 4] = ["connect", "subscribe", "publish", "rpc"];
+const HOOKS: [&str; 5] = ["connect", "subscribe", "publish", "map_publish", "rpc"];
 
 /// Opens a client that can send the command of a hook.
 async fn ready(server: &Server, hook: &str) -> Client {
@@ -277,6 +313,44 @@ fn each_hook_is_asked_and_what_it_says_holds() {
         asked["method"] = json!("m");
         asked["data"] = json!(3);
         assert_eq!(back_end.next("/rpc").body, asked);
+    });
+}
+
+#[test]
+fn the_application_decides_what_clients_set_and_remove_in_maps() {
+    let back_end = BackEnd::start(application);
+    let server = serve(&back_end.url(""), PATIENT, "");
+    talk(async {
+        let mut client = Client::connected(&server, json!({ "meta": 1 })).await;
+        let whole = json!({ "channel": "map:a", "type": 1, "phase": 2 });
+        assert!(client.call("subscribe", whole).await["subscribe"].is_object());
+        let (kind, request) = command("map_publish", &json!({ "key_mode": "if_new" }));
+        client.send(kind, request.clone()).await;
+        let is_change = |object: &Value| object["push"]["pub"].is_object();
+        let change = client.find(is_change).await["push"]["pub"].clone();
+        // Its key is not what the options would make of it.
+        assert_eq!(change["key"], "k");
+        assert_eq!(change["data"]["checked"], json!({ "key_mode": "if_new" }));
+        assert_eq!(change["tags"], json!({ "kind": "new" }));
+        assert_eq!(change["info"]["user"], "ann");
+        let asked = back_end.next("/map_publish");
+        assert_eq!(asked.body["key"], "k");
+        assert_eq!(asked.body["channel"], "map:a");
+        assert_eq!(asked.body["meta"], 1);
+        // A condition that isn't met is no error.
+        assert!(client.call(kind, request).await["publish"].is_object());
+        let remove = json!({ "channel": "map:a", "type": 1, "key": "other", "removed": true });
+        client.send("publish", remove).await;
+        let change = client.find(is_change).await["push"]["pub"].clone();
+        assert_eq!(
+            (&change["key"], &change["removed"]),
+            (&json!("k"), &json!(true))
+        );
+        assert_eq!(change["tags"], json!({ "kind": "gone" }));
+        assert_eq!(change["offset"], 2);
+        let asked = back_end.next("/map_remove");
+        assert_eq!(asked.body["key"], "other");
+        assert!(asked.body["data"].is_null(), "{}", asked.body);
     });
 }
 

@@ -51,6 +51,12 @@ const ROWS_WITHOUT_EXCHANGE: &[(&str, &str)] = &[
         "`slow_reader` of a channel",
         "there is no such setting to compare with",
     ),
+    (
+        "maps without a stream",
+        "which changes come while a client reads is a matter of time",
+    ),
+    ("maps: pages", "such a page is too long for a script"),
+    ("maps: `score`", HOOKS),
     ("hooks: ", HOOKS),
     ("`sub_refresh` by a hook", HOOKS),
 ];

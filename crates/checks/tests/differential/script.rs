@@ -60,7 +60,7 @@ impl Exchange {
 }
 
 /// The scripts.
-const SCRIPTS: [&str; 9] = [
+const SCRIPTS: [&str; 10] = [
     "connect.txt",
     "subscribe.txt",
     "recovery.txt",
@@ -70,6 +70,7 @@ const SCRIPTS: [&str; 9] = [
     "api.txt",
     "http.txt",
     "times.txt",
+    "maps.txt",
 ];
 
 /// Reads all scripts.

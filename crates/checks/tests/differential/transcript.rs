@@ -155,6 +155,8 @@ impl Normalizer {
             Value::String(text) if PAYLOADS.contains(&name) => unescaped(text).into(),
             Value::String(text) => match name {
                 "client" | "session" | "node" | "uid" => self.id(name, text).into(),
+                // An entry of a map can have a client's id for its key.
+                "key" => self.ids.get(text).unwrap_or(text).as_str().into(),
                 "epoch" | "version" | "name" => format!("<{name}>").into(),
                 _ => value.clone(),
             },

@@ -15,6 +15,7 @@ mod hub;
 mod hub_crashes;
 mod login;
 mod login_states;
+mod maps;
 mod node;
 mod pages;
 mod pipe;

@@ -24,6 +24,16 @@ pub enum BrokerError {
         /// Bytes. The limit, for data, tags and client together.
         bytes_max: usize,
     },
+    /// The map has as many entries as it may, and this would be one more.
+    TooManyKeys {
+        /// The limit.
+        keys_max: usize,
+    },
+    /// The memory for the entries of maps is used up.
+    MapsFull {
+        /// Bytes. The limit for the entries of all maps.
+        bytes_max: usize,
+    },
     /// As many publications wait for the broker as may.
     TooManyWaiting {
         /// The limit.
@@ -51,6 +61,12 @@ impl fmt::Display for BrokerError {
             Self::DiskFull => f.write_str("the disk of the log is full"),
             Self::TooLarge { bytes_max } => {
                 write!(f, "the publication is larger than {bytes_max} bytes")
+            }
+            Self::TooManyKeys { keys_max } => {
+                write!(f, "the map has {keys_max} entries, its limit")
+            }
+            Self::MapsFull { bytes_max } => {
+                write!(f, "the entries of maps take all of their {bytes_max} bytes")
             }
             Self::TooManyWaiting { waiting_max } => write!(
                 f,

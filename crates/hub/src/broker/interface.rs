@@ -59,6 +59,13 @@ pub trait Broker: Send + Sync + 'static {
     /// Drops the publications of `channel`. Offset, epoch and version stay.
     fn remove_history(&self, channel: &Arc<str>) -> Answer<'_, Result<(), BrokerError>>;
 
+    /// Returns the channels with a history whose names begin with `prefix`, if histories survive the process. The node asks
+    /// once, when it starts. A broker whose histories don't survive answers `None`, as the default does.
+    fn kept_channels(&self, prefix: &str) -> Option<Vec<Arc<str>>> {
+        let _ = prefix;
+        None
+    }
+
     /// Does a bounded amount of upkeep, such as freeing what has expired. The node calls it about once a second. Nothing
     /// that has expired is ever answered, whether or not it has been freed.
     fn sweep(&self) {}

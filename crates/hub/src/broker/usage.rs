@@ -40,6 +40,11 @@ impl Usage {
         added.map(drop).map_err(|_| LimitReached { max: self.max })
     }
 
+    /// Adds `amount`, whatever the limit: it was there before. What comes later finds no room.
+    pub(crate) fn add(&self, amount: usize) {
+        self.used.fetch_add(amount, Ordering::Relaxed);
+    }
+
     /// Takes away what was added.
     pub(crate) fn subtract(&self, amount: usize) {
         let before = self.used.fetch_sub(amount, Ordering::Relaxed);

@@ -104,6 +104,13 @@ impl Index {
         self.channels.len() - self.free.len()
     }
 
+    /// Returns the channels with a history at `now` whose names begin with `prefix`.
+    pub(crate) fn names(&self, prefix: &str, now: u64) -> Vec<Arc<str>> {
+        let channels = self.channels.iter().flatten();
+        let kept = channels.filter(|it| it.name.starts_with(prefix) && it.has_stream(now));
+        kept.map(|channel| Arc::from(&*channel.name)).collect()
+    }
+
     /// Answers a question, and remembers the channel's position for longer.
     pub(crate) fn history(
         &mut self,

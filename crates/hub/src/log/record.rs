@@ -14,7 +14,7 @@ use super::{
     codec::{Fields, put_bytes, put_number},
     settings::RECORD_BYTES_MAX,
 };
-use crate::{ClientInfo, Epoch, Publication, Tags, UnixMillis};
+use crate::{ClientInfo, Epoch, MapChange, Publication, Tags, UnixMillis};
 
 /// The text of an epoch. All zeros: no history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -380,17 +380,23 @@ fn put_publication(buffer: &mut Vec<u8>, publication: &Publication) {
         put_bytes(buffer, name.as_bytes());
         put_bytes(buffer, value.as_bytes());
     }
-    match &publication.info {
-        None => buffer.push(0),
-        Some(info) => {
-            buffer.push(1);
-            put_bytes(buffer, info.user.as_bytes());
-            put_bytes(buffer, info.client.as_bytes());
-            put_bytes(buffer, &info.conn_info);
-            put_bytes(buffer, &info.chan_info);
-        }
+    let (info, change) = (&publication.info, &publication.change);
+    let info_flag = if info.is_some() { HAS_INFO } else { 0 };
+    buffer.push(info_flag | change.as_ref().map_or(0, |it| change_flags(it)));
+    if let Some(info) = info {
+        put_bytes(buffer, info.user.as_bytes());
+        put_bytes(buffer, info.client.as_bytes());
+        put_bytes(buffer, &info.conn_info);
+        put_bytes(buffer, &info.chan_info);
+    }
+    if let Some(change) = change {
+        put_bytes(buffer, change.key.as_bytes());
     }
     buffer.extend_from_slice(&publication.data);
+}
+
+fn change_flags(change: &MapChange) -> u8 {
+    HAS_CHANGE | if change.removed { REMOVES } else { 0 }
 }
 
 /// Returns the publication that a record of a publication carries.
@@ -400,7 +406,8 @@ pub(super) fn decode_publication(payload: &[u8], offset: u64) -> Option<Publicat
     let tags = (0..fields.number()?)
         .map(|_| Some((fields.text()?, fields.text()?)))
         .collect::<Option<Vec<(&str, &str)>>>()?;
-    let info = match fields.byte()? {
+    let flags = fields.byte()?;
+    let info = match flags & HAS_INFO {
         0 => None,
         _ => Some(Arc::new(ClientInfo {
             user: fields.text()?.into(),
@@ -409,12 +416,18 @@ pub(super) fn decode_publication(payload: &[u8], offset: u64) -> Option<Publicat
             chan_info: Bytes::copy_from_slice(fields.bytes()?).into(),
         })),
     };
+    let change = match (flags & HAS_CHANGE, flags & REMOVES) {
+        (0, _) => None,
+        (_, 0) => Some(Box::new(MapChange::set(fields.text()?))),
+        (_, _) => Some(Box::new(MapChange::remove(fields.text()?))),
+    };
     Some(Publication {
         data: Bytes::copy_from_slice(fields.0),
         info,
         tags: tags.into_iter().collect::<Tags>(),
         offset,
         time,
+        change,
     })
 }
 
@@ -443,6 +456,11 @@ const HAS_VERSION: u8 = 1;
 const HAS_KEY: u8 = 2;
 const KEEPS_RECORDS: u8 = 4;
 
+// Flags of a publication.
+const HAS_INFO: u8 = 1;
+const HAS_CHANGE: u8 = 2;
+const REMOVES: u8 = 4;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -460,6 +478,7 @@ mod tests {
             tags: [("a", "1"), ("b", "")].into_iter().collect(),
             offset: 9,
             time: UnixMillis(1_800_000_000_001),
+            change: Some(Box::new(MapChange::remove("ann's place"))),
         }
     }
 

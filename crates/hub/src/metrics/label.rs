@@ -132,6 +132,18 @@ impl ItemKind {
     ];
 }
 
+/// What is done to an entry of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MapChangeKind {
+    Publish,
+    Remove,
+}
+
+impl MapChangeKind {
+    pub(crate) const ALL: [(Self, &'static str); 2] =
+        [(Self::Publish, "publish"), (Self::Remove, "remove")];
+}
+
 /// A transport, by the order in which the transports of a node were first seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TransportLabel(u8);

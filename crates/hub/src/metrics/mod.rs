@@ -15,9 +15,10 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use label::{FrameKind, ItemKind, NameLabel, TransportLabel};
+pub(crate) use label::{FrameKind, ItemKind, MapChangeKind, NameLabel, TransportLabel};
 pub(crate) use recorder::{Recorder, RecoveryOutcome};
 pub use snapshot::{
     CodeCount, CommandMetrics, ConnectionMetrics, DurationHistogram, FrameMetrics, ItemMetrics,
-    NodeMetrics, RecoveryMetrics, ReplyErrorMetrics, SubscriptionMetrics, TransportPings,
+    MapSuppressionMetrics, NodeMetrics, RecoveryMetrics, ReplyErrorMetrics, SubscriptionMetrics,
+    TransportPings,
 };

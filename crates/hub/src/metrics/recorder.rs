@@ -5,13 +5,17 @@ use std::time::Duration;
 use super::{
     cells::Cells,
     histogram::{BROADCAST_BOUNDS, COMMAND_BOUNDS, Histogram, LAG_BOUNDS},
-    label::{FrameKind, ItemKind, NameLabel, TRANSPORTS_MAX, TransportLabel, TransportNames},
+    label::{
+        FrameKind, ItemKind, MapChangeKind, NameLabel, TRANSPORTS_MAX, TransportLabel,
+        TransportNames,
+    },
     snapshot::{
-        CodeCount, CommandMetrics, ConnectionMetrics, FrameMetrics, ItemMetrics, NodeMetrics,
-        RecoveryMetrics, ReplyErrorMetrics, SubscriptionMetrics, TransportPings,
+        CodeCount, CommandMetrics, ConnectionMetrics, FrameMetrics, ItemMetrics,
+        MapSuppressionMetrics, NodeMetrics, RecoveryMetrics, ReplyErrorMetrics,
+        SubscriptionMetrics, TransportPings,
     },
 };
-use crate::{Disconnect, UnsubscribeCode, shard::Recovery};
+use crate::{Disconnect, MapSuppression, UnsubscribeCode, shard::Recovery};
 
 /// The counts of a node.
 pub(crate) struct Recorder {
@@ -48,7 +52,8 @@ const RECOVERIES: usize = UNSUBSCRIBES + UNSUBSCRIBE_CODES.len() + 1;
 const TO_BROKER: usize = RECOVERIES + 4;
 const FROM_BROKER: usize = TO_BROKER + ItemKind::ALL.len();
 const DROPPED: usize = FROM_BROKER + ItemKind::ALL.len();
-const END: usize = DROPPED + 1;
+const MAP_SUPPRESSIONS: usize = DROPPED + 1;
+const END: usize = MAP_SUPPRESSIONS + MapChangeKind::ALL.len() * MapSuppression::ALL.len();
 
 /// The codes of errors that are told apart. Those of applications are one.
 const ERROR_CODES: [u32; 14] = [
@@ -170,6 +175,12 @@ impl Recorder {
         self.cells.add(DROPPED, 1);
     }
 
+    /// Counts a change of a map that has not happened.
+    pub(crate) fn suppressed(&self, kind: MapChangeKind, reason: MapSuppression) {
+        let at = kind as usize * MapSuppression::ALL.len() + reason as usize;
+        self.cells.add(MAP_SUPPRESSIONS + at, 1);
+    }
+
     /// Counts a publication that came `lag` after it was published, and took `broadcast` to be handed to all subscribers.
     pub(crate) fn delivered(&self, lag: Duration, broadcast: Duration) {
         Histogram::at(LAG, LAG_BOUNDS).observe(&self.cells, lag);
@@ -229,6 +240,7 @@ impl Recorder {
             to_broker: items(TO_BROKER),
             from_broker: items(FROM_BROKER),
             dropped: cells.sum(DROPPED),
+            map_suppressions: self.map_suppressions(),
             lag: Histogram::at(LAG, LAG_BOUNDS).snapshot(cells),
             broadcast: Histogram::at(BROADCAST, BROADCAST_BOUNDS).snapshot(cells),
             delivery: Histogram::at(DELIVERY, BROADCAST_BOUNDS).snapshot(cells),
@@ -294,6 +306,18 @@ impl Recorder {
             }
         }
         counts
+    }
+
+    fn map_suppressions(&self) -> Vec<MapSuppressionMetrics> {
+        let kinds = MapChangeKind::ALL.iter();
+        let all = kinds.flat_map(|(_, name)| MapSuppression::ALL.map(|reason| (*name, reason)));
+        let counts = (MAP_SUPPRESSIONS..).zip(all);
+        let counts = counts.map(|(at, (change, reason))| MapSuppressionMetrics {
+            change,
+            reason: reason.as_str(),
+            count: self.cells.sum(at),
+        });
+        counts.filter(|count| count.count > 0).collect()
     }
 
     fn error_counts(&self) -> Vec<ReplyErrorMetrics> {

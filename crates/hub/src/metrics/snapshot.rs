@@ -43,6 +43,14 @@ pub struct NodeMetrics {
     /// Publications, joins and leaves that slow readers have lost, where the channel's options say that they lose those rather than
     /// their connection.
     pub dropped: u64,
+    /// Changes of maps that have not happened.
+    pub map_suppressions: Vec<MapSuppressionMetrics>,
+    /// Maps that have entries in memory.
+    pub num_maps: usize,
+    /// Their entries.
+    pub num_map_entries: usize,
+    /// Bytes, about: what those take.
+    pub map_bytes: usize,
     /// Time from a publication's own time stamp until the node got it from the broker. In whole milliseconds.
     pub lag: DurationHistogram,
     /// Time in which a publication was handed to the transports of all subscribers on this node.
@@ -144,6 +152,17 @@ pub struct TransportPings {
 pub struct ItemMetrics {
     /// `publication`, `join` or `leave`.
     pub kind: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+/// Changes of maps that have not happened for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapSuppressionMetrics {
+    /// `publish` or `remove`.
+    pub change: &'static str,
+    /// As [`MapSuppression::as_str`](crate::MapSuppression::as_str).
+    pub reason: &'static str,
     /// How many.
     pub count: u64,
 }

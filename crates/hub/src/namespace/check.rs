@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{ChannelConfig, ChannelNames, ChannelOptions, ConfigError, RecoveryMode, SlowReader};
+use super::{
+    ChannelConfig, ChannelNames, ChannelOptions, ConfigError, MapMode, RecoveryMode, SlowReader,
+    SubscriptionType,
+};
 
 /// Checks what one option says about another, in the whole configuration.
 pub(super) fn check(config: &ChannelConfig) -> Result<(), ConfigError> {
@@ -13,6 +16,7 @@ pub(super) fn check(config: &ChannelConfig) -> Result<(), ConfigError> {
         history_meta_ttl: config.history_meta_ttl,
     };
     options.check(&config.without_namespace)?;
+    check_presence_maps(config)?;
     for (index, namespace) in config.namespaces.iter().enumerate() {
         check_name(&namespace.name, &config.names)?;
         let before = &config.namespaces[..index];
@@ -21,6 +25,46 @@ pub(super) fn check(config: &ChannelConfig) -> Result<(), ConfigError> {
         }
         options.namespace = &namespace.name;
         options.check(&namespace.options)?;
+    }
+    Ok(())
+}
+
+/// Checks that the channels that hold maps of subscribers are such maps.
+fn check_presence_maps(config: &ChannelConfig) -> Result<(), ConfigError> {
+    let without = [("", &config.without_namespace)];
+    let named = config.namespaces.iter();
+    let named = named.map(|namespace| (&*namespace.name, &namespace.options));
+    for (namespace, options) in without.into_iter().chain(named) {
+        for (option, prefix, wanted) in [
+            (
+                "map_clients_presence_channel_prefix",
+                &options.map_clients_presence_channel_prefix,
+                SubscriptionType::MapClients,
+            ),
+            (
+                "map_users_presence_channel_prefix",
+                &options.map_users_presence_channel_prefix,
+                SubscriptionType::MapUsers,
+            ),
+        ] {
+            let (target, _) = config.names.split(prefix);
+            let target = match target {
+                "" => Some(&config.without_namespace),
+                name => config
+                    .namespaces
+                    .iter()
+                    .find(|namespace| namespace.name == name)
+                    .map(|namespace| &namespace.options),
+            };
+            if !prefix.is_empty() && target.is_none_or(|it| it.subscription_type != wanted) {
+                return Err(ConfigError::Together {
+                    namespace: namespace.to_owned(),
+                    option,
+                    other: "subscription_type",
+                    reason: "it must begin with a namespace whose subscription_type is map_clients, or map_users",
+                });
+            }
+        }
     }
     Ok(())
 }
@@ -77,6 +121,7 @@ impl OptionsCheck<'_> {
     fn check(&self, options: &ChannelOptions) -> Result<(), ConfigError> {
         self.check_history(options)?;
         self.check_slow_reader(options)?;
+        self.check_map(options)?;
         self.refuse_if(
             options.force_push_join_leave && !options.join_leave,
             ["force_push_join_leave", "join_leave"],
@@ -153,6 +198,69 @@ impl OptionsCheck<'_> {
                 ["slow_reader", option],
                 "each publication that a slow reader loses would end its subscription; use slow_reader = \"disconnect\"",
             )?;
+        }
+        Ok(())
+    }
+
+    fn check_map(&self, options: &ChannelOptions) -> Result<(), ConfigError> {
+        if !options.subscription_type.is_map() {
+            return self.refuse_if(
+                options.map.remove_client_on_unsubscribe,
+                ["map.remove_client_on_unsubscribe", "subscription_type"],
+                "only maps have entries",
+            );
+        }
+        let map = &options.map;
+        let has_expiry = map.mode.is_some_and(MapMode::has_expiry);
+        let is_of_subscribers = options.subscription_type != SubscriptionType::Map;
+        let loses = options.slow_reader != SlowReader::Disconnect;
+        let (key_ttl, stream_ttl) = (map.key_ttl, map.stream_ttl);
+        let too_short = map
+            .meta_ttl
+            .is_some_and(|ttl| ttl < stream_ttl || ttl < key_ttl);
+        for (is_wrong, options, reason) in [
+            (
+                map.mode.is_none(),
+                ["subscription_type", "map.mode"],
+                "a map needs a mode",
+            ),
+            (
+                has_expiry && key_ttl.is_zero(),
+                ["map.mode", "map.key_ttl"],
+                "entries that expire need a time",
+            ),
+            (
+                map.mode == Some(MapMode::Persistent) && !key_ttl.is_zero(),
+                ["map.mode", "map.key_ttl"],
+                "entries of persistent maps don't expire",
+            ),
+            (
+                map.mode == Some(MapMode::Persistent) && is_of_subscribers,
+                ["map.mode", "subscription_type"],
+                "who is subscribed does not outlive the server",
+            ),
+            (
+                map.has_stream() && (map.stream_size == 0 || stream_ttl.is_zero()),
+                ["map.stream_size", "map.stream_ttl"],
+                "changes that are kept need both",
+            ),
+            (
+                map.has_stream() && too_short,
+                ["map.meta_ttl", "map.stream_ttl"],
+                "entries and changes must not outlive their offset and epoch",
+            ),
+            (
+                loses,
+                ["slow_reader", "subscription_type"],
+                "what a slow reader loses would be missing from its map; use slow_reader = \"disconnect\"",
+            ),
+            (
+                options.has_history(),
+                ["history_size", "subscription_type"],
+                "the changes of a map are kept by map.stream_size and map.stream_ttl",
+            ),
+        ] {
+            self.refuse_if(is_wrong, options, reason)?;
         }
         Ok(())
     }

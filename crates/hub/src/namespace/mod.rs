@@ -31,12 +31,14 @@
 
 mod check;
 mod error;
+mod map_options;
 mod names;
 mod namespaces;
 mod options;
 mod resolved;
 
 pub use error::ConfigError;
+pub use map_options::{ClientKeySource, MapMode, MapOptions, SubscriptionType};
 pub use names::ChannelNames;
 pub use namespaces::{ChannelConfig, Namespace, Namespaces};
 pub use options::{

@@ -54,6 +54,8 @@ pub struct Namespaces {
     names: ChannelNames,
     without_namespace: Entry,
     by_name: HashMap<String, Entry>,
+    /// Whether any channel has a map that follows its subscriptions.
+    has_following_maps: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -92,10 +94,17 @@ impl Namespaces {
             let entry = entry(&name, options)?;
             by_name.insert(name, entry);
         }
+        let entries = by_name.values().chain([&without_namespace]);
+        let has_following_maps = entries.map(|entry| &entry.options).any(|options| {
+            options.map.remove_client_on_unsubscribe
+                || !options.map_clients_presence_channel_prefix.is_empty()
+                || !options.map_users_presence_channel_prefix.is_empty()
+        });
         Ok(Self {
             names: config.names,
             without_namespace,
             by_name,
+            has_following_maps,
         })
     }
 
@@ -172,6 +181,11 @@ impl Namespaces {
         self.names
             .can_list(user)
             .then(|| format!("{namespace}{boundary}{user_boundary}{user}"))
+    }
+
+    /// Returns whether any channel has a map that follows its subscriptions.
+    pub(crate) fn has_following_maps(&self) -> bool {
+        self.has_following_maps
     }
 
     fn entry(&self, namespace: &str) -> Result<&Entry, UnresolvedChannel> {

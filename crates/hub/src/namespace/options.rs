@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::{MapOptions, SubscriptionType};
+
 /// The options of every channel in a namespace. By default all is off: no history, no presence, and no rights for
 /// clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +76,16 @@ pub struct ChannelOptions {
     pub publication_data_format: Option<PublicationDataFormat>,
     /// What happens to a subscriber whose outbox is full. Default: it is disconnected with 3008.
     pub slow_reader: SlowReader,
+
+    /// What subscriptions are. Default: streams.
+    pub subscription_type: SubscriptionType,
+    /// The options of maps, where subscriptions are such.
+    pub map: MapOptions,
+    /// A map of the subscribed clients is kept in the channel whose name is this prefix and the channel's. Its namespace's
+    /// subscriptions are of the type [`SubscriptionType::MapClients`]. Empty (the default): none is kept.
+    pub map_clients_presence_channel_prefix: String,
+    /// The same for a map of users, [`SubscriptionType::MapUsers`]. Default: empty.
+    pub map_users_presence_channel_prefix: String,
 }
 
 /// What a recovery delivers.
@@ -148,7 +160,7 @@ impl ChannelOptions {
     pub fn allows_delta(&self, kind: DeltaType) -> bool {
         // Who loses publications has nothing that the next one could differ from.
         self.allowed_delta_types.contains(&kind)
-            && self.has_history()
+            && (self.has_history() || self.subscription_type.is_map())
             && self.slow_reader == SlowReader::Disconnect
     }
 
@@ -194,15 +206,15 @@ impl ChannelOptions {
 }
 
 /// The three switches that each right of clients has.
-struct Rights {
-    client: bool,
-    subscriber: bool,
-    anonymous: bool,
+pub(super) struct Rights {
+    pub(super) client: bool,
+    pub(super) subscriber: bool,
+    pub(super) anonymous: bool,
 }
 
 impl Rights {
     /// `anonymous` gives nothing by itself: it extends the other two to clients without a user.
-    fn admit(&self, user: &str, membership: Membership) -> bool {
+    pub(super) fn admit(&self, user: &str, membership: Membership) -> bool {
         let has_right = self.client || self.subscriber && membership == Membership::Subscriber;
         has_right && (!user.is_empty() || self.anonymous)
     }

@@ -136,6 +136,9 @@ impl Node {
     ) -> Result<Published, ApiError> {
         let node = self.shared();
         let resolved = node.resolve(channel)?;
+        if resolved.options.subscription_type.is_map() {
+            return Err(ApiError::BadRequest("the channel is a map"));
+        }
         let data = data.into();
         if !accepts(resolved.publication_data_format, &data) {
             return Err(ApiError::BadRequest(
@@ -328,6 +331,9 @@ impl Node {
             num_clients,
             num_users,
             num_channels: node.channels.count(),
+            num_maps: node.maps.count(),
+            num_map_entries: node.maps.entries(),
+            map_bytes: node.maps.bytes(),
             ..node.recorder.snapshot()
         }
     }

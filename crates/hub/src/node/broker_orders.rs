@@ -26,6 +26,15 @@ pub(crate) enum BrokerOrder {
     Unsubscribe,
     Join(Arc<ClientInfo>),
     Leave(Arc<ClientInfo>),
+    /// The channel is a map of subscribers, and one more is there.
+    Enter {
+        key: Arc<str>,
+        info: Option<Arc<ClientInfo>>,
+    },
+    /// A subscriber is there no longer.
+    Exit(Arc<str>),
+    /// Remove the entry of a client that is not subscribed any more from a map.
+    Remove(Arc<str>),
 }
 
 /// The orders that wait, by channel. A channel has an entry while one of its orders is under way.
@@ -38,6 +47,10 @@ type Part = HashMap<Arc<str>, VecDeque<BrokerOrder>>;
 
 /// Orders about one channel that wait for the broker. Beyond it joins and leaves are dropped, and subscriptions fail.
 pub(crate) const BROKER_ORDERS_MAX: usize = 4_096;
+
+/// Orders about one map of subscribers that wait for the broker. Beyond it no subscription begins that the map would follow.
+/// Those that have begun can still end, so there are at most as many more orders as subscriptions that the map follows.
+pub(crate) const MAP_ORDERS_MAX: usize = 65_536;
 
 /// Enough that two cores seldom want the same one.
 const PARTS: usize = 64;
@@ -60,7 +73,14 @@ impl BrokerOrders {
         let is_full = waiting.len() >= BROKER_ORDERS_MAX;
         match (order, waiting.back()) {
             (BrokerOrder::Unsubscribe, Some(BrokerOrder::Unsubscribe)) => {}
-            (order @ BrokerOrder::Unsubscribe, _) => waiting.push_back(order),
+            // What would stay in a map forever is not dropped: `MAP_ORDERS_MAX` refuses the subscriptions that cause it.
+            (
+                order @ (BrokerOrder::Unsubscribe
+                | BrokerOrder::Enter { .. }
+                | BrokerOrder::Exit(_)
+                | BrokerOrder::Remove(_)),
+                _,
+            ) => waiting.push_back(order),
             (BrokerOrder::Subscribe(answer), _) if is_full => {
                 let message =
                     format!("{BROKER_ORDERS_MAX} orders about a channel wait for the broker");
@@ -82,6 +102,12 @@ impl BrokerOrders {
             part.remove(channel);
         }
         next
+    }
+
+    /// Returns how many orders about a channel wait.
+    pub(crate) fn waiting(&self, channel: &str) -> usize {
+        let part = self.part(channel).lock();
+        part.get(channel).map_or(0, VecDeque::len)
     }
 
     fn part(&self, channel: &str) -> &Mutex<Part> {
@@ -131,6 +157,11 @@ impl NodeShared {
             BrokerOrder::Leave(info) => {
                 (self.broker.publish_leave(&channel, info).await, "a leave")
             }
+            BrokerOrder::Enter { key, info } => {
+                (self.enter_map(&channel, &key, info).await, "an entry")
+            }
+            BrokerOrder::Exit(key) => (self.leave_map(&channel, &key).await, "an entry's end"),
+            BrokerOrder::Remove(key) => (self.remove_from_map(&channel, key).await, "a removal"),
         };
         if let Err(error) = told {
             tracing::warn!(%error, what, "the broker was not told");

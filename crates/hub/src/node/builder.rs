@@ -9,10 +9,11 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::{
-    ConnectEvent, Credentials, DisconnectEvent, MessageEvent, Node, NodeSettings, NodeShared,
-    PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent, SubRefreshEvent,
-    SubRefreshed, SubscribeEvent, SubscriptionGrant,
+    ConnectEvent, Credentials, DisconnectEvent, MapChangeEvent, MapChangeGrant, MessageEvent, Node,
+    NodeSettings, NodeShared, PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection,
+    RpcEvent, SubRefreshEvent, SubRefreshed, SubscribeEvent, SubscriptionGrant,
     broker_orders::BrokerOrders,
+    catch_ups::CatchUps,
     channels::Channels,
     clients::Clients,
     deadlines::Deadlines,
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     Broker, Clock, MemoryMeter, SystemClock,
     broker::{Memory, MemoryLimits},
+    map::Maps,
     memory::Unmetered,
     metrics::Recorder,
     namespace::Namespaces,
@@ -145,6 +147,17 @@ impl NodeBuilder {
         self
     }
 
+    /// Decides whether a client may set or remove an entry of a map, and how. What clients may by the options of the channel
+    /// doesn't count where it decides.
+    pub fn on_map_change<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(MapChangeEvent) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<MapChangeGrant>, Rejection>> + Send + 'static,
+    {
+        self.handlers.map_change = Some(boxed(handler));
+        self
+    }
+
     /// Answers procedure calls of clients. Without it they fail with error 108.
     pub fn on_rpc<F, Fut>(mut self, handler: F) -> Self
     where
@@ -218,6 +231,12 @@ impl NodeBuilder {
         // Without random numbers pings are only less well spread.
         let jitter_seed = self.jitter_seed;
         let jitter_seed = jitter_seed.unwrap_or_else(|| getrandom::u64().unwrap_or_default());
+        let maps = Maps::new(
+            self.settings.map_limits,
+            Arc::clone(&self.meter),
+            Arc::clone(&self.clock),
+            jitter_seed,
+        );
         let recorder = Arc::new(Recorder::new(&self.settings.registered_client_names));
         let shared = Arc::new(NodeShared {
             id: uuid::Uuid::new_v4().to_string(),
@@ -229,6 +248,8 @@ impl NodeBuilder {
             subscription_verifier: self.subscription_verifier,
             broker,
             broker_orders: BrokerOrders::new(),
+            maps,
+            catch_ups: CatchUps::default(),
             calls: Semaphore::new(self.settings.handlers_max.clamp(1, Semaphore::MAX_PERMITS)),
             channels: Channels::new(Arc::clone(&self.meter), Arc::clone(&recorder)),
             meter: self.meter,
@@ -244,6 +265,7 @@ impl NodeBuilder {
         });
         let deliveries = Deliveries(Arc::downgrade(&shared));
         shared.broker.start(Arc::new(deliveries));
+        shared.maps.start(&*shared.broker);
         tokio::spawn(upkeep::run(Arc::downgrade(&shared)));
         Node::new(shared)
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 
-use super::Publishing;
+use super::{MapPublishing, Publishing};
 use crate::{
     Disconnect, ErrorCode, UnixMillis,
     token::SubscriptionOptions,
@@ -160,6 +160,33 @@ pub struct PublishGrant {
     pub how: Publishing,
 }
 
+/// A client asks to set or remove an entry of a map.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MapChangeEvent {
+    /// Who asks.
+    pub client: ClientView,
+    /// The channel.
+    pub channel: String,
+    /// Its namespace; empty without one.
+    pub namespace: String,
+    /// The key that the client says. It may be empty or too long: the answer can have another one.
+    pub key: String,
+    /// The payload. `None`: the entry is to be removed.
+    pub data: Option<Bytes>,
+}
+
+/// How a client's change of a map is made.
+#[derive(Clone, Debug, Default)]
+pub struct MapChangeGrant {
+    /// Another key than the client's.
+    pub key: Option<String>,
+    /// Another payload than the client's. A removal has none.
+    pub data: Option<Bytes>,
+    /// The tags, the condition, and what tells it from others. Of a removal only the tags and the idempotency key count.
+    pub how: MapPublishing,
+}
+
 /// A client calls a procedure.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -268,6 +295,7 @@ pub(crate) struct Handlers {
     pub(crate) connect: Option<Handler<ConnectEvent, Option<Credentials>>>,
     pub(crate) subscribe: Option<Handler<SubscribeEvent, Option<SubscriptionGrant>>>,
     pub(crate) publish: Option<Handler<PublishEvent, Option<PublishGrant>>>,
+    pub(crate) map_change: Option<Handler<MapChangeEvent, Option<MapChangeGrant>>>,
     pub(crate) rpc: Option<Handler<RpcEvent, Bytes>>,
     pub(crate) message: Option<Handler<MessageEvent, ()>>,
     pub(crate) refresh: Option<Handler<RefreshEvent, Refreshed>>,

@@ -13,6 +13,7 @@
 mod api;
 mod broker_orders;
 mod builder;
+pub(crate) mod catch_ups;
 mod channels;
 pub(crate) mod client;
 mod clients;
@@ -20,11 +21,13 @@ mod compact_time;
 mod deadlines;
 mod handlers;
 mod lossy;
+pub(crate) mod maps_api;
 mod node;
 pub(crate) mod push;
 mod refusal_log;
 mod settings;
 pub(crate) mod shared;
+mod subscriber_maps;
 mod tokens;
 mod upkeep;
 
@@ -35,10 +38,12 @@ pub use api::{
 pub use builder::NodeBuilder;
 pub use client::{Client, ConnectionInfo};
 pub use handlers::{
-    ClientHeaders, ClientView, ConnectEvent, Credentials, DisconnectEvent, MessageEvent,
-    OtherConnections, PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent,
-    SubRefreshEvent, SubRefreshed, SubscribeEvent, SubscriptionGrant,
+    ClientHeaders, ClientView, ConnectEvent, Credentials, DisconnectEvent, MapChangeEvent,
+    MapChangeGrant, MessageEvent, OtherConnections, PublishEvent, PublishGrant, RefreshEvent,
+    Refreshed, Rejection, RpcEvent, SubRefreshEvent, SubRefreshed, SubscribeEvent,
+    SubscriptionGrant,
 };
+pub use maps_api::{MapPublishing, MapState};
 pub use node::Node;
 pub(crate) use refusal_log::Right;
 pub use settings::NodeSettings;

@@ -106,6 +106,14 @@ impl From<&crate::Publication> for wire::Publication {
                 .iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            key: publication
+                .change
+                .as_ref()
+                .map_or_else(String::new, |change| change.key.to_string()),
+            removed: publication
+                .change
+                .as_ref()
+                .is_some_and(|change| change.removed),
             ..Self::default()
         }
     }

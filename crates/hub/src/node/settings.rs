@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::CommandLimits;
+use crate::{MapLimits, wire::CommandLimits};
 
 /// How a node treats its clients. The defaults are Centrifugo's.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct NodeSettings {
     pub history_max_publication_limit: usize,
     /// Time between two comparisons of a channel's position with the broker's. Default 40 s.
     pub position_check_interval: Duration,
+    /// What maps may hold.
+    pub map_limits: MapLimits,
     /// Limits of the commands in one frame.
     pub command_limits: CommandLimits,
     /// Lets clients connect without a token, as anonymous. Default: no. They are ended with 3501.
@@ -86,6 +88,7 @@ impl Default for NodeSettings {
             recovery_max_publication_limit: 300,
             history_max_publication_limit: 300,
             position_check_interval: Duration::from_secs(40),
+            map_limits: MapLimits::default(),
             command_limits: CommandLimits::default(),
             allow_anonymous_connect_without_token: false,
             disallow_anonymous_connection_tokens: false,

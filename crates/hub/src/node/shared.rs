@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::{
     NodeSettings, Publishing, Rejection,
     broker_orders::{BrokerOrder, BrokerOrders},
+    catch_ups::CatchUps,
     channels::Channels,
     clients::Clients,
     deadlines::Deadlines,
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     Broker, BrokerError, BrokerEvents, ClientInfo, Clock, Epoch, ErrorCode, History, HistoryQuery,
     MemoryMeter, Publication, PublishOptions, Published, StreamPosition, UnixMillis,
+    map::Maps,
     metrics::{ItemKind, Recorder, RecoveryOutcome},
     namespace::{Namespaces, PublicationDataFormat, ResolvedChannel},
     node::client::Failure,
@@ -43,6 +45,8 @@ pub(crate) struct NodeShared {
     pub(crate) subscription_verifier: Option<Verifier>,
     pub(crate) broker: Box<dyn Broker>,
     pub(crate) broker_orders: BrokerOrders,
+    pub(crate) maps: Maps,
+    pub(crate) catch_ups: CatchUps,
     pub(crate) meter: Arc<dyn MemoryMeter>,
     /// `None` if this node knows its own clients alone.
     pub(crate) channel_presence: Option<ChannelPresence>,
@@ -136,6 +140,9 @@ impl NodeShared {
             announces,
             was_last,
         } = removed;
+        if was_released {
+            self.leave_maps_of(channel, &info);
+        }
         if was_released && announces {
             self.recorder.to_broker(ItemKind::Leave);
             self.tell_broker(channel, BrokerOrder::Leave(info));

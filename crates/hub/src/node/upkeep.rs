@@ -22,6 +22,7 @@ pub(crate) async fn run(node: Weak<NodeShared>) {
     let mut next_sweep = Duration::ZERO;
     let mut next_check = Duration::ZERO;
     let mut checking: Option<JoinHandle<()>> = None;
+    let mut sweeping: Option<JoinHandle<()>> = None;
     loop {
         let Some(node) = node.upgrade() else { return };
         let now = node.elapsed();
@@ -33,6 +34,16 @@ pub(crate) async fn run(node: Weak<NodeShared>) {
         if now >= next_sweep {
             next_sweep = now + SWEEP_INTERVAL;
             node.broker.sweep();
+            node.sweep_catch_ups(now);
+            let is_sweeping = sweeping.as_ref().is_some_and(|task| !task.is_finished());
+            let due = if is_sweeping {
+                Vec::new()
+            } else {
+                node.maps.take_due()
+            };
+            if !due.is_empty() {
+                sweeping = Some(tokio::spawn(sweep_maps(Arc::clone(&node), due)));
+            }
         }
         if now >= next_check {
             // A slow broker has one round of questions to answer, not one more every interval.
@@ -51,6 +62,20 @@ pub(crate) async fn run(node: Weak<NodeShared>) {
             () = tokio::time::sleep(wait) => {}
             () = node.deadlines.moved.notified() => {}
         }
+    }
+}
+
+/// Removes the entries of maps whose time is over.
+async fn sweep_maps(node: Arc<NodeShared>, due: Vec<Arc<str>>) {
+    for name in due {
+        let Ok(resolved) = node.namespaces.resolve_trusted(&name) else {
+            continue;
+        };
+        let swept = node.maps.len(&*node.broker, &name, resolved.options).await;
+        if let Err(error) = swept {
+            tracing::warn!(map = &*name, %error, "what has expired in a map is not removed");
+        }
+        tokio::task::consume_budget().await;
     }
 }
 

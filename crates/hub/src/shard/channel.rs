@@ -129,6 +129,10 @@ impl<A: Clone> Channel<A> {
         let Held { variant, from } = *held;
         let came = self.held.leave(from);
         let Some(position) = position else {
+            if variant.is_map && came.is_none() {
+                // A map without one of its changes is another map.
+                return self.lose(key, effects);
+            }
             let client = member.client.clone();
             // It was promised nothing, and gets what there is.
             for (publication, position) in came.into_iter().flatten() {
@@ -265,11 +269,14 @@ impl<A: Clone> Channel<A> {
         for list in &self.lists {
             if list.variant.wants(publication) {
                 let item = Item::of(publication, position);
-                let item = item.for_variant(&list.variant, self.last.as_ref());
+                let of_entry = entry_before(publication);
+                let previous = of_entry.as_ref().or(self.last.as_ref());
+                let item = item.for_variant(&list.variant, previous);
                 effects.push(list.send(&self.name, item));
             }
         }
-        let keeps = self.has_delta_list() && room() == Room::Enough;
+        let is_change = publication.change.is_some();
+        let keeps = !is_change && self.has_delta_list() && room() == Room::Enough;
         self.last = keeps.then(|| Arc::clone(publication));
     }
 
@@ -302,10 +309,13 @@ impl<A: Clone> Channel<A> {
             }
             alone.position = position.clone();
         }
-        if alone.variant.has_delta {
+        if alone.variant.has_delta && !alone.variant.is_map {
             alone.last = Some(Arc::clone(publication));
         }
-        let mut item = Item::of(publication, position).for_variant(&alone.variant, None);
+        // The member has all entries as they were at its position.
+        let previous = entry_before(publication);
+        let item = Item::of(publication, position);
+        let mut item = item.for_variant(&alone.variant, previous.as_ref());
         if !alone.knows_epoch
             && alone.variant.wants(publication)
             && let Some(position) = position
@@ -331,7 +341,8 @@ impl<A: Clone> Channel<A> {
         else {
             return;
         };
-        if !alone.knows_epoch || alone.variant.has_delta && alone.last.is_none() {
+        let needs_last = alone.variant.has_delta && !alone.variant.is_map;
+        if !alone.knows_epoch || needs_last && alone.last.is_none() {
             return;
         }
         match &self.position {
@@ -347,7 +358,7 @@ impl<A: Clone> Channel<A> {
             Some(_) => return,
         }
         let (variant, last) = (alone.variant.clone(), alone.last.clone());
-        if variant.has_delta {
+        if needs_last {
             self.last = self.common_last(last);
         }
         self.enlist(key, variant, ids, effects);
@@ -484,6 +495,11 @@ enum Step {
     Known,
     /// The next one is missing, or the history has begun anew.
     Gap,
+}
+
+/// Returns what set the entry before that a change of a map sets.
+fn entry_before(publication: &Publication) -> Option<Arc<Publication>> {
+    publication.change.as_ref()?.previous.upgrade()
 }
 
 /// Whether `next` belongs to the history of `own`, or begins the one that `own` waited for.

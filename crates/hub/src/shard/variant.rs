@@ -16,8 +16,10 @@ pub(crate) struct Variant {
     pub(crate) has_join_leave: bool,
     /// Whether the subscriber is to be told when a publication is missing.
     pub(crate) is_positioned: bool,
-    /// Whether the subscriber is sent differences from the publication before.
+    /// Whether the subscriber is sent differences from the publication before; in a map from the one before with the same key.
     pub(crate) has_delta: bool,
+    /// Whether the channel is a map. The same for all of a channel.
+    pub(crate) is_map: bool,
     /// Which publications the subscriber asked for; all of them without a filter.
     pub(crate) filter: Option<Arc<Filter>>,
     /// What happens to the subscriber if it reads too slowly. The same for all of a channel.

@@ -1,5 +1,7 @@
 //! What was published, by which client, and at which position.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::{
@@ -61,6 +63,10 @@ messages! {
 impl Publication {
     /// Returns the payload's difference from `previous` in both encodings; `None` if the whole payload isn't longer.
     pub(crate) fn difference(data: &[u8], previous: &[u8]) -> Option<Bytes> {
+        // Clients have nothing, or `null`, where there was no payload.
+        if previous.is_empty() || data.is_empty() {
+            return None;
+        }
         fossil_delta::encode(previous, data).map(Bytes::from)
     }
 
@@ -71,6 +77,13 @@ impl Publication {
         encoding: Encoding,
         difference: Option<Bytes>,
     ) -> Result<(), EncodeError> {
+        if self.data.is_empty() && !self.key.is_empty() {
+            // A removal, or an entry that is its key alone. Clients parse the string, which must hold JSON.
+            if encoding == Encoding::Json {
+                self.data = Bytes::from_static(br#""null""#);
+            }
+            return Ok(());
+        }
         if encoding == Encoding::Json {
             check_json(self.data.clone()).map_err(|NotJson| EncodeError::NotJson)?;
         }
@@ -98,6 +111,25 @@ impl Publication {
             let difference = previous.and_then(|previous| Self::difference(&whole, &previous));
             publication.compress(encoding, difference)?;
             previous = Some(whole);
+        }
+        Ok(())
+    }
+
+    /// Gives changes of a map that follow each other the form for a subscriber with delta compression: each one as its
+    /// difference from the one before with the same key.
+    pub(crate) fn compress_by_key(
+        publications: &mut [Self],
+        encoding: Encoding,
+    ) -> Result<(), EncodeError> {
+        let mut previous: BTreeMap<String, Bytes> = BTreeMap::new();
+        for publication in publications {
+            let (whole, is_removed) = (publication.data.clone(), publication.removed);
+            let before = previous.remove(&publication.key);
+            let difference = before.and_then(|before| Self::difference(&whole, &before));
+            publication.compress(encoding, difference)?;
+            if !is_removed {
+                previous.insert(publication.key.clone(), whole);
+            }
         }
         Ok(())
     }

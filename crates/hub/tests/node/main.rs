@@ -7,6 +7,8 @@ mod delivery;
 mod delta;
 mod filters;
 mod limits;
+mod map_simulation;
+mod maps;
 mod metrics;
 mod orders;
 mod presence;

@@ -2,7 +2,7 @@
 
 use sockeye_hub::{
     broker::LogSync,
-    namespace::{DeltaType, PublicationDataFormat, RecoveryMode, SlowReader},
+    namespace::{DeltaType, PublicationDataFormat, RecoveryMode, SlowReader, SubscriptionType},
 };
 
 use super::shape::Shape;
@@ -23,6 +23,17 @@ pub(super) fn slow_reader(text: &str) -> Result<SlowReader, String> {
         "drop-oldest" => Ok(SlowReader::DropOldest),
         "latest-only" => Ok(SlowReader::LatestOnly),
         _ => Err(Shape::SlowReader.refuse(text)),
+    }
+}
+
+/// Parses what the subscriptions to channels are.
+pub(super) fn subscription_type(text: &str) -> Result<SubscriptionType, String> {
+    match text {
+        "stream" => Ok(SubscriptionType::Stream),
+        "map" => Ok(SubscriptionType::Map),
+        "map_clients" => Ok(SubscriptionType::MapClients),
+        "map_users" => Ok(SubscriptionType::MapUsers),
+        _ => Err(Shape::SubscriptionType.refuse(text)),
     }
 }
 

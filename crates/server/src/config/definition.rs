@@ -21,7 +21,7 @@ use super::{
     TrustedProxy, Under, UrlPath,
 };
 
-use broker::{BrokerMemoryKeys, InBrokerMemory};
+use broker::{BrokerMemoryKeys, InBrokerMemory, InMapBroker, MapBrokerKeys};
 use channel::{ChannelKeys, InChannel, InWithoutNamespace};
 pub(crate) use channel::{ChannelOptionKeys, channel_config};
 pub(crate) use client::TokenKeys;
@@ -34,8 +34,9 @@ use http::{HttpKeys, InHttp};
 use hub_log::{HubLogKeys, InLog};
 use prometheus::{InPrometheus, PrometheusKeys};
 use proxy::{
-    InConnectProxy, InPublishProxy, InRefreshProxy, InRpc, InRpcProxy, InRpcWithoutNamespace,
-    InSubRefreshProxy, InSubscribeProxy, RpcKeys, SwitchedProxyKeys,
+    InConnectProxy, InMapPublishProxy, InMapRemoveProxy, InPublishProxy, InRefreshProxy, InRpc,
+    InRpcProxy, InRpcWithoutNamespace, InSubRefreshProxy, InSubscribeProxy, RpcKeys,
+    SwitchedProxyKeys,
 };
 pub(crate) use proxy::{ProxyKeys, RpcOptionKeys};
 use sockjs::{InSockJs, SockJsKeys};
@@ -156,6 +157,9 @@ pub(crate) struct Config {
     pub(crate) broker_memory: Under<InBrokerMemory, BrokerMemoryKeys>,
 
     #[command(flatten)]
+    pub(crate) map_broker: Under<InMapBroker, MapBrokerKeys>,
+
+    #[command(flatten)]
     pub(crate) prometheus: Under<InPrometheus, PrometheusKeys>,
 
     #[command(flatten)]
@@ -172,6 +176,12 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) sub_refresh_proxy: Under<InSubRefreshProxy, ProxyKeys>,
+
+    #[command(flatten)]
+    pub(crate) map_publish_proxy: Under<InMapPublishProxy, ProxyKeys>,
+
+    #[command(flatten)]
+    pub(crate) map_remove_proxy: Under<InMapRemoveProxy, ProxyKeys>,
 
     #[command(flatten)]
     pub(crate) rpc: Under<InRpc, RpcKeys>,

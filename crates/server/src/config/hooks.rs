@@ -20,6 +20,8 @@ pub(crate) struct HookConfig {
     pub(crate) subscribe: BTreeMap<String, Arc<EndpointConfig>>,
     pub(crate) publish: BTreeMap<String, Arc<EndpointConfig>>,
     pub(crate) sub_refresh: BTreeMap<String, Arc<EndpointConfig>>,
+    pub(crate) map_publish: BTreeMap<String, Arc<EndpointConfig>>,
+    pub(crate) map_remove: BTreeMap<String, Arc<EndpointConfig>>,
     pub(crate) rpc: RpcConfig,
 }
 
@@ -97,6 +99,22 @@ impl HookConfig {
                     &*config.sub_refresh_proxy,
                     &mut hooks.sub_refresh,
                 ),
+                (
+                    keys.map.publish_proxy.enabled,
+                    &keys.map.publish_proxy.name,
+                    "map.publish_proxy_name",
+                    "channel.proxy.map_publish",
+                    &*config.map_publish_proxy,
+                    &mut hooks.map_publish,
+                ),
+                (
+                    keys.map.remove_proxy.enabled,
+                    &keys.map.remove_proxy.name,
+                    "map.remove_proxy_name",
+                    "channel.proxy.map_remove",
+                    &*config.map_remove_proxy,
+                    &mut hooks.map_remove,
+                ),
             ] {
                 let user = place("channel", namespace, option);
                 if let Some(endpoint) = endpoints.chosen(&user, enabled, name, section, default)? {
@@ -110,17 +128,15 @@ impl HookConfig {
 
     /// Returns whether anything is asked.
     pub(crate) fn is_used(&self) -> bool {
-        let by_namespace = [&self.subscribe, &self.publish, &self.sub_refresh];
         self.connect.is_some()
             || self.refresh.is_some()
             || self.rpc.is_used()
-            || by_namespace.iter().any(|chosen| !chosen.is_empty())
+            || self.by_namespace().iter().any(|chosen| !chosen.is_empty())
     }
 
     /// Returns the names of the header fields that must be kept for as long as a client is connected, in lower case.
     pub(crate) fn kept_headers(&self) -> Vec<String> {
-        let by_namespace = [&self.subscribe, &self.publish, &self.sub_refresh];
-        let endpoints = by_namespace.into_iter().flat_map(BTreeMap::values);
+        let endpoints = self.by_namespace().into_iter().flat_map(BTreeMap::values);
         let endpoints = endpoints
             .chain(&self.refresh)
             .chain(self.rpc.namespaces.values().flatten());
@@ -133,6 +149,16 @@ impl HookConfig {
             })
             .collect();
         names.into_iter().cloned().collect()
+    }
+
+    fn by_namespace(&self) -> [&BTreeMap<String, Arc<EndpointConfig>>; 5] {
+        [
+            &self.subscribe,
+            &self.publish,
+            &self.sub_refresh,
+            &self.map_publish,
+            &self.map_remove,
+        ]
     }
 }
 
@@ -364,6 +390,13 @@ mod tests {
                     r#"[{"name": "a", "publish_proxy_name": "b"}]"#,
                 )],
                 "channel.namespaces: namespace a: publish_proxy_name: there is no \"b\" in proxies",
+            ),
+            (
+                &[(
+                    "channel_namespaces",
+                    r#"[{"name": "a", "map": {"mode": "persistent", "remove_proxy_enabled": true}}]"#,
+                )],
+                "channel.namespaces: namespace a: map.remove_proxy_enabled: the hook is on, and channel.proxy.map_remove.",
             ),
             (
                 &[("proxies", r#"[{"name": "a"}]"#)],

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sockeye::Origins;
 use sockeye_hub::{
-    NodeSettings, UnixMillis,
+    MapLimits, NodeSettings, UnixMillis,
     broker::{LogSettings, MemoryLimits},
     namespace::{ChannelConfig, Namespaces},
     token::{JwksEndpoint, Verifier, VerifierConfig},
@@ -187,6 +187,10 @@ fn node_settings(config: &Config) -> NodeSettings {
     settings.concurrency = client.concurrency.0 as usize;
     settings.commands_waiting_max = client.commands_waiting_max.0 as usize;
     settings.command_bytes_waiting_max = client.command_bytes_waiting_max.0;
+    settings.map_limits = MapLimits {
+        keys_max: config.map_broker.keys_max.0 as usize,
+        bytes_max: config.map_broker.bytes_max.0,
+    };
     settings.recovery_max_publication_limit = client.recovery_max_publication_limit.0 as usize;
     settings.history_max_publication_limit = client.history_max_publication_limit.0 as usize;
     settings.position_check_interval = client.channel_position_check_delay.0;
@@ -276,7 +280,8 @@ impl Config {
             for options in options.chain([&mut channels.without_namespace]) {
                 options.presence = true;
                 options.join_leave = true;
-                if options.history_size == 0 && options.history_ttl.is_zero() {
+                let is_map = options.subscription_type.is_map();
+                if !is_map && options.history_size == 0 && options.history_ttl.is_zero() {
                     options.history_size = DEV_HISTORY_SIZE;
                     options.history_ttl = DEV_HISTORY_TTL;
                 }

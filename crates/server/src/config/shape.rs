@@ -4,12 +4,12 @@ use std::{any::TypeId, path::PathBuf};
 
 use sockeye_hub::{
     broker::LogSync,
-    namespace::{DeltaType, PublicationDataFormat, RecoveryMode, SlowReader},
+    namespace::{DeltaType, PublicationDataFormat, RecoveryMode, SlowReader, SubscriptionType},
 };
 
 use super::{
     ApiKey, Bytes, ChannelOptionKeys, ChatToken, ClientAuth, Count, FieldName, FileMode, FileOwner,
-    Filter, HttpUrl, ListenAddr, LogFormat, LogSize, LongPeriod, MemoryMax, MetricPrefix,
+    Filter, HttpUrl, ListenAddr, LogFormat, LogSize, LongPeriod, MapTable, MemoryMax, MetricPrefix,
     NamedList, Network, Number, Period, PresenceStore, ProxyHttp, ProxyKeys, PublicKey, PublicUrl,
     RpcOptionKeys, Switch, Term, Text, TokenSecret, TrustedProxy, UrlPath, WebOrigin, choice,
     key::Key,
@@ -56,6 +56,8 @@ pub(crate) enum Shape {
     MetricPrefix,
     SlowReader,
     DeltaType,
+    SubscriptionType,
+    MapTable,
 }
 
 impl Shape {
@@ -109,6 +111,8 @@ impl Shape {
             (TypeId::of::<MetricPrefix>(), Self::MetricPrefix),
             (TypeId::of::<SlowReader>(), Self::SlowReader),
             (TypeId::of::<DeltaType>(), Self::DeltaType),
+            (TypeId::of::<SubscriptionType>(), Self::SubscriptionType),
+            (TypeId::of::<MapTable>(), Self::MapTable),
         ];
         let shape = known.into_iter().find(|(id, _)| parsed == *id);
         shape
@@ -148,6 +152,8 @@ impl Shape {
             Self::MetricPrefix => text.parse::<MetricPrefix>().map(drop),
             Self::SlowReader => choice::slow_reader(text).map(drop),
             Self::DeltaType => choice::delta_type(text).map(drop),
+            Self::SubscriptionType => choice::subscription_type(text).map(drop),
+            Self::MapTable => text.parse::<MapTable>().map(drop),
             Self::RecoveryMode => choice::recovery_mode(text).map(drop),
             Self::DataFormat => choice::data_format(text).map(drop),
             Self::Namespaces => text.parse::<NamedList<ChannelOptionKeys>>().map(drop),
@@ -197,11 +203,12 @@ impl Shape {
             Self::MetricPrefix => "a prefix of names of metrics",
             Self::SlowReader => "a rule for slow readers",
             Self::DeltaType => "a kind of delta compression",
+            Self::SubscriptionType => "a type of subscriptions",
             Self::RecoveryMode => "a recovery mode",
             Self::DataFormat => "a data format",
             Self::Namespaces | Self::RpcNamespaces => "a list of namespaces",
             Self::Proxies => "a list of proxies",
-            Self::ProxyHttp => "a table",
+            Self::ProxyHttp | Self::MapTable => "a table",
             Self::HttpUrl => "a URL",
             Self::FieldName => "the name of a header field",
             Self::LogSync => "a mode of syncing",
@@ -250,6 +257,10 @@ impl Shape {
             Self::MetricPrefix => "letters, digits and _, not beginning with a digit; up to 64",
             Self::SlowReader => "disconnect, drop-oldest, latest-only",
             Self::DeltaType => "fossil",
+            Self::SubscriptionType => "stream, map, map_clients, map_users",
+            Self::MapTable => {
+                "a table with mode, key_ttl and so on; outside the file a JSON object"
+            }
             Self::RecoveryMode => "stream, cache",
             Self::DataFormat => "not_empty, json, json_object, binary",
             Self::Namespaces | Self::RpcNamespaces | Self::Proxies => {
@@ -301,7 +312,7 @@ impl Shape {
 
     /// Returns whether a TOML table can be such a value.
     pub(crate) fn takes_table(self) -> bool {
-        self == Self::ProxyHttp
+        matches!(self, Self::ProxyHttp | Self::MapTable)
     }
 
     /// Returns whether a TOML integer can be such a value.

@@ -123,7 +123,10 @@ fn idle_options(place: &str, options: &ChannelOptions) -> Vec<String> {
             }
         }
     }
-    if let (false, Some(reason)) = (options.allowed_delta_types.is_empty(), no_history) {
+    let has_delta = !options.allowed_delta_types.is_empty();
+    // The differences of a map are from its entries.
+    let is_map = options.subscription_type.is_map();
+    if let (true, Some(reason)) = (has_delta && !is_map, no_history) {
         idle.push(format!(
             "{place}: allowed_delta_types does nothing: {reason}"
         ));
@@ -207,6 +210,10 @@ mod tests {
             ),
             (
                 r#""allow_publish_for_anonymous": true, "allow_publish_for_subscriber": true"#,
+                None,
+            ),
+            (
+                r#""allowed_delta_types": ["fossil"], "subscription_type": "map", "map": {"mode": "persistent"}"#,
                 None,
             ),
             (

@@ -11,7 +11,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 use serde_json::value::RawValue;
-use sockeye_hub::{UnixMillis, token::OptionOverride, wire::check_json};
+use sockeye_hub::{MapCondition, UnixMillis, token::OptionOverride, wire::check_json};
 
 use crate::config::nearest;
 
@@ -63,6 +63,16 @@ pub(crate) fn payload(json: Option<&RawValue>, base64: &str) -> Result<Option<By
         return Ok(Some(bytes.into()));
     }
     Ok(json.and_then(of_raw))
+}
+
+/// Returns the condition for an entry of a map with this name; `None` if there is no such condition.
+pub(crate) fn map_condition(name: &str) -> Option<MapCondition> {
+    match name {
+        "" => Some(MapCondition::None),
+        "if_new" => Some(MapCondition::IfNew),
+        "if_exists" => Some(MapCondition::IfExists),
+        _ => None,
+    }
 }
 
 /// Returns JSON as a payload.

@@ -13,6 +13,49 @@ pub(super) fn add(families: &mut Families<'_>, node: &NodeMetrics) {
     add_clients(families, node);
     add_commands(families, node);
     add_transports(families, node);
+    add_maps(families, node);
+}
+
+fn add_maps(families: &mut Families<'_>, node: &NodeMetrics) {
+    for (change, name, help) in [
+        (
+            "publish",
+            "map_broker_publish_suppressed_count",
+            "Entries of maps that were not set, by the reason.",
+        ),
+        (
+            "remove",
+            "map_broker_remove_suppressed_count",
+            "Entries of maps that were not removed, by the reason.",
+        ),
+    ] {
+        let counts = node.map_suppressions.iter();
+        let counts = counts.filter(|count| count.change == change);
+        families.counters(
+            name,
+            help,
+            counts.map(|count| (vec![("reason", count.reason)], count.count as f64)),
+        );
+    }
+    for (name, help, value) in [
+        (
+            "map_num_maps",
+            "Maps with entries in memory.",
+            node.num_maps,
+        ),
+        (
+            "map_num_entries",
+            "Entries of maps in memory.",
+            node.num_map_entries,
+        ),
+        (
+            "map_bytes",
+            "Bytes that the entries of maps take.",
+            node.map_bytes,
+        ),
+    ] {
+        families.gauge(name, help, value as f64);
+    }
 }
 
 /// Adds what the log of channels tells.

@@ -342,6 +342,11 @@ impl Broker for LogBroker {
         }
     }
 
+    fn kept_channels(&self, prefix: &str) -> Option<Vec<Arc<str>>> {
+        let now = self.handle.shared.time.now();
+        Some(self.handle.index.lock().names(prefix, now))
+    }
+
     fn sweep(&self) {
         self.handle.shared.queue.sweep();
     }

@@ -179,7 +179,9 @@ pub(super) fn cost(publication: &Publication) -> usize {
             + info.conn_info.len()
             + info.chan_info.len()
     });
-    PUBLICATION_BYTES + publication.data.len() + tags + info
+    let change = publication.change.as_ref();
+    let change = change.map_or(0, |change| CHANGE_BYTES + change.key.len());
+    PUBLICATION_BYTES + publication.data.len() + tags + info + change
 }
 
 /// Bytes. The publication, the counts of its `Arc`, two places in the list (which doubles when it grows), the data's
@@ -188,6 +190,9 @@ const PUBLICATION_BYTES: usize = size_of::<Publication>() + 16 + 2 * 8 + 16;
 
 /// Bytes. Two boxes, and the allocations behind them.
 const TAG_BYTES: usize = 2 * 16 + 2 * 16;
+
+/// Bytes. The change, the key's counts, and the allocations behind both.
+const CHANGE_BYTES: usize = size_of::<crate::MapChange>() + 16 + 2 * 16;
 
 /// Bytes. Clients share it among their publications; it is counted for each, because any may be the last to hold it.
 const INFO_BYTES: usize = size_of::<crate::ClientInfo>() + 16 + 4 * 32;

@@ -296,6 +296,7 @@ impl Client {
         }
         // The presence on other nodes ends before the application hears of it.
         drop(subscriptions);
+        self.drop_catch_ups();
         if let Some(handler) = &self.node.handlers.disconnect {
             handler(DisconnectEvent {
                 client: connected.view(&*self.transport),

@@ -17,6 +17,8 @@ mod connect;
 mod execute;
 mod expiry;
 mod grant;
+mod map_commands;
+mod map_subscribe;
 mod orders;
 mod ping;
 mod questions;
@@ -24,6 +26,8 @@ mod refresh;
 mod state;
 mod subscribe;
 mod subscriptions;
+mod unsubscribe;
 
 pub use client::{Client, ConnectionInfo};
 pub(crate) use state::Failure;
+pub(crate) use subscribe::Plan;

@@ -19,17 +19,14 @@ impl Client {
         self: &Arc<Self>,
         request: PublishRequest,
     ) -> Result<Reply, Failure> {
-        let PublishRequest {
-            channel,
-            data,
-            r#type,
-            ..
-        } = request;
-        // A publication to a map, which this hub doesn't have.
-        if r#type != 0 && !channel.is_empty() {
-            return Err(ErrorCode::PermissionDenied.into());
+        if request.r#type != 0 {
+            return self.change_map(request).await;
         }
+        let PublishRequest { channel, data, .. } = request;
         let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
+        if resolved.options.subscription_type.is_map() {
+            return Err(ErrorCode::BadRequest.into());
+        }
         // Before the application is asked, so that it never sees what can't be published.
         let is_asked = self.node.handlers.publish.is_some();
         if is_asked && !accepts(resolved.publication_data_format, &data) {

@@ -1,4 +1,4 @@
-//! Subscriptions of a client: what is allowed, what it missed, and the end.
+//! Subscriptions of a client: what is allowed, and what it missed.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     ClientInfo, Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, RareBytes, StreamPosition,
-    UnixMillis, UnsubscribeCode,
+    UnixMillis,
     filter::Filter,
     metrics::FrameKind,
     namespace::{
@@ -21,35 +21,43 @@ use crate::{
     node::{ClientView, SubscriptionGrant, push},
     shard::{Begun, Generation, NewSubscription, Recovery, RecoveryRequest, Variant},
     token::SubscriptionOptions,
-    wire::{
-        Publication, Push, Reply, SubscribeRequest, SubscribeResult, UnsubscribePush,
-        UnsubscribeRequest, UnsubscribeResult,
-    },
+    wire::{Publication, Reply, SubscribeRequest, SubscribeResult},
 };
 
 /// A subscription that is allowed, with all that follows from the channel's options, the token and the request.
-pub(super) struct Plan {
-    pub(super) channel: Arc<str>,
-    pub(super) is_recoverable: bool,
-    pub(super) is_positioned: bool,
-    pub(super) is_present: bool,
+pub(crate) struct Plan {
+    pub(crate) channel: Arc<str>,
+    pub(crate) is_recoverable: bool,
+    pub(crate) is_positioned: bool,
+    /// Whether the channel is a map.
+    pub(crate) is_map: bool,
+    pub(crate) is_present: bool,
     /// Whether others are told of it.
-    pub(super) announces: bool,
+    pub(crate) announces: bool,
     /// Whether the client is told of others.
-    pub(super) hears_others: bool,
-    pub(super) filter: Option<Arc<Filter>>,
+    pub(crate) hears_others: bool,
+    pub(crate) filter: Option<Arc<Filter>>,
     /// Whether the channel's options and the request let it have differences.
-    pub(super) can_have_delta: bool,
-    pub(super) has_delta: bool,
-    pub(super) mode: RecoveryMode,
+    pub(crate) can_have_delta: bool,
+    pub(crate) has_delta: bool,
+    pub(crate) mode: RecoveryMode,
     /// Whether the newest publication is delivered although the client doesn't ask.
-    pub(super) auto_cache_recover: bool,
-    pub(super) slow_reader: SlowReader,
-    pub(super) history_meta_ttl: std::time::Duration,
-    pub(super) chan_info: RareBytes,
-    pub(super) data: Bytes,
-    pub(super) expire_at: Option<UnixMillis>,
-    pub(super) refresh: RefreshBy,
+    pub(crate) auto_cache_recover: bool,
+    pub(crate) slow_reader: SlowReader,
+    pub(crate) history_meta_ttl: std::time::Duration,
+    pub(crate) chan_info: RareBytes,
+    pub(crate) data: Bytes,
+    pub(crate) expire_at: Option<UnixMillis>,
+    pub(crate) refresh: RefreshBy,
+}
+
+/// A subscription that is to begin.
+pub(super) struct Opened {
+    pub(super) plan: Plan,
+    pub(super) generation: Generation,
+    /// Where deliveries begin. `None`: with what has been kept.
+    pub(super) position: Option<StreamPosition>,
+    pub(super) result: SubscribeResult,
 }
 
 /// What a client asks to be given.
@@ -105,8 +113,14 @@ impl Client {
         request: SubscribeRequest,
     ) -> Result<(), Failure> {
         check(&request)?;
+        if request.r#type != 0 {
+            return self.subscribe_to_map(id, request).await;
+        }
         let channel: Arc<str> = request.channel.as_str().into();
         let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
+        if resolved.options.subscription_type.is_map() {
+            return Err(ErrorCode::PermissionDenied.into());
+        }
         let attempt = self.node.next_number();
         let view = self.reserve(&channel, attempt)?;
         let granted = self.grant(&view, &resolved, &request).await;
@@ -114,23 +128,39 @@ impl Client {
             Ok(grant) => self.open_granted(&channel, &request, grant).await,
             Err(failure) => Err(failure),
         };
-        let (plan, wanted, generation, mut result) = match opened {
-            Ok(opened) => opened,
+        match opened {
+            Ok(opened) => self.begin_deliveries(id, attempt, opened),
             Err(failure) => {
                 self.give_up(&channel, attempt);
-                return Err(failure);
+                Err(failure)
             }
-        };
+        }
+    }
+
+    /// Tells the client that it is subscribed, and begins to deliver.
+    pub(super) fn begin_deliveries(
+        self: &Arc<Self>,
+        id: u32,
+        attempt: u64,
+        opened: Opened,
+    ) -> Result<(), Failure> {
+        let Opened {
+            plan,
+            generation,
+            position,
+            mut result,
+        } = opened;
+        let channel = &plan.channel;
         let now = self.node.now();
         if let (Some(expire_at), RefreshBy::Client) = (plan.expire_at, plan.refresh) {
             result.expires = true;
             result.ttl = seconds_until(expire_at, now);
         }
         let mut state = self.state.lock();
-        let Some(subscription) = pending(&mut state, &channel, attempt) else {
+        let Some(subscription) = pending(&mut state, channel, attempt) else {
             drop(state);
             // The server has unsubscribed the client meanwhile, or the client is gone.
-            self.drop_held(&channel, generation);
+            self.drop_held(channel, generation);
             return Err(ErrorCode::Internal.into());
         };
         subscription.set_progress(Progress::Active(generation));
@@ -144,7 +174,7 @@ impl Client {
             ..Reply::default()
         };
         let told = self.send(FrameKind::Subscribe, &reply);
-        self.release(&channel, generation, wanted.position);
+        self.release(channel, generation, position);
         self.set_alarm(&mut state);
         self.appear(state.connected()?, &plan);
         drop(state);
@@ -156,22 +186,21 @@ impl Client {
         channel: &Arc<str>,
         request: &SubscribeRequest,
         grant: SubscriptionGrant,
-    ) -> Result<(Plan, Request, Generation, SubscribeResult), Failure> {
-        let wishes = Wishes {
-            positioned: request.positioned,
-            recoverable: request.recoverable,
-            join_leave: request.join_leave,
-            filter: request.tf.as_ref(),
-        };
+    ) -> Result<Opened, Failure> {
         let user = Arc::clone(&self.state.lock().connected()?.info.user);
         let resolved = self.node.namespaces.resolve(channel).map_err(unresolved)?;
-        let mut plan = self.plan(&user, channel, &resolved, grant, Some(wishes))?;
+        let mut plan = self.plan_of_client(&user, channel, &resolved, grant, request)?;
         Self::agree_on_delta(&mut plan, &request.delta);
         let mut wanted = Request::of(request);
         let info = self.state.lock().connected()?.info_in(&plan.chan_info);
         let holding = self.hold(&mut plan, info).await?;
         match self.read(&mut plan, &mut wanted, &holding).await {
-            Ok(result) => Ok((plan, wanted, holding.generation, result)),
+            Ok(result) => Ok(Opened {
+                plan,
+                generation: holding.generation,
+                position: wanted.position,
+                result,
+            }),
             Err(failure) => {
                 self.drop_held(channel, holding.generation);
                 Err(failure)
@@ -179,15 +208,34 @@ impl Client {
         }
     }
 
+    /// Makes the plan of a subscription that a client asks for.
+    pub(super) fn plan_of_client(
+        &self,
+        user: &str,
+        channel: &Arc<str>,
+        resolved: &ResolvedChannel<'_>,
+        grant: SubscriptionGrant,
+        request: &SubscribeRequest,
+    ) -> Result<Plan, Failure> {
+        let wishes = Wishes {
+            positioned: request.positioned,
+            recoverable: request.recoverable,
+            join_leave: request.join_leave,
+            filter: request.tf.as_ref(),
+        };
+        self.plan(user, channel, resolved, grant, Some(wishes))
+    }
+
     /// Takes the place of a subscription, so that there is one for each channel.
-    fn reserve(&self, channel: &Arc<str>, attempt: u64) -> Result<ClientView, Failure> {
+    pub(super) fn reserve(&self, channel: &Arc<str>, attempt: u64) -> Result<ClientView, Failure> {
         let mut state = self.state.lock();
         let connected = state.connected()?;
         let subscriptions = &mut connected.subscriptions;
         if subscriptions.find(channel).is_some() {
             return Err(ErrorCode::AlreadySubscribed.into());
         }
-        if subscriptions.len() >= self.node.settings.channel_limit {
+        let reading = self.node.catch_ups.count(self.key);
+        if subscriptions.len() + reading >= self.node.settings.channel_limit {
             return Err(ErrorCode::LimitExceeded.into());
         }
         subscriptions.insert(Subscription::new(
@@ -198,14 +246,14 @@ impl Client {
         Ok(connected.view(&*self.transport))
     }
 
-    /// Takes the place back, unless something else has it.
-    pub(super) fn give_up(&self, channel: &str, attempt: u64) {
+    /// Takes the place back, unless something else has it. Returns whether it was there.
+    pub(super) fn give_up(&self, channel: &str, attempt: u64) -> bool {
         let mut state = self.state.lock();
-        if pending(&mut state, channel, attempt).is_some()
-            && let Ok(connected) = state.connected()
-        {
+        let is_pending = pending(&mut state, channel, attempt).is_some();
+        if is_pending && let Ok(connected) = state.connected() {
             connected.subscriptions.remove(channel);
         }
+        is_pending
     }
 
     /// Makes the plan of a subscription that a back end asks for.
@@ -280,6 +328,7 @@ impl Client {
             channel: Arc::clone(channel),
             is_recoverable,
             is_positioned: is_positioned || is_recoverable,
+            is_map: false,
             is_present: overrides.presence.unwrap_or(options.presence),
             announces,
             hears_others,
@@ -315,6 +364,7 @@ impl Client {
         plan: &mut Plan,
         info: Arc<ClientInfo>,
     ) -> Result<Holding, Failure> {
+        self.node.check_maps_of(&plan.channel)?;
         let subscription = NewSubscription {
             client: Arc::clone(self),
             variant: Variant {
@@ -323,6 +373,7 @@ impl Client {
                 is_unidirectional: self.transport.is_unidirectional(),
                 has_join_leave: plan.hears_others,
                 has_delta: plan.has_delta,
+                is_map: plan.is_map,
                 is_positioned: plan.is_positioned,
                 filter: plan.filter.clone(),
                 slow_reader: plan.slow_reader,
@@ -362,6 +413,7 @@ impl Client {
         {
             subscription.presence = Some(Box::new(presence.enter(&plan.channel, &info)));
         }
+        self.node.enter_maps_of(&plan.channel, &info);
         if plan.announces {
             self.node.announce_join(&plan.channel, info);
         }
@@ -458,85 +510,15 @@ impl Client {
         }
         Ok(publications)
     }
-
-    pub(super) fn unsubscribe(&self, request: &UnsubscribeRequest) -> Result<Reply, Failure> {
-        if request.channel.is_empty() {
-            return Err(Disconnect::BAD_REQUEST.into());
-        }
-        let removed = {
-            let mut state = self.state.lock();
-            let subscriptions = &mut state.connected()?.subscriptions;
-            subscriptions.remove(&request.channel)
-        };
-        if let Some(subscription) = removed {
-            self.abandon(&subscription);
-        }
-        Ok(Reply {
-            unsubscribe: Some(UnsubscribeResult::default()),
-            ..Reply::default()
-        })
-    }
-
-    /// Ends a subscription and tells the client. Does nothing if there is none.
-    pub(crate) fn end_subscription(self: &Arc<Self>, channel: &str, code: UnsubscribeCode) {
-        let removed = {
-            let mut state = self.state.lock();
-            let Ok(connected) = state.connected() else {
-                return;
-            };
-            connected.subscriptions.remove(channel)
-        };
-        if let Some(subscription) = removed {
-            self.abandon(&subscription);
-            self.tell_unsubscribed(channel, code);
-        }
-    }
-
-    /// Ends a subscription that has missed something, so that the client recovers: it subscribes again, or connects again
-    /// if the server has subscribed it.
-    pub(crate) async fn lose(self: Arc<Self>, channel: &str, generation: Generation) {
-        let removed = {
-            let mut state = self.state.lock();
-            let Ok(connected) = state.connected() else {
-                return;
-            };
-            let found = connected.subscriptions.find(channel);
-            match found.map(|found| (found.progress(), found.origin)) {
-                Some((progress, _)) if progress != Progress::Active(generation) => return,
-                Some((_, Origin::Client)) => connected.subscriptions.remove(channel),
-                Some((_, Origin::Server | Origin::Token)) => None,
-                None => return,
-            }
-        };
-        match removed {
-            Some(subscription) => {
-                self.abandon(&subscription);
-                self.tell_unsubscribed(channel, UnsubscribeCode::Insufficient);
-            }
-            None => self.disconnect(Disconnect::INSUFFICIENT_STATE),
-        }
-    }
-
-    fn tell_unsubscribed(self: &Arc<Self>, channel: &str, code: UnsubscribeCode) {
-        self.node.recorder.unsubscribed_by_server(code);
-        let push = Push {
-            channel: channel.to_owned(),
-            unsubscribe: Some(UnsubscribePush::from(code)),
-            ..Push::default()
-        };
-        if let Err(disconnect) = self.push(push) {
-            self.disconnect(disconnect);
-        }
-    }
 }
 
-/// Refuses what this hub doesn't have: deltas of an unknown kind, and subscriptions of another type than a stream.
+/// Refuses what this hub doesn't have: deltas of an unknown kind, and subscriptions that are neither streams nor maps.
 fn check(request: &SubscribeRequest) -> Result<(), Failure> {
     if request.channel.is_empty() || !matches!(&*request.delta, "" | FOSSIL) {
         return Err(Disconnect::BAD_REQUEST.into());
     }
     match request.r#type {
-        0 => Ok(()),
+        0..=3 => Ok(()),
         _ => Err(ErrorCode::PermissionDenied.into()),
     }
 }

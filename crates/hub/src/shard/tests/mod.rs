@@ -171,6 +171,7 @@ fn variant() -> Variant {
         encoding: Encoding::Json,
         is_unidirectional: false,
         has_delta: false,
+        is_map: false,
         has_join_leave: false,
         is_positioned: true,
         filter: None,

@@ -7,8 +7,9 @@ use super::{
     order::METHODS,
     request,
     result::{
-        BroadcastResult, ChannelsResult, Empty, HistoryResult, InfoResult, PresenceResult,
-        PresenceStatsResult, PublishResult, Reply,
+        BroadcastResult, ChannelsResult, Empty, HistoryResult, InfoResult, MapChangeResult,
+        MapStateResult, MapStatsResult, MapStreamResult, PresenceResult, PresenceStatsResult,
+        PublishResult, Reply,
     },
 };
 use crate::api::document::{Schemas, reference, with_status};
@@ -53,7 +54,7 @@ macro_rules! order {
 }
 
 /// All orders but `batch`, which is made of them.
-const ORDERS: [OrderDocument; 13] = [
+const ORDERS: [OrderDocument; 19] = [
     order!(
         "publish",
         "Publishes to a channel.",
@@ -95,6 +96,18 @@ const ORDERS: [OrderDocument; 13] = [
     order!("channels", "Lists the channels that have subscribers, at most 100,000.", [request::Channels],
         without [], needs [], ChannelsResult),
     order!("info", "Describes the node.", [], without [], needs [], InfoResult),
+    order!("map_publish", "Sets an entry of a map.", [request::MapPublish],
+        without [], needs ["channel", "key"], MapChangeResult),
+    order!("map_remove", "Removes an entry of a map.", [request::MapRemove],
+        without [], needs ["channel", "key"], MapChangeResult),
+    order!("map_read_state", "Reads entries of a map, at most 100,000.", [request::MapReadState],
+        without [], needs ["channel"], MapStateResult),
+    order!("map_read_stream", "Reads changes of a map.", [request::MapReadStream],
+        without [], needs ["channel"], MapStreamResult),
+    order!("map_stats", "Counts the entries of a map.", [request::OfChannel],
+        without [], needs ["channel"], MapStatsResult),
+    order!("map_clear", "Removes all entries of a map, each by a change.", [request::OfChannel],
+        without [], needs ["channel"], Empty),
     order!("rpc", "Fails with error 104: there are no procedures for back ends.", [],
         without [], needs [], Empty),
 ];

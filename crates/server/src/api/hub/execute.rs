@@ -12,7 +12,8 @@ use super::{
     request,
     result::{
         self, BatchReply, BatchResult, BroadcastResult, ChannelsResult, Empty, HistoryResult,
-        InfoResult, OrderResult, PresenceResult, PresenceStatsResult, PublishResult, Reply,
+        InfoResult, MapChangeResult, MapEntry, MapPosition, MapStateResult, MapStatsResult,
+        MapStreamResult, OrderResult, PresenceResult, PresenceStatsResult, PublishResult, Reply,
     },
 };
 use crate::api::ApiMetrics;
@@ -22,6 +23,12 @@ const PARTS_MAX: usize = 10_000;
 
 /// Channels in one answer; a node may have millions.
 const CHANNELS_MAX: usize = 100_000;
+
+/// Entries of a map in one answer. The cursor gets the others.
+const ENTRIES_MAX: usize = 100_000;
+
+/// Bytes. Data of entries of a map in one answer, but at least one page. Others follow with its cursor.
+const ENTRY_BYTES_MAX: usize = 16 << 20;
 
 /// What carries out orders. Cheap to clone.
 #[derive(Clone)]
@@ -56,6 +63,12 @@ impl Orders {
             Order::PresenceStats(request) => presence_stats(node, &request)?.into(),
             Order::History(request) => history(node, &request).await?.into(),
             Order::HistoryRemove(request) => history_remove(node, &request).await?.into(),
+            Order::MapPublish(request) => map_publish(node, request).await?.into(),
+            Order::MapRemove(request) => map_remove(node, &request).await?.into(),
+            Order::MapReadState(request) => map_read_state(node, &request).await?.into(),
+            Order::MapReadStream(request) => map_read_stream(node, &request).await?.into(),
+            Order::MapStats(request) => map_stats(node, &request).await?.into(),
+            Order::MapClear(request) => map_clear(node, &request).await?.into(),
             Order::Channels(request) => channels(node, &request)?.into(),
             Order::Info => info(node).into(),
             Order::Batch(request) => batch(self, request).await?.into(),
@@ -181,6 +194,74 @@ async fn history(node: &Node, request: &request::HistoryOf) -> Result<HistoryRes
 
 async fn history_remove(node: &Node, request: &request::OfChannel) -> Result<Empty, Failure> {
     node.remove_history(&request.channel).await?;
+    Ok(Empty {})
+}
+
+async fn map_publish(
+    node: &Node,
+    request: request::MapPublish,
+) -> Result<MapChangeResult, Failure> {
+    let data = request.data()?;
+    let (channel, key) = (request.channel.clone(), request.key.clone());
+    let how = request.publishing()?;
+    let changed = node.map_publish(&channel, &key, data, how).await?;
+    Ok(MapChangeResult::of(&changed))
+}
+
+async fn map_remove(node: &Node, request: &request::MapRemove) -> Result<MapChangeResult, Failure> {
+    let idempotency_key = request.idempotency_key();
+    let changed = node.map_remove(&request.channel, &request.key, idempotency_key);
+    Ok(MapChangeResult::of(&changed.await?))
+}
+
+async fn map_read_state(
+    node: &Node,
+    request: &request::MapReadState,
+) -> Result<MapStateResult, Failure> {
+    let mut query = request.query();
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let state = node.map_state(&request.channel, query.clone()).await?;
+        if !request.accepts(state.position.epoch.as_str()) {
+            return Err(ErrorCode::UnrecoverablePosition.into());
+        }
+        bytes += state.entries.iter().map(|it| it.data.len()).sum::<usize>();
+        entries.extend(state.entries.iter().map(|entry| MapEntry::of(entry)));
+        let next = state.next.map(|key| key.to_string());
+        let is_full = entries.len() >= ENTRIES_MAX || bytes >= ENTRY_BYTES_MAX;
+        if next.is_none() || !request.wants_all() || is_full {
+            return Ok(MapStateResult {
+                entries,
+                position: MapPosition::of(&state.position),
+                cursor: next,
+            });
+        }
+        query.after = next;
+    }
+}
+
+async fn map_read_stream(
+    node: &Node,
+    request: &request::MapReadStream,
+) -> Result<MapStreamResult, Failure> {
+    let history = node.map_stream(&request.channel, request.query()).await?;
+    let changes = history.publications.iter();
+    Ok(MapStreamResult {
+        entries: changes.map(|change| MapEntry::of(change)).collect(),
+        position: MapPosition::of(&history.position),
+    })
+}
+
+async fn map_stats(node: &Node, request: &request::OfChannel) -> Result<MapStatsResult, Failure> {
+    let num_keys = node.map_len(&request.channel).await?;
+    Ok(MapStatsResult {
+        num_keys: num_keys as u64,
+    })
+}
+
+async fn map_clear(node: &Node, request: &request::OfChannel) -> Result<Empty, Failure> {
+    node.map_clear(&request.channel).await?;
     Ok(Empty {})
 }
 

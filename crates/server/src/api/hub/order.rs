@@ -7,7 +7,7 @@ use super::request;
 use crate::hub::json::{fields_of, unknown_keys};
 
 /// The names of orders.
-pub(super) const METHODS: [&str; 14] = [
+pub(super) const METHODS: [&str; 20] = [
     "batch",
     "broadcast",
     "channels",
@@ -15,6 +15,12 @@ pub(super) const METHODS: [&str; 14] = [
     "history",
     "history_remove",
     "info",
+    "map_clear",
+    "map_publish",
+    "map_read_state",
+    "map_read_stream",
+    "map_remove",
+    "map_stats",
     "presence",
     "presence_stats",
     "publish",
@@ -25,7 +31,7 @@ pub(super) const METHODS: [&str; 14] = [
 ];
 
 /// What can be in a batch. The first of these counts, where one command has several.
-const METHODS_OF_BATCH: [&str; 13] = [
+const METHODS_OF_BATCH: [&str; 19] = [
     "publish",
     "broadcast",
     "subscribe",
@@ -39,6 +45,12 @@ const METHODS_OF_BATCH: [&str; 13] = [
     "rpc",
     "refresh",
     "channels",
+    "map_publish",
+    "map_remove",
+    "map_read_state",
+    "map_read_stream",
+    "map_stats",
+    "map_clear",
 ];
 
 /// An order.
@@ -54,6 +66,12 @@ pub(super) enum Order {
     PresenceStats(request::OfChannel),
     History(request::HistoryOf),
     HistoryRemove(request::OfChannel),
+    MapPublish(request::MapPublish),
+    MapRemove(request::MapRemove),
+    MapReadState(request::MapReadState),
+    MapReadStream(request::MapReadStream),
+    MapStats(request::OfChannel),
+    MapClear(request::OfChannel),
     Channels(request::Channels),
     Info,
     Rpc(request::Rpc),
@@ -103,6 +121,12 @@ impl Order {
             "presence_stats" => Self::PresenceStats(read(params)?),
             "history" => Self::History(read(params)?),
             "history_remove" => Self::HistoryRemove(read(params)?),
+            "map_publish" => Self::MapPublish(read(params)?),
+            "map_remove" => Self::MapRemove(read(params)?),
+            "map_read_state" => Self::MapReadState(read(params)?),
+            "map_read_stream" => Self::MapReadStream(read(params)?),
+            "map_stats" => Self::MapStats(read(params)?),
+            "map_clear" => Self::MapClear(read(params)?),
             "channels" => Self::Channels(read(params)?),
             "info" => Self::Info,
             "rpc" => Self::Rpc(read(params)?),
@@ -124,6 +148,12 @@ impl Order {
             Self::PresenceStats(_) => "presence_stats",
             Self::History(_) => "history",
             Self::HistoryRemove(_) => "history_remove",
+            Self::MapPublish(_) => "map_publish",
+            Self::MapRemove(_) => "map_remove",
+            Self::MapReadState(_) => "map_read_state",
+            Self::MapReadStream(_) => "map_read_stream",
+            Self::MapStats(_) => "map_stats",
+            Self::MapClear(_) => "map_clear",
             Self::Channels(_) => "channels",
             Self::Info => "info",
             Self::Rpc(_) => "rpc",
@@ -164,9 +194,13 @@ fn log_unknown_keys(method: &str, params: &RawValue) {
         "unsubscribe" => [clients, fields_of::<request::OfChannel>()].concat(),
         "disconnect" => [clients, fields_of::<request::Disconnect>()].concat(),
         "refresh" => [clients, fields_of::<request::Refresh>()].concat(),
-        "presence" | "presence_stats" | "history_remove" => {
+        "presence" | "presence_stats" | "history_remove" | "map_stats" | "map_clear" => {
             fields_of::<request::OfChannel>().to_vec()
         }
+        "map_publish" => fields_of::<request::MapPublish>().to_vec(),
+        "map_remove" => fields_of::<request::MapRemove>().to_vec(),
+        "map_read_state" => fields_of::<request::MapReadState>().to_vec(),
+        "map_read_stream" => fields_of::<request::MapReadStream>().to_vec(),
         "history" => fields_of::<request::HistoryOf>().to_vec(),
         _ => return,
     };

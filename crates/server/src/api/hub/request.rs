@@ -10,8 +10,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 use sockeye_hub::{
-    Epoch, ErrorCode, HistoryQuery, Limit, Publishing, Refreshing, StreamPosition, Subscribing,
-    UnixMillis, UserFilter, token::SubscriptionOptions,
+    Epoch, ErrorCode, HistoryQuery, Limit, MapPublishing, MapStateQuery, Publishing, Refreshing,
+    StreamPosition, Subscribing, UnixMillis, UserFilter, token::SubscriptionOptions,
 };
 
 use super::failure::Failure;
@@ -175,6 +175,99 @@ pub(super) struct HistoryOf {
     reverse: bool,
 }
 
+/// An entry of a map that is to be set.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct MapPublish {
+    /// Name of the channel.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) channel: String,
+    /// Key of the entry: 1 to 1,024 bytes.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) key: String,
+    /// The payload: any JSON. Without one the entry is its key alone.
+    #[serde(deserialize_with = "even_null")]
+    data: Option<Box<RawValue>>,
+    /// The payload in base64, in place of `data`.
+    #[serde(deserialize_with = "or_default")]
+    b64data: String,
+    /// What filters look at.
+    #[serde(deserialize_with = "or_default")]
+    tags: BTreeMap<String, String>,
+    /// A change with a key that the map has seen within five minutes is answered as the first was, and does not happen again.
+    #[serde(deserialize_with = "or_default")]
+    idempotency_key: String,
+    /// A change whose version isn't above the entry's does not happen. 0: no version.
+    #[serde(deserialize_with = "or_default")]
+    version: u64,
+    /// Names the counter of `version`.
+    #[serde(deserialize_with = "or_default")]
+    version_epoch: String,
+    /// `if_new` sets only what isn't there, `if_exists` only what is. Empty: both.
+    #[serde(deserialize_with = "or_default")]
+    key_mode: String,
+}
+
+/// An entry of a map that is to be removed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct MapRemove {
+    /// Name of the channel.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) channel: String,
+    /// Key of the entry.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) key: String,
+    /// A change with a key that the map has seen within five minutes is answered as the first was, and does not happen again.
+    #[serde(deserialize_with = "or_default")]
+    idempotency_key: String,
+}
+
+/// Which entries of a map are wanted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct MapReadState {
+    /// Name of the channel.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) channel: String,
+    /// Those behind the page whose answer had this cursor.
+    #[serde(deserialize_with = "or_default")]
+    cursor: String,
+    /// Most entries. 0: only the position. −1: all. Pages of large entries are shorter.
+    #[serde(deserialize_with = "or_default")]
+    limit: i32,
+    /// The entry with this key alone.
+    #[serde(deserialize_with = "or_default")]
+    key: String,
+    /// Fails with error 112 unless the map has this epoch.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) revision_epoch: String,
+    /// Counts only with `revision_epoch`, or alone as a position of no epoch.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) revision_offset: u64,
+}
+
+/// Which changes of a map are wanted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct MapReadStream {
+    /// Name of the channel.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) channel: String,
+    /// Most changes. 0: only the position. −1: all.
+    #[serde(deserialize_with = "or_default")]
+    limit: i32,
+    /// The changes after this offset, or before it with `reverse`.
+    #[serde(deserialize_with = "or_default")]
+    since_offset: u64,
+    /// The epoch that the offset belongs to.
+    #[serde(deserialize_with = "or_default")]
+    since_epoch: String,
+    /// The newest first.
+    #[serde(deserialize_with = "or_default")]
+    reverse: bool,
+}
+
 /// Which channels are wanted.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -224,6 +317,68 @@ impl Publish {
             idempotency_key: (!key.is_empty()).then_some(key),
             version: self.version,
             version_epoch: self.version_epoch,
+        }
+    }
+}
+
+impl MapPublish {
+    /// Returns the payload; nothing if there is none.
+    pub(super) fn data(&self) -> Result<Bytes, Failure> {
+        Ok(payload(self.data.as_deref(), &self.b64data)?.unwrap_or_default())
+    }
+
+    pub(super) fn publishing(self) -> Result<MapPublishing, Failure> {
+        let key = self.idempotency_key;
+        Ok(MapPublishing {
+            tags: self.tags.into_iter().collect(),
+            idempotency_key: (!key.is_empty()).then_some(key),
+            version: self.version,
+            version_epoch: self.version_epoch,
+            condition: json::map_condition(&self.key_mode).ok_or(ErrorCode::BadRequest)?,
+        })
+    }
+}
+
+impl MapRemove {
+    pub(super) fn idempotency_key(&self) -> Option<String> {
+        let key = &self.idempotency_key;
+        (!key.is_empty()).then(|| key.clone())
+    }
+}
+
+impl MapReadState {
+    pub(super) fn query(&self) -> MapStateQuery {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        MapStateQuery {
+            after: given(&self.cursor),
+            limit: usize::try_from(self.limit).unwrap_or(usize::MAX),
+            key: given(&self.key),
+        }
+    }
+
+    /// Returns whether all is wanted, in as many pages as it takes.
+    pub(super) fn wants_all(&self) -> bool {
+        self.limit < 0 && self.key.is_empty()
+    }
+
+    /// Returns whether the answer is good for whoever asks.
+    pub(super) fn accepts(&self, epoch: &str) -> bool {
+        let has_revision = self.revision_offset > 0 || !self.revision_epoch.is_empty();
+        !has_revision || self.revision_epoch == epoch
+    }
+}
+
+impl MapReadStream {
+    pub(super) fn query(&self) -> HistoryQuery {
+        let has_since = self.since_offset > 0 || !self.since_epoch.is_empty();
+        HistoryQuery {
+            limit: limit(self.limit),
+            since: has_since.then(|| StreamPosition {
+                offset: self.since_offset,
+                epoch: Epoch::new(&self.since_epoch),
+            }),
+            reverse: self.reverse,
+            ..HistoryQuery::default()
         }
     }
 }
@@ -293,15 +448,19 @@ impl Refresh {
 impl HistoryOf {
     pub(super) fn query(&self) -> HistoryQuery {
         HistoryQuery {
-            limit: match usize::try_from(self.limit) {
-                Ok(0) => Limit::PositionOnly,
-                Ok(limit) => Limit::AtMost(limit),
-                Err(_) => Limit::All,
-            },
+            limit: limit(self.limit),
             since: self.since.as_ref().map(Position::position),
             reverse: self.reverse,
             ..HistoryQuery::default()
         }
+    }
+}
+
+fn limit(limit: i32) -> Limit {
+    match usize::try_from(limit) {
+        Ok(0) => Limit::PositionOnly,
+        Ok(limit) => Limit::AtMost(limit),
+        Err(_) => Limit::All,
     }
 }
 

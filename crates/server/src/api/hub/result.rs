@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
-use sockeye_hub::Published;
+use sockeye_hub::{MapChanged, MapSuppression, Published, StreamPosition};
 
 use super::failure::Failure;
 
@@ -22,6 +22,10 @@ pub(super) enum OrderResult {
     Channels(ChannelsResult),
     Info(InfoResult),
     Batch(BatchResult),
+    MapChange(MapChangeResult),
+    MapState(MapStateResult),
+    MapStream(MapStreamResult),
+    MapStats(MapStatsResult),
 }
 
 /// A result, or why there is none.
@@ -120,6 +124,82 @@ pub(super) struct Publication {
     tags: BTreeMap<String, String>,
 }
 
+/// What came of a change of a map.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct MapChangeResult {
+    /// Its number. Absent where the map has no stream.
+    #[serde(skip_serializing_if = "is_zero")]
+    offset: u64,
+    /// The stream that the number belongs to.
+    epoch: String,
+    /// It has not happened.
+    #[serde(skip_serializing_if = "is_false")]
+    suppressed: bool,
+    /// Why not: `idempotency`, `version`, `key_exists` or `key_not_found`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppress_reason: Option<&'static str>,
+}
+
+/// Entries of a map.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct MapStateResult {
+    /// The entries, in the order of their keys.
+    pub(super) entries: Vec<MapEntry>,
+    #[serde(flatten)]
+    pub(super) position: MapPosition,
+    /// Others follow: what gets them as `cursor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cursor: Option<String>,
+}
+
+/// Changes of a map.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct MapStreamResult {
+    /// The changes, the oldest first unless `reverse` is set.
+    pub(super) entries: Vec<MapEntry>,
+    #[serde(flatten)]
+    pub(super) position: MapPosition,
+}
+
+/// Where the stream of a map is.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct MapPosition {
+    /// Number of its newest change. Absent where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    offset: u64,
+    /// The stream that the numbers belong to.
+    epoch: String,
+}
+
+/// How large a map is.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct MapStatsResult {
+    /// Entries. Absent if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) num_keys: u64,
+}
+
+/// An entry of a map, or a change of one.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct MapEntry {
+    /// Its key.
+    key: String,
+    /// The payload; `null` if it isn't JSON, and absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+    /// What filters look at.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+    /// Number of the change. Absent where the map has no stream.
+    #[serde(skip_serializing_if = "is_zero")]
+    offset: u64,
+    /// The change removed the entry.
+    #[serde(skip_serializing_if = "is_false")]
+    removed: bool,
+    /// When it was set or removed, in milliseconds since 1970.
+    time: u64,
+}
+
 /// The channels that have subscribers.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ChannelsResult {
@@ -185,6 +265,44 @@ impl PublishResult {
     }
 }
 
+impl MapChangeResult {
+    pub(super) fn of(changed: &MapChanged) -> Self {
+        Self {
+            offset: changed.position.offset,
+            epoch: changed.position.epoch.as_str().to_owned(),
+            suppressed: changed.suppressed.is_some(),
+            suppress_reason: changed.suppressed.map(MapSuppression::as_str),
+        }
+    }
+}
+
+impl MapPosition {
+    pub(super) fn of(position: &StreamPosition) -> Self {
+        Self {
+            offset: position.offset,
+            epoch: position.epoch.as_str().to_owned(),
+        }
+    }
+}
+
+impl MapEntry {
+    pub(super) fn of(publication: &sockeye_hub::Publication) -> Self {
+        let change = publication.change.as_deref();
+        let data = &publication.data;
+        let tags = publication.tags.iter();
+        Self {
+            key: change.map_or_else(String::new, |change| change.key.to_string()),
+            data: (!data.is_empty()).then(|| json(data)),
+            tags: tags
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            offset: publication.offset,
+            removed: change.is_some_and(|change| change.removed),
+            time: publication.time.0,
+        }
+    }
+}
+
 impl Publication {
     pub(super) fn of(publication: &sockeye_hub::Publication) -> Self {
         let tags = publication.tags.iter();
@@ -222,6 +340,14 @@ impl Serialize for BatchReply {
     }
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 /// Returns a payload as the JSON that it is; `null` if it isn't JSON, which an answer in JSON can't hold.
 fn json(bytes: &[u8]) -> Box<RawValue> {
     let json = serde_json::from_slice::<&RawValue>(bytes);
@@ -249,4 +375,8 @@ order_results! {
     Channels(ChannelsResult),
     Info(InfoResult),
     Batch(BatchResult),
+    MapChange(MapChangeResult),
+    MapState(MapStateResult),
+    MapStream(MapStreamResult),
+    MapStats(MapStatsResult),
 }

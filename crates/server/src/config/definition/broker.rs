@@ -31,3 +31,23 @@ pub(crate) struct BrokerMemoryKeys {
     #[arg(long, value_name = "COUNT", default_value = "100000")]
     pub(crate) idempotency_keys_max: Count,
 }
+
+/// The section of what keeps maps.
+#[derive(Clone, Debug)]
+pub(crate) struct InMapBroker;
+
+impl Section for InMapBroker {
+    const PATH: &'static str = "map_broker";
+}
+
+/// What maps may hold.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MapBrokerKeys {
+    /// Most entries of one map. One more is refused
+    #[arg(long, value_name = "COUNT", default_value = "100000")]
+    pub(crate) keys_max: Count,
+
+    /// Most bytes of entries, in all maps. A change that needs more is refused
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    pub(crate) bytes_max: Bytes,
+}

@@ -3,12 +3,12 @@
 use clap::Args;
 use sockeye_hub::namespace::{
     ChannelConfig, ChannelNames, ChannelOptions, DeltaType, Namespace, PublicationDataFormat,
-    RecoveryMode, SlowReader,
+    RecoveryMode, SlowReader, SubscriptionType,
 };
 
 use crate::config::{
-    Count, LongPeriod, NamedList, Number, Section, Switch, TableKeys, Text, Under, choice,
-    shape::Shape,
+    Count, LongPeriod, MapTable, NamedList, Number, Section, Switch, TableKeys, Text, Under,
+    choice, shape::Shape,
 };
 
 /// The section of what all channels share.
@@ -187,6 +187,24 @@ pub(crate) struct ChannelOptionKeys {
     #[arg(long, value_name = "FORMAT", value_parser = choice::data_format)]
     publication_data_format: Option<PublicationDataFormat>,
 
+    /// What subscriptions are: streams of publications; or maps, whose publications set and remove entries that each subscriber
+    /// has. map_clients and map_users are kept by the server, for the two prefixes
+    #[arg(long, value_name = "stream|map|map_clients|map_users", default_value = "stream", value_parser = choice::subscription_type)]
+    subscription_type: SubscriptionType,
+
+    /// How maps are kept, and who may change them: mode (ephemeral, recoverable or persistent), key_ttl, stream_size and so on
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) map: MapTable,
+
+    /// Keep a map of the subscribed clients, in the channel with this prefix before the channel's name: the name of a namespace
+    /// whose subscription_type is map_clients, and the boundary
+    #[arg(long, value_name = "PREFIX")]
+    map_clients_presence_channel_prefix: Option<Text>,
+
+    /// Keep a map of the subscribed users in the same way, in a namespace whose subscription_type is map_users
+    #[arg(long, value_name = "PREFIX")]
+    map_users_presence_channel_prefix: Option<Text>,
+
     /// Ask the application whether a client without a token may subscribe. It decides alone: what clients may by these
     /// options doesn't count. Private channels and those that list users are not asked about
     #[arg(long, value_name = "on|off", default_value = "off")]
@@ -222,6 +240,7 @@ impl ChannelOptionKeys {
     /// Returns the options as the hub takes them.
     pub(crate) fn options(&self) -> ChannelOptions {
         let is_on = |switch: Switch| switch == Switch::On;
+        let text = |text: &Option<Text>| text.clone().map_or_else(String::new, |text| text.0);
         ChannelOptions {
             history_size: self.history_size.0 as usize,
             history_ttl: self.history_ttl.0,
@@ -253,6 +272,10 @@ impl ChannelOptionKeys {
             allowed_delta_types: self.allowed_delta_types.clone(),
             publication_data_format: self.publication_data_format,
             refresh_by_server: is_on(self.sub_refresh_proxy_enabled),
+            subscription_type: self.subscription_type,
+            map: self.map.options.clone(),
+            map_clients_presence_channel_prefix: text(&self.map_clients_presence_channel_prefix),
+            map_users_presence_channel_prefix: text(&self.map_users_presence_channel_prefix),
         }
     }
 }

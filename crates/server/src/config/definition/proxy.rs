@@ -27,6 +27,14 @@ pub(crate) struct InPublishProxy;
 #[derive(Clone, Debug)]
 pub(crate) struct InSubRefreshProxy;
 
+/// The section of the hook for entries of maps that clients set.
+#[derive(Clone, Debug)]
+pub(crate) struct InMapPublishProxy;
+
+/// The section of the hook for entries of maps that clients remove.
+#[derive(Clone, Debug)]
+pub(crate) struct InMapRemoveProxy;
+
 /// The section of procedure calls.
 #[derive(Clone, Debug)]
 pub(crate) struct InRpc;
@@ -57,6 +65,14 @@ impl Section for InPublishProxy {
 
 impl Section for InSubRefreshProxy {
     const PATH: &'static str = "channel.proxy.sub_refresh";
+}
+
+impl Section for InMapPublishProxy {
+    const PATH: &'static str = "channel.proxy.map_publish";
+}
+
+impl Section for InMapRemoveProxy {
+    const PATH: &'static str = "channel.proxy.map_remove";
 }
 
 impl Section for InRpc {

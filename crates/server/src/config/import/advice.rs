@@ -85,7 +85,7 @@ const ADVICE: &[Advice] = &[
     },
     Advice {
         path: "map_broker",
-        text: "there are no map subscriptions",
+        text: "maps are kept in the memory of one process; with --data they survive it",
     },
     Advice {
         path: "shared_poll",
@@ -178,14 +178,6 @@ const ADVICE: &[Advice] = &[
     Advice {
         path: "channel.proxy.subscribe_stream",
         text: "there are no proxy streams; POST /api/publish",
-    },
-    Advice {
-        path: "channel.proxy.map_publish",
-        text: "there are no map subscriptions",
-    },
-    Advice {
-        path: "channel.proxy.map_remove",
-        text: "there are no map subscriptions",
     },
     Advice {
         path: "channel.proxy.shared_poll_refresh",
@@ -400,24 +392,8 @@ const ADVICE: &[Advice] = &[
         text: "not needed: every publication is sent as a difference to subscribers that ask for it",
     },
     Advice {
-        path: "channel.*.subscription_type",
-        text: "all subscriptions are streams",
-    },
-    Advice {
-        path: "channel.*.map",
-        text: "there are no map subscriptions",
-    },
-    Advice {
         path: "channel.*.shared_poll",
         text: "there are no shared poll subscriptions",
-    },
-    Advice {
-        path: "channel.*.map_clients_presence_channel_prefix",
-        text: "there are no map subscriptions",
-    },
-    Advice {
-        path: "channel.*.map_users_presence_channel_prefix",
-        text: "there are no map subscriptions",
     },
     Advice {
         path: "channel.*.subscribe_stream_proxy_enabled",
@@ -447,10 +423,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("http_api.handler_prefix", "/api"),
     ("client.presence_update_interval", "27s"),
     ("channel.proxy.*.timeout", "1s"),
-    ("channel.*.subscription_type", "stream"),
     ("channel.*.subscribe_stream_proxy_name", "default"),
-    ("channel.*.map.publish_proxy_name", "default"),
-    ("channel.*.map.remove_proxy_name", "default"),
     ("node.info_metrics_aggregate_interval", "60s"),
     ("node.info_metrics_aggregate_interval", "1m0s"),
     // Nothing is sent anywhere.
@@ -513,8 +486,8 @@ mod tests {
         );
         assert_eq!(of("proxies[app].grpc.tls").0, "proxies[app].grpc");
         assert_eq!(
-            of("channel.namespaces[chat].map.mode").0,
-            "channel.namespaces[chat].map"
+            of("channel.namespaces[chat].shared_poll.mode").0,
+            "channel.namespaces[chat].shared_poll"
         );
         assert_eq!(of("log.file").0, "log.file");
         assert_eq!(

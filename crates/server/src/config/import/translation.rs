@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{advice, go_duration, toml_text};
-use crate::config::{HubConfig, key::Key, section, shape::Shape};
+use crate::config::{HubConfig, key::Key, map_table, section, shape::Shape};
 
 /// A configuration of Centrifugo 6, translated.
 pub(super) struct Translation {
@@ -271,7 +271,48 @@ impl Translation {
                 }
             }
         }
+        self.leave_out_map_hooks(&mut lists, &names);
         self.lists = lists;
+    }
+
+    /// Leaves out those of changes of maps, too, which are in a table of the options.
+    fn leave_out_map_hooks(
+        &mut self,
+        lists: &mut BTreeMap<String, Vec<Map<String, Value>>>,
+        names: &[Value],
+    ) {
+        for (hook, default) in [
+            ("publish_proxy", "channel.proxy.map_publish"),
+            ("remove_proxy", "channel.proxy.map_remove"),
+        ] {
+            let [enabled, name] = ["enabled", "name"].map(|key| format!("{hook}_{key}"));
+            let has_default = self.values.contains_key(&format!("{default}.endpoint"));
+            let leave_out = |map: Option<&mut Value>| {
+                let table = map.and_then(Value::as_object_mut);
+                let Some(table) = table.filter(|table| table.contains_key(&enabled)) else {
+                    return false;
+                };
+                let named = table.get(&name).filter(|name| *name != "default");
+                let has_endpoint = named.map_or(has_default, |named| names.contains(named));
+                if !has_endpoint {
+                    table.retain(|key, _| *key != enabled && *key != name);
+                }
+                !has_endpoint
+            };
+            let without = "channel.without_namespace.map";
+            if leave_out(self.values.get_mut(without)) {
+                drop_empty(&mut self.values, without);
+                self.note(&format!("{without}.{enabled}"), NO_ENDPOINT);
+            }
+            for namespace in lists.get_mut("channel.namespaces").into_iter().flatten() {
+                if leave_out(namespace.get_mut("map")) {
+                    drop_empty(namespace, "map");
+                    let namespace = plain(&namespace["name"]);
+                    let path = format!("channel.namespaces[{namespace}].map.{enabled}");
+                    self.note(&path, NO_ENDPOINT);
+                }
+            }
+        }
     }
 
     fn set(&mut self, path: &str, value: Value) {
@@ -282,6 +323,14 @@ impl Translation {
         if !self.notes.iter().any(|(noted, _)| noted == path) {
             self.notes.push((path.to_owned(), text.to_owned()));
         }
+    }
+}
+
+/// Removes a table that has nothing in it any more.
+fn drop_empty(values: &mut Map<String, Value>, path: &str) {
+    let table = values.get(path).and_then(Value::as_object);
+    if table.is_some_and(Map::is_empty) {
+        values.remove(path);
     }
 }
 
@@ -334,6 +383,17 @@ fn translated_value(key: &Key, value: &Value) -> Result<Option<Value>, String> {
             }
         }
         (Shape::ProxyHttp, _) => pruned(value),
+        (Shape::MapTable, Value::Object(table)) => {
+            let time = |value: &Value| {
+                let time = match value {
+                    Value::String(text) => go_duration::parse(text)?,
+                    // A number is nanoseconds, as in Go.
+                    other => std::time::Duration::from_nanos(other.as_u64()?),
+                };
+                Some(go_duration::ours(time))
+            };
+            map_table::of_centrifugo(table, time)?.into()
+        }
         // A number is nanoseconds, as in Go.
         (Shape::Period | Shape::LongPeriod | Shape::Term, Value::Number(number)) => {
             let nanoseconds = number
@@ -353,6 +413,7 @@ fn translated_value(key: &Key, value: &Value) -> Result<Option<Value>, String> {
     let is_default = match (shape, defaults.first()) {
         (Shape::Switch, Some(default)) => (text == "true") == (default == "on"),
         (Shape::Size, Some(default)) => bytes(&text) == bytes(default),
+        (Shape::MapTable, _) => is_off(&value),
         (Shape::Period | Shape::LongPeriod | Shape::Term, Some(default)) => {
             go_duration::parse(&text) == go_duration::parse(default)
         }

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned},
+};
 use serde_json::value::RawValue;
 use sockeye_hub::{
-    Credentials, Disconnect, PublishGrant, Publishing, Rejection, SubscriptionGrant, UnixMillis,
-    token::SubscriptionOptions, wire::ErrorReply,
+    Credentials, Disconnect, MapChangeGrant, MapCondition, MapPublishing, PublishGrant, Publishing,
+    Rejection, SubscriptionGrant, UnixMillis, token::SubscriptionOptions, wire::ErrorReply,
 };
 
 use crate::{
     config::StatusTransform,
-    hub::json::{NotBase64, Override, expiry, fields_of, or_default, payload, unknown_keys},
+    hub::json::{
+        NotBase64, Override, expiry, fields_of, map_condition, or_default, payload, unknown_keys,
+    },
 };
 
 /// What the application says: a result, nothing, or a refusal.
@@ -206,6 +211,42 @@ pub(super) struct PublishJson {
     version_epoch: String,
 }
 
+/// What is set in a map, in place of what the client sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct MapPublishJson {
+    #[serde(deserialize_with = "or_default")]
+    key: String,
+    data: Option<Box<RawValue>>,
+    #[serde(deserialize_with = "or_default")]
+    b64data: String,
+    #[serde(deserialize_with = "or_default")]
+    tags: BTreeMap<String, String>,
+    #[serde(deserialize_with = "key_mode")]
+    key_mode: MapCondition,
+    #[serde(deserialize_with = "or_default")]
+    idempotency_key: String,
+    /// Read for its type alone, as in [`PublishJson`].
+    #[serde(rename = "delta", deserialize_with = "or_default")]
+    _delta: bool,
+    #[serde(deserialize_with = "or_default")]
+    version: u64,
+    #[serde(deserialize_with = "or_default")]
+    version_epoch: String,
+}
+
+/// What is removed from a map, in place of what the client named.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct MapRemoveJson {
+    #[serde(deserialize_with = "or_default")]
+    key: String,
+    #[serde(deserialize_with = "or_default")]
+    tags: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    idempotency_key: String,
+}
+
 /// What a procedure returns.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -297,6 +338,40 @@ impl PublishJson {
     }
 }
 
+impl MapPublishJson {
+    pub(super) fn grant(self) -> Result<MapChangeGrant, NotBase64> {
+        let base64 = match self.data {
+            Some(_) => "",
+            None => &self.b64data,
+        };
+        Ok(MapChangeGrant {
+            key: Some(self.key).filter(|key| !key.is_empty()),
+            data: payload(self.data.as_deref(), base64)?,
+            how: MapPublishing {
+                tags: self.tags.into_iter().collect(),
+                idempotency_key: Some(self.idempotency_key).filter(|key| !key.is_empty()),
+                version: self.version,
+                version_epoch: self.version_epoch,
+                condition: self.key_mode,
+            },
+        })
+    }
+}
+
+impl MapRemoveJson {
+    pub(super) fn grant(self) -> Result<MapChangeGrant, NotBase64> {
+        Ok(MapChangeGrant {
+            key: Some(self.key).filter(|key| !key.is_empty()),
+            data: None,
+            how: MapPublishing {
+                tags: self.tags.into_iter().collect(),
+                idempotency_key: Some(self.idempotency_key).filter(|key| !key.is_empty()),
+                ..MapPublishing::default()
+            },
+        })
+    }
+}
+
 impl RpcJson {
     pub(super) fn data(self) -> Result<bytes::Bytes, NotBase64> {
         Ok(payload(self.data.as_deref(), &self.b64data)?.unwrap_or_default())
@@ -315,6 +390,12 @@ impl RefreshJson {
     pub(super) fn meta(&self) -> Option<bytes::Bytes> {
         payload(self.meta.as_deref(), "").unwrap_or_default()
     }
+}
+
+fn key_mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MapCondition, D::Error> {
+    let name: String = or_default(deserializer)?;
+    let reason = "key_mode is neither if_new nor if_exists";
+    map_condition(&name).ok_or_else(|| de::Error::custom(reason))
 }
 
 /// Reads an object; `None` for null. A list isn't one, though its values could be taken for the fields.
@@ -450,6 +531,25 @@ mod tests {
         ] {
             assert!(refusal(body).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_condition_of_a_map_is_one_of_two_words() {
+        let condition = |body: &str| {
+            let answer = Answer::<MapPublishJson>::parse(body.as_bytes())?;
+            let grant = answer.result.unwrap().grant().unwrap();
+            Ok((grant.key, grant.how.condition))
+        };
+        let (none, new) = (MapCondition::None, MapCondition::IfNew);
+        assert_eq!(condition(r#"{"result": {"key": ""}}"#), Ok((None, none)));
+        let body = r#"{"result": {"key": "a", "key_mode": "if_new"}}"#;
+        assert_eq!(condition(body), Ok((Some("a".to_owned()), new)));
+        let refused: Result<_, String> = condition(r#"{"result": {"key_mode": "maybe"}}"#);
+        assert!(
+            refused
+                .unwrap_err()
+                .contains("neither if_new nor if_exists")
+        );
     }
 
     #[test]

@@ -9,13 +9,17 @@ use std::{
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use sockeye_hub::{
-    ClientHeaders, Clock as _, ConnectEvent, Credentials, ErrorCode, NodeBuilder, PublishEvent,
-    PublishGrant, RefreshEvent, Refreshed, Rejection, RpcEvent, SubRefreshEvent, SubRefreshed,
-    SubscribeEvent, SubscriptionGrant, SystemClock, UnixMillis,
+    ClientHeaders, Clock as _, ConnectEvent, Credentials, ErrorCode, MapChangeEvent,
+    MapChangeGrant, NodeBuilder, PublishEvent, PublishGrant, RefreshEvent, Refreshed, Rejection,
+    RpcEvent, SubRefreshEvent, SubRefreshed, SubscribeEvent, SubscriptionGrant, SystemClock,
+    UnixMillis,
 };
 
 use super::{
-    answer::{ConnectJson, PublishJson, RefreshJson, RpcJson, SubscribeJson},
+    answer::{
+        ConnectJson, MapPublishJson, MapRemoveJson, PublishJson, RefreshJson, RpcJson,
+        SubscribeJson,
+    },
     endpoint::{Endpoint, Failed},
     question::{NotJson, Question},
 };
@@ -64,6 +68,15 @@ impl Hooks {
             builder = builder.on_publish(move |event| {
                 let endpoint = chosen.get(&event.namespace).map(Arc::clone);
                 async move { publish(endpoint, event).await }
+            });
+        }
+        let set = self.endpoints.by_namespace(&self.config.map_publish);
+        let removed = self.endpoints.by_namespace(&self.config.map_remove);
+        if !set.is_empty() || !removed.is_empty() {
+            builder = builder.on_map_change(move |event| {
+                let chosen = if event.data.is_some() { &set } else { &removed };
+                let endpoint = chosen.get(&event.namespace).map(Arc::clone);
+                async move { change_map(endpoint, event).await }
             });
         }
         let chosen = self.endpoints.by_namespace(&self.config.sub_refresh);
@@ -188,6 +201,32 @@ async fn publish(
     let question = question.with_data(&event.data, &endpoint.config)?;
     let headers = event.client.headers.as_deref();
     let grant = decide(&endpoint, "publish", &question, headers, PublishJson::grant).await?;
+    // An answer without a result is a yes.
+    Ok(Some(grant.unwrap_or_default()))
+}
+
+async fn change_map(
+    endpoint: Option<Arc<Endpoint>>,
+    event: MapChangeEvent,
+) -> Result<Option<MapChangeGrant>, Rejection> {
+    let Some(endpoint) = endpoint else {
+        return Ok(None);
+    };
+    let mut question = Question::of(&event.client, &endpoint.config);
+    question.channel = &event.channel;
+    question.key = &event.key;
+    let headers = event.client.headers.as_deref();
+    let grant = match &event.data {
+        Some(data) => {
+            let question = question.with_data(data, &endpoint.config)?;
+            let meaning = MapPublishJson::grant;
+            decide(&endpoint, "map_publish", &question, headers, meaning).await?
+        }
+        None => {
+            let meaning = MapRemoveJson::grant;
+            decide(&endpoint, "map_remove", &question, headers, meaning).await?
+        }
+    };
     // An answer without a result is a yes.
     Ok(Some(grant.unwrap_or_default()))
 }

@@ -21,6 +21,9 @@ pub(super) struct Question<'a> {
     user: Option<&'a str>,
     #[serde(skip_serializing_if = "is_empty")]
     pub(super) channel: &'a str,
+    /// Of an entry of a map.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub(super) key: &'a str,
     #[serde(skip_serializing_if = "is_empty")]
     pub(super) method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
