@@ -15,6 +15,8 @@ data = "data"
 key = "s3cret"
 [client]
 insecure = true
+# This client answers no pings.
+ping_interval = "1h"
 [channel.without_namespace]
 history_size = 200000
 history_ttl = "168h"

@@ -25,6 +25,7 @@ mod python;
 mod socketio;
 mod sockjs;
 mod sockjs_attacks;
+mod tag_filters;
 mod unix_sockets;
 mod welcome;
 mod welcome_states;
