@@ -26,6 +26,18 @@ pub struct Publication {
     pub change: Option<Box<MapChange>>,
 }
 
+impl Publication {
+    /// Bytes. What was published: data, tags and client.
+    pub(crate) fn content_bytes(&self) -> usize {
+        let tags = self.tags.iter();
+        let tags: usize = tags.map(|(name, value)| name.len() + value.len()).sum();
+        let info = self.info.as_ref().map_or(0, |info| {
+            info.user.len() + info.client.len() + info.conn_info.len() + info.chan_info.len()
+        });
+        self.data.len() + tags + info
+    }
+}
+
 /// What a publication does to a map.
 #[derive(Clone, Debug, Default)]
 pub struct MapChange {

@@ -10,6 +10,9 @@ pub struct PublishOptions {
     /// Publications. How many the history keeps, this one included; older ones are dropped. 0 (the default): this
     /// publication doesn't go into the history and gets no offset.
     pub history_size: usize,
+    /// Bytes. How much the publications in the history have together, of data, tags and client; older ones are dropped. This
+    /// publication is kept, however large it is. 0 (the default): no limit.
+    pub history_bytes_max: usize,
     /// How long the history is kept after its last publication. 0 (the default): as `history_size` 0.
     pub history_ttl: Duration,
     /// How long offset and epoch are remembered after the last publication or question about them. 0 (the default): as long
@@ -42,6 +45,7 @@ impl Default for PublishOptions {
     fn default() -> Self {
         Self {
             history_size: 0,
+            history_bytes_max: 0,
             history_ttl: Duration::ZERO,
             history_meta_ttl: Duration::ZERO,
             idempotency_key: None,

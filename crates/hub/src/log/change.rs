@@ -23,6 +23,8 @@ pub(super) enum Change {
         number: u32,
         state: StreamState,
         location: Location,
+        /// Bytes, where the state says that they are counted.
+        content: u32,
     },
     Key {
         number: u32,
@@ -48,7 +50,8 @@ pub(super) fn apply(index: &mut Index, changes: Vec<Change>, era: u32) {
                 number,
                 state,
                 location,
-            } => index.set_publication(number, &state, location),
+                content,
+            } => index.set_publication(number, &state, location, content),
             Change::Key {
                 number,
                 key,

@@ -1,6 +1,7 @@
 //! What the index knows of one channel.
 
 use super::{
+    contents::Contents,
     places::Places,
     record::{EpochText, Location, StreamState},
 };
@@ -31,6 +32,8 @@ struct Rare {
     version: u64,
     version_epoch: Epoch,
     keys: Option<Keys>,
+    /// `None` rather than empty.
+    contents: Option<Contents>,
 }
 
 impl Channel {
@@ -81,6 +84,7 @@ impl Channel {
             expires_at: self.expires_at(),
             forgotten_at: self.forgotten_at,
             meta_ttl: self.meta_ttl,
+            counts_bytes: self.contents().is_some(),
             version: self.rare.as_ref().map_or(0, |rare| rare.version),
             version_epoch: self
                 .rare
@@ -102,6 +106,24 @@ impl Channel {
             let rare = self.rare.get_or_insert_default();
             rare.version = state.version;
             rare.version_epoch = state.version_epoch.clone();
+            if !state.counts_bytes {
+                rare.contents = None;
+            }
+            self.drop_rare();
+        }
+    }
+
+    /// Returns how large the publications are that are kept, if that is counted.
+    pub(super) fn contents(&self) -> Option<&Contents> {
+        self.rare.as_ref()?.contents.as_ref()
+    }
+
+    /// Sets how large a publication is, if it is kept.
+    pub(super) fn set_content(&mut self, offset: u64, bytes: u32) {
+        if (self.first()..=self.top).contains(&offset) {
+            let rare = self.rare.get_or_insert_default();
+            let contents = rare.contents.get_or_insert_default();
+            contents.set(offset, bytes);
         }
     }
 
@@ -157,6 +179,13 @@ impl Channel {
             0 => self.records = None,
             _ => records.shrink(),
         }
+        if let Some(rare) = &mut self.rare
+            && let Some(contents) = &mut rare.contents
+        {
+            contents.keep(first, top);
+            rare.contents.take_if(|contents| contents.is_empty());
+            self.drop_rare();
+        }
     }
 
     pub(super) fn keys(&self) -> Option<&Keys> {
@@ -192,7 +221,7 @@ impl Channel {
 
     fn drop_rare(&mut self) {
         self.rare
-            .take_if(|rare| rare.version == 0 && rare.keys.is_none());
+            .take_if(|rare| rare.version == 0 && rare.keys.is_none() && rare.contents.is_none());
     }
 }
 

@@ -256,6 +256,12 @@ pub(super) fn put_channel(block: &mut Vec<u8>, channel: &Channel) {
             block.extend_from_slice(&location.segment.to_le_bytes());
             block.extend_from_slice(&location.position.to_le_bytes());
         }
+        block.push(u8::from(state.counts_bytes));
+        if let Some(contents) = channel.contents() {
+            for offset in state.first..=state.top {
+                put_number(block, u64::from(contents.get(offset)));
+            }
+        }
     }
     put_number(block, channel.keys().map_or(0, |keys| keys.len() as u64));
     for (key, position, until) in channel.keys().iter().flat_map(|keys| keys.iter()) {
@@ -298,6 +304,11 @@ fn take_channel(fields: &mut Fields<'_>, index: &mut Index) -> Option<()> {
             };
             channel.set_location(offset, location);
         }
+        if fields.byte()? != 0 {
+            for offset in state.first..=state.top {
+                channel.set_content(offset, fields.number_u32()?);
+            }
+        }
     }
     // Of two with one name the later one counts: its channel was forgotten and began anew meanwhile.
     let number = index.insert(channel);
@@ -320,8 +331,8 @@ pub(super) const NAME: &str = "checkpoint";
 /// The file's name until it is complete.
 pub(super) const UNFINISHED_NAME: &str = "checkpoint.new";
 
-/// Format 2. One of another version is ignored, and the log read instead.
-const MAGIC: &[u8] = b"sockeye checkpoint 2";
+/// Format 3. One of another version is ignored, and the log read instead.
+const MAGIC: &[u8] = b"sockeye checkpoint 3";
 
 /// Bytes. The shortest channel: lengths of its name and of its keys, and no epoch.
 const CHANNEL_BYTES_MIN: u64 = 10;

@@ -18,7 +18,7 @@ use super::{
     error::damaged,
     index::SegmentUse,
     open::RUNNING,
-    record::{Location, Record, copied_state},
+    record::{Location, Record, content_bytes, copied_state},
     scan::{Scan, Scanned},
     segment::{SEGMENT_HEADER_BYTES, segment_name},
 };
@@ -252,6 +252,7 @@ impl Log {
         }
         let state = copied_state(channel.state(), offset);
         self.name(&mut index, number);
+        let content = content_bytes(&payload);
         let record = Record::Publication {
             number,
             time: now,
@@ -264,6 +265,7 @@ impl Log {
                 number,
                 state,
                 location,
+                content,
             });
         }
     }

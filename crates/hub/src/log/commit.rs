@@ -5,9 +5,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{
     Index, Log,
     change::Change,
+    channel::Channel,
+    contents::Contents,
     index::millis,
     log::Segment,
-    record::{EpochText, KeyField, Location, Payload, Record, StreamState},
+    record::{EpochText, KeyField, Location, Payload, Record, StreamState, content_bytes},
     settings::RECORD_BYTES_MAX,
 };
 use crate::{
@@ -44,6 +46,10 @@ pub(crate) enum Outcome {
 /// A channel as it will be when what is in the buffer has been written.
 struct Draft {
     state: StreamState,
+    /// Bytes of the publications from `state.first` to `state.top`, where they are counted.
+    content_bytes: u64,
+    /// Those of this batch, by their offsets.
+    contents: HashMap<u64, u32>,
     /// Keys of this batch.
     keys: Vec<(Arc<str>, Option<StreamPosition>)>,
     is_named: bool,
@@ -155,6 +161,8 @@ impl Log {
             let channel = index.channel(number);
             Draft {
                 state: channel.state(),
+                content_bytes: channel.contents().map_or(0, Contents::total),
+                contents: HashMap::new(),
                 keys: vec![],
                 is_named: channel.named_in == self.era,
             }
@@ -170,7 +178,8 @@ impl Log {
                     Ok(plan) => plan,
                     Err(outcome) => return (outcome, depends),
                 };
-                self.append_publication(number, channel, draft, publication, options, plan, now)
+                let known = index.channel(number);
+                self.append_publication(known, number, draft, publication, options, plan, now)
                     .map_or_else(
                         |error| (Outcome::Refused(error), depends),
                         |(published, key_bytes)| {
@@ -193,6 +202,7 @@ impl Log {
                     return (Outcome::Done, depends);
                 }
                 draft.state.first = draft.state.top + 1;
+                draft.content_bytes = 0;
                 self.append_state(number, channel, draft, now);
                 (Outcome::Done, Depends::Yes)
             }
@@ -237,15 +247,15 @@ impl Log {
     #[expect(clippy::too_many_arguments, reason = "what is planned, and for what")]
     fn append_publication(
         &mut self,
+        known: &Channel,
         number: u32,
-        channel: &str,
         draft: &mut Draft,
         publication: &Publication,
         options: &PublishOptions,
         plan: PublishPlan,
         now: u64,
     ) -> Result<(Published, usize), BrokerError> {
-        self.append_name(number, channel, draft);
+        self.append_name(number, &known.name, draft);
         let PublishPlan { mut state, key } = plan;
         if let Some(state) = &mut state
             && state.epoch.is_none()
@@ -253,9 +263,11 @@ impl Log {
             self.begin(state);
             state.top = 1;
         }
-        if let Some(state) = &mut state {
+        let payload = Payload::Publication(publication);
+        let content = state.as_mut().map(|state| {
             set_options(state, options, now);
-        }
+            draft.limit_bytes(state, options, &payload, known)
+        });
         let field = key
             .as_ref()
             .map(|(key, until)| KeyField { key, until: *until });
@@ -265,7 +277,7 @@ impl Log {
                 time: now,
                 state: state.clone(),
                 key,
-                payload: Payload::Publication(publication),
+                payload,
             },
             (None, Some(key)) => Record::Key {
                 number,
@@ -284,12 +296,15 @@ impl Log {
             offset: state.top,
             epoch: state.epoch.epoch(),
         });
-        if let Some(state) = state {
+        if let (Some(state), Some((content, content_bytes))) = (state, content) {
+            draft.content_bytes = content_bytes;
+            draft.contents.insert(state.top, content);
             draft.state = state.clone();
             self.changes.push(Change::Publication {
                 number,
                 state,
                 location,
+                content,
             });
         }
         let mut key_bytes = 0;
@@ -309,6 +324,41 @@ impl Log {
             suppressed: None,
         };
         Ok((published, key_bytes))
+    }
+}
+
+impl Draft {
+    /// Drops the oldest publications beyond the limit of bytes, for one on top of `state`. It stays, however large it is.
+    /// Returns its bytes, and those of all that are kept; zeros where there is no limit.
+    fn limit_bytes(
+        &self,
+        state: &mut StreamState,
+        options: &PublishOptions,
+        payload: &Payload<'_>,
+        known: &Channel,
+    ) -> (u32, u64) {
+        let bytes_max = options.history_bytes_max as u64;
+        state.counts_bytes = bytes_max > 0;
+        if !state.counts_bytes {
+            return (0, 0);
+        }
+        let content = content_bytes(payload);
+        let content_at = |offset: u64| {
+            let of_batch = self.contents.get(&offset).copied();
+            let known = || known.contents().map_or(0, |it| it.get(offset));
+            u64::from(of_batch.unwrap_or_else(known))
+        };
+        let mut kept = self.content_bytes;
+        // What the limit of publications has dropped.
+        for offset in self.state.first..state.first.min(state.top) {
+            kept = kept.saturating_sub(content_at(offset));
+        }
+        kept += u64::from(content);
+        while kept > bytes_max && state.first < state.top {
+            kept = kept.saturating_sub(content_at(state.first));
+            state.first += 1;
+        }
+        (content, kept)
     }
 }
 

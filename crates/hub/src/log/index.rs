@@ -267,7 +267,14 @@ impl Index {
     }
 
     /// Sets where a publication stands. It is a channel's newest, or a copy of an older one.
-    pub(super) fn set_publication(&mut self, number: u32, state: &StreamState, location: Location) {
+    /// `content` is how large it is, where the state says that this is counted.
+    pub(super) fn set_publication(
+        &mut self,
+        number: u32,
+        state: &StreamState,
+        location: Location,
+        content: u32,
+    ) {
         if let Some(segment) = self.segment_mut(location.segment) {
             segment.records += 1;
         }
@@ -280,6 +287,9 @@ impl Index {
             self.release(before);
             if let Some(segment) = self.segment_mut(location.segment) {
                 segment.live += 1;
+            }
+            if state.counts_bytes {
+                self.channel_mut(number).set_content(state.top, content);
             }
         }
     }

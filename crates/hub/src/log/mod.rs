@@ -34,6 +34,7 @@ mod clean;
 mod cleaning;
 mod codec;
 mod commit;
+mod contents;
 mod directory;
 mod disk;
 mod error;

@@ -39,6 +39,8 @@ pub(super) struct StreamState {
     pub(super) expires_at: u64,
     pub(super) forgotten_at: u64,
     pub(super) meta_ttl: u64,
+    /// Whether the bytes of the publications are limited.
+    pub(super) counts_bytes: bool,
     pub(super) version: u64,
     pub(super) version_epoch: Epoch,
 }
@@ -309,7 +311,9 @@ pub(super) fn skipped(location: Location, count: usize) -> Vec<u8> {
 
 fn put_state(buffer: &mut Vec<u8>, state: &StreamState, time: u64, flags: u8) {
     let has_version = state.version > 0;
-    buffer.push(flags | if has_version { HAS_VERSION } else { 0 });
+    let version = if has_version { HAS_VERSION } else { 0 };
+    let bytes = if state.counts_bytes { COUNTS_BYTES } else { 0 };
+    buffer.push(flags | version | bytes);
     buffer.extend_from_slice(&state.epoch.0);
     put_number(buffer, state.top);
     put_number(buffer, (state.top + 1).saturating_sub(state.first));
@@ -338,6 +342,7 @@ fn take_state(fields: &mut Fields<'_>, time: u64) -> Option<(StreamState, u8)> {
         expires_at: time.saturating_add(fields.number()?),
         forgotten_at: time.saturating_add(fields.number()?),
         meta_ttl: fields.number()?,
+        counts_bytes: flags & COUNTS_BYTES != 0,
         ..StreamState::default()
     };
     if flags & HAS_VERSION != 0 {
@@ -399,6 +404,35 @@ fn change_flags(change: &MapChange) -> u8 {
     HAS_CHANGE | if change.removed { REMOVES } else { 0 }
 }
 
+/// Returns [`Publication::content_bytes`] of what a record of a publication carries; 0 if it can't be read.
+pub(super) fn content_bytes(payload: &Payload<'_>) -> u32 {
+    let bytes = match payload {
+        Payload::Publication(publication) => Some(publication.content_bytes()),
+        Payload::Encoded(bytes) => content_bytes_of(bytes),
+    };
+    bytes.map_or(0, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
+fn content_bytes_of(payload: &[u8]) -> Option<usize> {
+    let mut fields = Fields(payload);
+    let mut bytes = 0;
+    fields.number()?;
+    for _ in 0..fields.number()? {
+        bytes += fields.bytes()?.len() + fields.bytes()?.len();
+    }
+    let flags = fields.byte()?;
+    if flags & HAS_INFO != 0 {
+        for _ in 0..4 {
+            bytes += fields.bytes()?.len();
+        }
+    }
+    if flags & HAS_CHANGE != 0 {
+        // The key.
+        fields.bytes()?;
+    }
+    Some(bytes + fields.0.len())
+}
+
 /// Returns the publication that a record of a publication carries.
 pub(super) fn decode_publication(payload: &[u8], offset: u64) -> Option<Publication> {
     let mut fields = Fields(payload);
@@ -455,6 +489,7 @@ const SKIPPED: u8 = 7;
 const HAS_VERSION: u8 = 1;
 const HAS_KEY: u8 = 2;
 const KEEPS_RECORDS: u8 = 4;
+const COUNTS_BYTES: u8 = 8;
 
 // Flags of a publication.
 const HAS_INFO: u8 = 1;
@@ -491,6 +526,7 @@ mod tests {
             expires_at: 2_000,
             forgotten_at: u64::MAX,
             meta_ttl: 77,
+            counts_bytes: true,
             version: 3,
             version_epoch: "v".into(),
         };
@@ -520,6 +556,10 @@ mod tests {
             panic!("another record")
         };
         assert_eq!((read, read_key), (state, key));
+        let counted = content_bytes(&Payload::Encoded(payload));
+        // The data, the tags, the client.
+        assert_eq!(counted, 6 + 3 + 7);
+        assert_eq!(counted as usize, publication.content_bytes());
         assert_eq!(decode_publication(payload, 9), Some(publication));
     }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Index,
-    record::{EpochText, Location, Record},
+    record::{EpochText, Location, Record, content_bytes},
 };
 use crate::StreamPosition;
 
@@ -65,10 +65,19 @@ impl<'a> Replay<'a> {
                 self.index.set_state(number, &state, segment, keeps_records);
             }
             Record::Publication {
-                number, state, key, ..
+                number,
+                state,
+                key,
+                payload,
+                ..
             } => {
                 let number = self.number(number)?;
-                self.index.set_publication(number, &state, location);
+                let content = match state.counts_bytes {
+                    true => content_bytes(&payload),
+                    false => 0,
+                };
+                self.index
+                    .set_publication(number, &state, location, content);
                 if let Some(key) = key {
                     let position = position(Some((state.epoch, state.top)));
                     let text: Arc<str> = key.key.into();

@@ -10,7 +10,7 @@ use super::{
     change::Change,
     error::damaged,
     log::Segment,
-    record::{EpochText, KeyField, Location, Payload, Record, copied_state},
+    record::{EpochText, KeyField, Location, Payload, Record, content_bytes, copied_state},
     scan::{Scan, Scanned},
     segment::SEGMENT_HEADER_BYTES,
 };
@@ -142,6 +142,7 @@ impl Rescue {
         }
         self.name(index, number);
         let state = copied_state(channel.state(), offset);
+        let content = content_bytes(&payload);
         let record = Record::Publication {
             number,
             time: self.now,
@@ -154,6 +155,7 @@ impl Rescue {
                 number,
                 state,
                 location,
+                content,
             });
         }
     }

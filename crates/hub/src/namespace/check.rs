@@ -142,6 +142,11 @@ impl OptionsCheck<'_> {
             ["history_size", "history_ttl"],
             "history needs both",
         )?;
+        self.refuse_if(
+            options.history_bytes_max > 0 && !options.has_history(),
+            ["history_bytes_max", "history_size"],
+            "without history_size and history_ttl nothing is kept",
+        )?;
         let meta_ttl = options.history_meta_ttl.unwrap_or(self.history_meta_ttl);
         self.refuse_if(
             meta_ttl < options.history_ttl,

@@ -10,6 +10,9 @@ use super::{MapOptions, SubscriptionType};
 pub struct ChannelOptions {
     /// Most publications kept for each channel. 0 keeps none, and is the default.
     pub history_size: usize,
+    /// Bytes. Most that the publications kept for each channel have together: of data, tags and client. The newest is kept,
+    /// however large it is. Default 0: no limit.
+    pub history_bytes_max: usize,
     /// How long a publication is kept. Default 0, which is only allowed without history.
     pub history_ttl: Duration,
     /// How long a channel's offset and epoch outlive its last publication. At least `history_ttl`. Default: that of the

@@ -239,6 +239,7 @@ pub(crate) fn publish_options(resolved: &ResolvedChannel<'_>, how: &Publishing) 
         true => PublishOptions::default(),
         false => PublishOptions {
             history_size: options.history_size,
+            history_bytes_max: options.history_bytes_max,
             history_ttl: options.history_ttl,
             history_meta_ttl: resolved.history_meta_ttl,
             ..PublishOptions::default()

@@ -16,6 +16,8 @@ macro_rules! contract {
                 }
                 history {
                     history_is_kept_by_size,
+                    history_is_kept_by_bytes,
+                    a_limit_of_bytes_counts_from_when_it_is_set,
                     history_expires_after_its_last_publication,
                     history_remove_and_expiry_keep_offset_and_epoch,
                     only_the_loss_of_the_position_changes_the_epoch,

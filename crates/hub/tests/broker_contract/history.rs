@@ -7,7 +7,7 @@ use sockeye_hub::{
 
 use crate::{
     fixture::Fixture,
-    world::{MINUTE, SECOND, World, all, at, kept, text},
+    world::{MINUTE, SECOND, World, all, at, content_bytes, kept, text},
 };
 
 pub(crate) fn history_is_kept_by_size(world: &World<impl Fixture>) {
@@ -22,6 +22,54 @@ pub(crate) fn history_is_kept_by_size(world: &World<impl Fixture>) {
     let kept: Vec<String> = history.publications.iter().map(|it| text(it)).collect();
     assert_eq!(kept, ["three", "four", "five"]);
     assert_eq!(history.position.offset, 5);
+}
+
+pub(crate) fn history_is_kept_by_bytes(world: &World<impl Fixture>) {
+    let options = PublishOptions {
+        history_bytes_max: 3 * content_bytes("1234"),
+        ..kept()
+    };
+    let publish = |data: &str| {
+        world.publish("a", data, options.clone());
+        world.offsets("a", all(None))
+    };
+    assert_eq!(publish("1234"), [1]);
+    assert_eq!(publish("1234"), [1, 2]);
+    assert_eq!(publish("1234"), [1, 2, 3]);
+    assert_eq!(publish("1"), [2, 3, 4]);
+    // Three bytes of those are not used: one more needs the room of one.
+    assert_eq!(publish("123456"), [3, 4, 5]);
+    // It is kept, however large it is, and it alone.
+    assert_eq!(publish(&"x".repeat(10_000)), [6]);
+    assert_eq!(publish("1234"), [7]);
+    world.remove_history("a");
+    assert_eq!(publish("1234"), [8]);
+    world.pass(MINUTE);
+    assert_eq!(publish("1234"), [9]);
+    assert_eq!(publish("1234"), [9, 10]);
+}
+
+/// A broker needn't know how large those are that it was given before.
+pub(crate) fn a_limit_of_bytes_counts_from_when_it_is_set(world: &World<impl Fixture>) {
+    for _ in 0..3 {
+        world.keep("a", "1234");
+    }
+    let limited = PublishOptions {
+        history_bytes_max: 2 * content_bytes("1234"),
+        ..kept()
+    };
+    for _ in 0..3 {
+        world.publish("a", "1234", limited.clone());
+    }
+    assert_eq!(world.offsets("a", all(None)), [5, 6]);
+    // Without a limit nothing is dropped.
+    world.keep("a", "1234");
+    world.keep("a", "1234");
+    assert_eq!(world.offsets("a", all(None)), [5, 6, 7, 8]);
+    for _ in 0..3 {
+        world.publish("a", "1234", limited.clone());
+    }
+    assert_eq!(world.offsets("a", all(None)), [10, 11]);
 }
 
 pub(crate) fn history_expires_after_its_last_publication(world: &World<impl Fixture>) {

@@ -13,7 +13,7 @@ use sockeye_hub::{
 
 use crate::{
     fixture::Fixture,
-    world::{Delivered, SECOND, World, at, delivery, text},
+    world::{Delivered, SECOND, World, at, content_bytes, delivery, text},
 };
 
 pub(crate) fn any_history_is_that_of_a_simple_model<F: Fixture>(_: &World<F>) {
@@ -25,6 +25,7 @@ pub(crate) fn any_history_is_that_of_a_simple_model<F: Fixture>(_: &World<F>) {
     let result = TestRunner::new(config).run(&operations, |operations| {
         let world = World::<F>::new();
         let mut channels = [Channel::default(), Channel::default()];
+        channels[1].bytes_max = 3 * content_bytes("12345");
         let mut now = 0;
         for operation in operations {
             match operation {
@@ -64,6 +65,7 @@ enum InChannel {
 #[derive(Clone, Debug)]
 struct Publish {
     size: usize,
+    padding: usize,
     /// Seconds.
     ttl: u64,
     meta_ttl: u64,
@@ -99,6 +101,8 @@ struct Channel {
     /// Until when, and the position.
     keys: HashMap<u8, (u64, Option<StreamPosition>)>,
     published: u64,
+    /// 0: no limit.
+    bytes_max: usize,
 }
 
 struct Stream {
@@ -147,9 +151,10 @@ impl Channel {
 
     fn publish<F: Fixture>(&mut self, world: &World<F>, name: &str, now: u64, publish: &Publish) {
         self.published += 1;
-        let data = self.published.to_string();
+        let data = format!("{}{}", self.published, " ".repeat(publish.padding));
         let options = PublishOptions {
             history_size: publish.size,
+            history_bytes_max: self.bytes_max,
             history_ttl: SECOND * publish.ttl as u32,
             history_meta_ttl: SECOND * publish.meta_ttl as u32,
             idempotency_key: publish.key.map(|key| key.to_string().into()),
@@ -181,6 +186,15 @@ impl Channel {
             stream.kept.push((stream.top, data.clone()));
             let surplus = stream.kept.len().saturating_sub(publish.size);
             stream.kept.drain(..surplus);
+            let bytes = |kept: &[(u64, String)]| -> usize {
+                kept.iter().map(|(_, data)| content_bytes(data)).sum()
+            };
+            while self.bytes_max > 0
+                && stream.kept.len() > 1
+                && bytes(&stream.kept) > self.bytes_max
+            {
+                stream.kept.remove(0);
+            }
             stream.expires = now + publish.ttl;
             if publish.version > 0 {
                 stream.version = publish.version;
@@ -316,9 +330,11 @@ fn publish() -> impl Strategy<Value = Publish> {
     let version = prop_oneof![2 => Just(0), 1 => 1..4_u64];
     let version_epoch = prop_oneof![Just(""), Just("one"), Just("other")];
     let times = (1..20_u64, 0..40_u64, 1..30_u64);
-    (0..6_usize, times, key, version, version_epoch).prop_map(
-        |(size, (ttl, meta_ttl, key_ttl), key, version, version_epoch)| Publish {
+    let content = (0..6_usize, 0..12_usize);
+    (content, times, key, version, version_epoch).prop_map(
+        |((size, padding), (ttl, meta_ttl, key_ttl), key, version, version_epoch)| Publish {
             size,
+            padding,
             ttl,
             meta_ttl,
             key,

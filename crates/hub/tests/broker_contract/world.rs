@@ -207,6 +207,14 @@ pub(crate) fn at(offset: u64, epoch: &Epoch) -> StreamPosition {
     StreamPosition { offset, epoch }
 }
 
+/// Bytes. What a limit of bytes counts of a [`publication`]: data, tags and client.
+pub(crate) fn content_bytes(data: &str) -> usize {
+    let publication = publication(data);
+    let info = publication.info.unwrap();
+    let info = info.user.len() + info.client.len() + info.conn_info.len() + info.chan_info.len();
+    data.len() + "room".len() + "7".len() + info
+}
+
 /// A publication with everything in it.
 pub(crate) fn publication(data: &str) -> Publication {
     Publication {

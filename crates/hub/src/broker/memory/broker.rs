@@ -225,8 +225,7 @@ impl Memory {
         let publication = if options.keeps_history() {
             let stream = self.stream(state, channel, options.history_meta_ttl, now);
             let expires_at = now.saturating_add(options.history_ttl);
-            let size = options.history_size;
-            let publication = stream.push(publication, size, expires_at, &self.history);
+            let publication = stream.push(publication, &options, expires_at, &self.history);
             stream.set_version(options.version, options.version_epoch);
             position = Some(stream.position());
             publication

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     Epoch, Publication, StreamPosition,
-    broker::{HistoryQuery, usage::Usage},
+    broker::{HistoryQuery, PublishOptions, usage::Usage},
 };
 
 /// The history of one channel: an epoch, the offsets of that epoch, and the newest publications.
@@ -19,6 +19,8 @@ pub(super) struct Stream {
     publications: VecDeque<Arc<Publication>>,
     /// The sum of [`cost`] of the publications, which are added to the usage of the broker.
     bytes: usize,
+    /// The sum of [`Publication::content_bytes`] of them.
+    content_bytes: usize,
     /// When the publications expire.
     expires_at: Duration,
     /// When offset and epoch are forgotten, and the publications with them.
@@ -36,6 +38,7 @@ impl Stream {
             version_epoch: Epoch::default(),
             publications: VecDeque::new(),
             bytes: 0,
+            content_bytes: 0,
             expires_at: Duration::ZERO,
             forgotten_at: Duration::MAX,
             meta_ttl,
@@ -94,12 +97,12 @@ impl Stream {
         }
     }
 
-    /// Assigns the next offset and keeps the publication with at most `size - 1` before it. Drops older ones when `usage`
+    /// Assigns the next offset and keeps the publication with as many before it as `options` say. Drops older ones when `usage`
     /// has reached its limit, and if that isn't enough doesn't keep the new one either.
     pub(super) fn push(
         &mut self,
         mut publication: Publication,
-        size: usize,
+        options: &PublishOptions,
         expires_at: Duration,
         usage: &Usage,
     ) -> Arc<Publication> {
@@ -108,7 +111,15 @@ impl Stream {
         let cost = cost(&publication);
         let publication = Arc::new(publication);
         self.expires_at = expires_at;
-        while self.publications.len() >= size {
+        let content = publication.content_bytes();
+        let bytes_max = match options.history_bytes_max {
+            0 => usize::MAX,
+            bytes_max => bytes_max,
+        };
+        while !self.publications.is_empty()
+            && (self.publications.len() >= options.history_size
+                || self.content_bytes.saturating_add(content) > bytes_max)
+        {
             self.drop_oldest(usage);
         }
         while usage.try_add(cost).is_err() {
@@ -119,6 +130,7 @@ impl Stream {
             self.drop_oldest(usage);
         }
         self.bytes += cost;
+        self.content_bytes += content;
         self.publications.push_back(publication.clone());
         publication
     }
@@ -127,6 +139,7 @@ impl Stream {
     pub(super) fn clear(&mut self, usage: &Usage) {
         usage.subtract(self.bytes);
         self.bytes = 0;
+        self.content_bytes = 0;
         // A new one, because `clear` would keep the memory.
         self.publications = VecDeque::new();
     }
@@ -161,6 +174,7 @@ impl Stream {
         if let Some(oldest) = self.publications.pop_front() {
             let cost = cost(&oldest);
             self.bytes -= cost;
+            self.content_bytes -= oldest.content_bytes();
             usage.subtract(cost);
         }
     }

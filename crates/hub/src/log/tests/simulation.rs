@@ -81,6 +81,8 @@ enum Telling {
 struct Channel {
     name: Arc<str>,
     size: usize,
+    /// 0: no limit.
+    bytes_max: usize,
     ttl: u64,
     meta_ttl: u64,
     stream: Option<Stream>,
@@ -144,6 +146,7 @@ impl Story {
         let channels = (0..1 + random.below(5)).map(|number| Channel {
             name: format!("channel {number}").into(),
             size: 1 + random.below(8) as usize,
+            bytes_max: [0, 200, 2000][random.below(3) as usize],
             ttl: [5_000, LONG_TTL][random.below(2) as usize],
             meta_ttl: [20_000, 10_000_000][random.below(2) as usize],
             stream: None,
@@ -284,6 +287,7 @@ impl Story {
                         },
                         options: PublishOptions {
                             history_size: channel.size,
+                            history_bytes_max: channel.bytes_max,
                             history_ttl: Duration::from_millis(channel.ttl),
                             history_meta_ttl: Duration::from_millis(channel.meta_ttl),
                             idempotency_key: key.map(Into::into),
@@ -476,6 +480,7 @@ impl Story {
             stream.kept.push((offset, data));
             let surplus = stream.kept.len().saturating_sub(channel.size);
             stream.kept.drain(..surplus);
+            limit_bytes(&mut stream.kept, channel.bytes_max);
             stream.expires = time + channel.ttl;
         }
         stream.top = top;
@@ -487,7 +492,15 @@ impl Story {
             let found = data_of(&history);
             let earlier = found.len().saturating_sub(stream.kept.len());
             assert!(found.len() <= channel.size, "seed {seed}");
+            let mut limited = found.clone();
+            limit_bytes(&mut limited, channel.bytes_max);
+            assert_eq!(limited, found, "seed {seed}");
             stream.kept.splice(..0, found[..earlier].iter().cloned());
+            if channel.bytes_max > 0 {
+                // How large those were that aren't there any more isn't known.
+                let gone = stream.kept.len().saturating_sub(found.len());
+                stream.kept.drain(..gone);
+            }
             if channel.ttl < LONG_TTL {
                 // Nor is it known when those happened that aren't there any more.
                 stream.expires = u64::MAX;
@@ -689,6 +702,7 @@ impl Channel {
         stream.kept.push((position.offset, data.clone()));
         let surplus = stream.kept.len().saturating_sub(self.size);
         stream.kept.drain(..surplus);
+        limit_bytes(&mut stream.kept, self.bytes_max);
         stream.expires = now + self.ttl;
         stream.forgotten = now + self.meta_ttl;
         if let Some(key) = key {
@@ -722,6 +736,14 @@ impl Channel {
             let seen = seen.or_insert_with(|| data.clone());
             assert_eq!(*seen, data, "seed {seed}: {offset} is another publication");
         }
+    }
+}
+
+/// Drops the oldest beyond a limit of bytes, but never the newest.
+fn limit_bytes(kept: &mut Vec<(u64, String)>, bytes_max: usize) {
+    let bytes = |kept: &[(u64, String)]| kept.iter().map(|(_, data)| data.len()).sum::<usize>();
+    while bytes_max > 0 && kept.len() > 1 && bytes(kept) > bytes_max {
+        kept.remove(0);
     }
 }
 

@@ -237,6 +237,15 @@ fn history_needs_a_size_and_a_time() {
 }
 
 #[test]
+fn a_limit_of_bytes_needs_a_history() {
+    let options = ChannelOptions {
+        history_bytes_max: 1,
+        ..ChannelOptions::default()
+    };
+    refused(options, ["history_bytes_max", "history_size"]);
+}
+
+#[test]
 fn a_publication_does_not_outlive_its_position() {
     let options = ChannelOptions {
         history_meta_ttl: Some(Duration::from_secs(59)),

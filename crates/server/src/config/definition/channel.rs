@@ -7,7 +7,7 @@ use sockeye_hub::namespace::{
 };
 
 use crate::config::{
-    Count, LongPeriod, MapTable, NamedList, Number, Section, Switch, TableKeys, Text, Under,
+    Bytes, Count, LongPeriod, MapTable, NamedList, Number, Section, Switch, TableKeys, Text, Under,
     choice, shape::Shape,
 };
 
@@ -70,6 +70,11 @@ pub(crate) struct ChannelOptionKeys {
     /// Most publications kept for each channel. 0 keeps none
     #[arg(long, value_name = "COUNT", default_value = "0")]
     history_size: Number,
+
+    /// Most bytes that the publications kept for each channel have together: data, tags and client. Beyond it the oldest
+    /// go; the newest is kept, however large it is. Without it there is no limit
+    #[arg(long, value_name = "SIZE")]
+    history_bytes_max: Option<Bytes>,
 
     /// How long a publication is kept. History needs it and history_size
     #[arg(long, value_name = "TIME", default_value = "0s")]
@@ -243,6 +248,7 @@ impl ChannelOptionKeys {
         let text = |text: &Option<Text>| text.clone().map_or_else(String::new, |text| text.0);
         ChannelOptions {
             history_size: self.history_size.0 as usize,
+            history_bytes_max: self.history_bytes_max.map_or(0, |bytes| bytes.0),
             history_ttl: self.history_ttl.0,
             history_meta_ttl: self.history_meta_ttl.map(|ttl| ttl.0),
             force_recovery: is_on(self.force_recovery),
