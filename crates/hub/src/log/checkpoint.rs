@@ -54,6 +54,8 @@ pub(super) struct CheckpointHead {
     pub(super) segments: Vec<(u32, u64)>,
     /// Channels, about: others may have come or gone while it was written.
     pub(super) channels: u32,
+    /// What the epochs of channels without a history are made from. `None`: it must not be used again.
+    pub(super) epoch_seed: Option<u64>,
     /// Nothing was written after it, unless the log is longer than `location`.
     pub(super) is_clean: bool,
     /// Bytes. The file.
@@ -132,6 +134,7 @@ pub(super) fn read_checkpoint(
     };
     head.file_bytes = blocks.length;
     let mut index = Index::new(limits, head.oldest);
+    index.set_epoch_seed(head.epoch_seed.unwrap_or_default());
     // Not more than the file can hold.
     let channels_max = head.file_bytes / CHANNEL_BYTES_MIN;
     index.make_room(u64::from(head.channels).min(channels_max) as usize);
@@ -153,6 +156,7 @@ pub(super) fn read_checkpoint(
             Some(END) => {
                 let is_complete = fields.number() == Some(channels);
                 head.is_clean = fields.byte() == Some(1);
+                head.epoch_seed.take_if(|_| fields.byte() != Some(0));
                 return Ok(Some(match is_complete {
                     true => Ok((head, index)),
                     false => Err("channels are missing"),
@@ -207,6 +211,7 @@ pub(super) fn encode_head(index: &Index, location: Location, newest: u64) -> Vec
     put_number(&mut block, newest);
     put_number(&mut block, u64::from(index.oldest()));
     put_number(&mut block, index.len() as u64);
+    block.extend_from_slice(&index.epoch_seed().to_le_bytes());
     put_number(&mut block, index.segments().count() as u64);
     for (_, segment) in index.segments() {
         put_number(&mut block, u64::from(segment.records));
@@ -223,6 +228,7 @@ fn decode_head(block: &[u8]) -> Option<CheckpointHead> {
     };
     let (newest, oldest) = (fields.number()?, fields.number_u32()?);
     let channels = fields.number_u32()?;
+    let epoch_seed = Some(fields.fixed_u64()?);
     let segments = (0..fields.number()?).map(|_| Some((fields.number_u32()?, fields.number()?)));
     Some(CheckpointHead {
         location,
@@ -230,6 +236,7 @@ fn decode_head(block: &[u8]) -> Option<CheckpointHead> {
         oldest,
         channels,
         segments: segments.collect::<Option<_>>()?,
+        epoch_seed,
         is_clean: false,
         file_bytes: 0,
     })

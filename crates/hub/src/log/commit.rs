@@ -25,11 +25,6 @@ pub(crate) enum Order {
         publication: Publication,
         options: PublishOptions,
     },
-    /// Begin the history of a channel, if it has none.
-    Open {
-        channel: Arc<str>,
-        meta_ttl: Duration,
-    },
     /// Drop the publications of a channel.
     Remove { channel: Arc<str> },
 }
@@ -38,7 +33,7 @@ pub(crate) enum Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Published(Published),
-    /// Of [`Order::Open`] and [`Order::Remove`].
+    /// Of [`Order::Remove`].
     Done,
     Refused(BrokerError),
 }
@@ -46,6 +41,8 @@ pub(crate) enum Outcome {
 /// A channel as it will be when what is in the buffer has been written.
 struct Draft {
     state: StreamState,
+    /// That of its history, if it begins one.
+    new_epoch: EpochText,
     /// Bytes of the publications from `state.first` to `state.top`, where they are counted.
     content_bytes: u64,
     /// Those of this batch, by their offsets.
@@ -140,9 +137,7 @@ impl Log {
         now: u64,
         index: &mut Index,
     ) -> (Outcome, Depends) {
-        let (Order::Publish { channel, .. }
-        | Order::Open { channel, .. }
-        | Order::Remove { channel }) = order;
+        let (Order::Publish { channel, .. } | Order::Remove { channel }) = order;
         if matches!(order, Order::Remove { .. }) && index.number(channel).is_none() {
             return (Outcome::Done, Depends::No);
         }
@@ -161,6 +156,7 @@ impl Log {
             let channel = index.channel(number);
             Draft {
                 state: channel.state(),
+                new_epoch: index.new_epoch(&channel.name),
                 content_bytes: channel.contents().map_or(0, Contents::total),
                 contents: HashMap::new(),
                 keys: vec![],
@@ -188,15 +184,6 @@ impl Log {
                         },
                     )
             }
-            Order::Open { meta_ttl, .. } => {
-                if draft.state.epoch.is_none() {
-                    self.begin(&mut draft.state);
-                    remember(&mut draft.state, *meta_ttl, now);
-                    self.append_state(number, channel, draft, now);
-                    return (Outcome::Done, Depends::Yes);
-                }
-                (Outcome::Done, depends)
-            }
             Order::Remove { .. } => {
                 if draft.state.epoch.is_none() || draft.state.first > draft.state.top {
                     return (Outcome::Done, depends);
@@ -210,9 +197,9 @@ impl Log {
     }
 
     /// Begins a history.
-    fn begin(&self, state: &mut StreamState) {
+    fn begin(&self, state: &mut StreamState, epoch: EpochText) {
         *state = StreamState {
-            epoch: EpochText::new(&self.epochs.make()),
+            epoch,
             first: 1,
             meta_ttl: millis(self.limits.history_meta_ttl),
             ..StreamState::default()
@@ -260,7 +247,7 @@ impl Log {
         if let Some(state) = &mut state
             && state.epoch.is_none()
         {
-            self.begin(state);
+            self.begin(state, draft.new_epoch);
             state.top = 1;
         }
         let payload = Payload::Publication(publication);

@@ -15,9 +15,10 @@ use super::{
     record::{EpochText, Location, StreamState},
 };
 use crate::{
-    StreamPosition,
+    Epoch, StreamPosition,
     broker::{
         HistoryQuery,
+        epochs::UnpublishedEpochs,
         usage::{LimitReached, Usage},
     },
 };
@@ -42,6 +43,10 @@ pub(crate) struct Index {
     oldest: u32,
     /// Where the next sweep begins.
     sweep_next: usize,
+    /// Those of channels that have no history.
+    unpublished: UnpublishedEpochs,
+    /// A history was forgotten: after a restart the seed of `unpublished` would make its epoch again.
+    has_forgotten: bool,
 }
 
 /// A segment file, and how much of it is needed.
@@ -63,8 +68,8 @@ pub(super) struct SegmentUse {
 pub(crate) enum Presence {
     /// The channel has a history.
     Known(Found),
-    /// It has none, or it was forgotten: the log begins one, see [`Order::Open`](super::Order).
-    Unknown,
+    /// It has none, or it was forgotten. Its next one has this epoch.
+    Unknown(Epoch),
 }
 
 /// The answer to a question, but for the publications themselves.
@@ -89,7 +94,29 @@ impl Index {
             segments: VecDeque::new(),
             oldest,
             sweep_next: 0,
+            unpublished: UnpublishedEpochs::new(0),
+            has_forgotten: false,
         }
+    }
+
+    /// Sets what the epochs of channels without a history are made from.
+    pub(super) fn set_epoch_seed(&mut self, seed: u64) {
+        self.unpublished = UnpublishedEpochs::new(seed);
+        self.has_forgotten = false;
+    }
+
+    pub(super) fn epoch_seed(&self) -> u64 {
+        self.unpublished.seed()
+    }
+
+    /// Returns whether the seed must not be used by another process.
+    pub(super) fn has_forgotten(&self) -> bool {
+        self.has_forgotten
+    }
+
+    /// Returns the epoch of a history that begins.
+    pub(super) fn new_epoch(&self, name: &str) -> EpochText {
+        EpochText::new(&self.unpublished.of(name))
     }
 
     /// Makes room for so many channels.
@@ -120,12 +147,17 @@ impl Index {
         count_max: usize,
     ) -> Presence {
         let Some(number) = self.number(name) else {
-            return Presence::Unknown;
+            return Presence::Unknown(self.unpublished.of(name));
         };
-        let channel = self.channel_mut(number);
+        let channel = self.channel(number);
         if !channel.has_stream(now) {
-            return Presence::Unknown;
+            // The log's thread forgets it, perhaps later.
+            return Presence::Unknown(match channel.epoch.is_none() {
+                true => self.unpublished.of(name),
+                false => self.unpublished.after_forgetting(name),
+            });
         }
+        let channel = self.channel_mut(number);
         if !query.meta_ttl.is_zero() {
             channel.meta_ttl = millis(query.meta_ttl);
         }
@@ -380,7 +412,12 @@ impl Index {
 
     /// Forgets the history of a channel.
     pub(super) fn clear(&mut self, number: u32) {
-        let top = self.channel(number).top;
+        let channel = self.channel(number);
+        let top = channel.top;
+        if !channel.epoch.is_none() && top > 0 {
+            self.unpublished.forget(&channel.name);
+            self.has_forgotten = true;
+        }
         self.set_range(number, top + 1, top);
         let anchor = self.channel(number).anchor;
         if let Some(segment) = self.segment_mut(anchor) {

@@ -78,6 +78,7 @@ impl Log {
             None => create(&*disk, &limits, boot, now)?,
         };
         let (is_unclean, is_repaired) = (found.is_unclean, found.is_repaired);
+        let has_seed = (found.checkpoint.as_ref()).is_some_and(|head| head.epoch_seed.is_some());
         let (header, mut report) = (found.header, found.report.clone());
         found.settle(&*disk)?;
         let mut log = Self::with(found, disk, limits, boot, epochs, now);
@@ -89,10 +90,13 @@ impl Log {
             // It was read from the disk, or synced by an orderly end.
             current.synced = current.end;
         }
-        if is_repaired || (is_unclean && is_restart && header.sync != LogSync::Each) {
+        let may_have_lost =
+            is_repaired || (is_unclean && is_restart && header.sync != LogSync::Each);
+        if may_have_lost {
             // Before there is a segment of this start of the system: should the process die in between, the next one does it
             // again.
             report.new_epochs = log.renew_epochs()?;
+            log.remove_checkpoint()?;
         }
         if is_repaired {
             let removed = log.disk.remove(REPAIRED);
@@ -101,7 +105,13 @@ impl Log {
         if is_restart || (!is_unclean && limits.sync != header.sync) {
             log.begin_segment()?;
         }
-        if (report.full_scan.is_some() || report.new_epochs > 0)
+        let renews_seed = may_have_lost || !has_seed || log.index.lock().has_forgotten();
+        if renews_seed {
+            let seed = log.epochs.seed();
+            log.index.lock().set_epoch_seed(seed);
+        }
+        // A start after it knows the seed.
+        if (report.full_scan.is_some() || renews_seed)
             && let Err(error) = log.write_checkpoint(Ending::Open)
         {
             tracing::warn!(%error, "the checkpoint is not replaced");

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    Log,
+    Log, LogError,
     append::refusal,
     checkpoint::{
         CHANNELS, Checkpoint, END, Ending, NAME, UNFINISHED_NAME, Unfinished, encode_head,
@@ -96,6 +96,8 @@ impl Log {
         let mut block = vec![END];
         put_number(&mut block, unfinished.channels);
         block.push(u8::from(ending == Ending::Clean));
+        // Now, since a history may have been forgotten after the checkpoint was begun and before its channel's turn.
+        block.push(u8::from(self.index.lock().has_forgotten()));
         unfinished.write(&block)?;
         unfinished.file.sync()?;
         self.disk.rename(UNFINISHED_NAME, NAME)?;
@@ -106,6 +108,17 @@ impl Log {
             appended: unfinished.appended,
             unfinished: None,
         };
+        Ok(())
+    }
+
+    /// Removes the checkpoint: the epochs that follow from its seed may be those of publications that are lost.
+    pub(super) fn remove_checkpoint(&mut self) -> Result<(), LogError> {
+        let removed = match self.disk.remove(NAME) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| self.disk.sync()),
+        };
+        removed.map_err(LogError::io("remove", NAME))?;
+        self.checkpoint = Checkpoint::default();
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 /// A broker of its own for one test, and its time.
 pub(crate) trait Fixture: Sync {
-    /// Whether the broker remembers what was said about a channel without subscribers and publications.
-    const REMEMBERS_UNPUBLISHED: bool = true;
+    /// Whether the broker remembers what was said about a channel without publications, while it has subscribers or keys.
+    const REMEMBERS_UNPUBLISHED: bool = false;
 
     fn new() -> Self;
 
@@ -28,7 +28,7 @@ pub(crate) struct MemoryFixture {
 }
 
 impl Fixture for MemoryFixture {
-    const REMEMBERS_UNPUBLISHED: bool = false;
+    const REMEMBERS_UNPUBLISHED: bool = true;
 
     fn new() -> Self {
         let clock = Arc::new(ManualClock::at(UnixMillis(1_800_000_000_000)));

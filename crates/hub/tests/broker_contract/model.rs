@@ -120,7 +120,8 @@ struct Stream {
 impl Channel {
     fn check<F: Fixture>(&mut self, world: &World<F>, name: &str, now: u64, operation: &InChannel) {
         self.stream.take_if(|stream| stream.forgotten <= now);
-        if !F::REMEMBERS_UNPUBLISHED && !self.is_subscribed && self.keys.is_empty() {
+        let has_more = self.is_subscribed || !self.keys.is_empty();
+        if !(F::REMEMBERS_UNPUBLISHED && has_more) {
             self.stream.take_if(|stream| stream.top == 0);
         }
         if let Some(stream) = &mut self.stream

@@ -20,7 +20,7 @@ use super::{
     thread::{self, LogTime, Receiver, Shared},
 };
 use crate::{
-    Answer, ClientInfo, Clock, Publication,
+    Answer, ClientInfo, Clock, Publication, StreamPosition,
     broker::{
         Broker, BrokerError, BrokerEvents, History, HistoryQuery, PublishOptions, Published,
         epochs::Epochs,
@@ -208,29 +208,6 @@ impl LogBroker {
         })
     }
 
-    /// Begins the history of a channel, and answers the question then.
-    async fn open_and_read(
-        &self,
-        channel: &Arc<str>,
-        query: HistoryQuery,
-    ) -> Result<History, BrokerError> {
-        for _ in 0..OPEN_ATTEMPTS {
-            let channel_of_order = channel.clone();
-            let meta_ttl = query.meta_ttl;
-            self.order(Order::Open {
-                channel: channel_of_order,
-                meta_ttl,
-            })?
-            .await?;
-            if let Presence::Known(found) = self.look_up(channel, &query) {
-                return self.read(Reader::new(found)).await;
-            }
-        }
-        Err(BrokerError::Unavailable {
-            message: "the channel is forgotten faster than it can be asked".to_owned(),
-        })
-    }
-
     /// Calls `deliver` under the lock of the channel, if it is subscribed.
     fn deliver(&self, channel: &Arc<str>, deliver: impl FnOnce(&dyn BrokerEvents)) {
         let shared = &self.handle.shared;
@@ -327,10 +304,10 @@ impl Broker for LogBroker {
                     false => Answer::later(self.read(reader)),
                 }
             }
-            Presence::Unknown => {
-                let channel = channel.clone();
-                Answer::later(async move { self.open_and_read(&channel, query).await })
-            }
+            Presence::Unknown(epoch) => Answer::now(Ok(History {
+                publications: Vec::new(),
+                position: StreamPosition { offset: 0, epoch },
+            })),
         }
     }
 
@@ -365,6 +342,3 @@ impl fmt::Debug for LogBroker {
             .finish_non_exhaustive()
     }
 }
-
-/// Attempts to ask about a channel that is forgotten at once.
-const OPEN_ATTEMPTS: usize = 3;

@@ -49,7 +49,7 @@ impl Queue {
     pub(super) fn push(&self, order: Order) -> Result<oneshot::Receiver<Outcome>, BrokerError> {
         let bytes = match &order {
             Order::Publish { publication, .. } => publication.data.len(),
-            Order::Open { .. } | Order::Remove { .. } => 0,
+            Order::Remove { .. } => 0,
         };
         let (answer, receiver) = oneshot::channel();
         let mut waiting = self.waiting.lock();

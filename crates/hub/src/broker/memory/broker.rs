@@ -2,11 +2,7 @@
 
 use std::{
     fmt,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -22,7 +18,7 @@ use crate::{
     Answer, ClientInfo, Clock, Epoch, Publication, StreamPosition,
     broker::{
         Broker, BrokerError, BrokerEvents, History, HistoryQuery, PublishOptions, Published,
-        Suppression, epochs::Epochs, keys, refusal_log::BrokerRefusalLog, usage::Usage,
+        Suppression, epochs::UnpublishedEpochs, keys, refusal_log::BrokerRefusalLog, usage::Usage,
     },
 };
 
@@ -55,8 +51,7 @@ pub struct Memory {
     /// Times are since its origin, so that a jump of the time of day expires nothing.
     clock: Arc<dyn Clock>,
     limits: MemoryLimits,
-    epochs: Epochs,
-    forgotten: ForgottenHistories,
+    epochs: UnpublishedEpochs,
     events: OnceLock<Arc<dyn BrokerEvents>>,
     table: Table,
     /// Bytes. The publications in all histories.
@@ -85,8 +80,7 @@ impl Memory {
         Self {
             clock,
             limits,
-            epochs: Epochs::new(seed),
-            forgotten: ForgottenHistories::new(seed),
+            epochs: UnpublishedEpochs::new(seed),
             events: OnceLock::new(),
             table: Table::new(limits.channels_max),
             history: Usage::new(limits.history_bytes_max),
@@ -155,7 +149,7 @@ impl Memory {
 
     fn expire(&self, channel: &str, state: &mut ChannelState, now: Duration) {
         state.expire(now, &self.history, &self.idempotency, || {
-            self.forgotten.add(channel);
+            self.epochs.forget(channel);
         });
     }
 
@@ -268,7 +262,7 @@ impl Memory {
 
     /// Returns the epoch of a channel that has no stream.
     fn epoch(&self, channel: &str) -> Epoch {
-        self.epochs.of(channel, self.forgotten.count(channel))
+        self.epochs.of(channel)
     }
 
     /// Calls `deliver` under the lock of the channel, if it is subscribed.
@@ -368,41 +362,6 @@ impl Broker for Memory {
     }
 }
 
-/// How many histories with publications have been forgotten.
-///
-/// It is part of the epoch of a new history, so that the channel's next one has another epoch, and offsets begin at 1 again.
-/// A channel without publications is therefore not kept: it has the same epoch when somebody asks again, unless a history
-/// that shares its number has been forgotten meanwhile.
-struct ForgottenHistories {
-    /// A number for each of [`FORGOTTEN_PARTS`] parts of all names.
-    counts: Box<[AtomicU64]>,
-    seed: u64,
-}
-
-impl ForgottenHistories {
-    fn new(seed: u64) -> Self {
-        Self {
-            counts: (0..FORGOTTEN_PARTS).map(|_| AtomicU64::new(0)).collect(),
-            seed,
-        }
-    }
-
-    /// Counts the history of a channel, which must be locked.
-    fn add(&self, channel: &str) {
-        self.part(channel).fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn count(&self, channel: &str) -> u64 {
-        self.part(channel).load(Ordering::Relaxed)
-    }
-
-    fn part(&self, channel: &str) -> &AtomicU64 {
-        let mut hasher = DefaultHasher::new();
-        (self.seed, channel).hash(&mut hasher);
-        &self.counts[hasher.finish() as usize % FORGOTTEN_PARTS]
-    }
-}
-
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory")
@@ -433,9 +392,6 @@ fn suppress(state: &ChannelState, options: &PublishOptions, now: Duration) -> Op
     }
     None
 }
-
-/// 32 KiB. The more there are, the rarer a channel without publications gets another epoch.
-const FORGOTTEN_PARTS: usize = 4096;
 
 /// Channels that an operation looks at. Two for at most one that it creates: what has expired doesn't pile up.
 const SWEEP_CHANNELS_PER_OPERATION: usize = 2;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::fault_disk::{FaultDisk, Faults, Random};
 use crate::{
-    Publication, StreamPosition,
+    Epoch, Publication, StreamPosition,
     broker::{
         BrokerError, History, HistoryQuery, Limit, PublishOptions, Suppression, epochs::Epochs,
     },
@@ -445,6 +445,37 @@ fn a_position_is_forgotten_and_its_channel_takes_no_memory() {
 }
 
 #[test]
+fn a_question_writes_nothing_and_what_it_was_told_outlives_the_process() {
+    for sync in MODES {
+        let mut world = World::new(sync);
+        let bytes = world.length("00000001.seg");
+        let told = world.new_epoch("a");
+        assert_eq!(world.log().index().lock().len(), 0);
+        assert_eq!(world.length("00000001.seg"), bytes);
+        world.die();
+        assert_eq!(world.new_epoch("a"), told);
+        world.close();
+        assert_eq!(world.new_epoch("a"), told);
+        let first = world.keep("a", "one");
+        assert_eq!((first.offset, &first.epoch), (1, &told));
+        world.die();
+        world.now += 3_600_000;
+        let next = world.new_epoch("a");
+        assert_ne!(next, told);
+        let now = world.now;
+        world.log().sweep(now);
+        assert_eq!(world.log().index().lock().len(), 0);
+        assert_eq!(world.new_epoch("a"), next);
+        // Another process doesn't know which were used, so it uses none of them.
+        world.close();
+        let other = world.new_epoch("a");
+        assert!(![&told, &next].contains(&&other));
+        world.cut_power();
+        assert_eq!(world.new_epoch("a") == other, sync == LogSync::Each);
+    }
+}
+
+#[test]
 fn more_channels_than_may_be_are_refused() {
     let mut world = World::with(|limits| limits.channels_max = 1);
     world.keep("a", "one");
@@ -670,6 +701,17 @@ impl World {
             panic!("there is no history")
         };
         Reader::new(found).read(bytes_max).unwrap()
+    }
+
+    /// Returns the epoch of a channel without a history.
+    fn new_epoch(&mut self, channel: &str) -> Epoch {
+        let now = self.now;
+        let index = self.log().index().clone();
+        let query = HistoryQuery::default();
+        let Presence::Unknown(epoch) = index.lock().history(channel, &query, now, 1) else {
+            panic!("there is a history")
+        };
+        epoch
     }
 
     fn data(&mut self, channel: &str) -> Vec<String> {

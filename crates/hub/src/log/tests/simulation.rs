@@ -262,10 +262,6 @@ impl Story {
             targets.push(at);
             orders.push(match self.random.below(12) {
                 0 => Order::Remove { channel: name },
-                1 => Order::Open {
-                    channel: name,
-                    meta_ttl: Duration::from_millis(channel.meta_ttl),
-                },
                 kind => {
                     self.published += 1;
                     let data = format!(
@@ -337,9 +333,7 @@ impl Story {
                     stream.kept.clear();
                 }
             }
-            (Order::Open { .. }, Outcome::Done) => {}
             (Order::Remove { .. }, Outcome::Refused(_)) => channel.may_be_removed = true,
-            (_, Outcome::Refused(_)) => {}
             (_, outcome) => panic!("seed {seed}: {outcome:?}"),
         }
     }
@@ -557,7 +551,7 @@ impl Story {
         }
     }
 
-    /// Asks the log for a whole history. `None`: it has none, and can't begin one.
+    /// Asks the log for a whole history. `None`: it has none.
     fn read(&mut self, at: usize) -> Option<History> {
         let (seed, now) = (self.seed, self.now);
         let name = self.channels[at].name.clone();
@@ -567,26 +561,21 @@ impl Story {
             meta_ttl,
             ..HistoryQuery::default()
         };
-        loop {
-            let presence = self.log().index().lock().history(&name, &query, now, 1000);
-            match presence {
-                Presence::Known(found) => {
-                    let read = Reader::new(found).read(usize::MAX);
-                    return Some(read.unwrap_or_else(|error| panic!("seed {seed}: {error}")));
-                }
-                Presence::Unknown => {
-                    let open = Order::Open {
-                        channel: name.clone(),
-                        meta_ttl,
-                    };
-                    let outcome = self.log().commit(&[open], now);
-                    if outcome != [Outcome::Done] {
-                        return None;
-                    }
-                    let channel = &mut self.channels[at];
-                    channel.pass(now);
-                    assert!(channel.stream.is_none(), "seed {seed}: a history is gone");
-                }
+        let presence = self.log().index().lock().history(&name, &query, now, 1000);
+        match presence {
+            Presence::Known(found) => {
+                let read = Reader::new(found).read(usize::MAX);
+                Some(read.unwrap_or_else(|error| panic!("seed {seed}: {error}")))
+            }
+            Presence::Unknown(epoch) => {
+                let channel = &mut self.channels[at];
+                channel.pass(now);
+                // What was neither accepted nor refused may have begun one, and then been forgotten.
+                assert!(channel.stream.is_none(), "seed {seed}: a history is gone");
+                let is_taken = channel.seen.keys().any(|(seen, _)| *seen == epoch);
+                assert!(!is_taken, "seed {seed}: {epoch} came again");
+                channel.epochs.insert(epoch);
+                None
             }
         }
     }
@@ -772,7 +761,6 @@ fn name_of(order: &Order) -> String {
             let begin = publication.data.len().min(6);
             String::from_utf8_lossy(&publication.data[..begin]).into_owned()
         }
-        Order::Open { .. } => "open".to_owned(),
         Order::Remove { .. } => "remove".to_owned(),
     }
 }
