@@ -284,6 +284,7 @@ async fn an_answer_has_sixteen_packets_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn the_server_pings_whatever_else_is_sent_and_only_a_pong_counts() {
+    // socket.io#4040, engine.io-client#649, #670: a throttled tab or a short sleep lost the connection. The time-out is 20 s here.
     let (client, mut heard) = default_server().await;
     let url = open(&client).await;
     let began = Instant::now();

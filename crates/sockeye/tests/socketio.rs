@@ -345,7 +345,7 @@ async fn handlers_of_a_connection_run_in_order_and_acks_pass_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_ends_with_its_time_or_its_socket_and_leaves_nothing() {
-    // socket.io#3494: calls without an answer stayed for ever.
+    // socket.io#3494: calls without an answer stayed for ever. socketioxide#708: an answer that came before its place was lost.
     let (sockets, mut connected) = unbounded_channel();
     let namespace = open("/", || ()).connected(move |socket| {
         let _ = sockets.send(socket);

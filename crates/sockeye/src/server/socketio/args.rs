@@ -97,6 +97,12 @@ pub(super) fn decode<A: DeserializeOwned>(
     serde_json::from_value(Value::Array(values)).map_err(ArgsError)
 }
 
+/// Returns the error of more attachments than a packet can have.
+pub(super) fn too_many_attachments() -> ArgsError {
+    let message = "there are more than 10 attachments";
+    ArgsError(<serde_json::Error as serde::ser::Error>::custom(message))
+}
+
 /// Returns whether each placeholder in `values` stands for one of `count` attachments.
 pub(super) fn has_valid_placeholders(values: &[Value], count: usize) -> bool {
     values.iter().all(|value| match value {

@@ -277,6 +277,10 @@ impl Connection {
         };
         let connected = match connected {
             Ok(connected) => connected,
+            Err(refusal) if refusal.passes() => {
+                self.close(CloseCode::TRY_AGAIN_LATER);
+                return None;
+            }
             Err(refusal) => {
                 self.refuse(&name, &refusal);
                 return None;
@@ -288,7 +292,12 @@ impl Connection {
             return None;
         }
         let id: Arc<str> = URL_SAFE_NO_PAD.encode(id).into();
-        let data = json!({ "sid": &*id }).to_string();
+        let Connected { recovery_id, make } = connected;
+        let data = match recovery_id {
+            Some(pid) => json!({ "sid": &*id, "pid": pid }),
+            None => json!({ "sid": &*id }),
+        };
+        let data = data.to_string();
         let answer = Encoded::plain(ServerPacketKind::Connect, &name, &data);
         if self.sender.send(&answer).is_err() {
             self.close(CloseCode::TRY_AGAIN_LATER);
@@ -306,7 +315,7 @@ impl Connection {
                 (settings.rooms_max, settings.waiting_acks_max),
             ))
         });
-        let socket = connected(core);
+        let socket = make(core);
         let running = socket.connected().map(Running::handler);
         self.left.remove(&*name);
         self.has_connected = true;

@@ -6,7 +6,8 @@
 //!   session <── outgoing <── args <── socket, broadcast (rooms) <──────┘
 //! ```
 //!
-//! What it isn't: an adapter for several servers, and the recovery of a connection's state.
+//! What it isn't: an adapter for several servers, and the history by which a connection's state is recovered. A program that has one gives
+//! clients the id to come back with: [`Namespace::recovery_id`].
 
 mod settings;
 
@@ -23,6 +24,8 @@ mod socket_core;
 
 mod broadcast;
 
+mod prepared;
+
 mod socket;
 
 mod namespace;
@@ -38,6 +41,7 @@ pub use args::{AnyArgs, ArgsError, Attachment};
 pub use broadcast::Broadcast;
 pub use client::TestClient;
 pub use namespace::{ConnectRefusal, ConnectRequest, DisconnectReason, Namespace, NamespaceHandle};
+pub use prepared::{Ack, EventSender, JsonArgs, PreparedEvent};
 pub use rooms::JoinError;
 pub use server::{InMemory, SocketIo};
 pub use settings::SocketIoSettings;

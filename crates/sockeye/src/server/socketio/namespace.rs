@@ -11,6 +11,7 @@ use super::{
     args,
     broadcast::Broadcast,
     outgoing::Encoded,
+    prepared::Ack,
     rooms::Rooms,
     socket::Socket,
     socket_core::{EmitError, SocketCore},
@@ -63,6 +64,8 @@ type ConnectHandler<S> =
 
 type EventHandler<S> = Box<dyn Fn(Socket<S>, ReceivedEvent) -> BoxFuture<()> + Send + Sync>;
 
+type RecoveryId<S> = Box<dyn Fn(&S) -> Option<String> + Send + Sync>;
+
 type ConnectedHandler<S> = Box<dyn Fn(Socket<S>) -> BoxFuture<()> + Send + Sync>;
 
 type DisconnectedHandler<S> =
@@ -70,6 +73,7 @@ type DisconnectedHandler<S> =
 
 struct Handlers<S> {
     connect: ConnectHandler<S>,
+    recovery_id: Option<RecoveryId<S>>,
     connected: Option<ConnectedHandler<S>>,
     events: HashMap<String, EventHandler<S>>,
     disconnected: Option<DisconnectedHandler<S>>,
@@ -83,12 +87,14 @@ pub struct ConnectRequest {
     request: Arc<Request>,
 }
 
-/// Why a client may not connect. It gets the message and the data, and doesn't try again by itself: for what passes by itself, such as too
-/// much load, refuse the connection in [`crate::Route::authorize`].
+/// Why a client may not connect. It gets the message and the data, and doesn't try again by itself. For what passes by itself, such as
+/// too much load, there is [`ConnectRefusal::try_again`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectRefusal {
     message: String,
     data: Option<Value>,
+    /// Whether the connection is closed instead.
+    passes: bool,
 }
 
 /// Why a socket is disconnected.
@@ -156,6 +162,7 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             pattern,
             handlers: Handlers {
                 connect: Box::new(move |request| Box::pin(connect(request))),
+                recovery_id: None,
                 connected: None,
                 events: HashMap::new(),
                 disconnected: None,
@@ -207,6 +214,42 @@ impl<S: Send + Sync + 'static> Namespace<S> {
             })
         });
         self.handlers.events.insert(event.to_owned(), handler);
+        self
+    }
+
+    /// Sets the handler of an event whose answer isn't known when the handler returns, or must go out at a certain place among what
+    /// else is sent: the handler, or what it leaves the [`Ack`] to, sends it. Otherwise as [`Namespace::on`].
+    #[must_use]
+    pub fn on_deferred<A, F, T>(mut self, event: &str, handler: F) -> Self
+    where
+        A: DeserializeOwned + Send + 'static,
+        F: Fn(Socket<S>, A, Ack) -> T + Send + Sync + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let handler: EventHandler<S> = Box::new(move |socket, received| {
+            let ack = Ack::new(socket.core(), received.id);
+            let args = match args::decode(received.args, received.attachments) {
+                Ok(args) => args,
+                Err(error) => {
+                    tracing::debug!(%error, event = received.name, "an event has other arguments");
+                    return Box::pin(std::future::ready(()));
+                }
+            };
+            Box::pin(handler(socket, args, ack))
+        });
+        self.handlers.events.insert(event.to_owned(), handler);
+        self
+    }
+
+    /// Sets the id with which the client of a socket comes back after its connection was lost, for a program that then recovers what the
+    /// socket has missed. The client sends it as `pid` in its auth, with the last argument of its last event as `offset` if that was a
+    /// text, and takes the new connection for a recovered one if it gets the same id again. Clients other than JavaScript's ignore it.
+    #[must_use]
+    pub fn recovery_id<F>(mut self, id: F) -> Self
+    where
+        F: Fn(&S) -> Option<String> + Send + Sync + 'static,
+    {
+        self.handlers.recovery_id = Some(Box::new(id));
         self
     }
 
@@ -262,8 +305,15 @@ pub(super) trait AnyNamespace: Send + Sync {
     ) -> BoxFuture<Result<Connected, ConnectRefusal>>;
 }
 
+/// A client that may connect.
+pub(super) struct Connected {
+    /// What the client comes back with.
+    pub(super) recovery_id: Option<String>,
+    pub(super) make: MakeSocket,
+}
+
 /// Makes the socket of a client that may connect.
-pub(super) type Connected = Box<dyn FnOnce(Arc<SocketCore>) -> Arc<dyn AnySocket> + Send>;
+pub(super) type MakeSocket = Box<dyn FnOnce(Arc<SocketCore>) -> Arc<dyn AnySocket> + Send>;
 
 /// A socket whose state has any type.
 pub(super) trait AnySocket: Send + Sync {
@@ -357,13 +407,16 @@ impl<S: Send + Sync + 'static> AnyNamespace for ServedNamespace<S> {
         let connecting = (handlers.connect)(request);
         Box::pin(async move {
             let state = Arc::new(connecting.await?);
-            let connected: Connected = Box::new(move |core| {
-                Arc::new(TypedSocket {
-                    socket: Socket::new(core, state),
-                    handlers,
-                })
-            });
-            Ok(connected)
+            let recovery_id = handlers.recovery_id.as_ref();
+            Ok(Connected {
+                recovery_id: recovery_id.and_then(|id| id(&state)),
+                make: Box::new(move |core| {
+                    Arc::new(TypedSocket {
+                        socket: Socket::new(core, state),
+                        handlers,
+                    })
+                }),
+            })
         })
     }
 }
@@ -461,7 +514,22 @@ impl ConnectRefusal {
         Self {
             message: message.into(),
             data: None,
+            passes: false,
         }
+    }
+
+    /// Refuses for a reason that passes: the connection is closed, with all its namespaces, and the client connects anew after a while. It
+    /// isn't told why.
+    #[must_use]
+    pub fn try_again() -> Self {
+        Self {
+            passes: true,
+            ..Self::new("")
+        }
+    }
+
+    pub(super) fn passes(&self) -> bool {
+        self.passes
     }
 
     /// Adds data for the client: `error.data` there.

@@ -32,6 +32,13 @@ pub(super) struct PacketSender {
     ended: Notify,
 }
 
+/// What a packet of JSON is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum JsonKind<'a> {
+    Event(&'a str),
+    Ack(u64),
+}
+
 /// Why a packet can't be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SendError {
@@ -70,6 +77,32 @@ impl Encoded {
         let (values, attachments) = args::encode(ack_args)?;
         let kind = ServerPacketKind::Ack(attachments.len());
         Ok(Self::new(kind, namespace, Some(id), &values, attachments))
+    }
+
+    /// Encodes an event or an ack whose arguments are JSON already: a list without its brackets.
+    pub(super) fn from_json(
+        namespace: &str,
+        kind: JsonKind<'_>,
+        json: &str,
+        attachments: Vec<Bytes>,
+    ) -> Self {
+        let count = attachments.len();
+        let (kind, id, data) = match kind {
+            JsonKind::Event(name) => {
+                let name = Value::from(name);
+                let comma = if json.is_empty() { "" } else { "," };
+                (
+                    ServerPacketKind::Event(count),
+                    None,
+                    format!("[{name}{comma}{json}]"),
+                )
+            }
+            JsonKind::Ack(id) => (ServerPacketKind::Ack(count), Some(id), format!("[{json}]")),
+        };
+        Self {
+            text: write(kind, namespace, id, &data).into(),
+            attachments,
+        }
     }
 
     /// Encodes a packet whose data are JSON already.
@@ -141,7 +174,12 @@ impl PacketSender {
 
     /// Returns whether nothing waits for the client.
     pub(super) fn is_idle(&self) -> bool {
-        self.session.buffered_bytes() == 0
+        self.buffered_bytes() == 0
+    }
+
+    /// Returns the bytes that wait for the client.
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.session.buffered_bytes()
     }
 
     /// Closes the connection, with all its namespaces. The client connects anew.

@@ -10,6 +10,7 @@ use super::{
     args,
     broadcast::Broadcast,
     outgoing::Encoded,
+    prepared::EventSender,
     rooms::JoinError,
     socket_core::{CallError, EmitError, SocketCore},
 };
@@ -78,6 +79,12 @@ impl<S> Socket<S> {
     pub fn emit(&self, event: &str, args: impl Serialize) -> Result<(), EmitError> {
         let packet = Encoded::event(&self.core.namespace, event, None, &args)?;
         self.core.send(&packet)
+    }
+
+    /// Returns a sender that doesn't hold the state.
+    #[must_use]
+    pub fn sender(&self) -> EventSender {
+        EventSender::new(&self.core)
     }
 
     /// Sends an event if nothing else waits for the client; drops it otherwise, with its attachments. For values that the next one
