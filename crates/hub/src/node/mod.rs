@@ -20,6 +20,7 @@ mod clients;
 mod compact_time;
 mod deadlines;
 mod handlers;
+mod kept;
 mod lossy;
 pub(crate) mod maps_api;
 mod node;

@@ -86,6 +86,14 @@ impl Client {
         &self.id
     }
 
+    /// Returns the user; `None` unless the client is connected. Empty for an anonymous one.
+    #[must_use]
+    pub fn user(&self) -> Option<Arc<str>> {
+        let mut state = self.state.lock();
+        let connected = state.connected().ok()?;
+        Some(Arc::clone(&connected.info.user))
+    }
+
     pub(crate) fn transport(&self) -> &dyn Transport {
         &*self.transport
     }
