@@ -258,7 +258,7 @@ $(SDKS)/go/ready: $(PEERS)/go/main.go $(PEERS)/go/go.sum
 	{ set -x; (cd $(PEERS)/go && go build -o $(CURDIR)/$(SDKS)/go/sdk .) && touch $@; } || { $(call unavailable,the SDK for Go); }
 
 # Maven writes where the packages are.
-$(SDKS)/java/ready: $(PEERS)/java/src/main/java/Sdk.java $(PEERS)/java/pom.xml
+$(SDKS)/java/ready: $(wildcard $(PEERS)/java/src/main/java/*.java) $(PEERS)/java/pom.xml
 	@rm -f $(SDKS)/no-java; { command -v javac && command -v mvn; } > /dev/null || { $(call left_out,Java with Maven,java); exit 0; }; \
 	{ set -x; mvn -q -B -f $(PEERS)/java/pom.xml compile dependency:build-classpath -Dmdep.outputFile=$(CURDIR)/$(SDKS)/java/classpath && \
 	touch $@; } || { $(call unavailable,the SDK for Java); }

@@ -95,11 +95,20 @@ pub fn rust_sdk() -> Option<Command> {
 
 /// Returns the program in Java that uses the hub's SDK.
 pub fn java_sdk() -> Option<Command> {
+    java("Sdk")
+}
+
+/// Returns the program in Java that uses the client of Socket.IO.
+pub fn java_socketio() -> Option<Command> {
+    java("SocketIo")
+}
+
+fn java(class: &str) -> Option<Command> {
     let packages = sdk_program("java", "classpath")?;
     let packages = std::fs::read_to_string(packages).expect("a file");
     let classes = root().join(".work/sdks/java/classes");
     let mut command = Command::new("java");
-    command.args(["-cp", &format!("{}:{packages}", classes.display()), "Sdk"]);
+    command.args(["-cp", &format!("{}:{packages}", classes.display()), class]);
     Some(command)
 }
 

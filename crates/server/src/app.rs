@@ -37,7 +37,7 @@ use crate::{
     reload::Reloader,
     room::RoomMember,
     signal::{HangUps, Signals},
-    sockjs,
+    socketio, sockjs,
     welcome::{self, HubAccess},
 };
 
@@ -267,6 +267,7 @@ async fn start(
     {
         server = server.mount_sockjs(sockjs::mount(config, route));
     }
+    server = socketio::mount(server, hub.socketio);
     for (path, route) in endpoints(config, &connections, &presence, &room) {
         // A path that was given to the chat takes precedence.
         if !chat_paths.contains(&path) {
@@ -284,9 +285,8 @@ async fn start(
     .merge(hub.transports.router())
     .merge(metrics.router(config, key, &rates))
     .route("/health/ready", readiness.route());
-    if let Some(workers) = config.workers {
-        server = server.workers(workers.0 as usize);
-    }
+    let workers = config.workers.map(|workers| workers.0 as usize);
+    server = workers.into_iter().fold(server, Server::workers);
     server
         .settings(settings(config))
         .memory_budget(budget)

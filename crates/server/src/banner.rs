@@ -7,8 +7,9 @@ use sockeye::ServerHandle;
 
 use crate::{
     api,
-    config::{Config, LogFormat, SOCKJS_ECHO, Switch},
+    config::{Config, LogFormat, SOCKETIO, SOCKJS_ECHO, Switch},
     log::Notices,
+    socketio,
 };
 
 /// Prints the address of each listener and what it serves. Programs read these lines: `ws://HOST:PORT` has the chosen port.
@@ -116,6 +117,9 @@ fn hub_is_closed(config: &Config) -> bool {
 const HUB_IS_CLOSED: &str =
     "nobody can connect to the hub yet: set client.token.hmac_secret_key, or try it with --dev";
 
+/// The path of Socket.IO as its clients have it.
+const SOCKETIO_SHOWN: &str = "/socket.io/";
+
 /// Returns what is served: scheme, path, and a few words.
 fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
     let (http, ws) = match config.tls_cert {
@@ -138,6 +142,7 @@ fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
             "/api/presence",
             "for back ends with the key: who is here",
         ),
+        (http, SOCKETIO_SHOWN, "hub, for clients of Socket.IO"),
         (
             http,
             SOCKJS_ECHO,
@@ -160,7 +165,10 @@ fn served(config: &Config) -> Vec<(&'static str, &str, &'static str)> {
         .into_iter()
         .filter(|(_, path, _)| !chats.contains(path))
         .filter(|(_, path, _)| *path != hub || config.transports.websocket.disabled == Switch::Off);
-    let mut served: Vec<_> = pages.into_iter().chain(endpoints).collect();
+    let pages = pages
+        .into_iter()
+        .filter(|(_, path, _)| *path != SOCKETIO_SHOWN || config.socketio.enabled == Switch::On);
+    let mut served: Vec<_> = pages.chain(endpoints).collect();
     served.extend(chats.iter().map(|path| (ws, *path, "chat")));
     served
 }
@@ -193,7 +201,15 @@ pub(crate) fn switched_off(config: &Config) -> Vec<(String, &'static str)> {
     let off = paths
         .into_iter()
         .filter(|(enabled, ..)| *enabled == Switch::Off);
-    off.map(|(_, path, text)| (path.0.clone(), text)).collect()
+    let off = off.map(|(_, path, text)| (path.0.clone(), text));
+    match config.socketio.enabled {
+        Switch::On => off.chain(socketio::script_paths()).collect(),
+        Switch::Off => {
+            let text = "Socket.IO is off: socketio.enabled";
+            let paths = [SOCKETIO.to_owned(), format!("{SOCKETIO}/")];
+            off.chain(paths.map(|path| (path, text))).collect()
+        }
+    }
 }
 
 /// Returns the paths of the chat's WebSocket.

@@ -58,6 +58,7 @@ mod received;
 mod reload;
 mod room;
 mod signal;
+mod socketio;
 mod sockjs;
 mod token;
 pub mod transport;

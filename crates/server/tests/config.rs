@@ -97,7 +97,7 @@ fn defaults_and_the_result_of_a_check_are_files_that_can_be_used() {
 
 /// What is allowed at the top of the file.
 const TOP: &str = "listen, unix_mode, unix_owner, proxy_protocol, trusted_proxies, public_url, deflate, workers, busy_poll, data, dev, proxies, [http_api], \
-    [client], [websocket], [uni_websocket], [sse], [http_stream], [uni_sse], [emulation], [broker], [map_broker], [prometheus], [channel], [rpc], [sockjs], [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], \
+    [client], [websocket], [uni_websocket], [sse], [http_stream], [uni_sse], [emulation], [broker], [map_broker], [prometheus], [channel], [rpc], [sockjs], [socketio], [chat], [login], [tls], [limits], [http], [lifetime], [heartbeat], [drain], \
     [presence], [log]";
 
 #[test]

@@ -136,6 +136,37 @@ fn a_path_that_a_setting_switches_off_says_so() {
 }
 
 #[test]
+fn socketio_answers_at_its_path_and_says_why_its_script_is_not_there() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    for path in ["/socket.io/", "/socket.io"] {
+        let answer = server.http(&format!(
+            "GET {path}?EIO=4&transport=polling HTTP/1.1\r\n\r\n"
+        ));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let open = r#""upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":65536}"#;
+        assert!(answer.ends_with(open), "{answer}");
+    }
+    // Of Socket.IO 2 and older.
+    let answer = server.http("GET /socket.io/?EIO=3&transport=polling HTTP/1.1\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.contains(r#""code":5"#), "{answer}");
+    for name in ["socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"] {
+        let answer = server.http(&format!("GET /socket.io/{name} HTTP/1.1\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        assert!(
+            answer.contains("doesn't serve the client's script"),
+            "{answer}"
+        );
+    }
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--socketio-enabled", "off"]);
+    let answer = server.http("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n\r\n");
+    assert!(
+        answer.ends_with("\r\nSocket.IO is off: socketio.enabled\n"),
+        "{answer}"
+    );
+}
+
+#[test]
 fn port_in_use_is_one_line_and_exit_code_2() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();

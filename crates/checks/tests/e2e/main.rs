@@ -23,6 +23,8 @@ mod presence;
 mod proxies;
 mod python;
 mod socketio;
+mod socketio_attacks;
+mod socketio_hub;
 mod sockjs;
 mod sockjs_attacks;
 mod tag_filters;

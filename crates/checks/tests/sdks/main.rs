@@ -10,5 +10,6 @@ mod procedures;
 mod programs;
 mod relay;
 mod scenario;
+mod socketio;
 mod versions;
 mod world;

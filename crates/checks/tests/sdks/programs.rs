@@ -124,4 +124,4 @@ fn rust_with_protobuf() {
 }
 
 /// Seconds are enough; the machine may be busy.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);

@@ -8,6 +8,7 @@ mod http;
 mod hub_log;
 mod prometheus;
 mod proxy;
+mod socketio;
 mod sockjs;
 mod transport;
 
@@ -39,6 +40,7 @@ use proxy::{
     SwitchedProxyKeys,
 };
 pub(crate) use proxy::{ProxyKeys, RpcOptionKeys};
+use socketio::{InSocketIo, SocketIoKeys};
 use sockjs::{InSockJs, SockJsKeys};
 use transport::TransportKeys;
 
@@ -194,6 +196,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) sockjs: Under<InSockJs, SockJsKeys>,
+
+    #[command(flatten)]
+    pub(crate) socketio: Under<InSocketIo, SocketIoKeys>,
 
     /// Path of the chat's WebSocket. May be given many times. Takes precedence over what else is on that path
     #[arg(

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sockeye::Origins;
+use sockeye::{Origins, socketio::SocketIoSettings};
 use sockeye_hub::{
     MapLimits, NodeSettings, UnixMillis,
     broker::{LogSettings, MemoryLimits},
@@ -16,6 +16,7 @@ use super::{
     paths, times,
 };
 use crate::hub::KeySource;
+use crate::socketio;
 use crate::transport::HttpPath;
 
 /// What the hub is started with.
@@ -40,6 +41,10 @@ pub(crate) struct HubConfig {
     pub(crate) sse: HttpPath,
     pub(crate) uni_sse: HttpPath,
     pub(crate) emulation: HttpPath,
+    /// How Socket.IO is served, if it is.
+    pub(crate) socketio: Option<SocketIoSettings>,
+    /// How long its clients can come back, if they can.
+    pub(crate) socketio_recovery: Option<Duration>,
     /// Bytes. Largest message of a client behind SockJS.
     pub(crate) message_size_limit: usize,
     /// Bytes.
@@ -123,6 +128,9 @@ impl HubConfig {
                 &transports.emulation.handler_prefix,
                 transports.emulation.max_request_body_size,
             ),
+            socketio: (config.socketio.enabled == Switch::On).then(|| socketio::settings(config)),
+            socketio_recovery: (config.socketio.recovery == Switch::On)
+                .then_some(config.socketio.recovery_max_time.0),
             message_size_limit: transports.websocket.message_size_limit.0,
             queue_max_size: config.client.queue_max_size.0,
             log: log_settings(config),
@@ -300,7 +308,10 @@ const DEV_HISTORY_TTL: Duration = Duration::from_secs(300);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::section, transport::HttpTransportSettings};
+    use crate::{
+        config::section,
+        transport::{HttpTransportSettings, SocketIoTransportSettings},
+    };
 
     fn hub(pairs: &[(&str, &str)]) -> Result<HubConfig, String> {
         let pairs: Vec<_> = pairs
@@ -330,6 +341,10 @@ mod tests {
             assert_eq!(websocket.unwrap().message_size_limit, 65_536);
         }
         assert_eq!(hub.queue_max_size, 1_048_576);
+        let mut socketio = SocketIoTransportSettings::default().socketio;
+        socketio.attachment_bytes_max = 65_536;
+        assert_eq!(hub.socketio, Some(socketio));
+        assert_eq!(hub.socketio_recovery, None);
     }
 
     #[test]

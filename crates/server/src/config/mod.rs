@@ -52,7 +52,7 @@ pub(crate) use log_size::LogSize;
 pub(crate) use map_table::MapTable;
 pub(crate) use named_list::{NamedList, TableKeys};
 pub(crate) use network::{Network, TrustedProxy};
-pub(crate) use paths::{SOCKJS_CHAT, SOCKJS_ECHO, SOCKJS_HUB, SOCKJS_ROOM};
+pub(crate) use paths::{SOCKETIO, SOCKJS_CHAT, SOCKJS_ECHO, SOCKJS_HUB, SOCKJS_ROOM};
 pub(crate) use print::{checked, defaults, reference};
 pub(crate) use proxy_http::{ProxyHttp, StatusTransform};
 pub(crate) use section::{Section, Under};

@@ -162,8 +162,11 @@ pub(crate) const SOCKJS_ROOM: &str = "/sockjs/room";
 pub(crate) const SOCKJS_CHAT: &str = "/sockjs/chat";
 pub(crate) const SOCKJS_HUB: &str = "/connection/sockjs";
 
+/// The hub by Socket.IO, where its clients look for it.
+pub(crate) const SOCKETIO: &str = "/socket.io";
+
 /// What is always there.
-const OWN: [Served<'_>; 15] = [
+const OWN: [Served<'_>; 16] = [
     own("the echo", "/", By::WebSocket, Extent::Path),
     own("the echo", "/echo", By::Both, Extent::Path),
     own("the login", "/login", By::WebSocket, Extent::Tree),
@@ -179,6 +182,7 @@ const OWN: [Served<'_>; 15] = [
     own("SockJS", SOCKJS_ROOM, By::Both, Extent::Tree),
     own("SockJS", SOCKJS_CHAT, By::Both, Extent::Tree),
     own("SockJS", SOCKJS_HUB, By::Both, Extent::Tree),
+    own("Socket.IO", SOCKETIO, By::Both, Extent::Tree),
 ];
 
 const fn own<'a>(name: &'a str, path: &'a str, by: By, extent: Extent) -> Served<'a> {
@@ -264,6 +268,10 @@ mod tests {
             (
                 "/sockjs/chat",
                 "is taken by the server itself (/sockjs/chat, SockJS)",
+            ),
+            (
+                "/socket.io/",
+                "is taken by the server itself (/socket.io, Socket.IO)",
             ),
         ] {
             let error = checked(&[("chat_path", taken)]).unwrap_err();

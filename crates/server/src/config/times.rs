@@ -25,16 +25,6 @@ pub(super) fn check(config: &Config) -> Vec<String> {
         ("login.lifetime", config.login_lifetime.0, SHORTEST),
         ("http.body_timeout", config.http.body_timeout.0, SHORTEST),
         ("http.body_time_max", config.http.body_time_max.0, SHORTEST),
-        (
-            "sockjs.heartbeat_interval",
-            config.sockjs.heartbeat_interval.0,
-            SHORTEST,
-        ),
-        (
-            "sockjs.disconnect_delay",
-            config.sockjs.disconnect_delay.0,
-            SHORTEST,
-        ),
         // Redis counts the life of a key in seconds.
         (
             "presence.ttl",
@@ -43,6 +33,7 @@ pub(super) fn check(config: &Config) -> Vec<String> {
         ),
     ]
     .into_iter()
+    .chain(of_other_clients(config))
     .filter(|(_, time, shortest)| time < shortest)
     .map(|(key, _, shortest)| format!("{key}: too short; allowed: {shortest:?} or more"))
     .collect();
@@ -60,6 +51,43 @@ pub(super) fn check(config: &Config) -> Vec<String> {
         });
     }
     errors
+}
+
+/// Returns the times of SockJS and of Socket.IO, each with the shortest one that is allowed.
+fn of_other_clients(config: &Config) -> [(&'static str, Duration, Duration); 6] {
+    [
+        (
+            "sockjs.heartbeat_interval",
+            config.sockjs.heartbeat_interval.0,
+            SHORTEST,
+        ),
+        (
+            "sockjs.disconnect_delay",
+            config.sockjs.disconnect_delay.0,
+            SHORTEST,
+        ),
+        (
+            "socketio.ping_interval",
+            config.socketio.ping_interval.0,
+            SHORTEST,
+        ),
+        (
+            "socketio.ping_timeout",
+            config.socketio.ping_timeout.0,
+            SHORTEST,
+        ),
+        (
+            "socketio.connect_timeout",
+            config.socketio.connect_timeout.0,
+            SHORTEST,
+        ),
+        // The records are written as often.
+        (
+            "socketio.recovery_max_time",
+            config.socketio.recovery_max_time.0,
+            Duration::from_secs(1),
+        ),
+    ]
 }
 
 /// The shortest time that a configuration can have.

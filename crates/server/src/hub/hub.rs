@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sockeye::{MemoryAccount, MemoryBudget, MemoryPressure, Route, Settings};
+use sockeye::{EngineIo, MemoryAccount, MemoryBudget, MemoryPressure, Route, Settings};
 use sockeye_hub::{
     MemoryMeter, Node, SystemClock,
     broker::{LogBroker, LogError, LogReport, Memory},
@@ -12,11 +12,11 @@ use sockeye_hub::{
 
 use super::hooks::Hooks;
 use crate::{
-    config::{HubConfig, SOCKJS_HUB, WebSocketPath},
+    config::{HubConfig, SOCKETIO, SOCKJS_HUB, WebSocketPath},
     data::DataDir,
     transport::{
-        CloseCodes, HttpTransportSettings, HttpTransports, WebSocketSettings, uni_websocket_route,
-        websocket_route,
+        CloseCodes, HttpTransportSettings, HttpTransports, SocketIoTransportSettings,
+        WebSocketSettings, socketio_mount, uni_websocket_route, websocket_route,
     },
 };
 
@@ -27,6 +27,8 @@ pub(crate) struct Hub {
     pub(crate) routes: Vec<Route>,
     /// What clients reach by SockJS, which the older SDK for JavaScript can use.
     pub(crate) sockjs_route: Route,
+    /// What clients reach by Socket.IO, if it is on.
+    pub(crate) socketio: Option<EngineIo>,
     /// The ways without WebSocket.
     pub(crate) transports: HttpTransports,
     /// Where history is kept, with a data directory.
@@ -90,6 +92,16 @@ pub(crate) fn start(
     };
     let sockjs_route = websocket_route(&node, &behind_sockjs.path, websocket(&behind_sockjs))
         .origin_advice(ORIGIN_ADVICE);
+    let socketio = config.socketio.map(|socketio| {
+        let settings = SocketIoTransportSettings {
+            settings: settings.clone(),
+            socketio,
+            queue_max_size: config.queue_max_size,
+            recovery: config.socketio_recovery,
+            origins: config.origins.clone(),
+        };
+        socketio_mount(&node, SOCKETIO, settings)
+    });
     let http = HttpTransportSettings {
         origins: config.origins.clone(),
         queue_max_size: config.queue_max_size,
@@ -103,6 +115,7 @@ pub(crate) fn start(
     Ok(Hub {
         routes,
         sockjs_route,
+        socketio,
         transports: HttpTransports::new(&node, http),
         close_codes,
         node,

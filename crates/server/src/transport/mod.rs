@@ -6,7 +6,9 @@
 //!                                            │   v
 //!   POST /emulation ── frames ──> sessions ──┼─> client (hub)
 //!   response body  <── frame queue <─────────┘   ^
-//!   request of http_stream, sse, uni_sse ────────┘
+//!   request of http_stream, sse, uni_sse ────────┤
+//!   Socket.IO ── events ──> namespace ───────────┤
+//!             <── link, receivers ───────────────┘
 //! ```
 
 mod close_codes;
@@ -16,10 +18,12 @@ mod http_stream;
 mod origin;
 mod request_fields;
 mod sessions;
+mod socketio;
 mod uni_websocket;
 mod websocket;
 
 pub use close_codes::CloseCodes;
 pub use http::{HttpPath, HttpTransportSettings, HttpTransports};
+pub use socketio::{SocketIoTransportSettings, socketio_mount};
 pub use uni_websocket::uni_websocket_route;
 pub use websocket::{WebSocketSettings, websocket_route};
