@@ -27,6 +27,7 @@ use crate::{
         failure::Failure,
         first_request::Preface,
         handle::ServerHandle,
+        http::bodies::Bodies,
         http_settings::HttpSettings,
         listen::{Listen, ListenPlace, UnixListen},
         listening::ListeningSocket,
@@ -436,7 +437,9 @@ impl Server {
             local_addrs,
             unix_paths,
         } = Bindings::bind(self.listens, self.workers, self.tcp_keepalive).await?;
+        let bodies = Bodies::of_budget(&self.settings.memory_budget);
         let shared = Arc::new(ServerShared {
+            bodies,
             routes,
             trusted_proxies,
             log_limits: LogLimits::default(),

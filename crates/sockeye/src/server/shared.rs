@@ -23,6 +23,7 @@ use crate::{
     server::{
         failure::Failure,
         handoff::Workers,
+        http::bodies::Bodies,
         http_settings::HttpSettings,
         listening::Listening,
         registry::Registry,
@@ -55,6 +56,8 @@ pub(crate) struct ServerShared {
     pub(crate) reserve: Connections,
     pub(crate) reserve_max: usize,
     pub(crate) http: HttpSettings,
+    /// The bodies of plain requests that are being read.
+    pub(crate) bodies: Arc<Bodies>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) listening: Listening,

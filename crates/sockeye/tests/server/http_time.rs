@@ -1,6 +1,6 @@
 //! Time limits of plain HTTP: heads, bodies, idle connections, unread answers. The test moves the clock.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -145,46 +145,87 @@ async fn a_body_that_is_too_large_is_answered_with_413() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn bodies_are_charged_to_the_memory_budget() {
-    let budget = MemoryBudget::new(1 << 20);
+/// Starts a server that answers with the length of a body.
+async fn start_with(budget: &MemoryBudget) -> ServerHandle {
     let pages = Router::new().route(
         "/length",
         post(|body: Bytes| async move { body.len().to_string() }),
     );
-    let server = Server::unbound()
-        .fallback(pages)
-        .memory_budget(budget.clone())
-        .start()
-        .await
-        .unwrap();
-    let body = [b'x'; 1000].repeat(1000);
-    let head = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n";
-    let mut held = Vec::new();
-    for expected in [None, Some(503)] {
-        let (mut reader, mut writer) = tokio::io::split(connect(&server));
-        writer.write_all(head.as_bytes()).await.unwrap();
-        match expected {
-            // All but the last byte.
-            None => writer.write_all(&body).await.unwrap(),
-            Some(expected) => {
-                let sending = async {
-                    let _ = writer.write_all(&body).await;
-                    std::future::pending::<()>().await;
-                };
-                let head = tokio::select! {
-                    head = read_head(&mut reader) => head,
-                    () = sending => unreachable!(),
-                };
-                assert_eq!(status_of(&head), expected, "{head}");
-            }
-        }
-        held.push((reader, writer));
-    }
-    drop(held);
+    let server = Server::unbound().fallback(pages);
+    let server = server.memory_budget(budget.clone());
+    server.start().await.unwrap()
+}
+
+/// Sends the head of a request, and `bytes` of its body, which has 1,000,000. Returns the answer's head, and the stream.
+async fn send_body(server: &ServerHandle, bytes: usize) -> (String, DuplexStream) {
+    let stream = connect(server);
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let head = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+    writer.write_all(head.as_bytes()).await.unwrap();
+    let sending = async {
+        // Refused, the server reads no more.
+        let _ = writer.write_all(&vec![b'x'; bytes]).await;
+        std::future::pending::<()>().await;
+    };
+    let head = tokio::select! {
+        head = read_head(&mut reader) => head,
+        () = sending => unreachable!(),
+    };
+    (head, reader.unsplit(writer))
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_are_charged_with_what_they_cost_and_given_back() {
+    let budget = MemoryBudget::new(2 << 20);
+    let server = start_with(&budget).await;
+    // A million bytes cost more than two mebibytes.
+    let (head, stream) = send_body(&server, 1_000_000).await;
+    assert_eq!(status_of(&head), 503, "{head}");
+    drop(stream);
     emptied(&server).await;
     // Each thread may hold back less than 16 KiB of its report.
     assert!(budget.used_bytes() < 16 << 10, "{}", budget.used_bytes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_stop_end_first_when_all_hold_too_much_and_others_are_served() {
+    let budget = MemoryBudget::new(8 << 20);
+    let server = Arc::new(start_with(&budget).await);
+    let stops = [(); 2].map(|()| {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move { send_body(&server, 300_000).await.0 })
+    });
+    while budget.used_bytes() < 1_700_000 {
+        sleep(SECOND / 100).await;
+    }
+    for _ in 0..3 {
+        let (head, _) = send_body(&server, 1_000_000).await;
+        assert_eq!(status_of(&head), 200, "{head}");
+    }
+    for head in stops {
+        let head = head.await.unwrap();
+        assert_eq!(status_of(&head), 503, "{head}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_body_is_read_also_when_memory_is_short() {
+    let budget = MemoryBudget::new(1 << 20);
+    let server = start_with(&budget).await;
+    let mut others = budget.account();
+    let mut stream = connect(&server);
+    stream.write_all(PLAIN.as_bytes()).await.unwrap();
+    assert_eq!(status_of(&read_head(&mut stream).await), 404);
+    others.set(2 << 20);
+    for (length, expected) in [(4096, 200), (5000, 503)] {
+        let head = format!("POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; length]).await.unwrap();
+        let head = read_head(&mut stream).await;
+        assert_eq!(status_of(&head), expected, "{length} {head}");
+        let mut length_of = [0; 4];
+        stream.read_exact(&mut length_of).await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

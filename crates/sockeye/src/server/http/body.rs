@@ -20,7 +20,10 @@ use tokio::time::{Duration, Instant, Sleep, sleep_until};
 use crate::{
     handshake::Refusal,
     memory::{MemoryAccount, MemoryBudget, MemoryPressure},
-    server::http_settings::HttpSettings,
+    server::{
+        http::bodies::{Bodies, UnfinishedBody},
+        http_settings::HttpSettings,
+    },
     time::later,
 };
 
@@ -30,6 +33,9 @@ pub(super) struct LimitedBody<B> {
     bytes_left: u64,
     /// Charges what was read of the body, because the handler that collects it holds that much.
     account: MemoryAccount,
+    bodies: Arc<Bodies>,
+    /// `Some` once a piece has come that isn't the last.
+    unfinished: Option<UnfinishedBody>,
     /// Longest time between two pieces.
     timeout: Duration,
     /// When the whole body must have come.
@@ -62,6 +68,7 @@ impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
         request: Request<B>,
         settings: &HttpSettings,
         budget: &MemoryBudget,
+        bodies: &Arc<Bodies>,
     ) -> Result<(Request<Self>, Option<BodyOutcome>), Refusal> {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -74,6 +81,8 @@ impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
             body,
             bytes_left: settings.body_bytes_max,
             account: budget.account(),
+            bodies: Arc::clone(bodies),
+            unfinished: None,
             timeout: settings.body_timeout,
             deadline: later(Instant::now(), settings.body_time_max),
             timer: None,
@@ -81,6 +90,26 @@ impl<B: Body<Data = Bytes> + Unpin> LimitedBody<B> {
             outcome: outcome.clone(),
         });
         Ok((request, has_body.then_some(outcome)))
+    }
+
+    /// Counts a piece of the body.
+    fn count(&mut self, bytes: usize) {
+        let bytes = bytes * COST;
+        self.account.charge(bytes);
+        // Most bodies come in one piece, and are gone before they could matter.
+        if self.unfinished.is_none() && !self.body.is_end_stream() {
+            let unfinished = self.unfinished.insert(self.bodies.begin());
+            unfinished.add(self.account.bytes());
+        } else if let Some(unfinished) = &self.unfinished {
+            unfinished.add(bytes);
+        }
+    }
+
+    /// Returns whether memory is too short for what was read. A small body has room in any case: the bodies together have a
+    /// limit of their own.
+    fn is_too_much(&self) -> bool {
+        let is_short = self.account.budget().pressure() == MemoryPressure::Hard;
+        is_short && self.account.bytes() > SMALL_BYTES_MAX * COST
     }
 
     fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<BodyAbort> {
@@ -112,16 +141,17 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
+        let must_end = this.unfinished.as_ref();
+        let must_end = must_end.is_some_and(|unfinished| unfinished.must_end(cx.waker()));
         let abort = match Pin::new(&mut this.body).poll_frame(cx) {
+            _ if must_end => BodyAbort::Memory,
             Poll::Pending => ready!(this.poll_limits(cx)),
             Poll::Ready(Some(Ok(frame))) => {
                 this.is_waiting = false;
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
-                this.account.charge(bytes);
+                this.count(bytes);
                 match this.bytes_left.checked_sub(bytes as u64) {
-                    Some(_) if this.account.budget().pressure() == MemoryPressure::Hard => {
-                        BodyAbort::Memory
-                    }
+                    Some(_) if this.is_too_much() => BodyAbort::Memory,
                     // A peer that sends a byte now and then meets the timeout between pieces, so this needs a
                     // check of its own.
                     Some(_) if Instant::now() >= this.deadline => BodyAbort::Time,
@@ -184,3 +214,9 @@ impl fmt::Display for BodyAbort {
 }
 
 impl StdError for BodyAbort {}
+
+/// What a byte of a body costs: the pieces as they were read, in buffers that aren't full, and the whole that is made of them.
+const COST: usize = 3;
+
+/// Bytes. A body of so many is read also when memory is short.
+const SMALL_BYTES_MAX: usize = 4 << 10;

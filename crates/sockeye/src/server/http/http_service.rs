@@ -172,10 +172,11 @@ impl HttpService {
 
         replace_host(&mut request);
         let budget = &self.shared.settings.memory_budget;
-        let (request, outcome) = match LimitedBody::limit(request, &self.shared.http, budget) {
-            Ok(limited) => limited,
-            Err(refusal) => return unread(refusal),
-        };
+        let (request, outcome) =
+            match LimitedBody::limit(request, &self.shared.http, budget, &self.shared.bodies) {
+                Ok(limited) => limited,
+                Err(refusal) => return unread(refusal),
+            };
         let mut request = request.map(Body::new);
         if let Some(peer_addr) = self.peer_addr {
             request.extensions_mut().insert(ConnectInfo(peer_addr));
@@ -257,7 +258,7 @@ impl HttpService {
         let mut limits = self.shared.http.clone();
         limits.body_bytes_max = limits.body_bytes_max.min(bytes_max);
         let budget = &self.shared.settings.memory_budget;
-        let (request, outcome) = LimitedBody::limit(request, &limits, budget)?;
+        let (request, outcome) = LimitedBody::limit(request, &limits, budget, &self.shared.bodies)?;
         let body = http_body_util::BodyExt::collect(request.into_body()).await;
         body.map(http_body_util::Collected::to_bytes).map_err(|_| {
             let refusal = outcome.and_then(|outcome| outcome.refusal());

@@ -14,6 +14,7 @@ mod rewind;
 
 mod http_service;
 
+pub(crate) mod bodies;
 mod body;
 mod service_body;
 
