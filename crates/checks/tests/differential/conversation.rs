@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -66,6 +66,9 @@ impl Conversation {
         if let Some(request) = step.strip_prefix("http ") {
             return self.request(&Request::parse(request));
         }
+        if let Some(channel) = step.strip_prefix("gone ") {
+            return self.wait_until_gone(channel);
+        }
         let (letter, action) = match step.split_at_checked(3) {
             Some((head, action)) if head.ends_with(": ") => {
                 (head.chars().next().expect("a letter"), action)
@@ -78,6 +81,23 @@ impl Conversation {
     fn request(&mut self, request: &Request<'_>) {
         let answer = Answer::read(&request.send(self.server));
         self.answers.push(Message::answer(&answer));
+    }
+
+    /// Waits until nobody is in the channel: the server may notice late that a connection has ended.
+    fn wait_until_gone(&self, channel: &str) {
+        let deadline = Instant::now() + LONG;
+        let text = format!(
+            "POST /api/presence_stats <X-API-Key: s3cret> {}",
+            json!({ "channel": channel })
+        );
+        loop {
+            let answer = Answer::read(&Request::parse(&text).send(self.server));
+            let stats: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+            if stats["result"]["num_clients"] == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{channel}: {}", answer.body);
+        }
     }
 
     fn act(&mut self, letter: char, action: &str) {

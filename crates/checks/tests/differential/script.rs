@@ -21,6 +21,7 @@
 //! | `b: stream POST /connection/http_stream {…}` | the client reads an HTTP response |
 //! | `b: emulate {…}` | the client of such a stream sends commands |
 //! | `b: end` | closes its connection |
+//! | `gone CHANNEL` | waits until nobody is in the channel, which has presence |
 //! | `b: wait` | until its connection has ended |
 //! | `b: wait 2` | until two more messages have come |
 //! | `b: have 3` | until three messages have come in all, also where an order before brings some of them |
