@@ -58,7 +58,8 @@ impl NotFound {
             return (StatusCode::NOT_FOUND, format!("{text}\n")).into_response();
         }
         if !accepted.is_some_and(|types| types.contains("text/html")) {
-            let text = "There is nothing on this path. / says what this server offers.\n";
+            let text = "There is nothing on this path. / says what this server offers; docs/reference/hub.md and \
+                        docs/reference/api.md list the endpoints.\n";
             return (StatusCode::NOT_FOUND, text).into_response();
         }
         self.page
