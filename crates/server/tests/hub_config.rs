@@ -212,6 +212,28 @@ fn the_log_says_why_clients_are_refused_and_nothing_of_what_they_sent() {
 }
 
 #[test]
+fn clients_that_do_not_connect_are_told_in_the_log_in_one_line() {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--client-stale-close-delay", "1s"]);
+    talk(async {
+        let opened = [(); 3].map(|()| sockeye::connect(server.ws("/connection/websocket")));
+        for websocket in opened {
+            let mut websocket = websocket.await.unwrap();
+            while let Ok(Some(_)) = websocket.recv().await {}
+            let closed = websocket.closed().expect("it has ended");
+            assert_eq!(closed.received.map(u16::from), Some(3502));
+        }
+    });
+    server.signal("TERM");
+    let log = server.wait().1;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("3502")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    let expected = "a client was ended with 3502: it has not sent its connect command suppressed=0";
+    assert!(lines[0].contains(expected), "{log}");
+    let expected = r#"transport="websocket" waited_max=1s"#;
+    assert!(lines[0].contains(expected), "{log}");
+}
+
+#[test]
 fn an_order_with_a_misspelt_key_is_told_in_the_log_at_debug() {
     let server = Server::start(&[
         "--listen",

@@ -19,11 +19,12 @@ enum RefusalKind {
     BadToken,
     NoPermission,
     BadRequest,
+    Stale,
 }
 
 /// A limit for the lines of each kind.
 #[derive(Default)]
-pub(crate) struct RefusalLog([LogLimit; 4]);
+pub(crate) struct RefusalLog([LogLimit; 5]);
 
 impl RefusalLog {
     /// Returns how many lines of this kind were left out since the last one, if one may be written now.
@@ -128,6 +129,18 @@ impl NodeShared {
                 suppressed,
                 command,
                 "a client was ended with 3501: the command is unknown, lacks what it needs, or comes before connect"
+            );
+        }
+    }
+
+    /// Logs that a client has sent no connect command in time.
+    pub(crate) fn log_stale(&self, transport: &'static str) {
+        if let Some(suppressed) = self.refusal_due(RefusalKind::Stale) {
+            tracing::info!(
+                suppressed,
+                transport,
+                waited_max = ?self.settings.stale_close_delay,
+                "a client was ended with 3502: it has not sent its connect command"
             );
         }
     }

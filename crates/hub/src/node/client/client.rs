@@ -373,9 +373,13 @@ impl Client {
             PingAction::GiveUp => Some(Disconnect::NO_PONG),
         });
         let expired = self.expired(&mut state);
+        let is_silent = matches!(state.phase, Phase::Opened { .. });
         self.set_alarm(&mut state);
         drop(state);
         if let Some(disconnect) = disconnect {
+            if is_silent && disconnect == Disconnect::STALE {
+                self.node.log_stale(self.transport.name());
+            }
             return self.disconnect(disconnect);
         }
         self.end_expired(expired);
