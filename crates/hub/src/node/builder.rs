@@ -251,7 +251,11 @@ impl NodeBuilder {
             maps,
             catch_ups: CatchUps::default(),
             calls: Semaphore::new(self.settings.handlers_max.clamp(1, Semaphore::MAX_PERMITS)),
-            channels: Channels::new(Arc::clone(&self.meter), Arc::clone(&recorder)),
+            channels: Channels::new(
+                Arc::clone(&self.meter),
+                self.settings.waiting_bytes_max,
+                Arc::clone(&recorder),
+            ),
             meter: self.meter,
             channel_presence: self.channel_presence,
             clients: Clients::new(),

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::{lossy::LossyReceivers, push};
+use super::{lossy::LossyReceivers, push, waiting::WaitingTotal};
 use crate::{
     ClientInfo, MemoryMeter, Publication, StreamPosition,
     metrics::{FrameKind, Recorder, TransportLabel},
@@ -26,6 +26,8 @@ pub(crate) struct Channels {
     shards: Box<[Mutex<LockedShard>]>,
     hasher: RandomState,
     meter: Arc<dyn MemoryMeter>,
+    /// What waits for slow readers that lose publications.
+    waiting: Arc<WaitingTotal>,
     recorder: Arc<Recorder>,
 }
 
@@ -65,11 +67,17 @@ pub(crate) struct Aftermath(Vec<Insufficient>);
 const SHARDS: usize = 64;
 
 impl Channels {
-    pub(crate) fn new(meter: Arc<dyn MemoryMeter>, recorder: Arc<Recorder>) -> Self {
+    /// `waiting_bytes_max`: most that waits for slow readers that lose publications.
+    pub(crate) fn new(
+        meter: Arc<dyn MemoryMeter>,
+        waiting_bytes_max: usize,
+        recorder: Arc<Recorder>,
+    ) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             meter,
+            waiting: Arc::new(WaitingTotal::new(waiting_bytes_max)),
             recorder,
         }
     }
@@ -243,7 +251,7 @@ impl LockedShard {
                 }
                 self.lists[at] = Some(List {
                     receivers: first.transport().new_receivers(),
-                    lossy: LossyReceivers::new(slow_reader, &channels.meter),
+                    lossy: LossyReceivers::new(slow_reader, &channels.meter, &channels.waiting),
                     first: (first.transport_label(), 0),
                     others: Vec::new(),
                 });

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! They are served one by one, since each loses something else. What waits counts towards the program's memory, a frame once
-//! for all that it waits for. While there is none left, only the newest frame waits for each.
+//! for all that it waits for. While there is none left, only the newest frame waits for each. What waits in all channels has a
+//! limit of its own: see [`WaitingTotal`].
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,7 +25,7 @@ use crate::{
     memory::Charge,
     metrics::{FrameKind, Recorder},
     namespace::SlowReader,
-    node::client::Client,
+    node::{client::Client, waiting::WaitingTotal},
     shard::ClientKey,
     transport::SendError,
 };
@@ -35,6 +36,7 @@ pub(crate) struct LossyReceivers {
     limits: WaitingLimits,
     members: HashMap<ClientKey, Arc<LossyMember>>,
     meter: Arc<dyn MemoryMeter>,
+    total: Arc<WaitingTotal>,
 }
 
 #[derive(Clone, Copy)]
@@ -46,6 +48,7 @@ struct WaitingLimits {
 struct LossyMember {
     client: Arc<Client>,
     waiting: Mutex<Waiting>,
+    total: Arc<WaitingTotal>,
 }
 
 #[derive(Default)]
@@ -64,6 +67,13 @@ struct WaitingFrame {
     bytes: Bytes,
     #[expect(dead_code, reason = "held for its drop")]
     charge: Charge,
+    total: Arc<WaitingTotal>,
+}
+
+impl Drop for WaitingFrame {
+    fn drop(&mut self) {
+        self.total.remove_frame(self.bytes.len());
+    }
 }
 
 /// A frame that is being sent to all subscribers, and what it becomes when the first of them has no room.
@@ -72,6 +82,7 @@ struct Sending<'a> {
     bytes: &'a Bytes,
     limits: WaitingLimits,
     meter: &'a Arc<dyn MemoryMeter>,
+    total: &'a Arc<WaitingTotal>,
     waiting: Option<Arc<WaitingFrame>>,
 }
 
@@ -92,7 +103,11 @@ const LONGEST_WAIT: Duration = Duration::from_millis(320);
 
 impl LossyReceivers {
     /// Makes an empty list; `None` if its subscribers are to be disconnected.
-    pub(crate) fn new(policy: SlowReader, meter: &Arc<dyn MemoryMeter>) -> Option<Self> {
+    pub(crate) fn new(
+        policy: SlowReader,
+        meter: &Arc<dyn MemoryMeter>,
+        total: &Arc<WaitingTotal>,
+    ) -> Option<Self> {
         let limits = match policy {
             SlowReader::Disconnect => return None,
             SlowReader::DropOldest => WaitingLimits {
@@ -108,6 +123,7 @@ impl LossyReceivers {
             limits,
             members: HashMap::new(),
             meter: Arc::clone(meter),
+            total: Arc::clone(total),
         })
     }
 
@@ -115,6 +131,7 @@ impl LossyReceivers {
         let member = LossyMember {
             client: Arc::clone(client),
             waiting: Mutex::default(),
+            total: Arc::clone(&self.total),
         };
         self.members.insert(client.key(), Arc::new(member));
     }
@@ -125,7 +142,8 @@ impl LossyReceivers {
             let mut waiting = member.waiting.lock();
             waiting.is_removed = true;
             waiting.frames.clear();
-            waiting.bytes = 0;
+            let before = std::mem::take(&mut waiting.bytes);
+            self.total.set_waiting(client, before, 0);
         }
     }
 
@@ -135,6 +153,7 @@ impl LossyReceivers {
             bytes: frame,
             limits: self.limits,
             meter: &self.meter,
+            total: &self.total,
             waiting: None,
         };
         for member in self.members.values() {
@@ -150,23 +169,33 @@ impl LossyReceivers {
 }
 
 impl Sending<'_> {
+    /// Returns what is kept for one subscriber.
+    fn limits(&mut self) -> WaitingLimits {
+        if self.waiting.is_none() && self.meter.is_exhausted() {
+            self.limits.frames = 1;
+        }
+        self.limits
+    }
+
     /// Returns the frame as one that waits.
     fn waiting_frame(&mut self) -> Arc<WaitingFrame> {
         let Self {
             kind,
             bytes,
-            limits,
             meter,
+            total,
             waiting,
+            ..
         } = self;
         let waiting = waiting.get_or_insert_with(|| {
-            if meter.is_exhausted() {
-                limits.frames = 1;
+            for client in total.add_frame(bytes.len()) {
+                client.transport().disconnect(&Disconnect::SLOW);
             }
             Arc::new(WaitingFrame {
                 kind: *kind,
                 bytes: bytes.clone(),
                 charge: Charge::new(meter, bytes.len() + FRAME_BYTES),
+                total: Arc::clone(total),
             })
         });
         Arc::clone(waiting)
@@ -181,17 +210,21 @@ impl LossyMember {
         {
             return;
         }
-        waiting.bytes += sending.bytes.len();
-        waiting.frames.push_back(sending.waiting_frame());
-        let limits = sending.limits;
-        // A frame that is larger than the limit waits alone.
-        while waiting.frames.len() > limits.frames
-            || waiting.bytes > limits.bytes && waiting.frames.len() > 1
+        let before = waiting.bytes;
+        let limits = sending.limits();
+        // First, so that a frame never counts beside the one that it replaces. One that is larger than the limit waits alone.
+        while waiting.frames.len() >= limits.frames
+            || waiting.bytes + sending.bytes.len() > limits.bytes
         {
-            let dropped = waiting.frames.pop_front();
-            waiting.bytes -= dropped.map_or(0, |frame| frame.bytes.len());
+            let Some(dropped) = waiting.frames.pop_front() else {
+                break;
+            };
+            waiting.bytes -= dropped.bytes.len();
             recorder.dropped();
         }
+        waiting.bytes += sending.bytes.len();
+        waiting.frames.push_back(sending.waiting_frame());
+        self.total.set_waiting(&self.client, before, waiting.bytes);
         if !waiting.has_task {
             waiting.has_task = true;
             tokio::spawn(Arc::clone(self).send_waiting(Arc::clone(recorder)));
@@ -220,7 +253,7 @@ impl LossyMember {
         loop {
             tokio::time::sleep(wait).await;
             let mut waiting = self.waiting.lock();
-            let before = waiting.frames.len();
+            let (before, bytes_before) = (waiting.frames.len(), waiting.bytes);
             while let Some(frame) = waiting.frames.pop_front() {
                 if self.try_send(frame.kind, &frame.bytes, &recorder) == Sent::NoRoom {
                     waiting.frames.push_front(frame);
@@ -228,6 +261,8 @@ impl LossyMember {
                 }
                 waiting.bytes -= frame.bytes.len();
             }
+            let bytes = waiting.bytes;
+            self.total.set_waiting(&self.client, bytes_before, bytes);
             if waiting.frames.is_empty() || waiting.is_removed {
                 waiting.has_task = false;
                 return;

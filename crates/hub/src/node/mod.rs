@@ -31,6 +31,7 @@ pub(crate) mod shared;
 mod subscriber_maps;
 mod tokens;
 mod upkeep;
+mod waiting;
 
 pub use api::{
     ApiError, NodeInfo, PresenceStats, Publishing, Refreshing, Subscribing, UserFilter,

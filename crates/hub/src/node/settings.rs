@@ -41,6 +41,9 @@ pub struct NodeSettings {
     pub recovery_max_publication_limit: usize,
     /// Most publications in one answer to a client's question about history. Default 300.
     pub history_max_publication_limit: usize,
+    /// Bytes. Most that waits, in all channels together, for slow readers that lose publications; a frame counts once for all that it
+    /// waits for. Default 64 MiB. Beyond it the clients for which most waits are ended with 3008.
+    pub waiting_bytes_max: usize,
     /// Time between two comparisons of a channel's position with the broker's. Default 40 s.
     pub position_check_interval: Duration,
     /// What maps may hold.
@@ -87,6 +90,7 @@ impl Default for NodeSettings {
             handlers_max: 4_096,
             recovery_max_publication_limit: 300,
             history_max_publication_limit: 300,
+            waiting_bytes_max: 64 << 20,
             position_check_interval: Duration::from_secs(40),
             map_limits: MapLimits::default(),
             command_limits: CommandLimits::default(),

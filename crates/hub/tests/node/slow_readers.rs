@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::json;
-use sockeye_hub::Publishing;
+use sockeye_hub::{NodeSettings, Publishing};
 
 use crate::world::{Peer, World};
 
@@ -95,6 +95,41 @@ async fn with_latest_only_it_gets_the_newest() {
     look(&world).await;
     assert_eq!(slow.publications(), [50]);
     assert_eq!(world.node.metrics().dropped, 49);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_for_which_most_waits_in_all_channels_lose_their_connections_beyond_a_limit() {
+    let mut settings = NodeSettings::default();
+    settings.allow_anonymous_connect_without_token = true;
+    settings.waiting_bytes_max = 350_000;
+    let world = World::with(|builder| builder.settings(settings));
+    let modest = subscriber(&world, "latest:modest");
+    let mut greedy = [world.connect(), world.connect()];
+    set_crowded(&modest, true);
+    for peer in &greedy {
+        set_crowded(peer, true);
+    }
+    let large = json!("x".repeat(100_000)).to_string();
+    let publish = async |channel: String| {
+        let how = Publishing::default();
+        let published = world.node.publish(&channel, large.clone(), how);
+        published.await.unwrap();
+    };
+    publish("latest:modest".to_owned()).await;
+    for (number, peer) in greedy.iter_mut().enumerate() {
+        for channel in 0..2 {
+            let channel = format!("latest:{number}-{channel}");
+            peer.subscribe(&channel);
+            publish(channel.clone()).await;
+            // One replaces the other.
+            publish(channel).await;
+        }
+    }
+    let codes = [&greedy[0], &greedy[1], &modest].map(Peer::code);
+    assert_eq!(codes, [Some(3008), None, None]);
+    set_crowded(&modest, false);
+    look(&world).await;
+    assert_eq!(modest.publications().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,13 +44,14 @@ pub(crate) struct Hub {
 ///
 /// The log in the data directory can't be opened. One line.
 pub(crate) fn start(
-    config: HubConfig,
+    mut config: HubConfig,
     settings: Settings,
     budget: &MemoryBudget,
     channel_presence: Option<ChannelPresence>,
     data: Option<&DataDir>,
 ) -> Result<Hub, String> {
     let log = data.map(|data| open_log(&config, data)).transpose()?;
+    config.settings.waiting_bytes_max = budget.bytes_max() / WAITING_PART;
     let mut builder = Node::builder(config.namespaces)
         .settings(config.settings)
         .memory_meter(BudgetMeter::new(budget));
@@ -201,6 +202,9 @@ impl MemoryMeter for BudgetMeter {
         self.0.lock().budget().pressure() == MemoryPressure::Hard
     }
 }
+
+/// What waits for slow readers that lose publications may take this part of the budget, so that they never bring it to its limits.
+const WAITING_PART: usize = 8;
 
 /// The directory of the log in the data directory.
 pub(crate) const LOG_DIRECTORY: &str = "channels";
