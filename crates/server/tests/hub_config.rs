@@ -213,7 +213,12 @@ fn the_log_says_why_clients_are_refused_and_nothing_of_what_they_sent() {
 
 #[test]
 fn clients_that_do_not_connect_are_told_in_the_log_in_one_line() {
-    let server = Server::start(&["--listen", "127.0.0.1:0", "--client-stale-close-delay", "1s"]);
+    let server = Server::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--client-stale-close-delay",
+        "1s",
+    ]);
     talk(async {
         let opened = [(); 3].map(|()| sockeye::connect(server.ws("/connection/websocket")));
         for websocket in opened {
@@ -229,7 +234,7 @@ fn clients_that_do_not_connect_are_told_in_the_log_in_one_line() {
     assert_eq!(lines.len(), 1, "{log}");
     let expected = "a client was ended with 3502: it has not sent its connect command suppressed=0";
     assert!(lines[0].contains(expected), "{log}");
-    let expected = r#"transport="websocket" waited_max=1s"#;
+    let expected = r#"transport="websocket" waited_max_ms=1000"#;
     assert!(lines[0].contains(expected), "{log}");
 }
 

@@ -139,7 +139,7 @@ impl NodeShared {
             tracing::info!(
                 suppressed,
                 transport,
-                waited_max = ?self.settings.stale_close_delay,
+                waited_max_ms = self.settings.stale_close_delay.as_millis() as u64,
                 "a client was ended with 3502: it has not sent its connect command"
             );
         }

@@ -24,10 +24,10 @@ use crate::{
     memory::MemoryBudget,
     server::{
         bindings::Bindings,
+        bodies::Bodies,
         failure::Failure,
         first_request::Preface,
         handle::ServerHandle,
-        http::bodies::Bodies,
         http_settings::HttpSettings,
         listen::{Listen, ListenPlace, UnixListen},
         listening::ListeningSocket,

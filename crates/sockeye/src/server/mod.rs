@@ -52,6 +52,7 @@ mod handoff;
 mod worker;
 
 // The state of the whole server, and how it ends.
+mod bodies;
 mod closing_notice;
 mod drain;
 mod failure;

@@ -21,9 +21,9 @@ use crate::{
     handshake::{RequestInfo, Shown},
     log_limit::LogLimit,
     server::{
+        bodies::Bodies,
         failure::Failure,
         handoff::Workers,
-        http::bodies::Bodies,
         http_settings::HttpSettings,
         listening::Listening,
         registry::Registry,

@@ -21,7 +21,7 @@ use crate::{
     handshake::Refusal,
     memory::{MemoryAccount, MemoryBudget, MemoryPressure},
     server::{
-        http::bodies::{Bodies, UnfinishedBody},
+        bodies::{Bodies, UnfinishedBody},
         http_settings::HttpSettings,
     },
     time::later,

@@ -14,7 +14,6 @@ mod rewind;
 
 mod http_service;
 
-pub(crate) mod bodies;
 mod body;
 mod service_body;
 
