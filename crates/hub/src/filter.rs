@@ -1,8 +1,8 @@
 //! Filters of publications by their tags, ready to be evaluated.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt, ops::Deref};
 
-use crate::{Tags, wire::FilterNode};
+use crate::{Tags, memory::Charge, wire::FilterNode};
 
 /// A filter that a subscriber asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,55 @@ pub(crate) enum Comparison {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidFilter;
 
+/// A filter that a client makes the hub hold.
+pub(crate) struct HeldFilter {
+    filter: Filter,
+    /// Released when no subscriber has the filter any more.
+    _charge: Charge,
+}
+
+impl HeldFilter {
+    pub(crate) fn new(filter: Filter, charge: Charge) -> Self {
+        Self {
+            filter,
+            _charge: charge,
+        }
+    }
+}
+
+impl Deref for HeldFilter {
+    type Target = Filter;
+
+    fn deref(&self) -> &Filter {
+        &self.filter
+    }
+}
+
+impl PartialEq for HeldFilter {
+    fn eq(&self, other: &Self) -> bool {
+        self.filter == other.filter
+    }
+}
+
+impl Eq for HeldFilter {}
+
+impl fmt::Debug for HeldFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.filter.fmt(f)
+    }
+}
+
 impl Filter {
+    /// Returns the bytes that the filter takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let below = match self {
+            Self::And(filters) | Self::Or(filters) => filters.iter().map(Self::bytes).sum(),
+            Self::Not(filter) => filter.bytes(),
+            Self::Compare { key, comparison } => key.len() + comparison.bytes(),
+        };
+        size_of::<Self>() + below
+    }
+
     /// Reads a filter, whose depth and size the decoder has limited.
     pub(crate) fn new(node: &FilterNode) -> Result<Self, InvalidFilter> {
         let nodes = || {
@@ -102,6 +150,30 @@ impl Comparison {
             "gte" => Self::GreaterOrEqual(number()),
             _ => return Err(InvalidFilter),
         })
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Equal(text)
+            | Self::NotEqual(text)
+            | Self::StartsWith(text)
+            | Self::EndsWith(text)
+            | Self::Contains(text) => text.len(),
+            Self::In(texts) | Self::NotIn(texts) => {
+                let texts = texts.iter();
+                // A short text takes an allocation as well.
+                texts
+                    .map(|text| size_of::<String>() + text.len().max(16))
+                    .sum()
+            }
+            Self::Exists | Self::Missing => 0,
+            Self::Less(number)
+            | Self::LessOrEqual(number)
+            | Self::Greater(number)
+            | Self::GreaterOrEqual(number) => number
+                .as_ref()
+                .map_or(0, |number| number.whole.len() + number.fraction.len()),
+        }
     }
 
     fn holds(&self, value: Option<&str>) -> bool {

@@ -3,14 +3,31 @@
 use std::{fmt, sync::Arc};
 
 /// Is told how many bytes clients make the hub hold: commands that wait for a handler or a broker, publications that are
-/// kept while the history of a subscription is read, what waits for slow readers that lose publications, and the last
-/// publication of each channel with subscribers that get differences from it. A program that has a bound on its memory implements it, so that
+/// kept while the history of a subscription is read, what waits for slow readers that lose publications, the last
+/// publication of each channel with subscribers that get differences from it, and answers until the transport has them. A program that has a
+/// bound on its memory implements it, so that
 /// these bytes count towards the bound. What a broker or a transport holds is theirs to count.
 ///
 /// The methods are called from any thread, also while the hub holds locks: they must not block, and must not call the hub.
 pub trait MemoryMeter: Send + Sync + 'static {
     /// Adds to what is held.
     fn charge(&self, bytes: usize);
+
+    /// Adds to what is held, if there is room for it. Returns whether there was. An answer for which there is no room is made
+    /// when there is; after 5 s without it the command fails with error 100.
+    fn try_charge(&self, bytes: usize) -> bool {
+        let has_room = !self.is_exhausted();
+        if has_room {
+            self.charge(bytes);
+        }
+        has_room
+    }
+
+    /// Makes room for `bytes` bytes if possible: an answer has waited for them for a second. Called again and again while it waits,
+    /// without any lock of the hub. The default does nothing.
+    fn reclaim(&self, bytes: usize) {
+        let _ = bytes;
+    }
 
     /// Subtracts from what is held.
     fn release(&self, bytes: usize);
@@ -48,6 +65,14 @@ impl Charge {
         };
         charge.set(bytes);
         charge
+    }
+
+    /// Charges `bytes`, if there is room for them.
+    pub(crate) fn try_new(meter: &Arc<dyn MemoryMeter>, bytes: usize) -> Option<Self> {
+        meter.try_charge(bytes).then(|| Self {
+            meter: Arc::clone(meter),
+            bytes,
+        })
     }
 
     /// Sets how many bytes the holder holds now.

@@ -36,7 +36,30 @@ impl Publication {
         });
         self.data.len() + tags + info
     }
+
+    /// Returns the bytes that the publication takes in an answer, about.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        let tags: usize = self
+            .tags
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 6)
+            .sum();
+        let info = self.info.as_deref().map_or(0, ClientInfo::answer_bytes);
+        ANSWER_BYTES_MIN + self.data.len() + tags + info
+    }
 }
+
+impl ClientInfo {
+    /// Returns the bytes that the information takes in an answer, about.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        let fields = self.user.len() + self.client.len();
+        ANSWER_BYTES_MIN + fields + self.conn_info.len() + self.chan_info.len()
+    }
+}
+
+/// Bytes. What an item of an answer takes beside its texts, while it is made: names of fields, numbers, and the structure that
+/// is encoded.
+const ANSWER_BYTES_MIN: usize = 128;
 
 /// What a publication does to a map.
 #[derive(Clone, Debug, Default)]

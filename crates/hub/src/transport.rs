@@ -51,6 +51,22 @@ pub trait Transport: Any + Send + Sync {
         false
     }
 
+    /// Returns whether an answer of `bytes` bytes can be sent now. If not, the hub keeps the client's command until it can, for
+    /// 30 s at most: a client is no slow reader because it has asked for much. `true` if the transport can't tell.
+    fn has_room(&self, bytes: usize) -> bool {
+        let _ = bytes;
+        true
+    }
+
+    /// Sends an answer for which there was room. It doesn't count towards what makes a later frame [`SendError::Full`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::send`], which is the default.
+    fn send_answer(&self, frame: Bytes) -> Result<(), SendError> {
+        self.send(frame)
+    }
+
     /// Sends one frame.
     ///
     /// # Errors

@@ -46,6 +46,7 @@ mod listen;
 mod log;
 mod login;
 mod man;
+mod memory_relief;
 mod metrics;
 mod not_found;
 mod notify;

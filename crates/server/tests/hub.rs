@@ -81,6 +81,42 @@ async fn a_publication_reaches_all_subscribers_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_gets_all_that_it_asks_for_in_one_frame_and_is_no_slow_reader() {
+    let (node, url, _server) = start().await;
+    for channel in ["a", "b"] {
+        for _ in 0..12 {
+            let data = json!("x".repeat(60_000)).to_string();
+            let published = node.publish(channel, data, Publishing::default());
+            published.await.unwrap();
+        }
+    }
+    let mut client = sockeye::connect(&url).await.unwrap();
+    // Each answer has 720 KB, and 1 MiB may wait for a client.
+    let recover = |channel: &str| json!({ "channel": channel, "recover": true });
+    let commands = [
+        json!({ "id": 1, "connect": {} }),
+        json!({ "id": 2, "subscribe": recover("a") }),
+        json!({ "id": 3, "subscribe": recover("b") }),
+        json!({ "id": 4, "history": { "channel": "a", "limit": -1 } }),
+    ];
+    let frame = commands.map(|command| command.to_string()).join("\n");
+    client.send(frame).await.unwrap();
+    let mut counts = std::collections::BTreeMap::new();
+    for _ in 0..4 {
+        let reply = receive(&mut client).await;
+        let answer = [&reply["subscribe"], &reply["history"]];
+        let publications =
+            answer.map(|answer| answer["publications"].as_array().map_or(0, Vec::len));
+        counts.insert(reply["id"].as_u64(), publications.iter().sum::<usize>());
+    }
+    let expected = [(1, 0), (2, 12), (3, 12), (4, 12)];
+    assert_eq!(counts, expected.map(|(id, count)| (Some(id), count)).into());
+    // It goes on.
+    node.publish("b", "1", Publishing::default()).await.unwrap();
+    assert_eq!(receive(&mut client).await["push"]["pub"]["data"], json!(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_close_frame_has_the_code_that_the_application_gives_but_3000_is_not_told() {
     let (node, url, _server) = start().await;
     // 1005 is a Close frame without a code.

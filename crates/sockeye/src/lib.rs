@@ -182,7 +182,7 @@ pub use handshake::PeerCertificates;
 #[cfg_attr(docsrs, doc(cfg(feature = "server")))]
 pub use handshake::Refusal;
 pub use handshake::{ClientId, Request, RequestInfo};
-pub use memory::{MemoryAccount, MemoryBudget, MemoryPressure};
+pub use memory::{MemoryAccount, MemoryBudget, MemoryHolder, MemoryPressure};
 #[cfg(feature = "socketio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "socketio")))]
 pub use server::socketio;

@@ -25,6 +25,9 @@ pub struct HistoryQuery {
     pub since: Option<StreamPosition>,
     /// Newest first.
     pub reverse: bool,
+    /// Bytes. The answer ends before the publication that would make it larger, but has one in any case. Default `None`: no limit.
+    /// A publication counts with its payload, its tags, what is known of its publisher, and 128.
+    pub bytes_max: Option<usize>,
     /// How long offset and epoch are remembered from now on. 0 (the default): as long as the last publication or question
     /// said; for a new history the broker's default.
     pub meta_ttl: Duration,
@@ -64,6 +67,29 @@ impl HistoryQuery {
             true => end - count..end,
             false => begin..begin + count,
         }
+    }
+}
+
+/// Counts the bytes of an answer against [`HistoryQuery::bytes_max`].
+pub(crate) struct AnswerBytes {
+    bytes_max: usize,
+    /// 0: the answer has no publication yet.
+    bytes: usize,
+}
+
+impl AnswerBytes {
+    pub(crate) fn new(bytes_max: Option<usize>) -> Self {
+        Self {
+            bytes_max: bytes_max.unwrap_or(usize::MAX),
+            bytes: 0,
+        }
+    }
+
+    /// Counts the next publication. Returns whether the answer has room for it.
+    pub(crate) fn admit(&mut self, publication: &Publication) -> bool {
+        let is_first = self.bytes == 0;
+        self.bytes = self.bytes.saturating_add(publication.answer_bytes());
+        is_first || self.bytes <= self.bytes_max
     }
 }
 

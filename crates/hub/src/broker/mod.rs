@@ -32,6 +32,7 @@ pub(crate) mod usage;
 
 pub use crate::log::{LogError, LogReport, LogSync, check_log, dump_log, repair_log};
 pub use error::BrokerError;
+pub(crate) use history::AnswerBytes;
 pub use history::{History, HistoryQuery, Limit};
 pub use interface::{Broker, BrokerEvents};
 pub use log_broker::{LogBroker, LogSettings};

@@ -79,6 +79,8 @@ pub(crate) struct Found {
     pub(super) places: Vec<(u64, Location)>,
     /// The files that `places` speaks of.
     pub(super) files: Vec<(u32, Arc<dyn DiskFile>)>,
+    /// See [`HistoryQuery::bytes_max`].
+    pub(super) bytes_max: Option<usize>,
 }
 
 impl Index {
@@ -189,6 +191,7 @@ impl Index {
             position: StreamPosition { offset, epoch },
             places,
             files,
+            bytes_max: query.bytes_max,
         })
     }
 

@@ -11,7 +11,10 @@ use super::{
     segment::segment_name,
     settings::RECORD_BYTES_MAX,
 };
-use crate::{Publication, broker::History};
+use crate::{
+    Publication,
+    broker::{AnswerBytes, History},
+};
 
 /// Reads the publications of one answer. Any thread may, while the log goes on: a file that is removed meanwhile stays
 /// readable.
@@ -42,10 +45,12 @@ impl Reader {
         let places = std::mem::take(&mut self.found.places);
         let mut publications = vec![];
         let mut bytes = 0_usize;
+        let mut answer_bytes = AnswerBytes::new(self.found.bytes_max);
         for (offset, location) in places {
             let (publication, record_bytes) = self.publication(offset, location)?;
             bytes = bytes.saturating_add(record_bytes);
-            if bytes > bytes_max && !publications.is_empty() {
+            let has_room = answer_bytes.admit(&publication);
+            if !publications.is_empty() && (bytes > bytes_max || !has_room) {
                 break;
             }
             publications.push(Arc::new(publication));

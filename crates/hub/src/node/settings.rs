@@ -41,6 +41,12 @@ pub struct NodeSettings {
     pub recovery_max_publication_limit: usize,
     /// Most publications in one answer to a client's question about history. Default 300.
     pub history_max_publication_limit: usize,
+    /// Bytes. Most that the publications of one answer take, with their tags and publishers: of a recovery, of a connect command's
+    /// recoveries together, of a question about history. Default 4 MiB. A client that has missed more is not recovered, and
+    /// its question is answered with fewer publications, at least one. A question about presence that needs more fails with error 106.
+    pub answer_bytes_max: usize,
+    /// Bytes. Most that the filters of one client take. Default 256 KiB. Beyond it subscribing fails with error 106.
+    pub filter_bytes_max: usize,
     /// Bytes. Most that waits, in all channels together, for slow readers that lose publications; a frame counts once for all that it
     /// waits for. Default 64 MiB. Beyond it the clients for which most waits are ended with 3008.
     pub waiting_bytes_max: usize,
@@ -90,6 +96,8 @@ impl Default for NodeSettings {
             handlers_max: 4_096,
             recovery_max_publication_limit: 300,
             history_max_publication_limit: 300,
+            answer_bytes_max: 4 << 20,
+            filter_bytes_max: 256 << 10,
             waiting_bytes_max: 64 << 20,
             position_check_interval: Duration::from_secs(40),
             map_limits: MapLimits::default(),

@@ -2,7 +2,7 @@
 
 use std::{any::TypeId, sync::Arc};
 
-use crate::{Publication, filter::Filter, namespace::SlowReader, wire::Encoding};
+use crate::{Publication, filter::HeldFilter, namespace::SlowReader, wire::Encoding};
 
 /// Subscribers of one channel with equal variants are one list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) struct Variant {
     /// Whether the channel is a map. The same for all of a channel.
     pub(crate) is_map: bool,
     /// Which publications the subscriber asked for; all of them without a filter.
-    pub(crate) filter: Option<Arc<Filter>>,
+    pub(crate) filter: Option<Arc<HeldFilter>>,
     /// What happens to the subscriber if it reads too slowly. The same for all of a channel.
     pub(crate) slow_reader: SlowReader,
 }

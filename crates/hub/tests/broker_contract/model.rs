@@ -239,6 +239,7 @@ impl Channel {
             limit: ask.limit,
             since: since.clone(),
             reverse: ask.reverse,
+            bytes_max: None,
             meta_ttl: SECOND * ask.meta_ttl as u32,
         };
         let history = world.history(name, query);

@@ -1,6 +1,9 @@
 //! Subscriptions with a filter of tags, as a client sees them.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use sockeye_hub::{
@@ -8,7 +11,10 @@ use sockeye_hub::{
     wire::{Command, ConnectRequest, Encoding, FilterNode, Reply, SubscribeRequest},
 };
 
-use crate::world::World;
+use crate::{
+    limits::{Meter, SharedMeter},
+    world::World,
+};
 
 async fn publish(world: &World, channel: &str, number: u64, kind: &str) {
     let how = Publishing {
@@ -204,4 +210,41 @@ async fn filters_that_would_cost_too_much_end_their_client_and_no_other() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(bystander.publications(), [json!(1)]);
     assert_eq!(bystander.code(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn filters_are_counted_while_they_are_held_and_a_client_may_have_so_many_bytes_of_them() {
+    let meter = Arc::new(Meter::default());
+    let shared = SharedMeter(Arc::clone(&meter));
+    let mut settings = sockeye_hub::NodeSettings::default();
+    settings.allow_anonymous_connect_without_token = true;
+    settings.filter_bytes_max = 10_000;
+    let world = World::with(|builder| builder.settings(settings).memory_meter(shared));
+    let mut peer = world.connect();
+    let filter = |letter: &str| {
+        let vals: Vec<String> = (0..40)
+            .map(|number| letter.repeat(60) + &number.to_string())
+            .collect();
+        json!({ "key": "kind", "cmp": "in", "vals": vals })
+    };
+    let subscribe = |channel: &str| json!({ "channel": channel, "tf": filter("x") });
+    for channel in ["tagged:a", "tagged:b"] {
+        let reply = peer.call("subscribe", subscribe(channel));
+        assert!(reply["subscribe"].is_object(), "{reply}");
+    }
+    let held = meter.bytes();
+    assert!((5_000..10_000).contains(&held), "{held}");
+    assert_eq!(peer.error("subscribe", subscribe("tagged:c")), 106);
+    assert_eq!(meter.bytes(), held);
+    peer.call("unsubscribe", json!({ "channel": "tagged:a" }));
+    let reply = peer.call("subscribe", subscribe("tagged:c"));
+    assert!(reply["subscribe"].is_object(), "{reply}");
+    assert_eq!(meter.bytes(), held);
+    meter.is_exhausted.store(true, Ordering::Relaxed);
+    let mut other = world.connect();
+    assert_eq!(other.error("subscribe", subscribe("tagged:a")), 100);
+    for peer in [peer, other] {
+        peer.client.close();
+    }
+    assert_eq!(meter.bytes(), 0);
 }

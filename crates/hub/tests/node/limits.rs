@@ -17,16 +17,22 @@ use crate::{
 };
 
 #[derive(Default)]
-struct Meter {
+pub(crate) struct Meter {
     bytes: AtomicUsize,
-    is_exhausted: AtomicBool,
+    pub(crate) is_exhausted: AtomicBool,
+    /// The most bytes that were asked for by [`MemoryMeter::reclaim`].
+    pub(crate) reclaimed: AtomicUsize,
 }
 
-struct SharedMeter(Arc<Meter>);
+pub(crate) struct SharedMeter(pub(crate) Arc<Meter>);
 
 impl MemoryMeter for SharedMeter {
     fn charge(&self, bytes: usize) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn reclaim(&self, bytes: usize) {
+        self.0.reclaimed.fetch_max(bytes, Ordering::Relaxed);
     }
 
     fn release(&self, bytes: usize) {
@@ -40,7 +46,7 @@ impl MemoryMeter for SharedMeter {
 }
 
 impl Meter {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 }

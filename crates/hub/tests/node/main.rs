@@ -1,5 +1,6 @@
 //! A node with clients in memory: commands, pushes, codes, orders of a back end.
 
+mod answers;
 mod broker;
 mod commands;
 mod connections;

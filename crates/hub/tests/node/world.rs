@@ -233,6 +233,8 @@ pub(crate) struct Inbox {
     pub(crate) is_full: std::sync::atomic::AtomicBool,
     /// Whether much waits for the client.
     pub(crate) is_crowded: std::sync::atomic::AtomicBool,
+    /// Whether an answer has to wait until the client has read more.
+    pub(crate) has_no_room: std::sync::atomic::AtomicBool,
 }
 
 struct ListTransport {
@@ -272,6 +274,11 @@ impl Transport for ListTransport {
     fn is_crowded(&self) -> bool {
         let is_crowded = &self.inbox.is_crowded;
         is_crowded.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn has_room(&self, _bytes: usize) -> bool {
+        let has_no_room = &self.inbox.has_no_room;
+        !has_no_room.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn send(&self, frame: Bytes) -> Result<(), SendError> {

@@ -1,6 +1,7 @@
 //! The answers of the API: JSON, for errors too.
 
 use axum::{
+    body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -31,20 +32,19 @@ pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response {
 
 /// Returns `body` as JSON with a final newline, for terminals.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut text = String::new();
+    let mut text = Vec::new();
     write(body, &mut text);
-    text.push('\n');
+    text.push(b'\n');
     self::text(status, text)
 }
 
 /// Appends `body` as JSON, which has no line break.
-pub(super) fn write(body: &impl Serialize, text: &mut String) {
-    let json = serde_json::to_string(body).expect("an answer has nothing that JSON has not");
-    text.push_str(&json);
+pub(super) fn write(body: &impl Serialize, text: &mut Vec<u8>) {
+    serde_json::to_writer(text, body).expect("an answer has nothing that JSON has not");
 }
 
 /// Returns `text`, which is JSON, as it is.
-pub(super) fn text(status: StatusCode, text: String) -> Response {
+pub(super) fn text(status: StatusCode, text: impl Into<Body>) -> Response {
     let fields = [
         (
             header::CONTENT_TYPE,
@@ -53,5 +53,5 @@ pub(super) fn text(status: StatusCode, text: String) -> Response {
         // Presence changes all the time and is private, so no cache may store it.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (status, fields, text).into_response()
+    (status, fields, text.into()).into_response()
 }

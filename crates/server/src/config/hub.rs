@@ -201,6 +201,7 @@ fn node_settings(config: &Config) -> NodeSettings {
     };
     settings.recovery_max_publication_limit = client.recovery_max_publication_limit.0 as usize;
     settings.history_max_publication_limit = client.history_max_publication_limit.0 as usize;
+    settings.answer_bytes_max = client.answer_bytes_max.0;
     settings.position_check_interval = client.channel_position_check_delay.0;
     settings.allow_anonymous_connect_without_token =
         is_on(client.allow_anonymous_connect_without_token) || is_dev;

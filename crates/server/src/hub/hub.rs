@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sockeye::{EngineIo, MemoryAccount, MemoryBudget, MemoryPressure, Route, Settings};
 use sockeye_hub::{
-    MemoryMeter, Node, SystemClock,
+    MemoryMeter, Node, NodeSettings, SystemClock,
     broker::{LogBroker, LogError, LogReport, Memory},
     presence::ChannelPresence,
 };
@@ -44,16 +44,15 @@ pub(crate) struct Hub {
 ///
 /// The log in the data directory can't be opened. One line.
 pub(crate) fn start(
-    mut config: HubConfig,
+    config: HubConfig,
     settings: Settings,
     budget: &MemoryBudget,
     channel_presence: Option<ChannelPresence>,
     data: Option<&DataDir>,
 ) -> Result<Hub, String> {
     let log = data.map(|data| open_log(&config, data)).transpose()?;
-    config.settings.waiting_bytes_max = budget.bytes_max() / WAITING_PART;
     let mut builder = Node::builder(config.namespaces)
-        .settings(config.settings)
+        .settings(within(config.settings, budget))
         .memory_meter(BudgetMeter::new(budget));
     builder = match &log {
         Some(log) => builder.broker(log.clone()),
@@ -180,6 +179,12 @@ fn show(directory: &dyn std::fmt::Display, report: &LogReport) {
     }
 }
 
+/// Returns the settings of a node that keeps to `budget`.
+fn within(mut settings: NodeSettings, budget: &MemoryBudget) -> NodeSettings {
+    settings.waiting_bytes_max = budget.bytes_max() / WAITING_PART;
+    settings
+}
+
 /// Charges what clients make the hub hold to the memory budget.
 struct BudgetMeter(Mutex<MemoryAccount>);
 
@@ -194,6 +199,22 @@ impl MemoryMeter for BudgetMeter {
         self.0.lock().charge(bytes);
     }
 
+    /// A large answer needs room below the soft limit, so that answers alone never have others closed.
+    fn try_charge(&self, bytes: usize) -> bool {
+        let mut account = self.0.lock();
+        let budget = account.budget();
+        let bytes_max = match bytes < LARGE_ANSWER_BYTES_MIN {
+            true => budget.bytes_max(),
+            false => budget.soft_bytes_max(),
+        };
+        account.try_charge(bytes, bytes_max)
+    }
+
+    fn reclaim(&self, bytes: usize) {
+        let budget = self.0.lock().budget().clone();
+        budget.reclaim(bytes);
+    }
+
     fn release(&self, bytes: usize) {
         self.0.lock().release(bytes);
     }
@@ -206,12 +227,30 @@ impl MemoryMeter for BudgetMeter {
 /// What waits for slow readers that lose publications may take this part of the budget, so that they never bring it to its limits.
 const WAITING_PART: usize = 8;
 
+/// Bytes. A smaller answer may have room up to the hard limit.
+const LARGE_ANSWER_BYTES_MIN: usize = 64 << 10;
+
 /// The directory of the log in the data directory.
 pub(crate) const LOG_DIRECTORY: &str = "channels";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_answer_has_room_up_to_the_soft_limit_and_a_small_one_up_to_the_hard_one() {
+        let budget = MemoryBudget::new(1_000_000);
+        let meter = BudgetMeter::new(&budget);
+        let mut others = budget.account();
+        others.set(650_000);
+        assert!(meter.try_charge(100_000));
+        assert!(!meter.try_charge(100_000));
+        assert!(meter.try_charge(60_000));
+        meter.release(160_000);
+        others.set(960_000);
+        assert!(!meter.try_charge(60_000));
+        assert_eq!(budget.used_bytes(), 960_000);
+    }
 
     #[test]
     fn what_the_hub_holds_counts_towards_the_budget() {

@@ -66,6 +66,7 @@ impl Metrics {
         Orders {
             node,
             metrics: self.0.api.clone(),
+            budget: self.0.budget.clone(),
         }
     }
 

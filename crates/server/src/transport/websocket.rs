@@ -258,6 +258,28 @@ impl Transport for WebSocketTransport {
             })
     }
 
+    fn has_room(&self, bytes: usize) -> bool {
+        let waiting = self.session.buffered_bytes();
+        let bytes_max = self.queue_max_size as usize;
+        waiting <= bytes_max / 8 || waiting + bytes <= bytes_max
+    }
+
+    fn send_answer(&self, frame: Bytes) -> Result<(), SendError> {
+        // The frame has one owner, so its memory goes on to the socket.
+        let frame = Vec::from(frame);
+        let message = match self.encoding {
+            Encoding::Protobuf => Message::from(frame),
+            // What the hub encodes as JSON is UTF-8.
+            Encoding::Json => match String::from_utf8(frame) {
+                Ok(text) => Message::from(text),
+                Err(error) => Message::from(error.into_bytes()),
+            },
+        };
+        self.session
+            .try_reply(message)
+            .map_err(|_| SendError::Closed)
+    }
+
     fn disconnect(&self, disconnect: &Disconnect) {
         let mut push = Vec::new();
         if self.is_unidirectional()

@@ -131,6 +131,42 @@ impl Session {
         }
     }
 
+    /// Sends the answer to a message that the endpoint has received, however much waits. For an answer that comes later than
+    /// [`crate::Reply`] could bring it.
+    ///
+    /// Such answers don't count towards [`crate::Settings::outbox_bytes_max`], so that a peer which has asked for much
+    /// isn't a slow reader for it: the program limits them, by [`Session::buffered_bytes`] for example. While more than 64 KiB
+    /// of answers wait, nothing more is read from the peer. What the socket doesn't take is charged to the memory budget at once.
+    ///
+    /// ```
+    /// use sockeye::{Message, Session, TrySendError};
+    ///
+    /// /// Returns whether the answer was sent. If not, the caller comes back when the peer has read more.
+    /// fn answer(session: &Session, answer: &str) -> bool {
+    ///     let has_room = session.buffered_bytes() < 64 << 10;
+    ///     has_room && session.try_reply(answer).is_ok()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Closed`] after a Close frame.
+    pub fn try_reply<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError<()>> {
+        let message = message.into().into_owned();
+        let mut writer = self.0.lock_in_order();
+        let sent = writer.try_reply_owned(message);
+        // Here and not only by the driver, so that the caller can make the next large answer depend on what is used.
+        writer.charge_to(&self.0.negotiated.settings.memory_budget);
+        drop(writer);
+        match sent {
+            Ok(spare) => {
+                spare.into_iter().for_each(buffers::recycle);
+                Ok(())
+            }
+            Err(_) => Err(TrySendError::Closed(())),
+        }
+    }
+
     /// Sends a message, waiting for room in the outbox. A message that was sent is not yet delivered: only an
     /// answer of the peer says that it has arrived.
     ///

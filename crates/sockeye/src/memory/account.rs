@@ -41,6 +41,18 @@ impl MemoryAccount {
         self.set(self.bytes.saturating_add(bytes));
     }
 
+    /// Adds `bytes` to what the holder holds, if no more than `used_max` bytes of the budget are used then. Returns whether it did. Two
+    /// threads never get the same room. It writes to the count of the budget at once, so it is for large holders.
+    pub fn try_charge(&mut self, bytes: usize, used_max: usize) -> bool {
+        unreported::report();
+        let used_max = used_max.min(isize::MAX as usize);
+        let has_room = self.budget.count().try_add(bytes, used_max);
+        if has_room {
+            self.bytes += bytes;
+        }
+        has_room
+    }
+
     /// Subtracts `bytes` from what the holder holds.
     pub fn release(&mut self, bytes: usize) {
         self.set(self.bytes.saturating_sub(bytes));

@@ -15,7 +15,8 @@ use crate::memory::{count::Count, system, unreported};
 ///
 /// There are two marks. Beyond the soft mark, three quarters of the budget, the connections that hold most
 /// are not read from until there is room. Beyond the hard mark, the budget itself, the connections that hold
-/// most are closed with 1013 until there is room. A connection that holds little notices neither.
+/// most are closed with 1013 until there is room. A connection that holds little notices neither. Who waits for room below
+/// the soft mark can have those closed that have held much for long: [`MemoryBudget::reclaim`].
 ///
 /// The budget counts what peers can make grow. Code, threads, idle connections, buffers that threads keep and
 /// memory that the allocator can't give back come on top.
@@ -100,6 +101,16 @@ impl MemoryBudget {
         }
     }
 
+    /// Makes room for `bytes` bytes below the soft mark, for somebody who waits for them. Closes the connections that have held 64 KiB or
+    /// more for 10 s without a break, those of the longest time first, until there will be room; none if there is room. A peer that
+    /// reads one byte now and then would otherwise keep the room from all others. Call it after a short wait, and again while there is none.
+    ///
+    /// It wakes what is closed, so the caller must hold no lock that a waker of [`MemoryBudget::holder`] may want.
+    pub fn reclaim(&self, bytes: usize) {
+        unreported::report();
+        self.0.reclaim(bytes);
+    }
+
     pub(super) fn count(&self) -> &Arc<Count> {
         &self.0
     }
@@ -148,6 +159,28 @@ mod tests {
             assert_eq!(budget.used_bytes(), bytes);
             assert_eq!(budget.pressure(), pressure, "{bytes}");
         }
+    }
+
+    #[test]
+    fn what_is_charged_on_a_condition_is_never_more_than_it_says() {
+        let budget = MemoryBudget::new(1_000_000);
+        let charge = || {
+            let mut account = budget.account();
+            let charged = (0..1_000).filter(|_| account.try_charge(1_000, 750_000));
+            (charged.count(), account)
+        };
+        let all = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(charge));
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert_eq!(all.iter().map(|(count, _)| count).sum::<usize>(), 750);
+        assert_eq!(budget.used_bytes(), 750_000);
+        assert!(!budget.account().try_charge(usize::MAX, usize::MAX));
+        for (count, account) in &all {
+            assert_eq!(account.bytes(), count * 1_000);
+        }
+        drop(all);
+        assert_eq!(budget.used_bytes(), 0);
     }
 
     #[test]

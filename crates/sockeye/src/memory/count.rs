@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicIsize, AtomicUsize, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -24,6 +24,7 @@ pub(super) struct Count {
     close_above: AtomicUsize,
     large_holders: LargeHolders,
     log_limit: LogLimit,
+    reclaim_log_limit: LogLimit,
 }
 
 impl Count {
@@ -37,6 +38,7 @@ impl Count {
             close_above: AtomicUsize::new(bytes_max),
             large_holders: LargeHolders::default(),
             log_limit: LogLimit::new(),
+            reclaim_log_limit: LogLimit::new(),
         }
     }
 
@@ -52,6 +54,17 @@ impl Count {
     /// [`Count::follow_up`] next.
     pub(super) fn add(&self, bytes: isize) {
         self.used.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// Adds `bytes` if no more than `used_max` are used then, which is at most [`isize::MAX`]. Returns whether it did.
+    pub(super) fn try_add(&self, bytes: usize, used_max: usize) -> bool {
+        let next = |used: isize| {
+            let has_room = (used.max(0) as usize).saturating_add(bytes) <= used_max;
+            // `bytes` are at most `used_max`, so they fit an isize.
+            has_room.then(|| used.saturating_add(bytes as isize))
+        };
+        let order = Ordering::SeqCst;
+        self.used.fetch_update(order, order, next).is_ok()
     }
 
     /// Closes the largest holders or wakes the waiting ones, whichever the count calls for. The caller must
@@ -119,6 +132,25 @@ impl Count {
         }
     }
 
+    /// Has those closed that have held much for [`RECLAIM_HELD_MIN`], until `bytes` more have room below the soft mark.
+    pub(super) fn reclaim(&self, bytes: usize) {
+        let wanted = self.used_bytes().saturating_add(bytes);
+        let Some(missing) = wanted.checked_sub(self.soft_bytes_max) else {
+            return;
+        };
+        let count = self.large_holders.close_oldest(missing, RECLAIM_HELD_MIN);
+        if count > 0
+            && let Some(suppressed) = self.reclaim_log_limit.due(Instant::now())
+        {
+            tracing::warn!(
+                bytes,
+                closed = count,
+                suppressed,
+                "others wait for memory: connections that have held much for 10 s are closed"
+            );
+        }
+    }
+
     pub(super) fn used_bytes(&self) -> usize {
         self.used.load(Ordering::SeqCst).max(0) as usize
     }
@@ -130,6 +162,9 @@ const SOFT_SHARE: usize = 4;
 /// This part of the budget is free once the largest holders have been closed, so that none needs to be closed
 /// again at once.
 const SPARE_SHARE: usize = 16;
+
+/// How long a holder may hold much while others wait for memory: at 1 Mbit/s a megabyte is read in that time.
+const RECLAIM_HELD_MIN: Duration = Duration::from_secs(10);
 
 /// Bytes that a connection may hold beyond the hard mark and still be read from: a short message that came in
 /// two pieces.

@@ -210,4 +210,21 @@ mod tests {
         assert!(budget.used_bytes() <= 55 * MIB);
         assert!(must_close(&holdings).is_empty());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_hold_much_for_long_make_room_for_others_who_wait_for_it() {
+        let budget = MemoryBudget::new(64 * MIB);
+        let holdings = [5, 20, 15].map(|mib| holding(&budget, mib * MIB));
+        let must_close = || holdings.each_ref().map(Holding::must_close);
+        budget.reclaim(8 * MIB);
+        tokio::time::advance(std::time::Duration::from_secs(10)).await;
+        // 40 MiB are used, 48 may be.
+        budget.reclaim(8 * MIB);
+        assert_eq!(must_close(), [false; 3]);
+        budget.reclaim(9 * MIB);
+        let closed = must_close().into_iter().filter(|closed| *closed).count();
+        assert_eq!(closed, 1);
+        budget.reclaim(usize::MAX);
+        assert_eq!(must_close(), [true; 3]);
+    }
 }

@@ -11,6 +11,7 @@
 mod account;
 mod budget;
 mod count;
+mod holder;
 mod holding;
 mod large_holders;
 mod system;
@@ -18,5 +19,6 @@ mod unreported;
 
 pub use account::MemoryAccount;
 pub use budget::{MemoryBudget, MemoryPressure};
+pub use holder::MemoryHolder;
 
 pub(crate) use holding::Holding;

@@ -235,6 +235,26 @@ async fn what_waits_for_peers_that_do_not_read_is_charged_and_the_largest_are_cl
     assert_echoes(&mut friend, "still here").await;
 }
 
+#[tokio::test]
+async fn a_late_answer_that_waits_is_charged_at_once() {
+    let budget = MemoryBudget::new(256 * MIB);
+    let (sessions, mut opened) = unbounded_channel();
+    let server = Server::bind("127.0.0.1:0")
+        .memory_budget(budget.clone())
+        .route("/", move |_| Ok(Announcer(sessions.clone())))
+        .start()
+        .await
+        .unwrap();
+    let _deaf = upgraded(server.local_addrs()[0]).await;
+    let session = soon(opened.recv()).await.unwrap();
+    for count in 1..=4 {
+        session.try_reply(vec![7; 16 * MIB]).unwrap();
+        // The socket has taken a part of the first.
+        let used = budget.used_bytes();
+        assert!(used >= (count * 16 - 12) * MIB, "{count}: {used}");
+    }
+}
+
 /// The messages are small, so that no rule about large ones applies.
 #[tokio::test]
 async fn a_peer_that_sends_without_reading_is_not_read_long_before_the_outbox_is_full() {

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     Epoch, Publication, StreamPosition,
-    broker::{HistoryQuery, PublishOptions, usage::Usage},
+    broker::{AnswerBytes, HistoryQuery, PublishOptions, usage::Usage},
 };
 
 /// The history of one channel: an epoch, the offsets of that epoch, and the newest publications.
@@ -154,9 +154,11 @@ impl Stream {
         let found = self
             .publications
             .range(self.index(offsets.start)..self.index(offsets.end));
+        let mut bytes = AnswerBytes::new(query.bytes_max);
+        let has_room = |publication: &&Arc<Publication>| bytes.admit(publication);
         match query.reverse {
-            true => found.rev().cloned().collect(),
-            false => found.cloned().collect(),
+            true => found.rev().take_while(has_room).cloned().collect(),
+            false => found.take_while(has_room).cloned().collect(),
         }
     }
 

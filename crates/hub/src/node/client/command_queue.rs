@@ -27,7 +27,8 @@ pub(crate) struct CommandQueue {
 
 struct Waiting {
     subject: Subject,
-    command: Command,
+    /// Boxed, since it is moved often.
+    command: Box<Command>,
     bytes: usize,
 }
 
@@ -35,7 +36,7 @@ struct Waiting {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Ready {
     pub(crate) subject: Subject,
-    pub(crate) command: Command,
+    pub(crate) command: Box<Command>,
     /// Bytes. What the command takes.
     pub(crate) bytes: usize,
 }
@@ -57,7 +58,7 @@ impl CommandQueue {
     /// Takes a command in. Returns it if it can be carried out now; the caller says [`CommandQueue::finish`] after that.
     pub(crate) fn push(
         &mut self,
-        mut command: Command,
+        mut command: Box<Command>,
         bytes: usize,
         limits: QueueLimits,
     ) -> Result<Option<Ready>, QueueFull> {
@@ -167,41 +168,41 @@ mod tests {
     use super::*;
     use crate::wire::{ConnectRequest, PublishRequest, RpcRequest, SubscribeRequest};
 
-    fn connect() -> Command {
-        Command {
+    fn connect() -> Box<Command> {
+        Box::new(Command {
             connect: Some(ConnectRequest::default()),
             ..Command::default()
-        }
+        })
     }
 
-    fn subscribe(id: u32, channel: &str) -> Command {
-        Command {
+    fn subscribe(id: u32, channel: &str) -> Box<Command> {
+        Box::new(Command {
             id,
             subscribe: Some(SubscribeRequest {
                 channel: channel.to_owned(),
                 ..SubscribeRequest::default()
             }),
             ..Command::default()
-        }
+        })
     }
 
-    fn publish(id: u32, channel: &str) -> Command {
-        Command {
+    fn publish(id: u32, channel: &str) -> Box<Command> {
+        Box::new(Command {
             id,
             publish: Some(PublishRequest {
                 channel: channel.to_owned(),
                 ..PublishRequest::default()
             }),
             ..Command::default()
-        }
+        })
     }
 
-    fn rpc(id: u32) -> Command {
-        Command {
+    fn rpc(id: u32) -> Box<Command> {
+        Box::new(Command {
             id,
             rpc: Some(RpcRequest::default()),
             ..Command::default()
-        }
+        })
     }
 
     const LIMITS: QueueLimits = QueueLimits {
@@ -210,7 +211,7 @@ mod tests {
         waiting_bytes_max: 10_000,
     };
 
-    fn push(queue: &mut CommandQueue, command: Command) -> Option<u32> {
+    fn push(queue: &mut CommandQueue, command: Box<Command>) -> Option<u32> {
         let ready = queue.push(command, 10, LIMITS).unwrap();
         ready.map(|ready| ready.command.id)
     }

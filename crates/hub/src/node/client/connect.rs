@@ -9,7 +9,7 @@ use super::{
     ping::Ping,
     state::{Connected, Phase, State},
     subscribe::{Plan, Request},
-    subscriptions::{Origin, Progress, Subscription, Subscriptions},
+    subscriptions::{Origin, Progress, Subscription},
 };
 use crate::{
     ClientInfo, Disconnect, ErrorCode, RareBytes, UnixMillis,
@@ -51,7 +51,7 @@ impl Held {
         let channel = Arc::clone(&self.plan.channel);
         let mut subscription = Subscription::new(channel, progress, self.origin);
         subscription.refresh = self.plan.refresh;
-        subscription.chan_info = self.plan.chan_info.clone();
+        subscription.set_chan_info(self.plan.chan_info.clone());
         subscription
     }
 }
@@ -206,21 +206,16 @@ impl Client {
         if expire_at.is_some_and(|expire_at| expire_at <= now) {
             return Err(ErrorCode::Expired.into());
         }
-        let connected = Connected {
-            info: Arc::new(ClientInfo {
-                user: match user.is_empty() {
-                    true => Arc::clone(&self.node.anonymous),
-                    false => user.into(),
-                },
-                client: Arc::clone(&self.id),
-                conn_info: info.into(),
-                chan_info: RareBytes::default(),
-            }),
-            meta: meta.into(),
-            headers,
-            expiry: expire_at.into(),
-            subscriptions: Subscriptions::default(),
-        };
+        let info = Arc::new(ClientInfo {
+            user: match user.is_empty() {
+                true => Arc::clone(&self.node.anonymous),
+                false => user.into(),
+            },
+            client: Arc::clone(&self.id),
+            conn_info: info.into(),
+            chan_info: RareBytes::default(),
+        });
+        let connected = Connected::new(info, meta, headers, expire_at.into());
         let mut channels = self.server_side(&connected.info.user, subscriptions);
         let mut asked = request.subs.into_map();
         if may_ask {
@@ -291,18 +286,7 @@ impl Client {
             let random = node.jitter();
             state.ping = Ping::start(node.elapsed(), node.settings.ping_interval, random);
         }
-        let told = match self.transport.is_unidirectional() {
-            true => self.push(Push::from(result)),
-            false => {
-                let connect = Some(result);
-                let reply = Reply {
-                    id,
-                    connect,
-                    ..Reply::default()
-                };
-                self.send(FrameKind::Connect, &reply)
-            }
-        };
+        let told = self.tell_connected(id, result, &held);
         self.set_alarm(&mut state);
 
         self.release_held(&mut state, held);
@@ -312,6 +296,28 @@ impl Client {
             replaced.disconnect(Disconnect::CONNECTION_LIMIT);
         }
         told.map_err(Failure::Disconnect)
+    }
+
+    fn tell_connected(
+        self: &Arc<Self>,
+        id: u32,
+        result: ConnectResult,
+        held: &[Held],
+    ) -> Result<(), Disconnect> {
+        if self.transport.is_unidirectional() {
+            return self.push_answer(Push::from(result));
+        }
+        let connect = Some(result);
+        let reply = Reply {
+            id,
+            connect,
+            ..Reply::default()
+        };
+        let rooms = held.iter().filter_map(|held| held.request.room.as_ref());
+        match rooms.map(|room| room.bytes).sum() {
+            0 => self.send(FrameKind::Connect, &reply),
+            bytes => self.send_answer(FrameKind::Connect, &reply, bytes),
+        }
     }
 
     /// Begins to deliver to server-side subscriptions.
@@ -416,11 +422,18 @@ impl Client {
     ) -> Result<(Vec<Held>, BTreeMap<String, SubscribeResult>), Failure> {
         let mut held = Vec::with_capacity(channels.len());
         let mut results = BTreeMap::new();
+        // One reply has all that is recovered.
+        let mut bytes_left = self.node.settings.answer_bytes_max;
         for server_side in channels {
             let channel = server_side.channel.clone();
             let request = asked.remove(&channel).unwrap_or_default();
-            match self.open(connected, server_side, &request).await {
+            let delta = request.delta.clone();
+            let request = Request::new(&request, bytes_left);
+            match self.open(connected, server_side, request, &delta).await {
                 Ok((subscription, result)) => {
+                    let room = subscription.request.room.as_ref();
+                    let recovered = room.map_or(0, |room| room.bytes);
+                    bytes_left = bytes_left.saturating_sub(recovered);
                     held.push(subscription);
                     results.insert(channel, result);
                 }
@@ -438,7 +451,8 @@ impl Client {
         self: &Arc<Self>,
         connected: &Connected,
         server_side: ServerSide,
-        request: &SubscribeRequest,
+        mut request: Request,
+        delta: &str,
     ) -> Result<(Held, SubscribeResult), Failure> {
         let ServerSide {
             channel,
@@ -446,8 +460,7 @@ impl Client {
             origin,
         } = server_side;
         let mut plan = self.plan_trusted(&connected.info.user, &channel, options, None)?;
-        Self::agree_on_delta(&mut plan, &request.delta);
-        let mut request = Request::of(request);
+        Self::agree_on_delta(&mut plan, delta);
         let info = connected.info_in(&plan.chan_info);
         let holding = self.hold(&mut plan, info).await?;
         let generation = holding.generation;

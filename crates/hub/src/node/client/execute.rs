@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Client, Failure};
+use super::{Client, Failure, room::AnswerRoom};
 use crate::{
     Disconnect,
     metrics::FrameKind,
@@ -12,14 +12,19 @@ use crate::{
 
 impl Client {
     /// Carries out a command and answers it.
-    pub(super) async fn execute(self: Arc<Self>, command: Command) {
+    pub(super) async fn execute(self: Arc<Self>, command: Box<Command>) {
         let id = command.id;
         let kind = FrameKind::of_command(&command);
         let begun = self.node.elapsed();
-        let failed = match self.answer(command).await {
+        let mut room = None;
+        let failed = match self.answer(command, &mut room).await {
             Ok(Some(mut reply)) => {
                 reply.id = id;
-                self.send(kind, &reply).map_err(Failure::Disconnect)
+                match &room {
+                    Some(room) => self.send_answer(kind, &reply, room.bytes),
+                    None => self.send(kind, &reply),
+                }
+                .map_err(Failure::Disconnect)
             }
             Ok(None) => Ok(()),
             Err(failure) => Err(failure),
@@ -39,8 +44,12 @@ impl Client {
         self.node.recorder.executed(kind, took);
     }
 
-    /// Returns the reply; `None` if it was sent already, or if there is none.
-    async fn answer(self: &Arc<Self>, command: Command) -> Result<Option<Reply>, Failure> {
+    /// Returns the reply; `None` if it was sent already, or if there is none. Sets `room` if room was made for the reply.
+    async fn answer(
+        self: &Arc<Self>,
+        command: Box<Command>,
+        room: &mut Option<AnswerRoom>,
+    ) -> Result<Option<Reply>, Failure> {
         let is_message = command.send.is_some();
         if command.id == 0 && !is_message {
             return Err(Disconnect::BAD_REQUEST.into());
@@ -49,15 +58,16 @@ impl Client {
             self.state.lock().connected()?;
         }
         let id = command.id;
-        match command {
+        // What is rare is boxed, so that a publication takes less memory while it is carried out.
+        match *command {
             Command {
                 connect: Some(request),
                 ..
-            } => return self.connect(id, request).await.map(|()| None),
+            } => return Box::pin(self.connect(id, request)).await.map(|()| None),
             Command {
                 subscribe: Some(request),
                 ..
-            } => return self.subscribe(id, request).await.map(|()| None),
+            } => return Box::pin(self.subscribe(id, request)).await.map(|()| None),
             Command {
                 unsubscribe: Some(request),
                 ..
@@ -69,7 +79,7 @@ impl Client {
             Command {
                 presence: Some(request),
                 ..
-            } => self.presence(&request),
+            } => Box::pin(self.presence(&request, room)).await,
             Command {
                 presence_stats: Some(request),
                 ..
@@ -77,22 +87,22 @@ impl Client {
             Command {
                 history: Some(request),
                 ..
-            } => self.history(request).await,
+            } => Box::pin(self.history(request, room)).await,
             Command {
                 send: Some(request),
                 ..
             } => return self.message(request).await.map(|()| None),
             Command {
                 rpc: Some(request), ..
-            } => self.rpc(request).await,
+            } => self.rpc(request, room).await,
             Command {
                 refresh: Some(request),
                 ..
-            } => self.refresh(&request).await,
+            } => Box::pin(self.refresh(&request)).await,
             Command {
                 sub_refresh: Some(request),
                 ..
-            } => self.sub_refresh(&request).await,
+            } => Box::pin(self.sub_refresh(&request)).await,
             // A command of a kind that isn't known here, or none; also `ping`, which only the server sends.
             _ => Err(Disconnect::BAD_REQUEST.into()),
         }
@@ -115,5 +125,20 @@ impl Client {
     pub(super) fn view(&self) -> Result<ClientView, Failure> {
         let mut state = self.state.lock();
         Ok(state.connected()?.view(&*self.transport))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_bytes<Answer>(_: impl FnOnce(Arc<Client>, Box<Command>) -> Answer) -> usize {
+        size_of::<Answer>()
+    }
+
+    #[test]
+    fn a_command_takes_little_memory_while_it_is_carried_out() {
+        let bytes = future_bytes(Client::execute);
+        assert!(bytes <= 4_096, "{bytes}");
     }
 }

@@ -148,7 +148,7 @@ impl Client {
         };
         connected.expiry = refreshed.expire_at.into();
         if let Some(meta) = refreshed.meta {
-            connected.meta = meta.into();
+            connected.set_meta(meta);
         }
         if let Some(info) = refreshed.info {
             self.set_info(connected, info);
@@ -192,9 +192,9 @@ impl Client {
         }
         subscription.expiry = refreshed.expire_at.into();
         if let Some(info) = refreshed.info {
-            subscription.chan_info = info.into();
+            subscription.set_chan_info(info.into());
             if let Progress::Active(generation) = progress {
-                let info = info_in(&connected.info, &subscription.chan_info);
+                let info = info_in(&connected.info, &subscription.chan_info());
                 self.show(subscription, generation, info);
             }
         }

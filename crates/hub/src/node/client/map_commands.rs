@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Client, Failure, subscribe::unresolved};
+use super::{Client, Failure, subscribe::unresolved, subscriptions::Subscription};
 use crate::{
     ClientInfo, ErrorCode,
     namespace::{ClientKeySource, MapOptions, Membership},
@@ -88,7 +88,7 @@ impl Client {
         let mut state = self.state.lock();
         let connected = state.connected()?;
         let subscription = connected.subscriptions.find(channel);
-        let chan_info = subscription.map_or_else(Default::default, |it| it.chan_info.clone());
+        let chan_info = subscription.map_or_else(Default::default, Subscription::chan_info);
         Ok(Author {
             view: connected.view(&*self.transport),
             info: connected.info_in(&chan_info),

@@ -197,6 +197,7 @@ impl Client {
                 plan: catch_up.plan,
                 generation,
                 position,
+                room: None,
                 result,
             })),
             Err(failure) => {

@@ -35,7 +35,7 @@ impl Client {
             let progress = Progress::Pending(attempt);
             let mut subscription = Subscription::new(channel.into(), progress, Origin::Server);
             subscription.expiry = expire_at.into();
-            subscription.chan_info = options.info.clone().unwrap_or_default().into();
+            subscription.set_chan_info(options.info.clone().unwrap_or_default().into());
             if !connected.subscriptions.insert(subscription) {
                 return Ok(());
             }
@@ -67,7 +67,7 @@ impl Client {
                 epoch: since.epoch.as_str().to_owned(),
                 ..SubscribeRequest::default()
             });
-        let mut request = Request::of(&request);
+        let mut request = Request::new(&request, self.node.settings.answer_bytes_max);
         let info = self.state.lock().connected()?.info_in(&plan.chan_info);
         let holding = self.hold(&mut plan, info).await?;
         let generation = holding.generation;
@@ -104,7 +104,7 @@ impl Client {
                 r#pub: Some(publication),
                 ..Push::default()
             };
-            told = told.and_then(|()| self.push(push));
+            told = told.and_then(|()| self.push_answer(push));
         }
         self.release(&plan.channel, generation, request.position);
         self.set_alarm(&mut state);

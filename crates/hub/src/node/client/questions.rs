@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Client, Failure, state::Connected, subscribe::unresolved};
+use super::{
+    Client, Failure,
+    room::{AnswerRoom, RoomWait},
+    state::Connected,
+    subscribe::unresolved,
+    subscriptions::Subscription,
+};
 use crate::{
-    Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, StreamPosition,
+    Disconnect, Epoch, ErrorCode, History, HistoryQuery, Limit, RareBytes, StreamPosition,
     namespace::{ChannelOptions, Membership, ResolvedChannel},
     node::{MessageEvent, PublishEvent, PublishGrant, Right, RpcEvent, push, shared::accepts},
     wire::{
@@ -42,9 +48,7 @@ impl Client {
                 ChannelOptions::allows_publish,
             );
             let chan_info = connected.subscriptions.find(&channel);
-            let chan_info = chan_info.map_or_else(Default::default, |subscription| {
-                subscription.chan_info.clone()
-            });
+            let chan_info = chan_info.map_or_else(RareBytes::default, Subscription::chan_info);
             (
                 connected.view(&*self.transport),
                 connected.info_in(&chan_info),
@@ -82,8 +86,17 @@ impl Client {
         })
     }
 
-    pub(super) fn presence(&self, request: &PresenceRequest) -> Result<Reply, Failure> {
+    pub(super) async fn presence(
+        &self,
+        request: &PresenceRequest,
+        room: &mut Option<AnswerRoom>,
+    ) -> Result<Reply, Failure> {
         let clients = self.presence_of(&request.channel)?;
+        let bytes = clients.iter().map(|info| info.answer_bytes()).sum();
+        if bytes > self.node.settings.answer_bytes_max {
+            return Err(ErrorCode::LimitExceeded.into());
+        }
+        *room = Some(self.make_room(bytes).await?);
         let presence = clients
             .iter()
             .map(|info| (info.client.to_string(), info.as_ref().into()))
@@ -119,6 +132,7 @@ impl Client {
     pub(super) async fn history(
         self: &Arc<Self>,
         request: HistoryRequest,
+        room: &mut Option<AnswerRoom>,
     ) -> Result<Reply, Failure> {
         let channel: Arc<str> = request.channel.as_str().into();
         let resolved = self.node.namespaces.resolve(&channel).map_err(unresolved)?;
@@ -144,9 +158,21 @@ impl Client {
             },
             since: since.clone(),
             reverse: request.reverse,
+            bytes_max: Some(self.node.settings.answer_bytes_max),
             meta_ttl: resolved.history_meta_ttl,
         };
-        let history = self.node.broker.history(&channel, query).await?;
+        let mut wait = RoomWait::default();
+        let (history, made) = loop {
+            let history = self.node.broker.history(&channel, query.clone()).await?;
+            match self.try_make_room(answer_bytes(&history)) {
+                Ok(made) => break (history, made),
+                Err(no_room) => {
+                    drop(history);
+                    wait.pause(no_room, self).await?;
+                }
+            }
+        };
+        *room = Some(made);
         let is_of_other_epoch = since
             .is_some_and(|since| !since.epoch.is_empty() && since.epoch != history.position.epoch);
         if is_of_other_epoch {
@@ -165,7 +191,11 @@ impl Client {
         })
     }
 
-    pub(super) async fn rpc(self: &Arc<Self>, request: RpcRequest) -> Result<Reply, Failure> {
+    pub(super) async fn rpc(
+        self: &Arc<Self>,
+        request: RpcRequest,
+        room: &mut Option<AnswerRoom>,
+    ) -> Result<Reply, Failure> {
         let view = self.view()?;
         let Some(handler) = &self.node.handlers.rpc else {
             return Err(ErrorCode::NotAvailable.into());
@@ -176,6 +206,7 @@ impl Client {
             data: request.data,
         };
         let data = self.node.call(handler, event).await?;
+        *room = Some(self.make_room(data.len()).await?);
         Ok(Reply {
             rpc: Some(RpcResult { data }),
             ..Reply::default()
@@ -234,4 +265,12 @@ fn membership(connected: &Connected, channel: &str) -> Membership {
         true => Membership::Subscriber,
         false => Membership::Outsider,
     }
+}
+
+/// Returns the bytes that the publications of a history take in an answer, about.
+pub(super) fn answer_bytes(history: &History) -> usize {
+    let publications = history.publications.iter();
+    publications
+        .map(|publication| publication.answer_bytes())
+        .sum()
 }

@@ -46,7 +46,7 @@ impl Client {
             return Err(Disconnect::INSUFFICIENT_STATE.into());
         }
         connected.expiry = claims.expire_at.into();
-        connected.meta = claims.meta.unwrap_or_default().into();
+        connected.set_meta(claims.meta.unwrap_or_default());
         self.set_info(connected, claims.info.unwrap_or_default());
         let ttl = claims
             .expire_at
@@ -75,7 +75,7 @@ impl Client {
         self.node.clients.set_info(&info);
         for subscription in connected.subscriptions.iter_mut() {
             if let Progress::Active(generation) = subscription.progress() {
-                let info = info_in(&info, &subscription.chan_info);
+                let info = info_in(&info, &subscription.chan_info());
                 self.show(subscription, generation, info);
             }
         }
@@ -89,11 +89,11 @@ impl Client {
         info: Arc<ClientInfo>,
     ) {
         if let Some(presence) = &self.node.channel_presence
-            && subscription.presence.is_some()
+            && subscription.is_present()
         {
             // The new entry comes first, so that the client is never away.
             let entered = presence.enter(&subscription.channel, &info);
-            subscription.presence = Some(Box::new(entered));
+            subscription.set_presence(entered);
         }
         self.node
             .channels

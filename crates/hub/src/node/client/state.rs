@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     ConnectionInfo, command_queue::CommandQueue, ping::Ping, subscriptions::Subscriptions,
 };
@@ -51,12 +53,21 @@ pub(crate) enum Phase {
 pub(crate) struct Connected {
     /// What others may know, in a channel that adds nothing to it. Shared with the channels.
     pub(crate) info: Arc<ClientInfo>,
-    /// What the application alone knows.
-    pub(crate) meta: RareBytes,
-    /// `None`: the client brought none that are kept.
-    pub(crate) headers: Option<Arc<ClientHeaders>>,
+    /// What most clients haven't.
+    rare: Option<Box<Rare>>,
     pub(crate) expiry: Expiry,
     pub(crate) subscriptions: Subscriptions,
+}
+
+/// What most clients haven't.
+#[derive(Default)]
+struct Rare {
+    /// What the application alone knows.
+    meta: Bytes,
+    /// `None`: the client brought none that are kept.
+    headers: Option<Arc<ClientHeaders>>,
+    /// Bytes of the client's filters, by channel. Channels that were left are dropped with the next filter.
+    filter_bytes: Vec<(Arc<str>, usize)>,
 }
 
 /// Why a command has no result.
@@ -81,6 +92,38 @@ impl State {
 }
 
 impl Connected {
+    pub(crate) fn new(
+        info: Arc<ClientInfo>,
+        meta: Bytes,
+        headers: Option<Arc<ClientHeaders>>,
+        expiry: Expiry,
+    ) -> Self {
+        let has_rare = !meta.is_empty() || headers.is_some();
+        let rare = Rare {
+            meta,
+            headers,
+            ..Rare::default()
+        };
+        Self {
+            info,
+            rare: has_rare.then(|| Box::new(rare)),
+            expiry,
+            subscriptions: Subscriptions::default(),
+        }
+    }
+
+    /// Sets what the application alone knows.
+    pub(crate) fn set_meta(&mut self, meta: Bytes) {
+        if self.rare.is_some() || !meta.is_empty() {
+            self.rare.get_or_insert_default().meta = meta;
+        }
+    }
+
+    /// Returns the bytes of the client's filters, by channel.
+    pub(crate) fn filter_bytes(&mut self) -> &mut Vec<(Arc<str>, usize)> {
+        &mut self.rare.get_or_insert_default().filter_bytes
+    }
+
     /// Returns what others may know about the client in a channel.
     pub(crate) fn info_in(&self, chan_info: &RareBytes) -> Arc<ClientInfo> {
         info_in(&self.info, chan_info)
@@ -88,14 +131,15 @@ impl Connected {
 
     /// Returns what handlers are shown.
     pub(crate) fn view(&self, transport: &dyn Transport) -> ClientView {
+        let rare = self.rare.as_deref();
         ClientView {
             client: Arc::clone(&self.info.client),
             user: Arc::clone(&self.info.user),
             info: self.info.conn_info.bytes(),
-            meta: self.meta.bytes(),
+            meta: rare.map_or_else(Bytes::new, |rare| rare.meta.clone()),
             transport: transport.name(),
             encoding: transport.encoding(),
-            headers: self.headers.clone(),
+            headers: rare.and_then(|rare| rare.headers.clone()),
         }
     }
 }

@@ -7,21 +7,23 @@ use bytes::Bytes;
 use super::{
     Client, Failure,
     connect::seconds_until,
+    questions::answer_bytes,
+    room::{AnswerRoom, RoomWait},
     state::{Connected, State},
     subscriptions::{Origin, Progress, RefreshBy, Subscription},
 };
 use crate::{
-    ClientInfo, Disconnect, Epoch, ErrorCode, HistoryQuery, Limit, RareBytes, StreamPosition,
-    UnixMillis,
-    filter::Filter,
+    ClientInfo, Disconnect, Epoch, ErrorCode, History, HistoryQuery, Limit, RareBytes,
+    StreamPosition, UnixMillis,
+    filter::HeldFilter,
     metrics::FrameKind,
     namespace::{
         DeltaType, Membership, RecoveryMode, ResolvedChannel, SlowReader, UnresolvedChannel,
     },
-    node::{ClientView, SubscriptionGrant, push},
-    shard::{Begun, Generation, NewSubscription, Recovery, RecoveryRequest, Variant},
+    node::{ClientView, SubscriptionGrant},
+    shard::{Begun, Generation, NewSubscription, RecoveryRequest, Variant},
     token::SubscriptionOptions,
-    wire::{Publication, Reply, SubscribeRequest, SubscribeResult},
+    wire::{Reply, SubscribeRequest, SubscribeResult},
 };
 
 /// A subscription that is allowed, with all that follows from the channel's options, the token and the request.
@@ -36,7 +38,7 @@ pub(crate) struct Plan {
     pub(crate) announces: bool,
     /// Whether the client is told of others.
     pub(crate) hears_others: bool,
-    pub(crate) filter: Option<Arc<Filter>>,
+    pub(crate) filter: Option<Arc<HeldFilter>>,
     /// Whether the channel's options and the request let it have differences.
     pub(crate) can_have_delta: bool,
     pub(crate) has_delta: bool,
@@ -57,6 +59,8 @@ pub(super) struct Opened {
     pub(super) generation: Generation,
     /// Where deliveries begin. `None`: with what has been kept.
     pub(super) position: Option<StreamPosition>,
+    /// Room for what is recovered, until the client has been told.
+    pub(super) room: Option<AnswerRoom>,
     pub(super) result: SubscribeResult,
 }
 
@@ -66,6 +70,10 @@ pub(super) struct Request {
     since: StreamPosition,
     /// Whether an error is wanted where nothing can be recovered.
     fails_unrecovered: bool,
+    /// Bytes. Most that may be recovered; 0: nothing.
+    pub(super) bytes_max: usize,
+    /// Room for what is recovered, until the client has been told.
+    pub(super) room: Option<AnswerRoom>,
     /// Where deliveries begin, once the history was read.
     pub(super) position: Option<StreamPosition>,
 }
@@ -92,8 +100,10 @@ struct Wishes<'a> {
 }
 
 impl Request {
-    pub(super) fn of(request: &SubscribeRequest) -> Self {
+    pub(super) fn new(request: &SubscribeRequest, bytes_max: usize) -> Self {
         Self {
+            bytes_max,
+            room: None,
             recover: request.recover,
             since: StreamPosition {
                 offset: request.offset,
@@ -148,6 +158,7 @@ impl Client {
             plan,
             generation,
             position,
+            room,
             mut result,
         } = opened;
         let channel = &plan.channel;
@@ -167,13 +178,16 @@ impl Client {
         subscription.channel = Arc::clone(&plan.channel);
         subscription.expiry = plan.expire_at.into();
         subscription.refresh = plan.refresh;
-        subscription.chan_info = plan.chan_info.clone();
+        subscription.set_chan_info(plan.chan_info.clone());
         let reply = Reply {
             id,
             subscribe: Some(result),
             ..Reply::default()
         };
-        let told = self.send(FrameKind::Subscribe, &reply);
+        let told = match &room {
+            Some(room) => self.send_answer(FrameKind::Subscribe, &reply, room.bytes),
+            None => self.send(FrameKind::Subscribe, &reply),
+        };
         self.release(channel, generation, position);
         self.set_alarm(&mut state);
         self.appear(state.connected()?, &plan);
@@ -191,7 +205,7 @@ impl Client {
         let resolved = self.node.namespaces.resolve(channel).map_err(unresolved)?;
         let mut plan = self.plan_of_client(&user, channel, &resolved, grant, request)?;
         Self::agree_on_delta(&mut plan, &request.delta);
-        let mut wanted = Request::of(request);
+        let mut wanted = Request::new(request, self.node.settings.answer_bytes_max);
         let info = self.state.lock().connected()?.info_in(&plan.chan_info);
         let holding = self.hold(&mut plan, info).await?;
         match self.read(&mut plan, &mut wanted, &holding).await {
@@ -199,6 +213,7 @@ impl Client {
                 plan,
                 generation: holding.generation,
                 position: wanted.position,
+                room: wanted.room,
                 result,
             }),
             Err(failure) => {
@@ -320,9 +335,7 @@ impl Client {
             Some(_) if !options.allow_tags_filter && !insecure => {
                 return Err(ErrorCode::BadRequest.into());
             }
-            Some(node) => Some(Arc::new(
-                Filter::new(node).map_err(|_| Failure::from(ErrorCode::BadRequest))?,
-            )),
+            Some(node) => Some(self.hold_filter(channel, node)?),
         };
         Ok(Plan {
             channel: Arc::clone(channel),
@@ -411,7 +424,7 @@ impl Client {
             && let Some(presence) = &self.node.channel_presence
             && let Some(subscription) = connected.subscriptions.find_mut(&plan.channel)
         {
-            subscription.presence = Some(Box::new(presence.enter(&plan.channel, &info)));
+            subscription.set_presence(presence.enter(&plan.channel, &info));
         }
         self.node.enter_maps_of(&plan.channel, &info);
         if plan.announces {
@@ -448,7 +461,8 @@ impl Client {
         let publications_max = self.node.settings.recovery_max_publication_limit;
         let query = HistoryQuery {
             meta_ttl: plan.history_meta_ttl,
-            ..match (recovers, plan.mode) {
+            bytes_max: Some(request.bytes_max),
+            ..match (recovers && request.bytes_max > 0, plan.mode) {
                 (false, _) => HistoryQuery::default(),
                 (true, RecoveryMode::Stream) => HistoryQuery {
                     limit: Limit::AtMost(publications_max),
@@ -466,10 +480,7 @@ impl Client {
                 },
             }
         };
-        let history = self
-            .node
-            .history_since(&plan.channel, query, holding.known.as_ref())
-            .await?;
+        let history = self.read_with_room(plan, request, holding, query).await?;
         result.epoch = history.position.epoch.as_str().to_owned();
         result.offset = history.position.offset;
         request.position = Some(history.position.clone());
@@ -488,7 +499,9 @@ impl Client {
             return Err(ErrorCode::UnrecoverablePosition.into());
         }
         result.recovered = recovery.is_recovered;
-        if recovery.is_recovered {
+        if !recovery.is_recovered {
+            request.room = None;
+        } else {
             // The client counts on from the publications.
             result.offset = since.offset;
         }
@@ -496,19 +509,35 @@ impl Client {
         Ok(result)
     }
 
-    /// Returns what was recovered as the client is to be given it.
-    fn recovered(&self, plan: &Plan, recovery: &Recovery) -> Result<Vec<Publication>, Failure> {
-        let filter = plan.filter.as_deref();
-        let publications = recovery
-            .publications
-            .iter()
-            .filter(|publication| filter.is_none_or(|filter| filter.matches(&publication.tags)));
-        let mut publications = push::of_history(publications, &recovery.position.epoch);
-        if plan.has_delta {
-            Publication::compress_all(&mut publications, self.transport.encoding())
-                .map_err(|error| error.disconnect())?;
+    /// Reads the history, and makes room for what is recovered.
+    async fn read_with_room(
+        &self,
+        plan: &Plan,
+        request: &mut Request,
+        holding: &Holding,
+        query: HistoryQuery,
+    ) -> Result<History, Failure> {
+        let mut wait = RoomWait::default();
+        loop {
+            let known = holding.known.as_ref();
+            let history = self.node.history_since(&plan.channel, query.clone(), known);
+            let history = history.await?;
+            if history.publications.is_empty() {
+                return Ok(history);
+            }
+            // A difference is a string in JSON, in which characters are escaped.
+            let factor = if plan.has_delta { 2 } else { 1 };
+            match self.try_make_room(answer_bytes(&history) * factor) {
+                Ok(room) => {
+                    request.room = Some(room);
+                    return Ok(history);
+                }
+                Err(no_room) => {
+                    drop(history);
+                    wait.pause(no_room, self).await?;
+                }
+            }
         }
-        Ok(publications)
     }
 }
 

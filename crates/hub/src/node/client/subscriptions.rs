@@ -19,13 +19,20 @@ pub(crate) struct Subscription {
     number: u64,
     /// Only a subscription with a token or an answer of the application expires.
     pub(crate) expiry: Expiry,
-    pub(crate) chan_info: RareBytes,
-    /// Keeps the client in the channel's presence on all nodes, if that is kept.
-    pub(crate) presence: Option<Box<DeviceGuard>>,
+    /// `None` if there is nothing of it, as for most subscriptions.
+    rare: Option<Box<RareParts>>,
     /// Whether `number` is that of an attempt or of a generation.
     is_active: bool,
     pub(crate) origin: Origin,
     pub(crate) refresh: RefreshBy,
+}
+
+/// What most subscriptions don't have.
+#[derive(Default)]
+struct RareParts {
+    chan_info: RareBytes,
+    /// Keeps the client in the channel's presence on all nodes, if that is kept.
+    presence: Option<DeviceGuard>,
 }
 
 /// Who gives a subscription a new time when its time is over.
@@ -60,8 +67,7 @@ impl Subscription {
             channel,
             number: 0,
             expiry: Expiry::default(),
-            chan_info: RareBytes::default(),
-            presence: None,
+            rare: None,
             is_active: false,
             origin,
             refresh: RefreshBy::Client,
@@ -75,6 +81,27 @@ impl Subscription {
             true => Progress::Active(Generation(self.number)),
             false => Progress::Pending(self.number),
         }
+    }
+
+    /// Returns what others in the channel may know of the client, beside what they know in all channels.
+    pub(crate) fn chan_info(&self) -> RareBytes {
+        let rare = self.rare.as_ref();
+        rare.map_or_else(RareBytes::default, |rare| rare.chan_info.clone())
+    }
+
+    pub(crate) fn set_chan_info(&mut self, chan_info: RareBytes) {
+        if self.rare.is_some() || !chan_info.is_empty() {
+            self.rare.get_or_insert_default().chan_info = chan_info;
+        }
+    }
+
+    /// Whether the client is in the channel's presence on all nodes.
+    pub(crate) fn is_present(&self) -> bool {
+        (self.rare.as_ref()).is_some_and(|rare| rare.presence.is_some())
+    }
+
+    pub(crate) fn set_presence(&mut self, presence: DeviceGuard) {
+        self.rare.get_or_insert_default().presence = Some(presence);
     }
 
     pub(crate) fn set_progress(&mut self, progress: Progress) {
@@ -208,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn one_subscription_takes_56_bytes() {
-        assert_eq!(size_of::<Subscriptions>(), 56);
+    fn one_subscription_takes_48_bytes() {
+        assert_eq!(size_of::<Subscriptions>(), 48);
     }
 }

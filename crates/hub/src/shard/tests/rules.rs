@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     History,
-    filter::Filter,
+    filter::{Filter, HeldFilter},
+    memory::{Charge, MemoryMeter, Unmetered},
     namespace::RecoveryMode,
     shard::{
         Recovery, RecoveryRequest, Room,
@@ -11,6 +12,12 @@ use crate::{
     },
     wire::FilterNode,
 };
+
+fn held(filter: &FilterNode) -> Arc<HeldFilter> {
+    let meter: Arc<dyn MemoryMeter> = Arc::new(Unmetered);
+    let filter = Filter::new(filter).unwrap();
+    Arc::new(HeldFilter::new(filter, Charge::new(&meter, 0)))
+}
 
 fn publish(world: &mut World, offset: u64) {
     publish_in(world, offset, "e");
@@ -117,7 +124,7 @@ fn a_filter_does_not_keep_the_epoch_from_a_subscriber_that_knows_none() {
         ..FilterNode::default()
     };
     let mut filtered = variant();
-    filtered.filter = Some(Arc::new(Filter::new(&node).unwrap()));
+    filtered.filter = Some(held(&node));
     let generation = world.begin(1, filtered);
     world.release(1, generation, Some(position(0, "")));
     for (offset, kind) in [(1, "foul"), (2, "goal"), (3, "goal")] {
@@ -322,7 +329,7 @@ fn a_filter_is_applied_and_still_moves_the_position() {
         ..FilterNode::default()
     };
     let mut filtered = variant();
-    filtered.filter = Some(Arc::new(Filter::new(&node).unwrap()));
+    filtered.filter = Some(held(&node));
     let generation = world.begin(1, filtered);
     world.release(1, generation, Some(position(0, "e")));
     for (offset, kind) in [(1, "goal"), (2, "foul"), (3, "goal")] {

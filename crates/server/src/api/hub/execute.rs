@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
+use sockeye::MemoryBudget;
 use sockeye_hub::{ErrorCode, Node};
 
 use super::{
@@ -15,11 +16,18 @@ use super::{
         InfoResult, MapChangeResult, MapEntry, MapPosition, MapStateResult, MapStatsResult,
         MapStreamResult, OrderResult, PresenceResult, PresenceStatsResult, PublishResult, Reply,
     },
+    room::AnswerRoom,
 };
 use crate::api::ApiMetrics;
 
 /// Commands in one batch, and channels in one broadcast.
 const PARTS_MAX: usize = 10_000;
+
+/// Bytes. What a publication or a client takes in an answer beside its payloads, about.
+const ITEM_BYTES: usize = 128;
+
+/// Bytes. What a channel takes in an answer beside its name, about.
+const CHANNEL_BYTES: usize = 64;
 
 /// Channels in one answer; a node may have millions.
 const CHANNELS_MAX: usize = 100_000;
@@ -35,14 +43,19 @@ const ENTRY_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Orders {
     pub(crate) node: Node,
     pub(crate) metrics: ApiMetrics,
+    pub(crate) budget: MemoryBudget,
 }
 
 impl Orders {
     /// Carries out an order.
-    pub(super) async fn execute(&self, order: Order) -> Result<OrderResult, Failure> {
+    pub(super) async fn execute(
+        &self,
+        order: Order,
+        room: &AnswerRoom,
+    ) -> Result<OrderResult, Failure> {
         let method = order.method();
         let begun = Instant::now();
-        let result = self.carry_out(order).await;
+        let result = self.carry_out(order, room).await;
         self.metrics.executed(method, begun.elapsed());
         if let Err(failure) = &result {
             self.metrics.failed(method, failure.code);
@@ -50,7 +63,7 @@ impl Orders {
         result
     }
 
-    async fn carry_out(&self, order: Order) -> Result<OrderResult, Failure> {
+    async fn carry_out(&self, order: Order, room: &AnswerRoom) -> Result<OrderResult, Failure> {
         let node = &self.node;
         Ok(match order {
             Order::Publish(request) => publish(node, request).await?.into(),
@@ -59,19 +72,19 @@ impl Orders {
             Order::Unsubscribe(clients, request) => unsubscribe(node, clients, &request)?.into(),
             Order::Disconnect(clients, request) => disconnect(node, clients, request)?.into(),
             Order::Refresh(clients, request) => refresh(node, clients, &request)?.into(),
-            Order::Presence(request) => presence(node, &request)?.into(),
+            Order::Presence(request) => presence(node, &request, room).await?.into(),
             Order::PresenceStats(request) => presence_stats(node, &request)?.into(),
-            Order::History(request) => history(node, &request).await?.into(),
+            Order::History(request) => history(node, &request, room).await?.into(),
             Order::HistoryRemove(request) => history_remove(node, &request).await?.into(),
             Order::MapPublish(request) => map_publish(node, request).await?.into(),
             Order::MapRemove(request) => map_remove(node, &request).await?.into(),
-            Order::MapReadState(request) => map_read_state(node, &request).await?.into(),
-            Order::MapReadStream(request) => map_read_stream(node, &request).await?.into(),
+            Order::MapReadState(request) => map_read_state(node, &request, room).await?.into(),
+            Order::MapReadStream(request) => map_read_stream(node, &request, room).await?.into(),
             Order::MapStats(request) => map_stats(node, &request).await?.into(),
             Order::MapClear(request) => map_clear(node, &request).await?.into(),
-            Order::Channels(request) => channels(node, &request)?.into(),
+            Order::Channels(request) => channels(node, &request, room).await?.into(),
             Order::Info => info(node).into(),
-            Order::Batch(request) => batch(self, request).await?.into(),
+            Order::Batch(request) => batch(self, request, room).await?.into(),
             Order::Rpc(request) if request.method.is_empty() => {
                 return Err(ErrorCode::BadRequest.into());
             }
@@ -158,8 +171,17 @@ fn refresh(
     Ok(Empty {})
 }
 
-fn presence(node: &Node, request: &request::OfChannel) -> Result<PresenceResult, Failure> {
+async fn presence(
+    node: &Node,
+    request: &request::OfChannel,
+    room: &AnswerRoom,
+) -> Result<PresenceResult, Failure> {
     let clients = node.presence(&request.channel)?;
+    let bytes = clients.iter().map(|info| {
+        let payloads = info.conn_info.len() + info.chan_info.len();
+        ITEM_BYTES + info.user.len() + info.client.len() + payloads
+    });
+    room.lock().await.take(bytes.sum()).await?;
     let presence = clients.iter().map(|info| {
         let client = info.client.to_string();
         (client, result::ClientInfo::of(info))
@@ -180,9 +202,27 @@ fn presence_stats(
     })
 }
 
-async fn history(node: &Node, request: &request::HistoryOf) -> Result<HistoryResult, Failure> {
-    let history = node.history(&request.channel, request.query()).await?;
+/// Fails when the answer can't have more, and returns fewer publications than are asked for when it can't have all.
+async fn history(
+    node: &Node,
+    request: &request::HistoryOf,
+    room: &AnswerRoom,
+) -> Result<HistoryResult, Failure> {
+    // Locked until the history is read, so that those of a parallel batch don't take the same bytes.
+    let mut locked = room.lock().await;
+    let mut query = request.query();
+    query.bytes_max = Some(locked.bytes_left()?);
+    let history = node.history(&request.channel, query).await?;
     let publications = history.publications.iter();
+    let bytes = publications.clone().map(|publication| {
+        let tags = publication.tags.iter();
+        let tags: usize = tags.map(|(name, value)| name.len() + value.len()).sum();
+        let info = publication.info.as_ref();
+        let info = info.map_or(0, |info| info.conn_info.len() + info.chan_info.len());
+        ITEM_BYTES + publication.data.len() + tags + info
+    });
+    locked.take_last(bytes.sum()).await?;
+    drop(locked);
     Ok(HistoryResult {
         publications: publications
             .map(|publication| result::Publication::of(publication))
@@ -217,7 +257,11 @@ async fn map_remove(node: &Node, request: &request::MapRemove) -> Result<MapChan
 async fn map_read_state(
     node: &Node,
     request: &request::MapReadState,
+    room: &AnswerRoom,
 ) -> Result<MapStateResult, Failure> {
+    // As with histories.
+    let mut room = room.lock().await;
+    room.bytes_left()?;
     let mut query = request.query();
     let mut entries = Vec::new();
     let mut bytes = 0;
@@ -231,6 +275,7 @@ async fn map_read_state(
         let next = state.next.map(|key| key.to_string());
         let is_full = entries.len() >= ENTRIES_MAX || bytes >= ENTRY_BYTES_MAX;
         if next.is_none() || !request.wants_all() || is_full {
+            room.take_last(bytes + entries.len() * ITEM_BYTES).await?;
             return Ok(MapStateResult {
                 entries,
                 position: MapPosition::of(&state.position),
@@ -244,9 +289,14 @@ async fn map_read_state(
 async fn map_read_stream(
     node: &Node,
     request: &request::MapReadStream,
+    room: &AnswerRoom,
 ) -> Result<MapStreamResult, Failure> {
+    let mut room = room.lock().await;
+    room.bytes_left()?;
     let history = node.map_stream(&request.channel, request.query()).await?;
     let changes = history.publications.iter();
+    let bytes = changes.clone().map(|it| ITEM_BYTES + it.data.len()).sum();
+    room.take_last(bytes).await?;
     Ok(MapStreamResult {
         entries: changes.map(|change| MapEntry::of(change)).collect(),
         position: MapPosition::of(&history.position),
@@ -265,13 +315,22 @@ async fn map_clear(node: &Node, request: &request::OfChannel) -> Result<Empty, F
     Ok(Empty {})
 }
 
-fn channels(node: &Node, request: &request::Channels) -> Result<ChannelsResult, Failure> {
+async fn channels(
+    node: &Node,
+    request: &request::Channels,
+    room: &AnswerRoom,
+) -> Result<ChannelsResult, Failure> {
     let pattern = Pattern::new(&request.pattern).map_err(|_| ErrorCode::BadRequest)?;
     let channels = node.channels();
     let channels = channels
         .into_iter()
         .filter(|(channel, _)| pattern.matches(channel));
-    let channels = channels.take(CHANNELS_MAX).map(|(channel, num_clients)| {
+    let channels: Vec<_> = channels.take(CHANNELS_MAX).collect();
+    let bytes = channels
+        .iter()
+        .map(|(channel, _)| CHANNEL_BYTES + channel.len());
+    room.lock().await.take(bytes.sum()).await?;
+    let channels = channels.into_iter().map(|(channel, num_clients)| {
         let info = result::ChannelInfo { num_clients };
         (channel.to_string(), info)
     });
@@ -297,12 +356,16 @@ fn info(node: &Node) -> InfoResult {
 }
 
 /// Carries out several orders. Each has its own result or error, in the order of the commands.
-async fn batch(orders: &Orders, request: BatchOrder) -> Result<BatchResult, Failure> {
+async fn batch(
+    orders: &Orders,
+    request: BatchOrder,
+    room: &AnswerRoom,
+) -> Result<BatchResult, Failure> {
     if request.commands.len() > PARTS_MAX {
         return Err(ErrorCode::BadRequest.into());
     }
     let commands = request.commands.into_iter();
-    let replies = commands.map(|command| part_of_batch(orders, command));
+    let replies = commands.map(|command| part_of_batch(orders, command, room));
     let replies = match request.parallel {
         true => join_all(replies).await,
         false => {
@@ -317,7 +380,11 @@ async fn batch(orders: &Orders, request: BatchOrder) -> Result<BatchResult, Fail
 }
 
 /// Boxed, since a batch could hold a batch; it may not.
-fn part_of_batch(orders: &Orders, command: BatchCommand) -> BoxFuture<'_, BatchReply> {
+fn part_of_batch<'a>(
+    orders: &'a Orders,
+    command: BatchCommand,
+    room: &'a AnswerRoom,
+) -> BoxFuture<'a, BatchReply> {
     async move {
         let order = match command {
             BatchCommand::Null => return BatchReply::Error(ErrorCode::BadRequest.into()),
@@ -325,10 +392,49 @@ fn part_of_batch(orders: &Orders, command: BatchCommand) -> BoxFuture<'_, BatchR
             BatchCommand::Order(order) => *order,
         };
         let method = order.method();
-        match orders.execute(order).await {
+        match orders.execute(order, room).await {
             Ok(result) => BatchReply::Result(method, result),
             Err(failure) => BatchReply::Error(failure),
         }
     }
     .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn histories_and_presence_in_one_answer_have_so_many_bytes_together() {
+        use sockeye_hub::namespace::{ChannelConfig, ChannelOptions, Namespaces};
+        let options = ChannelOptions {
+            history_size: 10,
+            history_ttl: std::time::Duration::from_secs(60),
+            presence: true,
+            ..ChannelOptions::default()
+        };
+        let namespaces = Namespaces::new(ChannelConfig {
+            without_namespace: options,
+            ..ChannelConfig::default()
+        });
+        let node = Node::builder(namespaces.unwrap()).start();
+        for _ in 0..4 {
+            let data = format!("\"{}\"", "x".repeat(1_000));
+            let published = node.publish("news", data, sockeye_hub::Publishing::default());
+            published.await.unwrap();
+        }
+        let history_of: request::HistoryOf =
+            serde_json::from_str(r#"{"channel":"news","limit":-1}"#).unwrap();
+        let room = AnswerRoom::with(6_000, &MemoryBudget::new(1 << 20));
+        let count = async || {
+            let answer = history(&node, &history_of, &room).await;
+            answer.map(|history| history.publications.len())
+        };
+        assert_eq!(count().await.unwrap(), 4);
+        assert_eq!(count().await.unwrap(), 1);
+        // One publication comes in any case, as long as there is any room.
+        assert_eq!(count().await.unwrap(), 1);
+        let limit = Failure::from(ErrorCode::LimitExceeded);
+        assert_eq!(count().await.unwrap_err().code, limit.code);
+    }
 }

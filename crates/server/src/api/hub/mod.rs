@@ -12,10 +12,12 @@
 mod document;
 mod execute;
 mod failure;
+mod held_body;
 mod order;
 mod pattern;
 mod request;
 mod result;
+mod room;
 mod router;
 
 pub(super) use document::paths;

@@ -17,6 +17,7 @@ use super::{
     failure::Failure,
     order::{METHODS, Order},
     result::{Empty, OrderResult, Reply},
+    room::AnswerRoom,
 };
 use crate::api::answer;
 
@@ -38,10 +39,18 @@ async fn one(orders: &Orders, method: &str, headers: &HeaderMap, body: &[u8]) ->
     let Ok(Ok(order)) = order else {
         return not_json();
     };
-    match orders.execute(order).await {
-        // The replies of a batch stand alone.
-        Ok(result) if method == "batch" => answer::json(StatusCode::OK, &result),
-        Ok(result) => answer::json(StatusCode::OK, &Reply::Result { result }),
+    let room = AnswerRoom::new(&orders.budget);
+    match orders.execute(order, &room).await {
+        Ok(result) => {
+            let mut text = Vec::new();
+            match method {
+                // The replies of a batch stand alone.
+                "batch" => answer::write(&result, &mut text),
+                _ => answer::write(&Reply::Result { result }, &mut text),
+            }
+            text.push(b'\n');
+            room.answer(text)
+        }
         Err(failure) => {
             let by_status = headers
                 .get("x-centrifugo-error-mode")
@@ -99,8 +108,9 @@ const LINES_MAX: usize = 10_000;
 /// the text at the ends of lines.
 async fn lines(State(orders): State<Orders>, body: Bytes) -> Response {
     let lines = serde_json::Deserializer::from_slice(&body).into_iter::<&RawValue>();
-    let mut text = String::new();
+    let mut text = Vec::new();
     let mut count = 0;
+    let room = AnswerRoom::new(&orders.budget);
     for line in lines {
         count += 1;
         let Some((id, order)) = line.ok().and_then(Line::read).and_then(order_of) else {
@@ -110,7 +120,7 @@ async fn lines(State(orders): State<Orders>, body: Bytes) -> Response {
             return not_json();
         }
         let reply = match order {
-            Ok(order) => orders.execute(order).await,
+            Ok(order) => orders.execute(order, &room).await,
             Err(failure) => Err(failure),
         };
         let reply = match reply {
@@ -118,13 +128,13 @@ async fn lines(State(orders): State<Orders>, body: Bytes) -> Response {
             Err(error) => Reply::Error { error },
         };
         if count > 1 {
-            text.push('\n');
+            text.push(b'\n');
         }
         answer::write(&LineReply { id, reply }, &mut text);
     }
     match count {
         0 => not_json(),
-        _ => answer::text(StatusCode::OK, text),
+        _ => room.answer(text),
     }
 }
 

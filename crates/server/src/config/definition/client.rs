@@ -117,6 +117,11 @@ pub(crate) struct ClientKeys {
     #[arg(long, value_name = "COUNT", default_value = "300")]
     pub(crate) history_max_publication_limit: Count,
 
+    /// Most bytes of publications in one answer: of a recovery, of all recoveries in one connect command, of the history. Who
+    /// has missed more is not recovered; the history comes in several answers. Presence that needs more fails with error 106
+    #[arg(long, value_name = "SIZE", default_value = "4MiB")]
+    pub(crate) answer_bytes_max: Bytes,
+
     /// Time between two checks of a subscription's position
     #[arg(long, value_name = "TIME", default_value = "40s")]
     pub(crate) channel_position_check_delay: LongPeriod,

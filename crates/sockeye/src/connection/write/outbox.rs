@@ -37,6 +37,8 @@ pub(crate) struct Outbox {
     shared_bytes: usize,
     /// The part of it that answers the peer. Bytes behind it that are no answers may be counted as such.
     answer_bytes: usize,
+    /// The part of `answer_bytes` for which the program has seen to the room, so that it leaves the others their limit.
+    exempt_bytes: usize,
     /// The charge to the memory budget, while bytes wait because the socket takes no more.
     pub(crate) holding: Option<Holding>,
     /// Whether a large answer waits. Until all is written, nothing more is read.
@@ -136,6 +138,17 @@ impl Outbox {
         self.answer_bytes += bytes;
     }
 
+    /// Exempts up to `bytes` of what waits, an answer, from the limit of what is sent later.
+    pub(crate) fn exempt(&mut self, bytes: usize) {
+        self.exempt_bytes = (self.exempt_bytes + bytes).min(self.bytes);
+    }
+
+    /// Returns the waiting bytes to which the limit applies.
+    #[inline]
+    pub(crate) fn limited_bytes(&self) -> usize {
+        self.bytes - self.exempt_bytes.min(self.bytes)
+    }
+
     /// Returns the most bytes of answers that can be waiting: written bytes are counted as answers first.
     #[inline]
     pub(crate) fn answer_bytes(&self) -> usize {
@@ -143,11 +156,15 @@ impl Outbox {
     }
 
     /// Updates the charge for the waiting bytes, if there is one. Shared bytes count for an eighth, since
-    /// there is one copy for all sessions.
+    /// there is one copy for all sessions. A payload counts in full until its last byte is written: so long it takes its memory.
     #[inline]
     pub(crate) fn settle_held(&mut self, waker: impl FnOnce() -> Waker) {
         if let Some(holding) = &mut self.holding {
-            let own = self.bytes - self.shared_bytes;
+            let written = match self.segments.front() {
+                Some(Segment::Own { written, .. }) => *written,
+                _ => 0,
+            };
+            let own = self.bytes - self.shared_bytes + written;
             let own = own.max(self.tail.capacity());
             holding.set(own + self.shared_bytes / 8, waker);
         }
@@ -178,6 +195,7 @@ impl Outbox {
     pub(crate) fn advance(&mut self, count: usize) {
         self.bytes -= count;
         self.answer_bytes = self.answer_bytes.saturating_sub(count);
+        self.exempt_bytes = self.exempt_bytes.saturating_sub(count);
         if !self.segments.is_empty() {
             return self.advance_segments(count);
         }
@@ -210,6 +228,7 @@ impl Outbox {
             self.tail.clear();
             self.written = 0;
             self.answer_bytes = 0;
+            self.exempt_bytes = 0;
             self.holds_answer = false;
         }
     }
@@ -405,6 +424,26 @@ mod tests {
         assert_eq!(budget.used_bytes(), 9_990);
         outbox.advance(9_990);
         assert!(payload.is_unique());
+    }
+
+    #[test]
+    fn a_payload_is_charged_in_full_until_its_last_byte_is_written() {
+        let budget = MemoryBudget::new(1 << 20);
+        let mut outbox = Outbox::default();
+        outbox.push_payload(Binary::from(vec![7; 100_000]), 60_000);
+        outbox.push_payload(Binary::from(vec![8; 100_000]), 0);
+        outbox.holding = Some(Holding::new(&budget));
+        let settle = |outbox: &mut Outbox| {
+            outbox.settle_held(|| Waker::noop().clone());
+            budget.used_bytes()
+        };
+        assert_eq!(settle(&mut outbox), 200_000);
+        outbox.advance(39_999);
+        assert_eq!(settle(&mut outbox), 200_000);
+        outbox.advance(1);
+        assert_eq!(settle(&mut outbox), 100_000);
+        outbox.advance(100_000);
+        assert_eq!(settle(&mut outbox), 0);
     }
 
     #[test]

@@ -531,7 +531,11 @@ impl Writer {
     }
 
     fn admit(&self, payload_bytes: usize) -> Result<(), OutboxError> {
-        self.admit_behind(self.buffered_bytes(), payload_bytes)
+        let exempt = self
+            .outbox
+            .as_ref()
+            .map_or(0, |outbox| outbox.bytes() - outbox.limited_bytes());
+        self.admit_behind(self.buffered_bytes() - exempt, payload_bytes)
     }
 
     fn admit_behind(&self, waiting: usize, payload_bytes: usize) -> Result<(), OutboxError> {

@@ -147,6 +147,22 @@ impl Writer {
         spare
     }
 
+    /// Takes an answer as [`Writer::reply_owned`] does. It doesn't count towards the limit of what is sent later.
+    pub(crate) fn try_reply_owned(
+        &mut self,
+        message: Message<'static>,
+    ) -> Result<Option<Message<'static>>, OutboxError> {
+        if !self.is_open() {
+            return Err(OutboxError::Closed);
+        }
+        let len = message.len();
+        let spare = self.reply_owned(message);
+        if let Some(outbox) = &mut self.outbox {
+            outbox.exempt(len + HEAD_BYTES);
+        }
+        Ok(spare)
+    }
+
     /// Sends a message as [`Writer::reply_owned`] does, without the publications of groups before it.
     fn send_owned(&mut self, message: Message<'static>) -> Option<Message<'static>> {
         let (kind, len) = (message.kind(), message.len());
