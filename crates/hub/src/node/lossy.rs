@@ -210,6 +210,10 @@ impl LossyMember {
         {
             return;
         }
+        // It may take a while to go.
+        if self.total.must_end(self.client.key()) {
+            return recorder.dropped();
+        }
         let before = waiting.bytes;
         let limits = sending.limits();
         // First, so that a frame never counts beside the one that it replaces. One that is larger than the limit waits alone.

@@ -57,6 +57,13 @@ impl WaitingTotal {
         ended
     }
 
+    /// Returns whether the client must end: nothing more may wait for it.
+    pub(crate) fn must_end(&self, client: ClientKey) -> bool {
+        let count = self.count.lock();
+        let waiting = count.clients.get(&client);
+        waiting.is_some_and(|waiting| waiting.must_end)
+    }
+
     pub(crate) fn remove_frame(&self, bytes: usize) {
         self.count.lock().bytes -= bytes;
     }

@@ -1,11 +1,17 @@
 //! What a subscriber that reads too slowly loses: its connection, its oldest publications, or all but the newest.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use serde_json::json;
 use sockeye_hub::{NodeSettings, Publishing};
 
-use crate::world::{Peer, World};
+use crate::{
+    limits::{Meter, SharedMeter},
+    world::{Peer, World},
+};
 
 async fn publish(world: &World, channel: &str, numbers: std::ops::RangeInclusive<u32>) {
     for number in numbers {
@@ -130,6 +136,30 @@ async fn those_for_which_most_waits_in_all_channels_lose_their_connections_beyon
     set_crowded(&modest, false);
     look(&world).await;
     assert_eq!(modest.publications().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_more_waits_for_a_client_that_is_going() {
+    let meter = Arc::new(Meter::default());
+    let shared = SharedMeter(Arc::clone(&meter));
+    let mut settings = NodeSettings::default();
+    settings.allow_anonymous_connect_without_token = true;
+    settings.waiting_bytes_max = 250_000;
+    let world = World::with(|builder| builder.settings(settings).memory_meter(shared));
+    // Its transport is told to end, and takes its time.
+    let mut slow = world.connect();
+    set_crowded(&slow, true);
+    let large = json!("x".repeat(100_000)).to_string();
+    for channel in 0..10 {
+        let channel = format!("latest:{channel}");
+        slow.subscribe(&channel);
+        let how = Publishing::default();
+        let published = world.node.publish(&channel, large.clone(), how);
+        published.await.unwrap();
+    }
+    assert_eq!(slow.code(), Some(3008));
+    // The limit is exceeded by the frame that was one too many.
+    assert!(meter.bytes() < 350_000, "{}", meter.bytes());
 }
 
 #[tokio::test(start_paused = true)]
