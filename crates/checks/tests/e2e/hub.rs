@@ -26,6 +26,11 @@ allow_subscribe_for_client = true
 allow_publish_for_client = true
 allow_history_for_client = true
 allow_presence_for_client = true
+
+[[channel.namespaces]]
+name = "board"
+subscription_type = "map"
+map = { mode = "persistent" }
 "#;
 
 /// Starts a server with the configuration. The directory must outlive it.
@@ -91,6 +96,38 @@ fn the_api_does_what_its_openapi_document_says() {
         ("presence_stats", json!(["channel"])),
         ("history", json!(["channel", "limit", "reverse", "since"])),
         ("history_remove", json!(["channel"])),
+        (
+            "map_publish",
+            json!([
+                "b64data",
+                "channel",
+                "data",
+                "idempotency_key",
+                "key",
+                "key_mode",
+                "tags",
+                "version",
+                "version_epoch",
+            ]),
+        ),
+        ("map_remove", json!(["channel", "idempotency_key", "key"])),
+        (
+            "map_read_state",
+            json!([
+                "channel",
+                "cursor",
+                "key",
+                "limit",
+                "revision_epoch",
+                "revision_offset",
+            ]),
+        ),
+        (
+            "map_read_stream",
+            json!(["channel", "limit", "reverse", "since_epoch", "since_offset"]),
+        ),
+        ("map_stats", json!(["channel"])),
+        ("map_clear", json!(["channel"])),
         ("channels", json!(["pattern"])),
         ("info", json!([])),
         ("rpc", json!([])),
@@ -98,7 +135,7 @@ fn the_api_does_what_its_openapi_document_says() {
     ] {
         assert_eq!(fields[order], expected, "{order}");
     }
-    assert_eq!(fields.as_object().unwrap().len(), 14);
+    assert_eq!(fields.as_object().unwrap().len(), 20);
     let keys = the(&facts, "keys");
     assert_eq!(
         keys["with"],
