@@ -150,11 +150,13 @@ async fn nothing_more_waits_for_a_client_that_is_going() {
     let mut slow = world.connect();
     set_crowded(&slow, true);
     let large = json!("x".repeat(100_000)).to_string();
-    for channel in 0..10 {
-        let channel = format!("latest:{channel}");
-        slow.subscribe(&channel);
+    let channels: Vec<String> = (0..10).map(|it| format!("latest:{it}")).collect();
+    for channel in &channels {
+        slow.subscribe(channel);
+    }
+    for channel in &channels {
         let how = Publishing::default();
-        let published = world.node.publish(&channel, large.clone(), how);
+        let published = world.node.publish(channel, large.clone(), how);
         published.await.unwrap();
     }
     assert_eq!(slow.code(), Some(3008));
