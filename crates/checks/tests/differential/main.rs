@@ -56,10 +56,18 @@ const ROWS_WITHOUT_EXCHANGE: &[(&str, &str)] = &[
         "which changes come while a client reads is a matter of time",
     ),
     ("maps: pages", "such a page is too long for a script"),
+    ("recovery, and all recoveries of a connect", LARGE),
+    ("history of more bytes than that", LARGE),
+    ("presence of more bytes than that", LARGE),
+    ("the filters of a client take more", LARGE),
+    ("histories, presence and channels in one answer", LARGE),
     ("maps: `score`", HOOKS),
     ("hooks: ", HOOKS),
     ("`sub_refresh` by a hook", HOOKS),
 ];
+
+/// Why large answers are compared elsewhere.
+const LARGE: &str = "so much is too long for a script";
 
 /// Why hooks are compared elsewhere.
 const HOOKS: &str = "the application that is asked would be a third server";
