@@ -347,9 +347,6 @@ const WATCH: &str = "(() => {
     document.addEventListener('keydown', ({ timeStamp }) => requestAnimationFrame(() => window.delays.push(performance.now() - timeStamp)), true);
 })()";
 
-/// Milliseconds. Figures that waited for a frame or a timer of the page would be larger by at least the shortest timer.
-const TURN_MS: f64 = 4.0;
-
 #[test]
 fn the_round_trips_shown_are_those_of_a_bare_websocket() {
     let Some((browser, server)) = scene() else {
@@ -357,7 +354,8 @@ fn the_round_trips_shown_are_those_of_a_bare_websocket() {
     };
     let tab = open(&browser, &server);
     assert_eq!(tab.evaluate("crossOriginIsolated"), true);
-    // In turns, so that a busy machine is busy for both; the fastest of many, in which nothing else had a turn.
+    // In turns, so that a busy machine is busy for both; the fastest of many, in which nothing else had a turn. The busier the machine,
+    // the more it takes until both had such a one.
     let times = tab.evaluate(
         "(async () => {
             const bare = new WebSocket(panels[0].url);
@@ -365,7 +363,7 @@ fn the_round_trips_shown_are_those_of_a_bare_websocket() {
             const form = document.querySelector('#echo .compose'), text = document.querySelector('#echo .text');
             const { received } = panels[0];
             const bares = [], shown = [];
-            for (let round = 0; round < 300; round += 1) {
+            for (let round = 0; round < 300 || (round < 5000 && Math.min(...shown) > 1.5 * Math.min(...bares)); round += 1) {
                 const sent = performance.now();
                 bare.send('hello');
                 await new Promise((resolve) => (bare.onmessage = resolve));
@@ -379,7 +377,7 @@ fn the_round_trips_shown_are_those_of_a_bare_websocket() {
         })()",
     );
     let [bare, shown] = [0, 1].map(|index| times[index].as_f64().expect("milliseconds"));
-    assert!(shown < bare + TURN_MS, "{shown} ms shown, {bare} ms bare");
+    assert!(shown <= 1.5 * bare, "{shown} ms shown, {bare} ms bare");
     // A large message measures the bandwidth, and stays out of the figures.
     let count = tab.evaluate("panels[0].samples.length");
     tab.evaluate("panels[0].send(new ArrayBuffer(1 << 20), 'large')");
