@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{Client, Failure, state::Connected, subscribe::Plan};
 use crate::{
-    ErrorCode,
+    Epoch, ErrorCode, Publication,
     filter::{Filter, HeldFilter},
     memory::Charge,
     node::push,
     shard::Recovery,
-    wire::{FilterNode, Publication},
+    wire::{self, FilterNode},
 };
 
 impl Client {
@@ -38,15 +38,10 @@ impl Client {
         &self,
         plan: &Plan,
         recovery: &Recovery,
-    ) -> Result<Vec<Publication>, Failure> {
-        let filter = plan.filter.as_deref();
-        let publications = recovery
-            .publications
-            .iter()
-            .filter(|publication| filter.is_none_or(|filter| filter.matches(&publication.tags)));
-        let mut publications = push::of_history(publications, &recovery.position.epoch);
+    ) -> Result<Vec<wire::Publication>, Failure> {
+        let mut publications = wanted(plan, &recovery.publications, &recovery.position.epoch);
         if plan.has_delta {
-            Publication::compress_all(&mut publications, self.transport.encoding())
+            wire::Publication::compress_all(&mut publications, self.transport.encoding())
                 .map_err(|error| error.disconnect())?;
         }
         Ok(publications)
@@ -66,4 +61,17 @@ impl Connected {
         *self.filter_bytes() = filters;
         may_have
     }
+}
+
+/// Returns those publications of a history that the filter of a subscription leaves, each whole.
+pub(super) fn wanted(
+    plan: &Plan,
+    publications: &[Arc<Publication>],
+    epoch: &Epoch,
+) -> Vec<wire::Publication> {
+    let filter = plan.filter.as_deref();
+    let wanted = publications
+        .iter()
+        .filter(|publication| filter.is_none_or(|filter| filter.matches(&publication.tags)));
+    push::of_history(wanted, epoch)
 }

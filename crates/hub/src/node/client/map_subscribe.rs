@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::{
     Client, Failure,
+    filters::wanted,
     subscribe::{Opened, Plan, unresolved},
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     StreamPosition,
     metrics::{FrameKind, RecoveryOutcome},
     namespace::{MapOptions, ResolvedChannel},
-    node::{catch_ups::CatchUp, push},
+    node::catch_ups::CatchUp,
     shard::Generation,
     wire::{self, Reply, SubscribeRequest, SubscribeResult},
 };
@@ -463,7 +464,7 @@ impl Client {
         publications: &[Arc<Publication>],
         epoch: &Epoch,
     ) -> Result<Vec<wire::Publication>, Failure> {
-        let mut publications = self.wanted(plan, publications, epoch);
+        let mut publications = wanted(plan, publications, epoch);
         if plan.has_delta {
             for publication in &mut publications {
                 publication
@@ -481,26 +482,13 @@ impl Client {
         publications: &[Arc<Publication>],
         epoch: &Epoch,
     ) -> Result<Vec<wire::Publication>, Failure> {
-        let mut publications = self.wanted(plan, publications, epoch);
+        let mut publications = wanted(plan, publications, epoch);
         if plan.has_delta {
             let encoding = self.transport.encoding();
             wire::Publication::compress_by_key(&mut publications, encoding)
                 .map_err(|error| error.disconnect())?;
         }
         Ok(publications)
-    }
-
-    fn wanted(
-        &self,
-        plan: &Plan,
-        publications: &[Arc<Publication>],
-        epoch: &Epoch,
-    ) -> Vec<wire::Publication> {
-        let filter = plan.filter.as_deref();
-        let wanted = publications
-            .iter()
-            .filter(|publication| filter.is_none_or(|filter| filter.matches(&publication.tags)));
-        push::of_history(wanted, epoch)
     }
 }
 
